@@ -1,0 +1,92 @@
+"""Stoker: machine-learning jobs as a service, on Celery and Redis. The light half: what an app imports."""
+
+from typing import TYPE_CHECKING
+
+from .artifacts import Artifact, ModelVersion, Signature, TensorSpec
+from .errors import (
+    InvalidJob,
+    InvalidSettings,
+    JobCancelled,
+    JobDead,
+    JobFailed,
+    JobNotFound,
+    ModelNotFound,
+    StokerError,
+    Timeout,
+    Unauthorized,
+    Unavailable,
+)
+from .events import Event, JobState, JobStatus
+from .jobs import (
+    CNN,
+    MLP,
+    Builder,
+    Checkpoints,
+    EarlyStopping,
+    Evaluate,
+    EvaluateResult,
+    Infer,
+    InferResult,
+    KerasConfig,
+    Optimizer,
+    Schedule,
+    Train,
+    TrainResult,
+)
+
+if TYPE_CHECKING:
+    from .aio import AsyncClient
+    from .client import Client, Job
+    from .settings import Settings
+
+__version__ = "0.1.0"
+
+# These bring redis-py and pydantic-settings along, which a program that only builds specs need not wait for.
+_LAZY = {"AsyncClient": "aio", "Client": "client", "Job": "client", "Settings": "settings"}
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "Artifact",
+    "AsyncClient",
+    "Builder",
+    "Checkpoints",
+    "Client",
+    "EarlyStopping",
+    "Evaluate",
+    "EvaluateResult",
+    "Event",
+    "Infer",
+    "InferResult",
+    "InvalidJob",
+    "InvalidSettings",
+    "Job",
+    "JobCancelled",
+    "JobDead",
+    "JobFailed",
+    "JobNotFound",
+    "JobState",
+    "JobStatus",
+    "KerasConfig",
+    "ModelNotFound",
+    "ModelVersion",
+    "Optimizer",
+    "Schedule",
+    "Settings",
+    "Signature",
+    "StokerError",
+    "TensorSpec",
+    "Timeout",
+    "Train",
+    "TrainResult",
+    "Unauthorized",
+    "Unavailable",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'stoker' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

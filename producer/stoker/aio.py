@@ -1,0 +1,167 @@
+"""The asyncio client: what `Client` does, as coroutines and async iterators, within one event loop."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import inference, ledger, registry, submission
+from .artifacts import ModelVersion
+from .client import ROWS_PER_REQUEST
+from .connection import AsyncConnection, Call
+from .errors import Timeout
+from .events import Event, Finished, JobState, JobStatus
+from .jobs import Result, Spec
+from .local import redis_url_of
+from .settings import Settings
+from .wire import Array, Tensors
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, arguments and errors."""
+
+    def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
+        arguments = {} if redis_url is None else {"redis_url": redis_url}
+        self.settings = settings or Settings(**arguments)
+        self._connection = AsyncConnection.open(self.settings, redis_url_of(self.settings))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; jobs go on."""
+        await self._connection.close()
+
+    async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
+        """See `Client.submit`."""
+        new = await self._drive(submission.prepare(spec, idempotency_key))
+        [job_id] = await self._connection.run(ledger.submit([new]))
+        return AsyncJob(self._connection, job_id)
+
+    async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
+        """See `Client.submit_many`."""
+        new = [await self._drive(submission.prepare(spec)) for spec in specs]
+        ids = await self._connection.run(ledger.submit(new)) if new else []
+        return [AsyncJob(self._connection, job_id) for job_id in ids]
+
+    async def job(self, job_id: str) -> "AsyncJob":
+        """See `Client.job`."""
+        await self._connection.run(ledger.status(job_id))
+        return AsyncJob(self._connection, job_id)
+
+    async def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
+        """See `Client.jobs`."""
+        return await self._connection.run(ledger.query([kind] if kind else None, [state] if state else None, limit))
+
+    async def infer(self, model: str, inputs: ArrayLike | dict[str, ArrayLike], *, timeout: float = 30.0) -> Array:
+        """See `Client.infer`."""
+        return await self._predict(model, inference.as_tensors(inputs), timeout)
+
+    async def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
+        """See `Client.infer_many`."""
+        array = np.asarray(rows)
+        parts = [array[start : start + ROWS_PER_REQUEST] for start in range(0, len(array), ROWS_PER_REQUEST)]
+        return np.concatenate(await asyncio.gather(*(self._predict(model, part, timeout) for part in parts or [array])))
+
+    async def models(self) -> list[ModelVersion]:
+        """See `Client.models`."""
+        return await self._connection.run(registry.versions())
+
+    async def model(self, ref: str) -> ModelVersion:
+        """See `Client.model`."""
+        return await self._connection.run(registry.resolve(ref))
+
+    async def workers(self) -> list[ledger.Worker]:
+        """See `Client.workers`."""
+        return await self._connection.run(ledger.workers())
+
+    async def _predict(self, model: str, inputs: Tensors, timeout: float) -> Array:
+        request_id, deadline = str(uuid.uuid4()), time.monotonic() + timeout
+        await self._connection.run(inference.ask(request_id, "cpu", model, inputs, timeout))
+        while (left := deadline - time.monotonic()) > 0:
+            wait_s = min(left, submission.LONGEST_BLOCK_S)
+            answer = await self._connection.run(inference.await_answer(request_id, wait_s))
+            if answer is not None:
+                return answer
+        raise inference.unanswered(model, timeout)
+
+    async def _drive(self, steps: Generator[Call[Any], Any, T]) -> T:
+        answer = None
+        while True:
+            try:
+                call = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            answer = await self._connection.run(call)
+
+
+class AsyncJob:
+    """`Job` for asyncio; what is an attribute there and asks Redis is a coroutine here."""
+
+    def __init__(self, connection: AsyncConnection, job_id: str) -> None:
+        self._connection = connection
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        return f"AsyncJob({self.id!r})"
+
+    async def state(self) -> JobState:
+        """Where the job stands now."""
+        return (await self.status()).state
+
+    async def status(self) -> JobStatus:
+        """See `Job.status`."""
+        return await self._connection.run(ledger.status(self.id))
+
+    async def spec(self) -> Spec:
+        """See `Job.spec`."""
+        return await self._connection.run(ledger.spec(self.id))
+
+    def events(self, after: str | None = None) -> AsyncIterator[Event]:
+        """See `Job.events`."""
+        return self._events(after, deadline=None)
+
+    async def wait(self, timeout: float | None = None) -> JobState:
+        """See `Job.wait`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        async for event in self._events(None, deadline):
+            if isinstance(event, Finished):
+                return event.state
+        raise Timeout(submission.late(await self.status(), timeout or 0))
+
+    async def result(self, timeout: float | None = None) -> Result:
+        """See `Job.result`."""
+        ready = await self._connection.run(ledger.result(self.id))
+        if ready is None:
+            await self.wait(timeout)
+            ready = await self._connection.run(ledger.result(self.id))
+        assert ready is not None, "a job that ended without an error has a result"
+        return ready
+
+    async def cancel(self) -> None:
+        """See `Job.cancel`."""
+        await self._connection.run(ledger.cancel(self.id))
+
+    async def _events(self, after: str | None, deadline: float | None) -> AsyncIterator[Event]:
+        await self.status()
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            for event in await self._connection.run(ledger.events(self.id, after, block_ms=submission.block_ms(left))):
+                after = event.id
+                yield event
+                if isinstance(event, Finished):
+                    return

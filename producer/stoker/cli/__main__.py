@@ -1,0 +1,5 @@
+"""`python -m stoker.cli` is `stoker`."""
+
+from . import main
+
+main()

@@ -1,0 +1,185 @@
+"""`stoker submit`, `jobs`, `watch`, `result`, `cancel`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from ..client import Client, Job
+from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
+from ..events import Epoch, JobState, JobStatus
+from ..jobs import KINDS, Spec, parse_spec
+from ..store import Store
+from .live import follow, show_result
+from .output import SHORT_ID, AsJson, ago, console, print_json, state_text, table
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
+# How many of the newest jobs a shortened id is looked up among.
+_SEARCHED = 1000
+_SHORTEST = 4
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="A YAML or JSON file with one job or a list of jobs; - reads stdin.")],
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same key within a day is the same job (one job only).")
+    ] = None,
+    watch_it: Annotated[
+        bool, typer.Option("--watch", "-w", help="Follow the job until it ends (one job only).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue the jobs of a file.
+
+    A job is its kind and its fields, for example:
+
+        {kind: train, model: digits, data: "sample://digits", epochs: 10}
+    """
+    specs = _read_specs(file)
+    if len(specs) != 1 and (key or watch_it):
+        raise InvalidJob(f"--key and --watch are for one job; {file} has {len(specs)}")
+    with Client() as client:
+        jobs = [client.submit(specs[0], idempotency_key=key)] if len(specs) == 1 else client.submit_many(specs)
+        devices = {worker.device for worker in client.workers()}
+        statuses = [job.status() for job in jobs]
+        if watch_it:
+            _watch(client, jobs[0], None, as_json)
+        elif as_json:
+            print_json(statuses)
+        else:
+            for status in statuses:
+                console().print(f"{status.id}  {state_text(status.state)} on {status.queue}")
+            for device in {status.queue.partition(".")[0] for status in statuses} - devices:
+                console().print(f"[yellow]no {device} worker is running:[/] start one with `stoker worker`")
+
+
+def jobs(
+    state: Annotated[JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"Only jobs of this kind: {', '.join(KINDS)}.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    if kind is not None and kind not in KINDS:
+        raise InvalidJob(f"{kind!r} is no job kind: expected one of {', '.join(KINDS)}")
+    with Client() as client:
+        found = client.jobs(state, kind, limit)
+    if as_json:
+        print_json(found)
+    elif not found:
+        console().print("no jobs; submit one with `stoker submit FILE`")
+    else:
+        console().print(table(["id", "kind", "model", "state", "submitted", "progress"], map(_row, found)))
+
+
+def watch(
+    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The job; the newest one if left out.")] = None,
+    after: Annotated[str | None, typer.Option(help="Show only events behind the one with this id.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a job until it ends. Ctrl-C stops watching, not the job."""
+    with Client() as client:
+        _watch(client, _find(client, job_id), after, as_json)
+
+
+def result(
+    job_id: JobId,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait for it; for ever if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a job and show its result."""
+    with Client() as client:
+        found = _find(client, job_id).result(timeout)
+        if as_json:
+            print_json(found)
+        else:
+            show_result(found, Store(client.settings.store), console())
+
+
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Stop a job: at once if it is queued, at its next step if it runs."""
+    with Client() as client:
+        job = _find(client, job_id)
+        job.cancel()
+        status = job.status()
+    if as_json:
+        print_json(status)
+    elif status.state is JobState.RUNNING:
+        console().print(f"{job.id} was asked to stop")
+    else:
+        console().print(f"{job.id} is {state_text(status.state)}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (submit, jobs, watch, result, cancel):
+        app.command(rich_help_panel="Jobs")(command)
+
+
+def _read_specs(file: Path) -> list[Spec]:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        document: Any = yaml.safe_load(text)
+    except OSError as error:
+        raise InvalidJob(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidJob(f"{file} is not a text file: expected YAML or JSON") from None
+    except yaml.YAMLError as error:
+        raise InvalidJob(f"{file} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
+    documents = document if isinstance(document, list) else [document]
+    if not documents:
+        raise InvalidJob(f"{file} has no jobs")
+    return [parse_spec(one) for one in documents]
+
+
+def _find(client: Client, given: str | None) -> Job:
+    """A job by its id, by the first characters of it, or the newest."""
+    if given is not None and len(given) >= 36:
+        return client.job(given)
+    newest = client.jobs(limit=1 if given is None else _SEARCHED)
+    if given is None:
+        if not newest:
+            raise JobNotFound("there are no jobs; submit one with `stoker submit FILE`")
+        return client.job(newest[0].id)
+    matches = [status.id for status in newest if status.id.startswith(given)]
+    if len(given) < _SHORTEST or len(matches) != 1:
+        raise JobNotFound(
+            f"{len(matches)} of the newest {_SEARCHED} jobs have an id that starts with {given!r}; give more"
+        )
+    return client.job(matches[0])
+
+
+def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
+    if as_json:
+        for event in job.events(after):
+            print_json(event)
+    else:
+        out = console()
+        out.print(f"[dim]job {job.id}[/]")
+        try:
+            follow(job.events(after), out)
+        except KeyboardInterrupt:
+            out.print(f"\nno longer watching; the job goes on: `stoker watch {job.id}`")
+            return
+    try:
+        found = job.result()
+    except (JobFailed, JobCancelled, JobDead) as error:
+        if error.traceback and not as_json:
+            console().print(f"[dim]{escape(error.traceback)}[/]")
+        raise typer.Exit(1) from None
+    if not as_json:
+        show_result(found, Store(client.settings.store), console())
+
+
+def _row(status: JobStatus) -> list[str]:
+    told = ""
+    if status.reason:
+        told = escape(status.reason)
+    elif isinstance(status.progress, Epoch):
+        told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
+    elif status.progress and status.progress.total:
+        told = f"{escape(status.progress.stage)} {100 * status.progress.done // status.progress.total} %"
+    return [status.id[:SHORT_ID], status.kind, status.model, state_text(status.state), ago(status.submitted_at), told]

@@ -1,0 +1,119 @@
+"""A job followed live: a progress bar and metrics on a terminal, a line per event elsewhere."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from .. import events
+from ..artifacts import Artifact
+from ..events import Event, Finished
+from ..jobs import EvaluateResult, InferResult, Result, TrainResult
+from ..store import Store
+from .output import duration, metrics_text, size_text, state_text, table
+
+
+def follow(stream: Iterable[Event], console: Console) -> Finished | None:
+    """Show events until the stream ends; gives the last one if the job has ended."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[told]}"),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        view = _View(progress, console)
+        for event in stream:
+            view.show(event)
+            if isinstance(event, Finished):
+                return event
+    return None
+
+
+class _View:
+    """One bar, which starts anew with each stage of the job."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+        self._bar: TaskID | None = None
+        self._stage = ""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case events.Queued():
+                why = f": {escape(event.reason)}" if event.reason else ""
+                self._console.print(f"[cyan]queued[/] on {event.queue}{why}")
+            case events.Started():
+                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+                self._console.print(f"[yellow]started[/] by {escape(event.worker)}{again}")
+            case events.Epoch():
+                self._advance("epochs", event.epoch, event.epochs, _speed(event.rows_per_s, event.eta_s))
+                self._console.print(f"epoch {event.epoch:>3}/{event.epochs}  {metrics_text(event.metrics)}")
+            case events.Progress():
+                self._advance(event.stage, event.done, event.total, _speed(event.rows_per_s, event.eta_s))
+            case events.Checkpoint():
+                self._console.print(f"[dim]checkpoint after epoch {event.epoch}, step {event.step}[/]")
+            case events.Log():
+                self._console.print(f"[dim]│ {escape(event.line)}[/]")
+            case Finished():
+                self._end(event)
+
+    def _advance(self, stage: str, done: int, total: int | None, told: str) -> None:
+        if self._bar is None or stage != self._stage:
+            self._drop_bar()
+            self._bar = self._progress.add_task(escape(stage), total=total, told=told)
+            self._stage = stage
+        self._progress.update(self._bar, completed=done, total=total, told=told)
+
+    def _drop_bar(self) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+            self._bar = None
+
+    def _end(self, event: Finished) -> None:
+        self._drop_bar()
+        why = f": {escape(event.reason)}" if event.reason else ""
+        self._console.print(f"{state_text(event.state)}{why}")
+
+
+def show_result(result: Result, store: Store, console: Console) -> None:
+    """Show what a job gave, and where its files lie."""
+    match result:
+        case TrainResult():
+            console.print(f"[bold]{escape(result.model)}[/]  {metrics_text(result.metrics)}")
+            console.print(
+                f"{result.epochs} epochs on {result.rows:,} rows in {result.run_s:.1f} s, "
+                f"{result.parameters:,} parameters, seed {result.seed}"
+            )
+            _show_files(result.files, store, console)
+        case EvaluateResult():
+            console.print(f"[bold]{escape(result.model)}[/] on {result.rows:,} rows")
+            rows = []
+            for name, value in result.metrics.items():
+                interval = result.stability.intervals.get(name)
+                rows.append([name, f"{value:.4f}", f"{interval.low:.4f} – {interval.high:.4f}" if interval else ""])
+            console.print(table(["metric", "value", "95 % interval"], rows))
+            cost = result.efficiency
+            console.print(
+                f"one row {cost.latency[1].p50_ms:.2f} ms (p99 {cost.latency[1].p99_ms:.2f} ms), "
+                f"{cost.rows_per_s:,.0f} rows/s in batches, "
+                f"{cost.parameters:,} parameters, {size_text(cost.file_bytes)}"
+            )
+            _show_files(result.files, store, console)
+        case InferResult():
+            console.print(f"[bold]{escape(result.model)}[/] predicted {result.rows:,} rows, {result.rows_per_s:,.0f}/s")
+            _show_files({f"chunk {n}": chunk for n, chunk in enumerate(result.chunks)}, store, console)
+
+
+def _show_files(files: dict[str, Artifact], store: Store, console: Console) -> None:
+    for name, artifact in files.items():
+        console.print(f"[dim]{escape(name):>12}[/]  {escape(store.location(artifact))}", soft_wrap=True)
+
+
+def _speed(rows_per_s: float | None, eta_s: float | None) -> str:
+    speed = f"{rows_per_s:,.0f} rows/s" if rows_per_s else ""
+    return f"{speed}  {duration(eta_s)} left" if eta_s is not None else speed

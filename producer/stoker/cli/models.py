@@ -1,0 +1,92 @@
+"""`stoker models list`, `show`, `export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from ..artifacts import ModelVersion, TensorSpec
+from ..client import Client
+from ..errors import ModelNotFound
+from ..store import Store
+from .output import AsJson, ago, console, metrics_text, print_json, size_text, table
+
+Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name, name@3 or name@alias.", show_default=False)]
+
+models = typer.Typer(help="Look at registered models, and take their files out.", no_args_is_help=True)
+
+
+@models.command("list")
+def list_versions(as_json: AsJson = False) -> None:
+    """List every version of every model."""
+    with Client() as client:
+        found = client.models()
+    if as_json:
+        print_json(found)
+    elif not found:
+        console().print("no models; a train job registers one")
+    else:
+        console().print(table(["model", "aliases", "task", "metrics", "made"], map(_row, found)))
+
+
+@models.command()
+def show(ref: Ref, as_json: AsJson = False) -> None:
+    """Show a version: what it takes and gives, its metrics, where it came from, its files."""
+    with Client() as client:
+        version = client.model(ref)
+        store = Store(client.settings.store)
+    if as_json:
+        print_json(version)
+        return
+    signature = version.signature
+    rows = [
+        ("model", f"[bold]{version.ref}[/]  {', '.join(version.aliases)}"),
+        ("made", f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC by job {version.job}"),
+        ("data", escape(version.data)),
+        ("inputs", "; ".join(map(_tensor, signature.inputs))),
+        ("outputs", "; ".join(map(_tensor, signature.outputs))),
+        ("task", signature.task + (f": {escape(', '.join(signature.classes))}" if signature.classes else "")),
+        ("metrics", metrics_text(version.metrics)),
+        ("parameters", f"{version.parameters:,}"),
+        *((name, f"{escape(store.location(file))}  {size_text(file.size)}") for name, file in version.files.items()),
+    ]
+    for name, told in rows:
+        console().print(f"[dim]{name:>11}[/]  {told}", soft_wrap=True)
+
+
+@models.command()
+def export(
+    ref: Ref,
+    folder: Annotated[Path, typer.Argument(help="Where to put the file.")] = Path(),
+    file: Annotated[str, typer.Option("--format", help="Which of the version's files.")] = "keras",
+    as_json: AsJson = False,
+) -> None:
+    """Copy a version's file out of the store, verified."""
+    with Client() as client:
+        version = client.model(ref)
+        store = Store(client.settings.store)
+    if file not in version.files:
+        raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = store.fetch(version.files[file], folder)
+    if as_json:
+        print_json({"path": str(path)})
+    else:
+        console().print(escape(str(path)), soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.add_typer(models, name="models", rich_help_panel="Models")
+
+
+def _row(version: ModelVersion) -> list[str]:
+    metrics = metrics_text(version.metrics)
+    return [version.ref, ", ".join(version.aliases), version.signature.task, metrics, ago(version.created_at)]
+
+
+def _tensor(spec: TensorSpec) -> str:
+    shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
+    seen = f" in {spec.low:.4g} … {spec.high:.4g}" if spec.low is not None and spec.high is not None else ""
+    return f"{escape(spec.name)}: {spec.dtype} ({shape}){seen}"

@@ -1,0 +1,66 @@
+"""`stoker demo`, `up`, `worker`: the commands that run things."""
+
+import importlib.util
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+
+from ..errors import Unavailable
+from ..local import up as run_local
+from ..settings import Settings
+from ..topology import WorkDevice
+from .output import console
+
+
+def demo() -> None:
+    """Train, evaluate and use a model on real data, on a server and a worker started for it.
+
+    Uses the ones of `stoker up` where that runs already.
+    """
+    _become("stoker_workers.demo")
+
+
+def up() -> None:
+    """Run everything on this machine: a Redis server of its own and a CPU worker, until Ctrl-C.
+
+    Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs the worker only.
+    """
+    _need_tensorflow()
+    run_local(Settings(), say=lambda line: console().print(escape(line), soft_wrap=True))
+
+
+def worker(
+    device: Annotated[
+        WorkDevice, typer.Option(help="The device it runs jobs on, and so the queues it serves.")
+    ] = "cpu",
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Jobs at once; one per core, at least 2, if not given.")
+    ] = None,
+) -> None:
+    """Run a worker until Ctrl-C or SIGTERM; running jobs then save a checkpoint and go back to their queue.
+
+    A second SIGTERM does not wait for them.
+    """
+    if slots is not None:
+        os.environ["STOKER_SLOTS"] = str(slots)
+    _become("stoker_workers", "--device", device)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (demo, up, worker):
+        app.command(rich_help_panel="Running Stoker")(command)
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    """Turn this process into one of the heavy half, which this half must not import."""
+    _need_tensorflow()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+def _need_tensorflow() -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise Unavailable("TensorFlow is not installed here, and running jobs needs it: pip install 'stoker[worker]'")

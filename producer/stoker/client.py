@@ -1,0 +1,228 @@
+"""The blocking client: submit jobs, follow them, infer. Safe to share between threads."""
+
+import time
+import uuid
+from collections.abc import Generator, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import inference, ledger, registry, submission
+from .artifacts import ModelVersion
+from .connection import Call, Connection
+from .errors import Timeout
+from .events import Event, Finished, JobState, JobStatus
+from .jobs import Result, Spec
+from .local import redis_url_of
+from .settings import Settings
+from .wire import Array, Tensors
+
+T = TypeVar("T")
+# One request carries at most this many rows, so that several workers share a large call.
+ROWS_PER_REQUEST = 4096
+
+
+class Client:
+    """Everything an app does with Stoker, over one Redis.
+
+    Args:
+        redis_url: None takes STOKER_REDIS_URL, else the local server of `stoker up`.
+        settings: in place of the environment's and stoker.toml's.
+
+    Raises:
+        Unavailable: there is no server to talk to.
+        InvalidSettings: the settings are wrong.
+    """
+
+    def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
+        arguments = {} if redis_url is None else {"redis_url": redis_url}
+        self.settings = settings or Settings(**arguments)
+        self._connection = Connection.open(self.settings, redis_url_of(self.settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; jobs go on."""
+        self._connection.close()
+
+    def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "Job":
+        """Queue a job. When this returns, the job is stored and will be run to a final state.
+
+        Args:
+            idempotency_key: submits with the same key within 24 hours are the same job.
+
+        Raises:
+            InvalidJob: the spec or its data is wrong, or the key was used with another spec.
+            ModelNotFound: it names a model that does not exist.
+            Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
+        """
+        new = self._drive(submission.prepare(spec, idempotency_key))
+        [job_id] = self._run(ledger.submit([new]))
+        return Job(self._connection, job_id)
+
+    def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
+        """Queue several jobs in one step: all of them or, on an error, none."""
+        new = [self._drive(submission.prepare(spec)) for spec in specs]
+        return [Job(self._connection, job_id) for job_id in self._run(ledger.submit(new))] if new else []
+
+    def job(self, job_id: str) -> "Job":
+        """A job submitted before.
+
+        Raises:
+            JobNotFound: there is none with this id.
+        """
+        self._run(ledger.status(job_id))
+        return Job(self._connection, job_id)
+
+    def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
+        """The newest jobs, the newest first."""
+        return self._run(ledger.query([kind] if kind else None, [state] if state else None, limit))
+
+    def infer(self, model: str, inputs: ArrayLike | dict[str, ArrayLike], *, timeout: float = 30.0) -> Array:
+        """Predict rows with a registered model.
+
+        Args:
+            model: a model reference.
+            inputs: shape (rows, …) as the model's signature says; several inputs by name as a dict.
+            timeout: seconds to wait for the answer.
+
+        Returns:
+            The model's output, shape (rows, …).
+
+        Raises:
+            InvalidJob: the inputs do not fit the model.
+            ModelNotFound: there is no such model.
+            Timeout: no answer came in time.
+        """
+        request_id = self._ask(model, inference.as_tensors(inputs), timeout)
+        return self._await(request_id, model, timeout, time.monotonic() + timeout)
+
+    def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
+        """Predict many rows, shared among the workers, in the order given; see `infer`."""
+        array = np.asarray(rows)
+        deadline = time.monotonic() + timeout
+        parts = [array[start : start + ROWS_PER_REQUEST] for start in range(0, len(array), ROWS_PER_REQUEST)]
+        waiting = [self._ask(model, part, timeout) for part in parts or [array]]
+        return np.concatenate([self._await(request_id, model, timeout, deadline) for request_id in waiting])
+
+    def models(self) -> list[ModelVersion]:
+        """Every version of every model, by name, the newest first."""
+        return self._run(registry.versions())
+
+    def model(self, ref: str) -> ModelVersion:
+        """The version behind "name" (its champion), "name@3" or "name@alias".
+
+        Raises:
+            ModelNotFound: there is none.
+        """
+        return self._run(registry.resolve(ref))
+
+    def workers(self) -> list[ledger.Worker]:
+        """The workers heard of in the last seconds."""
+        return self._run(ledger.workers())
+
+    def _ask(self, model: str, inputs: Tensors, timeout: float) -> str:
+        request_id = str(uuid.uuid4())
+        self._run(inference.ask(request_id, "cpu", model, inputs, timeout))
+        return request_id
+
+    def _await(self, request_id: str, model: str, timeout: float, deadline: float) -> Array:
+        while (left := deadline - time.monotonic()) > 0:
+            answer = self._run(inference.await_answer(request_id, min(left, submission.LONGEST_BLOCK_S)))
+            if answer is not None:
+                return answer
+        raise inference.unanswered(model, timeout)
+
+    def _run(self, call: Call[T]) -> T:
+        return self._connection.run(call)
+
+    def _drive(self, steps: Generator[Call[Any], Any, T]) -> T:
+        answer = None
+        while True:
+            try:
+                call = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            answer = self._run(call)
+
+
+class Job:
+    """A job in the ledger; made by `Client.submit` and `Client.job`.
+
+    Attributes:
+        id: also its Celery task id.
+    """
+
+    def __init__(self, connection: Connection, job_id: str) -> None:
+        self._connection = connection
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    @property
+    def state(self) -> JobState:
+        """Where the job stands now."""
+        return self.status().state
+
+    def status(self) -> JobStatus:
+        """The job as it stands now."""
+        return self._connection.run(ledger.status(self.id))
+
+    def spec(self) -> Spec:
+        """What was asked for."""
+        return self._connection.run(ledger.spec(self.id))
+
+    def events(self, after: str | None = None) -> Iterator[Event]:
+        """The job's events, from the first or from behind the event with id `after`; ends with the job."""
+        return self._events(after, deadline=None)
+
+    def wait(self, timeout: float | None = None) -> JobState:
+        """Wait for the end and give the final state.
+
+        Raises:
+            Timeout: it has not ended after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for event in self._events(None, deadline):
+            if isinstance(event, Finished):
+                return event.state
+        raise Timeout(submission.late(self.status(), timeout or 0))
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the end and give the result.
+
+        Raises:
+            JobFailed, JobCancelled, JobDead: it ended without one; the message says why.
+            Timeout: it has not ended after `timeout` seconds.
+        """
+        ready = self._connection.run(ledger.result(self.id))
+        if ready is None:
+            self.wait(timeout)
+            ready = self._connection.run(ledger.result(self.id))
+        assert ready is not None, "a job that ended without an error has a result"
+        return ready
+
+    def cancel(self) -> None:
+        """Ask for the job's end: at once if it is queued, at its next step if it runs; none if it has ended."""
+        self._connection.run(ledger.cancel(self.id))
+
+    def _events(self, after: str | None, deadline: float | None) -> Iterator[Event]:
+        self.status()
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            for event in self._connection.run(ledger.events(self.id, after, block_ms=submission.block_ms(left))):
+                after = event.id
+                yield event
+                if isinstance(event, Finished):
+                    return

@@ -1,0 +1,225 @@
+"""Data references: which data a job means, and what can be known of it without reading its rows."""
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, get_args
+
+import fsspec
+from fsspec.registry import available_protocols
+from numpy.lib import format as npy
+
+from .errors import InvalidJob, Unavailable
+
+Format = Literal["npz", "csv", "parquet", "tfrecord"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SAMPLES = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+TARGET_NAMES = ("target", "label", "class", "y")
+
+_LOCAL = ("file", "local")
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where data lies.
+
+    Attributes:
+        sample: the name of the sample set, or None for files.
+        format: how the files are written; a sample set looks like an npz: arrays x and y.
+        urls: the files in order, absolute paths or URLs; empty for a sample set.
+    """
+
+    sample: str | None
+    format: Format
+    urls: tuple[str, ...]
+
+
+def locate(ref: str) -> Location:
+    """Resolve a data reference to the files behind it.
+
+    Raises:
+        InvalidJob: the reference is malformed, or there is nothing behind it.
+        Unavailable: the file system that it names cannot be reached.
+    """
+    scheme, path = _split(ref)
+    if scheme == "sample":
+        return Location(_sample(path), "npz", ())
+    return Location(None, _format(ref), _expand(ref, scheme))
+
+
+def preflight(
+    ref: str, *, target: str | None = None, features: Sequence[str] | None = None, labelled: bool = True
+) -> str:
+    """Check all that can be known of data before a job is queued; the rows stay unread.
+
+    Local files must exist; CSV and npz headers must hold the target and the features. A reference with a
+    remote scheme is not contacted.
+
+    Args:
+        ref: a data reference; a relative path counts from the current folder.
+        target: the column to predict; None takes the one named target, label, class or y.
+        features: the columns to predict from; None takes all but the target.
+        labelled: whether the job needs a target at all.
+
+    Returns:
+        The reference to queue: the same one, made absolute.
+
+    Raises:
+        InvalidJob: the data is not there or does not fit.
+    """
+    scheme, path = _split(ref)
+    if scheme == "sample":
+        _sample(path)
+        select_columns(("x", "y"), target, features, ref)
+        return ref
+    data_format = _format(ref)
+    if scheme not in _LOCAL:
+        return ref
+    absolute = str(Path(path).expanduser().absolute())
+    first = _expand(absolute, "file")[0]
+    columns: tuple[str, ...] | None = None
+    if data_format == "csv":
+        columns = _csv_header(first)
+    elif data_format == "npz":
+        columns = _npz_header(first)
+    if columns is not None and labelled:
+        select_columns(columns, target, features, ref)
+    return absolute
+
+
+def select_columns(
+    columns: Sequence[str], target: str | None, features: Sequence[str] | None, ref: str
+) -> tuple[str, tuple[str, ...]]:
+    """The target column and the feature columns of a data set.
+
+    Raises:
+        InvalidJob: a column is missing, named twice, or both target and feature.
+    """
+    if target is None:
+        candidates = [name for name in columns if name in TARGET_NAMES]
+        if len(candidates) != 1:
+            found = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
+            raise InvalidJob(
+                f"{ref} does not say which column to predict: expected exactly one named {', '.join(TARGET_NAMES)}, "
+                f"found {found} among {_listed(columns)}; set target"
+            )
+        target = candidates[0]
+    chosen = tuple(features) if features is not None else tuple(name for name in columns if name != target)
+    for name in (target, *chosen):
+        if name not in columns:
+            raise InvalidJob(f"{ref} has no column {name!r}; it has {_listed(columns)}")
+    if target in chosen:
+        raise InvalidJob(f"column {target!r} is the target and a feature at once; take it out of features")
+    if len(set(chosen)) < len(chosen):
+        raise InvalidJob(f"features names a column twice: {_listed(chosen)}")
+    if not chosen:
+        raise InvalidJob(f"{ref} has no column besides the target {target!r}; there is nothing to predict from")
+    return target, chosen
+
+
+def _split(ref: str) -> tuple[str, str]:
+    """Scheme and the rest; a plain path has the scheme "file"."""
+    if not ref.strip() or any(not character.isprintable() for character in ref):
+        raise InvalidJob(f"data reference {ref!r} is empty or holds unprintable characters; give a path or a URL")
+    scheme, separator, path = ref.partition("://")
+    if not separator:
+        scheme, path = "file", ref
+    if "::" in ref:
+        raise InvalidJob(f"data reference {ref!r} chains file systems with '::'; give one plain path or URL")
+    if scheme != "sample" and scheme not in available_protocols():
+        raise InvalidJob(
+            f"data reference {ref!r} has the unknown scheme {scheme!r}; expected a path, sample://NAME, "
+            "or a URL that fsspec knows, such as s3://, gs:// or https://"
+        )
+    return scheme, path
+
+
+def _sample(name: str) -> str:
+    if name not in SAMPLES:
+        raise InvalidJob(f"there is no sample set {name!r}; expected one of {', '.join(SAMPLES)}")
+    return name
+
+
+def _format(ref: str) -> Format:
+    suffix = ref.rpartition(".")[2]
+    for known in FORMATS:
+        if suffix == known:
+            return known
+    raise InvalidJob(f"data reference {ref!r} must end in .{', .'.join(FORMATS)}; rename or convert the file")
+
+
+def _expand(ref: str, scheme: str) -> tuple[str, ...]:
+    """The files behind a path, URL or glob, sorted."""
+    try:
+        files, root = fsspec.core.url_to_fs(ref)
+        if files.isfile(root):
+            return (str(files.unstrip_protocol(root)) if scheme not in _LOCAL else root,)
+        if files.isdir(root):
+            raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
+        if not _GLOB.intersection(root):
+            raise InvalidJob(f"there is no file {ref}; check the path, and that the workers see it too")
+        paths = sorted(path for path in files.glob(root) if files.isfile(path))
+    except ImportError as error:
+        raise InvalidJob(f"{ref} needs a package for {scheme}:// that is not installed here: {error}") from error
+    except PermissionError as error:
+        raise InvalidJob(f"{ref} may not be read: {error}; grant access to it") from error
+    except OSError as error:
+        raise Unavailable(f"{ref} cannot be reached: {error}") from error
+    if not paths:
+        raise InvalidJob(f"no file matches {ref}; check the pattern, and that the workers see the files too")
+    return tuple(paths if scheme in _LOCAL else (str(files.unstrip_protocol(path)) for path in paths))
+
+
+def _csv_header(path: str) -> tuple[str, ...]:
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        try:
+            header = next(csv.reader(file), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InvalidJob(f"{path} is not a UTF-8 CSV file: {error}") from error
+    if not header:
+        raise InvalidJob(f"{path} is empty; expected a header line with the column names")
+    if len(set(header)) < len(header):
+        raise InvalidJob(f"{path} names a column twice: {_listed(header)}")
+    return tuple(header)
+
+
+def _npz_header(path: str) -> tuple[str, ...]:
+    """The names of the arrays, after a look at the headers of x and y."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            if "x" not in members:
+                raise InvalidJob(f"{path} has no array x; it has {_listed(members)}: save it with x=… and y=…")
+            columns = tuple(name for name in ("x", "y") if name in members)
+            rows = []
+            for name in columns:
+                with archive.open(f"{name}.npy") as member:
+                    rows.append(_array_rows(member, f"array {name} of {path}"))
+    except InvalidJob:
+        raise
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise InvalidJob(f"{path} is not an .npz file: {error}; write it with numpy.savez") from error
+    if len(set(rows)) > 1:
+        raise InvalidJob(f"{path} has {rows[0]} rows in x but {rows[1]} in y; they must be equally many")
+    return columns
+
+
+def _array_rows(member: IO[bytes], what: str) -> int:
+    """The length of an array's first axis, from its header."""
+    version = npy.read_magic(member)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(member)
+    if dtype.hasobject:
+        raise InvalidJob(f"{what} holds pickled Python objects, which are never loaded; save plain numbers or strings")
+    if not shape:
+        raise InvalidJob(f"{what} is a single number; expected one entry per row")
+    return int(shape[0])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """At most ten names, for a message."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return (", ".join(map(repr, names[:10])) or "nothing") + more

@@ -1,0 +1,71 @@
+"""Every error an app can meet.
+
+    StokerError
+    ├── InvalidJob      a spec, its data or its model is wrong; nothing was queued, or the job FAILED for it
+    ├── JobNotFound     no job with this id
+    ├── JobFailed       the job ended by its own error
+    ├── JobCancelled    the job was cancelled
+    ├── JobDead         the job lost its worker max_attempts times
+    ├── ModelNotFound   no model, version or alias of this name
+    ├── Timeout         the answer did not come within the time given
+    ├── Unavailable     Redis, the store or every worker is out of reach; trying again may help
+    ├── Unauthorized    the server refused the credentials
+    └── InvalidSettings a setting is wrong, or the settings file is
+
+A message says what came, what was expected and what to do, in one line. Each error is built from that
+line alone, so that `celery.result.AsyncResult.get()` can raise the very same class from a stored result.
+"""
+
+
+class StokerError(Exception):
+    """The root of every error raised by Stoker.
+
+    Attributes:
+        message: one line for a person.
+        traceback: the worker's traceback, where the error came from a job's own code; else None.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.traceback: str | None = None
+
+
+class InvalidJob(StokerError):
+    """A spec, its data or its model is wrong."""
+
+
+class JobNotFound(StokerError, LookupError):
+    """No job has this id, or its record has expired."""
+
+
+class JobFailed(StokerError):
+    """The job ended by its own error; `traceback` holds the worker's traceback."""
+
+
+class JobCancelled(StokerError):
+    """The job was cancelled before it could finish."""
+
+
+class JobDead(StokerError):
+    """The job was given up after its worker was lost `max_attempts` times."""
+
+
+class ModelNotFound(StokerError, LookupError):
+    """No model, version or alias has this name."""
+
+
+class Timeout(StokerError, TimeoutError):
+    """The answer did not come within the time given; the job goes on."""
+
+
+class Unavailable(StokerError, ConnectionError):
+    """Redis, the artifact store or every worker is out of reach."""
+
+
+class Unauthorized(StokerError, PermissionError):
+    """The server refused the credentials."""
+
+
+class InvalidSettings(StokerError, ValueError):
+    """A setting is wrong, or the settings file is; one line per problem."""

@@ -1,0 +1,159 @@
+"""Job states, and the typed events that tell a job's story."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from .artifacts import Artifact
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last four are final."""
+
+    WAITING = "WAITING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    DEAD = "DEAD"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in FINAL
+
+
+FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+
+
+class _Event(BaseModel):
+    """What every event carries once it is in the stream.
+
+    Attributes:
+        id: its place in the job's stream; `job.events(after=id)` goes on behind it.
+        at: when it happened, UTC, by the Redis server's clock.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+    id: str = ""
+    at: datetime | None = None
+
+
+class Queued(_Event):
+    """The job lies on a queue, for the first time or again (`reason` tells why)."""
+
+    type: Literal["queued"] = "queued"
+    queue: str
+    reason: str | None = None
+
+
+class Started(_Event):
+    """A worker has claimed the job."""
+
+    type: Literal["started"] = "started"
+    worker: str
+    attempt: int
+
+
+class Epoch(_Event):
+    """One pass over the data is done.
+
+    Attributes:
+        epoch: 1 … epochs.
+        metrics: loss, val_loss, accuracy, …
+        rows_per_s: rows trained on per second in this epoch.
+        eta_s: seconds left at this speed.
+    """
+
+    type: Literal["epoch"] = "epoch"
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    rows_per_s: float
+    eta_s: float
+
+
+class Progress(_Event):
+    """How far a stage of the job is, in rows or steps of it.
+
+    Attributes:
+        stage: what is going on: "reading data", "training", "predicting", …
+        done, total: in `unit`; total is None where it is not known yet.
+        eta_s: seconds left at this speed; None where total is.
+    """
+
+    type: Literal["progress"] = "progress"
+    stage: str
+    done: int
+    total: int | None = None
+    unit: str = "rows"
+    rows_per_s: float | None = None
+    eta_s: float | None = None
+
+
+class Checkpoint(_Event):
+    """A checkpoint was saved: `epoch` epochs and `step` steps of the next are behind it."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    epoch: int
+    step: int
+    artifact: Artifact
+
+
+class Log(_Event):
+    """A line that the job printed or logged."""
+
+    type: Literal["log"] = "log"
+    line: str
+    level: Literal["info", "warning", "error"] = "info"
+
+
+class Finished(_Event):
+    """The job has ended; the last event of every job.
+
+    Attributes:
+        reason: why, in one line, unless it succeeded.
+    """
+
+    type: Literal["finished"] = "finished"
+    state: JobState
+    reason: str | None = None
+
+
+Event = Annotated[Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class JobStatus(BaseModel):
+    """A job at one moment.
+
+    Attributes:
+        queue: the Celery queue it was routed to, e.g. "cpu.train".
+        attempt: how many workers have claimed it so far.
+        worker: the worker that has it, or had it last.
+        progress: the last `Epoch` or `Progress` event.
+        reason: why it ended, in one line, unless it succeeded.
+    """
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+    id: str
+    kind: str
+    state: JobState
+    queue: str
+    model: str
+    priority: str
+    tags: dict[str, str] = Field(default_factory=dict)
+    attempt: int = 0
+    max_attempts: int = 1
+    worker: str | None = None
+    submitted_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested: bool = False
+    progress: Epoch | Progress | None = Field(default=None, discriminator="type")
+    reason: str | None = None

@@ -1,0 +1,57 @@
+"""What every job spec has in common."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from ..errors import InvalidJob
+from .problems import sentence
+
+Device = Literal["auto", "cpu", "gpu", "tpu"]
+Priority = Literal["low", "normal", "high"]
+DataRef = Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)]
+Tag = Annotated[str, StringConstraints(max_length=256)]
+
+
+class Frozen(BaseModel):
+    """A part of a spec: immutable, refusing fields it does not know.
+
+    Raises:
+        InvalidJob: on any wrong value, in one sentence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_in_one_sentence(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise InvalidJob(sentence(error, cls.__name__, cls.model_fields)) from None
+
+
+class JobSpec(Frozen):
+    """Fields of every job.
+
+    Attributes:
+        device: where it may run; "auto" takes a GPU where one is live and the job gains by it, else a CPU.
+        priority: its place among the jobs of its queue.
+        timeout: seconds one attempt may take; None for no limit.
+        max_attempts: how many workers may be lost to the job before it is DEAD.
+        tags: free labels, for finding jobs again.
+    """
+
+    device: Device = "auto"
+    priority: Priority = "normal"
+    timeout: float | None = Field(default=None, gt=0)
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    tags: dict[Tag, Tag] = Field(default_factory=dict, max_length=32)

@@ -1,0 +1,12 @@
+-- Asks for a job's end: at once if it only waits, else through its worker.
+-- ARGV: id, ISO time
+-- Answers the state the job had, or false if there is none.
+local id, iso = ARGV[1], ARGV[2]
+local state = redis.call('HGET', KEY.job .. id, 'state')
+
+if state == 'QUEUED' or state == 'WAITING' then
+  finish(id, 'CANCELLED', { reason = 'cancelled before it started' }, iso)
+elseif state == 'RUNNING' then
+  redis.call('HSET', KEY.job .. id, 'cancel', 1)
+end
+return state

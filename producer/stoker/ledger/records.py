@@ -1,0 +1,209 @@
+"""What clients do with the ledger: submit, look, cancel."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..connection import Call, Word
+from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
+from ..events import EVENT, Event, JobState, JobStatus
+from ..jobs import KINDS, RESULT, SPEC, Result, Spec
+from ..wire import bell, digest, summary
+from .keys import key
+from .scripts import iso_now, script
+
+IDEMPOTENCY_S = 24 * 3600
+
+_STATUS_FIELDS = (
+    "kind",
+    "state",
+    "queue",
+    "model",
+    "priority",
+    "tags",
+    "attempt",
+    "max_attempts",
+    "worker",
+    "submitted_at",
+    "started_at",
+    "finished_at",
+    "cancel",
+    "progress",
+    "reason",
+)
+_RAISED: dict[JobState, type[StokerError]] = {
+    JobState.FAILED: JobFailed,
+    JobState.CANCELLED: JobCancelled,
+    JobState.DEAD: JobDead,
+}
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job about to be submitted.
+
+    Attributes:
+        id: chosen by the client, so that a repeated submit is the same job.
+        queue: where `spec` was routed to.
+        idempotency_key: submits with one key are one job; None for no key.
+    """
+
+    id: str
+    spec: Spec
+    queue: str
+    idempotency_key: str | None = None
+
+    def words(self) -> tuple[Word, ...]:
+        """The job as arguments of submit.lua."""
+        spec, told = self.spec, summary(self.spec)
+        return (
+            self.id,
+            spec.kind,
+            self.queue,
+            *bell(self.id, spec.kind, self.queue, spec.priority, told),
+            spec.model_dump_json(),
+            spec.model,
+            spec.priority,
+            json.dumps(spec.tags),
+            spec.max_attempts,
+            told,
+            self.idempotency_key or "",
+            digest(spec),
+        )
+
+
+def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
+    """Take jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known.
+
+    Raises:
+        InvalidJob: an idempotency key was used before with another spec.
+    """
+    words: list[Word] = [len(jobs), IDEMPOTENCY_S]
+    for job in jobs:
+        words.extend(job.words())
+    return Call(tuple(words), _submitted, script("submit"))
+
+
+def _submitted(answer: list[bytes]) -> list[str]:
+    if answer and answer[0] == b"conflict":
+        raise InvalidJob(
+            f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
+            "use a new key for a new job, or send the same spec again"
+        )
+    return [job_id.decode() for job_id in answer]
+
+
+def cancel(job_id: str) -> Call[JobState]:
+    """Ask for a job's end; gives the state it had. A job that is final stays as it is."""
+
+    def decode(answer: bytes | None) -> JobState:
+        return JobState(_known(job_id, answer).decode())
+
+    return Call((job_id, iso_now()), decode, script("cancel"))
+
+
+def status(job_id: str) -> Call[JobStatus]:
+    """A job as it stands now."""
+
+    def decode(values: list[bytes | None]) -> JobStatus:
+        _known(job_id, values[0])
+        return _status(job_id, values)
+
+    return Call(("HMGET", key("job", job_id), *_STATUS_FIELDS), decode)
+
+
+def spec(job_id: str) -> Call[Spec]:
+    """What was asked for."""
+    return Call(("HGET", key("job", job_id), "spec"), lambda answer: SPEC.validate_json(_known(job_id, answer)))
+
+
+def result(job_id: str) -> Call[Result | None]:
+    """A finished job's result, or None while it is not final.
+
+    Raises:
+        JobFailed, JobCancelled, JobDead: it ended without one.
+    """
+
+    def decode(values: list[bytes | None]) -> Result | None:
+        raw_state, raw_result, reason, traceback = values
+        state = JobState(_known(job_id, raw_state).decode())
+        if state in _RAISED:
+            error = _RAISED[state]((reason or b"").decode())
+            error.traceback = traceback.decode() if traceback else None
+            raise error
+        return RESULT.validate_json(raw_result) if raw_result is not None else None
+
+    return Call(("HMGET", key("job", job_id), "state", "result", "reason", "traceback"), decode)
+
+
+def events(job_id: str, after: str | None, *, limit: int = 500, block_ms: int | None = None) -> Call[list[Event]]:
+    """The events behind one id, oldest first; with `block_ms`, waits that long for the first of them."""
+    wait: tuple[Word, ...] = ("BLOCK", block_ms) if block_ms else ()
+    words = ("XREAD", "COUNT", limit, *wait, "STREAMS", key("events", job_id), after or "0-0")
+    return Call(words, _events)
+
+
+def _events(answer: list[Any] | None) -> list[Event]:
+    if not answer:
+        return []
+    [(_, entries)] = answer
+    return [_event(entry_id.decode(), fields[b"event"]) for entry_id, fields in entries]
+
+
+def _event(entry_id: str, raw: bytes) -> Event:
+    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    return EVENT.validate_json(raw).model_copy(update={"id": entry_id, "at": at})
+
+
+def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
+    """The newest jobs of these kinds and states (None for all), the newest first."""
+    indexes = _indexes(kinds, states)
+    words: tuple[Word, ...] = (limit, len(_STATUS_FIELDS), *_STATUS_FIELDS, *indexes)
+
+    def decode(answer: list[tuple[bytes, list[bytes | None]]]) -> list[JobStatus]:
+        return [_status(job_id.decode(), values) for job_id, values in answer if values[0] is not None]
+
+    return Call(words, decode, script("query"))
+
+
+def counts() -> Call[dict[tuple[str, JobState], int]]:
+    """How many jobs there are of each kind and state."""
+    pairs = [(kind, state) for kind in KINDS for state in JobState]
+
+    def decode(answer: list[int]) -> dict[tuple[str, JobState], int]:
+        return dict(zip(pairs, answer, strict=True))
+
+    return Call(tuple(_indexes(None, None)), decode, script("count"))
+
+
+def _indexes(kinds: Iterable[str] | None, states: Iterable[JobState] | None) -> list[str]:
+    chosen = list(states or JobState)
+    return [key("jobs", kind, state) for kind in kinds or KINDS for state in chosen]
+
+
+def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
+    fields = {name: value for name, value in zip(_STATUS_FIELDS, values, strict=True) if value is not None}
+    tags, progress = fields.pop("tags"), fields.pop("progress", None)
+    times = {name: _time(fields.pop(name)) for name in ("submitted_at", "started_at", "finished_at") if name in fields}
+    return JobStatus.model_validate(
+        {name: value.decode() for name, value in fields.items()}
+        | times
+        | {
+            "id": job_id,
+            "tags": json.loads(tags),
+            "progress": json.loads(progress) if progress else None,
+            "cancel_requested": fields.pop("cancel", None) is not None,
+        }
+    )
+
+
+def _time(value: bytes) -> datetime:
+    return datetime.fromtimestamp(int(value) / 1000, UTC)
+
+
+def _known(job_id: str, answer: bytes | None) -> bytes:
+    if answer is None:
+        raise JobNotFound(f"no job has the id {job_id!r}: it never existed or its record has expired")
+    return answer

@@ -1,0 +1,150 @@
+"""Subprocesses that end with us, and are started again when they end by themselves."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import guard
+
+_FIRST_DELAY_S = 0.2
+_LONGEST_DELAY_S = 30.0
+# A child that ran this long was healthy: the next delay is the first one again.
+_STEADY_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Child:
+    """A command in a session of its own, so that Ctrl-C in our terminal does not reach it. It cannot outlive us.
+
+    Args:
+        command: the program and its arguments.
+        log: the file that its output is appended to.
+        environment: all of its environment variables; None gives it ours.
+        keep_open: file descriptors that stay open in it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            # The pipe to its input is the thread it hangs by: see guard.py.
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                pass_fds=keep_open,
+                start_new_session=True,
+            )
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Its exit code, once nothing of its process group is left; None if it still runs after `timeout_s`."""
+        try:
+            code = self._guard.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        self.kill()
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        return code
+
+    def stop(self, grace_s: float) -> None:
+        """End it by SIGTERM, and kill it if it still runs after `grace_s`."""
+        self._guard.terminate()
+        if self.wait(grace_s) is None:
+            _log.warning("%s still ran %g s after SIGTERM and is killed", self.log.stem, grace_s)
+            self.kill()
+            self.wait()
+
+    def kill(self) -> None:
+        """Kill the command and all its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._guard.pid, signal.SIGKILL)
+
+    def last_lines(self, count: int = 10) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+class Supervised:
+    """Keeps a child running for the length of a with block; a child that ends by itself is started again.
+
+    Each restart waits twice as long as the one before, from 0.2 s up to 30 s.
+
+    Args:
+        child: the running child.
+        restart: starts the next one.
+        grace_s: seconds between SIGTERM and SIGKILL at the end of the block.
+    """
+
+    def __init__(self, child: Child, restart: Callable[[], Child], *, grace_s: float) -> None:
+        self._child = child
+        self._start_next = restart
+        self._grace_s = grace_s
+        self._stopping = threading.Event()
+        self._restarting = threading.Lock()
+        self._watch = threading.Thread(target=self._keep_running, name=f"watch {child.log.stem}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._restarting:
+            self._stopping.set()
+        self._child.stop(self._grace_s)
+        self._watch.join()
+
+    def kill(self) -> None:
+        """Kill the child that runs now."""
+        self._child.kill()
+
+    def _keep_running(self) -> None:
+        delay_s = _FIRST_DELAY_S
+        while True:
+            started = time.monotonic()
+            code = self._child.wait()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > _STEADY_S:
+                delay_s = _FIRST_DELAY_S
+            _log.warning(
+                "%s ended with exit code %s and starts again in %g s; see %s",
+                self._child.log.stem,
+                code,
+                delay_s,
+                self._child.log,
+            )
+            if self._stopping.wait(delay_s):
+                return
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            self._restart()
+
+    def _restart(self) -> None:
+        with self._restarting:
+            if self._stopping.is_set():
+                return
+            try:
+                self._child = self._start_next()
+            except OSError as error:
+                # No memory or no process left for it: the ended child stays, and its turn comes round again.
+                _log.warning("%s cannot be started: %s", self._child.log.stem, error)

@@ -1,0 +1,40 @@
+"""Lock files: held for the life of a process, freed by the kernel however it ends."""
+
+import fcntl
+import time
+from pathlib import Path
+from typing import TextIO
+
+_PAUSE_S = 0.02
+
+
+def lock(path: Path, *, wait_s: float = 0.0) -> TextIO | None:
+    """Open a file under an exclusive lock; None if another process still has it after `wait_s`.
+
+    The lock ends when the file is closed here and in every child that keeps it open.
+    """
+    file = path.open("a+")
+    deadline = time.monotonic() + wait_s
+    while not _locked(file, fcntl.LOCK_EX):
+        if time.monotonic() >= deadline:
+            file.close()
+            return None
+        time.sleep(_PAUSE_S)
+    return file
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        # Shared, so that two who ask at once do not see each other.
+        return not _locked(file, fcntl.LOCK_SH)
+
+
+def _locked(file: TextIO, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

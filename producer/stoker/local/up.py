@@ -1,0 +1,137 @@
+"""`stoker up`: the local Redis server and a worker, kept running until Ctrl-C."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import StokerError
+from ..settings import Settings, masked
+from .child import Child, Supervised
+from .lock import lock
+from .server import fresh_log, local_server
+
+WORKER = (sys.executable, "-m", "stoker.cli", "worker")
+# Running jobs write a checkpoint and go back to their queue; what takes longer is killed, and found by its lease.
+_DRAIN_S = 30.0
+
+
+class AlreadyRunning(StokerError):
+    """Another process runs the local stack of this home."""
+
+
+class LocalStack:
+    """Redis and one worker on this machine, as children of this process, for the length of a with block.
+
+    The worker gets the settings through its environment. Both are started again when they crash, and neither
+    outlives this process, even if it is killed; the data stay under `settings.home` for the next time. With a
+    `redis_url` in the settings there is no local server, only the worker.
+
+    Args:
+        worker: the command that runs the worker.
+
+    Attributes:
+        redis_url: the Redis that the worker uses, once the block is entered.
+    """
+
+    redis_url: str
+
+    def __init__(self, settings: Settings, *, worker: Sequence[str] = WORKER) -> None:
+        self._settings = settings
+        self._command = worker
+
+    def __enter__(self) -> Self:
+        """Start both.
+
+        Raises:
+            AlreadyRunning: this home has a stack already.
+            Unavailable: the server does not start.
+        """
+        home = self._settings.home
+        with ExitStack() as stack:
+            stack.enter_context(_alone(home))
+            self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
+            environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
+            log = fresh_log(home, "worker")
+
+            def start() -> Child:
+                return Child(self._command, log=log, environment=environment)
+
+            self._worker = stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the worker, once its jobs have gone back to their queue, and then the server."""
+        self._running.close()
+
+    def hurry(self) -> None:
+        """Kill the worker instead of waiting until it has drained; its jobs go on when their leases run out."""
+        self._worker.kill()
+
+
+def up(settings: Settings, *, worker: Sequence[str] = WORKER, say: Callable[[str], object] = print) -> None:
+    """Run the local stack until Ctrl-C or SIGTERM, then end it in order; the second one does not wait for jobs.
+
+    To be called from the main thread.
+
+    Args:
+        worker: the command that runs the worker.
+        say: takes what there is to tell the user, line by line.
+
+    Raises:
+        AlreadyRunning: this home has a stack already.
+        Unavailable: the server does not start.
+    """
+    asked, ask = os.pipe()
+    # A signal handler may take no lock, which the main thread could be holding: so it only writes to a pipe.
+    with (
+        os.fdopen(asked, "rb", buffering=0) as requests,
+        os.fdopen(ask, "wb", buffering=0) as request,
+        _at_stop_signals(lambda: request.write(b".")),
+        LocalStack(settings, worker=worker) as stack,
+    ):
+        log = settings.home / "logs" / "worker.log"
+        say(f"Stoker is up: Redis at {masked(stack.redis_url)}, and a worker that logs to {log}. Ctrl-C ends it.")
+        requests.read(1)
+        say("Ending: running jobs go back to their queue. A second Ctrl-C does not wait for them.")
+        with _at_stop_signals(stack.hurry):
+            stack.stop()
+
+
+@contextmanager
+def _at_stop_signals(handler: Callable[[], object]) -> Iterator[None]:
+    """Call `handler` at every Ctrl-C and SIGTERM."""
+    before = {number: signal.signal(number, lambda *_: handler()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Be the only local stack of this home."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / "up.lock"
+    held = lock(path)
+    if held is None:
+        raise AlreadyRunning(
+            f"a local stack already runs in {home} ({path.read_text()}); use that one, or set another STOKER_HOME"
+        )
+    with held:
+        held.truncate(0)
+        held.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        held.flush()
+        yield

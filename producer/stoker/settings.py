@@ -1,0 +1,243 @@
+"""Settings: arguments over STOKER_… variables over stoker.toml over defaults, and where each value came from."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Container
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from .errors import InvalidSettings
+
+_PREFIX = "STOKER_"
+_CONFIG = "STOKER_CONFIG"
+
+# Everything before the last @, whether the URL is well formed or not; and a password given as a parameter.
+_CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """A URL, or what was meant as one, without its user and password: fit to be shown."""
+    return _CREDENTIALS.sub(lambda match: f"{match[1] or ''}***{'@' if match[0].endswith('@') else ''}", url)
+
+
+def _checked(url: str) -> str:
+    """Check a Redis URL; over TLS, say that the server's certificate is to be checked."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme not in ("redis", "rediss") or not _has_address(url) or not (database or "0").isdigit():
+        raise ValueError(
+            "expected redis://[user:password@]host[:port][/database], or rediss:// for TLS, "
+            "with special characters of the password percent-encoded"
+        )
+    if parts.scheme == "redis":
+        return url
+    checks = parse_qs(parts.query, keep_blank_values=True).get("ssl_cert_reqs", [])
+    for check in checks:
+        if check != "required":
+            raise ValueError(
+                f"ssl_cert_reqs={check} is refused, the server's certificate is always checked: leave it out, "
+                "and name your CA's file with ssl_ca_certs=… if the system does not know it"
+            )
+    # Without this, Celery's transport would not check it, and would not say so.
+    return url if checks else f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
+
+
+def _has_address(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _listed(value: object) -> object:
+    """Text, as a variable of the environment holds it, is a list with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _target(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+        raise ValueError("expected package.module:function")
+    return text
+
+
+RedisUrl = Annotated[str, AfterValidator(_checked)]
+Target = Annotated[str, AfterValidator(_target)]
+
+
+class Settings(BaseSettings):
+    """Everything a deployment can set. Each field is a key of stoker.toml and, in capitals, a STOKER_… variable.
+
+    Raises:
+        InvalidSettings: a value does not fit, the file cannot be read, or it has a key that does not exist;
+            one line per problem.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        repr=False,
+        description="The Redis that holds jobs and queues: redis://… or, over TLS, rediss://…. "
+        "None means the local server of `stoker up`.",
+    )
+    result_url: RedisUrl | None = Field(
+        default=None, repr=False, description="The Redis for Celery's results. None means the same as redis_url."
+    )
+    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default=Path("~/.stoker"), description="The folder for the local server's data, the logs and the default store."
+    )
+    store_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where artifacts lie: a folder or an fsspec URL such as s3://bucket/stoker that every worker "
+        "reaches. None means the folder store under home.",
+    )
+    lease_s: float = Field(
+        default=15, ge=0.5, le=3600, description="Seconds after which a silent worker's job is given to another."
+    )
+    builders: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="The functions that a Builder architecture may call, each as package.module:function; "
+        "in the environment, with commas between them.",
+    )
+    slots: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="How many jobs one worker runs at once. None: one per core, at least 2.",
+    )
+    model_cache_bytes: int = Field(
+        default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
+    )
+    connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
+    socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **arguments: Any) -> None:
+        try:
+            super().__init__(**arguments)
+        except ValidationError as error:
+            problems = [_problem(str(e["loc"][0]), e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
+            # Without its cause, which quotes the values: they may hold passwords.
+            raise InvalidSettings("\n".join(problems)) from None
+        self._origins = {name: _origin(name, arguments) for name in self.model_fields_set}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, the strongest first."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read(_config_file()))
+
+    @field_validator("redis_url", "result_url", "store_url", "slots", "home", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def store(self) -> str:
+        """Where artifacts lie: `store_url`, or the folder that stands in for it."""
+        return self.store_url or str(self.home / "store")
+
+    def origin(self, name: str) -> str:
+        """Where a field's value came from: "default", "stoker.toml: <path>", "environment: STOKER_…" or "argument"."""
+        return self._origins.get(name, "default")
+
+    def environment(self) -> dict[str, str]:
+        """The STOKER_… variables that give another process these very settings."""
+        return {_variable(name): _as_text(value) for name, value in self}
+
+
+class Source(NamedTuple):
+    """One setting, as `stoker config` shows it; `value` has no user and password, `origin` is `Settings.origin`."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def sources(settings: Settings) -> tuple[Source, ...]:
+    """Every setting, in the order of the fields, and where its value came from."""
+    return tuple(
+        Source(name, _shown(name, value), settings.origin(name), Settings.model_fields[name].description or "")
+        for name, value in settings
+    )
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
+
+
+def _as_text(value: object) -> str:
+    """A value as an environment variable holds it."""
+    if value is None:
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _shown(name: str, value: object) -> str:
+    """A value fit to be shown: what has no repr may hold a password."""
+    if value is None:
+        return "none"
+    field = Settings.model_fields.get(name)
+    return _as_text(value) if field is None or field.repr else masked(_as_text(value))
+
+
+def _origin(name: str, arguments: Container[str]) -> str:
+    if name in arguments:
+        return "argument"
+    variable = _variable(name)
+    # Variables are found in any case, as pydantic-settings finds them.
+    return f"environment: {variable}" if variable in map(str.upper, os.environ) else f"stoker.toml: {_config_file()}"
+
+
+def _problem(name: str, kind: str, value: object, message: str, arguments: Container[str]) -> str:
+    """One line for a person about one value that does not fit."""
+    origin = _origin(name, arguments)
+    if kind == "extra_forbidden":
+        closest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0)[0]
+        return f"there is no setting {name} ({origin}); the closest one is {closest}"
+    text = message.removeprefix("Value error, ")
+    return f"{name} cannot be {_shown(name, value)!r} ({origin}): {text[0].lower()}{text[1:]}"
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get(_CONFIG) or "stoker.toml").expanduser().absolute()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's content; nothing if there is none and none was asked for."""
+    if not os.environ.get(_CONFIG) and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSettings(f"the settings file cannot be read: {error}; check {_CONFIG}") from error
+    except ValueError as error:
+        raise InvalidSettings(f"{path} is not TOML: {error}; write each setting as key = value") from error

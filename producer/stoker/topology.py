@@ -1,0 +1,53 @@
+"""Which queue a job goes to: a pure function of its kind, device and priority."""
+
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import Literal
+
+from .jobs import Device, JobSpec, Priority
+
+WorkDevice = Literal["cpu", "gpu", "tpu"]
+DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
+
+# What a queue's jobs have in common: how long they run and what they need. A worker serves all three by default.
+CLASSES = ("infer", "train", "batch")
+_CLASS_OF_KIND = MappingProxyType({"train": "train", "evaluate": "batch", "infer": "batch"})
+_GAINS_BY_GPU = frozenset({"train"})
+
+# Celery on Redis takes the lowest number first and treats 0 as the default, so 0 stays free and "normal" is explicit.
+PRIORITY_STEPS = (0, 3, 6, 9)
+PRIORITIES: MappingProxyType[Priority, int] = MappingProxyType({"high": 3, "normal": 6, "low": 9})
+# kombu keeps one Redis list per priority, named `<queue><separator><step>`, and a bare `<queue>` for step 0.
+_KOMBU_SEPARATOR = "\x06\x16"
+
+
+def queue_for(kind: str, device: WorkDevice) -> str:
+    """The Celery queue of a job kind on a device, e.g. "cpu.train"."""
+    return f"{device}.{_CLASS_OF_KIND[kind]}"
+
+
+def request_queue(device: WorkDevice) -> str:
+    """The Celery queue of single inference requests."""
+    return f"{device}.infer"
+
+
+def queues_of(device: WorkDevice) -> tuple[str, ...]:
+    """Every queue that a worker of this device serves."""
+    return tuple(f"{device}.{name}" for name in CLASSES)
+
+
+def redis_list(queue: str, priority: int) -> str:
+    """The Redis list where kombu keeps a queue's messages of one priority step."""
+    return f"{queue}{_KOMBU_SEPARATOR}{priority}" if priority else queue
+
+
+def choose_device(spec: JobSpec, kind: str, live: Collection[str]) -> WorkDevice:
+    """The device a job runs on: what it asked for, or for "auto" the best that is live, the CPU if none is.
+
+    Args:
+        live: devices that have at least one live worker.
+    """
+    wanted: Device = spec.device
+    if wanted != "auto":
+        return wanted
+    return "gpu" if "gpu" in live and kind in _GAINS_BY_GPU else "cpu"
