@@ -1,0 +1,1 @@
+"""The heavy half of Stoker: what a fleet runs."""

@@ -1,0 +1,100 @@
+"""The Celery worker: tasks, a sign of life every few seconds, and the drain on shutdown."""
+
+import logging
+import multiprocessing
+import os
+import platform
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.worker import WorkController
+
+from stoker import ledger
+from stoker.broker import celery_app
+from stoker.connection import Connection
+from stoker.errors import StokerError
+from stoker.settings import Settings
+from stoker.topology import WorkDevice, queues_of
+
+from .slot import Slot
+from .tasks import register_tasks
+
+_log = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
+    """Serve the queues of a device until told to stop; gives the exit status.
+
+    SIGTERM drains: running jobs save a checkpoint and go back to their queue. A second one hurries.
+    """
+    worker = ledger.Worker(
+        name=f"{device}-{os.getpid()}@{platform.node()}",
+        device=device,
+        slots=settings.slots or max(2, os.cpu_count() or 1),
+        queues=queues_of(device),
+        host=platform.node(),
+        pid=os.getpid(),
+    )
+    app = celery_app(settings, redis_url)
+    slot = Slot(settings, redis_url, worker.name)
+    register_tasks(app, slot)
+    app.steps["worker"].add(_presence(worker, settings, redis_url))
+
+    def drain(**_: Any) -> None:
+        slot.draining.set()
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    signals.worker_process_init.connect(_allow_runners, weak=False)
+    controller = app.Worker(
+        hostname=worker.name,
+        concurrency=worker.slots,
+        pool="prefork",
+        queues=list(worker.queues),
+        loglevel="INFO",
+        without_mingle=True,
+        without_gossip=True,
+    )
+    controller.start()
+    return int(controller.exitcode or 0)
+
+
+def _allow_runners(**_: Any) -> None:
+    """Celery's pool makes its children daemonic, and those may not have children; slots fork runners."""
+    multiprocessing.current_process().daemon = False
+
+
+def _presence(worker: ledger.Worker, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
+    """A step of the Celery worker that announces it, and hands back the jobs of workers that went silent."""
+
+    class Presence(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Timer",)
+
+        def __init__(self, parent: WorkController, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self._connection = Connection.open(settings, redis_url)
+            self._beats: Any = None
+
+        def start(self, parent: WorkController) -> None:
+            self._beat()
+            self._beats = parent.timer.call_repeatedly(ledger.BEAT_S, self._beat)
+
+        def stop(self, _parent: WorkController) -> None:
+            if self._beats:
+                self._beats.cancel()
+            self._try(ledger.leave(worker.name))
+            self._connection.close()
+
+        def _beat(self) -> None:
+            self._try(ledger.announce(worker))
+            for lost in self._try(ledger.expired()) or []:
+                _log.warning("job %s: worker %s went silent, back to %s", lost.job_id, lost.worker, lost.queue)
+                self._try(ledger.reclaim(lost))
+
+        def _try(self, call: Any) -> Any:
+            try:
+                return self._connection.run(call)
+            except StokerError as error:
+                _log.warning("no sign of life this time: %s", error)
+                return None
+
+    return Presence

@@ -1,0 +1,51 @@
+"""What a runner tells its slot over their pipe, as JSON."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from stoker.artifacts import ModelManifest
+from stoker.events import Event
+from stoker.jobs import Result
+
+
+class Emitted(BaseModel):
+    """Something happened in the job."""
+
+    type: Literal["emitted"] = "emitted"
+    event: Event
+
+
+class Done(BaseModel):
+    """The job's work is done and waits to be committed."""
+
+    type: Literal["done"] = "done"
+    result: Result
+    manifest: ModelManifest | None
+
+
+class Failed(BaseModel):
+    """The job ended by its own error."""
+
+    type: Literal["failed"] = "failed"
+    reason: str
+    traceback: str
+
+
+class Halted(BaseModel):
+    """The job stopped because it was asked to."""
+
+    type: Literal["halted"] = "halted"
+    reason: Literal["cancel", "drain"]
+
+
+class Lost(BaseModel):
+    """The job could not go on for no fault of its own: its process died, or the store is out of reach."""
+
+    type: Literal["lost"] = "lost"
+    reason: str
+
+
+End = Done | Failed | Halted | Lost
+Message = Annotated[Emitted | End, Field(discriminator="type")]
+MESSAGE: TypeAdapter[Emitted | End] = TypeAdapter(Message)

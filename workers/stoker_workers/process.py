@@ -1,0 +1,82 @@
+"""Forking a child from a slot: it dies with its parent, starts with clean signals and talks over a pipe."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+_PR_SET_PDEATHSIG = 1
+_FORK = get_context("fork")
+
+
+class Child(Protocol):
+    """What runs in the child: it gets its end of the pipe."""
+
+    def __call__(self, pipe: Connection, *arguments: Any) -> None: ...
+
+
+class ForkedProcess:
+    """A forked child at the other end of a two-way pipe.
+
+    Args:
+        output: file descriptor that takes what the child prints; None leaves it where the parent's goes.
+    """
+
+    def __init__(self, target: Child, *arguments: Any, output: int | None = None) -> None:
+        self.pipe, theirs = _FORK.Pipe()
+        self._process = _FORK.Process(target=_main, args=(os.getpid(), theirs, output, target, arguments))
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._process.kill()
+
+    def join(self, timeout_s: float | None = None) -> str | None:
+        """How the child ended, in words; None if it has not after `timeout_s`."""
+        self._process.join(timeout_s)
+        code = self._process.exitcode
+        if code is None:
+            return None
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+
+    def close(self) -> None:
+        """End the child if it still runs, and free the pipe."""
+        self.kill()
+        self._process.join()
+        self._process.close()
+        self.pipe.close()
+
+
+def _main(parent: int, pipe: Connection, output: int | None, target: Child, arguments: tuple[Any, ...]) -> None:
+    _die_with(parent)
+    for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT):
+        signal.signal(name, signal.SIG_DFL)
+    # Ctrl-C in a terminal reaches the whole group; the worker's parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if output is not None:
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
+    target(pipe, *arguments)
+
+
+def _die_with(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere a broken pipe ends it at its next event."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)

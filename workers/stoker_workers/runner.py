@@ -1,0 +1,174 @@
+"""The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
+
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from stoker.artifacts import Artifact, ModelVersion
+from stoker.errors import InvalidJob, Unavailable
+from stoker.events import Event, Log
+from stoker.jobs import Spec
+from stoker.store import Store
+
+from .engine.run import Run, Stopped
+from .executors import execute
+from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost
+from .process import ForkedProcess
+
+StopReason = Literal["cancel", "drain"]
+_READ_BYTES = 65_536
+_LONGEST_LINE = 2_000
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a runner is given.
+
+    Attributes:
+        model: the registered version that the spec names, if it names one.
+    """
+
+    job: str
+    spec: Spec
+    store_url: str
+    builders: tuple[str, ...]
+    model: ModelVersion | None
+    resume_from: Artifact | None
+
+
+class Runner:
+    """The slot's side of a runner; leaving its context ends the process."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._output, writable = os.pipe()
+        self._process = ForkedProcess(_run, assignment, output=writable)
+        os.close(writable)
+        self._lines = _Lines()
+        self._output_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.close()
+        os.close(self._output)
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the job to stop at its next step; one that has just ended no longer listens."""
+        try:
+            self._process.pipe.send_bytes(reason.encode())
+        except BrokenPipeError:
+            return
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def receive(self, wait_s: float) -> Iterator[Emitted | End]:
+        """What the job has told since, waiting up to `wait_s` for the first of it; an `End` comes last."""
+        sources: list[Any] = [self._process.pipe, *([self._output] if self._output_open else [])]
+        ready = wait(sources, wait_s)
+        if self._output in ready:
+            yield from self._read_output()
+        if self._process.pipe not in ready:
+            return
+        try:
+            message = MESSAGE.validate_json(self._process.pipe.recv_bytes())
+        except EOFError:
+            message = Lost(reason=f"its process {self._process.join()}")
+        if not isinstance(message, Emitted):
+            yield from self._rest_of_output()
+        yield message
+
+    def _read_output(self) -> Iterator[Emitted]:
+        data = os.read(self._output, _READ_BYTES)
+        self._output_open = bool(data)
+        yield from map(_logged, self._lines.feed(data) if data else self._lines.rest())
+
+    def _rest_of_output(self) -> Iterator[Emitted]:
+        while self._output_open and wait([self._output], 0.1):
+            yield from self._read_output()
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        *whole, self._tail = (self._tail + data).split(b"\n")
+        if len(self._tail) > _LONGEST_LINE:
+            whole.append(self._tail)
+            self._tail = b""
+        return [text for line in whole if (text := self._text(line))]
+
+    def rest(self) -> list[str]:
+        return self.feed(b"\n") if self._tail else []
+
+    @staticmethod
+    def _text(line: bytes) -> str:
+        return line[:_LONGEST_LINE].decode(errors="replace").rstrip()
+
+
+def _logged(line: str) -> Emitted:
+    first = line.split(maxsplit=1)[0]
+    level: Literal["info", "warning", "error"] = "info"
+    if first in ("WARNING", "W"):
+        level = "warning"
+    elif first in ("ERROR", "CRITICAL", "E", "F"):
+        level = "error"
+    return Emitted(event=Log(line=line, level=level))
+
+
+def _run(pipe: Connection, assignment: Assignment) -> None:
+    """The runner's whole life."""
+    asked: list[StopReason] = []
+
+    def stop_requested() -> StopReason | None:
+        while pipe.poll():
+            asked.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
+        return asked[-1] if asked else None
+
+    def emit(event: Event) -> None:
+        _send(pipe, Emitted(event=event))
+
+    with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
+        run = Run(
+            job=assignment.job,
+            store=Store(assignment.store_url),
+            scratch=Path(scratch),
+            builders=assignment.builders,
+            model=assignment.model,
+            resume_from=assignment.resume_from,
+            emit=emit,
+            stop_requested=stop_requested,
+        )
+        _send(pipe, _end_of(assignment.spec, run))
+
+
+def _end_of(spec: Spec, run: Run) -> End:
+    try:
+        outcome = execute(spec, run)
+    except Stopped as stop:
+        return Halted(reason=stop.reason)
+    except Unavailable as error:
+        return Lost(reason=error.message)
+    except InvalidJob as error:
+        return Failed(reason=error.message, traceback=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # the process's edge: whatever a job's code raises is the job's own failure
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
+    return Done(result=outcome.result, manifest=outcome.manifest)
+
+
+def _send(pipe: Connection, message: Emitted | End) -> None:
+    pipe.send_bytes(message.model_dump_json().encode())
