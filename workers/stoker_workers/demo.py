@@ -1,13 +1,10 @@
 """`stoker demo`: the whole way once, on real data: train, evaluate, infer, each through the queue."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# TensorFlow's C++ side would greet with its build flags.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +21,11 @@ from stoker.local import LocalStack, local_url
 from stoker.settings import Settings
 from stoker.store import Store
 
-from .engine.data import open_source
+from .engine.data.samples import load_sample
 
 _MODEL, _DATA = "digits", "sample://digits"
-_ROWS = 6
+_ROWS = 4
+_SHADES = " ░▒▓█"
 _WORKER_READY_S = 120.0
 
 
@@ -96,7 +94,7 @@ def _train_and_evaluate(client: stoker.Client, console: Console) -> None:
 
 def _infer(client: stoker.Client, console: Console) -> None:
     console.print(Rule(f"infer: {_ROWS} of them", align="left"))
-    batch = next(iter(open_source(_DATA, "test").batches(_ROWS)))
+    batch = next(iter(load_sample(_MODEL, "test").batches(_ROWS)))
     probabilities = client.infer(_MODEL, batch["x"])
     panels = [
         _panel(image, int(truth), row) for image, truth, row in zip(batch["x"], batch["y"], probabilities, strict=True)
@@ -108,18 +106,13 @@ def _panel(image: npt.NDArray[np.generic], truth: int, row: npt.NDArray[np.gener
     guess = int(np.argmax(row))
     told = Text.assemble(_picture(image), "\n", (f"{guess} ", "bold green" if guess == truth else "bold red"))
     told.append(f"{float(row[guess]):.1%}", style="dim")
-    return Panel(told, title=f"a {truth}", expand=False)
+    return Panel(told, title=f"a {truth}", expand=False, padding=0)
 
 
 def _picture(image: npt.NDArray[np.generic]) -> Text:
-    """An 8 × 8 image of shades 0 … 16 as coloured half blocks, two rows of pixels in each line of text."""
-    shades = np.asarray(image, dtype=np.float64).reshape(8, 8) / 16 * 255
-    text = Text()
-    for upper, lower in zip(shades[::2], shades[1::2], strict=True):
-        for high, low in zip(upper, lower, strict=True):
-            text.append("▀▀", style=f"rgb({high:.0f},{high:.0f},{high:.0f}) on rgb({low:.0f},{low:.0f},{low:.0f})")
-        text.append("\n")
-    return text
+    """An 8 × 8 image of pixels 0 … 16, two characters for each."""
+    shades = np.rint(np.asarray(image, dtype=np.float64).reshape(8, 8) / 16 * (len(_SHADES) - 1)).astype(int)
+    return Text("\n".join("".join(_SHADES[shade] * 2 for shade in line) for line in shades))
 
 
 if __name__ == "__main__":

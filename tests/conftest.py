@@ -1,0 +1,49 @@
+"""What every test can ask for."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from stoker.local.server import local_server
+
+Eventually = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_test_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the caller's STOKER_… variables nor the real home reach a test."""
+    for name in os.environ:
+        if name.startswith("STOKER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("STOKER_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Waits until a condition holds, and fails the test if it does not within 30 seconds."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true within 30 seconds"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def _redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with local_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis_server: str) -> Iterator[str]:
+    """A real Redis server, empty, for this test alone."""
+    yield _redis_server
+    with redis.Redis.from_url(_redis_server) as client:
+        client.flushall()

@@ -1,0 +1,35 @@
+"""A whole Stoker, as `stoker up` runs it: a real server and a real worker with TensorFlow."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stoker
+from stoker.local import LocalStack
+from stoker.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One server and one worker with two slots for all tests of this process; gives the settings to reach them."""
+    settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, lease_s=3)
+    with LocalStack(settings):
+        await_worker(settings)
+        yield settings
+
+
+@pytest.fixture
+def client(stack: Settings) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=stack) as client:
+        yield client
+
+
+def await_worker(settings: Settings) -> None:
+    """Wait until a worker has announced itself."""
+    deadline = time.monotonic() + 90
+    with stoker.Client(settings=settings) as client:
+        while not client.workers():
+            assert time.monotonic() < deadline, (Path(settings.home) / "logs" / "worker.log").read_text()
+            time.sleep(0.1)

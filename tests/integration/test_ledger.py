@@ -1,0 +1,328 @@
+"""The ledger's rules, on a real server: who may move a job from which state to which."""
+
+import json
+import uuid
+
+import pytest
+import redis
+from celery import Celery
+from kombu import Connection as KombuConnection
+
+import stoker
+from stoker import JobState, ledger, registry
+from stoker.artifacts import ModelVersion, Signature
+from stoker.connection import Connection
+from stoker.events import Epoch, Finished, Log, Started
+from stoker.ledger import Answer, Attempt, Committed, NewJob, Refused
+from stoker.settings import Settings
+
+SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Connection:
+    return Connection.open(Settings(), redis_url)
+
+
+def new_job(spec: stoker.Train = SPEC, key: str | None = None) -> NewJob:
+    return NewJob(str(uuid.uuid4()), spec, "cpu.train", key)
+
+
+def submitted(connection: Connection, spec: stoker.Train = SPEC) -> str:
+    [job_id] = connection.run(ledger.submit([new_job(spec)]))
+    return job_id
+
+
+def claimed(connection: Connection, job_id: str, owner: str = "one", lease_s: float = 15) -> Attempt:
+    attempt = connection.run(ledger.claim(job_id, owner, "worker-1", lease_s))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def state(connection: Connection, job_id: str) -> JobState:
+    return connection.run(ledger.status(job_id)).state
+
+
+def result_of(model: str = "digits") -> stoker.TrainResult:
+    return stoker.TrainResult(
+        model=model, metrics={"loss": 0.5}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={}
+    )
+
+
+def version(number: int, job_id: str) -> ModelVersion:
+    signature = Signature(inputs=(), outputs=(), task="multiclass")
+    return ModelVersion.model_validate(
+        {"name": "digits", "version": number, "signature": signature, "metrics": {}, "files": {}, "parameters": 1}
+        | {"job": job_id, "data": "sample://digits", "created_at": "2026-01-01T00:00:00Z"}
+    )
+
+
+def test_a_submitted_job_is_queued_listed_and_rung_for(connection: Connection, redis_url: str) -> None:
+    job_id = submitted(connection)
+
+    status = connection.run(ledger.status(job_id))
+    assert (status.state, status.queue, status.attempt) == (JobState.QUEUED, "cpu.train", 0)
+    assert [found.id for found in connection.run(ledger.query(None, [JobState.QUEUED], 10))] == [job_id]
+    with redis.Redis.from_url(redis_url) as client:
+        [message] = client.lrange("cpu.train\x06\x166", 0, -1)
+    assert json.loads(message)["headers"]["id"] == job_id
+
+
+def test_the_doorbell_is_a_message_that_kombu_reads_and_celery_would_have_written(
+    connection: Connection, redis_url: str
+) -> None:
+    job_id = submitted(connection)
+    options = {"priority_steps": [0, 3, 6, 9]}
+    with KombuConnection(redis_url, transport_options=options) as broker:
+        queue = broker.SimpleQueue("cpu.train")
+        ours = queue.get(timeout=5)
+        ours.ack()
+        app = Celery(broker=redis_url)
+        app.conf.broker_transport_options = options
+        app.send_task("stoker.train", args=[job_id], task_id=job_id, queue="cpu.train", priority=6)
+        theirs = queue.get(timeout=5)
+        theirs.ack()
+        queue.close()
+    assert ours.payload == [*theirs.payload[:1], {}, theirs.payload[2]]
+    for header in ("lang", "task", "id", "root_id", "parent_id", "eta", "expires", "retries", "timelimit", "group"):
+        assert ours.headers[header] == theirs.headers[header]
+    assert ours.content_type == theirs.content_type
+    assert ours.content_encoding == theirs.content_encoding
+    for name in ("correlation_id", "delivery_mode", "priority", "body_encoding"):
+        assert ours.properties[name] == theirs.properties[name]
+
+
+def test_submitting_the_same_id_again_changes_nothing(connection: Connection, redis_url: str) -> None:
+    job = new_job()
+    connection.run(ledger.submit([job]))
+    connection.run(ledger.submit([job]))
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("cpu.train\x06\x166") == 1
+    assert len(connection.run(ledger.events(job.id, None))) == 1
+
+
+def test_one_idempotency_key_is_one_job(connection: Connection) -> None:
+    [first] = connection.run(ledger.submit([new_job(key="monday")]))
+    [second] = connection.run(ledger.submit([new_job(key="monday")]))
+    [other] = connection.run(ledger.submit([new_job(key="tuesday")]))
+    assert first == second
+    assert other != first
+
+
+def test_an_idempotency_key_used_for_another_spec_is_refused_and_queues_nothing(connection: Connection) -> None:
+    connection.run(ledger.submit([new_job(key="monday")]))
+    other = SPEC.model_copy(update={"epochs": 99})
+    with pytest.raises(stoker.InvalidJob, match="'monday' belongs to a job with another spec"):
+        connection.run(ledger.submit([new_job(), new_job(other, key="monday")]))
+    assert len(connection.run(ledger.query(None, None, 10))) == 1
+
+
+def test_a_job_is_claimed_once(connection: Connection) -> None:
+    job_id = submitted(connection)
+    attempt = claimed(connection, job_id)
+    assert (attempt.number, attempt.spec, attempt.checkpoint) == (1, SPEC, None)
+    assert connection.run(ledger.claim(job_id, "two", "worker-2", 15)) is Refused.TAKEN
+    assert connection.run(ledger.claim("no-such-job", "two", "worker-2", 15)) is Refused.MISSING
+
+
+def test_a_claim_repeated_because_its_answer_was_lost_is_the_same_attempt(connection: Connection) -> None:
+    job_id = submitted(connection)
+    assert claimed(connection, job_id) == claimed(connection, job_id)
+    started = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, Started)]
+    assert len(started) == 1
+
+
+def test_reports_reach_status_and_events(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    epoch = Epoch(epoch=1, epochs=2, metrics={"loss": 0.5}, rows_per_s=10, eta_s=3)
+    assert connection.run(ledger.report(attempt, 15, [epoch, Log(line="hello")])) is Answer.OK
+
+    progress = connection.run(ledger.status(attempt.job_id)).progress
+    assert isinstance(progress, Epoch)
+    assert progress.metrics == {"loss": 0.5}
+    types = [event.type for event in connection.run(ledger.events(attempt.job_id, None))]
+    assert types == ["queued", "started", "epoch", "log"]
+
+
+def test_events_resume_behind_any_id(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    connection.run(ledger.report(attempt, 15, [Log(line=str(n)) for n in range(5)]))
+    everything = connection.run(ledger.events(attempt.job_id, None))
+    for n, event in enumerate(everything):
+        assert connection.run(ledger.events(attempt.job_id, event.id)) == everything[n + 1 :]
+
+
+def test_a_success_stores_result_model_and_last_event_in_one_step(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    assert connection.run(ledger.succeed(attempt, result_of("digits@1"), version(1, attempt.job_id))) is Committed.OK
+
+    assert connection.run(ledger.result(attempt.job_id)) == result_of("digits@1")
+    assert connection.run(registry.resolve("digits")).ref == "digits@1"
+    assert connection.run(registry.resolve("digits@champion")).aliases == ("champion",)
+    last = connection.run(ledger.events(attempt.job_id, None))[-1]
+    assert isinstance(last, Finished)
+    assert last.state is JobState.SUCCEEDED
+
+
+def test_a_commit_repeated_because_its_answer_was_lost_makes_one_version(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    for _ in range(2):
+        call = ledger.succeed(attempt, result_of("digits@1"), version(1, attempt.job_id))
+        assert connection.run(call) is Committed.OK
+    assert [found.ref for found in connection.run(registry.versions())] == ["digits@1"]
+
+
+def test_a_version_number_that_is_taken_is_refused(connection: Connection) -> None:
+    for number in (1, 2):
+        attempt = claimed(connection, submitted(connection), owner=f"owner {number}")
+        call = ledger.succeed(attempt, result_of(), version(1, attempt.job_id))
+        expected = Committed.OK if number == 1 else Committed.VERSION_TAKEN
+        assert connection.run(call) is expected
+    assert state(connection, attempt.job_id) is JobState.RUNNING
+    assert connection.run(registry.next_number("digits")) == 2
+
+
+def test_the_champion_stays_when_a_second_version_comes(connection: Connection) -> None:
+    for number in (1, 2):
+        attempt = claimed(connection, submitted(connection), owner=f"owner {number}")
+        connection.run(ledger.succeed(attempt, result_of(), version(number, attempt.job_id)))
+    assert connection.run(registry.resolve("digits")).version == 1
+    assert [found.version for found in connection.run(registry.versions())] == [2, 1]
+
+
+def test_a_lost_attempt_can_write_nothing(connection: Connection) -> None:
+    job_id = submitted(connection)
+    stale = claimed(connection, job_id, owner="stale")
+    connection.run(ledger.release(stale, "drained", "moved"))
+    claimed(connection, job_id, owner="fresh")
+    events = connection.run(ledger.events(job_id, None))
+
+    assert connection.run(ledger.report(stale, 15, [Log(line="ghost")])) is Answer.LOST
+    assert connection.run(ledger.succeed(stale, result_of(), version(1, job_id))) is Committed.LOST
+    assert connection.run(ledger.fail(stale, JobState.FAILED, "ghost")) is Committed.LOST
+    connection.run(ledger.release(stale, "lost", "ghost"))
+
+    assert connection.run(ledger.events(job_id, None)) == events
+    assert state(connection, job_id) is JobState.RUNNING
+    assert connection.run(registry.versions()) == []
+
+
+def test_a_drain_costs_no_attempt_and_rings_again(connection: Connection, redis_url: str) -> None:
+    job_id = submitted(connection)
+    for n in range(5):
+        connection.run(ledger.release(claimed(connection, job_id, owner=str(n)), "drained", "moved"))
+    assert state(connection, job_id) is JobState.QUEUED
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("cpu.train\x06\x166") == 6
+
+
+def test_a_job_that_loses_its_workers_too_often_is_dead(connection: Connection) -> None:
+    job_id = submitted(connection)
+    connection.run(ledger.release(claimed(connection, job_id, owner="a"), "lost", "killed by SIGKILL"))
+    assert state(connection, job_id) is JobState.QUEUED
+    connection.run(ledger.release(claimed(connection, job_id, owner="b"), "lost", "killed by SIGKILL"))
+    assert state(connection, job_id) is JobState.DEAD
+    with pytest.raises(stoker.JobDead, match="gave up after 2 lost workers; the last: killed by SIGKILL"):
+        connection.run(ledger.result(job_id))
+
+
+def test_a_silent_workers_job_is_reclaimed_and_a_living_ones_is_not(connection: Connection) -> None:
+    silent = claimed(connection, submitted(connection), owner="silent", lease_s=0)
+    living = claimed(connection, submitted(connection), owner="living", lease_s=15)
+    [lost] = connection.run(ledger.expired())
+    assert lost.job_id == silent.job_id
+    connection.run(ledger.reclaim(lost))
+    assert state(connection, silent.job_id) is JobState.QUEUED
+    assert state(connection, living.job_id) is JobState.RUNNING
+
+
+def test_a_worker_that_speaks_again_before_it_is_reclaimed_keeps_its_job(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection), lease_s=0)
+    [lost] = connection.run(ledger.expired())
+    connection.run(ledger.report(attempt, 15))
+    connection.run(ledger.reclaim(lost))
+    assert state(connection, attempt.job_id) is JobState.RUNNING
+
+
+def test_cancelling_a_queued_job_ends_it_and_its_message_rings_in_vain(connection: Connection) -> None:
+    job_id = submitted(connection)
+    assert connection.run(ledger.cancel(job_id)) is JobState.QUEUED
+    assert state(connection, job_id) is JobState.CANCELLED
+    assert connection.run(ledger.claim(job_id, "one", "worker-1", 15)) is Refused.TAKEN
+
+
+def test_cancelling_a_running_job_asks_its_worker(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    connection.run(ledger.cancel(attempt.job_id))
+    assert state(connection, attempt.job_id) is JobState.RUNNING
+    assert connection.run(ledger.report(attempt, 15)) is Answer.CANCEL
+
+
+def test_a_job_asked_to_stop_is_not_queued_again_when_its_worker_is_lost(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    connection.run(ledger.cancel(attempt.job_id))
+    connection.run(ledger.release(attempt, "lost", "killed by SIGKILL"))
+    assert state(connection, attempt.job_id) is JobState.CANCELLED
+
+
+def test_cancelling_a_finished_job_changes_nothing(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    connection.run(ledger.fail(attempt, JobState.FAILED, "bad data"))
+    assert connection.run(ledger.cancel(attempt.job_id)) is JobState.FAILED
+    assert state(connection, attempt.job_id) is JobState.FAILED
+
+
+def test_celerys_own_result_api_sees_each_state(connection: Connection, redis_url: str) -> None:
+    app = Celery(broker=redis_url, backend=redis_url)
+    job_id = submitted(connection)
+    assert app.AsyncResult(job_id).state == "PENDING"
+
+    attempt = claimed(connection, job_id)
+    assert app.AsyncResult(job_id).state == "STARTED"
+
+    connection.run(ledger.succeed(attempt, result_of()))
+    assert app.AsyncResult(job_id).state == "SUCCESS"
+    assert app.AsyncResult(job_id).get(timeout=5) == result_of().model_dump(mode="json")
+
+    failed = claimed(connection, submitted(connection))
+    connection.run(ledger.fail(failed, JobState.FAILED, "column 'age' is missing", "Traceback …"))
+    assert app.AsyncResult(failed.job_id).state == "FAILURE"
+    assert app.AsyncResult(failed.job_id).traceback == "Traceback …"
+    with pytest.raises(stoker.JobFailed, match="column 'age' is missing"):
+        app.AsyncResult(failed.job_id).get(timeout=5)
+
+    cancelled = submitted(connection)
+    connection.run(ledger.cancel(cancelled))
+    assert app.AsyncResult(cancelled).state == "REVOKED"
+
+
+def test_an_unknown_job_is_said_to_be_unknown(connection: Connection) -> None:
+    for call in (ledger.status("nope"), ledger.result("nope"), ledger.cancel("nope"), ledger.spec("nope")):
+        with pytest.raises(stoker.JobNotFound, match="no job has the id 'nope'"):
+            connection.run(call)
+
+
+def test_queries_give_the_newest_first_and_filter_by_kind_and_state(connection: Connection) -> None:
+    ids = [submitted(connection) for _ in range(5)]
+    connection.run(ledger.cancel(ids[2]))
+    assert [found.id for found in connection.run(ledger.query(None, None, 3))] == ids[:1:-1]
+    assert [found.id for found in connection.run(ledger.query(["train"], [JobState.CANCELLED], 10))] == [ids[2]]
+    assert connection.run(ledger.query(["evaluate"], None, 10)) == []
+    counts = connection.run(ledger.counts())
+    assert counts["train", JobState.QUEUED] == 4
+    assert counts["train", JobState.CANCELLED] == 1
+
+
+def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connection, redis_url: str) -> None:
+    from stoker.ledger.keys import PREFIX
+
+    connection.run(ledger.submit([new_job(key="monday")]))
+    attempt = claimed(connection, submitted(connection))
+    connection.run(ledger.succeed(attempt, result_of(), version(1, attempt.job_id)))
+    worker = ledger.Worker(name="w", device="cpu", slots=1, queues=("cpu.train",), host="h", pid=1)
+    connection.run(ledger.announce(worker))
+    assert connection.run(ledger.workers()) == [worker]
+    with redis.Redis.from_url(redis_url) as client:
+        keys = {key.decode() for key in client.keys()}
+    stray = {key for key in keys if not key.startswith((*PREFIX.values(), "cpu.train"))}
+    assert not stray

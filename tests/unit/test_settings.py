@@ -1,0 +1,251 @@
+"""Settings: the order of their sources, what is refused and how, and what is shown."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stoker.errors import InvalidSettings, StokerError
+from stoker.settings import Settings, sources
+
+REPOSITORY = Path(__file__).parents[2]
+PASSWORD = "s3cret-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STOKER_HOME")
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    return {source.name: source.origin for source in sources(settings)}
+
+
+def refusal(**arguments: object) -> str:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings(**arguments)
+    return caught.value.message
+
+
+def test_defaults_hold_where_nothing_is_set() -> None:
+    settings = Settings()
+    assert settings.redis_url is None
+    assert settings.home == Path.home() / ".stoker"
+    assert settings.store == str(Path.home() / ".stoker" / "store")
+    assert settings.lease_s == 15
+    assert set(origins(settings).values()) == {"default"}
+
+
+def test_file_beats_default_environment_beats_file_and_argument_beats_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("stoker.toml").write_text("lease_s = 1\nslots = 1\nsocket_timeout_s = 1\n")
+    monkeypatch.setenv("STOKER_SLOTS", "2")
+    monkeypatch.setenv("STOKER_SOCKET_TIMEOUT_S", "2")
+    settings = Settings(socket_timeout_s=3)
+    assert (settings.lease_s, settings.slots, settings.socket_timeout_s) == (1, 2, 3)
+    shown = origins(settings)
+    assert shown["lease_s"] == f"stoker.toml: {tmp_path / 'stoker.toml'}"
+    assert shown["slots"] == "environment: STOKER_SLOTS"
+    assert shown["socket_timeout_s"] == "argument"
+    assert shown["connect_timeout_s"] == "default"
+
+
+def test_stoker_config_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("stoker.toml").write_text("lease_s = 1")
+    other = tmp_path / "other.toml"
+    other.write_text("lease_s = 2")
+    monkeypatch.setenv("STOKER_CONFIG", str(other))
+    settings = Settings()
+    assert settings.lease_s == 2
+    assert origins(settings)["lease_s"] == f"stoker.toml: {other}"
+
+
+def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_CONFIG", "/nowhere/stoker.toml")
+    assert "/nowhere/stoker.toml" in refusal()
+
+
+def test_a_file_must_be_toml(tmp_path: Path) -> None:
+    Path("stoker.toml").write_text("lease_s: 1")
+    assert refusal().startswith(f"{tmp_path / 'stoker.toml'} is not TOML")
+
+
+def test_an_unknown_key_is_named_with_its_file_and_the_closest_known_one(tmp_path: Path) -> None:
+    Path("stoker.toml").write_text('redis_ulr = "redis://localhost"')
+    expected = f"there is no setting redis_ulr (stoker.toml: {tmp_path / 'stoker.toml'}); the closest one is redis_url"
+    assert refusal() == expected
+
+
+def test_an_unknown_argument_is_refused_too() -> None:
+    assert refusal(slot=3) == "there is no setting slot (argument); the closest one is slots"
+
+
+def test_every_problem_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_SLOTS", "many")
+    lines = refusal(lease_s=0, redis_url="http://localhost").splitlines()
+    assert [line.split()[0] for line in lines] == ["redis_url", "lease_s", "slots"]
+    assert "'many' (environment: STOKER_SLOTS)" in lines[2]
+
+
+def test_invalid_settings_is_a_stoker_error() -> None:
+    assert issubclass(InvalidSettings, StokerError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "redis://localhost:0",
+        "redis://localhost:99999",
+        "redis://localhost:port",
+        "redis://localhost/jobs",
+        f"redis://:{PASSWORD}#@localhost",
+    ],
+)
+@pytest.mark.parametrize("name", ["redis_url", "result_url"])
+def test_a_malformed_redis_url_is_refused(name: str, url: str) -> None:
+    assert "expected redis://" in refusal(**{name: url})
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://localhost", "redis://user:p%40ss@[::1]:6380/3", "redis://10.0.0.1/0?health_check_interval=5"]
+)
+def test_a_plain_redis_url_is_taken_as_it_is(url: str) -> None:
+    assert Settings(redis_url=url).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("rediss://h", "rediss://h?ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://h?ssl_cert_reqs=required", "rediss://h?ssl_cert_reqs=required"),
+    ],
+)
+def test_tls_always_asks_for_the_certificate_check(given: str, used: str) -> None:
+    assert Settings(redis_url=given).redis_url == used
+
+
+@pytest.mark.parametrize("check", ["none", "CERT_NONE", "optional", ""])
+@pytest.mark.parametrize("name", ["redis_url", "result_url"])
+def test_tls_without_certificate_check_is_refused(name: str, check: str) -> None:
+    assert f"ssl_cert_reqs={check} is refused" in refusal(**{name: f"rediss://h?ssl_cert_reqs={check}"})
+
+
+def test_a_second_certificate_check_cannot_hide_the_first() -> None:
+    assert "is refused" in refusal(redis_url="rediss://h?ssl_cert_reqs=none&ssl_cert_reqs=required")
+    assert "is refused" in refusal(redis_url="rediss://h?ssl_cert_reqs=required&ssl_cert_reqs=none")
+
+
+def test_builders_come_as_a_list_or_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(builders=["a.b:c"]).builders == ("a.b:c",)
+    monkeypatch.setenv("STOKER_BUILDERS", "a.b:c, d:e")
+    assert Settings().builders == ("a.b:c", "d:e")
+    assert refusal(builders=["a.b.c"]) == "builders cannot be 'a.b.c' (argument): expected package.module:function"
+
+
+def test_an_empty_variable_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("stoker.toml").write_text('redis_url = "redis://localhost"\nslots = 4')
+    monkeypatch.setenv("STOKER_REDIS_URL", "")
+    monkeypatch.setenv("STOKER_SLOTS", "")
+    assert (Settings().redis_url, Settings().slots) == (None, None)
+
+
+def test_an_empty_home_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_HOME", "")
+    assert refusal().startswith("home cannot be")
+
+
+def test_home_is_absolute_so_that_a_worker_elsewhere_finds_the_same(tmp_path: Path) -> None:
+    assert Settings(home="here").home == tmp_path / "here"
+    assert Settings(home="~/there").home == Path.home() / "there"
+
+
+def test_settings_travel_to_another_process_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(redis_url="rediss://:p@h:1/2", builders=["a:b", "c:d"], slots=3, home="x", lease_s=0.5)
+    Path("stoker.toml").write_text('store_url = "/from/the/file"')
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings().model_dump() == settings.model_dump()
+
+
+def test_what_is_not_set_is_shown_as_none() -> None:
+    shown = {source.name: source.value for source in sources(Settings())}
+    assert [name for name, value in shown.items() if value == "none"] == [
+        "redis_url",
+        "result_url",
+        "store_url",
+        "builders",
+        "slots",
+    ]
+
+
+def test_no_password_is_shown() -> None:
+    settings = Settings(
+        redis_url=f"redis://me:{PASSWORD}@h:1/0",
+        result_url=f"redis://h?db=1&password={PASSWORD}&client_name=x",
+        store_url=f"s3://key:{PASSWORD}@bucket",
+    )
+    assert PASSWORD not in repr(settings) + str(settings) + repr(sources(settings))
+    shown = {source.name: source.value for source in sources(settings)}
+    assert shown["redis_url"] == "redis://***@h:1/0"
+    assert shown["result_url"] == "redis://h?db=1&password=***&client_name=x"
+    assert shown["store_url"] == "s3://***@bucket"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [f"me:{PASSWORD}@host", f"redis://:{PASSWORD}/@h:1/x", f"redis://h:bad?password={PASSWORD}", f"x:{PASSWORD}@"],
+)
+def test_no_password_is_in_a_refusal(url: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings(redis_url=url)
+    assert PASSWORD not in caught.value.message
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_home_with_an_at_sign_is_shown_whole(tmp_path: Path) -> None:
+    [shown] = [source.value for source in sources(Settings(home=tmp_path / "me@work")) if source.name == "home"]
+    assert shown == str(tmp_path / "me@work")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().lease_s = 1  # type: ignore[misc]  # mypy says so too
+
+
+def test_importing_settings_loads_nothing_heavy() -> None:
+    heavy = {"celery", "redis", "numpy", "tensorflow", "fsspec"}
+    loaded = "import sys, stoker.settings; print(*{name.partition('.')[0] for name in sys.modules})"
+    result = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, env=os.environ)
+    assert not heavy & set(result.stdout.split())
+
+
+def test_every_setting_describes_itself() -> None:
+    assert all(source.description.endswith(".") for source in sources(Settings()))
+
+
+def test_the_guide_lists_exactly_these_settings() -> None:
+    guide = (REPOSITORY / "docs" / "settings.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in guide.splitlines() if line.startswith("| `STOKER_")]
+    fields = Settings.model_fields
+    assert [variable for variable, *_ in rows] == [f"`STOKER_{name.upper()}`" for name in fields]
+    assert [description for *_, description in rows] == [field.description for field in fields.values()]
+
+
+def test_the_sample_file_sets_every_setting_to_a_value_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = REPOSITORY / "config" / "stoker.toml"
+    lines = sample.read_text().splitlines()
+    # Each setting stands there as a comment: "#name = value".
+    switched_on = "\n".join(line.removeprefix("#") for line in lines if not line.startswith("# "))
+    assert list(tomllib.loads(switched_on)) == list(Settings.model_fields)
+    Path("stoker.toml").write_text(switched_on)
+    assert set(origins(Settings()).values()) == {f"stoker.toml: {Path('stoker.toml').absolute()}"}
