@@ -150,8 +150,3 @@ def _translated(where: str) -> Iterator[None]:
         raise Unavailable(
             f"Redis at {where} cannot be reached: {error}; start it with `stoker up`, or check STOKER_REDIS_URL"
         ) from error
-    except redis.ResponseError as error:
-        # A server with requirepass answers NOAUTH to whoever sends no password at all.
-        if str(error).startswith(("NOAUTH", "WRONGPASS")):
-            raise Unauthorized(f"{where} wants a login: {error}; put user and password into the URL") from error
-        raise

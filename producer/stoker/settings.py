@@ -203,7 +203,7 @@ def _as_text(value: object) -> str:
 
 def _shown(name: str, value: object) -> str:
     """A value fit to be shown: what has no repr may hold a password."""
-    if value is None:
+    if value in (None, ()):
         return "none"
     field = Settings.model_fields.get(name)
     return _as_text(value) if field is None or field.repr else masked(_as_text(value))

@@ -197,7 +197,7 @@ def test_data_that_only_the_worker_can_judge_fails_the_job_with_one_sentence(
     rows[7, 1] = np.nan
     np.savez(tmp_path / "bad.npz", x=rows, y=np.arange(50) % 2)
     job = client.submit(stoker.Train(model="bad", data=str(tmp_path / "bad.npz"), epochs=1))
-    with pytest.raises(stoker.JobFailed, match="(?i)nan") as error:
+    with pytest.raises(stoker.JobFailed, match=r"(?i)nan") as error:
         job.result(timeout=60)
     assert error.value.traceback is not None
     assert "\n" not in error.value.message
@@ -213,7 +213,10 @@ def test_data_that_only_the_worker_can_judge_fails_the_job_with_one_sentence(
     ],
 )
 def test_inputs_that_do_not_fit_the_model_are_refused(
-    trained: stoker.TrainResult, client: stoker.Client, inputs: np.ndarray[tuple[int, int], np.dtype[np.generic]], told: str
+    trained: stoker.TrainResult,
+    client: stoker.Client,
+    inputs: np.ndarray[tuple[int, int], np.dtype[np.generic]],
+    told: str,
 ) -> None:
     with pytest.raises(stoker.InvalidJob, match=told):
         client.infer(trained.model, inputs)

@@ -323,6 +323,6 @@ def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connect
     connection.run(ledger.announce(worker))
     assert connection.run(ledger.workers()) == [worker]
     with redis.Redis.from_url(redis_url) as client:
-        keys = {key.decode() for key in client.keys()}
+        keys = {key.decode() for key in client.scan_iter()}
     stray = {key for key in keys if not key.startswith((*PREFIX.values(), "cpu.train"))}
     assert not stray

@@ -1,6 +1,5 @@
 """The Celery worker: tasks, a sign of life every few seconds, and the drain on shutdown."""
 
-import logging
 import multiprocessing
 import os
 import platform
@@ -11,15 +10,12 @@ from celery.worker import WorkController
 
 from stoker import ledger
 from stoker.broker import celery_app
-from stoker.connection import Connection
-from stoker.errors import StokerError
 from stoker.settings import Settings
 from stoker.topology import WorkDevice, queues_of
 
+from .presence import Presence
 from .slot import Slot
 from .tasks import register_tasks
-
-_log = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
@@ -38,7 +34,7 @@ def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
     app = celery_app(settings, redis_url)
     slot = Slot(settings, redis_url, worker.name)
     register_tasks(app, slot)
-    app.steps["worker"].add(_presence(worker, settings, redis_url))
+    app.steps["worker"].add(_step(Presence(worker, settings, redis_url)))
 
     def drain(**_: Any) -> None:
         slot.draining.set()
@@ -63,38 +59,18 @@ def _allow_runners(**_: Any) -> None:
     multiprocessing.current_process().daemon = False
 
 
-def _presence(worker: ledger.Worker, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
-    """A step of the Celery worker that announces it, and hands back the jobs of workers that went silent."""
+def _step(presence: Presence) -> type[bootsteps.StartStopStep]:
+    """A step of the Celery worker that beats while it runs."""
 
-    class Presence(bootsteps.StartStopStep):
+    class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.components:Timer",)
 
-        def __init__(self, parent: WorkController, **options: Any) -> None:
-            super().__init__(parent, **options)
-            self._connection = Connection.open(settings, redis_url)
-            self._beats: Any = None
-
         def start(self, parent: WorkController) -> None:
-            self._beat()
-            self._beats = parent.timer.call_repeatedly(ledger.BEAT_S, self._beat)
+            presence.beat()
+            self._beats = parent.timer.call_repeatedly(ledger.BEAT_S, presence.beat)
 
         def stop(self, _parent: WorkController) -> None:
-            if self._beats:
-                self._beats.cancel()
-            self._try(ledger.leave(worker.name))
-            self._connection.close()
+            self._beats.cancel()
+            presence.end()
 
-        def _beat(self) -> None:
-            self._try(ledger.announce(worker))
-            for lost in self._try(ledger.expired()) or []:
-                _log.warning("job %s: worker %s went silent, back to %s", lost.job_id, lost.worker, lost.queue)
-                self._try(ledger.reclaim(lost))
-
-        def _try(self, call: Any) -> Any:
-            try:
-                return self._connection.run(call)
-            except StokerError as error:
-                _log.warning("no sign of life this time: %s", error)
-                return None
-
-    return Presence
+    return Beating

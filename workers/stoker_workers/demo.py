@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 import numpy as np
 import numpy.typing as npt
 from rich.columns import Columns

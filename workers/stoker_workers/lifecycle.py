@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
-from stoker.errors import ModelNotFound, Unavailable
+from stoker.errors import ModelNotFound, StokerError, Unavailable
 from stoker.events import Event, JobState
 from stoker.jobs import Train, TrainResult
 from stoker.ledger import Answer, Attempt, Committed, Refused
@@ -44,7 +44,17 @@ def run_job(slot: Slot, job_id: str) -> Ending:
     claimed = slot.connection.run(ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s))
     if isinstance(claimed, Refused):
         return Ending("dropped", f"the job is {claimed}")
-    return _Execution(slot, claimed).follow()
+    _deliver(slot)
+    ending = _Execution(slot, claimed).follow()
+    _deliver(slot)
+    return ending
+
+
+def _deliver(slot: Slot) -> None:
+    try:
+        slot.results.deliver()
+    except StokerError as error:
+        _log.warning("results will be copied later: %s", error)
 
 
 _TAKEN_AWAY = Ending("dropped", "its lease ran out, and another worker has the job")

@@ -9,6 +9,8 @@ from multiprocessing.synchronize import Event as Flag
 from stoker.connection import Connection
 from stoker.settings import Settings
 
+from .mirror import ResultMirror
+
 
 class Slot:
     """What every task of a pool child shares. Made before the pool forks; used only after.
@@ -28,6 +30,11 @@ class Slot:
     def connection(self) -> Connection:
         """This process's own connection."""
         return Connection.open(self.settings, self.redis_url)
+
+    @cached_property
+    def results(self) -> ResultMirror:
+        """This process's way to the results' own Redis."""
+        return ResultMirror(self.settings, self.connection)
 
     def new_owner(self) -> str:
         """A name for one attempt that no other will ever have."""

@@ -50,9 +50,11 @@ class Accuracy(Described):
 
     Attributes:
         loss: the loss the model was trained with: cross-entropy or mse.
-        roc_auc: macro one-vs-rest area under the ROC curve; None where a class is missing from the data.
+        roc_auc: macro one-vs-rest area under the ROC curve; None where a class is missing from the data, or there are
+            more than 100.
         calibration_error: expected calibration error over 15 bins (Guo et al. 2017, arXiv:1706.04599).
-        confusion: rows are the truth, columns the prediction, in the order of `classes`.
+        confusion: rows are the truth, columns the prediction, in the order of `classes`; empty where there are more
+            than 100.
     """
 
     metrics: dict[str, float]

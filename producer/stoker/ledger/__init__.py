@@ -28,6 +28,7 @@ from .attempts import (
 )
 from .presence import BEAT_S, Worker, announce, leave, workers
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
+from .results import Untold, mirror, told, untold
 
 __all__ = [
     "BEAT_S",
@@ -37,6 +38,7 @@ __all__ = [
     "Expired",
     "NewJob",
     "Refused",
+    "Untold",
     "Worker",
     "announce",
     "cancel",
@@ -46,6 +48,7 @@ __all__ = [
     "expired",
     "fail",
     "leave",
+    "mirror",
     "query",
     "reclaim",
     "release",
@@ -55,5 +58,7 @@ __all__ = [
     "status",
     "submit",
     "succeed",
+    "told",
+    "untold",
     "workers",
 ]

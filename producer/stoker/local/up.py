@@ -17,8 +17,8 @@ from .lock import lock
 from .server import fresh_log, local_server
 
 WORKER = (sys.executable, "-m", "stoker.cli", "worker")
-# Running jobs write a checkpoint and go back to their queue; what takes longer is killed, and found by its lease.
-_DRAIN_S = 30.0
+# Longer than the minute that a worker gives its jobs to save a checkpoint before it kills and hands them back itself.
+_DRAIN_S = 75.0
 
 
 class AlreadyRunning(StokerError):

@@ -30,6 +30,9 @@ local function tell_celery(id, status, result, traceback, iso)
     .. ',"task_id":' .. cjson.encode(id) .. '}'
   redis.call('SET', KEY.meta .. id, meta)
   redis.call('PUBLISH', KEY.meta .. id, meta)
+  if redis.call('EXISTS', KEY.mirrored) == 1 then
+    redis.call('SADD', KEY.untold, id)
+  end
 end
 
 local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }

@@ -1,0 +1,39 @@
+"""Celery's view of jobs, copied to a Redis of its own where STOKER_RESULT_URL names one.
+
+The scripts write it beside the record in the same step. With the flag set they also note the job as untold, and whoever
+copies the state crosses it off: a copy that was missed is made up for by the next.
+"""
+
+from dataclasses import dataclass
+
+from ..connection import Call
+from .keys import key
+from .scripts import script
+
+
+@dataclass(frozen=True)
+class Untold:
+    """A state to copy: `value` goes to the key `name`, and to the channel of that name."""
+
+    job_id: str
+    name: str
+    value: bytes
+
+
+def mirror() -> Call[None]:
+    """Note every state from now on as untold."""
+    return Call(("SET", key("mirrored"), 1), lambda _: None)
+
+
+def untold(limit: int = 100) -> Call[list[Untold]]:
+    """Some of the states to copy."""
+
+    def decode(rows: list[tuple[bytes, bytes, bytes]]) -> list[Untold]:
+        return [Untold(job_id.decode(), name.decode(), value) for job_id, name, value in rows]
+
+    return Call((limit,), decode, script("untold"))
+
+
+def told(state: Untold) -> Call[None]:
+    """Cross a copied state off."""
+    return Call((state.job_id, state.value), lambda _: None, script("told"))
