@@ -145,7 +145,9 @@ def _translated(where: str) -> Iterator[None]:
     except (AuthenticationError, AuthenticationWrongNumberOfArgsError, AuthorizationError) as error:
         raise Unauthorized(f"{where} refused the login: {error}; check the user and password in the URL") from error
     except NoPermissionError as error:
-        raise Unauthorized(f"{where} forbids this user a command: {error}; see docs/security for its ACL") from error
+        raise Unauthorized(
+            f"{where} forbids this user a command: {error}; give the user that command in its ACL"
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as error:
         raise Unavailable(
             f"Redis at {where} cannot be reached: {error}; start it with `stoker up`, or check STOKER_REDIS_URL"

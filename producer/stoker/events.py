@@ -1,5 +1,6 @@
 """Job states, and the typed events that tell a job's story."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -29,7 +30,7 @@ class JobState(StrEnum):
 FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
 
 
-class _Event(BaseModel):
+class _Event(BaseModel, ABC):
     """What every event carries once it is in the stream.
 
     Attributes:
@@ -42,6 +43,13 @@ class _Event(BaseModel):
     id: str = ""
     at: datetime | None = None
 
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S}  {self.words()}" if self.at else self.words()
+
+    @abstractmethod
+    def words(self) -> str:
+        """The event in a few words, for people."""
+
 
 class Queued(_Event):
     """The job lies on a queue, for the first time or again (`reason` tells why)."""
@@ -50,6 +58,9 @@ class Queued(_Event):
     queue: str
     reason: str | None = None
 
+    def words(self) -> str:
+        return f"queued on {self.queue}" + (f": {self.reason}" if self.reason else "")
+
 
 class Started(_Event):
     """A worker has claimed the job."""
@@ -57,6 +68,9 @@ class Started(_Event):
     type: Literal["started"] = "started"
     worker: str
     attempt: int
+
+    def words(self) -> str:
+        return f"started by {self.worker}" + (f", attempt {self.attempt}" if self.attempt > 1 else "")
 
 
 class Epoch(_Event):
@@ -76,6 +90,10 @@ class Epoch(_Event):
     rows_per_s: float
     eta_s: float
 
+    def _told(self) -> str:
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        return f"epoch {self.epoch}/{self.epochs}  {metrics}"
+
 
 class Progress(_Event):
     """How far a stage of the job is, in rows or steps of it.
@@ -94,6 +112,9 @@ class Progress(_Event):
     rows_per_s: float | None = None
     eta_s: float | None = None
 
+    def words(self) -> str:
+        return f"{self.stage}: {self.done}" + (f"/{self.total}" if self.total else "") + f" {self.unit}"
+
 
 class Checkpoint(_Event):
     """A checkpoint was saved: `epoch` epochs and `step` steps of the next are behind it."""
@@ -103,6 +124,9 @@ class Checkpoint(_Event):
     step: int
     artifact: Artifact
 
+    def words(self) -> str:
+        return f"checkpoint after epoch {self.epoch}, step {self.step}"
+
 
 class Log(_Event):
     """A line that the job printed or logged."""
@@ -110,6 +134,9 @@ class Log(_Event):
     type: Literal["log"] = "log"
     line: str
     level: Literal["info", "warning", "error"] = "info"
+
+    def words(self) -> str:
+        return f"│ {self.line}"
 
 
 class Finished(_Event):
@@ -122,6 +149,9 @@ class Finished(_Event):
     type: Literal["finished"] = "finished"
     state: JobState
     reason: str | None = None
+
+    def words(self) -> str:
+        return str(self.state) + (f": {self.reason}" if self.reason else "")
 
 
 Event = Annotated[Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")]

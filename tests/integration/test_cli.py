@@ -70,7 +70,7 @@ def test_a_job_goes_from_a_file_to_its_result(running: dict[str, str], tmp_path:
 def test_watching_without_json_is_for_people(running: dict[str, str]) -> None:
     watched = run("submit", "-", "--watch", stdin=json.dumps(JOB), env=running)
     assert watched.returncode == 0
-    assert "epoch   2/2" in watched.stdout
+    assert "epoch 2/2" in watched.stdout
     assert "SUCCEEDED" in watched.stdout
     assert "model.keras" in watched.stdout
 

@@ -11,7 +11,9 @@ from ..artifacts import Artifact
 from ..events import Event, Finished
 from ..jobs import EvaluateResult, InferResult, Result, TrainResult
 from ..store import Store
-from .output import duration, metrics_text, size_text, state_text, table
+from .output import STYLES, duration, metrics_text, size_text, table
+
+_EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
 
 
 def follow(stream: Iterable[Event], console: Console) -> Finished | None:
@@ -42,25 +44,17 @@ class _View:
         self._stage = ""
 
     def show(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event: progress on the bar, all else as a line above it."""
         match event:
-            case events.Queued():
-                why = f": {escape(event.reason)}" if event.reason else ""
-                self._console.print(f"[cyan]queued[/] on {event.queue}{why}")
-            case events.Started():
-                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-                self._console.print(f"[yellow]started[/] by {escape(event.worker)}{again}")
-            case events.Epoch():
-                self._advance("epochs", event.epoch, event.epochs, _speed(event.rows_per_s, event.eta_s))
-                self._console.print(f"epoch {event.epoch:>3}/{event.epochs}  {metrics_text(event.metrics)}")
             case events.Progress():
                 self._advance(event.stage, event.done, event.total, _speed(event.rows_per_s, event.eta_s))
-            case events.Checkpoint():
-                self._console.print(f"[dim]checkpoint after epoch {event.epoch}, step {event.step}[/]")
-            case events.Log():
-                self._console.print(f"[dim]│ {escape(event.line)}[/]")
+                return
+            case events.Epoch():
+                self._advance("epochs", event.epoch, event.epochs, _speed(event.rows_per_s, event.eta_s))
             case Finished():
-                self._end(event)
+                self._drop_bar()
+        style = STYLES[event.state] if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")
+        self._console.print(event.words(), style=style, markup=False)
 
     def _advance(self, stage: str, done: int, total: int | None, told: str) -> None:
         if self._bar is None or stage != self._stage:
@@ -73,11 +67,6 @@ class _View:
         if self._bar is not None:
             self._progress.remove_task(self._bar)
             self._bar = None
-
-    def _end(self, event: Finished) -> None:
-        self._drop_bar()
-        why = f": {escape(event.reason)}" if event.reason else ""
-        self._console.print(f"{state_text(event.state)}{why}")
 
 
 def show_result(result: Result, store: Store, console: Console) -> None:

@@ -1,0 +1,41 @@
+# `make` shows what there is. Every target sets up .venv by itself; python3.11 and make are all that must be there.
+
+PYTHON ?= python3.11
+# pytest processes; `auto` is one per core.
+WORKERS ?= auto
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check chaos bench clean
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(READY) ## Train, evaluate and infer on this machine, from nothing
+	@$(BIN)/stoker demo
+
+test: check ## Everything that must pass: check, then all tests but chaos
+	$(BIN)/pytest -n $(WORKERS) -m "not chaos"
+
+check: $(READY) ## Lint, format, types, layers (no tests)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+chaos: $(READY) ## Kill processes and cut connections under load, and lose nothing
+	$(BIN)/pytest -m chaos
+
+bench: $(READY) ## Measure throughput and latency beside other queues
+	$(BIN)/python -m bench
+
+clean: ## Remove .venv and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up .venv: this downloads and installs TensorFlow and takes a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
