@@ -90,7 +90,7 @@ class Epoch(_Event):
     rows_per_s: float
     eta_s: float
 
-    def _told(self) -> str:
+    def words(self) -> str:
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         return f"epoch {self.epoch}/{self.epochs}  {metrics}"
 

@@ -7,6 +7,7 @@ import json
 import uuid
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from .errors import InvalidJob
 from .jobs import Priority, Spec
 from .topology import PRIORITIES, redis_list
 
-Array = NDArray[np.generic]
+# Any number or text dtype; the model's signature says which.
+Array = NDArray[Any]
 Tensors = Array | Mapping[str, Array]
 
 

@@ -2,16 +2,17 @@
 
 import json
 import uuid
+from typing import Any
 
 import pytest
 import redis
 from celery import Celery
-from kombu import Connection as KombuConnection
+from kombu.connection import Connection as KombuConnection
 
 import stoker
 from stoker import JobState, ledger, registry
 from stoker.artifacts import ModelVersion, Signature
-from stoker.connection import Connection
+from stoker.connection import Call, Connection
 from stoker.events import Epoch, Finished, Log, Started
 from stoker.ledger import Answer, Attempt, Committed, NewJob, Refused
 from stoker.settings import Settings
@@ -297,7 +298,13 @@ def test_celerys_own_result_api_sees_each_state(connection: Connection, redis_ur
 
 
 def test_an_unknown_job_is_said_to_be_unknown(connection: Connection) -> None:
-    for call in (ledger.status("nope"), ledger.result("nope"), ledger.cancel("nope"), ledger.spec("nope")):
+    calls: list[Call[Any]] = [
+        ledger.status("nope"),
+        ledger.result("nope"),
+        ledger.cancel("nope"),
+        ledger.spec("nope"),
+    ]
+    for call in calls:
         with pytest.raises(stoker.JobNotFound, match="no job has the id 'nope'"):
             connection.run(call)
 
