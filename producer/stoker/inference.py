@@ -5,7 +5,6 @@ and the answer comes back on a list of its own. Nothing here is a job: a request
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,7 +105,7 @@ def await_answer(request_id: str, wait_s: float) -> Call[Array | None]:
         if status == _ERROR:
             name, message = json.loads(body)
             raise getattr(errors, name, StokerError)(message)
-        return cast(Array, np.asarray(decode_tensors(body)))
+        return np.asarray(decode_tensors(body))
 
     return Call(("BLPOP", key("reply", request_id), max(wait_s, 0.01)), decode)
 
