@@ -3,9 +3,9 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from . import inference, ledger, registry, submission
 from .artifacts import ModelVersion
 from .client import ROWS_PER_REQUEST
-from .connection import AsyncConnection, Call
+from .connection import AsyncConnection
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
 from .jobs import Result, Spec
@@ -46,13 +46,13 @@ class AsyncClient:
 
     async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
         """See `Client.submit`."""
-        new = await self._drive(submission.prepare(spec, idempotency_key))
-        [job_id] = await self._connection.run(ledger.submit([new]))
+        new = await self._drive(submission.prepare([spec], idempotency_key))
+        [job_id] = await self._connection.run(ledger.submit(new))
         return AsyncJob(self._connection, job_id)
 
     async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
         """See `Client.submit_many`."""
-        new = [await self._drive(submission.prepare(spec)) for spec in specs]
+        new = await self._drive(submission.prepare(list(specs)))
         ids = await self._connection.run(ledger.submit(new)) if new else []
         return [AsyncJob(self._connection, job_id) for job_id in ids]
 
@@ -97,7 +97,7 @@ class AsyncClient:
                 return answer
         raise inference.unanswered(model, timeout)
 
-    async def _drive(self, steps: Generator[Call[Any], Any, T]) -> T:
+    async def _drive(self, steps: submission.Steps[T]) -> T:
         answer = None
         while True:
             try:

@@ -2,9 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,13 +64,17 @@ class Client:
             ModelNotFound: it names a model that does not exist.
             Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
         """
-        new = self._drive(submission.prepare(spec, idempotency_key))
-        [job_id] = self._run(ledger.submit([new]))
+        new = self._drive(submission.prepare([spec], idempotency_key))
+        [job_id] = self._run(ledger.submit(new))
         return Job(self._connection, job_id)
 
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
-        """Queue several jobs in one step: all of them or, on an error, none."""
-        new = [self._drive(submission.prepare(spec)) for spec in specs]
+        """Queue several jobs in one step: all of them or, on an error, none.
+
+        A spec may come `after` another of the same call, or take the model that it makes, by its place: "#0" is the
+        first. So a pipeline is a list of plain specs.
+        """
+        new = self._drive(submission.prepare(list(specs)))
         return [Job(self._connection, job_id) for job_id in self._run(ledger.submit(new))] if new else []
 
     def job(self, job_id: str) -> "Job":
@@ -144,7 +148,7 @@ class Client:
     def _run(self, call: Call[T]) -> T:
         return self._connection.run(call)
 
-    def _drive(self, steps: Generator[Call[Any], Any, T]) -> T:
+    def _drive(self, steps: submission.Steps[T]) -> T:
         answer = None
         while True:
             try:

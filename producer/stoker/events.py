@@ -51,6 +51,25 @@ class _Event(BaseModel, ABC):
         """The event in a few words, for people."""
 
 
+class Waiting(_Event):
+    """The job waits: for other jobs, for a time, or a little after a lost attempt (`reason` tells).
+
+    Attributes:
+        after: ids of the jobs that must succeed first.
+        not_before: the time it waits for, UTC.
+    """
+
+    type: Literal["waiting"] = "waiting"
+    after: tuple[str, ...] = ()
+    not_before: datetime | None = None
+    reason: str | None = None
+
+    def words(self) -> str:
+        until = f" until {self.not_before:%Y-%m-%d %H:%M:%S} UTC" if self.not_before else ""
+        others = f" for {len(self.after)} other job(s)" if self.after else ""
+        return f"waiting{others}{until}" + (f": {self.reason}" if self.reason else "")
+
+
 class Queued(_Event):
     """The job lies on a queue, for the first time or again (`reason` tells why)."""
 
@@ -154,7 +173,9 @@ class Finished(_Event):
         return str(self.state) + (f": {self.reason}" if self.reason else "")
 
 
-Event = Annotated[Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")]
+Event = Annotated[
+    Waiting | Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")
+]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 

@@ -10,33 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import errors
-from .connection import Call, Script
+from .connection import Call
 from .errors import InvalidJob, StokerError, Timeout
 from .ledger.keys import key
-from .topology import PRIORITIES, WorkDevice, redis_list, request_queue
-from .wire import Array, Tensors, decode_tensors, doorbell, encode_tensors
+from .ledger.scripts import script
+from .topology import WorkDevice, request_queue
+from .wire import Array, Tensors, decode_tensors, encode_tensors
 
 TASK = "stoker.predict"
 _REPLY_KEPT_S = 60
 _OK, _ERROR = b"+", b"-"
-
-# ARGV: request key, lifetime in ms, model, tensors, list, doorbell
-_ASK = Script("""
-redis.call('HSET', ARGV[1], 'model', ARGV[3], 'inputs', ARGV[4])
-redis.call('PEXPIRE', ARGV[1], ARGV[2])
-redis.call('LPUSH', ARGV[5], ARGV[6])
-""")
-# ARGV: request key
-_TAKE = Script("""
-local request = redis.call('HMGET', ARGV[1], 'model', 'inputs')
-redis.call('DEL', ARGV[1])
-return request
-""")
-# ARGV: reply key, answer, lifetime in s
-_ANSWER = Script("""
-redis.call('LPUSH', ARGV[1], ARGV[2])
-redis.call('EXPIRE', ARGV[1], ARGV[3])
-""")
 
 
 @dataclass(frozen=True)
@@ -49,10 +32,8 @@ class Request:
 
 def ask(request_id: str, device: WorkDevice, model: str, inputs: Tensors, timeout_s: float) -> Call[None]:
     """Put a request; it vanishes unanswered after `timeout_s`."""
-    queue, step = request_queue(device), PRIORITIES["normal"]
-    message = doorbell(TASK, request_id, queue, step, model)
-    words = (key("request", request_id), round(timeout_s * 1000), model, encode_tensors(inputs))
-    return Call((*words, redis_list(queue, step), message), lambda _: None, _ASK)
+    words = (request_id, round(timeout_s * 1000), model, encode_tensors(inputs), request_queue(device))
+    return Call(words, lambda _: None, script("ask"))
 
 
 def as_tensors(inputs: ArrayLike | Mapping[str, ArrayLike]) -> Tensors:
@@ -79,7 +60,7 @@ def take(request_id: str) -> Call[Request | None]:
         model, inputs = answer
         return None if model is None or inputs is None else Request(model.decode(), inputs)
 
-    return Call((key("request", request_id),), decode, _TAKE)
+    return Call((request_id,), decode, script("take"))
 
 
 def answer(request_id: str, outputs: bytes | StokerError) -> Call[None]:
@@ -88,7 +69,7 @@ def answer(request_id: str, outputs: bytes | StokerError) -> Call[None]:
         told = _ERROR + json.dumps([type(outputs).__name__, outputs.message]).encode()
     else:
         told = _OK + outputs
-    return Call((key("reply", request_id), told, _REPLY_KEPT_S), lambda _: None, _ANSWER)
+    return Call((request_id, told, _REPLY_KEPT_S), lambda _: None, script("answer"))
 
 
 def await_answer(request_id: str, wait_s: float) -> Call[Array | None]:

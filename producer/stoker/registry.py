@@ -6,12 +6,15 @@ from typing import Any
 from .artifacts import ModelVersion
 from .connection import Call, Script
 from .errors import ModelNotFound
-from .ledger.keys import key, lua_table
+from .ledger.keys import key, lua_tables
 
 _REF = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<pick>[a-z0-9][a-z0-9._-]{0,31}))?")
 
+# Stands before a job's id where the model that it makes is meant.
+JOB_MODEL = "job:"
+
 _RESOLVE = Script(
-    lua_table()
+    lua_tables()
     + """
 -- ARGV: name, number or alias. Answers {the version's JSON or false, {alias, number, …}}
 local name, pick = ARGV[1], ARGV[2]
@@ -21,7 +24,7 @@ return { redis.call('HGET', KEY.model .. name, number), aliases }
 """
 )
 _ALL = Script(
-    lua_table()
+    lua_tables()
     + """
 -- Answers {{JSON, …}, {alias, number, …}} of every model.
 local answer = {}

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=15, ge=0.5, le=3600, description="Seconds after which a silent worker's job is given to another."
     )
+    keep_finished: int = Field(
+        default=100_000, ge=0, description="How many finished jobs to remember, the newest ones."
+    )
+    keep_finished_s: float = Field(
+        default=7 * 24 * 3600, gt=0, description="Seconds for which a finished job is remembered."
+    )
     builders: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
         description="The functions that a Builder architecture may call, each as package.module:function; "

@@ -11,14 +11,14 @@ DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
 
 # What a queue's jobs have in common: how long they run and what they need. A worker serves all three by default.
 CLASSES = ("infer", "train", "batch")
-_CLASS_OF_KIND = MappingProxyType({"train": "train", "evaluate": "batch", "infer": "batch"})
+_CLASS_OF_KIND = MappingProxyType({"train": "train", "evaluate": "batch", "deploy": "batch", "infer": "batch"})
 _GAINS_BY_GPU = frozenset({"train"})
 
 # Celery on Redis takes the lowest number first and treats 0 as the default, so 0 stays free and "normal" is explicit.
 PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITIES: MappingProxyType[Priority, int] = MappingProxyType({"high": 3, "normal": 6, "low": 9})
 # kombu keeps one Redis list per priority, named `<queue><separator><step>`, and a bare `<queue>` for step 0.
-_KOMBU_SEPARATOR = "\x06\x16"
+KOMBU_SEPARATOR = "\x06\x16"
 
 
 def queue_for(kind: str, device: WorkDevice) -> str:
@@ -36,9 +36,10 @@ def queues_of(device: WorkDevice) -> tuple[str, ...]:
     return tuple(f"{device}.{name}" for name in CLASSES)
 
 
-def redis_list(queue: str, priority: int) -> str:
-    """The Redis list where kombu keeps a queue's messages of one priority step."""
-    return f"{queue}{_KOMBU_SEPARATOR}{priority}" if priority else queue
+def redis_lists() -> tuple[str, ...]:
+    """The Redis lists where kombu keeps the messages of jobs, one per queue and priority."""
+    queues = [queue for device in DEVICES for queue in queues_of(device)]
+    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues for step in PRIORITIES.values())
 
 
 def choose_device(spec: JobSpec, kind: str, live: Collection[str]) -> WorkDevice:

@@ -1,10 +1,7 @@
-"""What travels: the Celery message that announces a job, and tensors as bytes."""
+"""What travels: a job's name and summary for Celery, and tensors as bytes."""
 
-import base64
 import hashlib
 import io
-import json
-import uuid
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidJob
-from .jobs import Priority, Spec
-from .topology import PRIORITIES, redis_list
+from .jobs import Spec
 
 # Any number or text dtype; the model's signature says which.
 Array = NDArray[Any]
@@ -28,7 +24,7 @@ def task_name(kind: str) -> str:
 
 def summary(spec: Spec) -> str:
     """A job in a few words, as Flower and `celery inspect` show its arguments."""
-    parts = [spec.model, spec.data]
+    parts = [spec.model, spec.alias if spec.kind == "deploy" else spec.data]
     if spec.kind == "train":
         parts.append(f"epochs={spec.epochs}")
     return ", ".join(parts)
@@ -37,59 +33,6 @@ def summary(spec: Spec) -> str:
 def digest(spec: Spec) -> str:
     """A fingerprint of a spec: equal for equal specs."""
     return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
-
-
-def doorbell(task: str, task_id: str, queue: str, priority: int, argsrepr: str) -> bytes:
-    """A Celery message that carries nothing but the task's id, ready for the Redis list of its queue.
-
-    It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope
-    of kombu's Redis transport. Written here, because so the ledger can store a job and ring for it in one step.
-
-    Args:
-        task: the Celery task's name.
-        task_id: the only argument, and the task's id.
-        queue: the queue's name, also the routing key of Celery's default exchange.
-        priority: kombu's step for it.
-        argsrepr: what monitors show as the arguments.
-    """
-    body = json.dumps([[task_id], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
-    message = {
-        "body": base64.b64encode(body.encode()).decode(),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": {
-            "lang": "py",
-            "task": task,
-            "id": task_id,
-            "root_id": task_id,
-            "parent_id": None,
-            "group": None,
-            "eta": None,
-            "expires": None,
-            "retries": 0,
-            "timelimit": [None, None],
-            "argsrepr": f"({argsrepr})",
-            "kwargsrepr": "{}",
-            "origin": "stoker",
-            "ignore_result": True,
-        },
-        "properties": {
-            "correlation_id": task_id,
-            "reply_to": "",
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": queue},
-            "priority": priority,
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid.uuid4()),
-        },
-    }
-    return json.dumps(message).encode()
-
-
-def bell(job_id: str, kind: str, queue: str, priority: Priority, told: str) -> tuple[str, bytes]:
-    """The Redis list to push a job's doorbell on, and the doorbell; each one made is a message of its own."""
-    step = PRIORITIES[priority]
-    return redis_list(queue, step), doorbell(task_name(kind), job_id, queue, step, told)
 
 
 def encode_tensors(tensors: Tensors) -> bytes:

@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 import redis
@@ -11,11 +12,14 @@ from kombu.connection import Connection as KombuConnection
 
 import stoker
 from stoker import JobState, ledger, registry
-from stoker.artifacts import ModelVersion, Signature
+from stoker.artifacts import Artifact, ModelVersion, Signature
 from stoker.connection import Call, Connection
-from stoker.events import Epoch, Finished, Log, Started
+from stoker.events import Epoch, Finished, Log, Queued, Started, Waiting
+from stoker.jobs import read_spec
 from stoker.ledger import Answer, Attempt, Committed, NewJob, Refused
 from stoker.settings import Settings
+
+from ..conftest import Eventually
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)
 
@@ -26,7 +30,7 @@ def connection(redis_url: str) -> Connection:
 
 
 def new_job(spec: stoker.Train = SPEC, key: str | None = None) -> NewJob:
-    return NewJob(str(uuid.uuid4()), spec, "cpu.train", key)
+    return NewJob(str(uuid.uuid4()), spec, "cpu.train", spec.after, key)
 
 
 def submitted(connection: Connection, spec: stoker.Train = SPEC) -> str:
@@ -89,7 +93,7 @@ def test_the_doorbell_is_a_message_that_kombu_reads_and_celery_would_have_writte
         assert ours.headers[header] == theirs.headers[header]
     assert ours.content_type == theirs.content_type
     assert ours.content_encoding == theirs.content_encoding
-    for name in ("correlation_id", "delivery_mode", "priority", "body_encoding"):
+    for name in ("correlation_id", "delivery_mode", "priority"):
         assert ours.properties[name] == theirs.properties[name]
 
 
@@ -121,7 +125,8 @@ def test_an_idempotency_key_used_for_another_spec_is_refused_and_queues_nothing(
 def test_a_job_is_claimed_once(connection: Connection) -> None:
     job_id = submitted(connection)
     attempt = claimed(connection, job_id)
-    assert (attempt.number, attempt.spec, attempt.checkpoint) == (1, SPEC, None)
+    assert (attempt.number, attempt.checkpoints) == (1, ())
+    assert read_spec(attempt.spec) == SPEC
     assert connection.run(ledger.claim(job_id, "two", "worker-2", 15)) is Refused.TAKEN
     assert connection.run(ledger.claim("no-such-job", "two", "worker-2", 15)) is Refused.MISSING
 
@@ -208,6 +213,15 @@ def test_a_lost_attempt_can_write_nothing(connection: Connection) -> None:
     assert connection.run(registry.versions()) == []
 
 
+def test_checkpoints_go_to_the_next_attempt(connection: Connection) -> None:
+    job_id = submitted(connection)
+    first = claimed(connection, job_id, owner="first")
+    kept = [Artifact(name=f"checkpoint-{n}.npz", digest=f"{n}" * 64, size=n) for n in (1, 2)]
+    connection.run(ledger.report(first, 15, [], kept))
+    connection.run(ledger.release(first, "drained", "moved"))
+    assert claimed(connection, job_id, owner="second").checkpoints == tuple(kept)
+
+
 def test_a_drain_costs_no_attempt_and_rings_again(connection: Connection, redis_url: str) -> None:
     job_id = submitted(connection)
     for n in range(5):
@@ -217,11 +231,19 @@ def test_a_drain_costs_no_attempt_and_rings_again(connection: Connection, redis_
         assert client.llen("cpu.train\x06\x166") == 6
 
 
-def test_a_job_that_loses_its_workers_too_often_is_dead(connection: Connection) -> None:
+def lose(connection: Connection, job_id: str, eventually: Eventually) -> None:
+    """Lose both of the attempts that SPEC allows."""
+    first = claimed(connection, job_id, owner=f"{job_id} 1")
+    connection.run(ledger.report(first, 15, [Log(line="a last word")]))
+    assert connection.run(ledger.release(first, "lost", "killed by SIGKILL")) is JobState.WAITING
+    eventually(lambda: connection.run(ledger.wake()))
+    second = claimed(connection, job_id, owner=f"{job_id} 2")
+    assert connection.run(ledger.release(second, "lost", "killed by SIGKILL")) is JobState.DEAD
+
+
+def test_a_job_that_loses_its_workers_too_often_is_dead(connection: Connection, eventually: Eventually) -> None:
     job_id = submitted(connection)
-    connection.run(ledger.release(claimed(connection, job_id, owner="a"), "lost", "killed by SIGKILL"))
-    assert state(connection, job_id) is JobState.QUEUED
-    connection.run(ledger.release(claimed(connection, job_id, owner="b"), "lost", "killed by SIGKILL"))
+    lose(connection, job_id, eventually)
     assert state(connection, job_id) is JobState.DEAD
     with pytest.raises(stoker.JobDead, match="gave up after 2 lost workers; the last: killed by SIGKILL"):
         connection.run(ledger.result(job_id))
@@ -233,7 +255,7 @@ def test_a_silent_workers_job_is_reclaimed_and_a_living_ones_is_not(connection: 
     [lost] = connection.run(ledger.expired())
     assert lost.job_id == silent.job_id
     connection.run(ledger.reclaim(lost))
-    assert state(connection, silent.job_id) is JobState.QUEUED
+    assert state(connection, silent.job_id) is JobState.WAITING
     assert state(connection, living.job_id) is JobState.RUNNING
 
 
@@ -318,6 +340,164 @@ def test_queries_give_the_newest_first_and_filter_by_kind_and_state(connection: 
     counts = connection.run(ledger.counts())
     assert counts["train", JobState.QUEUED] == 4
     assert counts["train", JobState.CANCELLED] == 1
+
+
+def test_a_job_waits_until_all_it_comes_after_have_succeeded(connection: Connection) -> None:
+    first, second = submitted(connection), submitted(connection)
+    third = submitted(connection, SPEC.model_copy(update={"after": (first, second)}))
+    assert state(connection, third) is JobState.WAITING
+    [waiting] = connection.run(ledger.events(third, None))
+    assert isinstance(waiting, Waiting)
+    assert waiting.after == (first, second)
+
+    connection.run(ledger.succeed(claimed(connection, first, owner="1"), result_of()))
+    assert state(connection, third) is JobState.WAITING
+    connection.run(ledger.succeed(claimed(connection, second, owner="2"), result_of()))
+    assert state(connection, third) is JobState.QUEUED
+    claimed(connection, third, owner="3")
+
+
+def test_a_whole_chain_is_cancelled_when_its_first_job_fails(connection: Connection) -> None:
+    first = submitted(connection)
+    second = submitted(connection, SPEC.model_copy(update={"after": (first,)}))
+    third = submitted(connection, SPEC.model_copy(update={"after": (second,)}))
+    connection.run(ledger.fail(claimed(connection, first), JobState.FAILED, "bad data"))
+    with pytest.raises(stoker.JobCancelled, match=f"job {first}, which it comes after, is FAILED"):
+        connection.run(ledger.result(second))
+    with pytest.raises(stoker.JobCancelled, match=f"job {second}, which it comes after, is CANCELLED"):
+        connection.run(ledger.result(third))
+
+
+def test_a_job_can_come_after_one_of_the_same_submit_or_one_that_has_succeeded(connection: Connection) -> None:
+    first = new_job()
+    second = new_job(SPEC.model_copy(update={"after": (first.id,)}))
+    connection.run(ledger.submit([first, second]))
+    assert state(connection, second.id) is JobState.WAITING
+    connection.run(ledger.succeed(claimed(connection, first.id), result_of()))
+    assert state(connection, submitted(connection, second.spec)) is JobState.QUEUED  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ended", [JobState.FAILED, JobState.CANCELLED])
+def test_nothing_can_come_after_a_job_that_ended_otherwise(
+    connection: Connection, ended: Literal[JobState.FAILED, JobState.CANCELLED]
+) -> None:
+    first = submitted(connection)
+    connection.run(ledger.fail(claimed(connection, first), ended, "bad data"))
+    with pytest.raises(stoker.InvalidJob, match="nothing can come after it"):
+        submitted(connection, SPEC.model_copy(update={"after": (first,)}))
+    with pytest.raises(stoker.JobNotFound, match="'nobody', which the new job comes after, is unknown"):
+        submitted(connection, SPEC.model_copy(update={"after": ("nobody",)}))
+    assert len(connection.run(ledger.query(None, None, 10))) == 1
+
+
+def test_a_job_is_not_queued_before_its_time(connection: Connection, eventually: Eventually) -> None:
+    soon = submitted(connection, SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(seconds=0.5)}))
+    later = submitted(connection, SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)}))
+    past = submitted(connection, SPEC.model_copy(update={"not_before": datetime.now(UTC) - timedelta(hours=1)}))
+    assert connection.run(ledger.wake()) == 0
+    eventually(lambda: connection.run(ledger.wake()))
+    assert [state(connection, job_id) for job_id in (soon, later, past)] == ["QUEUED", "WAITING", "QUEUED"]
+    connection.run(ledger.cancel(later))
+    assert state(connection, later) is JobState.CANCELLED
+
+
+def test_a_job_whose_message_was_lost_from_an_empty_queue_is_rung_for_again(
+    connection: Connection, redis_url: str
+) -> None:
+    job_id = submitted(connection)
+    assert connection.run(ledger.ring_again(0)) == [], "the message is still in its queue"
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("cpu.train\x06\x166")
+        assert connection.run(ledger.ring_again(60)) == [], "a worker may have it in hand"
+        client.hset(f"stoker:job:{job_id}", "rung_at", 0)
+        assert connection.run(ledger.ring_again(60)) == [job_id]
+        assert client.llen("cpu.train\x06\x166") == 1
+    claimed(connection, job_id)
+    assert connection.run(ledger.ring_again(-1)) == []
+
+
+def test_a_job_whose_message_was_lost_from_a_queue_that_is_never_empty_is_rung_for_again(
+    connection: Connection, redis_url: str
+) -> None:
+    lost, heard, behind = submitted(connection), submitted(connection), submitted(connection)
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpop("cpu.train\x06\x166", 2)
+    assert connection.run(ledger.ring_again(-1)) == []
+    claimed(connection, heard)
+    assert connection.run(ledger.ring_again(-1)) == [lost], "a later message was heard, an earlier one was not"
+    assert behind not in connection.run(ledger.ring_again(-1))
+
+
+def test_dead_jobs_keep_the_history_of_their_attempts(connection: Connection, eventually: Eventually) -> None:
+    job_id = submitted(connection)
+    lose(connection, job_id, eventually)
+    first, second = connection.run(ledger.history(job_id))
+    assert (first.attempt, first.worker, first.how, first.reason) == (1, "worker-1", "lost", "killed by SIGKILL")
+    assert first.log == "a last word"
+    assert first.started_at <= first.ended_at <= second.started_at
+    assert (second.attempt, second.how, second.log) == (2, "DEAD", "")
+
+
+def test_a_dead_job_that_is_requeued_has_all_its_attempts_again(connection: Connection, eventually: Eventually) -> None:
+    job_id = submitted(connection)
+    lose(connection, job_id, eventually)
+    connection.run(ledger.requeue(job_id))
+    last = connection.run(ledger.events(job_id, None))[-1]
+    assert isinstance(last, Queued)
+    assert not any(isinstance(event, Finished) for event in connection.run(ledger.events(job_id, None)))
+    assert connection.run(ledger.result(job_id)) is None
+    connection.run(ledger.succeed(claimed(connection, job_id, owner="third"), result_of()))
+    assert connection.run(ledger.result(job_id)) == result_of()
+
+
+def test_only_dead_jobs_are_requeued_or_dropped(connection: Connection, eventually: Eventually, redis_url: str) -> None:
+    job_id = submitted(connection)
+    for call in (ledger.requeue(job_id), ledger.drop(job_id)):
+        with pytest.raises(stoker.InvalidJob, match="is QUEUED, not DEAD"):
+            connection.run(call)
+    lose(connection, job_id, eventually)
+    connection.run(ledger.drop(job_id))
+    with pytest.raises(stoker.JobNotFound):
+        connection.run(ledger.status(job_id))
+    with redis.Redis.from_url(redis_url) as client:
+        assert not [key for key in client.scan_iter() if job_id in key.decode()]
+
+
+def test_finished_jobs_are_forgotten_beyond_a_number_and_an_age_and_leave_no_key(
+    connection: Connection, redis_url: str
+) -> None:
+    ids = [submitted(connection) for _ in range(6)]
+    for job_id in ids[:5]:
+        connection.run(ledger.succeed(claimed(connection, job_id, owner=job_id), result_of()))
+    assert connection.run(ledger.expire(keep=3, age_s=3600)) == 2
+    assert {found.id for found in connection.run(ledger.query(None, None, 10))} == set(ids[2:])
+    assert connection.run(ledger.expire(keep=3, age_s=3600)) == 0
+    assert connection.run(ledger.expire(keep=3, age_s=-1)) == 3
+    assert [found.id for found in connection.run(ledger.query(None, None, 10))] == [ids[5]]
+    with redis.Redis.from_url(redis_url) as client:
+        left = {key.decode() for key in client.scan_iter()}
+    assert not {key for key in left if any(job_id in key for job_id in ids[:5])}
+
+
+def test_one_controller_leads_until_it_resigns_or_falls_silent(connection: Connection, eventually: Eventually) -> None:
+    assert connection.run(ledger.lead("a", 60))
+    assert not connection.run(ledger.lead("b", 60))
+    assert connection.run(ledger.lead("a", 60))
+    connection.run(ledger.resign("b"))
+    assert not connection.run(ledger.lead("b", 60))
+    connection.run(ledger.resign("a"))
+    assert connection.run(ledger.lead("b", 0.05))
+    eventually(lambda: connection.run(ledger.lead("a", 60)))
+
+
+def test_the_quarantine_counts_all_and_keeps_the_newest(connection: Connection, redis_url: str) -> None:
+    for n in range(1010):
+        connection.run(ledger.quarantine("not JSON", "cpu.train", b"x" * 5000 + str(n).encode()))
+    assert connection.run(ledger.quarantined()) == {"not JSON": 1010}
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("stoker:quarantine") == 1000
+        [newest] = client.lrange("stoker:quarantine", 0, 0)
+    assert len(newest) < 2000
 
 
 def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connection, redis_url: str) -> None:

@@ -9,11 +9,13 @@ from typing import Literal, NamedTuple, TypeVar
 from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
-from stoker.errors import ModelNotFound, StokerError, Unavailable
+from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Event, JobState
-from stoker.jobs import Train, TrainResult
+from stoker.jobs import Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, Refused
+from stoker.store import Store
 
+from .checkpoints import CheckpointKeeper
 from .messages import Done, Emitted, End, Failed, Halted, Lost
 from .runner import Assignment, Runner, StopReason
 from .slot import Slot
@@ -45,9 +47,18 @@ def run_job(slot: Slot, job_id: str) -> Ending:
     if isinstance(claimed, Refused):
         return Ending("dropped", f"the job is {claimed}")
     _deliver(slot)
-    ending = _Execution(slot, claimed).follow()
+    ending = _follow(slot, claimed)
     _deliver(slot)
     return ending
+
+
+def _follow(slot: Slot, attempt: Attempt) -> Ending:
+    try:
+        spec = read_spec(attempt.spec)
+    except InvalidJob as error:
+        _insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        return Ending("failed", error.message)
+    return _Execution(slot, attempt, spec).follow()
 
 
 def _deliver(slot: Slot) -> None:
@@ -72,38 +83,49 @@ class _Execution:
     Redis being away stops none of it: events wait, and the end is committed when it is back.
     """
 
-    def __init__(self, slot: Slot, attempt: Attempt) -> None:
+    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
         self._slot = slot
         self._attempt = attempt
+        self._spec = spec
+        self._checkpoints = CheckpointKeeper(Store(slot.settings.store), spec, attempt.checkpoints)
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self._answer = Answer.OK
-        timeout_s = attempt.spec.timeout
-        self._times_out_at = time.monotonic() + timeout_s if timeout_s else None
+        self._times_out_at = time.monotonic() + spec.timeout if spec.timeout else None
         self._stopping: StopReason | None = None
         self._kill_at: float | None = None
 
     def follow(self) -> Ending:
         """See the attempt to its end."""
+        if self._slot.draining.is_set():
+            return self._settle(Halted(reason="drain"))
         try:
             version = self._model()
-        except ModelNotFound as error:
+        except StokerError as error:
             return self._settle(Failed(reason=error.message, traceback=""))
-        spec, settings = self._attempt.spec, self._slot.settings
+        settings = self._slot.settings
         assignment = Assignment(
             job=self._attempt.job_id,
-            spec=spec,
+            spec=self._spec,
             store_url=settings.store,
             builders=settings.builders,
             model=version,
-            resume_from=self._attempt.checkpoint,
+            resume_from=self._attempt.checkpoints[-1] if self._attempt.checkpoints else None,
         )
         with Runner(assignment) as runner:
             end = self._watch(runner)
         return _TAKEN_AWAY if end is None else self._settle(end)
 
     def _model(self) -> ModelVersion | None:
-        spec = self._attempt.spec
-        return None if isinstance(spec, Train) else self._insist(registry.resolve(spec.model))
+        """The version that the spec names, if it names one: by reference, or as the model that another job made."""
+        if isinstance(self._spec, Train):
+            return None
+        ref = self._spec.model
+        if ref.startswith(registry.JOB_MODEL):
+            made = self._insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))
+            if not isinstance(made, TrainResult):
+                raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
+            ref = made.model
+        return self._insist(registry.resolve(ref))
 
     def _watch(self, runner: Runner) -> End | None:
         """Pass on what the runner tells until it ends; None if the lease is lost."""
@@ -128,17 +150,20 @@ class _Execution:
 
     def _report(self) -> None:
         try:
-            call = ledger.report(self._attempt, self._slot.settings.lease_s, list(self._pending))
+            kept = self._checkpoints.kept(self._pending)
+            call = ledger.report(self._attempt, self._slot.settings.lease_s, list(self._pending), kept)
             self._answer = self._slot.connection.run(call)
         except Unavailable as error:
             _log.warning("job %s goes on without Redis: %s", self._attempt.job_id, error)
             return
+        if self._answer is not Answer.LOST:
+            self._checkpoints.confirmed()
         self._pending.clear()
 
     def _overdue(self) -> End | None:
         now = time.monotonic()
         if self._times_out_at is not None and now >= self._times_out_at:
-            return Failed(reason=f"took longer than its timeout of {self._attempt.spec.timeout:g} s", traceback="")
+            return Failed(reason=f"took longer than its timeout of {self._spec.timeout:g} s", traceback="")
         if self._stopping and self._kill_at is not None and now >= self._kill_at:
             return Halted(reason=self._stopping)
         return None
@@ -152,22 +177,25 @@ class _Execution:
             runner.stop(wanted)
 
     def _settle(self, end: End) -> Ending:
-        attempt = self._attempt
         match end:
             case Done():
                 return self._commit(end)
             case Failed():
-                self._insist(ledger.fail(attempt, JobState.FAILED, end.reason, end.traceback))
-                return Ending("failed", end.reason)
+                return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
             case Halted(reason="cancel"):
-                self._insist(ledger.fail(attempt, JobState.CANCELLED, "cancelled while it ran"))
-                return Ending("cancelled", "cancelled while it ran")
+                return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Halted():
-                self._insist(ledger.release(attempt, "drained", f"worker {self._slot.worker} was drained"))
-                return Ending("handed back", "the worker was drained")
+                return self._release("drained", f"worker {self._slot.worker} was drained")
             case Lost():
-                self._insist(ledger.release(attempt, "lost", end.reason))
-                return Ending("handed back", end.reason)
+                return self._release("lost", end.reason)
+
+    def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
+        committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
+        return self._closed(committed, ending)
+
+    def _release(self, why: Literal["drained", "lost"], reason: str) -> Ending:
+        state = self._insist(ledger.release(self._attempt, why, reason))
+        return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else _TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:
         """Write result and model in one step; a model takes the next number that is free."""
@@ -180,13 +208,23 @@ class _Execution:
                 assert isinstance(result, TrainResult), "only training makes models"
                 result = result.model_copy(update={"model": version.ref})
             committed = self._insist(ledger.succeed(self._attempt, result, version))
-        return Ending("succeeded", result.model) if committed is Committed.OK else _TAKEN_AWAY
+        return self._closed(committed, Ending("succeeded", result.model))
+
+    def _closed(self, committed: Committed, ending: Ending) -> Ending:
+        if committed is Committed.LOST:
+            return _TAKEN_AWAY
+        self._checkpoints.discard()
+        return ending
 
     def _insist(self, call: Call[T]) -> T:
-        """Run a call however long Redis is away: the work behind it is done and must not be thrown away."""
-        while True:
-            try:
-                return self._slot.connection.run(call)
-            except Unavailable as error:
-                _log.warning("job %s waits for Redis: %s", self._attempt.job_id, error)
-                time.sleep(_RETRY_S)
+        return _insist(self._slot, call)
+
+
+def _insist(slot: Slot, call: Call[T]) -> T:
+    """Run a call however long Redis is away: the work behind it is done and must not be thrown away."""
+    while True:
+        try:
+            return slot.connection.run(call)
+        except Unavailable as error:
+            _log.warning("waiting for Redis: %s", error)
+            time.sleep(_RETRY_S)

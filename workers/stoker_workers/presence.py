@@ -1,4 +1,4 @@
-"""What a worker's parent does every few seconds: say that it is there, and see to what others left undone."""
+"""A worker's sign of life, which its parent gives every few seconds."""
 
 import logging
 
@@ -7,28 +7,20 @@ from stoker.connection import Connection
 from stoker.errors import StokerError
 from stoker.settings import Settings
 
-from .mirror import ResultMirror
-
 _log = logging.getLogger(__name__)
 
 
 class Presence:
-    """A worker's sign of life. Redis being away makes it a line in the log, nothing more."""
+    """Says that a worker is there. Redis being away makes it a line in the log, nothing more."""
 
     def __init__(self, worker: ledger.Worker, settings: Settings, redis_url: str) -> None:
         self._worker = worker
         self._connection = Connection.open(settings, redis_url)
-        self._results = ResultMirror(settings, self._connection)
 
     def beat(self) -> None:
-        """Announce the worker, hand back the jobs of silent ones, copy results that were missed."""
+        """Announce the worker."""
         try:
             self._connection.run(ledger.announce(self._worker))
-            for lost in self._connection.run(ledger.expired()):
-                _log.warning("job %s: worker %s went silent, back to %s", lost.job_id, lost.worker, lost.queue)
-                self._connection.run(ledger.reclaim(lost))
-            self._results.start()
-            self._results.deliver()
         except StokerError as error:
             _log.warning("no sign of life this time: %s", error)
 

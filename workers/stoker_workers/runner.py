@@ -1,5 +1,6 @@
 """The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
 
+import errno
 import os
 import tempfile
 import traceback
@@ -24,6 +25,8 @@ from .process import ForkedProcess
 StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
+# What another machine may not suffer from: a full or broken disk, no memory or no more open files.
+_MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(frozen=True)
@@ -162,12 +165,20 @@ def _end_of(spec: Spec, run: Run) -> End:
         return Halted(reason=stop.reason)
     except Unavailable as error:
         return Lost(reason=error.message)
+    except OSError as error:
+        if error.errno in _MACHINE_FAULTS:
+            return Lost(reason=f"the worker's machine failed it: {error}")
+        return _failed(error)
     except InvalidJob as error:
         return Failed(reason=error.message, traceback=traceback.format_exc())
-    except Exception as error:  # noqa: BLE001  # the process's edge: whatever a job's code raises is the job's own failure
-        first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-        return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
+        return _failed(error)
     return Done(result=outcome.result, manifest=outcome.manifest)
+
+
+def _failed(error: Exception) -> Failed:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
 
 
 def _send(pipe: Connection, message: Emitted | End) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from .. import events
 from ..artifacts import Artifact
 from ..events import Event, Finished
-from ..jobs import EvaluateResult, InferResult, Result, TrainResult
+from ..jobs import DeployResult, EvaluateResult, InferResult, Result, TrainResult
 from ..store import Store
 from .output import STYLES, duration, metrics_text, size_text, table
 
@@ -93,6 +93,8 @@ def show_result(result: Result, store: Store, console: Console) -> None:
                 f"{cost.parameters:,} parameters, {size_text(cost.file_bytes)}"
             )
             _show_files(result.files, store, console)
+        case DeployResult():
+            console.print(f"{escape(result.alias)} is now [bold]{escape(result.model)}[/]")
         case InferResult():
             console.print(f"[bold]{escape(result.model)}[/] predicted {result.rows:,} rows, {result.rows_per_s:,.0f}/s")
             _show_files({f"chunk {n}": chunk for n, chunk in enumerate(result.chunks)}, store, console)

@@ -1,4 +1,4 @@
-"""`stoker demo`, `up`, `worker`: the commands that run things."""
+"""`stoker demo`, `up`, `worker`, `controller`: the commands that run things."""
 
 import importlib.util
 import os
@@ -49,9 +49,17 @@ def worker(
     _become("stoker_workers", "--device", device)
 
 
+def controller() -> None:
+    """Run a controller until Ctrl-C: it hands on the jobs of lost workers and starts those whose time has come.
+
+    Several may run; one leads, and another takes over within seconds when it dies.
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.controller"])
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (demo, up, worker):
+    for command in (demo, up, worker, controller):
         app.command(rich_help_panel="Running Stoker")(command)
 
 

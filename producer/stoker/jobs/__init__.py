@@ -7,17 +7,18 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ..errors import InvalidJob
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import DataRef, Device, JobSpec, Priority
+from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .infer import Infer, InferResult
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 
-Spec = Annotated[Train | Evaluate | Infer, Field(discriminator="kind")]
-Result = Annotated[TrainResult | EvaluateResult | InferResult, Field(discriminator="kind")]
+Spec = Annotated[Train | Evaluate | Deploy | Infer, Field(discriminator="kind")]
+Result = Annotated[TrainResult | EvaluateResult | DeployResult | InferResult, Field(discriminator="kind")]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 RESULT: TypeAdapter[Result] = TypeAdapter(Result)
-KINDS = ("train", "evaluate", "infer")
+KINDS = ("train", "evaluate", "deploy", "infer")
 
 
 def parse_spec(document: object) -> Spec:
@@ -28,6 +29,14 @@ def parse_spec(document: object) -> Spec:
     """
     try:
         return SPEC.validate_python(document)
+    except ValidationError as error:
+        raise InvalidJob(sentence(error, "a job", ())) from None
+
+
+def read_spec(text: str | bytes) -> Spec:
+    """A spec from JSON, as the ledger keeps it; raises what `parse_spec` does."""
+    try:
+        return SPEC.validate_json(text)
     except ValidationError as error:
         raise InvalidJob(sentence(error, "a job", ())) from None
 
@@ -44,6 +53,8 @@ __all__ = [
     "Checkpoints",
     "ClassScore",
     "DataRef",
+    "Deploy",
+    "DeployResult",
     "Device",
     "EarlyStopping",
     "Efficiency",
@@ -64,4 +75,5 @@ __all__ = [
     "Train",
     "TrainResult",
     "parse_spec",
+    "read_spec",
 ]

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,6 +19,8 @@ from .problems import sentence
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Priority = Literal["low", "normal", "high"]
 DataRef = Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)]
+# A job's id, or "#2" for the third of the specs submitted together.
+JobRef = Annotated[str, StringConstraints(pattern=r"^(#\d{1,4}|[A-Za-z0-9-]{1,64})$")]
 Tag = Annotated[str, StringConstraints(max_length=256)]
 
 
@@ -47,6 +50,8 @@ class JobSpec(Frozen):
         priority: its place among the jobs of its queue.
         timeout: seconds one attempt may take; None for no limit.
         max_attempts: how many workers may be lost to the job before it is DEAD.
+        after: jobs that must succeed first, by id; among specs submitted together, "#0" is the first of them.
+        not_before: the earliest time to start.
         tags: free labels, for finding jobs again.
     """
 
@@ -54,4 +59,6 @@ class JobSpec(Frozen):
     priority: Priority = "normal"
     timeout: float | None = Field(default=None, gt=0)
     max_attempts: int = Field(default=3, ge=1, le=100)
+    after: tuple[JobRef, ...] = Field(default=(), max_length=1000)
+    not_before: AwareDatetime | None = None
     tags: dict[Tag, Tag] = Field(default_factory=dict, max_length=32)

@@ -17,6 +17,7 @@ class Evaluate(JobSpec):
         target: the column with the truth; None takes the one the model was trained on.
         batch_size: rows per forward pass.
         bootstrap: resamples behind the 95 % intervals.
+        min_metrics: a gate: the job fails if one of its `metrics` is below, and what comes after it is cancelled.
         noise: levels of Gaussian noise, in standard deviations of each input, under which accuracy is measured again.
     """
 
@@ -26,6 +27,7 @@ class Evaluate(JobSpec):
     target: str | None = None
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
+    min_metrics: dict[str, float] = Field(default_factory=dict, max_length=16)
     noise: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(0.05, 0.1, 0.2, 0.5), max_length=16)
 
 

@@ -1,11 +1,14 @@
 """The ledger: every job's record in Redis, moved from state to state by Lua scripts.
 
-                  ┌─── release ───────┐
-                  ▼                   │
-    submit ──▶ QUEUED ── claim ──▶ RUNNING ── succeed, fail ──▶ SUCCEEDED, FAILED
-                  │                   │
-                  │ cancel            ├── fail, once asked to cancel ──▶ CANCELLED
-                  └──▶ CANCELLED      └── release, too many losses ──▶ DEAD
+                ┌────────── release: drained ────────┐
+                ▼                                    │
+    submit ─▶ QUEUED ──────── claim ────────────▶ RUNNING ── succeed, fail ──▶ SUCCEEDED, FAILED
+      │         ▲                                  │   │
+      │         │ wake, or all it comes after      │   ├── release, too many losses ──▶ DEAD
+      ▼         │ has succeeded                    │   └── fail, once asked to cancel ──▶ CANCELLED
+    WAITING ────┘◀────────── release: lost ────────┘
+
+A job that waits or is queued can be cancelled; it is, too, when a job that it comes after does not succeed.
 
 A record is the truth; the Celery message that `submit` and `release` push is only its doorbell. `claim` names the
 attempt's owner, and that name is its fencing token: what any other owner reports, commits or releases is not written.
@@ -26,9 +29,12 @@ from .attempts import (
     report,
     succeed,
 )
+from .dead import PastAttempt, drop, history, requeue
 from .presence import BEAT_S, Worker, announce, leave, workers
+from .quarantine import quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
+from .upkeep import expire, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
@@ -37,6 +43,7 @@ __all__ = [
     "Committed",
     "Expired",
     "NewJob",
+    "PastAttempt",
     "Refused",
     "Untold",
     "Worker",
@@ -44,21 +51,31 @@ __all__ = [
     "cancel",
     "claim",
     "counts",
+    "drop",
     "events",
+    "expire",
     "expired",
     "fail",
+    "history",
+    "lead",
     "leave",
     "mirror",
+    "quarantine",
+    "quarantined",
     "query",
     "reclaim",
     "release",
     "report",
+    "requeue",
+    "resign",
     "result",
+    "ring_again",
     "spec",
     "status",
     "submit",
     "succeed",
     "told",
     "untold",
+    "wake",
     "workers",
 ]

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 
 from ..artifacts import Artifact, ModelVersion
-from ..connection import Call
-from ..events import Checkpoint, Epoch, Event, JobState, Progress
-from ..jobs import SPEC, Priority, Result, Spec
-from ..wire import bell, summary
+from ..connection import Call, Word
+from ..events import Epoch, Event, JobState, Progress
+from ..jobs import DeployResult, Result
 from .scripts import iso_now, script
+
+_ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
+_NO_MODEL: tuple[Word, ...] = ("", 0, "", "")
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ class Attempt:
     Attributes:
         owner: names this attempt and no other; the fencing token of all it writes.
         number: 1 for the first claim of the job, 2 for the second, …
-        checkpoint: where an earlier attempt left off.
+        spec: what was asked for, as JSON that may have been written by anyone.
+        checkpoints: what earlier attempts left, the newest last.
     """
 
     job_id: str
     owner: str
     number: int
-    queue: str
-    spec: Spec
-    checkpoint: Artifact | None
+    spec: str
+    checkpoints: tuple[Artifact, ...]
 
 
 class Refused(StrEnum):
@@ -62,30 +64,33 @@ def claim(job_id: str, owner: str, worker: str, lease_s: float) -> Call[Attempt 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
         if answer[0] != b"claimed":
             return Refused(_text(answer[0]))
-        _, number, queue, raw_spec, checkpoint = answer
+        _, number, spec, checkpoints = answer
         return Attempt(
             job_id=job_id,
             owner=owner,
             number=int(number),
-            queue=_text(queue),
-            spec=SPEC.validate_json(_text(raw_spec)),
-            checkpoint=Artifact.model_validate_json(_text(checkpoint)) if checkpoint else None,
+            spec=_text(spec),
+            checkpoints=_ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else (),
         )
 
     return Call((job_id, owner, worker, _ms(lease_s)), decode, script("claim"))
 
 
-def report(attempt: Attempt, lease_s: float, events: Sequence[Event] = ()) -> Call[Answer]:
-    """Renew an attempt's lease and add its events; `LOST` means that nothing was written."""
+def report(
+    attempt: Attempt, lease_s: float, events: Sequence[Event] = (), checkpoints: Sequence[Artifact] = ()
+) -> Call[Answer]:
+    """Renew an attempt's lease, add its events, and note the checkpoints that are kept now.
+
+    The answer `LOST` means that nothing was written.
+    """
     progress = next((event for event in reversed(events) if isinstance(event, Epoch | Progress)), None)
-    checkpoint = next((event.artifact for event in reversed(events) if isinstance(event, Checkpoint)), None)
     return Call(
         (
             attempt.job_id,
             attempt.owner,
             _ms(lease_s),
             _event_json(progress) if progress else "",
-            checkpoint.model_dump_json() if checkpoint else "",
+            _ARTIFACTS.dump_json(tuple(checkpoints)) if checkpoints else "",
             *map(_event_json, events),
         ),
         lambda answer: Answer(_text(answer)),
@@ -94,9 +99,22 @@ def report(attempt: Attempt, lease_s: float, events: Sequence[Event] = ()) -> Ca
 
 
 def succeed(attempt: Attempt, result: Result, version: ModelVersion | None = None) -> Call[Committed]:
-    """End an attempt with its result, and register the model it made."""
-    model = (version.name, version.version, version.model_dump_json(exclude={"aliases"})) if version else ("", 0, "")
-    words = (attempt.job_id, attempt.owner, JobState.SUCCEEDED, result.model_dump_json(), "", iso_now(), *model)
+    """End an attempt with its result, and register the model it made or move the alias it was to move."""
+    words: tuple[Word, ...] = (
+        attempt.job_id,
+        attempt.owner,
+        JobState.SUCCEEDED,
+        result.model_dump_json(),
+        "",
+        iso_now(),
+    )
+    if version:
+        words += (version.name, version.version, version.model_dump_json(exclude={"aliases"}), "")
+    elif isinstance(result, DeployResult):
+        name, _, number = result.model.partition("@")
+        words += (name, number, "", result.alias)
+    else:
+        words += _NO_MODEL
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 
@@ -104,46 +122,41 @@ def fail(
     attempt: Attempt, state: Literal[JobState.FAILED, JobState.CANCELLED], reason: str, traceback: str = ""
 ) -> Call[Committed]:
     """End an attempt without a result."""
-    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), "", 0, "")
+    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), *_NO_MODEL)
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 
-def release(attempt: Attempt, why: Literal["drained", "lost"], reason: str) -> Call[None]:
-    """Hand a job back to its queue; once lost too often it is DEAD instead."""
-    spec = attempt.spec
-    ring = bell(attempt.job_id, spec.kind, attempt.queue, spec.priority, summary(spec))
-    words = (attempt.job_id, attempt.owner, why, reason, *ring, iso_now())
-    return Call(words, lambda _: None, script("release"))
+def release(attempt: Attempt, why: Literal["drained", "lost"], reason: str) -> Call[JobState | None]:
+    """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
+
+    Gives its new state, or None if the attempt had lost it already.
+    """
+    words = (attempt.job_id, attempt.owner, why, reason, iso_now())
+    return Call(words, _released, script("release"))
 
 
-class Expired(BaseModel):
+@dataclass(frozen=True)
+class Expired:
     """An attempt whose worker has gone silent."""
-
-    model_config = ConfigDict(frozen=True)
 
     job_id: str
     owner: str
     worker: str
-    kind: str
-    queue: str
-    priority: Priority
-    summary: str
 
 
 def expired(limit: int = 100) -> Call[list[Expired]]:
     """Attempts whose lease has run out, the oldest first."""
-    return Call((limit,), lambda rows: [_expired(row) for row in rows], script("expired"))
+    return Call((limit,), lambda rows: [Expired(*map(_text, row)) for row in rows], script("expired"))
 
 
-def _expired(row: list[bytes]) -> Expired:
-    return Expired.model_validate(dict(zip(Expired.model_fields, map(_text, row), strict=True)))
+def reclaim(lost: Expired) -> Call[JobState | None]:
+    """Take a silent worker's job from it, unless it has spoken meanwhile; gives what `release` does."""
+    words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now())
+    return Call(words, _released, script("release"))
 
 
-def reclaim(lost: Expired) -> Call[None]:
-    """Take a silent worker's job from it, unless it has spoken meanwhile."""
-    ring = bell(lost.job_id, lost.kind, lost.queue, lost.priority, lost.summary)
-    reason = f"worker {lost.worker} went silent"
-    return Call((lost.job_id, lost.owner, "expired", reason, *ring, iso_now()), lambda _: None, script("release"))
+def _released(answer: bytes) -> JobState | None:
+    return None if answer == b"taken" else JobState(_text(answer))
 
 
 def _event_json(event: Event) -> str:

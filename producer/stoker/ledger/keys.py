@@ -4,35 +4,59 @@
 | --- | --- | --- | --- |
 | stoker:job:<id> | hash | one job's record | with the job's retention |
 | stoker:events:<id> | stream | its events, the newest 10,000 | with the record |
+| stoker:history:<id> | list | its ended attempts: worker, times, reason, last log lines | with the record |
+| stoker:after:<id> | set | ids of the jobs that wait for it | when it ends |
 | celery-task-meta-<id> | string | its state and result as Celery's Redis backend writes them | with the record |
 | stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
 | stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
 | stoker:jobs:<kind>:<state> | sorted set | ids by order of submission | entries go with the records |
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
+| stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
+| stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
+| stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
+| stoker:rung:<list> | sorted set | ids of queued jobs by the number of their last message | entries go when claimed |
+| stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
+| stoker:leader | string | the controller that leads | with its lease, seconds |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
+| stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
+| stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
 | stoker:models | set | names of all models | with their last version |
 | stoker:model:<name> | hash | a model's versions: number to manifest | never: models are kept |
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |
+| stoker:moves:<name> | list | how its aliases moved, the newest 1,000 | with the model |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
-| stoker:request:<id> | string | an inference request's input tensors | with the request's deadline |
+| stoker:request:<id> | hash | an inference request: model and input tensors | with the request's deadline |
 | stoker:reply:<id> | list | its answer | 60 s after it was given |
 """
+
+from ..topology import KOMBU_SEPARATOR, PRIORITIES
 
 PREFIX = {
     "job": "stoker:job:",
     "events": "stoker:events:",
+    "history": "stoker:history:",
+    "after": "stoker:after:",
     "meta": "celery-task-meta-",
     "mirrored": "stoker:mirrored",
     "untold": "stoker:untold",
     "jobs": "stoker:jobs:",
     "leases": "stoker:leases",
+    "due": "stoker:due",
+    "finished": "stoker:finished",
     "sequence": "stoker:sequence",
+    "rings": "stoker:rings",
+    "rung": "stoker:rung:",
+    "heard": "stoker:heard",
+    "leader": "stoker:leader",
     "idempotency": "stoker:idempotency:",
+    "quarantine": "stoker:quarantine",
+    "quarantined": "stoker:quarantined",
     "models": "stoker:models",
     "model": "stoker:model:",
     "aliases": "stoker:aliases:",
+    "moves": "stoker:moves:",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
     "request": "stoker:request:",
@@ -45,7 +69,9 @@ def key(name: str, *parts: str) -> str:
     return PREFIX[name] + ":".join(parts)
 
 
-def lua_table() -> str:
-    """The same table for the scripts, as a Lua statement."""
+def lua_tables() -> str:
+    """The same table and the topology of kombu's lists for the scripts, as Lua statements."""
     fields = ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items())
-    return f"local KEY = {{ {fields} }}\n"
+    steps = ", ".join(f"{priority} = {step}" for priority, step in PRIORITIES.items())
+    separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
+    return f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal SEPARATOR = '{separator}'\n"

@@ -9,8 +9,8 @@ from typing import Any
 from ..connection import Call, Word
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import EVENT, Event, JobState, JobStatus
-from ..jobs import KINDS, RESULT, SPEC, Result, Spec
-from ..wire import bell, digest, summary
+from ..jobs import KINDS, RESULT, Result, Spec, read_spec
+from ..wire import digest, summary
 from .keys import key
 from .scripts import iso_now, script
 
@@ -46,6 +46,7 @@ class NewJob:
 
     Attributes:
         id: chosen by the client, so that a repeated submit is the same job.
+        after: ids of the jobs that must succeed first, some of them perhaps submitted with it.
         queue: where `spec` was routed to.
         idempotency_key: submits with one key are one job; None for no key.
     """
@@ -53,22 +54,24 @@ class NewJob:
     id: str
     spec: Spec
     queue: str
+    after: tuple[str, ...] = ()
     idempotency_key: str | None = None
 
     def words(self) -> tuple[Word, ...]:
         """The job as arguments of submit.lua."""
-        spec, told = self.spec, summary(self.spec)
+        spec = self.spec
         return (
             self.id,
             spec.kind,
             self.queue,
-            *bell(self.id, spec.kind, self.queue, spec.priority, told),
             spec.model_dump_json(),
             spec.model,
             spec.priority,
             json.dumps(spec.tags),
             spec.max_attempts,
-            told,
+            summary(spec),
+            round(spec.not_before.timestamp() * 1000) if spec.not_before else "",
+            json.dumps(self.after),
             self.idempotency_key or "",
             digest(spec),
         )
@@ -78,7 +81,8 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
     """Take jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known.
 
     Raises:
-        InvalidJob: an idempotency key was used before with another spec.
+        InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
+        JobNotFound: a job to come after is unknown.
     """
     words: list[Word] = [len(jobs), IDEMPOTENCY_S]
     for job in jobs:
@@ -92,6 +96,10 @@ def _submitted(answer: list[bytes]) -> list[str]:
             f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
             "use a new key for a new job, or send the same spec again"
         )
+    refusal = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
+    if answer and answer[0] in refusal:
+        told = f"job {answer[1].decode()!r}, which the new job comes after, {refusal[answer[0]]}"
+        raise JobNotFound(told) if answer[0] == b"missing" else InvalidJob(f"{told}: nothing can come after it")
     return [job_id.decode() for job_id in answer]
 
 
@@ -116,7 +124,7 @@ def status(job_id: str) -> Call[JobStatus]:
 
 def spec(job_id: str) -> Call[Spec]:
     """What was asked for."""
-    return Call(("HGET", key("job", job_id), "spec"), lambda answer: SPEC.validate_json(_known(job_id, answer)))
+    return Call(("HGET", key("job", job_id), "spec"), lambda answer: read_spec(_known(job_id, answer)))
 
 
 def result(job_id: str) -> Call[Result | None]:

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 
 from ..connection import Script
-from .keys import lua_table
+from .keys import lua_tables
 
 
 @cache
@@ -13,7 +13,7 @@ def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
     folder = files(__package__) / "lua"
     prelude = (folder / "prelude.lua").read_text()
-    return Script(lua_table() + prelude + (folder / f"{name}.lua").read_text())
+    return Script(lua_tables() + prelude + (folder / f"{name}.lua").read_text())
 
 
 def iso_now() -> str:

@@ -1,4 +1,4 @@
-"""`stoker up`: the local Redis server and a worker, kept running until Ctrl-C."""
+"""`stoker up`: the local Redis server, a controller and a worker, kept running until Ctrl-C."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from .lock import lock
 from .server import fresh_log, local_server
 
 WORKER = (sys.executable, "-m", "stoker.cli", "worker")
+CONTROLLER = (sys.executable, "-m", "stoker.cli", "controller")
 # Longer than the minute that a worker gives its jobs to save a checkpoint before it kills and hands them back itself.
 _DRAIN_S = 75.0
 
@@ -26,11 +27,11 @@ class AlreadyRunning(StokerError):
 
 
 class LocalStack:
-    """Redis and one worker on this machine, as children of this process, for the length of a with block.
+    """Redis, a controller and one worker on this machine, as children of this process, for the length of a with block.
 
-    The worker gets the settings through its environment. Both are started again when they crash, and neither
-    outlives this process, even if it is killed; the data stay under `settings.home` for the next time. With a
-    `redis_url` in the settings there is no local server, only the worker.
+    They get the settings through their environment. Each is started again when it crashes, and none outlives this
+    process, even if it is killed; the data stay under `settings.home` for the next time. With a `redis_url` in the
+    settings there is no local server, only the others.
 
     Args:
         worker: the command that runs the worker.
@@ -46,7 +47,7 @@ class LocalStack:
         self._command = worker
 
     def __enter__(self) -> Self:
-        """Start both.
+        """Start them all.
 
         Raises:
             AlreadyRunning: this home has a stack already.
@@ -57,12 +58,17 @@ class LocalStack:
             stack.enter_context(_alone(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
-            log = fresh_log(home, "worker")
 
-            def start() -> Child:
-                return Child(self._command, log=log, environment=environment)
+            def supervised(name: str, command: Sequence[str]) -> Supervised:
+                log = fresh_log(home, name)
 
-            self._worker = stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
+                def start() -> Child:
+                    return Child(command, log=log, environment=environment)
+
+                return stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
+
+            supervised("controller", CONTROLLER)
+            self._worker = supervised("worker", self._command)
             self._running = stack.pop_all()
         return self
 
@@ -72,7 +78,7 @@ class LocalStack:
         self.stop()
 
     def stop(self) -> None:
-        """End the worker, once its jobs have gone back to their queue, and then the server."""
+        """End the worker, once its jobs have gone back to their queue, then the controller, then the server."""
         self._running.close()
 
     def hurry(self) -> None:

@@ -1,25 +1,86 @@
--- Shared by every script of the ledger. A script reads and writes in one step: nothing comes between.
+-- Shared by every script. A script reads and writes in one step: nothing comes between.
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function append_event(id, json)
-  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', json)
+local function record(id, ...)
+  return redis.call('HMGET', KEY.job .. id, ...)
 end
 
--- Moves a record from one state to another, in its hash and in the index.
-local function move(id, kind, from, to, sequence)
+local function append_event(id, event)
+  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
+end
+
+-- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
+-- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of
+-- kombu's Redis transport, the body as plain JSON text.
+local function push_message(task, id, queue, priority, told)
+  local list, json_id = queue .. SEPARATOR .. STEP[priority], cjson.encode(id)
+  local number = redis.call('INCR', KEY.rings)
+  local body = '[[' .. json_id .. '],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+  redis.call('LPUSH', list, '{"body":' .. cjson.encode(body)
+    .. ',"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"' .. task
+    .. '","id":' .. json_id .. ',"root_id":' .. json_id .. ',"parent_id":null,"group":null,"eta":null,"expires":null,'
+    .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. told .. ')')
+    .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
+    .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
+    .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}')
+  return list, number
+end
+
+-- Sends a message for a queued job, and remembers its number: see ring_again.lua.
+local function ring(id)
+  local kind, queue, priority, summary = unpack(record(id, 'kind', 'queue', 'priority', 'summary'))
+  local list, number = push_message('stoker.' .. kind, id, queue, priority, summary)
+  redis.call('ZADD', KEY.rung .. list, number, id)
+  redis.call('HSET', KEY.job .. id, 'rung_at', now_ms())
+end
+
+-- A queued job is claimed or gone: its message has been heard or will ring in vain.
+local function unring(id, was_heard)
+  local queue, priority = unpack(record(id, 'queue', 'priority'))
+  local list = queue .. SEPARATOR .. STEP[priority]
+  local number = redis.call('ZSCORE', KEY.rung .. list, id)
+  redis.call('ZREM', KEY.rung .. list, id)
+  if was_heard and number and tonumber(number) > tonumber(redis.call('HGET', KEY.heard, list) or 0) then
+    redis.call('HSET', KEY.heard, list, number)
+  end
+end
+
+-- Moves a record from one state to another, in its hash and in every index.
+local function move(id, to)
+  local kind, from, sequence = unpack(record(id, 'kind', 'state', 'sequence'))
   if from then
     redis.call('ZREM', KEY.jobs .. kind .. ':' .. from, id)
   end
   redis.call('ZADD', KEY.jobs .. kind .. ':' .. to, sequence, id)
   redis.call('HSET', KEY.job .. id, 'state', to)
+  if from == 'QUEUED' then
+    unring(id, to == 'RUNNING')
+  elseif from == 'RUNNING' then
+    redis.call('ZREM', KEY.leases, id)
+    redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until')
+  elseif from == 'WAITING' then
+    redis.call('ZREM', KEY.due, id)
+  end
 end
 
-local function record(id, ...)
-  return redis.call('HMGET', KEY.job .. id, ...)
+-- Puts a job on its queue.
+local function enqueue(id, reason)
+  move(id, 'QUEUED')
+  append_event(id, { type = 'queued', queue = redis.call('HGET', KEY.job .. id, 'queue'), reason = reason })
+  ring(id)
+end
+
+-- Lets a job wait until a time, if that lies ahead and nothing else holds it; else queues it.
+local function enqueue_when_due(id, due_ms, reason)
+  if due_ms and due_ms > now_ms() then
+    redis.call('ZADD', KEY.due, due_ms, id)
+  else
+    enqueue(id, reason)
+  end
 end
 
 -- Writes a job's state where celery.result.AsyncResult looks, and wakes whoever waits there.
@@ -35,37 +96,87 @@ local function tell_celery(id, status, result, traceback, iso)
   end
 end
 
+-- Notes how an attempt ended, with the last lines that the job logged.
+local function remember_attempt(id, how, reason)
+  local attempt, worker, started_at = unpack(record(id, 'attempt', 'worker', 'started_at'))
+  local log = {}
+  for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
+    local event = cjson.decode(entry[2][2])
+    if event.type == 'started' or #log == 10 then
+      break
+    elseif event.type == 'log' then
+      table.insert(log, 1, event.line)
+    end
+  end
+  redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(attempt), worker = worker, how = how,
+    reason = reason, started_at = tonumber(started_at), ended_at = now_ms(), log = table.concat(log, '\n') }))
+end
+
 local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }
 local ERROR = { FAILED = 'JobFailed', DEAD = 'JobDead', CANCELLED = 'JobCancelled' }
 
--- Ends a job: state, result, last event, Celery's copy.
--- `outcome` has `result` (JSON) or `reason` and `traceback` (texts, '' for none).
-local function finish(id, state, outcome, iso)
-  local kind, from, sequence = unpack(record(id, 'kind', 'state', 'sequence'))
-  move(id, kind, from, state, sequence)
-  redis.call('ZREM', KEY.leases, id)
-  redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'checkpoint')
-  redis.call('HSET', KEY.job .. id, 'finished_at', now_ms())
+-- Ends one job: state, result, last event, Celery's copy.
+-- `outcome` has `result` (JSON), or `reason` and `traceback` (texts, nil or '' for none).
+local function settle(id, state, outcome, iso)
+  local now = now_ms()
+  if redis.call('HGET', KEY.job .. id, 'state') == 'RUNNING' then
+    remember_attempt(id, state, outcome.reason)
+  end
+  move(id, state)
+  redis.call('ZADD', KEY.finished, now, id)
+  redis.call('HSET', KEY.job .. id, 'finished_at', now)
+  if state ~= 'DEAD' then
+    redis.call('HDEL', KEY.job .. id, 'checkpoints')
+  end
   if state == 'SUCCEEDED' then
     redis.call('HSET', KEY.job .. id, 'result', outcome.result)
-    append_event(id, '{"type":"finished","state":"SUCCEEDED"}')
+    append_event(id, { type = 'finished', state = state })
     tell_celery(id, CELERY[state], outcome.result, 'null', iso)
     return
   end
-  redis.call('HSET', KEY.job .. id, 'reason', outcome.reason, 'traceback', outcome.traceback or '')
-  append_event(id, cjson.encode({ type = 'finished', state = state, reason = outcome.reason }))
+  local traceback = outcome.traceback or ''
+  redis.call('HSET', KEY.job .. id, 'reason', outcome.reason, 'traceback', traceback)
+  append_event(id, { type = 'finished', state = state, reason = outcome.reason })
   local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
     .. '],"exc_module":"stoker.errors"}'
-  local traceback = (outcome.traceback or '') ~= '' and cjson.encode(outcome.traceback) or 'null'
-  tell_celery(id, CELERY[state], raised, traceback, iso)
+  tell_celery(id, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
 end
 
--- Puts a running job back on its queue and rings for it.
-local function requeue(id, reason, list, bell)
-  local kind, from, sequence, queue = unpack(record(id, 'kind', 'state', 'sequence', 'queue'))
-  move(id, kind, from, 'QUEUED', sequence)
-  redis.call('ZREM', KEY.leases, id)
-  redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until')
-  append_event(id, cjson.encode({ type = 'queued', queue = queue, reason = reason }))
-  redis.call('LPUSH', list, bell)
+-- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
+local function finish(id, state, outcome, iso)
+  local ending = { { id, state, outcome } }
+  while #ending > 0 do
+    local one, its_state, its_outcome = unpack(table.remove(ending))
+    settle(one, its_state, its_outcome, iso)
+    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
+      if redis.call('HGET', KEY.job .. next_id, 'state') == 'WAITING' then
+        if its_state ~= 'SUCCEEDED' then
+          local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
+          ending[#ending + 1] = { next_id, 'CANCELLED', { reason = reason } }
+        elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
+          enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
+        end
+      end
+    end
+    redis.call('DEL', KEY.after .. one)
+  end
+end
+
+-- Forgets a job that has ended.
+local function forget(id)
+  local kind, state = unpack(record(id, 'kind', 'state'))
+  if kind then
+    redis.call('ZREM', KEY.jobs .. kind .. ':' .. state, id)
+  end
+  redis.call('ZREM', KEY.finished, id)
+  redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
+end
+
+-- Points a model's alias at a version, and notes that it did.
+local function move_alias(model, alias, version, by)
+  local before = redis.call('HGET', KEY.aliases .. model, alias)
+  redis.call('HSET', KEY.aliases .. model, alias, version)
+  redis.call('LPUSH', KEY.moves .. model, cjson.encode({ alias = alias, from = tonumber(before or nil),
+    to = tonumber(version), by = by, at = now_ms() }))
+  redis.call('LTRIM', KEY.moves .. model, 0, 999)
 end

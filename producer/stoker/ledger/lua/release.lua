@@ -1,22 +1,30 @@
--- Hands a running job back: a drained one costs nothing, a lost one counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'lost' or 'expired' (lost, but only if its lease has run out), reason, list, bell, ISO time
--- Answers 'queued', 'dead', 'cancelled', or 'taken' (the attempt is no longer the job's; nothing was written).
-local id, owner, why, reason, list, bell, iso = unpack(ARGV)
+-- Hands a running job back: a drained one costs nothing, a lost one waits a little and counts towards max_attempts.
+-- ARGV: id, owner, 'drained', 'lost' or 'expired' (lost, but only if its lease has run out), reason, ISO time
+-- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
+local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts = unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts'))
+local LONGEST_BACKOFF_MS = 300000
 
 if holder ~= owner or (why == 'expired' and tonumber(lease_until) > now_ms()) then
   return 'taken'
 end
 if cancel then
   finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
-  return 'cancelled'
+  return 'CANCELLED'
 end
-if why ~= 'drained' then
-  local losses = redis.call('HINCRBY', KEY.job .. id, 'losses', 1)
-  if losses >= tonumber(max_attempts) then
-    finish(id, 'DEAD', { reason = 'gave up after ' .. losses .. ' lost workers; the last: ' .. reason }, iso)
-    return 'dead'
-  end
+if why == 'drained' then
+  remember_attempt(id, why, reason)
+  enqueue(id, reason)
+  return 'QUEUED'
 end
-requeue(id, reason, list, bell)
-return 'queued'
+local losses = redis.call('HINCRBY', KEY.job .. id, 'losses', 1)
+if losses >= tonumber(max_attempts) then
+  finish(id, 'DEAD', { reason = 'gave up after ' .. losses .. ' lost workers; the last: ' .. reason }, iso)
+  return 'DEAD'
+end
+remember_attempt(id, 'lost', reason)
+local due_ms = now_ms() + math.min(1000 * 4 ^ (losses - 1), LONGEST_BACKOFF_MS)
+move(id, 'WAITING')
+append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
+redis.call('ZADD', KEY.due, due_ms, id)
+return 'WAITING'

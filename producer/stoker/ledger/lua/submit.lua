@@ -1,40 +1,62 @@
 -- Takes jobs in: record, index, first event and doorbell of each, or nothing of any.
 -- ARGV: how many, the lifetime of idempotency keys in seconds, then for each job
---   id, kind, queue, list, bell, spec, model, priority, tags, max_attempts, summary, idempotency key ('' for none), digest
--- Answers the ids, in order: an older job's where its idempotency key is known; {'conflict', key} if with another spec.
+--   id, kind, queue, spec, model, priority, tags, max_attempts, summary, not before (ms, '' for none),
+--   after (JSON list of ids), idempotency key ('' for none), digest
+-- Answers the ids, in order: an older job's where its idempotency key is known;
+--   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after.
 local FIELDS = 13
 local count, lifetime_s = tonumber(ARGV[1]), tonumber(ARGV[2])
-local ids = {}
+local ids, known, coming = {}, {}, {}
 
-for n = 0, count - 1 do
-  local key, digest = ARGV[n * FIELDS + 14], ARGV[n * FIELDS + 15]
-  local known = key ~= '' and redis.call('GET', KEY.idempotency .. key)
-  if known then
-    local known_id, known_digest = string.match(known, '^(%S+) (%S+)$')
-    if known_digest ~= digest then
+for n = 1, count do
+  local at = 3 + (n - 1) * FIELDS
+  local id, after, key, digest = ARGV[at], ARGV[at + 10], ARGV[at + 11], ARGV[at + 12]
+  local old = key ~= '' and redis.call('GET', KEY.idempotency .. key)
+  if old then
+    local old_id, old_digest = string.match(old, '^(%S+) (%S+)$')
+    if old_digest ~= digest then
       return { 'conflict', key }
     end
-    ids[n + 1] = known_id
+    ids[n], known[n] = old_id, true
+  else
+    ids[n], known[n] = id, redis.call('EXISTS', KEY.job .. id) == 1
+    for _, first in ipairs(cjson.decode(after)) do
+      local state = coming[first] or redis.call('HGET', KEY.job .. first, 'state')
+      if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+        return { state or 'missing', first }
+      end
+    end
   end
+  coming[ids[n]] = 'WAITING'
 end
 
-for n = 0, count - 1 do
-  local id, kind, queue, list, bell, spec, model, priority, tags, max_attempts, summary, key, digest =
-    unpack(ARGV, n * FIELDS + 3, n * FIELDS + 15)
-  -- The same id again is a repeat of a call whose answer was lost.
-  if not ids[n + 1] then
-    ids[n + 1] = id
-    if redis.call('EXISTS', KEY.job .. id) == 0 then
-      local sequence = redis.call('INCR', KEY.sequence)
-      redis.call('HSET', KEY.job .. id, 'kind', kind, 'queue', queue, 'spec', spec, 'model', model, 'priority', priority,
-        'tags', tags, 'max_attempts', max_attempts, 'summary', summary, 'attempt', 0, 'losses', 0,
-        'sequence', sequence, 'submitted_at', now_ms())
-      move(id, kind, nil, 'QUEUED', sequence)
-      append_event(id, cjson.encode({ type = 'queued', queue = queue }))
-      redis.call('LPUSH', list, bell)
-      if key ~= '' then
-        redis.call('SET', KEY.idempotency .. key, id .. ' ' .. digest, 'EX', lifetime_s)
+for n = 1, count do
+  if not known[n] then
+    local at = 3 + (n - 1) * FIELDS
+    local id, kind, queue, spec, model, priority, tags, max_attempts, summary, not_before, after, key, digest =
+      unpack(ARGV, at, at + FIELDS - 1)
+    local blockers = 0
+    for _, first in ipairs(cjson.decode(after)) do
+      if redis.call('HGET', KEY.job .. first, 'state') ~= 'SUCCEEDED' then
+        blockers = blockers + redis.call('SADD', KEY.after .. first, id)
       end
+    end
+    redis.call('HSET', KEY.job .. id, 'kind', kind, 'queue', queue, 'spec', spec, 'model', model, 'priority', priority,
+      'tags', tags, 'max_attempts', max_attempts, 'summary', summary, 'attempt', 0, 'losses', 0, 'blockers', blockers,
+      'sequence', redis.call('INCR', KEY.sequence), 'submitted_at', now_ms())
+    if not_before ~= '' then
+      redis.call('HSET', KEY.job .. id, 'not_before', not_before)
+    end
+    if blockers > 0 or (tonumber(not_before) or 0) > now_ms() then
+      move(id, 'WAITING')
+      append_event(id, { type = 'waiting', after = blockers > 0 and cjson.decode(after) or nil,
+        not_before = tonumber(not_before) })
+    end
+    if blockers == 0 then
+      enqueue_when_due(id, tonumber(not_before), nil)
+    end
+    if key ~= '' then
+      redis.call('SET', KEY.idempotency .. key, id .. ' ' .. digest, 'EX', lifetime_s)
     end
   end
 end

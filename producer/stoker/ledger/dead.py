@@ -1,0 +1,65 @@
+"""Jobs that were given up: why, and what an operator does with them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from ..connection import Call
+from ..errors import InvalidJob, JobNotFound
+from ..events import JobState
+from .keys import key
+from .scripts import script
+
+
+class PastAttempt(BaseModel):
+    """An attempt that has ended.
+
+    Attributes:
+        how: "lost", "drained", or the final state it gave the job.
+        reason: why, in one line; None for a success.
+        log: the last lines that the job logged.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    worker: str
+    how: str
+    reason: str | None = None
+    started_at: datetime
+    ended_at: datetime
+    log: str = ""
+
+
+def history(job_id: str) -> Call[list[PastAttempt]]:
+    """A job's ended attempts, the first one first."""
+
+    def decode(answer: list[bytes]) -> list[PastAttempt]:
+        return [PastAttempt.model_validate_json(raw) for raw in answer]
+
+    return Call(("LRANGE", key("history", job_id), 0, -1), decode)
+
+
+def requeue(job_id: str) -> Call[None]:
+    """Give a dead job another `max_attempts`, from its last checkpoint.
+
+    Raises:
+        JobNotFound: there is none with this id.
+        InvalidJob: it is not dead.
+    """
+    return _of_dead(job_id, "requeue")
+
+
+def drop(job_id: str) -> Call[None]:
+    """Forget a dead job; raises what `requeue` does."""
+    return _of_dead(job_id, "drop")
+
+
+def _of_dead(job_id: str, name: str) -> Call[None]:
+    def decode(state: bytes | None) -> None:
+        if state is None:
+            raise JobNotFound(f"no job has the id {job_id!r}: it never existed or its record has expired")
+        if state.decode() != JobState.DEAD:
+            raise InvalidJob(f"job {job_id} is {state.decode()}, not DEAD: there is nothing to {name}")
+
+    return Call((job_id,), decode, script(name))

@@ -1,0 +1,6 @@
+-- Forgets a dead job. ARGV: id. Answers its state before, or false.
+local state = redis.call('HGET', KEY.job .. ARGV[1], 'state')
+if state == 'DEAD' then
+  forget(ARGV[1])
+end
+return state

@@ -1,0 +1,6 @@
+-- Queues the jobs whose time has come, the longest overdue first. ARGV: limit. Answers how many.
+local due = redis.call('ZRANGEBYSCORE', KEY.due, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))
+for _, id in ipairs(due) do
+  enqueue(id, nil)
+end
+return #due

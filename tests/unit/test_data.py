@@ -1,0 +1,127 @@
+"""Data references: what is refused at the door, and what the door lets through."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stoker.data import SAMPLES, Location, locate, preflight, select_columns
+from stoker.errors import InvalidJob
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with some data in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("age,colour,label\n1,red,yes\n")
+    np.savez(tmp_path / "arrays.npz", x=np.zeros((4, 2)), y=np.zeros(4))
+    for shard in ("b", "a"):
+        (tmp_path / f"part-{shard}.parquet").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_sets_have_no_files(name: str) -> None:
+    assert locate(f"sample://{name}") == Location(name, "npz", ())
+
+
+def test_a_glob_becomes_its_sorted_files(folder: Path) -> None:
+    expected = (str(folder / "part-a.parquet"), str(folder / "part-b.parquet"))
+    assert locate(f"{folder}/part-*.parquet") == Location(None, "parquet", expected)
+
+
+def test_a_file_url_is_a_local_file(folder: Path) -> None:
+    assert locate(f"file://{folder}/table.csv").urls == (str(folder / "table.csv"),)
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("sample://mnist", "no sample set 'mnist'; expected one of digits, iris"),
+        ("/data/table.txt", r"must end in \.npz, \.csv, \.parquet, \.tfrecord"),
+        ("nowhere://table.csv", "unknown scheme 'nowhere'"),
+        ("zip://table.csv::/data/archive.zip", "chains file systems"),
+        ("/data/\x00.csv", "unprintable characters"),
+        ("  ", "empty"),
+        ("/no/such/table.csv", "there is no file /no/such/table.csv"),
+        ("/no/such/*.csv", r"no file matches /no/such/\*\.csv"),
+    ],
+)
+def test_a_reference_to_nothing_is_refused_by_its_reason(ref: str, message: str) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        locate(ref)
+
+
+def test_a_folder_is_refused_with_a_hint(folder: Path) -> None:
+    (folder / "shards.csv").mkdir()
+    with pytest.raises(InvalidJob, match=r"is a folder; name its files, for example .*shards\.csv/\*\.csv"):
+        locate(f"{folder}/shards.csv")
+
+
+def test_preflight_makes_relative_paths_absolute(folder: Path) -> None:
+    assert preflight("table.csv") == str(folder / "table.csv")
+    assert preflight("part-*.parquet") == str(folder / "part-*.parquet")
+    assert preflight("sample://iris") == "sample://iris"
+
+
+def test_preflight_contacts_no_remote_file_system() -> None:
+    assert preflight("s3://no-such-bucket/table.csv", target="label") == "s3://no-such-bucket/table.csv"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("ref", "target", "features", "message"),
+    [
+        ("table.csv", "price", None, r"has no column 'price'; it has 'age', 'colour', 'label'"),
+        ("table.csv", None, ("size",), "has no column 'size'"),
+        ("table.csv", None, ("age", "label"), "'label' is the target and a feature at once"),
+        ("table.csv", None, ("age", "age"), "names a column twice"),
+        ("arrays.npz", "z", None, "has no column 'z'; it has 'x', 'y'"),
+        ("missing.csv", None, None, "there is no file"),
+    ],
+)
+def test_preflight_checks_the_columns(
+    ref: str, target: str | None, features: tuple[str, ...] | None, message: str
+) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        preflight(ref, target=target, features=features)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros(3)}, "has no array x; it has 'a'"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "has 3 rows in x but 4 in y"),
+        ({"x": np.zeros(()), "y": np.zeros(4)}, "is a single number"),
+        ({"x": np.array([{}, {}], dtype=object), "y": np.zeros(2)}, "holds pickled Python objects"),
+    ],
+)
+def test_preflight_reads_the_headers_of_an_npz(tmp_path: Path, arrays: dict[str, object], message: str) -> None:
+    np.savez(tmp_path / "data.npz", **arrays)  # type: ignore[arg-type]  # its stub mixes arrays up with options
+    with pytest.raises(InvalidJob, match=message):
+        preflight(str(tmp_path / "data.npz"))
+
+
+def test_preflight_refuses_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
+    for name in ("data.npz", "data.csv"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidJob, match=r"is not an \.npz file"):
+        preflight(str(tmp_path / "data.npz"))
+    with pytest.raises(InvalidJob, match="is not a UTF-8 CSV file"):
+        preflight(str(tmp_path / "data.csv"))
+
+
+def test_preflight_needs_no_target_for_rows_that_are_only_predicted(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.zeros((3, 2)))
+    with pytest.raises(InvalidJob, match="does not say which column to predict"):
+        preflight(str(tmp_path / "rows.npz"))
+    assert preflight(str(tmp_path / "rows.npz"), labelled=False) == str(tmp_path / "rows.npz")
+
+
+def test_the_target_is_the_one_column_with_a_usual_name() -> None:
+    assert select_columns(("a", "class", "b"), None, None, "data") == ("class", ("a", "b"))
+    assert select_columns(("a", "class", "b"), "a", ("b",), "data") == ("a", ("b",))
+    with pytest.raises(InvalidJob, match="found none of them among 'a', 'b'; set target"):
+        select_columns(("a", "b"), None, None, "data")
+    with pytest.raises(InvalidJob, match=r"found 2 of them \(label, y\)"):
+        select_columns(("label", "y"), None, None, "data")

@@ -1,0 +1,99 @@
+"""The controller: sees to what workers and messages left undone. Several may run; one leads, the others stand by."""
+
+import argparse
+import logging
+import os
+import platform
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from types import FrameType
+
+from stoker import ledger
+from stoker.connection import Connection
+from stoker.errors import StokerError
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+from .mirror import ResultMirror
+
+_log = logging.getLogger(__name__)
+
+# A leader that dies is replaced when its lease runs out; it renews it with every round.
+LEAD_S = 5.0
+ROUND_S = 1.0
+# How long a message may be under way between its queue and a claim before the job is rung for again.
+RING_AGAIN_S = 10.0
+
+
+class Controller:
+    """One of the controllers.
+
+    Every round, the leader takes jobs from workers that went silent, queues those whose time has come, rings again
+    where a message was lost, copies results and forgets what is old. Each step is one script in Redis over an index, so
+    that a round costs as little with a million jobs as with ten, and a second leader for a moment does no harm.
+    """
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self._settings = settings
+        self._connection = Connection.open(settings, redis_url)
+        self._results = ResultMirror(settings, self._connection)
+        self._name = f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._leads = False
+
+    def run(self) -> None:
+        """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
+        try:
+            self._guarded(self._results.start)
+            while True:
+                self._guarded(self._round)
+                time.sleep(ROUND_S)
+        finally:
+            self._guarded(lambda: self._connection.run(ledger.resign(self._name)))
+            self._connection.close()
+
+    def _round(self) -> None:
+        leads = self._connection.run(ledger.lead(self._name, LEAD_S))
+        if leads != self._leads:
+            _log.info("controller %s %s", self._name, "leads" if leads else "stands by")
+            self._leads = leads
+        if leads:
+            self._reclaim()
+            self._connection.run(ledger.wake())
+            for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
+                _log.warning("job %s: its message was lost, rung again", job_id)
+            self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+            self._results.deliver()
+
+    def _reclaim(self) -> None:
+        for lost in self._connection.run(ledger.expired()):
+            state = self._connection.run(ledger.reclaim(lost))
+            if state:
+                _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except StokerError as error:
+            _log.warning("nothing done this round: %s", error)
+
+
+def main() -> None:
+    """Run a controller until SIGTERM or Ctrl-C."""
+    argparse.ArgumentParser(prog="python -m stoker_workers.controller", description=__doc__).parse_args()
+    logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
+    settings = Settings()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    Controller(settings, redis_url_of(settings)).run()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    # A step that this interrupts is one script in Redis: done or not done, never half.
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The TensorFlow side: data, models, training, evaluation, prediction. Importing it runs no TensorFlow operation."""

@@ -1,0 +1,41 @@
+"""The sample sets behind `sample://…`: scikit-learn's, split once and for all."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import sklearn.datasets
+from numpy.typing import NDArray
+
+from .source import Arrays, Values
+
+_LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
+    "digits": sklearn.datasets.load_digits,
+    "iris": sklearn.datasets.load_iris,
+    "wine": sklearn.datasets.load_wine,
+    "breast_cancer": sklearn.datasets.load_breast_cancer,
+    "diabetes": sklearn.datasets.load_diabetes,
+}
+_REGRESSIONS = ("diabetes",)
+_TEST_SHARE = 0.2
+_SEED = 20_260_101
+"""Any fixed number does: it decides which rows are test rows, so a change would leak them into training."""
+
+
+def load_sample(name: str, part: Literal["train", "test"]) -> Arrays:
+    """One part of a sample set: x is float64 of shape (features,), y the label or number to predict."""
+    x, y = _LOADERS[name](return_X_y=True)
+    strata = np.zeros(len(y)) if name in _REGRESSIONS else y
+    test = _test_rows(strata)
+    chosen = test if part == "test" else ~test
+    return Arrays({"x": x[chosen], "y": y[chosen]}, f"sample://{name}")
+
+
+def _test_rows(strata: Values) -> NDArray[np.bool_]:
+    """A mask that takes the same share of every stratum."""
+    random = np.random.default_rng(_SEED)
+    mask = np.zeros(len(strata), dtype=bool)
+    for stratum in np.unique(strata):
+        rows = random.permutation(np.flatnonzero(strata == stratum))
+        mask[rows[: round(len(rows) * _TEST_SHARE)]] = True
+    return mask

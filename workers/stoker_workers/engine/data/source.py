@@ -1,0 +1,122 @@
+"""What data looks like to the engine: named columns, read in batches in a stable order."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stoker.errors import InvalidJob
+
+Values = NDArray[Any]
+"""The rows of one column: numbers or booleans of any width, or an object array of str (None where missing)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source.
+
+    Attributes:
+        dtype: a numpy dtype name, "string", or the name of a foreign type that nothing can be learned from.
+        shape: the shape of one row's entry; () for a plain number or text.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def learnable(self) -> bool:
+        """Whether it holds numbers, booleans or text."""
+        return self.dtype == "string" or self.dtype == "bool" or self.dtype.startswith(("int", "uint", "float"))
+
+
+class Source(Protocol):
+    """Rows that can be read again and again, always in the same order.
+
+    Attributes:
+        rows: how many rows there are; None where only reading them all would tell.
+        in_memory: whether the rows are held in memory, so that any of them is at hand.
+    """
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def rows(self) -> int | None: ...
+
+    @property
+    def in_memory(self) -> bool: ...
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        """The columns of `rows` rows at a time; the last batch may be shorter.
+
+        Raises:
+            InvalidJob: the data is malformed.
+        """
+        ...
+
+
+class Arrays:
+    """A source of arrays in memory, with equally many rows each."""
+
+    in_memory = True
+
+    def __init__(self, arrays: Mapping[str, Values], origin: str) -> None:
+        self._arrays = {name: _as_text(array) for name, array in arrays.items()}
+        self.columns = tuple(
+            Column(name, _dtype_name(array), tuple(array.shape[1:])) for name, array in self._arrays.items()
+        )
+        lengths = {name: len(array) for name, array in self._arrays.items()}
+        self.rows = next(iter(lengths.values()), 0)
+        if len(set(lengths.values())) > 1:
+            raise InvalidJob(f"{origin} has columns of different lengths ({lengths}); they must have equally many rows")
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        for start in range(0, self.rows, rows):
+            yield {name: array[start : start + rows] for name, array in self._arrays.items()}
+
+
+def file_bytes(url: str) -> int:
+    """The size of a file."""
+    files, path = fsspec.core.url_to_fs(url)
+    return int(files.size(path))
+
+
+def rebatched(pieces: Iterator[dict[str, Values]], rows: int) -> Iterator[dict[str, Values]]:
+    """The same rows in the same order, `rows` at a time."""
+    held: list[dict[str, Values]] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += len(next(iter(piece.values())))
+        if count >= rows:
+            whole = _joined(held)
+            full = count - count % rows
+            for start in range(0, full, rows):
+                yield {name: values[start : start + rows] for name, values in whole.items()}
+            count -= full
+            held = [{name: values[full:] for name, values in whole.items()}]
+    if count:
+        yield _joined(held)
+
+
+def _joined(pieces: list[dict[str, Values]]) -> dict[str, Values]:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _as_text(array: Values) -> Values:
+    """Fixed-width text and bytes as an object array of str; other arrays as they are."""
+    if array.dtype.kind == "U":
+        return array.astype(object)
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8").astype(object)
+    return array
+
+
+def _dtype_name(array: Values) -> str:
+    return "string" if array.dtype == object else array.dtype.name

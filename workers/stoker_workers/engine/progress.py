@@ -1,0 +1,56 @@
+"""Telling how far a stage is, without flooding the event stream; and stopping where a stop was asked for."""
+
+import time
+
+from stoker.events import Progress
+
+from .run import Run, Stopped
+
+_INTERVAL_S = 1.0
+"""Seconds between two progress events: what a person watching can still read."""
+
+
+def obey_stop(run: Run) -> None:
+    """Raise `Stopped` if the execution should end."""
+    if reason := run.stop_requested():
+        raise Stopped(reason)
+
+
+class Meter:
+    """Emits `Progress` events of one stage, at most one a second.
+
+    Args:
+        rows_per_unit: rows in one unit, for the rows per second.
+        total: units in the whole stage; None where it is not known.
+        done: units that an earlier attempt has done already.
+    """
+
+    def __init__(
+        self, run: Run, stage: str, *, unit: str = "rows", rows_per_unit: int = 1, total: int | None, done: int = 0
+    ) -> None:
+        self._run = run
+        self._stage = stage
+        self._unit = unit
+        self._rows_per_unit = rows_per_unit
+        self._total = total
+        self._first = done
+        self._started = self._emitted = time.monotonic()
+
+    def at(self, done: int) -> None:
+        """Say that `done` units are behind."""
+        now = time.monotonic()
+        if now - self._emitted < _INTERVAL_S:
+            return
+        self._emitted = now
+        units_per_s = (done - self._first) / (now - self._started)
+        known = self._total is not None and units_per_s > 0
+        self._run.emit(
+            Progress(
+                stage=self._stage,
+                done=done,
+                total=self._total,
+                unit=self._unit,
+                rows_per_s=units_per_s * self._rows_per_unit,
+                eta_s=(self._total - done) / units_per_s if known and self._total is not None else None,
+            )
+        )

@@ -1,0 +1,61 @@
+"""What an execution may touch of the world around it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stoker.artifacts import Artifact, ModelManifest, ModelVersion
+from stoker.events import Event
+from stoker.jobs import Result
+from stoker.store import Store
+
+
+class Stopped(Exception):
+    """The execution was asked to stop and did.
+
+    Attributes:
+        reason: "cancel" throws the work away; "drain" has left a checkpoint for the next worker.
+    """
+
+    def __init__(self, reason: Literal["cancel", "drain"]) -> None:
+        super().__init__(reason)
+        self.reason: Literal["cancel", "drain"] = reason
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of one job, seen from the inside: it knows no Redis, no Celery, no ledger.
+
+    Attributes:
+        job: the job's id.
+        store: where artifacts go.
+        scratch: an empty folder of its own, deleted afterwards.
+        builders: targets that a `Builder` architecture may name.
+        model: the registered version that the job names, if it names one.
+        resume_from: the last checkpoint of an earlier attempt, if any.
+        emit: sends an event on its way; returns at once.
+        stop_requested: None, or why the execution should end; cheap enough to ask at every step.
+    """
+
+    job: str
+    store: Store
+    scratch: Path
+    builders: tuple[str, ...]
+    model: ModelVersion | None
+    resume_from: Artifact | None
+    emit: Callable[[Event], None]
+    stop_requested: Callable[[], Literal["cancel", "drain"] | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an execution gives back to be committed.
+
+    Attributes:
+        result: the job's result; a `TrainResult` names its model without a version, which the commit assigns.
+        manifest: the model to register with it, if the job made one.
+    """
+
+    result: Result
+    manifest: ModelManifest | None = None
