@@ -173,7 +173,7 @@ def test_a_job_whose_process_is_killed_starts_again(client: stoker.Client) -> No
     runner_of(job).kill()
     assert job.wait(timeout=90) is JobState.SUCCEEDED
     assert job.status().attempt == 2
-    again = [event.reason for event in job.events() if isinstance(event, events.Queued) and event.reason]
+    again = [event.reason for event in job.events() if isinstance(event, events.Waiting)]
     assert again == ["its process was killed by SIGKILL"]
     assert [version.ref for version in client.models() if version.name == "killed"] == ["killed@1"]
 

@@ -279,6 +279,8 @@ def test_a_log_is_kept_for_one_more_run(home: Path) -> None:
         with LocalStack(Settings(home=home), worker=command(f"print('{word}', flush=True)" + "; input()")):
             pass
     assert {path.name for path in (home / "logs").iterdir()} == {
+        "controller.log",
+        "controller.log.1",
         "redis.log",
         "redis.log.1",
         "worker.log",
