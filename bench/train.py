@@ -1,11 +1,10 @@
-"""Training side by side: a `Train` job as a worker runs it, and a plain Keras script of the same model.
+"""Training side by side: a `Train` job through a running Stoker, and a plain Keras script of the same model.
 
-    python -m bench.train [--rounds N] [--case NAME …]
-
-Both run in a fresh fork of a process that has imported TensorFlow and done nothing else, in turn, so that a busy
-machine slows both alike; every round has a seed of its own, so that the losses' spread can be compared. The job's
-time is all of it: reading, statistics, tracing, fitting, saving. The script's time is given twice: `fit` alone, and
-from loading the data to the saved model.
+The job goes from a client over Redis and Celery to a warm worker; its run time is all from the claim to the commit:
+fork, reading, statistics, tracing, fitting, saving. The script runs in a fresh fork of a process that has imported
+TensorFlow and done nothing else, as the job does; its time is given twice, `fit` alone and from loading the data to the
+saved model. They take turns, so that a busy machine slows both alike, and every round has a seed of its own, so that
+the losses' spread can be compared.
 """
 
 import argparse
@@ -19,19 +18,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import sklearn.datasets
 from numpy.typing import NDArray
 
-from stoker.jobs import CNN, MLP, Train
-from stoker.store import Store
-from stoker_workers.engine.run import Run
-from stoker_workers.executors.train import train
+import stoker
+from stoker.jobs import CNN, MLP
+from stoker.local import LocalStack
+from stoker.settings import Settings
 
-Figures = dict[str, float]
+from .figures import Figures, await_worker, median, spread, write
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,20 @@ CASES = {
 }
 
 
-def run_job(case: Case, data: str, folder: Path, seed: int) -> Figures:
-    """The job, as the worker's child runs it."""
-    started = time.perf_counter()
-    run = Run("bench", Store(str(folder / "store")), folder, (), None, None, lambda _: None, lambda: None)
-    outcome = train(Train(model="bench", data=data, architecture=case.architecture, epochs=case.epochs, seed=seed), run)
-    metrics = outcome.manifest.metrics if outcome.manifest else {}
-    return {"whole_s": time.perf_counter() - started, **metrics}
+def run_job(client: stoker.Client, case: Case, data: str, seed: int) -> Figures:
+    """The job, from submit to result."""
+    submitted = time.perf_counter()
+    job = client.submit(
+        stoker.Train(model="bench", data=data, architecture=case.architecture, epochs=case.epochs, seed=seed)
+    )
+    result = job.result(timeout=600)
+    answered_s = time.perf_counter() - submitted
+    status = job.status()
+    assert isinstance(result, stoker.TrainResult)
+    assert status.started_at
+    assert status.finished_at
+    run_s = (status.finished_at - status.started_at).total_seconds()
+    return {"run_s": run_s, "answered_s": answered_s, **result.metrics}
 
 
 def run_script(case: Case, data: str, folder: Path, seed: int) -> Figures:
@@ -126,14 +132,14 @@ def run_script(case: Case, data: str, folder: Path, seed: int) -> Figures:
     return {"whole_s": time.perf_counter() - started, "fit_s": fit_s, **metrics}
 
 
-def forked(work: Callable[[Case, str, Path, int], Figures], case: Case, data: str, seed: int) -> Figures:
-    """Do the work in a child and take over its figures."""
+def forked_script(case: Case, data: str, seed: int) -> Figures:
+    """Run the script in a child and take over its figures."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             with tempfile.TemporaryDirectory() as folder, os.fdopen(writing, "w") as pipe:
-                json.dump(work(case, data, Path(folder), seed), pipe)
+                json.dump(run_script(case, data, Path(folder), seed), pipe)
         finally:
             os._exit(0)
     os.close(writing)
@@ -145,33 +151,46 @@ def forked(work: Callable[[Case, str, Path, int], Figures], case: Case, data: st
     return dict(json.loads(answer))
 
 
-def _summary(figures: list[Figures], name: str) -> str:
-    values = sorted(figure[name] for figure in figures)
-    return f"{statistics.median(values):.3f} ({values[0]:.3f}-{values[-1]:.3f})"
-
-
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write the figures down."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--case", action="append", choices=CASES, help="may be given again; all if none")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    report = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in arguments.case or CASES:
-            case = CASES[name]
-            data = case.data(Path(folder))
-            jobs, scripts = [], []
-            for seed in range(arguments.rounds):
-                jobs.append(forked(run_job, case, data, seed))
-                scripts.append(forked(run_script, case, data, seed))
-            job_s = statistics.median(figure["whole_s"] for figure in jobs)
-            fit_s = statistics.median(figure["fit_s"] for figure in scripts)
-            print(f"{name}: {case.epochs} epochs, median (lowest-highest) of {arguments.rounds} rounds")
-            print(f"  job, whole      {_summary(jobs, 'whole_s')} s    = {job_s / fit_s:.2f} x plain fit")
-            print(f"  script, fit     {_summary(scripts, 'fit_s')} s")
-            print(f"  script, whole   {_summary(scripts, 'whole_s')} s")
-            for metric in ("loss", "val_loss", "val_accuracy"):
-                print(f"  {metric:15} job {_summary(jobs, metric)}, script {_summary(scripts, metric)}", flush=True)
+        settings = Settings(home=Path(folder) / "home", slots=1)
+        with LocalStack(settings), stoker.Client(settings=settings) as client:
+            await_worker(client)
+            for name in arguments.case or CASES:
+                case = CASES[name]
+                data = case.data(Path(folder))
+                jobs, scripts = [], []
+                for seed in range(arguments.rounds):
+                    jobs.append(run_job(client, case, data, seed))
+                    scripts.append(forked_script(case, data, seed))
+                report[name] = _report(name, case, jobs, scripts)
+    write("train", report)
+
+
+def _report(name: str, case: Case, jobs: list[Figures], scripts: list[Figures]) -> dict[str, object]:
+    ratios = [job["run_s"] / script["fit_s"] for job, script in zip(jobs, scripts, strict=True)]
+    print(f"{name}: {case.epochs} epochs, median (lowest-highest) of {len(jobs)} rounds")
+    print(f"  job, run          {spread(jobs, 'run_s')} s = {statistics.median(ratios):.2f} x plain fit")
+    print(f"  job, answered     {spread(jobs, 'answered_s')} s")
+    print(f"  script, fit       {spread(scripts, 'fit_s')} s")
+    print(f"  script, whole     {spread(scripts, 'whole_s')} s")
+    for metric in ("loss", "val_loss", "val_accuracy"):
+        print(f"  {metric:17} job {spread(jobs, metric)}, script {spread(scripts, metric)}", flush=True)
+    return {
+        "epochs": case.epochs,
+        "ratio_to_fit": sorted(ratios),
+        "ratio_to_whole": median(jobs, "run_s") / median(scripts, "whole_s"),
+        "jobs": jobs,
+        "scripts": scripts,
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Benchmarks: Stoker and its references, side by side in one run."""
