@@ -1,6 +1,6 @@
 # `make` shows what there is. Every target sets up .venv by itself; python3.11 and make are all that must be there.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # pytest processes; `auto` is one per core.
 WORKERS ?= auto
 BIN := .venv/bin

@@ -111,7 +111,7 @@ class Epoch(_Event):
 
     def words(self) -> str:
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
-        return f"epoch {self.epoch}/{self.epochs}  {metrics}"
+        return f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {metrics}"
 
 
 class Progress(_Event):
