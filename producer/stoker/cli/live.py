@@ -24,11 +24,13 @@ def follow(stream: Iterable[Event], console: Console) -> Finished | None:
         TaskProgressColumn(),
         TextColumn("{task.fields[told]}"),
         console=console,
+        auto_refresh=False,
         disable=not console.is_terminal,
     ) as progress:
         view = _View(progress, console)
         for event in stream:
             view.show(event)
+            progress.refresh()
             if isinstance(event, Finished):
                 return event
     return None

@@ -1,0 +1,51 @@
+"""The README keeps its word: its examples run, its commands and files exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stoker
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_example_runs_as_it_stands(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    names: dict[str, object] = {}
+    exec(compile(blocks("python")[0], "README.md", "exec"), names)
+    assert isinstance(names["result"], stoker.TrainResult)
+    assert "epoch 10/10" in capsys.readouterr().out
+
+
+def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
+    with stoker.Client(settings=stack) as client:
+        job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
+        job.wait(timeout=60)
+    exec(compile(blocks("python")[1], "README.md", "exec"), {"redis_url": redis_url_of(stack), "job": job})
+
+
+def test_every_command_it_names_exists() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", "--help"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    named = set(re.findall(r"(?:\$ |`)stoker ([a-z]+)", README))
+    assert named >= {"up", "worker", "submit", "config"}
+    assert all(re.search(rf"│ {command} ", told) for command in named)
+
+
+def test_every_file_it_links_to_exists() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert "docs/settings.md" in links
+    assert [link for link in links if not (REPOSITORY / link).exists()] == []

@@ -1,0 +1,40 @@
+"""What `import stoker` gives, and what it must not cost."""
+
+import subprocess
+import sys
+
+import pytest
+
+import stoker
+
+
+def test_the_public_names() -> None:
+    assert len(set(stoker.__all__)) == len(stoker.__all__)
+    for name in stoker.__all__:
+        assert getattr(stoker, name).__name__ == name or name == "Event"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Klient'"):
+        stoker.Klient  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["stoker", "stoker.client", "stoker.aio", "stoker.cli"])
+def test_the_light_half_loads_nothing_heavy(name: str) -> None:
+    heavy = "tensorflow keras sklearn pyarrow matplotlib flower fastapi stoker_workers"
+    code = f"import sys, {name}; print(*[heavy for heavy in {heavy.split()} if heavy in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.strip() == ""
+
+
+def test_importing_stoker_loads_neither_redis_nor_celery() -> None:
+    code = "import sys, stoker; print(*[name for name in ('redis', 'celery', 'typer') if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.strip() == ""
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(client: type) -> set[str]:
+        return {name for name in vars(client) if not name.startswith("_")}
+
+    assert methods(stoker.Client) == methods(stoker.AsyncClient)
