@@ -22,13 +22,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import sklearn.datasets
 from numpy.typing import NDArray
 
 import stoker
 from stoker.jobs import CNN, MLP
 from stoker.local import LocalStack
 from stoker.settings import Settings
+from stoker_workers.engine.data.samples import load_sample
 
 from .figures import Figures, await_worker, median, spread, write
 
@@ -116,8 +116,8 @@ def run_script(case: Case, data: str, folder: Path, seed: int) -> Figures:
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
     if data.startswith("sample://"):
-        x, y = sklearn.datasets.load_digits(return_X_y=True)
-        x, y = x[:1438], y[:1438]
+        columns = next(iter(load_sample("digits", "train").batches(10_000)))
+        x, y = columns["x"], columns["y"]
     else:
         with np.load(data) as arrays:
             x, y = arrays["x"], arrays["y"]
