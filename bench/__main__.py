@@ -1,20 +1,32 @@
-"""`python -m bench NAME …`: run a benchmark, or all of them without a name."""
+"""`python -m bench NAME …`: run one benchmark; without a name, all of them and the report; `--quick`, all in short."""
 
+import importlib
 import sys
 
-from . import train
-
-BENCHMARKS = {"train": train.main}
+COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "memory")
+EVERYTHING = (*COMPARISONS, "train", "report")
 
 
 def main() -> None:
     """Run what is named; each benchmark's own arguments follow its name."""
-    name, *arguments = sys.argv[1:] or [""]
-    if name and name not in BENCHMARKS:
-        sys.exit(f"there is no benchmark {name!r}: expected one of {', '.join(BENCHMARKS)}")
-    for chosen in [name] if name else BENCHMARKS:
-        sys.argv = [f"bench {chosen}", *arguments]
-        BENCHMARKS[chosen]()
+    match sys.argv[1:]:
+        case []:
+            for name in EVERYTHING:
+                run(name)
+        case ["--quick"]:
+            for name in COMPARISONS:
+                run(name, "--quick")
+        case [name, *arguments] if name in EVERYTHING:
+            run(name, *arguments)
+        case [name, *_]:
+            sys.exit(f"there is no benchmark {name!r}: expected one of {', '.join(EVERYTHING)}, or none for all")
 
 
-main()
+def run(name: str, *arguments: str) -> None:
+    """Run one of this package's modules as if it had been called alone."""
+    sys.argv = [f"bench {name}", *arguments]
+    importlib.import_module(f"bench.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -36,11 +36,24 @@ def spread(figures: Sequence[Figures], name: str) -> str:
     return f"{statistics.median(values):.3f} ({values[0]:.3f}-{values[-1]:.3f})"
 
 
-def write(name: str, report: Mapping[str, object]) -> None:
-    """Write a benchmark's figures to results/<name>.json, with the machine they are from."""
-    RESULTS.mkdir(exist_ok=True)
+def summary(rounds: Sequence[Mapping[str, object]]) -> dict[str, dict[str, float]]:
+    """Median, lowest and highest of each figure over the rounds that have it."""
+    found: dict[str, list[float]] = {}
+    for figures in rounds:
+        for name, value in figures.items():
+            if isinstance(value, int | float):
+                found.setdefault(name, []).append(value)
+    return {
+        name: {"median": statistics.median(values), "low": min(values), "high": max(values)}
+        for name, values in found.items()
+    }
+
+
+def write(name: str, report: Mapping[str, object], folder: Path = RESULTS) -> None:
+    """Write a benchmark's figures to <name>.json, with the machine they are from."""
+    folder.mkdir(exist_ok=True)
     machine = {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
     document = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "figures": report}
-    path = RESULTS / f"{name}.json"
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written to {path}")

@@ -1,8 +1,6 @@
 """The asyncio client: what `Client` does, as coroutines and async iterators, within one event loop."""
 
 import asyncio
-import time
-import uuid
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -12,14 +10,16 @@ from numpy.typing import ArrayLike
 
 from . import inference, ledger, registry, submission
 from .artifacts import ModelVersion
-from .client import ROWS_PER_REQUEST
 from .connection import AsyncConnection
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
+from .following import Deadline, Follower
 from .jobs import Result, Spec
+from .lanes.aio import AsyncSwitchboard
 from .local import redis_url_of
 from .settings import Settings
-from .wire import Array, Tensors
+from .tensors import Array
+from .topology import request_queue
 
 T = TypeVar("T")
 
@@ -30,7 +30,9 @@ class AsyncClient:
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
         arguments = {} if redis_url is None else {"redis_url": redis_url}
         self.settings = settings or Settings(**arguments)
-        self._connection = AsyncConnection.open(self.settings, redis_url_of(self.settings))
+        url = redis_url_of(self.settings)
+        self._connection = AsyncConnection.open(self.settings, url, patience_s=self.settings.patience_s)
+        self._switchboard = AsyncSwitchboard(self._connection)
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,6 +44,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections; jobs go on."""
+        await self._switchboard.close()
         await self._connection.close()
 
     async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
@@ -67,13 +70,11 @@ class AsyncClient:
 
     async def infer(self, model: str, inputs: ArrayLike | dict[str, ArrayLike], *, timeout: float = 30.0) -> Array:
         """See `Client.infer`."""
-        return await self._predict(model, inference.as_tensors(inputs), timeout)
+        return (await self._predict(model, [inference.encoded(inputs)], timeout))[0]
 
     async def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
         """See `Client.infer_many`."""
-        array = np.asarray(rows)
-        parts = [array[start : start + ROWS_PER_REQUEST] for start in range(0, len(array), ROWS_PER_REQUEST)]
-        return np.concatenate(await asyncio.gather(*(self._predict(model, part, timeout) for part in parts or [array])))
+        return np.concatenate(await self._predict(model, inference.parts(rows), timeout))
 
     async def models(self) -> list[ModelVersion]:
         """See `Client.models`."""
@@ -87,15 +88,15 @@ class AsyncClient:
         """See `Client.workers`."""
         return await self._connection.run(ledger.workers())
 
-    async def _predict(self, model: str, inputs: Tensors, timeout: float) -> Array:
-        request_id, deadline = str(uuid.uuid4()), time.monotonic() + timeout
-        await self._connection.run(inference.ask(request_id, "cpu", model, inputs, timeout))
-        while (left := deadline - time.monotonic()) > 0:
-            wait_s = min(left, submission.LONGEST_BLOCK_S)
-            answer = await self._connection.run(inference.await_answer(request_id, wait_s))
-            if answer is not None:
-                return answer
-        raise inference.unanswered(model, timeout)
+    async def _predict(self, model: str, requests: list[bytes], timeout: float) -> list[Array]:
+        asked = self._switchboard.ask(model, request_queue("cpu"), "normal", timeout, requests)
+        try:
+            async with asyncio.timeout(timeout):
+                return [inference.outputs(await answer) for answer in asked.values()]
+        except TimeoutError:
+            raise inference.unanswered(model, timeout) from None
+        finally:
+            self._switchboard.forget(asked)
 
     async def _drive(self, steps: submission.Steps[T]) -> T:
         answer = None
@@ -131,22 +132,19 @@ class AsyncJob:
 
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """See `Job.events`."""
-        return self._events(after, deadline=None)
+        return self._events(after, Deadline(None, self._connection.patience_s))
 
     async def wait(self, timeout: float | None = None) -> JobState:
         """See `Job.wait`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        async for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        raise Timeout(submission.late(await self.status(), timeout or 0))
+        return await self._wait(timeout, Deadline(timeout, self._connection.patience_s))
 
     async def result(self, timeout: float | None = None) -> Result:
         """See `Job.result`."""
-        ready = await self._connection.run(ledger.result(self.id))
+        deadline = Deadline(timeout, self._connection.patience_s)
+        ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
         if ready is None:
-            await self.wait(timeout)
-            ready = await self._connection.run(ledger.result(self.id))
+            await self._wait(timeout, deadline)
+            ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
         assert ready is not None, "a job that ended without an error has a result"
         return ready
 
@@ -154,14 +152,17 @@ class AsyncJob:
         """See `Job.cancel`."""
         await self._connection.run(ledger.cancel(self.id))
 
-    async def _events(self, after: str | None, deadline: float | None) -> AsyncIterator[Event]:
-        await self.status()
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            for event in await self._connection.run(ledger.events(self.id, after, block_ms=submission.block_ms(left))):
-                after = event.id
+    async def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
+        async for event in self._events(None, deadline):
+            if isinstance(event, Finished):
+                return event.state
+        status = await self.status()
+        if status.state.final:
+            return status.state
+        raise Timeout(submission.late(status, timeout or 0))
+
+    async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
+        follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
+        while call := follower.next_call():
+            for event in follower.take(await self._connection.run(call, patience_s=deadline.patience_s())):
                 yield event
-                if isinstance(event, Finished):
-                    return

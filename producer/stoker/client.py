@@ -1,7 +1,7 @@
 """The blocking client: submit jobs, follow them, infer. Safe to share between threads."""
 
+import concurrent.futures
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,18 +14,22 @@ from .artifacts import ModelVersion
 from .connection import Call, Connection
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
+from .following import Deadline, Follower
 from .jobs import Result, Spec
+from .lanes.switchboard import Switchboard
 from .local import redis_url_of
 from .settings import Settings
-from .wire import Array, Tensors
+from .tensors import Array
+from .topology import request_queue
 
 T = TypeVar("T")
-# One request carries at most this many rows, so that several workers share a large call.
-ROWS_PER_REQUEST = 4096
 
 
 class Client:
     """Everything an app does with Stoker, over one Redis.
+
+    While Redis is away, a call keeps trying for `settings.patience_s`, a second by default, and then raises
+    `Unavailable`; whoever waits for a job or a prediction keeps trying until its timeout.
 
     Args:
         redis_url: None takes STOKER_REDIS_URL, else the local server of `stoker up`.
@@ -39,7 +43,9 @@ class Client:
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
         arguments = {} if redis_url is None else {"redis_url": redis_url}
         self.settings = settings or Settings(**arguments)
-        self._connection = Connection.open(self.settings, redis_url_of(self.settings))
+        url = redis_url_of(self.settings)
+        self._connection = Connection.open(self.settings, url, patience_s=self.settings.patience_s)
+        self._switchboard = Switchboard(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +57,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; jobs go on."""
+        self._switchboard.close()
         self._connection.close()
 
     def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "Job":
@@ -105,17 +112,13 @@ class Client:
             InvalidJob: the inputs do not fit the model.
             ModelNotFound: there is no such model.
             Timeout: no answer came in time.
+            Unavailable: Redis cannot take the request.
         """
-        request_id = self._ask(model, inference.as_tensors(inputs), timeout)
-        return self._await(request_id, model, timeout, time.monotonic() + timeout)
+        return self._predict(model, [inference.encoded(inputs)], timeout)[0]
 
     def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
         """Predict many rows, shared among the workers, in the order given; see `infer`."""
-        array = np.asarray(rows)
-        deadline = time.monotonic() + timeout
-        parts = [array[start : start + ROWS_PER_REQUEST] for start in range(0, len(array), ROWS_PER_REQUEST)]
-        waiting = [self._ask(model, part, timeout) for part in parts or [array]]
-        return np.concatenate([self._await(request_id, model, timeout, deadline) for request_id in waiting])
+        return np.concatenate(self._predict(model, inference.parts(rows), timeout))
 
     def models(self) -> list[ModelVersion]:
         """Every version of every model, by name, the newest first."""
@@ -133,17 +136,17 @@ class Client:
         """The workers heard of in the last seconds."""
         return self._run(ledger.workers())
 
-    def _ask(self, model: str, inputs: Tensors, timeout: float) -> str:
-        request_id = str(uuid.uuid4())
-        self._run(inference.ask(request_id, "cpu", model, inputs, timeout))
-        return request_id
-
-    def _await(self, request_id: str, model: str, timeout: float, deadline: float) -> Array:
-        while (left := deadline - time.monotonic()) > 0:
-            answer = self._run(inference.await_answer(request_id, min(left, submission.LONGEST_BLOCK_S)))
-            if answer is not None:
-                return answer
-        raise inference.unanswered(model, timeout)
+    def _predict(self, model: str, requests: list[bytes], timeout: float) -> list[Array]:
+        deadline = time.monotonic() + timeout
+        asked = self._switchboard.ask(model, request_queue("cpu"), "normal", timeout, requests)
+        try:
+            return [
+                inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in asked.values()
+            ]
+        except concurrent.futures.TimeoutError:
+            raise inference.unanswered(model, timeout) from None
+        finally:
+            self._switchboard.forget(asked)
 
     def _run(self, call: Call[T]) -> T:
         return self._connection.run(call)
@@ -186,32 +189,34 @@ class Job:
         return self._connection.run(ledger.spec(self.id))
 
     def events(self, after: str | None = None) -> Iterator[Event]:
-        """The job's events, from the first or from behind the event with id `after`; ends with the job."""
-        return self._events(after, deadline=None)
+        """The job's events, from the first or from behind the event with id `after`; ends with the job.
+
+        Raises:
+            Unavailable: Redis has been away for a minute, or for `patience_s` if that is longer.
+        """
+        return self._events(after, Deadline(None, self._connection.patience_s))
 
     def wait(self, timeout: float | None = None) -> JobState:
         """Wait for the end and give the final state.
 
         Raises:
             Timeout: it has not ended after `timeout` seconds.
+            Unavailable: Redis is away when the time is up or, without a timeout, has been for as long as in `events`.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        raise Timeout(submission.late(self.status(), timeout or 0))
+        return self._wait(timeout, Deadline(timeout, self._connection.patience_s))
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the end and give the result.
 
         Raises:
             JobFailed, JobCancelled, JobDead: it ended without one; the message says why.
-            Timeout: it has not ended after `timeout` seconds.
+            Timeout, Unavailable: as `wait` does.
         """
-        ready = self._connection.run(ledger.result(self.id))
+        deadline = Deadline(timeout, self._connection.patience_s)
+        ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
         if ready is None:
-            self.wait(timeout)
-            ready = self._connection.run(ledger.result(self.id))
+            self._wait(timeout, deadline)
+            ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
         assert ready is not None, "a job that ended without an error has a result"
         return ready
 
@@ -219,14 +224,16 @@ class Job:
         """Ask for the job's end: at once if it is queued, at its next step if it runs; none if it has ended."""
         self._connection.run(ledger.cancel(self.id))
 
-    def _events(self, after: str | None, deadline: float | None) -> Iterator[Event]:
-        self.status()
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            for event in self._connection.run(ledger.events(self.id, after, block_ms=submission.block_ms(left))):
-                after = event.id
-                yield event
-                if isinstance(event, Finished):
-                    return
+    def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
+        for event in self._events(None, deadline):
+            if isinstance(event, Finished):
+                return event.state
+        status = self.status()
+        if status.state.final:
+            return status.state
+        raise Timeout(submission.late(status, timeout or 0))
+
+    def _events(self, after: str | None, deadline: Deadline) -> Iterator[Event]:
+        follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
+        while call := follower.next_call():
+            yield from follower.take(self._connection.run(call, patience_s=deadline.patience_s()))

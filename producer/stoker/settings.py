@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,47 +24,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from .address import checked, masked
 from .errors import InvalidSettings
 
 _PREFIX = "STOKER_"
 _CONFIG = "STOKER_CONFIG"
-
-# Everything before the last @, whether the URL is well formed or not; and a password given as a parameter.
-_CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+", re.IGNORECASE)
-
-
-def masked(url: str) -> str:
-    """A URL, or what was meant as one, without its user and password: fit to be shown."""
-    return _CREDENTIALS.sub(lambda match: f"{match[1] or ''}***{'@' if match[0].endswith('@') else ''}", url)
-
-
-def _checked(url: str) -> str:
-    """Check a Redis URL; over TLS, say that the server's certificate is to be checked."""
-    parts = urlsplit(url)
-    database = parts.path.strip("/")
-    if parts.scheme not in ("redis", "rediss") or not _has_address(url) or not (database or "0").isdigit():
-        raise ValueError(
-            "expected redis://[user:password@]host[:port][/database], or rediss:// for TLS, "
-            "with special characters of the password percent-encoded"
-        )
-    if parts.scheme == "redis":
-        return url
-    checks = parse_qs(parts.query, keep_blank_values=True).get("ssl_cert_reqs", [])
-    for check in checks:
-        if check != "required":
-            raise ValueError(
-                f"ssl_cert_reqs={check} is refused, the server's certificate is always checked: leave it out, "
-                "and name your CA's file with ssl_ca_certs=… if the system does not know it"
-            )
-    # Without this, Celery's transport would not check it, and would not say so.
-    return url if checks else f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
-
-
-def _has_address(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 def _listed(value: object) -> object:
@@ -79,7 +42,7 @@ def _target(text: str) -> str:
     return text
 
 
-RedisUrl = Annotated[str, AfterValidator(_checked)]
+RedisUrl = Annotated[str, AfterValidator(checked)]
 Target = Annotated[str, AfterValidator(_target)]
 
 
@@ -96,8 +59,8 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = Field(
         default=None,
         repr=False,
-        description="The Redis that holds jobs and queues: redis://… or, over TLS, rediss://…. "
-        "None means the local server of `stoker up`.",
+        description="The Redis that holds jobs and queues: redis://…, over TLS rediss://…, or "
+        "sentinel://…;sentinel://…?master_name=…. None means the local server of `stoker up`.",
     )
     result_url: RedisUrl | None = Field(
         default=None, repr=False, description="The Redis for Celery's results. None means the same as redis_url."
@@ -136,6 +99,12 @@ class Settings(BaseSettings):
     )
     connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
     socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")
+    patience_s: float = Field(
+        default=1,
+        ge=0,
+        le=3600,
+        description="Seconds that a client keeps trying while Redis is away, before it raises Unavailable.",
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -1,6 +1,5 @@
 """What happens to a spec before it is queued: everything that can be known to be wrong is refused here."""
 
-import math
 import uuid
 from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
@@ -18,8 +17,6 @@ from .topology import WorkDevice
 T = TypeVar("T")
 # What a client does in several round trips: it yields calls, is sent their answers, and returns what came of it.
 Steps = Generator[Call[Any], Any, T]
-
-LONGEST_BLOCK_S = 5.0
 
 
 def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[ledger.NewJob]]:
@@ -98,12 +95,6 @@ def _device(spec: Spec) -> Steps[WorkDevice]:
         workers: list[ledger.Worker] = yield ledger.workers()
         live = {worker.device for worker in workers}
     return topology.choose_device(spec, spec.kind, live)
-
-
-def block_ms(left_s: float | None) -> int:
-    """How long one blocking read may wait: at least 1 ms, at most `LONGEST_BLOCK_S`."""
-    left = LONGEST_BLOCK_S if left_s is None else min(left_s, LONGEST_BLOCK_S)
-    return max(1, math.ceil(left * 1000))
 
 
 def late(status: JobStatus, timeout_s: float) -> str:

@@ -36,10 +36,14 @@ def queues_of(device: WorkDevice) -> tuple[str, ...]:
     return tuple(f"{device}.{name}" for name in CLASSES)
 
 
+def queues() -> tuple[str, ...]:
+    """Every queue there is."""
+    return tuple(queue for device in DEVICES for queue in queues_of(device))
+
+
 def redis_lists() -> tuple[str, ...]:
     """The Redis lists where kombu keeps the messages of jobs, one per queue and priority."""
-    queues = [queue for device in DEVICES for queue in queues_of(device)]
-    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues for step in PRIORITIES.values())
+    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())
 
 
 def choose_device(spec: JobSpec, kind: str, live: Collection[str]) -> WorkDevice:

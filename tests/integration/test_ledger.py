@@ -14,9 +14,9 @@ import stoker
 from stoker import JobState, ledger, registry
 from stoker.artifacts import Artifact, ModelVersion, Signature
 from stoker.connection import Call, Connection
-from stoker.events import Epoch, Finished, Log, Queued, Started, Waiting
+from stoker.events import Checkpoint, Epoch, Finished, Log, Queued, Started, Waiting
 from stoker.jobs import read_spec
-from stoker.ledger import Answer, Attempt, Committed, NewJob, Refused
+from stoker.ledger import Answer, Attempt, Committed, NewJob, QuarantineReason, Refused
 from stoker.settings import Settings
 
 from ..conftest import Eventually
@@ -217,7 +217,8 @@ def test_checkpoints_go_to_the_next_attempt(connection: Connection) -> None:
     job_id = submitted(connection)
     first = claimed(connection, job_id, owner="first")
     kept = [Artifact(name=f"checkpoint-{n}.npz", digest=f"{n}" * 64, size=n) for n in (1, 2)]
-    connection.run(ledger.report(first, 15, [], kept))
+    told = [Checkpoint(epoch=1, step=n, artifact=artifact) for n, artifact in enumerate(kept)]
+    connection.run(ledger.report(first, 15, told, keep=2))
     connection.run(ledger.release(first, "drained", "moved"))
     assert claimed(connection, job_id, owner="second").checkpoints == tuple(kept)
 
@@ -492,7 +493,7 @@ def test_one_controller_leads_until_it_resigns_or_falls_silent(connection: Conne
 
 def test_the_quarantine_counts_all_and_keeps_the_newest(connection: Connection, redis_url: str) -> None:
     for n in range(1010):
-        connection.run(ledger.quarantine("not JSON", "cpu.train", b"x" * 5000 + str(n).encode()))
+        connection.run(ledger.quarantine(QuarantineReason.NOT_JSON, "cpu.train", b"x" * 5000 + str(n).encode()))
     assert connection.run(ledger.quarantined()) == {"not JSON": 1010}
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("stoker:quarantine") == 1000

@@ -29,11 +29,20 @@ def test_the_first_example_runs_as_it_stands(
     assert "epoch 10/10" in capsys.readouterr().out
 
 
+def test_the_pipeline_example_runs_as_it_stands(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    names: dict[str, object] = {}
+    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    assert "alias='champion'" in capsys.readouterr().out
+
+
 def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     with stoker.Client(settings=stack) as client:
         job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
         job.wait(timeout=60)
-    exec(compile(blocks("python")[1], "README.md", "exec"), {"redis_url": redis_url_of(stack), "job": job})
+    exec(compile(blocks("python")[2], "README.md", "exec"), {"redis_url": redis_url_of(stack), "job": job})
 
 
 def test_every_command_it_names_exists() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import platform
 import signal
@@ -10,15 +11,20 @@ import time
 import uuid
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
-from stoker import ledger
-from stoker.connection import Connection
+from redis.exceptions import ResponseError
+
+from stoker import lanes, ledger
+from stoker.connection import HICCUP_S, Call, Connection
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
 from stoker.settings import Settings
+from stoker.store import Store
 
 from .mirror import ResultMirror
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 # A leader that dies is replaced when its lease runs out; it renews it with every round.
@@ -32,16 +38,19 @@ class Controller:
     """One of the controllers.
 
     Every round, the leader takes jobs from workers that went silent, queues those whose time has come, rings again
-    where a message was lost, copies results and forgets what is old. Each step is one script in Redis over an index, so
-    that a round costs as little with a million jobs as with ten, and a second leader for a moment does no harm.
+    where a message was lost, copies results, forgets what is old and deletes checkpoints that nobody needs. Each step
+    is one script in Redis over an index, so that a round costs as little with a million jobs as with ten, and a second
+    leader for a moment does no harm.
     """
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
         self._connection = Connection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
+        self._store = Store(settings.store)
         self._name = f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._leads = False
+        self._away_at = -math.inf
 
     def run(self) -> None:
         """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
@@ -51,32 +60,53 @@ class Controller:
                 self._guarded(self._round)
                 time.sleep(ROUND_S)
         finally:
-            self._guarded(lambda: self._connection.run(ledger.resign(self._name)))
+            self._guarded(lambda: self._run(ledger.resign(self._name)))
             self._connection.close()
 
     def _round(self) -> None:
-        leads = self._connection.run(ledger.lead(self._name, LEAD_S))
+        leads = self._run(ledger.lead(self._name, LEAD_S))
         if leads != self._leads:
             _log.info("controller %s %s", self._name, "leads" if leads else "stands by")
             self._leads = leads
         if leads:
             self._reclaim()
-            self._connection.run(ledger.wake())
-            for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
+            self._run(ledger.wake())
+            for job_id in self._run(ledger.ring_again(RING_AGAIN_S)):
                 _log.warning("job %s: its message was lost, rung again", job_id)
-            self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+            self._run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+            if returned := self._connection.run(lanes.sweep()):
+                _log.warning("%d inference requests of silent workers went back to their lanes", returned)
             self._results.deliver()
+            self._delete_discarded()
 
     def _reclaim(self) -> None:
-        for lost in self._connection.run(ledger.expired()):
-            state = self._connection.run(ledger.reclaim(lost))
+        expired = self._run(ledger.expired())
+        # While Redis was away nobody could renew a lease: first let those speak who still work.
+        if time.monotonic() - self._away_at < self._settings.lease_s:
+            return
+        for lost in expired:
+            state = self._run(ledger.reclaim(lost))
             if state:
                 _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+
+    def _delete_discarded(self) -> None:
+        for artifact in self._run(ledger.discarded()):
+            self._store.delete(artifact)
+            self._run(ledger.deleted(artifact))
+
+    def _run(self, call: Call[T]) -> T:
+        """Run a call, and note when Redis was away for so long that leases may have run out meanwhile."""
+        started = time.monotonic()
+        try:
+            return self._connection.run(call)
+        finally:
+            if time.monotonic() - started > min(HICCUP_S, self._settings.lease_s / 3):
+                self._away_at = time.monotonic()
 
     def _guarded(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except StokerError as error:
+        except (StokerError, ResponseError) as error:
             _log.warning("nothing done this round: %s", error)
 
 

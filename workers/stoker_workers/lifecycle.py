@@ -10,12 +10,10 @@ from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.events import Event, JobState
+from stoker.events import Checkpoint, Event, JobState
 from stoker.jobs import Spec, Train, TrainResult, read_spec
-from stoker.ledger import Answer, Attempt, Committed, Refused
-from stoker.store import Store
+from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
 
-from .checkpoints import CheckpointKeeper
 from .messages import Done, Emitted, End, Failed, Halted, Lost
 from .runner import Assignment, Runner, StopReason
 from .slot import Slot
@@ -38,22 +36,30 @@ class Ending(NamedTuple):
     told: str
 
 
-def run_job(slot: Slot, job_id: str) -> Ending:
-    """Claim a job and see it to its end.
+def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
+    """Claim a job, for which a message on `queue` rang, and see it to its end.
 
     A message that rings for a job which is taken, ended or unknown is dropped: the ledger decides, not the message.
+    If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
     """
-    claimed = slot.connection.run(ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s))
-    if isinstance(claimed, Refused):
-        return Ending("dropped", f"the job is {claimed}")
-    _deliver(slot)
-    ending = _follow(slot, claimed)
+    try:
+        claimed = _insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s))
+        if claimed is Refused.MISSING:
+            _insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+        if isinstance(claimed, Refused):
+            return Ending("dropped", f"the job is {claimed}")
+        _deliver(slot)
+        ending = _follow(slot, claimed)
+    except Unavailable as error:
+        return Ending("dropped", error.message)
     _deliver(slot)
     return ending
 
 
 def _follow(slot: Slot, attempt: Attempt) -> Ending:
     try:
+        if attempt.flaw:
+            raise InvalidJob(f"something else has written to its record: {attempt.flaw}")
         spec = read_spec(attempt.spec)
     except InvalidJob as error:
         _insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
@@ -87,19 +93,23 @@ class _Execution:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
-        self._checkpoints = CheckpointKeeper(Store(slot.settings.store), spec, attempt.checkpoints)
+        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else 1
+        self._emitted = 0
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self._answer = Answer.OK
+        self._heard = True
         self._times_out_at = time.monotonic() + spec.timeout if spec.timeout else None
         self._stopping: StopReason | None = None
         self._kill_at: float | None = None
 
     def follow(self) -> Ending:
         """See the attempt to its end."""
-        if self._slot.draining.is_set():
+        if self._slot.draining_s:
             return self._settle(Halted(reason="drain"))
         try:
             version = self._model()
+        except Unavailable:
+            raise
         except StokerError as error:
             return self._settle(Failed(reason=error.message, traceback=""))
         settings = self._slot.settings
@@ -113,7 +123,10 @@ class _Execution:
         )
         with Runner(assignment) as runner:
             end = self._watch(runner)
-        return _TAKEN_AWAY if end is None else self._settle(end)
+        # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
+        if end and self._pending:
+            self._take(self._insist(self._told()))
+        return _TAKEN_AWAY if end is None or self._answer is Answer.LOST else self._settle(end)
 
     def _model(self) -> ModelVersion | None:
         """The version that the spec names, if it names one: by reference, or as the model that another job made."""
@@ -135,11 +148,19 @@ class _Execution:
             for message in runner.receive(TICK_S):
                 if isinstance(message, Emitted):
                     self._pending.append(message.event)
+                    self._emitted += 1
+                    # At once, unless Redis is away: what is not told of is repeated after a loss, and its file stays.
+                    if isinstance(message.event, Checkpoint) and self._heard:
+                        report_at = 0.0
                 else:
                     end = message
             if end or time.monotonic() >= report_at:
-                report_at = time.monotonic() + TICK_S
+                started = time.monotonic()
                 self._report()
+                # While Redis does not answer, listen to the runner as long as was waited for it; but once it is back,
+                # renew the lease in time.
+                waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
+                report_at = time.monotonic() + max(TICK_S, waited_s)
             if self._answer is Answer.LOST:
                 return None
             if end:
@@ -150,26 +171,32 @@ class _Execution:
 
     def _report(self) -> None:
         try:
-            kept = self._checkpoints.kept(self._pending)
-            call = ledger.report(self._attempt, self._slot.settings.lease_s, list(self._pending), kept)
-            self._answer = self._slot.connection.run(call)
+            self._take(self._slot.connection.run(self._told(), patience_s=0))
         except Unavailable as error:
+            self._heard = False
             _log.warning("job %s goes on without Redis: %s", self._attempt.job_id, error)
-            return
-        if self._answer is not Answer.LOST:
-            self._checkpoints.confirmed()
+
+    def _told(self) -> Call[Answer]:
+        """The report that is due now."""
+        events, lease_s = list(self._pending), self._slot.settings.lease_s
+        told_before = self._emitted - len(events)
+        return ledger.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
+
+    def _take(self, answer: Answer) -> None:
+        self._answer = answer
+        self._heard = True
         self._pending.clear()
 
     def _overdue(self) -> End | None:
         now = time.monotonic()
         if self._times_out_at is not None and now >= self._times_out_at:
             return Failed(reason=f"took longer than its timeout of {self._spec.timeout:g} s", traceback="")
-        if self._stopping and self._kill_at is not None and now >= self._kill_at:
-            return Halted(reason=self._stopping)
+        if self._slot.hurrying or (self._kill_at is not None and now >= self._kill_at):
+            return Halted(reason=self._stopping or "drain")
         return None
 
     def _pass_on_stop(self, runner: Runner) -> None:
-        wanted: StopReason | None = "drain" if self._slot.draining.is_set() else None
+        wanted: StopReason | None = "drain" if self._slot.draining_s else None
         if self._answer is Answer.CANCEL:
             wanted = "cancel"
         if wanted and wanted != self._stopping:
@@ -191,7 +218,7 @@ class _Execution:
 
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
         committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
-        return self._closed(committed, ending)
+        return _TAKEN_AWAY if committed is Committed.LOST else ending
 
     def _release(self, why: Literal["drained", "lost"], reason: str) -> Ending:
         state = self._insist(ledger.release(self._attempt, why, reason))
@@ -208,23 +235,23 @@ class _Execution:
                 assert isinstance(result, TrainResult), "only training makes models"
                 result = result.model_copy(update={"model": version.ref})
             committed = self._insist(ledger.succeed(self._attempt, result, version))
-        return self._closed(committed, Ending("succeeded", result.model))
-
-    def _closed(self, committed: Committed, ending: Ending) -> Ending:
-        if committed is Committed.LOST:
-            return _TAKEN_AWAY
-        self._checkpoints.discard()
-        return ending
+        return _TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.model)
 
     def _insist(self, call: Call[T]) -> T:
         return _insist(self._slot, call)
 
 
 def _insist(slot: Slot, call: Call[T]) -> T:
-    """Run a call however long Redis is away: the work behind it is done and must not be thrown away."""
+    """Run a call however long Redis is away: the work behind it is done and must not be thrown away.
+
+    Raises:
+        Unavailable: Redis is away, and the worker has to end.
+    """
     while True:
         try:
             return slot.connection.run(call)
         except Unavailable as error:
+            if slot.hurrying or slot.draining_s > GRACE_S["drain"]:
+                raise
             _log.warning("waiting for Redis: %s", error)
             time.sleep(_RETRY_S)

@@ -49,8 +49,10 @@ class Runner:
     """The slot's side of a runner; leaving its context ends the process."""
 
     def __init__(self, assignment: Assignment) -> None:
+        # Ours, so that it goes even if the process is killed.
+        self._scratch = tempfile.TemporaryDirectory(prefix="stoker-")
         self._output, writable = os.pipe()
-        self._process = ForkedProcess(_run, assignment, output=writable)
+        self._process = ForkedProcess(_run, assignment, Path(self._scratch.name), output=writable)
         os.close(writable)
         self._lines = _Lines()
         self._output_open = True
@@ -63,12 +65,13 @@ class Runner:
     ) -> None:
         self._process.close()
         os.close(self._output)
+        self._scratch.cleanup()
 
     def stop(self, reason: StopReason) -> None:
         """Ask the job to stop at its next step; one that has just ended no longer listens."""
         try:
             self._process.pipe.send_bytes(reason.encode())
-        except BrokenPipeError:
+        except ConnectionError:
             return
 
     def kill(self) -> None:
@@ -85,7 +88,7 @@ class Runner:
             return
         try:
             message = MESSAGE.validate_json(self._process.pipe.recv_bytes())
-        except EOFError:
+        except (EOFError, OSError):  # killed between two messages, within one, or with a stop request unread
             message = Lost(reason=f"its process {self._process.join()}")
         if not isinstance(message, Emitted):
             yield from self._rest_of_output()
@@ -132,7 +135,7 @@ def _logged(line: str) -> Emitted:
     return Emitted(event=Log(line=line, level=level))
 
 
-def _run(pipe: Connection, assignment: Assignment) -> None:
+def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
     """The runner's whole life."""
     asked: list[StopReason] = []
 
@@ -144,18 +147,17 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
     def emit(event: Event) -> None:
         _send(pipe, Emitted(event=event))
 
-    with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
-        run = Run(
-            job=assignment.job,
-            store=Store(assignment.store_url),
-            scratch=Path(scratch),
-            builders=assignment.builders,
-            model=assignment.model,
-            resume_from=assignment.resume_from,
-            emit=emit,
-            stop_requested=stop_requested,
-        )
-        _send(pipe, _end_of(assignment.spec, run))
+    run = Run(
+        job=assignment.job,
+        store=Store(assignment.store_url),
+        scratch=scratch,
+        builders=assignment.builders,
+        model=assignment.model,
+        resume_from=assignment.resume_from,
+        emit=emit,
+        stop_requested=stop_requested,
+    )
+    _send(pipe, _end_of(assignment.spec, run))
 
 
 def _end_of(spec: Spec, run: Run) -> End:

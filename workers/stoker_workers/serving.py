@@ -1,88 +1,123 @@
-"""Single inference requests: answered by a predictor process that a slot keeps warm, models loaded and all."""
+"""Serving lanes: a slot hands the lane of a doorbell to a predictor process, which it keeps warm with its models."""
 
-import json
 import logging
 import tempfile
-from multiprocessing.connection import Connection
+import uuid
+from collections.abc import Sequence
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from stoker import inference, registry
-from stoker.artifacts import ModelVersion
-from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.store import Store
-from stoker.wire import decode_tensors, encode_tensors
+from pydantic import BaseModel
 
+from stoker import lanes
+from stoker.connection import Connection
+from stoker.errors import StokerError
+from stoker.settings import Settings
+from stoker.store import Store
+
+from .drainer import Drainer, Outcome
 from .engine.models import LoadedModels
+from .engine.predictor import Predictor
 from .process import ForkedProcess
 from .slot import Slot
 
 _log = logging.getLogger(__name__)
-# Long enough to load a large model; a predictor that takes longer is ended.
-_ANSWER_WITHIN_S = 120.0
-_OK, _REFUSED, _BROKEN = b"+", b"-", b"!"
+_TICK_S = 0.5
+# A predictor gives a sign of life between batches; one silent for longer hangs. Long enough to load a large model.
+_SILENT_S = 120.0
+_ALIVE, _STOP = b"", b"stop"
+
+
+class _Assignment(BaseModel):
+    """A lane to drain, and the name to do it under."""
+
+    ref: str
+    drainer: str
 
 
 class Predictors:
-    """The slot's side of its warm predictor process, which is forked at the first request."""
+    """The slot's side of its predictor process, which is forked for the first lane."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, queues: Sequence[str]) -> None:
         self._slot = slot
+        self._queues = tuple(queues)
         self._process: ForkedProcess | None = None
 
-    def answer(self, request_id: str) -> str:
-        """Take a request and answer it; gives what to show for it in Celery's log."""
-        connection = self._slot.connection
-        request = connection.run(inference.take(request_id))
-        if request is None:
-            return "dropped: taken or too late"
-        outputs: bytes | StokerError
-        try:
-            outputs = self._predict(connection.run(registry.resolve(request.model)), request.inputs)
-        except StokerError as error:
-            outputs = error
-        connection.run(inference.answer(request_id, outputs))
-        return f"{request.model}: {'refused' if isinstance(outputs, StokerError) else 'answered'}"
-
-    def _predict(self, version: ModelVersion, inputs: bytes) -> bytes:
+    def drain(self, ref: str) -> str:
+        """Have a lane drained; gives what to show for it in Celery's log."""
+        assignment = _Assignment(ref=ref, drainer=uuid.uuid4().hex)
         if self._process is None:
-            settings = self._slot.settings
-            self._process = ForkedProcess(_serve, settings.store, settings.model_cache_bytes)
-        process = self._process
+            arguments = (self._slot.settings, self._slot.redis_url, self._queues)
+            self._process = ForkedProcess(_serve, *arguments)
         try:
-            process.pipe.send_bytes(version.model_dump_json().encode())
-            process.pipe.send_bytes(inputs)
-            reply = process.pipe.recv_bytes() if process.pipe.poll(_ANSWER_WITHIN_S) else b""
-        except (EOFError, OSError):
-            reply = b""
-        if not reply:
+            return self._follow(self._process.pipe, assignment)
+        except (EOFError, OSError) as error:
+            _log.warning("the predictor process of lane %s ended: %s", ref, error or "it was killed")
+            self._process.close()
             self._process = None
-            process.close()
-            raise Unavailable(f"the process that served {version.ref} died or hung; another try gets a new one")
-        status, body = reply[:1], reply[1:]
-        if status == _OK:
-            return body
-        raise (InvalidJob if status == _REFUSED else Unavailable)(json.loads(body))
+            # What it had in hand goes to the next drainer at once, not only when its lease runs out.
+            self._slot.connection.run(lanes.leave(ref, assignment.drainer))
+            return f"{ref}: its process died, the rest goes to another"
+
+    def _follow(self, pipe: Pipe, assignment: _Assignment) -> str:
+        pipe.send_bytes(assignment.model_dump_json().encode())
+        asked_to_stop, silent_s = False, 0.0
+        while True:
+            if pipe.poll(_TICK_S):
+                told = pipe.recv_bytes()
+                if told != _ALIVE:
+                    return told.decode()
+                silent_s = 0.0
+            else:
+                silent_s += _TICK_S
+                if silent_s > _SILENT_S:
+                    raise OSError(f"it gave no sign of life for {_SILENT_S:g} s")
+            if self._slot.draining_s and not asked_to_stop:
+                pipe.send_bytes(_STOP)
+                asked_to_stop = True
 
 
-def _serve(pipe: Connection, store_url: str, cache_bytes: int) -> None:
-    """The predictor process's whole life: read a model version and inputs, write outputs."""
-    store = Store(store_url)
+class _Served:
+    """A loaded model as a drainer wants it."""
+
+    most = 256
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
+        return self._predictor.predict_encoded(requests)
+
+
+def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]) -> None:
+    """The predictor process's whole life: drain one lane after the other."""
+    connection = Connection.open(settings, redis_url, patience_s=_SILENT_S / 4)
     with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
-        models = LoadedModels(cache_bytes, store, Path(scratch))
+        models = LoadedModels(settings.model_cache_bytes, Store(settings.store), Path(scratch))
         while True:
             try:
-                version = ModelVersion.model_validate_json(pipe.recv_bytes())
-                inputs = pipe.recv_bytes()
+                told = pipe.recv_bytes()
             except EOFError:
                 return
-            pipe.send_bytes(_reply(models, version, inputs))
+            if told == _STOP:
+                continue
+            assignment = _Assignment.model_validate_json(told)
+            drainer = Drainer(
+                connection,
+                assignment.ref,
+                assignment.drainer,
+                queues,
+                load=lambda version: _Served(models.get(version)),
+                stop=lambda: _asked_to_stop(pipe),
+            )
+            try:
+                summary = drainer.run()
+            except StokerError as error:
+                summary = f"{assignment.ref}: {error.message}"
+            pipe.send_bytes(summary.encode())
 
 
-def _reply(models: LoadedModels, version: ModelVersion, inputs: bytes) -> bytes:
-    try:
-        return _OK + encode_tensors(models.get(version).predict(decode_tensors(inputs)))
-    except InvalidJob as error:
-        return _REFUSED + json.dumps(error.message).encode()
-    except Exception as error:  # noqa: BLE001  # the process's edge: one broken model must not end the others' predictor
-        _log.exception("predicting with %s failed", version.ref)
-        return _BROKEN + json.dumps(f"predicting with {version.ref} failed: {error}").encode()
+def _asked_to_stop(pipe: Pipe) -> bool:
+    """Whether the slot wants its predictor to end; also this process's sign of life."""
+    pipe.send_bytes(_ALIVE)
+    return pipe.poll()

@@ -1,10 +1,10 @@
 """A slot: one child of the worker's pool, which looks after one job at a time and never runs TensorFlow itself."""
 
-import multiprocessing
 import os
+import time
 import uuid
 from functools import cached_property
-from multiprocessing.synchronize import Event as Flag
+from multiprocessing.sharedctypes import RawValue
 
 from stoker.connection import Connection
 from stoker.settings import Settings
@@ -17,14 +17,32 @@ class Slot:
 
     Attributes:
         worker: the Celery node name of the worker it belongs to.
-        draining: set by the parent once the worker is to hand its jobs over.
     """
 
     def __init__(self, settings: Settings, redis_url: str, worker: str) -> None:
         self.settings = settings
         self.redis_url = redis_url
         self.worker = worker
-        self.draining: Flag = multiprocessing.Event()
+        # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
+        # that a killed child could hold for ever.
+        self._stops = RawValue("i", 0)
+        self._draining_since = RawValue("d", 0.0)
+
+    def stop(self) -> None:
+        """Ask the slots of all children to hand their jobs over; asked again, they do not wait for checkpoints."""
+        if not self._stops.value:
+            self._draining_since.value = time.monotonic()
+        self._stops.value += 1
+
+    @property
+    def draining_s(self) -> float:
+        """Seconds since the worker was asked to end; 0 as long as it was not."""
+        return time.monotonic() - self._draining_since.value if self._stops.value else 0.0
+
+    @property
+    def hurrying(self) -> bool:
+        """Whether the worker was asked to end more than once."""
+        return bool(self._stops.value > 1)
 
     @cached_property
     def connection(self) -> Connection:

@@ -1,11 +1,13 @@
-"""The Celery tasks: one per job kind, and one for inference requests. Each takes an id and nothing else."""
+"""The Celery tasks: one per job kind, and one for lanes. Each takes an id or a lane's name and nothing else."""
+
+from collections.abc import Sequence
 
 from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
-from stoker import inference
 from stoker.errors import JobFailed
 from stoker.jobs import KINDS
+from stoker.lanes import DRAIN_TASK
 from stoker.wire import task_name
 
 from .lifecycle import Ending, run_job
@@ -13,16 +15,16 @@ from .serving import Predictors
 from .slot import Slot
 
 
-def register_tasks(app: Celery, slot: Slot) -> None:
-    """Give an app the tasks of a worker."""
-    predictors = Predictors(slot)
+def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
+    """Give an app the tasks of a worker that serves these queues."""
+    predictors = Predictors(slot, queues)
 
     def job(task: Task, job_id: str) -> str:
-        return _shown(task, run_job(slot, job_id))
+        return _shown(task, run_job(slot, job_id, task.request.delivery_info["routing_key"]))
 
     for kind in KINDS:
         app.task(job, name=task_name(kind), bind=True, throws=(JobFailed,))
-    app.task(predictors.answer, name=inference.TASK)
+    app.task(predictors.drain, name=DRAIN_TASK)
 
 
 def _shown(task: Task, ending: Ending) -> str:

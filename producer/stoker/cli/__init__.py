@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ..errors import InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
-from . import config, jobs, models, services
+from . import config, dead, doctor, jobs, models, services
 
 app = typer.Typer(
     name="stoker",
@@ -21,7 +21,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 services.add_to(app)
+doctor.add_to(app)
 jobs.add_to(app)
+dead.add_to(app)
 models.add_to(app)
 config.add_to(app)
 

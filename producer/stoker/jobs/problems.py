@@ -31,9 +31,9 @@ def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> st
             wrong = str(problem["loc"][-1])
             close = difflib.get_close_matches(wrong, list(fields), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}"
-            return f"{subject} has no field {wrong!r}: {hint}"
+            return f"{subject} has no field {_short(wrong)}: {hint}"
         case "union_tag_invalid":
-            return f"{where}: {context['tag']!r} is unknown, expected one of {context['expected_tags']}"
+            return f"{where}: {_short(context['tag'])} is unknown, expected one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{where} must say its {context['discriminator']}, so that its fields can be checked"
         case "string_pattern_mismatch":

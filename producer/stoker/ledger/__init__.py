@@ -30,11 +30,12 @@ from .attempts import (
     succeed,
 )
 from .dead import PastAttempt, drop, history, requeue
+from .health import Health, QueueHealth, health
 from .presence import BEAT_S, Worker, announce, leave, workers
-from .quarantine import quarantine, quarantined
+from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
-from .upkeep import expire, lead, resign, ring_again, wake
+from .upkeep import deleted, discarded, expire, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
@@ -42,8 +43,11 @@ __all__ = [
     "Attempt",
     "Committed",
     "Expired",
+    "Health",
     "NewJob",
     "PastAttempt",
+    "QuarantineReason",
+    "QueueHealth",
     "Refused",
     "Untold",
     "Worker",
@@ -51,11 +55,15 @@ __all__ = [
     "cancel",
     "claim",
     "counts",
+    "deleted",
+    "discarded",
     "drop",
     "events",
+    "evict",
     "expire",
     "expired",
     "fail",
+    "health",
     "history",
     "lead",
     "leave",

@@ -26,6 +26,7 @@ class Attempt:
         number: 1 for the first claim of the job, 2 for the second, …
         spec: what was asked for, as JSON that may have been written by anyone.
         checkpoints: what earlier attempts left, the newest last.
+        flaw: what is wrong with the record, for which the job must fail; "" for nothing.
     """
 
     job_id: str
@@ -33,6 +34,7 @@ class Attempt:
     number: int
     spec: str
     checkpoints: tuple[Artifact, ...]
+    flaw: str = ""
 
 
 class Refused(StrEnum):
@@ -64,38 +66,38 @@ def claim(job_id: str, owner: str, worker: str, lease_s: float) -> Call[Attempt 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
         if answer[0] != b"claimed":
             return Refused(_text(answer[0]))
-        _, number, spec, checkpoints = answer
-        return Attempt(
-            job_id=job_id,
-            owner=owner,
-            number=int(number),
-            spec=_text(spec),
-            checkpoints=_ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else (),
-        )
+        _, number, spec, checkpoints, flaw = answer
+        try:
+            listed = _ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else ()
+            return Attempt(job_id, owner, int(number), _text(spec), listed, _text(flaw))
+        except ValueError:
+            return Attempt(job_id, owner, int(number), "", (), "spec or checkpoints are not readable")
 
     return Call((job_id, owner, worker, _ms(lease_s)), decode, script("claim"))
 
 
 def report(
-    attempt: Attempt, lease_s: float, events: Sequence[Event] = (), checkpoints: Sequence[Artifact] = ()
+    attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, told_before: int = 0, keep: int = 1
 ) -> Call[Answer]:
-    """Renew an attempt's lease, add its events, and note the checkpoints that are kept now.
+    """Renew an attempt's lease and add its events; the checkpoints among them are what the next attempt may start from.
 
-    The answer `LOST` means that nothing was written.
+    The answer `LOST` means that nothing was written, and that those checkpoints will be deleted.
+
+    Args:
+        told_before: how many events the attempt had before these, so that a repeated report adds none twice.
+        keep: how many of the job's checkpoints stay listed, the newest ones; the others will be deleted.
     """
     progress = next((event for event in reversed(events) if isinstance(event, Epoch | Progress)), None)
-    return Call(
-        (
-            attempt.job_id,
-            attempt.owner,
-            _ms(lease_s),
-            _event_json(progress) if progress else "",
-            _ARTIFACTS.dump_json(tuple(checkpoints)) if checkpoints else "",
-            *map(_event_json, events),
-        ),
-        lambda answer: Answer(_text(answer)),
-        script("report"),
+    words: tuple[Word, ...] = (
+        attempt.job_id,
+        attempt.owner,
+        _ms(lease_s),
+        _event_json(progress) if progress else "",
+        keep,
+        told_before,
+        *map(_event_json, events),
     )
+    return Call(words, lambda answer: Answer(_text(answer)), script("report"))
 
 
 def succeed(attempt: Attempt, result: Result, version: ModelVersion | None = None) -> Call[Committed]:

@@ -13,6 +13,7 @@
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
+| stoker:discarded | hash | checkpoints that no job lists any more, by digest | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
 | stoker:rung:<list> | sorted set | ids of queued jobs by the number of their last message | entries go when claimed |
@@ -27,10 +28,9 @@
 | stoker:moves:<name> | list | how its aliases moved, the newest 1,000 | with the model |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
-| stoker:request:<id> | hash | an inference request: model and input tensors | with the request's deadline |
-| stoker:reply:<id> | list | its answer | 60 s after it was given |
 """
 
+from ..jobs import KINDS
 from ..topology import KOMBU_SEPARATOR, PRIORITIES
 
 PREFIX = {
@@ -45,6 +45,7 @@ PREFIX = {
     "leases": "stoker:leases",
     "due": "stoker:due",
     "finished": "stoker:finished",
+    "discarded": "stoker:discarded",
     "sequence": "stoker:sequence",
     "rings": "stoker:rings",
     "rung": "stoker:rung:",
@@ -59,8 +60,6 @@ PREFIX = {
     "moves": "stoker:moves:",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
-    "request": "stoker:request:",
-    "reply": "stoker:reply:",
 }
 
 
@@ -70,8 +69,12 @@ def key(name: str, *parts: str) -> str:
 
 
 def lua_tables() -> str:
-    """The same table and the topology of kombu's lists for the scripts, as Lua statements."""
+    """The same table, the kinds of jobs and the topology of kombu's lists for the scripts, as Lua statements."""
     fields = ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items())
     steps = ", ".join(f"{priority} = {step}" for priority, step in PRIORITIES.items())
+    kinds = ", ".join(f"{kind} = true" for kind in KINDS)
     separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
-    return f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal SEPARATOR = '{separator}'\n"
+    return (
+        f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal KIND = {{ {kinds} }}\n"
+        f"local SEPARATOR = '{separator}'\n"
+    )

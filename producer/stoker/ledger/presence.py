@@ -1,8 +1,8 @@
 """Which workers are there: each says so every few seconds."""
 
-import json
+from contextlib import suppress
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..connection import Call
 from ..topology import WorkDevice
@@ -47,6 +47,11 @@ def workers() -> Call[list[Worker]]:
     """The workers heard of lately, by name."""
 
     def decode(answer: list[bytes]) -> list[Worker]:
-        return sorted((Worker.model_validate(json.loads(raw)) for raw in answer), key=lambda worker: worker.name)
+        found = []
+        for raw in answer:
+            # What something else has written there is no worker.
+            with suppress(ValidationError):
+                found.append(Worker.model_validate_json(raw))
+        return sorted(found, key=lambda worker: worker.name)
 
     return Call((round(SILENT_AFTER_S * 1000),), decode, script("workers"))

@@ -1,6 +1,8 @@
 """Messages that are no jobs of ours: counted, and the newest kept for a look."""
 
 import json
+from collections.abc import Sequence
+from enum import StrEnum
 
 from ..connection import Call
 from .keys import key
@@ -10,14 +12,32 @@ _KEPT = 1000
 _SHOWN_BYTES = 1024
 
 
-def quarantine(reason: str, queue: str, message: bytes) -> Call[None]:
+class QuarantineReason(StrEnum):
+    """Why a message was put aside; they are counted by it."""
+
+    TOO_LARGE = "too large"
+    NOT_JSON = "not JSON"
+    NOT_A_MESSAGE = "not a Celery message"
+    FOREIGN_CONTENT = "foreign content type"
+    UNKNOWN_TASK = "unknown task"
+    WRONG_ARGUMENTS = "wrong arguments"
+    UNKNOWN_JOB = "unknown job"
+    WRONG_TYPE = "wrong Redis type"
+
+
+def quarantine(reason: QuarantineReason, queue: str, message: bytes) -> Call[None]:
     """Put a message aside; only its beginning is kept.
 
     Args:
-        reason: one of a few words, such as "not JSON"; messages are counted by it.
+        queue: where it came from.
     """
     told = {"reason": reason, "queue": queue, "size": len(message), "start": repr(message[:_SHOWN_BYTES])}
     return Call((reason, json.dumps(told), _KEPT), lambda _: None, script("quarantine"))
+
+
+def evict(lists: Sequence[str]) -> Call[int]:
+    """Put aside what lies under the key of a queue's list and is no list, so that the queue works again; how many."""
+    return Call((QuarantineReason.WRONG_TYPE, _KEPT, *lists), int, script("evict"))
 
 
 def quarantined() -> Call[dict[str, int]]:

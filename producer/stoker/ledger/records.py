@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -115,11 +116,8 @@ def cancel(job_id: str) -> Call[JobState]:
 def status(job_id: str) -> Call[JobStatus]:
     """A job as it stands now."""
 
-    def decode(values: list[bytes | None]) -> JobStatus:
-        _known(job_id, values[0])
-        return _status(job_id, values)
-
-    return Call(("HMGET", key("job", job_id), *_STATUS_FIELDS), decode)
+    words = ("HMGET", key("job", job_id), *_STATUS_FIELDS)
+    return Call(words, lambda values: _status(job_id, values))
 
 
 def spec(job_id: str) -> Call[Spec]:
@@ -166,12 +164,17 @@ def _event(entry_id: str, raw: bytes) -> Event:
 
 
 def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
-    """The newest jobs of these kinds and states (None for all), the newest first."""
+    """The newest jobs of these kinds and states (None for all), the newest first; damaged records are left out."""
     indexes = _indexes(kinds, states)
     words: tuple[Word, ...] = (limit, len(_STATUS_FIELDS), *_STATUS_FIELDS, *indexes)
 
     def decode(answer: list[tuple[bytes, list[bytes | None]]]) -> list[JobStatus]:
-        return [_status(job_id.decode(), values) for job_id, values in answer if values[0] is not None]
+        found = []
+        for job_id, values in answer:
+            # A record that something else wrote must not hide the others.
+            with suppress(JobNotFound, InvalidJob):
+                found.append(_status(job_id.decode(errors="replace"), values))
+        return found
 
     return Call(words, decode, script("query"))
 
@@ -192,6 +195,17 @@ def _indexes(kinds: Iterable[str] | None, states: Iterable[JobState] | None) -> 
 
 
 def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
+    _known(job_id, values[_STATUS_FIELDS.index("state")] if values else None)
+    try:
+        return _decoded(job_id, values)
+    except (ValueError, KeyError, RecursionError, OverflowError, OSError):
+        # Without its cause, which would quote whatever was written there.
+        raise InvalidJob(
+            f"the record of job {job_id} is damaged: something else than Stoker has written to {key('job', job_id)}"
+        ) from None
+
+
+def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
     fields = {name: value for name, value in zip(_STATUS_FIELDS, values, strict=True) if value is not None}
     tags, progress = fields.pop("tags"), fields.pop("progress", None)
     times = {name: _time(fields.pop(name)) for name in ("submitted_at", "started_at", "finished_at") if name in fields}

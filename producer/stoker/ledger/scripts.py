@@ -11,9 +11,13 @@ from .keys import lua_tables
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    folder = files(__package__) / "lua"
-    prelude = (folder / "prelude.lua").read_text()
-    return Script(lua_tables() + prelude + (folder / f"{name}.lua").read_text())
+    return Script(shared_source() + (files(__package__) / "lua" / f"{name}.lua").read_text())
+
+
+@cache
+def shared_source() -> str:
+    """What stands before every script: the tables of keys and the prelude."""
+    return lua_tables() + (files(__package__) / "lua" / "prelude.lua").read_text()
 
 
 def iso_now() -> str:

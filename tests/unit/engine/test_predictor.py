@@ -91,9 +91,12 @@ def sizes() -> list[int]:
 
 @pytest.fixture
 def recording(register: Register, sizes: list[int]) -> Predictor:
-    """A predictor for at most 12 rows a call whose model notes in `sizes` how many it gets."""
+    """A predictor for at most 12 rows a call whose model, which only TensorFlow can run, notes in `sizes` how many."""
     x = keras.Input((4,), name="x")
-    return Predictor(register(number_model(), NUMBERS), keras.Model(x, RecordSize(sizes.append)(x)), max_batch=12)
+    model = keras.Model(x, RecordSize(sizes.append)(x))
+    predictor = Predictor(register(number_model(), NUMBERS), model, max_batch=12)
+    sizes.clear()
+    return predictor
 
 
 def mixed_rows(rows: int) -> dict[str, np.ndarray]:
@@ -171,7 +174,7 @@ def test_numbers_of_any_width_are_taken_where_floats_are_expected(predictor: Pre
         (np.ones(4), r"input 'x' of model@1 must have shape \(rows, 4\), got \(4,\)"),
         (np.ones((2, 5)), r"must have shape \(rows, 4\), got \(2, 5\)"),
         (np.ones((2, 4, 1)), r"must have shape \(rows, 4\), got \(2, 4, 1\)"),
-        (np.float32(1), r"must have shape \(rows, 4\), got \(\)"),
+        (np.array(1.0, np.float32), r"must have shape \(rows, 4\), got \(\)"),
         (np.array([["a"] * 4]), "must be float32, got <U1"),
         (np.ones((1, 4), dtype=complex), "must be float32, got complex128"),
         (np.array([[1, 2, 3, 4], [1, np.nan, 3, 4]]), "finite float32 numbers, got NaN, infinite .* in row 1;"),
@@ -273,6 +276,19 @@ def test_loading_leaves_no_file_behind(register: Register, store: Store, tmp_pat
 def test_a_models_size_is_that_of_its_weights_and_a_little_more(predictor: Predictor) -> None:
     weights = (4 * 3 + 3) * 4
     assert weights < predictor.size_bytes < weights + 1_000_000
+
+
+def test_a_models_size_counts_the_weights_of_every_engine_it_uses(register: Register) -> None:
+    x = keras.Input((300,), name="x")
+    model = keras.Model(x, keras.layers.Dense(300)(keras.layers.Dense(300)(x)))
+    signature = Signature(
+        inputs=(TensorSpec(name="x", shape=(300,), dtype="float32"),),
+        outputs=(TensorSpec(name="output", shape=(300,), dtype="float32"),),
+        task="regression",
+    )
+    predictor = Predictor(register(model, signature, "wide"), model)
+    copies = len({choice.engine for choice in predictor.engines} | {predictor._reference})
+    assert predictor.size_bytes > copies * model.count_params() * 4
 
 
 def test_loaded_models_are_used_again(register: Register, store: Store, tmp_path: Path) -> None:

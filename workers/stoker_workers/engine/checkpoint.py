@@ -1,6 +1,7 @@
 """Saving where a training is, so that another worker goes on as if nothing had happened."""
 
 import time
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ class Saved:
     def write(self, path: Path) -> None:
         """Write the checkpoint to a file."""
         arrays: dict[str, NDArray[Any]] = {"position": np.array(self.position.model_dump_json())}
+        # The store names files by their content: no other attempt or job shall share this one and delete it.
+        arrays["unique"] = np.array(uuid.uuid4().hex)
         arrays |= {f"variable{number}": value for number, value in enumerate(self.variables)}
         arrays |= {f"best{number}": value for number, value in enumerate(self.best or [])}
         np.savez(path, allow_pickle=False, **arrays)

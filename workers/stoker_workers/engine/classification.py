@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from stoker.jobs import Accuracy, ClassScore
-from stoker.wire import Array
+from stoker.tensors import Array
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

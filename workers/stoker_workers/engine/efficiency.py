@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stoker.jobs import Efficiency, Latency
-from stoker.wire import Array
+from stoker.tensors import Array
 
 from .predictor import Predictor
 

@@ -1,6 +1,5 @@
 """Keeps loaded models at hand, as many as fit."""
 
-import gc
 from collections import OrderedDict
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from stoker.artifacts import ModelVersion
 from stoker.store import Store
 
+from .memory import give_back
 from .predictor import Predictor
 
 
@@ -57,4 +57,4 @@ class LoadedModels:
             self._predictors.popitem(last=False)
             evicted = True
         if evicted:
-            gc.collect()  # a model is full of reference cycles: without this its weights would linger
+            give_back()

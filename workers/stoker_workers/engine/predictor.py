@@ -1,58 +1,53 @@
-"""Runs a registered model: checks the inputs against its signature, then one compiled call per batch."""
+"""A registered model, ready to predict: inputs checked, each batch computed by the quickest engine for its size."""
 
-import math
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 import keras
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 
-from stoker.artifacts import Artifact, ModelVersion, TensorSpec
+from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import InvalidJob
 from stoker.store import Store
-from stoker.wire import Array, Tensors
+from stoker.tensors import Array, Tensors
+
+from .memory import give_back
+from .runtime import Engine, EngineChoice, Inputs, ModelFailed, TensorFlowEngine, choose, converted
+from .runtime.requests import answer_encoded, answer_requests
 
 MAX_BATCH = 1024
 _FORMATS = ("keras", "h5")  # in order of preference; both load in Keras' safe mode
-_GRAPH_BYTES = 400_000  # resident memory of a traced model beyond its weights, measured on a small MLP
-_CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that a kind of input takes
+
+_log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded model behind one compiled call.
-
-    The call is traced once, for any number of rows. Batches are padded to 1, 2, 4, … rows all the same: oneDNN and
-    cuDNN prepare their kernels anew for every size they meet, so that only a bounded number may meet them.
+    """A loaded model behind the engines that compute it. For one thread.
 
     Args:
         version: the model's description.
         model: the model itself; its inputs and output are as the signature says.
         max_batch: most rows per call; more are predicted in several calls.
+
+    Attributes:
+        engines: which engine computes batches from how many rows on, as measured on this device; empty if the model
+            could not compute made-up inputs, so that TensorFlow computes everything.
     """
 
     def __init__(self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH) -> None:
         self.version = version
         self.model: keras.Model = model
-        self._specs = {spec.name: spec for spec in version.signature.inputs}
+        self._inputs = Inputs(version)
         self._max_batch = max_batch
-
-        def call(inputs: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
-            return model(inputs, training=False)
-
-        shapes = {
-            name: tf.TensorSpec((None, *spec.shape), tf.as_dtype(spec.dtype), name)
-            for name, spec in self._specs.items()
-        }
-        self._by_name = isinstance(model.input, dict)  # a model of one text column takes its input by name, too
-        signature = shapes if self._by_name else next(iter(shapes.values()))
-        self._call = tf.function(call, autograph=False).get_concrete_function(signature)
+        self._reference = TensorFlowEngine(model, version.signature, max_batch)
+        self.engines = self._chosen()
 
     @classmethod
     def load(cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH) -> Self:
-        """Fetch a version's file, verified, and load it in Keras' safe mode.
+        """Fetch a version's file, verified, load it in Keras' safe mode, and measure the engines: under 2 s in all for
+        all but large models.
 
         Args:
             scratch: an existing folder; the fetched file is gone from it again when this returns.
@@ -76,9 +71,8 @@ class Predictor:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the loaded model takes: its weights and its graph."""
-        weights: int = sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in self.model.weights)
-        return weights + _GRAPH_BYTES
+        """Memory that the loaded model takes: its weights and graph, and what the other engines made of them."""
+        return sum(engine.size_bytes for engine in {self._reference, *(choice.engine for choice in self.engines)})
 
     def predict(self, inputs: Tensors) -> Array:
         """The model's output for any number of rows, row for row.
@@ -87,57 +81,64 @@ class Predictor:
             inputs: one array of shape (rows, …), or one per input by name.
 
         Raises:
-            InvalidJob: the inputs are not what the signature asks for.
+            InvalidJob: the inputs are not what the signature asks for, or the model fails on them.
         """
-        columns = self._checked(inputs)
-        rows = len(next(iter(columns.values())))
-        if rows == 0:
-            return self._no_rows()
-        if rows <= self._max_batch:
-            return self._predict_batch(columns, rows)
-        parts = []
-        for start in range(0, rows, self._max_batch):
-            stop = min(start + self._max_batch, rows)
-            part = {name: array[start:stop] for name, array in columns.items()}
-            parts.append(self._predict_batch(part, stop - start))
-        return np.concatenate(parts)
+        return self._compute(self._inputs.ordered(inputs))
+
+    def predict_requests(self, requests: Sequence[Tensors]) -> list[Array | InvalidJob]:
+        """The output for each request, as `predict` gives it, or what it would raise; computed in common batches.
+
+        A request that is wrong, or that the model fails on, does no harm to the others.
+        """
+        return answer_requests(requests, self._inputs, self._compute)
+
+    def predict_encoded(self, requests: Sequence[bytes]) -> list[bytes | InvalidJob]:
+        """`predict_requests` from bytes to bytes, both as `stoker.tensors` encodes them."""
+        return answer_encoded(requests, self._inputs, self._compute)
 
     def warm_up(self, sizes: Iterable[int]) -> None:
-        """Predict made-up rows in batches of these sizes, so that the first real ones do not wait for kernels."""
+        """Predict made-up rows in batches of these sizes, so that the first real ones do not wait for kernels.
+
+        Raises:
+            InvalidJob: the model fails on made-up rows.
+        """
         for rows in sizes:
-            self.predict({name: _blank(spec, rows) for name, spec in self._specs.items()})
+            self._run(self._inputs.sample(rows))
 
-    def _checked(self, inputs: Tensors) -> dict[str, Array]:
-        specs = self._specs
-        if not isinstance(inputs, Mapping):
-            if len(specs) > 1:
-                raise InvalidJob(
-                    f"{self.version.ref} takes one array per input, by name: {', '.join(specs)}; got a single array"
-                )
-            inputs = {next(iter(specs)): inputs}
-        if inputs.keys() != specs.keys():
-            raise InvalidJob(
-                f"{self.version.ref} takes the inputs {', '.join(specs)}; got {', '.join(inputs) or 'none'}: "
-                "give exactly one array per input"
-            )
-        columns = {name: _conform(inputs[name], spec, self.version.ref) for name, spec in specs.items()}
-        rows = {name: len(array) for name, array in columns.items()}
-        if len(set(rows.values())) > 1:
-            raise InvalidJob(
-                f"the inputs of {self.version.ref} must have equally many rows; got "
-                + ", ".join(f"{count} in {name}" for name, count in rows.items())
-            )
-        return columns
+    def _chosen(self) -> list[EngineChoice]:
+        others = converted(self._reference, self.model.count_params(), self.version.ref)
+        try:
+            choices = choose(self._reference, others, self._inputs, self._max_batch)
+        except ModelFailed as error:
+            _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
+            return []
+        if others:
+            give_back()
+        _log.info("%s runs on %s", self.version.ref, ", ".join(map(str, choices)))
+        return choices
 
-    def _predict_batch(self, columns: dict[str, Array], rows: int) -> Array:
-        padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows
-        tensors = {name: tf.constant(_pad(array, padding)) for name, array in columns.items()}
-        output: Array = self._call(tensors if self._by_name else next(iter(tensors.values()))).numpy()
-        return output[:rows] if padding else output
+    def _compute(self, columns: Sequence[Array]) -> Array:
+        self._inputs.check_shapes([array.shape for array in columns])
+        return self._run(self._inputs.conform(columns))
 
-    def _no_rows(self) -> Array:
-        shape = self._call.structured_outputs.shape
-        return np.empty([size or 0 for size in shape], self._call.structured_outputs.dtype.as_numpy_dtype)
+    def _run(self, columns: Sequence[Array]) -> Array:
+        rows = len(columns[0])
+        if rows == 0:
+            return self._reference.no_rows()
+        starts = range(0, rows, self._max_batch)
+        try:
+            if len(starts) == 1:
+                return self._engine(rows).run(columns)
+            parts = [[array[start : start + self._max_batch] for array in columns] for start in starts]
+            return np.concatenate([self._engine(len(part[0])).run(part) for part in parts])
+        except ModelFailed as error:
+            raise InvalidJob(f"{self.version.ref} fails on these inputs: {_first_line(error)}") from error
+
+    def _engine(self, rows: int) -> Engine:
+        for choice in reversed(self.engines):
+            if rows >= choice.rows:
+                return choice.engine
+        return self._reference
 
 
 def saved_file(version: ModelVersion) -> Artifact:
@@ -153,72 +154,6 @@ def saved_file(version: ModelVersion) -> Artifact:
         f"{version.ref} has no .keras or .h5 file, only {', '.join(sorted(version.files)) or 'none at all'}; "
         "train it again with formats=('keras',)"
     )
-
-
-def _conform(values: Array, spec: TensorSpec, ref: str) -> Array:
-    """The values as the dtype that the signature asks for, checked."""
-    array = np.asarray(values)
-    expected = ("rows", *("any" if size is None else size for size in spec.shape))
-    fits = array.ndim == len(expected) and all(
-        size is None or size == given for size, given in zip(spec.shape, array.shape[1:], strict=True)
-    )
-    if not fits:
-        raise InvalidJob(
-            f"input {spec.name!r} of {ref} must have shape ({', '.join(map(str, expected))}), got {array.shape}; "
-            "the first axis counts rows, also for a single one"
-        )
-    if spec.dtype == "string":
-        return _text(array, spec.name, ref)
-    return _numbers(array, spec, ref)
-
-
-def _text(array: Array, name: str, ref: str) -> Array:
-    texts = array.dtype.kind in "US" or (
-        array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.flat)
-    )
-    if not texts:
-        raise InvalidJob(f"input {name!r} of {ref} must be text, got {array.dtype}; give an array of strings")
-    return array
-
-
-def _numbers(array: Array, spec: TensorSpec, ref: str) -> Array:
-    dtype = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
-    kind = "f" if tf.as_dtype(spec.dtype).is_floating else dtype.kind  # numpy calls bfloat16 a void
-    if array.dtype.kind not in _CASTS[kind]:
-        raise InvalidJob(
-            f"input {spec.name!r} of {ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
-        )
-    with np.errstate(over="ignore"):
-        cast = array.astype(dtype, copy=False)
-    if kind == "f":
-        if not np.isfinite(cast).all():
-            raise InvalidJob(
-                f"input {spec.name!r} of {ref} must hold finite {spec.dtype} numbers, got NaN, infinite or too large "
-                f"ones in {_rows_with(~np.isfinite(cast))}; fill or drop them"
-            )
-    elif cast.dtype != array.dtype and not np.array_equal(cast, array):
-        raise InvalidJob(
-            f"input {spec.name!r} of {ref} must fit into {spec.dtype}, but {_rows_with(cast != array)} do not"
-        )
-    return cast
-
-
-def _rows_with(wrong: NDArray[np.bool_]) -> str:
-    """ "row 3", or "5 rows, first row 3", of those where anything is wrong."""
-    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
-    return f"row {rows[0]}" if len(rows) == 1 else f"{len(rows)} rows, first row {rows[0]}"
-
-
-def _pad(array: Array, padding: int) -> Array:
-    """More rows by repeating the last: unlike zeros, it is a value the model takes."""
-    return np.concatenate([array, np.repeat(array[-1:], padding, axis=0)]) if padding else array
-
-
-def _blank(spec: TensorSpec, rows: int) -> Array:
-    shape = (rows, *(size or 1 for size in spec.shape))
-    if spec.dtype == "string":
-        return np.full(shape, "")
-    return np.full(shape, spec.low or 0).astype(tf.as_dtype(spec.dtype).as_numpy_dtype)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from stoker.jobs import Interval
-from stoker.wire import Array
+from stoker.tensors import Array
 
 from . import regression
 from .classification import Confusion

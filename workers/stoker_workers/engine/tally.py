@@ -7,7 +7,7 @@ import numpy as np
 
 from stoker.artifacts import Signature
 from stoker.jobs import Accuracy, Interval
-from stoker.wire import Array
+from stoker.tensors import Array
 
 from . import regression
 from .classification import Confusion, Predictions, Reliability, accuracy, probabilities

@@ -10,7 +10,7 @@ from stoker.artifacts import ModelVersion
 from stoker.errors import InvalidJob
 from stoker.jobs import Evaluate, EvaluateResult, Stability
 from stoker.store import Store
-from stoker.wire import Array
+from stoker.tensors import Array
 
 from ..engine.data import open_source
 from ..engine.efficiency import measure

@@ -9,7 +9,7 @@ import numpy as np
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
 from stoker.jobs import Infer, InferResult
-from stoker.wire import Array
+from stoker.tensors import Array
 
 from ..engine.data import Source, open_source
 from ..engine.features import encode

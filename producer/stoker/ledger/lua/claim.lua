@@ -1,9 +1,11 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms
--- Answers {'missing'}, {'taken'}, or {'claimed', attempt, spec, checkpoints (JSON, '' for none)}.
+-- Answers {'missing'}, {'taken'}, or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
+--   record ('' for nothing)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local state, holder, attempt, spec, checkpoints =
-  unpack(record(id, 'state', 'owner', 'attempt', 'spec', 'checkpoints'))
+local state = mend(id)
+local holder, attempt, spec, checkpoints, flaw =
+  unpack(record(id, 'owner', 'attempt', 'spec', 'checkpoints', 'flaw'))
 
 if not state then
   return { 'missing' }
@@ -22,4 +24,4 @@ if state == 'QUEUED' then
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
-return { 'claimed', tonumber(attempt), spec, checkpoints or '' }
+return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '' }

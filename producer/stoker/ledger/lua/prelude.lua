@@ -9,6 +9,10 @@ local function record(id, ...)
   return redis.call('HMGET', KEY.job .. id, ...)
 end
 
+local function type_of(key)
+  return redis.call('TYPE', key).ok
+end
+
 local function append_event(id, event)
   redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
 end
@@ -61,7 +65,7 @@ local function move(id, to)
     unring(id, to == 'RUNNING')
   elseif from == 'RUNNING' then
     redis.call('ZREM', KEY.leases, id)
-    redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until')
+    redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told')
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
   end
@@ -96,13 +100,86 @@ local function tell_celery(id, status, result, traceback, iso)
   end
 end
 
+-- Notes a checkpoint that no job lists any more. Its file is deleted by whoever reads these notes, not by who made it:
+-- so a worker that dies leaves none behind.
+local function discard(artifact)
+  redis.call('HSET', KEY.discarded, artifact.digest, cjson.encode(artifact))
+end
+
+-- Lists new checkpoints of a job behind those it has, the newest last, and keeps so many of them.
+local function list_checkpoints(id, new, keep)
+  local all = cjson.decode(redis.call('HGET', KEY.job .. id, 'checkpoints') or '[]')
+  for _, artifact in ipairs(new) do
+    all[#all + 1] = artifact
+  end
+  while #all > keep do
+    discard(table.remove(all, 1))
+  end
+  if keep > 0 then
+    redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
+  else
+    redis.call('HDEL', KEY.job .. id, 'checkpoints')
+  end
+end
+
+-- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
+-- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
+local function mend(id)
+  local flaws = {}
+  for name, kind in pairs({ job = 'hash', events = 'stream', history = 'list', after = 'set' }) do
+    local found = type_of(KEY[name] .. id)
+    if found ~= 'none' and found ~= kind then
+      redis.call('DEL', KEY[name] .. id)
+      flaws[name] = 'no ' .. kind
+    end
+  end
+  local function check(field, fits, default)
+    local value = redis.call('HGET', KEY.job .. id, field)
+    if not fits(value) then
+      redis.call('HSET', KEY.job .. id, field, default)
+      flaws[field] = value and 'wrong' or 'missing'
+    end
+  end
+  local function is_number(value)
+    return value and #value < 16 and string.find(value, '^%d+$')
+  end
+  local state = redis.call('HGET', KEY.job .. id, 'state')
+  if not state then
+    return nil
+  end
+  check('kind', function(value) return value and KIND[value] end, 'train')
+  check('queue', function(value) return value and string.find(value, '^%l+%.%l+$') end, 'cpu.train')
+  check('priority', function(value) return value and STEP[value] end, 'normal')
+  check('checkpoints', function(value)
+    local is_json, listed = pcall(cjson.decode, value or '[]')
+    for _, artifact in ipairs(is_json and type(listed) == 'table' and listed or { 'none' }) do
+      if type(artifact) ~= 'table' or not string.find(tostring(artifact.digest), '^%x+$')
+        or not string.find(tostring(artifact.name), '^[%w._-]+$') or type(artifact.size) ~= 'number' then
+        return false
+      end
+    end
+    return true
+  end, '[]')
+  for field, default in pairs({ sequence = 0, attempt = 0, losses = 0, max_attempts = 1, submitted_at = 0 }) do
+    check(field, is_number, default)
+  end
+  for _, field in ipairs({ 'not_before', 'rung_at', 'started_at', 'lease_until' }) do
+    check(field, function(value) return not value or is_number(value) end, 0)
+  end
+  local field, flaw = next(flaws)
+  if field then
+    redis.call('HSET', KEY.job .. id, 'flaw', field .. ' is ' .. flaw)
+  end
+  return state
+end
+
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason)
   local attempt, worker, started_at = unpack(record(id, 'attempt', 'worker', 'started_at'))
   local log = {}
   for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
-    local event = cjson.decode(entry[2][2])
-    if event.type == 'started' or #log == 10 then
+    local is_json, event = pcall(cjson.decode, entry[2][2])
+    if not is_json or event.type == 'started' or #log == 10 then
       break
     elseif event.type == 'log' then
       table.insert(log, 1, event.line)
@@ -126,7 +203,7 @@ local function settle(id, state, outcome, iso)
   redis.call('ZADD', KEY.finished, now, id)
   redis.call('HSET', KEY.job .. id, 'finished_at', now)
   if state ~= 'DEAD' then
-    redis.call('HDEL', KEY.job .. id, 'checkpoints')
+    list_checkpoints(id, {}, 0)
   end
   if state == 'SUCCEEDED' then
     redis.call('HSET', KEY.job .. id, 'result', outcome.result)
@@ -143,16 +220,18 @@ local function settle(id, state, outcome, iso)
 end
 
 -- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
+-- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
 local function finish(id, state, outcome, iso)
-  local ending = { { id, state, outcome } }
-  while #ending > 0 do
-    local one, its_state, its_outcome = unpack(table.remove(ending))
-    settle(one, its_state, its_outcome, iso)
+  settle(id, state, outcome, iso)
+  local ended = { { id, state } }
+  while #ended > 0 do
+    local one, its_state = unpack(table.remove(ended))
     for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
       if redis.call('HGET', KEY.job .. next_id, 'state') == 'WAITING' then
         if its_state ~= 'SUCCEEDED' then
           local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
-          ending[#ending + 1] = { next_id, 'CANCELLED', { reason = reason } }
+          settle(next_id, 'CANCELLED', { reason = reason }, iso)
+          ended[#ended + 1] = { next_id, 'CANCELLED' }
         elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
           enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
         end
@@ -168,6 +247,7 @@ local function forget(id)
   if kind then
     redis.call('ZREM', KEY.jobs .. kind .. ':' .. state, id)
   end
+  list_checkpoints(id, {}, 0)
   redis.call('ZREM', KEY.finished, id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end
@@ -179,4 +259,11 @@ local function move_alias(model, alias, version, by)
   redis.call('LPUSH', KEY.moves .. model, cjson.encode({ alias = alias, from = tonumber(before or nil),
     to = tonumber(version), by = by, at = now_ms() }))
   redis.call('LTRIM', KEY.moves .. model, 0, 999)
+end
+
+-- Counts what is no job of ours, and keeps the newest of it for a look. `told` is JSON.
+local function put_aside(reason, told, kept)
+  redis.call('HINCRBY', KEY.quarantined, reason, 1)
+  redis.call('LPUSH', KEY.quarantine, told)
+  redis.call('LTRIM', KEY.quarantine, 0, kept - 1)
 end

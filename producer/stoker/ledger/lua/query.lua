@@ -15,6 +15,8 @@ table.sort(found, function(a, b) return a[2] > b[2] end)
 
 local answer = {}
 for n = 1, math.min(limit, #found) do
-  answer[n] = { found[n][1], record(found[n][1], unpack(fields)) }
+  -- What is no hash is nobody's job; it must not spoil the list.
+  local values = redis.pcall('HMGET', KEY.job .. found[n][1], unpack(fields))
+  answer[n] = { found[n][1], values.err and {} or values }
 end
 return answer

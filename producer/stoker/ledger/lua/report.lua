@@ -1,22 +1,39 @@
 -- A running attempt's sign of life: renews its lease and takes what it has to tell.
--- ARGV: id, owner, lease in ms, latest progress ('' for none), checkpoints kept now (JSON, '' for no change), events (JSON) …
+-- ARGV: id, owner, lease in ms, latest progress ('' for none), how many checkpoints to keep,
+--   how many events the attempt has told before these, events (JSON) …
 -- Answers 'ok', 'cancel' (asked to stop), or 'lost' (the attempt is no longer the job's; nothing was written).
-local id, owner, lease_ms, progress, checkpoints = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local holder, cancel = unpack(record(id, 'owner', 'cancel'))
+local id, owner, lease_ms, progress, keep, before = unpack(ARGV, 1, 6)
+local holder, cancel, told, listed = unpack(record(id, 'owner', 'cancel', 'told', 'checkpoints'))
+told, before = tonumber(told or 0), tonumber(before)
 
+-- A report repeated because its answer was lost begins with events that are written already.
+local events, checkpoints = {}, {}
+for n = 7 + math.max(0, told - before), #ARGV do
+  events[#events + 1] = ARGV[n]
+  local event = cjson.decode(ARGV[n])
+  if event.type == 'checkpoint' then
+    checkpoints[#checkpoints + 1] = event.artifact
+  end
+end
 if holder ~= owner then
+  -- Nobody will ever start from these, unless a report whose answer was lost has listed them.
+  for _, artifact in ipairs(checkpoints) do
+    if not string.find(listed or '', artifact.digest, 1, true) then
+      discard(artifact)
+    end
+  end
   return 'lost'
 end
-local lease_until = now_ms() + lease_ms
-redis.call('HSET', KEY.job .. id, 'lease_until', lease_until)
+local lease_until = now_ms() + tonumber(lease_ms)
+redis.call('HSET', KEY.job .. id, 'lease_until', lease_until, 'told', math.max(told, before + #ARGV - 6))
 redis.call('ZADD', KEY.leases, lease_until, id)
 if progress ~= '' then
   redis.call('HSET', KEY.job .. id, 'progress', progress)
 end
-if checkpoints ~= '' then
-  redis.call('HSET', KEY.job .. id, 'checkpoints', checkpoints)
+if #checkpoints > 0 then
+  list_checkpoints(id, checkpoints, tonumber(keep))
 end
-for n = 6, #ARGV do
-  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', ARGV[n])
+for _, event in ipairs(events) do
+  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', event)
 end
 return cancel and 'cancel' or 'ok'

@@ -10,7 +10,9 @@ for n = 3, #ARGV do
   local list = ARGV[n]
   local last = redis.call('LLEN', list) == 0 and '+inf' or redis.call('HGET', KEY.heard, list) or '-inf'
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.rung .. list, '-inf', last, 'LIMIT', 0, limit)) do
-    if now - tonumber(redis.call('HGET', KEY.job .. id, 'rung_at')) > patience_ms then
+    if mend(id) ~= 'QUEUED' then
+      redis.call('ZREM', KEY.rung .. list, id)
+    elseif now - tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or 0) > patience_ms then
       ring(id)
       rung[#rung + 1] = id
     end

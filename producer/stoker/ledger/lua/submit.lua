@@ -20,7 +20,8 @@ for n = 1, count do
     ids[n], known[n] = old_id, true
   else
     ids[n], known[n] = id, redis.call('EXISTS', KEY.job .. id) == 1
-    for _, first in ipairs(cjson.decode(after)) do
+    -- A repeat of a submit whose answer was lost is not judged again by what has happened since.
+    for _, first in ipairs(known[n] and {} or cjson.decode(after)) do
       local state = coming[first] or redis.call('HGET', KEY.job .. first, 'state')
       if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
         return { state or 'missing', first }

@@ -1,0 +1,61 @@
+"""A data set of a million rows: the `Infer` job, from submit to result, beside a bare loop on the same cores.
+
+The loop is one `tf.function` per core, each in a process with that core alone, over rows in memory; it writes nothing.
+The job reads the rows from a file, checks them, predicts, and writes the predictions to the store.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import stoker
+
+from .lineup import Lineup
+from .options import parse
+from .peers import STOKER
+from .running import environment_for
+
+_ROWS, _QUICK_ROWS = 1_000_000, 20_000
+_BATCHES, _QUICK_BATCHES = (256, 4096), (256,)
+
+
+def main() -> None:
+    """Measure and write the figures down."""
+    options = parse("bulk", __doc__)
+    count = _QUICK_ROWS if options.quick else _ROWS
+    with Lineup("bulk", options, ["mlp"]) as lineup:
+        rows = lineup.folder / "rows.npz"
+        np.savez(rows, x=np.random.default_rng(0).uniform(0, 16, (count, 64)).astype(np.float32))
+        for peer in lineup.turns():
+            for batch in _QUICK_BATCHES if options.quick else _BATCHES:
+                with stoker.Client(lineup.callers(peer).url, settings=lineup.settings) as client:
+                    lineup.keep(STOKER.name, {"batch": batch}, {"per_s": _job(client, rows, batch)})
+                lineup.keep("loop", {"batch": batch}, {"per_s": _loops(lineup.models, rows, batch)})
+        lineup.write(rows=count)
+
+
+def _job(client: stoker.Client, rows: Path, batch: int) -> float:
+    """Rows per second, from submit to result."""
+    begun = time.perf_counter()
+    result = client.submit(stoker.Infer(model="mlp", data=str(rows), batch_size=batch)).result(timeout=600)
+    assert isinstance(result, stoker.InferResult)
+    return result.rows / (time.perf_counter() - begun)
+
+
+def _loops(models: Path, rows: Path, batch: int) -> float:
+    """Rows per second of all loops together, one per core."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    command = [sys.executable, "-m", "bench.loop", str(rows), str(batch)]
+    loops = [
+        subprocess.Popen([*command, str(core)], stdout=subprocess.PIPE, env=environment_for("", models))
+        for core in cores
+    ]
+    return sum(float(loop.communicate()[0]) for loop in loops)
+
+
+if __name__ == "__main__":
+    main()

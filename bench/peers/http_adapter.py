@@ -1,0 +1,80 @@
+"""The client of the systems that listen on HTTP: rows as JSON, on connections that stay open."""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+import numpy as np
+
+from ..adapter import CALL_TIMEOUT_S, Adapter, Array
+
+_HEADERS = {"content-type": "application/json"}
+# What one request of a large call carries; as large a batch as the servers are allowed to make.
+_ROWS_PER_REQUEST = 256
+
+
+class HttpAdapter(Adapter):
+    """POST `{"rows": [[…]]}` to /<model>; the answer is a list of predictions.
+
+    A single caller uses the standard library's blocking client, which is faster for one; many use aiohttp.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._host = urlsplit(url).netloc
+        self._local = threading.local()
+        self._session: aiohttp.ClientSession | None = None
+
+    def infer(self, model: str, rows: Array) -> Array:
+        connection = self._connection()
+        try:
+            connection.request("POST", f"/{model}", _encoded(rows), _HEADERS)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        return _decoded(response.status, body)
+
+    async def infer_async(self, model: str, rows: Array) -> Array:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
+        async with self._session.post(f"{self.url}/{model}", data=_encoded(rows), headers=_HEADERS) as response:
+            return _decoded(response.status, await response.read())
+
+    def many_ways(self) -> Mapping[str, Callable[[str, Array], Array]]:
+        return {f"requests of {_ROWS_PER_REQUEST} rows": lambda model, rows: asyncio.run(self._many(model, rows))}
+
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def _many(self, model: str, rows: Array) -> Array:
+        parts = [rows[start : start + _ROWS_PER_REQUEST] for start in range(0, len(rows), _ROWS_PER_REQUEST)]
+        kept, self._session = self._session, None
+        try:
+            return np.concatenate(await asyncio.gather(*(self.infer_async(model, part) for part in parts)))
+        finally:
+            await self.close()
+            self._session = kept
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(self._host, timeout=CALL_TIMEOUT_S)
+        connection: http.client.HTTPConnection = self._local.connection
+        return connection
+
+
+def _encoded(rows: Array) -> bytes:
+    return json.dumps({"rows": rows.tolist()}).encode()
+
+
+def _decoded(status: int, body: bytes) -> Array:
+    if status != http.client.OK:
+        raise RuntimeError(f"HTTP {status}: {body[:200]!r}")
+    return np.array(json.loads(body), np.float32)

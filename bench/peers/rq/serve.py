@@ -1,0 +1,5 @@
+"""RQ: the function that its workers call."""
+
+
+def noop() -> None:
+    """Do nothing."""

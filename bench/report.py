@@ -1,0 +1,202 @@
+"""Puts the figures of results/ into README.md, between its markers, as tables and plots."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .figures import RESULTS
+from .plots import bars
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+Document = dict[str, Any]
+Case = dict[str, Any]
+
+
+def main() -> None:
+    """Write README.md anew from the figures there are."""
+    if len(sys.argv) > 1:
+        sys.exit("python -m bench report takes no arguments: it reads bench/results and writes bench/README.md")
+    text = README.read_text()
+    for name, section in SECTIONS.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            document = json.loads(path.read_text())
+            text = _between_markers(text, name, f"{section(document['figures'])}\n\n{_circumstances(document)}")
+    README.write_text(text)
+    print(f"written to {README}")
+
+
+def _inference(figures: Document) -> str:
+    single = [case for case in figures["cases"] if "callers" in case]
+    many = [case for case in figures["cases"] if "way" in case]
+    parts = []
+    for model, callers in dict.fromkeys((case["model"], case["callers"]) for case in single):
+        chosen = [case for case in single if (case["model"], case["callers"]) == (model, callers)]
+        rows = [
+            [case["system"], case["style"], _rate(case), _spread(case, "p50_ms"), _spread(case, "p99_ms"), _bad(case)]
+            for case in _fastest_first(chosen)
+        ]
+        header = ["system", "callers are", "requests/s", "p50, ms", "p99, ms", "wrong or failed"]
+        caller = "1 caller" if callers == 1 else f"{callers} callers"
+        parts.append(f"**{model.upper()}, {caller}**\n\n{_table(header, rows)}")
+        if (model, callers) == ("mlp", 64):
+            plot = bars("inference", f"Requests/s, MLP, {caller}", _labelled(chosen, "style"), "requests/s")
+            parts.append(plot)
+    rows = [
+        [case["system"], case["way"], _rate(case), f"{case['rows']['median']:,.0f}"] for case in _fastest_first(many)
+    ]
+    parts.append(f"**Many rows in one call, MLP**\n\n{_table(['system', 'way', 'rows/s', 'rows in the call'], rows)}")
+    return "\n\n".join(parts)
+
+
+def _submit(figures: Document) -> str:
+    cases = _fastest_first(figures["cases"])
+    table = _table(["system", "way", "jobs/s"], [[case["system"], case["way"], _rate(case)] for case in cases])
+    plot = bars("submit", f"Jobs submitted a second, {figures['count']:,} at once", _labelled(cases, "way"), "jobs/s")
+    return f"{table}\n\n{plot}"
+
+
+def _noop(figures: Document) -> str:
+    many = _fastest_first([case for case in figures["cases"] if case["what"] == "many jobs"])
+    alone = {case["system"]: case for case in figures["cases"] if case["what"] == "one job at a time"}
+    lanes = [case for case in figures["cases"] if case["what"] == "lane"]
+    rows = [
+        [
+            case["system"],
+            _rate(case),
+            _spread(alone[case["system"]], "p50_ms"),
+            _spread(alone[case["system"]], "p99_ms"),
+        ]
+        for case in many
+    ]
+    rows += [
+        [f"{case['system']}, requests of {case['callers']} callers through a lane", _rate(case), "", ""]
+        for case in lanes
+    ]
+    table = _table(["system", "jobs/s", "one at a time: p50, ms", "p99, ms"], rows)
+    return f"{table}\n\n{bars('noop', 'No-op jobs a second', _labelled(many), 'jobs/s')}"
+
+
+def _bulk(figures: Document) -> str:
+    batches = sorted({case["batch"] for case in figures["cases"]})
+    found = {(case["system"], case["batch"]): case for case in figures["cases"]}
+    rows = [
+        [
+            f"{batch:,}",
+            _rate(found["stoker", batch]),
+            _rate(found["loop", batch]),
+            f"{_median(found['stoker', batch]) / _median(found['loop', batch]):.2f}",
+        ]
+        for batch in batches
+    ]
+    return _table(["rows per batch", "Infer job, rows/s", "loops, one per core, rows/s", "job / loops"], rows)
+
+
+def _queue_depth(figures: Document) -> str:
+    cases = sorted(figures["cases"], key=lambda case: float(case["bytes_per_job"]["median"]))
+    rows = [[case["system"], f"{case['bytes_per_job']['median']:,.0f}"] for case in cases]
+    return _table(["system", "bytes of Redis per queued job"], rows)
+
+
+def _memory(figures: Document) -> str:
+    samples = figures["samples"]
+    [growth] = [case for case in figures["cases"] if "client_mb" in case]
+    parts = {"client_mb": "client", "worker_mb": "worker and all its processes", "redis_mb": "Redis"}
+    rows = [
+        [
+            name,
+            f"{samples[len(samples) // 4][part]:.1f}",
+            f"{samples[-1][part]:.1f}",
+            f"{growth[part]['median'] / 60:+.2f}",
+        ]
+        for part, name in parts.items()
+    ]
+    table = _table(["memory", "settled, MB", "at the end, MB", "growth, MB a minute"], rows)
+    each = ", ".join(f"{megabytes:g}" for megabytes in figures["worker_processes_mb"])
+    return f"{table}\n\nA soak of {figures['minutes']:g} minutes. The worker's processes hold {each} MB of their own."
+
+
+def _train(figures: Document) -> str:
+    rows = [
+        [name, str(case["epochs"]), f"{_middle(case['ratio_to_fit']):.2f}", f"{case['ratio_to_whole']:.2f}"]
+        for name, case in figures.items()
+    ]
+    return _table(["case", "epochs", "job's run / plain fit", "job's run / whole script"], rows)
+
+
+SECTIONS: dict[str, Callable[[Document], str]] = {
+    "inference": _inference,
+    "submit": _submit,
+    "noop": _noop,
+    "bulk": _bulk,
+    "queue_depth": _queue_depth,
+    "memory": _memory,
+    "train": _train,
+}
+
+
+def _circumstances(document: Document) -> str:
+    """When and how the figures were taken."""
+    figures, machine = document["figures"], document["machine"]
+    lines = [f"Measured {document['measured_at'][:10]} with Python {machine['python']} on {machine['cores']} cores"]
+    if options := figures.get("options"):
+        lines[0] += f", {figures['cores_used']} of them used; medians (lowest-highest) of {options['rounds']} rounds"
+    lines[0] += "."
+    for name, system in figures.get("systems", {}).items():
+        versions = ", ".join(f"{package} {version}" for package, version in system["versions"].items())
+        lines.append(f"- {name}: {system['settings']} ({versions})")
+    lines += [f"- {name} is missing: {reason.splitlines()[0]}" for name, reason in figures.get("left_out", {}).items()]
+    return "\n".join(lines)
+
+
+def _between_markers(text: str, name: str, section: str) -> str:
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"{README} has no place for {name}: expected the lines {begin} and {end}")
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n\n{section}\n\n{end}", text)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _fastest_first(cases: Sequence[Case]) -> list[Case]:
+    return sorted(cases, key=_median, reverse=True)
+
+
+def _median(case: Case) -> float:
+    return float(case["per_s"]["median"])
+
+
+def _rate(case: Case) -> str:
+    rate = case["per_s"]
+    return f"{rate['median']:,.0f} ({rate['low']:,.0f}-{rate['high']:,.0f})"
+
+
+def _spread(case: Case, name: str) -> str:
+    if name not in case:
+        return "none ended in time"
+    figure = case[name]
+    return f"{figure['median']:.2f} ({figure['low']:.2f}-{figure['high']:.2f})"
+
+
+def _bad(case: Case) -> str:
+    return str(sum(int(figures["wrong"]) + sum(figures["failed"].values()) for figures in case["rounds"]))
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    return ordered[len(ordered) // 2]
+
+
+def _labelled(cases: Sequence[Case], detail: str | None = None) -> list[tuple[str, dict[str, float]]]:
+    return [(f"{case['system']}, {case[detail]}" if detail else case["system"], case["per_s"]) for case in cases]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`stoker dead list`, `requeue`, `drop`: jobs that were given up after they had lost too many workers."""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from .. import ledger
+from ..connection import Call, Connection
+from ..errors import InvalidJob, JobNotFound
+from ..events import JobState, JobStatus
+from ..ledger import PastAttempt
+from ..local import redis_url_of
+from ..settings import Settings
+from .output import SHORT_ID, AsJson, ago, console, duration, print_json, table
+
+# How many of the newest dead jobs a shortened id is looked up among, and how many --all takes at once.
+_PAGE = 1000
+_SHORTEST = 4
+
+GivenId = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="The dead job's id, or its first characters.", show_default=False)
+]
+AllOfThem = Annotated[bool, typer.Option("--all", help="Every dead job instead.")]
+
+dead = typer.Typer(help="Look at jobs that were given up; try them again or forget them.", no_args_is_help=True)
+
+
+class DeadJob(JobStatus):
+    """A job that was given up, with the attempts it had."""
+
+    history: list[PastAttempt]
+
+
+@dead.command("list")
+def list_dead(
+    with_history: Annotated[
+        bool, typer.Option("--history", help="Show each attempt: who, when, why it ended, its last log lines.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List dead jobs and why they were given up; as JSON, always with their history."""
+    with _connected() as connection:
+        found = connection.run(ledger.query(None, [JobState.DEAD], limit))
+        jobs = [_with_history(connection, status) for status in found] if with_history or as_json else []
+    if as_json:
+        print_json(jobs)
+    elif not found:
+        console().print("no dead jobs")
+    elif with_history:
+        for job in jobs:
+            _show(job)
+    else:
+        console().print(table(["id", "kind", "model", "given up", "why"], map(_row, found)))
+
+
+@dead.command()
+def requeue(job_id: GivenId = None, all_of_them: AllOfThem = False, as_json: AsJson = False) -> None:
+    """Give a dead job its max_attempts once more, from its last checkpoint."""
+    _apply(ledger.requeue, "requeued", job_id, all_of_them, as_json)
+
+
+@dead.command()
+def drop(job_id: GivenId = None, all_of_them: AllOfThem = False, as_json: AsJson = False) -> None:
+    """Forget a dead job, with its events and its checkpoints."""
+    _apply(ledger.drop, "dropped", job_id, all_of_them, as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.add_typer(dead, name="dead", rich_help_panel="Jobs")
+
+
+def _connected() -> closing[Connection]:
+    settings = Settings()
+    return closing(Connection.open(settings, redis_url_of(settings)))
+
+
+def _with_history(connection: Connection, status: JobStatus) -> DeadJob:
+    return DeadJob(**dict(status), history=connection.run(ledger.history(status.id)))
+
+
+def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, all_of_them: bool, as_json: bool) -> None:
+    if (given is None) != all_of_them:
+        raise InvalidJob("name one job or give --all: `stoker dead list` shows the ids")
+    ids: list[str] = []
+    with _connected() as connection:
+        if given is not None:
+            ids.append(_find(connection, given))
+            connection.run(action(ids[0]))
+        # Each page leaves the list, so the next one is the newest again.
+        while all_of_them and (page := connection.run(ledger.query(None, [JobState.DEAD], _PAGE))):
+            for status in page:
+                connection.run(action(status.id))
+                ids.append(status.id)
+    if as_json:
+        print_json({done: ids})
+    else:
+        console().print("\n".join(f"{job_id} is {done}" for job_id in ids) or "no dead jobs")
+
+
+def _find(connection: Connection, given: str) -> str:
+    """A dead job's id by its first characters; a whole id is taken as it is."""
+    newest = connection.run(ledger.query(None, [JobState.DEAD], _PAGE)) if len(given) < 36 else []
+    matches = [status.id for status in newest if status.id.startswith(given)]
+    if newest and (len(given) < _SHORTEST or len(matches) != 1):
+        raise JobNotFound(
+            f"{len(matches)} of the newest {_PAGE} dead jobs have an id that starts with {given!r}; give more of it"
+        )
+    return matches[0] if matches else given
+
+
+def _row(status: JobStatus) -> list[str]:
+    given_up = ago(status.finished_at) if status.finished_at else ""
+    return [status.id[:SHORT_ID], status.kind, status.model, given_up, escape(status.reason or "")]
+
+
+def _show(job: DeadJob) -> None:
+    out = console()
+    out.print(f"[bold]{job.id}[/]  {job.kind} {escape(job.model)}: {escape(job.reason or '')}", soft_wrap=True)
+    for past in job.history:
+        lasted = duration((past.ended_at - past.started_at).total_seconds())
+        why = f": {escape(past.reason)}" if past.reason else ""
+        out.print(
+            f"  attempt {past.attempt} on {escape(past.worker)}, {past.started_at:%Y-%m-%d %H:%M:%S} UTC for {lasted}, "
+            f"{past.how}{why}",
+            soft_wrap=True,
+        )
+        for line in past.log.splitlines():
+            out.print(f"    [dim]│ {escape(line)}[/]", soft_wrap=True)

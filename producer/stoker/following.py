@@ -1,0 +1,75 @@
+"""Following a job to its end: what to ask next, and how long an outage to ride out. Does no I/O."""
+
+import math
+import time
+
+from . import ledger
+from .connection import Call
+from .events import Event, Finished, JobStatus
+
+# Whoever waits without a timeout rides out an outage of this length: a server that starts again, a failover.
+OUTAGE_S = 60.0
+
+
+class Deadline:
+    """How long someone waits.
+
+    Args:
+        timeout_s: None waits as long as Redis is there.
+        patience_s: the least time that an outage is ridden out where there is no timeout.
+    """
+
+    def __init__(self, timeout_s: float | None, patience_s: float) -> None:
+        self._at = None if timeout_s is None else time.monotonic() + timeout_s
+        self._outage_s = max(patience_s, OUTAGE_S)
+
+    def left_s(self) -> float:
+        """Seconds left; infinite where there is no timeout."""
+        return math.inf if self._at is None else max(0.0, self._at - time.monotonic())
+
+    def patience_s(self) -> float:
+        """How long the next call is to be tried while Redis is away."""
+        return self._outage_s if self._at is None else self.left_s()
+
+
+class Follower:
+    """Reads a job's events from behind one of them to the last: ask `next_call`, run it, give the answer to `take`.
+
+    A job that says nothing for a while is looked up, so that nobody waits for one that has been forgotten, or for
+    events behind the last.
+
+    Args:
+        after: the id of the event to go on behind; None for the first.
+        longest_block_s: how long one call may wait in the server.
+    """
+
+    def __init__(self, job_id: str, after: str | None, deadline: Deadline, longest_block_s: float) -> None:
+        self._job_id = job_id
+        self._after = after
+        self._deadline = deadline
+        self._longest_block_s = longest_block_s
+        self._look_up = True
+        self._job_ended = False
+        self._done = False
+
+    def next_call(self) -> Call[list[Event] | JobStatus] | None:
+        """What to ask now; None if the last event has come or the time is up."""
+        left_s = self._deadline.left_s()
+        if self._done or left_s <= 0:
+            return None
+        if self._look_up:
+            return ledger.status(self._job_id)
+        block_ms = None if self._job_ended else math.ceil(min(left_s, self._longest_block_s) * 1000)
+        return ledger.events(self._job_id, self._after, block_ms=block_ms)
+
+    def take(self, answer: list[Event] | JobStatus) -> list[Event]:
+        """The events in an answer."""
+        if isinstance(answer, JobStatus):
+            self._look_up, self._job_ended = False, answer.state.final
+            return []
+        if answer:
+            self._after = answer[-1].id
+        else:
+            self._look_up, self._done = True, self._job_ended
+        self._done = self._done or any(isinstance(event, Finished) for event in answer)
+        return answer

@@ -1,0 +1,138 @@
+"""Lanes: inference requests that gather while the model is busy, and are answered a batch at a time.
+
+A request goes into the lane of its model, a few Redis lists. Only one Celery message, the doorbell, is under way for
+a lane that nobody drains; the worker that hears it drains the lane: it takes what is there, runs it as one batch,
+delivers the answers and takes the next batch in the same step, until the lane stays empty. A drainer that waits for
+more is woken by the next request without any message, so that a steady caller never waits for Celery.
+
+What a drainer has taken stays in Redis, under its lease, until it is answered; if it dies, the requests go back to
+the front of the lane. A request that is answered twice for it is delivered once: the caller knows its number.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ..connection import Call, Script, Word
+from ..jobs import Priority
+from ..ledger.scripts import shared_source
+from ..topology import redis_lists
+from .keys import key, lua_table
+
+# The Celery task behind a doorbell; its only argument is the lane.
+DRAIN_TASK = "stoker.drain"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Requests for one lane.
+
+    Attributes:
+        queue: the Celery queue of its doorbells.
+        most: how many requests the lane may hold.
+        requests: of each, the milliseconds until nobody waits for it any more, and its bytes.
+    """
+
+    ref: str
+    queue: str
+    priority: Priority
+    most: int
+    requests: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a drainer has taken.
+
+    Attributes:
+        now_ms: the server's clock.
+        requests: each with its deadline by that clock in front, as a little-endian double.
+    """
+
+    now_ms: int
+    requests: list[bytes]
+
+
+def push(lanes: Iterable[Pushed]) -> Call[list[int | None]]:
+    """Put requests into their lanes; gives of each lane the depth at which it was full, or None where they fitted."""
+    words: list[Word] = []
+    for lane in lanes:
+        words += (lane.ref, lane.queue, lane.priority, lane.most, len(lane.requests))
+        for timeout_ms, request in lane.requests:
+            words += (timeout_ms, request)
+
+    def decode(answer: list[int]) -> list[int | None]:
+        return [-1 - depth if depth < 0 else None for depth in answer]
+
+    return Call(tuple(words), decode, _script("push"))
+
+
+def join(ref: str, drainer: str, lease_s: float) -> Call[bool]:
+    """Begin to drain a lane; False if it is empty."""
+    return Call((ref, drainer, _ms(lease_s)), bool, _script("join"))
+
+
+def take(
+    ref: str, drainer: str, lease_s: float, *, turn: int, most: int, answers: Mapping[str, bytes]
+) -> Call[Batch | None]:
+    """Deliver answers by client, and take the next batch; None if the lane was taken from this drainer.
+
+    Args:
+        turn: another number for each take.
+        most: how many requests at most.
+    """
+    words: list[Word] = [ref, drainer, _ms(lease_s), turn, most, len(answers)]
+    for client, told in answers.items():
+        words += (client, told)
+
+    def decode(answer: list[int | bytes]) -> Batch | None:
+        now, *requests = answer
+        if isinstance(now, bytes):
+            return None
+        return Batch(now, [request for request in requests if isinstance(request, bytes)])
+
+    return Call(tuple(words), decode, _script("take"))
+
+
+def await_wake(drainer: str, wait_s: float) -> Call[bool]:
+    """Wait until a request comes for an idle drainer; False if none has."""
+    return Call(("BLPOP", key("wake", drainer), max(wait_s, 0.01)), bool)
+
+
+def leave(ref: str, drainer: str) -> Call[None]:
+    """Stop draining; what is in hand goes back to the front of the lane."""
+    return Call((ref, drainer), lambda _: None, _script("leave"))
+
+
+def sweep(limit: int = 100) -> Call[int]:
+    """Take lanes from silent drainers, and ring for lanes that nobody drains; gives how many requests went back."""
+    return Call((limit,), int, _script("sweep"))
+
+
+def crowded(queues: Sequence[str]) -> Call[bool]:
+    """Whether any message waits on these Celery queues."""
+    lists = [name for name in redis_lists() if name.startswith(tuple(queues))]
+    return Call(tuple(lists), bool, _script("crowded"))
+
+
+def await_answers(client: str, wait_s: float) -> Call[bytes | None]:
+    """The next answers for a client, or None if none came within `wait_s`."""
+    words = ("BLPOP", key("answers", client), max(wait_s, 0.01))
+    return Call(words, lambda reply: None if reply is None else bytes(reply[1]))
+
+
+def wake_reader(client: str) -> Call[None]:
+    """Send a client an entry without answers, so that it stops waiting for one."""
+    return Call((client,), lambda _: None, _script("wake_reader"))
+
+
+@cache
+def _script(name: str) -> Script:
+    folder = files(__package__) / "lua"
+    lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    return Script(shared_source() + lua_table() + lanes)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

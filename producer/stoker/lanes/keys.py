@@ -1,0 +1,40 @@
+"""Every Redis key of the lanes. A lane is named by a model reference as callers give it.
+
+| key | type | holds | ends |
+| --- | --- | --- | --- |
+| stoker:lane:<ref>:<priority> | list | requests, the oldest first | when it is drained |
+| stoker:lanes | set | lanes that may hold requests | entries go when found empty |
+| stoker:lane-queue:<ref> | string | the Celery queue that its doorbells go to | an hour after the last request |
+| stoker:bells:<ref> | sorted set | doorbells under way, by when they no longer count, ms | a minute after the last |
+| stoker:drainers:<ref> | sorted set | who drains the lane, by the end of their lease, ms | entries go when they leave |
+| stoker:drainers | sorted set | "<drainer> <ref>" of all lanes, by the end of the lease, ms | as above |
+| stoker:taken:<drainer> | list | requests in hand, until they are answered | when answered |
+| stoker:turn:<drainer> | string | the number of its last take, in case that is repeated | a minute after the last |
+| stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
+| stoker:wake:<drainer> | list | wakes that drainer | a minute after the last |
+| stoker:answers:<client> | list | answers for one client, many in each entry | a minute after the last |
+"""
+
+PREFIX = {
+    "lane": "stoker:lane:",
+    "lanes": "stoker:lanes",
+    "lane_queue": "stoker:lane-queue:",
+    "bells": "stoker:bells:",
+    "lane_drainers": "stoker:drainers:",
+    "drainers": "stoker:drainers",
+    "taken": "stoker:taken:",
+    "turn": "stoker:turn:",
+    "idle": "stoker:idle:",
+    "wake": "stoker:wake:",
+    "answers": "stoker:answers:",
+}
+
+
+def key(name: str, *parts: str) -> str:
+    """The key of one thing, e.g. key("wake", drainer)."""
+    return PREFIX[name] + ":".join(parts)
+
+
+def lua_table() -> str:
+    """The same table for the scripts, as a Lua statement."""
+    return "local LANE = { " + ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items()) + " }\n"

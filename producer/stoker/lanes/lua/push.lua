@@ -1,0 +1,31 @@
+-- Puts requests into lanes, all those of a lane or none, and rings or wakes for each.
+-- ARGV: for each lane: ref, queue, priority, most requests it may hold, how many come, then for each of those
+--   its timeout in ms, its bytes
+-- Answers the depth of each lane before, -1 - depth where they did not fit.
+local answer, at = {}, 1
+while at <= #ARGV do
+  local ref, queue, priority, most, count = unpack(ARGV, at, at + 4)
+  most, count = tonumber(most), tonumber(count)
+  local list, depth, now = lane_list(ref, priority), depth_of(ref), now_ms()
+  if depth + count > most then
+    answer[#answer + 1] = -1 - depth
+  else
+    answer[#answer + 1] = depth
+    for n = 0, count - 1 do
+      local timeout_ms, bytes = ARGV[at + 5 + 2 * n], ARGV[at + 6 + 2 * n]
+      redis.call('RPUSH', list, struct.pack('<d', now + timeout_ms) .. bytes)
+    end
+    if depth == 0 then
+      redis.call('SADD', LANE.lanes, ref)
+    end
+    local idle = redis.call('LPOP', LANE.idle .. ref)
+    if idle then
+      redis.call('RPUSH', LANE.wake .. idle, 1)
+      redis.call('PEXPIRE', LANE.wake .. idle, 60000)
+    end
+    redis.call('SET', LANE.lane_queue .. ref, queue, 'EX', 3600)
+    ring_lane(ref, depth + count)
+  end
+  at = at + 5 + 2 * count
+end
+return answer

@@ -1,0 +1,17 @@
+-- Takes lanes from drainers that fell silent, and rings again for lanes that nobody drains. ARGV: limit
+-- Answers how many requests went back.
+local back = 0
+for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LANE.drainers, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))) do
+  local drainer, ref = string.match(entry, '^(%S+) (.+)$')
+  back = back + put_back(ref, drainer)
+  forget_drainer(ref, drainer)
+end
+for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
+  local depth = depth_of(ref)
+  if depth == 0 then
+    redis.call('SREM', LANE.lanes, ref)
+  else
+    ring_lane(ref, depth)
+  end
+end
+return back

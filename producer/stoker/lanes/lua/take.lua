@@ -1,0 +1,30 @@
+-- Delivers the answers to the last batch and takes the next one.
+-- ARGV: ref, drainer, lease in ms, turn, most requests, how many clients are answered, then for each client its id, its
+--   answers
+-- Answers {'gone'} (the drainer fell silent and its requests went to another; nothing was delivered), or
+--   {now in ms, requests …}; with no requests, the drainer is now idle and will be woken.
+local ref, drainer, turn = ARGV[1], ARGV[2], ARGV[4]
+local lease_ms, most, clients = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+if not renew(ref, drainer, lease_ms) then
+  return { 'gone' }
+end
+local batch
+if redis.call('GET', LANE.turn .. drainer) == turn then
+  -- A repeat of a call whose answer was lost: the same batch again.
+  batch = redis.call('LRANGE', LANE.taken .. drainer, 0, -1)
+else
+  for n = 0, clients - 1 do
+    local list = LANE.answers .. ARGV[7 + 2 * n]
+    redis.call('RPUSH', list, ARGV[8 + 2 * n])
+    redis.call('EXPIRE', list, 60)
+  end
+  redis.call('DEL', LANE.taken .. drainer)
+  redis.call('SET', LANE.turn .. drainer, turn, 'EX', 60)
+  redis.call('LREM', LANE.idle .. ref, 0, drainer)
+  batch = take_from(ref, drainer, most)
+  if #batch == 0 then
+    redis.call('RPUSH', LANE.idle .. ref, drainer)
+  end
+end
+table.insert(batch, 1, now_ms())
+return batch

@@ -1,0 +1,13 @@
+-- Puts aside what lies where a list should be. ARGV: reason, how many to keep, lists … Answers how many it found.
+local reason, kept, found = ARGV[1], tonumber(ARGV[2]), 0
+for n = 3, #ARGV do
+  local list = ARGV[n]
+  local kind = type_of(list)
+  if kind ~= 'none' and kind ~= 'list' then
+    local told = { reason = reason, queue = list, size = redis.call('MEMORY', 'USAGE', list), start = 'a ' .. kind }
+    put_aside(reason, cjson.encode(told), kept)
+    redis.call('UNLINK', list)
+    found = found + 1
+  end
+end
+return found

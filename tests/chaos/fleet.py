@@ -1,0 +1,206 @@
+"""The processes of a chaos run, each started by its real command, and again whenever it has died."""
+
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+import redis
+
+from stoker.local.child import Child
+from stoker.local.server import server_binary
+from stoker.settings import Settings
+
+from .network import PASSWORD, Namespaces, Network, Relays
+from .plain import Redis
+
+_WORKER = (sys.executable, "-m", "stoker_workers")
+_CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
+_DRAINED_WITHIN_S = 75.0
+_READY_WITHIN_S = 120.0
+
+
+class Party:
+    """One process with all its children.
+
+    Attributes:
+        restart_at: when it is started again after its death, by the monotonic clock; until then its orphans live.
+        busy_until: when the fault that it suffers from is over.
+    """
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.restart_at = self.busy_until = 0.0
+        self._command = command
+        self._environment = environment
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        """Start it, once nothing is left of the one before."""
+        self._child = Child(self._command, log=self._log, environment=self._environment)
+
+    @property
+    def main(self) -> psutil.Process | None:
+        """The process of its command; None if it has died."""
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self._child._guard.pid).children()
+            return children[0] if children else None
+        return None
+
+    def slots(self) -> list[psutil.Process]:
+        """A worker's pool children."""
+        with suppress(psutil.NoSuchProcess):
+            return self.main.children() if self.main else []
+        return []
+
+    def runners(self) -> list[psutil.Process]:
+        """The processes that its slots run jobs in, or predict in."""
+        found: list[psutil.Process] = []
+        for slot in self.slots():
+            with suppress(psutil.NoSuchProcess):
+                found += slot.children()
+        return found
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the whole tree."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child._guard.pid, number)
+
+    def has_ended(self) -> bool:
+        return self._child._guard.poll() is not None
+
+    def kill(self) -> None:
+        """Kill it with all its children, and wait until nothing of them is left."""
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self, grace_s: float) -> None:
+        self._child.stop(grace_s)
+
+
+class Fleet:
+    """A Redis server, controllers and workers for the length of a with block; afterwards nothing of it runs.
+
+    Args:
+        home: an empty folder: everything is below it.
+    """
+
+    def __init__(self, home: Path, *, workers: int, slots: int, controllers: int, namespaces: bool) -> None:
+        self.home = home
+        self.effects = home / "effects"
+        self._scratch = home / "scratch"
+        self._scratch.mkdir(parents=True)
+        self.network: Network
+        if namespaces:
+            self.network = Namespaces(f"sk{os.getpid() % 100}", home / "redis.sock")
+        else:
+            self.network = Relays(_free_port())
+        self.settings = Settings(redis_url=self.network.app_url(), home=home, lease_s=2, socket_timeout_s=3)
+        self.redis = self._redis()
+        self.workers = [self._party(f"worker{n}", _WORKER, slots) for n in range(workers)]
+        self.controllers = [self._party(f"ctrl{n}", _CONTROLLER, slots) for n in range(controllers)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop_workers(grace_s=0.1)
+        self.stop_server()
+        self.network.close()
+
+    @property
+    def store(self) -> Path:
+        """The folder of the artifact store."""
+        return Path(self.settings.store)
+
+    @property
+    def parties(self) -> list[Party]:
+        return [self.redis, *self.workers, *self.controllers]
+
+    def connect(self) -> Redis:
+        """A plain connection to the server, by the app's way."""
+        return Redis(self.network.app_url())
+
+    def supervise(self) -> None:
+        """Start again whatever has died and whose time has come."""
+        for party in self.parties:
+            if party.has_ended() and time.monotonic() >= party.restart_at:
+                party.kill()
+                party.start()
+
+    def await_workers(self) -> None:
+        """Wait until every worker has announced itself."""
+        deadline = time.monotonic() + _READY_WITHIN_S
+        with self.connect() as client:
+            while _announced(client) < len(self.workers):
+                assert time.monotonic() < deadline, f"the workers did not come up: see {self.home}/logs"
+                time.sleep(0.1)
+
+    def stop_workers(self, grace_s: float = _DRAINED_WITHIN_S) -> None:
+        """End workers and controllers by SIGTERM."""
+        for party in [*self.workers, *self.controllers]:
+            if party.main:
+                with suppress(psutil.NoSuchProcess):
+                    party.main.terminate()
+        for party in [*self.workers, *self.controllers]:
+            party.stop(grace_s)
+
+    def stop_server(self) -> None:
+        self.redis.stop(10)
+
+    def processes(self) -> Iterator[psutil.Process]:
+        """Every process on this machine that was started for this fleet and still runs."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("STOKER_HOME") == str(self.home) and process.status() != "zombie":
+                    yield process
+
+    def _redis(self) -> Party:
+        folder = self.home / "redis"
+        folder.mkdir()
+        config = folder / "server.conf"
+        config.write_text(
+            f"{self.network.server_config()}\nrequirepass {PASSWORD}\ndir {folder}\nappendonly yes\n"
+            'appendfsync everysec\nsave ""\nmaxmemory-policy noeviction\n'
+        )
+        command = [*self.network.prefix("redis"), str(server_binary()), str(config)]
+        return Party("redis", command, self._environment("redis", 1), self._log("redis"))
+
+    def _party(self, name: str, command: tuple[str, ...], slots: int) -> Party:
+        return Party(name, [*self.network.prefix(name), *command], self._environment(name, slots), self._log(name))
+
+    def _environment(self, name: str, slots: int) -> dict[str, str]:
+        builders = ("chaos_builders:noted", "chaos_builders:poison")
+        url = self.network.url(name) if name != "redis" else self.network.app_url()
+        settings = self.settings.model_copy(update={"redis_url": url, "slots": slots, "builders": builders})
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        return os.environ | settings.environment() | {"PYTHONPATH": path, "TMPDIR": str(self._scratch)}
+
+    def _log(self, name: str) -> Path:
+        (self.home / "logs").mkdir(exist_ok=True)
+        return self.home / "logs" / f"{name}.log"
+
+
+def _announced(client: Redis) -> int:
+    with suppress(redis.ConnectionError, redis.TimeoutError):
+        return len(client.fields("stoker:workers"))
+    return 0
+
+
+def _free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections, as the local server chooses it."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
+            return int(probe.getsockname()[1])

@@ -1,0 +1,95 @@
+"""Promises that can be tried one at a time: draining costs nothing, and a poison job dies alone."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+import stoker
+from stoker import JobState, events, ledger
+from stoker.jobs import Checkpoints, Train
+
+from ..conftest import Eventually
+from .fleet import Fleet
+
+ENDLESS = Train(
+    model="endless",
+    data="sample://digits",
+    epochs=1_000_000,
+    seed=1,
+    max_attempts=1,
+    checkpoint=Checkpoints(steps=10_000_000, seconds=None),
+)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One worker with two slots, and a controller."""
+    with Fleet(tmp_path_factory.mktemp("fleet"), workers=1, slots=2, controllers=1, namespaces=False) as fleet:
+        fleet.await_workers()
+        yield fleet
+
+
+@pytest.fixture
+def client(fleet: Fleet) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=fleet.settings) as client:
+        yield client
+
+
+def epochs_of(job: stoker.Job, attempt: int) -> Iterator[int]:
+    """The epochs that an attempt tells of."""
+    running = 0
+    for event in job.events():
+        if isinstance(event, events.Started):
+            running = event.attempt
+        if isinstance(event, events.Epoch) and running == attempt:
+            yield event.epoch
+
+
+def cancel(job: stoker.Job) -> None:
+    job.cancel()
+    assert job.wait(timeout=60) is JobState.CANCELLED
+
+
+@pytest.mark.slow
+def test_a_drained_worker_hands_its_jobs_over_where_they_are_and_at_no_cost(
+    fleet: Fleet, client: stoker.Client, eventually: Eventually
+) -> None:
+    # With one attempt allowed, a drain that cost one would be the end of them.
+    jobs = [client.submit(ENDLESS) for _ in range(2)]
+    for job in jobs:
+        next(epochs_of(job, attempt=1))
+    [worker] = fleet.workers
+    assert worker.main
+    worker.main.terminate()
+    eventually(worker.has_ended)
+    for job in jobs:
+        assert job.state is JobState.QUEUED
+        assert isinstance(list(itertools.takewhile(_is_before_handover, job.events()))[-1], events.Checkpoint)
+    fleet.supervise()
+    for job in jobs:
+        story = itertools.takewhile(_is_before_handover, job.events())
+        last = max(event.epoch for event in story if isinstance(event, events.Epoch))
+        assert next(epochs_of(job, attempt=2)) == last + 1
+        cancel(job)
+
+
+def _is_before_handover(event: events.Event) -> bool:
+    return not (isinstance(event, events.Queued) and event.reason)
+
+
+@pytest.mark.slow
+def test_a_poison_job_dies_alone_and_keeps_its_history(fleet: Fleet, client: stoker.Client) -> None:
+    neighbour = client.submit(ENDLESS)
+    next(epochs_of(neighbour, attempt=1))
+    builder = stoker.Builder("chaos_builders:poison", {"effects": str(fleet.effects), "label": "poison"})
+    poison = client.submit(ENDLESS.model_copy(update={"architecture": builder, "max_attempts": 2}))
+    with pytest.raises(
+        stoker.JobDead, match="gave up after 2 lost workers; the last: its process was killed by SIGKILL"
+    ):
+        poison.result(timeout=90)
+    past = client._connection.run(ledger.history(poison.id))
+    assert [(one.attempt, one.how) for one in past] == [(1, "lost"), (2, "DEAD")]
+    assert fleet.effects.read_text().splitlines().count("poison") == 2
+    cancel(neighbour)
+    assert neighbour.status().attempt == 1

@@ -1,0 +1,115 @@
+"""A training that is killed again and again ends with the very weights of one that nobody disturbed."""
+
+import random
+from pathlib import Path
+
+import keras
+import pytest
+
+import stoker
+from stoker import events
+from stoker.jobs import Checkpoints, Result, Train, TrainResult
+from stoker.store import Store
+
+from .fleet import Fleet, Party
+
+_ENDS_WITHIN_S = 600.0
+
+
+def training(epochs: int) -> Train:
+    """A training that needs all that a checkpoint must hold: dropout, moments, a schedule, shuffled rows."""
+    return Train(
+        model="undisturbed",
+        data="sample://digits",
+        architecture=stoker.MLP(hidden=(256, 256), dropout=0.2),
+        optimizer=stoker.Optimizer(name="adam", schedule=stoker.Schedule(decay="cosine")),
+        epochs=epochs,
+        batch_size=16,
+        seed=7,
+        checkpoint=Checkpoints(steps=130),
+        max_attempts=10,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
+    compare(training(epochs=180), tmp_path)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
+    compare(training(epochs=1500), tmp_path)
+
+
+def compare(spec: Train, folder: Path) -> None:
+    """Run a training twice at once, kill what runs the second one three times, and compare what they have learned."""
+    with Fleet(folder / "home", workers=2, slots=1, controllers=1, namespaces=False) as fleet:
+        fleet.await_workers()
+        with stoker.Client(settings=fleet.settings) as client:
+            undisturbed = client.submit(spec)
+            killed = client.submit(spec.model_copy(update={"model": "killed"}))
+            _kill_three_times(killed, spec, fleet)
+            weights = [_weights(job.result(timeout=_ENDS_WITHIN_S), fleet, folder) for job in (undisturbed, killed)]
+            assert (undisturbed.status().attempt, killed.status().attempt) == (1, 4)
+            _started_from_checkpoints(list(killed.events()))
+        fleet.stop_workers()
+    assert weights[0] == weights[1]
+
+
+def _kill_three_times(job: stoker.Job, spec: Train, fleet: Fleet) -> None:
+    """Kill the runner, the slot and the whole worker, each in another third of the training, at an epoch by chance."""
+    chance = random.Random(3)
+    third = spec.epochs // 3
+    epochs = [third * n + chance.randrange(third // 4, third - 1) for n in range(3)]
+    whats = chance.sample(["runner", "slot", "worker"], 3)
+    for attempt, (epoch, what) in enumerate(zip(epochs, whats, strict=True), start=1):
+        _await_epoch(job, attempt, epoch)
+        _kill(what, _party_of(job, fleet))
+
+
+def _await_epoch(job: stoker.Job, attempt: int, epoch: int) -> None:
+    running = 0
+    for event in job.events():
+        if isinstance(event, events.Started):
+            running = event.attempt
+        if isinstance(event, events.Epoch) and running == attempt and event.epoch >= epoch:
+            return
+    raise AssertionError(f"attempt {attempt} ended before epoch {epoch}")
+
+
+def _party_of(job: stoker.Job, fleet: Fleet) -> Party:
+    worker = job.status().worker or ""
+    return next(party for party in fleet.workers if party.main and f"-{party.main.pid}@" in worker)
+
+
+def _kill(what: str, party: Party) -> None:
+    if what == "worker":
+        party.kill()
+        party.start()
+    else:
+        [process] = party.runners() if what == "runner" else party.slots()
+        process.kill()
+
+
+def _started_from_checkpoints(story: list[events.Event]) -> None:
+    """Each attempt after the first begins in the epoch of the last checkpoint that was told of."""
+    saved: events.Checkpoint | None = None
+    resumes = False
+    for event in story:
+        if isinstance(event, events.Checkpoint):
+            saved = event
+        if isinstance(event, events.Started):
+            resumes = event.attempt > 1
+        if isinstance(event, events.Epoch) and resumes:
+            assert saved is not None
+            assert event.epoch == saved.epoch + 1
+            resumes = False
+
+
+def _weights(result: Result, fleet: Fleet, folder: Path) -> list[bytes]:
+    """Every weight of the saved model, bit by bit."""
+    assert isinstance(result, TrainResult)
+    path = Store(fleet.settings.store).fetch(result.files["keras"], folder)
+    return [weight.tobytes() for weight in keras.saving.load_model(path).get_weights()]

@@ -1,0 +1,52 @@
+"""A job of the ledger's model."""
+
+from dataclasses import dataclass, field
+
+from stoker.jobs import Spec
+from stoker.topology import KOMBU_SEPARATOR, PRIORITIES
+
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
+# What every record has, whatever happened to it.
+FIELDS = (
+    *("kind", "queue", "spec", "model", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),
+    *("sequence", "submitted_at", "state"),
+)
+
+
+@dataclass
+class ModelJob:
+    """One job.
+
+    Attributes:
+        held: its `not_before` has not come yet.
+        ripe: the score under which its time has come; None while it has not, or it waits for none.
+        number: of its last message; None unless it is queued.
+        fields: the names of its record's fields.
+    """
+
+    id: str
+    spec: Spec
+    queue: str
+    sequence: int
+    blockers: int
+    held: bool
+    state: str = ""
+    attempt: int = 0
+    losses: int = 0
+    owner: str | None = None
+    told: int = 0
+    due: bool = False
+    ripe: int | None = None
+    silent: int | None = None
+    number: int | None = None
+    committed_by: str | None = None
+    checkpoints: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    history: list[tuple[int, str]] = field(default_factory=list)
+    meta: str | None = None
+    fields: set[str] = field(default_factory=lambda: set(FIELDS))
+
+    @property
+    def list(self) -> str:
+        """The Redis list of its messages."""
+        return f"{self.queue}{KOMBU_SEPARATOR}{PRIORITIES[self.spec.priority]}"

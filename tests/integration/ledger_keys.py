@@ -1,0 +1,150 @@
+"""What Redis holds for the ledger, key by key: as its model expects it, and as the server has it.
+
+Both give the same dict, so that one comparison finds every difference: a key that leaked or is missing, an index that
+disagrees with a record, an event behind the last one.
+"""
+
+import json
+from typing import Any
+
+import redis
+
+from .ledger_job import FINAL, ModelJob
+from .ledger_model import LedgerModel
+
+Held = dict[str, object]
+
+
+def expected(model: LedgerModel) -> Held:
+    """Every key that there must be, with what the tests know of its value."""
+    held: Held = {
+        "stoker:leases": {job.id for job in model.in_state("RUNNING")},
+        "stoker:due": {job.id for job in model.jobs.values() if job.due},
+        "stoker:finished": {job.id for job in model.in_state(*FINAL)},
+        "stoker:heard": dict(model.heard),
+        "stoker:discarded": set(model.discarded),
+        "stoker:untold": set(model.untold),
+        "stoker:mirrored": model.mirrored,
+        "stoker:leader": model.leader,
+        "stoker:sequence": model.sequence,
+        "stoker:rings": model.rings,
+        "stoker:models": set(model.models),
+    }
+    held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
+    held |= {f"stoker:idempotency:{key}": job_id for key, (job_id, _) in model.keys.items()}
+    held |= {f"stoker:model:{name}": set(versions) for name, versions in model.models.items()}
+    held |= {f"stoker:aliases:{name}": dict(aliases) for name, aliases in model.aliases.items()}
+    held |= {f"stoker:moves:{name}": list(moves) for name, moves in model.moves.items()}
+    held |= model.lists
+    for job in model.jobs.values():
+        held |= _of_job(job)
+        held.setdefault(f"stoker:jobs:{job.spec.kind}:{job.state}", {})[job.id] = job.sequence  # type: ignore[index]
+        if job.number is not None:
+            held.setdefault(f"stoker:rung:{job.list}", {})[job.id] = job.number  # type: ignore[index]
+    # Redis has no empty collections and no zero that was never counted.
+    return {name: value for name, value in held.items() if value}
+
+
+def _of_job(job: ModelJob) -> Held:
+    record = {
+        "state": job.state,
+        "attempt": job.attempt,
+        "losses": job.losses,
+        "blockers": job.blockers,
+        "owner": job.owner,
+        "committed_by": job.committed_by,
+        "told": job.told,
+        "checkpoints": list(job.checkpoints),
+        "fields": set(job.fields),
+    }
+    return {
+        f"stoker:job:{job.id}": record,
+        f"stoker:events:{job.id}": list(job.events),
+        f"stoker:history:{job.id}": list(job.history),
+        f"celery-task-meta-{job.id}": job.meta,
+    }
+
+
+def actual(client: redis.Redis) -> Held:
+    """Every key that there is, in the same terms; `client` decodes responses."""
+    names = list(client.scan_iter(count=1000))
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.type(name)
+        kinds = pipe.execute()
+        for name, kind in zip(names, kinds, strict=True):
+            _ask(pipe, name, kind)
+        answers = dict(zip(names, pipe.execute(), strict=True))
+    for job_id, until in answers.get("stoker:leases", []):
+        assert answers[f"stoker:job:{job_id}"]["lease_until"] == f"{until:.0f}", "a lease and its record disagree"
+    return {name: _told(name, answer) for name, answer in answers.items()}
+
+
+def _ask(pipe: Any, name: str, kind: str) -> None:
+    match kind:
+        case "string":
+            pipe.get(name)
+        case "hash":
+            pipe.hgetall(name)
+        case "set":
+            pipe.smembers(name)
+        case "list":
+            pipe.lrange(name, 0, -1)
+        case "zset":
+            pipe.zrange(name, 0, -1, withscores=True)
+        case "stream":
+            pipe.xrange(name)
+        case _:
+            raise AssertionError(f"{name} is a {kind}")
+
+
+def _told(name: str, answer: Any) -> object:
+    """A key's value in the terms of `expected`."""
+    match name.removeprefix("stoker:").split(":")[0]:
+        case "job":
+            return _record(answer)
+        case "events":
+            return [_event(json.loads(fields["event"])) for _, fields in answer]
+        case "history":
+            return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
+        case "jobs" | "rung":
+            return {job_id: int(score) for job_id, score in answer}
+        case "leases" | "due" | "finished":
+            return {job_id for job_id, _ in answer}
+        case "heard" | "aliases":
+            return {field: int(number) for field, number in answer.items()}
+        case "model":
+            return {int(number) for number in answer}
+        case "moves":
+            return [(move["alias"], move["to"]) for move in map(json.loads, answer)]
+        case "idempotency":
+            return answer.split()[0]
+        case "discarded":
+            return set(answer)
+        case "sequence" | "rings":
+            return int(answer)
+        case "mirrored":
+            return answer == "1"
+        case "leader" | "models" | "untold" | "after":
+            return answer
+    if name.startswith("celery-task-meta-"):
+        return json.loads(answer)["status"]
+    return [json.loads(message)["headers"]["id"] for message in answer]
+
+
+def _record(fields: dict[str, str]) -> Held:
+    return {
+        "state": fields["state"],
+        "attempt": int(fields["attempt"]),
+        "losses": int(fields["losses"]),
+        "blockers": int(fields["blockers"]),
+        "owner": fields.get("owner"),
+        "committed_by": fields.get("committed_by"),
+        "told": int(fields.get("told", 0)),
+        "checkpoints": [artifact["digest"] for artifact in json.loads(fields.get("checkpoints", "[]"))],
+        "fields": set(fields),
+    }
+
+
+def _event(event: dict[str, Any]) -> str:
+    return f"finished {event['state']}" if event["type"] == "finished" else str(event["type"])

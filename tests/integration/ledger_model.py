@@ -1,0 +1,271 @@
+"""The ledger as plain Python: the state machine that the Lua scripts must follow, and what Redis then holds."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from stoker.jobs import Spec
+from stoker.ledger import NewJob
+
+from .ledger_job import ModelJob
+
+CELERY = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "DEAD": "FAILURE", "CANCELLED": "REVOKED"}
+_OF_THE_END = ("finished_at", "reason", "traceback", "result", "cancel", "committed_by")
+
+
+class LedgerModel:
+    """All of it. Each method is one script: it changes the model and gives the script's answer.
+
+    Args:
+        members: reads a Redis set in the server's own order, in which dependent jobs are queued.
+    """
+
+    def __init__(self, members: Callable[[str], Sequence[str]]) -> None:
+        self._members = members
+        self.jobs: dict[str, ModelJob] = {}
+        self.after: dict[str, set[str]] = {}
+        self.keys: dict[str, tuple[str, Spec]] = {}
+        self.lists: dict[str, list[str]] = {}
+        self.heard: dict[str, int] = {}
+        self.discarded: set[str] = set()
+        self.untold: set[str] = set()
+        self.models: dict[str, list[int]] = {}
+        self.aliases: dict[str, dict[str, int]] = {}
+        self.moves: dict[str, list[tuple[str, int]]] = {}
+        self.mirrored = False
+        self.leader: str | None = None
+        self.sequence = self.rings = 0
+
+    def in_state(self, *states: str) -> list[ModelJob]:
+        """The jobs in these states, in order of submission."""
+        return [job for job in self.jobs.values() if job.state in states]
+
+    def submit(self, new: Sequence[NewJob], *, held: bool) -> list[str] | str:
+        """The ids; or why all are refused: "conflict", "missing", or the state of a job to come after."""
+        ids: list[str] = []
+        for job in new:
+            if job.idempotency_key in self.keys:
+                known, spec = self.keys[job.idempotency_key]
+                if spec != job.spec:
+                    return "conflict"
+                ids.append(known)
+                continue
+            for first in () if job.id in self.jobs else job.after:
+                if first not in ids and first not in self.jobs:
+                    return "missing"
+                if first in self.jobs and self.jobs[first].state in ("FAILED", "CANCELLED", "DEAD"):
+                    return self.jobs[first].state
+            ids.append(job.id)
+        for job, job_id in zip(new, ids, strict=True):
+            if job.id == job_id and job_id not in self.jobs:
+                self._take_in(job, held)
+        return ids
+
+    def _take_in(self, new: NewJob, held: bool) -> None:
+        waited_for = {first for first in new.after if self.jobs[first].state != "SUCCEEDED"}
+        for first in waited_for:
+            self.after.setdefault(first, set()).add(new.id)
+        self.sequence += 1
+        job = ModelJob(new.id, new.spec, new.queue, self.sequence, len(waited_for), held)
+        self.jobs[new.id] = job
+        if new.spec.not_before:
+            job.fields.add("not_before")
+        if waited_for or held:
+            job.state = "WAITING"
+            job.events.append("waiting")
+        if not waited_for:
+            self._enqueue_when_due(job)
+        if new.idempotency_key:
+            self.keys[new.idempotency_key] = (new.id, new.spec)
+
+    def claim(self, job_id: str, owner: str) -> int | str:
+        """The attempt's number, or "missing" or "taken"."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return "missing"
+        if job.state == "QUEUED":
+            self.heard[job.list] = max(self.heard.get(job.list, 0), job.number or 0)
+            self._move(job, "RUNNING")
+            job.owner, job.attempt = owner, job.attempt + 1
+            job.fields |= {"owner", "lease_until", "worker", "started_at"}
+            job.events.append("started")
+            self._tell_celery(job, "STARTED")
+        return job.attempt if job.owner == owner else "taken"
+
+    def report(
+        self, job_id: str, owner: str, events: Sequence[str], checkpoint: str | None, before: int, keep: int
+    ) -> str:
+        """ "ok", "cancel" or "lost". The checkpoint is told of by the last event."""
+        job = self.jobs.get(job_id)
+        new = list(events)[max(0, (job.told if job and job.owner else 0) - before) :]
+        if job is None or job.owner != owner:
+            if checkpoint and new and not (job and checkpoint in job.checkpoints):
+                self.discarded.add(checkpoint)
+            return "lost"
+        job.silent = None
+        job.told = max(job.told, before + len(events))
+        job.fields.add("told")
+        job.events += new
+        if checkpoint and new:
+            job.checkpoints.append(checkpoint)
+            self.discarded.update(job.checkpoints[:-keep])
+            job.checkpoints = job.checkpoints[-keep:]
+            job.fields.add("checkpoints")
+        return "cancel" if "cancel" in job.fields else "ok"
+
+    def succeed(self, job_id: str, owner: str, model: str, version: int, alias: str | None) -> str:
+        """ "ok", "lost" or "version". The model gets a version (0 for none) or, if `alias` is given, that alias."""
+        job = self._to_commit(job_id, owner)
+        if isinstance(job, str):
+            return job
+        if version and not alias:
+            if version != len(self.models.get(model, [])) + 1:
+                return "version"
+            self.models.setdefault(model, []).append(version)
+            if "champion" not in self.aliases.setdefault(model, {}):
+                self._move_alias(model, "champion", version)
+        if version and alias:
+            self._move_alias(model, alias, version)
+        self._commit(job, "SUCCEEDED", owner)
+        return "ok"
+
+    def fail(self, job_id: str, owner: str, state: str) -> str:
+        """ "ok" or "lost"."""
+        job = self._to_commit(job_id, owner)
+        if isinstance(job, str):
+            return job
+        self._commit(job, state, owner)
+        return "ok"
+
+    def release(self, job_id: str, owner: str, why: str) -> str | None:
+        """The new state, or None where the attempt had lost the job."""
+        job = self.jobs.get(job_id)
+        if job is None or job.owner != owner or (why == "expired" and job.silent is None):
+            return None
+        if "cancel" in job.fields:
+            self._finish(job, "CANCELLED")
+        elif why == "drained":
+            job.history.append((job.attempt, why))
+            self._enqueue(job)
+        else:
+            job.losses += 1
+            if job.losses >= job.spec.max_attempts:
+                self._finish(job, "DEAD")
+            else:
+                job.history.append((job.attempt, "lost"))
+                self._move(job, "WAITING")
+                job.due = True
+                job.events.append("waiting")
+        return job.state
+
+    def cancel(self, job_id: str) -> str:
+        """The state that the job had."""
+        job = self.jobs[job_id]
+        before = job.state
+        if before in ("QUEUED", "WAITING"):
+            self._finish(job, "CANCELLED")
+        elif before == "RUNNING":
+            job.fields.add("cancel")
+        return before
+
+    def wake(self) -> int:
+        """How many jobs' time has come."""
+        ripe = sorted((job for job in self.jobs.values() if job.ripe is not None), key=lambda job: job.ripe or 0)
+        for job in ripe:
+            self._enqueue(job)
+        return len(ripe)
+
+    def ring_again(self, lists: Sequence[str]) -> list[str]:
+        """The jobs rung for, if no message may be under way any more."""
+        rung: list[str] = []
+        for name in lists:
+            heard = self.heard.get(name, -1) if self.lists.get(name) else self.rings
+            queued = [job for job in self.in_state("QUEUED") if job.list == name]
+            for job in sorted(queued, key=lambda job: job.number or 0):
+                if (job.number or 0) <= heard:
+                    self._ring(job)
+                    rung.append(job.id)
+        return rung
+
+    def forget(self, job_id: str) -> None:
+        """Drop a job that has ended."""
+        self.discarded.update(self.jobs.pop(job_id).checkpoints)
+
+    def requeue(self, job_id: str) -> None:
+        """Give a dead job another try."""
+        job = self.jobs[job_id]
+        job.losses, job.meta, job.committed_by = 0, None, None
+        job.fields -= set(_OF_THE_END)
+        job.events.pop()
+        self._enqueue(job)
+
+    def _to_commit(self, job_id: str, owner: str) -> ModelJob | str:
+        job = self.jobs.get(job_id)
+        if job and job.owner == owner:
+            return job
+        return "ok" if job and job.committed_by == owner else "lost"
+
+    def _commit(self, job: ModelJob, state: str, owner: str) -> None:
+        self._finish(job, state)
+        job.committed_by = owner
+        job.fields.add("committed_by")
+
+    def _finish(self, job: ModelJob, state: str) -> None:
+        self._settle(job, state)
+        for next_id in self._dependents(job.id):
+            dependent = self.jobs[next_id]
+            if state != "SUCCEEDED":
+                self._finish(dependent, "CANCELLED")
+                continue
+            dependent.blockers -= 1
+            if not dependent.blockers:
+                self._enqueue_when_due(dependent)
+        self.after.pop(job.id, None)
+
+    def _dependents(self, job_id: str) -> Iterator[str]:
+        if job_id in self.after:
+            for next_id in list(self._members(f"stoker:after:{job_id}")):
+                if next_id in self.jobs and self.jobs[next_id].state == "WAITING":
+                    yield next_id
+
+    def _settle(self, job: ModelJob, state: str) -> None:
+        if job.state == "RUNNING":
+            job.history.append((job.attempt, state))
+        self._move(job, state)
+        job.fields |= {"finished_at"} | ({"result"} if state == "SUCCEEDED" else {"reason", "traceback"})
+        if state != "DEAD":
+            self.discarded.update(job.checkpoints)
+            job.checkpoints = []
+            job.fields.discard("checkpoints")
+        job.events.append(f"finished {state}")
+        self._tell_celery(job, CELERY[state])
+
+    def _tell_celery(self, job: ModelJob, status: str) -> None:
+        job.meta = status
+        if self.mirrored:
+            self.untold.add(job.id)
+
+    def _move(self, job: ModelJob, state: str) -> None:
+        job.state = state
+        job.owner = job.number = job.ripe = job.silent = None
+        job.due, job.told = False, 0
+        job.fields -= {"owner", "lease_until", "told"}
+
+    def _enqueue(self, job: ModelJob) -> None:
+        self._move(job, "QUEUED")
+        job.events.append("queued")
+        self._ring(job)
+
+    def _enqueue_when_due(self, job: ModelJob) -> None:
+        if job.held:
+            job.due = True
+        else:
+            self._enqueue(job)
+
+    def _ring(self, job: ModelJob) -> None:
+        self.rings += 1
+        job.number = self.rings
+        job.fields.add("rung_at")
+        self.lists.setdefault(job.list, []).insert(0, job.id)
+
+    def _move_alias(self, model: str, alias: str, version: int) -> None:
+        self.aliases.setdefault(model, {})[alias] = version
+        self.moves.setdefault(model, []).insert(0, (alias, version))

@@ -1,0 +1,130 @@
+"""The users of config/users.acl: each can do its work, and nothing else."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+import stoker
+from stoker import JobState, events, ledger
+from stoker.broker import celery_app
+from stoker.connection import Call, Connection
+from stoker.local.child import Child
+from stoker.local.server import local_server
+from stoker.settings import Settings
+
+from .conftest import await_worker
+
+USERS = (Path(__file__).parents[2] / "config" / "users.acl").read_text().splitlines()
+PASSWORDS = {name: line.split(">")[1].split()[0] for line in USERS if ">" in line for name in [line.split()[1]]}
+SPEC = stoker.Train(model="guarded", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
+
+
+@pytest.fixture(scope="module")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with these users; the URL of its default user, who may still do everything."""
+    with local_server(tmp_path_factory.mktemp("server")) as url, redis.Redis.from_url(url) as admin:
+        for _, name, *rules in map(str.split, USERS):
+            if name != "default":
+                admin.execute_command("ACL", "SETUSER", name, *rules)
+        yield url
+
+
+def url_of(user: str, server_url: str) -> str:
+    return f"redis://{user}:{PASSWORDS[user]}@127.0.0.1:{urlsplit(server_url).port}/0"
+
+
+def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
+    settings = Settings(redis_url=url_of("client", server_url), home=tmp_path, lease_s=3, slots=2)
+    with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
+        admin.acl_log_reset()
+        for user, module in (("controller", "stoker_workers.controller"), ("worker", "stoker_workers")):
+            environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url_of(user, server_url)}
+            child = Child([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
+            running.callback(child.stop, 60)
+        client = running.enter_context(stoker.Client(settings=settings))
+        await_worker(settings)
+
+        result = client.submit(SPEC, idempotency_key="monday").result(timeout=60)
+        assert isinstance(result, stoker.TrainResult)
+        assert client.infer(result.model, [[0.0] * 64]).shape == (1, 10)
+        pipeline = client.submit_many([SPEC, stoker.Evaluate(model="#0", data="sample://digits")])
+        assert [job.wait(timeout=60) for job in pipeline] == [JobState.SUCCEEDED] * 2
+
+        endless = client.submit(SPEC.model_copy(update={"epochs": 1_000_000}))
+        assert any(isinstance(event, events.Epoch) for event in endless.events())
+        endless.cancel()
+        assert endless.wait(timeout=60) is JobState.CANCELLED
+        wrong = client.submit(stoker.Train(model="bad", data="sample://diabetes", loss="binary_crossentropy"))
+        assert wrong.wait(timeout=60) is JobState.FAILED
+        client.submit(SPEC.model_copy(update={"device": "gpu"})).cancel()
+        assert len(client.jobs(limit=10)) == 6
+
+        [worker] = client.workers()
+        app = celery_app(settings, url_of("worker", server_url))
+        assert app.control.inspect([worker.name], timeout=10).ping()
+        app.close()
+        assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
+
+
+@pytest.mark.parametrize("user", ["client", "worker", "controller"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("FLUSHALL",),
+        ("CONFIG", "GET", "requirepass"),
+        ("KEYS", "*"),
+        ("ACL", "LIST"),
+        ("MONITOR",),
+        ("SHUTDOWN", "NOSAVE"),
+        ("REPLICAOF", "10.0.0.1", "6379"),
+        ("SCRIPT", "FLUSH"),
+        ("FUNCTION", "FLUSH"),
+        ("GET", "another-app"),
+        ("SET", "another-app", "x"),
+        ("EVAL", "return redis.call('SET', 'another-app', 'x')", "0"),
+        ("PUBLISH", "another-app", "x"),
+    ],
+    ids=" ".join,
+)
+def test_no_user_can_do_more(server_url: str, user: str, command: tuple[str, ...]) -> None:
+    refused_to(user, server_url, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("HSET", "stoker:model:guarded", "1", "{}"),
+        ("HSET", "stoker:aliases:guarded", "champion", "1"),
+        ("HSET", "stoker:workers", "a-worker", "{}"),
+        ("SET", "stoker:leader", "me"),
+        ("EVAL", "return redis.call('DEL', 'stoker:model:guarded')", "0"),
+        ("PUBLISH", "/0.celery.pidbox", "{}"),
+        ("SUBSCRIBE", "/0.celery.pidbox"),
+    ],
+    ids=" ".join,
+)
+def test_a_client_can_touch_neither_models_nor_workers(server_url: str, command: tuple[str, ...]) -> None:
+    refused_to("client", server_url, command)
+
+
+def refused_to(user: str, server_url: str, command: tuple[str, ...]) -> None:
+    connection = Connection.open(Settings(), url_of(user, server_url))
+    with pytest.raises(stoker.Unauthorized, match=r"forbids this user a command: .*docs/security\.md"):
+        connection.run(Call(command, lambda answer: answer))
+    connection.close()
+
+
+def test_a_wrong_password_and_an_unknown_user_are_refused(server_url: str) -> None:
+    for login in ("client:guessed", "nobody:guessed"):
+        url = f"redis://{login}@127.0.0.1:{urlsplit(server_url).port}/0"
+        connection = Connection.open(Settings(), url)
+        with pytest.raises(stoker.Unauthorized, match=r"refused the login: .*check the user and password") as told:
+            connection.run(ledger.workers())
+        assert "guessed" not in told.value.message
+        connection.close()

@@ -1,0 +1,180 @@
+"""`stoker doctor`: each thing that can be wrong is found, named, and comes with what to do."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+import stoker
+from stoker import ledger
+from stoker.connection import Connection
+from stoker.ledger import Attempt, NewJob, QuarantineReason, Worker
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
+
+
+def doctor(redis_url: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stoker.cli", "doctor", *arguments],
+        env=os.environ | {"STOKER_REDIS_URL": redis_url} | variables,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def checks(redis_url: str, **variables: str) -> dict[str, dict[str, Any]]:
+    report = json.loads(doctor(redis_url, "--json", **variables).stdout)
+    return {check["name"]: check for check in report["checks"]}
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Connection:
+    return Connection.open(Settings(), redis_url)
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[redis.Redis]:
+    """The server; its configuration is as before after the test."""
+    with redis.Redis.from_url(redis_url) as client:
+        before = {name: client.config_get(name)[name] for name in ("appendonly", "maxmemory", "maxmemory-policy")}
+        yield client
+        for name, value in before.items():
+            client.config_set(name, value)
+
+
+def attend(connection: Connection, device: str = "cpu") -> None:
+    """A controller that leads, and a worker."""
+    worker = Worker.model_validate(
+        {
+            "name": f"{device}-1@here",
+            "device": device,
+            "slots": 2,
+            "queues": (f"{device}.train",),
+            "host": "here",
+            "pid": 1,
+        }
+    )
+    connection.run(ledger.announce(worker))
+    connection.run(ledger.lead("here/1", 60))
+
+
+def test_a_running_stoker_is_well(stack: Settings) -> None:
+    url = redis_url_of(stack)
+    found = doctor(url, STOKER_STORE_URL=stack.store)
+    assert found.returncode == 0, found.stdout
+    lines = found.stdout.splitlines()
+    assert all(line.startswith(("ok", "warn")) for line in lines)
+    assert {"store", "redis", "durability", "controller", "workers", "queues", "quarantine"} <= {
+        line.split()[1] for line in lines
+    }
+    assert checks(url)["workers"]["numbers"] == {"cpu": 1}
+    assert url.split("@")[0].rpartition(":")[2] not in found.stdout, "the password is not shown"
+
+
+def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: str) -> None:
+    found = doctor(redis_url, "--json")
+    report = json.loads(found.stdout)
+    assert found.returncode == 1
+    assert report["verdict"] == "fail"
+    failed = {check["name"]: check["told"] for check in report["checks"] if check["verdict"] == "fail"}
+    assert set(failed) == {"controller", "workers"}
+    assert "stoker controller" in failed["controller"]
+    assert "stoker worker" in failed["workers"]
+
+
+def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, redis_url: str) -> None:
+    attend(connection)
+    connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "gpu.train") for n in range(3)]))
+    queues = checks(redis_url)["queues"]
+    assert queues["verdict"] == "fail"
+    assert queues["numbers"]["gpu.train"] == 3
+    assert "no gpu worker is running: run `stoker worker --device gpu`" in queues["told"]
+    attend(connection, "gpu")
+    assert checks(redis_url)["queues"]["verdict"] == "ok"
+
+
+def test_a_queue_whose_key_holds_something_else_is_found(
+    connection: Connection, server: redis.Redis, redis_url: str
+) -> None:
+    attend(connection)
+    server.set("cpu.train\x06\x166", "x")
+    queues = checks(redis_url)["queues"]
+    assert queues["verdict"] == "fail"
+    assert "cpu.train" in queues["told"]
+
+
+def test_quarantined_messages_are_counted_by_reason(connection: Connection, redis_url: str) -> None:
+    attend(connection)
+    for reason, count in ((QuarantineReason.NOT_JSON, 3), (QuarantineReason.TOO_LARGE, 1)):
+        for _ in range(count):
+            connection.run(ledger.quarantine(reason, "cpu.train", b"\xff"))
+    found = checks(redis_url)["quarantine"]
+    assert found["verdict"] == "warn"
+    assert found["numbers"] == {"not JSON": 3, "too large": 1}
+    assert "4 messages were no jobs: 3 not JSON, 1 too large" in found["told"]
+    assert doctor(redis_url).returncode == 0
+
+
+def test_dead_jobs_and_silent_workers_are_counted(connection: Connection, server: redis.Redis, redis_url: str) -> None:
+    attend(connection)
+    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train") for job_id in ("dead", "silent")]))
+    attempt = connection.run(ledger.claim("dead", "one", "worker-1", 15))
+    assert isinstance(attempt, Attempt)
+    connection.run(ledger.release(attempt, "lost", "killed"))
+    connection.run(ledger.claim("silent", "two", "worker-1", 15))
+    server.zadd("stoker:leases", {"silent": 0})
+    found = checks(redis_url)
+    assert (found["dead jobs"]["verdict"], found["dead jobs"]["numbers"]) == ("warn", {"dead": 1})
+    assert (found["leases"]["verdict"], found["leases"]["numbers"]) == ("fail", {"overdue": 1})
+
+
+def test_a_server_that_may_lose_jobs_is_found(connection: Connection, server: redis.Redis, redis_url: str) -> None:
+    attend(connection)
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    assert checks(redis_url)["eviction"]["verdict"] == "warn"
+    server.config_set("maxmemory", 1_000_000_000)
+    found = checks(redis_url)
+    assert found["eviction"]["verdict"] == "fail"
+    assert found["memory"]["numbers"]["max_bytes"] == 1_000_000_000
+    server.config_set("maxmemory-policy", "noeviction")
+    server.config_set("maxmemory", server.info("memory")["used_memory"] + 100_000)
+    server.config_set("appendonly", "no")
+    found = checks(redis_url)
+    assert found["memory"]["verdict"] == "warn"
+    assert found["durability"]["verdict"] == "fail"
+    assert "appendonly yes" in found["durability"]["told"]
+
+
+def test_a_server_without_a_password_is_warned_of(connection: Connection, server: redis.Redis, redis_url: str) -> None:
+    attend(connection)
+    assert checks(redis_url)["access"]["verdict"] == "ok"
+    server.execute_command("ACL", "SETUSER", "nobody", "on", "nopass", "~*", "&*", "+@all")
+    open_url = f"redis://nobody:@{redis_url.rpartition('@')[2]}"
+    assert checks(open_url)["access"]["verdict"] == "warn"
+    server.execute_command("ACL", "DELUSER", "nobody")
+
+
+def test_a_store_that_cannot_be_written_fails(connection: Connection, redis_url: str, tmp_path: Path) -> None:
+    attend(connection)
+    (tmp_path / "a-file").touch()
+    for url in (str(tmp_path / "a-file" / "store"), "nosuchscheme://store"):
+        found = checks(redis_url, STOKER_STORE_URL=url)
+        assert found["store"]["verdict"] == "fail"
+        assert "STOKER_STORE_URL" in found["store"]["told"]
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", ""])
+def test_a_server_out_of_reach_exits_with_3_and_still_reports(url: str) -> None:
+    found = doctor(url, "--json")
+    assert found.returncode == 3
+    by_name = {check["name"]: check["verdict"] for check in json.loads(found.stdout)["checks"]}
+    assert by_name == {"store": "ok", "redis": "fail"}

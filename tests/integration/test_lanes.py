@@ -1,0 +1,210 @@
+"""The lanes' rules, on a real server: requests go in, batches come out, none is lost, none is answered to nobody."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+import stoker
+from stoker import lanes
+from stoker.connection import Connection
+from stoker.jobs import Priority
+from stoker.lanes import Pushed, frames
+from stoker.lanes.switchboard import Switchboard
+from stoker.settings import Settings
+
+from ..conftest import Eventually
+
+BELLS = "cpu.infer\x06\x163"
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+def put(connection: Connection, *tensors: bytes, priority: Priority = "normal", most: int = 100) -> None:
+    client = uuid.uuid4()
+    requests = [(60_000, frames.request(client, n, body)) for n, body in enumerate(tensors)]
+    lane = Pushed("digits", "cpu.infer", priority, most, requests)
+    assert connection.run(lanes.push([lane])) == [None]
+
+
+def taken(batch: lanes.Batch | None) -> list[bytes]:
+    assert batch is not None
+    requests = [frames.read_request(request) for request in batch.requests]
+    return [request.tensors for request in requests if request]
+
+
+def take(connection: Connection, turn: int, drainer: str = "d", most: int = 10) -> list[bytes]:
+    return taken(connection.run(lanes.take("digits", drainer, 5, turn=turn, most=most, answers={})))
+
+
+def bells(redis_url: str) -> int:
+    with redis.Redis.from_url(redis_url) as client:
+        return int(client.llen(BELLS))
+
+
+def test_requests_come_out_in_their_order_and_the_urgent_first(connection: Connection) -> None:
+    put(connection, b"low", priority="low")
+    put(connection, b"one", b"two")
+    put(connection, b"urgent", priority="high")
+    assert connection.run(lanes.join("digits", "d", 5))
+    assert take(connection, 1, most=3) == [b"urgent", b"one", b"two"]
+    assert take(connection, 2) == [b"low"]
+
+
+def test_one_doorbell_rings_for_any_number_of_requests(connection: Connection, redis_url: str) -> None:
+    for n in range(50):
+        put(connection, str(n).encode())
+    assert bells(redis_url) == 1
+    connection.run(lanes.join("digits", "d", 5))
+    put(connection, b"more")
+    assert bells(redis_url) == 1, "a lane that is being drained needs no doorbell"
+
+
+def test_a_deep_lane_wants_more_drainers(connection: Connection, redis_url: str) -> None:
+    put(connection, *[b"x"] * 5000, most=10_000)
+    put(connection, b"x", most=10_000)
+    put(connection, b"x", most=10_000)
+    assert bells(redis_url) == 3
+
+
+def test_a_full_lane_takes_nothing(connection: Connection) -> None:
+    put(connection, b"one", b"two", most=3)
+    lane = Pushed("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])
+    assert connection.run(lanes.push([lane])) == [2]
+    connection.run(lanes.join("digits", "d", 5))
+    assert take(connection, 1) == [b"one", b"two"]
+
+
+def test_what_a_silent_drainer_had_in_hand_goes_to_the_next_in_its_order(
+    connection: Connection, eventually: Eventually, redis_url: str
+) -> None:
+    put(connection, b"one", b"two", b"three")
+    connection.run(lanes.join("digits", "silent", 0.05))
+    batch = connection.run(lanes.take("digits", "silent", 0.05, turn=1, most=2, answers={}))
+    assert taken(batch) == [b"one", b"two"]
+    eventually(lambda: connection.run(lanes.sweep()) == 2)
+    assert bells(redis_url) == 2
+    connection.run(lanes.join("digits", "next", 5))
+    assert take(connection, 1, "next") == [b"one", b"two", b"three"]
+
+
+def test_a_drainer_that_was_silent_too_long_delivers_nothing(connection: Connection, eventually: Eventually) -> None:
+    put(connection, b"one")
+    connection.run(lanes.join("digits", "silent", 0.05))
+    connection.run(lanes.take("digits", "silent", 0.05, turn=1, most=2, answers={}))
+    eventually(lambda: connection.run(lanes.sweep()) == 1)
+    answers = {"somebody": b"late"}
+    assert connection.run(lanes.take("digits", "silent", 5, turn=2, most=2, answers=answers)) is None
+    assert connection.run(lanes.await_answers("somebody", 0.01)) is None
+
+
+def test_a_take_repeated_because_its_answer_was_lost_gives_the_same_batch_and_delivers_once(
+    connection: Connection,
+) -> None:
+    put(connection, b"one", b"two", b"three")
+    connection.run(lanes.join("digits", "d", 5))
+    for _ in range(2):
+        batch = connection.run(lanes.take("digits", "d", 5, turn=1, most=2, answers={"somebody": b"told"}))
+        assert taken(batch) == [b"one", b"two"]
+    assert connection.run(lanes.await_answers("somebody", 1)) == b"told"
+    assert connection.run(lanes.await_answers("somebody", 0.01)) is None
+    assert take(connection, 2) == [b"three"]
+
+
+def test_a_drainer_that_leaves_hands_the_rest_to_a_successor(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one", b"two")
+    connection.run(lanes.join("digits", "d", 5))
+    assert take(connection, 1, most=1) == [b"one"]
+    connection.run(lanes.leave("digits", "d"))
+    assert bells(redis_url) == 2
+    connection.run(lanes.join("digits", "e", 5))
+    assert take(connection, 1, "e") == [b"one", b"two"]
+
+
+def test_an_idle_drainer_is_woken_by_the_next_request_without_a_message(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one")
+    connection.run(lanes.join("digits", "d", 5))
+    take(connection, 1)
+    assert take(connection, 2) == []
+    assert not connection.run(lanes.await_wake("d", 0.01))
+    before = bells(redis_url)
+    put(connection, b"two")
+    assert connection.run(lanes.await_wake("d", 5))
+    assert take(connection, 3) == [b"two"]
+    assert bells(redis_url) == before
+
+
+def test_a_lane_leaves_no_key_for_ever(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one")
+    connection.run(lanes.join("digits", "d", 5))
+    take(connection, 1)
+    connection.run(lanes.take("digits", "d", 5, turn=2, most=5, answers={"somebody": b"told"}))
+    connection.run(lanes.leave("digits", "d"))
+    connection.run(lanes.sweep())
+    with redis.Redis.from_url(redis_url) as client:
+        lasting = {key for key in client.scan_iter(match="stoker:*") if client.ttl(key) == -1}
+    assert lasting == {b"stoker:rings"}
+
+
+def test_many_threads_get_each_their_own_answer(connection: Connection, redis_url: str) -> None:
+    """The other side is an echo: it gives back what was sent, or an error for what starts with !."""
+    board, stop = Switchboard(connection), threading.Event()
+    echo = threading.Thread(target=_echo, args=(redis_url, stop))
+    echo.start()
+    got: dict[int, bytes] = {}
+
+    def ask(n: int) -> None:
+        for m in range(20):
+            [answer] = board.ask("digits", "cpu.infer", "normal", 30, [f"{n}.{m}".encode()]).values()
+            got[n * 100 + m] = answer.result(timeout=30)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [refused] = board.ask("digits", "cpu.infer", "normal", 30, [b"!bad"]).values()
+    with pytest.raises(stoker.InvalidJob, match="bad"):
+        refused.result(timeout=30)
+    stop.set()
+    echo.join()
+    board.close()
+    assert got == {n * 100 + m: f"{n}.{m}".encode() for n in range(16) for m in range(20)}
+
+
+def _echo(redis_url: str, stop: threading.Event) -> None:
+    connection, turn = Connection.open(Settings(), redis_url), 0
+    answers: dict[str, bytes] = {}
+    joined = False
+    while not stop.is_set():
+        joined = joined or connection.run(lanes.join("digits", "echo", 5))
+        if not joined:
+            continue
+        turn += 1
+        batch = connection.run(lanes.take("digits", "echo", 5, turn=turn, most=7, answers=answers))
+        assert batch is not None
+        told: dict[str, list[tuple[int, bytes | stoker.StokerError]]] = {}
+        for request in filter(None, map(frames.read_request, batch.requests)):
+            body = request.tensors
+            outcome = stoker.InvalidJob(body.decode()) if body.startswith(b"!") else body
+            told.setdefault(request.client, []).append((request.number, outcome))
+        answers = {client: frames.answers(some) for client, some in told.items()}
+        if not batch.requests:
+            connection.run(lanes.await_wake("echo", 0.05))
+    connection.close()
+
+
+def test_whoever_finds_a_full_lane_is_told_so_at_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stoker.lanes.exchange.LANE_HOLDS", 2)
+    board = Switchboard(connection)
+    board.ask("digits", "cpu.infer", "normal", 30, [b"x", b"x"])
+    with pytest.raises(stoker.Unavailable, match="the lane of 'digits' is full: 2 requests wait, 2 is the limit"):
+        next(iter(board.ask("digits", "cpu.infer", "normal", 30, [b"x"]).values())).result(timeout=5)
+    board.close()

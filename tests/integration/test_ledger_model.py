@@ -1,0 +1,148 @@
+"""The ledger's scripts on a real server, step by step against a model of their state machine."""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+
+import stoker
+from stoker import ledger
+from stoker.topology import redis_lists
+
+from .ledger_job import FINAL, ModelJob
+from .ledger_keys import actual, expected
+from .ledger_machine import LEASE_S, PICK, ClientsAndWorkers, some
+
+
+class Ledger(ClientsAndWorkers):
+    """Controllers and operators, and time, which passes by being written. After each step every key is compared."""
+
+    @precondition(lambda self: self.model.in_state("RUNNING"))
+    @rule(pick=PICK, then=st.sampled_from(["", "reclaim", "reclaim", "speak"]))
+    def a_worker_falls_silent(self, pick: int, then: str) -> None:
+        job = some(self.model.in_state("RUNNING"), pick)
+        job.silent = self._tick()
+        self.redis.zadd("stoker:leases", {job.id: job.silent})
+        self.redis.hset(f"stoker:job:{job.id}", "lease_until", job.silent)
+        if then:
+            self._reclaim(speaks=then == "speak")
+
+    def _reclaim(self, *, speaks: bool) -> None:
+        silent = sorted((job for job in self.model.in_state("RUNNING") if job.silent), key=lambda job: job.silent or 0)
+        found = self.connection.run(ledger.expired())
+        assert [(lost.job_id, lost.owner) for lost in found] == [(job.id, job.owner) for job in silent]
+        for lost in found:
+            attempt = next(attempt for attempt in self.attempts if attempt.owner == lost.owner)
+            if speaks:
+                before = self.told.get(lost.owner, 0)
+                answer = self.model.report(lost.job_id, lost.owner, [], None, before, 1)
+                assert self.connection.run(ledger.report(attempt, LEASE_S, told_before=before)) == answer
+            state = self.model.release(lost.job_id, lost.owner, "expired")
+            assert self.connection.run(ledger.reclaim(lost)) == state
+            self._hold(lost.job_id, state)
+
+    @precondition(lambda self: self._waiting_for_a_time())
+    @rule(pick=PICK, wakes=st.sampled_from([True, True, False]))
+    def a_time_comes(self, pick: int, wakes: bool) -> None:
+        job = some(self._waiting_for_a_time(), pick)
+        if job.due:
+            job.ripe = self._tick()
+            self.redis.zadd("stoker:due", {job.id: job.ripe})
+        job.held = False
+        if "not_before" in job.fields:
+            self.redis.hset(f"stoker:job:{job.id}", "not_before", 1)
+        if wakes:
+            answer = self.model.wake()
+            assert self.connection.run(ledger.wake()) == answer
+
+    def _waiting_for_a_time(self) -> list[ModelJob]:
+        return [job for job in self.model.in_state("WAITING") if job.due or job.held]
+
+    @precondition(lambda self: self.model.in_state("QUEUED"))
+    @rule(patience_s=st.sampled_from([-1.0, -1.0, 3600.0]))
+    def ring_again(self, patience_s: float) -> None:
+        answer = self.model.ring_again(redis_lists()) if patience_s < 0 else []
+        assert self.connection.run(ledger.ring_again(patience_s)) == answer
+
+    @precondition(lambda self: len(self.model.in_state(*FINAL)) > 2)
+    @rule(keep=st.integers(1, 4))
+    def expire(self, keep: int) -> None:
+        ended = [(int(self._field(job, "finished_at")), job.id) for job in self.model.in_state(*FINAL)]
+        old = sorted(ended)[: max(0, len(ended) - keep)]
+        for _, job_id in old:
+            self.model.forget(job_id)
+        assert self.connection.run(ledger.expire(keep, 3600)) == len(old)
+
+    def _field(self, job: ModelJob, name: str) -> Any:
+        return self.redis.hget(f"stoker:job:{job.id}", name)
+
+    @precondition(lambda self: self.model.in_state(*FINAL))
+    @rule(pick=PICK, requeues=st.booleans())
+    def requeue_or_drop(self, pick: int, requeues: bool) -> None:
+        job = some(self.model.in_state("DEAD") or list(self.model.jobs.values()), pick)
+        call = ledger.requeue(job.id) if requeues else ledger.drop(job.id)
+        if job.state != "DEAD":
+            with pytest.raises(stoker.InvalidJob, match=f"is {job.state}, not DEAD"):
+                self.connection.run(call)
+            return
+        (self.model.requeue if requeues else self.model.forget)(job.id)
+        self.connection.run(call)
+
+    @precondition(lambda self: self.model.in_state("RUNNING"))
+    @rule(name=st.sampled_from("ab"), stays=st.booleans())
+    def lead(self, name: str, stays: bool) -> None:
+        if self.model.leader in (None, name):
+            self.model.leader = name
+        assert self.connection.run(ledger.lead(name, LEASE_S)) == (self.model.leader == name)
+        if not stays:
+            self.connection.run(ledger.resign(name))
+            self.model.leader = None if self.model.leader == name else self.model.leader
+
+    @precondition(lambda self: self.model.discarded)
+    @rule()
+    def delete_discarded_checkpoints(self) -> None:
+        for artifact in self.connection.run(ledger.discarded()):
+            self.connection.run(ledger.deleted(artifact))
+            self.model.discarded.remove(artifact.digest)
+
+    @precondition(lambda self: self.model.in_state("RUNNING"))
+    @rule()
+    def copy_results(self) -> None:
+        self.connection.run(ledger.mirror())
+        self.model.mirrored = True
+        for state in self.connection.run(ledger.untold()):
+            self.connection.run(ledger.told(state))
+            self.model.untold.remove(state.job_id)
+
+    # --- what must always hold
+
+    @invariant()
+    def redis_holds_what_the_model_says_and_nothing_else(self) -> None:
+        assert actual(self.redis) == expected(self.model)
+
+    @invariant()
+    def counts_and_queries_agree(self) -> None:
+        counts = self.connection.run(ledger.counts())
+        for (kind, state), count in counts.items():
+            assert count == sum(job.spec.kind == kind for job in self.model.in_state(state))
+        newest = sorted(self.model.jobs.values(), key=lambda job: -job.sequence)
+        found = self.connection.run(ledger.query(None, None, 5))
+        assert [(job.id, job.state) for job in found] == [(job.id, job.state) for job in newest[:5]]
+
+
+def test_the_scripts_do_what_the_state_machine_says(redis_url: str) -> None:
+    machine = type("LedgerOnServer", (Ledger,), {"redis_url": redis_url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=130,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

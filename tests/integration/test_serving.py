@@ -1,0 +1,133 @@
+"""Inference under load and under fire: a real worker, real callers, real kills."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import psutil
+import pytest
+import redis
+from numpy.typing import NDArray
+
+import stoker
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def served(stack: Settings) -> Iterator[tuple[stoker.Client, NDArray[np.float32]]]:
+    """A client, and what the model "served" answers for ROWS."""
+    with stoker.Client(settings=stack) as client:
+        client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1)).result(timeout=90)
+        yield client, client.infer("served@1", ROWS)
+
+
+def ask_all(client: stoker.Client, callers: int, each: int) -> list[object]:
+    """Every caller asks for one row after another; what came, as (row, answer or error)."""
+    got: list[object] = []
+
+    def ask(first: int) -> None:
+        for n in range(first, first + each):
+            try:
+                got.append((n % len(ROWS), client.infer("served@1", ROWS[n % len(ROWS)][None], timeout=60)))
+            except stoker.StokerError as error:
+                got.append(error)
+
+    threads = [threading.Thread(target=ask, args=(7 * n,)) for n in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return got
+
+
+def all_right(got: list[object], expected: NDArray[np.float32]) -> bool:
+    return all(
+        isinstance(one, tuple) and np.allclose(one[1], expected[one[0]][None], rtol=1e-3, atol=1e-5) for one in got
+    )
+
+
+def predictors(client: stoker.Client) -> list[psutil.Process]:
+    """The processes that serve lanes: children of slots that are not at a job."""
+    [worker] = client.workers()
+    return [process for slot in psutil.Process(worker.pid).children() for process in slot.children()]
+
+
+def kill_predictors(client: stoker.Client) -> None:
+    for process in predictors(client):
+        process.kill()
+
+
+def test_each_of_many_callers_gets_the_answer_to_its_own_row(
+    served: tuple[stoker.Client, NDArray[np.float32]],
+) -> None:
+    client, expected = served
+    got = ask_all(client, callers=32, each=10)
+    assert len(got) == 320
+    assert all_right(got, expected)
+
+
+def test_the_death_of_the_serving_process_costs_no_answer(served: tuple[stoker.Client, NDArray[np.float32]]) -> None:
+    client, expected = served
+    client.infer("served@1", ROWS[:1])
+    killers = [threading.Timer(delay, kill_predictors, [client]) for delay in (0.05, 0.4)]
+    for killer in killers:
+        killer.start()
+    got = ask_all(client, callers=64, each=40)
+    for killer in killers:
+        killer.join()
+    assert len(got) == 64 * 40
+    assert all_right(got, expected), next(one for one in got if isinstance(one, Exception))
+
+
+def test_a_bad_request_among_good_ones_fails_alone(
+    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings
+) -> None:
+    _, expected = served
+    bad = ROWS[:1].copy()
+    bad[0, 3] = np.nan
+
+    async def story() -> list[object]:
+        async with stoker.AsyncClient(settings=stack) as client:
+            asked = [client.infer("served@1", bad if n == 5 else ROWS[n][None]) for n in range(20)]
+            return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    got = asyncio.run(story())
+    assert isinstance(got[5], stoker.InvalidJob)
+    assert all_right([(n, answer) for n, answer in enumerate(got) if n != 5], expected)
+
+
+def test_an_alias_that_moves_is_followed(served: tuple[stoker.Client, NDArray[np.float32]]) -> None:
+    client, expected = served
+    np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
+    again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2)).result(timeout=90)
+    assert isinstance(again, stoker.TrainResult)
+    np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
+    client.submit(stoker.Deploy(model=again.model)).result(timeout=60)
+    newer = client.infer(again.model, ROWS)
+    for _ in range(200):
+        if np.allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5):
+            break
+    np.testing.assert_allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5)
+
+
+def test_rubbish_in_a_lane_hurts_nobody(served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings) -> None:
+    client, expected = served
+    with redis.Redis.from_url(redis_url_of(stack)) as raw:
+        raw.rpush("stoker:lane:served@1:normal", b"", b"short", b"\xff" * 32, b"\x00" * 200, b"x" * 100_000)
+    np.testing.assert_allclose(client.infer("served@1", ROWS), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_steady_caller_is_answered_without_any_celery_message(
+    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings
+) -> None:
+    client, _ = served
+    client.infer("served@1", ROWS[:1])
+    with redis.Redis.from_url(redis_url_of(stack)) as raw:
+        before = int(raw.get("stoker:rings") or 0)
+        for _ in range(100):
+            client.infer("served@1", ROWS[:1])
+        assert int(raw.get("stoker:rings") or 0) <= before + 1
