@@ -1,6 +1,7 @@
 """`python -m bench NAME …`: run one benchmark; without a name, all of them and the report; `--quick`, all in short."""
 
 import importlib
+import signal
 import sys
 
 COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "memory")
@@ -9,6 +10,8 @@ EVERYTHING = (*COMPARISONS, "train", "report")
 
 def main() -> None:
     """Run what is named; each benchmark's own arguments follow its name."""
+    # So that SIGTERM, like Ctrl-C, ends the systems that run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     match sys.argv[1:]:
         case []:
             for name in EVERYTHING:

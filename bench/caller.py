@@ -82,9 +82,7 @@ class Measurements:
         calls = [functools.partial(self._adapter.infer, model, self._rows(model)[0][:1]) for model in self._data]
         for call in calls:
             _until_it_works(call, deadline)
-            with ThreadPoolExecutor(_WARM_CALLERS) as pool:
-                for answer in [pool.submit(call) for _ in range(4 * _WARM_CALLERS)]:
-                    answer.result()
+            _until_it_works(functools.partial(_together, call), deadline)
         if not calls:
             _until_it_works(self._adapter.noop, deadline)
             self._adapter.noops(_WARM_CALLERS)
@@ -136,6 +134,7 @@ class Measurements:
 
     def noop(self, seconds: float) -> Figures:
         """One no-op job at a time, each waited for."""
+        self._adapter.noop()  # wakes those that look ever more rarely while there is nothing to do
         begun = time.perf_counter()
         load = Load(np.zeros(1, np.float32), begun + seconds)
         while (started := time.perf_counter()) < load.until:
@@ -186,6 +185,12 @@ class Measurements:
                     load.note(number, started, answer)
 
         await asyncio.gather(*(call(first) for first in range(callers)))
+
+
+def _together(call: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(_WARM_CALLERS) as pool:
+        for answer in [pool.submit(call) for _ in range(4 * _WARM_CALLERS)]:
+            answer.result()
 
 
 def _until_it_works(call: Callable[[], object], deadline: float) -> None:

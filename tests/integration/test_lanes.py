@@ -128,6 +128,12 @@ def test_a_drainer_that_leaves_hands_the_rest_to_a_successor(connection: Connect
     assert take(connection, 1, "e") == [b"one", b"two"]
 
 
+def test_a_drainer_that_ends_before_it_joins_is_replaced_at_once(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one")
+    connection.run(lanes.leave("digits", "never joined"))
+    assert bells(redis_url) == 2
+
+
 def test_an_idle_drainer_is_woken_by_the_next_request_without_a_message(connection: Connection, redis_url: str) -> None:
     put(connection, b"one")
     connection.run(lanes.join("digits", "d", 5))

@@ -129,7 +129,7 @@ def test_the_server_forgets_nothing_when_memory_is_full_and_logs_every_write(hom
         assert settings == {
             "maxmemory-policy": "noeviction",
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "no",
             "save": "",
         }
 
@@ -240,7 +240,7 @@ def test_the_sample_redis_conf_starts_a_server_that_keeps_every_job(tmp_path: Pa
     assert settings == {
         "maxmemory-policy": "noeviction",
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "always",
         "protected-mode": "yes",
     }
 

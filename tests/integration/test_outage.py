@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -285,7 +286,12 @@ def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Popen]
     try:
         yield worker
     finally:
+        name = f"gpu-{worker.pid}@{platform.node()}"
         kill_with_children(worker)
+        # A worker that was killed counts as live for some seconds, and jobs of other tests would wait for it.
+        connection = Connection.open(settings, redis_url_of(settings))
+        connection.run(ledger.leave(name), patience_s=30)
+        connection.close()
 
 
 def kill_with_children(worker: psutil.Popen) -> None:

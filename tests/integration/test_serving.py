@@ -14,6 +14,8 @@ import stoker
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from ..conftest import Eventually
+
 ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).astype(np.float32)
 
 
@@ -100,7 +102,9 @@ def test_a_bad_request_among_good_ones_fails_alone(
     assert all_right([(n, answer) for n, answer in enumerate(got) if n != 5], expected)
 
 
-def test_an_alias_that_moves_is_followed(served: tuple[stoker.Client, NDArray[np.float32]]) -> None:
+def test_an_alias_that_moves_is_followed(
+    served: tuple[stoker.Client, NDArray[np.float32]], eventually: Eventually
+) -> None:
     client, expected = served
     np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
     again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2)).result(timeout=90)
@@ -108,10 +112,7 @@ def test_an_alias_that_moves_is_followed(served: tuple[stoker.Client, NDArray[np
     np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
     client.submit(stoker.Deploy(model=again.model)).result(timeout=60)
     newer = client.infer(again.model, ROWS)
-    for _ in range(200):
-        if np.allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5):
-            break
-    np.testing.assert_allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5)
+    eventually(lambda: np.allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5))
 
 
 def test_rubbish_in_a_lane_hurts_nobody(served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings) -> None:

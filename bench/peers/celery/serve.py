@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from celery import Celery, signals
 
+from .. import model
+
 MODELS: dict[str, Any] = {}
 
 app = Celery("bench", broker=os.environ["BENCH_URL"], backend=os.environ["BENCH_URL"])
 
 
 def _load_models(**_: Any) -> None:
-    from .. import model
-
-    for name in model.NAMES:
+    for name in model.names():
         MODELS[name] = model.load(name)
         MODELS[f"{name} by predict"] = model.load_keras(name)
 

@@ -7,6 +7,8 @@ import numpy as np
 from celery import Celery, signals
 from celery_batches import Batches, SimpleRequest
 
+from .. import model
+
 MODELS: dict[str, Any] = {}
 # A worker reserves prefetch × 2 children; a batch must fit into that.
 MAX_BATCH = 256
@@ -17,9 +19,7 @@ app.conf.worker_prefetch_multiplier = MAX_BATCH
 
 
 def _load_models(**_: Any) -> None:
-    from .. import model
-
-    for name in model.NAMES:
+    for name in model.names():
         MODELS[name] = model.load(name)
 
 

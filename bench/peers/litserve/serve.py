@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import litserve
 import numpy as np
 
+from .. import model
+
 MAX_BATCH = 256
 BATCH_TIMEOUT_S = 0.002
 
@@ -18,8 +20,6 @@ class Served(litserve.LitAPI):  # type: ignore[misc]  # not installed where type
 
     def setup(self, _device: str) -> None:
         """In the worker process: load the model."""
-        from .. import model
-
         self._predict = model.load(self.api_path.removeprefix("/"))
 
     def decode_request(self, request: dict[str, Any]) -> Rows:
@@ -49,7 +49,7 @@ class Served(litserve.LitAPI):  # type: ignore[misc]  # not installed where type
 def main() -> None:
     """Serve until told to stop."""
     apis = [
-        Served(max_batch_size=MAX_BATCH, batch_timeout=BATCH_TIMEOUT_S, api_path=f"/{name}") for name in ("mlp", "cnn")
+        Served(max_batch_size=MAX_BATCH, batch_timeout=BATCH_TIMEOUT_S, api_path=f"/{name}") for name in model.names()
     ]
     server = litserve.LitServer(apis, accelerator="cpu", workers_per_device=1)
     where = urlsplit(os.environ["BENCH_URL"])

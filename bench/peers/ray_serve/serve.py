@@ -11,6 +11,8 @@ import ray
 from ray import serve
 from starlette.requests import Request
 
+from .. import model
+
 MAX_BATCH = 256
 BATCH_WAIT_S = 0.002
 # More than callers: none is refused.
@@ -23,8 +25,6 @@ class Served:
     """One model in one replica; a request carries any number of rows."""
 
     def __init__(self, name: str) -> None:
-        from .. import model
-
         self._predict = model.load(name)
 
     async def __call__(self, request: Request) -> list[list[float]]:
@@ -46,7 +46,7 @@ def main() -> None:
     ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, object_store_memory=100_000_000)
     serve.start(http_options={"host": where.hostname, "port": where.port})
     deployment = serve.deployment(Served, max_ongoing_requests=MAX_ONGOING, ray_actor_options={"num_cpus": 0})
-    for name in ("mlp", "cnn"):
+    for name in model.names():
         serve.run(deployment.bind(name), name=name, route_prefix=f"/{name}")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

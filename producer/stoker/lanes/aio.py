@@ -11,8 +11,6 @@ from .exchange import Exchange, lane_full
 
 Answer = asyncio.Future[bytes]
 
-_ANSWERS_BLOCK_S = 2.0
-
 
 class AsyncSwitchboard:
     """Sends what the loop's tasks ask in the same turn together, and hands each its answer.
@@ -75,7 +73,9 @@ class AsyncSwitchboard:
     async def _read(self) -> None:
         while self._exchange.waits:
             try:
-                entry = await self._connection.run(await_answers(self._exchange.client, _ANSWERS_BLOCK_S))
+                entry = await self._connection.run(
+                    await_answers(self._exchange.client, self._connection.longest_block_s)
+                )
             except Unavailable:
                 # Whoever waits has a deadline of his own; answers are kept for a minute.
                 continue

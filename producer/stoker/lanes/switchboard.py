@@ -14,7 +14,6 @@ from .exchange import Exchange, lane_full
 
 Answer = Future[bytes]
 
-_ANSWERS_BLOCK_S = 2.0
 _RETRY_S = 0.2
 
 
@@ -109,7 +108,7 @@ class Switchboard:
                 if self._closed:
                     return
             try:
-                entry = self._connection.run(await_answers(self._exchange.client, _ANSWERS_BLOCK_S))
+                entry = self._connection.run(await_answers(self._exchange.client, self._connection.longest_block_s))
             except StokerError:
                 # Whoever waits has a deadline of his own; answers are kept for a minute.
                 time.sleep(_RETRY_S)
