@@ -172,7 +172,7 @@ class Fleet:
         config = folder / "server.conf"
         config.write_text(
             f"{self.network.server_config()}\nrequirepass {PASSWORD}\ndir {folder}\nappendonly yes\n"
-            'appendfsync everysec\nsave ""\nmaxmemory-policy noeviction\n'
+            'appendfsync no\nsave ""\nmaxmemory-policy noeviction\n'
         )
         command = [*self.network.prefix("redis"), str(server_binary()), str(config)]
         return Party("redis", command, self._environment("redis", 1), self._log("redis"))

@@ -64,11 +64,6 @@ def pids(url: str | None) -> list[int]:
         return [int(pid) for pid in client.lrange("pids", 0, -1)]
 
 
-def wait_for_disk(client: "redis.Redis") -> None:
-    """Until every write so far is in the append-only file, which takes up to a second otherwise."""
-    client.waitaof(num_local=1, num_replicas=0, timeout=5000)
-
-
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -177,7 +172,6 @@ def test_a_killed_server_comes_back_with_its_data(home: Path, eventually: Eventu
     with local_server(home) as url:
         with client_of(url) as client:
             client.set("kept", "yes")
-            wait_for_disk(client)
         killed = server_pid(url)
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: answers(url) and server_pid(url) != killed)
@@ -332,8 +326,6 @@ def test_no_child_outlives_a_killed_up_and_the_next_one_goes_on(home: Path, even
     with stoker_up(home, WITH_A_CHILD, eventually) as process:
         url = local_url(home)
         assert url is not None
-        with client_of(url) as client:
-            wait_for_disk(client)
         family = [server_pid(url), *pids(url)]
         assert len(family) == 3
         process.kill()
