@@ -2,14 +2,17 @@
 
 import logging
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
 from stoker import lanes
+from stoker.artifacts import ModelVersion
 from stoker.connection import Connection
 from stoker.errors import StokerError
 from stoker.settings import Settings
@@ -18,6 +21,7 @@ from stoker.store import Store
 from .drainer import Drainer, Outcome
 from .engine.models import LoadedModels
 from .engine.predictor import Predictor
+from .engine.runtime.pace import Pace
 from .process import ForkedProcess
 from .slot import Slot
 
@@ -25,6 +29,9 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.5
 # A predictor gives a sign of life between batches; one silent for longer hangs. Long enough to load a large model.
 _SILENT_S = 120.0
+# What a request shall take at most, waiting included, as far as the size of batches decides it.
+_TARGET_S = 0.1
+_LARGEST_BATCH = 1024
 _ALIVE, _STOP = b"", b"stop"
 
 
@@ -78,15 +85,23 @@ class Predictors:
 
 
 class _Served:
-    """A loaded model as a drainer wants it."""
+    """A loaded model as a drainer wants it; its batches are as large as the target latency allows."""
 
-    most = 256
-
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, pace: Pace) -> None:
         self._predictor = predictor
+        self._pace = pace
+
+    @property
+    def most(self) -> int:
+        return self._pace.max_rows
 
     def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
-        return self._predictor.predict_encoded(requests)
+        if not requests:
+            return []
+        started = time.perf_counter()
+        outcomes = self._predictor.predict_encoded(requests)
+        self._pace.took(len(requests), time.perf_counter() - started)
+        return outcomes
 
 
 def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]) -> None:
@@ -94,6 +109,12 @@ def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]
     connection = Connection.open(settings, redis_url, patience_s=_SILENT_S / 4)
     with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
         models = LoadedModels(settings.model_cache_bytes, Store(settings.store), Path(scratch))
+        paces: WeakKeyDictionary[Predictor, Pace] = WeakKeyDictionary()
+
+        def load(version: ModelVersion) -> _Served:
+            predictor = models.get(version)
+            return _Served(predictor, paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)))
+
         while True:
             try:
                 told = pipe.recv_bytes()
@@ -107,7 +128,7 @@ def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]
                 assignment.ref,
                 assignment.drainer,
                 queues,
-                load=lambda version: _Served(models.get(version)),
+                load=load,
                 stop=lambda: _asked_to_stop(pipe),
             )
             try:

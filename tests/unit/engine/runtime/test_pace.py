@@ -56,8 +56,3 @@ def test_one_slow_call_changes_little() -> None:
     pace = pace_of({64: 0.005})
     pace.took(64, 0.02)
     assert pace.max_rows == 64
-
-
-@pytest.mark.parametrize(("seconds", "slice_s"), [(0.001, 0.01), (0.3, 0.3)])
-def test_a_slice_is_half_the_target_or_one_batch(seconds: float, slice_s: float) -> None:
-    assert pace_of({1: seconds}).slice_s == pytest.approx(slice_s)

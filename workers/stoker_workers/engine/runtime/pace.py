@@ -39,11 +39,6 @@ class Pace:
             rows *= 2
         return rows
 
-    @property
-    def slice_s(self) -> float:
-        """For how long to go on with this model while others wait; enough for one batch."""
-        return max(self._budget_s, self.expected_s(self.max_rows))
-
 
 def _size(rows: int) -> int:
     return 1 << (rows - 1).bit_length()
