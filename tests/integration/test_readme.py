@@ -42,7 +42,12 @@ def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     with stoker.Client(settings=stack) as client:
         job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
         job.wait(timeout=60)
-    exec(compile(blocks("python")[2], "README.md", "exec"), {"redis_url": redis_url_of(stack), "job": job})
+    given = (
+        f"from types import SimpleNamespace\nredis_url, job = {redis_url_of(stack)!r}, SimpleNamespace(id={job.id!r})\n"
+    )
+    program = [sys.executable, "-c", given + blocks("python")[2]]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_command_it_names_exists() -> None:
