@@ -1,7 +1,7 @@
 """One round trip to Redis as a value, and the two things that can make it: a thread or an event loop.
 
 A `Call` says what to send and how to read the answer; it does no I/O. `Connection` and `AsyncConnection` run it.
-So the ledger, the registry and the inference requests are written once, for both kinds of client.
+So the ledger, the registry and the lanes are written once, for both kinds of client.
 """
 
 import asyncio

@@ -24,9 +24,9 @@ def demo() -> None:
 
 
 def up() -> None:
-    """Run everything on this machine: a Redis server of its own and a CPU worker, until Ctrl-C.
+    """Run everything on this machine: a Redis server of its own, a controller and a CPU worker, until Ctrl-C.
 
-    Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs the worker only.
+    Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs no server.
     """
     _need_tensorflow()
     run_local(Settings(), say=lambda line: console().print(escape(line), soft_wrap=True))
