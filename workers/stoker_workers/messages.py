@@ -33,10 +33,10 @@ class Failed(BaseModel):
 
 
 class Halted(BaseModel):
-    """The job stopped because it was asked to."""
+    """The job stopped because it was asked to, or its process is a member of a gang and has no more to do."""
 
     type: Literal["halted"] = "halted"
-    reason: Literal["cancel", "drain"]
+    reason: Literal["cancel", "drain", "done"]
 
 
 class Lost(BaseModel):

@@ -10,17 +10,20 @@ from stoker.events import Event
 from stoker.jobs import Result
 from stoker.store import Store
 
+StopReason = Literal["cancel", "drain", "done"]
+
 
 class Stopped(Exception):
     """The execution was asked to stop and did.
 
     Attributes:
-        reason: "cancel" throws the work away; "drain" has left a checkpoint for the next worker.
+        reason: "cancel" throws the work away; "drain" has left a checkpoint for the next worker; "done" is what a
+            member of a gang ends with, whose leader has the outcome.
     """
 
-    def __init__(self, reason: Literal["cancel", "drain"]) -> None:
+    def __init__(self, reason: StopReason) -> None:
         super().__init__(reason)
-        self.reason: Literal["cancel", "drain"] = reason
+        self.reason: StopReason = reason
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Run:
         builders: targets that a `Builder` architecture may name.
         model: the registered version that the job names, if it names one.
         resume_from: the last checkpoint of an earlier attempt, if any.
+        gang: where the processes are that train together; none for an execution by one process.
+        place: which of them this one is; the first leads.
         emit: sends an event on its way; returns at once.
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
     """
@@ -46,6 +51,8 @@ class Run:
     resume_from: Artifact | None
     emit: Callable[[Event], None]
     stop_requested: Callable[[], Literal["cancel", "drain"] | None]
+    gang: tuple[str, ...] = ()
+    place: int = 0
 
 
 @dataclass(frozen=True)

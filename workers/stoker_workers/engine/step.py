@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from .gang import Gang
 from .objective import Objective
 from .optimizer import LearningRate
 from .rows import Window
@@ -18,6 +19,9 @@ NO_ROWS: Totals = (0.0, 0.0, 0.0)
 
 Lines = NDArray[np.int32]
 """Row indices of shape (steps, batch size)."""
+
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""From a replica's rows, their targets and the size of the whole batch to its part of the batch's totals."""
 
 Loop = Callable[[Window, Lines, Totals], Totals]
 """Works through the lines, one step each, and gives the totals with their rows added.
@@ -31,40 +35,41 @@ def compile_training(
     objective: Objective,
     optimizer: keras.optimizers.Optimizer,
     schedule: LearningRate | None,
+    gang: Gang,
 ) -> Loop:
-    """One gradient step per line of indices."""
+    """One gradient step per line of indices, which the gang shares."""
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
 
-    def step(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             output = network(x, training=True)
             losses = objective.losses(y, output)
             weights = objective.weights(y)
             if weights is not None:
                 losses = losses * weights
-            loss = _with_penalties(tf.reduce_mean(losses), network)
+            loss = _share_of_mean(losses, count, network, gang)
             scaled = optimizer.scale_loss(loss)
         if schedule is not None:
             optimizer.learning_rate.assign(schedule(optimizer.iterations))
         optimizer.apply(tape.gradient(scaled, values), variables)
-        return _sums(loss, objective.scores(y, output))
+        return _sums(loss, objective.scores(y, output), count)
 
-    return _compile(step, network, objective)
+    return _compile(step, network, objective, gang)
 
 
-def compile_validation(network: keras.Model, objective: Objective) -> Loop:
-    """One forward pass per line of indices."""
+def compile_validation(network: keras.Model, objective: Objective, gang: Gang) -> Loop:
+    """One forward pass per line of indices, which the gang shares."""
 
-    def step(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         output = network(x, training=False)
-        loss = _with_penalties(tf.reduce_mean(objective.losses(y, output)), network)
-        return _sums(loss, objective.scores(y, output))
+        loss = _share_of_mean(objective.losses(y, output), count, network, gang)
+        return _sums(loss, objective.scores(y, output), count)
 
-    return _compile(step, network, objective)
+    return _compile(step, network, objective, gang)
 
 
-def _compile(step: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], network: keras.Model, objective: Objective) -> Loop:
+def _compile(step: Step, network: keras.Model, objective: Objective, gang: Gang) -> Loop:
     sample = network.inputs[0].shape
     signature = [
         tf.TensorSpec(sample, tf.float32),
@@ -73,10 +78,13 @@ def _compile(step: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], network: keras.M
         tf.TensorSpec((3,), tf.float64),
     ]
 
+    def shared(x: tf.Tensor, y: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        mine = gang.share(rows)
+        return gang.total(step(tf.gather(x, mine), tf.gather(y, mine), tf.size(rows)))
+
     def loop(x: tf.Tensor, y: tf.Tensor, indices: tf.Tensor, totals: tf.Tensor) -> tf.Tensor:
         def body(line: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = indices[line]
-            return line + 1, totals + step(tf.gather(x, rows), tf.gather(y, rows))
+            return line + 1, totals + gang.run(shared, x, y, indices[line])
 
         steps = tf.shape(indices)[0]
         _, totals = tf.while_loop(lambda line, _: line < steps, body, [0, totals], parallel_iterations=1)
@@ -99,11 +107,13 @@ def _target_spec(objective: Objective) -> tuple[tuple[int | None, ...], tf.DType
     return (None, objective.units), tf.float32
 
 
-def _with_penalties(loss: tf.Tensor, network: keras.Model) -> tf.Tensor:
-    """The loss with the penalties that layers add, such as L1 and L2."""
-    return tf.add_n([loss, *network.losses]) if network.losses else loss
+def _share_of_mean(losses: tf.Tensor, count: tf.Tensor, network: keras.Model, gang: Gang) -> tf.Tensor:
+    """A replica's part of the mean loss of a batch of `count` rows, and of the penalties that layers add (L1, L2)."""
+    loss = tf.reduce_sum(losses) / tf.cast(count, losses.dtype)
+    return tf.add_n([loss, *(penalty / gang.size for penalty in network.losses)]) if network.losses else loss
 
 
-def _sums(loss: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-    rows = tf.cast(tf.size(scores), tf.float64)
-    return tf.stack([tf.cast(loss, tf.float64) * rows, tf.cast(tf.reduce_sum(scores), tf.float64), rows])
+def _sums(loss: tf.Tensor, scores: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    rows = tf.cast(count, tf.float64)
+    of_replica = tf.cast(tf.size(scores), tf.float64)
+    return tf.stack([tf.cast(loss, tf.float64) * rows, tf.cast(tf.reduce_sum(scores), tf.float64), of_replica])

@@ -8,6 +8,7 @@ A training is in one state, its variables and its `Position`, and moves it forwa
             cancelled?   → Stopped       nothing is kept
             drained?     → Stopped       a checkpoint is left
             due?         → checkpoint
+            a gang agrees on all this, and on how many steps come next
         validate
         best so far? patience at an end?
 
@@ -28,6 +29,7 @@ from stoker.jobs import Train
 
 from .checkpoint import Arrays, Due, Position, Saved, save_checkpoint
 from .early_stopping import Patience
+from .gang import Gang
 from .objective import Objective
 from .optimizer import base_rate, build_schedule
 from .progress import Meter
@@ -61,6 +63,7 @@ class Trainer:
 
     Args:
         optimizer: built for the network's trainable variables.
+        gang: who trains; network and optimizer were made in its scope.
         validation: rows to validate on after every epoch, or None.
         position: a fresh one.
     """
@@ -75,6 +78,7 @@ class Trainer:
         rows: Rows,
         validation: Rows | None,
         position: Position,
+        gang: Gang,
     ) -> None:
         self._spec = spec
         self._run = run
@@ -83,14 +87,15 @@ class Trainer:
         self._rows = rows
         self._validation = validation
         self._position = position
+        self._gang = gang
         self._steps = math.ceil(position.rows / spec.batch_size)
         self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
         self._best: Arrays | None = None
         self._patience = Patience(spec.early_stopping) if spec.early_stopping else None
         self._due = Due(spec.checkpoint)
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
-        self._train = _Paced(compile_training(network, objective, optimizer, schedule))
-        self._validate = _Paced(compile_validation(network, objective))
+        self._train = _Paced(compile_training(network, objective, optimizer, schedule, gang))
+        self._validate = _Paced(compile_validation(network, objective, gang))
 
     def resume(self, saved: Saved) -> None:
         """Go on from a checkpoint.
@@ -185,18 +190,25 @@ class Trainer:
             position.history.setdefault(name, []).append(value)
         position.epoch, position.step, position.totals = position.epoch + 1, 0, NO_ROWS
         if self._patience and self._patience.improved(position, metrics) and self._patience.restores_best:
-            self._best = [variable.value.numpy().copy() for variable in self._network.variables]
+            self._best = [self._gang.value(variable).copy() for variable in self._network.variables]
 
     def _pause(self) -> None:
-        """Between two calls: stop if asked to, save if it is time to."""
-        reason = self._run.stop_requested()
-        if reason == "cancel":
+        """Between two calls: stop if one of the gang is asked to, save if it is time to.
+
+        How many steps a call takes, and when a checkpoint is due, is for the leader to say: all must do the same.
+        """
+        asked, leads = self._run.stop_requested(), self._gang.leads
+        due = leads and self._due.reached(self._position)
+        wishes = (asked == "cancel", asked == "drain", due, leads * self._train.steps, leads * self._validate.steps)
+        cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._gang.agree(wishes))
+        if cancel:
             raise Stopped("cancel")
-        if reason == "drain" or self._due.reached(self._position):
-            variables = [variable.value.numpy() for variable in self._variables]
-            save_checkpoint(self._run, Saved(self._position, variables, self._best))
+        if drain or save:
+            if leads:
+                variables = [self._gang.value(variable) for variable in self._variables]
+                save_checkpoint(self._run, Saved(self._position, variables, self._best))
             self._due.saved(self._position)
-        if reason == "drain":
+        if drain:
             raise Stopped("drain")
 
     def _finish(self) -> Fitted:

@@ -15,12 +15,13 @@ from ..engine.architecture import build_network
 from ..engine.checkpoint import Position, Saved
 from ..engine.data import Source, open_source
 from ..engine.dataset import build_rows, encoder, every_row
+from ..engine.gang import Gang
 from ..engine.objective import Objective, choose_objective
 from ..engine.optimizer import build_optimizer
 from ..engine.preprocessing import assemble, build_preprocessing
 from ..engine.profile import Profile, profile
 from ..engine.rows import Rows
-from ..engine.run import Outcome, Run
+from ..engine.run import Outcome, Run, Stopped
 from ..engine.saving import save_history, save_model
 from ..engine.split import ExactSplit, HashedSplit, Split
 from ..engine.training import Fitted, Trainer
@@ -34,13 +35,15 @@ def train(spec: Train, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     started = time.monotonic()
+    gang = Gang(run.gang, run.place)
     saved = Saved.read(run.store.fetch(run.resume_from, run.scratch)) if run.resume_from else None
-    seed = saved.position.seed if saved else secrets.randbelow(2**32) if spec.seed is None else spec.seed
+    seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
     source = open_source(spec.data, "train")
     split = _split(spec, source, seed)
     found = profile(source, split, run, ref=spec.data, target=spec.target, features=spec.features, task=spec.task)
-    model = _build(spec, run, found)
+    with gang.scope():
+        model = _build(spec, run, found)
     rows, validation = _rows(spec, source, split, found, model)
     trainer = Trainer(
         spec,
@@ -51,10 +54,14 @@ def train(spec: Train, run: Run) -> Outcome:
         rows,
         validation,
         Position(seed=seed, rows=found.rows),
+        gang,
     )
     if saved:
         trainer.resume(saved)
-    return _outcome(spec, run, found, model, trainer.fit(), seed, started)
+    fitted = trainer.fit()
+    if not gang.leads:
+        raise Stopped("done")
+    return _outcome(spec, run, found, model, fitted, seed, started)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class _Model:
     def row_shape(self) -> tuple[int, ...]:
         """The shape of one preprocessed row."""
         return tuple(self.layers.output.shape[1:]) if self.layers else tuple(self.network.inputs[0].shape[1:])
+
+
+def _drawn_seed(gang: Gang) -> int:
+    """A random seed, the same in the whole gang."""
+    return round(gang.agree([gang.leads * secrets.randbelow(2**32)])[0])
 
 
 def _fix_randomness(spec: Train, seed: int) -> None:
