@@ -5,6 +5,7 @@ disagrees with a record, an event behind the last one.
 """
 
 import json
+from collections import Counter
 from typing import Any
 
 import redis
@@ -29,6 +30,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:sequence": model.sequence,
         "stoker:rings": model.rings,
         "stoker:models": set(model.models),
+        "stoker:tallies": dict(model.tallies),
     }
     held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
     held |= {f"stoker:idempotency:{key}": job_id for key, (job_id, _) in model.keys.items()}
@@ -113,6 +115,8 @@ def _told(name: str, answer: Any) -> object:
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases":
             return {field: int(number) for field, number in answer.items()}
+        case "tallies":
+            return _tallies(answer)
         case "model":
             return {int(number) for number in answer}
         case "moves":
@@ -144,6 +148,18 @@ def _record(fields: dict[str, str]) -> Held:
         "checkpoints": [artifact["digest"] for artifact in json.loads(fields.get("checkpoints", "[]"))],
         "fields": set(fields),
     }
+
+
+def _tallies(fields: dict[str, str]) -> dict[str, int]:
+    """Counters, and of each histogram how many values it has."""
+    counts: Counter[str] = Counter()
+    for name, count in fields.items():
+        what, _, bound = name.rpartition(" ")
+        if name.startswith("finished "):
+            counts[name] = int(count)
+        elif bound != "sum":
+            counts[what] += int(count)
+    return dict(counts)
 
 
 def _event(event: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The ledger as plain Python: the state machine that the Lua scripts must follow, and what Redis then holds."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from stoker.jobs import Spec
@@ -27,6 +28,7 @@ class LedgerModel:
         self.heard: dict[str, int] = {}
         self.discarded: set[str] = set()
         self.untold: set[str] = set()
+        self.tallies: Counter[str] = Counter()
         self.models: dict[str, list[int]] = {}
         self.aliases: dict[str, dict[str, int]] = {}
         self.moves: dict[str, list[tuple[str, int]]] = {}
@@ -87,6 +89,7 @@ class LedgerModel:
             job.owner, job.attempt = owner, job.attempt + 1
             job.fields |= {"owner", "lease_until", "worker", "started_at"}
             job.events.append("started")
+            self.tallies[f"wait {job.queue}"] += 1
             self._tell_celery(job, "STARTED")
         return job.attempt if job.owner == owner else "taken"
 
@@ -143,14 +146,14 @@ class LedgerModel:
         if "cancel" in job.fields:
             self._finish(job, "CANCELLED")
         elif why == "drained":
-            job.history.append((job.attempt, why))
+            self._remember_attempt(job, why)
             self._enqueue(job)
         else:
             job.losses += 1
             if job.losses >= job.spec.max_attempts:
                 self._finish(job, "DEAD")
             else:
-                job.history.append((job.attempt, "lost"))
+                self._remember_attempt(job, "lost")
                 self._move(job, "WAITING")
                 job.due = True
                 job.events.append("waiting")
@@ -228,8 +231,9 @@ class LedgerModel:
 
     def _settle(self, job: ModelJob, state: str) -> None:
         if job.state == "RUNNING":
-            job.history.append((job.attempt, state))
+            self._remember_attempt(job, state)
         self._move(job, state)
+        self.tallies[f"finished {job.spec.kind} {state}"] += 1
         job.fields |= {"finished_at"} | ({"result"} if state == "SUCCEEDED" else {"reason", "traceback"})
         if state != "DEAD":
             self.discarded.update(job.checkpoints)
@@ -237,6 +241,10 @@ class LedgerModel:
             job.fields.discard("checkpoints")
         job.events.append(f"finished {state}")
         self._tell_celery(job, CELERY[state])
+
+    def _remember_attempt(self, job: ModelJob, how: str) -> None:
+        job.history.append((job.attempt, how))
+        self.tallies[f"attempt {job.spec.kind} {how}"] += 1
 
     def _tell_celery(self, job: ModelJob, status: str) -> None:
         job.meta = status
@@ -252,6 +260,7 @@ class LedgerModel:
     def _enqueue(self, job: ModelJob) -> None:
         self._move(job, "QUEUED")
         job.events.append("queued")
+        job.fields.add("queued_at")
         self._ring(job)
 
     def _enqueue_when_due(self, job: ModelJob) -> None:

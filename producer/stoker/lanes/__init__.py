@@ -54,6 +54,22 @@ class Batch:
     requests: list[bytes]
 
 
+@dataclass(frozen=True)
+class Census:
+    """All lanes together.
+
+    Attributes:
+        lanes: how many hold requests.
+        waiting: requests that no drainer has taken yet.
+        in_hand: requests that drainers have taken and not answered yet.
+    """
+
+    lanes: int
+    waiting: int
+    drainers: int
+    in_hand: int
+
+
 def push(lanes: Iterable[Pushed]) -> Call[list[int | None]]:
     """Put requests into their lanes; gives of each lane the depth at which it was full, or None where they fitted."""
     words: list[Word] = []
@@ -108,6 +124,11 @@ def leave(ref: str, drainer: str) -> Call[None]:
 def sweep(limit: int = 100) -> Call[int]:
     """Take lanes from silent drainers, and ring for lanes that nobody drains; gives how many requests went back."""
     return Call((limit,), int, _script("sweep"))
+
+
+def census() -> Call[Census]:
+    """Count what is in the lanes and who drains them."""
+    return Call((), lambda counts: Census(*counts), _script("census"))
 
 
 def crowded(queues: Sequence[str]) -> Call[bool]:

@@ -35,6 +35,7 @@ from .presence import BEAT_S, Worker, announce, leave, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
+from .tallies import Histogram, Tallies, tallies
 from .upkeep import deleted, discarded, expire, lead, resign, ring_again, wake
 
 __all__ = [
@@ -44,11 +45,13 @@ __all__ = [
     "Committed",
     "Expired",
     "Health",
+    "Histogram",
     "NewJob",
     "PastAttempt",
     "QuarantineReason",
     "QueueHealth",
     "Refused",
+    "Tallies",
     "Untold",
     "Worker",
     "announce",
@@ -82,6 +85,7 @@ __all__ = [
     "status",
     "submit",
     "succeed",
+    "tallies",
     "told",
     "untold",
     "wake",

@@ -16,12 +16,14 @@ class QueueHealth:
     Attributes:
         messages: how many wait on it.
         jobs: how many jobs are QUEUED there; some of their messages may be under way, or be lost and rung again.
+        oldest_s: for how long the job that waits longest has been QUEUED there; 0 if none waits.
         blocked_by: keys of the queue that hold something else than a list.
     """
 
     queue: str
     messages: int
     jobs: int
+    oldest_s: float
     blocked_by: tuple[str, ...]
 
 
@@ -55,10 +57,11 @@ def health(overdue_after_s: float = 10) -> Call[Health]:
     return Call((round(overdue_after_s * 1000), *lists), decode, script("health"))
 
 
-def _queue(queue: str, lists: Sequence[str], measured: Sequence[tuple[int, int]]) -> QueueHealth:
+def _queue(queue: str, lists: Sequence[str], measured: Sequence[tuple[int, int, int]]) -> QueueHealth:
     return QueueHealth(
         queue,
-        messages=sum(max(0, messages) for messages, _ in measured),
-        jobs=sum(jobs for _, jobs in measured),
-        blocked_by=tuple(name for name, (messages, _) in zip(lists, measured, strict=True) if messages < 0),
+        messages=sum(max(0, messages) for messages, _, _ in measured),
+        jobs=sum(jobs for _, jobs, _ in measured),
+        oldest_s=max(waited_ms for _, _, waited_ms in measured) / 1000,
+        blocked_by=tuple(name for name, (messages, _, _) in zip(lists, measured, strict=True) if messages < 0),
     )

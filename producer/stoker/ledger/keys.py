@@ -22,6 +22,7 @@
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
+| stoker:tallies | hash | what was counted so far: see tallies.py | never: bounded by kinds, states and queues |
 | stoker:models | set | names of all models | with their last version |
 | stoker:model:<name> | hash | a model's versions: number to manifest | never: models are kept |
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |
@@ -54,6 +55,7 @@ PREFIX = {
     "idempotency": "stoker:idempotency:",
     "quarantine": "stoker:quarantine",
     "quarantined": "stoker:quarantined",
+    "tallies": "stoker:tallies",
     "models": "stoker:models",
     "model": "stoker:model:",
     "aliases": "stoker:aliases:",

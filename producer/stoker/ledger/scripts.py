@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from ..connection import Script
 from .keys import lua_tables
+from .tallies import lua_bounds
 
 
 @cache
@@ -16,8 +17,8 @@ def script(name: str) -> Script:
 
 @cache
 def shared_source() -> str:
-    """What stands before every script: the tables of keys and the prelude."""
-    return lua_tables() + (files(__package__) / "lua" / "prelude.lua").read_text()
+    """What stands before every script: the tables of keys, the bounds of histograms and the prelude."""
+    return lua_tables() + lua_bounds() + (files(__package__) / "lua" / "prelude.lua").read_text()
 
 
 def iso_now() -> str:

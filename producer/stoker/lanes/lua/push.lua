@@ -9,6 +9,7 @@ while at <= #ARGV do
   local list, depth, now = lane_list(ref, priority), depth_of(ref), now_ms()
   if depth + count > most then
     answer[#answer + 1] = -1 - depth
+    tally('refused requests', count)
   else
     answer[#answer + 1] = depth
     for n = 0, count - 1 do

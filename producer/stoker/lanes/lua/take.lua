@@ -18,7 +18,11 @@ else
     redis.call('RPUSH', list, ARGV[8 + 2 * n])
     redis.call('EXPIRE', list, 60)
   end
-  redis.call('DEL', LANE.taken .. drainer)
+  local answered = redis.call('LLEN', LANE.taken .. drainer)
+  if answered > 0 then
+    observe('batch', answered, BOUNDS.batch)
+    redis.call('DEL', LANE.taken .. drainer)
+  end
   redis.call('SET', LANE.turn .. drainer, turn, 'EX', 60)
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
   batch = take_from(ref, drainer, most)

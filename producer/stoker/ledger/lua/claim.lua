@@ -4,8 +4,8 @@
 --   record ('' for nothing)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local state = mend(id)
-local holder, attempt, spec, checkpoints, flaw =
-  unpack(record(id, 'owner', 'attempt', 'spec', 'checkpoints', 'flaw'))
+local holder, attempt, spec, checkpoints, flaw, queue, queued_at =
+  unpack(record(id, 'owner', 'attempt', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at'))
 
 if not state then
   return { 'missing' }
@@ -21,6 +21,7 @@ if state == 'QUEUED' then
   redis.call('HSET', KEY.job .. id, 'owner', owner, 'worker', worker, 'attempt', attempt,
     'started_at', now, 'lease_until', now + lease_ms)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
+  observe('wait ' .. queue, now - (queued_at or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end

@@ -13,6 +13,22 @@ local function type_of(key)
   return redis.call('TYPE', key).ok
 end
 
+-- Counts that only grow: tallies.py tells their names.
+local function tally(name, by)
+  redis.call('HINCRBY', KEY.tallies, name, by)
+end
+
+-- Adds a value to a histogram. The clock may have been set back: what took less than no time took none.
+local function observe(name, value, bounds)
+  value = math.max(0, value)
+  local n = 1
+  while bounds[n] and value > bounds[n] do
+    n = n + 1
+  end
+  tally(name .. ' ' .. (bounds[n] or 'inf'), 1)
+  tally(name .. ' sum', value)
+end
+
 local function append_event(id, event)
   redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
 end
@@ -53,7 +69,7 @@ local function unring(id, was_heard)
   end
 end
 
--- Moves a record from one state to another, in its hash and in every index.
+-- Moves a record from one state to another, in its hash and in every index. Answers its kind.
 local function move(id, to)
   local kind, from, sequence = unpack(record(id, 'kind', 'state', 'sequence'))
   if from then
@@ -69,11 +85,13 @@ local function move(id, to)
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
   end
+  return kind
 end
 
 -- Puts a job on its queue.
 local function enqueue(id, reason)
   move(id, 'QUEUED')
+  redis.call('HSET', KEY.job .. id, 'queued_at', now_ms())
   append_event(id, { type = 'queued', queue = redis.call('HGET', KEY.job .. id, 'queue'), reason = reason })
   ring(id)
 end
@@ -163,7 +181,7 @@ local function mend(id)
   for field, default in pairs({ sequence = 0, attempt = 0, losses = 0, max_attempts = 1, submitted_at = 0 }) do
     check(field, is_number, default)
   end
-  for _, field in ipairs({ 'not_before', 'rung_at', 'started_at', 'lease_until' }) do
+  for _, field in ipairs({ 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until' }) do
     check(field, function(value) return not value or is_number(value) end, 0)
   end
   local field, flaw = next(flaws)
@@ -175,7 +193,8 @@ end
 
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason)
-  local attempt, worker, started_at = unpack(record(id, 'attempt', 'worker', 'started_at'))
+  local kind, attempt, worker, started_at = unpack(record(id, 'kind', 'attempt', 'worker', 'started_at'))
+  observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
   local log = {}
   for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
     local is_json, event = pcall(cjson.decode, entry[2][2])
@@ -199,9 +218,10 @@ local function settle(id, state, outcome, iso)
   if redis.call('HGET', KEY.job .. id, 'state') == 'RUNNING' then
     remember_attempt(id, state, outcome.reason)
   end
-  move(id, state)
+  local kind = move(id, state)
   redis.call('ZADD', KEY.finished, now, id)
   redis.call('HSET', KEY.job .. id, 'finished_at', now)
+  tally('finished ' .. kind .. ' ' .. state, 1)
   if state ~= 'DEAD' then
     list_checkpoints(id, {}, 0)
   end

@@ -1,0 +1,138 @@
+"""What the scripts count, on a real server: every job and every request once, whoever ran it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+import stoker
+from stoker import JobState, lanes, ledger
+from stoker.connection import Connection
+from stoker.lanes import Census, Pushed, frames
+from stoker.ledger import Attempt, NewJob, Tallies
+from stoker.settings import Settings
+
+SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)
+RESULT = stoker.TrainResult(
+    model="digits", metrics={}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={}
+)
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def submitted(connection: Connection, spec: stoker.Train = SPEC) -> str:
+    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
+    return job_id
+
+
+def claimed(connection: Connection, job_id: str) -> Attempt:
+    attempt = connection.run(ledger.claim(job_id, uuid.uuid4().hex, "worker", 15))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def counted(connection: Connection) -> Tallies:
+    return connection.run(ledger.tallies())
+
+
+def test_nothing_has_been_counted_at_first(connection: Connection) -> None:
+    tallies = counted(connection)
+    assert (tallies.finished, tallies.waits, tallies.attempts) == ({}, {}, {})
+    assert (tallies.batches.count, tallies.batches.total, tallies.refused_requests) == (0, 0, 0)
+
+
+def test_every_end_is_counted_once_though_its_commit_is_repeated(connection: Connection) -> None:
+    for _ in range(3):
+        attempt = claimed(connection, submitted(connection))
+        connection.run(ledger.succeed(attempt, RESULT))
+        connection.run(ledger.succeed(attempt, RESULT))
+    connection.run(ledger.fail(claimed(connection, submitted(connection)), JobState.FAILED, "bad data"))
+    connection.run(ledger.cancel(submitted(connection)))
+    tallies = counted(connection)
+    assert tallies.finished == {("train", "SUCCEEDED"): 3, ("train", "FAILED"): 1, ("train", "CANCELLED"): 1}
+    assert {how: histogram.count for (_, how), histogram in tallies.attempts.items()} == {"SUCCEEDED": 3, "FAILED": 1}
+
+
+def test_every_attempt_is_counted_by_how_it_ended(connection: Connection, server: redis.Redis) -> None:
+    job_id = submitted(connection)
+    connection.run(ledger.release(claimed(connection, job_id), "drained", "drained"))
+    connection.run(ledger.release(claimed(connection, job_id), "lost", "killed"))
+    server.zadd("stoker:due", {job_id: 0})
+    connection.run(ledger.wake())
+    connection.run(ledger.release(claimed(connection, job_id), "lost", "killed"))
+    tallies = counted(connection)
+    assert {how: histogram.count for (_, how), histogram in tallies.attempts.items()} == {
+        "drained": 1,
+        "lost": 1,
+        "DEAD": 1,
+    }
+    assert tallies.finished == {("train", "DEAD"): 1}
+
+
+def test_a_wait_lasts_from_the_queue_to_the_claim(connection: Connection, server: redis.Redis) -> None:
+    later = SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})
+    held, queued = submitted(connection, later), submitted(connection)
+    server.hincrby(f"stoker:job:{queued}", "queued_at", -2_000)
+    [health] = [queue for queue in connection.run(ledger.health()).queues if queue.queue == "cpu.train"]
+    assert (health.jobs, int(health.oldest_s)) == (1, 2)
+    claimed(connection, queued)
+    server.zadd("stoker:due", {held: 0})
+    connection.run(ledger.wake())
+    claimed(connection, held)
+    waits = counted(connection).waits["cpu.train"]
+    assert waits.count == 2
+    assert dict(waits.buckets)[1_000] == 1, "what waited for its time was not queued meanwhile"
+    assert dict(waits.buckets)[5_000] == 2
+    assert waits.total >= 2_000
+
+
+def test_what_has_been_queued_longest_is_found_beside_what_others_wrote(
+    connection: Connection, server: redis.Redis
+) -> None:
+    server.zadd("stoker:rung:cpu.train\x06\x166", {"junk": 0})
+    server.set("stoker:job:junk", "no record")
+    server.hset("stoker:tallies", mapping={"finished": "x", b"\xff": 1, "finished train DEAD": "many"})
+    assert {queue.oldest_s for queue in connection.run(ledger.health()).queues} == {0}
+    assert counted(connection).finished == {}
+
+
+def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(connection: Connection) -> None:
+    client = uuid.uuid4()
+
+    def push(count: int) -> int | None:
+        requests = [(60_000, frames.request(client, n, b"x")) for n in range(count)]
+        [depth] = connection.run(lanes.push([Pushed("digits", "cpu.infer", "normal", 10, requests)]))
+        return depth
+
+    def take(turn: int, most: int) -> None:
+        connection.run(lanes.take("digits", "d", 5, turn=turn, most=most, answers={}))
+
+    assert push(8) is None
+    assert push(3) == 8
+    connection.run(lanes.join("digits", "d", 5))
+    assert connection.run(lanes.census()) == Census(lanes=1, waiting=8, drainers=1, in_hand=0)
+    take(1, most=5)
+    assert connection.run(lanes.census()) == Census(lanes=1, waiting=3, drainers=1, in_hand=5)
+    assert counted(connection).batches.count == 0
+    take(2, most=5)
+    take(2, most=5)
+    take(3, most=5)
+    connection.run(lanes.leave("digits", "d"))
+    assert connection.run(lanes.census()) == Census(lanes=0, waiting=0, drainers=0, in_hand=0)
+    batches = counted(connection).batches
+    assert (batches.count, batches.total) == (2, 8)
+    assert [(bound, count) for bound, count in batches.buckets if bound in (2, 4, 8)] == [(2, 0), (4, 1), (8, 2)]
+    assert counted(connection).refused_requests == 3
