@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 _SENTINEL = "sentinel://"
 _SENTINEL_PORT = 26379
+_REDIS_PORT = 6379
 _EXPECTED = (
     "expected redis://[user:password@]host[:port][/database], rediss:// for TLS, or "
     "sentinel://[user:password@]host[:port];sentinel://host[:port][/database]?master_name=NAME, "
@@ -103,6 +104,14 @@ def sentinels_of(url: str) -> Sentinels | None:
         login=logins[0] if logins else {},
         sentinel_login=_login(options.get("sentinel_username"), options.get("sentinel_password")),
     )
+
+
+def endpoint(url: str) -> tuple[str, int]:
+    """Host and port that a URL leads to; those of the first sentinel where it names sentinels."""
+    if sentinels := sentinels_of(url):
+        return sentinels.hosts[0]
+    parts = urlsplit(url)
+    return unquote(parts.hostname or ""), parts.port or _REDIS_PORT
 
 
 def _sentinel_options(query: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeVar
 
@@ -10,10 +11,11 @@ from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.events import Checkpoint, Event, JobState
+from stoker.events import Checkpoint, Event, JobState, Progress
 from stoker.jobs import Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
 
+from .gang import Leader
 from .messages import Done, Emitted, End, Failed, Halted, Lost
 from .runner import Assignment, Runner, StopReason
 from .slot import Slot
@@ -98,7 +100,8 @@ class _Execution:
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self._answer = Answer.OK
         self._heard = True
-        self._times_out_at = time.monotonic() + spec.timeout if spec.timeout else None
+        self._times_out_at = self._timeout_from_now()
+        self._leader: Leader | None = None
         self._stopping: StopReason | None = None
         self._kill_at: float | None = None
 
@@ -121,6 +124,42 @@ class _Execution:
             model=version,
             resume_from=self._attempt.checkpoints[-1] if self._attempt.checkpoints else None,
         )
+        if isinstance(self._spec, Train) and self._spec.workers > 1:
+            return self._lead(assignment, self._spec.workers)
+        return self._execute(assignment)
+
+    def _lead(self, assignment: Assignment, wanted: int) -> Ending:
+        """Execute together with other slots, once all of them are there."""
+        self._leader = Leader(self._slot, self._attempt, wanted)
+        try:
+            gathered = self._gather(self._leader)
+            return self._execute(replace(assignment, gang=gathered)) if isinstance(gathered, tuple) else gathered
+        finally:
+            self._leader.disband()
+
+    def _gather(self, leader: Leader) -> tuple[str, ...] | Ending:
+        """Wait for the members; gives where all are, or how the attempt ended meanwhile."""
+        there = 0
+        while True:
+            gang = leader.look()
+            if gang and gang.state == "complete":
+                self._times_out_at = self._timeout_from_now()
+                return gang.addresses
+            if gang and (reason := leader.reason_to_put_off(gang)):
+                return self._release("put off", reason)
+            if gang and len(gang.addresses) != there:
+                there = len(gang.addresses)
+                self._tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
+            self._report()
+            if self._answer is Answer.LOST:
+                return _TAKEN_AWAY
+            if self._answer is Answer.CANCEL or self._slot.draining_s:
+                return self._settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
+            if overdue := self._overdue():
+                return self._settle(overdue)
+            time.sleep(TICK_S)
+
+    def _execute(self, assignment: Assignment) -> Ending:
         with Runner(assignment) as runner:
             end = self._watch(runner)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
@@ -147,8 +186,7 @@ class _Execution:
             end: End | None = None
             for message in runner.receive(TICK_S):
                 if isinstance(message, Emitted):
-                    self._pending.append(message.event)
-                    self._emitted += 1
+                    self._tell(message.event)
                     # At once, unless Redis is away: what is not told of is repeated after a loss, and its file stays.
                     if isinstance(message.event, Checkpoint) and self._heard:
                         report_at = 0.0
@@ -161,6 +199,7 @@ class _Execution:
                 # renew the lease in time.
                 waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
                 report_at = time.monotonic() + max(TICK_S, waited_s)
+                end = end or (self._leader.broken() if self._leader else None)
             if self._answer is Answer.LOST:
                 return None
             if end:
@@ -168,6 +207,11 @@ class _Execution:
             if overdue := self._overdue():
                 return overdue
             self._pass_on_stop(runner)
+
+    def _tell(self, event: Event) -> None:
+        """Put an event into the next report."""
+        self._pending.append(event)
+        self._emitted += 1
 
     def _report(self) -> None:
         try:
@@ -186,6 +230,9 @@ class _Execution:
         self._answer = answer
         self._heard = True
         self._pending.clear()
+
+    def _timeout_from_now(self) -> float | None:
+        return time.monotonic() + self._spec.timeout if self._spec.timeout else None
 
     def _overdue(self) -> End | None:
         now = time.monotonic()
@@ -220,7 +267,7 @@ class _Execution:
         committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
         return _TAKEN_AWAY if committed is Committed.LOST else ending
 
-    def _release(self, why: Literal["drained", "lost"], reason: str) -> Ending:
+    def _release(self, why: Literal["drained", "lost", "put off"], reason: str) -> Ending:
         state = self._insist(ledger.release(self._attempt, why, reason))
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else _TAKEN_AWAY
 

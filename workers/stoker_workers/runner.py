@@ -35,6 +35,8 @@ class Assignment:
 
     Attributes:
         model: the registered version that the spec names, if it names one.
+        gang: addresses of all processes of a training by several.
+        place: which of them this one is.
     """
 
     job: str
@@ -43,6 +45,8 @@ class Assignment:
     builders: tuple[str, ...]
     model: ModelVersion | None
     resume_from: Artifact | None
+    gang: tuple[str, ...] = ()
+    place: int = 0
 
 
 class Runner:
@@ -156,6 +160,8 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         resume_from=assignment.resume_from,
         emit=emit,
         stop_requested=stop_requested,
+        gang=assignment.gang,
+        place=assignment.place,
     )
     _send(pipe, _end_of(assignment.spec, run))
 

@@ -8,8 +8,10 @@ from celery.exceptions import Ignore, Retry
 from stoker.errors import JobFailed
 from stoker.jobs import KINDS
 from stoker.lanes import DRAIN_TASK
+from stoker.ledger import JOIN_TASK
 from stoker.wire import task_name
 
+from .gang import Member
 from .lifecycle import Ending, run_job
 from .serving import Predictors
 from .slot import Slot
@@ -22,9 +24,13 @@ def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
     def job(task: Task, job_id: str) -> str:
         return _shown(task, run_job(slot, job_id, task.request.delivery_info["routing_key"]))
 
+    def join(seat: str) -> str:
+        return Member(slot, seat).take_part()
+
     for kind in KINDS:
         app.task(job, name=task_name(kind), bind=True, throws=(JobFailed,))
     app.task(predictors.drain, name=DRAIN_TASK)
+    app.task(join, name=JOIN_TASK)
 
 
 def _shown(task: Task, ending: Ending) -> str:

@@ -105,6 +105,8 @@ class Train(JobSpec):
         seed: two runs with one seed and one machine give equal weights; None draws one.
         precision: "mixed" computes in float16 (GPU) or bfloat16 (CPU, TPU) and keeps float32 weights.
         formats: the files to save the model as.
+        workers: how many slots of one fleet train it together, in step; each takes its part of every batch, so that the
+            losses are those of one worker with the same batch_size. They start together, once so many are free.
     """
 
     kind: Literal["train"] = "train"
@@ -128,6 +130,7 @@ class Train(JobSpec):
     precision: Literal["float32", "mixed"] = "float32"
     checkpoint: Checkpoints = Checkpoints()
     formats: tuple[Literal["keras", "h5"], ...] = Field(default=("keras",), min_length=1)
+    workers: int = Field(default=1, ge=1, le=256)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -147,6 +150,11 @@ class Train(JobSpec):
             raise InvalidJob(f"loss={self.loss!r} is for numbers; task='classification' wants a cross-entropy")
         if self.validation_data is not None and "validation_split" in self.model_fields_set and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both")
+        if self.workers > self.batch_size:
+            raise InvalidJob(
+                f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "
+                "fewer workers"
+            )
         stop = self.early_stopping
         if stop and stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split):
             raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")

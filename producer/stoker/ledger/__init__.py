@@ -30,6 +30,7 @@ from .attempts import (
     succeed,
 )
 from .dead import PastAttempt, drop, history, requeue
+from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
 from .health import Health, QueueHealth, health
 from .presence import BEAT_S, Worker, announce, leave, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
@@ -40,10 +41,12 @@ from .upkeep import deleted, discarded, expire, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
+    "JOIN_TASK",
     "Answer",
     "Attempt",
     "Committed",
     "Expired",
+    "Gang",
     "Health",
     "Histogram",
     "NewJob",
@@ -55,10 +58,14 @@ __all__ = [
     "Untold",
     "Worker",
     "announce",
+    "attempt_of",
+    "attend",
     "cancel",
     "claim",
     "counts",
     "deleted",
+    "depart",
+    "disband",
     "discarded",
     "drop",
     "events",
@@ -66,8 +73,10 @@ __all__ = [
     "expire",
     "expired",
     "fail",
+    "gather",
     "health",
     "history",
+    "job_of_seat",
     "lead",
     "leave",
     "mirror",

@@ -66,14 +66,19 @@ def claim(job_id: str, owner: str, worker: str, lease_s: float) -> Call[Attempt 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
         if answer[0] != b"claimed":
             return Refused(_text(answer[0]))
-        _, number, spec, checkpoints, flaw = answer
-        try:
-            listed = _ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else ()
-            return Attempt(job_id, owner, int(number), _text(spec), listed, _text(flaw))
-        except ValueError:
-            return Attempt(job_id, owner, int(number), "", (), "spec or checkpoints are not readable")
+        return read_attempt(job_id, owner, answer[1:])
 
     return Call((job_id, owner, worker, _ms(lease_s)), decode, script("claim"))
+
+
+def read_attempt(job_id: str, owner: str, fields: Sequence[bytes | int]) -> Attempt:
+    """An attempt from its number, spec, checkpoints and flaw as Redis has them."""
+    number, spec, checkpoints, flaw = fields
+    try:
+        listed = _ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else ()
+        return Attempt(job_id, owner, int(number), _text(spec), listed, _text(flaw))
+    except ValueError:
+        return Attempt(job_id, owner, int(number), "", (), "spec or checkpoints are not readable")
 
 
 def report(
@@ -128,8 +133,10 @@ def fail(
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 
-def release(attempt: Attempt, why: Literal["drained", "lost"], reason: str) -> Call[JobState | None]:
+def release(attempt: Attempt, why: Literal["drained", "lost", "put off"], reason: str) -> Call[JobState | None]:
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
+
+    One that is put off had not begun; it waits some seconds, and that costs nothing.
 
     Gives its new state, or None if the attempt had lost it already.
     """

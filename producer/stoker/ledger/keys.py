@@ -13,6 +13,9 @@
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
+| stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
+| stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
+| stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
 | stoker:discarded | hash | checkpoints that no job lists any more, by digest | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
@@ -46,6 +49,9 @@ PREFIX = {
     "leases": "stoker:leases",
     "due": "stoker:due",
     "finished": "stoker:finished",
+    "gang": "stoker:gang:",
+    "gang_rung": "stoker:gang-rung:",
+    "gathering": "stoker:gathering:",
     "discarded": "stoker:discarded",
     "sequence": "stoker:sequence",
     "rings": "stoker:rings",

@@ -81,7 +81,7 @@ local function move(id, to)
     unring(id, to == 'RUNNING')
   elseif from == 'RUNNING' then
     redis.call('ZREM', KEY.leases, id)
-    redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told')
+    redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told', 'gang')
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
   end

@@ -1,0 +1,42 @@
+-- The leader of a gang looks who is there, rings for those who are missing, and closes the gang when it is complete.
+-- ARGV: id, owner, its address, how many it wants, lease in ms
+-- Answers {'lost'} (the attempt is no longer the job's), {'busy'} (another gang of this queue gathers),
+--   {'gathering', addresses …}, {'complete', addresses …} with its own first, or {'broken', the address gone silent}.
+local id, owner, address, wanted, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local holder, queue, gang, summary = unpack(record(id, 'owner', 'queue', 'gang', 'summary'))
+local present, gathering = KEY.gang .. owner, KEY.gathering .. (queue or '')
+
+if holder ~= owner then
+  return { 'lost' }
+end
+redis.call('PEXPIRE', present, 10 * lease_ms)
+if gang then
+  local addresses = cjson.decode(gang)
+  for n = 2, #addresses do
+    local until_ms = redis.call('ZSCORE', present, addresses[n])
+    if not until_ms or tonumber(until_ms) < now_ms() then
+      return { 'broken', addresses[n] }
+    end
+  end
+  return { 'complete', unpack(addresses) }
+end
+-- One gang at a time: two that have half of their members each would wait for each other for ever.
+local turn = redis.call('GET', gathering)
+if turn and turn ~= owner then
+  return { 'busy' }
+end
+redis.call('SET', gathering, owner, 'PX', lease_ms)
+redis.call('ZREMRANGEBYSCORE', present, '-inf', now_ms())
+local addresses = { address, unpack(redis.call('ZRANGE', present, 0, wanted - 2)) }
+if #addresses == wanted then
+  redis.call('HSET', KEY.job .. id, 'gang', cjson.encode(addresses))
+  redis.call('DEL', gathering)
+  return { 'complete', unpack(addresses) }
+end
+-- A message may be lost, or heard by a worker that is about to end: after a while the missing ones are rung for again.
+if redis.call('SET', KEY.gang_rung .. owner, 1, 'NX', 'PX', 10000) then
+  for seat = #addresses + 1, wanted do
+    push_message('stoker.join', id .. '.' .. seat, queue, 'high', summary)
+  end
+end
+return { 'gathering', unpack(addresses) }

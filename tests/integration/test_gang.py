@@ -1,0 +1,94 @@
+"""Training by several workers: all or none at once, as one worker would, and whoever of them dies."""
+
+from collections.abc import Callable
+
+import psutil
+import pytest
+import redis
+
+import stoker
+from stoker.events import Progress
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+from ..conftest import Eventually
+
+LONG = 100_000
+
+
+def training(**more: object) -> stoker.Train:
+    fields = {"model": "together", "data": "sample://digits", "epochs": 3, "batch_size": 50, "seed": 3, "workers": 2}
+    return stoker.Train.model_validate(fields | more)
+
+
+def losses(job: stoker.Job) -> tuple[float, ...]:
+    result = job.result(timeout=110)
+    assert isinstance(result, stoker.TrainResult)
+    return result.history["loss"]
+
+
+@pytest.fixture
+def runners(client: stoker.Client) -> Callable[[], list[psutil.Process]]:
+    """The processes that the slots run, the oldest first."""
+    [worker] = client.workers()
+
+    def find() -> list[psutil.Process]:
+        slots = psutil.Process(worker.pid).children()
+        return sorted((process for slot in slots for process in slot.children()), key=psutil.Process.create_time)
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(stack: Settings, eventually: Eventually) -> object:
+    yield
+    with redis.Redis.from_url(redis_url_of(stack)) as server:
+        eventually(lambda: not [*server.scan_iter("stoker:gang:*"), *server.scan_iter("stoker:gathering:*")])
+
+
+def trains(job: stoker.Job) -> bool:
+    progress = job.status().progress
+    return progress is not None and getattr(progress, "stage", "training") == "training"
+
+
+def test_two_workers_learn_what_one_learns(client: stoker.Client) -> None:
+    alone = losses(client.submit(training(workers=1)))
+
+    together = client.submit(training())
+
+    assert losses(together) == pytest.approx(alone, rel=1e-4)
+    stages = [event.stage for event in together.events() if isinstance(event, Progress)]
+    assert "gathering workers" in stages
+
+
+def test_gangs_that_want_the_same_slots_take_turns(client: stoker.Client) -> None:
+    jobs = client.submit_many([training(seed=seed) for seed in (1, 2)])
+
+    assert all(losses(job) for job in jobs)
+    assert [job.status().attempt for job in jobs] == [1, 1]
+
+
+def test_a_killed_member_costs_the_gang_one_attempt_and_nothing_else(
+    client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
+) -> None:
+    undisturbed = losses(client.submit(training(epochs=300)))
+    job = client.submit(training(epochs=300, checkpoint={"epochs": 10}))
+    eventually(lambda: trains(job))
+
+    runners()[-1].kill()
+
+    assert losses(job) == pytest.approx(undisturbed, rel=1e-3)
+    assert job.status().attempt == 2
+
+
+def test_cancelling_stops_all_of_them(
+    client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
+) -> None:
+    before = runners()
+    job = client.submit(training(epochs=LONG))
+    eventually(lambda: trains(job))
+
+    job.cancel()
+
+    assert job.wait(timeout=60) is stoker.JobState.CANCELLED
+    eventually(lambda: not [process for process in runners() if process not in before])
