@@ -106,6 +106,16 @@ class Settings(BaseSettings):
         description="Seconds that a client keeps trying while Redis is away, before it raises Unavailable.",
     )
 
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address on which metrics are served to Prometheus."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="The port on which a controller serves metrics, 9464 for example. None: it serves none.",
+    )
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **arguments: Any) -> None:
@@ -129,7 +139,7 @@ class Settings(BaseSettings):
         """The sources, the strongest first."""
         return init_settings, env_settings, InitSettingsSource(settings_cls, _read(_config_file()))
 
-    @field_validator("redis_url", "result_url", "store_url", "slots", "home", mode="before")
+    @field_validator("redis_url", "result_url", "store_url", "slots", "home", "metrics_port", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 from typing import TypeVar
 
@@ -17,11 +18,12 @@ from redis.exceptions import ResponseError
 
 from stoker import lanes, ledger
 from stoker.connection import HICCUP_S, Call, Connection
-from stoker.errors import StokerError
+from stoker.errors import InvalidSettings, StokerError
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.store import Store
 
+from .metrics import LedgerCollector, served
 from .mirror import ResultMirror
 
 T = TypeVar("T")
@@ -114,10 +116,21 @@ def main() -> None:
     """Run a controller until SIGTERM or Ctrl-C."""
     argparse.ArgumentParser(prog="python -m stoker_workers.controller", description=__doc__).parse_args()
     logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
-    settings = Settings()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    Controller(settings, redis_url_of(settings)).run()
+    try:
+        _control(Settings())
+    except InvalidSettings as error:
+        sys.exit(error.message)
+
+
+def _control(settings: Settings) -> None:
+    redis_url = redis_url_of(settings)
+    with ExitStack() as stack:
+        if settings.metrics_port is not None:
+            collector = LedgerCollector(settings, redis_url)
+            stack.enter_context(served(collector, settings.metrics_host, settings.metrics_port))
+        Controller(settings, redis_url).run()
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
