@@ -48,7 +48,10 @@ def celery_app(settings: Settings, url: str) -> Celery:
         task_acks_late=False,
         task_ignore_result=True,
         worker_disable_prefetch=True,
-        worker_prefetch_multiplier=1,
+        # No second bound beside that of worker_disable_prefetch: it would not follow a pool that grows.
+        worker_prefetch_multiplier=0,
+        # A new slot of a machine under load may be slow to say that it is there.
+        worker_proc_alive_timeout=60,
         worker_enable_remote_control=True,
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,

@@ -94,6 +94,17 @@ class Settings(BaseSettings):
         le=1024,
         description="How many jobs one worker runs at once. None: one per core, at least 2.",
     )
+    most_slots: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="How many slots a worker may grow to. None: slots, or one per core if that is more, at least 2.",
+    )
+    node: str | None = Field(
+        default=None,
+        max_length=128,
+        description="What this node is called. None: the name of its host.",
+    )
     model_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
     )
@@ -139,7 +150,9 @@ class Settings(BaseSettings):
         """The sources, the strongest first."""
         return init_settings, env_settings, InitSettingsSource(settings_cls, _read(_config_file()))
 
-    @field_validator("redis_url", "result_url", "store_url", "slots", "home", "metrics_port", mode="before")
+    @field_validator(
+        "redis_url", "result_url", "store_url", "slots", "most_slots", "node", "home", "metrics_port", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

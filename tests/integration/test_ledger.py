@@ -507,7 +507,9 @@ def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connect
     connection.run(ledger.submit([new_job(key="monday")]))
     attempt = claimed(connection, submitted(connection))
     connection.run(ledger.succeed(attempt, result_of(), version(1, attempt.job_id)))
-    worker = ledger.Worker(name="w", device="cpu", slots=1, queues=("cpu.train",), host="h", pid=1)
+    worker = ledger.Worker(
+        name="w", node="n", device="cpu", slots=1, most_slots=4, queues=("cpu.train",), host="h", pid=1
+    )
     connection.run(ledger.announce(worker))
     assert connection.run(ledger.workers()) == [worker]
     with redis.Redis.from_url(redis_url) as client:

@@ -184,6 +184,8 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "store_url",
         "builders",
         "slots",
+        "most_slots",
+        "node",
         "metrics_port",
     ]
 

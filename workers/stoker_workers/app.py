@@ -1,16 +1,19 @@
-"""The Celery worker: tasks, a sign of life every few seconds, and the drain on shutdown."""
+"""The Celery worker: tasks, a sign of life every second, slots that come and go, and the drain on shutdown."""
 
+import gc
 import multiprocessing
 import os
 import platform
 import signal
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import billiard
 from celery import bootsteps, signals
 from celery.platforms import EX_FAILURE
 from celery.worker import WorkController
+from celery.worker.consumer import Consumer
+from kombu.asynchronous import Hub
 
 from stoker import ledger
 from stoker.broker import celery_app
@@ -18,7 +21,8 @@ from stoker.settings import Settings
 from stoker.topology import WorkDevice, queues_of
 
 from .lifecycle import GRACE_S
-from .presence import Presence
+from .pool import SlotPool
+from .presence import LISTEN_S, Presence
 from .slot import Slot
 from .tasks import register_tasks
 from .transport import GuardedConnection
@@ -32,19 +36,24 @@ def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
 
     SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
     """
+    cores = max(2, os.cpu_count() or 1)
+    slots = settings.slots or cores
     worker = ledger.Worker(
         name=f"{device}-{os.getpid()}@{platform.node()}",
+        node=settings.node or platform.node(),
         device=device,
-        slots=settings.slots or max(2, os.cpu_count() or 1),
+        slots=slots,
+        most_slots=settings.most_slots or max(slots, cores),
         queues=queues_of(device),
         host=platform.node(),
         pid=os.getpid(),
+        cpus=os.cpu_count(),
     )
     app = celery_app(settings, redis_url)
     app.amqp.Connection = GuardedConnection
     slot = Slot(settings, redis_url, worker.name)
     register_tasks(app, slot, worker.queues)
-    app.steps["worker"].add(_step(Presence(worker, settings, redis_url)))
+    app.steps["worker"].add(_step(worker, settings, redis_url))
 
     def drain(**_: Any) -> None:
         slot.stop()
@@ -53,10 +62,14 @@ def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
     signals.worker_shutting_down.connect(drain, weak=False)
     signal.signal(signal.SIGALRM, _cut_off)
     signals.worker_process_init.connect(_allow_runners, weak=False)
+    # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
+    # looking through it would take longer than the fork; the forked would also write to all those pages.
+    gc.collect()
+    gc.freeze()
     controller = app.Worker(
         hostname=worker.name,
-        concurrency=worker.slots,
-        pool="prefork",
+        concurrency=slots,
+        pool=SlotPool,
         queues=list(worker.queues),
         loglevel="INFO",
         without_mingle=True,
@@ -82,18 +95,49 @@ def _allow_runners(**_: Any) -> None:
     multiprocessing.current_process().daemon = False
 
 
-def _step(presence: Presence) -> type[bootsteps.StartStopStep]:
-    """A step of the Celery worker that beats while it runs."""
+def _step(worker: ledger.Worker, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
+    """A step of the Celery worker that beats while it runs, and has its pool follow what is wanted of it."""
 
     class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-        requires = ("celery.worker.components:Timer",)
+        requires = ("celery.worker.components:Pool",)
 
         def start(self, parent: WorkController) -> None:
-            presence.beat()
-            self._beats = parent.timer.call_repeatedly(ledger.BEAT_S, presence.beat)
+            self._pool = pool = cast("SlotPool", parent.pool)
+            pool.takes = lambda: _asks(parent.consumer)
+
+            def describe() -> ledger.Worker:
+                return worker.model_copy(update={"slots": pool.size, "busy": pool.busy})
+
+            def resize(slots: int) -> None:
+                pool.resize(min(slots, worker.most_slots))
+
+            self._presence = Presence(describe, resize, settings, redis_url)
+            self._beat()
+            self._timers = [
+                parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
+                parent.timer.call_repeatedly(LISTEN_S, self._presence.listen),
+            ]
+
+        def register_with_event_loop(self, _parent: WorkController, hub: Hub) -> None:
+            hub.on_tick.add(self._turn)
+
+        def _turn(self) -> None:
+            self._pool.settle()
+            if self._pool.size != self._told:
+                self._beat()
+
+        def _beat(self) -> None:
+            self._told = self._pool.size
+            self._presence.beat()
 
         def stop(self, _parent: WorkController) -> None:
-            self._beats.cancel()
-            presence.end()
+            for timer in self._timers:
+                timer.cancel()
+            self._presence.end()
 
     return Beating
+
+
+def _asks(consumer: Consumer) -> bool:
+    """Whether the worker has asked Redis for its next message, and has no answer yet."""
+    return bool(consumer.task_consumer and consumer.task_consumer.channel._in_poll)  # noqa: SLF001

@@ -32,7 +32,7 @@ from .attempts import (
 from .dead import PastAttempt, drop, history, requeue
 from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
 from .health import Health, QueueHealth, health
-from .presence import BEAT_S, Worker, announce, leave, workers
+from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
@@ -98,5 +98,7 @@ __all__ = [
     "told",
     "untold",
     "wake",
+    "want_slots",
+    "wanted_slots",
     "workers",
 ]

@@ -32,6 +32,7 @@
 | stoker:moves:<name> | list | how its aliases moved, the newest 1,000 | with the model |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
+| stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
 """
 
 from ..jobs import KINDS
@@ -68,6 +69,7 @@ PREFIX = {
     "moves": "stoker:moves:",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
+    "wanted": "stoker:wanted",
 }
 
 

@@ -1,4 +1,4 @@
-"""Which workers are there: each says so every few seconds."""
+"""Which workers are there, and how many slots each shall have: a worker says so every second, and is answered."""
 
 from contextlib import suppress
 
@@ -9,38 +9,76 @@ from ..topology import WorkDevice
 from .keys import key
 from .scripts import script
 
-BEAT_S = 5.0
-SILENT_AFTER_S = 3 * BEAT_S
+BEAT_S = 1.0
+SILENT_AFTER_S = 15.0
 
 
 class Worker(BaseModel):
     """What a worker says of itself.
 
     Attributes:
-        name: its Celery node name, e.g. "cpu@host".
-        slots: how many jobs it runs at once.
+        name: its Celery node name, e.g. "cpu-4711@host".
+        node: the node it belongs to; workers of one node share a machine.
+        slots: how many jobs it runs at once, as of now.
+        most_slots: how many it may be asked for.
+        busy: how many of its slots have a job, or a lane, in hand.
         queues: the Celery queues it serves.
+        cpus: cores that it may use, shared by its slots and by other workers of its node.
+        memory_bytes: memory that its jobs may use together; None where that is unknown.
+        memory_used_bytes: memory that its jobs use now.
+        gpu: what its GPU is called; None on other devices.
+        gpu_memory_bytes: memory of the GPU.
+        gpu_memory_used_bytes: how much of that is in use, by whomever.
+        gpu_utilisation: share of the last moment in which the GPU computed, 0 to 1.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
+    node: str
     device: WorkDevice
     slots: int
+    most_slots: int
+    busy: int = 0
     queues: tuple[str, ...]
     host: str
     pid: int
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    gpu: str | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_memory_used_bytes: int | None = None
+    gpu_utilisation: float | None = None
 
 
-def announce(worker: Worker) -> Call[None]:
-    """Say that a worker is there, and forget those silent for long."""
+def announce(worker: Worker) -> Call[int | None]:
+    """Say that a worker is there, and forget those silent for long; gives what `wanted_slots` does."""
     words = (worker.name, worker.model_dump_json(), round(SILENT_AFTER_S * 1000))
-    return Call(words, lambda _: None, script("announce"))
+    return Call(words, _number, script("announce"))
 
 
 def leave(name: str) -> Call[None]:
     """Say that a worker has gone."""
-    return Call(("HDEL", key("workers"), name), lambda _: None)
+    return Call((name,), lambda _: None, script("leave"))
+
+
+def want_slots(name: str, slots: int) -> Call[bool]:
+    """Ask a worker for this many slots, which it has within a second; tells whether there is such a worker.
+
+    It takes no slot from a job: what is too many goes when its job has ended.
+    """
+    return Call((name, slots), bool, script("want_slots"))
+
+
+def wanted_slots(name: str) -> Call[int | None]:
+    """How many slots a worker was last asked for; None if it never was."""
+    return Call(("HGET", key("wanted"), name), _number)
+
+
+def _number(answer: bytes | None) -> int | None:
+    # What something else has written there is no number.
+    return int(answer) if answer and answer.isdigit() else None
 
 
 def workers() -> Call[list[Worker]]:

@@ -272,6 +272,13 @@ local function forget(id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end
 
+-- Forgets a worker, and what was asked of it.
+local function forget_worker(name)
+  redis.call('ZREM', KEY.seen, name)
+  redis.call('HDEL', KEY.workers, name)
+  redis.call('HDEL', KEY.wanted, name)
+end
+
 -- Points a model's alias at a version, and notes that it did.
 local function move_alias(model, alias, version, by)
   local before = redis.call('HGET', KEY.aliases .. model, alias)

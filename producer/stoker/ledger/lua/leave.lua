@@ -1,0 +1,2 @@
+-- A worker has gone. ARGV: name
+forget_worker(ARGV[1])
