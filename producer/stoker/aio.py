@@ -10,16 +10,17 @@ from numpy.typing import ArrayLike
 
 from . import inference, ledger, registry, submission
 from .artifacts import ModelVersion
-from .connection import AsyncConnection
+from .connection import AsyncConnection, Steps
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
 from .following import Deadline, Follower
-from .jobs import Result, Spec
+from .jobs import Priority, Result, Spec
+from .lanes import later, push
 from .lanes.aio import AsyncSwitchboard
+from .lanes.exchange import lane_full
 from .local import redis_url_of
 from .settings import Settings
-from .tensors import Array
-from .topology import request_queue
+from .tensors import Array, encode_tensors
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ class AsyncClient:
         url = redis_url_of(self.settings)
         self._connection = AsyncConnection.open(self.settings, url, patience_s=self.settings.patience_s)
         self._switchboard = AsyncSwitchboard(self._connection)
+        self._known = inference.Known()
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,13 +70,43 @@ class AsyncClient:
         """See `Client.jobs`."""
         return await self._connection.run(ledger.query([kind] if kind else None, [state] if state else None, limit))
 
-    async def infer(self, model: str, inputs: ArrayLike | dict[str, ArrayLike], *, timeout: float = 30.0) -> Array:
+    async def infer(
+        self,
+        model: str,
+        inputs: ArrayLike | dict[str, ArrayLike],
+        *,
+        timeout: float = 30.0,
+        priority: Priority = "normal",
+    ) -> Array:
         """See `Client.infer`."""
-        return (await self._predict(model, [inference.encoded(inputs)], timeout))[0]
+        tensors = inference.tensors_of(inputs)
+        queue = await self._drive(self._known.admit(model, tensors))
+        return (await self._predict(model, queue, priority, [encode_tensors(tensors)], timeout))[0]
 
-    async def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
+    async def infer_many(
+        self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal"
+    ) -> Array:
         """See `Client.infer_many`."""
-        return np.concatenate(await self._predict(model, inference.parts(rows), timeout))
+        array = inference.rows_of(rows)
+        queue = await self._drive(self._known.admit(model, array))
+        return np.concatenate(await self._predict(model, queue, priority, inference.parts(array), timeout))
+
+    async def infer_later(
+        self,
+        model: str,
+        inputs: ArrayLike | dict[str, ArrayLike],
+        *,
+        timeout: float = 30.0,
+        priority: Priority = "normal",
+    ) -> str:
+        """See `Client.infer_later`."""
+        tensors = inference.tensors_of(inputs)
+        queue = await self._drive(self._known.admit(model, tensors))
+        result_id, asked = later.request(model, queue, priority, timeout, encode_tensors(tensors))
+        [full_at] = await self._connection.run(push([asked]))
+        if full_at is not None:
+            raise lane_full(model, full_at)
+        return result_id
 
     async def models(self) -> list[ModelVersion]:
         """See `Client.models`."""
@@ -88,8 +120,10 @@ class AsyncClient:
         """See `Client.workers`."""
         return await self._connection.run(ledger.workers())
 
-    async def _predict(self, model: str, requests: list[bytes], timeout: float) -> list[Array]:
-        asked = self._switchboard.ask(model, request_queue("cpu"), "normal", timeout, requests)
+    async def _predict(
+        self, model: str, queue: str, priority: Priority, requests: list[bytes], timeout: float
+    ) -> list[Array]:
+        asked = self._switchboard.ask(model, queue, priority, timeout, requests)
         try:
             async with asyncio.timeout(timeout):
                 return [inference.outputs(await answer) for answer in asked.values()]
@@ -98,7 +132,7 @@ class AsyncClient:
         finally:
             self._switchboard.forget(asked)
 
-    async def _drive(self, steps: submission.Steps[T]) -> T:
+    async def _drive(self, steps: Steps[T]) -> T:
         answer = None
         while True:
             try:

@@ -45,6 +45,7 @@ class TensorSpec(Described):
         dtype: a numpy dtype name, or "string".
         low, high: the range seen in training, per tensor; None for strings.
         columns: the data columns behind a vector of numbers, in order; empty where there were none.
+        limits: the least and the most that the tensor or a column may be, by name; rows beyond are refused.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TensorSpec(Described):
     low: float | None = None
     high: float | None = None
     columns: tuple[str, ...] = ()
+    limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Signature(Described):

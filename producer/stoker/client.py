@@ -11,16 +11,17 @@ from numpy.typing import ArrayLike
 
 from . import inference, ledger, registry, submission
 from .artifacts import ModelVersion
-from .connection import Call, Connection
+from .connection import Call, Connection, Steps
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
 from .following import Deadline, Follower
-from .jobs import Result, Spec
+from .jobs import Priority, Result, Spec
+from .lanes import later, push
+from .lanes.exchange import lane_full
 from .lanes.switchboard import Switchboard
 from .local import redis_url_of
 from .settings import Settings
-from .tensors import Array
-from .topology import request_queue
+from .tensors import Array, encode_tensors
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Client:
         url = redis_url_of(self.settings)
         self._connection = Connection.open(self.settings, url, patience_s=self.settings.patience_s)
         self._switchboard = Switchboard(self._connection)
+        self._known = inference.Known()
 
     def __enter__(self) -> Self:
         return self
@@ -97,28 +99,67 @@ class Client:
         """The newest jobs, the newest first."""
         return self._run(ledger.query([kind] if kind else None, [state] if state else None, limit))
 
-    def infer(self, model: str, inputs: ArrayLike | dict[str, ArrayLike], *, timeout: float = 30.0) -> Array:
+    def infer(
+        self,
+        model: str,
+        inputs: ArrayLike | dict[str, ArrayLike],
+        *,
+        timeout: float = 30.0,
+        priority: Priority = "normal",
+    ) -> Array:
         """Predict rows with a registered model.
 
         Args:
             model: a model reference.
             inputs: shape (rows, …) as the model's signature says; several inputs by name as a dict.
             timeout: seconds to wait for the answer.
+            priority: what waits in front of the model is taken in this order.
 
         Returns:
             The model's output, shape (rows, …).
 
         Raises:
-            InvalidJob: the inputs do not fit the model.
+            InvalidJob: the inputs do not fit the model; as a rule known before anything is sent.
             ModelNotFound: there is no such model.
             Timeout: no answer came in time.
             Unavailable: Redis cannot take the request.
         """
-        return self._predict(model, [inference.encoded(inputs)], timeout)[0]
+        tensors = inference.tensors_of(inputs)
+        queue = self._drive(self._known.admit(model, tensors))
+        return self._predict(model, queue, priority, [encode_tensors(tensors)], timeout)[0]
 
-    def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0) -> Array:
+    def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
         """Predict many rows, shared among the workers, in the order given; see `infer`."""
-        return np.concatenate(self._predict(model, inference.parts(rows), timeout))
+        array = inference.rows_of(rows)
+        queue = self._drive(self._known.admit(model, array))
+        return np.concatenate(self._predict(model, queue, priority, inference.parts(array), timeout))
+
+    def infer_later(
+        self,
+        model: str,
+        inputs: ArrayLike | dict[str, ArrayLike],
+        *,
+        timeout: float = 30.0,
+        priority: Priority = "normal",
+    ) -> str:
+        """Ask for a prediction and do not wait: `celery.result.AsyncResult(id)` has it, as nested lists, for an hour.
+
+        That costs what `infer` does without: Redis holds the result as JSON for the hour, read or not. A worker that
+        takes the request after `timeout` seconds leaves `Timeout` in its place.
+
+        Returns:
+            The id of the result.
+
+        Raises:
+            InvalidJob, ModelNotFound, Unavailable: as `infer`.
+        """
+        tensors = inference.tensors_of(inputs)
+        queue = self._drive(self._known.admit(model, tensors))
+        result_id, asked = later.request(model, queue, priority, timeout, encode_tensors(tensors))
+        [full_at] = self._run(push([asked]))
+        if full_at is not None:
+            raise lane_full(model, full_at)
+        return result_id
 
     def models(self) -> list[ModelVersion]:
         """Every version of every model, by name, the newest first."""
@@ -136,9 +177,11 @@ class Client:
         """The workers heard of in the last seconds."""
         return self._run(ledger.workers())
 
-    def _predict(self, model: str, requests: list[bytes], timeout: float) -> list[Array]:
+    def _predict(
+        self, model: str, queue: str, priority: Priority, requests: list[bytes], timeout: float
+    ) -> list[Array]:
         deadline = time.monotonic() + timeout
-        asked = self._switchboard.ask(model, request_queue("cpu"), "normal", timeout, requests)
+        asked = self._switchboard.ask(model, queue, priority, timeout, requests)
         try:
             return [
                 inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in asked.values()
@@ -151,7 +194,7 @@ class Client:
     def _run(self, call: Call[T]) -> T:
         return self._connection.run(call)
 
-    def _drive(self, steps: submission.Steps[T]) -> T:
+    def _drive(self, steps: Steps[T]) -> T:
         answer = None
         while True:
             try:

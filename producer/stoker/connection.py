@@ -7,7 +7,7 @@ So the ledger, the registry and the lanes are written once, for both kinds of cl
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -67,6 +67,10 @@ class Call(Generic[T_co]):
     def command_with_source(self) -> tuple[Word, ...]:
         """What to send when the server does not know the script yet."""
         return ("EVAL", self.script.source, 0, *self.words) if self.script else self.words
+
+
+Steps = Generator[Call[Any], Any, T]
+"""Several round trips, one depending on the other: yields calls, is sent their answers, returns what comes of them."""
 
 
 class Connection:

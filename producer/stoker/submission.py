@@ -1,22 +1,17 @@
 """What happens to a spec before it is queued: everything that can be known to be wrong is refused here."""
 
 import uuid
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from . import ledger, registry, topology
 from .artifacts import ModelVersion
-from .connection import Call
+from .connection import Steps
 from .data import preflight
 from .errors import InvalidJob
 from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
 from .registry import JOB_MODEL
 from .topology import WorkDevice
-
-T = TypeVar("T")
-# What a client does in several round trips: it yields calls, is sent their answers, and returns what came of it.
-Steps = Generator[Call[Any], Any, T]
 
 
 def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[ledger.NewJob]]:

@@ -108,6 +108,15 @@ def encode_array(values: Array) -> bytes:
     return _header(array.dtype, array.shape) + array.tobytes()
 
 
+def decode_array(data: bytes) -> Array:
+    """One array from .npy: a view of `data`.
+
+    Raises:
+        InvalidJob: the bytes are something else.
+    """
+    return layout_of(data).array(data)
+
+
 def encode_parts(array: Array, rows: Sequence[int]) -> list[bytes]:
     """An array cut along its first axis into parts of so many rows, each as .npy.
 

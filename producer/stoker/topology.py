@@ -31,6 +31,11 @@ def request_queue(device: WorkDevice) -> str:
     return f"{device}.infer"
 
 
+def served_request_queue(served: Collection[str]) -> str:
+    """The queue of single requests that workers serve, the CPU's first; the CPU's where nobody serves any yet."""
+    return next((queue for queue in map(request_queue, DEVICES) if queue in served), request_queue("cpu"))
+
+
 def queues_of(device: WorkDevice) -> tuple[str, ...]:
     """Every queue that a worker of this device serves."""
     return tuple(f"{device}.{name}" for name in CLASSES)

@@ -8,9 +8,13 @@ import numpy as np
 import psutil
 import pytest
 import redis
+from celery import Celery
+from celery.result import AsyncResult
 from numpy.typing import NDArray
 
 import stoker
+from stoker import lanes
+from stoker.connection import Connection
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
@@ -25,6 +29,13 @@ def served(stack: Settings) -> Iterator[tuple[stoker.Client, NDArray[np.float32]
     with stoker.Client(settings=stack) as client:
         client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1)).result(timeout=90)
         yield client, client.infer("served@1", ROWS)
+
+
+@pytest.fixture
+def connection(stack: Settings) -> Iterator[Connection]:
+    connection = Connection.open(stack, redis_url_of(stack))
+    yield connection
+    connection.close()
 
 
 def ask_all(client: stoker.Client, callers: int, each: int) -> list[object]:
@@ -132,3 +143,55 @@ def test_a_steady_caller_is_answered_without_any_celery_message(
         for _ in range(100):
             client.infer("served@1", ROWS[:1])
         assert int(raw.get("stoker:rings") or 0) <= before + 1
+
+
+def test_inputs_that_the_model_does_not_take_never_reach_a_lane(
+    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings, connection: Connection
+) -> None:
+    client, _ = served
+    before = connection.run(lanes.census())
+    rows = np.resize(ROWS, (5_000, 64))
+    rows[4_321, 5] = np.inf
+    with pytest.raises(stoker.InvalidJob, match="in row 4321; fill or drop them"):
+        client.infer_many("served@1", rows)
+    with pytest.raises(stoker.InvalidJob, match=r"must have shape \(rows, 64\), got \(1, 63\)"):
+        client.infer("served@1", ROWS[:1, 1:])
+    with pytest.raises(stoker.ModelNotFound, match="there is no model nobody@champion"):
+        client.infer("nobody", ROWS)
+    assert connection.run(lanes.census()) == before
+
+
+def test_an_alias_that_moves_to_a_model_of_other_inputs_is_followed_by_the_check(
+    served: tuple[stoker.Client, NDArray[np.float32]], eventually: Eventually
+) -> None:
+    client, _ = served
+    iris = client.submit(stoker.Train(model="changing", data="sample://iris", epochs=1)).result(timeout=90)
+    assert isinstance(iris, stoker.TrainResult)
+    client.infer("changing", np.ones((1, 4)))
+    wine = client.submit(stoker.Train(model="changing", data="sample://wine", epochs=1)).result(timeout=90)
+    assert isinstance(wine, stoker.TrainResult)
+    client.submit(stoker.Deploy(model=wine.model)).result(timeout=60)
+
+    def takes_wine() -> bool:
+        try:
+            return client.infer("changing", np.ones((2, 13)), timeout=60).shape == (2, 3)
+        except stoker.InvalidJob:
+            return False  # the client knows better at once, the worker within a second
+
+    eventually(takes_wine)
+
+
+def test_a_plain_celery_app_reads_the_result_of_a_prediction(
+    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings
+) -> None:
+    client, expected = served
+    url = redis_url_of(stack)
+    app = Celery(broker=url, backend=url)
+    result = AsyncResult(client.infer_later("served@1", ROWS[:2]), app=app)
+    np.testing.assert_allclose(result.get(timeout=60), expected[:2], rtol=1e-3, atol=1e-5)
+    with redis.Redis.from_url(url) as raw:
+        assert 0 < raw.ttl(f"celery-task-meta-{result.id}") <= 3600
+    late = AsyncResult(client.infer_later("served@1", ROWS[:1], timeout=0), app=app)
+    with pytest.raises(stoker.Timeout, match="did not come to it in time"):
+        late.get(timeout=60)
+    app.close()

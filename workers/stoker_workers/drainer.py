@@ -4,14 +4,15 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stoker import lanes, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Connection
-from stoker.errors import StokerError, Unavailable
-from stoker.lanes import frames
+from stoker.errors import StokerError, Timeout, Unavailable
+from stoker.lanes import frames, later
 
 Outcome = bytes | StokerError
 
@@ -37,6 +38,14 @@ class Model(Protocol):
 
     def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
         """The encoded outputs for each request's encoded inputs, or what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What is to be delivered: to clients that wait, and to Celery's results."""
+
+    by_client: Mapping[str, bytes] = field(default_factory=dict)
+    results: Sequence[lanes.Result] = ()
 
 
 class Drainer:
@@ -83,11 +92,11 @@ class Drainer:
         return f"{self._ref}: {self._requests} requests in {self._batches} batches of {each:.1f}"
 
     def _drain(self) -> None:
-        answers: dict[str, bytes] = {}
+        answers = _Answers()
         quiet_since = time.monotonic()
         self._slice_ends = quiet_since + SLICE_S
         while batch := self._take(answers, self._most):
-            answers = {}
+            answers = _Answers()
             if batch.requests:
                 answers = self._compute(batch)
                 quiet_since = time.monotonic()
@@ -103,18 +112,23 @@ class Drainer:
     def _most(self) -> int:
         return _TO_REFUSE if isinstance(self._served, StokerError) else self._served.most
 
-    def _take(self, answers: dict[str, bytes], most: int) -> lanes.Batch | None:
-        call = lanes.take(self._ref, self._name, LEASE_S, turn=next(self._turns), most=most, answers=answers)
+    def _take(self, answers: "_Answers", most: int) -> lanes.Batch | None:
+        call = lanes.take(
+            self._ref,
+            self._name,
+            LEASE_S,
+            turn=next(self._turns),
+            most=most,
+            answers=answers.by_client,
+            results=answers.results,
+        )
         return self._connection.run(call)
 
-    def _compute(self, batch: lanes.Batch) -> dict[str, bytes]:
-        """The answers to a batch, by client. What is no request, or whose caller has gone, is left out."""
+    def _compute(self, batch: lanes.Batch) -> "_Answers":
+        """The answers to a batch. What is no request, or whose caller has gone, is left out."""
         self._follow_alias()
-        requests = [
-            request
-            for request in map(frames.read_request, batch.requests)
-            if request and request.deadline_ms > batch.now_ms
-        ]
+        taken = [request for request in map(frames.read_request, batch.requests) if request]
+        requests = [request for request in taken if request.deadline_ms > batch.now_ms]
         outcomes: Sequence[Outcome]
         if isinstance(self._served, StokerError):
             outcomes = [self._served] * len(requests)
@@ -123,9 +137,19 @@ class Drainer:
         self._requests += len(requests)
         self._batches += 1
         told: dict[str, list[tuple[int, Outcome]]] = defaultdict(list)
+        results: list[lanes.Result] = []
         for request, outcome in zip(requests, outcomes, strict=True):
-            told[request.client].append((request.number, outcome))
-        return {client: frames.answers(some) for client, some in told.items()}
+            if request.number == frames.RESULT:
+                results.append(later.result(request.client, outcome))
+            else:
+                told[request.client].append((request.number, outcome))
+        if len(requests) < len(taken):
+            results += [
+                later.result(request.client, Timeout(f"{self._ref!r} did not come to it in time; ask again"))
+                for request in taken
+                if request.number == frames.RESULT and request.deadline_ms <= batch.now_ms
+            ]
+        return _Answers({client: frames.answers(some) for client, some in told.items()}, results)
 
     def _follow_alias(self) -> None:
         if time.monotonic() - self._resolved_at < _RESOLVE_EVERY_S:

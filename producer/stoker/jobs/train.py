@@ -102,6 +102,8 @@ class Train(JobSpec):
         from_logits: whether the cross-entropy takes raw scores; None reads it off the last layer.
         normalize: centre and scale number columns by the training data, inside the saved model.
         class_weights: weight of each class in the loss; "balanced" weighs by rarity.
+        limits: the least and the most that these columns may be in predictions, which refuse rows beyond; what training
+            has seen is no limit of its own.
         seed: two runs with one seed and one machine give equal weights; None draws one.
         precision: "mixed" computes in float16 (GPU) or bfloat16 (CPU, TPU) and keeps float32 weights.
         formats: the files to save the model as.
@@ -126,6 +128,7 @@ class Train(JobSpec):
     normalize: bool = True
     early_stopping: EarlyStopping | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     precision: Literal["float32", "mixed"] = "float32"
     checkpoint: Checkpoints = Checkpoints()
@@ -150,6 +153,9 @@ class Train(JobSpec):
             raise InvalidJob(f"loss={self.loss!r} is for numbers; task='classification' wants a cross-entropy")
         if self.validation_data is not None and "validation_split" in self.model_fields_set and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both")
+        for name, (least, most) in self.limits.items():
+            if not least <= most:
+                raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")
         if self.workers > self.batch_size:
             raise InvalidJob(
                 f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "

@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from ..connection import Call, Script, Word
 from ..jobs import Priority
-from ..ledger.scripts import shared_source
+from ..ledger.scripts import iso_now, shared_source
 from ..topology import redis_lists
 from .keys import key, lua_table
 
@@ -55,6 +55,20 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Result:
+    """An answer as Celery's result backend holds it.
+
+    Attributes:
+        status: "SUCCESS" or "FAILURE".
+        told: the result or the exception, as JSON.
+    """
+
+    result_id: str
+    status: str
+    told: str
+
+
+@dataclass(frozen=True)
 class Census:
     """All lanes together.
 
@@ -90,9 +104,16 @@ def join(ref: str, drainer: str, lease_s: float) -> Call[bool]:
 
 
 def take(
-    ref: str, drainer: str, lease_s: float, *, turn: int, most: int, answers: Mapping[str, bytes]
+    ref: str,
+    drainer: str,
+    lease_s: float,
+    *,
+    turn: int,
+    most: int,
+    answers: Mapping[str, bytes],
+    results: Sequence[Result] = (),
 ) -> Call[Batch | None]:
-    """Deliver answers by client, and take the next batch; None if the lane was taken from this drainer.
+    """Deliver answers by client and results, and take the next batch; None if the lane was taken from this drainer.
 
     Args:
         turn: another number for each take.
@@ -101,6 +122,10 @@ def take(
     words: list[Word] = [ref, drainer, _ms(lease_s), turn, most, len(answers)]
     for client, told in answers.items():
         words += (client, told)
+    if results:
+        words.append(iso_now())
+    for result in results:
+        words += (result.result_id, result.status, result.told)
 
     def decode(answer: list[int | bytes]) -> Batch | None:
         now, *requests = answer

@@ -18,6 +18,8 @@ _REQUEST = struct.Struct("<16sQ")
 _IN_LANE = struct.Struct("<d16sQ")
 _ANSWER = struct.Struct("<QBI")
 _OK, _ERROR = 0, 1
+# The number of a request that nobody waits for: its client is the id of Celery's result that its answer becomes.
+RESULT = 2**64 - 1
 
 
 @dataclass(frozen=True)

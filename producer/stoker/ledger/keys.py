@@ -6,7 +6,7 @@
 | stoker:events:<id> | stream | its events, the newest 10,000 | with the record |
 | stoker:history:<id> | list | its ended attempts: worker, times, reason, last log lines | with the record |
 | stoker:after:<id> | set | ids of the jobs that wait for it | when it ends |
-| celery-task-meta-<id> | string | its state and result as Celery's Redis backend writes them | with the record |
+| celery-task-meta-<id> | string | its result as Celery has it | with the record; a prediction's after an hour |
 | stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
 | stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
 | stoker:jobs:<kind>:<state> | sorted set | ids by order of submission | entries go with the records |

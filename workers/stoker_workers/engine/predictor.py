@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from stoker.artifacts import Artifact, ModelVersion
+from stoker.conforming import Inputs
 from stoker.errors import InvalidJob
 from stoker.store import Store
 from stoker.tensors import Array, Tensors
 
 from .memory import give_back
-from .runtime import Engine, EngineChoice, Inputs, ModelFailed, TensorFlowEngine, choose, converted
+from .runtime import Engine, EngineChoice, ModelFailed, TensorFlowEngine, choose, converted, sample
 from .runtime.requests import answer_encoded, answer_requests
 
 MAX_BATCH = 1024
@@ -39,7 +40,7 @@ class Predictor:
     def __init__(self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH) -> None:
         self.version = version
         self.model: keras.Model = model
-        self._inputs = Inputs(version)
+        self._inputs = Inputs(version.signature, version.ref)
         self._max_batch = max_batch
         self._reference = TensorFlowEngine(model, version.signature, max_batch)
         self.engines = self._chosen()
@@ -103,7 +104,7 @@ class Predictor:
             InvalidJob: the model fails on made-up rows.
         """
         for rows in sizes:
-            self._run(self._inputs.sample(rows))
+            self._run(sample(self._inputs, rows))
 
     def _chosen(self) -> list[EngineChoice]:
         others = converted(self._reference, self.model.count_params(), self.version.ref)

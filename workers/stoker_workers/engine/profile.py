@@ -1,9 +1,10 @@
 """One pass over the training data: what its columns hold, before any model is built."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -119,16 +120,20 @@ def profile(
     target: str | None = None,
     features: Sequence[str] | None = None,
     task: Task | None = None,
+    limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> Profile:
     """Read all rows once and sum up what they hold.
 
+    Args:
+        limits: what the signature shall hold predictions to, by column.
+
     Raises:
-        InvalidJob: the columns do not fit, or hold what nothing can be learned from.
+        InvalidJob: the columns do not fit, hold what nothing can be learned from, or are not those of the limits.
         Stopped: a stop was asked for.
     """
     by_name = {column.name: column for column in source.columns}
     target, chosen = select_columns(tuple(by_name), target, features, ref)
-    scan = _Scan([by_name[name] for name in chosen], by_name[target], task)
+    scan = _Scan([by_name[name] for name in chosen], by_name[target], task, limits)
     meter = Meter(run, "reading data", total=source.rows)
     start = 0
     for batch in source.batches(pass_rows(source)):
@@ -149,14 +154,16 @@ def pass_rows(source: Source) -> int:
 class _Scan:
     """The sums behind a profile."""
 
-    def __init__(self, features: list[Column], target: Column, task: Task | None) -> None:
+    def __init__(
+        self, features: list[Column], target: Column, task: Task | None, limits: Mapping[str, tuple[float, float]]
+    ) -> None:
         for column in (*features, target):
             if not column.learnable:
                 raise InvalidJob(
                     f"column {column.name!r} holds {column.dtype}; numbers, booleans and text can be learned from: "
                     "convert it or leave it out of features"
                 )
-        self._shapes = _input_shapes(features)
+        self._shapes = _limited(_input_shapes(features), limits)
         self._moments = {spec.name: Moments(spec.shape) for spec in self._shapes if spec.dtype != "string"}
         self._texts: dict[str, set[str]] = {spec.name: set() for spec in self._shapes if spec.dtype == "string"}
         self._target = target
@@ -248,6 +255,18 @@ def _input_shapes(features: list[Column]) -> tuple[TensorSpec, ...]:
             raise InvalidJob(f"column {column.name!r} has a / in its name, which Keras cannot take; rename it")
     return tuple(
         TensorSpec(name=column.name, dtype="string" if column.dtype == "string" else "float32") for column in features
+    )
+
+
+def _limited(shapes: tuple[TensorSpec, ...], limits: Mapping[str, tuple[float, float]]) -> tuple[TensorSpec, ...]:
+    """The same with the limits that belong to each."""
+    numeric = [name for spec in shapes if spec.dtype != "string" for name in (spec.columns or (spec.name,))]
+    for name in limits:
+        if name not in numeric:
+            raise InvalidJob(f"limits name {name!r}, which is no column of numbers to learn from; there are {numeric}")
+    return tuple(
+        spec.model_copy(update={"limits": {n: limits[n] for n in spec.columns or (spec.name,) if n in limits}})
+        for spec in shapes
     )
 
 

@@ -41,7 +41,16 @@ def train(spec: Train, run: Run) -> Outcome:
     _fix_randomness(spec, seed)
     source = open_source(spec.data, "train")
     split = _split(spec, source, seed)
-    found = profile(source, split, run, ref=spec.data, target=spec.target, features=spec.features, task=spec.task)
+    found = profile(
+        source,
+        split,
+        run,
+        ref=spec.data,
+        target=spec.target,
+        features=spec.features,
+        task=spec.task,
+        limits=spec.limits,
+    )
     with gang.scope():
         model = _build(spec, run, found)
     rows, validation = _rows(spec, source, split, found, model)

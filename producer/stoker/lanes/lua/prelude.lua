@@ -6,6 +6,8 @@ local BELL_MS = 10000
 -- One more drainer is wanted for every so many requests that wait.
 local SPREAD = 1024
 local MOST_DRAINERS = 8
+-- How long a result that was asked for can be read.
+local RESULT_KEPT_S = 3600
 
 local function lane_list(ref, priority)
   return LANE.lane .. ref .. ':' .. priority

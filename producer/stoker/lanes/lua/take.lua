@@ -1,6 +1,6 @@
 -- Delivers the answers to the last batch and takes the next one.
 -- ARGV: ref, drainer, lease in ms, turn, most requests, how many clients are answered, then for each client its id, its
---   answers
+--   answers; then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
 -- Answers {'gone'} (the drainer fell silent and its requests went to another; nothing was delivered), or
 --   {now in ms, requests …}; with no requests, the drainer is now idle and will be woken.
 local ref, drainer, turn = ARGV[1], ARGV[2], ARGV[4]
@@ -17,6 +17,10 @@ else
     local list = LANE.answers .. ARGV[7 + 2 * n]
     redis.call('RPUSH', list, ARGV[8 + 2 * n])
     redis.call('EXPIRE', list, 60)
+  end
+  for n = 8 + 2 * clients, #ARGV, 3 do
+    tell_celery(ARGV[n], ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
+    redis.call('EXPIRE', KEY.meta .. ARGV[n], RESULT_KEPT_S)
   end
   local answered = redis.call('LLEN', LANE.taken .. drainer)
   if answered > 0 then

@@ -9,16 +9,17 @@ import pytest
 import tensorflow as tf
 
 from stoker.artifacts import ModelVersion, TensorSpec
+from stoker.conforming import Inputs
 from stoker.errors import InvalidJob
 from stoker.tensors import Array
 from stoker_workers.engine.predictor import Predictor
 from stoker_workers.engine.runtime import (
     Engine,
-    Inputs,
     ModelFailed,
     TensorFlowEngine,
     choose,
     converted,
+    sample,
 )
 
 Describe = Callable[..., ModelVersion]
@@ -84,7 +85,7 @@ def engines_of(case: Case, describe: Describe) -> tuple[Engine, list[Engine], In
     model, specs = case
     version = describe(*specs)
     reference = TensorFlowEngine(model, version.signature, LARGEST)
-    return reference, converted(reference, model.count_params(), version.ref), Inputs(version)
+    return reference, converted(reference, model.count_params(), version.ref), Inputs(version.signature, version.ref)
 
 
 @pytest.mark.parametrize("case", [mlp, cnn, several_inputs])
@@ -93,10 +94,10 @@ def test_litert_and_onnx_runtime_compute_what_keras_does(case: Callable[[], Case
     names = {engine.name.partition("×")[0] for engine in others}
     assert names == {"litert", "onnx"}
     for rows in (1, 3, 64, 2, 2):
-        sample = inputs.sample(rows)
-        expected = reference.run(sample)
+        made_up = sample(inputs, rows)
+        expected = reference.run(made_up)
         for engine in others:
-            given = engine.run(sample)
+            given = engine.run(made_up)
             assert given.dtype == expected.dtype
             np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-6)
 
@@ -196,7 +197,7 @@ def test_a_quick_engine_is_taken_if_its_outputs_agree(
     x = keras.Input((4,), name="x")
     version = describe(floats("x", 4))
     reference = TensorFlowEngine(keras.Model(x, keras.layers.Rescaling(2.0)(x)), version.signature, LARGEST)
-    choices = choose(reference, [Doubtful("quick", answer)], Inputs(version), LARGEST)
+    choices = choose(reference, [Doubtful("quick", answer)], Inputs(version.signature, version.ref), LARGEST)
     assert {choice.engine.name for choice in choices} == {"quick" if taken else "tensorflow"}
 
 
@@ -206,7 +207,9 @@ def test_more_cores_are_used_only_where_that_saves_much(describe: Describe) -> N
     reference = TensorFlowEngine(keras.Model(x, keras.layers.Rescaling(2.0)(x)), version.signature, LARGEST)
     one, many = Doubtful("one", lambda x: (x + x) * 1), Doubtful("many", lambda x: x + x)
     many.threads = 2
-    assert {choice.engine.name for choice in choose(reference, [many, one], Inputs(version), LARGEST)} == {"one"}
+    assert {
+        choice.engine.name for choice in choose(reference, [many, one], Inputs(version.signature, version.ref), LARGEST)
+    } == {"one"}
 
 
 @pytest.mark.parametrize("index", [10, 10**6])
@@ -216,7 +219,7 @@ def test_every_engine_fails_cleanly_on_an_index_out_of_range(index: int, describ
     for engine in [reference, *others]:
         with pytest.raises(ModelFailed):
             engine.run([np.array([1, index], np.int32)])
-        assert engine.run(inputs.sample(2)).shape == (2, 2)
+        assert engine.run(sample(inputs, 2)).shape == (2, 2)
 
 
 def test_what_the_model_fails_on_is_said_in_one_sentence(describe: Describe) -> None:

@@ -1,19 +1,19 @@
-"""Running a loaded model: which inputs it takes, the engines that can compute it, and which of them is quickest."""
+"""Running a loaded model: the engines that can compute it, and which of them is quickest."""
 
 from .choice import EngineChoice, choose
 from .convert import converted
 from .engine import Engine, ModelFailed
-from .inputs import Inputs
+from .inputs import sample
 from .pace import Pace
 from .tensorflow import TensorFlowEngine
 
 __all__ = [
     "Engine",
     "EngineChoice",
-    "Inputs",
     "ModelFailed",
     "Pace",
     "TensorFlowEngine",
     "choose",
     "converted",
+    "sample",
 ]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stoker.conforming import Inputs
 from stoker.tensors import Array
 
 from .engine import Engine, ModelFailed
-from .inputs import Inputs
+from .inputs import sample as made_up
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def choose(reference: Engine, others: Sequence[Engine], inputs: Inputs, max_batc
     """
     samples = []
     for rows in _MEASURED_ROWS:
-        sample = inputs.sample(min(rows, max_batch))
+        sample = made_up(inputs, min(rows, max_batch))
         samples.append((sample, reference.run(sample)))
         began = time.perf_counter()
         reference.run(sample)  # again, as the first call prepares kernels

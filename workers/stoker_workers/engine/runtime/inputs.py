@@ -1,149 +1,27 @@
-"""What a model takes: checks arrays against its signature, and makes up representative ones."""
-
-from collections.abc import Mapping, Sequence
+"""Representative inputs for a model, made up from its signature: what engines are measured and warmed up with."""
 
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 
-from stoker.artifacts import ModelVersion, TensorSpec
-from stoker.errors import InvalidJob
-from stoker.tensors import Array, Tensors
+from stoker.artifacts import TensorSpec
+from stoker.conforming import Inputs
+from stoker.tensors import Array
 
-_CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that a kind of input takes
 _VARIABLE_SIZE = 32  # made up for a dimension that may have any size
 _SEED = 0
 
 
-class Inputs:
-    """The inputs of one model.
-
-    Attributes:
-        specs: one per input, in the order of the signature.
-    """
-
-    def __init__(self, version: ModelVersion) -> None:
-        self.specs = version.signature.inputs
-        self._ref = version.ref
-        self._names = tuple(spec.name for spec in self.specs)
-        self._keys = frozenset(self._names)
-        self._dtypes = tuple(tf.as_dtype(spec.dtype) for spec in self.specs)
-
-    def ordered(self, tensors: Tensors) -> list[Array]:
-        """One array per input, with equally many rows each; nothing else is checked.
-
-        Raises:
-            InvalidJob: they are not one array per input, or their numbers of rows differ.
-        """
-        if not isinstance(tensors, np.ndarray):
-            return self._by_name(tensors)
-        if len(self._names) > 1:
-            raise InvalidJob(
-                f"{self._ref} takes one array per input, by name: {', '.join(self._names)}; got a single array"
-            )
-        if not tensors.ndim:
-            self.check_shapes([()])
-        return [tensors]
-
-    def check_shapes(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        """Compare the shapes of ordered arrays with the signature's.
-
-        Raises:
-            InvalidJob: one does not fit.
-        """
-        for spec, shape in zip(self.specs, shapes, strict=True):
-            fits = len(shape) == len(spec.shape) + 1 and all(
-                size is None or size == given for size, given in zip(spec.shape, shape[1:], strict=True)
-            )
-            if not fits:
-                expected = ", ".join(["rows", *("any" if size is None else str(size) for size in spec.shape)])
-                raise InvalidJob(
-                    f"input {spec.name!r} of {self._ref} must have shape ({expected}), got {shape}; "
-                    "the first axis counts rows, also for a single one"
-                )
-
-    def conform(self, columns: Sequence[Array]) -> list[Array]:
-        """The values of ordered arrays as the dtypes that the signature asks for.
-
-        Raises:
-            InvalidJob: they are numbers instead of text or the reverse, not finite, or do not fit the dtype.
-        """
-        return [
-            self._text(array, spec) if spec.dtype == "string" else self._numbers(array, spec, dtype)
-            for array, spec, dtype in zip(columns, self.specs, self._dtypes, strict=True)
-        ]
-
-    def sample(self, rows: int) -> list[Array]:
-        """Made-up inputs, the same ones every time: numbers from the range seen in training, empty texts."""
-        random = np.random.default_rng(_SEED)
-        return [_drawn(spec, dtype, rows, random) for spec, dtype in zip(self.specs, self._dtypes, strict=True)]
-
-    def _by_name(self, arrays: Mapping[str, Array]) -> list[Array]:
-        if arrays.keys() != self._keys:
-            raise InvalidJob(
-                f"{self._ref} takes the inputs {', '.join(self._names)}; got {', '.join(arrays) or 'none'}: "
-                "give exactly one array per input"
-            )
-        columns = [np.asarray(arrays[name]) for name in self._names]
-        rows = [array.shape[:1] for array in columns]
-        if () in rows:
-            self.check_shapes([array.shape for array in columns])
-        if rows.count(rows[0]) < len(rows):
-            raise InvalidJob(
-                f"the inputs of {self._ref} must have equally many rows; got "
-                + ", ".join(f"{count} in {name}" for name, (count,) in zip(self._names, rows, strict=True))
-            )
-        return columns
-
-    def _text(self, array: Array, spec: TensorSpec) -> Array:
-        try:
-            if array.dtype.kind == "S":
-                return array
-            if array.dtype.kind == "U":
-                return np.strings.encode(array, "utf-8")
-            if array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.flat):
-                encoded = [value.encode() if isinstance(value, str) else value for value in array.flat]
-                return np.array(encoded, dtype=object).reshape(array.shape)
-        except ValueError as error:  # half a surrogate pair, or a number that is no character
-            raise InvalidJob(f"input {spec.name!r} of {self._ref} must be text, but is no Unicode: {error}") from None
-        raise InvalidJob(
-            f"input {spec.name!r} of {self._ref} must be text, got {array.dtype}; give an array of strings"
-        )
-
-    def _numbers(self, array: Array, spec: TensorSpec, dtype: tf.DType) -> Array:
-        target = np.dtype(dtype.as_numpy_dtype)
-        kind = "f" if dtype.is_floating else target.kind  # numpy calls bfloat16 a void
-        if array.dtype.kind not in _CASTS[kind]:
-            raise InvalidJob(
-                f"input {spec.name!r} of {self._ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
-            )
-        with np.errstate(over="ignore"):
-            cast = array.astype(target, copy=False)
-        if kind == "f":
-            if not np.isfinite(cast).all():
-                raise InvalidJob(
-                    f"input {spec.name!r} of {self._ref} must hold finite {spec.dtype} numbers, got NaN, infinite or "
-                    f"too large ones in {_rows_with(~np.isfinite(cast))}; fill or drop them"
-                )
-        elif cast.dtype != array.dtype and not np.array_equal(cast, array):
-            raise InvalidJob(
-                f"input {spec.name!r} of {self._ref} must fit into {spec.dtype}, but {_rows_with(cast != array)} do not"
-            )
-        return cast
+def sample(inputs: Inputs, rows: int) -> list[Array]:
+    """Made-up inputs, the same ones every time: numbers from the range seen in training, empty texts."""
+    random = np.random.default_rng(_SEED)
+    return [_drawn(spec, dtype, rows, random) for spec, dtype in zip(inputs.specs, inputs.dtypes, strict=True)]
 
 
-def _rows_with(wrong: NDArray[np.bool_]) -> str:
-    """ "row 3", or "5 rows, first row 3", of those where anything is wrong."""
-    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
-    return f"row {rows[0]}" if len(rows) == 1 else f"{len(rows)} rows, first row {rows[0]}"
-
-
-def _drawn(spec: TensorSpec, dtype: tf.DType, rows: int, random: np.random.Generator) -> Array:
+def _drawn(spec: TensorSpec, dtype: np.dtype[np.generic], rows: int, random: np.random.Generator) -> Array:
     shape = (rows, *(size or _VARIABLE_SIZE for size in spec.shape))
-    if dtype == tf.string:
+    if spec.dtype == "string":
         return np.full(shape, b"")
     low, high = (0.0, 1.0) if spec.low is None or spec.high is None else (spec.low, spec.high)
     shares = random.random(shape)
-    if dtype.is_floating:
-        return (low + (high - low) * shares).astype(dtype.as_numpy_dtype)
-    return np.floor(low + (high - low + 1) * shares).clip(low, high).astype(dtype.as_numpy_dtype)
+    if dtype.kind in "fV":  # numpy calls bfloat16 a void
+        return (low + (high - low) * shares).astype(dtype)
+    return np.floor(low + (high - low + 1) * shares).clip(low, high).astype(dtype)

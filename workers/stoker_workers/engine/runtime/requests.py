@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from stoker.conforming import Inputs
 from stoker.errors import InvalidJob
 from stoker.tensors import Array, Layout, Tensors, decode_tensors, encode_parts, encode_tensors, joined, layouts_of
-
-from .inputs import Inputs
 
 Item = TypeVar("Item")
 Part = TypeVar("Part")
