@@ -39,6 +39,16 @@ class Store:
         self._root: str = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
 
+    def of_job(self, job_id: str) -> "Store":
+        """The part of the store for what one job needs only while it runs: it is cleared when the job has ended."""
+        return Store(f"{self.url.rstrip('/')}/jobs/{job_id}")
+
+    def clear(self) -> None:
+        """Forget everything in this store, or in this part of it."""
+        with _reachable(self.url):
+            if self._fs.exists(self._root):
+                self._fs.rm(self._root, recursive=True)
+
     def location(self, artifact: Artifact) -> str:
         """Where the artifact lies: a path in a folder store, else a URL."""
         path = self._path(artifact)

@@ -36,7 +36,8 @@ class Evidence:
         submitted: what the app knows, by label.
         effects: one line per execution of a training.
         most_unacked: how many messages may lie in Celery's `unacked`.
-        most_orphans: how many checkpoint files may be nobody's: those whose process was killed before it told of them.
+        most_orphans: how many checkpoint files may be nobody's: those of workers that were killed before they
+            heard of their job's end.
     """
 
     client: Redis
@@ -85,7 +86,7 @@ def orphaned(evidence: Evidence) -> list[str]:
     listed = set()
     for job in _jobs(evidence.client).values():
         listed |= {artifact["digest"] for artifact in json.loads(job.record.get("checkpoints", "[]"))}
-    found = evidence.store.glob("sha256/*/*/checkpoint-*")
+    found = evidence.store.glob("**/checkpoint-*")
     return [str(path) for path in found if path.parent.name not in listed]
 
 

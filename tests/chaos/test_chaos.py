@@ -89,7 +89,7 @@ def run(scale: Scale, folder: Path, seed: int, *, namespaces: bool, say: Callabl
                 effects=fleet.effects,
                 submitted=app.submitted,
                 most_unacked=sum(monkey.counts().values()) * scale.slots,
-                most_orphans=sum(monkey.counts().values()) * scale.slots,
+                most_orphans=sum(monkey.counts()[kind] for kind in ("cut worker", "pause worker")) * scale.slots,
             )
             found = [*problems(evidence), *(f"process {process} is left" for process in left)]
             _tell(evidence, app, monkey, time.monotonic() - began, fleet.network.words, say)
@@ -118,7 +118,7 @@ def _finish(app: App, fleet: Fleet, seconds: float) -> None:
 
 def _quiet(app: App, fleet: Fleet) -> bool:
     with suppress(stoker.Unavailable, redis.ConnectionError, redis.TimeoutError), fleet.connect() as client:
-        return not app.open_jobs() and not client.exists("stoker:discarded")
+        return not app.open_jobs() and not client.exists("stoker:discarded") and not client.exists("stoker:ended")
     return False
 
 

@@ -47,6 +47,7 @@ def evidence(redis_url: str, tmp_path: Path) -> Evidence:
         model="m@1", metrics={}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={"keras": file}
     )
     connection.run(ledger.succeed(attempt, result, version))
+    connection.run(ledger.cleared(JOB))
     connection.close()
     (tmp_path / "effects").write_text("it\n")
     with redis.Redis.from_url(redis_url) as client:
@@ -98,7 +99,7 @@ def test_it_sees_what_is_wrong_in_redis(
 def test_it_sees_what_is_wrong_in_the_store_and_among_the_effects(evidence: Evidence) -> None:
     [file] = evidence.store.glob("sha256/*/*/model.keras")
     file.write_bytes(b"other weights")
-    Store(str(evidence.store)).put_bytes(b"left", "checkpoint-1-0.npz")
+    Store(str(evidence.store)).of_job("other").put_bytes(b"left", "checkpoint-1-0.npz")
     evidence.effects.write_text("it\nit\n")
     found = "\n".join(problems(evidence))
     assert "model.keras is damaged" in found

@@ -24,6 +24,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:finished": {job.id for job in model.in_state(*FINAL)},
         "stoker:heard": dict(model.heard),
         "stoker:discarded": set(model.discarded),
+        "stoker:ended": set(model.ended),
         "stoker:untold": set(model.untold),
         "stoker:mirrored": model.mirrored,
         "stoker:leader": model.leader,
@@ -129,7 +130,7 @@ def _told(name: str, answer: Any) -> object:
             return int(answer)
         case "mirrored":
             return answer == "1"
-        case "leader" | "models" | "untold" | "after":
+        case "leader" | "ended" | "models" | "untold" | "after":
             return answer
     if name.startswith("celery-task-meta-"):
         return json.loads(answer)["status"]

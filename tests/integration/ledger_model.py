@@ -27,6 +27,7 @@ class LedgerModel:
         self.lists: dict[str, list[str]] = {}
         self.heard: dict[str, int] = {}
         self.discarded: set[str] = set()
+        self.ended: set[str] = set()
         self.untold: set[str] = set()
         self.tallies: Counter[str] = Counter()
         self.models: dict[str, list[int]] = {}
@@ -101,7 +102,7 @@ class LedgerModel:
         new = list(events)[max(0, (job.told if job and job.owner else 0) - before) :]
         if job is None or job.owner != owner:
             if checkpoint and new and not (job and checkpoint in job.checkpoints):
-                self.discarded.add(checkpoint)
+                self.discarded.add(f"{job_id}/{checkpoint}")
             return "lost"
         job.silent = None
         job.told = max(job.told, before + len(events))
@@ -109,7 +110,7 @@ class LedgerModel:
         job.events += new
         if checkpoint and new:
             job.checkpoints.append(checkpoint)
-            self.discarded.update(job.checkpoints[:-keep])
+            self.discarded.update(f"{job_id}/{old}" for old in job.checkpoints[:-keep])
             job.checkpoints = job.checkpoints[-keep:]
             job.fields.add("checkpoints")
         return "cancel" if "cancel" in job.fields else "ok"
@@ -190,7 +191,9 @@ class LedgerModel:
 
     def forget(self, job_id: str) -> None:
         """Drop a job that has ended."""
-        self.discarded.update(self.jobs.pop(job_id).checkpoints)
+        job = self.jobs.pop(job_id)
+        if job.state == "DEAD" and job.spec.kind == "train":
+            self.ended.add(job_id)
 
     def requeue(self, job_id: str) -> None:
         """Give a dead job another try."""
@@ -236,9 +239,10 @@ class LedgerModel:
         self.tallies[f"finished {job.spec.kind} {state}"] += 1
         job.fields |= {"finished_at"} | ({"result"} if state == "SUCCEEDED" else {"reason", "traceback"})
         if state != "DEAD":
-            self.discarded.update(job.checkpoints)
             job.checkpoints = []
             job.fields.discard("checkpoints")
+            if job.spec.kind == "train":
+                self.ended.add(job.id)
         job.events.append(f"finished {state}")
         self._tell_celery(job, CELERY[state])
 

@@ -103,9 +103,16 @@ class Ledger(ClientsAndWorkers):
     @precondition(lambda self: self.model.discarded)
     @rule()
     def delete_discarded_checkpoints(self) -> None:
-        for artifact in self.connection.run(ledger.discarded()):
-            self.connection.run(ledger.deleted(artifact))
-            self.model.discarded.remove(artifact.digest)
+        for job_id, artifact in self.connection.run(ledger.discarded()):
+            self.connection.run(ledger.deleted(job_id, artifact))
+            self.model.discarded.remove(f"{job_id}/{artifact.digest}")
+
+    @precondition(lambda self: self.model.ended)
+    @rule()
+    def clear_the_parts_of_ended_trainings(self) -> None:
+        for job_id in self.connection.run(ledger.ended()):
+            self.connection.run(ledger.cleared(job_id))
+            self.model.ended.remove(job_id)
 
     @precondition(lambda self: self.model.in_state("RUNNING"))
     @rule()

@@ -92,9 +92,12 @@ class Controller:
                 _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
     def _delete_discarded(self) -> None:
-        for artifact in self._run(ledger.discarded()):
-            self._store.delete(artifact)
-            self._run(ledger.deleted(artifact))
+        for job_id, artifact in self._run(ledger.discarded()):
+            self._store.of_job(job_id).delete(artifact)
+            self._run(ledger.deleted(job_id, artifact))
+        for job_id in self._run(ledger.ended()):
+            self._store.of_job(job_id).clear()
+            self._run(ledger.cleared(job_id))
 
     def _run(self, call: Call[T]) -> T:
         """Run a call, and note when Redis was away for so long that leases may have run out meanwhile."""

@@ -37,7 +37,7 @@ from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
 from .tallies import Histogram, Tallies, tallies
-from .upkeep import deleted, discarded, expire, lead, resign, ring_again, wake
+from .upkeep import cleared, deleted, discarded, ended, expire, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
@@ -62,12 +62,14 @@ __all__ = [
     "attend",
     "cancel",
     "claim",
+    "cleared",
     "counts",
     "deleted",
     "depart",
     "disband",
     "discarded",
     "drop",
+    "ended",
     "events",
     "evict",
     "expire",

@@ -16,7 +16,8 @@
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
-| stoker:discarded | hash | checkpoints that no job lists any more, by digest | entries go when the files do |
+| stoker:discarded | hash | checkpoints that no job lists any more, by "<id>/<digest>" | entries go when the files do |
+| stoker:ended | set | ids of trainings that have ended and have a part of the store | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
 | stoker:rung:<list> | sorted set | ids of queued jobs by the number of their last message | entries go when claimed |
@@ -54,6 +55,7 @@ PREFIX = {
     "gang_rung": "stoker:gang-rung:",
     "gathering": "stoker:gathering:",
     "discarded": "stoker:discarded",
+    "ended": "stoker:ended",
     "sequence": "stoker:sequence",
     "rings": "stoker:rings",
     "rung": "stoker:rung:",

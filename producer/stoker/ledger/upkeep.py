@@ -1,5 +1,6 @@
 """What a controller does with the ledger: lead, wake what is due, ring again, forget what is old."""
 
+import re
 from contextlib import suppress
 
 from pydantic import ValidationError
@@ -9,6 +10,9 @@ from ..connection import Call
 from ..topology import redis_lists
 from .keys import key
 from .scripts import script
+
+_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
+_DISCARDED = re.compile(rb"(?P<id>" + _ID.pattern + rb")/[0-9a-f]{64}")
 
 
 def lead(name: str, lease_s: float) -> Call[bool]:
@@ -45,20 +49,36 @@ def expire(keep: int, age_s: float, limit: int = 200) -> Call[int]:
     return Call((keep, round(age_s * 1000), limit), int, script("expire"))
 
 
-def discarded(limit: int = 100) -> Call[list[Artifact]]:
-    """Some of the checkpoints that no job lists any more: their files are to be deleted."""
+def discarded(limit: int = 100) -> Call[list[tuple[str, Artifact]]]:
+    """Some of the checkpoints that no job lists any more, each behind its job's id: their files are to be deleted."""
 
-    def decode(answer: list[bytes]) -> list[Artifact]:
+    def decode(answer: list[bytes]) -> list[tuple[str, Artifact]]:
         found = []
-        for raw in answer[1::2]:
+        for field, raw in zip(answer[::2], answer[1::2], strict=True):
             # What something else has written there is no file of ours to delete.
             with suppress(ValidationError):
-                found.append(Artifact.model_validate_json(raw))
+                artifact = Artifact.model_validate_json(raw)
+                if match := _DISCARDED.fullmatch(field):
+                    found.append((match["id"].decode(), artifact))
         return found
 
     return Call(("HRANDFIELD", key("discarded"), limit, "WITHVALUES"), decode)
 
 
-def deleted(artifact: Artifact) -> Call[None]:
+def deleted(job_id: str, artifact: Artifact) -> Call[None]:
     """Note that a discarded checkpoint's file is gone."""
-    return Call(("HDEL", key("discarded"), artifact.digest), lambda _: None)
+    return Call(("HDEL", key("discarded"), f"{job_id}/{artifact.digest}"), lambda _: None)
+
+
+def ended(limit: int = 100) -> Call[list[str]]:
+    """Some of the trainings that have ended: their parts of the store are to be cleared."""
+
+    def decode(answer: list[bytes]) -> list[str]:
+        return [job_id.decode() for job_id in answer if _ID.fullmatch(job_id)]
+
+    return Call(("SRANDMEMBER", key("ended"), limit), decode)
+
+
+def cleared(job_id: str) -> Call[None]:
+    """Note that nothing is left of an ended training's part of the store."""
+    return Call(("SREM", key("ended"), job_id), lambda _: None)

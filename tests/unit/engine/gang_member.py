@@ -64,7 +64,7 @@ def main() -> None:
     except Stopped as stop:
         told["stopped"] = stop.reason
     if checkpoints:
-        last = Saved.read(store.fetch(checkpoints[-1].artifact, scratch))
+        last = Saved.read(store.of_job("job").fetch(checkpoints[-1].artifact, scratch))
         told |= {
             "weights": [float(np.abs(value).sum()) for value in last.variables],
             "checkpoints": len(checkpoints),

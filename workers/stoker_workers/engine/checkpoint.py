@@ -69,7 +69,7 @@ class Saved:
     def write(self, path: Path) -> None:
         """Write the checkpoint to a file."""
         arrays: dict[str, NDArray[Any]] = {"position": np.array(self.position.model_dump_json())}
-        # The store names files by their content: no other attempt or job shall share this one and delete it.
+        # The store names files by their content: no other attempt shall share this one and delete it.
         arrays["unique"] = np.array(uuid.uuid4().hex)
         arrays |= {f"variable{number}": value for number, value in enumerate(self.variables)}
         arrays |= {f"best{number}": value for number, value in enumerate(self.best or [])}
@@ -81,7 +81,7 @@ def save_checkpoint(run: Run, saved: Saved) -> None:
     position = saved.position
     path = run.scratch / f"checkpoint-{position.epoch}-{position.step}.npz"
     saved.write(path)
-    artifact = run.store.put_file(path)
+    artifact = run.store.of_job(run.job).put_file(path)
     path.unlink()
     run.emit(Checkpoint(epoch=position.epoch, step=position.step, artifact=artifact))
 

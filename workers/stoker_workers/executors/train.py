@@ -36,7 +36,7 @@ def train(spec: Train, run: Run) -> Outcome:
     """
     started = time.monotonic()
     gang = Gang(run.gang, run.place)
-    saved = Saved.read(run.store.fetch(run.resume_from, run.scratch)) if run.resume_from else None
+    saved = Saved.read(run.store.of_job(run.job).fetch(run.resume_from, run.scratch)) if run.resume_from else None
     seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
     source = open_source(spec.data, "train")

@@ -120,8 +120,16 @@ end
 
 -- Notes a checkpoint that no job lists any more. Its file is deleted by whoever reads these notes, not by who made it:
 -- so a worker that dies leaves none behind.
-local function discard(artifact)
-  redis.call('HSET', KEY.discarded, artifact.digest, cjson.encode(artifact))
+local function discard(id, artifact)
+  redis.call('HSET', KEY.discarded, id .. '/' .. artifact.digest, cjson.encode(artifact))
+end
+
+-- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
+local function discard_all(id)
+  if redis.call('HGET', KEY.job .. id, 'kind') == 'train' then
+    redis.call('HDEL', KEY.job .. id, 'checkpoints')
+    redis.call('SADD', KEY.ended, id)
+  end
 end
 
 -- Lists new checkpoints of a job behind those it has, the newest last, and keeps so many of them.
@@ -131,13 +139,9 @@ local function list_checkpoints(id, new, keep)
     all[#all + 1] = artifact
   end
   while #all > keep do
-    discard(table.remove(all, 1))
+    discard(id, table.remove(all, 1))
   end
-  if keep > 0 then
-    redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
-  else
-    redis.call('HDEL', KEY.job .. id, 'checkpoints')
-  end
+  redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
 end
 
 -- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
@@ -223,7 +227,7 @@ local function settle(id, state, outcome, iso)
   redis.call('HSET', KEY.job .. id, 'finished_at', now)
   tally('finished ' .. kind .. ' ' .. state, 1)
   if state ~= 'DEAD' then
-    list_checkpoints(id, {}, 0)
+    discard_all(id)
   end
   if state == 'SUCCEEDED' then
     redis.call('HSET', KEY.job .. id, 'result', outcome.result)
@@ -267,7 +271,9 @@ local function forget(id)
   if kind then
     redis.call('ZREM', KEY.jobs .. kind .. ':' .. state, id)
   end
-  list_checkpoints(id, {}, 0)
+  if state == 'DEAD' then
+    discard_all(id)
+  end
   redis.call('ZREM', KEY.finished, id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end

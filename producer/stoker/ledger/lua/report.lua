@@ -19,7 +19,7 @@ if holder ~= owner then
   -- Nobody will ever start from these, unless a report whose answer was lost has listed them.
   for _, artifact in ipairs(checkpoints) do
     if not string.find(listed or '', artifact.digest, 1, true) then
-      discard(artifact)
+      discard(id, artifact)
     end
   end
   return 'lost'
