@@ -21,7 +21,7 @@ _KINDS = ("train", "evaluate", "deploy", "infer")
 # What may be left once every job has ended. Leases, what is due, rung for or discarded, and quarantine must be gone.
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
-    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD)|finished|sequence|rings|heard"
+    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD)|finished|sequence|rings|heard|tallies|wanted"
     r"|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"
@@ -211,10 +211,10 @@ def _file(ref: str, artifact: dict[str, Any], store: Path) -> Iterator[str]:
 def _effects(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
     """Nothing was executed more often than the ledger knows of."""
     executed = Counter(evidence.effects.read_text().splitlines())
-    attempts = {job.label: job.attempts for job in jobs.values()}
+    most = {job.label: job.attempts * json.loads(job.record["spec"]).get("workers", 1) for job in jobs.values()}
     for label, times in executed.items():
-        if times > attempts.get(label, 0):
-            yield f"{label} was executed {times} times in {attempts.get(label, 0)} attempts"
+        if times > most.get(label, 0):
+            yield f"{label} was executed {times} times, at most {most.get(label, 0)} in its attempts"
     for job in jobs.values():
         if job.record["kind"] == "train" and job.state == "SUCCEEDED" and not executed[job.label]:
             yield f"{job.label} succeeded without having been executed"
@@ -233,7 +233,7 @@ def _messages(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
     """What still rings may only ring for what has ended."""
     for name in evidence.client.names("*\x06\x16*"):
         for message in evidence.client.listed(name):
-            job_id = json.loads(message)["headers"]["id"]
+            job_id = json.loads(message)["headers"]["id"].partition(".")[0]
             if job_id not in jobs or jobs[job_id].state not in FINAL:
                 yield f"a message on {name!r} rings for {job_id}, which has not ended"
     unacked = len(evidence.client.fields("unacked"))

@@ -118,7 +118,8 @@ def _finish(app: App, fleet: Fleet, seconds: float) -> None:
 
 def _quiet(app: App, fleet: Fleet) -> bool:
     with suppress(stoker.Unavailable, redis.ConnectionError, redis.TimeoutError), fleet.connect() as client:
-        return not app.open_jobs() and not client.exists("stoker:discarded") and not client.exists("stoker:ended")
+        cleared = not client.exists("stoker:discarded") and not client.exists("stoker:ended")
+        return cleared and not app.open_jobs() and not list(client.names("stoker:gang*"))
     return False
 
 

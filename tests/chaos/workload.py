@@ -181,6 +181,9 @@ class App:
     def _long(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
         yield self._train(label, epochs=self._random.choice([200, 400])), ("SUCCEEDED",)
 
+    def _gang(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
+        yield self._train(label, epochs=self._random.choice([5, 100]), workers=2), ("SUCCEEDED",)
+
     def _later(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
         soon = datetime.now(UTC) + timedelta(seconds=self._random.choice([2, 5]))
         yield self._train(label, not_before=soon), ("SUCCEEDED",)
@@ -226,6 +229,7 @@ _UNFINISHED = (stoker.JobState.WAITING, stoker.JobState.QUEUED, stoker.JobState.
 _SHARES = {
     "short": 10,
     "long": 3,
+    "gang": 2,
     "later": 2,
     "evaluate": 4,
     "infer": 4,

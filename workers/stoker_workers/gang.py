@@ -62,10 +62,8 @@ class Leader:
             return Lost(reason=f"the worker at {gang.addresses[0]}, which trained it too, was lost")
         return None
 
-    def reason_to_put_off(self, gang: Gang) -> str | None:
-        """Why the job should wait for another time, if it should."""
-        if gang.state == "busy":
-            return "another training gathers workers"
+    def gave_up(self, gang: Gang) -> str | None:
+        """Why the slots that are held should be let go, if they should."""
         if time.monotonic() > self._gives_up_at:
             return f"only {len(gang.addresses)} of {self.wanted} workers came within {GATHER_S:g} s"
         return None

@@ -145,8 +145,8 @@ class _Execution:
             if gang and gang.state == "complete":
                 self._times_out_at = self._timeout_from_now()
                 return gang.addresses
-            if gang and (reason := leader.reason_to_put_off(gang)):
-                return self._release("put off", reason)
+            if gang and (reason := leader.gave_up(gang)):
+                return self._release("drained", reason)
             if gang and len(gang.addresses) != there:
                 there = len(gang.addresses)
                 self._tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
@@ -267,7 +267,7 @@ class _Execution:
         committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
         return _TAKEN_AWAY if committed is Committed.LOST else ending
 
-    def _release(self, why: Literal["drained", "lost", "put off"], reason: str) -> Ending:
+    def _release(self, why: Literal["drained", "lost"], reason: str) -> Ending:
         state = self._insist(ledger.release(self._attempt, why, reason))
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else _TAKEN_AWAY
 

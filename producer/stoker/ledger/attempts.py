@@ -133,10 +133,8 @@ def fail(
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 
-def release(attempt: Attempt, why: Literal["drained", "lost", "put off"], reason: str) -> Call[JobState | None]:
+def release(attempt: Attempt, why: Literal["drained", "lost"], reason: str) -> Call[JobState | None]:
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
-
-    One that is put off had not begun; it waits some seconds, and that costs nothing.
 
     Gives its new state, or None if the attempt had lost it already.
     """

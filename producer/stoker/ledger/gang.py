@@ -23,13 +23,13 @@ class Gang:
     """What a leader or a member learns when it looks at its gang.
 
     Attributes:
-        state: "gathering"; "complete"; to a leader also "busy" (another gang gathers), "broken" (a member is lost) or
-            "lost" (the attempt is no longer the job's); to a member "gone" (it is not wanted any more).
+        state: "gathering"; "complete"; to a leader also "broken" (a member is lost) or "lost" (the attempt is no longer
+            the job's); to a member "gone" (it is not wanted any more).
         owner: the attempt's token; to a leader "".
         addresses: those who are there, the leader first, as far as told; of a broken gang the lost member's.
     """
 
-    state: Literal["gathering", "complete", "busy", "broken", "lost", "gone"]
+    state: Literal["gathering", "complete", "broken", "lost", "gone"]
     owner: str
     addresses: tuple[str, ...]
 

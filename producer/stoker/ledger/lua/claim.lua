@@ -3,15 +3,32 @@
 -- Answers {'missing'}, {'taken'}, or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
 --   record ('' for nothing)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local GANG_WAITS_MS = 5000
+
+-- Whether a job runs on several slots.
+local function wants_gang(kind, spec)
+  local is_json, fields = pcall(cjson.decode, kind == 'train' and spec or '')
+  return is_json and type(fields) == 'table' and type(fields.workers) == 'number' and fields.workers > 1
+end
+
 local state = mend(id)
-local holder, attempt, spec, checkpoints, flaw, queue, queued_at =
-  unpack(record(id, 'owner', 'attempt', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at'))
+local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at =
+  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at'))
 
 if not state then
   return { 'missing' }
 end
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner then
+  return { 'taken' }
+end
+-- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
+if state == 'QUEUED' and wants_gang(kind, spec)
+  and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then
+  local due_ms = now_ms() + GANG_WAITS_MS
+  move(id, 'WAITING')
+  append_event(id, { type = 'waiting', not_before = due_ms, reason = 'another training gathers its workers' })
+  redis.call('ZADD', KEY.due, due_ms, id)
   return { 'taken' }
 end
 if state == 'QUEUED' then

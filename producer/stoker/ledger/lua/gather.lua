@@ -1,7 +1,7 @@
 -- The leader of a gang looks who is there, rings for those who are missing, and closes the gang when it is complete.
 -- ARGV: id, owner, its address, how many it wants, lease in ms
--- Answers {'lost'} (the attempt is no longer the job's), {'busy'} (another gang of this queue gathers),
---   {'gathering', addresses …}, {'complete', addresses …} with its own first, or {'broken', the address gone silent}.
+-- Answers {'lost'} (the attempt is no longer the job's), {'gathering', addresses …}, {'complete', addresses …} with its own
+--   first, or {'broken', the address gone silent}.
 local id, owner, address, wanted, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local holder, queue, gang, summary = unpack(record(id, 'owner', 'queue', 'gang', 'summary'))
 local present, gathering = KEY.gang .. owner, KEY.gathering .. (queue or '')
@@ -20,17 +20,17 @@ if gang then
   end
   return { 'complete', unpack(addresses) }
 end
--- One gang at a time: two that have half of their members each would wait for each other for ever.
-local turn = redis.call('GET', gathering)
-if turn and turn ~= owner then
-  return { 'busy' }
+-- It gathers since its claim (see claim.lua); no other gang does, unless this one has been silent.
+if redis.call('GET', gathering) == owner then
+  redis.call('PEXPIRE', gathering, lease_ms)
 end
-redis.call('SET', gathering, owner, 'PX', lease_ms)
 redis.call('ZREMRANGEBYSCORE', present, '-inf', now_ms())
 local addresses = { address, unpack(redis.call('ZRANGE', present, 0, wanted - 2)) }
 if #addresses == wanted then
   redis.call('HSET', KEY.job .. id, 'gang', cjson.encode(addresses))
-  redis.call('DEL', gathering)
+  if redis.call('GET', gathering) == owner then
+    redis.call('DEL', gathering)
+  end
   return { 'complete', unpack(addresses) }
 end
 -- A message may be lost, or heard by a worker that is about to end: after a while the missing ones are rung for again.

@@ -1,17 +1,9 @@
 -- Hands a running job back: a drained one costs nothing, a lost one waits a little and counts towards max_attempts.
--- One that is put off has not begun: it waits a little and counts for nothing.
--- ARGV: id, owner, 'drained', 'lost', 'expired' (lost, but only if its lease has run out) or 'put off', reason, ISO time
+-- ARGV: id, owner, 'drained', 'lost' or 'expired' (lost, but only if its lease has run out), reason, ISO time
 -- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts = unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts'))
-local LONGEST_BACKOFF_MS, PUT_OFF_MS = 300000, 5000
-
-local function wait(due_ms)
-  move(id, 'WAITING')
-  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
-  redis.call('ZADD', KEY.due, due_ms, id)
-  return 'WAITING'
-end
+local LONGEST_BACKOFF_MS = 300000
 
 if holder ~= owner or (why == 'expired' and tonumber(lease_until) > now_ms()) then
   return 'taken'
@@ -25,14 +17,14 @@ if why == 'drained' then
   enqueue(id, reason)
   return 'QUEUED'
 end
-if why == 'put off' then
-  redis.call('HINCRBY', KEY.job .. id, 'attempt', -1)
-  return wait(now_ms() + PUT_OFF_MS)
-end
 local losses = redis.call('HINCRBY', KEY.job .. id, 'losses', 1)
 if losses >= tonumber(max_attempts) then
   finish(id, 'DEAD', { reason = 'gave up after ' .. losses .. ' lost workers; the last: ' .. reason }, iso)
   return 'DEAD'
 end
 remember_attempt(id, 'lost', reason)
-return wait(now_ms() + math.min(1000 * 4 ^ (losses - 1), LONGEST_BACKOFF_MS))
+local due_ms = now_ms() + math.min(1000 * 4 ^ (losses - 1), LONGEST_BACKOFF_MS)
+move(id, 'WAITING')
+append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
+redis.call('ZADD', KEY.due, due_ms, id)
+return 'WAITING'
