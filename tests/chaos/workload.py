@@ -182,7 +182,7 @@ class App:
         yield self._train(label, epochs=self._random.choice([200, 400])), ("SUCCEEDED",)
 
     def _gang(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
-        yield self._train(label, epochs=self._random.choice([5, 100]), workers=2), ("SUCCEEDED",)
+        yield self._train(label, epochs=self._random.choice([5, 20]), workers=2), ("SUCCEEDED",)
 
     def _later(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
         soon = datetime.now(UTC) + timedelta(seconds=self._random.choice([2, 5]))

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 import stoker
-from stoker.events import Progress
+from stoker.events import Epoch, Progress
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
@@ -71,9 +71,9 @@ def test_gangs_that_want_the_same_slots_take_turns(client: stoker.Client) -> Non
 def test_a_killed_member_costs_the_gang_one_attempt_and_nothing_else(
     client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
 ) -> None:
-    undisturbed = losses(client.submit(training(epochs=300)))
-    job = client.submit(training(epochs=300, checkpoint={"epochs": 10}))
-    eventually(lambda: trains(job))
+    undisturbed = losses(client.submit(training(epochs=60, workers=1)))
+    job = client.submit(training(epochs=60, checkpoint={"epochs": 3}))
+    eventually(lambda: isinstance(job.status().progress, Epoch))
 
     runners()[-1].kill()
 
