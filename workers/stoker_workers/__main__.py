@@ -1,4 +1,4 @@
-"""`python -m stoker_workers`: one Celery worker, as `stoker worker` and `stoker up` start it."""
+"""`python -m stoker_workers`: one Celery worker for one device, as the agent of a node starts it."""
 
 import argparse
 import os
@@ -7,20 +7,32 @@ import sys
 # TensorFlow's C++ side would greet every process with its build flags.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from stoker.errors import Unavailable
 from stoker.local import redis_url_of
 from stoker.settings import Settings
-from stoker.topology import DEVICES
 
 from .app import run_worker
+from .capacity import Capacity
+from .machine import Nvml
 
 
 def main() -> int:
     """Run a worker with the settings of the environment."""
     parser = argparse.ArgumentParser(prog="python -m stoker_workers", description=__doc__)
-    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu:<number> or tpu")
+    parser.add_argument(
+        "--memory", type=int, help="bytes that its jobs may use together; all of the machine if not given"
+    )
     arguments = parser.parse_args()
     settings = Settings()
-    return run_worker(settings, redis_url_of(settings), arguments.device)
+    try:
+        return run_worker(
+            settings, redis_url_of(settings), Capacity(settings, arguments.device, arguments.memory, Nvml())
+        )
+    except Unavailable as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        # Trying again would end the same way; the agent of the node does not.
+        return os.EX_CONFIG
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import gc
 import multiprocessing
 import os
-import platform
 import signal
+from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, cast
 
@@ -17,12 +17,16 @@ from kombu.asynchronous import Hub
 
 from stoker import ledger
 from stoker.broker import celery_app
+from stoker.errors import Unavailable
 from stoker.settings import Settings
-from stoker.topology import WorkDevice, queues_of
+from stoker.topology import WorkDevice
 
+from .capacity import Capacity
+from .engine import accelerator
 from .lifecycle import GRACE_S
 from .pool import SlotPool
 from .presence import LISTEN_S, Presence
+from .process import ForkedProcess
 from .slot import Slot
 from .tasks import register_tasks
 from .transport import GuardedConnection
@@ -31,29 +35,22 @@ from .transport import GuardedConnection
 _HURRY_S = 10
 
 
-def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
+def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     """Serve the queues of a device until told to stop; gives the exit status.
 
     SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
+
+    Raises:
+        Unavailable: TensorFlow does not see the device.
     """
-    cores = max(2, os.cpu_count() or 1)
-    slots = settings.slots or cores
-    worker = ledger.Worker(
-        name=f"{device}-{os.getpid()}@{platform.node()}",
-        node=settings.node or platform.node(),
-        device=device,
-        slots=slots,
-        most_slots=settings.most_slots or max(slots, cores),
-        queues=queues_of(device),
-        host=platform.node(),
-        pid=os.getpid(),
-        cpus=os.cpu_count(),
-    )
+    worker = capacity.worker
+    if worker.device != "cpu":
+        _require(worker.device)
     app = celery_app(settings, redis_url)
     app.amqp.Connection = GuardedConnection
-    slot = Slot(settings, redis_url, worker.name)
+    slot = Slot(settings, redis_url, worker)
     register_tasks(app, slot, worker.queues)
-    app.steps["worker"].add(_step(worker, settings, redis_url))
+    app.steps["worker"].add(_step(capacity, settings, redis_url))
 
     def drain(**_: Any) -> None:
         slot.stop()
@@ -68,7 +65,7 @@ def run_worker(settings: Settings, redis_url: str, device: WorkDevice) -> int:
     gc.freeze()
     controller = app.Worker(
         hostname=worker.name,
-        concurrency=slots,
+        concurrency=worker.slots,
         pool=SlotPool,
         queues=list(worker.queues),
         loglevel="INFO",
@@ -90,12 +87,34 @@ def _cut_off(_number: int, _frame: FrameType | None) -> None:
     os._exit(EX_FAILURE)
 
 
+def _require(device: WorkDevice) -> None:
+    """Look for the device in a process of its own: this one must not use TensorFlow."""
+    looking = ForkedProcess(_look, device)
+    try:
+        missing = looking.pipe.recv_bytes().decode()
+    except EOFError:
+        missing = f"looking for the {device} ended its process, which {looking.join()}"
+    finally:
+        looking.close()
+    if missing:
+        raise Unavailable(missing)
+
+
+def _look(pipe: Connection, device: WorkDevice) -> None:
+    missing = ""
+    try:
+        accelerator.require(device)
+    except Unavailable as error:
+        missing = error.message
+    pipe.send_bytes(missing.encode())
+
+
 def _allow_runners(**_: Any) -> None:
     """Celery's pool makes its children daemonic, and those may not have children; slots fork runners."""
     multiprocessing.current_process().daemon = False
 
 
-def _step(worker: ledger.Worker, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
+def _step(capacity: Capacity, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
     """A step of the Celery worker that beats while it runs, and has its pool follow what is wanted of it."""
 
     class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -106,10 +125,10 @@ def _step(worker: ledger.Worker, settings: Settings, redis_url: str) -> type[boo
             pool.takes = lambda: _asks(parent.consumer)
 
             def describe() -> ledger.Worker:
-                return worker.model_copy(update={"slots": pool.size, "busy": pool.busy})
+                return capacity.now(pool.size, pool.busy)
 
             def resize(slots: int) -> None:
-                pool.resize(min(slots, worker.most_slots))
+                pool.resize(min(slots, capacity.worker.most_slots))
 
             self._presence = Presence(describe, resize, settings, redis_url)
             self._beat()

@@ -107,6 +107,7 @@ class Member:
         assignment = Assignment(
             job=self._job_id,
             spec=spec,
+            device=self._slot.device,
             store_url=self._slot.settings.store,
             builders=self._slot.settings.builders,
             model=None,

@@ -119,6 +119,7 @@ class _Execution:
         assignment = Assignment(
             job=self._attempt.job_id,
             spec=self._spec,
+            device=self._slot.device,
             store_url=settings.store,
             builders=settings.builders,
             model=version,

@@ -16,7 +16,9 @@ from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Event, Log
 from stoker.jobs import Spec
 from stoker.store import Store
+from stoker.topology import WorkDevice
 
+from .engine import accelerator
 from .engine.run import Run, Stopped
 from .executors import execute
 from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost
@@ -34,6 +36,7 @@ class Assignment:
     """What a runner is given.
 
     Attributes:
+        device: what it is to compute on.
         model: the registered version that the spec names, if it names one.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
@@ -41,6 +44,7 @@ class Assignment:
 
     job: str
     spec: Spec
+    device: WorkDevice
     store_url: str
     builders: tuple[str, ...]
     model: ModelVersion | None
@@ -163,12 +167,13 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         gang=assignment.gang,
         place=assignment.place,
     )
-    _send(pipe, _end_of(assignment.spec, run))
+    _send(pipe, _end_of(assignment, run))
 
 
-def _end_of(spec: Spec, run: Run) -> End:
+def _end_of(assignment: Assignment, run: Run) -> End:
     try:
-        outcome = execute(spec, run)
+        accelerator.require(assignment.device)
+        outcome = execute(assignment.spec, run)
     except Stopped as stop:
         return Halted(reason=stop.reason)
     except Unavailable as error:

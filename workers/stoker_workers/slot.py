@@ -7,6 +7,7 @@ from functools import cached_property
 from multiprocessing.sharedctypes import RawValue
 
 from stoker.connection import Connection
+from stoker.ledger import Worker
 from stoker.settings import Settings
 
 from .mirror import ResultMirror
@@ -17,12 +18,14 @@ class Slot:
 
     Attributes:
         worker: the Celery node name of the worker it belongs to.
+        device: what its jobs compute on.
     """
 
-    def __init__(self, settings: Settings, redis_url: str, worker: str) -> None:
+    def __init__(self, settings: Settings, redis_url: str, worker: Worker) -> None:
         self.settings = settings
         self.redis_url = redis_url
-        self.worker = worker
+        self.worker = worker.name
+        self.device = worker.device
         # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
         # that a killed child could hold for ever.
         self._stops = RawValue("i", 0)

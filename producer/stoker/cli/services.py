@@ -11,7 +11,6 @@ from rich.markup import escape
 from ..errors import Unavailable
 from ..local import up as run_local
 from ..settings import Settings
-from ..topology import WorkDevice
 from .output import console
 
 
@@ -34,19 +33,23 @@ def up() -> None:
 
 def worker(
     device: Annotated[
-        WorkDevice, typer.Option(help="The device it runs jobs on, and so the queues it serves.")
-    ] = "cpu",
+        str,
+        typer.Option(help="cpu, gpu (every GPU), gpu:0 (or another number) or tpu; auto is the CPU and every GPU."),
+    ] = "auto",
     slots: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; one per core, at least 2, if not given.")
+        int | None,
+        typer.Option(
+            min=1, help="Jobs at once on each device; if not given, one per core, at least 2, or one per GPU."
+        ),
     ] = None,
 ) -> None:
-    """Run a worker until Ctrl-C or SIGTERM; running jobs then save a checkpoint and go back to their queue.
+    """Run this node: a worker for each device, until Ctrl-C or SIGTERM; running jobs then go back to their queue.
 
-    A second SIGTERM does not wait for them.
+    They save a checkpoint first. A second SIGTERM does not wait for them.
     """
     if slots is not None:
         os.environ["STOKER_SLOTS"] = str(slots)
-    _become("stoker_workers", "--device", device)
+    _become("stoker_workers.node", "--device", device)
 
 
 def controller() -> None:

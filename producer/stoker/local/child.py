@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +28,8 @@ class Child:
 
     Args:
         command: the program and its arguments.
-        log: the file that its output is appended to.
+        name: what to call it; the name of its log, if it has one.
+        log: the file that its output is appended to; None leaves its output where ours goes.
         environment: all of its environment variables; None gives it ours.
         keep_open: file descriptors that stay open in it.
     """
@@ -37,18 +38,20 @@ class Child:
         self,
         command: Sequence[str],
         *,
-        log: Path,
+        name: str = "",
+        log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         keep_open: Sequence[int] = (),
     ) -> None:
         self.log = log
-        with log.open("ab") as output:
+        self.name = name or (log.stem if log else command[0])
+        with log.open("ab") if log else nullcontext() as output:
             # The pipe to its input is the thread it hangs by: see guard.py.
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else None,
                 env=environment,
                 pass_fds=keep_open,
                 start_new_session=True,
@@ -65,11 +68,19 @@ class Child:
             self._guard.stdin.close()
         return code
 
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        self._guard.terminate()
+
     def stop(self, grace_s: float) -> None:
         """End it by SIGTERM, and kill it if it still runs after `grace_s`."""
-        self._guard.terminate()
+        self.terminate()
+        self.await_end(grace_s)
+
+    def await_end(self, grace_s: float) -> None:
+        """Wait for its end after SIGTERM, and kill it if it still runs after `grace_s`."""
         if self.wait(grace_s) is None:
-            _log.warning("%s still ran %g s after SIGTERM and is killed", self.log.stem, grace_s)
+            _log.warning("%s still ran %g s after SIGTERM and is killed", self.name, grace_s)
             self.kill()
             self.wait()
 
@@ -80,6 +91,8 @@ class Child:
 
     def last_lines(self, count: int = 10) -> str:
         """The end of its log."""
+        if self.log is None:
+            return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
@@ -92,15 +105,19 @@ class Supervised:
         child: the running child.
         restart: starts the next one.
         grace_s: seconds between SIGTERM and SIGKILL at the end of the block.
+        final: exit codes after which it is not started again.
     """
 
-    def __init__(self, child: Child, restart: Callable[[], Child], *, grace_s: float) -> None:
+    def __init__(
+        self, child: Child, restart: Callable[[], Child], *, grace_s: float, final: Collection[int] = ()
+    ) -> None:
         self._child = child
         self._start_next = restart
         self._grace_s = grace_s
+        self._final = final
         self._stopping = threading.Event()
         self._restarting = threading.Lock()
-        self._watch = threading.Thread(target=self._keep_running, name=f"watch {child.log.stem}", daemon=True)
+        self._watch = threading.Thread(target=self._keep_running, name=f"watch {child.name}", daemon=True)
 
     def __enter__(self) -> Self:
         self._watch.start()
@@ -109,10 +126,26 @@ class Supervised:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._stopping.is_set():
+            self.terminate()
+        self._child.await_end(self._grace_s)
+        self._watch.join()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the child runs, or will be started again."""
+        return self._watch.is_alive()
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the child ended; None if it still runs."""
+        return self._child.wait(0)
+
+    def terminate(self) -> None:
+        """Send the child SIGTERM, and do not start it again."""
         with self._restarting:
             self._stopping.set()
-        self._child.stop(self._grace_s)
-        self._watch.join()
+        self._child.terminate()
 
     def kill(self) -> None:
         """Kill the child that runs now."""
@@ -123,16 +156,13 @@ class Supervised:
         while True:
             started = time.monotonic()
             code = self._child.wait()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or code in self._final:
                 return
             if time.monotonic() - started > _STEADY_S:
                 delay_s = _FIRST_DELAY_S
+            where = f"; see {self._child.log}" if self._child.log else ""
             _log.warning(
-                "%s ended with exit code %s and starts again in %g s; see %s",
-                self._child.log.stem,
-                code,
-                delay_s,
-                self._child.log,
+                "%s ended with exit code %s and starts again in %g s%s", self._child.name, code, delay_s, where
             )
             if self._stopping.wait(delay_s):
                 return
@@ -147,4 +177,4 @@ class Supervised:
                 self._child = self._start_next()
             except OSError as error:
                 # No memory or no process left for it: the ended child stays, and its turn comes round again.
-                _log.warning("%s cannot be started: %s", self._child.log.stem, error)
+                _log.warning("%s cannot be started: %s", self._child.name, error)

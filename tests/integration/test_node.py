@@ -1,0 +1,215 @@
+"""The agent of a node: which workers it starts, and how it looks after them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stoker_workers.machine import Gpu, GpuLoad
+from stoker_workers.node import NoDevice, posts
+
+from ..conftest import Eventually
+
+# A worker that tells what it was started with, and then waits; every SIGTERM is told, the third ends it.
+WORKER = """
+import json, os, pathlib, signal, sys
+folder = pathlib.Path(os.environ["TOLD"])
+told = {"arguments": sys.argv[1:], "visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid(),
+        "growth": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"), "terms": 0}
+def tell():
+    path = folder / f"{os.getpid()}.json"
+    path.with_suffix(".part").write_text(json.dumps(told))
+    path.with_suffix(".part").replace(path)
+def term(*_):
+    told["terms"] += 1
+    tell()
+    if told["terms"] == 2:
+        sys.exit(0)
+signal.signal(signal.SIGTERM, term)
+tell()
+while True:
+    signal.pause()
+"""
+AGENT = """
+import sys
+from stoker_workers.node import Post, run
+posts = [Post(device, {"CUDA_VISIBLE_DEVICES": device}) for device in sys.argv[1].split(",")]
+sys.exit(run(posts, command=[sys.executable, "-c", sys.argv[2]]))
+"""
+# As much of NVIDIA's library as is asked for here.
+NVML = """
+#include <string.h>
+int nvmlInitWithFlags(unsigned f) { return 0; }
+int nvmlInit_v2(void) { return 0; }
+int nvmlDeviceGetCount_v2(unsigned *n) { *n = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **h) { *h = (void *)(long)(i + 1); return 0; }
+int nvmlDeviceGetUUID(void *h, char *s, unsigned n) { strcpy(s, h == (void *)1L ? "GPU-aaaa" : "GPU-bbbb"); return 0; }
+int nvmlDeviceGetName(void *h, char *s, unsigned n) { strcpy(s, "Pretended 9000"); return 0; }
+int nvmlDeviceGetMemoryInfo(void *h, unsigned long long *m) { m[0] = 8ULL << 30; m[1] = 5ULL << 30; m[2] = 3ULL << 30;
+  return 0; }
+int nvmlDeviceGetUtilizationRates(void *h, unsigned *u) { u[0] = 40; u[1] = 10; return 0; }
+"""
+
+
+class Machine:
+    """A machine with these GPUs, which do nothing."""
+
+    def __init__(self, *gpus: Gpu) -> None:
+        self._gpus = list(gpus)
+
+    def gpus(self) -> list[Gpu]:
+        return self._gpus
+
+    def load(self, _gpu: Gpu) -> GpuLoad | None:
+        return GpuLoad(0, 0.0)
+
+
+TWO_GPUS = Machine(Gpu(0, "GPU-aaaa", "small", 8 * 1024**3), Gpu(1, "GPU-bbbb", "large", 80 * 1024**3))
+NO_GPU = Machine()
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which NVIDIA's library tells of two GPUs."""
+    if not (compiler := shutil.which("cc")):
+        pytest.skip("there is no C compiler here")
+    folder = tmp_path_factory.mktemp("nvml")
+    (folder / "nvml.c").write_text(NVML)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-w", "-o", folder / "libnvidia-ml.so.1", folder / "nvml.c"], check=True
+    )
+    return os.environ | {"LD_LIBRARY_PATH": str(folder)}
+
+
+Told = Callable[[], list[dict[str, object]]]
+
+
+@contextmanager
+def agent(folder: Path, devices: str) -> Iterator[tuple[subprocess.Popen[str], Told]]:
+    """An agent with a worker for each device; gives it and what the workers told, by device."""
+    environment = os.environ | {"TOLD": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", AGENT, devices, WORKER], env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+    def told() -> list[dict[str, object]]:
+        found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+        return sorted(found, key=lambda worker: (str(worker["visible"]), worker["pid"]))
+
+    try:
+        yield process, told
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("auto", [("cpu", "-1"), ("gpu:0", "GPU-aaaa"), ("gpu:1", "GPU-bbbb")]),
+        ("gpu", [("gpu:0", "GPU-aaaa"), ("gpu:1", "GPU-bbbb")]),
+        ("gpu:1", [("gpu:1", "GPU-bbbb")]),
+        ("cpu", [("cpu", "-1")]),
+    ],
+)
+def test_each_device_has_a_worker_that_sees_no_other(device: str, expected: list[tuple[str, str]]) -> None:
+    found = posts(device, TWO_GPUS)
+    assert [(post.device, post.environment["CUDA_VISIBLE_DEVICES"]) for post in found] == expected
+
+
+def test_without_a_gpu_auto_is_the_cpu_and_asking_for_one_is_refused() -> None:
+    assert [post.device for post in posts("auto", NO_GPU)] == ["cpu"]
+    with pytest.raises(NoDevice, match=r"there is no gpu for this process; found: none"):
+        posts("gpu", NO_GPU)
+    with pytest.raises(NoDevice, match=r"there is no gpu:2 for this process; found: gpu:0, gpu:1"):
+        posts("gpu:2", TWO_GPUS)
+
+
+def test_the_gpus_are_those_that_nvidias_library_tells_of(nvml: dict[str, str]) -> None:
+    look = "from stoker_workers.machine import Nvml; n = Nvml(); print([(g, n.load(g)) for g in n.gpus()])"
+
+    def seen(environment: dict[str, str]) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    first = (Gpu(0, "GPU-aaaa", "Pretended 9000", 8 * 1024**3), GpuLoad(3 * 1024**3, 0.4))
+    second = (Gpu(1, "GPU-bbbb", "Pretended 9000", 8 * 1024**3), GpuLoad(3 * 1024**3, 0.4))
+    assert seen(nvml).strip() == str([first, second])
+    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": "1"}).strip() == str([second])
+    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": "GPU-aaaa"}).strip() == str([first])
+    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": ""}).strip() == "[]"
+
+
+def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, str], tmp_path: Path) -> None:
+    run = "from stoker_workers.node import *; run(posts('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
+    leave = WORKER.replace("while True", "sys.exit(0)\nwhile True")
+    subprocess.run([sys.executable, "-c", run, leave], env=nvml | {"TOLD": str(tmp_path)}, check=True, timeout=60)
+    found = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert sorted((worker["arguments"][1], worker["visible"], worker["growth"]) for worker in found) == [
+        ("cpu", "-1", None),
+        ("gpu:0", "GPU-aaaa", "true"),
+        ("gpu:1", "GPU-bbbb", "true"),
+    ]
+    shares = {int(worker["arguments"][3]) for worker in found}
+    assert len(shares) == 1
+    assert 3 * shares.pop() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_worker_whose_gpu_tensorflow_does_not_see_says_so_and_is_not_tried_again(
+    nvml: dict[str, str], redis_url: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "stoker_workers.node", "--device", "gpu:1"],
+        env=nvml | {"STOKER_REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == os.EX_CONFIG
+    assert ended.stderr.count("sees no GPU: install stoker[gpu]") == 1
+
+
+def test_a_worker_that_crashes_is_started_again_and_the_other_never_notices(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    with agent(tmp_path, "a,b") as (_, told):
+        eventually(lambda: len(told()) == 2)
+        first, other = told()
+        os.kill(int(str(first["pid"])), signal.SIGKILL)
+        eventually(lambda: len(told()) == 3)
+        assert [worker["visible"] for worker in told()] == ["a", "a", "b"]
+        assert told()[-1]["pid"] == other["pid"]
+
+
+def test_sigterm_drains_every_worker_at_once_and_the_second_hurries_them(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    with agent(tmp_path, "a,b") as (process, told):
+        eventually(lambda: len(told()) == 2)
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: [worker["terms"] for worker in told()] == [1, 1])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert [worker["terms"] for worker in told()] == [2, 2]
+
+
+def test_no_worker_outlives_a_killed_agent(tmp_path: Path, eventually: Eventually) -> None:
+    with agent(tmp_path, "a,b") as (process, told):
+        eventually(lambda: len(told()) == 2)
+        process.kill()
+        eventually(lambda: not any(Path(f"/proc/{worker['pid']}").exists() for worker in told()))
+
+
+def test_the_agent_never_loads_tensorflow() -> None:
+    loaded = "import sys, stoker_workers.node; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert "stoker_workers.node" in modules
+    assert not {"tensorflow", "keras"} & {name.partition(".")[0] for name in modules}
