@@ -21,6 +21,7 @@ from .lanes.exchange import lane_full
 from .local import redis_url_of
 from .settings import Settings
 from .tensors import Array, encode_tensors
+from .tracing import submitting
 
 T = TypeVar("T")
 
@@ -51,14 +52,17 @@ class AsyncClient:
 
     async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
         """See `Client.submit`."""
-        new = await self._drive(submission.prepare([spec], idempotency_key))
-        [job_id] = await self._connection.run(ledger.submit(new))
+        with submitting(1):
+            new = await self._drive(submission.prepare([spec], idempotency_key))
+            [job_id] = await self._connection.run(ledger.submit(new))
         return AsyncJob(self._connection, job_id)
 
     async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
         """See `Client.submit_many`."""
-        new = await self._drive(submission.prepare(list(specs)))
-        ids = await self._connection.run(ledger.submit(new)) if new else []
+        listed = list(specs)
+        with submitting(len(listed)):
+            new = await self._drive(submission.prepare(listed))
+            ids = await self._connection.run(ledger.submit(new)) if new else []
         return [AsyncJob(self._connection, job_id) for job_id in ids]
 
     async def job(self, job_id: str) -> "AsyncJob":

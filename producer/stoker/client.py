@@ -22,6 +22,7 @@ from .lanes.switchboard import Switchboard
 from .local import redis_url_of
 from .settings import Settings
 from .tensors import Array, encode_tensors
+from .tracing import submitting
 
 T = TypeVar("T")
 
@@ -73,8 +74,9 @@ class Client:
             ModelNotFound: it names a model that does not exist.
             Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
         """
-        new = self._drive(submission.prepare([spec], idempotency_key))
-        [job_id] = self._run(ledger.submit(new))
+        with submitting(1):
+            new = self._drive(submission.prepare([spec], idempotency_key))
+            [job_id] = self._run(ledger.submit(new))
         return Job(self._connection, job_id)
 
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
@@ -83,8 +85,10 @@ class Client:
         A spec may come `after` another of the same call, or take the model that it makes, by its place: "#0" is the
         first. So a pipeline is a list of plain specs.
         """
-        new = self._drive(submission.prepare(list(specs)))
-        return [Job(self._connection, job_id) for job_id in self._run(ledger.submit(new))] if new else []
+        listed = list(specs)
+        with submitting(len(listed)):
+            new = self._drive(submission.prepare(listed))
+            return [Job(self._connection, job_id) for job_id in self._run(ledger.submit(new))] if new else []
 
     def job(self, job_id: str) -> "Job":
         """A job submitted before.

@@ -127,6 +127,11 @@ class Settings(BaseSettings):
         description="The port on which a controller serves metrics, 9464 for example. None: it serves none.",
     )
 
+    traces: bool = Field(
+        default=False,
+        description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
+    )
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **arguments: Any) -> None:

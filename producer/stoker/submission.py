@@ -12,6 +12,7 @@ from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
 from .registry import JOB_MODEL
 from .topology import WorkDevice
+from .tracing import traceparent
 
 
 def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[ledger.NewJob]]:
@@ -28,10 +29,11 @@ def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[
     if idempotency_key is not None and not (0 < len(idempotency_key) <= 256 and idempotency_key.isprintable()):
         raise InvalidJob("an idempotency key is 1 to 256 printable characters")
     prepared: list[ledger.NewJob] = []
+    parent = traceparent()
     for spec in specs:
         checked = yield from _check(_with_ids(spec, [job.id for job in prepared]))
         queue = topology.queue_for(spec.kind, (yield from _device(spec)))
-        prepared.append(ledger.NewJob(str(uuid.uuid4()), checked, queue, checked.after, idempotency_key))
+        prepared.append(ledger.NewJob(str(uuid.uuid4()), checked, queue, checked.after, idempotency_key, parent))
     return prepared
 
 

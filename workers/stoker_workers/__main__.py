@@ -7,7 +7,7 @@ import sys
 # TensorFlow's C++ side would greet every process with its build flags.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from stoker.errors import Unavailable
+from stoker.errors import InvalidSettings, Unavailable
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
@@ -29,7 +29,7 @@ def main() -> int:
         return run_worker(
             settings, redis_url_of(settings), Capacity(settings, arguments.device, arguments.memory, Nvml())
         )
-    except Unavailable as error:
+    except (InvalidSettings, Unavailable) as error:
         sys.stderr.write(f"error: {error.message}\n")
         # Trying again would end the same way; the agent of the node does not.
         return os.EX_CONFIG

@@ -21,6 +21,7 @@ from stoker.errors import Unavailable
 from stoker.settings import Settings
 from stoker.topology import WorkDevice
 
+from . import tracing
 from .capacity import Capacity
 from .engine import accelerator
 from .lifecycle import GRACE_S
@@ -41,8 +42,10 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
 
     Raises:
+        InvalidSettings: traces are wanted, and OpenTelemetry is not installed.
         Unavailable: TensorFlow does not see the device.
     """
+    tracing.check(settings)
     worker = capacity.worker
     if worker.device != "cpu":
         _require(worker.device)
@@ -59,6 +62,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     signals.worker_shutting_down.connect(drain, weak=False)
     signal.signal(signal.SIGALRM, _cut_off)
     signals.worker_process_init.connect(_allow_runners, weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: slot.tracer.close(), weak=False)
     # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
     # looking through it would take longer than the fork; the forked would also write to all those pages.
     gc.collect()

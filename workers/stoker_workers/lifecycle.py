@@ -51,7 +51,9 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
         if isinstance(claimed, Refused):
             return Ending("dropped", f"the job is {claimed}")
         _deliver(slot)
-        ending = _follow(slot, claimed)
+        with slot.tracer.attempt(claimed, slot.worker) as tell:
+            ending = _follow(slot, claimed)
+            tell(*ending)
     except Unavailable as error:
         return Ending("dropped", error.message)
     _deliver(slot)
@@ -161,7 +163,7 @@ class _Execution:
             time.sleep(TICK_S)
 
     def _execute(self, assignment: Assignment) -> Ending:
-        with Runner(assignment) as runner:
+        with self._slot.tracer.step("stoker.run"), Runner(assignment) as runner:
             end = self._watch(runner)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
         if end and self._pending:
@@ -252,6 +254,10 @@ class _Execution:
             runner.stop(wanted)
 
     def _settle(self, end: End) -> Ending:
+        with self._slot.tracer.step("stoker.commit"):
+            return self._end(end)
+
+    def _end(self, end: End) -> Ending:
         match end:
             case Done():
                 return self._commit(end)

@@ -11,6 +11,7 @@ from stoker.ledger import Worker
 from stoker.settings import Settings
 
 from .mirror import ResultMirror
+from .tracing import Tracer, tracer
 
 
 class Slot:
@@ -56,6 +57,11 @@ class Slot:
     def results(self) -> ResultMirror:
         """This process's way to the results' own Redis."""
         return ResultMirror(self.settings, self.connection)
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        """This process's own tracer."""
+        return tracer(self.settings)
 
     def new_owner(self) -> str:
         """A name for one attempt that no other will ever have."""

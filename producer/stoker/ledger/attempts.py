@@ -1,7 +1,7 @@
 """What workers do with the ledger: claim a job, report on it, end it or hand it back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -27,6 +27,9 @@ class Attempt:
         spec: what was asked for, as JSON that may have been written by anyone.
         checkpoints: what earlier attempts left, the newest last.
         flaw: what is wrong with the record, for which the job must fail; "" for nothing.
+        kind, queue: what kind of job it is, and where it was queued.
+        queued_at_ms: since when it was; 0 where that is unknown.
+        traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
     """
 
     job_id: str
@@ -35,6 +38,10 @@ class Attempt:
     spec: str
     checkpoints: tuple[Artifact, ...]
     flaw: str = ""
+    kind: str = ""
+    queue: str = ""
+    queued_at_ms: int = 0
+    traceparent: str = ""
 
 
 class Refused(StrEnum):
@@ -66,7 +73,14 @@ def claim(job_id: str, owner: str, worker: str, lease_s: float) -> Call[Attempt 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
         if answer[0] != b"claimed":
             return Refused(_text(answer[0]))
-        return read_attempt(job_id, owner, answer[1:])
+        kind, queue, queued_at, traceparent = answer[5:]
+        return replace(
+            read_attempt(job_id, owner, answer[1:5]),
+            kind=_text(kind),
+            queue=_text(queue),
+            queued_at_ms=int(queued_at),
+            traceparent=_text(traceparent),
+        )
 
     return Call((job_id, owner, worker, _ms(lease_s)), decode, script("claim"))
 

@@ -50,6 +50,7 @@ class NewJob:
         after: ids of the jobs that must succeed first, some of them perhaps submitted with it.
         queue: where `spec` was routed to.
         idempotency_key: submits with one key are one job; None for no key.
+        traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
     """
 
     id: str
@@ -57,6 +58,7 @@ class NewJob:
     queue: str
     after: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    traceparent: str = ""
 
     def words(self) -> tuple[Word, ...]:
         """The job as arguments of submit.lua."""
@@ -75,6 +77,7 @@ class NewJob:
             json.dumps(self.after),
             self.idempotency_key or "",
             digest(spec),
+            self.traceparent,
         )
 
 

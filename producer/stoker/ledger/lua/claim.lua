@@ -1,7 +1,7 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms
 -- Answers {'missing'}, {'taken'}, or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
---   record ('' for nothing)}.
+--   record ('' for nothing), kind, queue, when it was queued (ms), the trace it belongs to ('' for none)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local GANG_WAITS_MS = 5000
 
@@ -12,8 +12,8 @@ local function wants_gang(kind, spec)
 end
 
 local state = mend(id)
-local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at =
-  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at'))
+local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at, traceparent = unpack(
+  record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at', 'traceparent'))
 
 if not state then
   return { 'missing' }
@@ -42,4 +42,5 @@ if state == 'QUEUED' then
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
-return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '' }
+return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '', kind, queue, tonumber(queued_at or 0),
+  traceparent or '' }

@@ -182,6 +182,7 @@ local function mend(id)
     end
     return true
   end, '[]')
+  check('traceparent', function(value) return not value or #value < 64 and string.find(value, '^[%x-]+$') end, '')
   for field, default in pairs({ sequence = 0, attempt = 0, losses = 0, max_attempts = 1, submitted_at = 0 }) do
     check(field, is_number, default)
   end

@@ -1,10 +1,10 @@
 -- Takes jobs in: record, index, first event and doorbell of each, or nothing of any.
 -- ARGV: how many, the lifetime of idempotency keys in seconds, then for each job
 --   id, kind, queue, spec, model, priority, tags, max_attempts, summary, not before (ms, '' for none),
---   after (JSON list of ids), idempotency key ('' for none), digest
+--   after (JSON list of ids), idempotency key ('' for none), digest, traceparent ('' for none)
 -- Answers the ids, in order: an older job's where its idempotency key is known;
 --   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after.
-local FIELDS = 13
+local FIELDS = 14
 local count, lifetime_s = tonumber(ARGV[1]), tonumber(ARGV[2])
 local ids, known, coming = {}, {}, {}
 
@@ -34,8 +34,8 @@ end
 for n = 1, count do
   if not known[n] then
     local at = 3 + (n - 1) * FIELDS
-    local id, kind, queue, spec, model, priority, tags, max_attempts, summary, not_before, after, key, digest =
-      unpack(ARGV, at, at + FIELDS - 1)
+    local id, kind, queue, spec, model, priority, tags, max_attempts, summary, not_before, after, key, digest,
+      traceparent = unpack(ARGV, at, at + FIELDS - 1)
     local blockers = 0
     for _, first in ipairs(cjson.decode(after)) do
       if redis.call('HGET', KEY.job .. first, 'state') ~= 'SUCCEEDED' then
@@ -45,6 +45,9 @@ for n = 1, count do
     redis.call('HSET', KEY.job .. id, 'kind', kind, 'queue', queue, 'spec', spec, 'model', model, 'priority', priority,
       'tags', tags, 'max_attempts', max_attempts, 'summary', summary, 'attempt', 0, 'losses', 0, 'blockers', blockers,
       'sequence', redis.call('INCR', KEY.sequence), 'submitted_at', now_ms())
+    if traceparent ~= '' then
+      redis.call('HSET', KEY.job .. id, 'traceparent', traceparent)
+    end
     if not_before ~= '' then
       redis.call('HSET', KEY.job .. id, 'not_before', not_before)
     end

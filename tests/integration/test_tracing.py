@@ -1,0 +1,170 @@
+"""One trace from an app's own span to the commit, as a collector of OpenTelemetry gets it."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import redis
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+import stoker
+from stoker import ledger
+from stoker.connection import Connection
+from stoker.ledger import Attempt, NewJob
+from stoker.local import LocalStack
+from stoker.settings import Settings
+
+# An app as its authors write it: it sets OpenTelemetry up, and says nothing of Stoker.
+APP = """
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+import stoker
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+trace.set_tracer_provider(provider)
+with stoker.Client() as client, trace.get_tracer("app").start_as_current_span("the app's request"):
+    train = stoker.Train(model="traced", data="sample://iris", epochs=1)
+    good, bad = client.submit_many([train, train.model_copy(update={"timeout": 0.001})])
+    good.result(timeout=90)
+    bad.wait(timeout=90)
+provider.shutdown()
+print(good.id, bad.id)
+"""
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans by OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.spans: list[tuple[str, Span]] = []
+
+    def variables(self) -> dict[str, str]:
+        """What sends spans here."""
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        assert self.path == "/v1/traces"
+        request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+        for resource in request.resource_spans:
+            service = {pair.key: pair.value.string_value for pair in resource.resource.attributes}["service.name"]
+            for scope in resource.scope_spans:
+                self.server.spans += [(service, span) for span in scope.spans]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the signature is http.server's
+        """Nothing."""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        yield collector
+        collector.shutdown()
+        thread.join()
+
+
+def attribute(span: Span, name: str) -> str:
+    [found] = [pair.value for pair in span.attributes if pair.key == name]
+    return str(found.string_value or found.int_value)
+
+
+def test_one_trace_leads_from_the_app_through_the_queue_to_the_commit(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in collector.variables().items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(home=tmp_path / "home", slots=2, traces=True)
+    with LocalStack(settings) as stack:
+        ran = subprocess.run(
+            [sys.executable, "-c", APP],
+            env=os.environ | {"STOKER_REDIS_URL": stack.redis_url},
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert ran.returncode == 0, ran.stderr
+        good, bad = ran.stdout.split()
+    # The worker has ended, and has sent what it still had.
+    by_name: dict[str, list[Span]] = {}
+    for _, span in collector.spans:
+        by_name.setdefault(span.name, []).append(span)
+    [app], [submit] = by_name["the app's request"], by_name["stoker.submit"]
+    assert {span.trace_id for _, span in collector.spans} == {app.trace_id}
+    assert submit.parent_span_id == app.span_id
+    assert submit.kind == Span.SPAN_KIND_PRODUCER
+    attempts = {attribute(span, "stoker.job.id"): span for span in by_name["stoker.train"]}
+    assert set(attempts) == {good, bad}
+    for span in attempts.values():
+        assert span.parent_span_id == submit.span_id
+        assert span.kind == Span.SPAN_KIND_CONSUMER
+        assert attribute(span, "stoker.queue") == "cpu.train"
+        assert attribute(span, "stoker.attempt") == "1"
+        [queued] = [
+            other
+            for other in by_name["stoker.queued"]
+            if attribute(other, "stoker.job.id") == attribute(span, "stoker.job.id")
+        ]
+        assert queued.parent_span_id == submit.span_id
+        assert queued.end_time_unix_nano <= span.end_time_unix_nano
+        parts = [other.name for _, other in collector.spans if other.parent_span_id == span.span_id]
+        assert sorted(parts) == ["stoker.commit", "stoker.run"]
+    assert attribute(attempts[good], "stoker.ended") == "succeeded"
+    assert attempts[bad].status.code == Status.STATUS_CODE_ERROR
+    assert "timeout" in attempts[bad].status.message
+    assert {service for service, span in collector.spans if span in attempts.values()} == {"stoker-worker"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_app_that_has_set_up_no_tracer_submits_as_ever(redis_url: str, *, installed: bool) -> None:
+    program = """
+import sys
+if sys.argv[1] == "False":
+    sys.modules["opentelemetry"] = None  # as if it were not there
+import stoker
+
+with stoker.Client() as client:
+    print(client.submit(stoker.Train(model="plain", data="sample://iris")).id)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(installed)],
+        env=os.environ | {"STOKER_REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.hexists(f"stoker:job:{ran.stdout.strip()}", "kind")
+        assert not client.hexists(f"stoker:job:{ran.stdout.strip()}", "traceparent")
+
+
+def test_a_trace_that_is_none_is_a_flaw_of_the_record(redis_url: str) -> None:
+    connection = Connection.open(Settings(), redis_url)
+    new = NewJob("job", stoker.Train(model="digits", data="sample://digits"), "cpu.train", traceparent="no trace")
+    connection.run(ledger.submit([new]))
+    attempt = connection.run(ledger.claim("job", "owner", "worker", 15))
+    assert isinstance(attempt, Attempt)
+    assert (attempt.traceparent, attempt.flaw) == ("", "traceparent is wrong")
+    connection.close()

@@ -1,0 +1,97 @@
+"""Spans of attempts, sent by OTLP over HTTP as the OTEL_… variables say."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from stoker.ledger import Attempt
+
+from . import Tell
+
+# How long a fork waits for a request that is under way. A collector that swallows requests must not hold up jobs.
+_FORK_WAITS_S = 1.0
+_NS_PER_MS = 1_000_000
+
+
+class OpenTelemetryTracer:
+    """Tells of each attempt in a span of the trace that the job's producer began, or of a trace of its own.
+
+    Beside it lies a span for the time in the queue. A thread sends what has ended; it sends nothing while the process
+    forks, because a child would inherit the locks that the C library holds meanwhile, and never get them.
+    """
+
+    def __init__(self) -> None:
+        # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say comes last, and wins.
+        resource = Resource({"service.name": "stoker-worker"}).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=_ForkedAround())))
+        self._tracer = self._provider.get_tracer("stoker")
+
+    @contextmanager
+    def attempt(self, attempt: Attempt, worker: str) -> Iterator[Tell]:
+        """See `Tracer.attempt`."""
+        parent = TraceContextTextMapPropagator().extract({"traceparent": attempt.traceparent})
+        attributes: dict[str, str | int] = {
+            "stoker.job.id": attempt.job_id,
+            "stoker.job.kind": attempt.kind,
+            "stoker.queue": attempt.queue,
+            "stoker.attempt": attempt.number,
+            "stoker.worker": worker,
+        }
+        if attempt.queued_at_ms:
+            # By the clock of Redis, which may be ahead of ours.
+            started_ns = min(attempt.queued_at_ms * _NS_PER_MS, time.time_ns())
+            self._tracer.start_span("stoker.queued", parent, attributes=attributes, start_time=started_ns).end()
+        with self._tracer.start_as_current_span(
+            f"stoker.{attempt.kind}", parent, SpanKind.CONSUMER, attributes=attributes
+        ) as span:
+
+            def tell(how: str, told: str) -> None:
+                span.set_attribute("stoker.ended", how)
+                if how == "failed":
+                    span.set_status(Status(StatusCode.ERROR, told))
+                elif how != "succeeded":
+                    span.add_event(how, {"reason": told})
+
+            yield tell
+
+    def step(self, name: str) -> AbstractContextManager[object]:
+        """See `Tracer.step`."""
+        return self._tracer.start_as_current_span(name)
+
+    def close(self) -> None:
+        """See `Tracer.close`."""
+        self._provider.shutdown()
+
+
+class _ForkedAround(requests.Session):
+    """A session that has no request under way when its process forks, unless that takes too long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._held = False
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._after_fork)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request, when nobody forks."""
+        with self._lock:
+            return super().send(request, **options)
+
+    def _before_fork(self) -> None:
+        self._held = self._lock.acquire(timeout=_FORK_WAITS_S)
+
+    def _after_fork(self) -> None:
+        if self._held:
+            self._lock.release()
