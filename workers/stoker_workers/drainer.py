@@ -1,4 +1,4 @@
-"""Draining a lane, in a predictor's process: take a batch, compute it, deliver, until the lane stays empty."""
+"""Draining one lane, in a predictor's process: deliver the answers to the last batch, take the next one, compute it."""
 
 import itertools
 import math
@@ -11,20 +11,15 @@ from typing import Protocol
 from stoker import lanes, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Connection
-from stoker.errors import StokerError, Timeout, Unavailable
+from stoker.errors import StokerError, Timeout
 from stoker.lanes import frames, later
 
 Outcome = bytes | StokerError
 
 # Longer than a batch takes; a drainer that is silent for so long has its requests taken back.
 LEASE_S = 10.0
-# How long an empty lane is watched for more, as long as nothing else waits for the slot.
-LINGER_S = 2.0
-# For how long a lane is drained before others that wait for the slot get their turn.
-SLICE_S = 1.0
-# An alias that moves is followed within this.
+# An alias that moves is noticed within this.
 _RESOLVE_EVERY_S = 1.0
-_LOOK_AROUND_S = 0.1
 # How many requests are refused at once where there is no model.
 _TO_REFUSE = 256
 
@@ -49,93 +44,100 @@ class _Answers:
 
 
 class Drainer:
-    """Drains one lane for as long as it pays.
+    """Drains one lane, step by step.
 
     Args:
         name: of this drainer, and of no other ever.
-        queues: the Celery queues whose messages wait for this slot.
-        load: gives the model of a version, loaded.
-        stop: asked between batches; True hands the rest back.
+        load: gives the model of a version, or None as long as it is being loaded.
+
+    Attributes:
+        quiet_since: when the lane was last found to hold requests, by the monotonic clock.
+        requests, batches: how many were computed.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        ref: str,
-        name: str,
-        queues: Sequence[str],
-        load: Callable[[ModelVersion], Model],
-        stop: Callable[[], bool],
+        self, connection: Connection, ref: str, name: str, load: Callable[[ModelVersion], Model | None]
     ) -> None:
+        self.ref = ref
+        self.name = name
+        self.quiet_since = time.monotonic()
+        self.requests = self.batches = 0
         self._connection = connection
-        self._ref = ref
-        self._name = name
-        self._queues = queues
         self._load = load
-        self._stop = stop
         self._turns = itertools.count(1)
-        self._served: Model | StokerError = Unavailable(f"{ref!r} is not loaded yet")
+        self._answers = _Answers()
+        self._served: Model | StokerError | None = None
+        self._version: ModelVersion | None = None
         self._resolved_at = -math.inf
-        self._slice_ends = 0.0
-        self._requests = self._batches = 0
 
-    def run(self) -> str:
-        """Drain, then leave; gives what to show for it in Celery's log."""
-        self._follow_alias()
-        if not self._connection.run(lanes.join(self._ref, self._name, LEASE_S)):
-            return f"{self._ref}: nothing left to do"
-        try:
-            self._drain()
-        finally:
-            self._connection.run(lanes.leave(self._ref, self._name))
-        each = self._requests / max(1, self._batches)
-        return f"{self._ref}: {self._requests} requests in {self._batches} batches of {each:.1f}"
-
-    def _drain(self) -> None:
-        answers = _Answers()
-        quiet_since = time.monotonic()
-        self._slice_ends = quiet_since + SLICE_S
-        while batch := self._take(answers, self._most):
-            answers = _Answers()
-            if batch.requests:
-                answers = self._compute(batch)
-                quiet_since = time.monotonic()
-                if self._time_is_up():
-                    self._take(answers, most=0)
-                    return
-            elif self._nothing_more(quiet_since):
-                return
-            else:
-                self._connection.run(lanes.await_wake(self._name, _LOOK_AROUND_S))
+    def join(self) -> bool:
+        """Become one of the lane's drainers; False if none is wanted."""
+        return self._connection.run(lanes.join(self.ref, self.name, LEASE_S))
 
     @property
-    def _most(self) -> int:
-        return _TO_REFUSE if isinstance(self._served, StokerError) else self._served.most
+    def loads(self) -> bool:
+        """Whether the lane waits for its first model to be loaded."""
+        return self._served is None
 
-    def _take(self, answers: "_Answers", most: int) -> lanes.Batch | None:
+    def turn(self) -> bool:
+        """Deliver, take and compute once; False if the lane was empty, or is not this drainer's any more."""
+        self._follow_alias()
+        return self._step()
+
+    def renew(self) -> bool:
+        """A `turn` of an idle lane, which leaves its model as it is: in use it is not."""
+        return self._step()
+
+    def leave(self) -> None:
+        """Deliver what is computed, and hand the lane to others."""
+        try:
+            if self._answers != _Answers():
+                self._take(most=0)
+        finally:
+            self._connection.run(lanes.leave(self.ref, self.name))
+
+    def _step(self) -> bool:
+        match self._served:
+            case None:
+                most = 0
+            case StokerError():
+                most = _TO_REFUSE
+            case model:
+                most = model.most
+        batch = self._take(most)
+        self._answers = _Answers()
+        if batch is None:
+            self.quiet_since = -math.inf
+        if not (batch and batch.requests):
+            return False
+        self._answers = self._compute(batch)
+        self.quiet_since = time.monotonic()
+        return True
+
+    def _take(self, most: int) -> lanes.Batch | None:
         call = lanes.take(
-            self._ref,
-            self._name,
+            self.ref,
+            self.name,
             LEASE_S,
             turn=next(self._turns),
             most=most,
-            answers=answers.by_client,
-            results=answers.results,
+            answers=self._answers.by_client,
+            results=self._answers.results,
         )
         return self._connection.run(call)
 
-    def _compute(self, batch: lanes.Batch) -> "_Answers":
+    def _compute(self, batch: lanes.Batch) -> _Answers:
         """The answers to a batch. What is no request, or whose caller has gone, is left out."""
-        self._follow_alias()
         taken = [request for request in map(frames.read_request, batch.requests) if request]
         requests = [request for request in taken if request.deadline_ms > batch.now_ms]
         outcomes: Sequence[Outcome]
-        if isinstance(self._served, StokerError):
+        if self._served is None or isinstance(self._served, StokerError):
+            assert self._served, "nothing is taken before there is a model"
             outcomes = [self._served] * len(requests)
         else:
             outcomes = self._served.answer([request.tensors for request in requests])
-        self._requests += len(requests)
-        self._batches += 1
+        self.requests += len(requests)
+        self.batches += 1
         told: dict[str, list[tuple[int, Outcome]]] = defaultdict(list)
         results: list[lanes.Result] = []
         for request, outcome in zip(requests, outcomes, strict=True):
@@ -145,32 +147,22 @@ class Drainer:
                 told[request.client].append((request.number, outcome))
         if len(requests) < len(taken):
             results += [
-                later.result(request.client, Timeout(f"{self._ref!r} did not come to it in time; ask again"))
+                later.result(request.client, Timeout(f"{self.ref!r} did not come to it in time; ask again"))
                 for request in taken
                 if request.number == frames.RESULT and request.deadline_ms <= batch.now_ms
             ]
         return _Answers({client: frames.answers(some) for client, some in told.items()}, results)
 
     def _follow_alias(self) -> None:
-        if time.monotonic() - self._resolved_at < _RESOLVE_EVERY_S:
-            return
+        """Serve the newest version as soon as it is loaded; until then, the one before."""
+        now = time.monotonic()
         try:
-            self._served = self._load(self._connection.run(registry.resolve(self._ref)))
+            if now - self._resolved_at >= _RESOLVE_EVERY_S:
+                self._resolved_at = now
+                self._version = self._connection.run(registry.resolve(self.ref))
+            elif self._served is not None:
+                return
+            assert self._version, "it was resolved, now or before"
+            self._served = self._load(self._version) or self._served
         except StokerError as error:
             self._served = error
-        self._resolved_at = time.monotonic()
-
-    def _time_is_up(self) -> bool:
-        if self._stop():
-            return True
-        now = time.monotonic()
-        if now < self._slice_ends:
-            return False
-        self._slice_ends = now + SLICE_S
-        return self._crowded()
-
-    def _nothing_more(self, quiet_since: float) -> bool:
-        return self._stop() or time.monotonic() - quiet_since > LINGER_S or self._crowded()
-
-    def _crowded(self) -> bool:
-        return self._connection.run(lanes.crowded(self._queues))

@@ -5,6 +5,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -18,12 +20,13 @@ from stoker.errors import StokerError
 from stoker.settings import Settings
 from stoker.store import Store
 
-from .drainer import Drainer, Outcome
+from .drainer import Outcome
 from .engine.models import LoadedModels
 from .engine.predictor import Predictor
 from .engine.runtime.pace import Pace
 from .process import ForkedProcess
 from .slot import Slot
+from .watch import Watch
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.5
@@ -36,10 +39,10 @@ _ALIVE, _STOP = b"", b"stop"
 
 
 class _Assignment(BaseModel):
-    """A lane to drain, and the name to do it under."""
+    """A lane to drain, and the name of the watch to do it in."""
 
     ref: str
-    drainer: str
+    watch: str
 
 
 class Predictors:
@@ -52,7 +55,7 @@ class Predictors:
 
     def drain(self, ref: str) -> str:
         """Have a lane drained; gives what to show for it in Celery's log."""
-        assignment = _Assignment(ref=ref, drainer=uuid.uuid4().hex)
+        assignment = _Assignment(ref=ref, watch=uuid.uuid4().hex)
         if self._process is None:
             arguments = (self._slot.settings, self._slot.redis_url, self._queues)
             self._process = ForkedProcess(_serve, *arguments)
@@ -62,8 +65,9 @@ class Predictors:
             _log.warning("the predictor process of lane %s ended: %s", ref, error or "it was killed")
             self._process.close()
             self._process = None
-            # What it had in hand goes to the next drainer at once, not only when its lease runs out.
-            self._slot.connection.run(lanes.leave(ref, assignment.drainer))
+            # What it had in hand goes to others at once, not only when its lease runs out.
+            self._slot.connection.run(lanes.leave(ref, lanes.drainer_name(assignment.watch, 0)))
+            self._slot.connection.run(lanes.abandon(assignment.watch))
             return f"{ref}: its process died, the rest goes to another"
 
     def _follow(self, pipe: Pipe, assignment: _Assignment) -> str:
@@ -104,17 +108,41 @@ class _Served:
         return outcomes
 
 
+class _Loader:
+    """Loads models in a thread of its own, one at a time; those that are loaded already are served meanwhile."""
+
+    def __init__(self, models: LoadedModels) -> None:
+        self._models = models
+        self._thread = ThreadPoolExecutor(1, "stoker-loader")
+        self._loading: dict[tuple[str, datetime], Future[Predictor]] = {}
+        self._paces: WeakKeyDictionary[Predictor, Pace] = WeakKeyDictionary()
+
+    def model(self, version: ModelVersion) -> _Served | None:
+        """A version's model, or None as long as it is being loaded.
+
+        Raises:
+            StokerError: it cannot be loaded; told once, then it is tried again.
+        """
+        key = version.ref, version.created_at
+        loading = self._loading.get(key)
+        if loading:
+            if not loading.done():
+                return None
+            del self._loading[key]
+            predictor = loading.result()
+        elif found := self._models.find(version):
+            predictor = found
+        else:
+            self._loading[key] = self._thread.submit(self._models.get, version)
+            return None
+        return _Served(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)))
+
+
 def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]) -> None:
-    """The predictor process's whole life: drain one lane after the other."""
+    """The predictor process's whole life: one watch over lanes after the other."""
     connection = Connection.open(settings, redis_url, patience_s=_SILENT_S / 4)
     with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
-        models = LoadedModels(settings.model_cache_bytes, Store(settings.store), Path(scratch))
-        paces: WeakKeyDictionary[Predictor, Pace] = WeakKeyDictionary()
-
-        def load(version: ModelVersion) -> _Served:
-            predictor = models.get(version)
-            return _Served(predictor, paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)))
-
+        loader = _Loader(LoadedModels(settings.model_cache_bytes, Store(settings.store), Path(scratch)))
         while True:
             try:
                 told = pipe.recv_bytes()
@@ -123,16 +151,9 @@ def _serve(pipe: Pipe, settings: Settings, redis_url: str, queues: Sequence[str]
             if told == _STOP:
                 continue
             assignment = _Assignment.model_validate_json(told)
-            drainer = Drainer(
-                connection,
-                assignment.ref,
-                assignment.drainer,
-                queues,
-                load=load,
-                stop=lambda: _asked_to_stop(pipe),
-            )
+            watch = Watch(connection, assignment.watch, queues, loader.model, stop=lambda: _asked_to_stop(pipe))
             try:
-                summary = drainer.run()
+                summary = watch.run(assignment.ref)
             except StokerError as error:
                 summary = f"{assignment.ref}: {error.message}"
             pipe.send_bytes(summary.encode())

@@ -136,9 +136,30 @@ def take(
     return Call(tuple(words), decode, _script("take"))
 
 
-def await_wake(drainer: str, wait_s: float) -> Call[bool]:
-    """Wait until a request comes for an idle drainer; False if none has."""
-    return Call(("BLPOP", key("wake", drainer), max(wait_s, 0.01)), bool)
+def drainer_name(watch: str, number: int) -> str:
+    """The name of one of the drainers in one process, which are woken and abandoned together."""
+    return f"{watch}.{number}"
+
+
+def await_wake(watch: str, wait_s: float) -> Call[list[str]]:
+    """Wait until a request comes for an idle drainer of a process; gives its name, or nothing."""
+    words = ("BLPOP", key("wake", watch), max(wait_s, 0.01))
+    return Call(words, lambda reply: [] if reply is None else [reply[1].decode()])
+
+
+def woken(watch: str) -> Call[list[str]]:
+    """The idle drainers of a process for which requests have come."""
+    return Call(("LPOP", key("wake", watch), 100), lambda reply: [name.decode() for name in reply or ()])
+
+
+def adopt(queues: Sequence[str]) -> Call[str | None]:
+    """Take a doorbell that waits for a slot from one of these Celery queues; gives its lane."""
+    return Call(tuple(queues), lambda ref: None if ref is None else ref.decode(), _script("adopt"))
+
+
+def abandon(watch: str) -> Call[None]:
+    """Hand on the lanes of a process that has ended."""
+    return Call((watch,), lambda _: None, _script("abandon"))
 
 
 def leave(ref: str, drainer: str) -> Call[None]:
@@ -157,7 +178,7 @@ def census() -> Call[Census]:
 
 
 def crowded(queues: Sequence[str]) -> Call[bool]:
-    """Whether any message waits on these Celery queues."""
+    """Whether to make way for a message that waits on these Celery queues; True once for each of them."""
     lists = [name for name in redis_lists() if name.startswith(tuple(queues))]
     return Call(tuple(lists), bool, _script("crowded"))
 

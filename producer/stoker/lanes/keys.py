@@ -5,13 +5,14 @@
 | stoker:lane:<ref>:<priority> | list | requests, the oldest first | when it is drained |
 | stoker:lanes | set | lanes that may hold requests | entries go when found empty |
 | stoker:lane-queue:<ref> | string | the Celery queue that its doorbells go to | an hour after the last request |
-| stoker:bells:<ref> | sorted set | doorbells under way, by when they no longer count, ms | a minute after the last |
+| stoker:bells:<ref> | sorted set | messages under way, by when they no longer count, ms | a minute after the last |
 | stoker:drainers:<ref> | sorted set | who drains the lane, by the end of their lease, ms | entries go when they leave |
 | stoker:drainers | sorted set | "<drainer> <ref>" of all lanes, by the end of the lease, ms | as above |
 | stoker:taken:<drainer> | list | requests in hand, until they are answered | when answered |
 | stoker:turn:<drainer> | string | the number of its last take, in case that is repeated | a minute after the last |
 | stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
-| stoker:wake:<drainer> | list | wakes that drainer | a minute after the last |
+| stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |
+| stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the last |
 | stoker:answers:<client> | list | answers for one client, many in each entry | a minute after the last |
 """
 
@@ -26,6 +27,7 @@ PREFIX = {
     "turn": "stoker:turn:",
     "idle": "stoker:idle:",
     "wake": "stoker:wake:",
+    "making_way": "stoker:making-way:",
     "answers": "stoker:answers:",
 }
 

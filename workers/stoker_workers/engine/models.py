@@ -1,5 +1,6 @@
 """Keeps loaded models at hand, as many as fit."""
 
+import threading
 from collections import OrderedDict
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from .predictor import Predictor
 
 
 class LoadedModels:
-    """The predictors used last, within a limit of memory. For one thread.
+    """The predictors used last, within a limit of memory. One thread may load while another asks what is there.
 
     Args:
         limit_bytes: memory the models may take together; the one in use stays, whatever its size.
@@ -24,6 +25,7 @@ class LoadedModels:
         self._limit_bytes = limit_bytes
         self._store = store
         self._scratch = scratch
+        self._lock = threading.Lock()
         # By reference and birth, as a registry begun anew counts from 1 again; the one used last at the end.
         self._predictors: OrderedDict[tuple[str, datetime], Predictor] = OrderedDict()
 
@@ -37,18 +39,26 @@ class LoadedModels:
         """Memory that the loaded models take together."""
         return sum(predictor.size_bytes for predictor in self._predictors.values())
 
+    def find(self, version: ModelVersion) -> Predictor | None:
+        """The version's predictor, if it is loaded."""
+        with self._lock:
+            key = _key(version)
+            if key in self._predictors:
+                self._predictors.move_to_end(key)
+            return self._predictors.get(key)
+
     def get(self, version: ModelVersion) -> Predictor:
         """The version's predictor, loaded if it is not; those unused for longest make room.
 
         Raises:
             InvalidJob, Corrupt, Unavailable: as `Predictor.load`.
         """
-        key = version.ref, version.created_at
-        predictor = self._predictors.get(key)
+        predictor = self.find(version)
         if predictor is None:
-            predictor = self._predictors[key] = Predictor.load(version, self._store, self._scratch)
-            self._make_room()
-        self._predictors.move_to_end(key)
+            predictor = Predictor.load(version, self._store, self._scratch)
+            with self._lock:
+                self._predictors[_key(version)] = predictor
+                self._make_room()
         return predictor
 
     def _make_room(self) -> None:
@@ -58,3 +68,7 @@ class LoadedModels:
             evicted = True
         if evicted:
             give_back()
+
+
+def _key(version: ModelVersion) -> tuple[str, datetime]:
+    return version.ref, version.created_at

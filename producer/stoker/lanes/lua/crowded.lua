@@ -1,7 +1,11 @@
--- Whether messages wait in any of these lists. ARGV: lists
+-- Whether a slot shall make way: one for each message that waits, so that not all do at once. ARGV: lists
+local waiting = 0
 for _, list in ipairs(ARGV) do
-  if redis.call('LLEN', list) > 0 then
-    return 1
-  end
+  waiting = waiting + redis.call('LLEN', list)
 end
-return 0
+if waiting == 0 then
+  return 0
+end
+local made_way = redis.call('INCR', LANE.making_way .. ARGV[1])
+redis.call('PEXPIRE', LANE.making_way .. ARGV[1], 300)
+return made_way <= waiting and 1 or 0

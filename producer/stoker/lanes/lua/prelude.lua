@@ -21,14 +21,19 @@ local function depth_of(ref)
   return depth
 end
 
+-- How many drainers the lane has that have not fallen silent, and how many it wants.
+local function drainers_of(ref, depth)
+  local there = redis.call('ZCOUNT', LANE.lane_drainers .. ref, now_ms(), '+inf')
+  return there, math.min(1 + math.floor(depth / SPREAD), MOST_DRAINERS)
+end
+
 -- Rings for a lane if it has fewer drainers, on their way or there, than its depth wants.
 local function ring_lane(ref, depth)
   if depth == 0 then
     return
   end
   local now = now_ms()
-  local wanted = math.min(1 + math.floor(depth / SPREAD), MOST_DRAINERS)
-  local there = redis.call('ZCOUNT', LANE.lane_drainers .. ref, now, '+inf')
+  local there, wanted = drainers_of(ref, depth)
   if there >= wanted then
     return
   end
@@ -36,8 +41,8 @@ local function ring_lane(ref, depth)
   if there + redis.call('ZCARD', LANE.bells .. ref) < wanted then
     local queue = redis.call('GET', LANE.lane_queue .. ref)
     if queue then
-      local _, number = push_message('stoker.drain', ref, queue, 'high', ref)
-      redis.call('ZADD', LANE.bells .. ref, now + BELL_MS, number)
+      local _, _, message = push_message('stoker.drain', ref, queue, 'high', ref)
+      redis.call('ZADD', LANE.bells .. ref, now + BELL_MS, message)
       redis.call('PEXPIRE', LANE.bells .. ref, 60000)
     end
   end
@@ -60,7 +65,7 @@ local function forget_drainer(ref, drainer)
   redis.call('ZREM', LANE.lane_drainers .. ref, drainer)
   redis.call('ZREM', LANE.drainers, drainer .. ' ' .. ref)
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
-  redis.call('DEL', LANE.wake .. drainer, LANE.turn .. drainer)
+  redis.call('DEL', LANE.turn .. drainer)
 end
 
 -- A drainer's sign of life. Answers whether it is still one of the lane's.

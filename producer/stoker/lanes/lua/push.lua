@@ -21,8 +21,9 @@ while at <= #ARGV do
     end
     local idle = redis.call('LPOP', LANE.idle .. ref)
     if idle then
-      redis.call('RPUSH', LANE.wake .. idle, 1)
-      redis.call('PEXPIRE', LANE.wake .. idle, 60000)
+      local watch = string.match(idle, '^[^.]+')
+      redis.call('RPUSH', LANE.wake .. watch, idle)
+      redis.call('PEXPIRE', LANE.wake .. watch, 60000)
     end
     redis.call('SET', LANE.lane_queue .. ref, queue, 'EX', 3600)
     ring_lane(ref, depth + count)

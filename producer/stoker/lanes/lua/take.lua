@@ -2,7 +2,7 @@
 -- ARGV: ref, drainer, lease in ms, turn, most requests, how many clients are answered, then for each client its id, its
 --   answers; then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
 -- Answers {'gone'} (the drainer fell silent and its requests went to another; nothing was delivered), or
---   {now in ms, requests …}; with no requests, the drainer is now idle and will be woken.
+--   {now in ms, requests …}; with no requests, though it asked for some, the drainer is now idle and will be woken.
 local ref, drainer, turn = ARGV[1], ARGV[2], ARGV[4]
 local lease_ms, most, clients = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if not renew(ref, drainer, lease_ms) then
@@ -30,7 +30,8 @@ else
   redis.call('SET', LANE.turn .. drainer, turn, 'EX', 60)
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
   batch = take_from(ref, drainer, most)
-  if #batch == 0 then
+  -- One that asks for nothing could not use what it would be woken for.
+  if #batch == 0 and most > 0 then
     redis.call('RPUSH', LANE.idle .. ref, drainer)
   end
 end

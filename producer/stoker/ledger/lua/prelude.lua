@@ -34,20 +34,22 @@ local function append_event(id, event)
 end
 
 -- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
+-- Answers the list, the number and the message.
 -- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of
 -- kombu's Redis transport, the body as plain JSON text.
 local function push_message(task, id, queue, priority, told)
   local list, json_id = queue .. SEPARATOR .. STEP[priority], cjson.encode(id)
   local number = redis.call('INCR', KEY.rings)
   local body = '[[' .. json_id .. '],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
-  redis.call('LPUSH', list, '{"body":' .. cjson.encode(body)
+  local message = '{"body":' .. cjson.encode(body)
     .. ',"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"' .. task
     .. '","id":' .. json_id .. ',"root_id":' .. json_id .. ',"parent_id":null,"group":null,"eta":null,"expires":null,'
     .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. told .. ')')
     .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
     .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
-    .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}')
-  return list, number
+    .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}'
+  redis.call('LPUSH', list, message)
+  return list, number, message
 end
 
 -- Sends a message for a queued job, and remembers its number: see ring_again.lua.

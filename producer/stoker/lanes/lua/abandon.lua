@@ -1,0 +1,10 @@
+-- The process of some drainers has ended: what they had in hand goes back, and their lanes ring for others.
+-- ARGV: the name of its watch
+for _, entry in ipairs(redis.call('ZRANGE', LANE.drainers, 0, -1)) do
+  local drainer, ref = string.match(entry, '^(%S+) (.+)$')
+  if string.sub(drainer, 1, #ARGV[1] + 1) == ARGV[1] .. '.' then
+    put_back(ref, drainer)
+    forget_drainer(ref, drainer)
+    ring_lane(ref, depth_of(ref))
+  end
+end

@@ -1,0 +1,201 @@
+"""A predictor's watch over several lanes, on a real server; models here only say their name back."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import redis
+
+import stoker
+from stoker import lanes
+from stoker.artifacts import ModelVersion, Signature
+from stoker.connection import Connection
+from stoker.lanes import Pushed, frames
+from stoker.lanes.switchboard import Switchboard
+from stoker.settings import Settings
+from stoker.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
+from stoker_workers.drainer import Model, Outcome
+from stoker_workers.watch import Watch
+
+from ..conftest import Eventually
+
+BELLS = f"cpu.infer{KOMBU_SEPARATOR}{PRIORITIES['high']}"
+JOBS = f"cpu.train{KOMBU_SEPARATOR}{PRIORITIES['normal']}"
+Ask = Callable[[str], bytes]
+
+
+class Echo:
+    """A model that answers each request with its own name and what came."""
+
+    most = 8
+
+    def __init__(self, ref: str) -> None:
+        self._ref = ref
+
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
+        return [f"{self._ref} {request.decode()}".encode() for request in requests]
+
+
+class Shelf:
+    """The models that are loaded; any other is being loaded until it is put here."""
+
+    def __init__(self, *names: str) -> None:
+        self.loaded = set(names)
+        self.asked: set[str] = set()
+
+    def load(self, version: ModelVersion) -> Model | None:
+        self.asked.add(version.name)
+        return Echo(version.ref) if version.name in self.loaded else None
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    with redis.Redis.from_url(redis_url) as raw:
+        for name in ("hot", "cold"):
+            raw.hset(f"stoker:model:{name}", "1", version(name).model_dump_json())
+            raw.hset(f"stoker:aliases:{name}", "champion", "1")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def ask(connection: Connection) -> Iterator[Ask]:
+    """Asks a model for something, and gives what it answers."""
+    board = Switchboard(connection)
+
+    def one(ref: str) -> bytes:
+        [answer] = board.ask(ref, "cpu.infer", "normal", 30, [b"hello"]).values()
+        return answer.result(timeout=30)
+
+    yield one
+    board.close()
+
+
+@pytest.fixture
+def watching(connection: Connection, redis_url: str) -> Iterator[Callable[[Shelf], threading.Thread]]:
+    """Hears the doorbell of the lane "hot", as Celery would, and begins a watch in a thread."""
+    stop, begun = threading.Event(), []
+
+    def begin(shelf: Shelf) -> threading.Thread:
+        with redis.Redis.from_url(redis_url) as raw:
+            assert raw.rpop(BELLS)
+        watch = Watch(connection, uuid.uuid4().hex, queues_of("cpu"), shelf.load, stop.is_set)
+        begun.append(threading.Thread(target=watch.run, args=("hot",)))
+        begun[-1].start()
+        return begun[-1]
+
+    yield begin
+    stop.set()
+    for thread in begun:
+        thread.join()
+
+
+def version(name: str) -> ModelVersion:
+    signature = Signature(inputs=(), outputs=(), task="regression")
+    return ModelVersion(
+        name=name, version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC), signature=signature, metrics={}, files={},
+        parameters=0, job="job", data="sample://digits",
+    )  # fmt: skip
+
+
+def put(connection: Connection, ref: str) -> None:
+    request = frames.request(uuid.uuid4(), 0, b"hello")
+    assert connection.run(lanes.push([Pushed(ref, "cpu.infer", "normal", 100, [(60_000, request)])])) == [None]
+
+
+def test_a_cold_model_holds_up_no_hot_one(
+    connection: Connection, ask: Ask, watching: Callable[[Shelf], threading.Thread], eventually: Eventually
+) -> None:
+    """The one slot there is serves a lane; another lane rings whose model takes long to load."""
+    put(connection, "hot")
+    shelf = Shelf("hot")
+    watching(shelf)
+    assert ask("hot") == b"hot@1 hello"
+    cold: list[bytes] = []
+    waiting = threading.Thread(target=lambda: cold.append(ask("cold")))
+    waiting.start()
+    eventually(lambda: "cold" in shelf.asked)
+    for _ in range(100):
+        assert ask("hot") == b"hot@1 hello"
+    assert not cold
+    shelf.loaded.add("cold")
+    waiting.join(timeout=30)
+    assert cold == [b"cold@1 hello"]
+
+
+def test_an_idle_watch_that_has_the_model_is_woken_instead_of_ringing(
+    connection: Connection, ask: Ask, watching: Callable[[Shelf], threading.Thread], redis_url: str
+) -> None:
+    put(connection, "hot")
+    watching(Shelf("hot", "cold"))
+    assert ask("cold") == b"cold@1 hello", "its doorbell is taken on by the watch"
+    with redis.Redis.from_url(redis_url) as raw:
+        rung = raw.get("stoker:rings")
+        for ref in ("hot", "cold") * 20:
+            assert ask(ref) == f"{ref}@1 hello".encode()
+        assert raw.get("stoker:rings") == rung
+
+
+def test_a_watch_makes_way_for_a_job_and_hands_its_lanes_on(
+    connection: Connection, ask: Ask, watching: Callable[[Shelf], threading.Thread], redis_url: str
+) -> None:
+    put(connection, "hot")
+    slot = watching(Shelf("hot"))
+    ask("hot")
+    with redis.Redis.from_url(redis_url) as raw:
+        raw.lpush(JOBS, "a job")
+        slot.join(timeout=30)
+        assert not slot.is_alive()
+        before = raw.llen(BELLS)
+        put(connection, "hot")
+        assert raw.llen(BELLS) == before + 1
+
+
+def test_as_many_slots_make_way_as_messages_wait(connection: Connection, redis_url: str) -> None:
+    crowded = partial(connection.run, lanes.crowded(queues_of("cpu")))
+    assert not crowded()
+    with redis.Redis.from_url(redis_url) as raw:
+        raw.lpush(JOBS, "one", "two")
+    assert [crowded() for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_doorbell_is_taken_on_once_and_only_from_a_queue_that_is_served(
+    connection: Connection, redis_url: str
+) -> None:
+    put(connection, "cold")
+    assert connection.run(lanes.adopt(queues_of("gpu"))) is None
+    assert connection.run(lanes.adopt(queues_of("cpu"))) == "cold"
+    assert connection.run(lanes.adopt(queues_of("cpu"))) is None
+    with redis.Redis.from_url(redis_url) as raw:
+        assert raw.llen(BELLS) == 0
+
+
+def test_all_lanes_of_a_process_that_died_go_back_at_once(connection: Connection, redis_url: str) -> None:
+    for number, ref in enumerate(("hot", "cold")):
+        put(connection, ref)
+        name = lanes.drainer_name("dead", number)
+        assert connection.run(lanes.join(ref, name, 60))
+        assert connection.run(lanes.take(ref, name, 60, turn=1, most=5, answers={}))
+    connection.run(lanes.abandon("dead"))
+    census = connection.run(lanes.census())
+    assert (census.waiting, census.in_hand, census.drainers) == (2, 0, 0)
+    with redis.Redis.from_url(redis_url) as raw:
+        assert raw.llen(BELLS) == 4
+
+
+def test_a_model_that_cannot_be_loaded_is_the_answer(connection: Connection, ask: Ask) -> None:
+    def load(_: ModelVersion) -> Model | None:
+        raise stoker.InvalidJob("no file")
+
+    stop = threading.Event()
+    put(connection, "hot")
+    slot = threading.Thread(target=Watch(connection, "w", queues_of("cpu"), load, stop.is_set).run, args=("hot",))
+    slot.start()
+    with pytest.raises(stoker.InvalidJob, match="no file"):
+        ask("hot")
+    stop.set()
+    slot.join()
