@@ -1,6 +1,7 @@
 """Settings: arguments over STOKER_… variables over stoker.toml over defaults, and where each value came from."""
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -10,7 +11,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -36,12 +39,39 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _tables(value: object) -> object:
+    """Text, as a variable of the environment holds it, is JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except ValueError:
+        raise ValueError('expected JSON such as {"default": {"running": 4}}') from None
+
+
 def _target(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError("expected package.module:function")
     return text
 
 
+class Quota(BaseModel):
+    """What one tenant may have: a table `[tenants.NAME]` of stoker.toml; "default" is for all that have none.
+
+    Attributes:
+        running: how many of its jobs run at once; None for any number.
+        queued: how many may wait or be queued; a submit beyond that is refused. None for any number.
+        weight: its share of the slots, beside the others'.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    running: int | None = Field(default=None, ge=0)
+    queued: int | None = Field(default=None, ge=0)
+    weight: float = Field(default=1.0, ge=0.01, le=100)
+
+
+DEFAULT_TENANT = "default"
 RedisUrl = Annotated[str, AfterValidator(checked)]
 Target = Annotated[str, AfterValidator(_target)]
 
@@ -82,6 +112,11 @@ class Settings(BaseSettings):
     )
     keep_finished_s: float = Field(
         default=7 * 24 * 3600, gt=0, description="Seconds for which a finished job is remembered."
+    )
+    ageing_s: float = Field(
+        default=600,
+        gt=0,
+        description="Seconds in the queue after which a job counts as one of the next higher priority.",
     )
     builders: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
@@ -126,10 +161,14 @@ class Settings(BaseSettings):
         le=65535,
         description="The port on which a controller serves metrics, 9464 for example. None: it serves none.",
     )
-
     traces: bool = Field(
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
+    )
+    tenants: Annotated[dict[str, Quota], NoDecode, BeforeValidator(_tables)] = Field(
+        default_factory=dict,
+        description='What jobs tagged with a tenant may have: tables with "running", "queued" and "weight" by name; '
+        "in the environment, as JSON.",
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -138,7 +177,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**arguments)
         except ValidationError as error:
-            problems = [_problem(str(e["loc"][0]), e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
+            problems = [_problem(e["loc"], e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
             # Without its cause, which quotes the values: they may hold passwords.
             raise InvalidSettings("\n".join(problems)) from None
         self._origins = {name: _origin(name, arguments) for name in self.model_fields_set}
@@ -201,12 +240,14 @@ def _as_text(value: object) -> str:
     """A value as an environment variable holds it."""
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return json.dumps({name: table.model_dump(exclude_unset=True) for name, table in value.items()})
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _shown(name: str, value: object) -> str:
     """A value fit to be shown: what has no repr may hold a password."""
-    if value in (None, ()):
+    if value in (None, (), {}):
         return "none"
     field = Settings.model_fields.get(name)
     return _as_text(value) if field is None or field.repr else masked(_as_text(value))
@@ -220,11 +261,13 @@ def _origin(name: str, arguments: Container[str]) -> str:
     return f"environment: {variable}" if variable in map(str.upper, os.environ) else f"stoker.toml: {_config_file()}"
 
 
-def _problem(name: str, kind: str, value: object, message: str, arguments: Container[str]) -> str:
+def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
     """One line for a person about one value that does not fit."""
-    origin = _origin(name, arguments)
+    name = ".".join(part for part in place if isinstance(part, str))
+    origin = _origin(str(place[0]), arguments)
     if kind == "extra_forbidden":
-        closest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0)[0]
+        known = Quota.model_fields if len(place) > 1 else Settings.model_fields
+        [closest] = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0)
         return f"there is no setting {name} ({origin}); the closest one is {closest}"
     text = message.removeprefix("Value error, ")
     return f"{name} cannot be {_shown(name, value)!r} ({origin}): {text[0].lower()}{text[1:]}"

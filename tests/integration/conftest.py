@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 import stoker
+from stoker.ledger import keys, scripts
 from stoker.local import LocalStack
 from stoker.settings import Settings
+
+from .ledger_sharing import WINDOW
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,14 @@ def await_worker(settings: Settings) -> None:
         while not client.workers():
             assert time.monotonic() < deadline, (Path(settings.home) / "logs" / "worker.log").read_text()
             time.sleep(0.1)
+
+
+@pytest.fixture
+def small_window(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Scripts that ring for few jobs at a time, so that others are held."""
+    monkeypatch.setattr(keys, "WINDOW", WINDOW)
+    for cached in (scripts.script, scripts.shared_source):
+        cached.cache_clear()
+    yield
+    for cached in (scripts.script, scripts.shared_source):
+        cached.cache_clear()

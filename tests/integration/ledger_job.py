@@ -20,7 +20,10 @@ class ModelJob:
     Attributes:
         held: its `not_before` has not come yet.
         ripe: the score under which its time has come; None while it has not, or it waits for none.
-        number: of its last message; None unless it is queued.
+        number: of its last message; None unless it is queued, and not held.
+        step: of the list of that message.
+        waits: whether it is held until its turn comes.
+        risen: by how many priorities its time in the queue has raised it.
         fields: the names of its record's fields.
     """
 
@@ -39,6 +42,9 @@ class ModelJob:
     ripe: int | None = None
     silent: int | None = None
     number: int | None = None
+    step: int = 0
+    waits: bool = False
+    risen: int = 0
     committed_by: str | None = None
     checkpoints: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -48,5 +54,25 @@ class ModelJob:
 
     @property
     def list(self) -> str:
-        """The Redis list of its messages."""
-        return f"{self.queue}{KOMBU_SEPARATOR}{PRIORITIES[self.spec.priority]}"
+        """The Redis list of its last message."""
+        return f"{self.queue}{KOMBU_SEPARATOR}{self.step}"
+
+    @property
+    def step_now(self) -> int:
+        """The step of the list that a message would be sent to now."""
+        return max(PRIORITIES["high"], PRIORITIES[self.spec.priority] - 3 * self.risen)
+
+    @property
+    def tenant(self) -> str:
+        """On whose behalf it runs."""
+        return self.spec.tags.get("tenant", "")
+
+    @property
+    def line(self) -> str:
+        """The queue and priority in which it waits for its turn."""
+        return f"{self.queue}:{self.spec.priority}"
+
+    @property
+    def has_seat(self) -> bool:
+        """Whether it runs or is rung for."""
+        return self.state == "RUNNING" or self.number is not None

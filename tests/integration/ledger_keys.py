@@ -32,6 +32,11 @@ def expected(model: LedgerModel) -> Held:
         "stoker:rings": model.rings,
         "stoker:models": set(model.models),
         "stoker:tallies": dict(model.tallies),
+        "stoker:seats": {job.id: f"{job.line}:{job.tenant}" for job in model.jobs.values() if job.has_seat},
+        "stoker:load": dict(model.sharing.load()),
+        "stoker:running": dict(model.sharing.running()),
+        "stoker:queued": dict(model.sharing.queued()),
+        "stoker:quotas": bool(model.sharing.quotas),
     }
     held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
     held |= {f"stoker:idempotency:{key}": job_id for key, (job_id, _) in model.keys.items()}
@@ -43,7 +48,10 @@ def expected(model: LedgerModel) -> Held:
         held |= _of_job(job)
         held.setdefault(f"stoker:jobs:{job.spec.kind}:{job.state}", {})[job.id] = job.sequence  # type: ignore[index]
         if job.number is not None:
-            held.setdefault(f"stoker:rung:{job.list}", {})[job.id] = job.number  # type: ignore[index]
+            held.setdefault(f"stoker:rung:{job.line}", {})[job.id] = job.number + job.step / 16  # type: ignore[index]
+        if job.waits:
+            held.setdefault(f"stoker:held:{job.line}:{job.tenant}", {})[job.id] = job.sequence  # type: ignore[index]
+            held.setdefault(f"stoker:tenants:{job.line}", set()).add(job.tenant)  # type: ignore[attr-defined]
     # Redis has no empty collections and no zero that was never counted.
     return {name: value for name, value in held.items() if value}
 
@@ -110,11 +118,11 @@ def _told(name: str, answer: Any) -> object:
             return [_event(json.loads(fields["event"])) for _, fields in answer]
         case "history":
             return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
-        case "jobs" | "rung":
-            return {job_id: int(score) for job_id, score in answer}
-        case "leases" | "due" | "finished":
+        case "jobs" | "rung" | "held":
+            return dict(answer)
+        case "leases" | "due" | "finished" | "tenants":
             return {job_id for job_id, _ in answer}
-        case "heard" | "aliases":
+        case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}
         case "tallies":
             return _tallies(answer)
@@ -130,7 +138,9 @@ def _told(name: str, answer: Any) -> object:
             return int(answer)
         case "mirrored":
             return answer == "1"
-        case "leader" | "ended" | "models" | "untold" | "after":
+        case "quotas":
+            return True
+        case "leader" | "ended" | "models" | "untold" | "after" | "seats":
             return answer
     if name.startswith("celery-task-meta-"):
         return json.loads(answer)["status"]

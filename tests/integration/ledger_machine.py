@@ -1,79 +1,31 @@
 """What clients and workers do to the ledger, each step done to its model and to a real server."""
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar, cast
+from datetime import datetime
+from typing import Literal
 
 import hypothesis.strategies as st
-import pytest
-import redis
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-import stoker
 from stoker import JobState, ledger
 from stoker.artifacts import Artifact, ModelVersion, Signature
-from stoker.connection import Connection
 from stoker.events import Checkpoint, Event, Log
-from stoker.jobs import DeployResult, Result, Spec, TrainResult
-from stoker.ledger import Attempt, NewJob, Refused
-from stoker.settings import Settings
-from stoker.topology import queue_for
+from stoker.jobs import DeployResult, Priority, Result, TrainResult
+from stoker.ledger import Attempt
 
-from .ledger_model import LedgerModel
+from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
 
-T = TypeVar("T")
-PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=30)
-# Long enough that nothing runs out by itself: the rules let time pass by writing it.
-LEASE_S = 3600.0
-PICK = st.integers(0, 99)
 MODELS = ("one", "two")
 
 
-def some(things: Sequence[T], pick: int) -> T:
-    """One of several, by a number that shrinks towards the newest."""
-    return things[-1 - pick % len(things)]
-
-
-class ClientsAndWorkers(RuleBasedStateMachine):
+class ClientsAndWorkers(BothSides):
     """Each rule is one step of the model and the same step on the server."""
-
-    redis_url: str
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.connection = Connection.open(Settings(), self.redis_url)
-        self.redis = redis.Redis.from_url(self.redis_url, decode_responses=True)
-        self.redis.flushall()
-        self.model = LedgerModel(self._members)
-        self.submitted: list[tuple[NewJob, bool]] = []
-        self.attempts: list[Attempt] = []
-        self.told: dict[str, int] = {}
-        self.clock = self.names = 0
-
-    def teardown(self) -> None:
-        self.redis.flushall()
-        self.redis.close()
-        self.connection.close()
-
-    def _members(self, name: str) -> list[str]:
-        # By a script, because redis-py makes a set of the answer.
-        return cast(list[str], self.redis.eval("return redis.call('SMEMBERS', ARGV[1])", 0, name))
-
-    def _tick(self) -> int:
-        """A time long ago, later than the one before."""
-        self.clock += 1
-        return self.clock
-
-    def _name(self, what: str) -> str:
-        self.names += 1
-        return f"{what}-{self.names}"
 
     # --- clients
 
     @rule(
         kind=st.sampled_from(["train", "deploy"]),
-        priority=st.sampled_from(["high", "normal"]),
+        priority=st.sampled_from(["high", "normal", "low"]),
+        tenant=st.sampled_from(["", "a", "b", "c"]),
         when=st.sampled_from([None, PAST, FUTURE]),
         max_attempts=st.integers(1, 2),
         after=st.lists(PICK, max_size=2),
@@ -83,7 +35,8 @@ class ClientsAndWorkers(RuleBasedStateMachine):
     def submit(
         self,
         kind: str,
-        priority: Literal["high", "normal"],
+        priority: Priority,
+        tenant: str,
         when: datetime | None,
         max_attempts: int,
         after: list[int],
@@ -91,37 +44,13 @@ class ClientsAndWorkers(RuleBasedStateMachine):
         chained: bool,
     ) -> None:
         known = [job.id for job, _ in self.submitted] or ["nobody"]
-        first = self._new(kind, priority, when, max_attempts, tuple(some(known, pick) for pick in after), key)
+        common: dict[str, object] = {"priority": priority, "not_before": when, "max_attempts": max_attempts}
+        common["tags"] = {"tenant": tenant} if tenant else {}
+        first = self._new(kind, common, tuple(some(known, pick) for pick in after), key)
         new = [first]
         if chained and key is None:
-            new.append(self._new("deploy", priority, when, max_attempts, (first.id,), None))
+            new.append(self._new("deploy", common, (first.id,), None))
         self._submit(new, held=when is FUTURE)
-
-    def _new(
-        self,
-        kind: str,
-        priority: Literal["high", "normal"],
-        when: datetime | None,
-        max_attempts: int,
-        after: tuple[str, ...],
-        key: str | None,
-    ) -> NewJob:
-        common = {"priority": priority, "not_before": when, "max_attempts": max_attempts, "after": after}
-        spec: Spec = (
-            stoker.Train.model_validate(common | {"model": "one", "data": "sample://digits"})
-            if kind == "train"
-            else stoker.Deploy.model_validate(common | {"model": "one@1", "alias": "live"})
-        )
-        return NewJob(self._name("job"), spec, queue_for(kind, "cpu"), after, key)
-
-    def _submit(self, new: list[NewJob], *, held: bool) -> None:
-        answer = self.model.submit(new, held=held)
-        if isinstance(answer, str):
-            with pytest.raises(stoker.JobNotFound if answer == "missing" else stoker.InvalidJob):
-                self.connection.run(ledger.submit(new))
-            return
-        assert self.connection.run(ledger.submit(new)) == answer
-        self.submitted += [(job, held) for job in new]
 
     @precondition(lambda self: self.submitted)
     @rule(pick=PICK)
@@ -142,31 +71,13 @@ class ClientsAndWorkers(RuleBasedStateMachine):
     @initialize(kinds=st.lists(st.sampled_from(["train", "train", "deploy"]), min_size=2, max_size=5))
     def work_has_begun(self, kinds: list[str]) -> None:
         for kind in kinds:
-            self._submit([self._new(kind, "normal", None, 2, (), None)], held=False)
+            self._submit([self._new(kind, {"max_attempts": 2}, (), None)], held=False)
         self._take("cpu.train\x06\x166" if "train" in kinds else "cpu.batch\x06\x166", lost=False)
 
     @precondition(lambda self: any(self.model.lists.values()))
     @rule(pick=PICK, lost=st.sampled_from([False, False, False, True]))
     def take_a_message(self, pick: int, lost: bool) -> None:
         self._take(some([name for name, ids in self.model.lists.items() if ids], pick), lost=lost)
-
-    def _take(self, name: str, *, lost: bool) -> None:
-        job_id = self.model.lists[name].pop()
-        message = self.redis.rpop(name)
-        assert json.loads(str(message))["headers"]["id"] == job_id
-        if not lost:
-            self._claim(job_id, self._name("owner"))
-
-    def _claim(self, job_id: str, owner: str) -> None:
-        answer = self.model.claim(job_id, owner)
-        claimed = self.connection.run(ledger.claim(job_id, owner, "worker", LEASE_S))
-        if isinstance(answer, str):
-            assert claimed is Refused(answer)
-            return
-        assert isinstance(claimed, Attempt)
-        assert (claimed.number, claimed.owner) == (answer, owner)
-        assert [artifact.digest for artifact in claimed.checkpoints] == self.model.jobs[job_id].checkpoints
-        self.attempts.append(claimed)
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, same_owner=st.booleans())
@@ -233,11 +144,6 @@ class ClientsAndWorkers(RuleBasedStateMachine):
         answer = self.model.release(attempt.job_id, attempt.owner, why)
         assert self.connection.run(ledger.release(attempt, why, "its process was killed")) == answer
         self._hold(attempt.job_id, answer)
-
-    def _hold(self, job_id: str, state: str | None) -> None:
-        """Stop the clock of a job that now waits a little after a loss."""
-        if state == "WAITING":
-            self.redis.zadd("stoker:due", {job_id: FUTURE.timestamp() * 1000})
 
 
 def result_of(model: str) -> TrainResult:

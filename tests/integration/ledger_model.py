@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from stoker.jobs import Spec
 from stoker.ledger import NewJob
+from stoker.topology import PRIORITIES, queues
 
 from .ledger_job import ModelJob
+from .ledger_sharing import SharingModel
 
 CELERY = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "DEAD": "FAILURE", "CANCELLED": "REVOKED"}
 _OF_THE_END = ("finished_at", "reason", "traceback", "result", "cancel", "committed_by")
@@ -36,13 +38,14 @@ class LedgerModel:
         self.mirrored = False
         self.leader: str | None = None
         self.sequence = self.rings = 0
+        self.sharing = SharingModel(self.jobs, self._ring, lambda: self.rings)
 
     def in_state(self, *states: str) -> list[ModelJob]:
         """The jobs in these states, in order of submission."""
         return [job for job in self.jobs.values() if job.state in states]
 
     def submit(self, new: Sequence[NewJob], *, held: bool) -> list[str] | str:
-        """The ids; or why all are refused: "conflict", "missing", or the state of a job to come after."""
+        """The ids; or why all are refused: "conflict", "missing", the state of a job to come after, "quota"."""
         ids: list[str] = []
         for job in new:
             if job.idempotency_key in self.keys:
@@ -57,10 +60,19 @@ class LedgerModel:
                 if first in self.jobs and self.jobs[first].state in ("FAILED", "CANCELLED", "DEAD"):
                     return self.jobs[first].state
             ids.append(job.id)
+        if self._too_many([job for job, job_id in zip(new, ids, strict=True) if job.id == job_id]):
+            return "quota"
         for job, job_id in zip(new, ids, strict=True):
             if job.id == job_id and job_id not in self.jobs:
                 self._take_in(job, held)
         return ids
+
+    def _too_many(self, new: Sequence[NewJob]) -> bool:
+        queued = self.sharing.queued()
+        queued.update(job.spec.tags.get("tenant", "") for job in new if job.id not in self.jobs)
+        tenants = {job.spec.tags.get("tenant", "") for job in new if job.id not in self.jobs}
+        limits = {tenant: self.sharing.rule(tenant).queued for tenant in tenants}
+        return any(most is not None and queued[tenant] > most for tenant, most in limits.items())
 
     def _take_in(self, new: NewJob, held: bool) -> None:
         waited_for = {first for first in new.after if self.jobs[first].state != "SUCCEEDED"}
@@ -69,6 +81,8 @@ class LedgerModel:
         self.sequence += 1
         job = ModelJob(new.id, new.spec, new.queue, self.sequence, len(waited_for), held)
         self.jobs[new.id] = job
+        if job.tenant:
+            job.fields.add("tenant")
         if new.spec.not_before:
             job.fields.add("not_before")
         if waited_for or held:
@@ -85,7 +99,10 @@ class LedgerModel:
         if job is None:
             return "missing"
         if job.state == "QUEUED":
-            self.heard[job.list] = max(self.heard.get(job.list, 0), job.number or 0)
+            if job.number is not None:
+                self.heard[job.list] = max(self.heard.get(job.list, 0), job.number)
+            if not self.sharing.may_start(job):
+                return "taken"
             self._move(job, "RUNNING")
             job.owner, job.attempt = owner, job.attempt + 1
             job.fields |= {"owner", "lease_until", "worker", "started_at"}
@@ -177,17 +194,22 @@ class LedgerModel:
             self._enqueue(job)
         return len(ripe)
 
-    def ring_again(self, lists: Sequence[str]) -> list[str]:
-        """The jobs rung for, if no message may be under way any more."""
-        rung: list[str] = []
-        for name in lists:
-            heard = self.heard.get(name, -1) if self.lists.get(name) else self.rings
-            queued = [job for job in self.in_state("QUEUED") if job.list == name]
-            for job in sorted(queued, key=lambda job: job.number or 0):
-                if (job.number or 0) <= heard:
+    def ring_again(self, *, patient: bool) -> list[str]:
+        """The jobs whose message was lost, unless messages may be under way still."""
+        lost: list[str] = []
+        gone: dict[str, int] = {}
+        for line in [f"{queue}:{priority}" for queue in queues() for priority in PRIORITIES]:
+            rung = [job for job in self.jobs.values() if job.number is not None and job.line == line]
+            for job in sorted(rung, key=lambda job: job.number or 0):
+                newest = self.heard.get(job.list, 0) if self.lists.get(job.list) else self.rings
+                if (job.number or 0) <= gone.setdefault(job.list, newest):
+                    if not patient:
+                        self._ring(job)
+                        lost.append(job.id)
+                elif job.step_now != job.step:
                     self._ring(job)
-                    rung.append(job.id)
-        return rung
+            self.sharing.fill(line)
+        return lost
 
     def forget(self, job_id: str) -> None:
         """Drop a job that has ended."""
@@ -256,16 +278,20 @@ class LedgerModel:
             self.untold.add(job.id)
 
     def _move(self, job: ModelJob, state: str) -> None:
+        before, rung = job.state, job.number is not None
         job.state = state
         job.owner = job.number = job.ripe = job.silent = None
-        job.due, job.told = False, 0
+        job.due, job.waits, job.told = False, False, 0
+        self.sharing.left(job, before, rung=rung)
         job.fields -= {"owner", "lease_until", "told"}
 
     def _enqueue(self, job: ModelJob) -> None:
         self._move(job, "QUEUED")
         job.events.append("queued")
         job.fields.add("queued_at")
-        self._ring(job)
+        job.risen = 0
+        self.sharing.hold(job)
+        self.sharing.fill(job.line)
 
     def _enqueue_when_due(self, job: ModelJob) -> None:
         if job.held:
@@ -275,9 +301,11 @@ class LedgerModel:
 
     def _ring(self, job: ModelJob) -> None:
         self.rings += 1
-        job.number = self.rings
+        was_rung, job.number, job.step = job.number is not None, self.rings, job.step_now
         job.fields.add("rung_at")
         self.lists.setdefault(job.list, []).insert(0, job.id)
+        if not was_rung:
+            self.sharing.rung(job)
 
     def _move_alias(self, model: str, alias: str, version: int) -> None:
         self.aliases.setdefault(model, {})[alias] = version

@@ -261,9 +261,10 @@ def test_indexes_that_name_what_is_no_job_hold_up_nobody(
     client: stoker.Client, server: redis.Redis, eventually: Eventually
 ) -> None:
     server.set("stoker:job:a-text", "x")
-    indexes = ("stoker:due", "stoker:leases", "stoker:rung:cpu.train\x06\x166")
-    for index in indexes:
-        server.zadd(index, {"a-text": 0, "unknown": 0, "../../x": 0})
+    indexes = ("stoker:due", "stoker:leases", "stoker:rung:cpu.train:normal")
+    held = ("stoker:held:cpu.train:normal:x", "stoker:tenants:cpu.train:normal")
+    for index in (*indexes, *held):
+        server.zadd(index, {"a-text": 0, "unknown": 0, "../../x": 0, "x": -1})
     job = client.submit(JOB.model_copy(update={"not_before": datetime.now(UTC) + timedelta(seconds=1)}))
     assert job.wait(timeout=60) is JobState.SUCCEEDED
-    eventually(lambda: not server.exists(*indexes))
+    eventually(lambda: not server.exists(*indexes, *held))

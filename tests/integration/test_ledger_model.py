@@ -9,11 +9,11 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 
 import stoker
 from stoker import ledger
-from stoker.topology import redis_lists
 
+from .ledger_both import LEASE_S, PICK, some
 from .ledger_job import FINAL, ModelJob
 from .ledger_keys import actual, expected
-from .ledger_machine import LEASE_S, PICK, ClientsAndWorkers, some
+from .ledger_machine import ClientsAndWorkers
 
 
 class Ledger(ClientsAndWorkers):
@@ -63,7 +63,7 @@ class Ledger(ClientsAndWorkers):
     @precondition(lambda self: self.model.in_state("QUEUED"))
     @rule(patience_s=st.sampled_from([-1.0, -1.0, 3600.0]))
     def ring_again(self, patience_s: float) -> None:
-        answer = self.model.ring_again(redis_lists()) if patience_s < 0 else []
+        answer = self.model.ring_again(patient=patience_s > 0)
         assert self.connection.run(ledger.ring_again(patience_s)) == answer
 
     @precondition(lambda self: len(self.model.in_state(*FINAL)) > 2)
@@ -139,6 +139,7 @@ class Ledger(ClientsAndWorkers):
         assert [(job.id, job.state) for job in found] == [(job.id, job.state) for job in newest[:5]]
 
 
+@pytest.mark.usefixtures("small_window")
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str) -> None:
     machine = type("LedgerOnServer", (Ledger,), {"redis_url": redis_url})
     run_state_machine_as_test(

@@ -102,7 +102,7 @@ def test_a_wait_lasts_from_the_queue_to_the_claim(connection: Connection, server
 def test_what_has_been_queued_longest_is_found_beside_what_others_wrote(
     connection: Connection, server: redis.Redis
 ) -> None:
-    server.zadd("stoker:rung:cpu.train\x06\x166", {"junk": 0})
+    server.zadd("stoker:rung:cpu.train:normal", {"junk": 0})
     server.set("stoker:job:junk", "no record")
     server.hset("stoker:tallies", mapping={"finished": "x", b"\xff": 1, "finished train DEAD": "many"})
     assert {queue.oldest_s for queue in connection.run(ledger.health()).queues} == {0}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stoker.errors import InvalidSettings, StokerError
-from stoker.settings import Settings, sources
+from stoker.settings import Quota, Settings, sources
 
 REPOSITORY = Path(__file__).parents[2]
 PASSWORD = "s3cret-hunter2"
@@ -187,6 +187,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "most_slots",
         "node",
         "metrics_port",
+        "tenants",
     ]
 
 
@@ -218,6 +219,27 @@ def test_no_password_is_in_a_refusal(url: str) -> None:
 def test_a_home_with_an_at_sign_is_shown_whole(tmp_path: Path) -> None:
     [shown] = [source.value for source in sources(Settings(home=tmp_path / "me@work")) if source.name == "home"]
     assert shown == str(tmp_path / "me@work")
+
+
+def test_tenants_are_tables_in_the_file_and_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("stoker.toml").write_text("[tenants.default]\nrunning = 4\n[tenants.big]\nweight = 2\n")
+    settings = Settings()
+    assert settings.tenants == {"default": Quota(running=4), "big": Quota(weight=2)}
+    monkeypatch.setenv("STOKER_TENANTS", settings.environment()["STOKER_TENANTS"])
+    Path("stoker.toml").unlink()
+    assert Settings().tenants == settings.tenants
+
+
+def test_what_is_wrong_in_a_table_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = "(environment: STOKER_TENANTS)"
+    for value, told in {
+        '{"a": {"runing": 3}}': f"there is no setting tenants.a.runing {origin}; the closest one is running",
+        '{"a": {"queued": -1}}': f"tenants.a.queued cannot be '-1' {origin}: input should be greater than or equal "
+        "to 0",
+        "a=3": f'tenants cannot be \'a=3\' {origin}: expected JSON such as {{"default": {{"running": 4}}}}',
+    }.items():
+        monkeypatch.setenv("STOKER_TENANTS", value)
+        assert refusal() == told
 
 
 def test_settings_cannot_be_changed() -> None:

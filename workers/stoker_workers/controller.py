@@ -72,6 +72,7 @@ class Controller:
             self._leads = leads
         if leads:
             self._reclaim()
+            self._lay_down_quotas()
             self._run(ledger.wake())
             for job_id in self._run(ledger.ring_again(RING_AGAIN_S)):
                 _log.warning("job %s: its message was lost, rung again", job_id)
@@ -80,6 +81,10 @@ class Controller:
                 _log.warning("%d inference requests of silent workers went back to their lanes", returned)
             self._results.deliver()
             self._delete_discarded()
+
+    def _lay_down_quotas(self) -> None:
+        if self._run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
+            _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
         expired = self._run(ledger.expired())

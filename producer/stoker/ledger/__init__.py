@@ -36,6 +36,7 @@ from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots,
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
+from .sharing import Tenant, lay_down, tenants
 from .tallies import Histogram, Tallies, tallies
 from .upkeep import cleared, deleted, discarded, ended, expire, lead, resign, ring_again, wake
 
@@ -55,6 +56,7 @@ __all__ = [
     "QueueHealth",
     "Refused",
     "Tallies",
+    "Tenant",
     "Untold",
     "Worker",
     "announce",
@@ -79,6 +81,7 @@ __all__ = [
     "health",
     "history",
     "job_of_seat",
+    "lay_down",
     "lead",
     "leave",
     "mirror",
@@ -97,6 +100,7 @@ __all__ = [
     "submit",
     "succeed",
     "tallies",
+    "tenants",
     "told",
     "untold",
     "wake",

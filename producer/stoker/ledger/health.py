@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection import Call
+from ..connection import Call, Word
 from ..topology import KOMBU_SEPARATOR, PRIORITY_STEPS, queues
 from .scripts import script
 
@@ -14,15 +14,18 @@ class QueueHealth:
     """A Celery queue, all its priorities together.
 
     Attributes:
-        messages: how many wait on it.
-        jobs: how many jobs are QUEUED there; some of their messages may be under way, or be lost and rung again.
-        oldest_s: for how long the job that waits longest has been QUEUED there; 0 if none waits.
+        messages: how many wait on it. Only some of the jobs have one at a time; some messages may be under way, or be
+            lost and sent again.
+        jobs: how many jobs are QUEUED there.
+        over_quota: how many of them are held because their tenants have as many running as they may.
+        oldest_s: for how long the job that waits longest has been QUEUED there, not counting those; 0 if none waits.
         blocked_by: keys of the queue that hold something else than a list.
     """
 
     queue: str
     messages: int
     jobs: int
+    over_quota: int
     oldest_s: float
     blocked_by: tuple[str, ...]
 
@@ -46,22 +49,25 @@ def health(overdue_after_s: float = 10) -> Call[Health]:
     lists = [f"{queue}{KOMBU_SEPARATOR}{step}" if step else queue for queue in queues() for step in PRIORITY_STEPS]
 
     def decode(answer: list[Any]) -> Health:
-        leader, overdue, *measured = answer
-        steps = len(PRIORITY_STEPS)
+        leader, overdue = answer[:2]
+        steps, messages, counted = len(PRIORITY_STEPS), answer[2 : 2 + len(lists)], answer[2 + len(lists) :]
         found = tuple(
-            _queue(queue, lists[n * steps : (n + 1) * steps], measured[n * steps : (n + 1) * steps])
+            _queue(queue, lists[n * steps : (n + 1) * steps], messages[n * steps : (n + 1) * steps], counted[n])
             for n, queue in enumerate(queues())
         )
         return Health(leader.decode() if leader else None, overdue, found)
 
-    return Call((round(overdue_after_s * 1000), *lists), decode, script("health"))
+    words: tuple[Word, ...] = (round(overdue_after_s * 1000), len(lists), *lists, *queues())
+    return Call(words, decode, script("health"))
 
 
-def _queue(queue: str, lists: Sequence[str], measured: Sequence[tuple[int, int, int]]) -> QueueHealth:
+def _queue(queue: str, lists: Sequence[str], messages: Sequence[int], counted: Sequence[int]) -> QueueHealth:
+    rung, held, over_quota, oldest_ms = counted
     return QueueHealth(
         queue,
-        messages=sum(max(0, messages) for messages, _, _ in measured),
-        jobs=sum(jobs for _, jobs, _ in measured),
-        oldest_s=max(waited_ms for _, _, waited_ms in measured) / 1000,
-        blocked_by=tuple(name for name, (messages, _, _) in zip(lists, measured, strict=True) if messages < 0),
+        messages=sum(max(0, count) for count in messages),
+        jobs=rung + held,
+        over_quota=over_quota,
+        oldest_s=oldest_ms / 1000,
+        blocked_by=tuple(name for name, count in zip(lists, messages, strict=True) if count < 0),
     )

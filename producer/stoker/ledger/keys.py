@@ -20,7 +20,14 @@
 | stoker:ended | set | ids of trainings that have ended and have a part of the store | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
-| stoker:rung:<list> | sorted set | ids of queued jobs by the number of their last message | entries go when claimed |
+| stoker:held:<queue>:<priority>:<tenant> | sorted set | ids of queued jobs without a message | until they get one |
+| stoker:tenants:<queue>:<priority> | sorted set | tenants with such jobs, by whose turn it is | entries go with these |
+| stoker:rung:<queue>:<priority> | sorted set | queued jobs by their message: sharing.lua | entries go when claimed |
+| stoker:seats | hash | by id, queue, priority and tenant of jobs that have a message or run | entries go when it ends |
+| stoker:load | hash | how many of these there are, by queue, priority and tenant | fields go at 0 |
+| stoker:running | hash | how many jobs run, by tenant | fields go at 0 |
+| stoker:queued | hash | how many jobs are WAITING or QUEUED, by tenant | fields go at 0 |
+| stoker:quotas | hash | quotas and weights of tenants; after how long jobs rise | never: as the settings have it |
 | stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
 | stoker:leader | string | the controller that leads | with its lease, seconds |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
@@ -37,7 +44,12 @@
 """
 
 from ..jobs import KINDS
-from ..topology import KOMBU_SEPARATOR, PRIORITIES
+from ..topology import KOMBU_SEPARATOR, PRIORITIES, queues
+
+# How many jobs of a queue and priority have a message at once. Enough that workers never wait for the next one to be
+# sent: each claim sends one. Few enough that whose turn it is stays a matter of this moment.
+WINDOW = 64
+AGEING_S = 600.0
 
 PREFIX = {
     "job": "stoker:job:",
@@ -58,7 +70,14 @@ PREFIX = {
     "ended": "stoker:ended",
     "sequence": "stoker:sequence",
     "rings": "stoker:rings",
+    "held": "stoker:held:",
+    "tenants": "stoker:tenants:",
     "rung": "stoker:rung:",
+    "seats": "stoker:seats",
+    "load": "stoker:load",
+    "running": "stoker:running",
+    "queued": "stoker:queued",
+    "quotas": "stoker:quotas",
     "heard": "stoker:heard",
     "leader": "stoker:leader",
     "idempotency": "stoker:idempotency:",
@@ -86,7 +105,10 @@ def lua_tables() -> str:
     steps = ", ".join(f"{priority} = {step}" for priority, step in PRIORITIES.items())
     kinds = ", ".join(f"{kind} = true" for kind in KINDS)
     separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
+    names = ", ".join(f"'{queue}'" for queue in queues())
+    served = ", ".join(f"['{queue}'] = true" for queue in queues())
     return (
         f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal KIND = {{ {kinds} }}\n"
-        f"local SEPARATOR = '{separator}'\n"
+        f"local SEPARATOR = '{separator}'\nlocal QUEUES = {{ {names} }}\nlocal QUEUE = {{ {served} }}\n"
+        f"local WINDOW, DEFAULT_AGEING_MS = {WINDOW}, {AGEING_S * 1000:.0f}\n"
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..connection import Call, Word
-from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
+from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError, Unavailable
 from ..events import EVENT, Event, JobState, JobStatus
 from ..jobs import KINDS, RESULT, Result, Spec, read_spec
 from ..wire import digest, summary
@@ -16,6 +16,8 @@ from .keys import key
 from .scripts import iso_now, script
 
 IDEMPOTENCY_S = 24 * 3600
+# The tag that says on whose behalf a job runs.
+TENANT = "tenant"
 
 _STATUS_FIELDS = (
     "kind",
@@ -78,6 +80,7 @@ class NewJob:
             self.idempotency_key or "",
             digest(spec),
             self.traceparent,
+            spec.tags.get(TENANT, ""),
         )
 
 
@@ -87,6 +90,7 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
     Raises:
         InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
         JobNotFound: a job to come after is unknown.
+        Unavailable: a tenant would have more jobs waiting and queued than its quota.
     """
     words: list[Word] = [len(jobs), IDEMPOTENCY_S]
     for job in jobs:
@@ -99,6 +103,12 @@ def _submitted(answer: list[bytes]) -> list[str]:
         raise InvalidJob(
             f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
             "use a new key for a new job, or send the same spec again"
+        )
+    if answer and answer[0] == b"quota":
+        tenant, queued, most = answer[1].decode(), int(answer[2]), int(answer[3])
+        raise Unavailable(
+            f"tenant {tenant!r} has {queued} jobs waiting or queued and may have {most}: nothing was queued; "
+            "submit again when some of them have started, or raise its quota"
         )
     refusal = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
     if answer and answer[0] in refusal:

@@ -17,8 +17,9 @@ def script(name: str) -> Script:
 
 @cache
 def shared_source() -> str:
-    """What stands before every script: the tables of keys, the bounds of histograms and the prelude."""
-    return lua_tables() + lua_bounds() + (files(__package__) / "lua" / "prelude.lua").read_text()
+    """What stands before every script: the tables of keys, the bounds of histograms and the shared functions."""
+    shared = ((files(__package__) / "lua" / f"{name}.lua").read_text() for name in ("doorbell", "sharing", "prelude"))
+    return lua_tables() + lua_bounds() + "".join(shared)
 
 
 def iso_now() -> str:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ..artifacts import Artifact
 from ..connection import Call
-from ..topology import redis_lists
+from ..topology import PRIORITIES, queues
 from .keys import key
 from .scripts import script
 
@@ -30,18 +30,20 @@ def wake(limit: int = 500) -> Call[int]:
     return Call((limit,), int, script("wake"))
 
 
-def ring_again(patience_s: float, limit: int = 100) -> Call[list[str]]:
-    """Send a new message for queued jobs whose last one must be lost; gives their ids.
+def ring_again(patience_s: float) -> Call[list[str]]:
+    """Send new messages for queued jobs: where the last one must be lost, and where a job's priority has risen.
+
+    Gives the ids of the former. Rings, too, for whoever else's turn it is, should a damaged record have hidden that.
 
     Args:
         patience_s: how long a message may be under way before its job is suspect.
-        limit: how many jobs of each queue and priority at once.
     """
 
     def decode(answer: list[bytes]) -> list[str]:
         return [job_id.decode() for job_id in answer]
 
-    return Call((round(patience_s * 1000), limit, *redis_lists()), decode, script("ring_again"))
+    lines = [word for queue in queues() for priority in PRIORITIES for word in (queue, priority)]
+    return Call((round(patience_s * 1000), *lines), decode, script("ring_again"))
 
 
 def expire(keep: int, age_s: float, limit: int = 200) -> Call[int]:

@@ -22,6 +22,9 @@ end
 if state ~= 'QUEUED' and holder ~= owner then
   return { 'taken' }
 end
+if state == 'QUEUED' and not may_start(id) then
+  return { 'taken' }
+end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
 if state == 'QUEUED' and wants_gang(kind, spec)
   and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then

@@ -1,87 +1,26 @@
--- Shared by every script. A script reads and writes in one step: nothing comes between.
+-- How jobs move from state to state. Shared by every script.
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local function record(id, ...)
-  return redis.call('HMGET', KEY.job .. id, ...)
-end
-
-local function type_of(key)
-  return redis.call('TYPE', key).ok
-end
-
--- Counts that only grow: tallies.py tells their names.
-local function tally(name, by)
-  redis.call('HINCRBY', KEY.tallies, name, by)
-end
-
--- Adds a value to a histogram. The clock may have been set back: what took less than no time took none.
-local function observe(name, value, bounds)
-  value = math.max(0, value)
-  local n = 1
-  while bounds[n] and value > bounds[n] do
-    n = n + 1
-  end
-  tally(name .. ' ' .. (bounds[n] or 'inf'), 1)
-  tally(name .. ' sum', value)
-end
-
-local function append_event(id, event)
-  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
-end
-
--- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
--- Answers the list, the number and the message.
--- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of
--- kombu's Redis transport, the body as plain JSON text.
-local function push_message(task, id, queue, priority, told)
-  local list, json_id = queue .. SEPARATOR .. STEP[priority], cjson.encode(id)
-  local number = redis.call('INCR', KEY.rings)
-  local body = '[[' .. json_id .. '],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
-  local message = '{"body":' .. cjson.encode(body)
-    .. ',"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"' .. task
-    .. '","id":' .. json_id .. ',"root_id":' .. json_id .. ',"parent_id":null,"group":null,"eta":null,"expires":null,'
-    .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. told .. ')')
-    .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
-    .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
-    .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}'
-  redis.call('LPUSH', list, message)
-  return list, number, message
-end
-
--- Sends a message for a queued job, and remembers its number: see ring_again.lua.
-local function ring(id)
-  local kind, queue, priority, summary = unpack(record(id, 'kind', 'queue', 'priority', 'summary'))
-  local list, number = push_message('stoker.' .. kind, id, queue, priority, summary)
-  redis.call('ZADD', KEY.rung .. list, number, id)
-  redis.call('HSET', KEY.job .. id, 'rung_at', now_ms())
-end
-
--- A queued job is claimed or gone: its message has been heard or will ring in vain.
-local function unring(id, was_heard)
-  local queue, priority = unpack(record(id, 'queue', 'priority'))
-  local list = queue .. SEPARATOR .. STEP[priority]
-  local number = redis.call('ZSCORE', KEY.rung .. list, id)
-  redis.call('ZREM', KEY.rung .. list, id)
-  if was_heard and number and tonumber(number) > tonumber(redis.call('HGET', KEY.heard, list) or 0) then
-    redis.call('HSET', KEY.heard, list, number)
-  end
-end
+local YET_TO_START = { WAITING = true, QUEUED = true }
 
 -- Moves a record from one state to another, in its hash and in every index. Answers its kind.
 local function move(id, to)
-  local kind, from, sequence = unpack(record(id, 'kind', 'state', 'sequence'))
+  local kind, from, sequence, tenant = unpack(record(id, 'kind', 'state', 'sequence', 'tenant'))
   if from then
     redis.call('ZREM', KEY.jobs .. kind .. ':' .. from, id)
   end
   redis.call('ZADD', KEY.jobs .. kind .. ':' .. to, sequence, id)
   redis.call('HSET', KEY.job .. id, 'state', to)
-  if from == 'QUEUED' then
-    unring(id, to == 'RUNNING')
+  if YET_TO_START[to] and not YET_TO_START[from] then
+    redis.call('HINCRBY', KEY.queued, tenant or '', 1)
+  elseif YET_TO_START[from] and not YET_TO_START[to] then
+    count_down(KEY.queued, tenant or '')
+  end
+  if from == 'QUEUED' and to == 'RUNNING' then
+    start(id)
+  elseif from == 'QUEUED' then
+    withdraw(id)
   elseif from == 'RUNNING' then
+    stop(id)
     redis.call('ZREM', KEY.leases, id)
     redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told', 'gang')
   elseif from == 'WAITING' then
@@ -94,8 +33,10 @@ end
 local function enqueue(id, reason)
   move(id, 'QUEUED')
   redis.call('HSET', KEY.job .. id, 'queued_at', now_ms())
-  append_event(id, { type = 'queued', queue = redis.call('HGET', KEY.job .. id, 'queue'), reason = reason })
-  ring(id)
+  local queue, priority, tenant, sequence = unpack(record(id, 'queue', 'priority', 'tenant', 'sequence'))
+  append_event(id, { type = 'queued', queue = queue, reason = reason })
+  hold(id, queue, priority, tenant or '', sequence)
+  fill(queue, priority)
 end
 
 -- Lets a job wait until a time, if that lies ahead and nothing else holds it; else queues it.
@@ -148,7 +89,7 @@ end
 
 -- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
 -- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
-local function mend(id)
+function mend(id)
   local flaws = {}
   for name, kind in pairs({ job = 'hash', events = 'stream', history = 'list', after = 'set' }) do
     local found = type_of(KEY[name] .. id)
@@ -172,7 +113,7 @@ local function mend(id)
     return nil
   end
   check('kind', function(value) return value and KIND[value] end, 'train')
-  check('queue', function(value) return value and string.find(value, '^%l+%.%l+$') end, 'cpu.train')
+  check('queue', function(value) return value and QUEUE[value] end, 'cpu.train')
   check('priority', function(value) return value and STEP[value] end, 'normal')
   check('checkpoints', function(value)
     local is_json, listed = pcall(cjson.decode, value or '[]')

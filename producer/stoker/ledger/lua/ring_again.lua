@@ -1,21 +1,43 @@
--- Rings again for queued jobs whose message must be lost. Messages of one list are taken in the order they were sent: a
--- job is suspect when a later message of its list has been heard, or when the list is empty. It gets some time first,
--- because a worker may have the message in hand; one ring too many does no harm.
--- ARGV: time a message may be under way, ms; limit for each list; lists …
--- Answers the ids rung for.
-local patience_ms, limit, now = tonumber(ARGV[1]), tonumber(ARGV[2]), now_ms()
-local rung = {}
+-- Rings again for queued jobs whose message must be lost, and for those whose priority has risen. Messages of one list are
+-- taken in the order they were sent: a job is suspect when a later message of its list has been heard, or when the list is
+-- empty. It gets some time first, because a worker may have the message in hand; one ring too many does no harm.
+-- ARGV: time a message may be under way, ms; queue, priority, queue, priority …
+-- Answers the ids whose message was lost.
+local patience_ms, now = tonumber(ARGV[1]), now_ms()
+local lost, newest = {}, {}
 
-for n = 3, #ARGV do
-  local list = ARGV[n]
-  local last = redis.call('LLEN', list) == 0 and '+inf' or redis.call('HGET', KEY.heard, list) or '-inf'
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.rung .. list, '-inf', last, 'LIMIT', 0, limit)) do
+-- The number of the newest message of a list that must be gone.
+local function newest_gone(list)
+  newest[list] = newest[list] or (redis.call('LLEN', list) == 0 and math.huge or count(KEY.heard, list))
+  return newest[list]
+end
+
+local function see_to(id, score, queue, priority)
+  local list, number = message_of(queue, score)
+  if number <= newest_gone(list) then
     if mend(id) ~= 'QUEUED' then
-      redis.call('ZREM', KEY.rung .. list, id)
+      vacate(id)
+      redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id)
     elseif now - tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or 0) > patience_ms then
       ring(id)
-      rung[#rung + 1] = id
+      lost[#lost + 1] = id
+    end
+  elseif RAISED[priority] then
+    local queued_at = redis.pcall('HGET', KEY.job .. id, 'queued_at')
+    local is_time = type(queued_at) == 'string' and tonumber(queued_at)
+    if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at)] and mend(id) == 'QUEUED' then
+      ring(id)
     end
   end
 end
-return rung
+
+for n = 2, #ARGV, 2 do
+  local queue, priority = ARGV[n], ARGV[n + 1]
+  local rung = redis.call('ZRANGE', KEY.rung .. queue .. ':' .. priority, 0, -1, 'WITHSCORES')
+  for m = 1, #rung, 2 do
+    see_to(rung[m], tonumber(rung[m + 1]), queue, priority)
+  end
+  fill(queue, priority)
+end
+check_seats(20)
+return lost

@@ -1,14 +1,15 @@
 -- Takes jobs in: record, index, first event and doorbell of each, or nothing of any.
 -- ARGV: how many, the lifetime of idempotency keys in seconds, then for each job
 --   id, kind, queue, spec, model, priority, tags, max_attempts, summary, not before (ms, '' for none),
---   after (JSON list of ids), idempotency key ('' for none), digest, traceparent ('' for none)
+--   after (JSON list of ids), idempotency key ('' for none), digest, traceparent ('' for none), tenant ('' for none)
 -- Answers the ids, in order: an older job's where its idempotency key is known;
---   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after.
-local FIELDS = 14
-local count, lifetime_s = tonumber(ARGV[1]), tonumber(ARGV[2])
-local ids, known, coming = {}, {}, {}
+--   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after;
+--   {'quota', tenant, its jobs that have not started, how many these may be}.
+local FIELDS = 15
+local jobs, lifetime_s = tonumber(ARGV[1]), tonumber(ARGV[2])
+local ids, known, coming, more = {}, {}, {}, {}
 
-for n = 1, count do
+for n = 1, jobs do
   local at = 3 + (n - 1) * FIELDS
   local id, after, key, digest = ARGV[at], ARGV[at + 10], ARGV[at + 11], ARGV[at + 12]
   local old = key ~= '' and redis.call('GET', KEY.idempotency .. key)
@@ -29,13 +30,25 @@ for n = 1, count do
     end
   end
   coming[ids[n]] = 'WAITING'
+  if not known[n] then
+    local tenant = ARGV[at + 14]
+    more[tenant] = (more[tenant] or 0) + 1
+  end
 end
 
-for n = 1, count do
+for tenant, added in pairs(more) do
+  local most = rule_of(tenant).queued
+  local queued = most and count(KEY.queued, tenant)
+  if most and queued + added > most then
+    return { 'quota', tenant, queued, most }
+  end
+end
+
+for n = 1, jobs do
   if not known[n] then
     local at = 3 + (n - 1) * FIELDS
     local id, kind, queue, spec, model, priority, tags, max_attempts, summary, not_before, after, key, digest,
-      traceparent = unpack(ARGV, at, at + FIELDS - 1)
+      traceparent, tenant = unpack(ARGV, at, at + FIELDS - 1)
     local blockers = 0
     for _, first in ipairs(cjson.decode(after)) do
       if redis.call('HGET', KEY.job .. first, 'state') ~= 'SUCCEEDED' then
@@ -47,6 +60,9 @@ for n = 1, count do
       'sequence', redis.call('INCR', KEY.sequence), 'submitted_at', now_ms())
     if traceparent ~= '' then
       redis.call('HSET', KEY.job .. id, 'traceparent', traceparent)
+    end
+    if tenant ~= '' then
+      redis.call('HSET', KEY.job .. id, 'tenant', tenant)
     end
     if not_before ~= '' then
       redis.call('HSET', KEY.job .. id, 'not_before', not_before)

@@ -1,0 +1,53 @@
+-- Shared by every script. A script reads and writes in one step: nothing comes between.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function record(id, ...)
+  return redis.call('HMGET', KEY.job .. id, ...)
+end
+
+local function type_of(key)
+  return redis.call('TYPE', key).ok
+end
+
+-- Counts that only grow: tallies.py tells their names.
+local function tally(name, by)
+  redis.call('HINCRBY', KEY.tallies, name, by)
+end
+
+-- Adds a value to a histogram. The clock may have been set back: what took less than no time took none.
+local function observe(name, value, bounds)
+  value = math.max(0, value)
+  local n = 1
+  while bounds[n] and value > bounds[n] do
+    n = n + 1
+  end
+  tally(name .. ' ' .. (bounds[n] or 'inf'), 1)
+  tally(name .. ' sum', value)
+end
+
+local function append_event(id, event)
+  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
+end
+
+-- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
+-- Answers the list, the number and the message.
+-- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of
+-- kombu's Redis transport, the body as plain JSON text.
+local function push_message(task, id, queue, priority, told)
+  local list, json_id = queue .. SEPARATOR .. STEP[priority], cjson.encode(id)
+  local number = redis.call('INCR', KEY.rings)
+  local body = '[[' .. json_id .. '],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+  local message = '{"body":' .. cjson.encode(body)
+    .. ',"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"' .. task
+    .. '","id":' .. json_id .. ',"root_id":' .. json_id .. ',"parent_id":null,"group":null,"eta":null,"expires":null,'
+    .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. told .. ')')
+    .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
+    .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
+    .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}'
+  redis.call('LPUSH', list, message)
+  return list, number, message
+end

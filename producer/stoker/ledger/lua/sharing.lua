@@ -1,0 +1,296 @@
+-- Who is next. Of each queue and priority, together a *line*, no more than WINDOW jobs have a message; the others are
+-- held, by tenant. Whenever a job with a message is claimed or gone, the line's next one gets its message: of the tenant
+-- with the fewest seats on that queue for its weight, among equals of the one served longest ago, the job submitted
+-- first. A job has a *seat* from its message to its end. What is written here never depends on a record that something
+-- else may have changed: a seat remembers its line and tenant. Shared by every script.
+
+-- A tenant's place is its seats in hundredths of its weight, and behind the point when it was served last.
+local SERVED = 2 ^ 33
+local RANKED = { 'high', 'normal', 'low' }
+local RAISED = { low = 'normal', normal = 'high' }
+
+local mend -- see prelude.lua
+
+local function count_down(key, field)
+  if redis.call('HINCRBY', key, field, -1) <= 0 then
+    redis.call('HDEL', key, field)
+  end
+end
+
+local function count(key, field)
+  return tonumber(redis.call('HGET', key, field) or 0)
+end
+
+-- What is laid down for a tenant: `running`, `queued` (how many it may have, nil for any number) and `weight`.
+local rules = {}
+local function rule_of(tenant)
+  if not rules[tenant] then
+    local own, default = unpack(redis.call('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default'))
+    local is_json, rule = pcall(cjson.decode, own or default or '{}')
+    rule = is_json and type(rule) == 'table' and rule or {}
+    rules[tenant] = { running = tonumber(rule.running), queued = tonumber(rule.queued),
+      weight = math.max(tonumber(rule.weight) or 1, 0.01) }
+  end
+  return rules[tenant]
+end
+
+local function parts_of(seat)
+  return string.match(seat, '^([^:]*):([^:]*):(.*)$')
+end
+
+-- Whether a tenant may have no more jobs running, or no more seats in this line.
+local function has_enough(line, tenant)
+  local most = rule_of(tenant).running
+  return most and (count(KEY.running, tenant) >= most or count(KEY.load, line .. ':' .. tenant) >= most)
+end
+
+local function place_of(queue, tenant)
+  local seats = 0
+  for _, priority in ipairs(RANKED) do
+    seats = seats + count(KEY.load, queue .. ':' .. priority .. ':' .. tenant)
+  end
+  local served = tonumber(redis.call('GET', KEY.rings) or 0)
+  return math.floor(seats * 100 / rule_of(tenant).weight) + served % SERVED / SERVED
+end
+
+-- Puts a tenant where it belongs in the lines of a queue where it has jobs held.
+local function place(queue, tenant)
+  local score = place_of(queue, tenant)
+  for _, priority in ipairs(RANKED) do
+    local line = queue .. ':' .. priority
+    redis.call('ZADD', KEY.tenants .. line, 'XX', has_enough(line, tenant) and 'inf' or score, tenant)
+  end
+end
+
+-- The priority that a job has by now: with time in the queue it rises.
+local function risen(priority, queued_at)
+  if not RAISED[priority] or not queued_at then
+    return priority
+  end
+  local ageing_ms = tonumber(redis.call('HGET', KEY.quotas, 'ageing_ms') or DEFAULT_AGEING_MS)
+  local waited = now_ms() - tonumber(queued_at)
+  while RAISED[priority] and waited >= ageing_ms do
+    priority, waited = RAISED[priority], waited - ageing_ms
+  end
+  return priority
+end
+
+-- Sends a message for a queued job, and remembers its number and, in sixteenths, the step of its list: see ring_again.lua.
+local function ring(id)
+  local kind, queue, priority, tenant, summary, queued_at =
+    unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))
+  local seat = redis.call('HGET', KEY.seats, id)
+  if seat then
+    queue, priority, tenant = parts_of(seat)
+  end
+  tenant = tenant or ''
+  local now_priority = risen(priority, queued_at)
+  local _, number = push_message('stoker.' .. kind, id, queue, now_priority, summary or '')
+  local line = queue .. ':' .. priority
+  redis.call('ZADD', KEY.rung .. line, number + STEP[now_priority] / 16, id)
+  redis.call('HSET', KEY.job .. id, 'rung_at', now_ms())
+  if not seat then
+    redis.call('HSET', KEY.seats, id, line .. ':' .. tenant)
+    redis.call('HINCRBY', KEY.load, line .. ':' .. tenant, 1)
+    place(queue, tenant)
+  end
+end
+
+-- The list and the number of a message, from its score.
+local function message_of(queue, score)
+  local number = math.floor(score)
+  return queue .. SEPARATOR .. (score - number) * 16, number
+end
+
+local function hold(id, queue, priority, tenant, sequence)
+  local line = queue .. ':' .. priority
+  redis.call('ZADD', KEY.held .. line .. ':' .. tenant, sequence, id)
+  if not redis.call('ZSCORE', KEY.tenants .. line, tenant) then
+    redis.call('ZADD', KEY.tenants .. line, has_enough(line, tenant) and 'inf' or place_of(queue, tenant), tenant)
+  end
+end
+
+local function leave_if_empty(line, tenant)
+  if redis.call('EXISTS', KEY.held .. line .. ':' .. tenant) == 0 then
+    redis.call('ZREM', KEY.tenants .. line, tenant)
+  end
+end
+
+-- Whether a record is fit to be rung for where it was held. A damaged one is mended; it may belong elsewhere then.
+local function is_queued(id)
+  local is_hash, values = pcall(record, id, 'state', 'kind', 'queue', 'priority')
+  if is_hash and values[1] == 'QUEUED' and KIND[values[2]] and QUEUE[values[3]] and STEP[values[4]] then
+    return true
+  end
+  return mend(id) == 'QUEUED'
+end
+
+-- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
+local function fill(queue, priority)
+  local line = queue .. ':' .. priority
+  for _ = redis.call('ZCARD', KEY.rung .. line) + 1, WINDOW do
+    local tenant, score
+    repeat
+      tenant, score = unpack(redis.call('ZRANGE', KEY.tenants .. line, 0, 0, 'WITHSCORES'))
+      if not tenant or score == 'inf' then
+        return
+      end
+      -- Its jobs on other queues may run by now.
+      local may = not has_enough(line, tenant)
+      if not may then
+        redis.call('ZADD', KEY.tenants .. line, 'inf', tenant)
+      end
+    until may
+    local id = redis.call('ZPOPMIN', KEY.held .. line .. ':' .. tenant)[1]
+    leave_if_empty(line, tenant)
+    if id and is_queued(id) then
+      ring(id)
+    elseif id and redis.call('EXISTS', KEY.job .. id) == 0 then
+      count_down(KEY.queued, tenant)
+    end
+  end
+end
+
+-- Takes a job's seat away; answers its queue, priority and tenant, and whether it ran; nil if it has none.
+local function vacate(id)
+  local seat = redis.call('HGET', KEY.seats, id)
+  if not seat then
+    return nil
+  end
+  local queue, priority, tenant = parts_of(seat)
+  redis.call('HDEL', KEY.seats, id)
+  count_down(KEY.load, seat)
+  local ran = redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id) == 0
+  if ran then
+    count_down(KEY.running, tenant)
+  end
+  place(queue, tenant)
+  return queue, priority, tenant, ran
+end
+
+-- A queued job is claimed: its message was heard.
+local function hear(id, queue, line)
+  local score = tonumber(redis.call('ZSCORE', KEY.rung .. line, id) or nil)
+  if score then
+    local list, number = message_of(queue, score)
+    if number > count(KEY.heard, list) then
+      redis.call('HSET', KEY.heard, list, number)
+    end
+    redis.call('ZREM', KEY.rung .. line, id)
+  end
+end
+
+-- Whether a job may be claimed: not while it is held. If its tenant has enough, it is held from now on.
+local function may_start(id)
+  local seat = redis.call('HGET', KEY.seats, id)
+  if not seat then
+    local queue, priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
+    return not redis.call('ZSCORE', KEY.held .. queue .. ':' .. priority .. ':' .. (tenant or ''), id)
+  end
+  local queue, priority, tenant = parts_of(seat)
+  local most = rule_of(tenant).running
+  if not most or count(KEY.running, tenant) < most then
+    return true
+  end
+  hear(id, queue, queue .. ':' .. priority)
+  redis.call('HDEL', KEY.seats, id)
+  count_down(KEY.load, seat)
+  hold(id, queue, priority, tenant, redis.call('HGET', KEY.job .. id, 'sequence'))
+  place(queue, tenant)
+  fill(queue, priority)
+  return false
+end
+
+-- A job leaves the queue to run. It keeps its seat.
+local function start(id)
+  local seat = redis.call('HGET', KEY.seats, id)
+  if not seat then
+    -- Something else has written the record, and the message too.
+    local queue, priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
+    seat = queue .. ':' .. priority .. ':' .. (tenant or '')
+    redis.call('HSET', KEY.seats, id, seat)
+    redis.call('HINCRBY', KEY.load, seat, 1)
+  end
+  local queue, priority, tenant = parts_of(seat)
+  redis.call('HINCRBY', KEY.running, tenant, 1)
+  hear(id, queue, queue .. ':' .. priority)
+  fill(queue, priority)
+end
+
+local function fill_all(queue)
+  for _, priority in ipairs(RANKED) do
+    fill(queue, priority)
+  end
+end
+
+-- A queued job is gone: its message, if it has one, will ring in vain.
+local function withdraw(id)
+  local queue = vacate(id)
+  if queue then
+    fill_all(queue)
+    return
+  end
+  local line_queue, line_priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
+  local line = line_queue .. ':' .. line_priority
+  redis.call('ZREM', KEY.held .. line .. ':' .. (tenant or ''), id)
+  leave_if_empty(line, tenant or '')
+end
+
+-- A job runs no longer. If its tenant had enough until now, the next of its jobs is rung for, on whichever queue.
+local function stop(id)
+  local seat = redis.call('HGET', KEY.seats, id)
+  local _, _, tenant = parts_of(seat or '::')
+  local most = rule_of(tenant).running
+  local had_enough = most and count(KEY.running, tenant) >= most
+  local own = vacate(id)
+  for _, queue in ipairs(most and QUEUES or {}) do
+    if had_enough or queue == own then
+      place(queue, tenant)
+      fill_all(queue)
+    end
+  end
+end
+
+-- Takes the seats away of jobs that something else has ended. Looks at `limit` seats, at random.
+local function check_seats(limit)
+  for _, id in ipairs(redis.call('HRANDFIELD', KEY.seats, limit)) do
+    local state = redis.pcall('HGET', KEY.job .. id, 'state')
+    if state ~= 'QUEUED' and state ~= 'RUNNING' then
+      local _, _, tenant, ran = vacate(id)
+      if not state and not ran then
+        count_down(KEY.queued, tenant)
+      end
+    end
+  end
+end
+
+-- Counts a queue's jobs: with a message, held, held because their tenants have enough; and for how many ms the one that
+-- waits longest has been queued, those last ones aside. It looks at WINDOW tenants of each priority for that.
+local function census(queue)
+  local rung, held, over_quota, oldest = 0, 0, 0, now_ms()
+  local function look(id)
+    -- What something else has written there has no time, and hides no other queue.
+    local since = id and redis.pcall('HGET', KEY.job .. id, 'queued_at')
+    oldest = math.min(oldest, type(since) == 'string' and tonumber(since) or oldest)
+  end
+  for _, priority in ipairs(RANKED) do
+    local line = queue .. ':' .. priority
+    local ids = redis.call('ZRANGE', KEY.rung .. line, 0, -1)
+    rung = rung + #ids
+    for _, id in ipairs(ids) do
+      look(id)
+    end
+    local tenants = redis.call('ZRANGE', KEY.tenants .. line, 0, -1, 'WITHSCORES')
+    for n = 1, #tenants, 2 do
+      local key = KEY.held .. line .. ':' .. tenants[n]
+      local count_held = redis.call('ZCARD', key)
+      held = held + count_held
+      if tenants[n + 1] == 'inf' then
+        over_quota = over_quota + count_held
+      elseif n < 2 * WINDOW then
+        look(redis.call('ZRANGE', key, 0, 0)[1])
+      end
+    end
+  end
+  return rung, held, over_quota, math.max(0, now_ms() - oldest)
+end
