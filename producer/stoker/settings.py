@@ -161,6 +161,12 @@ class Settings(BaseSettings):
         le=65535,
         description="The port on which a controller serves metrics, 9464 for example. None: it serves none.",
     )
+    node_metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="The port on which the agent of a node serves metrics, 9465 for example. None: it serves none.",
+    )
     traces: bool = Field(
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
@@ -195,7 +201,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, _read(_config_file()))
 
     @field_validator(
-        "redis_url", "result_url", "store_url", "slots", "most_slots", "node", "home", "metrics_port", mode="before"
+        "redis_url",
+        "result_url",
+        "store_url",
+        "slots",
+        "most_slots",
+        "node",
+        "home",
+        "metrics_port",
+        "node_metrics_port",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

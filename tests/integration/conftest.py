@@ -1,7 +1,9 @@
 """A whole Stoker, as `stoker up` runs it: a real server and a real worker with TensorFlow."""
 
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,13 @@ from .ledger_sharing import WINDOW
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests of this process; gives the settings to reach them."""
-    settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, lease_s=3)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("stack"),
+        slots=2,
+        lease_s=3,
+        metrics_port=free_port(),
+        node_metrics_port=free_port(),
+    )
     with LocalStack(settings):
         await_worker(settings)
         yield settings
@@ -27,6 +35,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def client(stack: Settings) -> Iterator[stoker.Client]:
     with stoker.Client(settings=stack) as client:
         yield client
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])
 
 
 def await_worker(settings: Settings) -> None:

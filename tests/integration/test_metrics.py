@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import stoker
-from stoker.local import redis_url_of
+from stoker import ledger
+from stoker.connection import Connection
 from stoker.local.server import local_server
 from stoker.settings import Settings
+from stoker_workers.metrics import NodeCollector
 
 from ..conftest import Eventually
+from .conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "config" / "grafana" / "stoker.json").read_text())
@@ -34,39 +37,39 @@ ALERTS = [
     for rule in group["rules"]
 ]
 # Of Prometheus itself, and of redis_exporter.
+OF_PROMETHEUS = {"instance", "job"}
 OTHERS = {"up", "redis_memory_used_bytes", "redis_memory_max_bytes", "redis_evicted_keys_total"}
 
-Scrape = Callable[[], dict[str, Metric]]
+Metrics = dict[str, Metric]
+
+
+def scrape(port: int | None) -> Metrics:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
 
 
 @contextmanager
-def controller(settings: Settings, url: str) -> Iterator[Scrape]:
-    """A controller that serves metrics; gives what fetches them."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    variables = settings.environment() | {"STOKER_REDIS_URL": url, "STOKER_METRICS_PORT": str(port)}
+def controller(redis_url: str, home: Path) -> Iterator[int]:
+    """A controller that serves metrics; gives its port."""
+    port = free_port()
+    variables = {"STOKER_REDIS_URL": redis_url, "STOKER_METRICS_PORT": str(port), "STOKER_HOME": str(home)}
     process = subprocess.Popen([sys.executable, "-m", "stoker_workers.controller"], env=os.environ | variables)
-
-    def scrape() -> dict[str, Metric]:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
-            text = answer.read().decode()
-        return {family.name: family for family in text_string_to_metric_families(text)}
-
     try:
-        yield scrape
+        yield port
     finally:
         process.terminate()
         assert process.wait(30) == 0
 
 
-def answers(scrape: Scrape) -> bool:
+def answers(port: int) -> bool:
     try:
-        return bool(scrape())
+        return bool(scrape(port))
     except OSError:
         return False
 
 
-def value(families: dict[str, Metric], name: str, **labels: str) -> float:
+def value(families: Metrics, name: str, **labels: str) -> float:
     [found] = [
         sample.value
         for family in families.values()
@@ -77,23 +80,56 @@ def value(families: dict[str, Metric], name: str, **labels: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def scraped(stack: Settings) -> dict[str, Metric]:
-    """After a training, a job that failed, one that was cancelled, and a prediction."""
-    with stoker.Client(settings=stack) as client, controller(stack, redis_url_of(stack)) as scrape:
+def scraped(stack: Settings) -> Metrics:
+    """What the controller tells after a training, a job that failed, one that was cancelled, and a prediction."""
+    with stoker.Client(settings=stack) as client:
         train = stoker.Train(model="scraped", data="sample://iris", epochs=1)
         client.submit(train).result(timeout=90)
         with pytest.raises(stoker.JobFailed):
             client.submit(train.model_copy(update={"timeout": 0.001})).result(timeout=90)
         client.submit(train.model_copy(update={"device": "tpu"})).cancel()
         client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3)
-        return scrape()
+        return scrape(stack.metrics_port)
 
 
-def test_jobs_waits_attempts_and_requests_are_there(scraped: dict[str, Metric]) -> None:
+@pytest.fixture(scope="module")
+def node(stack: Settings) -> Metrics:
+    """What the agent of the node tells."""
+    return scrape(stack.node_metrics_port)
+
+
+@pytest.fixture
+def gpu_node(redis_url: str) -> Metrics:
+    """What the agent of a node with a GPU would tell of its worker."""
+    worker = ledger.Worker(
+        name="gpu0-4711@here",
+        node="here",
+        device="gpu",
+        slots=1,
+        most_slots=2,
+        queues=("gpu.train",),
+        host="here",
+        pid=4711,
+        memory_bytes=2**36,
+        memory_used_bytes=2**30,
+        gpu="H100",
+        gpu_memory_bytes=80 * 2**30,
+        gpu_memory_used_bytes=2**30,
+        gpu_utilisation=0.5,
+    )
+    with closing(Connection.open(Settings(), redis_url)) as connection:
+        connection.run(ledger.announce(worker))
+    found = NodeCollector(Settings(), redis_url, "here", ["cpu", "gpu:0"]).collect()
+    return {family.name: family for family in found}
+
+
+def test_jobs_waits_attempts_and_requests_are_there(scraped: Metrics) -> None:
     assert value(scraped, "stoker_up") == 1
     assert value(scraped, "stoker_leader_present") == 1
     assert value(scraped, "stoker_workers", device="cpu") == 1
+    assert value(scraped, "stoker_nodes", device="cpu") == 1
     assert value(scraped, "stoker_slots", device="cpu") == 2
+    assert value(scraped, "stoker_slots_busy", device="gpu") == 0
     for state in ("SUCCEEDED", "FAILED", "CANCELLED"):
         assert value(scraped, "stoker_jobs_finished_total", kind="train", state=state) >= 1
         assert value(scraped, "stoker_jobs", kind="train", state=state) >= 1
@@ -103,9 +139,21 @@ def test_jobs_waits_attempts_and_requests_are_there(scraped: dict[str, Metric]) 
     assert value(scraped, "stoker_lane_batch_requests_count") >= 1
 
 
-def test_the_guide_lists_exactly_these_metrics(scraped: dict[str, Metric]) -> None:
+def test_a_node_tells_of_its_worker(node: Metrics) -> None:
+    assert value(node, "stoker_node_worker_present", device="cpu") == 1
+    assert value(node, "stoker_node_slots", device="cpu") == 2
+    assert value(node, "stoker_node_memory_bytes", device="cpu") > 2**20
+
+
+def test_a_node_tells_of_its_gpu_and_of_a_worker_that_is_silent(gpu_node: Metrics) -> None:
+    assert value(gpu_node, "stoker_node_worker_present", device="cpu") == 0
+    assert value(gpu_node, "stoker_node_worker_present", device="gpu:0") == 1
+    assert value(gpu_node, "stoker_node_gpu_utilisation_ratio", device="gpu:0") == 0.5
+
+
+def test_the_guide_lists_exactly_these_metrics(scraped: Metrics, node: Metrics, gpu_node: Metrics) -> None:
     guide = (ROOT / "docs" / "metrics.md").read_text()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in guide.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in guide.splitlines() if line.startswith("| `s")]
     found = [
         [
             f"`{name}_total`" if family.type == "counter" else f"`{name}`",
@@ -113,7 +161,7 @@ def test_the_guide_lists_exactly_these_metrics(scraped: dict[str, Metric]) -> No
             ", ".join(sorted({label for sample in family.samples for label in sample.labels} - {"le"})),
             family.documentation,
         ]
-        for name, family in scraped.items()
+        for name, family in (scraped | node | gpu_node).items()
     ]
     assert sorted(rows) == sorted(found)
 
@@ -122,26 +170,28 @@ def test_the_guide_lists_exactly_these_metrics(scraped: dict[str, Metric]) -> No
     "expression",
     [rule["expr"] for rule in ALERTS] + [target["expr"] for panel in PANELS for target in panel["targets"]],
 )
-def test_dashboard_and_alerts_ask_for_what_is_there(scraped: dict[str, Metric], expression: str) -> None:
-    labels = {sample.name: set(sample.labels) for family in scraped.values() for sample in family.samples}
+def test_dashboard_and_alerts_ask_for_what_is_there(
+    scraped: Metrics, node: Metrics, gpu_node: Metrics, expression: str
+) -> None:
+    families = (scraped | node | gpu_node).values()
+    labels = {sample.name: {*sample.labels, *OF_PROMETHEUS} for family in families for sample in family.samples}
     metrics, grouped_by = asked_for(expression)
     assert metrics
     for name, matched in metrics:
         assert name in labels or name in OTHERS, f"{name} is not among the metrics"
-        assert matched <= labels.get(name, set())
+        assert matched <= labels.get(name, OF_PROMETHEUS)
     assert grouped_by <= set().union(*labels.values())
 
 
 def test_while_redis_is_away_a_scrape_says_so_and_nothing_else(tmp_path: Path, eventually: Eventually) -> None:
-    settings = Settings(home=tmp_path / "home", connect_timeout_s=1)
     server = ExitStack()
-    with controller(settings, server.enter_context(local_server(tmp_path / "redis"))) as scrape:
-        eventually(lambda: answers(scrape))
-        assert value(scrape(), "stoker_up") == 1
+    with controller(server.enter_context(local_server(tmp_path / "redis")), tmp_path / "home") as port:
+        eventually(lambda: answers(port))
+        assert value(scrape(port), "stoker_up") == 1
         server.close()
-        assert {name: value(scrape(), name) for name in scrape()} == {"stoker_up": 0}
+        assert {name: value(scrape(port), name) for name in scrape(port)} == {"stoker_up": 0}
         with local_server(tmp_path / "redis"):
-            eventually(lambda: value(scrape(), "stoker_up") == 1)
+            eventually(lambda: value(scrape(port), "stoker_up") == 1)
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path, redis_url: str) -> None:

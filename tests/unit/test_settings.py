@@ -187,6 +187,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "most_slots",
         "node",
         "metrics_port",
+        "node_metrics_port",
         "tenants",
     ]
 

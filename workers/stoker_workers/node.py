@@ -3,20 +3,23 @@
 import argparse
 import logging
 import os
+import platform
 import re
 import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from stoker.errors import InvalidSettings, StokerError
+from stoker.errors import StokerError
+from stoker.local import redis_url_of
 from stoker.local.child import Child, Supervised
 from stoker.settings import Settings
 
 from . import machine
 from .machine import Nvml, Probe
+from .metrics import NodeCollector, served
 
 _log = logging.getLogger(__name__)
 WORKER = (sys.executable, "-m", "stoker_workers")
@@ -134,14 +137,23 @@ def main() -> int:
     parser.add_argument("--device", type=_device, default="auto")
     arguments = parser.parse_args()
     logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
-    try:
-        Settings()
-        found = posts(arguments.device, Nvml())
-    except (InvalidSettings, NoDevice) as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return os.EX_CONFIG
-    _log.info("this node runs: %s", ", ".join(post.device for post in found))
-    return run(found)
+    with ExitStack() as stack:
+        try:
+            settings = Settings()
+            found = posts(arguments.device, Nvml())
+            if settings.node_metrics_port is not None:
+                stack.enter_context(_metrics(settings, found, settings.node_metrics_port))
+        except StokerError as error:
+            sys.stderr.write(f"error: {error.message}\n")
+            return os.EX_CONFIG
+        _log.info("this node runs: %s", ", ".join(post.device for post in found))
+        return run(found)
+
+
+def _metrics(settings: Settings, posts: Sequence[Post], port: int) -> AbstractContextManager[None]:
+    node = settings.node or platform.node()
+    collector = NodeCollector(settings, redis_url_of(settings), node, [post.device for post in posts])
+    return served(collector, settings.metrics_host, port)
 
 
 if __name__ == "__main__":

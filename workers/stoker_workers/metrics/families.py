@@ -1,0 +1,44 @@
+"""Families of metrics, in one call each."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from stoker.ledger import Histogram
+
+# By the values of their labels.
+Values = Mapping[tuple[str, ...], float]
+
+
+def gauge(name: str, told: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, told, value=value)
+
+
+def gauges(name: str, told: str, labels: Sequence[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=labels)
+    for words, value in values.items():
+        family.add_metric(words, value)
+    return family
+
+
+def counters(name: str, told: str, labels: Sequence[str], values: Values) -> Metric:
+    family = CounterMetricFamily(name, told, labels=labels)
+    for words, value in values.items():
+        family.add_metric(words, value)
+    return family
+
+
+def histograms_of_ms(
+    name: str, told: str, labels: Sequence[str], histograms: Mapping[tuple[str, ...], Histogram]
+) -> Metric:
+    """Histograms of milliseconds, in seconds."""
+    family = HistogramMetricFamily(name, told, labels=labels)
+    for words, histogram in histograms.items():
+        buckets = [bucket(bound / 1000, count) for bound, count in histogram.buckets]
+        family.add_metric(words, buckets, histogram.total / 1000)
+    return family
+
+
+def bucket(bound: float, count: int) -> tuple[str, float]:
+    return "+Inf" if math.isinf(bound) else str(float(bound)), count

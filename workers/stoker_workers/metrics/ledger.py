@@ -1,0 +1,152 @@
+"""The ledger as Prometheus sees it: read from indexes and counters when it asks, never job by job."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import ResponseError
+
+from stoker import lanes, ledger
+from stoker.errors import StokerError
+from stoker.events import JobState
+from stoker.jobs import KINDS
+from stoker.settings import Settings
+from stoker.topology import DEVICES, queues
+
+from .families import Values, bucket, counters, gauge, gauges, histograms_of_ms
+from .serving import hurried
+
+_log = logging.getLogger(__name__)
+
+_FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+_HOW_ATTEMPTS_END = (*_FINAL, "drained", "lost")
+
+
+class LedgerCollector(Collector):
+    """The metrics of everything that shares one Redis; docs/metrics.md lists them.
+
+    Labels are kinds, states, queues, devices and reasons: their number is bounded, whatever is submitted.
+    """
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self._connection = hurried(settings, redis_url)
+
+    def collect(self) -> Iterable[Metric]:
+        """Read everything; if Redis is away, there is only `stoker_up`, and it is 0."""
+        try:
+            found = [*self._jobs(), *self._queues(), *self._tallies(), *self._lanes(), *self._workers()]
+        except (StokerError, ResponseError) as error:
+            _log.warning("nothing to scrape: %s", error)
+            found = []
+        yield gauge("stoker_up", "Whether Redis answered this scrape: 1 or 0.", bool(found))
+        yield from found
+
+    def _jobs(self) -> Iterator[Metric]:
+        counts = self._connection.run(ledger.counts())
+        yield gauges(
+            "stoker_jobs",
+            "Jobs that the ledger holds; finished ones until they are forgotten.",
+            ("kind", "state"),
+            {(kind, state.value): count for (kind, state), count in counts.items()},
+        )
+
+    def _queues(self) -> Iterator[Metric]:
+        health = self._connection.run(ledger.health())
+        yield gauge("stoker_leader_present", "Whether a controller leads: 1 or 0.", health.leader is not None)
+        yield gauge(
+            "stoker_leases_overdue", "Running jobs whose lease ran out more than ten seconds ago.", health.overdue
+        )
+        by_queue = {(found.queue,): found for found in health.queues}
+        yield gauges(
+            "stoker_queue_jobs",
+            "Jobs that are QUEUED.",
+            ("queue",),
+            {queue: found.jobs for queue, found in by_queue.items()},
+        )
+        yield gauges(
+            "stoker_queue_messages",
+            "Celery messages on the queue, doorbells of lanes included.",
+            ("queue",),
+            {queue: found.messages for queue, found in by_queue.items()},
+        )
+        yield gauges(
+            "stoker_queue_oldest_wait_seconds",
+            "For how long the job that waits longest has been QUEUED; 0 if none is.",
+            ("queue",),
+            {queue: found.oldest_s for queue, found in by_queue.items()},
+        )
+
+    def _tallies(self) -> Iterator[Metric]:
+        tallies = self._connection.run(ledger.tallies())
+        ended = [(kind, state.value) for kind in KINDS for state in _FINAL]
+        yield counters(
+            "stoker_jobs_finished",
+            "Jobs that ended.",
+            ("kind", "state"),
+            {labels: tallies.finished.get(labels, 0) for labels in ended},
+        )
+        yield histograms_of_ms(
+            "stoker_job_wait_seconds",
+            "From QUEUED to the claim.",
+            ("queue",),
+            {(queue,): tallies.waits[queue] for queue in queues() if queue in tallies.waits},
+        )
+        how = [(kind, str(how)) for kind in KINDS for how in _HOW_ATTEMPTS_END]
+        yield histograms_of_ms(
+            "stoker_attempt_seconds",
+            "From the claim to the attempt's end.",
+            ("kind", "how"),
+            {labels: tallies.attempts[labels] for labels in how if labels in tallies.attempts},
+        )
+        batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
+        batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
+        yield batches
+        yield counters(
+            "stoker_lane_requests_refused",
+            "Requests refused because their lane was full.",
+            (),
+            {(): tallies.refused_requests},
+        )
+        reasons = self._connection.run(ledger.quarantined())
+        yield counters(
+            "stoker_messages_quarantined",
+            "Messages put aside because they were no jobs.",
+            ("reason",),
+            {(reason.value,): reasons.get(reason, 0) for reason in ledger.QuarantineReason},
+        )
+
+    def _lanes(self) -> Iterator[Metric]:
+        census = self._connection.run(lanes.census())
+        yield gauge("stoker_lanes", "Lanes that hold requests.", census.lanes)
+        yield gauge("stoker_lane_requests", "Requests that wait in lanes.", census.waiting)
+        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.in_hand)
+        yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", census.drainers)
+
+    def _workers(self) -> Iterator[Metric]:
+        by_device: dict[str, list[ledger.Worker]] = {device: [] for device in DEVICES}
+        for worker in self._connection.run(ledger.workers()):
+            by_device[worker.device].append(worker)
+
+        def each(value: Callable[[list[ledger.Worker]], float]) -> Values:
+            return {(device,): value(workers) for device, workers in by_device.items()}
+
+        yield gauges(
+            "stoker_nodes",
+            "Nodes that have a worker.",
+            ("device",),
+            each(lambda workers: len({worker.node for worker in workers})),
+        )
+        yield gauges("stoker_workers", "Celery workers heard of lately.", ("device",), each(len))
+        yield gauges(
+            "stoker_slots",
+            "Jobs that these workers can run at once.",
+            ("device",),
+            each(lambda workers: sum(worker.slots for worker in workers)),
+        )
+        yield gauges(
+            "stoker_slots_busy",
+            "Slots that have a job or a lane in hand.",
+            ("device",),
+            each(lambda workers: sum(worker.busy for worker in workers)),
+        )
