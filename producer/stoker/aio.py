@@ -16,7 +16,7 @@ from .events import Event, Finished, JobState, JobStatus
 from .following import Deadline, Follower
 from .jobs import Priority, Result, Spec
 from .lanes import later, push
-from .lanes.aio import AsyncSwitchboard
+from .lanes.aio import Answer, AsyncSwitchboard
 from .lanes.exchange import lane_full
 from .local import redis_url_of
 from .settings import Settings
@@ -128,12 +128,12 @@ class AsyncClient:
         self, model: str, queue: str, priority: Priority, requests: list[bytes], timeout: float
     ) -> list[Array]:
         asked = self._switchboard.ask(model, queue, priority, timeout, requests)
+        # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
+        expiry = asyncio.get_running_loop().call_later(timeout, _expire, asked.values(), model, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                return [inference.outputs(await answer) for answer in asked.values()]
-        except TimeoutError:
-            raise inference.unanswered(model, timeout) from None
+            return [inference.outputs(await answer) for answer in asked.values()]
         finally:
+            expiry.cancel()
             self._switchboard.forget(asked)
 
     async def _drive(self, steps: Steps[T]) -> T:
@@ -144,6 +144,12 @@ class AsyncClient:
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
             answer = await self._connection.run(call)
+
+
+def _expire(answers: Iterable[Answer], model: str, timeout_s: float) -> None:
+    """Tell the first that has none, which is the one awaited, that no answer came in time."""
+    if late := next((answer for answer in answers if not answer.done()), None):
+        late.set_exception(inference.unanswered(model, timeout_s))
 
 
 class AsyncJob:

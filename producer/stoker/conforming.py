@@ -66,6 +66,8 @@ class Inputs:
             InvalidJob: one does not fit.
         """
         for spec, shape in zip(self.specs, shapes, strict=True):
+            if shape[1:] == spec.shape and shape:
+                continue
             fits = len(shape) == len(spec.shape) + 1 and all(
                 size is None or size == given for size, given in zip(spec.shape, shape[1:], strict=True)
             )
@@ -126,8 +128,11 @@ class Inputs:
             raise InvalidJob(
                 f"input {spec.name!r} of {self._ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
             )
-        with np.errstate(over="ignore"):
-            cast = array.astype(target, copy=False)
+        if array.dtype == target:
+            cast = array
+        else:
+            with np.errstate(over="ignore"):
+                cast = array.astype(target)
         if kind == "f":
             if not np.isfinite(cast).all():
                 raise InvalidJob(

@@ -1,19 +1,24 @@
 """The lanes' rules, on a real server: requests go in, batches come out, none is lost, none is answered to nobody."""
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 import redis
 
 import stoker
 from stoker import lanes
+from stoker.artifacts import ModelVersion, Signature, TensorSpec
 from stoker.connection import Connection
 from stoker.jobs import Priority
 from stoker.lanes import Pushed, frames
 from stoker.lanes.switchboard import Switchboard
 from stoker.settings import Settings
+from stoker.topology import served_request_queue
 
 from ..conftest import Eventually
 
@@ -214,3 +219,28 @@ def test_whoever_finds_a_full_lane_is_told_so_at_once(connection: Connection, mo
     with pytest.raises(stoker.Unavailable, match="the lane of 'digits' is full: 2 requests wait, 2 is the limit"):
         next(iter(board.ask("digits", "cpu.infer", "normal", 30, [b"x"]).values())).result(timeout=5)
     board.close()
+
+
+def test_a_call_that_nobody_answers_ends_when_its_time_is_up(connection: Connection, redis_url: str) -> None:
+    signature = Signature(inputs=(TensorSpec(name="x", dtype="float32"),), outputs=(), task="regression")
+    version = ModelVersion(
+        name="digits", version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC), signature=signature, metrics={},
+        files={}, parameters=0, job="job", data="sample://digits",
+    )  # fmt: skip
+    with redis.Redis.from_url(redis_url) as raw:
+        raw.hset("stoker:model:digits", "1", version.model_dump_json())
+
+    async def ask() -> None:
+        async with stoker.AsyncClient(redis_url) as client:
+            await client.infer_many("digits@1", np.zeros(9_000), timeout=0.05)
+
+    with stoker.Client(redis_url) as client, pytest.raises(stoker.Timeout, match="no answer from 'digits@1' within"):
+        client.infer_many("digits@1", np.zeros(9_000), timeout=0.05)
+    with pytest.raises(stoker.Timeout, match="no answer from 'digits@1' within"):
+        asyncio.run(ask())
+
+
+def test_requests_ring_where_workers_listen(connection: Connection, redis_url: str) -> None:
+    assert served_request_queue([]) == "cpu.infer"
+    assert served_request_queue(["gpu.train", "gpu.infer"]) == "gpu.infer"
+    assert served_request_queue(["tpu.infer", "gpu.infer", "cpu.infer"]) == "cpu.infer"
