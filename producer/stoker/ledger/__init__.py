@@ -37,12 +37,13 @@ from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
-from .tallies import Histogram, Tallies, tallies
+from .tallies import NO_TIMES, Histogram, Tallies, tallies
 from .upkeep import cleared, deleted, discarded, ended, expire, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
     "JOIN_TASK",
+    "NO_TIMES",
     "Answer",
     "Attempt",
     "Committed",

@@ -95,3 +95,7 @@ def _histogram(counts: Mapping[str, int], bounds: Sequence[int]) -> Histogram:
         (bound, sum(count for other, count in single.items() if other <= bound)) for bound in (*bounds, math.inf)
     )
     return Histogram(buckets, counts.get("sum", 0))
+
+
+# Where no time was observed yet.
+NO_TIMES = _histogram({}, TIME_BOUNDS_MS)

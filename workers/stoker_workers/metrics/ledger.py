@@ -65,6 +65,12 @@ class LedgerCollector(Collector):
             {queue: found.jobs for queue, found in by_queue.items()},
         )
         yield gauges(
+            "stoker_queue_jobs_over_quota",
+            "Those of them whose tenants have as many running as they may.",
+            ("queue",),
+            {queue: found.over_quota for queue, found in by_queue.items()},
+        )
+        yield gauges(
             "stoker_queue_messages",
             "Celery messages on the queue, doorbells of lanes included.",
             ("queue",),
@@ -90,14 +96,14 @@ class LedgerCollector(Collector):
             "stoker_job_wait_seconds",
             "From QUEUED to the claim.",
             ("queue",),
-            {(queue,): tallies.waits[queue] for queue in queues() if queue in tallies.waits},
+            {(queue,): tallies.waits.get(queue, ledger.NO_TIMES) for queue in queues()},
         )
         how = [(kind, str(how)) for kind in KINDS for how in _HOW_ATTEMPTS_END]
         yield histograms_of_ms(
             "stoker_attempt_seconds",
             "From the claim to the attempt's end.",
             ("kind", "how"),
-            {labels: tallies.attempts[labels] for labels in how if labels in tallies.attempts},
+            {labels: tallies.attempts.get(labels, ledger.NO_TIMES) for labels in how},
         )
         batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
         batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
