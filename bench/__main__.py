@@ -4,7 +4,7 @@ import importlib
 import signal
 import sys
 
-COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "memory")
+COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory")
 EVERYTHING = (*COMPARISONS, "train", "report")
 
 

@@ -102,6 +102,20 @@ def _queue_depth(figures: Document) -> str:
     return _table(["system", "bytes of Redis per queued job"], rows)
 
 
+def _records(figures: Document) -> str:
+    looks = {
+        "jobs_ms": "`client.jobs()`",
+        "jobs_queued_ms": "of one kind and state",
+        "counts_ms": "counts of all kinds and states",
+        "health_ms": "health of the queues",
+        "ring_again_ms": "a controller's look for lost messages",
+        "command_ms": "`stoker jobs`",
+        "bytes_per_job": "bytes per job",
+    }
+    rows = [[told, *(f"{found[name]:,.1f}" for found in figures["rounds"])] for name, told in looks.items()]
+    return _table(["ms, medians", *(f"{found['records']:,.0f} jobs" for found in figures["rounds"])], rows)
+
+
 def _memory(figures: Document) -> str:
     samples = figures["samples"]
     [growth] = [case for case in figures["cases"] if "client_mb" in case]
@@ -134,6 +148,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "noop": _noop,
     "bulk": _bulk,
     "queue_depth": _queue_depth,
+    "records": _records,
     "memory": _memory,
     "train": _train,
 }

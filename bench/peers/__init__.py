@@ -53,7 +53,7 @@ STOKER = Peer(
     "stoker",
     "one worker with 2 slots; the blocking client from threads, the asyncio client from tasks",
     (),
-    frozenset({"inference", "noop", "submit", "bulk", "queue_depth", "memory"}),
+    frozenset({"inference", "noop", "submit", "bulk", "queue_depth", "records", "memory"}),
     styles=("asyncio", "threads"),
 )
 PEERS = (

@@ -22,7 +22,7 @@ _KINDS = ("train", "evaluate", "deploy", "infer")
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
     r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD)|finished|sequence|rings|heard|tallies|quotas"
-    r"|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
+    r"|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"
 )

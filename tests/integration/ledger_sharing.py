@@ -68,7 +68,6 @@ class SharingModel:
             return not job.waits
         job.number = None
         self.hold(job)
-        self._place(job.queue, job.tenant)
         self.fill(job.line)
         return False
 
@@ -82,7 +81,7 @@ class SharingModel:
             self.fill(job.line)
         elif before == "QUEUED" and rung:
             self._place(job.queue, job.tenant)
-            self._fill_all(job.queue)
+            self.fill(job.line)
         elif before == "QUEUED":
             self._leave_if_empty(job.line, job.tenant)
         elif before == "RUNNING":

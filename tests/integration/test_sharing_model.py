@@ -5,7 +5,7 @@ import time
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from stoker import JobState, ledger
 from stoker.ledger import Attempt
@@ -17,24 +17,25 @@ from .ledger_keys import actual, expected
 AGEING_S = 600.0
 QUOTAS = st.builds(
     Quota,
-    running=st.sampled_from([None, None, 1, 2]),
+    running=st.sampled_from([None, None, None, 1, 2]),
     queued=st.sampled_from([None, None, 8]),
     weight=st.sampled_from([0.5, 1, 3]),
 )
+JOBS = st.tuples(st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["normal", "normal", "normal", "high", "low"]))
 
 
 class Sharing(BothSides):
     """Many jobs of several tenants, in two queues, and few workers. After each step every key is compared."""
 
-    @rule(
-        kind=st.sampled_from(["train", "train", "deploy"]),
-        jobs=st.lists(
-            st.tuples(st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["high", "normal", "normal", "low"])),
-            min_size=2,
-            max_size=8,
-        ),
-    )
+    @initialize(jobs=st.lists(JOBS, min_size=12, max_size=16))
+    def work_has_piled_up(self, jobs: list[tuple[str, str]]) -> None:
+        self.submit_some("train", jobs)
+
+    @rule(kind=st.sampled_from(["train", "train", "deploy"]), jobs=st.lists(JOBS, min_size=2, max_size=6))
     def submit(self, kind: str, jobs: list[tuple[str, str]]) -> None:
+        self.submit_some(kind, jobs)
+
+    def submit_some(self, kind: str, jobs: list[tuple[str, str]]) -> None:
         self._submit(
             [
                 self._new(kind, {"priority": priority, "tags": {"tenant": tenant} if tenant else {}}, (), None)
@@ -44,7 +45,7 @@ class Sharing(BothSides):
         )
 
     @precondition(lambda self: any(self.model.lists.values()))
-    @rule(lists=PICK, count=st.integers(1, 4), lost=st.sampled_from([False, False, False, True]))
+    @rule(lists=PICK, count=st.integers(3, 9), lost=st.sampled_from([False, False, False, True]))
     def workers_take_messages(self, lists: int, count: int, lost: bool) -> None:
         for _ in range(count):
             names = [name for name, ids in self.model.lists.items() if ids]
@@ -115,7 +116,7 @@ def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

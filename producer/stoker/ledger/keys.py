@@ -23,6 +23,7 @@
 | stoker:held:<queue>:<priority>:<tenant> | sorted set | ids of queued jobs without a message | until they get one |
 | stoker:tenants:<queue>:<priority> | sorted set | tenants with such jobs, by whose turn it is | entries go with these |
 | stoker:rung:<queue>:<priority> | sorted set | queued jobs by their message: sharing.lua | entries go when claimed |
+| stoker:windows | hash | how many of these there may be, by queue | fields go with the queue's last worker |
 | stoker:seats | hash | by id, queue, priority and tenant of jobs that have a message or run | entries go when it ends |
 | stoker:load | hash | how many of these there are, by queue, priority and tenant | fields go at 0 |
 | stoker:running | hash | how many jobs run, by tenant | fields go at 0 |
@@ -46,9 +47,8 @@
 from ..jobs import KINDS
 from ..topology import KOMBU_SEPARATOR, PRIORITIES, queues
 
-# How many jobs of a queue and priority have a message at once. Enough that workers never wait for the next one to be
-# sent: each claim sends one. Few enough that whose turn it is stays a matter of this moment.
-WINDOW = 64
+# How many jobs of a queue and priority have a message at once, as long as no slots are known.
+WINDOW = 16
 AGEING_S = 600.0
 
 PREFIX = {
@@ -73,6 +73,7 @@ PREFIX = {
     "held": "stoker:held:",
     "tenants": "stoker:tenants:",
     "rung": "stoker:rung:",
+    "windows": "stoker:windows",
     "seats": "stoker:seats",
     "load": "stoker:load",
     "running": "stoker:running",

@@ -33,7 +33,7 @@ def wake(limit: int = 500) -> Call[int]:
 def ring_again(patience_s: float) -> Call[list[str]]:
     """Send new messages for queued jobs: where the last one must be lost, and where a job's priority has risen.
 
-    Gives the ids of the former. Rings, too, for whoever else's turn it is, should a damaged record have hidden that.
+    Gives the ids of the former. Fits the number of messages to the slots, and rings for whoever's turn it is then.
 
     Args:
         patience_s: how long a message may be under way before its job is suspect.

@@ -31,6 +31,7 @@ local function see_to(id, score, queue, priority)
   end
 end
 
+fit_windows()
 for n = 2, #ARGV, 2 do
   local queue, priority = ARGV[n], ARGV[n + 1]
   local rung = redis.call('ZRANGE', KEY.rung .. queue .. ':' .. priority, 0, -1, 'WITHSCORES')

@@ -1,5 +1,5 @@
--- Who is next. Of each queue and priority, together a *line*, no more than WINDOW jobs have a message; the others are
--- held, by tenant. Whenever a job with a message is claimed or gone, the line's next one gets its message: of the tenant
+-- Who is next. Of each queue and priority, together a *line*, only a window of jobs have a message; the others are held,
+-- by tenant. Whenever a job with a message is claimed or gone, the line's next one gets its message: of the tenant
 -- with the fewest seats on that queue for its weight, among equals of the one served longest ago, the job submitted
 -- first. A job has a *seat* from its message to its end. What is written here never depends on a record that something
 -- else may have changed: a seat remembers its line and tenant. Shared by every script.
@@ -128,7 +128,8 @@ end
 -- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
 local function fill(queue, priority)
   local line = queue .. ':' .. priority
-  for _ = redis.call('ZCARD', KEY.rung .. line) + 1, WINDOW do
+  local window = tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW)
+  for _ = redis.call('ZCARD', KEY.rung .. line) + 1, window do
     local tenant, score
     repeat
       tenant, score = unpack(redis.call('ZRANGE', KEY.tenants .. line, 0, 0, 'WITHSCORES'))
@@ -151,7 +152,7 @@ local function fill(queue, priority)
   end
 end
 
--- Takes a job's seat away; answers its queue, priority and tenant, and whether it ran; nil if it has none.
+-- Takes a job's seat away; answers its queue and priority, nil if it has none.
 local function vacate(id)
   local seat = redis.call('HGET', KEY.seats, id)
   if not seat then
@@ -160,12 +161,11 @@ local function vacate(id)
   local queue, priority, tenant = parts_of(seat)
   redis.call('HDEL', KEY.seats, id)
   count_down(KEY.load, seat)
-  local ran = redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id) == 0
-  if ran then
+  if redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id) == 0 then
     count_down(KEY.running, tenant)
   end
   place(queue, tenant)
-  return queue, priority, tenant, ran
+  return queue, priority
 end
 
 -- A queued job is claimed: its message was heard.
@@ -196,7 +196,6 @@ local function may_start(id)
   redis.call('HDEL', KEY.seats, id)
   count_down(KEY.load, seat)
   hold(id, queue, priority, tenant, redis.call('HGET', KEY.job .. id, 'sequence'))
-  place(queue, tenant)
   fill(queue, priority)
   return false
 end
@@ -225,9 +224,9 @@ end
 
 -- A queued job is gone: its message, if it has one, will ring in vain.
 local function withdraw(id)
-  local queue = vacate(id)
+  local queue, priority = vacate(id)
   if queue then
-    fill_all(queue)
+    fill(queue, priority)
     return
   end
   local line_queue, line_priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
@@ -251,21 +250,48 @@ local function stop(id)
   end
 end
 
+-- Makes windows twice as wide as there are slots: so many jobs wait at most for another tenant's turn, and slots find a
+-- message although some messages are lost.
+local function fit_windows()
+  local slots = {}
+  for _, said in ipairs(redis.call('HVALS', KEY.workers)) do
+    local is_json, worker = pcall(cjson.decode, said)
+    local is_worker = is_json and type(worker) == 'table' and type(worker.queues) == 'table'
+    for _, queue in ipairs(is_worker and worker.queues or {}) do
+      slots[queue] = (slots[queue] or 0) + (tonumber(worker.slots) or 0)
+    end
+  end
+  for _, queue in ipairs(QUEUES) do
+    if slots[queue] then
+      redis.call('HSET', KEY.windows, queue, math.max(4, 2 * slots[queue]))
+    else
+      redis.call('HDEL', KEY.windows, queue)
+    end
+  end
+end
+
 -- Takes the seats away of jobs that something else has ended. Looks at `limit` seats, at random.
 local function check_seats(limit)
   for _, id in ipairs(redis.call('HRANDFIELD', KEY.seats, limit)) do
     local state = redis.pcall('HGET', KEY.job .. id, 'state')
     if state ~= 'QUEUED' and state ~= 'RUNNING' then
-      local _, _, tenant, ran = vacate(id)
-      if not state and not ran then
-        count_down(KEY.queued, tenant)
+      local queue, priority, tenant = parts_of(redis.call('HGET', KEY.seats, id))
+      if not redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, id) then
+        stop(id)
+      else
+        vacate(id)
+        fill(queue, priority)
+        if not state then
+          count_down(KEY.queued, tenant)
+        end
       end
     end
   end
 end
 
 -- Counts a queue's jobs: with a message, held, held because their tenants have enough; and for how many ms the one that
--- waits longest has been queued, those last ones aside. It looks at WINDOW tenants of each priority for that.
+-- waits longest has been queued, those last ones aside. It looks at so many tenants of each priority for that.
+local LOOKED_AT = 64
 local function census(queue)
   local rung, held, over_quota, oldest = 0, 0, 0, now_ms()
   local function look(id)
@@ -287,7 +313,7 @@ local function census(queue)
       held = held + count_held
       if tenants[n + 1] == 'inf' then
         over_quota = over_quota + count_held
-      elseif n < 2 * WINDOW then
+      elseif n < 2 * LOOKED_AT then
         look(redis.call('ZRANGE', key, 0, 0)[1])
       end
     end
