@@ -53,16 +53,14 @@ class AsyncClient:
     async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
         """See `Client.submit`."""
         with submitting(1):
-            new = await self._drive(submission.prepare([spec], idempotency_key))
-            [job_id] = await self._connection.run(ledger.submit(new))
+            [job_id] = await self._drive(submission.submit([spec], idempotency_key))
         return AsyncJob(self._connection, job_id)
 
     async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
         """See `Client.submit_many`."""
         listed = list(specs)
         with submitting(len(listed)):
-            new = await self._drive(submission.prepare(listed))
-            ids = await self._connection.run(ledger.submit(new)) if new else []
+            ids = await self._drive(submission.submit(listed))
         return [AsyncJob(self._connection, job_id) for job_id in ids]
 
     async def job(self, job_id: str) -> "AsyncJob":

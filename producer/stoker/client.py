@@ -75,8 +75,7 @@ class Client:
             Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
         """
         with submitting(1):
-            new = self._drive(submission.prepare([spec], idempotency_key))
-            [job_id] = self._run(ledger.submit(new))
+            [job_id] = self._drive(submission.submit([spec], idempotency_key))
         return Job(self._connection, job_id)
 
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
@@ -87,8 +86,8 @@ class Client:
         """
         listed = list(specs)
         with submitting(len(listed)):
-            new = self._drive(submission.prepare(listed))
-            return [Job(self._connection, job_id) for job_id in self._run(ledger.submit(new))] if new else []
+            ids = self._drive(submission.submit(listed))
+        return [Job(self._connection, job_id) for job_id in ids]
 
     def job(self, job_id: str) -> "Job":
         """A job submitted before.

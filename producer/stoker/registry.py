@@ -1,6 +1,7 @@
 """The model registry: immutable versions of named models, and aliases that point at them."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from .artifacts import ModelVersion
@@ -16,11 +17,15 @@ JOB_MODEL = "job:"
 _RESOLVE = Script(
     lua_tables()
     + """
--- ARGV: name, number or alias. Answers {the version's JSON or false, {alias, number, …}}
-local name, pick = ARGV[1], ARGV[2]
-local aliases = redis.call('HGETALL', KEY.aliases .. name)
-local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
-return { redis.call('HGET', KEY.model .. name, number), aliases }
+-- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each.
+local answer = {}
+for n = 1, #ARGV, 2 do
+  local name, pick = ARGV[n], ARGV[n + 1]
+  local aliases = redis.call('HGETALL', KEY.aliases .. name)
+  local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
+  answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
+end
+return answer
 """
 )
 _ALL = Script(
@@ -42,20 +47,33 @@ def resolve(ref: str) -> Call[ModelVersion]:
     Raises:
         ModelNotFound: no such model, version or alias.
     """
+    call = resolve_all([ref])
+    return Call(call.words, lambda answer: call.decode(answer)[0], call.script)
+
+
+def resolve_all(refs: Sequence[str]) -> Call[list[ModelVersion]]:
+    """The versions behind several references, in their order; raises what `resolve` does."""
+    names = [_split(ref) for ref in refs]
+
+    def decode(answer: list[Any]) -> list[ModelVersion]:
+        return [_found(name, pick, *found) for (name, pick), found in zip(names, answer, strict=True)]
+
+    return Call(tuple(word for pair in names for word in pair), decode, _RESOLVE)
+
+
+def _split(ref: str) -> tuple[str, str]:
     match = _REF.fullmatch(ref)
     if match is None:
         raise ModelNotFound(f"{ref!r} is no model reference: expected name, name@3 or name@alias, in lower case")
-    name, pick = match["name"], match["pick"] or "champion"
+    return match["name"], match["pick"] or "champion"
 
-    def decode(answer: list[Any]) -> ModelVersion:
-        raw, aliases = answer
-        if raw is None:
-            known = sorted(alias.decode() for alias in aliases[::2])
-            hint = f"its aliases are {', '.join(known)}" if known else "train it first; `stoker models list` shows all"
-            raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
-        return _version(raw, aliases)
 
-    return Call((name, pick), decode, _RESOLVE)
+def _found(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
+    if raw is None:
+        known = sorted(alias.decode() for alias in aliases[::2])
+        hint = f"its aliases are {', '.join(known)}" if known else "train it first; `stoker models list` shows all"
+        raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
+    return _version(raw, aliases)
 
 
 def next_number(name: str) -> Call[int]:

@@ -1,7 +1,8 @@
 """What happens to a spec before it is queued: everything that can be known to be wrong is refused here."""
 
+import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from . import ledger, registry, topology
 from .artifacts import ModelVersion
@@ -11,12 +12,35 @@ from .errors import InvalidJob
 from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
 from .registry import JOB_MODEL
-from .topology import WorkDevice
 from .tracing import traceparent
 
 
-def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[ledger.NewJob]]:
+def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[str]]:
+    """Check specs and queue them, all or none; gives the jobs' ids.
+
+    Raises:
+        InvalidJob, ModelNotFound: see `_prepare`.
+        InvalidJob, JobNotFound: see `ledger.submit`.
+    """
+    jobs = yield from _prepare(specs, idempotency_key)
+    parts = list(ledger.parts(jobs))
+    if len(parts) == 1:
+        ids: list[str] = yield ledger.submit(jobs)
+        return ids
+    if parts:
+        intake = str(uuid.uuid4())
+        for place, part in enumerate(parts, 1):
+            yield ledger.stage(intake, place, part)
+        yield ledger.accept(intake, jobs)
+        while (yield ledger.take_in(intake)):
+            pass
+    return [job.id for job in jobs]
+
+
+def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[ledger.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
+
+    What several specs ask is asked once.
 
     Args:
         specs: jobs submitted together; each may name one before it as "#0", "#1", ….
@@ -28,16 +52,38 @@ def prepare(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[
     """
     if idempotency_key is not None and not (0 < len(idempotency_key) <= 256 and idempotency_key.isprintable()):
         raise InvalidJob("an idempotency key is 1 to 256 printable characters")
+    distinct = {id(spec): spec for spec in specs}.values()
+    border = _Border((yield from _versions(distinct)), (yield from _live_devices(distinct)))
+    checked: dict[int, tuple[Spec, str]] = {}
     prepared: list[ledger.NewJob] = []
     parent = traceparent()
     for spec in specs:
-        checked = yield from _check(_with_ids(spec, [job.id for job in prepared]))
-        queue = topology.queue_for(spec.kind, (yield from _device(spec)))
-        prepared.append(ledger.NewJob(str(uuid.uuid4()), checked, queue, checked.after, idempotency_key, parent))
+        if id(spec) not in checked:
+            checked[id(spec)] = border.check(_with_ids(spec, prepared))
+        ready, queue = checked[id(spec)]
+        prepared.append(ledger.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
     return prepared
 
 
-def _with_ids(spec: Spec, before: Sequence[str]) -> Spec:
+def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
+    """The registered versions that specs name, by reference."""
+    named = [spec.model for spec in specs if not isinstance(spec, Train)]
+    refs = list(dict.fromkeys(ref for ref in named if not ref.startswith(("#", JOB_MODEL))))
+    if not refs:
+        return {}
+    versions: list[ModelVersion] = yield registry.resolve_all(refs)
+    return dict(zip(refs, versions, strict=True))
+
+
+def _live_devices(specs: Iterable[Spec]) -> Steps[set[str]]:
+    """The devices that have workers, asked for only where it matters."""
+    if all(spec.device != "auto" for spec in specs):
+        return set()
+    workers: list[ledger.Worker] = yield ledger.workers()
+    return {worker.device for worker in workers}
+
+
+def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
     """The spec with ids instead of "#0"; it comes after the job whose model it takes."""
 
     def job_id(ref: str) -> str:
@@ -46,7 +92,7 @@ def _with_ids(spec: Spec, before: Sequence[str]) -> Spec:
         number = int(ref[1:])
         if number >= len(before):
             raise InvalidJob(f"{ref} in spec #{len(before)} names no spec before it: count from #0")
-        return before[number]
+        return before[number].id
 
     after = [job_id(ref) for ref in spec.after]
     if isinstance(spec, Train):
@@ -57,41 +103,50 @@ def _with_ids(spec: Spec, before: Sequence[str]) -> Spec:
     return spec.model_copy(update={"after": tuple(dict.fromkeys(after)), "model": model})
 
 
-def _check(spec: Spec) -> Steps[Spec]:
-    if isinstance(spec, Train):
-        return _check_training_data(spec)
-    version: ModelVersion | None = None
-    if not spec.model.startswith(JOB_MODEL):
-        version = yield registry.resolve(spec.model)
-    return spec if isinstance(spec, Deploy) else _check_model_data(spec, version)
+class _Border:
+    """What specs are checked against, on their way in.
 
+    Args:
+        versions: by the references that the specs name.
+        live: the devices that have workers.
+    """
 
-def _check_training_data(spec: Train) -> Train:
-    found = {"data": preflight(spec.data, target=spec.target, features=spec.features)}
-    if spec.validation_data is not None:
-        found["validation_data"] = preflight(spec.validation_data, target=spec.target, features=spec.features)
-    return spec.model_copy(update=found)
+    def __init__(self, versions: Mapping[str, ModelVersion], live: Collection[str]) -> None:
+        self._versions = versions
+        self._live = live
+        # The same data is looked at once.
+        self._preflight = functools.cache(preflight)
 
+    def check(self, spec: Spec) -> tuple[Spec, str]:
+        """The spec, with its data as a worker finds it, and its queue."""
+        queue = topology.queue_for(spec.kind, topology.choose_device(spec, spec.kind, self._live))
+        match spec:
+            case Train():
+                return self._train(spec), queue
+            case Deploy():
+                return spec, queue
+            case _:
+                return self._with_model(spec), queue
 
-def _check_model_data(spec: Evaluate | Infer, version: ModelVersion | None) -> Evaluate | Infer:
-    labelled = isinstance(spec, Evaluate)
-    target = spec.target if isinstance(spec, Evaluate) else None
-    features: tuple[str, ...] = ()
-    if version:
-        inputs = version.signature.inputs
-        features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
-        target = target or version.signature.target
-    data = preflight(spec.data, target=target, features=features or None, labelled=labelled and version is not None)
-    return spec.model_copy(update={"data": data})
+    def _train(self, spec: Train) -> Train:
+        found = {"data": self._preflight(spec.data, target=spec.target, features=spec.features)}
+        if spec.validation_data is not None:
+            found["validation_data"] = self._preflight(spec.validation_data, target=spec.target, features=spec.features)
+        return spec.model_copy(update=found)
 
-
-def _device(spec: Spec) -> Steps[WorkDevice]:
-    """Choose the device of a job, asking who is there only where it matters."""
-    live: set[str] = set()
-    if spec.device == "auto":
-        workers: list[ledger.Worker] = yield ledger.workers()
-        live = {worker.device for worker in workers}
-    return topology.choose_device(spec, spec.kind, live)
+    def _with_model(self, spec: Evaluate | Infer) -> Evaluate | Infer:
+        version = self._versions.get(spec.model)
+        labelled = isinstance(spec, Evaluate)
+        target = spec.target if isinstance(spec, Evaluate) else None
+        features: tuple[str, ...] = ()
+        if version:
+            inputs = version.signature.inputs
+            features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
+            target = target or version.signature.target
+        data = self._preflight(
+            spec.data, target=target, features=features or None, labelled=labelled and version is not None
+        )
+        return spec.model_copy(update={"data": data})
 
 
 def late(status: JobStatus, timeout_s: float) -> str:

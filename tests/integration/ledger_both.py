@@ -75,14 +75,20 @@ class BothSides(RuleBasedStateMachine):
         )
         return NewJob(self._name("job"), spec, queue_for(kind, "cpu"), after, key)
 
-    def _submit(self, new: list[NewJob], *, held: bool) -> None:
+    def _submit(self, new: list[NewJob], *, held: bool, in_parts: bool = False) -> None:
         answer = self.model.submit(new, held=held)
+        intake = self._name("intake")
+        if in_parts:
+            self.connection.run(ledger.stage(intake, 1, new))
+        call = ledger.accept(intake, new) if in_parts else ledger.submit(new)
         if isinstance(answer, str):
             refusals = {"missing": stoker.JobNotFound, "quota": stoker.Unavailable}
             with pytest.raises(refusals.get(answer, stoker.InvalidJob)):
-                self.connection.run(ledger.submit(new))
+                self.connection.run(call)
             return
-        assert self.connection.run(ledger.submit(new)) == answer
+        assert self.connection.run(call) == (None if in_parts else answer)
+        if in_parts:
+            assert self.connection.run(ledger.take_in(intake)) is False
         self.submitted += [(job, held) for job in new]
 
     def _take(self, name: str, *, lost: bool) -> None:

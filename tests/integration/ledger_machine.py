@@ -31,6 +31,7 @@ class ClientsAndWorkers(BothSides):
         after=st.lists(PICK, max_size=2),
         key=st.sampled_from([None, None, "monday", "tuesday"]),
         chained=st.booleans(),
+        in_parts=st.booleans(),
     )
     def submit(
         self,
@@ -42,6 +43,7 @@ class ClientsAndWorkers(BothSides):
         after: list[int],
         key: str | None,
         chained: bool,
+        in_parts: bool,
     ) -> None:
         known = [job.id for job, _ in self.submitted] or ["nobody"]
         common: dict[str, object] = {"priority": priority, "not_before": when, "max_attempts": max_attempts}
@@ -50,7 +52,7 @@ class ClientsAndWorkers(BothSides):
         new = [first]
         if chained and key is None:
             new.append(self._new("deploy", common, (first.id,), None))
-        self._submit(new, held=when is FUTURE)
+        self._submit(new, held=when is FUTURE, in_parts=in_parts and key is None)
 
     @precondition(lambda self: self.submitted)
     @rule(pick=PICK)

@@ -34,6 +34,8 @@ LEAD_S = 5.0
 ROUND_S = 1.0
 # How long a message may be under way between its queue and a claim before the job is rung for again.
 RING_AGAIN_S = 10.0
+# Of each long list of jobs, so that a round stays short.
+_PARTS_A_ROUND = 20
 
 
 class Controller:
@@ -81,6 +83,7 @@ class Controller:
                 _log.warning("%d inference requests of silent workers went back to their lanes", returned)
             self._results.deliver()
             self._delete_discarded()
+            self._take_in()
 
     def _lay_down_quotas(self) -> None:
         if self._run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
@@ -95,6 +98,13 @@ class Controller:
             state = self._run(ledger.reclaim(lost))
             if state:
                 _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+
+    def _take_in(self) -> None:
+        """Finish what clients had submitted and did not live to see taken in."""
+        for intake in self._run(ledger.accepted()):
+            for _ in range(_PARTS_A_ROUND):
+                if not self._run(ledger.take_in(intake)):
+                    break
 
     def _delete_discarded(self) -> None:
         for job_id, artifact in self._run(ledger.discarded()):

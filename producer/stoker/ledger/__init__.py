@@ -32,9 +32,10 @@ from .attempts import (
 from .dead import PastAttempt, drop, history, requeue
 from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
 from .health import Health, QueueHealth, health
+from .intake import NewJob, accept, accepted, parts, stage, submit, take_in
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
-from .records import NewJob, cancel, counts, events, query, result, spec, status, submit
+from .records import cancel, counts, events, query, result, spec, status
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
@@ -60,6 +61,8 @@ __all__ = [
     "Tenant",
     "Untold",
     "Worker",
+    "accept",
+    "accepted",
     "announce",
     "attempt_of",
     "attend",
@@ -86,6 +89,7 @@ __all__ = [
     "lead",
     "leave",
     "mirror",
+    "parts",
     "quarantine",
     "quarantined",
     "query",
@@ -97,9 +101,11 @@ __all__ = [
     "result",
     "ring_again",
     "spec",
+    "stage",
     "status",
     "submit",
     "succeed",
+    "take_in",
     "tallies",
     "tenants",
     "told",

@@ -31,6 +31,8 @@
 | stoker:quotas | hash | quotas and weights of tenants; after how long jobs rise | never: as the settings have it |
 | stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
 | stoker:leader | string | the controller that leads | with its lease, seconds |
+| stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
+| stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
@@ -81,6 +83,8 @@ PREFIX = {
     "quotas": "stoker:quotas",
     "heard": "stoker:heard",
     "leader": "stoker:leader",
+    "intake": "stoker:intake:",
+    "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",
     "quarantine": "stoker:quarantine",
     "quarantined": "stoker:quarantined",

@@ -1,23 +1,17 @@
-"""What clients do with the ledger: submit, look, cancel."""
+"""What clients do with jobs in the ledger: look, and cancel."""
 
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ..connection import Call, Word
-from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError, Unavailable
+from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import EVENT, Event, JobState, JobStatus
 from ..jobs import KINDS, RESULT, Result, Spec, read_spec
-from ..wire import digest, summary
 from .keys import key
 from .scripts import iso_now, script
-
-IDEMPOTENCY_S = 24 * 3600
-# The tag that says on whose behalf a job runs.
-TENANT = "tenant"
 
 _STATUS_FIELDS = (
     "kind",
@@ -41,80 +35,6 @@ _RAISED: dict[JobState, type[StokerError]] = {
     JobState.CANCELLED: JobCancelled,
     JobState.DEAD: JobDead,
 }
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job about to be submitted.
-
-    Attributes:
-        id: chosen by the client, so that a repeated submit is the same job.
-        after: ids of the jobs that must succeed first, some of them perhaps submitted with it.
-        queue: where `spec` was routed to.
-        idempotency_key: submits with one key are one job; None for no key.
-        traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
-    """
-
-    id: str
-    spec: Spec
-    queue: str
-    after: tuple[str, ...] = ()
-    idempotency_key: str | None = None
-    traceparent: str = ""
-
-    def words(self) -> tuple[Word, ...]:
-        """The job as arguments of submit.lua."""
-        spec = self.spec
-        return (
-            self.id,
-            spec.kind,
-            self.queue,
-            spec.model_dump_json(),
-            spec.model,
-            spec.priority,
-            json.dumps(spec.tags),
-            spec.max_attempts,
-            summary(spec),
-            round(spec.not_before.timestamp() * 1000) if spec.not_before else "",
-            json.dumps(self.after),
-            self.idempotency_key or "",
-            digest(spec),
-            self.traceparent,
-            spec.tags.get(TENANT, ""),
-        )
-
-
-def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
-    """Take jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known.
-
-    Raises:
-        InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
-        JobNotFound: a job to come after is unknown.
-        Unavailable: a tenant would have more jobs waiting and queued than its quota.
-    """
-    words: list[Word] = [len(jobs), IDEMPOTENCY_S]
-    for job in jobs:
-        words.extend(job.words())
-    return Call(tuple(words), _submitted, script("submit"))
-
-
-def _submitted(answer: list[bytes]) -> list[str]:
-    if answer and answer[0] == b"conflict":
-        raise InvalidJob(
-            f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
-            "use a new key for a new job, or send the same spec again"
-        )
-    if answer and answer[0] == b"quota":
-        tenant, queued, most = answer[1].decode(), int(answer[2]), int(answer[3])
-        raise Unavailable(
-            f"tenant {tenant!r} has {queued} jobs waiting or queued and may have {most}: nothing was queued; "
-            "submit again when some of them have started, or raise its quota"
-        )
-    refusal = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
-    if answer and answer[0] in refusal:
-        told = f"job {answer[1].decode()!r}, which the new job comes after, {refusal[answer[0]]}"
-        raise JobNotFound(told) if answer[0] == b"missing" else InvalidJob(f"{told}: nothing can come after it")
-    return [job_id.decode() for job_id in answer]
 
 
 def cancel(job_id: str) -> Call[JobState]:

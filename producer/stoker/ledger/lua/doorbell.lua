@@ -48,6 +48,7 @@ local function push_message(task, id, queue, priority, told)
     .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
     .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
     .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}'
-  redis.call('LPUSH', list, message)
+  -- Where something else lies in a queue's place, the job is rung for again once a worker has taken that away.
+  redis.pcall('LPUSH', list, message)
   return list, number, message
 end

@@ -69,8 +69,8 @@ end
 
 -- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
 local function discard_all(id)
+  redis.call('HDEL', KEY.job .. id, 'checkpoints')
   if redis.call('HGET', KEY.job .. id, 'kind') == 'train' then
-    redis.call('HDEL', KEY.job .. id, 'checkpoints')
     redis.call('SADD', KEY.ended, id)
   end
 end

@@ -1,0 +1,163 @@
+"""How jobs come into the ledger: a few in one step; a long list in parts, of which all are taken in or none.
+
+The parts of a long list are staged where nothing looks at them, and go away by themselves if their client does. Then
+one script checks and accepts the list: that is the moment when it is submitted. What is accepted is taken in part by
+part, so that the server is never kept busy for long; by the client or, should that die meanwhile, by the controller.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..connection import Call
+from ..errors import InvalidJob, JobNotFound, Unavailable
+from ..jobs import Spec
+from ..wire import digest, summary
+from .keys import key
+from .scripts import iso_now, script
+
+IDEMPOTENCY_S = 24 * 3600
+# The tag that says on whose behalf a job runs.
+TENANT = "tenant"
+# So many jobs keep the server busy for a few milliseconds.
+PART_JOBS = 250
+# Parts that are not accepted so long after the last of them came are forgotten.
+_STAGED_S = 600
+_REFUSALS = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job about to be submitted.
+
+    Attributes:
+        id: chosen by the client, so that a repeated submit is the same job.
+        after: ids of the jobs that must succeed first, some of them perhaps submitted with it.
+        queue: where `spec` was routed to.
+        idempotency_key: submits with one key are one job; None for no key.
+        traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
+    """
+
+    id: str
+    spec: Spec
+    queue: str
+    after: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    traceparent: str = ""
+
+
+def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
+    """Take a few jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known.
+
+    Raises:
+        InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
+        JobNotFound: a job to come after is unknown.
+        Unavailable: a tenant would have more jobs waiting and queued than its quota.
+    """
+
+    def decode(answer: list[Any]) -> list[str]:
+        if answer and answer[0] == b"conflict":
+            raise InvalidJob(
+                f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
+                "use a new key for a new job, or send the same spec again"
+            )
+        _refuse(answer)
+        older = {place: job_id.decode() for place, job_id in zip(answer[::2], answer[1::2], strict=True)}
+        return [older.get(place, job.id) for place, job in enumerate(jobs, 1)]
+
+    return Call((_encoded(jobs), IDEMPOTENCY_S, iso_now()), decode, script("submit"))
+
+
+def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    """A long list of jobs, in parts that can be taken in by one step each."""
+    return (jobs[start : start + PART_JOBS] for start in range(0, len(jobs), PART_JOBS))
+
+
+def stage(intake: str, place: int, part: Sequence[NewJob]) -> Call[None]:
+    """Bring a part of a long list of jobs without idempotency keys; places count from 1."""
+    return Call((intake, place, _encoded(part), _STAGED_S), lambda _: None, script("stage"))
+
+
+def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
+    """Submit a long list of jobs whose parts have been staged: from here on, all will be taken in.
+
+    Raises:
+        InvalidJob, JobNotFound: as `submit` does.
+        Unavailable: it is as `submit` says of quotas, or staging took so long that the first parts are gone.
+    """
+    own = {job.id for job in jobs}
+    others = {first: None for job in jobs for first in job.after if first not in own}
+
+    def decode(answer: list[bytes]) -> None:
+        if answer and answer[0] == b"gone":
+            raise Unavailable("the list of jobs took too long to reach Redis; nothing was queued, submit it again")
+        _refuse(answer)
+
+    tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
+    places = -(-len(jobs) // PART_JOBS)
+    words = (intake, places, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
+    return Call(words, decode, script("accept"))
+
+
+def take_in(intake: str) -> Call[bool]:
+    """Take in the next part of an accepted list; tells whether more is left."""
+    return Call((intake, iso_now()), bool, script("take_in"))
+
+
+def accepted(limit: int = 100) -> Call[list[str]]:
+    """Some of the accepted lists of which something is left to be taken in."""
+    return Call(("SRANDMEMBER", key("intakes"), limit), lambda answer: [intake.decode() for intake in answer])
+
+
+def _refuse(answer: list[Any]) -> None:
+    if answer and answer[0] == b"quota":
+        tenant, queued, most = answer[1].decode(), int(answer[2]), int(answer[3])
+        raise Unavailable(
+            f"tenant {tenant!r} has {queued} jobs waiting or queued and may have {most}: nothing was queued; "
+            "submit again when some of them have started, or raise its quota"
+        )
+    if answer and (why := _REFUSALS.get(answer[0])):
+        told = f"job {answer[1].decode()!r}, which the new job comes after, {why}"
+        raise JobNotFound(told) if answer[0] == b"missing" else InvalidJob(f"{told}: nothing can come after it")
+
+
+def _encoded(jobs: Sequence[NewJob]) -> str:
+    """Jobs as intake.lua takes them. What several have in common, for they share a spec object, is written once."""
+    shapes: list[dict[str, object]] = []
+    numbers: dict[tuple[object, ...], int] = {}
+    rows: list[tuple[object, ...]] = []
+    for job in jobs:
+        same = (id(job.spec), job.queue, job.after, job.traceparent)
+        number = numbers.get(same)
+        if number is None:
+            shapes.append(_shape(job))
+            number = numbers[same] = len(shapes)
+        if job.idempotency_key is None:
+            rows.append((job.id, number))
+        else:
+            rows.append((job.id, number, job.idempotency_key, digest(str(shapes[number - 1]["spec"]))))
+    return json.dumps({"shapes": shapes, "jobs": rows}, separators=(",", ":"))
+
+
+def _shape(job: NewJob) -> dict[str, object]:
+    spec = job.spec
+    shape: dict[str, object] = {
+        "kind": spec.kind,
+        "queue": job.queue,
+        "spec": spec.model_dump_json(),
+        "model": spec.model,
+        "priority": spec.priority,
+        "tags": json.dumps(spec.tags),
+        "max_attempts": spec.max_attempts,
+        "summary": summary(spec),
+        "after": job.after,
+    }
+    if tenant := spec.tags.get(TENANT):
+        shape["tenant"] = tenant
+    if job.traceparent:
+        shape["traceparent"] = job.traceparent
+    if spec.not_before:
+        shape["not_before"] = round(spec.not_before.timestamp() * 1000)
+    return shape

@@ -1,0 +1,30 @@
+-- Accepts a long list of jobs that was staged in parts: from here on, all of them will be taken in.
+-- ARGV: intake, how many parts, the last job's id, ids of jobs outside the list that some come after (JSON), how many
+--   of the jobs are whose (JSON, by tenant)
+-- Answers {}; {'gone'} (its parts were not all there in time), or why not, as submit.lua does.
+local id, parts, last = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local others, tenants = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+local key = KEY.intake .. id
+
+-- A repeat, because the answer was lost: the list may even be taken in by now.
+if redis.call('SISMEMBER', KEY.intakes, id) == 1 or redis.call('EXISTS', KEY.job .. last) == 1 then
+  return {}
+end
+if redis.call('HLEN', key) ~= parts then
+  return { 'gone' }
+end
+local refusal = over_quota(tenants)
+for _, first in ipairs(others) do
+  local state = redis.call('HGET', KEY.job .. first, 'state')
+  if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+    refusal = { state or 'missing', first }
+  end
+end
+if refusal then
+  redis.call('DEL', key)
+  return refusal
+end
+redis.call('PERSIST', key)
+redis.call('SADD', KEY.intakes, id)
+count_queued(tenants)
+return {}

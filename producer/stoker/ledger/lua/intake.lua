@@ -1,0 +1,119 @@
+-- Shared by the scripts that take jobs in. Each command that writes costs more than all the Lua of a job: so there are
+-- two for each, and what one command can write for all of them is gathered first.
+local MOST_WORDS = 1000
+
+-- Adds words to the list of them under a key.
+local function add(lists, key, word, another)
+  local words = lists[key] or {}
+  lists[key] = words
+  words[#words + 1] = word
+  words[#words + 1] = another
+end
+
+local function count_queued(tenants)
+  for tenant, count in pairs(tenants) do
+    redis.call('HINCRBY', KEY.queued, tenant, count)
+  end
+end
+
+-- A tenant that would have more jobs waiting and queued than it may, by how many are to come: {its name, how many it has,
+-- how many it may have}; nil if there is none.
+local function over_quota(tenants)
+  for tenant, added in pairs(tenants) do
+    local most = rule_of(tenant).queued
+    local has = most and count(KEY.queued, tenant)
+    if most and has + added > most then
+      return { 'quota', tenant, has, most }
+    end
+  end
+end
+
+-- Notes whom a new job waits for. Answers how many they are, and why the job must be cancelled, if it must.
+local function wait_for(id, others)
+  local blockers, reason = 0, nil
+  for _, first in ipairs(others) do
+    local state = redis.call('HGET', KEY.job .. first, 'state')
+    if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+      reason = 'job ' .. first .. ', which it comes after, is ' .. (state or 'gone')
+    elseif state ~= 'SUCCEEDED' then
+      blockers = blockers + redis.call('SADD', KEY.after .. first, id)
+    end
+  end
+  return blockers, reason
+end
+
+local function write_record(id, shape, ...)
+  redis.call('HSET', KEY.job .. id, 'kind', shape.kind, 'queue', shape.queue, 'spec', shape.spec, 'model', shape.model,
+    'priority', shape.priority, 'tags', shape.tags, 'max_attempts', shape.max_attempts, 'summary', shape.summary,
+    'attempt', 0, 'losses', 0, ...)
+  for _, field in ipairs({ 'not_before', 'traceparent', 'tenant' }) do
+    if shape[field] then
+      redis.call('HSET', KEY.job .. id, field, shape[field])
+    end
+  end
+end
+
+-- Puts a new job on its line. Once the window is full it stays so in this step, and all but the first job that is then
+-- held of each tenant can be gathered.
+local function line_up(id, shape, sequence, full, scores)
+  local tenant = shape.tenant or ''
+  local line = shape.queue .. ':' .. shape.priority
+  local held = KEY.held .. line .. ':' .. tenant
+  if full[held] then
+    add(scores, held, sequence, id)
+    return
+  end
+  hold(id, shape.queue, shape.priority, tenant, sequence)
+  if full[line] then
+    full[held] = true
+  else
+    fill(shape.queue, shape.priority)
+    full[line] = redis.call('ZCARD', KEY.rung .. line) >= WINDOW
+  end
+end
+
+-- Takes new jobs in: record, index, first event, and doorbell or place on its line of each. One that comes after a job
+-- which has ended without success since it was accepted is cancelled, as it would have been then.
+-- `chunk` is what intake.py encodes: `jobs` of {id, number of its shape, …}, and `shapes`, what jobs have in common.
+local function take_in(chunk, iso)
+  local now, scores, full, doomed = now_ms(), {}, {}, {}
+  local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
+  for _, shape in ipairs(chunk.shapes) do
+    shape.event = cjson.encode({ type = 'queued', queue = shape.queue })
+  end
+  for n, job in ipairs(chunk.jobs) do
+    local id, shape, number = job[1], chunk.shapes[job[2]], sequence + n
+    local blockers, reason = 0, nil
+    if #shape.after > 0 then
+      blockers, reason = wait_for(id, shape.after)
+    end
+    local state = (blockers > 0 or reason or (shape.not_before or 0) > now) and 'WAITING' or 'QUEUED'
+    add(scores, KEY.jobs .. shape.kind .. ':' .. state, number, id)
+    if state == 'QUEUED' then
+      write_record(id, shape, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
+      redis.call('XADD', KEY.events .. id, '*', 'event', shape.event)
+      line_up(id, shape, number, full, scores)
+    else
+      write_record(id, shape, 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
+      append_event(id, { type = 'waiting', after = (blockers > 0 or reason) and shape.after or nil,
+        not_before = shape.not_before })
+      if reason then
+        doomed[#doomed + 1] = { id, reason }
+      elseif blockers == 0 then
+        add(scores, KEY.due, shape.not_before, id)
+      end
+    end
+  end
+  for key, words in pairs(scores) do
+    for n = 1, #words, MOST_WORDS do
+      redis.call('ZADD', key, unpack(words, n, math.min(n + MOST_WORDS - 1, #words)))
+    end
+  end
+  for _, one in ipairs(doomed) do
+    local id, reason = unpack(one)
+    -- The end of another of them may have ended it already.
+    if redis.call('HGET', KEY.job .. id, 'state') == 'WAITING' then
+      finish(id, 'CANCELLED', { reason = reason }, iso)
+    end
+  end
+end
