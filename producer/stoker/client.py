@@ -79,10 +79,15 @@ class Client:
         return Job(self._connection, job_id)
 
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
-        """Queue several jobs in one step: all of them or, on an error, none.
+        """Queue several jobs: all of them or, on an error, none.
 
         A spec may come `after` another of the same call, or take the model that it makes, by its place: "#0" is the
         first. So a pipeline is a list of plain specs.
+
+        Raises:
+            InvalidJob, ModelNotFound: as `submit` does, for the first spec that is wrong.
+            Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very end, all
+                will be.
         """
         listed = list(specs)
         with submitting(len(listed)):
