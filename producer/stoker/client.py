@@ -86,8 +86,8 @@ class Client:
 
         Raises:
             InvalidJob, ModelNotFound: as `submit` does, for the first spec that is wrong.
-            Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very end, all
-                will be.
+            Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very
+                end, all will be.
         """
         listed = list(specs)
         with submitting(len(listed)):
