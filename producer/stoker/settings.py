@@ -140,6 +140,17 @@ class Settings(BaseSettings):
         max_length=128,
         description="What this node is called. None: the name of its host.",
     )
+    gpu_wait_s: float = Field(
+        default=300,
+        ge=0,
+        description='Seconds for which a job with device="auto" waits for a GPU before it is queued for a CPU.',
+    )
+    slot_memory_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Bytes that a slot's job may use of its own, unless it asks for more memory. "
+        "None: what the worker has, in as many parts as it starts with slots.",
+    )
     model_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
     )
@@ -206,6 +217,7 @@ class Settings(BaseSettings):
         "store_url",
         "slots",
         "most_slots",
+        "slot_memory_bytes",
         "node",
         "home",
         "metrics_port",

@@ -2,7 +2,7 @@
 
 import functools
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import ledger, registry, topology
 from .artifacts import ModelVersion
@@ -11,6 +11,7 @@ from .data import preflight
 from .errors import InvalidJob
 from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
+from .placement import place
 from .registry import JOB_MODEL
 from .tracing import traceparent
 
@@ -47,13 +48,15 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
         idempotency_key: for a single spec.
 
     Raises:
-        InvalidJob: a file, column or array is missing, a reference points nowhere, or the key cannot be one.
+        InvalidJob: a file, column or array is missing, a reference points nowhere, no live worker could run a job, or
+            the key cannot be one.
         ModelNotFound: a spec names a model that does not exist.
     """
     if idempotency_key is not None and not (0 < len(idempotency_key) <= 256 and idempotency_key.isprintable()):
         raise InvalidJob("an idempotency key is 1 to 256 printable characters")
     distinct = {id(spec): spec for spec in specs}.values()
-    border = _Border((yield from _versions(distinct)), (yield from _live_devices(distinct)))
+    workers: list[ledger.Worker] = (yield ledger.workers()) if specs else []
+    border = _Border((yield from _versions(distinct)), workers)
     checked: dict[int, tuple[Spec, str]] = {}
     prepared: list[ledger.NewJob] = []
     parent = traceparent()
@@ -73,14 +76,6 @@ def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
         return {}
     versions: list[ModelVersion] = yield registry.resolve_all(refs)
     return dict(zip(refs, versions, strict=True))
-
-
-def _live_devices(specs: Iterable[Spec]) -> Steps[set[str]]:
-    """The devices that have workers, asked for only where it matters."""
-    if all(spec.device != "auto" for spec in specs):
-        return set()
-    workers: list[ledger.Worker] = yield ledger.workers()
-    return {worker.device for worker in workers}
 
 
 def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
@@ -108,18 +103,18 @@ class _Border:
 
     Args:
         versions: by the references that the specs name.
-        live: the devices that have workers.
+        workers: those that are live.
     """
 
-    def __init__(self, versions: Mapping[str, ModelVersion], live: Collection[str]) -> None:
+    def __init__(self, versions: Mapping[str, ModelVersion], workers: Sequence[ledger.Worker]) -> None:
         self._versions = versions
-        self._live = live
+        self._workers = workers
         # The same data is looked at once.
         self._preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The spec, with its data as a worker finds it, and its queue."""
-        queue = topology.queue_for(spec.kind, topology.choose_device(spec, spec.kind, self._live))
+        queue = topology.queue_for(spec.kind, place(spec, self._workers))
         match spec:
             case Train():
                 return self._train(spec), queue

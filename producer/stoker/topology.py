@@ -4,7 +4,7 @@ from collections.abc import Collection
 from types import MappingProxyType
 from typing import Literal
 
-from .jobs import Device, JobSpec, Priority
+from .jobs import Priority
 
 WorkDevice = Literal["cpu", "gpu", "tpu"]
 DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
@@ -51,13 +51,6 @@ def redis_lists() -> tuple[str, ...]:
     return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())
 
 
-def choose_device(spec: JobSpec, kind: str, live: Collection[str]) -> WorkDevice:
-    """The device a job runs on: what it asked for, or for "auto" the best that is live, the CPU if none is.
-
-    Args:
-        live: devices that have at least one live worker.
-    """
-    wanted: Device = spec.device
-    if wanted != "auto":
-        return wanted
-    return "gpu" if "gpu" in live and kind in _GAINS_BY_GPU else "cpu"
+def gains_by_gpu(kind: str) -> bool:
+    """Whether jobs of a kind are faster on a GPU than their data take to get there."""
+    return kind in _GAINS_BY_GPU

@@ -48,6 +48,8 @@ def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
             child = Child([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
             running.callback(child.stop, 60)
         client = running.enter_context(stoker.Client(settings=settings))
+        # As long as no worker is there, a job may wait for a device that none will have.
+        waiting = client.submit(SPEC.model_copy(update={"device": "gpu"}))
         await_worker(settings)
 
         result = client.submit(SPEC, idempotency_key="monday").result(timeout=60)
@@ -62,7 +64,7 @@ def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
         assert endless.wait(timeout=60) is JobState.CANCELLED
         wrong = client.submit(stoker.Train(model="bad", data="sample://diabetes", loss="binary_crossentropy"))
         assert wrong.wait(timeout=60) is JobState.FAILED
-        client.submit(SPEC.model_copy(update={"device": "gpu"})).cancel()
+        waiting.cancel()
         assert len(client.jobs(limit=10)) == 6
 
         [worker] = client.workers()

@@ -269,7 +269,7 @@ def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Popen]
     environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url, "STOKER_SLOTS": "1"}
     with log.open("ab") as output:
         worker = psutil.Popen(
-            [sys.executable, "-m", "stoker_workers", "--device", "gpu"],
+            [sys.executable, Path(__file__).parent / "gpu_queues.py"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -323,6 +323,7 @@ def test_the_second_sigterm_hands_jobs_back_without_waiting_for_them(
 ) -> None:
     url, log = redis_url_of(stack), tmp_path / "worker.log"
     with stoker.Client(settings=stack) as client, worker_of(stack, url, log) as worker:
+        eventually(lambda: any(one.pid == worker.pid for one in client.workers()))
         job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
         [runner] = [process for slot in worker.children() for process in slot.children()]
         # It cannot save a checkpoint: a drain would wait a minute for it.

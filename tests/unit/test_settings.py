@@ -186,6 +186,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "slots",
         "most_slots",
         "node",
+        "slot_memory_bytes",
         "metrics_port",
         "node_metrics_port",
         "tenants",

@@ -78,6 +78,8 @@ class Controller:
             self._run(ledger.wake())
             for job_id in self._run(ledger.ring_again(RING_AGAIN_S)):
                 _log.warning("job %s: its message was lost, rung again", job_id)
+            for job_id in self._run(ledger.fall_back(self._settings.gpu_wait_s)):
+                _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
             self._run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
             if returned := self._connection.run(lanes.sweep()):
                 _log.warning("%d inference requests of silent workers went back to their lanes", returned)

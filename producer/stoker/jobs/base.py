@@ -53,6 +53,9 @@ class JobSpec(Frozen):
         after: jobs that must succeed first, by id; among specs submitted together, "#0" is the first of them.
         not_before: the earliest time to start.
         tags: free labels, for finding jobs again.
+        memory: bytes that the job may use; None for what a slot has (`STOKER_SLOT_MEMORY_BYTES`).
+        cpus: cores that its worker must have, shared with its other slots.
+        gpu_memory: bytes that its GPU must have; such a job runs on GPUs only.
     """
 
     device: Device = "auto"
@@ -62,3 +65,12 @@ class JobSpec(Frozen):
     after: tuple[JobRef, ...] = Field(default=(), max_length=1000)
     not_before: AwareDatetime | None = None
     tags: dict[Tag, Tag] = Field(default_factory=dict, max_length=32)
+    memory: int | None = Field(default=None, gt=0, le=2**50)
+    cpus: int | None = Field(default=None, gt=0, le=4096)
+    gpu_memory: int | None = Field(default=None, gt=0, le=2**50)
+
+    @model_validator(mode="after")
+    def _gpu_memory_is_a_gpus(self) -> Self:
+        if self.gpu_memory is not None and self.device not in ("auto", "gpu"):
+            raise InvalidJob(f"gpu_memory is a GPU's, and device is {self.device!r}: leave one of them out")
+        return self

@@ -39,7 +39,7 @@ from .records import cancel, counts, events, query, result, spec, status
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
-from .upkeep import cleared, deleted, discarded, ended, expire, lead, resign, ring_again, wake
+from .upkeep import cleared, deleted, discarded, ended, expire, fall_back, lead, resign, ring_again, wake
 
 __all__ = [
     "BEAT_S",
@@ -81,6 +81,7 @@ __all__ = [
     "expire",
     "expired",
     "fail",
+    "fall_back",
     "gather",
     "health",
     "history",

@@ -12,6 +12,7 @@
 | stoker:jobs:<kind>:<state> | sorted set | ids by order of submission | entries go with the records |
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
+| stoker:fallback | sorted set | ids queued for a GPU that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
@@ -64,6 +65,7 @@ PREFIX = {
     "jobs": "stoker:jobs:",
     "leases": "stoker:leases",
     "due": "stoker:due",
+    "fallback": "stoker:fallback",
     "finished": "stoker:finished",
     "gang": "stoker:gang:",
     "gang_rung": "stoker:gang-rung:",

@@ -9,6 +9,7 @@ from ..artifacts import Artifact
 from ..connection import Call
 from ..topology import PRIORITIES, queues
 from .keys import key
+from .presence import SILENT_AFTER_S
 from .scripts import script
 
 _ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
@@ -44,6 +45,18 @@ def ring_again(patience_s: float) -> Call[list[str]]:
 
     lines = [word for queue in queues() for priority in PRIORITIES for word in (queue, priority)]
     return Call((round(patience_s * 1000), *lines), decode, script("ring_again"))
+
+
+def fall_back(wait_s: float, limit: int = 100) -> Call[list[str]]:
+    """Queue jobs for a CPU that have waited for a GPU for `wait_s` and do not need one; gives their ids.
+
+    They are left where they are as long as no live worker would take them there.
+    """
+
+    def decode(answer: list[bytes]) -> list[str]:
+        return [job_id.decode() for job_id in answer]
+
+    return Call((round(wait_s * 1000), round(SILENT_AFTER_S * 1000), limit), decode, script("fall_back"))
 
 
 def expire(keep: int, age_s: float, limit: int = 200) -> Call[int]:

@@ -15,6 +15,9 @@ local function move(id, to)
   elseif YET_TO_START[from] and not YET_TO_START[to] then
     count_down(KEY.queued, tenant or '')
   end
+  if from == 'QUEUED' then
+    redis.call('ZREM', KEY.fallback, id)
+  end
   if from == 'QUEUED' and to == 'RUNNING' then
     start(id)
   elseif from == 'QUEUED' then
@@ -29,12 +32,22 @@ local function move(id, to)
   return kind
 end
 
+-- Whether a job that is queued for a GPU may run on a CPU as well.
+local function may_use_cpu(spec)
+  local is_json, fields = pcall(cjson.decode, spec)
+  return is_json and type(fields) == 'table' and fields.device == 'auto' and type(fields.gpu_memory) ~= 'number'
+end
+
 -- Puts a job on its queue.
 local function enqueue(id, reason)
   move(id, 'QUEUED')
-  redis.call('HSET', KEY.job .. id, 'queued_at', now_ms())
-  local queue, priority, tenant, sequence = unpack(record(id, 'queue', 'priority', 'tenant', 'sequence'))
+  local now = now_ms()
+  redis.call('HSET', KEY.job .. id, 'queued_at', now)
+  local queue, priority, tenant, sequence, spec = unpack(record(id, 'queue', 'priority', 'tenant', 'sequence', 'spec'))
   append_event(id, { type = 'queued', queue = queue, reason = reason })
+  if string.sub(queue, 1, 4) == 'gpu.' and may_use_cpu(spec) then
+    redis.call('ZADD', KEY.fallback, now, id)
+  end
   hold(id, queue, priority, tenant or '', sequence)
   fill(queue, priority)
 end

@@ -1,0 +1,86 @@
+"""Which device a job goes to, and which job is refused because nobody could run it."""
+
+import pytest
+
+import stoker
+from stoker import InvalidJob, ledger
+from stoker.jobs import Spec
+from stoker.placement import place
+from stoker.topology import WorkDevice, queues_of
+
+GIB = 1024**3
+TRAIN = stoker.Train(model="m", data="sample://digits")
+EVALUATE = stoker.Evaluate(model="m", data="sample://digits")
+
+
+def worker(device: WorkDevice, memory: int | None = 8 * GIB, gpu_memory: int | None = None) -> ledger.Worker:
+    return ledger.Worker(
+        name=f"{device}-1@host",
+        node="node",
+        device=device,
+        slots=1,
+        most_slots=1,
+        queues=queues_of(device),
+        host="host",
+        pid=1,
+        cpus=4,
+        memory_bytes=memory,
+        gpu_memory_bytes=gpu_memory,
+    )
+
+
+CPU, GPU = worker("cpu"), worker("gpu", gpu_memory=16 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("spec", "workers", "device"),
+    [
+        (TRAIN, [CPU, GPU], "gpu"),
+        (TRAIN, [CPU], "cpu"),
+        (EVALUATE, [CPU, GPU], "cpu"),
+        (EVALUATE, [GPU], "gpu"),
+        (EVALUATE.model_copy(update={"gpu_memory": GIB}), [CPU, GPU], "gpu"),
+        (TRAIN.model_copy(update={"memory": 32 * GIB}), [worker("cpu", 64 * GIB), GPU], "cpu"),
+        (TRAIN.model_copy(update={"memory": 32 * GIB}), [worker("cpu", None)], "cpu"),
+        (TRAIN.model_copy(update={"device": "cpu", "cpus": 4}), [CPU, GPU], "cpu"),
+    ],
+)
+def test_a_job_goes_to_the_best_device_that_can_run_it(
+    spec: Spec, workers: list[ledger.Worker], device: WorkDevice
+) -> None:
+    assert place(spec, workers) == device
+
+
+@pytest.mark.parametrize(
+    ("wishes", "missing"),
+    [
+        ({"device": "gpu"}, "none serves gpu.train"),
+        ({"gpu_memory": GIB}, "none serves gpu.train"),
+        ({"cpus": 64}, "on cpu.train, it asks for cpus=64 and cpu-1@host has 4"),
+        (
+            {"memory": 16 * GIB, "cpus": 5},
+            r"asks for memory=17,179,869,184 and .* has 8,589,934,592 and it asks for cpus",
+        ),
+    ],
+)
+def test_a_job_that_no_worker_could_run_is_refused_with_what_is_missing(
+    wishes: dict[str, object], missing: str
+) -> None:
+    with pytest.raises(InvalidJob, match=missing):
+        place(TRAIN.model_copy(update=wishes), [CPU])
+
+
+def test_a_gpu_with_too_little_memory_is_named() -> None:
+    with pytest.raises(InvalidJob, match="it asks for gpu_memory=85,899,345,920 and gpu-1@host has 17,179"):
+        place(TRAIN.model_copy(update={"gpu_memory": 80 * GIB}), [CPU, GPU])
+
+
+def test_as_long_as_no_worker_is_there_a_job_waits_for_what_it_names_or_for_a_cpu() -> None:
+    assert place(TRAIN, []) == "cpu"
+    assert place(TRAIN.model_copy(update={"device": "gpu", "memory": 10**15}), []) == "gpu"
+    assert place(TRAIN.model_copy(update={"gpu_memory": GIB}), []) == "gpu"
+
+
+def test_gpu_memory_is_no_wish_for_another_device() -> None:
+    with pytest.raises(InvalidJob, match="gpu_memory is a GPU's, and device is 'cpu'"):
+        stoker.Train(model="m", data="sample://digits", device="cpu", gpu_memory=GIB)
