@@ -79,6 +79,7 @@ local function take_in(chunk, iso)
   local now, scores, full, doomed = now_ms(), {}, {}, {}
   local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
   for _, shape in ipairs(chunk.shapes) do
+    shape.may_fall_back = may_fall_back(shape.queue, shape.spec)
     shape.event = cjson.encode({ type = 'queued', queue = shape.queue })
   end
   for n, job in ipairs(chunk.jobs) do
@@ -93,6 +94,9 @@ local function take_in(chunk, iso)
       write_record(id, shape, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
       redis.call('XADD', KEY.events .. id, '*', 'event', shape.event)
       line_up(id, shape, number, full, scores)
+      if shape.may_fall_back then
+        add(scores, KEY.fallback, now, id)
+      end
     else
       write_record(id, shape, 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
       append_event(id, { type = 'waiting', after = (blockers > 0 or reason) and shape.after or nil,

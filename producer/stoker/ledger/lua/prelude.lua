@@ -32,8 +32,11 @@ local function move(id, to)
   return kind
 end
 
--- Whether a job that is queued for a GPU may run on a CPU as well.
-local function may_use_cpu(spec)
+-- Whether a job is queued for a GPU and may run on a CPU as well.
+local function may_fall_back(queue, spec)
+  if string.sub(queue, 1, 4) ~= 'gpu.' then
+    return false
+  end
   local is_json, fields = pcall(cjson.decode, spec)
   return is_json and type(fields) == 'table' and fields.device == 'auto' and type(fields.gpu_memory) ~= 'number'
 end
@@ -45,7 +48,7 @@ local function enqueue(id, reason)
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
   local queue, priority, tenant, sequence, spec = unpack(record(id, 'queue', 'priority', 'tenant', 'sequence', 'spec'))
   append_event(id, { type = 'queued', queue = queue, reason = reason })
-  if string.sub(queue, 1, 4) == 'gpu.' and may_use_cpu(spec) then
+  if may_fall_back(queue, spec) then
     redis.call('ZADD', KEY.fallback, now, id)
   end
   hold(id, queue, priority, tenant or '', sequence)
