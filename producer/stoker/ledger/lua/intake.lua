@@ -55,7 +55,7 @@ end
 
 -- Puts a new job on its line. Once the window is full it stays so in this step, and all but the first job that is then
 -- held of each tenant can be gathered.
-local function line_up(id, shape, sequence, full, scores)
+local function line_up_all(id, shape, sequence, full, scores)
   local tenant = shape.tenant or ''
   local line = shape.queue .. ':' .. shape.priority
   local held = KEY.held .. line .. ':' .. tenant
@@ -63,12 +63,12 @@ local function line_up(id, shape, sequence, full, scores)
     add(scores, held, sequence, id)
     return
   end
-  hold(id, shape.queue, shape.priority, tenant, sequence)
   if full[line] then
+    hold(id, shape.queue, shape.priority, tenant, sequence)
     full[held] = true
   else
-    fill(shape.queue, shape.priority)
-    full[line] = redis.call('ZCARD', KEY.rung .. line) >= WINDOW
+    line_up(id, shape.queue, shape.priority, tenant, sequence)
+    full[line] = redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
   end
 end
 
@@ -93,7 +93,7 @@ local function take_in(chunk, iso)
     if state == 'QUEUED' then
       write_record(id, shape, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
       redis.call('XADD', KEY.events .. id, '*', 'event', shape.event)
-      line_up(id, shape, number, full, scores)
+      line_up_all(id, shape, number, full, scores)
       if shape.may_fall_back then
         add(scores, KEY.fallback, now, id)
       end

@@ -51,8 +51,7 @@ local function enqueue(id, reason)
   if may_fall_back(queue, spec) then
     redis.call('ZADD', KEY.fallback, now, id)
   end
-  hold(id, queue, priority, tenant or '', sequence)
-  fill(queue, priority)
+  line_up(id, queue, priority, tenant or '', sequence)
 end
 
 -- Lets a job wait until a time, if that lies ahead and nothing else holds it; else queues it.

@@ -16,7 +16,10 @@ local function see_to(id, score, queue, priority)
   local list, number = message_of(queue, score)
   if number <= newest_gone(list) then
     if mend(id) ~= 'QUEUED' then
-      vacate(id)
+      local seat = redis.call('HGET', KEY.seats, id)
+      if seat then
+        vacate(id, seat)
+      end
       redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id)
     elseif now - tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or 0) > patience_ms then
       ring(id)
@@ -25,7 +28,7 @@ local function see_to(id, score, queue, priority)
   elseif RAISED[priority] then
     local queued_at = redis.pcall('HGET', KEY.job .. id, 'queued_at')
     local is_time = type(queued_at) == 'string' and tonumber(queued_at)
-    if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at)] and mend(id) == 'QUEUED' then
+    if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at, '')] and mend(id) == 'QUEUED' then
       ring(id)
     end
   end

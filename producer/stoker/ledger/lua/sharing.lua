@@ -21,15 +21,16 @@ local function count(key, field)
   return tonumber(redis.call('HGET', key, field) or 0)
 end
 
--- What is laid down for a tenant: `running`, `queued` (how many it may have, nil for any number) and `weight`.
+-- What is laid down for a tenant: `running`, `queued` (how many it may have, nil for any number) and `weight`; and for
+-- all, `ageing_ms`.
 local rules = {}
 local function rule_of(tenant)
   if not rules[tenant] then
-    local own, default = unpack(redis.call('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default'))
+    local own, default, ageing_ms = unpack(redis.call('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default', 'ageing_ms'))
     local is_json, rule = pcall(cjson.decode, own or default or '{}')
     rule = is_json and type(rule) == 'table' and rule or {}
     rules[tenant] = { running = tonumber(rule.running), queued = tonumber(rule.queued),
-      weight = math.max(tonumber(rule.weight) or 1, 0.01) }
+      weight = math.max(tonumber(rule.weight) or 1, 0.01), ageing_ms = tonumber(ageing_ms or DEFAULT_AGEING_MS) }
   end
   return rules[tenant]
 end
@@ -44,10 +45,15 @@ local function has_enough(line, tenant)
   return most and (count(KEY.running, tenant) >= most or count(KEY.load, line .. ':' .. tenant) >= most)
 end
 
+-- What seats of a tenant on a queue are called, by priority.
+local function seats_on(queue, tenant)
+  return { queue .. ':high:' .. tenant, queue .. ':normal:' .. tenant, queue .. ':low:' .. tenant }
+end
+
 local function place_of(queue, tenant)
   local seats = 0
-  for _, priority in ipairs(RANKED) do
-    seats = seats + count(KEY.load, queue .. ':' .. priority .. ':' .. tenant)
+  for _, taken in ipairs(redis.call('HMGET', KEY.load, unpack(seats_on(queue, tenant)))) do
+    seats = seats + tonumber(taken or 0)
   end
   local served = tonumber(redis.call('GET', KEY.rings) or 0)
   return math.floor(seats * 100 / rule_of(tenant).weight) + served % SERVED / SERVED
@@ -55,6 +61,10 @@ end
 
 -- Puts a tenant where it belongs in the lines of a queue where it has jobs held.
 local function place(queue, tenant)
+  local lines = KEY.tenants .. queue .. ':'
+  if redis.call('EXISTS', lines .. 'high', lines .. 'normal', lines .. 'low') == 0 then
+    return
+  end
   local score = place_of(queue, tenant)
   for _, priority in ipairs(RANKED) do
     local line = queue .. ':' .. priority
@@ -63,11 +73,11 @@ local function place(queue, tenant)
 end
 
 -- The priority that a job has by now: with time in the queue it rises.
-local function risen(priority, queued_at)
+local function risen(priority, queued_at, tenant)
   if not RAISED[priority] or not queued_at then
     return priority
   end
-  local ageing_ms = tonumber(redis.call('HGET', KEY.quotas, 'ageing_ms') or DEFAULT_AGEING_MS)
+  local ageing_ms = rule_of(tenant).ageing_ms
   local waited = now_ms() - tonumber(queued_at)
   while RAISED[priority] and waited >= ageing_ms do
     priority, waited = RAISED[priority], waited - ageing_ms
@@ -84,7 +94,7 @@ local function ring(id)
     queue, priority, tenant = parts_of(seat)
   end
   tenant = tenant or ''
-  local now_priority = risen(priority, queued_at)
+  local now_priority = risen(priority, queued_at, tenant)
   local _, number = push_message('stoker.' .. kind, id, queue, now_priority, summary or '')
   local line = queue .. ':' .. priority
   redis.call('ZADD', KEY.rung .. line, number + STEP[now_priority] / 16, id)
@@ -125,11 +135,17 @@ local function is_queued(id)
   return mend(id) == 'QUEUED'
 end
 
+-- How many jobs of a line may have a message.
+local windows = {}
+local function window_of(queue)
+  windows[queue] = windows[queue] or tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW)
+  return windows[queue]
+end
+
 -- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
 local function fill(queue, priority)
   local line = queue .. ':' .. priority
-  local window = tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW)
-  for _ = redis.call('ZCARD', KEY.rung .. line) + 1, window do
+  for _ = redis.call('ZCARD', KEY.rung .. line) + 1, window_of(queue) do
     local tenant, score
     repeat
       tenant, score = unpack(redis.call('ZRANGE', KEY.tenants .. line, 0, 0, 'WITHSCORES'))
@@ -152,12 +168,20 @@ local function fill(queue, priority)
   end
 end
 
--- Takes a job's seat away; answers its queue and priority, nil if it has none.
-local function vacate(id)
-  local seat = redis.call('HGET', KEY.seats, id)
-  if not seat then
-    return nil
+-- Lets a queued job take its turn on its line: at once if there is room and nobody waits.
+local function line_up(id, queue, priority, tenant, sequence)
+  local line = queue .. ':' .. priority
+  if redis.call('EXISTS', KEY.tenants .. line) == 0 and redis.call('ZCARD', KEY.rung .. line) < window_of(queue)
+    and not has_enough(line, tenant) then
+    ring(id)
+  else
+    hold(id, queue, priority, tenant, sequence)
+    fill(queue, priority)
   end
+end
+
+-- Takes a job's seat away.
+local function vacate(id, seat)
   local queue, priority, tenant = parts_of(seat)
   redis.call('HDEL', KEY.seats, id)
   count_down(KEY.load, seat)
@@ -165,7 +189,6 @@ local function vacate(id)
     count_down(KEY.running, tenant)
   end
   place(queue, tenant)
-  return queue, priority
 end
 
 -- A queued job is claimed: its message was heard.
@@ -224,13 +247,15 @@ end
 
 -- A queued job is gone: its message, if it has one, will ring in vain.
 local function withdraw(id)
-  local queue, priority = vacate(id)
-  if queue then
+  local seat = redis.call('HGET', KEY.seats, id)
+  if seat then
+    vacate(id, seat)
+    local queue, priority = parts_of(seat)
     fill(queue, priority)
     return
   end
-  local line_queue, line_priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
-  local line = line_queue .. ':' .. line_priority
+  local queue, priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
+  local line = queue .. ':' .. priority
   redis.call('ZREM', KEY.held .. line .. ':' .. (tenant or ''), id)
   leave_if_empty(line, tenant or '')
 end
@@ -238,10 +263,13 @@ end
 -- A job runs no longer. If its tenant had enough until now, the next of its jobs is rung for, on whichever queue.
 local function stop(id)
   local seat = redis.call('HGET', KEY.seats, id)
-  local _, _, tenant = parts_of(seat or '::')
+  if not seat then
+    return
+  end
+  local own, _, tenant = parts_of(seat)
   local most = rule_of(tenant).running
   local had_enough = most and count(KEY.running, tenant) >= most
-  local own = vacate(id)
+  vacate(id, seat)
   for _, queue in ipairs(most and QUEUES or {}) do
     if had_enough or queue == own then
       place(queue, tenant)
@@ -268,6 +296,7 @@ local function fit_windows()
       redis.call('HDEL', KEY.windows, queue)
     end
   end
+  windows = {}
 end
 
 -- Takes the seats away of jobs that something else has ended. Looks at `limit` seats, at random.
@@ -275,11 +304,12 @@ local function check_seats(limit)
   for _, id in ipairs(redis.call('HRANDFIELD', KEY.seats, limit)) do
     local state = redis.pcall('HGET', KEY.job .. id, 'state')
     if state ~= 'QUEUED' and state ~= 'RUNNING' then
-      local queue, priority, tenant = parts_of(redis.call('HGET', KEY.seats, id))
+      local seat = redis.call('HGET', KEY.seats, id)
+      local queue, priority, tenant = parts_of(seat)
       if not redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, id) then
         stop(id)
       else
-        vacate(id)
+        vacate(id, seat)
         fill(queue, priority)
         if not state then
           count_down(KEY.queued, tenant)
