@@ -21,6 +21,8 @@ from . import Tell
 
 # How long a fork waits for a request that is under way. A collector that swallows requests must not hold up jobs.
 _FORK_WAITS_S = 1.0
+# How long the end of a slot waits for its last spans to be sent.
+_CLOSE_S = 2.0
 _NS_PER_MS = 1_000_000
 
 
@@ -72,7 +74,10 @@ class OpenTelemetryTracer:
 
     def close(self) -> None:
         """See `Tracer.close`."""
-        self._provider.shutdown()
+        # It tries for ten seconds to reach a collector that is away, and takes no shorter time.
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
 
 
 class _ForkedAround(requests.Session):
