@@ -16,7 +16,7 @@ from stoker import ledger
 from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob, QuarantineReason, Worker
 from stoker.local import redis_url_of
-from stoker.settings import Settings
+from stoker.settings import Quota, Settings
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 
@@ -57,7 +57,9 @@ def attend(connection: Connection, device: str = "cpu") -> None:
         {
             "name": f"{device}-1@here",
             "device": device,
+            "node": "here",
             "slots": 2,
+            "most_slots": 2,
             "queues": (f"{device}.train",),
             "host": "here",
             "pid": 1,
@@ -100,6 +102,15 @@ def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, re
     assert "no gpu worker is running: run `stoker worker --device gpu`" in queues["told"]
     attend(connection, "gpu")
     assert checks(redis_url)["queues"]["verdict"] == "ok"
+
+
+def test_jobs_that_wait_for_their_tenants_quota_are_counted(connection: Connection, redis_url: str) -> None:
+    attend(connection)
+    connection.run(ledger.lay_down({"default": Quota(running=1)}, 600))
+    connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "cpu.train") for n in range(3)]))
+    connection.run(ledger.claim("job-0", "owner", "worker", 60))
+    told = checks(redis_url)["queues"]["told"]
+    assert told == "2 cpu.train wait, 2 of them because their tenants have as many running as they may"
 
 
 def test_a_queue_whose_key_holds_something_else_is_found(

@@ -190,6 +190,18 @@ def test_a_tenant_with_all_it_may_run_blocks_nobody(connection: Connection, serv
     assert take(connection, server) is None
 
 
+def test_a_job_that_ends_makes_room_for_its_tenants_on_every_queue(connection: Connection, server: redis.Redis) -> None:
+    lay_down(connection, {"default": Quota(running=1)})
+    submit(connection, 1)
+    attempt = take(connection, server)
+    assert attempt
+    elsewhere = NewJob("elsewhere", new_job().spec, "gpu.train")
+    connection.run(ledger.submit([elsewhere]))
+    assert not server.llen("gpu.train\x06\x166")
+    end(connection, attempt)
+    assert server.llen("gpu.train\x06\x166") == 1
+
+
 def test_a_quota_that_is_raised_lets_more_jobs_run_at_once(connection: Connection, server: redis.Redis) -> None:
     lay_down(connection, {"default": Quota(running=1)})
     submit(connection, 10)

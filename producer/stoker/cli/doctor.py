@@ -201,7 +201,10 @@ def _queues(health: Health, devices: Counter[str]) -> Check:
             f"run `stoker worker --device {unserved[0]}`",
             numbers,
         )
-    return _ok("queues", f"{_listed(waiting)} wait" if waiting else "empty", numbers)
+    told = f"{_listed(waiting)} wait" if waiting else "empty"
+    if over_quota := sum(queue.over_quota for queue in health.queues):
+        told += f", {over_quota} of them because their tenants have as many running as they may"
+    return _ok("queues", told, numbers)
 
 
 def _leases(health: Health) -> Check:
