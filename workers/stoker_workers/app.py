@@ -53,7 +53,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.amqp.Connection = GuardedConnection
     slot = Slot(settings, redis_url, worker)
     register_tasks(app, slot, worker.queues)
-    app.steps["worker"].add(_step(capacity, settings, redis_url))
+    app.steps["worker"].add(_step(capacity, slot))
 
     def drain(**_: Any) -> None:
         slot.stop()
@@ -118,7 +118,7 @@ def _allow_runners(**_: Any) -> None:
     multiprocessing.current_process().daemon = False
 
 
-def _step(capacity: Capacity, settings: Settings, redis_url: str) -> type[bootsteps.StartStopStep]:
+def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
     """A step of the Celery worker that beats while it runs, and has its pool follow what is wanted of it."""
 
     class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -129,12 +129,12 @@ def _step(capacity: Capacity, settings: Settings, redis_url: str) -> type[bootst
             pool.takes = lambda: _asks(parent.consumer)
 
             def describe() -> ledger.Worker:
-                return capacity.now(pool.size, pool.busy)
+                return capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
 
             def resize(slots: int) -> None:
                 pool.resize(min(slots, capacity.worker.most_slots))
 
-            self._presence = Presence(describe, resize, settings, redis_url)
+            self._presence = Presence(describe, resize, slot.settings, slot.redis_url)
             self._beat()
             self._timers = [
                 parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),

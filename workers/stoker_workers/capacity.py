@@ -42,9 +42,9 @@ class Capacity:
             gpu_memory_bytes=self._gpu.memory_bytes if self._gpu else None,
         )
 
-    def now(self, slots: int, busy: int) -> ledger.Worker:
+    def now(self, slots: int, busy: int, memory_used_bytes: int) -> ledger.Worker:
         """The worker as it is at this moment."""
-        found: dict[str, float] = {"slots": slots, "busy": busy}
+        found: dict[str, float] = {"slots": slots, "busy": busy, "memory_used_bytes": memory_used_bytes}
         if self._gpu and (load := self._probe.load(self._gpu)):
             found |= {"gpu_memory_used_bytes": load.memory_used_bytes, "gpu_utilisation": load.utilisation}
         return self.worker.model_copy(update=found)

@@ -16,7 +16,8 @@ from stoker.jobs import Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
 
 from .gang import Leader
-from .messages import Done, Emitted, End, Failed, Halted, Lost
+from .memory import Allowance, larger
+from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown
 from .runner import Assignment, Runner, StopReason
 from .slot import Slot
 
@@ -45,7 +46,7 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
     """
     try:
-        claimed = _insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s))
+        claimed = _insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
         if claimed is Refused.MISSING:
             _insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
         if isinstance(claimed, Refused):
@@ -103,6 +104,7 @@ class _Execution:
         self._answer = Answer.OK
         self._heard = True
         self._times_out_at = self._timeout_from_now()
+        self._allowance = Allowance(slot, spec, attempt)
         self._leader: Leader | None = None
         self._stopping: StopReason | None = None
         self._kill_at: float | None = None
@@ -165,6 +167,7 @@ class _Execution:
     def _execute(self, assignment: Assignment) -> Ending:
         with self._slot.tracer.step("stoker.run"), Runner(assignment) as runner:
             end = self._watch(runner)
+        self._slot.uses(0)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
         if end and self._pending:
             self._take(self._insist(self._told()))
@@ -203,6 +206,7 @@ class _Execution:
                 waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
                 report_at = time.monotonic() + max(TICK_S, waited_s)
                 end = end or (self._leader.broken() if self._leader else None)
+                end = end or self._allowance.outgrown(runner.pid)
             if self._answer is Answer.LOST:
                 return None
             if end:
@@ -267,6 +271,8 @@ class _Execution:
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Halted():
                 return self._release("drained", f"worker {self._slot.worker} was drained")
+            case Outgrown():
+                return self._outgrew(end)
             case Lost():
                 return self._release("lost", end.reason)
 
@@ -274,8 +280,22 @@ class _Execution:
         committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
         return _TAKEN_AWAY if committed is Committed.LOST else ending
 
-    def _release(self, why: Literal["drained", "lost"], reason: str) -> Ending:
-        state = self._insist(ledger.release(self._attempt, why, reason))
+    def _outgrew(self, end: Outgrown) -> Ending:
+        """Queue the job again with more memory, once, if a worker has more."""
+        memory_bytes = larger(self._attempt, end, self._insist(ledger.workers()))
+        if memory_bytes is None:
+            more = (
+                "it has had more than a slot's share already"
+                if self._attempt.memory_bytes
+                else "no live worker has more"
+            )
+            return self._fail(JobState.FAILED, Ending("failed", f"{end.reason}; {more}"))
+        return self._release("outgrown", f"{end.reason}; it gets {memory_bytes:,}", memory_bytes)
+
+    def _release(
+        self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
+    ) -> Ending:
+        state = self._insist(ledger.release(self._attempt, why, reason, memory_bytes))
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else _TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:

@@ -46,6 +46,12 @@ class Lost(BaseModel):
     reason: str
 
 
+class Outgrown(Lost):
+    """The job's process used more memory than its slot allows, and was ended for it; only its slot says so."""
+
+    limit_bytes: int
+
+
 End = Done | Failed | Halted | Lost
 Message = Annotated[Emitted | End, Field(discriminator="type")]
 MESSAGE: TypeAdapter[Emitted | End] = TypeAdapter(Message)

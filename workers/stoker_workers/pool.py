@@ -15,11 +15,11 @@ from celery.concurrency.prefork import TaskPool
 from celery.worker.control import control_command
 from celery.worker.state import reserved_requests
 
+from .slot import MOST_SLOTS
+
 _log = logging.getLogger(__name__)
 # Under `celery control autoscale`, a slot that no job needed for this long goes, as with Celery's own autoscaler.
 _IDLE_S = 30.0
-# What an operator may ask for by hand; Settings bound `slots` likewise.
-MOST_SLOTS = 1024
 
 
 class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types
@@ -106,6 +106,11 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
     def busy(self) -> int:
         """How many of them have a job or a lane in hand."""
         return min(len(reserved_requests), self.size)
+
+    @property
+    def places(self) -> list[int]:
+        """The places of the slots, each its own."""
+        return [child.index for child in self._pool._pool] if self._pool else []  # noqa: SLF001
 
     def resize(self, most: int, least: int | None = None) -> None:
         """Have `most` slots; with `least`, as many between the two as there is work for."""

@@ -82,6 +82,11 @@ class Runner:
         except ConnectionError:
             return
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End the process at once."""
         self._process.kill()

@@ -24,6 +24,7 @@ from .drainer import Outcome
 from .engine.models import LoadedModels
 from .engine.predictor import Predictor
 from .engine.runtime.pace import Pace
+from .machine import private_bytes
 from .process import ForkedProcess
 from .slot import Slot
 from .watch import Watch
@@ -51,26 +52,26 @@ class Predictors:
     def __init__(self, slot: Slot, queues: Sequence[str]) -> None:
         self._slot = slot
         self._queues = tuple(queues)
-        self._process: ForkedProcess | None = None
 
     def drain(self, ref: str) -> str:
         """Have a lane drained; gives what to show for it in Celery's log."""
         assignment = _Assignment(ref=ref, watch=uuid.uuid4().hex)
-        if self._process is None:
+        if self._slot.predictor is None:
             arguments = (self._slot.settings, self._slot.redis_url, self._queues)
-            self._process = ForkedProcess(_serve, *arguments)
+            self._slot.predictor = ForkedProcess(_serve, *arguments)
         try:
-            return self._follow(self._process.pipe, assignment)
+            return self._follow(self._slot.predictor, assignment)
         except (EOFError, OSError) as error:
             _log.warning("the predictor process of lane %s ended: %s", ref, error or "it was killed")
-            self._process.close()
-            self._process = None
+            self._slot.end_predictor()
             # What it had in hand goes to others at once, not only when its lease runs out.
             self._slot.connection.run(lanes.leave(ref, lanes.drainer_name(assignment.watch, 0)))
             self._slot.connection.run(lanes.abandon(assignment.watch))
             return f"{ref}: its process died, the rest goes to another"
 
-    def _follow(self, pipe: Pipe, assignment: _Assignment) -> str:
+    def _follow(self, predictor: ForkedProcess, assignment: _Assignment) -> str:
+        pipe, most = predictor.pipe, self._slot.memory_bytes
+        look_at = 0.0
         pipe.send_bytes(assignment.model_dump_json().encode())
         asked_to_stop, silent_s = False, 0.0
         while True:
@@ -83,6 +84,12 @@ class Predictors:
                 silent_s += _TICK_S
                 if silent_s > _SILENT_S:
                     raise OSError(f"it gave no sign of life for {_SILENT_S:g} s")
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _TICK_S
+                used = private_bytes(predictor.pid) or 0
+                self._slot.uses(used)
+                if most and used > most:
+                    raise OSError(f"it used {used:,} bytes of memory, and its slot allows {most:,}")
             if self._slot.draining_s and not asked_to_stop:
                 pipe.send_bytes(_STOP)
                 asked_to_stop = True

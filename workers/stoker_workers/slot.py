@@ -3,15 +3,22 @@
 import os
 import time
 import uuid
+from collections.abc import Iterable
 from functools import cached_property
-from multiprocessing.sharedctypes import RawValue
+from multiprocessing.sharedctypes import RawArray, RawValue
+
+import billiard.process
 
 from stoker.connection import Connection
 from stoker.ledger import Worker
 from stoker.settings import Settings
 
 from .mirror import ResultMirror
+from .process import ForkedProcess
 from .tracing import Tracer, tracer
+
+# What an operator may ask for by hand; Settings bound `slots` likewise.
+MOST_SLOTS = 1024
 
 
 class Slot:
@@ -20,6 +27,9 @@ class Slot:
     Attributes:
         worker: the Celery node name of the worker it belongs to.
         device: what its jobs compute on.
+        offers: what the worker has for its jobs.
+        memory_bytes: what one job may use if it asks for nothing else; None for no limit.
+        predictor: the process that serves lanes, once there was one to serve.
     """
 
     def __init__(self, settings: Settings, redis_url: str, worker: Worker) -> None:
@@ -27,10 +37,29 @@ class Slot:
         self.redis_url = redis_url
         self.worker = worker.name
         self.device = worker.device
+        self.offers = worker
+        share = worker.memory_bytes // worker.slots if worker.memory_bytes else None
+        self.memory_bytes = settings.slot_memory_bytes or share
+        self.predictor: ForkedProcess | None = None
         # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
         # that a killed child could hold for ever.
         self._stops = RawValue("i", 0)
         self._draining_since = RawValue("d", 0.0)
+        self._used_bytes = RawArray("Q", MOST_SLOTS)
+
+    def uses(self, memory_bytes: int) -> None:
+        """Note what this slot's processes use now."""
+        self._used_bytes[billiard.process.current_process().index] = memory_bytes
+
+    def used_bytes(self, places: Iterable[int]) -> int:
+        """What the slots with these places in the pool noted last, together."""
+        return sum(self._used_bytes[place] for place in places)
+
+    def end_predictor(self) -> None:
+        """End the predictor; the next lane has a new one."""
+        if self.predictor:
+            self.predictor.close()
+            self.predictor = None
 
     def stop(self) -> None:
         """Ask the slots of all children to hand their jobs over; asked again, they do not wait for checkpoints."""

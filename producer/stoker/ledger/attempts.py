@@ -11,6 +11,7 @@ from ..artifacts import Artifact, ModelVersion
 from ..connection import Call, Word
 from ..events import Epoch, Event, JobState, Progress
 from ..jobs import DeployResult, Result
+from .presence import Worker
 from .scripts import iso_now, script
 
 _ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
@@ -30,6 +31,7 @@ class Attempt:
         kind, queue: what kind of job it is, and where it was queued.
         queued_at_ms: since when it was; 0 where that is unknown.
         traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
+        memory_bytes: what it gets because an earlier attempt outgrew its slot; None if none did.
     """
 
     job_id: str
@@ -42,12 +44,14 @@ class Attempt:
     queue: str = ""
     queued_at_ms: int = 0
     traceparent: str = ""
+    memory_bytes: int | None = None
 
 
 class Refused(StrEnum):
     """Why a claim was refused."""
 
     MISSING = "missing"
+    UNFIT = "unfit"
     TAKEN = "taken"
 
 
@@ -67,22 +71,30 @@ class Committed(StrEnum):
     VERSION_TAKEN = "version"
 
 
-def claim(job_id: str, owner: str, worker: str, lease_s: float) -> Call[Attempt | Refused]:
-    """Take a queued job; refused if it is unknown, or no longer queued."""
+def claim(
+    job_id: str, owner: str, worker: str, lease_s: float, offers: Worker | None = None
+) -> Call[Attempt | Refused]:
+    """Take a queued job; refused if it is unknown, or no longer queued, or asks for more than the worker offers.
+
+    In the last case it is put off for a while, so that another worker can have it.
+    """
 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
         if answer[0] != b"claimed":
             return Refused(_text(answer[0]))
-        kind, queue, queued_at, traceparent = answer[5:]
+        kind, queue, queued_at, traceparent, memory = answer[5:]
         return replace(
             read_attempt(job_id, owner, answer[1:5]),
             kind=_text(kind),
             queue=_text(queue),
             queued_at_ms=int(queued_at),
             traceparent=_text(traceparent),
+            memory_bytes=int(memory) or None,
         )
 
-    return Call((job_id, owner, worker, _ms(lease_s)), decode, script("claim"))
+    has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes) if offers else (None, None, None)
+    words = (job_id, owner, worker, _ms(lease_s), *("" if value is None else value for value in has))
+    return Call(words, decode, script("claim"))
 
 
 def read_attempt(job_id: str, owner: str, fields: Sequence[bytes | int]) -> Attempt:
@@ -147,12 +159,17 @@ def fail(
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 
-def release(attempt: Attempt, why: Literal["drained", "lost"], reason: str) -> Call[JobState | None]:
+def release(
+    attempt: Attempt, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
+) -> Call[JobState | None]:
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
 
     Gives its new state, or None if the attempt had lost it already.
+
+    Args:
+        memory_bytes: what the next attempt gets of one that outgrew its slot.
     """
-    words = (attempt.job_id, attempt.owner, why, reason, iso_now())
+    words = (attempt.job_id, attempt.owner, why, reason, iso_now(), memory_bytes or 0)
     return Call(words, _released, script("release"))
 
 

@@ -1,19 +1,39 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
--- ARGV: id, owner, worker, lease in ms
--- Answers {'missing'}, {'taken'}, or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
---   record ('' for nothing), kind, queue, when it was queued (ms), the trace it belongs to ('' for none)}.
+-- ARGV: id, owner, worker, lease in ms, then what the worker has ('' if unknown): memory, cpus, memory of its GPU
+-- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
+--   record ('' for nothing), kind, queue, when it was queued (ms), the trace it belongs to ('' for none),
+--   the memory it gets because it outgrew a slot (0 if it did not)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local GANG_WAITS_MS = 5000
 
--- Whether a job runs on several slots.
-local function wants_gang(kind, spec)
-  local is_json, fields = pcall(cjson.decode, kind == 'train' and spec or '')
-  return is_json and type(fields) == 'table' and type(fields.workers) == 'number' and fields.workers > 1
+local LONGEST_UNFIT_MS = 30000
+
+local function read(spec)
+  local is_json, fields = pcall(cjson.decode, spec or '')
+  return is_json and type(fields) == 'table' and fields or {}
+end
+
+-- What a job asks for more of than the worker has; nil if there is nothing.
+local function short_of(fields, memory)
+  local wished = { memory or fields.memory, fields.cpus, fields.gpu_memory }
+  for n, name in ipairs({ 'memory', 'cpus', 'gpu_memory' }) do
+    local has = tonumber(ARGV[4 + n])
+    if has and type(wished[n]) == 'number' and wished[n] > has then
+      return name
+    end
+  end
+end
+
+local function put_off(id, due_ms, reason)
+  move(id, 'WAITING')
+  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
+  redis.call('ZADD', KEY.due, due_ms, id)
 end
 
 local state = mend(id)
-local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at, traceparent = unpack(
-  record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at', 'traceparent'))
+local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at, traceparent, memory = unpack(record(
+  id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at', 'traceparent', 'memory'))
+memory = tonumber(memory or '')
 
 if not state then
   return { 'missing' }
@@ -25,13 +45,17 @@ end
 if state == 'QUEUED' and not may_start(id) then
   return { 'taken' }
 end
+local fields = state == 'QUEUED' and read(spec) or {}
+local short = state == 'QUEUED' and short_of(fields, memory)
+if short then
+  local times = redis.call('HINCRBY', KEY.job .. id, 'unfit', 1)
+  put_off(id, now_ms() + math.min(1000 * 2 ^ math.min(times - 1, 10), LONGEST_UNFIT_MS), worker .. ' has too little ' .. short)
+  return { 'unfit' }
+end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
-if state == 'QUEUED' and wants_gang(kind, spec)
+if state == 'QUEUED' and kind == 'train' and type(fields.workers) == 'number' and fields.workers > 1
   and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then
-  local due_ms = now_ms() + GANG_WAITS_MS
-  move(id, 'WAITING')
-  append_event(id, { type = 'waiting', not_before = due_ms, reason = 'another training gathers its workers' })
-  redis.call('ZADD', KEY.due, due_ms, id)
+  put_off(id, now_ms() + GANG_WAITS_MS, 'another training gathers its workers')
   return { 'taken' }
 end
 if state == 'QUEUED' then
@@ -41,9 +65,10 @@ if state == 'QUEUED' then
   redis.call('HSET', KEY.job .. id, 'owner', owner, 'worker', worker, 'attempt', attempt,
     'started_at', now, 'lease_until', now + lease_ms)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
+  redis.call('HDEL', KEY.job .. id, 'unfit')
   observe('wait ' .. queue, now - (queued_at or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
 return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '', kind, queue, tonumber(queued_at or 0),
-  traceparent or '' }
+  traceparent or '', memory or 0 }

@@ -1,5 +1,7 @@
--- Hands a running job back: a drained one costs nothing, a lost one waits a little and counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'lost' or 'expired' (lost, but only if its lease has run out), reason, ISO time
+-- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, a lost one waits a
+-- little and counts towards max_attempts.
+-- ARGV: id, owner, 'drained', 'outgrown', 'lost' or 'expired' (lost, but only if its lease has run out), reason, ISO time,
+--   bytes that one gets which outgrew its slot
 -- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts = unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts'))
@@ -12,7 +14,10 @@ if cancel then
   finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
   return 'CANCELLED'
 end
-if why == 'drained' then
+if why == 'outgrown' then
+  redis.call('HSET', KEY.job .. id, 'memory', ARGV[6])
+end
+if why == 'drained' or why == 'outgrown' then
   remember_attempt(id, why, reason)
   enqueue(id, reason)
   return 'QUEUED'

@@ -1,0 +1,93 @@
+"""Jobs that use more memory than their slot allows."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+import stoker
+from stoker import JobState, events, ledger
+from stoker.connection import Connection
+from stoker.ledger import Attempt, NewJob, Refused
+from stoker.local import LocalStack
+from stoker.settings import Settings
+from stoker.topology import queues_of
+
+from ..conftest import Eventually
+from .conftest import await_worker
+
+MIB = 1024**2
+TRAIN = stoker.Train(model="m", data="sample://digits", epochs=1, batch_size=256, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A worker with one slot, which allows 300 MiB to a job."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("memory"),
+        slots=1,
+        slot_memory_bytes=300 * MIB,
+        builders=("hungry:hungry",),
+        lease_s=3,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        with LocalStack(settings):
+            await_worker(settings)
+            yield settings
+
+
+def hungry(mib: int, seconds: float) -> stoker.Train:
+    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "seconds": seconds})
+    return TRAIN.model_copy(update={"architecture": architecture})
+
+
+def test_a_job_that_outgrows_its_slot_is_tried_once_more_with_more_memory(client: stoker.Client) -> None:
+    job = client.submit(hungry(600, seconds=3))
+    assert job.wait(timeout=90) is JobState.SUCCEEDED
+    assert job.status().attempt == 2
+    [_, again] = [event for event in job.events() if isinstance(event, events.Queued)]
+    assert str(again.reason).endswith(f"and its slot allows {300 * MIB:,}; it gets {1200 * MIB:,}")
+
+
+def test_one_that_outgrows_that_too_fails_with_what_it_used_and_its_slot_serves_the_next(client: stoker.Client) -> None:
+    job = client.submit(hungry(1500, seconds=60))
+    with pytest.raises(stoker.JobFailed, match=rf"it used [\d,]+ bytes of memory, and its slot allows {1200 * MIB:,}"):
+        job.result(timeout=90)
+    assert client.submit(TRAIN).wait(timeout=60) is JobState.SUCCEEDED
+
+
+def test_a_job_that_asks_for_memory_has_it_and_the_worker_tells_what_is_used(
+    client: stoker.Client, eventually: Eventually
+) -> None:
+    job = client.submit(hungry(600, seconds=3).model_copy(update={"memory": 2000 * MIB}))
+    eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 600 * MIB)
+    assert job.wait(timeout=90) is JobState.SUCCEEDED
+    assert job.status().attempt == 1
+
+
+def test_a_worker_that_has_too_little_leaves_a_job_to_another(redis_url: str) -> None:
+    def worker(memory_bytes: int) -> ledger.Worker:
+        return ledger.Worker(
+            name="w",
+            node="n",
+            device="cpu",
+            slots=1,
+            most_slots=1,
+            queues=queues_of("cpu"),
+            host="h",
+            pid=1,
+            memory_bytes=memory_bytes,
+        )
+
+    connection = Connection.open(Settings(), redis_url)
+    connection.run(ledger.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
+    assert connection.run(ledger.claim("large", "small", "w", 5, worker(1000 * MIB))) is Refused.UNFIT
+    assert connection.run(ledger.status("large")).state is JobState.WAITING
+    with redis.Redis.from_url(redis_url) as client:
+        client.zadd("stoker:due", {"large": 0})
+    connection.run(ledger.wake())
+    assert isinstance(connection.run(ledger.claim("large", "owner", "w", 5, worker(4000 * MIB))), Attempt)
+    connection.close()
