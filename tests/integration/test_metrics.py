@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -87,7 +88,7 @@ def scraped(stack: Settings) -> Metrics:
         client.submit(train).result(timeout=90)
         with pytest.raises(stoker.JobFailed):
             client.submit(train.model_copy(update={"timeout": 0.001})).result(timeout=90)
-        client.submit(train.model_copy(update={"device": "tpu"})).cancel()
+        client.submit(train.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})).cancel()
         client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3)
         return scrape(stack.metrics_port)
 
