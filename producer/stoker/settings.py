@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from .address import checked, masked
 from .errors import InvalidSettings
+from .fleets import FleetSettings
 
 _PREFIX = "STOKER_"
 _CONFIG = "STOKER_CONFIG"
@@ -188,6 +189,12 @@ class Settings(BaseSettings):
         "in the environment, as JSON.",
     )
 
+    fleet: Annotated[dict[Literal["cpu", "gpu", "tpu"], FleetSettings], NoDecode, BeforeValidator(_tables)] = Field(
+        default_factory=dict,
+        description="The fleets that are scaled: a table by device, such as [fleet.cpu] with max = 8; in the "
+        "environment, as JSON. A fleet without one keeps the slots that its workers started with.",
+    )
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **arguments: Any) -> None:
@@ -238,8 +245,12 @@ class Settings(BaseSettings):
         return self._origins.get(name, "default")
 
     def environment(self) -> dict[str, str]:
-        """The STOKER_… variables that give another process these very settings."""
-        return {_variable(name): _as_text(value) for name, value in self}
+        """The STOKER_… variables that give another process these very settings.
+
+        Fleets of a file are left to that file: a controller follows it while it runs.
+        """
+        of_file = {name for name in ("fleet",) if self.origin(name).startswith("stoker.toml")}
+        return {_variable(name): _as_text(value) for name, value in self if name not in of_file}
 
 
 class Source(NamedTuple):
@@ -268,7 +279,7 @@ def _as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return json.dumps({name: table.model_dump(exclude_unset=True) for name, table in value.items()})
+        return json.dumps({name: table.model_dump(mode="json", exclude_unset=True) for name, table in value.items()})
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -290,10 +301,11 @@ def _origin(name: str, arguments: Container[str]) -> str:
 
 def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
     """One line for a person about one value that does not fit."""
-    name = ".".join(part for part in place if isinstance(part, str))
+    name = ".".join(part for part in place if isinstance(part, str) and part != "[key]")
     origin = _origin(str(place[0]), arguments)
     if kind == "extra_forbidden":
-        known = Quota.model_fields if len(place) > 1 else Settings.model_fields
+        tables = {"tenants": Quota.model_fields, "fleet": FleetSettings.model_fields}
+        known = tables[str(place[0])] if len(place) > 1 else Settings.model_fields
         [closest] = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0)
         return f"there is no setting {name} ({origin}); the closest one is {closest}"
     text = message.removeprefix("Value error, ")

@@ -32,6 +32,8 @@ def expected(model: LedgerModel) -> Held:
         "stoker:rings": model.rings,
         "stoker:models": set(model.models),
         "stoker:tallies": dict(model.tallies),
+        # A mean is of the newest 50.
+        "stoker:service": {name: n if name.startswith("started") else min(n, 50) for name, n in model.service.items()},
         "stoker:seats": {job.id: f"{job.line}:{job.tenant}" for job in model.jobs.values() if job.has_seat},
         "stoker:load": dict(model.sharing.load()),
         "stoker:running": dict(model.sharing.running()),
@@ -124,6 +126,8 @@ def _told(name: str, answer: Any) -> object:
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}
+        case "service":
+            return {field: int(told.split(" ")[-1]) for field, told in answer.items()}
         case "tallies":
             return _tallies(answer)
         case "model":

@@ -32,6 +32,7 @@ class LedgerModel:
         self.ended: set[str] = set()
         self.untold: set[str] = set()
         self.tallies: Counter[str] = Counter()
+        self.service: Counter[str] = Counter()
         self.models: dict[str, list[int]] = {}
         self.aliases: dict[str, dict[str, int]] = {}
         self.moves: dict[str, list[tuple[str, int]]] = {}
@@ -108,6 +109,7 @@ class LedgerModel:
             job.fields |= {"owner", "lease_until", "worker", "started_at"}
             job.events.append("started")
             self.tallies[f"wait {job.queue}"] += 1
+            self.service[f"started {job.queue.partition('.')[0]} {job.spec.kind}"] += 1
             self._tell_celery(job, "STARTED")
         return job.attempt if job.owner == owner else "taken"
 
@@ -271,6 +273,8 @@ class LedgerModel:
     def _remember_attempt(self, job: ModelJob, how: str) -> None:
         job.history.append((job.attempt, how))
         self.tallies[f"attempt {job.spec.kind} {how}"] += 1
+        if how in ("SUCCEEDED", "FAILED"):
+            self.service[f"{job.queue.partition('.')[0]} {job.spec.kind}"] += 1
 
     def _tell_celery(self, job: ModelJob, status: str) -> None:
         job.meta = status

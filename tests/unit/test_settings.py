@@ -190,6 +190,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "metrics_port",
         "node_metrics_port",
         "tenants",
+        "fleet",
     ]
 
 

@@ -23,6 +23,7 @@ from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.store import Store
 
+from .fleet.loop import FleetScaler
 from .metrics import LedgerCollector, served
 from .mirror import ResultMirror
 
@@ -42,9 +43,9 @@ class Controller:
     """One of the controllers.
 
     Every round, the leader takes jobs from workers that went silent, queues those whose time has come, rings again
-    where a message was lost, copies results, forgets what is old and deletes checkpoints that nobody needs. Each step
-    is one script in Redis over an index, so that a round costs as little with a million jobs as with ten, and a second
-    leader for a moment does no harm.
+    where a message was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the
+    fleets. Each step is one script in Redis over an index, so that a round costs as little with a million jobs as with
+    ten, and a second leader for a moment does no harm.
     """
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
@@ -52,6 +53,7 @@ class Controller:
         self._connection = Connection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store)
+        self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._name = f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._leads = False
         self._away_at = -math.inf
@@ -64,6 +66,7 @@ class Controller:
                 self._guarded(self._round)
                 time.sleep(ROUND_S)
         finally:
+            self._scaler.rest()
             self._guarded(lambda: self._run(ledger.resign(self._name)))
             self._connection.close()
 
@@ -86,6 +89,9 @@ class Controller:
             self._results.deliver()
             self._delete_discarded()
             self._take_in()
+            self._scaler.step()
+        else:
+            self._scaler.rest()
 
     def _lay_down_quotas(self) -> None:
         if self._run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ..errors import InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
-from . import config, dead, doctor, jobs, models, services
+from . import config, dead, doctor, fleet, jobs, models, services
 
 app = typer.Typer(
     name="stoker",
@@ -25,6 +25,7 @@ doctor.add_to(app)
 jobs.add_to(app)
 dead.add_to(app)
 models.add_to(app)
+fleet.add_to(app)
 config.add_to(app)
 
 

@@ -98,6 +98,19 @@ def push(lanes: Iterable[Pushed]) -> Call[list[int | None]]:
     return Call(tuple(words), decode, _script("push"))
 
 
+def demand() -> Call[dict[str, int]]:
+    """How many slots the lanes need on each device: drainers that are there, or that the requests which wait want."""
+
+    def decode(answer: list[tuple[bytes, int]]) -> dict[str, int]:
+        needed: dict[str, int] = {}
+        for queue, drainers in answer:
+            device = queue.decode().partition(".")[0]
+            needed[device] = needed.get(device, 0) + drainers
+        return needed
+
+    return Call((), decode, _script("demand"))
+
+
 def join(ref: str, drainer: str, lease_s: float) -> Call[bool]:
     """Begin to drain a lane; False if it is empty."""
     return Call((ref, drainer, _ms(lease_s)), bool, _script("join"))

@@ -45,6 +45,9 @@
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
+| stoker:service | hash | by device and kind: mean run time, ms; how many started | never: bounded by kinds |
+| stoker:fleet:<device> | hash | bounds of a fleet that were set by hand | when they are taken back |
+| stoker:decisions:<device> | list | what the autoscaler decided, and why, the newest 100 | never: bounded |
 """
 
 from ..jobs import KINDS
@@ -98,6 +101,9 @@ PREFIX = {
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
     "wanted": "stoker:wanted",
+    "service": "stoker:service",
+    "fleet": "stoker:fleet:",
+    "decisions": "stoker:decisions:",
 }
 
 

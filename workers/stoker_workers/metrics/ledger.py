@@ -35,7 +35,14 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read everything; if Redis is away, there is only `stoker_up`, and it is 0."""
         try:
-            found = [*self._jobs(), *self._queues(), *self._tallies(), *self._lanes(), *self._workers()]
+            found = [
+                *self._jobs(),
+                *self._queues(),
+                *self._tallies(),
+                *self._lanes(),
+                *self._workers(),
+                *self._fleets(),
+            ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
             found = []
@@ -81,6 +88,15 @@ class LedgerCollector(Collector):
             "For how long the job that waits longest has been QUEUED; 0 if none is.",
             ("queue",),
             {queue: found.oldest_s for queue, found in by_queue.items()},
+        )
+
+    def _fleets(self) -> Iterator[Metric]:
+        wanted = {}
+        for device in DEVICES:
+            for decision in self._connection.run(ledger.decisions(device, limit=1)):
+                wanted[device,] = decision.wanted
+        yield gauges(
+            "stoker_fleet_slots_wanted", "Slots that the autoscaler wants a fleet to have.", ("fleet",), wanted
         )
 
     def _tallies(self) -> Iterator[Metric]:

@@ -66,6 +66,7 @@ if state == 'QUEUED' then
     'started_at', now, 'lease_until', now + lease_ms)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
   redis.call('HDEL', KEY.job .. id, 'unfit')
+  redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (queued_at or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)

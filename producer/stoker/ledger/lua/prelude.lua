@@ -102,6 +102,10 @@ local function list_checkpoints(id, new, keep)
   redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
 end
 
+local function device_of(queue)
+  return string.match(queue or '', '^%l+') or 'cpu'
+end
+
 -- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
 -- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
 function mend(id)
@@ -154,10 +158,22 @@ function mend(id)
   return state
 end
 
+-- Notes how long a job ran: the mean follows the last 50 or so of its kind and device.
+local function learn_service(queue, kind, took_ms)
+  local field = device_of(queue) .. ' ' .. kind
+  local mean, count = string.match(redis.call('HGET', KEY.service, field) or '', '^(%S+) (%d+)$')
+  mean, count = tonumber(mean) or 0, math.min((tonumber(count) or 0) + 1, 50)
+  redis.call('HSET', KEY.service, field, string.format('%.3f %d', mean + (took_ms - mean) / count, count))
+end
+
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason)
-  local kind, attempt, worker, started_at = unpack(record(id, 'kind', 'attempt', 'worker', 'started_at'))
+  local kind, attempt, worker, started_at, queue =
+    unpack(record(id, 'kind', 'attempt', 'worker', 'started_at', 'queue'))
   observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
+  if how == 'SUCCEEDED' or how == 'FAILED' then
+    learn_service(queue, kind, now_ms() - started_at)
+  end
   local log = {}
   for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
     local is_json, event = pcall(cjson.decode, entry[2][2])

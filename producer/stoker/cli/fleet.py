@@ -1,0 +1,179 @@
+"""`stoker fleet status`, `scale`: what fleets have to do and have, what was decided and why, and bounds by hand."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from .. import ledger
+from ..connection import Connection
+from ..errors import InvalidJob
+from ..fleets import Bounds, Decision
+from ..local import redis_url_of
+from ..settings import Settings
+from ..topology import DEVICES, WorkDevice, queues_of
+from .output import AsJson, ago, console, duration, print_json, table
+
+_EVERY_S = 1.0
+_SHOWN = 5
+
+fleet = typer.Typer(help="See how fleets are scaled and why, and set their bounds.", no_args_is_help=True)
+
+
+class QueueStatus(BaseModel):
+    """Jobs that are QUEUED on one queue, and for how long the first has been."""
+
+    queue: str
+    jobs: int
+    oldest_s: float
+
+
+class FleetStatus(BaseModel):
+    """One fleet: its workers, queues, what was set by hand, and the newest decisions, the present one first."""
+
+    device: WorkDevice
+    workers: int
+    slots: int
+    busy: int
+    offered: int
+    queues: list[QueueStatus]
+    bounds: Bounds | None
+    decisions: list[Decision]
+
+
+@fleet.command()
+def status(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show it again every second, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show queues, oldest wait, slots and what the autoscaler decided, and why."""
+    settings = Settings()
+    with closing(Connection.open(settings, redis_url_of(settings))) as connection:
+        if as_json:
+            print_json(_statuses(connection))
+            while follow:
+                time.sleep(_EVERY_S)
+                print_json(_statuses(connection))
+        elif follow:
+            with Live(_shown(_statuses(connection)), console=console(), auto_refresh=False) as live:
+                while True:
+                    time.sleep(_EVERY_S)
+                    live.update(_shown(_statuses(connection)), refresh=True)
+        else:
+            console().print(_shown(_statuses(connection)))
+
+
+@fleet.command()
+def scale(
+    given: Annotated[
+        list[str], typer.Argument(metavar="DEVICE=SLOTS", help="cpu=4, a range such as cpu=2:8, or cpu=auto.")
+    ],
+    target_wait: Annotated[float | None, typer.Option(help="Seconds within which a queued job shall start.")] = None,
+    cooldown: Annotated[float | None, typer.Option(help="Seconds for which slots are kept that were needed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set how many slots fleets have, or between which numbers; `auto` lets the settings hold again.
+
+    What is set here beats the settings file until then, and takes effect within seconds. It needs a controller.
+    """
+    wanted = dict(_bounds(text, target_wait, cooldown) for text in given)
+    settings = Settings()
+    with closing(Connection.open(settings, redis_url_of(settings))) as connection:
+        for device, new in wanted.items():
+            connection.run(ledger.clear_bounds(device) if new is None else ledger.set_bounds(device, new))
+        now = {device: connection.run(ledger.bounds(device)) for device in wanted}
+    if as_json:
+        print_json({device: found.model_dump(exclude_none=True) if found else None for device, found in now.items()})
+        return
+    for device, found in now.items():
+        console().print(f"[bold]{device}[/]: {_told(found)}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.add_typer(fleet, name="fleet", rich_help_panel="Running Stoker")
+
+
+def _bounds(text: str, target_wait_s: float | None, cooldown_s: float | None) -> tuple[WorkDevice, Bounds | None]:
+    device, _, slots = text.partition("=")
+    known = next((known for known in DEVICES if known == device), None)
+    numbers = re.fullmatch(r"(\d{1,6})(?::(\d{1,6}))?", slots)
+    if known is None or not (numbers or slots == "auto"):
+        raise InvalidJob(f"{text!r} is no fleet and its slots: expected, for example, cpu=4, cpu=2:8 or cpu=auto")
+    if numbers is None:
+        return known, None
+    least, most = int(numbers[1]), int(numbers[2] or numbers[1])
+    if least > most:
+        raise InvalidJob(f"{text!r}: the first number is the least and must not be above the second")
+    return known, Bounds.model_validate(
+        {"min": least, "max": most, "target_wait_s": target_wait_s, "cooldown_s": cooldown_s}
+    )
+
+
+def _statuses(connection: Connection) -> list[FleetStatus]:
+    """All fleets that have workers, jobs, or were ever decided about."""
+    health, workers = connection.run(ledger.health()), connection.run(ledger.workers())
+    return list(_present(connection, health, workers))
+
+
+def _present(connection: Connection, health: ledger.Health, workers: list[ledger.Worker]) -> Iterator[FleetStatus]:
+    for device in DEVICES:
+        ours = [worker for worker in workers if worker.device == device]
+        found = FleetStatus(
+            device=device,
+            workers=len(ours),
+            slots=sum(worker.slots for worker in ours),
+            busy=sum(worker.busy for worker in ours),
+            offered=sum(worker.most_slots for worker in ours),
+            queues=[
+                QueueStatus(queue=queue.queue, jobs=queue.jobs, oldest_s=queue.oldest_s)
+                for queue in health.queues
+                if queue.queue in queues_of(device)
+            ],
+            bounds=connection.run(ledger.bounds(device)),
+            decisions=connection.run(ledger.decisions(device, _SHOWN)),
+        )
+        if ours or found.decisions or found.bounds or any(queue.jobs for queue in found.queues):
+            yield found
+
+
+def _shown(fleets: list[FleetStatus]) -> Group:
+    if not fleets:
+        return Group("no fleets: no worker runs, and nothing is queued")
+    rows = [
+        [
+            f"[bold]{found.device}[/]",
+            str(found.workers),
+            f"{found.busy} busy, {max(0, found.slots - found.busy)} idle of {found.offered}",
+            "  ".join(f"{q.queue} {q.jobs}" for q in found.queues if q.jobs) or "[dim]nothing[/]",
+            duration(max(q.oldest_s for q in found.queues)),
+            str(found.decisions[0].wanted) if found.decisions else "[dim]not scaled[/]",
+        ]
+        for found in fleets
+    ]
+    parts: list[Table | str] = [table(["fleet", "workers", "slots", "queued", "oldest", "wanted"], rows)]
+    for found in fleets:
+        if found.bounds:
+            parts.append(f"[bold]{found.device}[/] by hand: {_told(found.bounds)}")
+        for decision in found.decisions:
+            nodes = "" if decision.nodes is None else f" on {decision.nodes} nodes"
+            why = escape("; ".join(decision.reasons))
+            parts.append(
+                f"[dim]{ago(decision.at):>8}[/]  {found.device} {decision.slots} → {decision.wanted}{nodes}: {why}"
+            )
+    return Group(*parts)
+
+
+def _told(found: Bounds | None) -> str:
+    if found is None:
+        return "as the settings say"
+    values: dict[str, Any] = found.model_dump(exclude_none=True)
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())

@@ -1,0 +1,98 @@
+"""What the ledger knows of fleets: their traffic, bounds that were set by hand, and what the autoscaler decided."""
+
+from contextlib import suppress
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..connection import Call
+from ..fleets import Bounds, Decision
+from ..topology import WorkDevice
+from .keys import key
+from .scripts import script
+
+# Jobs of one kind that a look at the traffic reads; more are judged by a random sample of this size.
+_SAMPLE = 200
+_DECISIONS_KEPT = 100
+
+
+class KindTraffic(BaseModel):
+    """Jobs of one kind on one device.
+
+    Attributes:
+        queued: how many are QUEUED.
+        oldest_ms: for how long the first of them has been.
+        started: how many attempts ever began.
+        service_ms: how long one runs, as a moving mean over those that ended; 0 if none has yet.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queued: int
+    oldest_ms: float
+    started: int
+    service_ms: float
+
+
+class RunningJobs(BaseModel):
+    """How many jobs of a fleet run, and of some of them, of all if they are few, the kind and for how long in ms."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    seen: tuple[tuple[str, float], ...] = ()
+
+
+class Traffic(BaseModel):
+    """What a fleet has to do at one moment, by the server's clock."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: float
+    kinds: dict[str, KindTraffic]
+    running: RunningJobs
+
+
+def traffic(device: WorkDevice) -> Call[Traffic]:
+    """Look at a fleet's jobs; changes nothing."""
+    return Call((device, _SAMPLE), Traffic.model_validate_json, script("traffic"))
+
+
+def bounds(device: WorkDevice) -> Call[Bounds | None]:
+    """What was set by hand for a fleet; None if nothing was."""
+
+    def decode(answer: dict[bytes, bytes]) -> Bounds | None:
+        # What something else has written there bounds nothing.
+        with suppress(ValidationError):
+            return Bounds.model_validate({name.decode(): value for name, value in answer.items()}) if answer else None
+        return None
+
+    return Call(("HGETALL", key("fleet", device)), decode)
+
+
+def set_bounds(device: WorkDevice, new: Bounds) -> Call[None]:
+    """Set bounds by hand, beside those set before."""
+    words = [word for pair in new.model_dump(exclude_none=True).items() for word in pair]
+    return Call(("HSET", key("fleet", device), *words), lambda _: None)
+
+
+def clear_bounds(device: WorkDevice) -> Call[None]:
+    """Let the settings hold again."""
+    return Call(("DEL", key("fleet", device)), lambda _: None)
+
+
+def decided(device: WorkDevice, decision: Decision, *, notable: bool) -> Call[None]:
+    """Keep a decision: as the fleet's present one, and, if it is notable, among the newest 100."""
+    return Call((device, decision.model_dump_json(), int(notable), _DECISIONS_KEPT), lambda _: None, script("decided"))
+
+
+def decisions(device: WorkDevice, limit: int = _DECISIONS_KEPT) -> Call[list[Decision]]:
+    """The present decision of a fleet and then the notable ones before it, the newest first."""
+
+    def decode(answer: list[bytes]) -> list[Decision]:
+        found = []
+        for raw in answer:
+            with suppress(ValidationError):
+                found.append(Decision.model_validate_json(raw))
+        return found
+
+    return Call(("LRANGE", key("decisions", device), 0, limit - 1), decode)

@@ -1,0 +1,306 @@
+"""Fleets: what the ledger knows of them, the controller's step, providers, and the command line."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+import stoker
+from stoker import ledger
+from stoker.connection import Connection
+from stoker.errors import Unauthorized, Unavailable
+from stoker.fleets import FleetSettings
+from stoker.settings import Settings
+from stoker_workers.fleet.loop import FleetScaler
+from stoker_workers.fleet.providers.kubernetes import Kubernetes
+from stoker_workers.fleet.providers.process import Processes
+
+from ..conftest import Eventually
+
+TOKEN = "a-token"
+SPEC = stoker.Train(model="fleet", data="sample://iris", device="cpu")
+CPU = ledger.Worker(
+    name="cpu-1@here",
+    node="here",
+    device="cpu",
+    slots=1,
+    most_slots=4,
+    queues=("cpu.infer", "cpu.train", "cpu.batch"),
+    host="here",
+    pid=1,
+)
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    return Settings(redis_url=redis_url, home=tmp_path / "home")
+
+
+@pytest.fixture
+def connection(settings: Settings, redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(settings, redis_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=settings) as client:
+        yield client
+
+
+@pytest.fixture
+def scaler(settings: Settings, connection: Connection, redis_url: str) -> Iterator[FleetScaler]:
+    scaler = FleetScaler(settings, connection, redis_url)
+    yield scaler
+    scaler.rest()
+
+
+def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stoker.cli", "fleet", *arguments]
+    environment = os.environ | {"STOKER_REDIS_URL": redis_url}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Client, connection: Connection) -> None:
+    first, *_ = client.submit_many([SPEC] * 3)
+    attempt = connection.run(ledger.claim(first.id, "owner", "worker", 10))
+    assert isinstance(attempt, ledger.Attempt)
+    traffic = connection.run(ledger.traffic("cpu"))
+    assert (traffic.kinds["train"].queued, traffic.kinds["train"].started) == (2, 1)
+    assert traffic.kinds["train"].service_ms == 0
+    assert traffic.running.count == 1
+    assert [kind for kind, _ in traffic.running.seen] == ["train"]
+    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "for a test"))
+    traffic = connection.run(ledger.traffic("cpu"))
+    assert traffic.running.count == 0
+    assert traffic.kinds["train"].service_ms > 0
+    assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
+
+
+def test_a_fleet_without_settings_is_left_alone(scaler: FleetScaler, connection: Connection) -> None:
+    connection.run(ledger.announce(CPU))
+    scaler.step()
+    assert connection.run(ledger.wanted_slots(CPU.name)) is None
+    assert connection.run(ledger.decisions("cpu")) == []
+
+
+def test_bounds_by_hand_beat_the_file_until_they_are_taken_back_and_a_changed_file_takes_effect(
+    scaler: FleetScaler, connection: Connection, redis_url: str
+) -> None:
+    connection.run(ledger.announce(CPU))
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
+    scaler.step()
+    assert connection.run(ledger.wanted_slots(CPU.name)) == 2
+    told = cli("scale", "cpu=3", "--json", redis_url=redis_url)
+    assert json.loads(told.stdout) == {"cpu": {"min": 3, "max": 3}}
+    scaler.step()
+    assert connection.run(ledger.wanted_slots(CPU.name)) == 3
+    assert cli("scale", "cpu=auto", redis_url=redis_url).returncode == 0
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\nmax = 1\n")
+    scaler.step()
+    assert connection.run(ledger.wanted_slots(CPU.name)) == 1
+
+
+def test_a_backlog_grows_the_fleet_and_the_status_says_why(
+    scaler: FleetScaler, client: stoker.Client, connection: Connection, redis_url: str
+) -> None:
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\n")
+    connection.run(ledger.announce(CPU))
+    client.submit_many([SPEC] * 7)
+    scaler.step()
+    assert connection.run(ledger.wanted_slots(CPU.name)) == 4
+    [fleet] = json.loads(cli("status", "--json", redis_url=redis_url).stdout)
+    assert (fleet["device"], fleet["workers"]) == ("cpu", 1)
+    assert {queue["queue"]: queue["jobs"] for queue in fleet["queues"]}["cpu.train"] == 7
+    assert fleet["decisions"][0]["wanted"] == 4
+    assert fleet["decisions"][0]["reasons"][0] == "at most 4"
+    assert "7 queued jobs" in cli("status", redis_url=redis_url).stdout
+
+
+def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, connection: Connection) -> None:
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
+    connection.run(ledger.announce(CPU))
+    for _ in range(5):
+        scaler.step()
+    first, *before = connection.run(ledger.decisions("cpu"))
+    assert len(before) <= 1
+    assert first.wanted == 2
+
+
+@pytest.mark.parametrize("given", ["cpu", "cpu=some", "npu=4", "cpu=5:2"])
+def test_what_is_no_scale_is_refused_with_an_example(given: str, redis_url: str) -> None:
+    refused = cli("scale", given, redis_url=redis_url)
+    assert refused.returncode == 2
+    assert given in refused.stderr
+
+
+def test_nodes_are_processes_that_come_go_and_start_again(
+    settings: Settings, redis_url: str, eventually: Eventually
+) -> None:
+    def nodes() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children(recursive=True) if child.name() == "sleep"]
+
+    with Processes("cpu", settings, redis_url, command=("sleep", "1000")) as processes:
+        processes.scale(3, ())
+        eventually(lambda: len(nodes()) == 3)
+        names = {node.environ()["STOKER_NODE"] for node in nodes()}
+        assert len(names) == 3
+        assert all(processes.owns(name) for name in names)
+        [victim, *_] = nodes()
+        victim.kill()
+        eventually(lambda: len(nodes()) == 3 and victim.pid not in {node.pid for node in nodes()})
+        idle = min(names)
+        processes.scale(1, {idle})
+        eventually(lambda: len(nodes()) == 1)
+        assert not processes.owns(idle)
+    assert nodes() == []
+
+
+class KubernetesApi(ThreadingHTTPServer):
+    """The scale subresource of one deployment, as Kubernetes serves it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.replicas = 0
+        self.version = 1
+        self.conflicts = 0
+        self.forbidden = False
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: KubernetesApi
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def do_PATCH(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.headers["Content-Type"] == "application/merge-patch+json"
+        self._answer(json.loads(body))
+
+    def _answer(self, patch: dict[str, dict[str, object]] | None) -> None:
+        api = self.server
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            self._send(401, {"kind": "Status", "message": "Unauthorized"})
+        elif api.forbidden:
+            self._send(403, {"kind": "Status", "message": "cannot get resource deployments/scale"})
+        elif self.path != "/apis/apps/v1/namespaces/ml/deployments/stoker-cpu/scale":
+            self._send(404, {"kind": "Status", "message": "not found"})
+        elif patch and (api.conflicts or patch["metadata"]["resourceVersion"] != str(api.version)):
+            api.conflicts -= 1
+            self._send(409, {"kind": "Status", "message": "the object has been modified"})
+        else:
+            if patch:
+                api.replicas = int(str(patch["spec"]["replicas"]))
+                api.version += 1
+            spec = {"replicas": api.replicas} if api.replicas else {}
+            metadata = {"name": "stoker-cpu", "resourceVersion": str(api.version)}
+            self._send(200, {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec})
+
+    def _send(self, status: int, document: dict[str, object]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output quiet."""
+
+
+@pytest.fixture
+def api() -> Iterator[KubernetesApi]:
+    with KubernetesApi() as api:
+        thread = threading.Thread(target=api.serve_forever)
+        thread.start()
+        yield api
+        api.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def deployment(api: KubernetesApi, tmp_path: Path) -> FleetSettings:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    return FleetSettings(
+        provider="kubernetes",
+        max=40,
+        deployment="stoker-cpu",
+        namespace="ml",
+        api_url=f"http://127.0.0.1:{api.server_port}",
+        token_file=tmp_path / "token",
+        slots_per_node=4,
+    )
+
+
+def test_kubernetes_scales_from_nothing_and_back(api: KubernetesApi, deployment: FleetSettings) -> None:
+    pods = Kubernetes(deployment)
+    assert pods.nodes() == 0
+    pods.scale(5, ())
+    assert (api.replicas, pods.nodes()) == (5, 5)
+    version = api.version
+    pods.scale(5, ())
+    assert api.version == version
+    pods.scale(0, ())
+    assert api.replicas == 0
+
+
+def test_kubernetes_says_what_is_wrong(api: KubernetesApi, deployment: FleetSettings) -> None:
+    pods = Kubernetes(deployment)
+    api.conflicts = 1
+    with pytest.raises(Unavailable, match="somebody else has just scaled"):
+        pods.scale(3, ())
+    pods.scale(3, ())
+    assert api.replicas == 3
+    deployment.token_file.write_text("another")
+    with pytest.raises(Unauthorized, match="HTTP 401"):
+        pods.nodes()
+    deployment.token_file.write_text(TOKEN)
+    api.forbidden = True
+    with pytest.raises(Unauthorized, match="get and patch on deployments/scale"):
+        pods.nodes()
+    api.forbidden = False
+    with pytest.raises(Unavailable, match="deployment other in namespace ml"):
+        Kubernetes(deployment.model_copy(update={"deployment": "other"})).nodes()
+    deployment.token_file.unlink()
+    with pytest.raises(Unauthorized, match="token_file"):
+        pods.nodes()
+
+
+def test_a_fleet_goes_from_no_pod_to_some_and_back(
+    api: KubernetesApi,
+    deployment: FleetSettings,
+    client: stoker.Client,
+    connection: Connection,
+    redis_url: str,
+    eventually: Eventually,
+) -> None:
+    fleet = deployment.model_copy(update={"min": 0, "cooldown_s": 0.0})
+    scaler = FleetScaler(Settings(redis_url=redis_url, fleet={"cpu": fleet}), connection, redis_url)
+    scaler.step()
+    assert api.replicas == 0
+    jobs = client.submit_many([SPEC] * 6)
+    scaler.step()
+    assert api.replicas == 3
+    pod = CPU.model_copy(update={"node": "stoker-cpu-abc", "name": "cpu-1@stoker-cpu-abc", "slots": 4})
+    connection.run(ledger.announce(pod))
+    for job in jobs:
+        job.cancel()
+
+    def gone() -> bool:
+        connection.run(ledger.announce(pod))
+        scaler.step()
+        return api.replicas == 0
+
+    eventually(gone)
+    assert api.replicas == 0
+    assert connection.run(ledger.decisions("cpu"))[0].nodes == 0

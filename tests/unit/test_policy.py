@@ -1,0 +1,115 @@
+"""The autoscaler's policy, over loads in simulated time."""
+
+import pytest
+from bench.simulation import loads, rules
+from bench.simulation.simulator import Fleet, Outcome, simulate
+
+from stoker_workers.fleet.policy import Kind, Load, Memory, Target, decide
+
+NODE = Fleet(nodes=1, slots_per_node=64, node_start_s=0.0, tick_s=1.0)
+TARGET = Target(least=0, most=64, target_wait_s=10.0, cooldown_s=60.0)
+
+
+def scaled(jobs: loads.Jobs, *, target: Target = TARGET, slots: int = 0, tail_s: float = 0.0) -> Outcome:
+    return simulate(jobs, NODE, rules.stoker(target), slots=slots, tail_s=tail_s)
+
+
+def idle(at_s: float, slots: int, busy: int = 0) -> Load:
+    return Load(at_s, {}, running=busy, seen=(("train", at_s),) * busy, drainers=0, slots=slots, busy=busy)
+
+
+def test_a_backlog_gets_the_slots_that_start_it_in_time_and_the_reason_says_so() -> None:
+    load = Load(0.0, {"infer": Kind(120, 0.0, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    wish, _ = decide(TARGET, load, None)
+    assert wish.slots == 24
+    assert wish.reasons[0] == "120 queued jobs of 2.0 s within 10.0 s -> 24 slots"
+
+
+def test_more_than_the_maximum_is_wanted_but_not_given() -> None:
+    load = Load(0.0, {"infer": Kind(5000, 0.0, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    wish, _ = decide(TARGET, load, None)
+    assert wish.slots == 64
+    assert wish.reasons[:2] == ("at most 64", "1000 would be needed")
+
+
+def test_a_kind_that_was_never_measured_is_not_taken_for_short() -> None:
+    load = Load(0.0, {"train": Kind(6, 0.0, 0, 0.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    assert decide(TARGET, load, None)[0].slots == 6
+
+
+def test_lanes_count_as_the_drainers_they_need() -> None:
+    load = Load(0.0, {}, running=0, seen=(), drainers=3, slots=1, busy=1)
+    assert decide(TARGET, load, None)[0].slots == 3
+
+
+def test_a_burst_starts_in_time_and_all_slots_go_when_the_cooldown_is_over() -> None:
+    jobs = loads.burst(200)
+    outcome = scaled(jobs, tail_s=100.0)
+    assert outcome.within(TARGET.target_wait_s) > 0.95
+    assert outcome.slots[-1] == 0
+    assert outcome.turns == 1
+
+
+def test_a_ramp_is_followed_without_late_jobs() -> None:
+    outcome = scaled(loads.ramp(last_rate=20.0, length_s=600.0))
+    assert outcome.within(TARGET.target_wait_s) > 0.95
+
+
+def test_what_arrives_steadily_keeps_few_more_slots_than_it_needs() -> None:
+    jobs = loads.diurnal(20_000, length_s=2_000.0, swing=0.0, kinds=loads.SHORT)
+    outcome = scaled(jobs, slots=20)
+    assert outcome.within(TARGET.target_wait_s) > 0.95
+    assert outcome.slot_s < 1.3 * jobs.slot_s
+
+
+def test_a_giant_job_keeps_one_slot_and_changes_nothing_else() -> None:
+    small = loads.burst(50, kinds={"infer": loads.Kind(1.0, 1.0)})
+    outcome = scaled(loads.giant(2_000.0, small))
+    assert outcome.turns == 1
+    assert outcome.slots[-1] == 1
+
+
+def test_a_load_that_comes_and_goes_within_the_cooldown_does_not_make_slots_come_and_go() -> None:
+    outcome = scaled(loads.flapping(period_s=40.0, length_s=1_200.0, rate=10.0))
+    steady = outcome.slots[120:1150]
+    assert steady.max() - steady.min() <= 0.35 * steady.max()
+    assert outcome.within(TARGET.target_wait_s) > 0.95
+
+
+def test_the_policy_comes_close_to_an_oracle_over_a_day() -> None:
+    fleet = Fleet(nodes=100)
+    jobs = loads.diurnal(20_000, length_s=loads.DAY_S / 4)
+    target = Target(0, fleet.most, 60.0, 120.0, fleet.node_start_s)
+    outcome = simulate(jobs, fleet, rules.stoker(target))
+    assert outcome.within(target.target_wait_s) > 0.95
+    assert outcome.slot_s < 1.3 * rules.oracle(jobs, fleet, target.target_wait_s).slot_s
+
+
+def test_no_slot_is_taken_from_a_job() -> None:
+    memory = Memory(990.0, {}, peaks=((990.0, 0),))
+    wish, _ = decide(TARGET, idle(1000.0, slots=8, busy=7), memory)
+    assert wish.slots == 7
+
+
+def test_a_step_down_takes_at_most_a_quarter() -> None:
+    memory = Memory(1000.0, {}, peaks=((1000.0, 0),))
+    seen = []
+    slots = 16
+    for second in range(1, 60):
+        wish, memory = decide(TARGET, idle(1000.0 + second, slots), memory)
+        slots = wish.slots
+        seen.append(slots)
+    assert seen[:4] == [12, 9, 7, 6]
+    assert seen[-1] == 0
+
+
+def test_a_controller_that_has_just_taken_over_takes_nothing_away_for_a_cooldown() -> None:
+    wish, memory = decide(TARGET, idle(5.0, slots=10), None)
+    assert wish.slots == 10
+    assert decide(TARGET, idle(64.0, slots=10), memory)[0].slots == 10
+
+
+@pytest.mark.parametrize(("least", "most", "slots"), [(3, 8, 3), (0, 8, 0)])
+def test_an_idle_fleet_has_the_minimum(least: int, most: int, slots: int) -> None:
+    memory = Memory(100.0, {}, peaks=((100.0, 0),))
+    assert decide(Target(least, most, 10.0, 60.0), idle(101.0, slots=slots), memory)[0].slots == slots
