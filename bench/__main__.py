@@ -5,7 +5,7 @@ import signal
 import sys
 
 COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory")
-EVERYTHING = (*COMPARISONS, "train", "report")
+EVERYTHING = (*COMPARISONS, "train", "scale", "report")
 
 
 def main() -> None:

@@ -142,6 +142,25 @@ def _train(figures: Document) -> str:
     return _table(["case", "epochs", "job's run / plain fit", "job's run / whole script"], rows)
 
 
+def _scale(figures: Document) -> str:
+    oracle = figures["cases"][0]["slot_hours"]
+    rows = [
+        [
+            case["rule"],
+            f"{case['slot_hours']:,}",
+            f"{case['slot_hours'] / oracle:.3f}",
+            f"{case['in_time']:.2%}",
+            f"{case['wait_p50_s']:g} / {case['wait_p95_s']:g} / {case['wait_p99_s']:g}",
+        ]
+        for case in figures["cases"]
+    ]
+    header = ["rule", "slot-hours", "of the oracle's", "jobs started in time", "wait, s: p50 / p95 / p99"]
+    return (
+        f"{figures['jobs']:,} jobs, {figures['target_wait_s']:g} s to start each; no schedule takes less than "
+        f"{figures['least_slot_hours']:,} slot-hours.\n\n{_table(header, rows)}"
+    )
+
+
 SECTIONS: dict[str, Callable[[Document], str]] = {
     "inference": _inference,
     "submit": _submit,
@@ -151,6 +170,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "records": _records,
     "memory": _memory,
     "train": _train,
+    "scale": _scale,
 }
 
 

@@ -22,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import stoker
 from stoker import ledger
 from stoker.connection import Connection
+from stoker.fleets import Decision
+from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.settings import Settings
 from stoker_workers.metrics import NodeCollector
@@ -90,6 +92,9 @@ def scraped(stack: Settings) -> Metrics:
             client.submit(train.model_copy(update={"timeout": 0.001})).result(timeout=90)
         client.submit(train.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})).cancel()
         client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3)
+        decision = Decision(at=datetime.now(UTC), slots=2, wanted=3, reasons=("for a test",))
+        with closing(Connection.open(stack, redis_url_of(stack))) as connection:
+            connection.run(ledger.decided("cpu", decision, notable=True))
         return scrape(stack.metrics_port)
 
 
