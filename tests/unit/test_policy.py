@@ -100,6 +100,7 @@ def test_a_step_down_takes_at_most_a_quarter() -> None:
         slots = wish.slots
         seen.append(slots)
     assert seen[:4] == [12, 9, 7, 6]
+    assert wish.reasons == ("nothing to do",)
     assert seen[-1] == 0
 
 

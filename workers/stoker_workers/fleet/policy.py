@@ -122,7 +122,8 @@ def decide(target: Target, load: Load, memory: Memory | None) -> tuple[Wish, Mem
     if needed >= load.slots:
         return _bounded(target, needed, reasons or ("nothing to do",)), remembered
     since_s, peak = peaks[0]
-    kept = max((needed, ""), (peak, _kept(load.at_s - since_s, peak)), (load.busy, f"{load.busy} slots are busy"))
+    floors = ((needed, ""), (peak, _kept(load.at_s - since_s, peak)), (load.busy, f"{load.busy} slots are busy"))
+    kept = max(floors, key=lambda floor: floor[0])
     return _bounded(target, *_shrunk(load.slots, kept, reasons or ("nothing to do",))), remembered
 
 
