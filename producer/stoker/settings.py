@@ -1,4 +1,4 @@
-"""Settings: arguments over STOKER_… variables over stoker.toml over defaults, and where each value came from."""
+"""Settings: arguments over STOKER_… variables over secrets over stoker.toml over defaults; where each came from."""
 
 import difflib
 import json
@@ -24,6 +24,7 @@ from pydantic_settings import (
     InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
 )
 
@@ -33,6 +34,7 @@ from .fleets import FleetSettings
 
 _PREFIX = "STOKER_"
 _CONFIG = "STOKER_CONFIG"
+_SECRETS = "STOKER_SECRETS_DIR"
 
 
 def _listed(value: object) -> object:
@@ -216,7 +218,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources, the strongest first."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read(_config_file()))
+        secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := _secrets()) else []
+        return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, _read(_config_file()))
 
     @field_validator(
         "redis_url",
@@ -295,8 +298,14 @@ def _origin(name: str, arguments: Container[str]) -> str:
     if name in arguments:
         return "argument"
     variable = _variable(name)
-    # Variables are found in any case, as pydantic-settings finds them.
-    return f"environment: {variable}" if variable in map(str.upper, os.environ) else f"stoker.toml: {_config_file()}"
+    # Variables and files are found in any case, as pydantic-settings finds them.
+    if variable in map(str.upper, os.environ):
+        return f"environment: {variable}"
+    folder = _secrets()
+    for path in folder.iterdir() if folder else ():
+        if path.name.upper() == variable:
+            return f"secret: {path}"
+    return f"stoker.toml: {_config_file()}"
 
 
 def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
@@ -310,6 +319,14 @@ def _problem(place: tuple[int | str, ...], kind: str, value: object, message: st
         return f"there is no setting {name} ({origin}); the closest one is {closest}"
     text = message.removeprefix("Value error, ")
     return f"{name} cannot be {_shown(name, value)!r} ({origin}): {text[0].lower()}{text[1:]}"
+
+
+def _secrets() -> Path | None:
+    """The folder of files that hold one setting each, as Docker and Kubernetes mount secrets."""
+    folder = os.environ.get(_SECRETS)
+    if folder and not Path(folder).is_dir():
+        raise InvalidSettings(f"{folder} is no folder: check {_SECRETS}")
+    return Path(folder) if folder else None
 
 
 def _config_file() -> Path:

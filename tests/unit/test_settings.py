@@ -219,6 +219,26 @@ def test_no_password_is_in_a_refusal(url: str) -> None:
     assert caught.value.__suppress_context__
 
 
+def test_a_folder_of_secrets_beats_the_file_and_not_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "stoker_redis_url").write_text("redis://:hidden@redis:6379/0\n")
+    (folder / "lease_s").write_text("not ours")
+    Path("stoker.toml").write_text('redis_url = "redis://of-the-file:6379/0"')
+    monkeypatch.setenv("STOKER_SECRETS_DIR", str(folder))
+    found = Settings()
+    assert found.redis_url == "redis://:hidden@redis:6379/0"
+    assert found.origin("redis_url") == f"secret: {folder / 'stoker_redis_url'}"
+    assert "hidden" not in str(sources(found))
+    monkeypatch.setenv("STOKER_REDIS_URL", "redis://of-the-environment:6379/0")
+    assert Settings().redis_url == "redis://of-the-environment:6379/0"
+    monkeypatch.setenv("STOKER_SECRETS_DIR", str(tmp_path / "missing"))
+    with pytest.raises(InvalidSettings, match="missing is no folder: check STOKER_SECRETS_DIR"):
+        Settings()
+
+
 def test_a_home_with_an_at_sign_is_shown_whole(tmp_path: Path) -> None:
     [shown] = [source.value for source in sources(Settings(home=tmp_path / "me@work")) if source.name == "home"]
     assert shown == str(tmp_path / "me@work")

@@ -22,7 +22,9 @@ from stoker.settings import Settings
 from stoker.topology import WorkDevice
 
 from . import tracing
+from .broadcast import await_watchers
 from .capacity import Capacity
+from .commands import register_commands
 from .engine import accelerator
 from .lifecycle import GRACE_S
 from .pool import SlotPool
@@ -53,6 +55,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.amqp.Connection = GuardedConnection
     slot = Slot(settings, redis_url, worker)
     register_tasks(app, slot, worker.queues)
+    register_commands(settings, redis_url)
+    app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
 
     def drain(**_: Any) -> None:

@@ -11,10 +11,11 @@ from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.events import Checkpoint, Event, JobState, Progress
+from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
 from stoker.jobs import Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
 
+from .broadcast import show_progress
 from .gang import Leader
 from .memory import Allowance, larger
 from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown
@@ -236,6 +237,8 @@ class _Execution:
     def _take(self, answer: Answer) -> None:
         self._answer = answer
         self._heard = True
+        if shown := [event.words() for event in self._pending if isinstance(event, (Epoch, Progress))]:
+            show_progress(self._slot, self._attempt.job_id, self._spec, shown[-1])
         self._pending.clear()
 
     def _timeout_from_now(self) -> float | None:

@@ -45,6 +45,7 @@ class Slot:
         # that a killed child could hold for ever.
         self._stops = RawValue("i", 0)
         self._draining_since = RawValue("d", 0.0)
+        self._watched = RawValue("b", 0)
         self._used_bytes = RawArray("Q", MOST_SLOTS)
 
     def uses(self, memory_bytes: int) -> None:
@@ -76,6 +77,15 @@ class Slot:
     def hurrying(self) -> bool:
         """Whether the worker was asked to end more than once."""
         return bool(self._stops.value > 1)
+
+    @property
+    def watched(self) -> bool:
+        """Whether Flower or another monitor has asked for events; the parent says so."""
+        return bool(self._watched.value)
+
+    @watched.setter
+    def watched(self, watched: bool) -> None:
+        self._watched.value = watched
 
     @cached_property
     def connection(self) -> Connection:

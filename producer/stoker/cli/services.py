@@ -1,8 +1,9 @@
-"""`stoker demo`, `up`, `worker`, `controller`: the commands that run things."""
+"""`stoker demo`, `up`, `worker`, `controller`, `flower`: the commands that run things."""
 
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -60,9 +61,31 @@ def controller() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.controller"])
 
 
+def flower(
+    address: Annotated[
+        str | None, typer.Option(help="Where it listens; 127.0.0.1 if not given.", show_default=False)
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="5555 if not given.", show_default=False)] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Flower's options, in a file like config/flowerconfig.py.", show_default=False),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="Where the password of the user stoker stands; else one is made.", show_default=False),
+    ] = None,
+) -> None:
+    """Watch jobs, lanes, queues and workers in a browser, until Ctrl-C. It asks for a login, always."""
+    if importlib.util.find_spec("flower") is None:
+        raise Unavailable("Flower is not installed here: pip install 'stoker[flower]'")
+    given = {"--address": address, "--port": port, "--config": config, "--password-file": password_file}
+    arguments = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.dashboard", *arguments])
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (demo, up, worker, controller):
+    for command in (demo, up, worker, controller, flower):
         app.command(rich_help_panel="Running Stoker")(command)
 
 

@@ -1,0 +1,107 @@
+"""The Dockerfile and the compose file: read as the tools would read them, and what they name is there."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from typer.main import get_command
+
+from stoker.cli import app
+from stoker.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
+COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# What a worker may take to drain, by docs/operations.md.
+DRAIN_S = 75
+
+
+def targets() -> dict[str, str]:
+    """The instructions of each stage of the Dockerfile, by its name."""
+    text = DOCKERFILE.read_text().replace("\\\n", " ")
+    stages = re.split(r"^FROM \S+ AS (\S+)$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(stages[::2], stages[1::2], strict=True))
+
+
+def entrypoint(target: str) -> list[str]:
+    [found] = re.findall(r"^ENTRYPOINT (.+)$", targets()[target], re.MULTILINE)
+    words: list[str] = json.loads(found)
+    return words
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    linter = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
+    told = subprocess.run([linter, str(DOCKERFILE)], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, "")
+
+
+def test_the_compose_file_is_one() -> None:
+    assert set(PyCompose.from_yaml(json.dumps(COMPOSE)).service_names()) == set(SERVICES)
+    with pytest.raises(ValueError, match="stop_grase_period"):
+        PyCompose.from_yaml(json.dumps(COMPOSE).replace("stop_grace_period", "stop_grase_period"))
+
+
+@pytest.mark.parametrize("target", ["client", "controller", "flower", "cpu-worker", "gpu-worker"])
+def test_an_image_starts_a_command_that_exists_as_pid_1_and_not_as_root(target: str) -> None:
+    assert "USER 10001:10001" in targets()["runtime"]
+    assert "USER" not in targets()[target]
+    program, *words = entrypoint(target)
+    assert program == "stoker"
+    if words:
+        command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words[1:] if word.startswith("--")} <= options
+
+
+def test_images_are_pinned() -> None:
+    used = [service["image"] for service in SERVICES.values() if "build" not in service]
+    used += [f"python:{tag}" for tag in re.findall(r"^ARG PYTHON=(.+)$", DOCKERFILE.read_text(), re.MULTILINE)]
+    assert len(used) == 4
+    for image in used:
+        assert re.search(r":v?\d+\.\d+\.\d+", image), image
+
+
+def test_settings_files_and_secrets_that_are_named_exist() -> None:
+    named = set(re.findall(r"STOKER_[A-Z_]+", DOCKERFILE.read_text() + (ROOT / "docker/compose.yaml").read_text()))
+    assert named - {"STOKER_SECRETS_DIR"} <= {f"STOKER_{name.upper()}" for name in Settings.model_fields}
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert source in COMPOSE["volumes"] or (ROOT / "docker" / source).exists(), volume
+        if build := service.get("build"):
+            assert build["target"] in targets()
+        for secret in service.get("secrets", []):
+            assert (secret if isinstance(secret, str) else secret["source"]) in COMPOSE["secrets"]
+    for source in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE):
+        assert all((ROOT / path).exists() for path in source.split())
+
+
+def test_what_is_copied_into_images_is_let_through_by_dockerignore_and_nothing_else() -> None:
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert let_through == {path for paths in copied for path in paths.split()}
+
+
+def test_workers_have_the_time_to_drain() -> None:
+    for name in ("worker", "gpu-worker"):
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S
+
+
+def test_secrets_are_made_once_and_differ(tmp_path: Path) -> None:
+    script, folder = ROOT / "docker" / "make-secrets", tmp_path / "secrets"
+    subprocess.run(["sh", script, folder, "redis.internal"], check=True, capture_output=True)
+    assert {path.name for path in folder.iterdir()} == {Path(s["file"]).name for s in COMPOSE["secrets"].values()} | {
+        "operator_url"
+    }
+    assert "CHANGE-ME" not in (folder / "users.acl").read_text()
+    passwords = {(folder / f"{user}_url").read_text() for user in ("client", "worker", "controller", "operator")}
+    assert len({url.split(":")[2] for url in passwords}) == 4
+    assert subprocess.run(["sh", script, folder], capture_output=True).returncode == 1
