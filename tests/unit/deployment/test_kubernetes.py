@@ -1,6 +1,5 @@
 """The Kubernetes manifests: valid by their schemas, and true to the code."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +70,22 @@ def test_a_kustomization_names_all_that_lies_beside_it(folder: str) -> None:
 
 def test_settings_are_the_projects() -> None:
     assert (KUBERNETES / "base" / "redis.conf").read_text() == (ROOT / "config" / "redis.conf").read_text()
-    for name in re.findall(r"^(\w+) =", (KUBERNETES / "base" / "stoker.toml").read_text(), re.MULTILINE):
-        assert name in Settings.model_fields
+    known = {"STOKER_CONFIG", "STOKER_SECRETS_DIR", *(f"STOKER_{name.upper()}" for name in Settings.model_fields)}
     for name in DEPLOYMENTS.keys() - {"redis"}:
         [container] = pod(name)["containers"]
-        assert {variable["name"] for variable in container["env"]} == {"STOKER_CONFIG", "STOKER_SECRETS_DIR"}
+        assert {variable["name"] for variable in container["env"]} <= known
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_fleets_count_on_the_slots_that_pods_have(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_CONFIG", str(KUBERNETES / folder / "stoker.toml"))
+    for device, fleet in Settings().fleet.items():
+        [container] = pod(f"stoker-worker-{device}")["containers"]
+        slots = container["args"][container["args"].index("--slots") + 1]
+        assert {"name": "STOKER_MOST_SLOTS", "value": slots} in container["env"]
+        assert fleet.slots_per_node == int(slots)
+        # With KEDA, somebody else starts pods.
+        assert fleet.deployment == (None if folder == "overlays/keda" else f"stoker-worker-{device}")
 
 
 def test_every_container_starts_an_image_of_ours_with_options_that_exist() -> None:
@@ -128,4 +138,5 @@ def test_keda_scales_by_the_slots_of_a_pod() -> None:
     target = scaled["spec"]["scaleTargetRef"]["name"]
     args = pod(target)["containers"][0]["args"]
     assert trigger["metadata"]["threshold"] == args[args.index("--slots") + 1]
+    assert scaled["spec"]["maxReplicaCount"] * int(trigger["metadata"]["threshold"]) == 16
     assert trigger["metadata"]["query"] == 'max(stoker_fleet_slots_wanted{fleet="cpu"})'

@@ -91,7 +91,7 @@ class LedgerCollector(Collector):
         )
 
     def _fleets(self) -> Iterator[Metric]:
-        wanted = {}
+        wanted: dict[tuple[str, ...], float] = {}
         for device in DEVICES:
             for decision in self._connection.run(ledger.decisions(device, limit=1)):
                 wanted[device,] = decision.wanted
