@@ -15,7 +15,7 @@ from stoker.connection import Connection
 from .drainer import LEASE_S, Drainer, Model
 
 # How long an empty lane is watched for more, as long as nothing else waits for the slot.
-LINGER_S = 20.0
+LINGER_S = 120.0
 # For how long lanes are drained before others that wait for the slot get their turn.
 SLICE_S = 1.0
 _LOOK_AROUND_S = 0.1
