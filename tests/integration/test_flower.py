@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from tornado.options import options
 
+from stoker.broker import celery_app
+from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker_workers import dashboard
 
+from ..conftest import Eventually
 from ..flower import running_flower
 
 CONFIG = Path(__file__).parents[2] / "config" / "flowerconfig.py"
@@ -57,6 +60,26 @@ def test_a_password_can_come_from_a_file_and_users_from_a_variable(settings: Set
         assert not (settings.home / "flower" / "password").exists()
     with running_flower(settings, env={"FLOWER_BASIC_AUTH": "ann:one,bob:two"}, password="one") as flower:
         assert [flower.status("/", login) for login in ("ann:one", "bob:two", "stoker:one")] == [200, 200, 401]
+
+
+def test_what_it_has_seen_outlasts_its_being_killed(settings: Settings, tmp_path: Path, eventually: Eventually) -> None:
+    (tmp_path / "often.py").write_text("state_save_interval = 200\n")
+    config = ("--config", str(tmp_path / "often.py"))
+    seen = {"uuid": "a-job", "name": "stoker.train", "args": "(kept, sample://digits)"}
+    with running_flower(settings, *config) as flower:
+        app = celery_app(settings, redis_url_of(settings))
+        with app.connection() as connection, app.events.Dispatcher(connection, "cpu@here") as dispatcher:
+
+            def is_seen() -> bool:
+                # Flower may not listen yet: what was published before is heard by nobody.
+                dispatcher.send("task-received", **seen)
+                return b"a-job" in flower.get("/api/tasks")
+
+            eventually(is_seen)
+        eventually(lambda: any(b"a-job" in path.read_bytes() for path in (settings.home / "flower").glob("state*")))
+        flower.process.kill()
+    with running_flower(settings) as again:
+        assert b"kept, sample://digits" in again.get("/api/tasks")
 
 
 def test_a_password_file_that_is_missing_is_an_error_not_an_open_door(settings: Settings) -> None:
