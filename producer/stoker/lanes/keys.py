@@ -12,7 +12,7 @@
 | stoker:turn:<drainer> | string | the number of its last take, in case that is repeated | a minute after the last |
 | stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
 | stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |
-| stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the last |
+| stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the first |
 | stoker:answers:<client> | list | answers for one client, many in each entry | a minute after the last |
 """
 

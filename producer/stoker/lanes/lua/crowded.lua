@@ -7,5 +7,8 @@ if waiting == 0 then
   return 0
 end
 local made_way = redis.call('INCR', LANE.making_way .. ARGV[1])
-redis.call('PEXPIRE', LANE.making_way .. ARGV[1], 300)
+if made_way == 1 then
+  -- Not longer: a slot that made way may have been given to something else.
+  redis.call('PEXPIRE', LANE.making_way .. ARGV[1], 300)
+end
 return made_way <= waiting and 1 or 0
