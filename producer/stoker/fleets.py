@@ -91,6 +91,7 @@ class Decision(BaseModel):
         wanted: how many there shall be.
         reasons: sentences for people, the deciding one first.
         nodes: how many nodes were asked of the provider; None if there is no provider.
+        most: how many slots the fleet may grow to, by nodes that do not run yet too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,3 +101,4 @@ class Decision(BaseModel):
     wanted: int
     reasons: tuple[str, ...]
     nodes: int | None = None
+    most: int = 0

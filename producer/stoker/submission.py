@@ -11,7 +11,7 @@ from .data import preflight
 from .errors import InvalidJob
 from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
-from .placement import place
+from .placement import Offer, offer, place
 from .registry import JOB_MODEL
 from .tracing import traceparent
 
@@ -48,15 +48,15 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
         idempotency_key: for a single spec.
 
     Raises:
-        InvalidJob: a file, column or array is missing, a reference points nowhere, no live worker could run a job, or
+        InvalidJob: a file, column or array is missing, a reference points nowhere, nothing could run a job, or
             the key cannot be one.
         ModelNotFound: a spec names a model that does not exist.
     """
     if idempotency_key is not None and not (0 < len(idempotency_key) <= 256 and idempotency_key.isprintable()):
         raise InvalidJob("an idempotency key is 1 to 256 printable characters")
     distinct = {id(spec): spec for spec in specs}.values()
-    workers: list[ledger.Worker] = (yield ledger.workers()) if specs else []
-    border = _Border((yield from _versions(distinct)), workers)
+    offered = (yield from offer(distinct)) if specs else Offer()
+    border = _Border((yield from _versions(distinct)), offered)
     checked: dict[int, tuple[Spec, str]] = {}
     prepared: list[ledger.NewJob] = []
     parent = traceparent()
@@ -103,18 +103,18 @@ class _Border:
 
     Args:
         versions: by the references that the specs name.
-        workers: those that are live.
+        offered: what there is to run jobs on.
     """
 
-    def __init__(self, versions: Mapping[str, ModelVersion], workers: Sequence[ledger.Worker]) -> None:
+    def __init__(self, versions: Mapping[str, ModelVersion], offered: Offer) -> None:
         self._versions = versions
-        self._workers = workers
+        self._offered = offered
         # The same data is looked at once.
         self._preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The spec, with its data as a worker finds it, and its queue."""
-        queue = topology.queue_for(spec.kind, place(spec, self._workers))
+        queue = topology.queue_for(spec.kind, place(spec, self._offered))
         match spec:
             case Train():
                 return self._train(spec), queue

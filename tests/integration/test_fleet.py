@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import stoker
 from stoker import ledger
 from stoker.connection import Connection
 from stoker.errors import Unauthorized, Unavailable
-from stoker.fleets import FleetSettings
+from stoker.fleets import Decision, FleetSettings
 from stoker.settings import Settings
 from stoker_workers.fleet.loop import FleetScaler
 from stoker_workers.fleet.providers.kubernetes import Kubernetes
@@ -84,6 +85,22 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert traffic.running.count == 0
     assert traffic.kinds["train"].service_ms > 0
     assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
+
+
+def test_a_training_by_several_workers_counts_as_so_many_slots(client: stoker.Client, connection: Connection) -> None:
+    job, _ = client.submit_many([SPEC.model_copy(update={"workers": 3}), SPEC])
+    traffic = connection.run(ledger.traffic("cpu"))
+    assert (traffic.kinds["train"].queued, traffic.widest) == (4, 3)
+    assert isinstance(connection.run(ledger.claim(job.id, "owner", "worker", 10)), ledger.Attempt)
+    traffic = connection.run(ledger.traffic("cpu"))
+    assert (traffic.kinds["train"].queued, traffic.running.count, traffic.widest) == (1, 3, 3)
+
+
+def test_a_decision_of_long_ago_promises_no_node(connection: Connection) -> None:
+    now = Decision(at=datetime.now(UTC), slots=0, wanted=0, reasons=("nothing to do",), most=8)
+    connection.run(ledger.decided("gpu", now, notable=True))
+    connection.run(ledger.decided("tpu", now.model_copy(update={"at": now.at - timedelta(hours=1)}), notable=True))
+    assert connection.run(ledger.reach()) == {"gpu": 8}
 
 
 def test_a_fleet_without_settings_is_left_alone(scaler: FleetScaler, connection: Connection) -> None:
@@ -304,3 +321,17 @@ def test_a_fleet_goes_from_no_pod_to_some_and_back(
     eventually(gone)
     assert api.replicas == 0
     assert connection.run(ledger.decisions("cpu"))[0].nodes == 0
+
+
+def test_a_fleet_of_no_node_gets_its_jobs_beside_live_workers_of_another(
+    deployment: FleetSettings, client: stoker.Client, connection: Connection, redis_url: str, api: KubernetesApi
+) -> None:
+    fleet = deployment.model_copy(update={"min": 0, "slots_per_node": 1})
+    scaler = FleetScaler(Settings(redis_url=redis_url, fleet={"gpu": fleet}), connection, redis_url)
+    connection.run(ledger.announce(CPU))
+    with pytest.raises(stoker.InvalidJob, match=r"none serves gpu.train"):
+        client.submit(SPEC.model_copy(update={"device": "gpu"}))
+    scaler.step()
+    client.submit(SPEC.model_copy(update={"device": "gpu"}))
+    scaler.step()
+    assert api.replicas > 0

@@ -5,7 +5,7 @@ import pytest
 import stoker
 from stoker import InvalidJob, ledger
 from stoker.jobs import Spec
-from stoker.placement import place
+from stoker.placement import Offer, place
 from stoker.topology import WorkDevice, queues_of
 
 GIB = 1024**3
@@ -48,7 +48,7 @@ CPU, GPU = worker("cpu"), worker("gpu", gpu_memory=16 * GIB)
 def test_a_job_goes_to_the_best_device_that_can_run_it(
     spec: Spec, workers: list[ledger.Worker], device: WorkDevice
 ) -> None:
-    assert place(spec, workers) == device
+    assert place(spec, Offer(workers)) == device
 
 
 @pytest.mark.parametrize(
@@ -67,20 +67,38 @@ def test_a_job_that_no_worker_could_run_is_refused_with_what_is_missing(
     wishes: dict[str, object], missing: str
 ) -> None:
     with pytest.raises(InvalidJob, match=missing):
-        place(TRAIN.model_copy(update=wishes), [CPU])
+        place(TRAIN.model_copy(update=wishes), Offer([CPU]))
 
 
 def test_a_gpu_with_too_little_memory_is_named() -> None:
     with pytest.raises(InvalidJob, match="it asks for gpu_memory=85,899,345,920 and gpu-1@host has 17,179"):
-        place(TRAIN.model_copy(update={"gpu_memory": 80 * GIB}), [CPU, GPU])
+        place(TRAIN.model_copy(update={"gpu_memory": 80 * GIB}), Offer([CPU, GPU]))
 
 
 def test_as_long_as_no_worker_is_there_a_job_waits_for_what_it_names_or_for_a_cpu() -> None:
-    assert place(TRAIN, []) == "cpu"
-    assert place(TRAIN.model_copy(update={"device": "gpu", "memory": 10**15}), []) == "gpu"
-    assert place(TRAIN.model_copy(update={"gpu_memory": GIB}), []) == "gpu"
+    assert place(TRAIN, Offer()) == "cpu"
+    assert place(TRAIN.model_copy(update={"device": "gpu", "memory": 10**15}), Offer()) == "gpu"
+    assert place(TRAIN.model_copy(update={"gpu_memory": GIB}), Offer()) == "gpu"
 
 
 def test_gpu_memory_is_no_wish_for_another_device() -> None:
     with pytest.raises(InvalidJob, match="gpu_memory is a GPU's, and device is 'cpu'"):
         stoker.Train(model="m", data="sample://digits", device="cpu", gpu_memory=GIB)
+
+
+def test_a_device_whose_fleet_may_grow_is_waited_for_where_no_live_worker_would_do() -> None:
+    grows = Offer([CPU], {"gpu": 8})
+    assert place(TRAIN, grows) == "cpu"
+    assert place(TRAIN.model_copy(update={"device": "gpu"}), grows) == "gpu"
+    assert place(TRAIN.model_copy(update={"gpu_memory": GIB}), grows) == "gpu"
+    with pytest.raises(InvalidJob, match=r"none serves gpu.train"):
+        place(TRAIN.model_copy(update={"device": "gpu"}), Offer([CPU], {"gpu": 0}))
+
+
+def test_a_training_by_more_workers_than_there_can_be_slots_is_refused_with_their_number() -> None:
+    four = TRAIN.model_copy(update={"workers": 4, "device": "cpu"})
+    slots = CPU.model_copy(update={"most_slots": 2})
+    assert place(four, Offer([slots, slots])) == "cpu"
+    assert place(four, Offer([slots], {"cpu": 4})) == "cpu"
+    with pytest.raises(InvalidJob, match=r"on cpu.train, it asks for workers=4 and there are at most 2 slots"):
+        place(four, Offer([slots]))

@@ -42,6 +42,13 @@ def test_lanes_count_as_the_drainers_they_need() -> None:
     assert decide(TARGET, load, None)[0].slots == 3
 
 
+def test_a_training_by_several_workers_gets_them_all_at_once() -> None:
+    load = Load(0.0, {"train": Kind(4, 0.0, 9, 1.0)}, running=0, seen=(), drainers=0, slots=1, busy=0, widest=4)
+    wish, _ = decide(TARGET, load, None)
+    assert wish.slots == 4
+    assert wish.reasons[0] == "4 queued jobs of 1.0 s within 10.0 s, 4 at once for one -> 4 slots"
+
+
 def test_a_burst_starts_in_time_and_all_slots_go_when_the_cooldown_is_over() -> None:
     jobs = loads.burst(200)
     outcome = scaled(jobs, tail_s=100.0)

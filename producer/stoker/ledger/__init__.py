@@ -38,6 +38,7 @@ from .fleet import (
     clear_bounds,
     decided,
     decisions,
+    reach,
     set_bounds,
     traffic,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "quarantine",
     "quarantined",
     "query",
+    "reach",
     "reclaim",
     "release",
     "report",

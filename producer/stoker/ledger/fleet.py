@@ -1,25 +1,28 @@
 """What the ledger knows of fleets: their traffic, bounds that were set by hand, and what the autoscaler decided."""
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..connection import Call
 from ..fleets import Bounds, Decision
-from ..topology import WorkDevice
+from ..topology import DEVICES, WorkDevice
 from .keys import key
 from .scripts import script
 
 # Jobs of one kind that a look at the traffic reads; more are judged by a random sample of this size.
 _SAMPLE = 200
 _DECISIONS_KEPT = 100
+# A fleet about which nothing was decided for so long has no controller, or no settings, any more.
+_DECIDED_WITHIN = timedelta(minutes=5)
 
 
 class KindTraffic(BaseModel):
     """Jobs of one kind on one device.
 
     Attributes:
-        queued: how many are QUEUED.
+        queued: how many slots they need that are QUEUED; a training by several workers needs several.
         oldest_ms: for how long the first of them has been.
         started: how many attempts ever began.
         service_ms: how long one runs, as a moving mean over those that ended; 0 if none has yet.
@@ -34,7 +37,7 @@ class KindTraffic(BaseModel):
 
 
 class RunningJobs(BaseModel):
-    """How many jobs of a fleet run, and of some of them, of all if they are few, the kind and for how long in ms."""
+    """How many slots a fleet's jobs run on, and of some of the jobs, of all if few, the kind and for how long in ms."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,13 +46,18 @@ class RunningJobs(BaseModel):
 
 
 class Traffic(BaseModel):
-    """What a fleet has to do at one moment, by the server's clock."""
+    """What a fleet has to do at one moment, by the server's clock.
+
+    Attributes:
+        widest: slots that one of the jobs needs at once.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     at: float
     kinds: dict[str, KindTraffic]
     running: RunningJobs
+    widest: int = 0
 
 
 def traffic(device: WorkDevice) -> Call[Traffic]:
@@ -88,11 +96,25 @@ def decided(device: WorkDevice, decision: Decision, *, notable: bool) -> Call[No
 def decisions(device: WorkDevice, limit: int = _DECISIONS_KEPT) -> Call[list[Decision]]:
     """The present decision of a fleet and then the notable ones before it, the newest first."""
 
-    def decode(answer: list[bytes]) -> list[Decision]:
-        found = []
-        for raw in answer:
-            with suppress(ValidationError):
-                found.append(Decision.model_validate_json(raw))
-        return found
+    return Call(("LRANGE", key("decisions", device), 0, limit - 1), _decisions)
 
-    return Call(("LRANGE", key("decisions", device), 0, limit - 1), decode)
+
+def reach() -> Call[dict[WorkDevice, int]]:
+    """How many slots each fleet may grow to, by nodes that do not run yet too; only those that are scaled."""
+
+    def decode(answer: list[bytes]) -> dict[WorkDevice, int]:
+        now_ms, *heads = answer
+        since = datetime.fromtimestamp(float(now_ms) / 1000, UTC) - _DECIDED_WITHIN
+        present = zip(DEVICES, (_decisions([head]) for head in heads), strict=True)
+        return {device: found[0].most for device, found in present if found and found[0].at > since}
+
+    return Call(DEVICES, decode, script("reach"))
+
+
+def _decisions(answer: list[bytes]) -> list[Decision]:
+    found = []
+    for raw in answer:
+        # What something else has written there decides nothing.
+        with suppress(ValidationError):
+            found.append(Decision.model_validate_json(raw))
+    return found

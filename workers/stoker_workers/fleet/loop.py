@@ -113,7 +113,7 @@ class _Fleet:
             wanted_nodes = grown.wanted(wish.slots)
             if wanted_nodes != grown.nodes:
                 provider.scale(wanted_nodes, grown.idle)
-        self._tell(wish, sum(worker.slots for worker in workers), wanted_nodes)
+        self._tell(wish, sum(worker.slots for worker in workers), wanted_nodes, target.most)
 
     def _asked_for(self, workers: list[Worker], asked: Mapping[str, int], coming: int) -> int:
         """How many slots there are or shall be: what was wanted last, or, to begin with, what is found."""
@@ -141,12 +141,14 @@ class _Fleet:
         start_s = 0.0 if fleet.provider == "none" or load.slots < offered else self._starts.mean_s
         return Target(min(least, most), most, fleet.target_wait_s, fleet.cooldown_s, start_s)
 
-    def _tell(self, wish: Wish, slots: int, nodes: int | None) -> None:
+    def _tell(self, wish: Wish, slots: int, nodes: int | None, most: int) -> None:
         notable = self._told is None or wish.slots != self._told.slots
         if notable:
             _log.info("fleet %s: %d slots -> %d: %s", self._device, slots, wish.slots, "; ".join(wish.reasons))
         self._told = wish
-        decision = Decision(at=datetime.now(UTC), slots=slots, wanted=wish.slots, reasons=wish.reasons, nodes=nodes)
+        decision = Decision(
+            at=datetime.now(UTC), slots=slots, wanted=wish.slots, reasons=wish.reasons, nodes=nodes, most=most
+        )
         self._connection.run(ledger.decided(self._device, decision, notable=notable))
 
 
@@ -220,6 +222,7 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
             for name, kind in traffic.kinds.items()
         },
         running=traffic.running.count,
+        widest=traffic.widest,
         seen=tuple((kind, elapsed_ms / 1000) for kind, elapsed_ms in traffic.running.seen),
         drainers=drainers,
         slots=slots,

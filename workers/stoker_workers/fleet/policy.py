@@ -48,10 +48,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Kind:
-    """Jobs of one kind: how many are queued, for how long the oldest is, how many ever started, and how long one runs.
+    """Jobs of one kind: slots that the queued ones need, for how long the oldest is queued, how many ever started.
 
     Attributes:
-        service_s: as measured; 0 if no job has ended yet.
+        service_s: how long one runs, as measured; 0 if no job has ended yet.
     """
 
     queued: int
@@ -66,11 +66,12 @@ class Load:
 
     Attributes:
         at_s: by any clock that never goes back.
-        running: how many jobs run.
+        running: how many slots jobs run on.
         seen: kind and seconds since the start of some of them; they stand for all.
         drainers: how many slots the lanes need.
         slots: how many there are, those included that were asked for.
         busy: how many of them have something in hand.
+        widest: how many slots one job needs at once.
     """
 
     at_s: float
@@ -80,6 +81,7 @@ class Load:
     drainers: int
     slots: int
     busy: int
+    widest: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,15 @@ def _to_drain(target: Target, load: Load) -> tuple[int, str]:
     there = max(0, load.slots - load.drainers)
     if slots > there and target.start_s:
         slots = there + (slots - there) * horizon_s / (horizon_s - target.start_s)
-    needed = min(math.ceil(slots - 1e-6), queued + load.running) + load.drainers
+    # A training by several workers starts when all of them are free, and not before.
+    needed = max(min(math.ceil(slots - 1e-6), queued + load.running), load.widest) + load.drainers
     told = []
     if queued:
         told.append(f"{queued} queued jobs of {backlog_s / queued:.1f} s within {horizon_s:.1f} s")
     if load.running:
         told.append(f"{load.running} running")
+    if load.widest > 1:
+        told.append(f"{load.widest} at once for one")
     if load.drainers:
         told.append(f"{load.drainers} for lanes")
     return needed, f"{', '.join(told)} -> {_slots(needed)}"
