@@ -154,6 +154,12 @@ class Settings(BaseSettings):
         description="Bytes that a slot's job may use of its own, unless it asks for more memory. "
         "None: what the worker has, in as many parts as it starts with slots.",
     )
+    part_s: float = Field(
+        default=10,
+        gt=0,
+        le=86_400,
+        description="Seconds of work that make a part of a bulk prediction worth a job of its own.",
+    )
     model_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
     )

@@ -20,6 +20,8 @@ from .ledger_sharing import WINDOW
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests of this process; gives the settings to reach them."""
     settings = Settings(
+        # Everything that can be spread is.
+        part_s=1e-5,
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
         lease_s=3,

@@ -216,7 +216,7 @@ class LedgerModel:
     def forget(self, job_id: str) -> None:
         """Drop a job that has ended."""
         job = self.jobs.pop(job_id)
-        if job.state == "DEAD" and job.spec.kind == "train":
+        if job.state == "DEAD" and job.spec.kind in ("train", "infer"):
             self.ended.add(job_id)
 
     def requeue(self, job_id: str) -> None:
@@ -265,7 +265,7 @@ class LedgerModel:
         if state != "DEAD":
             job.checkpoints = []
             job.fields.discard("checkpoints")
-            if job.spec.kind == "train":
+            if job.spec.kind in ("train", "infer"):
                 self.ended.add(job.id)
         job.events.append(f"finished {state}")
         self._tell_celery(job, CELERY[state])

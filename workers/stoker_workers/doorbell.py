@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from stoker.jobs import KINDS
+from stoker.jobs import KINDS, PART_KIND
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK, QuarantineReason
 from stoker.wire import task_name
@@ -65,7 +65,7 @@ _JOB = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LANE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?")
 _SEAT = re.compile(_JOB.pattern + r"\.\d{1,4}")
 # What each task may be given: its only argument.
-_TASKS = {**{task_name(kind): _JOB for kind in KINDS}, DRAIN_TASK: _LANE, JOIN_TASK: _SEAT}
+_TASKS = {**{task_name(kind): _JOB for kind in (*KINDS, PART_KIND)}, DRAIN_TASK: _LANE, JOIN_TASK: _SEAT}
 
 
 def doorbell(raw: bytes, queue: str, priority: int) -> bytes:

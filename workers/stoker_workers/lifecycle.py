@@ -12,13 +12,13 @@ from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
-from stoker.jobs import Spec, Train, TrainResult, read_spec
+from stoker.jobs import Infer, Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
 
 from .broadcast import show_progress
 from .gang import Leader
 from .memory import Allowance, larger
-from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown
+from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown, Parted
 from .runner import Assignment, Runner, StopReason
 from .slot import Slot
 
@@ -36,7 +36,7 @@ _RETRY_S = 1.0
 class Ending(NamedTuple):
     """How an attempt ended, and what to tell Celery's log and Flower of it."""
 
-    how: Literal["succeeded", "failed", "cancelled", "handed back", "dropped"]
+    how: Literal["succeeded", "failed", "cancelled", "handed back", "spread", "dropped"]
     told: str
 
 
@@ -129,10 +129,19 @@ class _Execution:
             builders=settings.builders,
             model=version,
             resume_from=self._attempt.checkpoints[-1] if self._attempt.checkpoints else None,
+            slots=self._slots_to_share(),
+            part_s=settings.part_s,
         )
         if isinstance(self._spec, Train) and self._spec.workers > 1:
             return self._lead(assignment, self._spec.workers)
         return self._execute(assignment)
+
+    def _slots_to_share(self) -> int:
+        """How many slots of this device a job could be spread over; 1 if it is none of those, or a part already."""
+        if not isinstance(self._spec, Infer) or self._spec.rows:
+            return 1
+        workers = self._insist(ledger.workers())
+        return sum(worker.slots for worker in workers if worker.device == self._slot.device)
 
     def _lead(self, assignment: Assignment, wanted: int) -> Ending:
         """Execute together with other slots, once all of them are there."""
@@ -270,6 +279,8 @@ class _Execution:
                 return self._commit(end)
             case Failed():
                 return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
+            case Parted():
+                return self._spread(end)
             case Halted(reason="cancel"):
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Halted():
@@ -282,6 +293,12 @@ class _Execution:
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
         committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
         return _TAKEN_AWAY if committed is Committed.LOST else ending
+
+    def _spread(self, parted: Parted) -> Ending:
+        assert isinstance(self._spec, Infer), "only bulk predictions are spread"
+        if not self._insist(ledger.spread(self._attempt, self._spec, parted.parts)):
+            return _TAKEN_AWAY
+        return Ending("spread", f"spread over {len(parted.parts)} parts")
 
     def _outgrew(self, end: Outgrown) -> Ending:
         """Queue the job again with more memory, once, if a worker has more."""

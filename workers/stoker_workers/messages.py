@@ -32,6 +32,13 @@ class Failed(BaseModel):
     traceback: str
 
 
+class Parted(BaseModel):
+    """The job is large enough to be done by several slots, each with some of its rows."""
+
+    type: Literal["parted"] = "parted"
+    parts: tuple[tuple[int, int], ...]
+
+
 class Halted(BaseModel):
     """The job stopped because it was asked to, or its process is a member of a gang and has no more to do."""
 
@@ -52,6 +59,6 @@ class Outgrown(Lost):
     limit_bytes: int
 
 
-End = Done | Failed | Halted | Lost
+End = Done | Failed | Halted | Lost | Parted
 Message = Annotated[Emitted | End, Field(discriminator="type")]
 MESSAGE: TypeAdapter[Emitted | End] = TypeAdapter(Message)

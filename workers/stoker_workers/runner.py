@@ -19,9 +19,9 @@ from stoker.store import Store
 from stoker.topology import WorkDevice
 
 from .engine import accelerator
-from .engine.run import Run, Stopped
+from .engine.run import Run, Spread, Stopped
 from .executors import execute
-from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost
+from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost, Parted
 from .process import ForkedProcess
 
 StopReason = Literal["cancel", "drain"]
@@ -40,6 +40,8 @@ class Assignment:
         model: the registered version that the spec names, if it names one.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
+        slots: how many slots could share the work.
+        part_s: seconds of work that make a part worth a job of its own.
     """
 
     job: str
@@ -51,6 +53,8 @@ class Assignment:
     resume_from: Artifact | None
     gang: tuple[str, ...] = ()
     place: int = 0
+    slots: int = 1
+    part_s: float = 0.0
 
 
 class Runner:
@@ -171,6 +175,8 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         stop_requested=stop_requested,
         gang=assignment.gang,
         place=assignment.place,
+        slots=assignment.slots,
+        part_s=assignment.part_s,
     )
     _send(pipe, _end_of(assignment, run))
 
@@ -181,6 +187,8 @@ def _end_of(assignment: Assignment, run: Run) -> End:
         outcome = execute(assignment.spec, run)
     except Stopped as stop:
         return Halted(reason=stop.reason)
+    except Spread as spread:
+        return Parted(parts=spread.parts)
     except Unavailable as error:
         return Lost(reason=error.message)
     except OSError as error:

@@ -6,7 +6,7 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
 from stoker.errors import JobFailed
-from stoker.jobs import KINDS
+from stoker.jobs import KINDS, PART_KIND
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK
 from stoker.wire import task_name
@@ -27,7 +27,7 @@ def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
     def join(seat: str) -> str:
         return Member(slot, seat).take_part()
 
-    for kind in KINDS:
+    for kind in (*KINDS, PART_KIND):
         app.task(job, name=task_name(kind), bind=True, throws=(JobFailed,))
     app.task(predictors.drain, name=DRAIN_TASK)
     app.task(join, name=JOIN_TASK)

@@ -9,7 +9,7 @@ from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import DataRef, Device, JobSpec, Priority
 from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
-from .infer import Infer, InferResult
+from .infer import PART_KIND, Infer, InferResult
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 
@@ -45,6 +45,7 @@ __all__ = [
     "CNN",
     "KINDS",
     "MLP",
+    "PART_KIND",
     "RESULT",
     "SPEC",
     "Accuracy",

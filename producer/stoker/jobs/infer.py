@@ -1,11 +1,17 @@
 """The bulk `Infer` job: predictions for a whole data set. Single requests go through `Client.infer`."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..artifacts import Artifact, Described, ModelRef
+from ..errors import InvalidJob
 from .base import DataRef, JobSpec
+
+# What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
+PART_KIND = "part"
+
+Row = Annotated[int, Field(ge=0)]
 
 
 class Infer(JobSpec):
@@ -16,6 +22,7 @@ class Infer(JobSpec):
         data: the rows; a target column, where there is one, is ignored. A `sample://` set gives its test part.
         batch_size: rows per forward pass.
         chunk_rows: rows per file of predictions.
+        rows: only these rows, from the first up to but not including the second, counted from 0; None for all.
     """
 
     kind: Literal["infer"] = "infer"
@@ -23,6 +30,13 @@ class Infer(JobSpec):
     data: DataRef
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     chunk_rows: int = Field(default=65_536, ge=1, le=16_777_216)
+    rows: tuple[Row, Row] | None = None
+
+    @model_validator(mode="after")
+    def _rows_are_some(self) -> Self:
+        if self.rows and self.rows[0] >= self.rows[1]:
+            raise InvalidJob(f"rows={self.rows} names none: give the first and the one behind the last, counted from 0")
+        return self
 
 
 class InferResult(Described):

@@ -50,6 +50,7 @@ from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import cancel, counts, events, query, result, spec, status
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
+from .spreading import spread
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
 from .upkeep import cleared, deleted, discarded, ended, expire, fall_back, lead, resign, ring_again, wake
 
@@ -123,6 +124,7 @@ __all__ = [
     "ring_again",
     "set_bounds",
     "spec",
+    "spread",
     "stage",
     "status",
     "submit",

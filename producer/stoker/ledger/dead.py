@@ -15,7 +15,7 @@ class PastAttempt(BaseModel):
     """An attempt that has ended.
 
     Attributes:
-        how: "lost", "drained", "outgrown" (its slot, by memory), or the final state it gave the job.
+        how: "lost", "drained", "outgrown" (its slot, by memory), "spread" (over parts), or the final state.
         reason: why, in one line; None for a success.
         log: the last lines that the job logged.
     """

@@ -17,6 +17,7 @@
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
+| stoker:parts:<id> | hash | the parts of a spread job: id to result, '' while it is open | when the job ends |
 | stoker:discarded | hash | checkpoints that no job lists any more, by "<id>/<digest>" | entries go when the files do |
 | stoker:ended | set | ids of trainings that have ended and have a part of the store | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
@@ -50,7 +51,7 @@
 | stoker:decisions:<device> | list | what the autoscaler decided, and why, the newest 100 | never: bounded |
 """
 
-from ..jobs import KINDS
+from ..jobs import KINDS, PART_KIND
 from ..topology import KOMBU_SEPARATOR, PRIORITIES, queues
 
 # How many jobs of a queue and priority have a message at once, as long as no slots are known.
@@ -73,6 +74,7 @@ PREFIX = {
     "gang": "stoker:gang:",
     "gang_rung": "stoker:gang-rung:",
     "gathering": "stoker:gathering:",
+    "parts": "stoker:parts:",
     "discarded": "stoker:discarded",
     "ended": "stoker:ended",
     "sequence": "stoker:sequence",
@@ -116,7 +118,7 @@ def lua_tables() -> str:
     """The same table, the kinds of jobs and the topology of kombu's lists for the scripts, as Lua statements."""
     fields = ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items())
     steps = ", ".join(f"{priority} = {step}" for priority, step in PRIORITIES.items())
-    kinds = ", ".join(f"{kind} = true" for kind in KINDS)
+    kinds = ", ".join(f"{kind} = true" for kind in (*KINDS, PART_KIND))
     separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
     names = ", ".join(f"'{queue}'" for queue in queues())
     served = ", ".join(f"['{queue}'] = true" for queue in queues())

@@ -75,6 +75,11 @@ class Predictor:
         """Memory that the loaded model takes: its weights and graph, and what the other engines made of them."""
         return sum(engine.size_bytes for engine in {self._reference, *(choice.engine for choice in self.engines)})
 
+    @property
+    def row_s(self) -> float | None:
+        """Seconds that one row takes in the largest batch that was measured; None if none was."""
+        return self.engines[-1].seconds / self.engines[-1].rows if self.engines else None
+
     def predict(self, inputs: Tensors) -> Array:
         """The model's output for any number of rows, row for row.
 

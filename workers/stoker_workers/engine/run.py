@@ -1,6 +1,6 @@
 """What an execution may touch of the world around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,18 @@ class Stopped(Exception):
         self.reason: StopReason = reason
 
 
+class Spread(Exception):
+    """The execution is better done by several: it ends, and goes on as jobs with some of the rows each.
+
+    Attributes:
+        parts: the rows of each, from the first up to but not including the second.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, int]]) -> None:
+        super().__init__(f"{len(parts)} parts")
+        self.parts = tuple(parts)
+
+
 @dataclass(frozen=True)
 class Run:
     """One execution of one job, seen from the inside: it knows no Redis, no Celery, no ledger.
@@ -39,6 +51,8 @@ class Run:
         resume_from: the last checkpoint of an earlier attempt, if any.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
+        slots: how many slots there are that could share the work.
+        part_s: seconds of work that make a part worth a job of its own.
         emit: sends an event on its way; returns at once.
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
     """
@@ -53,6 +67,8 @@ class Run:
     stop_requested: Callable[[], Literal["cancel", "drain"] | None]
     gang: tuple[str, ...] = ()
     place: int = 0
+    slots: int = 1
+    part_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,41 @@
-"""Executes `Infer`: predictions for a whole data set, chunk by chunk into the store."""
+"""Executes `Infer`: predictions for a whole data set, chunk by chunk into the store; a large one is spread."""
 
+import itertools
+import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
+from stoker.events import Checkpoint
 from stoker.jobs import Infer, InferResult
 from stoker.tensors import Array
 
-from ..engine.data import Source, open_source
+from ..engine.data import Rows, Source, open_source
 from ..engine.features import encode
 from ..engine.predictor import Predictor
 from ..engine.progress import Meter, obey_stop
-from ..engine.run import Outcome, Run
+from ..engine.run import Outcome, Run, Spread, Stopped
+
+# So that a slot which is quicker, or comes later, finds something left to do.
+_PARTS_PER_SLOT = 4
+# What reading, checking and writing a small row takes besides computing it.
+_ROW_S = 1e-6
+_CHECKPOINT_S = 5.0
+_CHUNKS: TypeAdapter[list[Artifact]] = TypeAdapter(list[Artifact])
 
 
 def infer(spec: Infer, run: Run) -> Outcome:
-    """Predict every row of the spec's data with `run.model`; one chunk is in memory at a time.
+    """Predict the spec's rows with `run.model`; one chunk is in memory at a time.
 
     Raises:
         InvalidJob: the data has no rows, or not those that the model takes.
+        Spread: it is so much that several slots should share it.
         Stopped: a stop was asked for.
     """
     version = run.model
@@ -30,24 +43,74 @@ def infer(spec: Infer, run: Run) -> Outcome:
     began = time.monotonic()
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
     source = open_source(spec.data, "test")
-    chunks: list[Artifact] = []
-    rows = 0
-    for chunk in _chunks(_outputs(source, predictor, spec.batch_size, run), spec.chunk_rows):
-        chunks.append(_stored(chunk, f"predictions-{len(chunks):05d}.npy", run))
-        rows += len(chunk)
+    start, stop = spec.rows or (0, source.rows)
+    parts = _parts(spec, run, source.rows, predictor.row_s)
+    if len(parts) > 1:
+        raise Spread(parts)
+    done = _Done(run)
+    first = start + len(done.chunks) * spec.chunk_rows
+    rows = first - start
+    outputs = _outputs(Rows(source, first, stop), predictor, spec.batch_size, run, first)
+    try:
+        for chunk in _chunks(outputs, spec.chunk_rows):
+            done.add(_stored(chunk, f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.npy", run))
+            rows += len(chunk)
+    except Stopped as stopped:
+        if stopped.reason == "drain":
+            done.save()
+        raise
     if not rows:
         raise InvalidJob(f"{spec.data} has no rows to predict; give data with at least one")
-    speed = rows / max(time.monotonic() - began, 1e-9)
-    return Outcome(InferResult(model=version.ref, rows=rows, chunks=tuple(chunks), rows_per_s=speed))
+    speed = (rows - (first - start)) / max(time.monotonic() - began, 1e-9)
+    return Outcome(InferResult(model=version.ref, rows=rows, chunks=tuple(done.chunks), rows_per_s=speed))
 
 
-def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run) -> Iterator[Array]:
-    """The model's output, batch by batch."""
+def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list[tuple[int, int]]:
+    """The rows of each part that is worth a job of its own; fewer than two if the job is best done as it is.
+
+    Args:
+        rows: how many there are; None where only reading them would tell.
+        row_s: seconds that computing one takes; None where that is unknown.
+    """
+    if run.slots < 2 or spec.rows or run.resume_from or rows is None or row_s is None:
+        return []
+    chunks = math.ceil(rows / spec.chunk_rows)
+    count = min(int(rows * (row_s + _ROW_S) / run.part_s), run.slots * _PARTS_PER_SLOT, chunks)
+    edges = [min(chunks * number // count * spec.chunk_rows, rows) for number in range(count + 1)] if count else []
+    return list(itertools.pairwise(edges))
+
+
+class _Done:
+    """The chunks that are in the store, with those of an earlier attempt; kept as a checkpoint from time to time."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._saved_at = time.monotonic()
+        self.chunks: list[Artifact] = []
+        if run.resume_from:
+            self.chunks = _CHUNKS.validate_json(run.store.of_job(run.job).read(run.resume_from))
+
+    def add(self, chunk: Artifact) -> None:
+        """Another chunk is there."""
+        self.chunks.append(chunk)
+        if time.monotonic() - self._saved_at > _CHECKPOINT_S:
+            self.save()
+
+    def save(self) -> None:
+        """Let the next attempt go on from here."""
+        listed = json.dumps([chunk.model_dump() for chunk in self.chunks]).encode()
+        artifact = self._run.store.of_job(self._run.job).put_bytes(listed, f"checkpoint-0-{len(self.chunks)}.json")
+        self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
+        self._saved_at = time.monotonic()
+
+
+def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run, first: int) -> Iterator[Array]:
+    """The model's output, batch by batch; `first` is the number of the source's first row, for messages."""
     meter = Meter(run, "predicting", total=source.rows)
     done = 0
     for columns in source.batches(batch_rows):
         obey_stop(run)
-        outputs = predictor.predict(encode(predictor.version.signature.inputs, columns, done))
+        outputs = predictor.predict(encode(predictor.version.signature.inputs, columns, first + done))
         done += len(outputs)
         meter.at(done)
         yield outputs

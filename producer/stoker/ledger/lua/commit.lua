@@ -24,10 +24,10 @@ end
 if alias ~= '' then
   move_alias(model, alias, version, id)
 end
+redis.call('HSET', KEY.job .. id, 'committed_by', owner)
 if state == 'SUCCEEDED' then
   finish(id, state, { result = told }, iso)
 else
   finish(id, state, { reason = told, traceback = traceback }, iso)
 end
-redis.call('HSET', KEY.job .. id, 'committed_by', owner)
 return 'ok'

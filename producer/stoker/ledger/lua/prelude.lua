@@ -82,10 +82,12 @@ local function discard(id, artifact)
   redis.call('HSET', KEY.discarded, id .. '/' .. artifact.digest, cjson.encode(artifact))
 end
 
+local HAS_CHECKPOINTS = { train = true, infer = true, part = true }
+
 -- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
 local function discard_all(id)
   redis.call('HDEL', KEY.job .. id, 'checkpoints')
-  if redis.call('HGET', KEY.job .. id, 'kind') == 'train' then
+  if HAS_CHECKPOINTS[redis.call('HGET', KEY.job .. id, 'kind')] then
     redis.call('SADD', KEY.ended, id)
   end
 end
@@ -218,28 +220,6 @@ local function settle(id, state, outcome, iso)
   tell_celery(id, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
 end
 
--- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
--- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
-local function finish(id, state, outcome, iso)
-  settle(id, state, outcome, iso)
-  local ended = { { id, state } }
-  while #ended > 0 do
-    local one, its_state = unpack(table.remove(ended))
-    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
-      if redis.call('HGET', KEY.job .. next_id, 'state') == 'WAITING' then
-        if its_state ~= 'SUCCEEDED' then
-          local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
-          settle(next_id, 'CANCELLED', { reason = reason }, iso)
-          ended[#ended + 1] = { next_id, 'CANCELLED' }
-        elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
-          enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
-        end
-      end
-    end
-    redis.call('DEL', KEY.after .. one)
-  end
-end
-
 -- Forgets a job that has ended.
 local function forget(id)
   local kind, state = unpack(record(id, 'kind', 'state'))
@@ -251,6 +231,101 @@ local function forget(id)
   end
   redis.call('ZREM', KEY.finished, id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
+end
+
+-- The results of all parts of a job as one, in the order of the parts.
+local function merged(results, started_at)
+  local whole, parts = nil, {}
+  for n = 1, #results, 2 do
+    parts[#parts + 1] = { tonumber(string.match(results[n], '%d+$')), cjson.decode(results[n + 1]) }
+  end
+  table.sort(parts, function(a, b) return a[1] < b[1] end)
+  for _, part in ipairs(parts) do
+    local one = part[2]
+    if whole then
+      whole.rows = whole.rows + one.rows
+      for _, chunk in ipairs(one.chunks) do
+        whole.chunks[#whole.chunks + 1] = chunk
+      end
+    else
+      whole = one
+    end
+  end
+  whole.rows_per_s = whole.rows * 1000 / math.max(1, now_ms() - started_at)
+  return cjson.encode(whole)
+end
+
+-- A part of a job has ended, and is forgotten: what counts of it is kept with the job. Answers the job, its state and its
+-- outcome if it ends with this part: when all have succeeded, or one has not.
+local function end_part(id, state, outcome)
+  local parent, summary = unpack(record(id, 'parent', 'summary'))
+  if not parent then
+    return nil
+  end
+  local parts = KEY.parts .. parent
+  local is_open = redis.call('HGET', parts, id) == ''
+  if is_open and state == 'DEAD' then
+    for _, past in ipairs(redis.call('LRANGE', KEY.history .. id, 0, -1)) do
+      redis.call('RPUSH', KEY.history .. parent, past)
+    end
+  end
+  forget(id)
+  if not is_open then
+    return nil
+  elseif state ~= 'SUCCEEDED' then
+    return parent, state, { reason = (summary or id) .. ': ' .. outcome.reason, traceback = outcome.traceback }
+  end
+  redis.call('HSET', parts, id, outcome.result)
+  local total, started_at = unpack(record(parent, 'part_rows', 'started_at'))
+  local progress = cjson.encode({ type = 'progress', stage = 'predicting', unit = 'rows', total = tonumber(total),
+    done = redis.call('HINCRBY', KEY.job .. parent, 'done_rows', cjson.decode(outcome.result).rows) })
+  redis.call('HSET', KEY.job .. parent, 'progress', progress)
+  redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress)
+  if redis.call('HINCRBY', KEY.job .. parent, 'open_parts', -1) == 0 then
+    return parent, 'SUCCEEDED', { result = merged(redis.call('HGETALL', parts), started_at) }
+  end
+end
+
+-- A job has ended: what is left of its parts is cancelled.
+local function cancel_parts(id, iso)
+  for _, part in ipairs(redis.call('HKEYS', KEY.parts .. id)) do
+    local state = redis.call('HGET', KEY.job .. part, 'state')
+    if state == 'RUNNING' then
+      redis.call('HSET', KEY.job .. part, 'cancel', 1)
+    elseif state then
+      settle(part, 'CANCELLED', { reason = 'job ' .. id .. ', of which it is a part, has ended' }, iso)
+      forget(part)
+    end
+  end
+  redis.call('DEL', KEY.parts .. id)
+end
+
+-- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
+-- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
+local function finish(id, state, outcome, iso)
+  settle(id, state, outcome, iso)
+  local ended = { { id, state, outcome } }
+  while #ended > 0 do
+    local one, its_state, its_outcome = unpack(table.remove(ended))
+    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
+      if redis.call('HGET', KEY.job .. next_id, 'state') == 'WAITING' then
+        if its_state ~= 'SUCCEEDED' then
+          local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
+          settle(next_id, 'CANCELLED', { reason = reason }, iso)
+          ended[#ended + 1] = { next_id, 'CANCELLED', {} }
+        elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
+          enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
+        end
+      end
+    end
+    redis.call('DEL', KEY.after .. one)
+    cancel_parts(one, iso)
+    local parent, its_end, told = end_part(one, its_state, its_outcome)
+    if parent then
+      settle(parent, its_end, told, iso)
+      ended[#ended + 1] = { parent, its_end, told }
+    end
+  end
 end
 
 -- Forgets a worker, and what was asked of it.

@@ -6,9 +6,9 @@ from stoker.data import locate
 
 from .arrays import load_arrays
 from .samples import load_sample
-from .source import Arrays, Column, Source, Values, file_bytes
+from .source import Arrays, Column, Rows, Source, Values, file_bytes
 
-__all__ = ["Arrays", "Column", "Source", "Values", "open_source"]
+__all__ = ["Arrays", "Column", "Rows", "Source", "Values", "open_source"]
 
 IN_MEMORY_BYTES = 128 << 20
 """Tables and records below this are loaded once; larger ones are streamed on every pass."""

@@ -74,9 +74,44 @@ class Arrays:
         if len(set(lengths.values())) > 1:
             raise InvalidJob(f"{origin} has columns of different lengths ({lengths}); they must have equally many rows")
 
+    def batches(self, rows: int, first: int = 0, last: int | None = None) -> Iterator[dict[str, Values]]:
+        """The rows from `first` up to but not including `last`."""
+        last = self.rows if last is None else last
+        for start in range(first, last, rows):
+            yield {name: array[start : min(start + rows, last)] for name, array in self._arrays.items()}
+
+
+class Rows:
+    """Some rows of another source, those from `start` up to but not including `stop`; to its end if that is None.
+
+    Of a source that is not in memory, the rows before them are read, too.
+    """
+
+    def __init__(self, source: Source, start: int, stop: int | None) -> None:
+        self._source = source
+        self._start = start
+        self._stop = stop if source.rows is None else min(source.rows if stop is None else stop, source.rows)
+        self.columns = source.columns
+        self.in_memory = source.in_memory
+        self.rows = None if self._stop is None else max(0, self._stop - start)
+
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
-        for start in range(0, self.rows, rows):
-            yield {name: array[start : start + rows] for name, array in self._arrays.items()}
+        if isinstance(self._source, Arrays):
+            yield from self._source.batches(rows, self._start, self._stop)
+        else:
+            yield from rebatched(self._pieces(rows), rows)
+
+    def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
+        first = 0
+        for batch in self._source.batches(rows):
+            count = len(next(iter(batch.values())))
+            stop = count if self._stop is None else min(self._stop - first, count)
+            start = min(max(self._start - first, 0), count)
+            if stop <= 0:
+                return
+            if start < stop:
+                yield {name: values[start:stop] for name, values in batch.items()}
+            first += count
 
 
 def file_bytes(url: str) -> int:

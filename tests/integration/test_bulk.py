@@ -1,0 +1,126 @@
+"""Bulk predictions spread over slots: the rows of one, in order, and whoever dies costs one part."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import redis
+from numpy.typing import NDArray
+
+import stoker
+from stoker.events import Progress, Waiting
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+from stoker.store import Store
+
+from ..conftest import Eventually
+
+Write = Callable[..., str]
+ROWS = 1_000
+
+
+@pytest.fixture(scope="module")
+def model(stack: Settings) -> Iterator[str]:
+    with stoker.Client(settings=stack) as client:
+        spec = stoker.Train(model="bulk", data="sample://digits", epochs=2, seed=1)
+        result = client.submit(spec).result(timeout=90)
+        yield result.model
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes rows to a file: `write(count, nan_at=…)`."""
+
+    def write_rows(count: int, nan_at: int | None = None) -> str:
+        rows = np.random.default_rng(0).uniform(0, 16, (count, 64)).astype(np.float32)
+        if nan_at is not None:
+            rows[nan_at, 3] = np.nan
+        np.savez(tmp_path / "rows.npz", x=rows)
+        return str(tmp_path / "rows.npz")
+
+    return write_rows
+
+
+@pytest.fixture(autouse=True)
+def _no_part_is_left(stack: Settings, eventually: Eventually) -> Iterator[None]:
+    yield
+    with redis.Redis.from_url(redis_url_of(stack)) as server:
+
+        def left() -> list[bytes]:
+            patterns = ("stoker:parts:*", "stoker:jobs:part:*", "stoker:job:*-1-[0-9]", "celery-task-meta-*-1-[0-9]")
+            return [name for pattern in patterns for name in server.scan_iter(pattern)]
+
+        eventually(lambda: not left())
+
+
+def predictions(result: object, stack: Settings, folder: Path) -> list[NDArray[np.float32]]:
+    assert isinstance(result, stoker.InferResult)
+    return [np.load(Store(stack.store).fetch(chunk, folder)) for chunk in result.chunks]
+
+
+def test_a_spread_job_gives_the_rows_of_one_in_their_order(
+    client: stoker.Client, stack: Settings, model: str, write: Write, tmp_path: Path
+) -> None:
+    data = write(ROWS + 50)
+
+    job = client.submit(stoker.Infer(model=model, data=data, chunk_rows=100))
+
+    chunks = predictions(job.result(timeout=90), stack, tmp_path)
+    assert [len(chunk) for chunk in chunks] == [100] * 10 + [50]
+    expected = client.infer(model, np.load(data)["x"])
+    np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
+    events = list(job.events())
+    assert any(isinstance(event, Waiting) and event.reason == "spread over 8 parts" for event in events)
+    assert [event.done for event in events if isinstance(event, Progress) and event.total == ROWS + 50][-1] == ROWS + 50
+    assert job.status().attempt == 1
+    assert client.jobs(kind="infer", limit=1)[0].id == job.id
+
+
+def test_rows_that_are_asked_for_are_predicted_alone(
+    client: stoker.Client, stack: Settings, model: str, write: Write, tmp_path: Path
+) -> None:
+    data = write(ROWS)
+
+    job = client.submit(stoker.Infer(model=model, data=data, rows=(200, 450), chunk_rows=100))
+
+    [*chunks] = predictions(job.result(timeout=90), stack, tmp_path)
+    assert [len(chunk) for chunk in chunks] == [100, 100, 50]
+    expected = client.infer(model, np.load(data)["x"][200:450])
+    np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_part_that_fails_fails_the_job_and_names_the_row(client: stoker.Client, model: str, write: Write) -> None:
+    job = client.submit(stoker.Infer(model=model, data=write(ROWS, nan_at=789), chunk_rows=100))
+
+    with pytest.raises(stoker.JobFailed, match=r"rows 700 to 799: .*row 789"):
+        job.result(timeout=90)
+
+
+def test_a_killed_slot_costs_one_part(
+    client: stoker.Client, stack: Settings, model: str, write: Write, eventually: Eventually, tmp_path: Path
+) -> None:
+    # One row at a time: slow enough to be hit.
+    job = client.submit(stoker.Infer(model=model, data=write(80_000), chunk_rows=10_000, batch_size=1))
+    [worker] = client.workers()
+
+    def at_work() -> list[psutil.Process]:
+        return [child for slot in psutil.Process(worker.pid).children() for child in slot.children()]
+
+    eventually(lambda: job.status().state is stoker.JobState.WAITING and job.status().progress)
+    killed = max(at_work(), key=psutil.Process.create_time)
+    killed.kill()
+
+    chunks = predictions(job.result(timeout=110), stack, tmp_path)
+    assert sum(map(len, chunks)) == 80_000
+    assert job.status().attempt == 1
+
+
+def test_cancelling_ends_all_parts(client: stoker.Client, model: str, write: Write, eventually: Eventually) -> None:
+    job = client.submit(stoker.Infer(model=model, data=write(200_000), chunk_rows=10_000, batch_size=1))
+    eventually(lambda: job.status().state is stoker.JobState.WAITING)
+
+    job.cancel()
+
+    assert job.wait(timeout=30) is stoker.JobState.CANCELLED
