@@ -13,7 +13,8 @@ import tensorflow as tf
 from stoker.data import SAMPLES
 from stoker.errors import InvalidJob
 from stoker_workers.engine import data
-from stoker_workers.engine.data import Column, Source, Values, open_source
+from stoker_workers.engine.data import Column, Rows, Source, Values, arrays, open_source
+from stoker_workers.engine.data.tables import TableStream
 
 ROWS = 10
 AGES = np.arange(ROWS) * 1.5
@@ -159,3 +160,28 @@ def test_arrays_of_python_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", x=np.array([{}], dtype=object), y=np.zeros(1))
     with pytest.raises(InvalidJob, match="allow_pickle=False"):
         open_source(f"{tmp_path}/t.npz", "train")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_large_npz_gives_the_same_rows_whether_it_can_be_mapped_or_not(
+    save: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
+    x = np.random.default_rng(0).normal(size=(70, 3)).astype(np.float32)
+    save(tmp_path / "t.npz", x=np.asfortranarray(x), y=np.arange(70))
+
+    some = Rows(open_source(f"{tmp_path}/t.npz", "train"), 20, 55)
+
+    batches = list(some.batches(20))
+    assert [len(batch["y"]) for batch in batches] == [20, 15]
+    np.testing.assert_array_equal(np.concatenate([batch["x"] for batch in batches]), x[20:55])
+    assert batches[0]["y"][0] == 20
+
+
+def test_some_rows_of_a_stream_are_those_of_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{n},{n}\n" for n in range(50)))
+    stream = TableStream([str(tmp_path / "t.csv")], "csv")
+
+    rows = [int(value) for batch in Rows(stream, 7, 31).batches(10) for value in batch["a"]]
+
+    assert rows == list(range(7, 31))

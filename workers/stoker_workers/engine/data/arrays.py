@@ -1,14 +1,21 @@
 """Arrays x and y from .npz files."""
 
+import os
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 import fsspec
 import numpy as np
+from fsspec.implementations.local import LocalFileSystem
 
 from stoker.errors import InvalidJob
 
 from .source import Arrays, Values
+
+MAPPED_BYTES = 32 << 20
+_ZIP_HEADER_BYTES = 30
 
 
 def load_arrays(urls: Sequence[str]) -> Arrays:
@@ -29,11 +36,17 @@ def load_arrays(urls: Sequence[str]) -> Arrays:
 
 
 def _load(url: str) -> dict[str, Values]:
+    files, path = fsspec.core.url_to_fs(url)
+    local = Path(path) if isinstance(files, LocalFileSystem) else None
     try:
-        with fsspec.open(url, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with files.open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if "x" not in archive:
                 raise InvalidJob(f"{url} has no array x; save it with x=… and y=…")
-            arrays = {name: np.asarray(archive[name]) for name in ("x", "y") if name in archive}
+            arrays = {
+                name: mapped if local and (mapped := _mapped(local, f"{name}.npy")) is not None else archive[name]
+                for name in ("x", "y")
+                if name in archive
+            }
     except InvalidJob:
         raise
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
@@ -42,3 +55,27 @@ def _load(url: str) -> dict[str, Values]:
         if not array.shape:
             raise InvalidJob(f"array {name} of {url} is a single value; expected one entry per row")
     return arrays
+
+
+def _mapped(path: Path, member: str) -> Values | None:
+    """An array of a large local file, of which only those rows are read that are used; None if it cannot be mapped.
+
+    numpy does not map what is in a .npz. Uncompressed, as `numpy.savez` writes it, a member is a .npy behind a header:
+    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
+    """
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED_BYTES:
+        return None
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(_ZIP_HEADER_BYTES)
+        name_bytes, extra_bytes = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+        if np.lib.format.read_magic(file) != (1, 0):
+            return None
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject:
+            return None
+        order: Literal["C", "F"] = "F" if fortran else "C"
+        return np.memmap(path, dtype, "r", file.tell(), shape, order)
