@@ -22,7 +22,7 @@ _KINDS = ("train", "evaluate", "deploy", "infer")
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
     r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD)|finished|sequence|rings|heard|tallies|quotas"
-    r"|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
+    r"|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"
 )
@@ -233,7 +233,8 @@ def _messages(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
     """What still rings may only ring for what has ended."""
     for name in evidence.client.names("*\x06\x16*"):
         for message in evidence.client.listed(name):
-            job_id = json.loads(message)["headers"]["id"].partition(".")[0]
+            # A member of a gang, or a part of a bulk prediction, is named by its job and more.
+            job_id = json.loads(message)["headers"]["id"][:36]
             if job_id not in jobs or jobs[job_id].state not in FINAL:
                 yield f"a message on {name!r} rings for {job_id}, which has not ended"
     unacked = len(evidence.client.fields("unacked"))

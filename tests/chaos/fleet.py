@@ -104,7 +104,9 @@ class Fleet:
             self.network = Namespaces(f"sk{os.getpid() % 100}", home / "redis.sock")
         else:
             self.network = Relays(_free_port())
-        self.settings = Settings(redis_url=self.network.app_url(), home=home, lease_s=2, socket_timeout_s=3)
+        self.settings = Settings(
+            redis_url=self.network.app_url(), home=home, lease_s=2, part_s=1e-5, socket_timeout_s=3
+        )
         self.redis = self._redis()
         self.workers = [self._party(f"worker{n}", _WORKER, slots) for n in range(workers)]
         self.controllers = [self._party(f"ctrl{n}", _CONTROLLER, slots) for n in range(controllers)]

@@ -215,7 +215,7 @@ def test_running_and_queued_jobs_outlast_a_killed_server(stack: Settings) -> Non
     with stoker.Client(settings=stack.model_copy(update={"patience_s": 60})) as client, ThreadPoolExecutor() as callers:
         model = client.submit(SPEC).result(timeout=60)
         assert isinstance(model, stoker.TrainResult)
-        workers = client.workers()
+        workers = [worker.name for worker in client.workers()]
         both = [running(client, LONG) for _ in range(2)]
         queued = client.submit(SPEC)
         kill_server(redis_url_of(stack))
@@ -225,7 +225,7 @@ def test_running_and_queued_jobs_outlast_a_killed_server(stack: Settings) -> Non
             assert job.wait(timeout=90) is JobState.SUCCEEDED
             assert starts(job) == 1
         assert answer.result(60).shape == (1, 10)
-        assert client.workers() == workers, "no worker has ended for it"
+        assert [worker.name for worker in client.workers()] == workers, "no worker has ended for it"
 
 
 def test_a_job_keeps_its_worker_through_an_outage_longer_than_its_lease(stack: Settings) -> None:

@@ -39,6 +39,25 @@ RING_AGAIN_S = 10.0
 _PARTS_A_ROUND = 20
 
 
+class _WatchedConnection(Connection):
+    """A connection that notes when Redis was away for so long that leases may have run out meanwhile.
+
+    Attributes:
+        away_at: when that was so last, by the monotonic clock.
+    """
+
+    away_at = -math.inf
+
+    def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
+        """Run a call as `Connection` does."""
+        started = time.monotonic()
+        try:
+            return super().run(call, patience_s=patience_s)
+        finally:
+            if time.monotonic() - started > HICCUP_S / 2:
+                self.away_at = time.monotonic()
+
+
 class Controller:
     """One of the controllers.
 
@@ -50,13 +69,12 @@ class Controller:
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
-        self._connection = Connection.open(settings, redis_url)
+        self._connection = _WatchedConnection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._name = f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._leads = False
-        self._away_at = -math.inf
 
     def run(self) -> None:
         """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
@@ -67,23 +85,23 @@ class Controller:
                 time.sleep(ROUND_S)
         finally:
             self._scaler.rest()
-            self._guarded(lambda: self._run(ledger.resign(self._name)))
+            self._guarded(lambda: self._connection.run(ledger.resign(self._name)))
             self._connection.close()
 
     def _round(self) -> None:
-        leads = self._run(ledger.lead(self._name, LEAD_S))
+        leads = self._connection.run(ledger.lead(self._name, LEAD_S))
         if leads != self._leads:
             _log.info("controller %s %s", self._name, "leads" if leads else "stands by")
             self._leads = leads
         if leads:
             self._reclaim()
             self._lay_down_quotas()
-            self._run(ledger.wake())
-            for job_id in self._run(ledger.ring_again(RING_AGAIN_S)):
+            self._connection.run(ledger.wake())
+            for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
                 _log.warning("job %s: its message was lost, rung again", job_id)
-            for job_id in self._run(ledger.fall_back(self._settings.gpu_wait_s)):
+            for job_id in self._connection.run(ledger.fall_back(self._settings.gpu_wait_s)):
                 _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
-            self._run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+            self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
             if returned := self._connection.run(lanes.sweep()):
                 _log.warning("%d inference requests of silent workers went back to their lanes", returned)
             self._results.deliver()
@@ -94,42 +112,33 @@ class Controller:
             self._scaler.rest()
 
     def _lay_down_quotas(self) -> None:
-        if self._run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
+        if self._connection.run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
             _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
-        expired = self._run(ledger.expired())
+        expired = self._connection.run(ledger.expired())
         # While Redis was away nobody could renew a lease: first let those speak who still work.
-        if time.monotonic() - self._away_at < self._settings.lease_s:
+        if time.monotonic() - self._connection.away_at < self._settings.lease_s:
             return
         for lost in expired:
-            state = self._run(ledger.reclaim(lost))
+            state = self._connection.run(ledger.reclaim(lost))
             if state:
                 _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
     def _take_in(self) -> None:
         """Finish what clients had submitted and did not live to see taken in."""
-        for intake in self._run(ledger.accepted()):
+        for intake in self._connection.run(ledger.accepted()):
             for _ in range(_PARTS_A_ROUND):
-                if not self._run(ledger.take_in(intake)):
+                if not self._connection.run(ledger.take_in(intake)):
                     break
 
     def _delete_discarded(self) -> None:
-        for job_id, artifact in self._run(ledger.discarded()):
+        for job_id, artifact in self._connection.run(ledger.discarded()):
             self._store.of_job(job_id).delete(artifact)
-            self._run(ledger.deleted(job_id, artifact))
-        for job_id in self._run(ledger.ended()):
+            self._connection.run(ledger.deleted(job_id, artifact))
+        for job_id in self._connection.run(ledger.ended()):
             self._store.of_job(job_id).clear()
-            self._run(ledger.cleared(job_id))
-
-    def _run(self, call: Call[T]) -> T:
-        """Run a call, and note when Redis was away for so long that leases may have run out meanwhile."""
-        started = time.monotonic()
-        try:
-            return self._connection.run(call)
-        finally:
-            if time.monotonic() - started > min(HICCUP_S, self._settings.lease_s / 3):
-                self._away_at = time.monotonic()
+            self._connection.run(ledger.cleared(job_id))
 
     def _guarded(self, step: Callable[[], object]) -> None:
         try:

@@ -48,7 +48,7 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     """
     try:
         claimed = _insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
-        if claimed is Refused.MISSING:
+        if claimed is Refused.MISSING and not ledger.is_part(job_id):
             _insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
         if isinstance(claimed, Refused):
             return Ending("dropped", f"the job is {claimed}")

@@ -50,7 +50,7 @@ from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import cancel, counts, events, query, result, spec, status
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
-from .spreading import spread
+from .spreading import is_part, spread
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
 from .upkeep import cleared, deleted, discarded, ended, expire, fall_back, lead, resign, ring_again, wake
 
@@ -105,6 +105,7 @@ __all__ = [
     "gather",
     "health",
     "history",
+    "is_part",
     "job_of_seat",
     "lay_down",
     "lead",

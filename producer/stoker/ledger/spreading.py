@@ -9,6 +9,7 @@ Each part has a Celery message, a lease and attempts of its own; a lost worker c
 list of jobs, and each is forgotten when it ends: what it gave, or why it failed, is kept with its job.
 """
 
+import re
 from collections.abc import Sequence
 
 from ..connection import Call, Word
@@ -18,6 +19,7 @@ from .attempts import Attempt
 from .scripts import iso_now, script
 
 Rows = tuple[int, int]
+_PART = re.compile(r"[0-9a-f-]{36}-\d+-\d+")
 
 
 def spread(attempt: Attempt, spec: Infer, parts: Sequence[Rows]) -> Call[bool]:
@@ -28,3 +30,8 @@ def spread(attempt: Attempt, spec: Infer, parts: Sequence[Rows]) -> Call[bool]:
         part_id = f"{attempt.job_id}-{attempt.number}-{number}"
         words += (part_id, part.model_dump_json(), f"{summary(spec)}, rows {rows[0]} to {rows[1] - 1}")
     return Call(tuple(words), lambda answer: bool(answer == b"ok"), script("spread"))
+
+
+def is_part(job_id: str) -> bool:
+    """Whether an id is that of a part: one that is unknown has ended, and is nobody's attack."""
+    return _PART.fullmatch(job_id) is not None

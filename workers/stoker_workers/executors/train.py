@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from stoker.artifacts import ModelManifest, Signature
+from stoker.errors import Unavailable
 from stoker.jobs import Train, TrainResult
 
 from ..engine.architecture import build_network
@@ -67,7 +68,7 @@ def train(spec: Train, run: Run) -> Outcome:
     )
     if saved:
         trainer.resume(saved)
-    fitted = trainer.fit()
+    fitted = _fit(trainer, gang)
     if not gang.leads:
         raise Stopped("done")
     return _outcome(spec, run, found, model, fitted, seed, started)
@@ -91,6 +92,25 @@ class _Model:
     def row_shape(self) -> tuple[int, ...]:
         """The shape of one preprocessed row."""
         return tuple(self.layers.output.shape[1:]) if self.layers else tuple(self.network.inputs[0].shape[1:])
+
+
+def _fit(trainer: Trainer, gang: Gang) -> Fitted:
+    """Train to the end.
+
+    Raises:
+        Unavailable: another process of the gang is lost. Those left learn of it in the middle of adding up gradients.
+    """
+    try:
+        return trainer.fit()
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    ) as error:
+        if gang.size == 1:
+            raise
+        raise Unavailable(f"another worker of the gang was lost: {error.message.splitlines()[0]}") from error
 
 
 def _drawn_seed(gang: Gang) -> int:
