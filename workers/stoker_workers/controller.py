@@ -54,7 +54,7 @@ class _WatchedConnection(Connection):
         try:
             return super().run(call, patience_s=patience_s)
         finally:
-            if time.monotonic() - started > HICCUP_S / 2:
+            if time.monotonic() - started > HICCUP_S:
                 self.away_at = time.monotonic()
 
 
