@@ -157,8 +157,38 @@ def _scale(figures: Document) -> str:
     header = ["rule", "slot-hours", "of the oracle's", "jobs started in time", "wait, s: p50 / p95 / p99"]
     return (
         f"{figures['jobs']:,} jobs, {figures['target_wait_s']:g} s to start each; no schedule takes less than "
-        f"{figures['least_slot_hours']:,} slot-hours.\n\n{_table(header, rows)}"
+        f"{figures['least_slot_hours']:,} slot-hours.\n\n{_table(header, rows)}\n\n{_node(figures['node'])}"
     )
+
+
+def _node(figures: Document) -> str:
+    found, cycles = figures["summary"], figures["up_and_down"]
+    slot = {
+        "an added slot": ("serving_s", "slot_mb"),
+        "a cold Celery worker": ("cold_serving_s", "cold_mb"),
+    }
+    table = _table(
+        ["TensorFlow in", "serves after, s", "holds of its own, MB"],
+        [[name, _spread(found, serves), _spread(found, holds)] for name, (serves, holds) in slot.items()],
+    )
+    parts = [
+        (
+            f"**A burst on one real node**, from one slot to {figures['most_slots']}, of trainings of "
+            f"{figures['job_s']:.1f} s; {figures['target_wait_s']:g} s to start each"
+        ),
+        table,
+        (
+            f"The decision came {_spread(found, 'decided_s')} s after the burst. Its jobs waited up to "
+            f"{_spread(found, 'burst_wait_s')} s, those that came later {_spread(found, 'later_wait_p50_s')} s, at most "
+            f"{_spread(found, 'later_wait_s')} s. The second slot was gone {_spread(found, 'back_to_least_s')} s after the "
+            f"last job, with {figures['cooldown_s']:g} s of cooldown."
+        ),
+        (
+            f"Up to three slots and back to one {cycles['cycles']} times under load: {cycles['succeeded']} of "
+            f"{cycles['jobs']} jobs succeeded, {cycles['second_attempts']} of them needed more than one attempt."
+        ),
+    ]
+    return "\n\n".join(parts)
 
 
 SECTIONS: dict[str, Callable[[Document], str]] = {

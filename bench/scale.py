@@ -1,7 +1,8 @@
-"""How close the autoscaler comes to an oracle, beside Celery's rule and KEDA's, over a day in simulated time.
+"""The autoscaler over a day in simulated time, beside an oracle, Celery's rule and KEDA's; and slots of a real node.
 
 A million jobs of mixed kinds, whose rate follows the time of day, on up to 1,000 nodes of four slots that take 30 s to
-start. Four real things cannot be seen here: how jobs spread over nodes, drains, failures, and which node goes.
+start. Four real things cannot be seen there: how jobs spread over nodes, drains, failures, and which node goes. Real
+slots: see slots.py.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any
 
 from stoker_workers.fleet.policy import Target
 
+from . import slots
 from .figures import RESULTS, write
 from .simulation import loads, rules
 from .simulation.simulator import Fleet, Outcome, simulate
@@ -26,26 +28,29 @@ def main() -> None:
     """Simulate and write the figures down."""
     parser = argparse.ArgumentParser(prog="python -m bench scale", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000, help="jobs of the day (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="bursts on the real node (default %(default)s)")
+    parser.add_argument("--cycles", type=int, default=50, help="times that it goes up and down (default %(default)s)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the figures")
     given = parser.parse_args()
-    jobs, fleet = loads.diurnal(given.jobs), Fleet()
+    node = slots.measure(given.rounds, given.cycles)
+    write("scale", {"node": node} | _day(given.jobs), given.results)
+
+
+def _day(count: int) -> dict[str, Any]:
+    jobs, fleet = loads.diurnal(count), Fleet()
     started = time.perf_counter()
     cases = []
     for name, outcome in _outcomes(jobs, fleet):
         cases.append({"rule": name} | _figures(outcome))
         print(cases[-1], flush=True)
     took_s = round(time.perf_counter() - started, 1)
-    write(
-        "scale",
-        {
-            "jobs": given.jobs,
-            "target_wait_s": _TARGET_WAIT_S,
-            "least_slot_hours": round(jobs.slot_s / 3600),
-            "took_s": took_s,
-            "cases": cases,
-        },
-        given.results,
-    )
+    return {
+        "jobs": count,
+        "target_wait_s": _TARGET_WAIT_S,
+        "least_slot_hours": round(jobs.slot_s / 3600),
+        "took_s": took_s,
+        "cases": cases,
+    }
 
 
 def _outcomes(jobs: loads.Jobs, fleet: Fleet) -> Iterator[tuple[str, Outcome]]:
