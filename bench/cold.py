@@ -8,7 +8,7 @@ from celery import Celery
 app = Celery("cold", broker=os.environ["BENCH_URL"], backend=os.environ["BENCH_URL"])
 
 
-@app.task(name="version")  # type: ignore[untyped-decorator]  # Celery has no types
-def version() -> str:
-    """What nothing but TensorFlow knows."""
-    return str(tf.__version__)
+@app.task(name="introduce")  # type: ignore[untyped-decorator]  # Celery has no types
+def introduce() -> tuple[str, int]:
+    """What nothing but TensorFlow knows, and the process id."""
+    return str(tf.__version__), os.getpid()

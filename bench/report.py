@@ -171,24 +171,21 @@ def _node(figures: Document) -> str:
         ["TensorFlow in", "serves after, s", "holds of its own, MB"],
         [[name, _spread(found, serves), _spread(found, holds)] for name, (serves, holds) in slot.items()],
     )
-    parts = [
-        (
-            f"**A burst on one real node**, from one slot to {figures['most_slots']}, of trainings of "
-            f"{figures['job_s']:.1f} s; {figures['target_wait_s']:g} s to start each"
-        ),
-        table,
-        (
-            f"The decision came {_spread(found, 'decided_s')} s after the burst. Its jobs waited up to "
-            f"{_spread(found, 'burst_wait_s')} s, those that came later {_spread(found, 'later_wait_p50_s')} s, at most "
-            f"{_spread(found, 'later_wait_s')} s. The second slot was gone {_spread(found, 'back_to_least_s')} s after the "
-            f"last job, with {figures['cooldown_s']:g} s of cooldown."
-        ),
-        (
-            f"Up to three slots and back to one {cycles['cycles']} times under load: {cycles['succeeded']} of "
-            f"{cycles['jobs']} jobs succeeded, {cycles['second_attempts']} of them needed more than one attempt."
-        ),
-    ]
-    return "\n\n".join(parts)
+    burst = (
+        f"**A burst on one real node**, from one slot to {figures['most_slots']}, of trainings of "
+        f"{figures['job_s']:.1f} s; {figures['target_wait_s']:g} s to start each"
+    )
+    waits = (
+        f"The decision came {_spread(found, 'decided_s')} s after a burst of {found['burst_jobs']['median']:.0f}. "
+        f"These waited up to {_spread(found, 'burst_wait_s')} s; those that came later "
+        f"{_spread(found, 'later_wait_p50_s')} s, at most {_spread(found, 'later_wait_s')} s. The second slot was gone "
+        f"{_spread(found, 'back_to_least_s')} s after the last job, with {figures['cooldown_s']:g} s of cooldown."
+    )
+    turns = (
+        f"Up to three slots and back to one {cycles['cycles']} times under load: {cycles['succeeded']} of "
+        f"{cycles['jobs']} jobs succeeded, {cycles['second_attempts']} of them needed more than one attempt."
+    )
+    return f"{burst}\n\n{table}\n\n{waits}\n\n{turns}"
 
 
 SECTIONS: dict[str, Callable[[Document], str]] = {

@@ -5,6 +5,7 @@ TensorFlow is started anew, with the pool that starts soonest and a message that
 """
 
 import itertools
+import math
 import os
 import sys
 import tempfile
@@ -31,10 +32,11 @@ from stoker.settings import Settings
 from .figures import await_worker, summary
 
 Figures = dict[str, float]
-_MOST, _TARGET_WAIT_S, _COOLDOWN_S = 2, 10.0, 10.0
+_MOST, _TARGET_WAIT_S, _COOLDOWN_S = 2, 5.0, 10.0
 _FLEET = FleetSettings(min=1, max=_MOST, target_wait_s=_TARGET_WAIT_S, cooldown_s=_COOLDOWN_S)
-# At once; then so long, as many as take this share of all slots.
-_BURST, _STREAM_S, _SHARE = 6, 20.0, 0.6
+# At once, what one slot takes this many times the target to start, and two do not; then so long, as many as take this
+# share of both slots.
+_BURST, _STREAM_S, _SHARE = 1.5, 20.0, 0.6
 _UP, _AHEAD = 3, 4
 _LOOK_S, _LIMIT_S = 0.02, 180.0
 _MB = 1e6
@@ -98,8 +100,9 @@ class _Node:
     def burst(self, job_s: float) -> Figures:
         """Trainings all at once, then others steadily: their waits, and when the second slot came and went."""
         self._await_slots(1)
+        count = math.ceil(_BURST * _TARGET_WAIT_S / job_s)
         begun = datetime.now(UTC)
-        jobs = self._client.submit_many([self._spec() for _ in range(_BURST)])
+        jobs = self._client.submit_many([self._spec() for _ in range(count)])
         stream = time.monotonic() + _STREAM_S
         steady = []
         while time.monotonic() < stream:
@@ -117,7 +120,8 @@ class _Node:
         waits = sorted(_wait_s(status) for status in later)
         return {
             "decided_s": (decided - begun).total_seconds(),
-            "serving_s": (_second_start(first) - decided).total_seconds(),
+            "serving_s": (_second_start(first + later) - decided).total_seconds(),
+            "burst_jobs": count,
             "burst_wait_s": max(_wait_s(status) for status in first),
             "later_jobs": len(later),
             "later_wait_p50_s": waits[len(waits) // 2],
@@ -197,18 +201,14 @@ class _Cold:
 
     def start(self) -> Figures:
         """From starting the process to the result of the first task, which was there before; and its memory."""
-        waiting = self._app.send_task("version")
+        waiting = self._app.send_task("introduce")
         environment = os.environ | {"BENCH_URL": self._url, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         begun = time.monotonic()
         worker = Child([sys.executable, "-m", "celery", *_COLD], log=self._log, environment=environment)
         try:
-            waiting.get(timeout=_LIMIT_S)
+            _, pid = waiting.get(timeout=_LIMIT_S)
             took_s = time.monotonic() - begun
-            # The guard is all there is beside the worker.
-            [main] = [child for child in psutil.Process().children(recursive=True) if "bench.cold" in child.cmdline()][
-                1:
-            ]
-            return {"cold_serving_s": took_s, "cold_mb": _own_mb(main)}
+            return {"cold_serving_s": took_s, "cold_mb": _own_mb(psutil.Process(pid))}
         finally:
             worker.stop(10)
 

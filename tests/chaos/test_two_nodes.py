@@ -1,0 +1,76 @@
+"""Two nodes, each in a network of its own if that can be made, share one Redis; one of them is cut off for a while."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import stoker
+from stoker import JobState
+
+from ..conftest import Eventually
+from .fleet import Fleet, Party
+from .network import Namespaces
+
+_CUT_S = 30.0
+_FIRST, _MEANWHILE = 16, 40
+_ENDS_WITHIN_S = 200.0
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(420)
+def test_two_nodes_share_the_load_and_one_that_is_cut_off_for_half_a_minute_loses_nothing(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    with Fleet(tmp_path / "home", workers=2, slots=2, controllers=1, namespaces=Namespaces.possible()) as fleet:
+        fleet.await_workers()
+        with stoker.Client(settings=fleet.settings) as client:
+            jobs = client.submit_many([_training(number) for number in range(_FIRST)])
+            _all_succeed(jobs)
+            shares = Counter(_party_of(job, fleet).name for job in jobs)
+            assert min(shares[party.name] for party in fleet.workers) >= _FIRST // 5, shares
+
+            jobs += client.submit_many([_training(number) for number in range(_FIRST, _FIRST + _MEANWHILE)])
+            away, there = fleet.workers
+            eventually(lambda: _running_on(away, jobs, fleet))
+            hit = _running_on(away, jobs, fleet)
+            ended_before = _succeeded(jobs)
+            fleet.network.cut(away.name)
+            time.sleep(_CUT_S)
+            assert _succeeded(jobs) > ended_before
+            assert not _running_on(away, jobs, fleet)
+            eventually(lambda: [worker.pid for worker in client.workers()] == [there.main.pid if there.main else 0])
+            fleet.network.heal(away.name)
+
+            _all_succeed(jobs)
+            assert {_party_of(job, fleet).name for job in hit} == {there.name}
+            assert sorted(version.name for version in client.models()) == sorted(f"job-{n}" for n in range(len(jobs)))
+            eventually(lambda: len(client.workers()) == len(fleet.workers))
+            later = client.submit_many([_training(n) for n in range(len(jobs), len(jobs) + _FIRST)])
+            _all_succeed(later)
+            assert away.name in {_party_of(job, fleet).name for job in later}
+        fleet.stop_workers()
+
+
+def _training(number: int) -> stoker.Train:
+    return stoker.Train(
+        model=f"job-{number}", data="sample://digits", epochs=40, batch_size=64, seed=number, device="cpu"
+    )
+
+
+def _all_succeed(jobs: list[stoker.Job]) -> None:
+    assert {job.wait(timeout=_ENDS_WITHIN_S) for job in jobs} == {JobState.SUCCEEDED}
+
+
+def _succeeded(jobs: list[stoker.Job]) -> int:
+    return sum(job.state is JobState.SUCCEEDED for job in jobs)
+
+
+def _running_on(party: Party, jobs: list[stoker.Job], fleet: Fleet) -> list[stoker.Job]:
+    return [job for job in jobs if job.state is JobState.RUNNING and _party_of(job, fleet) is party]
+
+
+def _party_of(job: stoker.Job, fleet: Fleet) -> Party:
+    worker = job.status().worker or ""
+    return next(party for party in fleet.workers if party.main and f"-{party.main.pid}@" in worker)
