@@ -108,6 +108,19 @@ class Store:
         self._verify(artifact, digest.hexdigest())
         return target
 
+    def verify(self, artifact: Artifact) -> None:
+        """Read the artifact, and nothing more.
+
+        Raises:
+            Corrupt: the bytes are not what was stored.
+            Unavailable: the store cannot be read, or the artifact is gone.
+        """
+        digest = hashlib.sha256()
+        with _reachable(self.url), self._fs.open(self._path(artifact), "rb") as source:
+            while block := source.read(_CHUNK):
+                digest.update(block)
+        self._verify(artifact, digest.hexdigest())
+
     def delete(self, artifact: Artifact) -> None:
         """Forget the artifact; one that is gone already is no error."""
         with _reachable(self.url):

@@ -17,7 +17,7 @@ from contextlib import closing
 from stoker import ledger
 from stoker.address import endpoint
 from stoker.errors import InvalidJob, Unavailable
-from stoker.jobs import read_spec
+from stoker.jobs import Train, read_spec
 from stoker.ledger import Attempt, Gang
 
 from .messages import Emitted, End, Failed, Halted, Lost
@@ -104,6 +104,8 @@ class Member:
             spec = read_spec(attempt.spec)
         except InvalidJob as error:
             return f"job {self._job_id}: its record holds no job: {error.message}"
+        if not isinstance(spec, Train):
+            return f"job {self._job_id}: a {spec.kind} job has no gang"
         assignment = Assignment(
             job=self._job_id,
             spec=spec,

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from stoker import ledger, registry
@@ -12,11 +13,14 @@ from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
-from stoker.jobs import Infer, Spec, Train, TrainResult, read_spec
+from stoker.jobs import Deploy, Infer, Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
+from stoker.store import Store
 
 from .broadcast import show_progress
+from .executors.deploy import deploy
 from .gang import Leader
+from .inline import InlineRunner
 from .memory import Allowance, larger
 from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown, Parted
 from .runner import Assignment, Runner, StopReason
@@ -121,6 +125,9 @@ class _Execution:
         except StokerError as error:
             return self._settle(Failed(reason=error.message, traceback=""))
         settings = self._slot.settings
+        if isinstance(self._spec, Deploy):
+            assert version is not None, "a deploy job names a model"
+            return self._execute(InlineRunner(partial(deploy, self._spec, version, Store(settings.store))))
         assignment = Assignment(
             job=self._attempt.job_id,
             spec=self._spec,
@@ -134,7 +141,7 @@ class _Execution:
         )
         if isinstance(self._spec, Train) and self._spec.workers > 1:
             return self._lead(assignment, self._spec.workers)
-        return self._execute(assignment)
+        return self._execute(Runner(assignment))
 
     def _slots_to_share(self) -> int:
         """How many slots of this device a job could be spread over; 1 if it is none of those, or a part already."""
@@ -148,7 +155,9 @@ class _Execution:
         self._leader = Leader(self._slot, self._attempt, wanted)
         try:
             gathered = self._gather(self._leader)
-            return self._execute(replace(assignment, gang=gathered)) if isinstance(gathered, tuple) else gathered
+            if isinstance(gathered, Ending):
+                return gathered
+            return self._execute(Runner(replace(assignment, gang=gathered)))
         finally:
             self._leader.disband()
 
@@ -174,8 +183,8 @@ class _Execution:
                 return self._settle(overdue)
             time.sleep(TICK_S)
 
-    def _execute(self, assignment: Assignment) -> Ending:
-        with self._slot.tracer.step("stoker.run"), Runner(assignment) as runner:
+    def _execute(self, runner: Runner | InlineRunner) -> Ending:
+        with self._slot.tracer.step("stoker.run"), runner:
             end = self._watch(runner)
         self._slot.uses(0)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
@@ -195,9 +204,9 @@ class _Execution:
             ref = made.model
         return self._insist(registry.resolve(ref))
 
-    def _watch(self, runner: Runner) -> End | None:
+    def _watch(self, runner: Runner | InlineRunner) -> End | None:
         """Pass on what the runner tells until it ends; None if the lease is lost."""
-        report_at = 0.0
+        report_at = time.monotonic() + TICK_S
         while True:
             end: End | None = None
             for message in runner.receive(TICK_S):
@@ -208,7 +217,7 @@ class _Execution:
                         report_at = 0.0
                 else:
                     end = message
-            if end or time.monotonic() >= report_at:
+            if (end and self._pending) or time.monotonic() >= report_at:
                 started = time.monotonic()
                 self._report()
                 # While Redis does not answer, listen to the runner as long as was waited for it; but once it is back,
@@ -261,7 +270,7 @@ class _Execution:
             return Halted(reason=self._stopping or "drain")
         return None
 
-    def _pass_on_stop(self, runner: Runner) -> None:
+    def _pass_on_stop(self, runner: Runner | InlineRunner) -> None:
         wanted: StopReason | None = "drain" if self._slot.draining_s else None
         if self._answer is Answer.CANCEL:
             wanted = "cancel"

@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import Any, Literal, Self
 from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Event, Log
-from stoker.jobs import Spec
+from stoker.jobs import Evaluate, Infer, Train
 from stoker.store import Store
 from stoker.topology import WorkDevice
 
 from .engine import accelerator
-from .engine.run import Run, Spread, Stopped
+from .engine.run import Outcome, Run, Spread, Stopped
 from .executors import execute
 from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost, Parted
 from .process import ForkedProcess
@@ -45,7 +45,7 @@ class Assignment:
     """
 
     job: str
-    spec: Spec
+    spec: Train | Evaluate | Infer
     device: WorkDevice
     store_url: str
     builders: tuple[str, ...]
@@ -90,10 +90,6 @@ class Runner:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
 
     def receive(self, wait_s: float) -> Iterator[Emitted | End]:
         """What the job has told since, waiting up to `wait_s` for the first of it; an `End` comes last."""
@@ -178,13 +174,18 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         slots=assignment.slots,
         part_s=assignment.part_s,
     )
-    _send(pipe, _end_of(assignment, run))
 
-
-def _end_of(assignment: Assignment, run: Run) -> End:
-    try:
+    def work() -> Outcome:
         accelerator.require(assignment.device)
-        outcome = execute(assignment.spec, run)
+        return execute(assignment.spec, run)
+
+    _send(pipe, end_of(work))
+
+
+def end_of(work: Callable[[], Outcome]) -> End:
+    """How a piece of work ends: whatever it raises is the job's failure, or that of the machine it runs on."""
+    try:
+        outcome = work()
     except Stopped as stop:
         return Halted(reason=stop.reason)
     except Spread as spread:

@@ -1,16 +1,15 @@
 """One module per job kind: from a spec and a `Run` to an `Outcome`."""
 
-from stoker.jobs import Deploy, Evaluate, Infer, Spec, Train
+from stoker.jobs import Evaluate, Infer, Train
 
 from ..engine.run import Outcome, Run
-from .deploy import deploy
 from .evaluate import evaluate
 from .infer import infer
 from .train import train
 
 
-def execute(spec: Spec, run: Run) -> Outcome:
-    """Do what a spec asks for.
+def execute(spec: Train | Evaluate | Infer, run: Run) -> Outcome:
+    """Do what a spec asks for, in a process of its own. (`deploy` needs none.)
 
     Raises:
         Stopped: the run was asked to stop.
@@ -22,7 +21,5 @@ def execute(spec: Spec, run: Run) -> Outcome:
             return train(spec, run)
         case Evaluate():
             return evaluate(spec, run)
-        case Deploy():
-            return deploy(spec, run)
         case Infer():
             return infer(spec, run)

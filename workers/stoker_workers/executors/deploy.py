@@ -1,18 +1,19 @@
 """Executes `Deploy`: the alias itself moves when the job is committed."""
 
+from stoker.artifacts import ModelVersion
 from stoker.jobs import Deploy, DeployResult
+from stoker.store import Store
 
-from ..engine.run import Outcome, Run
+from ..engine.run import Outcome
 
 
-def deploy(spec: Deploy, run: Run) -> Outcome:
+def deploy(spec: Deploy, model: ModelVersion, store: Store) -> Outcome:
     """Verify that every file of the model is whole.
 
     Raises:
         Corrupt: a file is not what was registered.
         Unavailable: a file cannot be read.
     """
-    assert run.model is not None, "a deploy job names a model"
-    for artifact in run.model.files.values():
-        run.store.fetch(artifact, run.scratch)
-    return Outcome(DeployResult(model=run.model.ref, alias=spec.alias))
+    for artifact in model.files.values():
+        store.verify(artifact)
+    return Outcome(DeployResult(model=model.ref, alias=spec.alias))

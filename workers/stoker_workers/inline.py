@@ -1,0 +1,47 @@
+"""Executing a job within its slot, where forking a process for it would take longer than the job."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from .engine.run import Outcome
+from .messages import Emitted, End
+from .runner import StopReason, end_of
+
+
+class InlineRunner:
+    """Does what a runner does by a thread of the slot: for work that runs no TensorFlow and no code of the job's.
+
+    A thread cannot be killed. One that hangs in a read of the store is left behind when its attempt ends by a timeout,
+    a drain or a lost lease; it holds no lock and writes nothing.
+    """
+
+    def __init__(self, work: Callable[[], Outcome]) -> None:
+        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
+        threading.Thread(target=lambda: self._ends.put(end_of(work)), name="inline job", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the thread to itself; as a rule it has ended."""
+
+    @property
+    def pid(self) -> int:
+        """The process whose memory it uses."""
+        return os.getpid()
+
+    def stop(self, reason: StopReason) -> None:
+        """Nothing to do: it ends sooner than it could be asked to, or not at all."""
+
+    def receive(self, wait_s: float) -> Iterator[Emitted | End]:
+        """How the work has ended, waiting up to `wait_s` for it."""
+        try:
+            yield self._ends.get(timeout=wait_s)
+        except queue.Empty:
+            return
