@@ -305,7 +305,8 @@ class _Execution:
 
     def _spread(self, parted: Parted) -> Ending:
         assert isinstance(self._spec, Infer), "only bulk predictions are spread"
-        if not self._insist(ledger.spread(self._attempt, self._spec, parted.parts)):
+        spec = self._spec.model_copy(update={"model": parted.model})
+        if not self._insist(ledger.spread(self._attempt, spec, parted.parts)):
             return _TAKEN_AWAY
         return Ending("spread", f"spread over {len(parted.parts)} parts")
 

@@ -36,6 +36,7 @@ class Parted(BaseModel):
     """The job is large enough to be done by several slots, each with some of its rows."""
 
     type: Literal["parted"] = "parted"
+    model: str
     parts: tuple[tuple[int, int], ...]
 
 

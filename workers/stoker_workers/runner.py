@@ -189,7 +189,7 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except Stopped as stop:
         return Halted(reason=stop.reason)
     except Spread as spread:
-        return Parted(parts=spread.parts)
+        return Parted(model=spread.model, parts=spread.parts)
     except Unavailable as error:
         return Lost(reason=error.message)
     except OSError as error:

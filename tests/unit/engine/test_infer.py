@@ -1,6 +1,7 @@
 """The bulk `Infer` job from end to end."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from stoker.artifacts import ModelVersion, Signature, TensorSpec
 from stoker.errors import InvalidJob
-from stoker.events import Event, Progress
+from stoker.events import Checkpoint, Event, Progress
 from stoker.jobs import Infer, InferResult
 from stoker.store import Store
 from stoker_workers.engine import progress
-from stoker_workers.engine.run import Run, Stopped
+from stoker_workers.engine.run import Run, Spread, Stopped
 from stoker_workers.executors.infer import infer
 
 OpenRun = Callable[..., Run]
@@ -133,3 +134,61 @@ def test_a_value_that_is_no_number_is_refused_with_its_row(
     np.savez(tmp_path / "data.npz", x=x)
     with pytest.raises(InvalidJob, match="column 'x' holds nan in row 7"):
         result_of(open_run(doubler), str(tmp_path / "data.npz"), batch_size=4)
+
+
+def drained_after(batches: int) -> Callable[[], str | None]:
+    """Asks to drain before the batch behind so many."""
+    asked = iter(range(batches))
+    return lambda: None if next(asked, None) is not None else "drain"
+
+
+def test_a_drained_job_goes_on_behind_its_last_whole_chunk(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    assert left.step == 1
+
+    result = result_of(replace(open_run(doubler), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+
+    assert result.rows == 10
+    np.testing.assert_array_equal(
+        np.concatenate(predictions(result, store, tmp_path)), 2 * np.arange(20).reshape(10, 2)
+    )
+
+
+def test_a_checkpoint_of_another_version_does_not_count(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    other = doubler.model_copy(update={"version": 2})
+
+    result = result_of(replace(open_run(other), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+
+    assert (result.model, result.rows) == ("doubler@2", 10)
+    assert len(predictions(result, store, tmp_path)) == 3
+
+
+def test_what_is_worth_several_jobs_is_spread_by_whole_chunks_over_one_version(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    run = replace(open_run(doubler), slots=2, part_s=1e-9)
+    with pytest.raises(Spread) as spread:
+        result_of(run, save(tmp_path / "data.npz", 1_000), chunk_rows=300)
+
+    assert spread.value.model == "doubler@1"
+    assert spread.value.parts == ((0, 300), (300, 600), (600, 900), (900, 1_000))
+
+
+@pytest.mark.parametrize("fields", [{"slots": 1, "part_s": 1e-9}, {"slots": 8, "part_s": 3600.0}])
+def test_what_is_not_worth_it_is_done_as_it_is(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    result = result_of(replace(open_run(doubler), **fields), save(tmp_path / "data.npz", 1_000), chunk_rows=300)
+
+    assert (result.rows, len(result.chunks)) == (1_000, 4)

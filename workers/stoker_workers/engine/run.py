@@ -30,11 +30,13 @@ class Spread(Exception):
     """The execution is better done by several: it ends, and goes on as jobs with some of the rows each.
 
     Attributes:
+        model: the exact version that all of them are to use, even if an alias moves meanwhile.
         parts: the rows of each, from the first up to but not including the second.
     """
 
-    def __init__(self, parts: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, model: str, parts: Sequence[tuple[int, int]]) -> None:
         super().__init__(f"{len(parts)} parts")
+        self.model = model
         self.parts = tuple(parts)
 
 

@@ -1,14 +1,13 @@
 """Executes `Infer`: predictions for a whole data set, chunk by chunk into the store; a large one is spread."""
 
 import itertools
-import json
 import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
@@ -27,7 +26,13 @@ _PARTS_PER_SLOT = 4
 # What reading, checking and writing a small row takes besides computing it.
 _ROW_S = 1e-6
 _CHECKPOINT_S = 5.0
-_CHUNKS: TypeAdapter[list[Artifact]] = TypeAdapter(list[Artifact])
+
+
+class _Saved(BaseModel):
+    """What a checkpoint holds: the chunks that are in the store, and the version that predicted them."""
+
+    model: str
+    chunks: list[Artifact]
 
 
 def infer(spec: Infer, run: Run) -> Outcome:
@@ -46,8 +51,8 @@ def infer(spec: Infer, run: Run) -> Outcome:
     start, stop = spec.rows or (0, source.rows)
     parts = _parts(spec, run, source.rows, predictor.row_s)
     if len(parts) > 1:
-        raise Spread(parts)
-    done = _Done(run)
+        raise Spread(version.ref, parts)
+    done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
     outputs = _outputs(Rows(source, first, stop), predictor, spec.batch_size, run, first)
@@ -81,14 +86,19 @@ def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list
 
 
 class _Done:
-    """The chunks that are in the store, with those of an earlier attempt; kept as a checkpoint from time to time."""
+    """The chunks that are in the store, with those of an earlier attempt; kept as a checkpoint from time to time.
 
-    def __init__(self, run: Run) -> None:
+    If the model's alias has moved since that attempt, its chunks are another model's, and do not count.
+    """
+
+    def __init__(self, run: Run, model: str) -> None:
         self._run = run
+        self._model = model
         self._saved_at = time.monotonic()
         self.chunks: list[Artifact] = []
         if run.resume_from:
-            self.chunks = _CHUNKS.validate_json(run.store.of_job(run.job).read(run.resume_from))
+            saved = _Saved.model_validate_json(run.store.of_job(run.job).read(run.resume_from))
+            self.chunks = saved.chunks if saved.model == model else []
 
     def add(self, chunk: Artifact) -> None:
         """Another chunk is there."""
@@ -98,7 +108,7 @@ class _Done:
 
     def save(self) -> None:
         """Let the next attempt go on from here."""
-        listed = json.dumps([chunk.model_dump() for chunk in self.chunks]).encode()
+        listed = _Saved(model=self._model, chunks=self.chunks).model_dump_json().encode()
         artifact = self._run.store.of_job(self._run.job).put_bytes(listed, f"checkpoint-0-{len(self.chunks)}.json")
         self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
         self._saved_at = time.monotonic()
