@@ -26,10 +26,10 @@ from .broadcast import await_watchers
 from .capacity import Capacity
 from .commands import register_commands
 from .engine import accelerator
-from .lifecycle import GRACE_S
 from .pool import SlotPool
 from .presence import LISTEN_S, Presence
 from .process import ForkedProcess
+from .settlement import GRACE_S
 from .slot import Slot
 from .tasks import register_tasks
 from .transport import GuardedConnection

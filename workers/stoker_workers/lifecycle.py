@@ -4,9 +4,8 @@ import logging
 import time
 from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
@@ -14,16 +13,17 @@ from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
 from stoker.jobs import Deploy, Infer, Spec, Train, TrainResult, read_spec
-from stoker.ledger import Answer, Attempt, Committed, QuarantineReason, Refused
+from stoker.ledger import Answer, Attempt, QuarantineReason, Refused
 from stoker.store import Store
 
 from .broadcast import show_progress
 from .executors.deploy import deploy
 from .gang import Leader
 from .inline import InlineRunner
-from .memory import Allowance, larger
-from .messages import Done, Emitted, End, Failed, Halted, Lost, Outgrown, Parted
+from .memory import Allowance
+from .messages import Emitted, End, Failed, Halted
 from .runner import Assignment, Runner, StopReason
+from .settlement import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .slot import Slot
 
 T = TypeVar("T")
@@ -31,17 +31,7 @@ _log = logging.getLogger(__name__)
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5
-# How long a job may take to stop by itself before its process is killed. A drain writes a checkpoint meanwhile.
-GRACE_S: dict[StopReason, float] = {"cancel": 10.0, "drain": 60.0}
 _MOST_PENDING_EVENTS = 5_000
-_RETRY_S = 1.0
-
-
-class Ending(NamedTuple):
-    """How an attempt ended, and what to tell Celery's log and Flower of it."""
-
-    how: Literal["succeeded", "failed", "cancelled", "handed back", "spread", "dropped"]
-    told: str
 
 
 def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
@@ -51,9 +41,9 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
     """
     try:
-        claimed = _insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
+        claimed = insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
         if claimed is Refused.MISSING and not ledger.is_part(job_id):
-            _insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+            insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
         if isinstance(claimed, Refused):
             return Ending("dropped", f"the job is {claimed}")
         _deliver(slot)
@@ -72,7 +62,7 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
             raise InvalidJob(f"something else has written to its record: {attempt.flaw}")
         spec = read_spec(attempt.spec)
     except InvalidJob as error:
-        _insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
         return Ending("failed", error.message)
     return _Execution(slot, attempt, spec).follow()
 
@@ -82,9 +72,6 @@ def _deliver(slot: Slot) -> None:
         slot.results.deliver()
     except StokerError as error:
         _log.warning("results will be copied later: %s", error)
-
-
-_TAKEN_AWAY = Ending("dropped", "its lease ran out, and another worker has the job")
 
 
 class _Execution:
@@ -103,6 +90,7 @@ class _Execution:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
+        self._settlement = Settlement(slot, attempt, spec)
         self._keep = spec.checkpoint.keep if isinstance(spec, Train) else 1
         self._emitted = 0
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
@@ -117,13 +105,13 @@ class _Execution:
     def follow(self) -> Ending:
         """See the attempt to its end."""
         if self._slot.draining_s:
-            return self._settle(Halted(reason="drain"))
+            return self._settlement.settle(Halted(reason="drain"))
         try:
             version = self._model()
         except Unavailable:
             raise
         except StokerError as error:
-            return self._settle(Failed(reason=error.message, traceback=""))
+            return self._settlement.settle(Failed(reason=error.message, traceback=""))
         settings = self._slot.settings
         if isinstance(self._spec, Deploy):
             assert version is not None, "a deploy job names a model"
@@ -170,17 +158,17 @@ class _Execution:
                 self._times_out_at = self._timeout_from_now()
                 return gang.addresses
             if gang and (reason := leader.gave_up(gang)):
-                return self._release("drained", reason)
+                return self._settlement.release("drained", reason)
             if gang and len(gang.addresses) != there:
                 there = len(gang.addresses)
                 self._tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
             self._report()
             if self._answer is Answer.LOST:
-                return _TAKEN_AWAY
+                return TAKEN_AWAY
             if self._answer is Answer.CANCEL or self._slot.draining_s:
-                return self._settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
+                return self._settlement.settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
             if overdue := self._overdue():
-                return self._settle(overdue)
+                return self._settlement.settle(overdue)
             time.sleep(TICK_S)
 
     def _execute(self, runner: Runner | InlineRunner) -> Ending:
@@ -190,7 +178,7 @@ class _Execution:
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
         if end and self._pending:
             self._take(self._insist(self._told()))
-        return _TAKEN_AWAY if end is None or self._answer is Answer.LOST else self._settle(end)
+        return TAKEN_AWAY if end is None or self._answer is Answer.LOST else self._settlement.settle(end)
 
     def _model(self) -> ModelVersion | None:
         """The version that the spec names, if it names one: by reference, or as the model that another job made."""
@@ -278,84 +266,5 @@ class _Execution:
             self._stopping, self._kill_at = wanted, time.monotonic() + GRACE_S[wanted]
             runner.stop(wanted)
 
-    def _settle(self, end: End) -> Ending:
-        with self._slot.tracer.step("stoker.commit"):
-            return self._end(end)
-
-    def _end(self, end: End) -> Ending:
-        match end:
-            case Done():
-                return self._commit(end)
-            case Failed():
-                return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
-            case Parted():
-                return self._spread(end)
-            case Halted(reason="cancel"):
-                return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
-            case Halted():
-                return self._release("drained", f"worker {self._slot.worker} was drained")
-            case Outgrown():
-                return self._outgrew(end)
-            case Lost():
-                return self._release("lost", end.reason)
-
-    def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
-        committed = self._insist(ledger.fail(self._attempt, state, ending.told, traceback))
-        return _TAKEN_AWAY if committed is Committed.LOST else ending
-
-    def _spread(self, parted: Parted) -> Ending:
-        assert isinstance(self._spec, Infer), "only bulk predictions are spread"
-        spec = self._spec.model_copy(update={"model": parted.model})
-        if not self._insist(ledger.spread(self._attempt, spec, parted.parts)):
-            return _TAKEN_AWAY
-        return Ending("spread", f"spread over {len(parted.parts)} parts")
-
-    def _outgrew(self, end: Outgrown) -> Ending:
-        """Queue the job again with more memory, once, if a worker has more."""
-        memory_bytes = larger(self._attempt, end, self._insist(ledger.workers()))
-        if memory_bytes is None:
-            more = (
-                "it has had more than a slot's share already"
-                if self._attempt.memory_bytes
-                else "no live worker has more"
-            )
-            return self._fail(JobState.FAILED, Ending("failed", f"{end.reason}; {more}"))
-        return self._release("outgrown", f"{end.reason}; it gets {memory_bytes:,}", memory_bytes)
-
-    def _release(
-        self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
-    ) -> Ending:
-        state = self._insist(ledger.release(self._attempt, why, reason, memory_bytes))
-        return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else _TAKEN_AWAY
-
-    def _commit(self, done: Done) -> Ending:
-        """Write result and model in one step; a model takes the next number that is free."""
-        committed = Committed.VERSION_TAKEN
-        while committed is Committed.VERSION_TAKEN:
-            result, version = done.result, None
-            if done.manifest is not None:
-                number = self._insist(registry.next_number(done.manifest.name))
-                version = ModelVersion(**dict(done.manifest), version=number, created_at=datetime.now(UTC))
-                assert isinstance(result, TrainResult), "only training makes models"
-                result = result.model_copy(update={"model": version.ref})
-            committed = self._insist(ledger.succeed(self._attempt, result, version))
-        return _TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.model)
-
     def _insist(self, call: Call[T]) -> T:
-        return _insist(self._slot, call)
-
-
-def _insist(slot: Slot, call: Call[T]) -> T:
-    """Run a call however long Redis is away: the work behind it is done and must not be thrown away.
-
-    Raises:
-        Unavailable: Redis is away, and the worker has to end.
-    """
-    while True:
-        try:
-            return slot.connection.run(call)
-        except Unavailable as error:
-            if slot.hurrying or slot.draining_s > GRACE_S["drain"]:
-                raise
-            _log.warning("waiting for Redis: %s", error)
-            time.sleep(_RETRY_S)
+        return insist(self._slot, call)

@@ -12,8 +12,9 @@ from stoker.ledger import JOIN_TASK
 from stoker.wire import task_name
 
 from .gang import Member
-from .lifecycle import Ending, run_job
+from .lifecycle import run_job
 from .serving import Predictors
+from .settlement import Ending
 from .slot import Slot
 
 
