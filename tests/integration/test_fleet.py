@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -164,7 +165,11 @@ def test_nodes_are_processes_that_come_go_and_start_again(
     settings: Settings, redis_url: str, eventually: Eventually
 ) -> None:
     def nodes() -> list[psutil.Process]:
-        return [child for child in psutil.Process().children(recursive=True) if child.name() == "sleep"]
+        found = []
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                found += [child] if child.name() == "sleep" else []
+        return found
 
     with Processes("cpu", settings, redis_url, command=("sleep", "1000")) as processes:
         processes.scale(3, ())
