@@ -1,12 +1,10 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms, then what the worker has ('' if unknown): memory, cpus, memory of its GPU
--- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), or {'claimed', attempt, spec, checkpoints (JSON, '' for none), what is wrong with its
---   record ('' for nothing), kind, queue, when it was queued (ms), the trace it belongs to ('' for none),
---   the memory it gets because it outgrew a slot (0 if it did not)}.
+-- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), or {'claimed', attempt, spec, checkpoints (JSON,
+--   '' for none), what is wrong with its record ('' for nothing), kind, queue, when it was queued (ms), the trace it
+--   belongs to ('' for none), the memory it gets because it outgrew a slot (0 if it did not)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local GANG_WAITS_MS = 5000
-
-local LONGEST_UNFIT_MS = 30000
+local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
 
 local function read(spec)
   local is_json, fields = pcall(cjson.decode, spec or '')
