@@ -199,24 +199,27 @@ def test_a_plain_celery_app_reads_the_result_of_a_prediction(
 
 
 def test_thousands_of_requests_leave_nothing_behind(
-    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings
+    served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings, eventually: Eventually
 ) -> None:
     """A short soak: what the client, the predictors and Redis hold after the first stretch is what they hold later."""
     client, _ = served
 
-    def held() -> tuple[int, float, int]:
+    def held() -> tuple[int, float]:
         gc.collect()
         mine = len(gc.get_objects())
-        theirs = sum(process.memory_full_info().uss for process in predictors(client)) / 1e6
+        return mine, sum(process.memory_full_info().uss for process in predictors(client)) / 1e6
+
+    def lasting() -> set[bytes]:
         with redis.Redis.from_url(redis_url_of(stack)) as raw:
-            return mine, theirs, len([key for key in raw.scan_iter() if raw.ttl(key) == -1])
+            return {key for key in raw.scan_iter() if raw.ttl(key) == -1}
 
     for _ in range(2):
         ask_all(client, callers=64, each=30)
-    objects, megabytes, keys = held()
+    (objects, megabytes), keys = held(), lasting()
     for _ in range(3):
         ask_all(client, callers=64, each=30)
     later = held()
     assert later[0] < objects + 500, "5,760 requests; one object kept of each would be many more"
     assert later[1] < megabytes + 4
-    assert later[2] <= keys
+    # A key can be there for as long as a batch is under way.
+    eventually(lambda: lasting() <= keys)
