@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
 
 import redis
@@ -38,7 +39,7 @@ class Script:
 
     source: str
 
-    @property
+    @cached_property
     def sha(self) -> str:
         """The name the server gives to the loaded script."""
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()

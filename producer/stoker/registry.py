@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from .artifacts import ModelVersion
 from .connection import Call, Script
 from .errors import ModelNotFound
@@ -91,8 +93,22 @@ def versions() -> Call[list[ModelVersion]]:
     return Call((), decode, _ALL)
 
 
+def read_version(raw: str | bytes) -> ModelVersion:
+    """A version from its JSON, without its aliases.
+
+    Raises:
+        ModelNotFound: something else has written to its record.
+    """
+    try:
+        return ModelVersion.model_validate_json(raw)
+    except ValidationError as error:
+        flaw = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, flaw["loc"]))
+        raise ModelNotFound(f"the record of a model is damaged, at {where or 'all of it'}: {flaw['msg']}") from None
+
+
 def _version(raw: bytes, aliases: list[bytes]) -> ModelVersion:
-    version = ModelVersion.model_validate_json(raw)
+    version = read_version(raw)
     pairs = zip(aliases[::2], aliases[1::2], strict=True)
     here = tuple(sorted(alias.decode() for alias, number in pairs if int(number) == version.version))
     return version.model_copy(update={"aliases": here})

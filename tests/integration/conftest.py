@@ -58,8 +58,8 @@ def await_worker(settings: Settings) -> None:
 def small_window(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Scripts that ring for few jobs at a time, so that others are held."""
     monkeypatch.setattr(keys, "WINDOW", WINDOW)
-    for cached in (scripts.script, scripts.shared_source):
+    for cached in (scripts.script, scripts.basics):
         cached.cache_clear()
     yield
-    for cached in (scripts.script, scripts.shared_source):
+    for cached in (scripts.script, scripts.basics):
         cached.cache_clear()

@@ -1,9 +1,8 @@
 """Executing a job within its slot, where forking a process for it would take longer than the job."""
 
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from types import TracebackType
 from typing import Self
 
@@ -19,9 +18,8 @@ class InlineRunner:
     a drain or a lost lease; it holds no lock and writes nothing.
     """
 
-    def __init__(self, work: Callable[[], Outcome]) -> None:
-        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
-        threading.Thread(target=lambda: self._ends.put(end_of(work)), name="inline job", daemon=True).start()
+    def __init__(self, work: Callable[[], Outcome], threads: Executor) -> None:
+        self._end = threads.submit(end_of, work)
 
     def __enter__(self) -> Self:
         return self
@@ -29,7 +27,7 @@ class InlineRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the thread to itself; as a rule it has ended."""
+        """Leave the thread to itself; as a rule its work has ended."""
 
     @property
     def pid(self) -> int:
@@ -42,6 +40,6 @@ class InlineRunner:
     def receive(self, wait_s: float) -> Iterator[Emitted | End]:
         """How the work has ended, waiting up to `wait_s` for it."""
         try:
-            yield self._ends.get(timeout=wait_s)
-        except queue.Empty:
+            yield self._end.result(wait_s)
+        except TimeoutError:
             return

@@ -115,7 +115,8 @@ class _Execution:
         settings = self._slot.settings
         if isinstance(self._spec, Deploy):
             assert version is not None, "a deploy job names a model"
-            return self._execute(InlineRunner(partial(deploy, self._spec, version, Store(settings.store))))
+            work = partial(deploy, self._spec, version, Store(settings.store))
+            return self._execute(InlineRunner(work, self._slot.threads))
         assignment = Assignment(
             job=self._attempt.job_id,
             spec=self._spec,
@@ -184,6 +185,8 @@ class _Execution:
         """The version that the spec names, if it names one: by reference, or as the model that another job made."""
         if isinstance(self._spec, Train):
             return None
+        if self._attempt.model:
+            return registry.read_version(self._attempt.model)
         ref = self._spec.model
         if ref.startswith(registry.JOB_MODEL):
             made = self._insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))

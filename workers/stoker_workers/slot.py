@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from multiprocessing.sharedctypes import RawArray, RawValue
 
@@ -19,6 +20,7 @@ from .tracing import Tracer, tracer
 
 # What an operator may ask for by hand; Settings bound `slots` likewise.
 MOST_SLOTS = 1024
+_MOST_THREADS = 32
 
 
 class Slot:
@@ -96,6 +98,11 @@ class Slot:
     def results(self) -> ResultMirror:
         """This process's way to the results' own Redis."""
         return ResultMirror(self.settings, self.connection)
+
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """This process's threads for jobs that need no process of their own; more than one only if one hangs."""
+        return ThreadPoolExecutor(_MOST_THREADS, "inline job")
 
     @cached_property
     def tracer(self) -> Tracer:

@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from ..connection import Call, Script, Word
 from ..jobs import Priority
-from ..ledger.scripts import iso_now, shared_source
+from ..ledger.scripts import basics, iso_now
 from ..topology import redis_lists
 from .keys import key, lua_table
 
@@ -211,7 +211,7 @@ def wake_reader(client: str) -> Call[None]:
 def _script(name: str) -> Script:
     folder = files(__package__) / "lua"
     lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
-    return Script(shared_source() + lua_table() + lanes)
+    return Script(basics() + lua_table() + lanes)
 
 
 def _ms(seconds: float) -> int:

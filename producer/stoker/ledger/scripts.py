@@ -15,13 +15,14 @@ _PARTS = dict.fromkeys(("submit", "accept", "take_in"), ("intake",))
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    return Script(shared_source() + "".join(_lua(part) for part in (*_PARTS.get(name, ()), name)))
+    parts = ("sharing", "prelude", *_PARTS.get(name, ()), name)
+    return Script(basics() + "".join(map(_lua, parts)))
 
 
 @cache
-def shared_source() -> str:
-    """What stands before every script: the tables of keys, the bounds of histograms and the shared functions."""
-    return lua_tables() + lua_bounds() + "".join(map(_lua, ("doorbell", "sharing", "prelude")))
+def basics() -> str:
+    """What stands before every script, also of the lanes: tables of keys, bounds of histograms, shared functions."""
+    return lua_tables() + lua_bounds() + _lua("basics")
 
 
 def _lua(name: str) -> str:

@@ -2,7 +2,8 @@
 -- ARGV: id, owner, worker, lease in ms, then what the worker has ('' if unknown): memory, cpus, memory of its GPU
 -- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), or {'claimed', attempt, spec, checkpoints (JSON,
 --   '' for none), what is wrong with its record ('' for nothing), kind, queue, when it was queued (ms), the trace it
---   belongs to ('' for none), the memory it gets because it outgrew a slot (0 if it did not)}.
+--   belongs to ('' for none), the memory it gets because it outgrew a slot (0 if it did not), the version of the model that
+--   it names, as JSON ('' if it names none that is there)}.
 local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
 
@@ -28,6 +29,15 @@ local function put_off(id, due_ms, reason)
   redis.call('ZADD', KEY.due, due_ms, id)
 end
 
+local function version_of(ref)
+  local name, pick = string.match(type(ref) == 'string' and ref or '', '^([%w._-]+)@?([%w._-]*)$')
+  if not name then
+    return nil
+  end
+  pick = pick ~= '' and pick or 'champion'
+  return redis.call('HGET', KEY.model .. name, redis.call('HGET', KEY.aliases .. name, pick) or pick)
+end
+
 local state = mend(id)
 local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at, traceparent, memory = unpack(record(
   id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at', 'traceparent', 'memory'))
@@ -43,7 +53,7 @@ end
 if state == 'QUEUED' and not may_start(id) then
   return { 'taken' }
 end
-local fields = state == 'QUEUED' and read(spec) or {}
+local fields = read(spec)
 local short = state == 'QUEUED' and short_of(fields, memory)
 if short then
   local times = redis.call('HINCRBY', KEY.job .. id, 'unfit', 1)
@@ -70,4 +80,4 @@ if state == 'QUEUED' then
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
 return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '', kind, queue, tonumber(queued_at or 0),
-  traceparent or '', memory or 0 }
+  traceparent or '', memory or 0, kind ~= 'train' and version_of(fields.model) or '' }

@@ -1,4 +1,4 @@
--- How jobs move from state to state. Shared by every script.
+-- How jobs move from state to state. Shared by the ledger's scripts.
 
 local YET_TO_START = { WAITING = true, QUEUED = true }
 
@@ -63,19 +63,6 @@ local function enqueue_when_due(id, due_ms, reason)
   end
 end
 
--- Writes a job's state where celery.result.AsyncResult looks, and wakes whoever waits there.
--- `result` and `traceback` are JSON texts.
-local function tell_celery(id, status, result, traceback, iso)
-  local meta = '{"status":"' .. status .. '","result":' .. result .. ',"traceback":' .. traceback
-    .. ',"children":[],"date_done":' .. (iso and cjson.encode(iso) or 'null')
-    .. ',"task_id":' .. cjson.encode(id) .. '}'
-  redis.call('SET', KEY.meta .. id, meta)
-  redis.call('PUBLISH', KEY.meta .. id, meta)
-  if redis.call('EXISTS', KEY.mirrored) == 1 then
-    redis.call('SADD', KEY.untold, id)
-  end
-end
-
 -- Notes a checkpoint that no job lists any more. Its file is deleted by whoever reads these notes, not by who made it:
 -- so a worker that dies leaves none behind.
 local function discard(id, artifact)
@@ -108,6 +95,9 @@ local function device_of(queue)
   return string.match(queue or '', '^%l+') or 'cpu'
 end
 
+local MENDED = { 'kind', 'queue', 'priority', 'checkpoints', 'traceparent', 'sequence', 'attempt', 'losses', 'max_attempts',
+  'submitted_at', 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until' }
+
 -- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
 -- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
 function mend(id)
@@ -119,8 +109,16 @@ function mend(id)
       flaws[name] = 'no ' .. kind
     end
   end
+  local found = record(id, 'state', unpack(MENDED))
+  local state, values = found[1], {}
+  if not state then
+    return nil
+  end
+  for n, field in ipairs(MENDED) do
+    values[field] = found[n + 1]
+  end
   local function check(field, fits, default)
-    local value = redis.call('HGET', KEY.job .. id, field)
+    local value = values[field]
     if not fits(value) then
       redis.call('HSET', KEY.job .. id, field, default)
       flaws[field] = value and 'wrong' or 'missing'
@@ -128,10 +126,6 @@ function mend(id)
   end
   local function is_number(value)
     return value and #value < 16 and string.find(value, '^%d+$')
-  end
-  local state = redis.call('HGET', KEY.job .. id, 'state')
-  if not state then
-    return nil
   end
   check('kind', function(value) return value and KIND[value] end, 'train')
   check('queue', function(value) return value and QUEUE[value] end, 'cpu.train')

@@ -2,7 +2,7 @@
 -- by tenant. Whenever a job with a message is claimed or gone, the line's next one gets its message: of the tenant
 -- with the fewest seats on that queue for its weight, among equals of the one served longest ago, the job submitted
 -- first. A job has a *seat* from its message to its end. What is written here never depends on a record that something
--- else may have changed: a seat remembers its line and tenant. Shared by every script.
+-- else may have changed: a seat remembers its line and tenant. Shared by the ledger's scripts.
 
 -- A tenant's place is its seats in hundredths of its weight, and behind the point when it was served last.
 local SERVED = 2 ^ 33

@@ -1,8 +1,13 @@
--- Shared by every script. A script reads and writes in one step: nothing comes between.
+-- Shared by every script, those of the lanes too. A script reads and writes in one step: nothing comes between.
 
+-- The same moment for all of a script.
+local moment
 local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  if not moment then
+    local time = redis.call('TIME')
+    moment = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return moment
 end
 
 local function record(id, ...)
@@ -51,4 +56,17 @@ local function push_message(task, id, queue, priority, told)
   -- Where something else lies in a queue's place, the job is rung for again once a worker has taken that away.
   redis.pcall('LPUSH', list, message)
   return list, number, message
+end
+
+-- Writes a job's state where celery.result.AsyncResult looks, and wakes whoever waits there.
+-- `result` and `traceback` are JSON texts.
+local function tell_celery(id, status, result, traceback, iso)
+  local meta = '{"status":"' .. status .. '","result":' .. result .. ',"traceback":' .. traceback
+    .. ',"children":[],"date_done":' .. (iso and cjson.encode(iso) or 'null')
+    .. ',"task_id":' .. cjson.encode(id) .. '}'
+  redis.call('SET', KEY.meta .. id, meta)
+  redis.call('PUBLISH', KEY.meta .. id, meta)
+  if redis.call('EXISTS', KEY.mirrored) == 1 then
+    redis.call('SADD', KEY.untold, id)
+  end
 end
