@@ -3,6 +3,7 @@
 import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from . import ledger, registry, topology
 from .artifacts import ModelVersion
@@ -11,9 +12,12 @@ from .data import preflight
 from .errors import InvalidJob
 from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
+from .jobs.base import JobSpec
 from .placement import Offer, offer, place
 from .registry import JOB_MODEL
 from .tracing import traceparent
+
+AnySpec = TypeVar("AnySpec", bound=JobSpec)
 
 
 def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[str]]:
@@ -91,11 +95,16 @@ def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
 
     after = [job_id(ref) for ref in spec.after]
     if isinstance(spec, Train):
-        return spec.model_copy(update={"after": tuple(after)})
+        return _with(spec, after=tuple(after))
     model = f"{JOB_MODEL}{job_id(spec.model)}" if spec.model.startswith("#") else spec.model
     if model.startswith(JOB_MODEL):
         after.append(model.removeprefix(JOB_MODEL))
-    return spec.model_copy(update={"after": tuple(dict.fromkeys(after)), "model": model})
+    return _with(spec, after=tuple(dict.fromkeys(after)), model=model)
+
+
+def _with(spec: AnySpec, **fields: object) -> AnySpec:
+    """The spec with other values; itself where they are the same, for in a long list each copy counts."""
+    return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
 
 
 class _Border:
@@ -127,7 +136,7 @@ class _Border:
         found = {"data": self._preflight(spec.data, target=spec.target, features=spec.features)}
         if spec.validation_data is not None:
             found["validation_data"] = self._preflight(spec.validation_data, target=spec.target, features=spec.features)
-        return spec.model_copy(update=found)
+        return _with(spec, **found)
 
     def _with_model(self, spec: Evaluate | Infer) -> Evaluate | Infer:
         version = self._versions.get(spec.model)
@@ -141,7 +150,7 @@ class _Border:
         data = self._preflight(
             spec.data, target=target, features=features or None, labelled=labelled and version is not None
         )
-        return spec.model_copy(update={"data": data})
+        return _with(spec, data=data)
 
 
 def late(status: JobStatus, timeout_s: float) -> str:

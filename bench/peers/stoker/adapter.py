@@ -33,7 +33,11 @@ class Adapter(Base):
         return {"infer_many": self._many}
 
     def submit_ways(self) -> Mapping[str, Callable[[int], Any]]:
-        return {"submit": self._submit, "submit_many": self._submit_many}
+        return {
+            "submit": self._submit,
+            "submit_many, no two specs alike": self._submit_various,
+            "submit_many, one spec again and again": self._submit_many,
+        }
 
     def noop(self) -> None:
         self._client.submit(_NOOP).result(timeout=CALL_TIMEOUT_S)
@@ -56,6 +60,9 @@ class Adapter(Base):
     def _submit(self, count: int) -> None:
         for _ in range(count):
             self._client.submit(_NOOP)
+
+    def _submit_various(self, count: int) -> None:
+        self._client.submit_many([stoker.Deploy(model="linear@1", tags={"number": str(n)}) for n in range(count)])
 
     def _submit_many(self, count: int) -> list[stoker.Job]:
         return self._client.submit_many([_NOOP] * count)
