@@ -1,6 +1,7 @@
 """A registered model, ready to predict: inputs checked, each batch computed by the quickest engine for its size."""
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,18 @@ from stoker.store import Store
 from stoker.tensors import Array, Tensors
 
 from .memory import give_back
-from .runtime import Engine, EngineChoice, ModelFailed, TensorFlowEngine, choose, converted, sample
+from .runtime import (
+    JOB_ROWS,
+    REQUESTS_ROWS,
+    Engine,
+    EngineChoice,
+    ModelFailed,
+    TensorFlowEngine,
+    choose,
+    converted,
+    sample,
+    time_for,
+)
 from .runtime.requests import answer_encoded, answer_requests
 
 MAX_BATCH = 1024
@@ -31,22 +43,28 @@ class Predictor:
         version: the model's description.
         model: the model itself; its inputs and output are as the signature says.
         max_batch: most rows per call; more are predicted in several calls.
+        rows: how many will be predicted in all, in large batches; None for requests without end. Engines whose making
+            would take longer than they save are not made.
 
     Attributes:
         engines: which engine computes batches from how many rows on, as measured on this device; empty if the model
             could not compute made-up inputs, so that TensorFlow computes everything.
     """
 
-    def __init__(self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH, rows: int | None = None
+    ) -> None:
         self.version = version
         self.model: keras.Model = model
         self._inputs = Inputs(version.signature, version.ref)
         self._max_batch = max_batch
         self._reference = TensorFlowEngine(model, version.signature, max_batch)
-        self.engines = self._chosen()
+        self.engines = self._chosen(rows)
 
     @classmethod
-    def load(cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH) -> Self:
+    def load(
+        cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH, rows: int | None = None
+    ) -> Self:
         """Fetch a version's file, verified, load it in Keras' safe mode, and measure the engines: under 2 s in all for
         all but large models.
 
@@ -68,7 +86,7 @@ class Predictor:
             ) from error
         finally:
             path.unlink()
-        return cls(version, model, max_batch)
+        return cls(version, model, max_batch, rows)
 
     @property
     def size_bytes(self) -> int:
@@ -111,10 +129,12 @@ class Predictor:
         for rows in sizes:
             self._run(sample(self._inputs, rows))
 
-    def _chosen(self) -> list[EngineChoice]:
-        others = converted(self._reference, self.model.count_params(), self.version.ref)
+    def _chosen(self, rows: int | None) -> list[EngineChoice]:
+        reference, inputs, most = self._reference, self._inputs, self._max_batch
         try:
-            choices = choose(self._reference, others, self._inputs, self._max_batch)
+            work_s = math.inf if rows is None else time_for(reference, inputs, rows, most)
+            others = converted(reference, self.model.count_params(), self.version.ref, work_s)
+            choices = choose(reference, others, inputs, most, REQUESTS_ROWS if rows is None else JOB_ROWS)
         except ModelFailed as error:
             _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
             return []

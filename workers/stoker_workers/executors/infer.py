@@ -46,9 +46,10 @@ def infer(spec: Infer, run: Run) -> Outcome:
     version = run.model
     assert version is not None  # the job names one, so the run has it
     began = time.monotonic()
-    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
     source = open_source(spec.data, "test")
     start, stop = spec.rows or (0, source.rows)
+    count = None if stop is None else stop - start
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)
     parts = _parts(spec, run, source.rows, predictor.row_s)
     if len(parts) > 1:
         raise Spread(version.ref, parts)

@@ -161,6 +161,14 @@ def test_no_size_above_the_largest_batch_is_measured(describe: Describe) -> None
     assert [choice.rows for choice in Predictor(describe(*specs), model, max_batch=10).engines] == [1, 10]
 
 
+def test_a_job_has_only_those_engines_made_that_pay_for_its_rows(describe: Describe) -> None:
+    model, specs = mlp()
+    few, many = (Predictor(describe(*specs), model, rows=rows).engines for rows in (10, 10**9))
+    assert [choice.engine.name for choice in few] == ["tensorflow"]
+    assert [choice.rows for choice in many] == [256]
+    assert many[0].engine.name != "tensorflow"
+
+
 class Doubtful:
     """An engine that answers at once with what it was given."""
 

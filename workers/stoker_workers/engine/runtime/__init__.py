@@ -1,6 +1,6 @@
 """Running a loaded model: the engines that can compute it, and which of them is quickest."""
 
-from .choice import EngineChoice, choose
+from .choice import JOB_ROWS, REQUESTS_ROWS, EngineChoice, choose, time_for
 from .convert import converted
 from .engine import Engine, ModelFailed
 from .inputs import sample
@@ -8,6 +8,8 @@ from .pace import Pace
 from .tensorflow import TensorFlowEngine
 
 __all__ = [
+    "JOB_ROWS",
+    "REQUESTS_ROWS",
     "Engine",
     "EngineChoice",
     "ModelFailed",
@@ -16,4 +18,5 @@ __all__ = [
     "choose",
     "converted",
     "sample",
+    "time_for",
 ]

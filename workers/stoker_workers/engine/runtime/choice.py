@@ -16,7 +16,9 @@ from .inputs import sample as made_up
 
 _log = logging.getLogger(__name__)
 
-_MEASURED_ROWS = (1, 16, 256)
+# How many rows a batch of requests may have; a job's batches are large.
+REQUESTS_ROWS = (1, 16, 256)
+JOB_ROWS = (256,)
 _TOLERANCE = 1e-4  # of the largest output: what another order of float32 additions explains
 _CALLS = 20
 _LIMIT_S = 0.05  # per engine and size; one call is made whatever it takes
@@ -45,8 +47,27 @@ class EngineChoice:
         return f"{self.engine.name} from {self.rows} row(s) on ({self.seconds * 1e3:.3g} ms)"
 
 
-def choose(reference: Engine, others: Sequence[Engine], inputs: Inputs, max_batch: int) -> list[EngineChoice]:
-    """The engine to take from 1 row on, and those that are quicker from more rows on.
+def time_for(engine: Engine, inputs: Inputs, rows: int, max_batch: int) -> float:
+    """About how many seconds an engine takes for so many rows, from one batch of made-up ones.
+
+    Raises:
+        ModelFailed: it cannot compute these.
+    """
+    sample = made_up(inputs, min(*JOB_ROWS, max_batch))
+    engine.run(sample)  # the first call prepares kernels
+    began = time.perf_counter()
+    engine.run(sample)
+    return (time.perf_counter() - began) * rows / len(sample[0])
+
+
+def choose(
+    reference: Engine,
+    others: Sequence[Engine],
+    inputs: Inputs,
+    max_batch: int,
+    sizes: Sequence[int] = REQUESTS_ROWS,
+) -> list[EngineChoice]:
+    """The engine to take from the first of these numbers of rows on, and those that are quicker from more rows on.
 
     Args:
         reference: what the others must agree with.
@@ -56,7 +77,7 @@ def choose(reference: Engine, others: Sequence[Engine], inputs: Inputs, max_batc
         ModelFailed: the reference cannot compute made-up inputs.
     """
     samples = []
-    for rows in _MEASURED_ROWS:
+    for rows in sizes:
         sample = made_up(inputs, min(rows, max_batch))
         samples.append((sample, reference.run(sample)))
         began = time.perf_counter()

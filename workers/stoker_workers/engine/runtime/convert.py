@@ -1,6 +1,7 @@
 """Makes engines besides TensorFlow of a model, where that works and is worth its time."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,19 +19,25 @@ _log = logging.getLogger(__name__)
 
 # Up to here both conversions together take about a second; and beyond, computing outweighs the overhead they save.
 _LARGEST_PARAMETERS = 2_000_000
+# A conversion takes 0.1 to 0.5 s, and may halve the work; the second one seldom halves it again.
+_WORTH_LITERT_S = 0.3
+_WORTH_ONNX_S = 5.0
 # Tables of texts, recurrent layers and Python code: converters fail on them, and print a page each about it.
 _UNCONVERTIBLE = {"LookupTableFindV2", "TensorListReserve", "EagerPyFunc"}
 
 
-def converted(reference: TensorFlowEngine, parameters: int, ref: str) -> list[Engine]:
-    """Every other engine that takes the model; none if it is large, takes text or has loops.
+def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: float = math.inf) -> list[Engine]:
+    """The other engines that take the model, and pay; none if it is large, takes text or has loops.
 
     Args:
         parameters: how many numbers the model has learned.
         ref: the model, as the log calls it.
+        work_s: how long TensorFlow would take for all that is to be computed.
     """
     graph = reference.graph
-    if parameters > _LARGEST_PARAMETERS or any(spec.dtype == tf.string for spec in reference.specs):
+    if work_s < _WORTH_LITERT_S or parameters > _LARGEST_PARAMETERS:
+        return []
+    if any(spec.dtype == tf.string for spec in reference.specs):
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1
@@ -42,6 +49,8 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str) -> list[En
             with _optional("LiteRT", ref):
                 content = converted_to_litert(frozen)
                 engines += [LiteRTEngine(content, count) for count in sorted({1, threads})]
+        if work_s < _WORTH_ONNX_S:
+            return engines
         with _optional("ONNX Runtime", ref):
             engines.append(OnnxEngine(converted_to_onnx(frozen), threads))
     return engines

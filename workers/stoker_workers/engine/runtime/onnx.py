@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import onnxruntime
 import tensorflow as tf
-import tf2onnx
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
+from tf2onnx.convert import from_graph_def
 
 from stoker.tensors import Array
 
@@ -49,7 +49,7 @@ class OnnxEngine:
 def converted_to_onnx(frozen: tf.types.experimental.ConcreteFunction) -> bytes:
     """A graph whose weights are constants, as an ONNX model."""
     # Keras' own export to ONNX takes constants, those of a Normalization layer for one, for inputs.
-    model, _ = tf2onnx.convert.from_graph_def(
+    model, _ = from_graph_def(
         frozen.graph.as_graph_def(add_shapes=True),
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
