@@ -1,6 +1,7 @@
 """Executing a job within its slot, where forking a process for it would take longer than the job."""
 
 import os
+import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from types import TracebackType
@@ -19,7 +20,8 @@ class InlineRunner:
     """
 
     def __init__(self, work: Callable[[], Outcome], threads: Executor) -> None:
-        self._end = threads.submit(end_of, work)
+        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
+        threads.submit(lambda: self._ends.put(end_of(work)))
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +42,6 @@ class InlineRunner:
     def receive(self, wait_s: float) -> Iterator[Emitted | End]:
         """How the work has ended, waiting up to `wait_s` for it."""
         try:
-            yield self._end.result(wait_s)
-        except TimeoutError:
+            yield self._ends.get(timeout=wait_s)
+        except queue.Empty:
             return
