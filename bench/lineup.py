@@ -147,6 +147,8 @@ class Lineup:
         print(f"starting {peer.name}", flush=True)
         if peer is STOKER:
             self._up[peer] = stack.enter_context(self._start_stoker(stack))
+            if self._serving:
+                self._up[peer].measure("warm")
             return
         served = self.models if self._serve_models else None
         folder = self.folder / peer.name.replace(" ", "-")

@@ -16,7 +16,7 @@ from .options import parse
 from .peers import STOKER
 from .running import Callers
 
-_CALLERS, _STRETCH_S, _JOBS = 64, 5.0, 20
+_CALLERS, _STRETCH_S, _JOBS = 64, 1.0, 20
 _MB = 1e6
 Sample = dict[str, float]
 
