@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from stoker.local.child import Child
+from stoker.local.child import Child, Supervised
 from stoker.local.server import local_server
 
 from .peers import FOLDER, Peer
@@ -111,8 +112,10 @@ def running(peer: Peer, folder: Path, models: Path | None = None, *, serving: bo
         environment = environment_for(url, models) | {"PYTHONPATH": str(ROOT)}
         for _ in range(peer.serves if serving else 0):
             program, *arguments = (word.format(url=url, port=url.rpartition(":")[2]) for word in peer.serve)
-            server = Child([str(python.with_name(program)), *arguments], log=log, environment=environment)
-            stack.callback(server.stop, _STOP_S)
+            command = [str(python.with_name(program)), *arguments]
+            start = partial(Child, command, log=log, environment=environment)
+            # A server that picks its ports at random may find one taken, and comes up the next time.
+            stack.enter_context(Supervised(start(), start, grace_s=_STOP_S))
         callers = stack.enter_context(Callers(peer, python, url, environment, log))
         if serving:
             callers.measure("warm")

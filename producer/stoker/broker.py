@@ -13,8 +13,8 @@ from .topology import DEVICES, PRIORITIES, PRIORITY_STEPS, queues_of
 def celery_app(settings: Settings, url: str) -> Celery:
     """A Celery app on this Redis; what workers run, and what Flower or `celery inspect` may use.
 
-    Messages are acknowledged early and none is fetched ahead of a free slot: the ledger, not the message,
-    remembers a job (Celery 5.7 workers that hold unacknowledged messages can also die when Redis goes away).
+    Messages are acknowledged early, and none is fetched ahead of a free slot but for brief jobs: the ledger, not the
+    message, remembers a job (Celery 5.7 workers that hold unacknowledged messages can also die when Redis goes away).
     """
     result_url = settings.result_url or url
     app = Celery("stoker", broker=_celery_url(url), backend=_celery_url(result_url))

@@ -75,6 +75,8 @@ class Quota(BaseModel):
 
 
 DEFAULT_TENANT = "default"
+# What a change in the settings file changes while a controller runs.
+FOLLOWED = ("tenants", "ageing_s", "fleet")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 Target = Annotated[str, AfterValidator(_target)]
 
@@ -256,9 +258,9 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process these very settings.
 
-        Fleets of a file are left to that file: a controller follows it while it runs.
+        What a controller follows while it runs is left to the file that it comes from.
         """
-        of_file = {name for name in ("fleet",) if self.origin(name).startswith("stoker.toml")}
+        of_file = {name for name in FOLLOWED if self.origin(name).startswith("stoker.toml")}
         return {_variable(name): _as_text(value) for name, value in self if name not in of_file}
 
 

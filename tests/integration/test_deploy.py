@@ -1,13 +1,37 @@
 """Deployments: verified within their slot, moved in one step, or refused for what is wrong."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 import stoker
+from stoker import JobState
+from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.store import Store
+from stoker.topology import redis_lists
+
+from ..conftest import Eventually
+
+
+@contextmanager
+def hanging(file: Path) -> Iterator[None]:
+    """A FIFO in the file's place: whoever opens it waits until the end of the block, and then cannot read it."""
+    aside, pipe = file.with_suffix(".aside"), file.with_suffix(".pipe")
+    file.rename(aside)
+    os.mkfifo(file)
+    try:
+        yield
+    finally:
+        file.rename(pipe)
+        aside.rename(file)
+        with suppress(OSError):  # nobody waits
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        pipe.unlink()
 
 
 @pytest.fixture
@@ -43,16 +67,24 @@ def test_a_damaged_file_fails_the_deployment_and_moves_nothing(
 def test_a_store_that_hangs_costs_the_job_its_timeout_and_the_slot_nothing(
     client: stoker.Client, stack: Settings, model: stoker.ModelVersion
 ) -> None:
-    # A FIFO in the file's place: whoever opens it waits for ever.
-    file = Path(Store(stack.store).location(model.files["keras"]))
-    content = file.read_bytes()
-    file.unlink()
-    os.mkfifo(file)
-    try:
+    with hanging(Path(Store(stack.store).location(model.files["keras"]))):
         job = client.submit(stoker.Deploy(model=model.ref, alias="slow", timeout=1))
         with pytest.raises(stoker.JobFailed, match="timeout of 1 s"):
             job.result(timeout=30)
-    finally:
-        file.unlink()
-        file.write_bytes(content)
     assert client.submit(stoker.Deploy(model=model.ref)).result(timeout=30)
+
+
+def test_the_next_message_is_fetched_while_deployments_keep_all_slots_busy(
+    client: stoker.Client, stack: Settings, model: stoker.ModelVersion, eventually: Eventually
+) -> None:
+    other = client.submit(stoker.Train(model="other", data="sample://iris", epochs=1)).result(timeout=90)
+    assert isinstance(other, stoker.TrainResult)
+    slots = sum(worker.slots for worker in client.workers())
+    file = Path(Store(stack.store).location(model.files["keras"]))
+    with redis.Redis.from_url(redis_url_of(stack)) as server, hanging(file):
+        busy = client.submit_many([stoker.Deploy(model=model.ref, alias="slow")] * slots)
+        eventually(lambda: all(job.state is JobState.RUNNING for job in busy))
+        behind = client.submit(stoker.Deploy(model=other.model))
+        eventually(lambda: not any(server.llen(name) for name in redis_lists()))
+        assert behind.state is JobState.QUEUED
+    assert {job.wait(timeout=30) for job in (*busy, behind)} == {JobState.SUCCEEDED}

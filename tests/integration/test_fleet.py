@@ -16,10 +16,11 @@ import pytest
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
+from stoker.connection import Call, Connection
 from stoker.errors import Unauthorized, Unavailable
 from stoker.fleets import Decision, FleetSettings
 from stoker.settings import Settings
+from stoker_workers.controller import Controller
 from stoker_workers.fleet.loop import FleetScaler
 from stoker_workers.fleet.providers.kubernetes import Kubernetes
 from stoker_workers.fleet.providers.process import Processes
@@ -106,26 +107,57 @@ def test_a_decision_of_long_ago_promises_no_node(connection: Connection) -> None
 
 def test_a_fleet_without_settings_is_left_alone(scaler: FleetScaler, connection: Connection) -> None:
     connection.run(ledger.announce(CPU))
-    scaler.step()
+    scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) is None
     assert connection.run(ledger.decisions("cpu")) == []
 
 
-def test_bounds_by_hand_beat_the_file_until_they_are_taken_back_and_a_changed_file_takes_effect(
+def test_a_fleet_without_workers_says_that_nobody_starts_any(scaler: FleetScaler, connection: Connection) -> None:
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
+    scaler.step(Settings().fleet)
+    assert connection.run(ledger.decisions("cpu"))[0].reasons[0].startswith("no worker runs")
+    # What it has when it comes is where to begin.
+    connection.run(ledger.announce(CPU))
+    scaler.step(Settings().fleet)
+    assert connection.run(ledger.decisions("cpu"))[0].slots == 1
+    assert connection.run(ledger.wanted_slots(CPU.name)) == 2
+
+
+def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
+    settings: Settings, connection: Connection, redis_url: str
+) -> None:
+    controller = Controller(settings, redis_url)
+    connection.run(ledger.announce(CPU))
+
+    def holds() -> tuple[int | None, int]:
+        """The slots that are wanted, and how many jobs the tenant may have running."""
+        controller._round()
+        quota = connection.run(Call(("HGET", "stoker:quotas", "tenant a"), lambda told: json.loads(told or "{}")))
+        return connection.run(ledger.wanted_slots(CPU.name)), quota.get("running")
+
+    file = Path("stoker.toml")
+    file.write_text("[fleet.cpu]\nmin = 2\n[tenants.a]\nrunning = 3\n")
+    assert holds() == (2, 3)
+    file.write_text("[fleet.cpu]\nmin = 1\nmax = 1\n[tenants.a]\nrunning = 5\n")
+    assert holds() == (1, 5)
+    file.write_text("[fleet.cpu]\nmin = -4\n[tenants.a]\nrunning = 7\n")
+    assert holds() == (1, 5)
+
+
+def test_bounds_by_hand_beat_the_file_until_they_are_taken_back(
     scaler: FleetScaler, connection: Connection, redis_url: str
 ) -> None:
     connection.run(ledger.announce(CPU))
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
-    scaler.step()
+    scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) == 2
     told = cli("scale", "cpu=3", "--json", redis_url=redis_url)
     assert json.loads(told.stdout) == {"cpu": {"min": 3, "max": 3}}
-    scaler.step()
+    scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) == 3
     assert cli("scale", "cpu=auto", redis_url=redis_url).returncode == 0
-    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\nmax = 1\n")
-    scaler.step()
-    assert connection.run(ledger.wanted_slots(CPU.name)) == 1
+    scaler.step(Settings().fleet)
+    assert connection.run(ledger.decisions("cpu"))[0].most == 4
 
 
 def test_a_backlog_grows_the_fleet_and_the_status_says_why(
@@ -134,7 +166,7 @@ def test_a_backlog_grows_the_fleet_and_the_status_says_why(
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\n")
     connection.run(ledger.announce(CPU))
     client.submit_many([SPEC] * 7)
-    scaler.step()
+    scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) == 4
     [fleet] = json.loads(cli("status", "--json", redis_url=redis_url).stdout)
     assert (fleet["device"], fleet["workers"]) == ("cpu", 1)
@@ -148,7 +180,7 @@ def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, c
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
     connection.run(ledger.announce(CPU))
     for _ in range(5):
-        scaler.step()
+        scaler.step(Settings().fleet)
     first, *before = connection.run(ledger.decisions("cpu"))
     assert len(before) <= 1
     assert first.wanted == 2
@@ -307,11 +339,11 @@ def test_a_fleet_goes_from_no_pod_to_some_and_back(
     eventually: Eventually,
 ) -> None:
     fleet = deployment.model_copy(update={"min": 0, "cooldown_s": 0.0})
-    scaler = FleetScaler(Settings(redis_url=redis_url, fleet={"cpu": fleet}), connection, redis_url)
-    scaler.step()
+    scaler = FleetScaler(Settings(redis_url=redis_url), connection, redis_url)
+    scaler.step({"cpu": fleet})
     assert api.replicas == 0
     jobs = client.submit_many([SPEC] * 6)
-    scaler.step()
+    scaler.step({"cpu": fleet})
     assert api.replicas == 3
     pod = CPU.model_copy(update={"node": "stoker-cpu-abc", "name": "cpu-1@stoker-cpu-abc", "slots": 4})
     connection.run(ledger.announce(pod))
@@ -320,7 +352,7 @@ def test_a_fleet_goes_from_no_pod_to_some_and_back(
 
     def gone() -> bool:
         connection.run(ledger.announce(pod))
-        scaler.step()
+        scaler.step({"cpu": fleet})
         return api.replicas == 0
 
     eventually(gone)
@@ -332,11 +364,11 @@ def test_a_fleet_of_no_node_gets_its_jobs_beside_live_workers_of_another(
     deployment: FleetSettings, client: stoker.Client, connection: Connection, redis_url: str, api: KubernetesApi
 ) -> None:
     fleet = deployment.model_copy(update={"min": 0, "slots_per_node": 1})
-    scaler = FleetScaler(Settings(redis_url=redis_url, fleet={"gpu": fleet}), connection, redis_url)
+    scaler = FleetScaler(Settings(redis_url=redis_url), connection, redis_url)
     connection.run(ledger.announce(CPU))
     with pytest.raises(stoker.InvalidJob, match=r"none serves gpu.train"):
         client.submit(SPEC.model_copy(update={"device": "gpu"}))
-    scaler.step()
+    scaler.step({"gpu": fleet})
     client.submit(SPEC.model_copy(update={"device": "gpu"}))
-    scaler.step()
+    scaler.step({"gpu": fleet})
     assert api.replicas > 0

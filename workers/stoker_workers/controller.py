@@ -20,7 +20,7 @@ from stoker import lanes, ledger
 from stoker.connection import HICCUP_S, Call, Connection
 from stoker.errors import InvalidSettings, StokerError
 from stoker.local import redis_url_of
-from stoker.settings import Settings
+from stoker.settings import FOLLOWED, Settings
 from stoker.store import Store
 
 from .fleet.loop import FleetScaler
@@ -95,6 +95,7 @@ class Controller:
             self._leads = leads
         if leads:
             self._reclaim()
+            self._read_settings_anew()
             self._lay_down_quotas()
             self._connection.run(ledger.wake())
             for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
@@ -107,9 +108,19 @@ class Controller:
             self._results.deliver()
             self._delete_discarded()
             self._take_in()
-            self._scaler.step()
+            self._scaler.step(self._settings.fleet)
         else:
             self._scaler.rest()
+
+    def _read_settings_anew(self) -> None:
+        """Follow the settings of tenants and fleets; all others hold until the controller is started again."""
+        try:
+            now = Settings()
+        except InvalidSettings as error:
+            _log.warning("the settings of tenants and fleets stay as they were: %s", error)
+            return
+        followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
+        self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
 
     def _lay_down_quotas(self) -> None:
         if self._connection.run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):

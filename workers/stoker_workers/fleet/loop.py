@@ -10,7 +10,7 @@ from typing import Self
 
 from stoker import lanes, ledger
 from stoker.connection import Connection
-from stoker.errors import InvalidSettings, StokerError
+from stoker.errors import StokerError
 from stoker.fleets import Decision, FleetSettings
 from stoker.ledger import Traffic, Worker
 from stoker.settings import Settings
@@ -36,9 +36,8 @@ class FleetScaler:
         self._redis_url = redis_url
         self._fleets: dict[WorkDevice, _Fleet] = {}
 
-    def step(self) -> None:
-        """Look at all fleets once."""
-        configured = self._configured()
+    def step(self, configured: Mapping[WorkDevice, FleetSettings]) -> None:
+        """Look at all fleets once, as they are configured now."""
         drainers = self._connection.run(lanes.demand())
         workers = self._connection.run(ledger.workers())
         for device in DEVICES:
@@ -66,16 +65,6 @@ class FleetScaler:
         if fleet:
             fleet.close()
 
-    def _configured(self) -> Mapping[WorkDevice, FleetSettings]:
-        """The fleets' settings, read anew so that a changed file takes effect."""
-        if self._settings.origin("fleet") != "argument":
-            try:
-                # Only what may change: all else holds until the controller is started again.
-                self._settings = self._settings.model_copy(update={"fleet": Settings().fleet})
-            except InvalidSettings as error:
-                _log.warning("the fleets' settings stay as they were: %s", error)
-        return self._settings.fleet
-
 
 class _Fleet:
     """One fleet, and what is remembered of it from round to round."""
@@ -97,6 +86,9 @@ class _Fleet:
 
     def step(self, fleet: FleetSettings, workers: list[Worker], drainers: int) -> None:
         """Look, decide, and see to it."""
+        if fleet.provider == "none" and not workers:
+            self._tell_of_nobody()
+            return
         provider = self._provider_of(fleet)
         traffic = self._connection.run(ledger.traffic(self._device))
         asked = {w.name: a for w in workers if (a := self._connection.run(ledger.wanted_slots(w.name))) is not None}
@@ -150,6 +142,13 @@ class _Fleet:
             at=datetime.now(UTC), slots=slots, wanted=wish.slots, reasons=wish.reasons, nodes=nodes, most=most
         )
         self._connection.run(ledger.decided(self._device, decision, notable=notable))
+
+    def _tell_of_nobody(self) -> None:
+        """Nothing can be scaled. When a worker comes, the slots that it has are where to begin."""
+        self._told = self._memory = None
+        reasons = ("no worker runs, and the settings name no provider that could start one",)
+        decision = Decision(at=datetime.now(UTC), slots=0, wanted=0, reasons=reasons, nodes=None, most=0)
+        self._connection.run(ledger.decided(self._device, decision, notable=False))
 
 
 @dataclass(frozen=True)
