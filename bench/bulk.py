@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 import stoker
 
@@ -33,17 +34,25 @@ def main() -> None:
         for peer in lineup.turns():
             for batch in _QUICK_BATCHES if options.quick else _BATCHES:
                 with stoker.Client(lineup.callers(peer).url, settings=lineup.settings) as client:
-                    lineup.keep(STOKER.name, {"batch": batch}, {"per_s": _job(client, rows, batch)})
+                    lineup.keep(STOKER.name, {"batch": batch}, _job(client, rows, batch))
                 lineup.keep("loop", {"batch": batch}, {"per_s": _loops(lineup.models, rows, batch)})
         lineup.write(rows=count)
 
 
-def _job(client: stoker.Client, rows: Path, batch: int) -> float:
-    """Rows per second, from submit to result."""
-    begun = time.perf_counter()
+def _job(client: stoker.Client, rows: Path, batch: int) -> dict[str, float]:
+    """Rows per second, from submit to result, and how many cores the worker kept busy for it."""
+    [worker] = client.workers()
+    begun, spent_before = time.perf_counter(), _spent_s(worker.pid)
     result = client.submit(stoker.Infer(model="mlp", data=str(rows), batch_size=batch)).result(timeout=600)
+    took = time.perf_counter() - begun
     assert isinstance(result, stoker.InferResult)
-    return result.rows / (time.perf_counter() - begun)
+    return {"per_s": result.rows / took, "cores": (_spent_s(worker.pid) - spent_before) / took}
+
+
+def _spent_s(pid: int) -> float:
+    """The processor's time that a process, its children and those of them that have ended have had."""
+    process = psutil.Process(pid)
+    return sum(sum(each.cpu_times()[:4]) for each in (process, *process.children(recursive=True)))
 
 
 def _loops(models: Path, rows: Path, batch: int) -> float:

@@ -84,16 +84,14 @@ def _noop(figures: Document) -> str:
 def _bulk(figures: Document) -> str:
     batches = sorted({case["batch"] for case in figures["cases"]})
     found = {(case["system"], case["batch"]): case for case in figures["cases"]}
-    rows = [
-        [
-            f"{batch:,}",
-            _rate(found["stoker", batch]),
-            _rate(found["loop", batch]),
-            f"{_median(found['stoker', batch]) / _median(found['loop', batch]):.2f}",
-        ]
-        for batch in batches
-    ]
-    return _table(["rows per batch", "Infer job, rows/s", "loops, one per core, rows/s", "job / loops"], rows)
+    rows = []
+    for batch in batches:
+        job, loops = found["stoker", batch], found["loop", batch]
+        cores = job["cores"]["median"]
+        a_core = _median(job) / cores / (_median(loops) / figures["cores_used"])
+        rows.append([f"{batch:,}", _rate(job), f"{cores:.2f}", _rate(loops), f"{a_core:.2f}"])
+    head = ["rows per batch", "Infer job, rows/s", "cores it kept busy", "loops, one per core, rows/s"]
+    return _table([*head, "job / loop, each on a core"], rows)
 
 
 def _queue_depth(figures: Document) -> str:
