@@ -1,4 +1,4 @@
-"""A data set of a million rows: the `Infer` job, from submit to result, beside a bare loop on the same cores.
+"""Data sets of a million rows and more: the `Infer` job, from submit to result, beside a bare loop on the same cores.
 
 The loop is one `tf.function` per core, each in a process with that core alone, over rows in memory; it writes nothing.
 The job reads the rows from a file, checks them, predicts, and writes the predictions to the store.
@@ -20,23 +20,28 @@ from .options import parse
 from .peers import STOKER
 from .running import environment_for
 
-_ROWS, _QUICK_ROWS = 1_000_000, 20_000
-_BATCHES, _QUICK_BATCHES = (256, 4096), (256,)
+# Rows, and rows per batch.
+_SIZES, _QUICK_SIZES = ((1_000_000, 256), (1_000_000, 4096), (4_000_000, 4096)), ((20_000, 256),)
 
 
 def main() -> None:
     """Measure and write the figures down."""
     options = parse("bulk", __doc__)
-    count = _QUICK_ROWS if options.quick else _ROWS
+    sizes = _QUICK_SIZES if options.quick else _SIZES
     with Lineup("bulk", options, ["mlp"]) as lineup:
-        rows = lineup.folder / "rows.npz"
-        np.savez(rows, x=np.random.default_rng(0).uniform(0, 16, (count, 64)).astype(np.float32))
+        files = {count: _rows(lineup.folder / f"{count}.npz", count) for count in {count for count, _ in sizes}}
         for peer in lineup.turns():
-            for batch in _QUICK_BATCHES if options.quick else _BATCHES:
+            for count, batch in sizes:
+                case = {"count": count, "batch": batch}
                 with stoker.Client(lineup.callers(peer).url, settings=lineup.settings) as client:
-                    lineup.keep(STOKER.name, {"batch": batch}, _job(client, rows, batch))
-                lineup.keep("loop", {"batch": batch}, {"per_s": _loops(lineup.models, rows, batch)})
-        lineup.write(rows=count)
+                    lineup.keep(STOKER.name, case, _job(client, files[count], batch))
+                lineup.keep("loop", case, {"per_s": _loops(lineup.models, files[count], batch)})
+        lineup.write()
+
+
+def _rows(path: Path, count: int) -> Path:
+    np.savez(path, x=np.random.default_rng(0).uniform(0, 16, (count, 64)).astype(np.float32))
+    return path
 
 
 def _job(client: stoker.Client, rows: Path, batch: int) -> dict[str, float]:

@@ -82,15 +82,15 @@ def _noop(figures: Document) -> str:
 
 
 def _bulk(figures: Document) -> str:
-    batches = sorted({case["batch"] for case in figures["cases"]})
-    found = {(case["system"], case["batch"]): case for case in figures["cases"]}
+    sizes = sorted({(case["count"], case["batch"]) for case in figures["cases"]})
+    found = {(case["system"], case["count"], case["batch"]): case for case in figures["cases"]}
     rows = []
-    for batch in batches:
-        job, loops = found["stoker", batch], found["loop", batch]
+    for count, batch in sizes:
+        job, loops = found["stoker", count, batch], found["loop", count, batch]
         cores = job["cores"]["median"]
         a_core = _median(job) / cores / (_median(loops) / figures["cores_used"])
-        rows.append([f"{batch:,}", _rate(job), f"{cores:.2f}", _rate(loops), f"{a_core:.2f}"])
-    head = ["rows per batch", "Infer job, rows/s", "cores it kept busy", "loops, one per core, rows/s"]
+        rows.append([f"{count:,}", f"{batch:,}", _rate(job), f"{cores:.2f}", _rate(loops), f"{a_core:.2f}"])
+    head = ["rows", "a batch", "Infer job, rows/s", "cores it kept busy", "loops, one per core, rows/s"]
     return _table([*head, "job / loop, each on a core"], rows)
 
 

@@ -80,6 +80,12 @@ def checked(url: str) -> str:
     return url if "ssl_cert_reqs" in options else f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
 
 
+def tls_options(url: str) -> dict[str, str]:
+    """What a checked rediss:// URL says of certificates, as redis-py names it; nothing for other URLs."""
+    options = parse_qs(urlsplit(url).query) if url.startswith("rediss:") else {}
+    return {name: values[0] for name, values in options.items() if name.startswith("ssl_")}
+
+
 def sentinels_of(url: str) -> Sentinels | None:
     """The sentinels that a URL names; None if it is not one of sentinels.
 

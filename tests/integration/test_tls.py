@@ -19,6 +19,8 @@ from stoker.local import LocalStack
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
+from ..conftest import Eventually
+from ..flower import running_flower
 from .conftest import await_worker
 
 SPEC = stoker.Train(model="secret", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
@@ -127,6 +129,23 @@ def test_a_whole_job_runs_over_tls(server_url: str, port: int, ca_file: Path, tm
                 assert [status.id for status in await client.jobs()] == [job.id]
 
         asyncio.run(story())
+
+
+def test_flower_sees_queues_and_workers_over_tls(
+    server_url: str, port: int, ca_file: Path, tmp_path: Path, eventually: Eventually
+) -> None:
+    (tmp_path / "home").mkdir()
+    settings = Settings(home=tmp_path / "home", redis_url=tls_url(server_url, port, ssl_ca_certs=ca_file))
+    app = celery_app(settings, str(settings.redis_url))
+    with running_flower(settings) as flower, app.connection() as broker:
+        assert b"cpu.train" in flower.get("/broker")
+        with app.events.Dispatcher(broker, "cpu@here") as dispatcher:
+
+            def is_seen() -> bool:
+                dispatcher.send("worker-online")
+                return b"cpu@here" in flower.get("/workers?json=1")
+
+            eventually(is_seen)
 
 
 def test_a_certificate_of_another_ca_or_for_another_host_is_refused(

@@ -16,6 +16,7 @@ from flower.views.tasks import TaskView
 from tornado.options import options, parse_config_file
 from tornado.web import authenticated
 
+from stoker.address import tls_options
 from stoker.broker import celery_app
 from stoker.errors import InvalidSettings, StokerError
 from stoker.local import redis_url_of
@@ -55,8 +56,12 @@ def main() -> None:
     if not (options.basic_auth or options.auth):
         options.basic_auth = [f"{USER}:{_password(arguments.password_file, home)}"]
     _adapt_flower()
+    url = redis_url_of(settings)
+    app = celery_app(settings, url)
+    # The page of queues has no eye for what a URL says of certificates.
+    app.conf.broker_use_ssl = tls_options(url) or False
     # Flower would read its file once more, and with it take the login away again where that says so.
-    celery_app(settings, redis_url_of(settings)).start(["flower", f"--conf={os.devnull}"])
+    app.start(["flower", f"--conf={os.devnull}"])
 
 
 def _adapt_flower() -> None:
