@@ -24,10 +24,10 @@ TRAIN = stoker.Train(model="m", data="sample://digits", epochs=1, batch_size=256
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A worker with one slot, which allows 300 MiB to a job."""
+    """A worker with two slots, which allow 300 MiB to a job."""
     settings = Settings(
         home=tmp_path_factory.mktemp("memory"),
-        slots=1,
+        slots=2,
         slot_memory_bytes=300 * MIB,
         builders=("hungry:hungry",),
         lease_s=3,
@@ -57,6 +57,12 @@ def test_one_that_outgrows_that_too_fails_with_what_it_used_and_its_slot_serves_
     with pytest.raises(stoker.JobFailed, match=rf"it used [\d,]+ bytes of memory, and its slot allows {1200 * MIB:,}"):
         job.result(timeout=90)
     assert client.submit(TRAIN).wait(timeout=60) is JobState.SUCCEEDED
+
+
+def test_all_who_train_together_get_more_memory_together(client: stoker.Client) -> None:
+    job = client.submit(hungry(600, seconds=3).model_copy(update={"workers": 2}))
+    assert job.wait(timeout=110) is JobState.SUCCEEDED
+    assert job.status().attempt == 2
 
 
 def test_a_job_that_asks_for_memory_has_it_and_the_worker_tells_what_is_used(

@@ -20,7 +20,8 @@ from stoker.errors import InvalidJob, Unavailable
 from stoker.jobs import Train, read_spec
 from stoker.ledger import Attempt, Gang
 
-from .messages import Emitted, End, Failed, Halted, Lost
+from .memory import Allowance
+from .messages import Emitted, End, Failed, Halted, Lost, Outgrown
 from .runner import Assignment, Runner
 from .slot import Slot
 
@@ -118,11 +119,12 @@ class Member:
             place=gang.addresses.index(self._address),
         )
         with Runner(assignment) as runner:
-            end = self._follow(runner)
+            end = self._follow(runner, Allowance(self._slot, spec, attempt))
+        self._slot.uses(0)
         return f"job {self._job_id}: {end.reason if isinstance(end, Halted | Lost) else end.type}"
 
-    def _follow(self, runner: Runner) -> End:
-        """Watch the runner until it ends, or the attempt does."""
+    def _follow(self, runner: Runner, allowance: Allowance) -> End:
+        """Watch the runner until it ends, uses too much memory, or the attempt ends."""
         look_at, asked = 0.0, False
         while True:
             for message in runner.receive(TICK_S):
@@ -137,6 +139,9 @@ class Member:
             if time.monotonic() >= look_at:
                 if self._attend().state == "gone":
                     return Lost(reason="the attempt has ended")
+                if outgrown := allowance.outgrown(runner.pid):
+                    self._end(outgrown)
+                    return outgrown
                 look_at = time.monotonic() + TICK_S
 
     def _attend(self) -> Gang:
@@ -151,9 +156,9 @@ class Member:
         return gang
 
     def _end(self, end: End) -> None:
-        if isinstance(end, Failed):
-            # What made this runner fail has most likely made the leader's fail too, which must get to say so; if not,
-            # the leader misses this member when its lease runs out.
+        if isinstance(end, Failed | Outgrown):
+            # What ends this runner most likely ends the leader's too, which must get to say so; if not, the leader
+            # misses this member when its lease runs out.
             self._owner = ""
         else:
             self._depart(done=isinstance(end, Halted))

@@ -6,7 +6,7 @@ of what each needs. Members have leases of their own and belong to one attempt, 
 they, and when one of them falls silent, the leader gives the attempt up.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..connection import Call
@@ -82,6 +82,7 @@ def attempt_of(job_id: str, owner: str) -> Call[Attempt]:
     """The attempt that a member takes part in."""
 
     def decode(answer: list[bytes | None]) -> Attempt:
-        return read_attempt(job_id, owner, [field or b"" for field in answer])
+        *fields, memory = (field or b"" for field in answer)
+        return replace(read_attempt(job_id, owner, fields), memory_bytes=int(memory or 0) or None)
 
-    return Call(("HMGET", key("job", job_id), "attempt", "spec", "checkpoints", "flaw"), decode)
+    return Call(("HMGET", key("job", job_id), "attempt", "spec", "checkpoints", "flaw", "memory"), decode)
