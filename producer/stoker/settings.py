@@ -258,9 +258,9 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process these very settings.
 
-        What a controller follows while it runs is left to the file that it comes from.
+        What a controller follows while it runs is left to the file, also if that does not name it yet.
         """
-        of_file = {name for name in FOLLOWED if self.origin(name).startswith("stoker.toml")}
+        of_file = {name for name in FOLLOWED if self.origin(name).startswith(("stoker.toml", "default"))}
         return {_variable(name): _as_text(value) for name, value in self if name not in of_file}
 
 

@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 # How often a member looks at its gang and at its runner.
 TICK_S = 0.5
+# How often in a row a member finds that its runner uses too much memory, until it ends it: the leader, whose own runner
+# needs as much, looks as often, and can have the job tried with more.
+_LOOKS_OVER = 3
 # How long a leader holds slots for a gang that does not come together, before it lets others have them.
 GATHER_S = 300.0
 
@@ -125,7 +128,7 @@ class Member:
 
     def _follow(self, runner: Runner, allowance: Allowance) -> End:
         """Watch the runner until it ends, uses too much memory, or the attempt ends."""
-        look_at, asked = 0.0, False
+        look_at, asked, over = 0.0, False, 0
         while True:
             for message in runner.receive(TICK_S):
                 if not isinstance(message, Emitted):
@@ -139,7 +142,9 @@ class Member:
             if time.monotonic() >= look_at:
                 if self._attend().state == "gone":
                     return Lost(reason="the attempt has ended")
-                if outgrown := allowance.outgrown(runner.pid):
+                outgrown = allowance.outgrown(runner.pid)
+                over = over + 1 if outgrown else 0
+                if outgrown and over == _LOOKS_OVER:
                     self._end(outgrown)
                     return outgrown
                 look_at = time.monotonic() + TICK_S

@@ -3,13 +3,13 @@
 import os
 import queue
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from types import TracebackType
 from typing import Self
 
 from .engine.run import Outcome
 from .messages import Emitted, End
 from .runner import StopReason, end_of
+from .slot import Slot
 
 
 class InlineRunner:
@@ -19,9 +19,11 @@ class InlineRunner:
     a drain or a lost lease; it holds no lock and writes nothing.
     """
 
-    def __init__(self, work: Callable[[], Outcome], threads: Executor) -> None:
+    def __init__(self, slot: Slot, work: Callable[[], Outcome]) -> None:
+        self._slot = slot
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
-        threads.submit(lambda: self._ends.put(end_of(work)))
+        self._has_ended = False
+        slot.thread.submit(lambda: self._ends.put(end_of(work)))
 
     def __enter__(self) -> Self:
         return self
@@ -29,7 +31,9 @@ class InlineRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the thread to itself; as a rule its work has ended."""
+        """Leave the thread to itself if its work has not ended."""
+        if not self._has_ended:
+            self._slot.forget_thread()
 
     @property
     def pid(self) -> int:
@@ -42,6 +46,8 @@ class InlineRunner:
     def receive(self, wait_s: float) -> Iterator[Emitted | End]:
         """How the work has ended, waiting up to `wait_s` for it."""
         try:
-            yield self._ends.get(timeout=wait_s)
+            end = self._ends.get(timeout=wait_s)
         except queue.Empty:
             return
+        self._has_ended = True
+        yield end

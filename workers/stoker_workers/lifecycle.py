@@ -116,7 +116,7 @@ class _Execution:
         if isinstance(self._spec, Deploy):
             assert version is not None, "a deploy job names a model"
             work = partial(deploy, self._spec, version, Store(settings.store))
-            return self._execute(InlineRunner(work, self._slot.threads))
+            return self._execute(InlineRunner(self._slot, work))
         assignment = Assignment(
             job=self._attempt.job_id,
             spec=self._spec,

@@ -98,11 +98,12 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
     @property
     def num_processes(self) -> int:
         """How many jobs the worker may have in hand; it asks for no more messages than that."""
+        if self.size > self.limit:
+            # What was asked for before a slot was to go may still come in.
+            return self.size if self.takes() else int(self.limit)
         # A brief job's slot is free again by the time that the next message is here; no other job waits in hand.
         brief = sum(request.name in _BRIEF for request in reserved_requests)
-        # What was asked for before a slot was to go may still come in.
-        slots = max(self.limit, self.size) if self.takes() else int(self.limit)
-        return slots + min(brief, slots)
+        return int(self.limit + min(brief, self.limit))
 
     @property
     def size(self) -> int:

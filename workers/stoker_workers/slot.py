@@ -20,7 +20,6 @@ from .tracing import Tracer, tracer
 
 # What an operator may ask for by hand; Settings bound `slots` likewise.
 MOST_SLOTS = 1024
-_MOST_THREADS = 32
 
 
 class Slot:
@@ -100,9 +99,13 @@ class Slot:
         return ResultMirror(self.settings, self.connection)
 
     @cached_property
-    def threads(self) -> ThreadPoolExecutor:
-        """This process's threads for jobs that need no process of their own; more than one only if one hangs."""
-        return ThreadPoolExecutor(_MOST_THREADS, "inline job")
+    def thread(self) -> ThreadPoolExecutor:
+        """This process's thread for jobs that need no process of their own; starting one takes as long as they do."""
+        return ThreadPoolExecutor(1, "inline job")
+
+    def forget_thread(self) -> None:
+        """Leave a thread that hangs to itself; the next job gets another."""
+        del self.thread
 
     @cached_property
     def tracer(self) -> Tracer:

@@ -152,7 +152,7 @@ def _shown(fleets: list[FleetStatus]) -> Group:
         [
             f"[bold]{found.device}[/]",
             str(found.workers),
-            f"{found.busy} busy, {max(0, found.slots - found.busy)} idle of {found.offered}",
+            f"{found.busy} busy, {max(0, found.slots - found.busy)} idle of {max(found.offered, found.slots)}",
             "  ".join(f"{q.queue} {q.jobs}" for q in found.queues if q.jobs) or "[dim]nothing[/]",
             duration(max(q.oldest_s for q in found.queues)),
             str(found.decisions[0].wanted) if found.decisions else "[dim]not scaled[/]",

@@ -32,8 +32,8 @@ class Attempt:
         queued_at_ms: since when it was; 0 where that is unknown.
         traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
         memory_bytes: what it gets because an earlier attempt outgrew its slot; None if none did.
-        model: the version that it names, as JSON that may have been written by anyone; "" if it names one that another
-            job makes, or that is not there.
+        model: the version that it names, as JSON that may have been written by anyone; nothing if it names one that
+            another job makes, or that is not there.
     """
 
     job_id: str
@@ -47,7 +47,7 @@ class Attempt:
     queued_at_ms: int = 0
     traceparent: str = ""
     memory_bytes: int | None = None
-    model: str = ""
+    model: bytes = b""
 
 
 class Refused(StrEnum):
@@ -93,7 +93,7 @@ def claim(
             queued_at_ms=int(queued_at),
             traceparent=_text(traceparent),
             memory_bytes=int(memory) or None,
-            model=_text(model),
+            model=model if isinstance(model, bytes) else b"",
         )
 
     has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes) if offers else (None, None, None)

@@ -17,16 +17,15 @@ from stoker.tensors import Array, Tensors
 
 from .memory import give_back
 from .runtime import (
-    JOB_ROWS,
-    REQUESTS_ROWS,
+    MEASURED_ROWS,
     Engine,
     EngineChoice,
     ModelFailed,
     TensorFlowEngine,
     choose,
     converted,
+    pilot,
     sample,
-    time_for,
 )
 from .runtime.requests import answer_encoded, answer_requests
 
@@ -132,9 +131,13 @@ class Predictor:
     def _chosen(self, rows: int | None) -> list[EngineChoice]:
         reference, inputs, most = self._reference, self._inputs, self._max_batch
         try:
-            work_s = math.inf if rows is None else time_for(reference, inputs, rows, most)
+            sizes: Sequence[int] = MEASURED_ROWS
+            work_s = math.inf
+            if rows is not None:
+                size, work_s = pilot(reference, inputs, rows, most)
+                sizes = (size,)
             others = converted(reference, self.model.count_params(), self.version.ref, work_s)
-            choices = choose(reference, others, inputs, most, REQUESTS_ROWS if rows is None else JOB_ROWS)
+            choices = choose(reference, others, inputs, most, sizes)
         except ModelFailed as error:
             _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
             return []

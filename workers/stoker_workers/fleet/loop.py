@@ -86,10 +86,10 @@ class _Fleet:
 
     def step(self, fleet: FleetSettings, workers: list[Worker], drainers: int) -> None:
         """Look, decide, and see to it."""
+        provider = self._provider_of(fleet)
         if fleet.provider == "none" and not workers:
             self._tell_of_nobody()
             return
-        provider = self._provider_of(fleet)
         traffic = self._connection.run(ledger.traffic(self._device))
         asked = {w.name: a for w in workers if (a := self._connection.run(ledger.wanted_slots(w.name))) is not None}
         grown = _Grown.of(fleet, provider, workers)

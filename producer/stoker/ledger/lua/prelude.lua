@@ -96,7 +96,7 @@ local function device_of(queue)
 end
 
 local MENDED = { 'kind', 'queue', 'priority', 'checkpoints', 'traceparent', 'sequence', 'attempt', 'losses', 'max_attempts',
-  'submitted_at', 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until' }
+  'submitted_at', 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until', 'memory' }
 
 -- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
 -- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
@@ -144,7 +144,7 @@ function mend(id)
   for field, default in pairs({ sequence = 0, attempt = 0, losses = 0, max_attempts = 1, submitted_at = 0 }) do
     check(field, is_number, default)
   end
-  for _, field in ipairs({ 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until' }) do
+  for _, field in ipairs({ 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until', 'memory' }) do
     check(field, function(value) return not value or is_number(value) end, 0)
   end
   local field, flaw = next(flaws)

@@ -1,6 +1,7 @@
 """The engines besides TensorFlow: what they compute, and when they are taken."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import keras
@@ -164,9 +165,33 @@ def test_no_size_above_the_largest_batch_is_measured(describe: Describe) -> None
 def test_a_job_has_only_those_engines_made_that_pay_for_its_rows(describe: Describe) -> None:
     model, specs = mlp()
     few, many = (Predictor(describe(*specs), model, rows=rows).engines for rows in (10, 10**9))
-    assert [choice.engine.name for choice in few] == ["tensorflow"]
+    assert [(choice.rows, choice.engine.name) for choice in few] == [(10, "tensorflow")]
     assert [choice.rows for choice in many] == [256]
     assert many[0].engine.name != "tensorflow"
+    assert [choice.rows for choice in Predictor(describe(*specs), model, max_batch=32, rows=10**9).engines] == [32]
+
+
+class Slow(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Computes as long as there are rows, and notes how many it was given at most."""
+
+    def __init__(self, note: Callable[[int], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.py_function(self._wait, [inputs], tf.float32), inputs.shape)
+
+    def _wait(self, inputs: tf.Tensor) -> tf.Tensor:
+        self._note(len(inputs))
+        time.sleep(0.03 * len(inputs))
+        return inputs
+
+
+def test_a_model_is_measured_with_no_more_rows_than_its_job_has_or_it_has_time_for(describe: Describe) -> None:
+    seen: list[int] = []
+    x = keras.Input((4,), name="x")
+    Predictor(describe(floats("x", 4)), keras.Model(x, Slow(seen.append)(x)), rows=10**6)
+    assert max(seen) == 16
 
 
 class Doubtful:

@@ -1,6 +1,6 @@
 """Running a loaded model: the engines that can compute it, and which of them is quickest."""
 
-from .choice import JOB_ROWS, REQUESTS_ROWS, EngineChoice, choose, time_for
+from .choice import MEASURED_ROWS, EngineChoice, choose, pilot
 from .convert import converted
 from .engine import Engine, ModelFailed
 from .inputs import sample
@@ -8,8 +8,7 @@ from .pace import Pace
 from .tensorflow import TensorFlowEngine
 
 __all__ = [
-    "JOB_ROWS",
-    "REQUESTS_ROWS",
+    "MEASURED_ROWS",
     "Engine",
     "EngineChoice",
     "ModelFailed",
@@ -17,6 +16,6 @@ __all__ = [
     "TensorFlowEngine",
     "choose",
     "converted",
+    "pilot",
     "sample",
-    "time_for",
 ]

@@ -16,9 +16,7 @@ from .inputs import sample as made_up
 
 _log = logging.getLogger(__name__)
 
-# How many rows a batch of requests may have; a job's batches are large.
-REQUESTS_ROWS = (1, 16, 256)
-JOB_ROWS = (256,)
+MEASURED_ROWS = (1, 16, 256)
 _TOLERANCE = 1e-4  # of the largest output: what another order of float32 additions explains
 _CALLS = 20
 _LIMIT_S = 0.05  # per engine and size; one call is made whatever it takes
@@ -47,17 +45,21 @@ class EngineChoice:
         return f"{self.engine.name} from {self.rows} row(s) on ({self.seconds * 1e3:.3g} ms)"
 
 
-def time_for(engine: Engine, inputs: Inputs, rows: int, max_batch: int) -> float:
-    """About how many seconds an engine takes for so many rows, from one batch of made-up ones.
+def pilot(engine: Engine, inputs: Inputs, rows: int, max_batch: int) -> tuple[int, float]:
+    """The batch to measure engines with that have so many rows to compute, and about how many seconds this one takes.
 
     Raises:
-        ModelFailed: it cannot compute these.
+        ModelFailed: it cannot compute made-up rows.
     """
-    sample = made_up(inputs, min(*JOB_ROWS, max_batch))
-    engine.run(sample)  # the first call prepares kernels
-    began = time.perf_counter()
-    engine.run(sample)
-    return (time.perf_counter() - began) * rows / len(sample[0])
+    for size in sorted({max(1, min(known, rows, max_batch)) for known in MEASURED_ROWS}):
+        sample = made_up(inputs, size)
+        engine.run(sample)  # the first call prepares kernels
+        began = time.perf_counter()
+        engine.run(sample)
+        took = time.perf_counter() - began
+        if took > _SLOW_S:
+            break
+    return size, took * rows / size
 
 
 def choose(
@@ -65,7 +67,7 @@ def choose(
     others: Sequence[Engine],
     inputs: Inputs,
     max_batch: int,
-    sizes: Sequence[int] = REQUESTS_ROWS,
+    sizes: Sequence[int] = MEASURED_ROWS,
 ) -> list[EngineChoice]:
     """The engine to take from the first of these numbers of rows on, and those that are quicker from more rows on.
 
