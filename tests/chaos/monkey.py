@@ -124,8 +124,8 @@ class Monkey:
         return None
 
     def _kill_slot(self, party: Party) -> str | None:
-        slots = [slot for slot in party.slots() if slot in {runner.parent() for runner in party.runners()}]
         with suppress(psutil.NoSuchProcess):
+            slots = [slot for slot in party.slots() if slot.children()]
             if slots:
                 slot = self._random.choice(slots)
                 slot.kill()

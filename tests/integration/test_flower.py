@@ -3,6 +3,7 @@
 import re
 import runpy
 import stat
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tornado.options import options
 
 from stoker.broker import celery_app
 from stoker.local import redis_url_of
+from stoker.local.server import local_server
 from stoker.settings import Settings
 from stoker_workers import dashboard
 
@@ -86,6 +88,21 @@ def test_what_it_has_seen_outlasts_its_being_killed(settings: Settings, tmp_path
         flower.process.kill()
     with running_flower(settings) as again:
         assert b"kept, sample://digits" in again.get("/api/tasks")
+
+
+def test_it_ends_when_told_to_also_while_redis_is_away(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    with ExitStack() as server:
+        url = server.enter_context(local_server(tmp_path / "server"))
+        settings = Settings(home=tmp_path / "home", redis_url=url)
+        with running_flower(settings) as flower:
+            server.close()
+            # A thread of its own asks the workers, and waits for Redis meanwhile.
+            with suppress(OSError):
+                flower.get("/api/workers?refresh=1")
+            flower.process.terminate()
+            assert flower.process.wait(20) == 0
+            assert (settings.home / "flower" / "state").exists() or [*(settings.home / "flower").glob("state.*")]
 
 
 def test_a_password_file_that_is_missing_is_an_error_not_an_open_door(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from celery import states
 from celery.events.state import Task
+from flower.app import Flower
 from flower.command import apply_env_options
 from flower.views import BaseHandler
 from flower.views.monitor import Metrics
@@ -74,6 +75,19 @@ def _adapt_flower() -> None:
     states.PRECEDENCE_LOOKUP["PROGRESS"] = states.PRECEDENCE_LOOKUP[states.STARTED] - 0.5
     # A task in a state that Flower does not know has no button to end it.
     TaskView.format_task = _as_started
+    Flower.start = _until_told_to_end
+
+
+_start = Flower.start
+
+
+def _until_told_to_end(flower: Flower) -> None:
+    """Run Flower. By itself it would wait for its threads at the end, for ever if one waits for Redis."""
+    try:
+        _start(flower)
+    except (KeyboardInterrupt, SystemExit):
+        flower.stop()
+        os._exit(0)
 
 
 def _as_started(_page: TaskView, task: Task) -> Task:
