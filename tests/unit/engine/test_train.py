@@ -133,7 +133,9 @@ def test_every_epoch_is_told_with_its_metrics(job: Attempts) -> None:
 
 
 def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempts) -> None:
-    spec = Train(model="m", data="sample://wine", epochs=15, validation_data="sample://wine", validation_split=0)
+    spec = Train(
+        model="m", data="sample://wine", epochs=15, validation_data="sample://wine", validation_split=0, seed=1
+    )
     result, outcome = job.train(spec)
     assert outcome.manifest
     test = next(engine_data.open_source("sample://wine", "test").batches(1_000))
@@ -174,7 +176,8 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
 
 
 def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table: Path) -> None:
-    result, outcome = job.train(Train(model="m", data=str(table), epochs=40, optimizer=Optimizer(learning_rate=0.01)))
+    optimizer = Optimizer(learning_rate=0.01)
+    result, outcome = job.train(Train(model="m", data=str(table), epochs=80, optimizer=optimizer, seed=1))
     assert outcome.manifest
     signature = outcome.manifest.signature
     assert [(spec.name, spec.dtype, spec.shape) for spec in signature.inputs] == [
@@ -190,7 +193,7 @@ def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table
 
 
 def test_regression_learns_numbers(job: Attempts) -> None:
-    spec = Train(model="m", data="sample://diabetes", epochs=60, optimizer=Optimizer(learning_rate=0.01))
+    spec = Train(model="m", data="sample://diabetes", epochs=60, optimizer=Optimizer(learning_rate=0.01), seed=1)
     result, outcome = job.train(spec)
     assert outcome.manifest
     assert outcome.manifest.signature.task == "regression"
@@ -200,7 +203,7 @@ def test_regression_learns_numbers(job: Attempts) -> None:
 
 def test_a_cnn_takes_flat_square_rows(job: Attempts) -> None:
     spec = Train(
-        model="m", data="sample://digits", architecture=CNN(filters=(8,), dense=(16,)), epochs=4, batch_size=16
+        model="m", data="sample://digits", architecture=CNN(filters=(8,), dense=(16,)), epochs=4, batch_size=16, seed=1
     )
     result, _ = job.train(spec)
     assert result.metrics["val_accuracy"] > 0.8
@@ -354,7 +357,7 @@ def test_class_weights_shift_what_is_learned(job: Attempts) -> None:
 
 
 def test_mixed_precision_computes_in_half_and_answers_in_float32(job: Attempts) -> None:
-    result, _ = job.train(Train(model="m", data="sample://digits", precision="mixed", epochs=5))
+    result, _ = job.train(Train(model="m", data="sample://digits", precision="mixed", epochs=5, seed=1))
     dense = [layer for layer in job.model(result).layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.compute_dtype for layer in dense] == ["bfloat16", "bfloat16", "float32"]
     assert {str(weight.dtype) for layer in dense for weight in layer.weights} == {"float32"}
