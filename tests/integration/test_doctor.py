@@ -174,6 +174,33 @@ def test_a_server_without_a_password_is_warned_of(connection: Connection, server
     server.execute_command("ACL", "DELUSER", "nobody")
 
 
+def test_what_a_user_may_not_ask_is_said_and_the_rest_is_checked(
+    connection: Connection, server: redis.Redis, redis_url: str
+) -> None:
+    attend(connection)
+    server.execute_command("ACL", "SETUSER", "curious", "on", ">password", "~*", "&*", "+@all", "-info")
+    url = f"redis://curious:password@{redis_url.rpartition('@')[2]}"
+    assert doctor(url).returncode == 0
+    found = checks(url)
+    assert {name for name, check in found.items() if "may not ask" in check["told"]} == {
+        "redis",
+        "durability",
+        "memory",
+        "eviction",
+    }
+    assert "'info'" in found["memory"]["told"]
+    assert found["workers"]["numbers"] == {"cpu": 1}
+    server.execute_command("ACL", "DELUSER", "curious")
+
+
+def test_a_check_that_breaks_fails_alone(connection: Connection, server: redis.Redis, redis_url: str) -> None:
+    attend(connection)
+    server.set("stoker:quarantined", "no hash")
+    found = checks(redis_url)
+    assert {name for name, check in found.items() if check["verdict"] == "fail"} == {"quarantine"}
+    assert "WRONGTYPE" in found["quarantine"]["told"]
+
+
 def test_a_store_that_cannot_be_written_fails(connection: Connection, redis_url: str, tmp_path: Path) -> None:
     attend(connection)
     (tmp_path / "a-file").touch()

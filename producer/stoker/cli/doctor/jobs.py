@@ -1,0 +1,42 @@
+"""Checks of the ledger: jobs that nobody carries on, and messages that were no jobs."""
+
+from ... import ledger
+from ...events import JobState
+from ...ledger.keys import key
+from .check import Check, Finding, System, fail, listed, ok, warn
+
+
+def _leases(system: System) -> Finding:
+    overdue = system.health.overdue
+    if overdue:
+        return fail(
+            f"{overdue} running jobs' workers went silent and nobody hands them on: see the controller's log",
+            {"overdue": overdue},
+        )
+    return ok("no running job's worker is silent", {"overdue": 0})
+
+
+def _dead(system: System) -> Finding:
+    counts = system.connection.run(ledger.counts())
+    dead = sum(count for (_, state), count in counts.items() if state is JobState.DEAD)
+    if dead:
+        return warn(f"{dead}: `stoker dead list --history` tells why, requeue or drop them", {"dead": dead})
+    return ok("none", {"dead": 0})
+
+
+def _quarantine(system: System) -> Finding:
+    counts = system.connection.run(ledger.quarantined())
+    if not counts:
+        return ok("empty")
+    return warn(
+        f"{sum(counts.values())} messages were no jobs: {listed(counts)}; find who writes to Redis, "
+        f"the newest are in {key('quarantine')}",
+        counts,
+    )
+
+
+CHECKS = (
+    Check("leases", _leases),
+    Check("dead jobs", _dead),
+    Check("quarantine", _quarantine),
+)

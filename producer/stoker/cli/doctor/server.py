@@ -1,0 +1,71 @@
+"""Checks of the Redis server: its version, its access, and whether it keeps what it is given."""
+
+from urllib.parse import urlsplit
+
+from ...address import masked, sentinels_of
+from ..output import size_text
+from .check import Check, Finding, System, fail, ok, warn
+
+# kombu and the scripts need commands that came with it.
+_OLDEST_REDIS = (6, 2)
+_NEARLY_FULL = 0.8
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
+
+def _version(system: System) -> Finding:
+    info, where = system.info, masked(system.url)
+    version = f"Valkey {info.valkey_version}" if info.valkey_version else f"Redis {info.redis_version}"
+    if tuple(map(int, info.redis_version.split(".")[:2])) < _OLDEST_REDIS:
+        return fail(f"{version} at {where} is too old: use Redis 6.2 or newer, or Valkey")
+    return ok(f"{version} at {where} answers")
+
+
+def _access(system: System) -> Finding:
+    url = system.url
+    if sentinels := sentinels_of(url):
+        hosts, has_password = {host for host, _ in sentinels.hosts}, "password" in sentinels.login
+    else:
+        parts = urlsplit(url)
+        hosts, has_password = {parts.hostname or ""}, bool(parts.password) or "password=" in parts.query
+    if not has_password:
+        return warn("Redis asks for no password: whoever reaches it can write jobs; set one, and put it in the URL")
+    if not url.startswith("rediss://") and not hosts <= _THIS_MACHINE:
+        return warn("the way to Redis is not encrypted: turn on TLS and use a rediss:// URL")
+    return ok("password, and " + ("TLS" if url.startswith("rediss://") else "on this machine"))
+
+
+def _durability(system: System) -> Finding:
+    if not system.info.aof_enabled:
+        return fail("the append-only file is off: a crash of Redis loses jobs; set `appendonly yes`")
+    if system.info.aof_last_write_status != "ok":
+        return fail("Redis cannot write its append-only file: free its disk, see its log")
+    return ok("every write goes to the append-only file")
+
+
+def _memory(system: System) -> Finding:
+    info = system.info
+    numbers = {"used_bytes": info.used_memory, "max_bytes": info.maxmemory}
+    used = size_text(info.used_memory)
+    if not info.maxmemory:
+        return ok(f"{used} used, no limit", numbers)
+    told = f"{used} of {size_text(info.maxmemory)} used"
+    if info.used_memory > _NEARLY_FULL * info.maxmemory:
+        return warn(f"{told}: raise maxmemory or lower STOKER_KEEP_FINISHED; a full Redis takes no jobs", numbers)
+    return ok(told, numbers)
+
+
+def _eviction(system: System) -> Finding:
+    info = system.info
+    if info.maxmemory_policy == "noeviction":
+        return ok("a full Redis refuses writes and forgets nothing")
+    told = f"maxmemory-policy is {info.maxmemory_policy}: a full Redis would forget jobs; set it to noeviction"
+    return fail(told) if info.maxmemory else warn(told)
+
+
+CHECKS = (
+    Check("redis", _version),
+    Check("access", _access),
+    Check("durability", _durability),
+    Check("memory", _memory),
+    Check("eviction", _eviction),
+)
