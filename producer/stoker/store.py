@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,9 +45,7 @@ class Store:
 
     def clear(self) -> None:
         """Forget everything in this store, or in this part of it."""
-        with _reachable(self.url):
-            if self._fs.exists(self._root):
-                self._fs.rm(self._root, recursive=True)
+        self._remove(self._root)
 
     def location(self, artifact: Artifact) -> str:
         """Where the artifact lies: a path in a folder store, else a URL."""
@@ -123,10 +121,12 @@ class Store:
 
     def delete(self, artifact: Artifact) -> None:
         """Forget the artifact; one that is gone already is no error."""
-        with _reachable(self.url):
-            folder = self._path(artifact).rsplit("/", 1)[0]
-            if self._fs.exists(folder):
-                self._fs.rm(folder, recursive=True)
+        self._remove(self._path(artifact).rsplit("/", 1)[0])
+
+    def _remove(self, folder: str) -> None:
+        # Not asked first whether it exists: a store that is away answers no to that.
+        with _reachable(self.url), suppress(FileNotFoundError):
+            self._fs.rm(folder, recursive=True)
 
     def _path(self, artifact: Artifact) -> str:
         return f"{self._root}/sha256/{artifact.digest[:2]}/{artifact.digest}/{artifact.name}"

@@ -20,12 +20,12 @@ from stoker.connection import Call, Connection
 from stoker.errors import Unauthorized, Unavailable
 from stoker.fleets import Decision, FleetSettings
 from stoker.settings import Settings
-from stoker_workers.controller import Controller
 from stoker_workers.fleet.loop import FleetScaler
 from stoker_workers.fleet.providers.kubernetes import Kubernetes
 from stoker_workers.fleet.providers.process import Processes
 
 from ..conftest import Eventually
+from .conftest import controlled
 
 TOKEN = "a-token"
 SPEC = stoker.Train(model="fleet", data="sample://iris", device="cpu")
@@ -124,24 +124,28 @@ def test_a_fleet_without_workers_says_that_nobody_starts_any(scaler: FleetScaler
 
 
 def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
-    settings: Settings, connection: Connection, redis_url: str
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    controller = Controller(settings, redis_url)
     connection.run(ledger.announce(CPU))
 
     def holds() -> tuple[int | None, int]:
         """The slots that are wanted, and how many jobs the tenant may have running."""
-        controller._round()
         quota = connection.run(Call(("HGET", "stoker:quotas", "tenant a"), lambda told: json.loads(told or "{}")))
         return connection.run(ledger.wanted_slots(CPU.name)), quota.get("running")
 
+    def fails_to_follow() -> bool:
+        states = {duty.name: duty for duty in connection.run(ledger.duties())}
+        return "follow settings" in states and "min cannot be" in (states["follow settings"].failure or "")
+
     file = Path("stoker.toml")
     file.write_text("[fleet.cpu]\nmin = 2\n[tenants.a]\nrunning = 3\n")
-    assert holds() == (2, 3)
-    file.write_text("[fleet.cpu]\nmin = 1\nmax = 1\n[tenants.a]\nrunning = 5\n")
-    assert holds() == (1, 5)
-    file.write_text("[fleet.cpu]\nmin = -4\n[tenants.a]\nrunning = 7\n")
-    assert holds() == (1, 5)
+    with controlled(settings, redis_url):
+        eventually(lambda: holds() == (2, 3))
+        file.write_text("[fleet.cpu]\nmin = 1\nmax = 1\n[tenants.a]\nrunning = 5\n")
+        eventually(lambda: holds() == (1, 5))
+        file.write_text("[fleet.cpu]\nmin = -4\n[tenants.a]\nrunning = 7\n")
+        eventually(fails_to_follow)
+        assert holds() == (1, 5)
 
 
 def test_bounds_by_hand_beat_the_file_until_they_are_taken_back(

@@ -17,8 +17,9 @@ from stoker.ledger.intake import PART_JOBS
 from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
 from stoker.settings import Quota, Settings
-from stoker_workers.controller import Controller
 
+from ..conftest import Eventually
+from .conftest import controlled
 from .proxy import proxy_before
 
 SPEC = stoker.Train(model="one-of-many", data="sample://digits", device="cpu")
@@ -121,15 +122,14 @@ def test_a_list_of_which_a_part_is_gone_is_not_accepted(connection: Connection) 
 
 
 def test_what_a_client_did_not_live_to_see_taken_in_the_controller_takes_in(
-    connection: Connection, redis_url: str
+    connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
     intake, jobs = staged(connection, COUNT)
     connection.run(ledger.accept(intake, jobs))
     connection.run(ledger.take_in(intake))
     assert queued(connection) == PART_JOBS
-    Controller(Settings(), redis_url)._round()
-    assert queued(connection) == COUNT
-    assert intakes(connection) == []
+    with controlled(Settings(), redis_url):
+        eventually(lambda: queued(connection) == COUNT and not intakes(connection))
 
 
 @pytest.mark.parametrize("name", ["stage", "accept", "take_in"])

@@ -3,36 +3,34 @@
 import argparse
 import logging
 import math
-import os
-import platform
 import signal
 import sys
+import threading
 import time
-import uuid
-from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 from typing import TypeVar
 
-from redis.exceptions import ResponseError
-
 from stoker import lanes, ledger
+from stoker.artifacts import Artifact
 from stoker.connection import HICCUP_S, Call, Connection
-from stoker.errors import InvalidSettings, StokerError
+from stoker.errors import InvalidSettings
 from stoker.local import redis_url_of
 from stoker.settings import FOLLOWED, Settings
 from stoker.store import Store
 
+from .duties import Duty, DutyThread, for_each
 from .fleet.loop import FleetScaler
+from .lead import Lead
 from .metrics import LedgerCollector, served
 from .mirror import ResultMirror
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-# A leader that dies is replaced when its lease runs out; it renews it with every round.
-LEAD_S = 5.0
 ROUND_S = 1.0
+# How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
+END_S = 5.0
 # How long a message may be under way between its queue and a claim before the job is rung for again.
 RING_AGAIN_S = 10.0
 # Of each long list of jobs, so that a round stays short.
@@ -61,10 +59,10 @@ class _WatchedConnection(Connection):
 class Controller:
     """One of the controllers.
 
-    Every round, the leader takes jobs from workers that went silent, queues those whose time has come, rings again
-    where a message was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the
-    fleets. Each step is one script in Redis over an index, so that a round costs as little with a million jobs as with
-    ten, and a second leader for a moment does no harm.
+    The leader takes jobs from workers that went silent, queues those whose time has come, rings again where a message
+    was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the fleets. Each of
+    these is a duty. What a duty does to the ledger is one script in Redis over an index: it costs as little with a
+    million jobs as with ten, and a second leader for a moment does no harm.
     """
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
@@ -73,89 +71,124 @@ class Controller:
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
-        self._name = f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-        self._leads = False
+        by_thread = {
+            "ledger": self._duties_to_the_ledger(),
+            "results": [Duty("copy results", ROUND_S, self._copy_results)],
+            "store": [
+                Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),
+                Duty("clear ended jobs", ROUND_S, self._clear_ended),
+            ],
+            "fleets": [Duty("scale fleets", ROUND_S, self._scale, self._scaler.rest)],
+        }
+        self._lead = Lead(self._connection, [duty.name for duties in by_thread.values() for duty in duties])
+        self._threads = [
+            DutyThread(name, duties, lambda: self._lead.leads, self._connection) for name, duties in by_thread.items()
+        ]
 
     def run(self) -> None:
         """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
         try:
-            self._guarded(self._results.start)
-            while True:
-                self._guarded(self._round)
-                time.sleep(ROUND_S)
+            self.start()
+            threading.Event().wait()
         finally:
-            self._scaler.rest()
-            self._guarded(lambda: self._connection.run(ledger.resign(self._name)))
-            self._connection.close()
+            self.end()
 
-    def _round(self) -> None:
-        leads = self._connection.run(ledger.lead(self._name, LEAD_S))
-        if leads != self._leads:
-            _log.info("controller %s %s", self._name, "leads" if leads else "stands by")
-            self._leads = leads
-        if leads:
-            self._reclaim()
-            self._read_settings_anew()
-            self._lay_down_quotas()
-            self._connection.run(ledger.wake())
-            for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
-                _log.warning("job %s: its message was lost, rung again", job_id)
-            for job_id in self._connection.run(ledger.fall_back(self._settings.gpu_wait_s)):
-                _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
-            self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
-            if returned := self._connection.run(lanes.sweep()):
-                _log.warning("%d inference requests of silent workers went back to their lanes", returned)
-            self._results.deliver()
-            self._delete_discarded()
-            self._take_in()
-            self._scaler.step(self._settings.fleet)
-        else:
-            self._scaler.rest()
+    def start(self) -> None:
+        """Take the lead, if nobody has it, and see to the duties."""
+        self._lead.start()
+        for thread in self._threads:
+            thread.start()
 
-    def _read_settings_anew(self) -> None:
+    def end(self) -> None:
+        """Leave the lead and the duties to another controller."""
+        for thread in self._threads:
+            thread.end()
+        self._lead.resign()
+        deadline = time.monotonic() + END_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._scaler.rest()
+        self._connection.close()
+
+    def _duties_to_the_ledger(self) -> list[Duty]:
+        return [
+            Duty("follow settings", ROUND_S, self._follow_settings),
+            Duty("set quotas", ROUND_S, self._set_quotas),
+            Duty("reclaim jobs", ROUND_S, self._reclaim),
+            Duty("wake jobs", ROUND_S, lambda: self._connection.run(ledger.wake())),
+            Duty("ring again", ROUND_S, self._ring_again),
+            Duty("fall back to CPUs", ROUND_S, self._fall_back),
+            Duty("forget old jobs", ROUND_S, self._forget_old),
+            Duty("return requests", ROUND_S, self._return_requests),
+            Duty("take lists in", ROUND_S, self._take_in),
+        ]
+
+    def _follow_settings(self) -> None:
         """Follow the settings of tenants and fleets; all others hold until the controller is started again."""
-        try:
-            now = Settings()
-        except InvalidSettings as error:
-            _log.warning("the settings of tenants and fleets stay as they were: %s", error)
-            return
+        now = Settings()
         followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
         self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
 
-    def _lay_down_quotas(self) -> None:
+    def _set_quotas(self) -> None:
         if self._connection.run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
             _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
         expired = self._connection.run(ledger.expired())
         # While Redis was away nobody could renew a lease: first let those speak who still work.
-        if time.monotonic() - self._connection.away_at < self._settings.lease_s:
-            return
-        for lost in expired:
-            state = self._connection.run(ledger.reclaim(lost))
-            if state:
-                _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+        if time.monotonic() - self._connection.away_at >= self._settings.lease_s:
+            for_each(expired, self._reclaim_job)
+
+    def _reclaim_job(self, lost: ledger.Expired) -> None:
+        if state := self._connection.run(ledger.reclaim(lost)):
+            _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+
+    def _ring_again(self) -> None:
+        for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
+            _log.warning("job %s: its message was lost, rung again", job_id)
+
+    def _fall_back(self) -> None:
+        for job_id in self._connection.run(ledger.fall_back(self._settings.gpu_wait_s)):
+            _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
+
+    def _forget_old(self) -> None:
+        self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+
+    def _return_requests(self) -> None:
+        if returned := self._connection.run(lanes.sweep()):
+            _log.warning("%d inference requests of silent workers went back to their lanes", returned)
 
     def _take_in(self) -> None:
         """Finish what clients had submitted and did not live to see taken in."""
-        for intake in self._connection.run(ledger.accepted()):
+
+        def take_in(intake: str) -> None:
             for _ in range(_PARTS_A_ROUND):
                 if not self._connection.run(ledger.take_in(intake)):
                     break
 
-    def _delete_discarded(self) -> None:
-        for job_id, artifact in self._connection.run(ledger.discarded()):
+        for_each(self._connection.run(ledger.accepted()), take_in)
+
+    def _copy_results(self) -> None:
+        self._results.start()
+        self._results.deliver()
+
+    def _delete_checkpoints(self) -> None:
+        def delete(discarded: tuple[str, Artifact]) -> None:
+            job_id, artifact = discarded
             self._store.of_job(job_id).delete(artifact)
             self._connection.run(ledger.deleted(job_id, artifact))
-        for job_id in self._connection.run(ledger.ended()):
+
+        for_each(self._connection.run(ledger.discarded()), delete)
+
+    def _clear_ended(self) -> None:
+        def clear(job_id: str) -> None:
             self._store.of_job(job_id).clear()
             self._connection.run(ledger.cleared(job_id))
 
-    def _guarded(self, step: Callable[[], object]) -> None:
-        try:
-            step()
-        except (StokerError, ResponseError) as error:
-            _log.warning("nothing done this round: %s", error)
+        for_each(self._connection.run(ledger.ended()), clear)
+
+    def _scale(self) -> None:
+        self._scaler.step(self._settings.fleet)
 
 
 def main() -> None:

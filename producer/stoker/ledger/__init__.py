@@ -30,6 +30,7 @@ from .attempts import (
     succeed,
 )
 from .dead import PastAttempt, drop, history, requeue
+from .duties import DutyState, duties, duty_ran, keep_duties
 from .fleet import (
     KindTraffic,
     RunningJobs,
@@ -61,6 +62,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "Committed",
+    "DutyState",
     "Expired",
     "Gang",
     "Health",
@@ -95,6 +97,8 @@ __all__ = [
     "disband",
     "discarded",
     "drop",
+    "duties",
+    "duty_ran",
     "ended",
     "events",
     "evict",
@@ -107,6 +111,7 @@ __all__ = [
     "history",
     "is_part",
     "job_of_seat",
+    "keep_duties",
     "lay_down",
     "lead",
     "leave",

@@ -33,6 +33,7 @@
 | stoker:quotas | hash | quotas and weights of tenants; after how long jobs rise | never: as the settings have it |
 | stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
 | stoker:leader | string | the controller that leads | with its lease, seconds |
+| stoker:duties | hash | by duty of the leading controller, how its runs went: duties.py | never: one field a duty |
 | stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
@@ -90,6 +91,7 @@ PREFIX = {
     "quotas": "stoker:quotas",
     "heard": "stoker:heard",
     "leader": "stoker:leader",
+    "duties": "stoker:duties",
     "intake": "stoker:intake:",
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",

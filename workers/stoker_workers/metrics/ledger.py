@@ -42,6 +42,7 @@ class LedgerCollector(Collector):
                 *self._lanes(),
                 *self._workers(),
                 *self._fleets(),
+                *self._duties(),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
@@ -98,6 +99,26 @@ class LedgerCollector(Collector):
         yield gauges(
             "stoker_fleet_slots_wanted", "Slots that the autoscaler wants a fleet to have.", ("fleet",), wanted
         )
+
+    def _duties(self) -> Iterator[Metric]:
+        duties = self._connection.run(ledger.duties())
+
+        def each(value: Callable[[ledger.DutyState], float]) -> Values:
+            return {(duty.name,): value(duty) for duty in duties}
+
+        label = ("duty",)
+        yield counters("stoker_duty_runs", "Runs of the leading controller's duties.", label, each(lambda d: d.runs))
+        yield counters("stoker_duty_failures", "Those of them that failed.", label, each(lambda d: d.failures))
+        yield counters(
+            "stoker_duty_busy_seconds", "What these runs took together.", label, each(lambda d: d.busy_ms / 1000)
+        )
+        yield gauges(
+            "stoker_duty_failing_seconds",
+            "For how long every run has failed; 0 if the last one did not.",
+            label,
+            each(lambda d: d.failing_s),
+        )
+        yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
 
     def _tallies(self) -> Iterator[Metric]:
         tallies = self._connection.run(ledger.tallies())

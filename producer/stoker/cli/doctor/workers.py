@@ -1,12 +1,32 @@
 """Checks of the processes that run jobs, and of the queues that they serve."""
 
-from .check import Check, Finding, System, fail, listed, ok
+from ... import ledger
+from .check import Check, Finding, System, fail, listed, ok, warn
+
+# Longer than any duty of the controller rests or takes.
+_HANGS_S = 1800
 
 
 def _controller(system: System) -> Finding:
     if system.health.leader is None:
         return fail("none leads, so that lost and waiting jobs stay where they are: run `stoker controller`")
     return ok(f"{system.health.leader} leads")
+
+
+def _duties(system: System) -> Finding:
+    duties = system.connection.run(ledger.duties())
+    numbers = {duty.name: duty.failures for duty in duties if duty.failures}
+    failing = [
+        f"{duty.name!r} has failed since {duty.failing_since:%Y-%m-%d %H:%M:%S} UTC: {duty.failure}"
+        for duty in duties
+        if duty.failing_since
+    ]
+    hanging = [f"{duty.name!r} has not run for {duty.idle_s:.0f} s" for duty in duties if duty.idle_s > _HANGS_S]
+    if system.health.leader is None:
+        return warn("done by nobody, because no controller leads", numbers)
+    if failing or hanging:
+        return fail(f"{'; '.join(failing + hanging)}; the controller's log tells more, its other duties go on", numbers)
+    return ok(f"all {len(duties)} of the controller are done", numbers)
 
 
 def _workers(system: System) -> Finding:
@@ -36,6 +56,7 @@ def _queues(system: System) -> Finding:
 
 CHECKS = (
     Check("controller", _controller),
+    Check("duties", _duties),
     Check("workers", _workers),
     Check("queues", _queues),
 )

@@ -1,0 +1,76 @@
+"""How the duties of the leading controller go: how often each ran, how long it took, and what failed last."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ..connection import Call
+from .scripts import script
+
+_LONGEST_FAILURE = 500
+
+
+class DutyState(BaseModel):
+    """One duty, as of now.
+
+    Attributes:
+        runs: how often it has run.
+        failures: how many of these runs failed.
+        busy_ms: milliseconds that all of them took together.
+        ran_at: when the last one ended.
+        failing_since: when the first of the runs ended that have failed without one that did not; None if the last
+            one did not fail.
+        failure: why the last one failed.
+        at: now, by the server's clock.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    runs: int
+    failures: int
+    busy_ms: int
+    ran_at: datetime
+    failing_since: datetime | None = None
+    failure: str | None = None
+    at: datetime
+
+    @property
+    def failing_s(self) -> float:
+        """Seconds for which it has failed; 0 if it does not."""
+        return (self.at - self.failing_since).total_seconds() if self.failing_since else 0.0
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since its last run ended."""
+        return (self.at - self.ran_at).total_seconds()
+
+
+def duty_ran(name: str, took_s: float, failure: str | None) -> Call[None]:
+    """Note that a duty has run, and why it failed if it did."""
+    words = (name, round(took_s * 1000), (failure or "")[:_LONGEST_FAILURE])
+    return Call(words, lambda _: None, script("duty_ran"))
+
+
+def keep_duties(names: Sequence[str]) -> Call[None]:
+    """Forget all duties but these: another version of the controller may have had others."""
+    return Call(tuple(names), lambda _: None, script("keep_duties"))
+
+
+def duties() -> Call[list[DutyState]]:
+    """Every duty of the leading controller, by name."""
+
+    def decode(answer: list[Any]) -> list[DutyState]:
+        now, words = answer[0], iter(answer[1:])
+        found = []
+        for name, state in zip(words, words, strict=True):
+            # What something else has written there is no state of a duty.
+            with suppress(ValueError, TypeError):
+                found.append(DutyState(**json.loads(state) | {"name": name.decode(), "at": now}))
+        return sorted(found, key=lambda duty: duty.name)
+
+    return Call((), decode, script("duties"))

@@ -1,0 +1,266 @@
+"""The controller's duties: what fails or takes long in one of them is seen, and stops no other."""
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+import fsspec
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+import stoker
+from stoker import JobState, ledger
+from stoker.artifacts import Artifact
+from stoker.connection import Connection
+from stoker.ledger import Attempt, DutyState, NewJob
+from stoker.ledger.keys import key
+from stoker.settings import Settings
+from stoker.store import Store
+from stoker_workers.duties import Duty, DutyThread
+
+from ..conftest import Eventually
+from .conftest import controlled, free_port
+from .test_doctor import checks
+
+SPEC = stoker.Train(model="duties", data="sample://iris", device="cpu")
+CPU = ledger.Worker(
+    name="cpu-1@here",
+    node="here",
+    device="cpu",
+    slots=1,
+    most_slots=4,
+    queues=("cpu.infer", "cpu.train", "cpu.batch"),
+    host="here",
+    pid=1,
+)
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a controller that has a fleet to scale."""
+    monkeypatch.chdir(tmp_path)
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
+    return Settings(redis_url=redis_url, home=tmp_path / "home", lease_s=0.5)
+
+
+@pytest.fixture
+def connection(settings: Settings, redis_url: str) -> Iterator[Connection]:
+    with closing(Connection.open(settings, redis_url)) as connection:
+        connection.run(ledger.announce(CPU))
+        yield connection
+
+
+class LockedFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A folder in which a delete waits until it is let through."""
+
+    protocol = "locked"
+    entered: ClassVar[threading.Event]
+    allowed: ClassVar[threading.Event]
+
+    def rm(self, *arguments: Any, **options: Any) -> None:
+        """Delete, at last."""
+        self.entered.set()
+        self.allowed.wait()
+        super().rm(*arguments, **options)
+
+
+@pytest.fixture
+def slow_store(tmp_path: Path) -> Iterator[str]:
+    """The URL of a store whose deletes take as long as the test."""
+    LockedFileSystem.entered, LockedFileSystem.allowed = threading.Event(), threading.Event()
+    fsspec.register_implementation("locked", LockedFileSystem, clobber=True)
+    yield f"locked://{tmp_path}/slow"
+    LockedFileSystem.allowed.set()
+
+
+def silent_job(connection: Connection) -> str:
+    """A job whose worker has claimed it and fallen silent."""
+    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), SPEC, "cpu.train")]))
+    assert isinstance(connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 0.1)), Attempt)
+    return job_id
+
+
+def discard(connection: Connection, artifact: Artifact, job_id: str = "job-1") -> None:
+    """Note that no job lists a checkpoint any more."""
+    connection.client.hset(key("discarded"), f"{job_id}/{artifact.digest}", artifact.model_dump_json())
+
+
+def is_reclaimed(connection: Connection, job_id: str) -> bool:
+    return connection.run(ledger.status(job_id)).state is not JobState.RUNNING
+
+
+def duty(connection: Connection, name: str) -> DutyState | None:
+    return {state.name: state for state in connection.run(ledger.duties())}.get(name)
+
+
+def fails(connection: Connection, name: str) -> bool:
+    state = duty(connection, name)
+    return bool(state and state.failing_since)
+
+
+def works(connection: Connection, name: str) -> bool:
+    state = duty(connection, name)
+    return bool(state and not state.failing_since)
+
+
+def sees_to_the_rest(connection: Connection, job_id: str) -> bool:
+    """Whether the controller has taken a job from a silent worker, and scaled a fleet."""
+    return is_reclaimed(connection, job_id) and connection.run(ledger.wanted_slots(CPU.name)) == 2
+
+
+def test_while_the_redis_of_results_is_away_jobs_are_reclaimed_and_fleets_scaled(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    job_id = silent_job(connection)
+    connection.run(ledger.mirror())
+    silent_job(connection)
+    away = settings.model_copy(update={"result_url": f"redis://127.0.0.1:{free_port()}/0"})
+    with controlled(away, redis_url):
+        eventually(lambda: sees_to_the_rest(connection, job_id))
+        eventually(lambda: fails(connection, "copy results"))
+        told = checks(redis_url)["duties"]
+        assert told["verdict"] == "fail"
+        assert "'copy results' has failed since" in told["told"]
+        assert "cannot be reached" in told["told"]
+        assert works(connection, "reclaim jobs")
+
+
+def test_while_the_store_is_away_jobs_are_reclaimed_and_fleets_scaled(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually, tmp_path: Path
+) -> None:
+    job_id = silent_job(connection)
+    settings = settings.model_copy(update={"store_url": str(tmp_path / "store")})
+    store = Store(settings.store)
+    first, second = (store.of_job("job-1").put_bytes(data, "checkpoint") for data in (b"first", b"second"))
+    discard(connection, first)
+    connection.client.sadd(key("ended"), "job-2")
+    (tmp_path / "store").rename(tmp_path / "aside")
+    (tmp_path / "store").write_text("what is no folder")
+    with controlled(settings, redis_url):
+        eventually(lambda: sees_to_the_rest(connection, job_id))
+        eventually(lambda: fails(connection, "delete checkpoints"))
+        (tmp_path / "store").unlink()
+        (tmp_path / "aside").rename(tmp_path / "store")
+        eventually(lambda: works(connection, "delete checkpoints") and works(connection, "clear ended jobs"))
+        assert not connection.client.exists(key("discarded"), key("ended"))
+        assert not Path(store.of_job("job-1").location(first)).exists()
+        assert Path(store.of_job("job-1").location(second)).exists()
+
+
+def test_a_hundred_deletes_that_take_long_cost_neither_the_lead_nor_another_duty(
+    settings: Settings, connection: Connection, redis_url: str, slow_store: str, eventually: Eventually
+) -> None:
+    store = Store(slow_store).of_job("job-1")
+    for n in range(100):
+        discard(connection, store.put_bytes(str(n).encode(), "checkpoint"))
+    with controlled(settings.model_copy(update={"store_url": slow_store}), redis_url):
+        eventually(LockedFileSystem.entered.is_set)
+        leader = connection.client.get(key("leader"))
+        job_id = silent_job(connection)
+        renewals = renewals_of_the_lead(connection)
+        # More of them than fit into one lease.
+        eventually(lambda: renewals() >= 4)
+        assert connection.client.get(key("leader")) == leader
+        eventually(lambda: is_reclaimed(connection, job_id))
+        assert connection.client.hlen(key("discarded")) == 100
+        LockedFileSystem.allowed.set()
+        eventually(lambda: not connection.client.exists(key("discarded")))
+
+
+def renewals_of_the_lead(connection: Connection) -> Callable[[], int]:
+    """Counts how often the lease of the leader was seen to have been renewed."""
+    count, left = 0, connection.client.pttl(key("leader"))
+
+    def renewals() -> int:
+        nonlocal count, left
+        before, left = left, connection.client.pttl(key("leader"))
+        count += left > before
+        return count
+
+    return renewals
+
+
+def test_a_damaged_record_costs_other_jobs_nothing(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    damaged, *others = (silent_job(connection) for _ in range(4))
+    connection.client.hdel(key("job", damaged), "lease_until", "max_attempts")
+    connection.client.zadd(key("leases"), {damaged: 0})
+    with controlled(settings, redis_url):
+        eventually(lambda: all(is_reclaimed(connection, job_id) for job_id in others))
+
+
+def test_whatever_a_duty_raises_is_logged_and_counted_and_the_next_one_runs(
+    connection: Connection, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = iter(range(10_000))
+
+    def fail() -> None:
+        if next(turns) < 3:
+            raise KeyError("nobody has foreseen this")
+
+    duties = [Duty("fail at first", 0.01, fail), Duty("go on", 0.01, lambda: None)]
+    with caplog.at_level(logging.INFO):
+        thread = DutyThread("test", duties, lambda: True, connection)
+        thread.start()
+        eventually(lambda: fails(connection, "fail at first"))
+        eventually(lambda: works(connection, "fail at first") and works(connection, "go on"))
+        thread.end()
+        thread.join()
+    state = duty(connection, "fail at first")
+    assert state is not None
+    assert (state.failures, state.failure) == (3, None)
+    assert state.runs > 3
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1, "the same failure is logged once"
+    assert "KeyError" in warnings[0].getMessage()
+    assert warnings[0].exc_info
+    assert "works again" in caplog.text
+
+
+def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_states(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    connection.client.set(key("duties"), "no hash")
+    assert connection.run(ledger.duties()) == []
+    with controlled(settings, redis_url):
+        eventually(lambda: works(connection, "reclaim jobs"))
+        connection.client.hset(key("duties"), mapping={"reclaim jobs": "[]", "wake jobs": json.dumps({"runs": "x"})})
+        eventually(lambda: works(connection, "reclaim jobs") and works(connection, "wake jobs"))
+
+
+def test_the_duties_of_another_version_are_forgotten_by_the_next_leader(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    connection.run(ledger.duty_ran("a duty of old", 1.0, "it broke"))
+    assert fails(connection, "a duty of old")
+    with controlled(settings, redis_url):
+        eventually(lambda: works(connection, "reclaim jobs"))
+        assert duty(connection, "a duty of old") is None
+
+
+def test_a_controller_that_stands_by_takes_over_when_the_leader_ends(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    def leader() -> bytes | None:
+        found = connection.client.get(key("leader"))
+        assert not isinstance(found, str)
+        return found
+
+    with controlled(settings, redis_url):
+        eventually(leader)
+        first = leader()
+        second = controlled(settings, redis_url)
+        second.__enter__()
+    try:
+        eventually(lambda: leader() not in (None, first))
+        job_id = silent_job(connection)
+        eventually(lambda: is_reclaimed(connection, job_id))
+    finally:
+        second.__exit__(None, None, None)
+    assert leader() is None
