@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from .artifacts import Artifact
+from .outages import OngoingOutage
 
 
 class JobState(StrEnum):
@@ -188,6 +189,8 @@ class JobStatus(BaseModel):
         worker: the worker that has it, or had it last.
         progress: the last `Epoch` or `Progress` event.
         reason: why it ended, in one line, unless it succeeded.
+        outage: what is away that it waits for, why, and since when; None for a job that does not wait for such a thing.
+            It costs the job no attempt; `cancel` ends it.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -208,3 +211,4 @@ class JobStatus(BaseModel):
     cancel_requested: bool = False
     progress: Epoch | Progress | None = Field(default=None, discriminator="type")
     reason: str | None = None
+    outage: OngoingOutage | None = None

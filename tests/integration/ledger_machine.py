@@ -11,10 +11,12 @@ from stoker.artifacts import Artifact, ModelVersion, Signature
 from stoker.events import Checkpoint, Event, Log
 from stoker.jobs import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import Attempt
+from stoker.outages import Dependency, Outage
 
 from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
 
 MODELS = ("one", "two")
+AWAY = Outage(of=Dependency.STORE, reason="the store is read-only")
 
 
 class ClientsAndWorkers(BothSides):
@@ -138,6 +140,22 @@ class ClientsAndWorkers(BothSides):
         attempt = some(self.attempts, pick)
         answer = self.model.fail(attempt.job_id, attempt.owner, state)
         assert self.connection.run(ledger.fail(attempt, state, "bad data", "Traceback …")) == answer
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK)
+    def meet_an_outage(self, pick: int) -> None:
+        attempt = some(self.attempts, pick)
+        answer = self.model.release(attempt.job_id, attempt.owner, "outage")
+        assert self.connection.run(ledger.await_outage(attempt, AWAY)) == answer
+        self._hold(attempt.job_id, answer)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(pick=PICK)
+    def put_off(self, pick: int) -> None:
+        job = some(list(self.model.jobs.values()), pick)
+        was_queued = self.model.put_off(job.id)
+        assert self.connection.run(ledger.put_off(job.id, AWAY)) is was_queued
+        self._hold(job.id, "WAITING" if was_queued else None)
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, why=st.sampled_from(["drained", "lost", "lost"]))

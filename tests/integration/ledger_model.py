@@ -132,6 +132,7 @@ class LedgerModel:
             self.discarded.update(f"{job_id}/{old}" for old in job.checkpoints[:-keep])
             job.checkpoints = job.checkpoints[-keep:]
             job.fields.add("checkpoints")
+            job.fields.discard("outage")
         return "cancel" if "cancel" in job.fields else "ok"
 
     def succeed(self, job_id: str, owner: str, model: str, version: int, alias: str | None) -> str:
@@ -168,6 +169,9 @@ class LedgerModel:
         elif why == "drained":
             self._remember_attempt(job, why)
             self._enqueue(job)
+        elif why == "outage":
+            self._remember_attempt(job, why)
+            self._await_outage(job)
         else:
             job.losses += 1
             if job.losses >= job.spec.max_attempts:
@@ -178,6 +182,14 @@ class LedgerModel:
                 job.due = True
                 job.events.append("waiting")
         return job.state
+
+    def put_off(self, job_id: str) -> bool:
+        """Whether the job was queued."""
+        job = self.jobs[job_id]
+        if job.state != "QUEUED":
+            return False
+        self._await_outage(job)
+        return True
 
     def cancel(self, job_id: str) -> str:
         """The state that the job had."""
@@ -260,6 +272,7 @@ class LedgerModel:
         if job.state == "RUNNING":
             self._remember_attempt(job, state)
         self._move(job, state)
+        job.fields.discard("outage")
         self.tallies[f"finished {job.spec.kind} {state}"] += 1
         job.fields |= {"finished_at"} | ({"result"} if state == "SUCCEEDED" else {"reason", "traceback"})
         if state != "DEAD":
@@ -296,6 +309,12 @@ class LedgerModel:
         job.risen = 0
         self.sharing.hold(job)
         self.sharing.fill(job.line)
+
+    def _await_outage(self, job: ModelJob) -> None:
+        self._move(job, "WAITING")
+        job.fields.add("outage")
+        job.due = True
+        job.events.append("waiting")
 
     def _enqueue_when_due(self, job: ModelJob) -> None:
         if job.held:

@@ -17,11 +17,13 @@ from stoker.connection import Call, Connection
 from stoker.events import Checkpoint, Epoch, Finished, Log, Queued, Started, Waiting
 from stoker.jobs import read_spec
 from stoker.ledger import Answer, Attempt, Committed, NewJob, QuarantineReason, Refused
+from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
 
 from ..conftest import Eventually
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)
+AWAY = Outage(of=Dependency.STORE, reason="the artifact store is read-only")
 
 
 @pytest.fixture
@@ -516,3 +518,54 @@ def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connect
         keys = {key.decode() for key in client.scan_iter()}
     stray = {key for key in keys if not key.startswith((*PREFIX.values(), "cpu.train"))}
     assert not stray
+
+
+def test_a_job_that_meets_an_outage_waits_for_its_end_and_loses_nothing(
+    connection: Connection, eventually: Eventually
+) -> None:
+    job_id = submitted(connection)
+    checkpoint = Artifact(name="checkpoint.npz", digest="0" * 64, size=1)
+    connection.run(ledger.report(claimed(connection, job_id), 15, [Checkpoint(epoch=1, step=0, artifact=checkpoint)]))
+    met_at: datetime | None = None
+    # More often than the job may lose its worker.
+    for times in range(2, 5):
+        eventually(lambda: connection.run(ledger.wake()) or state(connection, job_id) is not JobState.WAITING)
+        owner = "one" if times == 2 else f"owner {times}"
+        attempt = claimed(connection, job_id, owner)
+        assert [artifact.digest for artifact in attempt.checkpoints] == [checkpoint.digest]
+        assert connection.run(ledger.status(job_id)).outage is None, "it runs, so that it waits for nothing"
+        assert connection.run(ledger.await_outage(attempt, AWAY)) is JobState.WAITING
+        outage = connection.run(ledger.status(job_id)).outage
+        assert outage
+        assert (outage.of, outage.reason) == ("store", "the artifact store is read-only")
+        met_at = met_at or outage.since
+        assert outage.since == met_at, "it is one outage, however often it was met"
+    waits = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, Waiting)]
+    pauses = [(event.not_before - event.at).total_seconds() for event in waits if event.not_before and event.at]
+    assert [round(pause) for pause in pauses] == [1, 2, 4]
+    assert [past.how for past in connection.run(ledger.history(job_id))] == ["outage"] * 3
+
+
+def test_a_job_that_waits_for_the_end_of_an_outage_can_be_cancelled(connection: Connection) -> None:
+    job_id = submitted(connection)
+    assert connection.run(ledger.put_off(job_id, AWAY))
+    assert connection.run(ledger.status(job_id)).outage
+    connection.run(ledger.cancel(job_id))
+    status = connection.run(ledger.status(job_id))
+    assert (status.state, status.outage) == (JobState.CANCELLED, None)
+
+
+def test_only_a_queued_job_is_put_off(connection: Connection) -> None:
+    job_id = submitted(connection)
+    attempt = claimed(connection, job_id)
+    assert not connection.run(ledger.put_off(job_id, AWAY))
+    assert connection.run(ledger.report(attempt, 15)) is Answer.OK
+    assert not connection.run(ledger.put_off("nobody", AWAY))
+
+
+def test_the_history_of_a_job_that_meets_outages_for_ever_has_an_end(connection: Connection, redis_url: str) -> None:
+    job_id = submitted(connection)
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush(f"stoker:history:{job_id}", *["{}"] * 300)
+        connection.run(ledger.await_outage(claimed(connection, job_id), AWAY))
+        assert client.llen(f"stoker:history:{job_id}") == 100

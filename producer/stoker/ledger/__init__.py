@@ -6,7 +6,7 @@
       │         ▲                                  │   │
       │         │ wake, or all it comes after      │   ├── release, too many losses ──▶ DEAD
       ▼         │ has succeeded                    │   └── fail, once asked to cancel ──▶ CANCELLED
-    WAITING ────┘◀────────── release: lost ────────┘
+    WAITING ────┘◀────── release: lost, outage ────┘
 
 A job that waits or is queued can be cancelled; it is, too, when a job that it comes after does not succeed.
 
@@ -21,9 +21,11 @@ from .attempts import (
     Committed,
     Expired,
     Refused,
+    await_outage,
     claim,
     expired,
     fail,
+    put_off,
     reclaim,
     release,
     report,
@@ -84,6 +86,7 @@ __all__ = [
     "announce",
     "attempt_of",
     "attend",
+    "await_outage",
     "bounds",
     "cancel",
     "claim",
@@ -117,6 +120,7 @@ __all__ = [
     "leave",
     "mirror",
     "parts",
+    "put_off",
     "quarantine",
     "quarantined",
     "query",

@@ -11,6 +11,7 @@ from ..artifacts import Artifact, ModelVersion
 from ..connection import Call, Word
 from ..events import Epoch, Event, JobState, Progress
 from ..jobs import DeployResult, Result
+from ..outages import Outage
 from .presence import Worker
 from .scripts import iso_now, script
 
@@ -173,8 +174,22 @@ def release(
     Args:
         memory_bytes: what the next attempt gets of one that outgrew its slot.
     """
-    words = (attempt.job_id, attempt.owner, why, reason, iso_now(), memory_bytes or 0)
+    words = (attempt.job_id, attempt.owner, why, reason, iso_now(), memory_bytes or 0, "")
     return Call(words, _released, script("release"))
+
+
+def await_outage(attempt: Attempt, outage: Outage) -> Call[JobState | None]:
+    """Hand a job back that something is away for: it waits, longer each time, and it costs it nothing.
+
+    Gives what `release` does.
+    """
+    words = (attempt.job_id, attempt.owner, "outage", outage.reason, iso_now(), 0, outage.of)
+    return Call(words, _released, script("release"))
+
+
+def put_off(job_id: str, outage: Outage) -> Call[bool]:
+    """Let a queued job wait, unclaimed, because something is away that it needs; tells whether it was queued."""
+    return Call((job_id, outage.of, outage.reason), bool, script("put_off"))
 
 
 @dataclass(frozen=True)
@@ -193,7 +208,7 @@ def expired(limit: int = 100) -> Call[list[Expired]]:
 
 def reclaim(lost: Expired) -> Call[JobState | None]:
     """Take a silent worker's job from it, unless it has spoken meanwhile; gives what `release` does."""
-    words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now())
+    words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now(), 0, "")
     return Call(words, _released, script("release"))
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..connection import Call
+from ..outages import OngoingOutage
 from ..topology import WorkDevice
 from .keys import key
 from .scripts import script
@@ -30,6 +31,7 @@ class Worker(BaseModel):
         gpu_memory_bytes: memory of the GPU.
         gpu_memory_used_bytes: how much of that is in use, by whomever.
         gpu_utilisation: share of the last moment in which the GPU computed, 0 to 1.
+        outages: what it depends on and finds away now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +52,7 @@ class Worker(BaseModel):
     gpu_memory_bytes: int | None = None
     gpu_memory_used_bytes: int | None = None
     gpu_utilisation: float | None = None
+    outages: tuple[OngoingOutage, ...] = ()
 
 
 def announce(worker: Worker) -> Call[int | None]:

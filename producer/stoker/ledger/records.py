@@ -29,7 +29,9 @@ _STATUS_FIELDS = (
     "cancel",
     "progress",
     "reason",
+    "outage",
 )
+_YET_TO_START = (JobState.WAITING, JobState.QUEUED)
 _RAISED: dict[JobState, type[StokerError]] = {
     JobState.FAILED: JobFailed,
     JobState.CANCELLED: JobCancelled,
@@ -140,7 +142,7 @@ def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
 
 def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
     fields = {name: value for name, value in zip(_STATUS_FIELDS, values, strict=True) if value is not None}
-    tags, progress = fields.pop("tags"), fields.pop("progress", None)
+    tags, progress, outage = fields.pop("tags"), fields.pop("progress", None), fields.pop("outage", None)
     times = {name: _time(fields.pop(name)) for name in ("submitted_at", "started_at", "finished_at") if name in fields}
     return JobStatus.model_validate(
         {name: value.decode() for name, value in fields.items()}
@@ -150,6 +152,8 @@ def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
             "tags": json.loads(tags),
             "progress": json.loads(progress) if progress else None,
             "cancel_requested": fields.pop("cancel", None) is not None,
+            # One that runs again has not met it again yet.
+            "outage": json.loads(outage) if outage and fields["state"].decode() in _YET_TO_START else None,
         }
     )
 

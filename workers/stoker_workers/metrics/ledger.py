@@ -20,7 +20,7 @@ from .serving import hurried
 _log = logging.getLogger(__name__)
 
 _FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
-_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "spread", "lost")
+_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "spread", "lost")
 
 
 class LedgerCollector(Collector):

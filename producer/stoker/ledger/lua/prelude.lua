@@ -89,6 +89,7 @@ local function list_checkpoints(id, new, keep)
     discard(id, table.remove(all, 1))
   end
   redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
+  redis.call('HDEL', KEY.job .. id, 'outage')
 end
 
 local function device_of(queue)
@@ -162,6 +163,7 @@ local function learn_service(queue, kind, took_ms)
   redis.call('HSET', KEY.service, field, string.format('%.3f %d', mean + (took_ms - mean) / count, count))
 end
 
+local MOST_ATTEMPTS = 100
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason)
   local kind, attempt, worker, started_at, queue =
@@ -181,6 +183,24 @@ local function remember_attempt(id, how, reason)
   end
   redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(attempt), worker = worker, how = how,
     reason = reason, started_at = tonumber(started_at), ended_at = now_ms(), log = table.concat(log, '\n') }))
+  -- Drains and outages may be any number.
+  redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
+end
+
+-- Lets a job wait because something is away that it needs: a second first, then twice as long each time, up to a minute.
+-- What that is, why and since when is kept until the job has got further, so that its status can say so.
+local LONGEST_OUTAGE_WAIT_MS = 60000
+local function await_outage(id, of, reason)
+  local is_json, before = pcall(cjson.decode, redis.call('HGET', KEY.job .. id, 'outage') or 'null')
+  local goes_on = is_json and type(before) == 'table' and before.of == of and tonumber(before.since)
+  local times = goes_on and tonumber(before.times) or 0
+  local since = goes_on and before.since or now_ms()
+  local due_ms = now_ms() + math.min(1000 * 2 ^ math.min(times, 10), LONGEST_OUTAGE_WAIT_MS)
+  move(id, 'WAITING')
+  redis.call('HSET', KEY.job .. id, 'outage',
+    cjson.encode({ of = of, reason = reason, since = since, times = times + 1 }))
+  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
+  redis.call('ZADD', KEY.due, due_ms, id)
 end
 
 local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }
@@ -196,6 +216,7 @@ local function settle(id, state, outcome, iso)
   local kind = move(id, state)
   redis.call('ZADD', KEY.finished, now, id)
   redis.call('HSET', KEY.job .. id, 'finished_at', now)
+  redis.call('HDEL', KEY.job .. id, 'outage')
   tally('finished ' .. kind .. ' ' .. state, 1)
   if state ~= 'DEAD' then
     discard_all(id)

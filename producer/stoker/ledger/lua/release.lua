@@ -1,7 +1,7 @@
--- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, a lost one waits a
--- little and counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'outgrown', 'lost' or 'expired' (lost, but only if its lease has run out), reason, ISO time,
---   bytes that one gets which outgrew its slot
+-- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, one that met an
+-- outage waits for its end, a lost one waits a little and counts towards max_attempts.
+-- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'lost' or 'expired' (lost, but only if its lease has run out), reason,
+--   ISO time, bytes that one gets which outgrew its slot, what is away in an outage
 -- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts = unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts'))
@@ -21,6 +21,11 @@ if why == 'drained' or why == 'outgrown' then
   remember_attempt(id, why, reason)
   enqueue(id, reason)
   return 'QUEUED'
+end
+if why == 'outage' then
+  remember_attempt(id, why, reason)
+  await_outage(id, ARGV[7], reason)
+  return 'WAITING'
 end
 local losses = redis.call('HINCRBY', KEY.job .. id, 'losses', 1)
 if losses >= tonumber(max_attempts) then

@@ -1,0 +1,163 @@
+"""Outages: what jobs and workers depend on besides the ledger's Redis, and how its absence is told from other failures.
+
+A failure is one of three, and each edge of a process asks here which:
+
+- the job's own fault: no data of this name, a file that is malformed. The job is FAILED;
+- an outage: something is away that comes back. The job waits in its queue, and it costs it no attempt;
+- the loss of a worker: its process died. That counts towards the job's `max_attempts`.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import Unavailable
+
+
+class Dependency(StrEnum):
+    """What can be away."""
+
+    STORE = "store"
+    """The artifact store: every job needs it."""
+    DISK = "disk"
+    """The temporary folder of one node: its jobs need it."""
+    DATA = "data"
+    """The host of a job's data: only the jobs that read it need it."""
+    RESULTS = "results"
+    """The Redis of Celery's results, where it is another than the ledger's: no job needs it."""
+
+
+class Outage(BaseModel):
+    """Something is away.
+
+    Attributes:
+        of: a `Dependency`, or one that a newer version knows.
+        reason: one line for a person.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    of: str
+    reason: str
+
+
+class OngoingOutage(Outage):
+    """An outage that was first met at `since`, UTC."""
+
+    since: datetime
+
+
+class DependencyUnavailable(Unavailable):
+    """A dependency is away, which is nobody's fault and will pass."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(outage.reason)
+        self.outage = outage
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# What a path that is wrong, and not a file system that is away, answers.
+_WRONG_PATH = (
+    *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EBADF, errno.ESPIPE, errno.EFBIG),
+)
+# HTTP statuses of a host that is there and may serve the same request later.
+_TRY_AGAIN = (408, 425, 429)
+# Libraries of file systems whose errors are not all OSErrors.
+_CLIENTS = (
+    "aiobotocore",
+    "aiohttp",
+    "azure",
+    "botocore",
+    "ftplib",
+    "google",
+    "http",
+    "paramiko",
+    "requests",
+    "urllib3",
+)
+
+
+def has_no_space(error: BaseException) -> bool:
+    """Whether a disk, or somebody's share of it, is full."""
+    # TensorFlow and HDF5 tell the number only in words.
+    return _errno(error) in _NO_SPACE or any(os.strerror(number) in str(error) for number in _NO_SPACE)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the cause of a failed read is one that passes: a host or file system that is away, slow or broken off.
+
+    What is not there, or may not be read, is not: whoever named it is at fault.
+    """
+    causes = [error]
+    while (cause := causes[-1].__cause__) and cause not in causes:
+        causes.append(cause)
+    # The innermost one knows best: fsspec turns whatever it meets into "no such file".
+    return next((verdict for one in reversed(causes) if (verdict := _verdict(one)) is not None), False)
+
+
+def _verdict(error: BaseException) -> bool | None:
+    status = _http_status(error)
+    if status is not None:
+        return status >= 500 or status in _TRY_AGAIN
+    if isinstance(error, TimeoutError | ConnectionError):
+        return True
+    number = _errno(error)
+    if number is not None:
+        return number not in _WRONG_PATH
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+        return False
+    if any(parent.__module__.partition(".")[0] in _CLIENTS for parent in type(error).__mro__):
+        return True
+    return None
+
+
+def _http_status(error: BaseException) -> int | None:
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return status
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        code = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return code if isinstance(code, int) else None
+    return None
+
+
+def _errno(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+@contextmanager
+def needing(of: Dependency, what: str) -> Iterator[None]:
+    """Turn errors of a dependency into its outage.
+
+    Args:
+        what: what cannot be used, to begin the reason with.
+
+    Raises:
+        DependencyUnavailable: it is away, or full.
+    """
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) or passes(error):
+            raise DependencyUnavailable(outage(of, what, error)) from error
+        raise
+
+
+def outage(of: Dependency, what: str, error: BaseException) -> Outage:
+    """The outage that an error tells of."""
+    if has_no_space(error):
+        return Outage(of=of, reason=f"{what} has no space left: free some, or give it more")
+    return Outage(of=of, reason=f"{what} cannot be used: {_one_line(error)}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
