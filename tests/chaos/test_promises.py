@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stoker
@@ -76,6 +78,55 @@ def test_a_drained_worker_hands_its_jobs_over_where_they_are_and_at_no_cost(
 
 def _is_before_handover(event: events.Event) -> bool:
     return not (isinstance(event, events.Queued) and event.reason)
+
+
+@pytest.mark.slow
+def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind_the_one_before(
+    fleet: Fleet, client: stoker.Client, eventually: Eventually, tmp_path: Path
+) -> None:
+    chunk, count = 200_000, 500_000
+    np.savez(tmp_path / "rows.npz", x=np.zeros((count, 4), "float32"))
+    training = client.submit(stoker.Train(model="bulk", data="sample://iris", epochs=1)).result(timeout=120)
+    assert isinstance(training, stoker.TrainResult)
+    # One row at a time: slow enough to be drained; and these rows alone, so that it is not spread.
+    spec = stoker.Infer(
+        model=training.model,
+        data=str(tmp_path / "rows.npz"),
+        rows=(0, count),
+        chunk_rows=chunk,
+        batch_size=1,
+        max_attempts=1,
+    )
+
+    job = client.submit(spec)
+    for attempt, done in ((1, chunk), (2, 0)):
+        next(progress for progress in progress_of(job, attempt) if progress.done > done)
+        drain(fleet, eventually)
+
+    result = job.result(timeout=300)
+    assert isinstance(result, stoker.InferResult)
+    assert (result.rows, len(result.chunks)) == (count, 3)
+    saved = itertools.takewhile(lambda event: getattr(event, "attempt", 0) < 3, job.events())
+    assert [event.step for event in saved if isinstance(event, events.Checkpoint)] == [1]
+
+
+def progress_of(job: stoker.Job, attempt: int) -> Iterator[events.Progress]:
+    """What an attempt tells of its progress."""
+    running = 0
+    for event in job.events():
+        if isinstance(event, events.Started):
+            running = event.attempt
+        if isinstance(event, events.Progress) and running == attempt:
+            yield event
+
+
+def drain(fleet: Fleet, eventually: Eventually) -> None:
+    """End the worker, as a rolling restart does, and start it again."""
+    [worker] = fleet.workers
+    assert worker.main
+    worker.main.terminate()
+    eventually(worker.has_ended)
+    fleet.supervise()
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
 
 MODELS = ("one", "two")
 AWAY = Outage(of=Dependency.STORE, reason="the store is read-only")
+# So few that checkpoints of one job, of two of its attempts, and of two jobs have the same bytes.
+DIGESTS = ("a" * 64, "b" * 64, "c" * 64)
 
 
 class ClientsAndWorkers(BothSides):
@@ -94,18 +96,18 @@ class ClientsAndWorkers(BothSides):
         self._claim(attempt.job_id, attempt.owner if same_owner else self._name("owner"))
 
     @precondition(lambda self: self.attempts)
-    @rule(pick=PICK, lines=st.integers(0, 2), saves=st.booleans(), repeats=st.booleans(), keep=st.integers(1, 2))
-    def report(self, pick: int, lines: int, saves: bool, repeats: bool, keep: int) -> None:
+    @rule(
+        pick=PICK,
+        told=st.lists(st.sampled_from(["a log line", *DIGESTS]), max_size=3),
+        repeats=st.booleans(),
+        keep=st.integers(1, 2),
+    )
+    def report(self, pick: int, told: list[str], repeats: bool, keep: int) -> None:
         attempt = some(self.attempts, pick)
         before = self.told.get(attempt.owner, 0)
-        events: list[Event] = [Log(line=str(n)) for n in range(lines)]
-        digest = f"{self._tick():064d}" if saves else None
-        if digest:
-            artifact = Artifact(name="checkpoint.npz", digest=digest, size=10**9)
-            events.append(Checkpoint(epoch=1, step=1, artifact=artifact))
-        types = [event.type for event in events]
+        events = [checkpoint(text) if text in DIGESTS else Log(line=text) for text in told]
         for _ in range(2 if repeats else 1):
-            answer = self.model.report(attempt.job_id, attempt.owner, types, digest, before, keep)
+            answer = self.model.report(attempt.job_id, attempt.owner, events, before, keep)
             call = ledger.report(attempt, LEASE_S, events, told_before=before, keep=keep)
             assert self.connection.run(call) == answer
         if answer != "lost":
@@ -164,6 +166,10 @@ class ClientsAndWorkers(BothSides):
         answer = self.model.release(attempt.job_id, attempt.owner, why)
         assert self.connection.run(ledger.release(attempt, why, "its process was killed")) == answer
         self._hold(attempt.job_id, answer)
+
+
+def checkpoint(digest: str) -> Event:
+    return Checkpoint(epoch=1, step=1, artifact=Artifact(name="checkpoint.npz", digest=digest, size=10**9))
 
 
 def result_of(model: str) -> TrainResult:

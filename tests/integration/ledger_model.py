@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from stoker.events import Checkpoint, Event
 from stoker.jobs import Spec
 from stoker.ledger import NewJob
 from stoker.topology import PRIORITIES, queues
@@ -113,27 +114,31 @@ class LedgerModel:
             self._tell_celery(job, "STARTED")
         return job.attempt if job.owner == owner else "taken"
 
-    def report(
-        self, job_id: str, owner: str, events: Sequence[str], checkpoint: str | None, before: int, keep: int
-    ) -> str:
-        """ "ok", "cancel" or "lost". The checkpoint is told of by the last event."""
+    def report(self, job_id: str, owner: str, events: Sequence[Event], before: int, keep: int) -> str:
+        """ "ok", "cancel" or "lost"."""
         job = self.jobs.get(job_id)
         new = list(events)[max(0, (job.told if job and job.owner else 0) - before) :]
+        saved = [event.artifact.digest for event in new if isinstance(event, Checkpoint)]
         if job is None or job.owner != owner:
-            if checkpoint and new and not (job and checkpoint in job.checkpoints):
-                self.discarded.add(f"{job_id}/{checkpoint}")
+            self._discard(job_id, saved)
             return "lost"
         job.silent = None
         job.told = max(job.told, before + len(events))
         job.fields.add("told")
-        job.events += new
-        if checkpoint and new:
-            job.checkpoints.append(checkpoint)
-            self.discarded.update(f"{job_id}/{old}" for old in job.checkpoints[:-keep])
-            job.checkpoints = job.checkpoints[-keep:]
+        job.events += [event.type for event in new]
+        if saved:
+            # A checkpoint that is saved again counts as the newest, and once.
+            listed = list(dict.fromkeys(reversed([*job.checkpoints, *saved])))
+            job.checkpoints = listed[:keep][::-1]
+            self.discarded.difference_update(f"{job_id}/{digest}" for digest in job.checkpoints)
+            self._discard(job_id, listed)
             job.fields.add("checkpoints")
             job.fields.discard("outage")
         return "cancel" if "cancel" in job.fields else "ok"
+
+    def _discard(self, job_id: str, digests: Sequence[str]) -> None:
+        listed = self.jobs[job_id].checkpoints if job_id in self.jobs else []
+        self.discarded.update(f"{job_id}/{digest}" for digest in digests if digest not in listed)
 
     def succeed(self, job_id: str, owner: str, model: str, version: int, alias: str | None) -> str:
         """ "ok", "lost" or "version". The model gets a version (0 for none) or, if `alias` is given, that alias."""

@@ -1,5 +1,6 @@
 """The ledger's scripts on a real server, step by step against a model of their state machine."""
 
+import json
 from typing import Any
 
 import hypothesis.strategies as st
@@ -37,7 +38,7 @@ class Ledger(ClientsAndWorkers):
             attempt = next(attempt for attempt in self.attempts if attempt.owner == lost.owner)
             if speaks:
                 before = self.told.get(lost.owner, 0)
-                answer = self.model.report(lost.job_id, lost.owner, [], None, before, 1)
+                answer = self.model.report(lost.job_id, lost.owner, [], before, 1)
                 assert self.connection.run(ledger.report(attempt, LEASE_S, told_before=before)) == answer
             state = self.model.release(lost.job_id, lost.owner, "expired")
             assert self.connection.run(ledger.reclaim(lost)) == state
@@ -128,6 +129,13 @@ class Ledger(ClientsAndWorkers):
     @invariant()
     def redis_holds_what_the_model_says_and_nothing_else(self) -> None:
         assert actual(self.redis) == expected(self.model)
+
+    @invariant()
+    def no_listed_checkpoint_is_to_be_deleted(self) -> None:
+        doomed = {(job_id, artifact.digest) for job_id, artifact in self.connection.run(ledger.discarded())}
+        for job_id in self.model.jobs:
+            listed = self.redis.hget(f"stoker:job:{job_id}", "checkpoints")
+            assert not doomed & {(job_id, saved["digest"]) for saved in json.loads(listed or "[]")}
 
     @invariant()
     def counts_and_queries_agree(self) -> None:

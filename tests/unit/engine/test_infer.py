@@ -159,6 +159,34 @@ def test_a_drained_job_goes_on_behind_its_last_whole_chunk(
     )
 
 
+def test_a_job_that_is_drained_twice_within_one_chunk_saves_nothing_the_second_time(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    again = replace(open_run(doubler, stop_requested=drained_after(1)), resume_from=left.artifact)
+
+    with pytest.raises(Stopped):
+        result_of(again, data, batch_size=2, chunk_rows=4)
+
+    assert [event for event in events if isinstance(event, Checkpoint)] == [left]
+
+
+def test_two_attempts_that_come_equally_far_share_no_checkpoint(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+
+    first, second = (event for event in events if isinstance(event, Checkpoint))
+
+    assert first.artifact.digest != second.artifact.digest
+
+
 def test_a_checkpoint_of_another_version_does_not_count(
     doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
 ) -> None:

@@ -91,12 +91,16 @@ class Due:
 
     def __init__(self, limits: Checkpoints) -> None:
         self._limits = limits
-        self._epoch = self._steps = 0
+        self._epoch = self._step = self._steps = 0
         self._at = time.monotonic()
 
     def saved(self, position: Position) -> None:
         """A checkpoint of this position exists."""
-        self._epoch, self._steps, self._at = position.epoch, 0, time.monotonic()
+        self._epoch, self._step, self._steps, self._at = position.epoch, position.step, 0, time.monotonic()
+
+    def moved(self, position: Position) -> bool:
+        """Whether there is anything to save since the last checkpoint, or since the start."""
+        return (position.epoch, position.step) != (self._epoch, self._step)
 
     def stepped(self, steps: int) -> None:
         """That many gradient steps were done."""

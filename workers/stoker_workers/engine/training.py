@@ -203,7 +203,7 @@ class Trainer:
         cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._gang.agree(wishes))
         if cancel:
             raise Stopped("cancel")
-        if drain or save:
+        if (drain or save) and self._due.moved(self._position):
             if leads:
                 variables = [self._gang.value(variable) for variable in self._variables]
                 save_checkpoint(self._run, Saved(self._position, variables, self._best))

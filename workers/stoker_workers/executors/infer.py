@@ -3,11 +3,12 @@
 import itertools
 import math
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
@@ -29,10 +30,15 @@ _CHECKPOINT_S = 5.0
 
 
 class _Saved(BaseModel):
-    """What a checkpoint holds: the chunks that are in the store, and the version that predicted them."""
+    """What a checkpoint holds: the chunks that are in the store, and the version that predicted them.
+
+    Attributes:
+        unique: the store names files by their content, and no other attempt shall share this one and delete it.
+    """
 
     model: str
     chunks: list[Artifact]
+    unique: str = Field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def infer(spec: Infer, run: Run) -> Outcome:
@@ -100,6 +106,7 @@ class _Done:
         if run.resume_from:
             saved = _Saved.model_validate_json(run.store.of_job(run.job).read(run.resume_from))
             self.chunks = saved.chunks if saved.model == model else []
+        self._saved = len(self.chunks)
 
     def add(self, chunk: Artifact) -> None:
         """Another chunk is there."""
@@ -108,11 +115,13 @@ class _Done:
             self.save()
 
     def save(self) -> None:
-        """Let the next attempt go on from here."""
+        """Let the next attempt go on from here, unless the last checkpoint says so already."""
+        if len(self.chunks) == self._saved:
+            return
         listed = _Saved(model=self._model, chunks=self.chunks).model_dump_json().encode()
         artifact = self._run.store.of_job(self._run.job).put_bytes(listed, f"checkpoint-0-{len(self.chunks)}.json")
         self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
-        self._saved_at = time.monotonic()
+        self._saved, self._saved_at = len(self.chunks), time.monotonic()
 
 
 def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run, first: int) -> Iterator[Array]:

@@ -63,10 +63,23 @@ local function enqueue_when_due(id, due_ms, reason)
   end
 end
 
--- Notes a checkpoint that no job lists any more. Its file is deleted by whoever reads these notes, not by who made it:
--- so a worker that dies leaves none behind.
-local function discard(id, artifact)
-  redis.call('HSET', KEY.discarded, id .. '/' .. artifact.digest, cjson.encode(artifact))
+local function checkpoints_of(id)
+  return cjson.decode(redis.call('HGET', KEY.job .. id, 'checkpoints') or '[]')
+end
+
+-- Notes checkpoints whose files nobody needs, but for those that the job lists: two attempts at it, or one attempt twice,
+-- may have saved the same bytes. A file is deleted by whoever reads these notes, not by who made it: so a worker that
+-- dies leaves none behind.
+local function discard(id, artifacts)
+  local listed = {}
+  for _, artifact in ipairs(checkpoints_of(id)) do
+    listed[artifact.digest] = true
+  end
+  for _, artifact in ipairs(artifacts) do
+    if not listed[artifact.digest] then
+      redis.call('HSET', KEY.discarded, id .. '/' .. artifact.digest, cjson.encode(artifact))
+    end
+  end
 end
 
 local HAS_CHECKPOINTS = { train = true, infer = true, part = true }
@@ -79,17 +92,26 @@ local function discard_all(id)
   end
 end
 
--- Lists new checkpoints of a job behind those it has, the newest last, and keeps so many of them.
+-- Lists new checkpoints of a job behind those it has, the newest last and each once, and keeps so many of them.
 local function list_checkpoints(id, new, keep)
-  local all = cjson.decode(redis.call('HGET', KEY.job .. id, 'checkpoints') or '[]')
+  local all, newest, kept, is_listed = checkpoints_of(id), {}, {}, {}
   for _, artifact in ipairs(new) do
     all[#all + 1] = artifact
   end
-  while #all > keep do
-    discard(id, table.remove(all, 1))
+  for n = #all, 1, -1 do
+    local artifact = all[n]
+    if not is_listed[artifact.digest] and #newest < keep then
+      is_listed[artifact.digest] = true
+      newest[#newest + 1] = artifact
+      redis.call('HDEL', KEY.discarded, id .. '/' .. artifact.digest)
+    end
   end
-  redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(all))
+  for n = #newest, 1, -1 do
+    kept[#kept + 1] = newest[n]
+  end
+  redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(kept))
   redis.call('HDEL', KEY.job .. id, 'outage')
+  discard(id, all)
 end
 
 local function device_of(queue)
