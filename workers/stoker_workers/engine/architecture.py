@@ -45,6 +45,7 @@ def build_network(spec: Train, profile: Profile, input_shape: tuple[int, ...], b
         case Builder():
             network = _call_builder(architecture, input_shape, units, builders)
     _check_shapes(network, input_shape, units, profile)
+    network = _unnamed(network)
     if spec.precision == "mixed":
         _mix_precision(network)
     return network
@@ -153,6 +154,15 @@ def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int
     if len(given) != 1 or given[0] not in accepted:
         wanted = f"{len(profile.classes)} classes" if profile.classes else f"{units} number(s) per row"
         raise InvalidJob(f"the network's output has shape {given}, but the target {profile.target!r} has {wanted}")
+
+
+def _unnamed(network: keras.Model) -> keras.Model:
+    """The same network from tensor to tensor, where its one input or output has a name or stands in a list."""
+    if isinstance(network, keras.Sequential):
+        return network
+    if not any(isinstance(structure, dict | list | tuple) for structure in (network.input, network.output)):
+        return network
+    return keras.Model(network.inputs[0], network.outputs[0], name=network.name)
 
 
 def _mix_precision(network: keras.Model) -> None:

@@ -15,6 +15,7 @@ from stoker.errors import InvalidJob
 from stoker.store import Store
 from stoker.tensors import Array, Tensors
 
+from .loading import first_line, load_saved, loading
 from .memory import give_back
 from .runtime import (
     MEASURED_ROWS,
@@ -27,7 +28,7 @@ from .runtime import (
     pilot,
     sample,
 )
-from .runtime.requests import answer_encoded, answer_requests
+from .runtime.requests import answer_encoded
 
 MAX_BATCH = 1024
 _FORMATS = ("keras", "h5")  # in order of preference; both load in Keras' safe mode
@@ -71,21 +72,17 @@ class Predictor:
             scratch: an existing folder; the fetched file is gone from it again when this returns.
 
         Raises:
-            InvalidJob: it has no Keras file, or one that safe mode refuses.
+            NoMemory: there is not enough memory for it.
+            InvalidJob: it has no Keras file, or one that cannot be loaded.
             Corrupt, Unavailable: the file cannot be had from the store.
         """
-        saved = saved_file(version)
-        path = store.fetch(saved, scratch)
+        path = store.fetch(saved_file(version), scratch)
         try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError) as error:
-            raise InvalidJob(
-                f"{saved.name} of {version.ref} does not load in Keras' safe mode: {_first_line(error)}; "
-                "build the model from Keras' own layers, without Lambda or custom classes"
-            ) from error
+            model = load_saved(path, version.ref)
         finally:
             path.unlink()
-        return cls(version, model, max_batch, rows)
+        with loading(version.ref):
+            return cls(version, model, max_batch, rows)
 
     @property
     def size_bytes(self) -> int:
@@ -108,15 +105,12 @@ class Predictor:
         """
         return self._compute(self._inputs.ordered(inputs))
 
-    def predict_requests(self, requests: Sequence[Tensors]) -> list[Array | InvalidJob]:
+    def predict_encoded(self, requests: Sequence[bytes]) -> list[bytes | InvalidJob]:
         """The output for each request, as `predict` gives it, or what it would raise; computed in common batches.
 
-        A request that is wrong, or that the model fails on, does no harm to the others.
+        A request that is wrong, or that the model fails on, does no harm to the others. Requests and outputs are bytes
+        as `stoker.tensors` encodes them.
         """
-        return answer_requests(requests, self._inputs, self._compute)
-
-    def predict_encoded(self, requests: Sequence[bytes]) -> list[bytes | InvalidJob]:
-        """`predict_requests` from bytes to bytes, both as `stoker.tensors` encodes them."""
         return answer_encoded(requests, self._inputs, self._compute)
 
     def warm_up(self, sizes: Iterable[int]) -> None:
@@ -161,7 +155,7 @@ class Predictor:
             parts = [[array[start : start + self._max_batch] for array in columns] for start in starts]
             return np.concatenate([self._engine(len(part[0])).run(part) for part in parts])
         except ModelFailed as error:
-            raise InvalidJob(f"{self.version.ref} fails on these inputs: {_first_line(error)}") from error
+            raise InvalidJob(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
 
     def _engine(self, rows: int) -> Engine:
         for choice in reversed(self.engines):
@@ -183,7 +177,3 @@ def saved_file(version: ModelVersion) -> Artifact:
         f"{version.ref} has no .keras or .h5 file, only {', '.join(sorted(version.files)) or 'none at all'}; "
         "train it again with formats=('keras',)"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -35,7 +35,11 @@ def build_preprocessing(profile: Profile, *, normalize: bool) -> keras.Model | N
         else:
             column = keras.layers.Reshape((1,))(tensor)
             parts.append(_normalization(profile.moments[name])(column) if normalize else column)
-    return keras.Model(inputs, keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
+    joined = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    if len(profile.categories) == len(inputs):
+        # One-hot rows alone are int64, whatever Keras says of their dtype; numbers beside them make floats of them.
+        joined = keras.layers.Rescaling(1.0)(joined)
+    return keras.Model(inputs, joined)
 
 
 def preprocess(layers: keras.Model | None, inputs: Inputs) -> NDArray[np.float32]:

@@ -9,17 +9,23 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from stoker.artifacts import Artifact
+from stoker.artifacts import Artifact, Signature
 
+from .loading import check_saved
 from .run import Run
 
 
-def save_model(model: keras.Model, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
-    """Store the model once per format ("keras", "h5")."""
+def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
+    """Store the model once per format ("keras", "h5"), each of which has been loaded again.
+
+    Raises:
+        InvalidJob: a file cannot be loaded, or predicts something else than the model.
+    """
     files = {}
     for name in formats:
         path = run.scratch / f"model.{name}"
         model.save(path)
+        check_saved(path, model, signature)
         files[name] = run.store.put_file(path)
     return files
 

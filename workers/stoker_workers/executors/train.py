@@ -32,7 +32,8 @@ def train(spec: Train, run: Run) -> Outcome:
     """Fit a model, from the last checkpoint if there is one.
 
     Raises:
-        InvalidJob: data, architecture and loss do not fit together, or the training diverged.
+        InvalidJob: data, architecture and loss do not fit together, the training diverged, or the model that was saved
+            cannot be loaded.
         Stopped: a stop was asked for.
     """
     started = time.monotonic()
@@ -165,7 +166,7 @@ def _outcome(
 ) -> Outcome:
     whole = assemble(model.layers, model.network)
     whole.compile(optimizer=model.optimizer, loss=model.objective.loss, metrics=[model.objective.keras_metric()])
-    files = save_model(whole, spec.formats, run)
+    files = save_model(whole, model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
     parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
     result = TrainResult(

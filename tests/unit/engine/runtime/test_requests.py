@@ -14,19 +14,11 @@ from stoker.tensors import Array, Tensors, decode_tensors, encode_tensors
 from stoker_workers.engine.predictor import Predictor
 
 Describe = Callable[..., ModelVersion]
-Answer = Callable[[Predictor, Sequence[Tensors]], list[Array | InvalidJob]]
 
 
-def plainly(predictor: Predictor, requests: Sequence[Tensors]) -> list[Array | InvalidJob]:
-    return predictor.predict_requests(requests)
-
-
-def encoded(predictor: Predictor, requests: Sequence[Tensors]) -> list[Array | InvalidJob]:
+def answers_of(predictor: Predictor, requests: Sequence[Tensors]) -> list[Array | InvalidJob]:
     answers = predictor.predict_encoded([encode_tensors(request) for request in requests])
     return [answer if isinstance(answer, InvalidJob) else np.asarray(decode_tensors(answer)) for answer in answers]
-
-
-both_ways = pytest.mark.parametrize("answer", [plainly, encoded])
 
 
 @pytest.fixture(scope="module")
@@ -92,31 +84,25 @@ def check(predictor: Predictor, requests: Sequence[Tensors], answers: Sequence[A
         np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-6)
 
 
-@both_ways
 @pytest.mark.parametrize("counts", [(1,) * 256, (1, 5, 0, 1, 3), (100, 1), (0, 0), (1,), ()])
-def test_each_request_gets_the_outputs_of_its_own_rows(
-    answer: Answer, counts: tuple[int, ...], single: Predictor
-) -> None:
+def test_each_request_gets_the_outputs_of_its_own_rows(counts: tuple[int, ...], single: Predictor) -> None:
     requests = rows_of(*counts)
-    check(single, requests, answer(single, requests))
+    check(single, requests, answers_of(single, requests))
 
 
-@both_ways
-def test_requests_of_several_dtypes_and_orders_are_answered_in_their_order(answer: Answer, single: Predictor) -> None:
+def test_requests_of_several_dtypes_and_orders_are_answered_in_their_order(single: Predictor) -> None:
     requests: list[Tensors] = []
     for rows in rows_of(1, 2, 1, 3, 1):
         requests += [rows, rows.astype(np.float64), np.asfortranarray(rows), rows.astype(">f4"), {"x": rows}]
-    check(single, requests, answer(single, requests))
+    check(single, requests, answers_of(single, requests))
 
 
-@both_ways
-def test_columns_of_numbers_and_text_are_answered_too(answer: Answer, mixed: Predictor) -> None:
+def test_columns_of_numbers_and_text_are_answered_too(mixed: Predictor) -> None:
     cities = ["Bern", "Zürich"]
     requests = [{"city": np.array([cities[at % 2]]), "age": np.array([at / 8])} for at in range(40)]
-    check(mixed, requests, answer(mixed, requests))
+    check(mixed, requests, answers_of(mixed, requests))
 
 
-@both_ways
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
@@ -131,69 +117,57 @@ def test_columns_of_numbers_and_text_are_answered_too(answer: Answer, mixed: Pre
 )
 @pytest.mark.parametrize("at", [0, 33, 63])
 def test_a_wrong_request_fails_alone_with_its_own_sentence(
-    answer: Answer, wrong: Tensors, complaint: str, at: int, single: Predictor
+    wrong: Tensors, complaint: str, at: int, single: Predictor
 ) -> None:
     requests: list[Tensors] = list(rows_of(*[1] * 63))
-    answers = answer(single, [*requests[:at], wrong, *requests[at:]])
+    answers = answers_of(single, [*requests[:at], wrong, *requests[at:]])
     refused = answers.pop(at)
     assert isinstance(refused, InvalidJob)
     assert re.search(complaint, refused.message)
     check(single, requests, answers)
 
 
-@both_ways
-def test_requests_that_are_all_wrong_are_each_told_so(answer: Answer, single: Predictor) -> None:
-    answers = answer(single, [np.full((1, 4), np.nan, np.float32)] * 9)
+def test_requests_that_are_all_wrong_are_each_told_so(single: Predictor) -> None:
+    answers = answers_of(single, [np.full((1, 4), np.nan, np.float32)] * 9)
     assert [type(given) for given in answers] == [InvalidJob] * 9
 
 
-@both_ways
 @pytest.mark.parametrize("wrong", ["Paris", "\ud800", ""])
-def test_only_the_request_that_the_model_fails_on_is_refused(answer: Answer, wrong: str, mixed: Predictor) -> None:
+def test_only_the_request_that_the_model_fails_on_is_refused(wrong: str, mixed: Predictor) -> None:
     requests = [{"age": np.ones(1), "city": np.array([city])} for city in ["Bern", wrong, "Zürich", "Bern", wrong]]
-    answers = answer(mixed, requests)
+    answers = answers_of(mixed, requests)
     assert [isinstance(given, InvalidJob) for given in answers] == [False, True, False, False, True]
     check(mixed, [requests[at] for at in (0, 2, 3)], [answers[at] for at in (0, 2, 3)])
 
 
-@both_ways
-def test_columns_with_different_numbers_of_rows_are_refused(answer: Answer, mixed: Predictor) -> None:
+def test_columns_with_different_numbers_of_rows_are_refused(mixed: Predictor) -> None:
     good = {"age": np.ones(1), "city": np.array(["Bern"])}
-    answers = answer(mixed, [good, {"age": np.ones(2), "city": np.array(["Bern"])}, good])
+    answers = answers_of(mixed, [good, {"age": np.ones(2), "city": np.array(["Bern"])}, good])
     assert isinstance(answers[1], InvalidJob)
     assert "equally many rows; got 2 in age, 1 in city" in answers[1].message
     check(mixed, [good, good], [answers[0], answers[2]])
 
 
-@both_ways
-def test_requests_that_are_alike_are_computed_in_one_call(
-    answer: Answer, recorded: Predictor, calls: list[int]
-) -> None:
-    answer(recorded, [np.ones((1, 2), np.float32)] * 30 + [np.ones((2, 2), np.float32)])
+def test_requests_that_are_alike_are_computed_in_one_call(recorded: Predictor, calls: list[int]) -> None:
+    answers_of(recorded, [np.ones((1, 2), np.float32)] * 30 + [np.ones((2, 2), np.float32)])
     assert calls == [32]
 
 
-@both_ways
-def test_texts_of_different_lengths_are_computed_in_one_call(
-    answer: Answer, describe: Describe, calls: list[int]
-) -> None:
+def test_texts_of_different_lengths_are_computed_in_one_call(describe: Describe, calls: list[int]) -> None:
     city = {"city": keras.Input((), name="city", dtype="string")}
     one_hot = keras.layers.StringLookup(vocabulary=["Bern", "Zürich"], output_mode="one_hot")(city["city"])
     model = keras.Model(city, Recorded(calls.append)(one_hot))
     predictor = Predictor(describe(TensorSpec(name="city", dtype="string")), model)
     calls.clear()
-    answers = answer(predictor, [{"city": np.array([name])} for name in ("Bern", "Zürich")])
+    answers = answers_of(predictor, [{"city": np.array([name])} for name in ("Bern", "Zürich")])
     assert calls == [2]
     np.testing.assert_array_equal(np.concatenate(answers), [[0, 1, 0], [0, 0, 1]])  # type: ignore[arg-type]  # none is refused
 
 
-@both_ways
-def test_finding_the_one_to_blame_computes_few_rows_twice(
-    answer: Answer, recorded: Predictor, calls: list[int]
-) -> None:
+def test_finding_the_one_to_blame_computes_few_rows_twice(recorded: Predictor, calls: list[int]) -> None:
     requests = [np.ones((1, 2), np.float32) for _ in range(64)]
     requests[20] = -requests[20]
-    answers = answer(recorded, requests)
+    answers = answers_of(recorded, requests)
     assert [at for at, given in enumerate(answers) if isinstance(given, InvalidJob)] == [20]
     assert len(calls) == 1 + 2 * 6  # both halves, six times
     refused = answers[20]
@@ -214,5 +188,5 @@ def test_rows_of_different_lengths_are_grouped_by_their_shape(describe: Describe
     predictor = Predictor(describe(TensorSpec(name="x", shape=(None, 3), dtype="float32")), model)
     random = np.random.default_rng(0)
     requests = [random.random((1, length, 3), dtype=np.float32) for length in (2, 9, 2, 5, 9, 2)]
-    for given, request in zip(predictor.predict_requests(requests), requests, strict=True):
+    for given, request in zip(answers_of(predictor, requests), requests, strict=True):
         np.testing.assert_allclose(given, request.mean(axis=1), rtol=1e-5)  # type: ignore[arg-type]  # none is refused

@@ -2,7 +2,9 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,11 +34,10 @@ class TensorFlowEngine:
     def __init__(self, model: keras.Model, signature: Signature, max_batch: int) -> None:
         self.threads = os.cpu_count() or 1  # TensorFlow's own default
         self._max_batch = max_batch
-        names = [spec.name for spec in signature.inputs]
-        by_name = isinstance(model.input, dict)  # a model of one text column takes its input by name, too
+        arranged = _arrangement(model, [spec.name for spec in signature.inputs])
 
         def call(*tensors: tf.Tensor) -> tf.Tensor:
-            output = model(dict(zip(names, tensors, strict=True)) if by_name else tensors[0], training=False)
+            output = model(arranged(tensors), training=False)
             return tf.cast(output, tf.float32) if output.dtype == tf.bfloat16 else output  # numpy knows no bfloat16
 
         self.specs = [
@@ -61,6 +62,20 @@ class TensorFlowEngine:
         """The output for no rows at all."""
         output = self.graph.structured_outputs
         return np.empty([size or 0 for size in output.shape], output.dtype.as_numpy_dtype)
+
+
+def _arrangement(model: keras.Model, names: Sequence[str]) -> Callable[[Sequence[tf.Tensor]], Any]:
+    """How tensors in the signature's order are put together for the model's call: as its own inputs are.
+
+    A model of one input takes it under whatever name it has for it. A loaded Sequential has no `input`, but takes one.
+    """
+    declared = None if isinstance(model, keras.Sequential) else model.input
+    if isinstance(declared, dict):
+        keys = names if len(names) > 1 else list(declared)
+        return lambda tensors: dict(zip(keys, tensors, strict=True))
+    if isinstance(declared, list | tuple):
+        return list
+    return itemgetter(0)
 
 
 def _pad(array: Array, padding: int) -> Array:
