@@ -200,6 +200,8 @@ def test_a_doorbell_for_an_empty_lane_is_not_counted(watch: Watch, server: redis
 
 
 TRAIN: dict[str, Any] = JOB.model_dump(mode="json")
+# A function of Keras where a network has a layer.
+CALLS = {"module": "keras", "class_name": "visualization.plot_image_gallery", "config": {}}
 
 
 @pytest.mark.parametrize(
@@ -212,6 +214,7 @@ TRAIN: dict[str, Any] = JOB.model_dump(mode="json")
         ({"spec": json.dumps(TRAIN | {"x" * 100_000: 1})}, "no field"),
         ({"spec": json.dumps(TRAIN | {"epochs": "os.system('x')"})}, "epochs"),
         ({"spec": json.dumps(TRAIN | {"model": "../../model"})}, "model"),
+        ({"spec": json.dumps(TRAIN | {"architecture": {"type": "keras", "config": CALLS}})}, "not one of Keras' own"),
         ({"spec": json.dumps(TRAIN | {"data": "../../../../etc/passwd"})}, "must end in"),
         ({"spec": json.dumps(TRAIN | {"data": "../../../../nowhere/../x.csv"})}, "there is no file"),
         ({"spec": json.dumps(TRAIN | {"data": "rows\x1b[2J\x00.csv"})}, "unprintable"),

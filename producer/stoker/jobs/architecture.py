@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from .base import Frozen
+from .keras_screen import screened
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
 OutputActivation = Literal["auto", "softmax", "sigmoid", "linear"]
@@ -49,11 +50,12 @@ class CNN(_Regularised):
 class KerasConfig(Frozen):
     """A whole Keras model as its JSON config: what `json.loads(model.to_json())` gives.
 
-    The config is loaded in Keras' safe mode: no Lambda layers, no custom classes.
+    It may name Keras' own layers, initializers, regularizers, constraints and operations on tensors. What can run code
+    or read files is refused, such as Lambda layers and custom classes; what the model was compiled with is left out.
     """
 
     type: Literal["keras"] = "keras"
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], AfterValidator(screened)]
 
 
 class Builder(Frozen):
