@@ -35,13 +35,14 @@ from .jobs import (
     Train,
     TrainResult,
 )
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .aio import AsyncClient
     from .client import Client, Job
     from .settings import Settings
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # These bring redis-py and pydantic-settings along, which a program that only builds specs need not wait for.
 _LAZY = {"AsyncClient": "aio", "Client": "client", "Job": "client", "Settings": "settings"}

@@ -188,7 +188,7 @@ class JobStatus(BaseModel):
         attempt: how many workers have claimed it so far.
         worker: the worker that has it, or had it last.
         progress: the last `Epoch` or `Progress` event.
-        reason: why it ended, in one line, unless it succeeded.
+        reason: why it ended, in one line, unless it succeeded; or why it waits, where no live worker can run it.
         outage: what is away that it waits for, why, and since when; None for a job that does not wait for such a thing.
             It costs the job no attempt; `cancel` ends it.
     """

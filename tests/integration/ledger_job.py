@@ -9,7 +9,7 @@ FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 # What every record has, whatever happened to it.
 FIELDS = (
     *("kind", "queue", "spec", "model", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),
-    *("sequence", "submitted_at", "state"),
+    *("sequence", "submitted_at", "state", "release"),
 )
 
 

@@ -32,6 +32,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:rings": model.rings,
         "stoker:models": set(model.models),
         "stoker:tallies": dict(model.tallies),
+        "stoker:kinds": set(model.kinds),
         # A mean is of the newest 50.
         "stoker:service": {name: n if name.startswith("started") else min(n, 50) for name, n in model.service.items()},
         "stoker:seats": {job.id: f"{job.line}:{job.tenant}" for job in model.jobs.values() if job.has_seat},
@@ -144,7 +145,7 @@ def _told(name: str, answer: Any) -> object:
             return answer == "1"
         case "quotas":
             return True
-        case "leader" | "ended" | "models" | "untold" | "after" | "seats":
+        case "leader" | "ended" | "models" | "untold" | "after" | "seats" | "kinds":
             return answer
     if name.startswith("celery-task-meta-"):
         return json.loads(answer)["status"]

@@ -32,6 +32,7 @@ class LedgerModel:
         self.discarded: set[str] = set()
         self.ended: set[str] = set()
         self.untold: set[str] = set()
+        self.kinds: set[str] = set()
         self.tallies: Counter[str] = Counter()
         self.service: Counter[str] = Counter()
         self.models: dict[str, list[int]] = {}
@@ -81,6 +82,7 @@ class LedgerModel:
         for first in waited_for:
             self.after.setdefault(first, set()).add(new.id)
         self.sequence += 1
+        self.kinds.add(new.spec.kind)
         job = ModelJob(new.id, new.spec, new.queue, self.sequence, len(waited_for), held)
         self.jobs[new.id] = job
         if job.tenant:

@@ -208,7 +208,7 @@ CALLS = {"module": "keras", "class_name": "visualization.plot_image_gallery", "c
     ("fields", "told"),
     [
         ({"spec": "junk"}, "record holds no job"),
-        ({"spec": b"\xff\xfe"}, "not readable"),
+        ({"spec": b"\xff\xfe"}, "record holds no job"),
         ({"spec": "[" * 100_000}, "record holds no job"),
         ({"spec": json.dumps(TRAIN | {"kind": "x" * 100_000})}, "is unknown"),
         ({"spec": json.dumps(TRAIN | {"x" * 100_000: 1})}, "no field"),

@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 import stoker
 from stoker import ledger
 from stoker.connection import Connection
-from stoker.ledger import Attempt, NewJob
+from stoker.ledger import NewJob, Refused
 from stoker.local import LocalStack
 from stoker.settings import Settings
 
@@ -160,11 +160,11 @@ with stoker.Client() as client:
         assert not client.hexists(f"stoker:job:{ran.stdout.strip()}", "traceparent")
 
 
-def test_a_trace_that_is_none_is_a_flaw_of_the_record(redis_url: str) -> None:
+def test_a_trace_that_is_none_is_damage_to_the_record(redis_url: str) -> None:
     connection = Connection.open(Settings(), redis_url)
     new = NewJob("job", stoker.Train(model="digits", data="sample://digits"), "cpu.train", traceparent="no trace")
     connection.run(ledger.submit([new]))
-    attempt = connection.run(ledger.claim("job", "owner", "worker", 15))
-    assert isinstance(attempt, Attempt)
-    assert (attempt.traceparent, attempt.flaw) == ("", "traceparent is wrong")
+    assert connection.run(ledger.claim("job", "owner", "worker", 15)) is Refused.DAMAGED
+    with pytest.raises(stoker.JobFailed, match="traceparent is wrong"):
+        connection.run(ledger.result("job"))
     connection.close()

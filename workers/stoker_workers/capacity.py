@@ -4,8 +4,10 @@ import os
 import platform
 
 from stoker import ledger
+from stoker.jobs import KINDS, PART_KIND
 from stoker.settings import Settings
 from stoker.topology import WorkDevice, queues_of
+from stoker.version import RELEASE
 
 from . import machine
 from .machine import Gpu, Probe
@@ -34,6 +36,8 @@ class Capacity:
             slots=slots,
             most_slots=settings.most_slots or max(slots, default),
             queues=queues_of(self.device),
+            kinds=(*KINDS, PART_KIND),
+            release=RELEASE,
             host=platform.node(),
             pid=os.getpid(),
             cpus=cores,

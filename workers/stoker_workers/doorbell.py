@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from stoker.jobs import KINDS, PART_KIND
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK, QuarantineReason
-from stoker.wire import task_name
+from stoker.wire import UNKNOWN_KIND_TASK, kind_of_task, task_name
 
 # A doorbell has less than a kilobyte, and a command of `celery control` little more.
 LARGEST_BYTES = 65_536
@@ -65,7 +65,12 @@ _JOB = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LANE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?")
 _SEAT = re.compile(_JOB.pattern + r"\.\d{1,4}")
 # What each task may be given: its only argument.
-_TASKS = {**{task_name(kind): _JOB for kind in (*KINDS, PART_KIND)}, DRAIN_TASK: _LANE, JOIN_TASK: _SEAT}
+_TASKS = {
+    **{task_name(kind): _JOB for kind in (*KINDS, PART_KIND)},
+    UNKNOWN_KIND_TASK: _JOB,
+    DRAIN_TASK: _LANE,
+    JOIN_TASK: _SEAT,
+}
 
 
 def doorbell(raw: bytes, queue: str, priority: int) -> bytes:
@@ -79,6 +84,9 @@ def doorbell(raw: bytes, queue: str, priority: int) -> bytes:
     """
     envelope, content = _opened(raw)
     task = envelope.headers.task
+    if task not in _TASKS and kind_of_task(task):
+        # A newer client's job. The ledger knows whether it is one, and lets it wait for a worker that can run it.
+        task = UNKNOWN_KIND_TASK
     if task not in _TASKS:
         raise Unwelcome(QuarantineReason.UNKNOWN_TASK)
     try:

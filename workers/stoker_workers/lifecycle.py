@@ -15,6 +15,7 @@ from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
 from stoker.jobs import Deploy, Infer, Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, QuarantineReason, Refused
 from stoker.store import Store
+from stoker.version import RELEASE
 
 from .broadcast import show_progress
 from .executors.deploy import deploy
@@ -58,10 +59,11 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
 
 def _follow(slot: Slot, attempt: Attempt) -> Ending:
     try:
-        if attempt.flaw:
-            raise InvalidJob(f"something else has written to its record: {attempt.flaw}")
         spec = read_spec(attempt.spec)
     except InvalidJob as error:
+        if attempt.release > RELEASE:
+            insist(slot, ledger.release(attempt, "unknown", error.message))
+            return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
         insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
         return Ending("failed", error.message)
     return _Execution(slot, attempt, spec).follow()

@@ -9,7 +9,7 @@ from stoker.errors import JobFailed
 from stoker.jobs import KINDS, PART_KIND
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK
-from stoker.wire import task_name
+from stoker.wire import UNKNOWN_KIND_TASK, task_name
 
 from .gang import Member
 from .lifecycle import run_job
@@ -28,8 +28,8 @@ def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
     def join(seat: str) -> str:
         return Member(slot, seat).take_part()
 
-    for kind in (*KINDS, PART_KIND):
-        app.task(job, name=task_name(kind), bind=True, throws=(JobFailed,))
+    for name in (*map(task_name, (*KINDS, PART_KIND)), UNKNOWN_KIND_TASK):
+        app.task(job, name=name, bind=True, throws=(JobFailed,))
     app.task(predictors.drain, name=DRAIN_TASK)
     app.task(join, name=JOIN_TASK)
 

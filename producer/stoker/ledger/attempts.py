@@ -1,7 +1,7 @@
 """What workers do with the ledger: claim a job, report on it, end it or hand it back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -28,13 +28,13 @@ class Attempt:
         number: 1 for the first claim of the job, 2 for the second, …
         spec: what was asked for, as JSON that may have been written by anyone.
         checkpoints: what earlier attempts left, the newest last.
-        flaw: what is wrong with the record, for which the job must fail; "" for nothing.
         kind, queue: what kind of job it is, and where it was queued.
         queued_at_ms: since when it was; 0 where that is unknown.
         traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
         memory_bytes: what it gets because an earlier attempt outgrew its slot; None if none did.
         model: the version that it names, as JSON that may have been written by anyone; nothing if it names one that
             another job makes, or that is not there.
+        release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
     """
 
     job_id: str
@@ -42,13 +42,13 @@ class Attempt:
     number: int
     spec: str
     checkpoints: tuple[Artifact, ...]
-    flaw: str = ""
     kind: str = ""
     queue: str = ""
     queued_at_ms: int = 0
     traceparent: str = ""
     memory_bytes: int | None = None
     model: bytes = b""
+    release: int = 0
 
 
 class Refused(StrEnum):
@@ -56,6 +56,8 @@ class Refused(StrEnum):
 
     MISSING = "missing"
     UNFIT = "unfit"
+    UNKNOWN = "unknown"
+    DAMAGED = "damaged"
     TAKEN = "taken"
 
 
@@ -78,38 +80,61 @@ class Committed(StrEnum):
 def claim(
     job_id: str, owner: str, worker: str, lease_s: float, offers: Worker | None = None
 ) -> Call[Attempt | Refused]:
-    """Take a queued job; refused if it is unknown, or no longer queued, or asks for more than the worker offers.
+    """Take a queued job.
 
-    In the last case it is put off for a while, so that another worker can have it.
+    Refused if no job has this id, or if it is no longer queued. One that asks for more than the worker offers is put
+    off for a while, one of a kind that the worker does not know waits for a worker that does; neither costs an attempt.
+    One whose record is damaged is ended.
     """
 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
-        if answer[0] != b"claimed":
-            return Refused(_text(answer[0]))
-        kind, queue, queued_at, traceparent, memory, model = answer[5:]
-        return replace(
-            read_attempt(job_id, owner, answer[1:5]),
-            kind=_text(kind),
-            queue=_text(queue),
-            queued_at_ms=int(queued_at),
-            traceparent=_text(traceparent),
-            memory_bytes=int(memory) or None,
-            model=model if isinstance(model, bytes) else b"",
+        how, *named = answer
+        if how != b"claimed":
+            return Refused(_text(how))
+        return read_attempt(
+            job_id, owner, {_text(name): value for name, value in zip(named[::2], named[1::2], strict=True)}
         )
 
-    has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes) if offers else (None, None, None)
-    words = (job_id, owner, worker, _ms(lease_s), *("" if value is None else value for value in has))
+    has: tuple[Word | None, ...] = (None, None, None, None, None)
+    if offers:
+        known = (" ".join(offers.kinds), offers.release)
+        has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes, *known)
+    words = (job_id, owner, worker, _ms(lease_s), iso_now(), *("" if value is None else value for value in has))
     return Call(words, decode, script("claim"))
 
 
-def read_attempt(job_id: str, owner: str, fields: Sequence[bytes | int]) -> Attempt:
-    """An attempt from its number, spec, checkpoints and flaw as Redis has them."""
-    number, spec, checkpoints, flaw = fields
+def read_attempt(job_id: str, owner: str, fields: Mapping[str, bytes | int | None]) -> Attempt:
+    """An attempt from what its record holds, by the names of its attributes.
+
+    A spec or checkpoints that cannot be read leave the spec empty, so that the attempt fails.
+    """
+
+    def text(name: str) -> str:
+        return _text(fields.get(name) or b"")
+
+    def number(name: str) -> int:
+        return int(fields.get(name) or 0)
+
     try:
-        listed = _ARTIFACTS.validate_json(_text(checkpoints)) if checkpoints else ()
-        return Attempt(job_id, owner, int(number), _text(spec), listed, _text(flaw))
+        spec, listed = text("spec"), text("checkpoints")
+        checkpoints = _ARTIFACTS.validate_json(listed) if listed else ()
     except ValueError:
-        return Attempt(job_id, owner, int(number), "", (), "spec or checkpoints are not readable")
+        spec, checkpoints = "", ()
+    model = fields.get("model")
+    return Attempt(
+        job_id,
+        owner,
+        number("number"),
+        spec,
+        checkpoints,
+        kind=text("kind"),
+        queue=text("queue"),
+        queued_at_ms=number("queued_at_ms"),
+        traceparent=text("traceparent"),
+        memory_bytes=number("memory_bytes") or None,
+        model=model if isinstance(model, bytes) else b"",
+        release=number("release"),
+    )
 
 
 def report(
@@ -165,9 +190,14 @@ def fail(
 
 
 def release(
-    attempt: Attempt, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
+    attempt: Attempt,
+    why: Literal["drained", "lost", "outgrown", "unknown"],
+    reason: str,
+    memory_bytes: int | None = None,
 ) -> Call[JobState | None]:
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
+
+    An unknown one, whose spec only a worker of the release that submitted it can read, waits for such a worker.
 
     Gives its new state, or None if the attempt had lost it already.
 

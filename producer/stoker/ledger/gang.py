@@ -6,7 +6,7 @@ of what each needs. Members have leases of their own and belong to one attempt, 
 they, and when one of them falls silent, the leader gives the attempt up.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from ..connection import Call
@@ -81,8 +81,9 @@ def job_of_seat(argument: str) -> str:
 def attempt_of(job_id: str, owner: str) -> Call[Attempt]:
     """The attempt that a member takes part in."""
 
-    def decode(answer: list[bytes | None]) -> Attempt:
-        *fields, memory = (field or b"" for field in answer)
-        return replace(read_attempt(job_id, owner, fields), memory_bytes=int(memory or 0) or None)
+    names = {"number": "attempt", "spec": "spec", "checkpoints": "checkpoints", "memory_bytes": "memory"}
 
-    return Call(("HMGET", key("job", job_id), "attempt", "spec", "checkpoints", "flaw", "memory"), decode)
+    def decode(answer: list[bytes | None]) -> Attempt:
+        return read_attempt(job_id, owner, dict(zip(names, answer, strict=True)))
+
+    return Call(("HMGET", key("job", job_id), *names.values()), decode)

@@ -14,6 +14,7 @@ from typing import Any
 from ..connection import Call
 from ..errors import InvalidJob, JobNotFound, Unavailable
 from ..jobs import Spec
+from ..version import RELEASE
 from ..wire import digest, summary
 from .keys import key
 from .scripts import iso_now, script
@@ -152,6 +153,7 @@ def _shape(job: NewJob) -> dict[str, object]:
         "tags": json.dumps(spec.tags),
         "max_attempts": spec.max_attempts,
         "summary": summary(spec),
+        "release": RELEASE,
         "after": job.after,
     }
     if tenant := spec.tags.get(TENANT):

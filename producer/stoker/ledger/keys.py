@@ -39,6 +39,11 @@
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
+| stoker:unserved:<queue> <need> | sorted set | ids of jobs that wait for a worker which knows it | until one comes |
+| stoker:needs | set | what such jobs need, as those keys have it | entries go with them |
+| stoker:kinds | set | kinds of jobs that were ever submitted | never: bounded by kinds |
+| stoker:repairs | list | the newest 1,000 damages found: where, what, when | never: bounded |
+| stoker:damaged | string | set when damage was found, until everything was looked at | with the next look |
 | stoker:tallies | hash | what was counted so far: see tallies.py | never: bounded by kinds, states and queues |
 | stoker:models | set | names of all models | with their last version |
 | stoker:model:<name> | hash | a model's versions: number to manifest | never: models are kept |
@@ -58,6 +63,8 @@ from ..topology import KOMBU_SEPARATOR, PRIORITIES, queues
 # How many jobs of a queue and priority have a message at once, as long as no slots are known.
 WINDOW = 16
 AGEING_S = 600.0
+# A worker that has not announced itself for so long does not count.
+SILENT_AFTER_S = 15.0
 
 PREFIX = {
     "job": "stoker:job:",
@@ -97,6 +104,11 @@ PREFIX = {
     "idempotency": "stoker:idempotency:",
     "quarantine": "stoker:quarantine",
     "quarantined": "stoker:quarantined",
+    "unserved": "stoker:unserved:",
+    "needs": "stoker:needs",
+    "kinds": "stoker:kinds",
+    "repairs": "stoker:repairs",
+    "damaged": "stoker:damaged",
     "tallies": "stoker:tallies",
     "models": "stoker:models",
     "model": "stoker:model:",
@@ -126,6 +138,8 @@ def lua_tables() -> str:
     served = ", ".join(f"['{queue}'] = true" for queue in queues())
     return (
         f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal KIND = {{ {kinds} }}\n"
+        f"local PART_KIND = '{PART_KIND}'\n"
         f"local SEPARATOR = '{separator}'\nlocal QUEUES = {{ {names} }}\nlocal QUEUE = {{ {served} }}\n"
         f"local WINDOW, DEFAULT_AGEING_MS = {WINDOW}, {AGEING_S * 1000:.0f}\n"
+        f"local SILENT_MS = {SILENT_AFTER_S * 1000:.0f}\n"
     )

@@ -7,11 +7,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..connection import Call
 from ..outages import OngoingOutage
 from ..topology import WorkDevice
-from .keys import key
+from .keys import SILENT_AFTER_S, key
 from .scripts import script
 
 BEAT_S = 1.0
-SILENT_AFTER_S = 15.0
 
 
 class Worker(BaseModel):
@@ -24,6 +23,8 @@ class Worker(BaseModel):
         most_slots: how many it may be asked for.
         busy: how many of its slots have a job, or a lane, in hand.
         queues: the Celery queues it serves.
+        kinds: the kinds of jobs that it knows.
+        release: of its Stoker, as `stoker.version.RELEASE` has it.
         cpus: cores that it may use, shared by its slots and by other workers of its node.
         memory_bytes: memory that its jobs may use together; None where that is unknown.
         memory_used_bytes: memory that its jobs use now.
@@ -43,6 +44,8 @@ class Worker(BaseModel):
     most_slots: int
     busy: int = 0
     queues: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    release: int = 0
     host: str
     pid: int
     cpus: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from ..connection import Call, Word
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import EVENT, Event, JobState, JobStatus
-from ..jobs import KINDS, RESULT, Result, Spec, read_spec
+from ..jobs import RESULT, Result, Spec, read_spec
 from .keys import key
 from .scripts import iso_now, script
 
@@ -100,8 +100,8 @@ def _event(entry_id: str, raw: bytes) -> Event:
 
 def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
     """The newest jobs of these kinds and states (None for all), the newest first; damaged records are left out."""
-    indexes = _indexes(kinds, states)
-    words: tuple[Word, ...] = (limit, len(_STATUS_FIELDS), *_STATUS_FIELDS, *indexes)
+    chosen, wanted = list(kinds or ()), list(states or JobState)
+    words: tuple[Word, ...] = (limit, len(chosen), *chosen, len(wanted), *wanted, *_STATUS_FIELDS)
 
     def decode(answer: list[tuple[bytes, list[bytes | None]]]) -> list[JobStatus]:
         found = []
@@ -115,18 +115,16 @@ def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit:
 
 
 def counts() -> Call[dict[tuple[str, JobState], int]]:
-    """How many jobs there are of each kind and state."""
-    pairs = [(kind, state) for kind in KINDS for state in JobState]
+    """How many jobs there are of each kind and state, also of kinds that only newer clients know."""
 
-    def decode(answer: list[int]) -> dict[tuple[str, JobState], int]:
-        return dict(zip(pairs, answer, strict=True))
+    def decode(answer: list[Any]) -> dict[tuple[str, JobState], int]:
+        return {
+            (kind.decode(), state): count
+            for kind, *found in answer
+            for state, count in zip(JobState, found, strict=True)
+        }
 
-    return Call(tuple(_indexes(None, None)), decode, script("count"))
-
-
-def _indexes(kinds: Iterable[str] | None, states: Iterable[JobState] | None) -> list[str]:
-    chosen = list(states or JobState)
-    return [key("jobs", kind, state) for kind in kinds or KINDS for state in chosen]
+    return Call(tuple(JobState), decode, script("count"))
 
 
 def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:

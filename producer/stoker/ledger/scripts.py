@@ -9,13 +9,16 @@ from .keys import lua_tables
 from .tallies import lua_bounds
 
 # What stands between the prelude and some of the scripts.
-_PARTS = dict.fromkeys(("submit", "accept", "take_in"), ("intake",))
+_PARTS = {
+    **dict.fromkeys(("submit", "accept", "take_in"), ("intake",)),
+    **dict.fromkeys(("claim", "release", "wake"), ("unserved",)),
+}
 
 
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    parts = ("sharing", "prelude", *_PARTS.get(name, ()), name)
+    parts = ("forms", "sharing", "prelude", *_PARTS.get(name, ()), name)
     return Script(basics() + "".join(map(_lua, parts)))
 
 

@@ -8,9 +8,8 @@ from pydantic import ValidationError
 from ..artifacts import Artifact
 from ..connection import Call
 from ..topology import PRIORITIES, queues
-from .keys import key
-from .presence import SILENT_AFTER_S
-from .scripts import script
+from .keys import SILENT_AFTER_S, key
+from .scripts import iso_now, script
 
 _ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _DISCARDED = re.compile(rb"(?P<id>" + _ID.pattern + rb")/[0-9a-f]{64}")
@@ -27,8 +26,8 @@ def resign(name: str) -> Call[None]:
 
 
 def wake(limit: int = 500) -> Call[int]:
-    """Queue the jobs whose time has come; gives how many."""
-    return Call((limit,), int, script("wake"))
+    """Queue the jobs whose time has come, or a worker that knows what they need; gives how many."""
+    return Call((limit, iso_now()), int, script("wake"))
 
 
 def ring_again(patience_s: float) -> Call[list[str]]:

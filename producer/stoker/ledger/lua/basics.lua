@@ -10,6 +10,51 @@ local function now_ms()
   return moment
 end
 
+-- Something else than Stoker may have written to any key. A command that meets a value of a wrong type finds nothing of
+-- ours there: the value is deleted, with a note, and the command is run again. So no script ends half done for it. What
+-- was lost is derived from the records anew: see repair.lua.
+local server, note_damage = redis, nil
+
+-- Takes away what a command failed for. Answers whether it did.
+local function clear(reason, command, key, field)
+  local was
+  if string.find(reason, 'WRONGTYPE', 1, true) or command == 'XADD' then
+    was = 'a ' .. server.call('TYPE', key).ok
+  elseif command == 'HINCRBY' or string.sub(command, 1, 4) == 'INCR' then
+    was = 'no number'
+  end
+  local removal = command == 'HINCRBY' and was == 'no number' and server.pcall('HDEL', key, field)
+    or was and server.pcall('DEL', key)
+  if not removal or type(removal) == 'table' then
+    return false
+  end
+  if key == KEY.rings or key == KEY.sequence then
+    -- Above every number that there ever was.
+    server.call('SET', key, now_ms())
+  end
+  note_damage(key, was)
+  return true
+end
+
+local function call(command, key, ...)
+  local answer = server.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    clear(answer.err, command, key, ...)
+    return server.call(command, key, ...)
+  end
+  return answer
+end
+
+local redis = setmetatable({ call = call }, { __index = server })
+
+-- Notes damage that was found and taken away, and that what depends on it is to be looked at.
+function note_damage(where, was)
+  redis.call('LPUSH', KEY.repairs, cjson.encode({ at = now_ms(), where = where, was = was }))
+  redis.call('LTRIM', KEY.repairs, 0, 999)
+  redis.call('HINCRBY', KEY.tallies, 'repairs', 1)
+  redis.call('SET', KEY.damaged, 1)
+end
+
 local function record(id, ...)
   return redis.call('HMGET', KEY.job .. id, ...)
 end

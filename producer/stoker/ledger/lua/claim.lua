@@ -1,10 +1,10 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
--- ARGV: id, owner, worker, lease in ms, then what the worker has ('' if unknown): memory, cpus, memory of its GPU
--- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), or {'claimed', attempt, spec, checkpoints (JSON,
---   '' for none), what is wrong with its record ('' for nothing), kind, queue, when it was queued (ms), the trace it
---   belongs to ('' for none), the memory it gets because it outgrew a slot (0 if it did not), the version of the model that
---   it names, as JSON ('' if it names none that is there)}.
-local id, owner, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- ARGV: id, owner, worker, lease in ms, ISO time, then what the worker has ('' if unknown): memory, cpus, memory of its GPU,
+--   the kinds that it knows (in words), its release (a number)
+-- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), {'unknown'} (it needs a worker that knows more),
+--   {'damaged'} (its record: the job has been ended), or {'claimed', name, value, name, value …}: see attempts.py.
+local id, owner, worker, lease_ms, iso = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local KNOWN_KINDS, RELEASE = ARGV[9], tonumber(ARGV[10])
 local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
 
 local function read(spec)
@@ -16,7 +16,7 @@ end
 local function short_of(fields, memory)
   local wished = { memory or fields.memory, fields.cpus, fields.gpu_memory }
   for n, name in ipairs({ 'memory', 'cpus', 'gpu_memory' }) do
-    local has = tonumber(ARGV[4 + n])
+    local has = tonumber(ARGV[5 + n])
     if has and type(wished[n]) == 'number' and wished[n] > has then
       return name
     end
@@ -38,20 +38,42 @@ local function version_of(ref)
   return redis.call('HGET', KEY.model .. name, redis.call('HGET', KEY.aliases .. name, pick) or pick)
 end
 
-local state = mend(id)
-local holder, attempt, kind, spec, checkpoints, flaw, queue, queued_at, traceparent, memory = unpack(record(
-  id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'flaw', 'queue', 'queued_at', 'traceparent', 'memory'))
-memory = tonumber(memory or '')
+-- What this worker does not know of a job: 'kind' or 'release', and which; nil if there is nothing.
+local function unknown_of(kind, needs_release)
+  if KNOWN_KINDS ~= '' and not string.find(' ' .. KNOWN_KINDS .. ' ', ' ' .. kind .. ' ', 1, true) then
+    return 'kind', kind
+  elseif RELEASE and needs_release and tonumber(needs_release) > RELEASE then
+    return 'release', needs_release
+  end
+end
 
+local state, flaws, is_known = examine(id)
 if not state then
   return { 'missing' }
 end
+if state == 'QUEUED' and next(flaws) then
+  condemn(id, flaws, iso)
+  return { 'damaged' }
+end
+local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, memory, release, needs_release =
+  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'memory',
+    'release', 'needs_release'))
+memory = tonumber(memory or '')
+
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner then
   return { 'taken' }
 end
 if state == 'QUEUED' and not may_start(id) then
   return { 'taken' }
+end
+if state == 'QUEUED' and not is_known then
+  return { 'unknown' }
+end
+local what, name = unknown_of(kind, needs_release)
+if state == 'QUEUED' and what then
+  await_worker(id, what, name)
+  return { 'unknown' }
 end
 local fields = read(spec)
 local short = state == 'QUEUED' and short_of(fields, memory)
@@ -75,9 +97,10 @@ if state == 'QUEUED' then
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
   redis.call('HDEL', KEY.job .. id, 'unfit')
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
-  observe('wait ' .. queue, now - (queued_at or now), BOUNDS.time)
+  observe('wait ' .. queue, now - (tonumber(queued_at or nil) or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
-return { 'claimed', tonumber(attempt), spec or '', checkpoints or '', flaw or '', kind, queue, tonumber(queued_at or 0),
-  traceparent or '', memory or 0, kind ~= 'train' and version_of(fields.model) or '' }
+return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
+  'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,
+  'model', kind ~= 'train' and version_of(fields.model) or '', 'release', tonumber(release or 0) }

@@ -11,7 +11,7 @@ for _, name in ipairs(#waiting > 0 and redis.call('ZRANGEBYSCORE', KEY.seen, now
   end
 end
 for _, id in ipairs(waiting) do
-  if mend(id) ~= 'QUEUED' then
+  if state_of(id) ~= 'QUEUED' then
     redis.call('ZREM', KEY.fallback, id)
   else
     local queue = 'cpu.' .. string.sub(redis.call('HGET', KEY.job .. id, 'queue'), 5)

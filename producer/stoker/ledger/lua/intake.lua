@@ -45,7 +45,7 @@ end
 local function write_record(id, shape, ...)
   redis.call('HSET', KEY.job .. id, 'kind', shape.kind, 'queue', shape.queue, 'spec', shape.spec, 'model', shape.model,
     'priority', shape.priority, 'tags', shape.tags, 'max_attempts', shape.max_attempts, 'summary', shape.summary,
-    'attempt', 0, 'losses', 0, ...)
+    'release', shape.release, 'attempt', 0, 'losses', 0, ...)
   for _, field in ipairs({ 'not_before', 'traceparent', 'tenant' }) do
     if shape[field] then
       redis.call('HSET', KEY.job .. id, field, shape[field])
@@ -80,6 +80,7 @@ local function take_in(chunk, iso)
   local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
   for _, shape in ipairs(chunk.shapes) do
     shape.may_fall_back = may_fall_back(shape.queue, shape.spec)
+    redis.call('SADD', KEY.kinds, shape.kind)
     shape.event = cjson.encode({ type = 'queued', queue = shape.queue })
   end
   for n, job in ipairs(chunk.jobs) do

@@ -1,10 +1,39 @@
 -- How jobs move from state to state. Shared by the ledger's scripts.
 
 local YET_TO_START = { WAITING = true, QUEUED = true }
+-- How long a job is left to a newer Stoker, whose queue or priority it has.
+local LEFT_MS = 10000
+
+-- A job waits no longer for a worker that knows what it needs: see unserved.lua.
+local function stop_waiting_for_worker(id, needs)
+  redis.call('ZREM', KEY.unserved .. needs, id)
+  redis.call('HDEL', KEY.job .. id, 'needs', 'reason')
+  if redis.call('EXISTS', KEY.unserved .. needs) == 0 then
+    redis.call('SREM', KEY.needs, needs)
+  end
+end
+
+-- The kinds of jobs there are: those that this version knows, and those that a newer one has submitted.
+local function all_kinds()
+  local kinds, listed = {}, {}
+  for kind in pairs(KIND) do
+    listed[kind] = true
+  end
+  for _, kind in ipairs(redis.call('SMEMBERS', KEY.kinds)) do
+    listed[kind] = true
+  end
+  for kind in pairs(listed) do
+    -- Parts of a job are none of their own.
+    if kind ~= PART_KIND then
+      kinds[#kinds + 1] = kind
+    end
+  end
+  return kinds
+end
 
 -- Moves a record from one state to another, in its hash and in every index. Answers its kind.
 local function move(id, to)
-  local kind, from, sequence, tenant = unpack(record(id, 'kind', 'state', 'sequence', 'tenant'))
+  local kind, from, sequence, tenant, needs = unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs'))
   if from then
     redis.call('ZREM', KEY.jobs .. kind .. ':' .. from, id)
   end
@@ -28,6 +57,9 @@ local function move(id, to)
     redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told', 'gang')
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
+    if needs then
+      stop_waiting_for_worker(id, needs)
+    end
   end
   return kind
 end
@@ -43,10 +75,18 @@ end
 
 -- Puts a job on its queue.
 local function enqueue(id, reason)
-  move(id, 'QUEUED')
   local now = now_ms()
+  local state, queue, priority, tenant, sequence, spec =
+    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'spec'))
+  if not (QUEUE[queue] and STEP[priority]) then
+    if state ~= 'WAITING' then
+      move(id, 'WAITING')
+    end
+    redis.call('ZADD', KEY.due, now + LEFT_MS, id)
+    return
+  end
+  move(id, 'QUEUED')
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
-  local queue, priority, tenant, sequence, spec = unpack(record(id, 'queue', 'priority', 'tenant', 'sequence', 'spec'))
   append_event(id, { type = 'queued', queue = queue, reason = reason })
   if may_fall_back(queue, spec) then
     redis.call('ZADD', KEY.fallback, now, id)
@@ -64,7 +104,8 @@ local function enqueue_when_due(id, due_ms, reason)
 end
 
 local function checkpoints_of(id)
-  return cjson.decode(redis.call('HGET', KEY.job .. id, 'checkpoints') or '[]')
+  local listed = redis.call('HGET', KEY.job .. id, 'checkpoints') or '[]'
+  return lists_artifacts(listed) and cjson.decode(listed) or {}
 end
 
 -- Notes checkpoints whose files nobody needs, but for those that the job lists: two attempts at it, or one attempt twice,
@@ -82,12 +123,12 @@ local function discard(id, artifacts)
   end
 end
 
-local HAS_CHECKPOINTS = { train = true, infer = true, part = true }
+local HAS_NO_CHECKPOINTS = { evaluate = true, deploy = true }
 
 -- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
 local function discard_all(id)
   redis.call('HDEL', KEY.job .. id, 'checkpoints')
-  if HAS_CHECKPOINTS[redis.call('HGET', KEY.job .. id, 'kind')] then
+  if not HAS_NO_CHECKPOINTS[redis.call('HGET', KEY.job .. id, 'kind')] then
     redis.call('SADD', KEY.ended, id)
   end
 end
@@ -118,65 +159,6 @@ local function device_of(queue)
   return string.match(queue or '', '^%l+') or 'cpu'
 end
 
-local MENDED = { 'kind', 'queue', 'priority', 'checkpoints', 'traceparent', 'sequence', 'attempt', 'losses', 'max_attempts',
-  'submitted_at', 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until', 'memory' }
-
--- Makes a record that something else has written to fit for these scripts again: its job can then be claimed and failed,
--- and stands in nobody's way. What was wrong is noted in it. Answers its state, or nil if there is no job.
-function mend(id)
-  local flaws = {}
-  for name, kind in pairs({ job = 'hash', events = 'stream', history = 'list', after = 'set' }) do
-    local found = type_of(KEY[name] .. id)
-    if found ~= 'none' and found ~= kind then
-      redis.call('DEL', KEY[name] .. id)
-      flaws[name] = 'no ' .. kind
-    end
-  end
-  local found = record(id, 'state', unpack(MENDED))
-  local state, values = found[1], {}
-  if not state then
-    return nil
-  end
-  for n, field in ipairs(MENDED) do
-    values[field] = found[n + 1]
-  end
-  local function check(field, fits, default)
-    local value = values[field]
-    if not fits(value) then
-      redis.call('HSET', KEY.job .. id, field, default)
-      flaws[field] = value and 'wrong' or 'missing'
-    end
-  end
-  local function is_number(value)
-    return value and #value < 16 and string.find(value, '^%d+$')
-  end
-  check('kind', function(value) return value and KIND[value] end, 'train')
-  check('queue', function(value) return value and QUEUE[value] end, 'cpu.train')
-  check('priority', function(value) return value and STEP[value] end, 'normal')
-  check('checkpoints', function(value)
-    local is_json, listed = pcall(cjson.decode, value or '[]')
-    for _, artifact in ipairs(is_json and type(listed) == 'table' and listed or { 'none' }) do
-      if type(artifact) ~= 'table' or not string.find(tostring(artifact.digest), '^%x+$')
-        or not string.find(tostring(artifact.name), '^[%w._-]+$') or type(artifact.size) ~= 'number' then
-        return false
-      end
-    end
-    return true
-  end, '[]')
-  check('traceparent', function(value) return not value or #value < 64 and string.find(value, '^[%x-]+$') end, '')
-  for field, default in pairs({ sequence = 0, attempt = 0, losses = 0, max_attempts = 1, submitted_at = 0 }) do
-    check(field, is_number, default)
-  end
-  for _, field in ipairs({ 'not_before', 'queued_at', 'rung_at', 'started_at', 'lease_until', 'memory' }) do
-    check(field, function(value) return not value or is_number(value) end, 0)
-  end
-  local field, flaw = next(flaws)
-  if field then
-    redis.call('HSET', KEY.job .. id, 'flaw', field .. ' is ' .. flaw)
-  end
-  return state
-end
-
 -- Notes how long a job ran: the mean follows the last 50 or so of its kind and device.
 local function learn_service(queue, kind, took_ms)
   local field = device_of(queue) .. ' ' .. kind
@@ -190,6 +172,7 @@ local MOST_ATTEMPTS = 100
 local function remember_attempt(id, how, reason)
   local kind, attempt, worker, started_at, queue =
     unpack(record(id, 'kind', 'attempt', 'worker', 'started_at', 'queue'))
+  started_at = tonumber(started_at or nil) or now_ms()
   observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
   if how == 'SUCCEEDED' or how == 'FAILED' then
     learn_service(queue, kind, now_ms() - started_at)
@@ -203,8 +186,8 @@ local function remember_attempt(id, how, reason)
       table.insert(log, 1, event.line)
     end
   end
-  redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(attempt), worker = worker, how = how,
-    reason = reason, started_at = tonumber(started_at), ended_at = now_ms(), log = table.concat(log, '\n') }))
+  redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(attempt or nil), worker = worker or '',
+    how = how, reason = reason, started_at = started_at, ended_at = now_ms(), log = table.concat(log, '\n') }))
   -- Drains and outages may be any number.
   redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
 end
@@ -363,6 +346,25 @@ local function finish(id, state, outcome, iso)
       ended[#ended + 1] = { parent, its_end, told }
     end
   end
+end
+
+-- Ends a job whose record something else has written to: it cannot be run, and stands in nobody's way.
+local function condemn(id, flaws, iso)
+  local field, flaw = next(flaws)
+  for _, form in ipairs(FORMS) do
+    local name, _, default = unpack(form)
+    if flaws[name] and default then
+      redis.call('HSET', KEY.job .. id, name, default)
+    elseif flaws[name] then
+      redis.call('HDEL', KEY.job .. id, name)
+    end
+  end
+  if flaws.kind then
+    redis.call('SADD', KEY.kinds, 'unknown')
+  end
+  note_damage(KEY.job .. id, field .. ' is ' .. flaw)
+  local reason = 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
+  finish(id, 'FAILED', { reason = reason }, iso)
 end
 
 -- Forgets a worker, and what was asked of it.

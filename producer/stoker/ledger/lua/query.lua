@@ -1,14 +1,19 @@
 -- Lists jobs, the newest first, without looking at more than `limit` of each kind and state.
--- ARGV: limit, number of fields, fields …, index keys …
+-- ARGV: limit, how many kinds, kinds … (none for all), how many states, states …, fields …
 -- Answers {id, {values of the fields}} pairs.
-local limit, width = tonumber(ARGV[1]), tonumber(ARGV[2])
-local fields = { unpack(ARGV, 3, 2 + width) }
+local limit, kind_count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local state_count = tonumber(ARGV[3 + kind_count])
+local first_state, first_field = 4 + kind_count, 4 + kind_count + state_count
+local kinds = kind_count > 0 and { unpack(ARGV, 3, 2 + kind_count) } or all_kinds()
+local fields = { unpack(ARGV, first_field) }
 local found = {}
 
-for n = 3 + width, #ARGV do
-  local entries = redis.call('ZREVRANGE', ARGV[n], 0, limit - 1, 'WITHSCORES')
-  for m = 1, #entries, 2 do
-    found[#found + 1] = { entries[m], tonumber(entries[m + 1]) }
+for _, kind in ipairs(kinds) do
+  for n = first_state, first_field - 1 do
+    local entries = redis.call('ZREVRANGE', KEY.jobs .. kind .. ':' .. ARGV[n], 0, limit - 1, 'WITHSCORES')
+    for m = 1, #entries, 2 do
+      found[#found + 1] = { entries[m], tonumber(entries[m + 1]) }
+    end
   end
 end
 table.sort(found, function(a, b) return a[2] > b[2] end)

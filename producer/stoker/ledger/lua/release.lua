@@ -1,18 +1,25 @@
 -- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, one that met an
--- outage waits for its end, a lost one waits a little and counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'lost' or 'expired' (lost, but only if its lease has run out), reason,
---   ISO time, bytes that one gets which outgrew its slot, what is away in an outage
+-- outage waits for its end, one whose spec only a newer release can read waits for a worker of it, a lost one waits a
+-- little and counts towards max_attempts.
+-- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lost' or 'expired' (lost, but only if its
+--   lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage
 -- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
-local holder, lease_until, cancel, max_attempts = unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts'))
+local holder, lease_until, cancel, max_attempts, release =
+  unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts', 'release'))
 local LONGEST_BACKOFF_MS = 300000
 
-if holder ~= owner or (why == 'expired' and tonumber(lease_until) > now_ms()) then
+if holder ~= owner or (why == 'expired' and (tonumber(lease_until or nil) or 0) > now_ms()) then
   return 'taken'
 end
 if cancel then
   finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
   return 'CANCELLED'
+end
+if why == 'unknown' then
+  redis.call('HSET', KEY.job .. id, 'needs_release', release)
+  await_worker(id, 'release', release)
+  return 'WAITING'
 end
 if why == 'outgrown' then
   redis.call('HSET', KEY.job .. id, 'memory', ARGV[6])
@@ -28,7 +35,7 @@ if why == 'outage' then
   return 'WAITING'
 end
 local losses = redis.call('HINCRBY', KEY.job .. id, 'losses', 1)
-if losses >= tonumber(max_attempts) then
+if losses >= (tonumber(max_attempts or nil) or 1) then
   finish(id, 'DEAD', { reason = 'gave up after ' .. losses .. ' lost workers; the last: ' .. reason }, iso)
   return 'DEAD'
 end

@@ -15,20 +15,20 @@ end
 local function see_to(id, score, queue, priority)
   local list, number = message_of(queue, score)
   if number <= newest_gone(list) then
-    if mend(id) ~= 'QUEUED' then
-      local seat = redis.call('HGET', KEY.seats, id)
+    if state_of(id) ~= 'QUEUED' then
+      local seat = seat_of(id)
       if seat then
         vacate(id, seat)
       end
       redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id)
-    elseif now - tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or 0) > patience_ms then
+    elseif now - (tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or nil) or 0) > patience_ms then
       ring(id)
       lost[#lost + 1] = id
     end
   elseif RAISED[priority] then
     local queued_at = redis.pcall('HGET', KEY.job .. id, 'queued_at')
     local is_time = type(queued_at) == 'string' and tonumber(queued_at)
-    if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at, '')] and mend(id) == 'QUEUED' then
+    if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at, '')] and state_of(id) == 'QUEUED' then
       ring(id)
     end
   end

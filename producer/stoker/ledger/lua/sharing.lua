@@ -9,8 +9,6 @@ local SERVED = 2 ^ 33
 local RANKED = { 'high', 'normal', 'low' }
 local RAISED = { low = 'normal', normal = 'high' }
 
-local mend -- see prelude.lua
-
 local function count_down(key, field)
   if redis.call('HINCRBY', key, field, -1) <= 0 then
     redis.call('HDEL', key, field)
@@ -18,7 +16,7 @@ local function count_down(key, field)
 end
 
 local function count(key, field)
-  return tonumber(redis.call('HGET', key, field) or 0)
+  return tonumber(redis.call('HGET', key, field) or nil) or 0
 end
 
 -- What is laid down for a tenant: `running`, `queued` (how many it may have, nil for any number) and `weight`; and for
@@ -26,17 +24,30 @@ end
 local rules = {}
 local function rule_of(tenant)
   if not rules[tenant] then
-    local own, default, ageing_ms = unpack(redis.call('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default', 'ageing_ms'))
+    -- Who may only read them goes on without them where they are damaged: the controller lays them down anew.
+    local laid = redis.pcall('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default', 'ageing_ms')
+    local own, default, ageing_ms = unpack(laid.err and {} or laid)
     local is_json, rule = pcall(cjson.decode, own or default or '{}')
     rule = is_json and type(rule) == 'table' and rule or {}
     rules[tenant] = { running = tonumber(rule.running), queued = tonumber(rule.queued),
-      weight = math.max(tonumber(rule.weight) or 1, 0.01), ageing_ms = tonumber(ageing_ms or DEFAULT_AGEING_MS) }
+      weight = math.max(tonumber(rule.weight) or 1, 0.01), ageing_ms = tonumber(ageing_ms or nil) or DEFAULT_AGEING_MS }
   end
   return rules[tenant]
 end
 
 local function parts_of(seat)
   return string.match(seat, '^([^:]*):([^:]*):(.*)$')
+end
+
+-- The seat that a job has, or nil.
+local function seat_of(id)
+  local seat = redis.call('HGET', KEY.seats, id)
+  if seat and not parts_of(seat) then
+    redis.call('HDEL', KEY.seats, id)
+    note_damage(KEY.seats .. ' ' .. id, 'no seat')
+    return nil
+  end
+  return seat or nil
 end
 
 -- Whether a tenant may have no more jobs running, or no more seats in this line.
@@ -53,9 +64,9 @@ end
 local function place_of(queue, tenant)
   local seats = 0
   for _, taken in ipairs(redis.call('HMGET', KEY.load, unpack(seats_on(queue, tenant)))) do
-    seats = seats + tonumber(taken or 0)
+    seats = seats + (tonumber(taken or nil) or 0)
   end
-  local served = tonumber(redis.call('GET', KEY.rings) or 0)
+  local served = tonumber(redis.call('GET', KEY.rings) or nil) or 0
   return math.floor(seats * 100 / rule_of(tenant).weight) + served % SERVED / SERVED
 end
 
@@ -74,7 +85,7 @@ end
 
 -- The priority that a job has by now: with time in the queue it rises.
 local function risen(priority, queued_at, tenant)
-  if not RAISED[priority] or not queued_at then
+  if not RAISED[priority] or not tonumber(queued_at or nil) then
     return priority
   end
   local ageing_ms = rule_of(tenant).ageing_ms
@@ -89,7 +100,7 @@ end
 local function ring(id)
   local kind, queue, priority, tenant, summary, queued_at =
     unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))
-  local seat = redis.call('HGET', KEY.seats, id)
+  local seat = seat_of(id)
   if seat then
     queue, priority, tenant = parts_of(seat)
   end
@@ -126,24 +137,32 @@ local function leave_if_empty(line, tenant)
   end
 end
 
--- Whether a record is fit to be rung for where it was held. A damaged one is mended; it may belong elsewhere then.
+-- Whether a job can be rung for. A damaged one is left to repair.lua, one of a newer Stoker's queue to that.
 local function is_queued(id)
-  local is_hash, values = pcall(record, id, 'state', 'kind', 'queue', 'priority')
-  if is_hash and values[1] == 'QUEUED' and KIND[values[2]] and QUEUE[values[3]] and STEP[values[4]] then
+  local state, kind, queue, priority = unpack(record(id, 'state', 'kind', 'queue', 'priority'))
+  if state == 'QUEUED' and is_word(kind) and QUEUE[queue] and STEP[priority] then
     return true
+  elseif state then
+    redis.call('SET', KEY.damaged, 1)
   end
-  return mend(id) == 'QUEUED'
+  return false
 end
 
 -- How many jobs of a line may have a message.
 local windows = {}
 local function window_of(queue)
-  windows[queue] = windows[queue] or tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW)
+  if not windows[queue] then
+    local laid = redis.pcall('HGET', KEY.windows, queue)
+    windows[queue] = tonumber(type(laid) == 'string' and laid or nil) or WINDOW
+  end
   return windows[queue]
 end
 
 -- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
 local function fill(queue, priority)
+  if not (QUEUE[queue] and STEP[priority]) then
+    return
+  end
   local line = queue .. ':' .. priority
   for _ = redis.call('ZCARD', KEY.rung .. line) + 1, window_of(queue) do
     local tenant, score
@@ -205,7 +224,7 @@ end
 
 -- Whether a job may be claimed: not while it is held. If its tenant has enough, it is held from now on.
 local function may_start(id)
-  local seat = redis.call('HGET', KEY.seats, id)
+  local seat = seat_of(id)
   if not seat then
     local queue, priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
     return not redis.call('ZSCORE', KEY.held .. queue .. ':' .. priority .. ':' .. (tenant or ''), id)
@@ -225,7 +244,7 @@ end
 
 -- A job leaves the queue to run. It keeps its seat.
 local function start(id)
-  local seat = redis.call('HGET', KEY.seats, id)
+  local seat = seat_of(id)
   if not seat then
     -- Something else has written the record, and the message too.
     local queue, priority, tenant = unpack(record(id, 'queue', 'priority', 'tenant'))
@@ -247,7 +266,7 @@ end
 
 -- A queued job is gone: its message, if it has one, will ring in vain.
 local function withdraw(id)
-  local seat = redis.call('HGET', KEY.seats, id)
+  local seat = seat_of(id)
   if seat then
     vacate(id, seat)
     local queue, priority = parts_of(seat)
@@ -262,7 +281,7 @@ end
 
 -- A job runs no longer. If its tenant had enough until now, the next of its jobs is rung for, on whichever queue.
 local function stop(id)
-  local seat = redis.call('HGET', KEY.seats, id)
+  local seat = seat_of(id)
   if not seat then
     return
   end
@@ -304,9 +323,11 @@ local function check_seats(limit)
   for _, id in ipairs(redis.call('HRANDFIELD', KEY.seats, limit)) do
     local state = redis.pcall('HGET', KEY.job .. id, 'state')
     if state ~= 'QUEUED' and state ~= 'RUNNING' then
-      local seat = redis.call('HGET', KEY.seats, id)
-      local queue, priority, tenant = parts_of(seat)
-      if not redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, id) then
+      local seat = seat_of(id)
+      local queue, priority, tenant = parts_of(seat or '')
+      if not seat then
+        return
+      elseif not redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, id) then
         stop(id)
       else
         vacate(id, seat)

@@ -1,0 +1,244 @@
+"""Jobs that a newer Stoker has submitted: older workers and controllers leave them to those that know them."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+import pytest
+
+import stoker
+from stoker import JobState, ledger
+from stoker.connection import Connection
+from stoker.jobs import KINDS, Spec
+from stoker.ledger import Attempt, NewJob, Refused
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+from stoker.topology import queues_of
+from stoker.version import RELEASE
+
+from ..conftest import Eventually
+
+QUEUE = "cpu.batch\x06\x166"
+
+
+class Later(stoker.Evaluate):
+    """A kind of job that this version does not have."""
+
+    kind: Literal["later"] = "later"  # type: ignore[assignment]
+
+
+SPEC = cast(Spec, Later(model="digits@1", data="sample://digits"))
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+def submit(connection: Connection, spec: Spec = SPEC, count: int = 1) -> list[str]:
+    return connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.batch") for _ in range(count)]))
+
+
+def worker(name: str, *kinds: str, release: int = RELEASE, slots: int = 1, busy: int = 0) -> ledger.Worker:
+    return ledger.Worker(
+        name=name,
+        node="n",
+        device="cpu",
+        slots=slots,
+        most_slots=slots,
+        busy=busy,
+        queues=queues_of("cpu"),
+        kinds=kinds,
+        release=release,
+        host="h",
+        pid=1,
+    )
+
+
+OLD, NEW = worker("old", *KINDS), worker("new", *KINDS, "later")
+
+
+def refused(connection: Connection, job_id: str) -> None:
+    """An old worker takes the job's message."""
+    connection.client.rpop(QUEUE)
+    assert connection.run(ledger.claim(job_id, str(uuid.uuid4()), "old", 15, OLD)) is Refused.UNKNOWN
+
+
+def waiting(connection: Connection) -> int:
+    return connection.client.llen(QUEUE)
+
+
+def test_a_worker_that_does_not_know_a_kind_leaves_the_job_alone_at_no_cost(connection: Connection) -> None:
+    connection.run(ledger.announce(OLD))
+    [job_id] = submit(connection)
+    refused(connection, job_id)
+    status = connection.run(ledger.status(job_id))
+    assert (status.state, status.kind, status.attempt) == (JobState.WAITING, "later", 0)
+    assert status.reason == "no live worker knows kind later"
+    assert [found.id for found in connection.run(ledger.query(None, None, 10))] == [job_id]
+    assert connection.run(ledger.counts())["later", JobState.WAITING] == 1
+    assert connection.run(ledger.history(job_id)) == []
+
+
+def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Connection) -> None:
+    connection.run(ledger.announce(OLD))
+    [job_id] = submit(connection)
+    refused(connection, job_id)
+    for _ in range(3):
+        assert connection.run(ledger.wake()) == 0
+        assert connection.run(ledger.ring_again(-1)) == []
+    assert waiting(connection) == 0
+
+    connection.run(ledger.announce(NEW))
+    assert connection.run(ledger.wake()) == 1
+    assert waiting(connection) == 1
+    attempt = connection.run(ledger.claim(job_id, "owner", "new", 15, NEW))
+    assert isinstance(attempt, Attempt)
+    assert (attempt.number, attempt.kind) == (1, "later")
+    assert connection.run(ledger.status(job_id)).reason is None
+    assert not [*connection.client.scan_iter("stoker:unserved*"), *connection.client.scan_iter("stoker:needs*")]
+
+
+def test_an_old_worker_that_takes_the_message_again_costs_one_message_a_round(connection: Connection) -> None:
+    for one in (OLD, NEW):
+        connection.run(ledger.announce(one))
+    [job_id] = submit(connection)
+    for _ in range(5):
+        refused(connection, job_id)
+        assert connection.run(ledger.status(job_id)).reason == "waits for a worker that knows kind later"
+        assert waiting(connection) == 0
+        assert connection.run(ledger.wake()) == 1
+        assert waiting(connection) == 1
+
+
+@pytest.mark.parametrize(("slots", "busy", "rung"), [(4, 1, 3), (4, 4, 1)])
+def test_as_many_are_rung_for_as_can_run_and_one_at_least(
+    connection: Connection, slots: int, busy: int, rung: int
+) -> None:
+    jobs = submit(connection, count=5)
+    for job_id in jobs:
+        refused(connection, job_id)
+    connection.run(ledger.announce(worker("new", "later", slots=slots, busy=busy)))
+    assert connection.run(ledger.wake()) == rung
+    assert [connection.run(ledger.status(job_id)).state for job_id in jobs] == ["QUEUED"] * rung + ["WAITING"] * (
+        5 - rung
+    )
+
+
+def test_it_stands_in_the_way_of_no_other_job(connection: Connection) -> None:
+    for job_id in submit(connection, count=100):
+        # Only those whose turn it is have a message.
+        if connection.client.rpop(QUEUE):
+            connection.run(ledger.claim(job_id, str(uuid.uuid4()), "old", 15, OLD))
+    [mine] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
+    connection.client.rpop(QUEUE)
+    assert isinstance(connection.run(ledger.claim(mine, "owner", "old", 15, OLD)), Attempt)
+
+
+def test_a_job_that_waits_for_such_a_worker_can_be_cancelled(connection: Connection) -> None:
+    [job_id] = submit(connection)
+    refused(connection, job_id)
+    connection.run(ledger.cancel(job_id))
+    assert connection.run(ledger.status(job_id)).state is JobState.CANCELLED
+    assert not [*connection.client.scan_iter("stoker:unserved*"), *connection.client.scan_iter("stoker:needs*")]
+
+
+@pytest.mark.parametrize("field", ["queue", "priority"])
+def test_a_queue_or_priority_that_is_unknown_is_left_to_newer_controllers(connection: Connection, field: str) -> None:
+    [job_id] = submit(connection, SPEC.model_copy(update={"not_before": datetime(2999, 1, 1, tzinfo=UTC)}))
+    record = f"stoker:job:{job_id}"
+    connection.client.hset(record, field, "later")
+    before = connection.client.hgetall(record)
+    for _ in range(3):
+        connection.client.zadd("stoker:due", {job_id: 0})
+        connection.run(ledger.wake())
+        assert connection.client.hgetall(record) == before
+    assert connection.client.zscore("stoker:due", job_id)
+
+
+def test_a_state_that_is_unknown_is_left_alone(connection: Connection) -> None:
+    [job_id] = submit(connection)
+    record = f"stoker:job:{job_id}"
+    connection.client.hset(record, "state", "PAUSED")
+    before = connection.client.hgetall(record)
+    assert connection.run(ledger.claim(job_id, "owner", "old", 15, NEW)) is Refused.TAKEN
+    for index in ("stoker:due", "stoker:leases"):
+        connection.client.zadd(index, {job_id: 0})
+    connection.run(ledger.wake())
+    assert connection.run(ledger.expired()) == []
+    connection.run(ledger.ring_again(-1))
+    assert connection.client.hgetall(record) == before
+
+
+def test_a_spec_that_only_a_newer_release_can_read_waits_for_it(connection: Connection) -> None:
+    connection.run(ledger.announce(OLD))
+    [job_id] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
+    connection.client.hset(f"stoker:job:{job_id}", "release", RELEASE + 1)
+    connection.client.rpop(QUEUE)
+    attempt = connection.run(ledger.claim(job_id, "owner", "old", 15, OLD))
+    assert isinstance(attempt, Attempt)
+    assert connection.run(ledger.release(attempt, "unknown", "no field 'x'")) is JobState.WAITING
+    reason = connection.run(ledger.status(job_id)).reason
+    assert reason == f"no live worker is of release {RELEASE + 1} or newer, which its spec needs"
+
+    newer = worker("newer", *KINDS, release=RELEASE + 1)
+    connection.run(ledger.announce(newer))
+    assert connection.run(ledger.wake()) == 1
+    refused(connection, job_id)
+    assert connection.run(ledger.wake()) == 1
+    attempt = connection.run(ledger.claim(job_id, "another", "newer", 15, newer))
+    assert isinstance(attempt, Attempt)
+
+
+# --- with a real worker, which takes messages as it likes
+
+
+@pytest.fixture
+def ledger_of(stack: Settings) -> Iterator[Connection]:
+    connection = Connection.open(stack, redis_url_of(stack))
+    yield connection
+    connection.close()
+
+
+def test_a_real_worker_gives_back_what_it_does_not_know(
+    client: stoker.Client, ledger_of: Connection, eventually: Eventually
+) -> None:
+    jobs = submit(ledger_of, count=20)
+    try:
+        for job_id in jobs:
+            eventually(lambda job_id=job_id: client.job(job_id).state is JobState.WAITING)  # type: ignore[misc]
+        other = client.submit(stoker.Train(model="beside", data="sample://iris", epochs=1))
+        assert other.wait(timeout=120) is JobState.SUCCEEDED
+        assert ledger_of.run(ledger.quarantined()) == {}
+
+        ledger_of.run(ledger.announce(NEW))
+
+        def claimed() -> bool:
+            ledger_of.run(ledger.announce(NEW))
+            return isinstance(ledger_of.run(ledger.claim(jobs[0], "owner", "new", 60, NEW)), Attempt)
+
+        eventually(claimed)
+        assert client.job(jobs[0]).status().attempt == 1
+    finally:
+        ledger_of.run(ledger.leave("new"))
+        for job_id in jobs:
+            client.job(job_id).cancel()
+
+
+def test_a_real_worker_gives_back_a_spec_with_a_field_that_it_does_not_know(
+    client: stoker.Client, ledger_of: Connection, eventually: Eventually
+) -> None:
+    spec = stoker.Evaluate(model="digits@1", data="sample://digits", not_before=datetime(2999, 1, 1, tzinfo=UTC))
+    [job_id] = submit(ledger_of, spec)
+    document = json.dumps(json.loads(spec.model_dump_json()) | {"field_of_tomorrow": 1})
+    ledger_of.client.hset(f"stoker:job:{job_id}", mapping={"spec": document, "release": RELEASE + 1})
+    ledger_of.client.zadd("stoker:due", {job_id: 0})
+    eventually(lambda: client.job(job_id).status().reason)
+    status = client.job(job_id).status()
+    assert status.state is JobState.WAITING
+    assert "no live worker is of release" in str(status.reason)
+    client.job(job_id).cancel()
