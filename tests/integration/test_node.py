@@ -54,6 +54,10 @@ int nvmlDeviceGetUUID(void *h, char *s, unsigned n) { strcpy(s, h == (void *)1L 
 int nvmlDeviceGetName(void *h, char *s, unsigned n) { strcpy(s, "Pretended 9000"); return 0; }
 int nvmlDeviceGetMemoryInfo(void *h, unsigned long long *m) { m[0] = 8ULL << 30; m[1] = 5ULL << 30; m[2] = 3ULL << 30;
   return 0; }
+#ifndef OLD
+int nvmlDeviceGetMemoryInfo_v2(void *h, unsigned long long *m) {
+  m[1] = 8ULL << 30; m[2] = 1ULL << 30; m[3] = 5ULL << 30; m[4] = 2ULL << 30; return 0; }
+#endif
 int nvmlDeviceGetUtilizationRates(void *h, unsigned *u) { u[0] = 40; u[1] = 10; return 0; }
 """
 
@@ -75,17 +79,28 @@ TWO_GPUS = Machine(Gpu(0, "GPU-aaaa", "small", 8 * 1024**3), Gpu(1, "GPU-bbbb", 
 NO_GPU = Machine()
 
 
+def library(folder: Path, name: str, source: str, *options: str) -> Path:
+    """A shared library made of C; gives its folder."""
+    if not (compiler := shutil.which("cc")):
+        pytest.skip("there is no C compiler here")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "source.c").write_text(source)
+    subprocess.run([compiler, "-shared", "-fPIC", "-w", *options, "-o", folder / name, folder / "source.c"], check=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def nvml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which NVIDIA's library tells of two GPUs."""
-    if not (compiler := shutil.which("cc")):
-        pytest.skip("there is no C compiler here")
-    folder = tmp_path_factory.mktemp("nvml")
-    (folder / "nvml.c").write_text(NVML)
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-w", "-o", folder / "libnvidia-ml.so.1", folder / "nvml.c"], check=True
-    )
+    folder = library(tmp_path_factory.mktemp("nvml"), "libnvidia-ml.so.1", NVML)
     return os.environ | {"LD_LIBRARY_PATH": str(folder)}
+
+
+def gpus_seen(environment: dict[str, str]) -> str:
+    """What is found of GPUs, and how busy they are, in an environment."""
+    look = "from stoker_workers.machine import Nvml; n = Nvml(); print([(g, n.load(g)) for g in n.gpus()])"
+    command = [sys.executable, "-c", look]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 Told = Callable[[], list[dict[str, object]]]
@@ -133,19 +148,35 @@ def test_without_a_gpu_auto_is_the_cpu_and_asking_for_one_is_refused() -> None:
 
 
 def test_the_gpus_are_those_that_nvidias_library_tells_of(nvml: dict[str, str]) -> None:
-    look = "from stoker_workers.machine import Nvml; n = Nvml(); print([(g, n.load(g)) for g in n.gpus()])"
+    first = (Gpu(0, "GPU-aaaa", "Pretended 9000", 8 * 1024**3), GpuLoad(2 * 1024**3, 0.4))
+    second = (Gpu(1, "GPU-bbbb", "Pretended 9000", 8 * 1024**3), GpuLoad(2 * 1024**3, 0.4))
+    assert gpus_seen(nvml) == str([first, second])
+    assert gpus_seen(nvml | {"CUDA_VISIBLE_DEVICES": "1"}) == str([second])
+    assert gpus_seen(nvml | {"CUDA_VISIBLE_DEVICES": "GPU-aaaa"}) == str([first])
+    assert gpus_seen(nvml | {"CUDA_VISIBLE_DEVICES": ""}) == "[]"
 
-    def seen(environment: dict[str, str]) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True
-        ).stdout
 
-    first = (Gpu(0, "GPU-aaaa", "Pretended 9000", 8 * 1024**3), GpuLoad(3 * 1024**3, 0.4))
-    second = (Gpu(1, "GPU-bbbb", "Pretended 9000", 8 * 1024**3), GpuLoad(3 * 1024**3, 0.4))
-    assert seen(nvml).strip() == str([first, second])
-    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": "1"}).strip() == str([second])
-    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": "GPU-aaaa"}).strip() == str([first])
-    assert seen(nvml | {"CUDA_VISIBLE_DEVICES": ""}).strip() == "[]"
+def test_an_old_driver_counts_as_used_what_it_reserves(tmp_path: Path) -> None:
+    old = os.environ | {"LD_LIBRARY_PATH": str(library(tmp_path, "libnvidia-ml.so.1", NVML, "-DOLD"))}
+    assert str(GpuLoad(3 * 1024**3, 0.4)) in gpus_seen(old)
+
+
+def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path: Path) -> None:
+    folder = tmp_path / "site" / "nvidia" / "cusolver" / "lib"
+    installed = library(folder, "libcusolver.so.11", "int solve() { return 0; }")
+    own = str(tmp_path / "own")
+    look = (
+        "import json; from stoker_workers.machine import Gpu; from stoker_workers.node import posts\n"
+        "class One:\n    def gpus(self): return [Gpu(0, 'GPU-aaaa', 'small', 1)]\n"
+        "print(json.dumps([dict(post.environment) for post in posts('auto', One())]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site"), "LD_LIBRARY_PATH": own}
+    told = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
+    cpu, gpu = json.loads(told.stdout)
+    assert gpu["LD_LIBRARY_PATH"].split(os.pathsep)[:2] == [own, str(installed)]
+    assert "LD_LIBRARY_PATH" not in cpu
+    load = [sys.executable, "-c", "import ctypes; ctypes.CDLL('libcusolver.so.11')"]
+    assert subprocess.run(load, env=os.environ | gpu).returncode == 0
 
 
 def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, str], tmp_path: Path) -> None:
@@ -174,7 +205,7 @@ def test_a_worker_whose_gpu_tensorflow_does_not_see_says_so_and_is_not_tried_aga
         timeout=100,
     )
     assert ended.returncode == os.EX_CONFIG
-    assert ended.stderr.count("sees no GPU: install stoker[gpu]") == 1
+    assert ended.stderr.count("sees no GPU: it is built for CPUs alone; in a new environment, install stoker[gpu]") == 1
 
 
 def test_a_worker_that_crashes_is_started_again_and_the_other_never_notices(

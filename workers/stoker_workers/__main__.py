@@ -23,12 +23,12 @@ def main() -> int:
     parser.add_argument(
         "--memory", type=int, help="bytes that its jobs may use together; all of the machine if not given"
     )
+    parser.add_argument("--node-gpus", type=int, default=0, help="for how many GPUs this node runs workers")
     arguments = parser.parse_args()
     settings = Settings()
     try:
-        return run_worker(
-            settings, redis_url_of(settings), Capacity(settings, arguments.device, arguments.memory, Nvml())
-        )
+        capacity = Capacity(settings, arguments.device, arguments.memory, Nvml(), arguments.node_gpus)
+        return run_worker(settings, redis_url_of(settings), capacity)
     except (InvalidSettings, Unavailable) as error:
         sys.stderr.write(f"error: {error.message}\n")
         # Trying again would end the same way; the agent of the node does not.

@@ -19,9 +19,12 @@ class Capacity:
     Args:
         device: cpu, gpu:<number> or tpu.
         memory_bytes: what its jobs may use together; None for all of the machine.
+        node_gpus: for how many GPUs its node runs workers.
     """
 
-    def __init__(self, settings: Settings, device: str, memory_bytes: int | None, probe: Probe) -> None:
+    def __init__(
+        self, settings: Settings, device: str, memory_bytes: int | None, probe: Probe, node_gpus: int = 0
+    ) -> None:
         self._probe = probe
         self._gpu = _gpu(device, probe)
         kind, _, number = device.partition(":")
@@ -42,6 +45,7 @@ class Capacity:
             pid=os.getpid(),
             cpus=cores,
             memory_bytes=memory_bytes or machine.memory_bytes(),
+            node_gpus=node_gpus,
             gpu=self._gpu.name if self._gpu else None,
             gpu_memory_bytes=self._gpu.memory_bytes if self._gpu else None,
         )

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -70,10 +70,20 @@ class Nvml:
 
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(gpu.index)
-            used = int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
-            return GpuLoad(used, pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)
+            return GpuLoad(_used_bytes(handle), pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)
         except pynvml.NVMLError:
             return None
+
+
+def _used_bytes(handle: Any) -> int:
+    """Memory of a GPU that programs use."""
+    import pynvml
+
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2).used)
+    except pynvml.NVMLError_FunctionNotFound:
+        # A driver from before 2021 knows only the structure in which what the driver itself reserves counts as used.
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
 
 
 def _described(index: int) -> Gpu:

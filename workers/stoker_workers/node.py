@@ -1,6 +1,7 @@
 """The agent of a node, `stoker worker`: one Celery worker for each device, watched over. It never loads TensorFlow."""
 
 import argparse
+import importlib.util
 import logging
 import os
 import platform
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
@@ -76,7 +78,19 @@ def posts(device: str, probe: Probe) -> list[Post]:
 
 def _gpu_post(gpu: machine.Gpu) -> Post:
     # With memory growth, several slots share a GPU; without, the first one would take all of its memory.
-    return Post(f"gpu:{gpu.index}", {"CUDA_VISIBLE_DEVICES": gpu.id, "TF_FORCE_GPU_ALLOW_GROWTH": "true"})
+    pinned = {"CUDA_VISIBLE_DEVICES": gpu.id, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    return Post(f"gpu:{gpu.index}", pinned | {"LD_LIBRARY_PATH": _library_path()})
+
+
+def _library_path() -> str:
+    """Where the loader finds CUDA's libraries: what the environment names, then what pip has installed.
+
+    Of the latter, TensorFlow itself looks for some in the wrong place.
+    """
+    spec = importlib.util.find_spec("nvidia")
+    roots = (spec and spec.submodule_search_locations) or ()
+    installed = sorted(str(folder) for root in roots for folder in Path(root).glob("*/lib"))
+    return os.pathsep.join([*filter(None, [os.environ.get("LD_LIBRARY_PATH")]), *installed])
 
 
 def run(posts: Sequence[Post], *, command: Sequence[str] = WORKER) -> int:
@@ -89,13 +103,14 @@ def run(posts: Sequence[Post], *, command: Sequence[str] = WORKER) -> int:
         command: the program that runs one worker.
     """
     share = (machine.memory_bytes() or 0) // len(posts)
+    gpus = sum(post.device.startswith("gpu") for post in posts)
     asked, ask = os.pipe()
     # A signal handler may take no lock, which the main thread could be holding: so it only writes to a pipe.
     with ExitStack() as stack:
         stack.callback(os.close, asked)
         stack.callback(os.close, ask)
         stack.enter_context(_at_stop_signals(ask))
-        workers = [stack.enter_context(_supervised(post, command, share)) for post in posts]
+        workers = [stack.enter_context(_supervised(post, command, share, gpus)) for post in posts]
         while any(worker.runs for worker in workers):
             if select.select([asked], [], [], _LOOK_S)[0]:
                 os.read(asked, 1)
@@ -104,8 +119,9 @@ def run(posts: Sequence[Post], *, command: Sequence[str] = WORKER) -> int:
     return next((code for worker in workers if (code := worker.exit_code)), os.EX_OK)
 
 
-def _supervised(post: Post, command: Sequence[str], memory_bytes: int) -> Supervised:
-    arguments = [*command, "--device", post.device, *(["--memory", str(memory_bytes)] if memory_bytes else [])]
+def _supervised(post: Post, command: Sequence[str], memory_bytes: int, gpus: int) -> Supervised:
+    memory = ["--memory", str(memory_bytes)] if memory_bytes else []
+    arguments = [*command, "--device", post.device, *memory, "--node-gpus", str(gpus)]
     environment = os.environ | post.environment
 
     def start() -> Child:

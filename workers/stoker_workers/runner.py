@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,6 +28,16 @@ from .process import ForkedProcess
 StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
+# How lines of Python's logging, TensorFlow ("2026-01-31 12:00:00.000000: W ") and absl ("E0131 12:00:00.000 ") begin.
+_LEVEL = re.compile(r"(?P<word>WARNING|ERROR|CRITICAL)\b|(\d[\d-]+ [\d:.]+: )?(?P<letter>[WEF])(\d{4} [\d:.]+)?\s")
+_LEVELS: dict[str, Literal["warning", "error"]] = {
+    "WARNING": "warning",
+    "W": "warning",
+    "ERROR": "error",
+    "CRITICAL": "error",
+    "E": "error",
+    "F": "error",
+}
 # What another machine may not suffer from: a full or broken disk, no memory or no more open files.
 _MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
@@ -139,13 +150,8 @@ class _Lines:
 
 
 def _logged(line: str) -> Emitted:
-    first = line.split(maxsplit=1)[0]
-    level: Literal["info", "warning", "error"] = "info"
-    if first in ("WARNING", "W"):
-        level = "warning"
-    elif first in ("ERROR", "CRITICAL", "E", "F"):
-        level = "error"
-    return Emitted(event=Log(line=line, level=level))
+    found = _LEVEL.match(line)
+    return Emitted(event=Log(line=line, level=_LEVELS[found["word"] or found["letter"]] if found else "info"))
 
 
 def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
@@ -169,6 +175,7 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         resume_from=assignment.resume_from,
         emit=emit,
         stop_requested=stop_requested,
+        device=assignment.device,
         gang=assignment.gang,
         place=assignment.place,
         slots=assignment.slots,

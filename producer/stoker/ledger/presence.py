@@ -28,6 +28,7 @@ class Worker(BaseModel):
         cpus: cores that it may use, shared by its slots and by other workers of its node.
         memory_bytes: memory that its jobs may use together; None where that is unknown.
         memory_used_bytes: memory that its jobs use now.
+        node_gpus: for how many GPUs its node means to run workers.
         gpu: what its GPU is called; None on other devices.
         gpu_memory_bytes: memory of the GPU.
         gpu_memory_used_bytes: how much of that is in use, by whomever.
@@ -51,6 +52,7 @@ class Worker(BaseModel):
     cpus: int | None = None
     memory_bytes: int | None = None
     memory_used_bytes: int | None = None
+    node_gpus: int = 0
     gpu: str | None = None
     gpu_memory_bytes: int | None = None
     gpu_memory_used_bytes: int | None = None

@@ -1,7 +1,8 @@
 """One process of a gang, as a program: `gang_member.py [OPTION] SPEC FOLDER PLACE [ADDRESS …]`; prints what came of it.
 
 It goes on from the last checkpoint that it, or another one before it, has left in the folder.
-`--devices N` trains on so many logical CPU devices; `--drain-at-call N` is asked to drain after that call of the loop.
+`--devices N` trains on so many logical CPU devices; `--drain-at-call N` is asked to drain after that call of the loop;
+`--for-gpu 1` is told that it is to compute on a GPU.
 """
 
 import json
@@ -55,6 +56,7 @@ def main() -> None:
         stop_requested=stop_requested,
         gang=tuple(addresses),
         place=int(place),
+        device="gpu" if option == "--for-gpu" else "cpu",
     )
     spec = read_spec(raw)
     assert isinstance(spec, Train)

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from stoker.jobs import Checkpoints, Train
+from stoker_workers.engine.gang import _communication, _resolver
+
+from ...conftest import PATIENCE_S
 
 MEMBER = Path(__file__).with_name("gang_member.py")
 SPEC = Train(
@@ -43,7 +46,7 @@ def start(spec: Train, folder: Path, place: int, addresses: Sequence[str] = (), 
 def outcomes(members: Sequence[subprocess.Popen[str]]) -> list[Told]:
     told = []
     for member in members:
-        output, errors = member.communicate(timeout=100)
+        output, errors = member.communicate(timeout=PATIENCE_S)
         assert member.returncode == 0, errors
         told.append(json.loads(output))
     return told
@@ -76,6 +79,29 @@ def test_two_devices_have_the_losses_and_weights_of_one(alone: Told, tmp_path: P
     [told] = outcomes([start(SPEC, tmp_path, 0, (), "--devices", "2")])
 
     assert_alike(told, alone)
+
+
+def test_each_process_trains_on_the_gpus_that_it_has() -> None:
+    resolver = _resolver(["10.0.0.1:1", "10.0.0.2:1"], 1, gpus=2)
+    assert resolver.num_accelerators() == {"GPU": 2}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        (["10.0.0.1:1", "10.0.0.2:1"], "AUTO"),
+        (["10.0.0.1:1", "10.0.0.2:1", "10.0.0.1:2"], "RING"),
+        (["[fe80::1]:1", "[fe80::1]:2"], "RING"),
+    ],
+)
+def test_processes_of_one_host_which_may_share_a_card_do_without_nccl(addresses: list[str], expected: str) -> None:
+    assert _communication(addresses).implementation.name == expected
+
+
+def test_a_training_for_a_gpu_is_never_computed_on_a_cpu(tmp_path: Path) -> None:
+    member = start(SPEC, tmp_path, 0, (), "--for-gpu", "1")
+    _, errors = member.communicate()
+    assert "this worker computes on the GPU, but TensorFlow placed weights on" in errors
 
 
 def test_a_drain_of_one_member_stops_all_behind_one_checkpoint_from_which_the_gang_goes_on(

@@ -67,6 +67,10 @@ class Gang:
         agreed: list[float] = (total / (self.size // self._processes)).tolist()  # each replica has counted them
         return agreed
 
+    def devices(self, variable: keras.Variable) -> list[str]:
+        """Where the replicas of a variable are, as TensorFlow calls these devices."""
+        return [replica.device for replica in self._strategy.experimental_local_results(variable.value)]
+
     def value(self, variable: keras.Variable) -> NDArray[Any]:
         """What a variable holds, in every replica."""
         array: NDArray[Any] = self._strategy.experimental_local_results(variable.value)[0].numpy()
@@ -75,12 +79,30 @@ class Gang:
 
 def _strategy(addresses: Sequence[str], index: int) -> tf.distribute.Strategy:
     if len(addresses) > 1:
-        cluster = tf.train.ClusterSpec({"worker": list(addresses)})
-        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-            cluster, task_type="worker", task_id=index, rpc_layer="grpc"
-        )
-        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+        resolver = _resolver(addresses, index, gpus=len(tf.config.list_physical_devices("GPU")))
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver, _communication(addresses))
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def _resolver(addresses: Sequence[str], index: int, gpus: int) -> tf.distribute.cluster_resolver.ClusterResolver:
+    # Without the number of GPUs, the strategy would compute on the CPU.
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(addresses)}),
+        task_type="worker",
+        task_id=index,
+        rpc_layer="grpc",
+        num_accelerators={"GPU": gpus} if gpus else None,
+    )
+
+
+def _communication(addresses: Sequence[str]) -> tf.distribute.experimental.CommunicationOptions:
+    """NCCL refuses two processes on one card, and those of one host may share one."""
+    options = tf.distribute.experimental
+    hosts = [address.rpartition(":")[0] for address in addresses]
+    implementation = options.CommunicationImplementation
+    return options.CommunicationOptions(
+        implementation=implementation.AUTO if len(set(hosts)) == len(hosts) else implementation.RING
+    )

@@ -9,6 +9,7 @@ from stoker.artifacts import Artifact, ModelManifest, ModelVersion
 from stoker.events import Event
 from stoker.jobs import Result
 from stoker.store import Store
+from stoker.topology import WorkDevice
 
 StopReason = Literal["cancel", "drain", "done"]
 
@@ -47,6 +48,7 @@ class Run:
     Attributes:
         job: the job's id.
         store: where artifacts go.
+        device: what it is to compute on.
         scratch: an empty folder of its own, deleted afterwards.
         builders: targets that a `Builder` architecture may name.
         model: the registered version that the job names, if it names one.
@@ -67,6 +69,7 @@ class Run:
     resume_from: Artifact | None
     emit: Callable[[Event], None]
     stop_requested: Callable[[], Literal["cancel", "drain"] | None]
+    device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0
     slots: int = 1

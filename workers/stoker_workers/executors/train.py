@@ -12,6 +12,7 @@ from stoker.artifacts import ModelManifest, Signature
 from stoker.errors import Unavailable
 from stoker.jobs import Train, TrainResult
 
+from ..engine import accelerator
 from ..engine.architecture import build_network
 from ..engine.checkpoint import Position, Saved
 from ..engine.data import Source, open_source
@@ -35,6 +36,7 @@ def train(spec: Train, run: Run) -> Outcome:
         InvalidJob: data, architecture and loss do not fit together, the training diverged, or the model that was saved
             cannot be loaded.
         Stopped: a stop was asked for.
+        Unavailable: it would be computed on another device than the worker's.
     """
     started = time.monotonic()
     gang = Gang(run.gang, run.place)
@@ -55,6 +57,7 @@ def train(spec: Train, run: Run) -> Outcome:
     )
     with gang.scope():
         model = _build(spec, run, found)
+    accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
     rows, validation = _rows(spec, source, split, found, model)
     trainer = Trainer(
         spec,

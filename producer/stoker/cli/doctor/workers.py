@@ -35,6 +35,22 @@ def _workers(system: System) -> Finding:
     return ok(listed(system.devices), system.devices)
 
 
+def _gpus(system: System) -> Finding:
+    workers = system.connection.run(ledger.workers())
+    idle = {}
+    for node in sorted({worker.node for worker in workers}):
+        of_node = [worker for worker in workers if worker.node == node]
+        expected = max(worker.node_gpus for worker in of_node)
+        if missing := expected - sum(worker.device == "gpu" for worker in of_node):
+            idle[node] = missing
+    if idle:
+        return fail(
+            f"without a worker: {listed(idle)}; the log of `stoker worker` there says why, and jobs go elsewhere",
+            idle,
+        )
+    return ok("each that a node has found has its worker")
+
+
 def _queues(system: System) -> Finding:
     queues = system.health.queues
     numbers = {queue.queue: max(queue.messages, queue.jobs) for queue in queues}
@@ -58,5 +74,6 @@ CHECKS = (
     Check("controller", _controller),
     Check("duties", _duties),
     Check("workers", _workers),
+    Check("GPUs", _gpus),
     Check("queues", _queues),
 )
