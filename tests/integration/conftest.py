@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import stoker
 from stoker.ledger import keys, scripts
 from stoker.local import LocalStack
 from stoker.settings import Settings
+from stoker_workers.controller import Controller
 
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
@@ -53,6 +54,17 @@ def await_worker(settings: Settings) -> None:
         while not client.workers():
             assert time.monotonic() < deadline, (Path(settings.home) / "logs" / "worker.log").read_text()
             time.sleep(0.1)
+
+
+@contextmanager
+def controlled(settings: Settings, redis_url: str) -> Iterator[None]:
+    """A controller in this process that leads, for the length of a with block."""
+    controller = Controller(settings, redis_url)
+    controller.start()
+    try:
+        yield
+    finally:
+        controller.end()
 
 
 @pytest.fixture
