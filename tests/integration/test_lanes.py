@@ -79,6 +79,60 @@ def test_a_deep_lane_wants_more_drainers(connection: Connection, redis_url: str)
     assert bells(redis_url) == 3
 
 
+def test_a_hot_lane_may_have_as_many_drainers_as_there_are_slots(connection: Connection, redis_url: str) -> None:
+    put(connection, *[b"x"] * 20_000, most=20_000)
+    with redis.Redis.from_url(redis_url) as client:
+        for slots, drainers in ((12, 12), (40, 20)):
+            client.hset("stoker:windows", "cpu.infer", 2 * slots)
+            for _ in range(25):
+                connection.run(lanes.sweep())
+            assert bells(redis_url) == drainers
+    assert connection.run(lanes.demand()) == {"cpu": 20}
+
+
+def test_a_lane_is_rung_for_however_long_its_requests_wait(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one")
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(BELLS, *[name for name in client.scan_iter("stoker:*") if client.ttl(name) >= 0])
+        client.delete("stoker:bells:digits")
+    connection.run(lanes.sweep())
+    assert bells(redis_url) == 1
+    connection.run(lanes.join("digits", "d", 5))
+    assert take(connection, 1) == [b"one"]
+
+
+def test_a_doorbell_that_waits_for_a_slot_is_rung_again_only_once_it_is_gone(
+    connection: Connection, redis_url: str
+) -> None:
+    put(connection, b"one")
+    with redis.Redis.from_url(redis_url) as client:
+        for rings in (1, 2):
+            for _ in range(3):
+                [bell] = client.zrange("stoker:bells:digits", 0, -1)
+                client.zadd("stoker:bells:digits", {bell: 1})
+                connection.run(lanes.sweep())
+                assert client.llen(BELLS) == 1
+            assert int(client.get("stoker:rings") or 0) == rings
+            client.delete(BELLS)
+            client.zadd("stoker:bells:digits", {bell: 1})
+            connection.run(lanes.sweep())
+
+
+def test_requests_of_a_lost_drainer_keep_their_priority(connection: Connection, eventually: Eventually) -> None:
+    for priority in ("low", "normal", "high"):
+        put(connection, f"{priority} 1".encode(), f"{priority} 2".encode(), priority=priority)
+    connection.run(lanes.join("digits", "silent", 0.05))
+    first = connection.run(lanes.take("digits", "silent", 0.05, turn=1, most=5, answers={}))
+    assert taken(first) == [b"high 1", b"high 2", b"normal 1", b"normal 2", b"low 1"]
+    eventually(lambda: connection.run(lanes.sweep()) == 5)
+    put(connection, b"high 3", priority="high")
+    connection.run(lanes.join("digits", "next", 5))
+    assert take(connection, 1, "next") == [
+        *(b"high 1", b"high 2", b"high 3"),
+        *(b"normal 1", b"normal 2", b"low 1", b"low 2"),
+    ]
+
+
 def test_a_full_lane_takes_nothing(connection: Connection) -> None:
     put(connection, b"one", b"two", most=3)
     lane = Pushed("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])

@@ -7,6 +7,6 @@ for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
 end
 local drainers = redis.call('ZRANGE', LANE.drainers, 0, -1)
 for _, entry in ipairs(drainers) do
-  in_hand = in_hand + redis.call('LLEN', LANE.taken .. string.match(entry, '^%S+'))
+  in_hand = in_hand + count_taken(string.match(entry, '^%S+'))
 end
 return { lanes, waiting, #drainers, in_hand }

@@ -1,4 +1,5 @@
--- How many drainers the lanes need, by the queue that their doorbells go to: those there, or those that the depth wants.
+-- How many drainers the lanes need, by the queue that their doorbells go to: those there, or as many as the depth would
+-- keep busy, also beyond the slots that there are.
 -- Answers {queue, drainers} of each lane that needs any.
 local lanes, now = {}, now_ms()
 for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
@@ -11,9 +12,9 @@ end
 local answer = {}
 for ref, there in pairs(lanes) do
   local depth, queue = depth_of(ref), redis.call('GET', LANE.lane_queue .. ref)
-  local wanted = depth > 0 and math.min(1 + math.floor(depth / SPREAD), MOST_DRAINERS) or 0
-  if queue and math.max(there, wanted) > 0 then
-    answer[#answer + 1] = { queue, math.max(there, wanted) }
+  local needed = math.max(there, drainers_for(depth))
+  if queue and needed > 0 then
+    answer[#answer + 1] = { queue, needed }
   end
 end
 return answer

@@ -5,7 +5,6 @@ local PRIORITIES = { 'high', 'normal', 'low' }
 local BELL_MS = 10000
 -- One more drainer is wanted for every so many requests that wait.
 local SPREAD = 1024
-local MOST_DRAINERS = 8
 -- How long a result that was asked for can be read.
 local RESULT_KEPT_S = 3600
 
@@ -21,10 +20,37 @@ local function depth_of(ref)
   return depth
 end
 
--- How many drainers the lane has that have not fallen silent, and how many it wants.
+-- How many drainers so many requests keep busy.
+local function drainers_for(depth)
+  return depth > 0 and 1 + math.floor(depth / SPREAD) or 0
+end
+
+-- How many slots serve a queue, or 2 if that is one: the ledger's windows are twice as wide.
+local function slots_of(queue)
+  return tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW) / 2
+end
+
+-- How many drainers the lane has that have not fallen silent, and how many it wants: not more than there are slots.
 local function drainers_of(ref, depth)
   local there = redis.call('ZCOUNT', LANE.lane_drainers .. ref, now_ms(), '+inf')
-  return there, math.min(1 + math.floor(depth / SPREAD), MOST_DRAINERS)
+  local wanted = drainers_for(depth)
+  if wanted > 1 then
+    wanted = math.min(wanted, slots_of(redis.call('GET', LANE.lane_queue .. ref) or ''))
+  end
+  return there, wanted
+end
+
+-- Counts the doorbells that may still be heard. One whose time is over counts as long as it lies in its queue.
+local function bells_of(ref, queue)
+  local now = now_ms()
+  for _, bell in ipairs(redis.call('ZRANGEBYSCORE', LANE.bells .. ref, '-inf', now)) do
+    if redis.call('LPOS', queue .. SEPARATOR .. STEP.high, bell) then
+      redis.call('ZADD', LANE.bells .. ref, now + BELL_MS, bell)
+    else
+      redis.call('ZREM', LANE.bells .. ref, bell)
+    end
+  end
+  return redis.call('ZCARD', LANE.bells .. ref)
 end
 
 -- Rings for a lane if it has fewer drainers, on their way or there, than its depth wants.
@@ -32,33 +58,57 @@ local function ring_lane(ref, depth)
   if depth == 0 then
     return
   end
-  local now = now_ms()
   local there, wanted = drainers_of(ref, depth)
-  if there >= wanted then
-    return
-  end
-  redis.call('ZREMRANGEBYSCORE', LANE.bells .. ref, '-inf', now)
-  if there + redis.call('ZCARD', LANE.bells .. ref) < wanted then
-    local queue = redis.call('GET', LANE.lane_queue .. ref)
-    if queue then
-      local _, _, message = push_message('stoker.drain', ref, queue, 'high', ref)
-      redis.call('ZADD', LANE.bells .. ref, now + BELL_MS, message)
-      redis.call('PEXPIRE', LANE.bells .. ref, 60000)
-    end
+  local queue = there < wanted and redis.call('GET', LANE.lane_queue .. ref)
+  if queue and there + bells_of(ref, queue) < wanted then
+    local _, _, message = push_message('stoker.drain', ref, queue, 'high', ref)
+    redis.call('ZADD', LANE.bells .. ref, now_ms() + BELL_MS, message)
   end
 end
 
--- Puts requests that nobody has answered back to the front of their lane, in their order.
+-- Forgets a lane that nobody has put anything into, and nobody drains.
+local function forget_lane(ref)
+  redis.call('SREM', LANE.lanes, ref)
+  redis.call('DEL', LANE.lane_queue .. ref, LANE.bells .. ref)
+end
+
+-- What a drainer has in hand of each priority.
+local function taken_lists(drainer)
+  local lists = {}
+  for n, priority in ipairs(PRIORITIES) do
+    lists[n] = LANE.taken .. drainer .. ':' .. priority
+  end
+  return lists
+end
+
+local function count_taken(drainer)
+  local count = 0
+  for _, list in ipairs(taken_lists(drainer)) do
+    count = count + redis.call('LLEN', list)
+  end
+  return count
+end
+
+-- What a drainer has in hand, in the order in which it took it.
+local function taken_by(drainer)
+  local batch = {}
+  for _, list in ipairs(taken_lists(drainer)) do
+    for _, request in ipairs(redis.call('LRANGE', list, 0, -1)) do
+      batch[#batch + 1] = request
+    end
+  end
+  return batch
+end
+
+-- Puts requests that nobody has answered back to the front of their lane, in their order and of their priority.
 local function put_back(ref, drainer)
-  local taken = redis.call('LRANGE', LANE.taken .. drainer, 0, -1)
-  for n = #taken, 1, -1 do
-    redis.call('LPUSH', lane_list(ref, 'normal'), taken[n])
+  local count = 0
+  for n, list in ipairs(taken_lists(drainer)) do
+    while redis.call('LMOVE', list, lane_list(ref, PRIORITIES[n]), 'RIGHT', 'LEFT') do
+      count = count + 1
+    end
   end
-  redis.call('DEL', LANE.taken .. drainer)
-  if #taken > 0 then
-    redis.call('SADD', LANE.lanes, ref)
-  end
-  return #taken
+  return count
 end
 
 local function forget_drainer(ref, drainer)
@@ -81,18 +131,17 @@ end
 
 -- Moves up to `count` requests from a lane into a drainer's hand; a request is `<deadline in ms as a double><the rest>`.
 local function take_from(ref, drainer, count)
-  local batch = {}
-  for _, priority in ipairs(PRIORITIES) do
+  local batch, lists = {}, taken_lists(drainer)
+  for n, priority in ipairs(PRIORITIES) do
     local wanted = count - #batch
-    if wanted > 0 then
-      for _, request in ipairs(redis.call('LPOP', lane_list(ref, priority), wanted) or {}) do
-        batch[#batch + 1] = request
-      end
+    local popped = wanted > 0 and redis.call('LPOP', lane_list(ref, priority), wanted) or {}
+    -- In slices, because unpack puts all of them on Lua's stack.
+    for m = 1, #popped, 1000 do
+      redis.call('RPUSH', lists[n], unpack(popped, m, math.min(m + 999, #popped)))
     end
-  end
-  -- In slices, because unpack puts all of them on Lua's stack.
-  for n = 1, #batch, 1000 do
-    redis.call('RPUSH', LANE.taken .. drainer, unpack(batch, n, math.min(n + 999, #batch)))
+    for _, request in ipairs(popped) do
+      batch[#batch + 1] = request
+    end
   end
   return batch
 end

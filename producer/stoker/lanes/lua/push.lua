@@ -25,7 +25,7 @@ while at <= #ARGV do
       redis.call('RPUSH', LANE.wake .. watch, idle)
       redis.call('PEXPIRE', LANE.wake .. watch, 60000)
     end
-    redis.call('SET', LANE.lane_queue .. ref, queue, 'EX', 3600)
+    redis.call('SET', LANE.lane_queue .. ref, queue)
     ring_lane(ref, depth + count)
   end
   at = at + 5 + 2 * count

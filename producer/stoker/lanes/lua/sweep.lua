@@ -8,8 +8,8 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LANE.drainers, '-inf', now_ms
 end
 for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
   local depth = depth_of(ref)
-  if depth == 0 then
-    redis.call('SREM', LANE.lanes, ref)
+  if depth == 0 and redis.call('EXISTS', LANE.lane_drainers .. ref) == 0 then
+    forget_lane(ref)
   else
     ring_lane(ref, depth)
   end

@@ -11,7 +11,7 @@ end
 local batch
 if redis.call('GET', LANE.turn .. drainer) == turn then
   -- A repeat of a call whose answer was lost: the same batch again.
-  batch = redis.call('LRANGE', LANE.taken .. drainer, 0, -1)
+  batch = taken_by(drainer)
 else
   for n = 0, clients - 1 do
     local list = LANE.answers .. ARGV[7 + 2 * n]
@@ -22,10 +22,10 @@ else
     tell_celery(ARGV[n], ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
     redis.call('EXPIRE', KEY.meta .. ARGV[n], RESULT_KEPT_S)
   end
-  local answered = redis.call('LLEN', LANE.taken .. drainer)
+  local answered = count_taken(drainer)
   if answered > 0 then
     observe('batch', answered, BOUNDS.batch)
-    redis.call('DEL', LANE.taken .. drainer)
+    redis.call('DEL', unpack(taken_lists(drainer)))
   end
   redis.call('SET', LANE.turn .. drainer, turn, 'EX', 60)
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
