@@ -138,12 +138,13 @@ class _Run:
         running = [slot for slot in self._slots if slot[0] > now and slot[1] != _STARTING]
         seen = running if len(running) <= _SEEN else self._random.sample(running, _SEEN)
         names = self._jobs.names
-        kinds = {}
+        kinds, oldest_s = {}, 0.0
         for n, name in enumerate(names):
             arrived = int(np.searchsorted(self._arrivals[n], now))
             queued = arrived - self._started[n]
-            oldest_s = now - float(self._arrivals[n][self._started[n]]) if queued else 0.0
-            kinds[name] = Kind(queued, oldest_s, self._started[n], self._mean[n])
+            if queued:
+                oldest_s = max(oldest_s, now - float(self._arrivals[n][self._started[n]]))
+            kinds[name] = Kind(queued, queued, self._started[n], self._mean[n])
         return Load(
             at_s=now,
             kinds=kinds,
@@ -152,4 +153,5 @@ class _Run:
             drainers=0,
             slots=len(self._slots),
             busy=len(running),
+            oldest_s=oldest_s,
         )

@@ -21,8 +21,8 @@ _KINDS = ("train", "evaluate", "deploy", "infer")
 # What may be left once every job has ended. Leases, what is due, rung for or discarded, and quarantine must be gone.
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
-    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD)|finished|sequence|rings|heard|tallies|quotas"
-    r"|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
+    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD):cpu|kinds|finished|sequence|rings|heard|tallies"
+    r"|quotas|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"
 )
@@ -134,7 +134,7 @@ def _of_job(job: Ended, evidence: Evidence) -> Iterator[str]:
         f"{kind}:{state}"
         for kind in _KINDS
         for state in ("WAITING", "QUEUED", "RUNNING", *FINAL)
-        if job.id in evidence.client.scored(f"stoker:jobs:{kind}:{state}")
+        if job.id in evidence.client.scored(f"stoker:jobs:{kind}:{state}:cpu")
     ]
     if indexed != [f"{job.record['kind']}:{job.state}"]:
         yield f"is indexed under {indexed}"

@@ -84,7 +84,7 @@ def _second_version(client: redis.Redis) -> None:
         (lambda client: client.zadd("stoker:leases", {JOB: 1}), "'stoker:leases' has leaked"),
         (lambda client: client.sadd("stoker:after:gone", JOB), "'stoker:after:gone' has leaked"),
         (lambda client: client.set("celery-task-meta-gone", "{}"), "'celery-task-meta-gone' has leaked"),
-        (lambda client: client.zadd("stoker:jobs:train:FAILED", {JOB: 1}), "is indexed under"),
+        (lambda client: client.zadd("stoker:jobs:train:FAILED:cpu", {JOB: 1}), "is indexed under"),
         (lambda client: client.hset("unacked", "1", "…"), "1 messages are unacknowledged"),
     ],
 )

@@ -49,7 +49,7 @@ def expected(model: LedgerModel) -> Held:
     held |= model.lists
     for job in model.jobs.values():
         held |= _of_job(job)
-        held.setdefault(f"stoker:jobs:{job.spec.kind}:{job.state}", {})[job.id] = job.sequence  # type: ignore[index]
+        held.setdefault(f"stoker:jobs:{job.spec.kind}:{job.state}:cpu", {})[job.id] = job.sequence  # type: ignore[index]
         if job.number is not None:
             held.setdefault(f"stoker:rung:{job.line}", {})[job.id] = job.number + job.step / 16  # type: ignore[index]
         if job.waits:

@@ -23,13 +23,11 @@ def connection(redis_url: str) -> Iterator[Connection]:
     connection.close()
 
 
-def attend(connection: Connection) -> None:
+def attend(connection: Connection, queues: tuple[str, ...] = queues_of("cpu")) -> None:
     """A CPU worker says that it is there."""
     connection.run(
         ledger.announce(
-            ledger.Worker(
-                name="cpu", node="n", device="cpu", slots=1, most_slots=1, queues=queues_of("cpu"), host="h", pid=1
-            )
+            ledger.Worker(name="cpu", node="n", device="cpu", slots=1, most_slots=1, queues=queues, host="h", pid=1)
         )
     )
 
@@ -70,6 +68,14 @@ def test_a_job_stays_with_the_gpu_that_it_asked_for_or_as_long_as_no_cpu_is_ther
     assert connection.run(ledger.fall_back(wait_s=0.01)) == [job_id]
 
 
+def test_jobs_that_no_cpu_would_take_hold_up_none_that_one_would(connection: Connection) -> None:
+    connection.run(ledger.submit([NewJob(f"batch-{n}", TRAIN, "gpu.batch") for n in range(150)]))
+    job_id = queue(connection, "waits", TRAIN)
+    attend(connection, queues=("cpu.train",))
+    time.sleep(0.05)
+    assert connection.run(ledger.fall_back(wait_s=0.01)) == [job_id]
+
+
 def test_a_job_that_was_taken_or_cancelled_does_not_fall_back(connection: Connection, redis_url: str) -> None:
     attend(connection)
     connection.run(ledger.claim(queue(connection, "taken", TRAIN), "owner", "w", 5))
@@ -77,4 +83,4 @@ def test_a_job_that_was_taken_or_cancelled_does_not_fall_back(connection: Connec
     time.sleep(0.05)
     assert connection.run(ledger.fall_back(wait_s=0.01)) == []
     with redis.Redis.from_url(redis_url) as client:
-        assert not client.exists("stoker:fallback")
+        assert not client.exists("stoker:fallback:gpu.train")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 import stoker
 from stoker import ledger
@@ -87,6 +88,30 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert traffic.running.count == 0
     assert traffic.kinds["train"].service_ms > 0
     assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
+
+
+def test_the_jobs_of_a_device_are_counted_exactly_among_many_of_another(connection: Connection, redis_url: str) -> None:
+    """By the autoscaler and by what metrics and the command line show alike."""
+    crowd = SPEC.model_copy(update={"device": "cpu"})
+    for start in range(0, 20_000, 500):
+        connection.run(ledger.submit([ledger.NewJob(f"crowd-{start + n}", crowd, "cpu.train") for n in range(500)]))
+    few = [ledger.NewJob(f"few-{n}", SPEC.model_copy(update={"device": "gpu"}), "gpu.train") for n in range(5)]
+    connection.run(ledger.submit(few))
+
+    for _ in range(20):
+        traffic = connection.run(ledger.traffic("gpu"))
+        assert (traffic.kinds["train"].jobs, traffic.kinds["train"].queued, traffic.running.count) == (5, 5, 0)
+        queues = {queue.queue: queue.jobs for queue in connection.run(ledger.health()).queues}
+        assert (queues["gpu.train"], queues["cpu.train"]) == (5, 20_000)
+    connection.run(ledger.claim("few-0", "owner", "worker", 60))
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(300):
+            message = json.loads(str(client.rpop("cpu.train\x06\x166"), "utf-8"))
+            claimed = ledger.claim(message["headers"]["id"], "owner", "worker", 60)
+            assert isinstance(connection.run(claimed), ledger.Attempt)
+    for _ in range(20):
+        traffic = connection.run(ledger.traffic("gpu"))
+        assert (traffic.kinds["train"].queued, traffic.running.count, len(traffic.running.seen)) == (4, 1, 1)
 
 
 def test_a_training_by_several_workers_counts_as_so_many_slots(client: stoker.Client, connection: Connection) -> None:

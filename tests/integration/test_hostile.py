@@ -53,7 +53,7 @@ def by_hand(server: redis.Redis, fields: Mapping[str, str | bytes], *, ring: boo
         **fields,
     }
     server.hset(f"stoker:job:{job_id}", mapping=record)
-    server.zadd("stoker:jobs:train:QUEUED", {job_id: BY_HAND})
+    server.zadd("stoker:jobs:train:QUEUED:cpu", {job_id: BY_HAND})
     if ring:
         server.lpush("cpu.train\x06\x166", json.dumps(envelope(ringing(job_id))))
     return job_id
@@ -255,7 +255,7 @@ def test_the_list_of_jobs_leaves_out_what_is_no_record(
         by_hand(server, fields)
     server.hdel(f"stoker:job:{by_hand(server, {})}", "tags", "model")
     server.set("stoker:job:a-text", "x")
-    server.zadd("stoker:jobs:train:QUEUED", dict.fromkeys((b"a-text", b"unknown", b"\xff"), BY_HAND))
+    server.zadd("stoker:jobs:train:QUEUED:cpu", dict.fromkeys((b"a-text", b"unknown", b"\xff"), BY_HAND))
     assert good.id in [status.id for status in client.jobs(limit=1000)]
     watch.assert_nothing_died()
 

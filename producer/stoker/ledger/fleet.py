@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..connection import Call
 from ..fleets import Bounds, Decision
-from ..topology import DEVICES, WorkDevice
+from ..jobs import KINDS, PART_KIND
+from ..topology import DEVICES, WorkDevice, queue_for
 from .keys import key
 from .scripts import script
 
-# Jobs of one kind that a look at the traffic reads; more are judged by a random sample of this size.
+# Of how many jobs of a kind and device a look at the traffic reads the record: a random sample where there are more.
 _SAMPLE = 200
 _DECISIONS_KEPT = 100
 # A fleet about which nothing was decided for so long has no controller, or no settings, any more.
@@ -22,16 +23,17 @@ class KindTraffic(BaseModel):
     """Jobs of one kind on one device.
 
     Attributes:
-        queued: how many slots they need that are QUEUED; a training by several workers needs several.
-        oldest_ms: for how long the first of them has been.
+        jobs: how many are QUEUED.
+        queued: how many slots those of them need whose tenants may have more running; a training by several workers
+            needs several.
         started: how many attempts ever began.
         service_ms: how long one runs, as a moving mean over those that ended; 0 if none has yet.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    jobs: int
     queued: int
-    oldest_ms: float
     started: int
     service_ms: float
 
@@ -49,12 +51,14 @@ class Traffic(BaseModel):
     """What a fleet has to do at one moment, by the server's clock.
 
     Attributes:
+        oldest_ms: for how long the first of the jobs has been QUEUED whose tenants may have more running.
         widest: slots that one of the jobs needs at once.
     """
 
     model_config = ConfigDict(frozen=True)
 
     at: float
+    oldest_ms: float
     kinds: dict[str, KindTraffic]
     running: RunningJobs
     widest: int = 0
@@ -62,7 +66,11 @@ class Traffic(BaseModel):
 
 def traffic(device: WorkDevice) -> Call[Traffic]:
     """Look at a fleet's jobs; changes nothing."""
-    return Call((device, _SAMPLE), Traffic.model_validate_json, script("traffic"))
+    queues = {kind: queue_for(kind, device) for kind in KINDS}
+    # A part lies where its job did.
+    queues[PART_KIND] = queues["infer"]
+    words = [word for pair in queues.items() for word in pair]
+    return Call((device, _SAMPLE, *words), Traffic.model_validate_json, script("traffic"))
 
 
 def bounds(device: WorkDevice) -> Call[Bounds | None]:

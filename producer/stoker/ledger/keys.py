@@ -9,10 +9,10 @@
 | celery-task-meta-<id> | string | its result as Celery has it | with the record; a prediction's after an hour |
 | stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
 | stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
-| stoker:jobs:<kind>:<state> | sorted set | ids by order of submission | entries go with the records |
+| stoker:jobs:<kind>:<state>:<device> | sorted set | ids by order of submission | entries go with the records |
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
-| stoker:fallback | sorted set | ids queued for a GPU that a CPU may take, by since when, ms | entries go when taken |
+| stoker:fallback:<queue> | sorted set | ids queued that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
@@ -77,7 +77,7 @@ PREFIX = {
     "jobs": "stoker:jobs:",
     "leases": "stoker:leases",
     "due": "stoker:due",
-    "fallback": "stoker:fallback",
+    "fallback": "stoker:fallback:",
     "finished": "stoker:finished",
     "gang": "stoker:gang:",
     "gang_rung": "stoker:gang-rung:",

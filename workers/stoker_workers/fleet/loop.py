@@ -217,9 +217,10 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
     return Load(
         at_s=traffic.at / 1000,
         kinds={
-            name: Kind(kind.queued, kind.oldest_ms / 1000, kind.started, kind.service_ms / 1000)
+            name: Kind(kind.jobs, kind.queued, kind.started, kind.service_ms / 1000)
             for name, kind in traffic.kinds.items()
         },
+        oldest_s=traffic.oldest_ms / 1000,
         running=traffic.running.count,
         widest=traffic.widest,
         seen=tuple((kind, elapsed_ms / 1000) for kind, elapsed_ms in traffic.running.seen),

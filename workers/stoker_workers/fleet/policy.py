@@ -48,14 +48,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Kind:
-    """Jobs of one kind: slots that the queued ones need, for how long the oldest is queued, how many ever started.
+    """Jobs of one kind.
 
     Attributes:
+        jobs: how many are queued.
+        queued: slots that those of them need which may start.
+        started: how many ever did.
         service_s: how long one runs, as measured; 0 if no job has ended yet.
     """
 
+    jobs: int
     queued: int
-    oldest_s: float
     started: int
     service_s: float
 
@@ -71,6 +74,7 @@ class Load:
         drainers: how many slots the lanes need.
         slots: how many there are, those included that were asked for.
         busy: how many of them have something in hand.
+        oldest_s: for how long the first of the jobs that may start has been queued.
         widest: how many slots one job needs at once.
     """
 
@@ -81,6 +85,7 @@ class Load:
     drainers: int
     slots: int
     busy: int
+    oldest_s: float = 0.0
     widest: int = 0
 
 
@@ -160,9 +165,8 @@ def _service_s(kind: str, load: Load) -> float:
 
 def _to_drain(target: Target, load: Load) -> tuple[int, str]:
     """Slots that start every queued job in time."""
-    oldest_s = max((kind.oldest_s for kind in load.kinds.values() if kind.queued), default=0.0)
     # A fleet that is late anyway is not helped by slots that come even later.
-    horizon_s = max(target.target_wait_s - oldest_s, target.target_wait_s / 2, 2 * target.start_s)
+    horizon_s = max(target.target_wait_s - load.oldest_s, target.target_wait_s / 2, 2 * target.start_s)
     queued = sum(kind.queued for kind in load.kinds.values())
     backlog_s = sum(kind.queued * min(_service_s(name, load), horizon_s) for name, kind in load.kinds.items())
     rest_s = sum(min(_rest_s(_service_s(kind, load), elapsed_s), horizon_s) for kind, elapsed_s in load.seen)
@@ -209,7 +213,7 @@ def _slots(count: int) -> str:
 
 
 def _arrived(load: Load) -> dict[str, int]:
-    return {name: kind.started + kind.queued for name, kind in load.kinds.items()}
+    return {name: kind.started + kind.jobs for name, kind in load.kinds.items()}
 
 
 def _rates(target: Target, load: Load, memory: Memory) -> dict[str, float]:

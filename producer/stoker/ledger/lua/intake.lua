@@ -90,13 +90,13 @@ local function take_in(chunk, iso)
       blockers, reason = wait_for(id, shape.after)
     end
     local state = (blockers > 0 or reason or (shape.not_before or 0) > now) and 'WAITING' or 'QUEUED'
-    add(scores, KEY.jobs .. shape.kind .. ':' .. state, number, id)
+    add(scores, index_of(shape.kind, state, shape.queue), number, id)
     if state == 'QUEUED' then
       write_record(id, shape, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
       redis.call('XADD', KEY.events .. id, '*', 'event', shape.event)
       line_up_all(id, shape, number, full, scores)
       if shape.may_fall_back then
-        add(scores, KEY.fallback, now, id)
+        add(scores, KEY.fallback .. shape.queue, now, id)
       end
     else
       write_record(id, shape, 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)

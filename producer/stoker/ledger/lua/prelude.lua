@@ -31,21 +31,45 @@ local function all_kinds()
   return kinds
 end
 
+local function device_of(queue)
+  local device = string.match(queue or '', '^%l+')
+  return device and QUEUE[device .. '.train'] and device or 'cpu'
+end
+
+-- The index of the jobs of a kind that are in one state on the device of a queue.
+local function index_of(kind, state, queue)
+  return KEY.jobs .. kind .. ':' .. state .. ':' .. device_of(queue)
+end
+
+-- The indexes of the jobs of a kind that are in one state, of all devices.
+local function indexes_of(kind, state)
+  local indexes = {}
+  for _, queue in ipairs(QUEUES) do
+    local index = index_of(kind, state, queue)
+    if index ~= indexes[#indexes] then
+      indexes[#indexes + 1] = index
+    end
+  end
+  return indexes
+end
+
 -- Moves a record from one state to another, in its hash and in every index. Answers its kind.
 local function move(id, to)
-  local kind, from, sequence, tenant, needs = unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs'))
+  local kind, from, sequence, tenant, needs, queue, parent =
+    unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue', 'parent'))
   if from then
-    redis.call('ZREM', KEY.jobs .. kind .. ':' .. from, id)
+    redis.call('ZREM', index_of(kind, from, queue), id)
   end
-  redis.call('ZADD', KEY.jobs .. kind .. ':' .. to, sequence, id)
+  redis.call('ZADD', index_of(kind, to, queue), sequence, id)
   redis.call('HSET', KEY.job .. id, 'state', to)
-  if YET_TO_START[to] and not YET_TO_START[from] then
+  -- Of a job in parts, the job itself is counted, which waits for them.
+  if not parent and YET_TO_START[to] and not YET_TO_START[from] then
     redis.call('HINCRBY', KEY.queued, tenant or '', 1)
-  elseif YET_TO_START[from] and not YET_TO_START[to] then
+  elseif not parent and YET_TO_START[from] and not YET_TO_START[to] then
     count_down(KEY.queued, tenant or '')
   end
   if from == 'QUEUED' then
-    redis.call('ZREM', KEY.fallback, id)
+    redis.call('ZREM', KEY.fallback .. queue, id)
   end
   if from == 'QUEUED' and to == 'RUNNING' then
     start(id)
@@ -89,7 +113,7 @@ local function enqueue(id, reason)
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
   append_event(id, { type = 'queued', queue = queue, reason = reason })
   if may_fall_back(queue, spec) then
-    redis.call('ZADD', KEY.fallback, now, id)
+    redis.call('ZADD', KEY.fallback .. queue, now, id)
   end
   line_up(id, queue, priority, tenant or '', sequence)
 end
@@ -153,10 +177,6 @@ local function list_checkpoints(id, new, keep)
   redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(kept))
   redis.call('HDEL', KEY.job .. id, 'outage')
   discard(id, all)
-end
-
-local function device_of(queue)
-  return string.match(queue or '', '^%l+') or 'cpu'
 end
 
 -- Notes how long a job ran: the mean follows the last 50 or so of its kind and device.
@@ -242,9 +262,9 @@ end
 
 -- Forgets a job that has ended.
 local function forget(id)
-  local kind, state = unpack(record(id, 'kind', 'state'))
+  local kind, state, queue = unpack(record(id, 'kind', 'state', 'queue'))
   if kind then
-    redis.call('ZREM', KEY.jobs .. kind .. ':' .. state, id)
+    redis.call('ZREM', index_of(kind, state, queue), id)
   end
   if state == 'DEAD' then
     discard_all(id)

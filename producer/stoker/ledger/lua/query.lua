@@ -1,4 +1,4 @@
--- Lists jobs, the newest first, without looking at more than `limit` of each kind and state.
+-- Lists jobs, the newest first, without looking at more than `limit` of each kind, state and device.
 -- ARGV: limit, how many kinds, kinds … (none for all), how many states, states …, fields …
 -- Answers {id, {values of the fields}} pairs.
 local limit, kind_count = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -10,9 +10,11 @@ local found = {}
 
 for _, kind in ipairs(kinds) do
   for n = first_state, first_field - 1 do
-    local entries = redis.call('ZREVRANGE', KEY.jobs .. kind .. ':' .. ARGV[n], 0, limit - 1, 'WITHSCORES')
-    for m = 1, #entries, 2 do
-      found[#found + 1] = { entries[m], tonumber(entries[m + 1]) }
+    for _, index in ipairs(indexes_of(kind, ARGV[n])) do
+      local entries = redis.call('ZREVRANGE', index, 0, limit - 1, 'WITHSCORES')
+      for m = 1, #entries, 2 do
+        found[#found + 1] = { entries[m], tonumber(entries[m + 1]) }
+      end
     end
   end
 end

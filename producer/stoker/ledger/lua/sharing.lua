@@ -362,7 +362,7 @@ local function census(queue)
       local key = KEY.held .. line .. ':' .. tenants[n]
       local count_held = redis.call('ZCARD', key)
       held = held + count_held
-      if tenants[n + 1] == 'inf' then
+      if tenants[n + 1] == 'inf' and has_enough(line, tenants[n]) then
         over_quota = over_quota + count_held
       elseif n < 2 * LOOKED_AT then
         look(redis.call('ZRANGE', key, 0, 0)[1])

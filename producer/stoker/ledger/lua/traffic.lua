@@ -1,69 +1,69 @@
--- What a fleet has to do, in one look. ARGV: device, how many jobs of a kind to look at
--- Answers JSON: `at` (ms); by kind `queued` (slots), `oldest_ms`, `started` (ever) and `service_ms` (mean, for none 0);
--- `running` {count (slots), seen: {{kind, elapsed_ms} …}}; `widest`, the most slots that one job needs at once. Of more
--- jobs than are looked at, a random sample stands for all.
+-- What a fleet has to do, in one look. ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
+-- Answers JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
+-- (QUEUED), `queued` (slots that those of them need whose tenants may have more running), `started` (ever) and
+-- `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms} …}}; `widest`, the most slots that
+-- one job needs at once. Jobs are counted exactly; how wide they are, and for how long they run, is read from so many.
 local device, most, now = ARGV[1], tonumber(ARGV[2]), now_ms()
+local widest, oldest, seen = 0, 0, {}
 
-local function sample(index)
+-- How many jobs an index has, and some of them.
+local function look(index)
   if type_of(index) ~= 'zset' then
-    return {}, 0
+    return 0, {}
   end
   local count = redis.call('ZCARD', index)
-  return count <= most and redis.call('ZRANGE', index, 0, -1) or redis.call('ZRANDMEMBER', index, most), count
+  return count, count <= most and redis.call('ZRANGE', index, 0, -1) or redis.call('ZRANDMEMBER', index, most)
 end
-
--- Whether a job is held because its tenant has as much as it may: more slots would not help it.
-local function is_over_quota(id, queue, priority, tenant)
-  local line = queue .. ':' .. (priority or 'normal')
-  return has_enough(line, tenant) and redis.call('ZSCORE', KEY.held .. line .. ':' .. tenant, id)
-end
-
-local widest = 0
 
 -- How many slots a job needs at once.
 local function width(id, kind)
-  local spec = kind == 'train' and redis.call('HGET', KEY.job .. id, 'spec')
-  local is_json, fields = pcall(cjson.decode, spec and string.find(spec, '"workers":') and spec or '{}')
+  local spec = kind == 'train' and redis.pcall('HGET', KEY.job .. id, 'spec')
+  local is_text = type(spec) == 'string' and string.find(spec, '"workers":')
+  local is_json, fields = pcall(cjson.decode, is_text and spec or '{}')
   local wide = is_json and type(fields) == 'table' and tonumber(fields.workers or nil) or 1
   widest = math.max(widest, wide)
   return wide
 end
 
--- A field of the records of those jobs that are the fleet's, with their kinds; and how many slots these need.
-local function of_fleet(ids, field)
-  local found, slots = {}, 0
+local function mean_width(ids, kind)
+  local slots = 0
   for _, id in ipairs(ids) do
-    local values = redis.pcall('HMGET', KEY.job .. id, 'queue', 'kind', field, 'priority', 'tenant')
-    if not values.err and string.find(values[1] or '', '^' .. device .. '%.') and KIND[values[2]]
-      and not is_over_quota(id, values[1], values[4], values[5] or '') then
-      found[#found + 1] = { values[2], math.max(0, now - (tonumber(values[3] or nil) or now)) }
-      slots = slots + width(id, values[2])
-    end
+    slots = slots + width(id, kind)
   end
-  return found, slots
+  return #ids > 0 and slots / #ids or 0
+end
+
+-- The share of a queue's jobs that more slots would help, for their tenants have less than they may.
+local shares = {}
+local function may_start(queue)
+  if not shares[queue] then
+    local rung, held, over_quota, oldest_ms = census(queue)
+    oldest = math.max(oldest, oldest_ms)
+    shares[queue] = 1 - over_quota / math.max(1, rung + held)
+  end
+  return shares[queue]
 end
 
 local answer = { at = now, kinds = {} }
-for kind in pairs(KIND) do
-  local ids, count = sample(KEY.jobs .. kind .. ':QUEUED')
-  local ours, slots = of_fleet(ids, 'queued_at')
-  local oldest = 0
-  for _, job in ipairs(ours) do
-    oldest = math.max(oldest, job[2])
-  end
+local running = 0
+for n = 3, #ARGV, 2 do
+  local kind, queue = ARGV[n], ARGV[n + 1]
+  local count, ids = look(index_of(kind, 'QUEUED', queue))
   local mean, started = unpack(redis.call('HMGET', KEY.service, device .. ' ' .. kind, 'started ' .. device .. ' ' .. kind))
   answer.kinds[kind] = {
-    queued = #ids > 0 and math.floor(count * slots / #ids + 0.5) or 0,
-    oldest_ms = oldest,
+    jobs = count,
+    queued = math.floor(count * may_start(queue) * mean_width(ids, kind) + 0.5),
     started = tonumber(started or nil) or 0,
     service_ms = tonumber(string.match(mean or '', '^(%S+)') or nil) or 0,
   }
+  local at_work, some = look(index_of(kind, 'RUNNING', queue))
+  running = running + math.floor(at_work * mean_width(some, kind) + 0.5)
+  for _, id in ipairs(some) do
+    local since = redis.pcall('HGET', KEY.job .. id, 'started_at')
+    seen[#seen + 1] = { kind, math.max(0, now - (type(since) == 'string' and tonumber(since) or now)) }
+  end
 end
-local ids, count = sample(KEY.leases)
-local seen, slots = of_fleet(ids, 'started_at')
-answer.running = { count = #ids > 0 and math.floor(count * slots / #ids + 0.5) or 0, seen = seen }
+answer.oldest_ms = oldest
+answer.running = { count = running, seen = #seen > 0 and seen or nil }
 answer.widest = widest
-if #answer.running.seen == 0 then
-  answer.running.seen = nil
-end
 return cjson.encode(answer)
