@@ -187,6 +187,8 @@ class JobStatus(BaseModel):
         queue: the Celery queue it was routed to, e.g. "cpu.train".
         attempt: how many workers have claimed it so far.
         worker: the worker that has it, or had it last.
+        last_event_at: when an attempt last told anything of it: its start, progress, a checkpoint, a line of output. A
+            job that runs and has told nothing for long may hang: its slot renews the lease all the same.
         progress: the last `Epoch` or `Progress` event.
         reason: why it ended, in one line, unless it succeeded; or why it waits, where no live worker can run it.
         outage: what is away that it waits for, why, and since when; None for a job that does not wait for such a thing.
@@ -208,6 +210,7 @@ class JobStatus(BaseModel):
     submitted_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    last_event_at: datetime | None = None
     cancel_requested: bool = False
     progress: Epoch | Progress | None = Field(default=None, discriminator="type")
     reason: str | None = None

@@ -20,6 +20,7 @@ def expected(model: LedgerModel) -> Held:
     """Every key that there must be, with what the tests know of its value."""
     held: Held = {
         "stoker:leases": {job.id for job in model.in_state("RUNNING")},
+        "stoker:last-events": {job.id for job in model.in_state("RUNNING")},
         "stoker:due": {job.id for job in model.jobs.values() if job.due},
         "stoker:finished": {job.id for job in model.in_state(*FINAL)},
         "stoker:heard": dict(model.heard),
@@ -123,7 +124,7 @@ def _told(name: str, answer: Any) -> object:
             return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
         case "jobs" | "rung" | "held":
             return dict(answer)
-        case "leases" | "due" | "finished" | "tenants":
+        case "leases" | "last-events" | "due" | "finished" | "tenants":
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}

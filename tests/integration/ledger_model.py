@@ -109,7 +109,7 @@ class LedgerModel:
                 return "taken"
             self._move(job, "RUNNING")
             job.owner, job.attempt = owner, job.attempt + 1
-            job.fields |= {"owner", "lease_until", "worker", "started_at"}
+            job.fields |= {"owner", "lease_until", "worker", "started_at", "last_event_at"}
             job.events.append("started")
             self.tallies[f"wait {job.queue}"] += 1
             self.service[f"started {job.queue.partition('.')[0]} {job.spec.kind}"] += 1

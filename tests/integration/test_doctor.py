@@ -82,6 +82,18 @@ def test_a_running_stoker_is_well(stack: Settings) -> None:
     assert url.split("@")[0].rpartition(":")[2] not in found.stdout, "the password is not shown"
 
 
+def test_a_running_job_that_tells_nothing_is_named(connection: Connection, redis_url: str, server: redis.Redis) -> None:
+    connection.run(ledger.submit([NewJob("hangs", SPEC, "cpu.train")]))
+    connection.run(ledger.claim("hangs", "owner", "cpu-1@here", 60))
+    assert checks(redis_url)["silence"]["verdict"] == "ok"
+    server.zadd("stoker:last-events", {"hangs": 1_000})
+
+    found = checks(redis_url)["silence"]
+
+    assert (found["verdict"], found["numbers"]) == ("warn", {"silent": 1})
+    assert "job hangs on cpu-1@here for" in found["told"]
+
+
 def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: str) -> None:
     found = doctor(redis_url, "--json")
     report = json.loads(found.stdout)

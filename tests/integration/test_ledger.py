@@ -215,6 +215,31 @@ def test_a_lost_attempt_can_write_nothing(connection: Connection) -> None:
     assert connection.run(registry.versions()) == []
 
 
+def test_a_jobs_status_tells_when_it_last_told_anything(connection: Connection, redis_url: str) -> None:
+    job_id = submitted(connection)
+    assert connection.run(ledger.status(job_id)).last_event_at is None
+    attempt = claimed(connection, job_id)
+    epoch = Epoch(epoch=1, epochs=2, metrics={}, rows_per_s=1, eta_s=1)
+    connection.run(ledger.report(attempt, 15, [epoch, Log(line="and a line")]))
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(f"stoker:job:{job_id}", "last_event_at", 1_000)
+        client.zadd("stoker:last-events", {job_id: 1_000})
+
+    connection.run(ledger.report(attempt, 15, told_before=2))
+
+    status = connection.run(ledger.status(job_id))
+    assert status.last_event_at == datetime.fromtimestamp(1, UTC), "a lease that is renewed is no sign of life"
+    [told] = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, Epoch)]
+    assert status.progress == told
+    assert told.at
+    [silent] = connection.run(ledger.silent(3600))
+    assert (silent.job_id, silent.worker) == (job_id, status.worker)
+    connection.run(ledger.report(attempt, 15, [Log(line="it goes on")], told_before=2))
+    assert connection.run(ledger.silent(3600)) == []
+    connection.run(ledger.release(attempt, "drained", "moved"))
+    assert connection.run(ledger.silent()) == []
+
+
 def test_checkpoints_go_to_the_next_attempt(connection: Connection) -> None:
     job_id = submitted(connection)
     first = claimed(connection, job_id, owner="first")

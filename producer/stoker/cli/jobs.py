@@ -1,6 +1,7 @@
 """`stoker submit`, `jobs`, `watch`, `result`, `cancel`."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,14 @@ from ..events import Epoch, JobState, JobStatus
 from ..jobs import KINDS, Spec, parse_spec
 from ..store import Store
 from .live import follow, show_result
-from .output import SHORT_ID, AsJson, ago, console, print_json, state_text, table
+from .output import SHORT_ID, AsJson, ago, console, duration, print_json, state_text, table
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
 # How many of the newest jobs a shortened id is looked up among.
 _SEARCHED = 1000
 _SHORTEST = 4
+# A running job that has told nothing for so long is shown as silent.
+_SILENT_S = 60.0
 
 
 def submit(
@@ -182,4 +185,7 @@ def _row(status: JobStatus) -> list[str]:
         told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
     elif status.progress and status.progress.total:
         told = f"{escape(status.progress.stage)} {100 * status.progress.done // status.progress.total} %"
+    if status.state is JobState.RUNNING and status.last_event_at:
+        silent_s = (datetime.now(UTC) - status.last_event_at).total_seconds()
+        told += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
     return [status.id[:SHORT_ID], status.kind, status.model, state_text(status.state), ago(status.submitted_at), told]

@@ -46,7 +46,7 @@ from .fleet import (
     traffic,
 )
 from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
-from .health import Health, QueueHealth, health
+from .health import Health, QueueHealth, SilentJob, health, silent
 from .intake import NewJob, accept, accepted, parts, stage, submit, take_in
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
@@ -76,6 +76,7 @@ __all__ = [
     "QueueHealth",
     "Refused",
     "RunningJobs",
+    "SilentJob",
     "Tallies",
     "Tenant",
     "Traffic",
@@ -133,6 +134,7 @@ __all__ = [
     "result",
     "ring_again",
     "set_bounds",
+    "silent",
     "spec",
     "spread",
     "stage",

@@ -44,6 +44,28 @@ class Health:
     queues: tuple[QueueHealth, ...]
 
 
+@dataclass(frozen=True)
+class SilentJob:
+    """A running job that tells nothing; its slot renews the lease all the same.
+
+    Attributes:
+        silent_s: for how long, since its start or its last event.
+    """
+
+    job_id: str
+    silent_s: float
+    worker: str
+
+
+def silent(for_s: float = 0, limit: int = 1) -> Call[list[SilentJob]]:
+    """The running jobs that have told nothing for so long, the longest silent first."""
+
+    def decode(rows: list[tuple[bytes, int, bytes]]) -> list[SilentJob]:
+        return [SilentJob(job_id.decode(), silent_ms / 1000, worker.decode()) for job_id, silent_ms, worker in rows]
+
+    return Call((round(for_s * 1000), limit), decode, script("silent"))
+
+
 def health(overdue_after_s: float = 10) -> Call[Health]:
     """Look at everything."""
     lists = [f"{queue}{KOMBU_SEPARATOR}{step}" if step else queue for queue in queues() for step in PRIORITY_STEPS]

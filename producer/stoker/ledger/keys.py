@@ -11,6 +11,7 @@
 | stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
 | stoker:jobs:<kind>:<state>:<device> | sorted set | ids by order of submission | entries go with the records |
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
+| stoker:last-events | sorted set | ids of running jobs by when they last told something, ms | as those of leases |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
 | stoker:fallback:<queue> | sorted set | ids queued that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
@@ -76,6 +77,7 @@ PREFIX = {
     "untold": "stoker:untold",
     "jobs": "stoker:jobs:",
     "leases": "stoker:leases",
+    "last_events": "stoker:last-events",
     "due": "stoker:due",
     "fallback": "stoker:fallback:",
     "finished": "stoker:finished",

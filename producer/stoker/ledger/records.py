@@ -27,10 +27,13 @@ _STATUS_FIELDS = (
     "started_at",
     "finished_at",
     "cancel",
+    "last_event_at",
     "progress",
+    "progress_id",
     "reason",
     "outage",
 )
+_TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at")
 _YET_TO_START = (JobState.WAITING, JobState.QUEUED)
 _RAISED: dict[JobState, type[StokerError]] = {
     JobState.FAILED: JobFailed,
@@ -94,8 +97,13 @@ def _events(answer: list[Any] | None) -> list[Event]:
 
 
 def _event(entry_id: str, raw: bytes) -> Event:
-    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
-    return EVENT.validate_json(raw).model_copy(update={"id": entry_id, "at": at})
+    return EVENT.validate_json(raw).model_copy(update=_place(entry_id))
+
+
+def _place(entry_id: str) -> dict[str, object]:
+    """What an event's entry in its job's stream tells: its place, and when it came; "" for an entry that is unknown."""
+    milliseconds = entry_id.partition("-")[0]
+    return {"id": entry_id, "at": _time(milliseconds.encode())} if milliseconds else {}
 
 
 def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
@@ -141,14 +149,15 @@ def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
 def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
     fields = {name: value for name, value in zip(_STATUS_FIELDS, values, strict=True) if value is not None}
     tags, progress, outage = fields.pop("tags"), fields.pop("progress", None), fields.pop("outage", None)
-    times = {name: _time(fields.pop(name)) for name in ("submitted_at", "started_at", "finished_at") if name in fields}
+    progress_id = fields.pop("progress_id", b"").decode()
+    times = {name: _time(fields.pop(name)) for name in _TIMES if name in fields}
     return JobStatus.model_validate(
         {name: value.decode() for name, value in fields.items()}
         | times
         | {
             "id": job_id,
             "tags": json.loads(tags),
-            "progress": json.loads(progress) if progress else None,
+            "progress": json.loads(progress) | _place(progress_id) if progress else None,
             "cancel_requested": fields.pop("cancel", None) is not None,
             # One that runs again has not met it again yet.
             "outage": json.loads(outage) if outage and fields["state"].decode() in _YET_TO_START else None,

@@ -3,7 +3,13 @@
 from ... import ledger
 from ...events import JobState
 from ...ledger.keys import key
+from ..output import duration
 from .check import Check, Finding, System, fail, listed, ok, warn
+
+# A job that computes tells of it every few seconds; loading data or a model may take minutes.
+_SILENT_S = 600.0
+# Of how many silent jobs a finding tells.
+_NAMED = 10
 
 
 def _leases(system: System) -> Finding:
@@ -14,6 +20,18 @@ def _leases(system: System) -> Finding:
             {"overdue": overdue},
         )
     return ok("no running job's worker is silent", {"overdue": 0})
+
+
+def _silent(system: System) -> Finding:
+    silent = system.connection.run(ledger.silent(_SILENT_S, limit=_NAMED))
+    if not silent:
+        return ok(f"no running job has told nothing for {duration(_SILENT_S)}", {"silent": 0})
+    told = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent)
+    return warn(
+        f"these running jobs have told nothing, and may hang: {told}; `stoker watch ID` shows what came last, "
+        "`stoker cancel ID` ends one, and a `timeout` bounds the next",
+        {"silent": len(silent)},
+    )
 
 
 def _dead(system: System) -> Finding:
@@ -37,6 +55,7 @@ def _quarantine(system: System) -> Finding:
 
 CHECKS = (
     Check("leases", _leases),
+    Check("silence", _silent),
     Check("dead jobs", _dead),
     Check("quarantine", _quarantine),
 )

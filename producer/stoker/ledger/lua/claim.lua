@@ -95,6 +95,7 @@ if state == 'QUEUED' then
   redis.call('HSET', KEY.job .. id, 'owner', owner, 'worker', worker, 'attempt', attempt,
     'started_at', now, 'lease_until', now + lease_ms)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
+  note_life(id)
   redis.call('HDEL', KEY.job .. id, 'unfit')
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (tonumber(queued_at or nil) or now), BOUNDS.time)

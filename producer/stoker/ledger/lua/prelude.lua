@@ -78,6 +78,7 @@ local function move(id, to)
   elseif from == 'RUNNING' then
     stop(id)
     redis.call('ZREM', KEY.leases, id)
+    redis.call('ZREM', KEY.last_events, id)
     redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told', 'gang')
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
@@ -95,6 +96,16 @@ local function may_fall_back(queue, spec)
   end
   local is_json, fields = pcall(cjson.decode, spec)
   return is_json and type(fields) == 'table' and fields.device == 'auto' and type(fields.gpu_memory) ~= 'number'
+end
+
+-- An attempt has told something of its job: a lease is renewed by its slot, also while the job hangs.
+local function note_life(id)
+  redis.call('HSET', KEY.job .. id, 'last_event_at', now_ms())
+  redis.call('ZADD', KEY.last_events, now_ms(), id)
+end
+
+local function note_progress(id, progress, event_id)
+  redis.call('HSET', KEY.job .. id, 'progress', progress, 'progress_id', event_id)
 end
 
 -- Puts a job on its queue.
@@ -319,8 +330,8 @@ local function end_part(id, state, outcome)
   local total, started_at = unpack(record(parent, 'part_rows', 'started_at'))
   local progress = cjson.encode({ type = 'progress', stage = 'predicting', unit = 'rows', total = tonumber(total),
     done = redis.call('HINCRBY', KEY.job .. parent, 'done_rows', cjson.decode(outcome.result).rows) })
-  redis.call('HSET', KEY.job .. parent, 'progress', progress)
-  redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress)
+  note_progress(parent, progress, redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress))
+  redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
   if redis.call('HINCRBY', KEY.job .. parent, 'open_parts', -1) == 0 then
     return parent, 'SUCCEEDED', { result = merged(redis.call('HGETALL', parts), started_at) }
   end

@@ -23,13 +23,16 @@ end
 local lease_until = now_ms() + tonumber(lease_ms)
 redis.call('HSET', KEY.job .. id, 'lease_until', lease_until, 'told', math.max(told, before + #ARGV - 6))
 redis.call('ZADD', KEY.leases, lease_until, id)
-if progress ~= '' then
-  redis.call('HSET', KEY.job .. id, 'progress', progress)
-end
 if #checkpoints > 0 then
   list_checkpoints(id, checkpoints, tonumber(keep))
 end
 for _, event in ipairs(events) do
-  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', event)
+  local event_id = redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', event)
+  if event == progress then
+    note_progress(id, event, event_id)
+  end
+end
+if #events > 0 then
+  note_life(id)
 end
 return cancel and 'cancel' or 'ok'
