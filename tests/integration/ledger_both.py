@@ -16,7 +16,7 @@ from stoker.connection import Connection
 from stoker.jobs import Spec
 from stoker.ledger import Attempt, NewJob, Refused
 from stoker.settings import Settings
-from stoker.topology import queue_for
+from stoker.topology import WorkDevice, queue_for
 
 from .ledger_model import LedgerModel
 
@@ -66,14 +66,21 @@ class BothSides(RuleBasedStateMachine):
         self.names += 1
         return f"{what}-{self.names}"
 
-    def _new(self, kind: str, common: dict[str, object], after: tuple[str, ...], key: str | None) -> NewJob:
+    def _new(
+        self,
+        kind: str,
+        common: dict[str, object],
+        after: tuple[str, ...],
+        key: str | None,
+        device: WorkDevice = "cpu",
+    ) -> NewJob:
         fields = common | {"after": after}
         spec: Spec = (
             stoker.Train.model_validate(fields | {"model": "one", "data": "sample://digits"})
             if kind == "train"
             else stoker.Deploy.model_validate(fields | {"model": "one@1", "alias": "live"})
         )
-        return NewJob(self._name("job"), spec, queue_for(kind, "cpu"), after, key)
+        return NewJob(self._name("job"), spec, queue_for(kind, device), after, key)
 
     def _submit(self, new: list[NewJob], *, held: bool, in_parts: bool = False) -> None:
         answer = self.model.submit(new, held=held)

@@ -5,7 +5,7 @@ disagrees with a record, an event behind the last one.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import redis
@@ -48,16 +48,27 @@ def expected(model: LedgerModel) -> Held:
     held |= {f"stoker:aliases:{name}": dict(aliases) for name, aliases in model.aliases.items()}
     held |= {f"stoker:moves:{name}": list(moves) for name, moves in model.moves.items()}
     held |= model.lists
-    for job in model.jobs.values():
-        held |= _of_job(job)
-        held.setdefault(f"stoker:jobs:{job.spec.kind}:{job.state}:cpu", {})[job.id] = job.sequence  # type: ignore[index]
-        if job.number is not None:
-            held.setdefault(f"stoker:rung:{job.line}", {})[job.id] = job.number + job.step / 16  # type: ignore[index]
-        if job.waits:
-            held.setdefault(f"stoker:held:{job.line}:{job.tenant}", {})[job.id] = job.sequence  # type: ignore[index]
-            held.setdefault(f"stoker:tenants:{job.line}", set()).add(job.tenant)  # type: ignore[attr-defined]
+    held |= _indexes(model)
     # Redis has no empty collections and no zero that was never counted.
     return {name: value for name, value in held.items() if value}
+
+
+def _indexes(model: LedgerModel) -> Held:
+    ids: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    sets: defaultdict[str, set[str]] = defaultdict(set)
+    held: Held = {}
+    for job in model.jobs.values():
+        held |= _of_job(job)
+        device = job.queue.partition(".")[0]
+        ids[f"stoker:jobs:{job.spec.kind}:{job.state}:{device}"][job.id] = job.sequence
+        if job.state == "QUEUED" and device == "gpu":
+            sets[f"stoker:fallback:{job.queue}"].add(job.id)
+        if job.number is not None:
+            ids[f"stoker:rung:{job.line}"][job.id] = job.number + job.step / 16
+        if job.waits:
+            ids[f"stoker:held:{job.line}:{job.tenant}"][job.id] = job.sequence
+            sets[f"stoker:tenants:{job.line}"].add(job.tenant)
+    return held | ids | sets
 
 
 def _of_job(job: ModelJob) -> Held:
@@ -124,7 +135,7 @@ def _told(name: str, answer: Any) -> object:
             return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
         case "jobs" | "rung" | "held":
             return dict(answer)
-        case "leases" | "last-events" | "due" | "finished" | "tenants":
+        case "leases" | "last-events" | "fallback" | "due" | "finished" | "tenants":
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}

@@ -12,6 +12,7 @@ from stoker.events import Checkpoint, Event, Log
 from stoker.jobs import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import Attempt
 from stoker.outages import Dependency, Outage
+from stoker.topology import WorkDevice
 
 from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
 
@@ -36,6 +37,7 @@ class ClientsAndWorkers(BothSides):
         key=st.sampled_from([None, None, "monday", "tuesday"]),
         chained=st.booleans(),
         in_parts=st.booleans(),
+        device=st.sampled_from(["cpu", "cpu", "gpu"]),
     )
     def submit(
         self,
@@ -48,11 +50,12 @@ class ClientsAndWorkers(BothSides):
         key: str | None,
         chained: bool,
         in_parts: bool,
+        device: WorkDevice,
     ) -> None:
         known = [job.id for job, _ in self.submitted] or ["nobody"]
         common: dict[str, object] = {"priority": priority, "not_before": when, "max_attempts": max_attempts}
         common["tags"] = {"tenant": tenant} if tenant else {}
-        first = self._new(kind, common, tuple(some(known, pick) for pick in after), key)
+        first = self._new(kind, common, tuple(some(known, pick) for pick in after), key, device)
         new = [first]
         if chained and key is None:
             new.append(self._new("deploy", common, (first.id,), None))

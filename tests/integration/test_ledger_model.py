@@ -1,6 +1,5 @@
 """The ledger's scripts on a real server, step by step against a model of their state machine."""
 
-import json
 from typing import Any
 
 import hypothesis.strategies as st
@@ -132,16 +131,21 @@ class Ledger(ClientsAndWorkers):
 
     @invariant()
     def no_listed_checkpoint_is_to_be_deleted(self) -> None:
-        doomed = {(job_id, artifact.digest) for job_id, artifact in self.connection.run(ledger.discarded())}
-        for job_id in self.model.jobs:
-            listed = self.redis.hget(f"stoker:job:{job_id}", "checkpoints")
-            assert not doomed & {(job_id, saved["digest"]) for saved in json.loads(listed or "[]")}
+        listed = {f"{job.id}/{digest}" for job in self.model.jobs.values() for digest in job.checkpoints}
+        assert not listed & self.model.discarded
 
     @invariant()
     def counts_and_queries_agree(self) -> None:
         counts = self.connection.run(ledger.counts())
         for (kind, state), count in counts.items():
             assert count == sum(job.spec.kind == kind for job in self.model.in_state(state))
+        for device in ("cpu", "gpu"):
+            traffic = self.connection.run(ledger.traffic(device))
+            of_device = [job for job in self.model.jobs.values() if job.queue.startswith(f"{device}.")]
+            assert traffic.running.count == sum(job.state == "RUNNING" for job in of_device)
+            for kind in ("train", "deploy"):
+                queued = sum(job.state == "QUEUED" and job.spec.kind == kind for job in of_device)
+                assert (traffic.kinds[kind].jobs, traffic.kinds[kind].queued) == (queued, queued)
         newest = sorted(self.model.jobs.values(), key=lambda job: -job.sequence)
         found = self.connection.run(ledger.query(None, None, 5))
         assert [(job.id, job.state) for job in found] == [(job.id, job.state) for job in newest[:5]]
