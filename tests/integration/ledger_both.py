@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 import stoker
 from stoker import ledger
+from stoker.artifacts import Artifact
 from stoker.connection import Connection
 from stoker.jobs import Spec
 from stoker.ledger import Attempt, NewJob, Refused
@@ -46,6 +47,7 @@ class BothSides(RuleBasedStateMachine):
         self.submitted: list[tuple[NewJob, bool]] = []
         self.attempts: list[Attempt] = []
         self.told: dict[str, int] = {}
+        self.doomed: list[tuple[str, Artifact]] = []
         self.clock = self.names = 0
 
     def teardown(self) -> None:
@@ -95,7 +97,9 @@ class BothSides(RuleBasedStateMachine):
             return
         assert self.connection.run(call) == (None if in_parts else answer)
         if in_parts:
-            assert self.connection.run(ledger.take_in(intake)) is False
+            # Its client, and a controller that finds it at the same moment.
+            for _ in range(2):
+                assert self.connection.run(ledger.take_in(intake)) is False
         self.submitted += [(job, held) for job in new]
 
     def _take(self, name: str, *, lost: bool) -> None:

@@ -20,16 +20,17 @@ class Ledger(ClientsAndWorkers):
     """Controllers and operators, and time, which passes by being written. After each step every key is compared."""
 
     @precondition(lambda self: self.model.in_state("RUNNING"))
-    @rule(pick=PICK, then=st.sampled_from(["", "reclaim", "reclaim", "speak"]))
-    def a_worker_falls_silent(self, pick: int, then: str) -> None:
+    @rule(pick=PICK, then=st.sampled_from(["", "reclaim", "reclaim", "speak"]), controllers=st.integers(1, 2))
+    def a_worker_falls_silent(self, pick: int, then: str, controllers: int) -> None:
         job = some(self.model.in_state("RUNNING"), pick)
         job.silent = self._tick()
         self.redis.zadd("stoker:leases", {job.id: job.silent})
         self.redis.hset(f"stoker:job:{job.id}", "lease_until", job.silent)
         if then:
-            self._reclaim(speaks=then == "speak")
+            self._reclaim(speaks=then == "speak", controllers=controllers)
 
-    def _reclaim(self, *, speaks: bool) -> None:
+    def _reclaim(self, *, speaks: bool, controllers: int) -> None:
+        """Take the jobs of silent workers from them, all of which the controllers have read before one of them acts."""
         silent = sorted((job for job in self.model.in_state("RUNNING") if job.silent), key=lambda job: job.silent or 0)
         found = self.connection.run(ledger.expired())
         assert [(lost.job_id, lost.owner) for lost in found] == [(job.id, job.owner) for job in silent]
@@ -39,9 +40,10 @@ class Ledger(ClientsAndWorkers):
                 before = self.told.get(lost.owner, 0)
                 answer = self.model.report(lost.job_id, lost.owner, [], before, 1)
                 assert self.connection.run(ledger.report(attempt, LEASE_S, told_before=before)) == answer
-            state = self.model.release(lost.job_id, lost.owner, "expired")
-            assert self.connection.run(ledger.reclaim(lost)) == state
-            self._hold(lost.job_id, state)
+            for _ in range(controllers):
+                state = self.model.release(lost.job_id, lost.owner, "expired")
+                assert self.connection.run(ledger.reclaim(lost)) == state
+                self._hold(lost.job_id, state)
 
     @precondition(lambda self: self._waiting_for_a_time())
     @rule(pick=PICK, wakes=st.sampled_from([True, True, False]))
@@ -102,10 +104,18 @@ class Ledger(ClientsAndWorkers):
 
     @precondition(lambda self: self.model.discarded)
     @rule()
-    def delete_discarded_checkpoints(self) -> None:
-        for job_id, artifact in self.connection.run(ledger.discarded()):
+    def a_controller_reads_what_is_discarded(self) -> None:
+        found = self.connection.run(ledger.discarded())
+        assert {f"{job_id}/{artifact.digest}" for job_id, artifact in found} == self.model.discarded
+        self.doomed += found
+
+    @precondition(lambda self: self.doomed)
+    @rule()
+    def and_deletes_it_whatever_has_happened_since(self) -> None:
+        for job_id, artifact in self.doomed:
             self.connection.run(ledger.deleted(job_id, artifact))
-            self.model.discarded.remove(f"{job_id}/{artifact.digest}")
+            self.model.discarded.discard(f"{job_id}/{artifact.digest}")
+        self.doomed = []
 
     @precondition(lambda self: self.model.ended)
     @rule()
