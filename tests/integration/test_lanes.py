@@ -1,6 +1,7 @@
 """The lanes' rules, on a real server: requests go in, batches come out, none is lost, none is answered to nobody."""
 
 import asyncio
+import struct
 import threading
 import uuid
 from collections.abc import Iterator
@@ -99,6 +100,35 @@ def test_a_lane_is_rung_for_however_long_its_requests_wait(connection: Connectio
     assert bells(redis_url) == 1
     connection.run(lanes.join("digits", "d", 5))
     assert take(connection, 1) == [b"one"]
+
+
+def test_answers_are_kept_as_long_as_somebody_may_wait_for_them(connection: Connection, redis_url: str) -> None:
+    client = uuid.uuid4()
+    connection.run(
+        lanes.push([Pushed("digits", "cpu.infer", "normal", 9, [(60_000, frames.request(client, 0, b"x"))])])
+    )
+    connection.run(lanes.join("digits", "d", 5))
+    for turn, timeout_ms in enumerate((7_200_000, 1_000, 1_000), 1):
+        connection.run(
+            lanes.take("digits", "d", 5, turn=turn, most=1, answers={client.hex: b"told"} if turn > 1 else {})
+        )
+        pushed = [(timeout_ms, frames.request(client, turn, b"x"))]
+        connection.run(lanes.push([Pushed("digits", "cpu.infer", "normal", 9, pushed)]))
+    connection.run(lanes.take("digits", "d", 5, turn=4, most=1, answers={client.hex: b"told"}))
+    with redis.Redis.from_url(redis_url) as server:
+        assert server.llen(f"stoker:answers:{client.hex}") == 3
+        assert 7_100_000 < server.pttl(f"stoker:answers:{client.hex}") < 7_300_000
+
+
+def test_a_deadline_that_is_no_time_holds_nothing_up(connection: Connection, redis_url: str) -> None:
+    put(connection, b"one")
+    with redis.Redis.from_url(redis_url) as server:
+        for deadline in (float("inf"), float("nan"), -1.0):
+            server.rpush("stoker:lane:digits:normal", struct.pack("<d", deadline) + b"junk")
+    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.take("digits", "d", 5, turn=1, most=9, answers={}))
+    connection.run(lanes.take("digits", "d", 5, turn=2, most=9, answers={"somebody": b"told"}))
+    assert connection.run(lanes.await_answers("somebody", 1)) == b"told"
 
 
 def test_a_doorbell_that_waits_for_a_slot_is_rung_again_only_once_it_is_gone(

@@ -9,11 +9,11 @@
 | stoker:drainers:<ref> | sorted set | who drains the lane, by the end of their lease, ms | entries go when they leave |
 | stoker:drainers | sorted set | "<drainer> <ref>" of all lanes, by the end of the lease, ms | as above |
 | stoker:taken:<drainer>:<priority> | list | requests in hand, until they are answered | when answered |
-| stoker:turn:<drainer> | string | the number of its last take, in case that is repeated | a minute after the last |
+| stoker:turn:<drainer> | string | number of its last take, and the last deadline in it, ms | a minute after it |
 | stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
 | stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |
 | stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the first |
-| stoker:answers:<client> | list | answers for one client, many in each entry | a minute after the last |
+| stoker:answers:<client> | list | answers for one client, many in each entry | ten seconds after the last deadline |
 """
 
 PREFIX = {

@@ -5,6 +5,10 @@ local PRIORITIES = { 'high', 'normal', 'low' }
 local BELL_MS = 10000
 -- One more drainer is wanted for every so many requests that wait.
 local SPREAD = 1024
+-- How long answers are kept behind the last deadline of their batch: nobody waits for them then.
+local ANSWERS_KEPT_MS = 10000
+-- No deadline counts that lies further ahead: a week.
+local LONGEST_MS = 604800000
 -- How long a result that was asked for can be read.
 local RESULT_KEPT_S = 3600
 
@@ -127,6 +131,18 @@ local function renew(ref, drainer, lease_ms)
   redis.call('ZADD', LANE.lane_drainers .. ref, lease_until, drainer)
   redis.call('ZADD', LANE.drainers, lease_until, drainer .. ' ' .. ref)
   return true
+end
+
+-- The last deadline in a batch, ms, as text. What somebody else has put there may hold any number.
+local function last_deadline_of(batch)
+  local last, furthest = 0, now_ms() + LONGEST_MS
+  for _, request in ipairs(batch) do
+    local deadline = #request >= 8 and struct.unpack('<d', request) or 0
+    if deadline > last then
+      last = math.min(deadline, furthest)
+    end
+  end
+  return string.format('%.0f', last)
 end
 
 -- Moves up to `count` requests from a lane into a drainer's hand; a request is `<deadline in ms as a double><the rest>`.

@@ -9,14 +9,18 @@ if not renew(ref, drainer, lease_ms) then
   return { 'gone' }
 end
 local batch
-if redis.call('GET', LANE.turn .. drainer) == turn then
+local last_turn, last_deadline = string.match(redis.call('GET', LANE.turn .. drainer) or '', '^(%S+) (%S+)$')
+if last_turn == turn then
   -- A repeat of a call whose answer was lost: the same batch again.
   batch = taken_by(drainer)
 else
+  local kept_ms = math.max(0, (tonumber(last_deadline) or 0) - now_ms()) + ANSWERS_KEPT_MS
   for n = 0, clients - 1 do
     local list = LANE.answers .. ARGV[7 + 2 * n]
     redis.call('RPUSH', list, ARGV[8 + 2 * n])
-    redis.call('EXPIRE', list, 60)
+    if redis.call('PTTL', list) < kept_ms then
+      redis.call('PEXPIRE', list, kept_ms)
+    end
   end
   for n = 8 + 2 * clients, #ARGV, 3 do
     tell_celery(ARGV[n], ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
@@ -27,9 +31,9 @@ else
     observe('batch', answered, BOUNDS.batch)
     redis.call('DEL', unpack(taken_lists(drainer)))
   end
-  redis.call('SET', LANE.turn .. drainer, turn, 'EX', 60)
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
   batch = take_from(ref, drainer, most)
+  redis.call('SET', LANE.turn .. drainer, turn .. ' ' .. last_deadline_of(batch), 'EX', 60)
   -- One that asks for nothing could not use what it would be woken for.
   if #batch == 0 and most > 0 then
     redis.call('RPUSH', LANE.idle .. ref, drainer)
