@@ -264,3 +264,19 @@ def test_a_controller_that_stands_by_takes_over_when_the_leader_ends(
     finally:
         second.__exit__(None, None, None)
     assert leader() is None
+
+
+def test_a_file_is_deleted_of_the_job_alone_that_discarded_it(
+    settings: Settings, connection: Connection, eventually: Eventually, redis_url: str
+) -> None:
+    store = Store(settings.store)
+    everybodys, discarded, kept = store, store.of_job("job-1"), store.of_job("job-2")
+    [artifact] = {place.put_bytes(b"equal bytes", "checkpoint.npz") for place in (everybodys, discarded, kept)}
+    discard(connection, artifact, "job-1")
+
+    with controlled(settings, redis_url):
+        eventually(lambda: not connection.client.exists(key("discarded")))
+
+    with pytest.raises(stoker.Unavailable):
+        discarded.read(artifact)
+    assert everybodys.read(artifact) == kept.read(artifact) == b"equal bytes"
