@@ -1,5 +1,6 @@
 """Training by several workers: all or none at once, as one worker would, and whoever of them dies."""
 
+import time
 from collections.abc import Callable
 
 import psutil
@@ -79,6 +80,25 @@ def test_a_killed_member_costs_the_gang_one_attempt_and_nothing_else(
 
     assert losses(job) == pytest.approx(undisturbed, rel=1e-3)
     assert job.status().attempt == 2
+
+
+def test_the_timeout_of_a_gang_begins_when_all_of_it_are_there(
+    client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
+) -> None:
+    before = runners()
+    alone = client.submit(training(workers=1, epochs=LONG))
+    eventually(lambda: trains(alone) and alone.state is stoker.JobState.RUNNING)
+    job = client.submit(training(timeout=2.0, epochs=LONG))
+    eventually(lambda: isinstance(job.status().progress, Progress))
+    since = time.monotonic()
+    eventually(lambda: time.monotonic() - since > 5 or job.state.final)
+    assert job.state is stoker.JobState.RUNNING
+
+    alone.cancel()
+
+    with pytest.raises(stoker.JobFailed, match="longer than its timeout of 2 s"):
+        job.result(timeout=90)
+    eventually(lambda: not [process for process in runners() if process not in before])
 
 
 def test_cancelling_stops_all_of_them(

@@ -98,7 +98,8 @@ class _Execution:
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self._answer = Answer.OK
         self._heard = True
-        self._times_out_at = self._timeout_from_now()
+        # A gang's time begins when all of it are there.
+        self._times_out_at = None if isinstance(spec, Train) and spec.workers > 1 else self._timeout_from_now()
         self._allowance = Allowance(slot, spec, attempt)
         self._leader: Leader | None = None
         self._stopping: StopReason | None = None

@@ -48,7 +48,7 @@ class JobSpec(Frozen):
     Attributes:
         device: where it may run; "auto" takes a GPU where one is live and the job gains by it, else a CPU.
         priority: its place among the jobs of its queue.
-        timeout: seconds one attempt may take; None for no limit.
+        timeout: seconds one attempt may take, from when all its workers are there; None for no limit.
         max_attempts: how many workers may be lost to the job before it is DEAD.
         after: jobs that must succeed first, by id; among specs submitted together, "#0" is the first of them.
         not_before: the earliest time to start.
