@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from .artifacts import Artifact, ModelVersion, Signature, TensorSpec
 from .errors import (
+    ClientClosed,
+    InvalidArgument,
     InvalidJob,
     InvalidSettings,
     JobCancelled,
@@ -39,13 +41,14 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .aio import AsyncClient
-    from .client import Client, Job
+    from .client import Client
+    from .job import Job
     from .settings import Settings
 
 __version__ = VERSION
 
 # These bring redis-py and pydantic-settings along, which a program that only builds specs need not wait for.
-_LAZY = {"AsyncClient": "aio", "Client": "client", "Job": "client", "Settings": "settings"}
+_LAZY = {"AsyncClient": "aio", "Client": "client", "Job": "job", "Settings": "settings"}
 
 __all__ = [
     "CNN",
@@ -55,6 +58,7 @@ __all__ = [
     "Builder",
     "Checkpoints",
     "Client",
+    "ClientClosed",
     "Deploy",
     "DeployResult",
     "EarlyStopping",
@@ -63,6 +67,7 @@ __all__ = [
     "Event",
     "Infer",
     "InferResult",
+    "InvalidArgument",
     "InvalidJob",
     "InvalidSettings",
     "Job",

@@ -1,24 +1,27 @@
-"""The asyncio client: what `Client` does, as coroutines and async iterators, within one event loop."""
+"""The asyncio client: what `Client` does, as coroutines and async iterators."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import inference, ledger, registry, submission
+from . import arguments, inference, ledger, registry, submission
 from .artifacts import ModelVersion
 from .connection import AsyncConnection, Steps
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
-from .following import Deadline, Follower
+from .following import Deadline, Follower, Pause, late
 from .jobs import Priority, Result, Spec
 from .lanes import later, push
 from .lanes.aio import Answer, AsyncSwitchboard
 from .lanes.exchange import lane_full
+from .listening import AsyncListener
 from .local import redis_url_of
+from .scopes import PerLoop
 from .settings import Settings
 from .tensors import Array, encode_tensors
 from .tracing import submitting
@@ -27,15 +30,24 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same methods, arguments and errors."""
+    """`Client` for asyncio: the same methods, arguments and errors.
+
+    One client serves any number of tasks. Each event loop that uses it, also one after the other, gets connections of
+    its own; `close` closes those of the loop that it is called in. Between threads it is shared only so: each with its
+    loop. After a fork it serves the loops of parent and children, and it cannot be pickled, as `Client` says.
+    """
 
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
         arguments = {} if redis_url is None else {"redis_url": redis_url}
         self.settings = settings or Settings(**arguments)
         url = redis_url_of(self.settings)
         self._connection = AsyncConnection.open(self.settings, url, patience_s=self.settings.patience_s)
-        self._switchboard = AsyncSwitchboard(self._connection)
+        self._switchboard = PerLoop(partial(AsyncSwitchboard, self._connection))
+        self._listener = PerLoop(partial(AsyncListener, self._connection))
         self._known = inference.Known()
+
+    def __reduce__(self) -> str:
+        raise TypeError("an AsyncClient cannot be pickled: make one in the process that needs it")
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,27 +58,29 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; jobs go on."""
-        await self._switchboard.close()
+        """Close this event loop's connections; jobs go on. Whoever still waits in another task is told."""
+        await self._switchboard.get().close()
+        await self._listener.get().close()
         await self._connection.close()
 
     async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
         """See `Client.submit`."""
+        listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = await self._drive(submission.submit([spec], idempotency_key))
-        return AsyncJob(self._connection, job_id)
+            [job_id] = await self._drive(submission.submit(listed, key))
+        return self._job(job_id)
 
     async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
         """See `Client.submit_many`."""
-        listed = list(specs)
+        listed = arguments.specs(specs)
         with submitting(len(listed)):
             ids = await self._drive(submission.submit(listed))
-        return [AsyncJob(self._connection, job_id) for job_id in ids]
+        return [self._job(job_id) for job_id in ids]
 
     async def job(self, job_id: str) -> "AsyncJob":
         """See `Client.job`."""
-        await self._connection.run(ledger.status(job_id))
-        return AsyncJob(self._connection, job_id)
+        await self._connection.run(ledger.status(arguments.job_id(job_id)))
+        return self._job(job_id)
 
     async def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
         """See `Client.jobs`."""
@@ -81,17 +95,19 @@ class AsyncClient:
         priority: Priority = "normal",
     ) -> Array:
         """See `Client.infer`."""
+        order = inference.Order.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._known.admit(model, tensors))
-        return (await self._predict(model, queue, priority, [encode_tensors(tensors)], timeout))[0]
+        queue = await self._drive(self._known.admit(order.model, tensors))
+        return (await self._predict(order, queue, [encode_tensors(tensors)]))[0]
 
     async def infer_many(
         self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> Array:
         """See `Client.infer_many`."""
+        order = inference.Order.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = await self._drive(self._known.admit(model, array))
-        return np.concatenate(await self._predict(model, queue, priority, inference.parts(array), timeout))
+        queue = await self._drive(self._known.admit(order.model, array))
+        return np.concatenate(await self._predict(order, queue, inference.parts(array)))
 
     async def infer_later(
         self,
@@ -102,12 +118,13 @@ class AsyncClient:
         priority: Priority = "normal",
     ) -> str:
         """See `Client.infer_later`."""
+        order = inference.Order.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._known.admit(model, tensors))
-        result_id, asked = later.request(model, queue, priority, timeout, encode_tensors(tensors))
+        queue = await self._drive(self._known.admit(order.model, tensors))
+        result_id, asked = later.request(order.model, queue, order.priority, order.timeout_s, encode_tensors(tensors))
         [full_at] = await self._connection.run(push([asked]))
         if full_at is not None:
-            raise lane_full(model, full_at)
+            raise lane_full(order.model, full_at)
         return result_id
 
     async def models(self) -> list[ModelVersion]:
@@ -116,23 +133,28 @@ class AsyncClient:
 
     async def model(self, ref: str) -> ModelVersion:
         """See `Client.model`."""
-        return await self._connection.run(registry.resolve(ref))
+        return await self._connection.run(registry.resolve(arguments.model_ref(ref)))
 
     async def workers(self) -> list[ledger.Worker]:
         """See `Client.workers`."""
         return await self._connection.run(ledger.workers())
 
-    async def _predict(
-        self, model: str, queue: str, priority: Priority, requests: list[bytes], timeout: float
-    ) -> list[Array]:
-        asked = self._switchboard.ask(model, queue, priority, timeout, requests)
+    def _job(self, job_id: str) -> "AsyncJob":
+        return AsyncJob(self._connection, self._listener, job_id)
+
+    async def _predict(self, order: inference.Order, queue: str, requests: list[bytes]) -> list[Array]:
+        switchboard = self._switchboard.get()
+        asked = switchboard.ask(order.model, queue, order.priority, order.timeout_s, requests)
         # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
-        expiry = asyncio.get_running_loop().call_later(timeout, _expire, asked.values(), model, timeout)
+        expiry = asyncio.get_running_loop().call_later(order.timeout_s, _expire, asked.values(), order)
         try:
             return [inference.outputs(await answer) for answer in asked.values()]
         finally:
             expiry.cancel()
-            self._switchboard.forget(asked)
+            switchboard.forget(asked)
+            for answer in asked.values():
+                # An error that is not asked for would be logged: the first one is raised for all.
+                answer.cancel() or answer.cancelled() or answer.exception()
 
     async def _drive(self, steps: Steps[T]) -> T:
         answer = None
@@ -144,17 +166,18 @@ class AsyncClient:
             answer = await self._connection.run(call)
 
 
-def _expire(answers: Iterable[Answer], model: str, timeout_s: float) -> None:
+def _expire(answers: Iterable[Answer], order: inference.Order) -> None:
     """Tell the first that has none, which is the one awaited, that no answer came in time."""
-    if late := next((answer for answer in answers if not answer.done()), None):
-        late.set_exception(inference.unanswered(model, timeout_s))
+    if unanswered := next((answer for answer in answers if not answer.done()), None):
+        unanswered.set_exception(inference.unanswered(order.model, order.timeout_s))
 
 
 class AsyncJob:
     """`Job` for asyncio; what is an attribute there and asks Redis is a coroutine here."""
 
-    def __init__(self, connection: AsyncConnection, job_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
         self._connection = connection
+        self._listener = listener
         self.id = job_id
 
     def __repr__(self) -> str:
@@ -174,21 +197,22 @@ class AsyncJob:
 
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """See `Job.events`."""
-        return self._events(after, Deadline(None, self._connection.patience_s))
+        return self._events(arguments.event_id(after), Deadline(None, self._connection.patience_s))
 
     async def wait(self, timeout: float | None = None) -> JobState:
         """See `Job.wait`."""
+        timeout = arguments.timeout_or_none(timeout)
         return await self._wait(timeout, Deadline(timeout, self._connection.patience_s))
 
     async def result(self, timeout: float | None = None) -> Result:
         """See `Job.result`."""
+        timeout = arguments.timeout_or_none(timeout)
         deadline = Deadline(timeout, self._connection.patience_s)
-        ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-        if ready is None:
-            await self._wait(timeout, deadline)
+        while True:
             ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-        assert ready is not None, "a job that ended without an error has a result"
-        return ready
+            if ready is not None:
+                return ready
+            await self._wait(timeout, deadline)
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
@@ -201,10 +225,13 @@ class AsyncJob:
         status = await self.status()
         if status.state.final:
             return status.state
-        raise Timeout(submission.late(status, timeout or 0))
+        raise Timeout(late(status, timeout or 0))
 
     async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
-        while call := follower.next_call():
-            for event in follower.take(await self._connection.run(call, patience_s=deadline.patience_s())):
+        while step := follower.next_step():
+            if isinstance(step, Pause):
+                follower.waited(await self._listener.get().wait(self.id, step.after, step.seconds))
+                continue
+            for event in follower.take(await self._connection.run(step, patience_s=deadline.patience_s())):
                 yield event

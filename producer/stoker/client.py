@@ -2,24 +2,27 @@
 
 import concurrent.futures
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import inference, ledger, registry, submission
+from . import arguments, inference, ledger, registry, submission
 from .artifacts import ModelVersion
 from .connection import Call, Connection, Steps
-from .errors import Timeout
-from .events import Event, Finished, JobState, JobStatus
-from .following import Deadline, Follower
-from .jobs import Priority, Result, Spec
+from .errors import StokerError
+from .events import JobState, JobStatus
+from .job import Job
+from .jobs import Priority, Spec
 from .lanes import later, push
 from .lanes.exchange import lane_full
 from .lanes.switchboard import Switchboard
+from .listening import Listener
 from .local import redis_url_of
+from .scopes import PerProcess
 from .settings import Settings
 from .tensors import Array, encode_tensors
 from .tracing import submitting
@@ -29,6 +32,11 @@ T = TypeVar("T")
 
 class Client:
     """Everything an app does with Stoker, over one Redis.
+
+    One client serves a whole program: any number of threads use it and its jobs at once. After a fork (gunicorn
+    --preload, multiprocessing, Celery's prefork pool) parent and children go on with it, and with jobs made before, as
+    if each had made its own; what other threads were waiting for at that moment is waited for in the parent alone. It
+    cannot be pickled: a process that is spawned makes its own. In an event loop use `AsyncClient`: this one blocks.
 
     While Redis is away, a call keeps trying for `settings.patience_s`, a second by default, and then raises
     `Unavailable`; whoever waits for a job or a prediction keeps trying until its timeout.
@@ -40,6 +48,8 @@ class Client:
     Raises:
         Unavailable: there is no server to talk to.
         InvalidSettings: the settings are wrong.
+        ClientClosed: by every method, after `close`.
+        InvalidArgument: by every method, for an argument of a wrong type or size; nothing is sent.
     """
 
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
@@ -47,8 +57,12 @@ class Client:
         self.settings = settings or Settings(**arguments)
         url = redis_url_of(self.settings)
         self._connection = Connection.open(self.settings, url, patience_s=self.settings.patience_s)
-        self._switchboard = Switchboard(self._connection)
+        self._switchboard = PerProcess(partial(Switchboard, self._connection))
+        self._listener = PerProcess(partial(Listener, self._connection))
         self._known = inference.Known()
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Client cannot be pickled: make one in the process that needs it")
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +73,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; jobs go on."""
-        self._switchboard.close()
+        """Close this process' connections; jobs go on. Whoever still waits in another thread is told."""
+        self._switchboard.get().close()
+        self._listener.get().close()
         self._connection.close()
 
     def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "Job":
@@ -74,9 +89,10 @@ class Client:
             ModelNotFound: it names a model that does not exist.
             Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
         """
+        listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = self._drive(submission.submit([spec], idempotency_key))
-        return Job(self._connection, job_id)
+            [job_id] = self._drive(submission.submit(listed, key))
+        return self._job(job_id)
 
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
         """Queue several jobs: all of them or, on an error, none.
@@ -89,10 +105,10 @@ class Client:
             Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very
                 end, all will be.
         """
-        listed = list(specs)
+        listed = arguments.specs(specs)
         with submitting(len(listed)):
             ids = self._drive(submission.submit(listed))
-        return [Job(self._connection, job_id) for job_id in ids]
+        return [self._job(job_id) for job_id in ids]
 
     def job(self, job_id: str) -> "Job":
         """A job submitted before.
@@ -100,8 +116,8 @@ class Client:
         Raises:
             JobNotFound: there is none with this id.
         """
-        self._run(ledger.status(job_id))
-        return Job(self._connection, job_id)
+        self._run(ledger.status(arguments.job_id(job_id)))
+        return self._job(job_id)
 
     def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
         """The newest jobs, the newest first."""
@@ -132,15 +148,17 @@ class Client:
             Timeout: no answer came in time.
             Unavailable: Redis cannot take the request.
         """
+        order = inference.Order.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._known.admit(model, tensors))
-        return self._predict(model, queue, priority, [encode_tensors(tensors)], timeout)[0]
+        queue = self._drive(self._known.admit(order.model, tensors))
+        return self._predict(order, queue, [encode_tensors(tensors)])[0]
 
     def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
         """Predict many rows, shared among the workers, in the order given; see `infer`."""
+        order = inference.Order.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = self._drive(self._known.admit(model, array))
-        return np.concatenate(self._predict(model, queue, priority, inference.parts(array), timeout))
+        queue = self._drive(self._known.admit(order.model, array))
+        return np.concatenate(self._predict(order, queue, inference.parts(array)))
 
     def infer_later(
         self,
@@ -161,12 +179,13 @@ class Client:
         Raises:
             InvalidJob, ModelNotFound, Unavailable: as `infer`.
         """
+        order = inference.Order.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._known.admit(model, tensors))
-        result_id, asked = later.request(model, queue, priority, timeout, encode_tensors(tensors))
+        queue = self._drive(self._known.admit(order.model, tensors))
+        result_id, asked = later.request(order.model, queue, order.priority, order.timeout_s, encode_tensors(tensors))
         [full_at] = self._run(push([asked]))
         if full_at is not None:
-            raise lane_full(model, full_at)
+            raise lane_full(order.model, full_at)
         return result_id
 
     def models(self) -> list[ModelVersion]:
@@ -179,25 +198,29 @@ class Client:
         Raises:
             ModelNotFound: there is none.
         """
-        return self._run(registry.resolve(ref))
+        return self._run(registry.resolve(arguments.model_ref(ref)))
 
     def workers(self) -> list[ledger.Worker]:
         """The workers heard of in the last seconds."""
         return self._run(ledger.workers())
 
-    def _predict(
-        self, model: str, queue: str, priority: Priority, requests: list[bytes], timeout: float
-    ) -> list[Array]:
-        deadline = time.monotonic() + timeout
-        asked = self._switchboard.ask(model, queue, priority, timeout, requests)
+    def _job(self, job_id: str) -> Job:
+        return Job(self._connection, self._listener, job_id)
+
+    def _predict(self, order: inference.Order, queue: str, requests: list[bytes]) -> list[Array]:
+        deadline = time.monotonic() + order.timeout_s
+        switchboard = self._switchboard.get()
+        asked = switchboard.ask(order.model, queue, order.priority, order.timeout_s, requests)
         try:
             return [
                 inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in asked.values()
             ]
-        except concurrent.futures.TimeoutError:
-            raise inference.unanswered(model, timeout) from None
+        except concurrent.futures.TimeoutError as error:
+            if isinstance(error, StokerError):
+                raise
+            raise inference.unanswered(order.model, order.timeout_s) from None
         finally:
-            self._switchboard.forget(asked)
+            switchboard.forget(asked)
 
     def _run(self, call: Call[T]) -> T:
         return self._connection.run(call)
@@ -210,81 +233,3 @@ class Client:
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
             answer = self._run(call)
-
-
-class Job:
-    """A job in the ledger; made by `Client.submit` and `Client.job`.
-
-    Attributes:
-        id: also its Celery task id.
-    """
-
-    def __init__(self, connection: Connection, job_id: str) -> None:
-        self._connection = connection
-        self.id = job_id
-
-    def __repr__(self) -> str:
-        return f"Job({self.id!r})"
-
-    @property
-    def state(self) -> JobState:
-        """Where the job stands now."""
-        return self.status().state
-
-    def status(self) -> JobStatus:
-        """The job as it stands now."""
-        return self._connection.run(ledger.status(self.id))
-
-    def spec(self) -> Spec:
-        """What was asked for."""
-        return self._connection.run(ledger.spec(self.id))
-
-    def events(self, after: str | None = None) -> Iterator[Event]:
-        """The job's events, from the first or from behind the event with id `after`; ends with the job.
-
-        Raises:
-            Unavailable: Redis has been away for a minute, or for `patience_s` if that is longer.
-        """
-        return self._events(after, Deadline(None, self._connection.patience_s))
-
-    def wait(self, timeout: float | None = None) -> JobState:
-        """Wait for the end and give the final state.
-
-        Raises:
-            Timeout: it has not ended after `timeout` seconds.
-            Unavailable: Redis is away when the time is up or, without a timeout, has been for as long as in `events`.
-        """
-        return self._wait(timeout, Deadline(timeout, self._connection.patience_s))
-
-    def result(self, timeout: float | None = None) -> Result:
-        """Wait for the end and give the result.
-
-        Raises:
-            JobFailed, JobCancelled, JobDead: it ended without one; the message says why.
-            Timeout, Unavailable: as `wait` does.
-        """
-        deadline = Deadline(timeout, self._connection.patience_s)
-        ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-        if ready is None:
-            self._wait(timeout, deadline)
-            ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-        assert ready is not None, "a job that ended without an error has a result"
-        return ready
-
-    def cancel(self) -> None:
-        """Ask for the job's end: at once if it is queued, at its next step if it runs; none if it has ended."""
-        self._connection.run(ledger.cancel(self.id))
-
-    def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
-        for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        status = self.status()
-        if status.state.final:
-            return status.state
-        raise Timeout(submission.late(status, timeout or 0))
-
-    def _events(self, after: str | None, deadline: Deadline) -> Iterator[Event]:
-        follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
-        while call := follower.next_call():
-            yield from follower.take(self._connection.run(call, patience_s=deadline.patience_s()))

@@ -6,6 +6,7 @@ So the ledger, the registry and the lanes are written once, for both kinds of cl
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from .address import masked, sentinels_of
+from .errors import ClientClosed, Unavailable
 from .patience import Tries
+from .scopes import PerLoop, PerProcess
 from .settings import Settings
 
 T = TypeVar("T")
@@ -31,6 +34,9 @@ Word = str | bytes | int | float
 # Long enough for a connection that broke, a server that starts again at once, or an answer that was lost.
 HICCUP_S = 1.0
 _LONGEST_BLOCK_S = 5.0
+_MAX_CONNECTIONS = 50
+# redis-py refuses what its pool has no connection for; here it waits, see `_Pool`.
+_UNBOUNDED = 2**31
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,33 @@ Steps = Generator[Call[Any], Any, T]
 """Several round trips, one depending on the other: yields calls, is sent their answers, returns what comes of them."""
 
 
+@dataclass
+class _Limits:
+    """What holds for a connection, in each process and event loop.
+
+    Attributes:
+        where: the URL, without its password.
+        connections: how many there are at most; calls beyond wait for one of them.
+        wait_s: how long they do.
+    """
+
+    where: str
+    connections: int = _MAX_CONNECTIONS
+    wait_s: float = 10.0
+
+    def exhausted(self) -> Unavailable:
+        """The error of a call that no connection came free for."""
+        return Unavailable(
+            f"all {self.connections} connections to Redis at {self.where} were in use for {self.wait_s:g} s: make "
+            "fewer calls at once, or raise STOKER_MAX_CONNECTIONS"
+        )
+
+
 class Connection:
-    """Runs calls on a pool of blocking connections; safe to share between threads.
+    """Runs calls on a pool of blocking connections; safe to share between threads, and to go on with after a fork.
+
+    Args:
+        connect: makes the pool, in each process anew.
 
     Attributes:
         where: the URL, without its password.
@@ -85,22 +116,29 @@ class Connection:
 
     def __init__(
         self,
-        client: redis.Redis,
+        connect: Callable[[], redis.Redis],
         where: str,
         *,
         patience_s: float = HICCUP_S,
         longest_block_s: float = _LONGEST_BLOCK_S,
+        max_connections: int = _MAX_CONNECTIONS,
+        timeout_s: float = 10.0,
     ) -> None:
-        self.client = client
         self.where = where
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
+        self._limits = _Limits(where, max_connections, timeout_s)
+        self._pool = PerProcess(lambda: _Pool(connect(), threading.BoundedSemaphore(max_connections)))
+        self._closed = False
 
     @classmethod
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
         """Prepare connections to `url`; nothing is sent yet."""
         options = _options(settings) | {"retry": Retry(NoBackoff(), 0)}
-        if sentinels := sentinels_of(url):
+
+        def connect() -> redis.Redis:
+            if not (sentinels := sentinels_of(url)):
+                return redis.Redis.from_url(url, **options)
             watch = redis.sentinel.Sentinel(
                 sentinels.hosts,
                 sentinel_kwargs=options | sentinels.sentinel_login,
@@ -108,10 +146,15 @@ class Connection:
                 **options,
                 **sentinels.login,
             )
-            client = watch.master_for(sentinels.master_name)
-        else:
-            client = redis.Redis.from_url(url, **options)
-        return cls(client, masked(url), patience_s=patience_s, longest_block_s=_longest_block_s(settings))
+            master: redis.Redis = watch.master_for(sentinels.master_name)
+            return master
+
+        return cls(connect, masked(url), patience_s=patience_s, **_bounds(settings))
+
+    @property
+    def client(self) -> redis.Redis:
+        """What this process sends with."""
+        return self._pool.get().client
 
     def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
         """Send a call and read its answer, again and again while Redis is away and patience lasts.
@@ -120,11 +163,16 @@ class Connection:
             patience_s: for this call, in place of the connection's.
 
         Raises:
-            Unavailable: the server cannot be reached, does not answer in time, or takes no writes for now.
+            Unavailable: the server cannot be reached, does not answer in time, takes no writes for now, or no
+                connection came free.
             Unauthorized: it refuses the credentials, or they may not do this.
+            ClientClosed: this connection has been closed.
+            StokerError: the server answered with an error that no waiting mends.
         """
         tries = Tries(self.where, self.patience_s if patience_s is None else patience_s)
         while True:
+            if self._closed:
+                raise closed()
             try:
                 answer = self._send(call)
                 break
@@ -133,33 +181,55 @@ class Connection:
         return call.decode(answer)
 
     def close(self) -> None:
-        """Close every connection of the pool."""
-        pool = self.client.connection_pool
-        self.client.close()
-        if isinstance(pool, redis.sentinel.SentinelConnectionPool):
-            pool.sentinel_manager.close()
+        """Close every connection of this process' pool; nothing can be sent any more."""
+        if self._closed:
+            return
+        self._closed = True
+        client = self.client
+        client.close()
+        if isinstance(client.connection_pool, redis.sentinel.SentinelConnectionPool):
+            client.connection_pool.sentinel_manager.close()
 
     def _send(self, call: Call[T]) -> object:
+        pool = self._pool.get()
+        if not pool.free.acquire(timeout=self._limits.wait_s):
+            raise self._limits.exhausted()
         try:
-            return self.client.execute_command(*call.command())
+            return pool.client.execute_command(*call.command())
         except NoScriptError:
-            return self.client.execute_command(*call.command_with_source())
+            return pool.client.execute_command(*call.command_with_source())
+        finally:
+            pool.free.release()
 
 
 class AsyncConnection:
-    """Runs calls on a pool of asyncio connections, within one event loop; the attributes are `Connection`'s."""
+    """Runs calls on a pool of asyncio connections, in each event loop one; the attributes are `Connection`'s."""
 
-    def __init__(self, client: redis.asyncio.Redis, where: str, *, patience_s: float, longest_block_s: float) -> None:
-        self.client = client
+    def __init__(
+        self,
+        connect: Callable[[], redis.asyncio.Redis],
+        where: str,
+        *,
+        patience_s: float,
+        longest_block_s: float,
+        max_connections: int,
+        timeout_s: float,
+    ) -> None:
         self.where = where
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
+        self._limits = _Limits(where, max_connections, timeout_s)
+        self._pool = PerLoop(lambda: _AsyncPool(connect(), asyncio.BoundedSemaphore(max_connections)))
+        self._closed = False
 
     @classmethod
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
         """Prepare connections to `url`; nothing is sent yet."""
         options = _options(settings) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
-        if sentinels := sentinels_of(url):
+
+        def connect() -> redis.asyncio.Redis:
+            if not (sentinels := sentinels_of(url)):
+                return redis.asyncio.Redis.from_url(url, **options)
             watch = redis.asyncio.sentinel.Sentinel(
                 sentinels.hosts,
                 sentinel_kwargs=options | sentinels.sentinel_login,
@@ -167,15 +237,17 @@ class AsyncConnection:
                 **options,
                 **sentinels.login,
             )
-            client = watch.master_for(sentinels.master_name)
-        else:
-            client = redis.asyncio.Redis.from_url(url, **options)
-        return cls(client, masked(url), patience_s=patience_s, longest_block_s=_longest_block_s(settings))
+            master: redis.asyncio.Redis = watch.master_for(sentinels.master_name)
+            return master
+
+        return cls(connect, masked(url), patience_s=patience_s, **_bounds(settings))
 
     async def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
         """Send a call and read its answer; takes and raises what `Connection.run` does."""
         tries = Tries(self.where, self.patience_s if patience_s is None else patience_s)
         while True:
+            if self._closed:
+                raise closed()
             try:
                 answer = await self._send(call)
                 break
@@ -184,17 +256,49 @@ class AsyncConnection:
         return call.decode(answer)
 
     async def close(self) -> None:
-        """Close every connection of the pool."""
-        pool = self.client.connection_pool
-        await self.client.aclose()
-        if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
-            await pool.sentinel_manager.aclose()
+        """Close every connection of this event loop's pool; nothing can be sent any more, in any loop."""
+        if self._closed:
+            return
+        self._closed = True
+        client = self._pool.get().client
+        await client.aclose()
+        if isinstance(client.connection_pool, redis.asyncio.sentinel.SentinelConnectionPool):
+            await client.connection_pool.sentinel_manager.aclose()
 
     async def _send(self, call: Call[T]) -> object:
+        pool = self._pool.get()
         try:
-            return await self.client.execute_command(*call.command())
+            async with asyncio.timeout(self._limits.wait_s if pool.free.locked() else None):
+                await pool.free.acquire()
+        except TimeoutError:
+            raise self._limits.exhausted() from None
+        try:
+            return await pool.client.execute_command(*call.command())
         except NoScriptError:
-            return await self.client.execute_command(*call.command_with_source())
+            return await pool.client.execute_command(*call.command_with_source())
+        finally:
+            pool.free.release()
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """One process' connections; `free` is held by each call that uses one."""
+
+    client: redis.Redis
+    free: threading.BoundedSemaphore
+
+
+@dataclass(frozen=True)
+class _AsyncPool:
+    """One event loop's connections; `free` is held by each call that uses one."""
+
+    client: redis.asyncio.Redis
+    free: asyncio.BoundedSemaphore
+
+
+def closed() -> ClientClosed:
+    """The error of whoever uses a client that has been closed."""
+    return ClientClosed("this client has been closed: make a new one, or close it later")
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -204,8 +308,13 @@ def _options(settings: Settings) -> dict[str, Any]:
         "socket_connect_timeout": settings.connect_timeout_s,
         "socket_keepalive": True,
         "health_check_interval": 15,
+        "max_connections": _UNBOUNDED,
     }
 
 
-def _longest_block_s(settings: Settings) -> float:
-    return min(_LONGEST_BLOCK_S, settings.socket_timeout_s / 2)
+def _bounds(settings: Settings) -> dict[str, Any]:
+    return {
+        "longest_block_s": min(_LONGEST_BLOCK_S, settings.socket_timeout_s / 2),
+        "max_connections": settings.max_connections,
+        "timeout_s": settings.socket_timeout_s,
+    }

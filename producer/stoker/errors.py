@@ -10,6 +10,8 @@
     ├── Timeout         the answer did not come within the time given
     ├── Unavailable     Redis, the store or every worker is out of reach; trying again may help
     ├── Unauthorized    the server refused the credentials
+    ├── InvalidArgument an argument of a method is of another type or size than it may be
+    ├── ClientClosed    the client was closed before
     └── InvalidSettings a setting is wrong, or the settings file is
 
 A message says what came, what was expected and what to do, in one line. Each error is built from that
@@ -65,6 +67,14 @@ class Unavailable(StokerError, ConnectionError):
 
 class Unauthorized(StokerError, PermissionError):
     """The server refused the credentials."""
+
+
+class InvalidArgument(StokerError, ValueError):
+    """An argument of a method is of another type or size than it may be; nothing was sent."""
+
+
+class ClientClosed(StokerError, RuntimeError):
+    """The client was closed before, or while it was waited for an answer; jobs go on."""
 
 
 class InvalidSettings(StokerError, ValueError):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 
 from . import ledger
 from .connection import Call
@@ -32,35 +33,43 @@ class Deadline:
         return self._outage_s if self._at is None else self.left_s()
 
 
+@dataclass(frozen=True)
+class Pause:
+    """Nothing to ask until the job has an event behind `after`, or the time is up."""
+
+    after: str | None
+    seconds: float
+
+
 class Follower:
-    """Reads a job's events from behind one of them to the last: ask `next_call`, run it, give the answer to `take`.
+    """Reads a job's events from behind one of them to the last: do what `next_step` says, and give the outcome back.
 
     A job that says nothing for a while is looked up, so that nobody waits for one that has been forgotten, or for
     events behind the last.
 
     Args:
         after: the id of the event to go on behind; None for the first.
-        longest_block_s: how long one call may wait in the server.
+        longest_pause_s: after how long without an event the job is looked up.
     """
 
-    def __init__(self, job_id: str, after: str | None, deadline: Deadline, longest_block_s: float) -> None:
+    def __init__(self, job_id: str, after: str | None, deadline: Deadline, longest_pause_s: float) -> None:
         self._job_id = job_id
         self._after = after
         self._deadline = deadline
-        self._longest_block_s = longest_block_s
+        self._longest_pause_s = longest_pause_s
         self._look_up = True
+        self._pause = False
         self._job_ended = False
         self._done = False
 
-    def next_call(self) -> Call[list[Event] | JobStatus] | None:
-        """What to ask now; None if the last event has come or the time is up."""
+    def next_step(self) -> Call[list[Event] | JobStatus] | Pause | None:
+        """What to ask, for `take`; or how to wait, for `waited`; None if the last event has come or the time is up."""
         left_s = self._deadline.left_s()
         if self._done or left_s <= 0:
             return None
-        if self._look_up:
-            return ledger.status(self._job_id)
-        block_ms = None if self._job_ended else math.ceil(min(left_s, self._longest_block_s) * 1000)
-        return ledger.events(self._job_id, self._after, block_ms=block_ms)
+        if self._pause:
+            return Pause(self._after, min(left_s, self._longest_pause_s))
+        return ledger.status(self._job_id) if self._look_up else ledger.events(self._job_id, self._after)
 
     def take(self, answer: list[Event] | JobStatus) -> list[Event]:
         """The events in an answer."""
@@ -70,6 +79,15 @@ class Follower:
         if answer:
             self._after = answer[-1].id
         else:
-            self._look_up, self._done = True, self._job_ended
+            self._pause, self._done = True, self._job_ended
         self._done = self._done or any(isinstance(event, Finished) for event in answer)
         return answer
+
+    def waited(self, news: bool) -> None:
+        """A pause is over, with news of the job or without."""
+        self._pause, self._look_up = False, not news
+
+
+def late(status: JobStatus, timeout_s: float) -> str:
+    """What a caller is told who did not want to wait any longer."""
+    return f"job {status.id} is {status.state} after {timeout_s:g} s of waiting; it goes on, ask again later"

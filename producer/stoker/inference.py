@@ -4,15 +4,17 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import ledger, registry
+from . import arguments, ledger, registry
 from .artifacts import ModelVersion
 from .conforming import Inputs
 from .connection import Steps
 from .errors import InvalidJob, Timeout
+from .jobs import Priority
 from .tensors import Array, Tensors, decode_array, encode_tensors
 from .topology import served_request_queue
 
@@ -23,6 +25,24 @@ _KNOWN_FOR_S = 10.0
 # Where no worker was there to choose a queue by, one may start at any moment.
 _NOBODY_FOR_S = 1.0
 _MOST_KNOWN = 1_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for beside the rows, once it has been checked."""
+
+    model: str
+    timeout_s: float
+    priority: Priority
+
+    @classmethod
+    def checked(cls, model: object, timeout: object, priority: object) -> Self:
+        """The arguments of a call.
+
+        Raises:
+            InvalidArgument: one of them cannot be what it should be.
+        """
+        return cls(arguments.model_ref(model), arguments.timeout(timeout), arguments.priority(priority))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""What a failed round trip to Redis means: whether to try again, and when, or what to tell the caller. Does no I/O."""
+"""What a failed round trip to Redis means: whether to try again, and when, or what to tell the caller. Does no I/O.
+
+Every answer is sorted into one of three: not now (tried again, then `Unavailable`), forbidden (`Unauthorized` at once),
+and what no waiting mends (`StokerError` at once).
+"""
 
 import ssl
 import time
@@ -9,17 +13,26 @@ from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
+    TryAgainError,
 )
 
 from .errors import StokerError, Unauthorized, Unavailable
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 # What a server that is there answers when it takes no writes for now: its disk is full, too few replicas follow it, …
-_NOT_NOW = ("BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS")
+_NO_WRITES = ("MISCONF", "NOREPLICAS", "OOM", "READONLY")
+# … and when it answers nothing for now: a long script runs, it was just made a replica, it lost its master, …
+_NO_ANSWERS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
+_FORBIDDEN = ("ACL failure", "DENIED", "NOPERM")
+_LOGIN = ("NOAUTH", "WRONGPASS")
+_TOO_MANY_CLIENTS = "max number of clients reached"
 
 
 class Tries:
@@ -43,28 +56,37 @@ class Tries:
         Raises:
             Unavailable: patience has run out, or the server's certificate is wrong, which waiting will not mend.
             Unauthorized: the server refuses the credentials, or they may not do this.
-            RedisError: the error itself, if it is neither.
+            StokerError: the server understood the command and cannot do it.
         """
-        reason = _reason(error, self._where)
+        reason = reason_of(error, self._where)
         left_s = self._until - time.monotonic()
-        if left_s <= 0 or isinstance(reason, Unauthorized) or _is_untrusted(error):
+        if left_s <= 0 or not isinstance(reason, Unavailable) or _is_untrusted(error):
             raise reason from error
         pause_s, self._pause_s = min(self._pause_s, left_s), min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return pause_s
 
 
-def _reason(error: Exception, where: str) -> StokerError:
-    """Why there is no answer, in one sentence; raises the error itself if Redis is not to blame for it."""
+def reason_of(error: Exception, where: str) -> StokerError:
+    """Why there is no answer, in one sentence: `Unavailable` where trying again may help."""
     match error:
         case AuthenticationError() | AuthenticationWrongNumberOfArgsError() | AuthorizationError():
-            return Unauthorized(f"{where} refused the login: {error}; check the user and password in the URL")
+            return _login(error, where)
         case redis.sentinel.MasterNotFoundError() | redis.asyncio.sentinel.MasterNotFoundError():
             return _no_master(error, where)
+        case ResponseError() | BusyLoadingError():
+            return _answered(error, where)
+        case InvalidResponse():
+            return Unavailable(
+                f"what answers at {where} does not speak Redis' protocol: {error}; check the host and the port in "
+                "STOKER_REDIS_URL, and that it says rediss:// if the server wants TLS"
+            )
         case redis.ConnectionError() | redis.TimeoutError() | OSError():
             return _unreachable(error, where)
-        case ResponseError():
-            return _refused(error, where)
-    raise error
+    return StokerError(f"the command for Redis at {where} could not be sent: {type(error).__name__}: {error}")
+
+
+def _login(error: Exception, where: str) -> Unauthorized:
+    return Unauthorized(f"{where} refused the login: {error}; check the user and password in the URL")
 
 
 def _unreachable(error: Exception, where: str) -> Unavailable:
@@ -72,6 +94,11 @@ def _unreachable(error: Exception, where: str) -> Unavailable:
         return Unavailable(
             f"the certificate of Redis at {where} cannot be trusted: {error}; name the file of its CA with "
             "?ssl_ca_certs=…, and use a host name that the certificate holds"
+        )
+    if _TOO_MANY_CLIENTS in str(error):
+        return Unavailable(
+            f"Redis at {where} takes no more connections: {error}; close clients that are not used, lower "
+            "STOKER_MAX_CONNECTIONS, or raise the server's maxclients"
         )
     return Unavailable(
         f"Redis at {where} cannot be reached: {error}; start it with `stoker up`, or check STOKER_REDIS_URL"
@@ -85,15 +112,25 @@ def _no_master(error: Exception, where: str) -> StokerError:
     return Unavailable(f"no sentinel of {where} knows a master of this name that runs; check master_name")
 
 
-def _refused(error: ResponseError, where: str) -> StokerError:
-    told = str(error)
-    if isinstance(error, NoPermissionError) or told.startswith("ACL failure"):
+def _answered(error: Exception, where: str) -> StokerError:
+    answer = str(error)
+    if answer.startswith(_LOGIN):
+        return _login(error, where)
+    if isinstance(error, NoPermissionError) or answer.startswith(_FORBIDDEN):
         return Unauthorized(
-            f"{where} forbids this user a command: {told}; docs/security.md lists what each kind of user needs"
+            f"{where} forbids this user a command: {answer}; docs/security.md lists what each kind of user needs"
         )
-    if isinstance(error, OutOfMemoryError | ReadOnlyError) or told.startswith(_NOT_NOW):
-        return Unavailable(f"Redis at {where} takes no writes now: {told}; docs/operations.md says what to do")
-    raise error
+    if isinstance(error, OutOfMemoryError | ReadOnlyError) or answer.startswith(_NO_WRITES):
+        return Unavailable(f"Redis at {where} takes no writes now: {answer}; docs/operations.md says what to do")
+    if isinstance(error, BusyLoadingError | ClusterDownError | TryAgainError) or answer.startswith(_NO_ANSWERS):
+        return Unavailable(
+            f"Redis at {where} answers nothing now: {answer}; it starts, fails over or runs a long script: "
+            "try again, and see docs/operations.md if it stays so"
+        )
+    return StokerError(
+        f"Redis at {where} answered with an error: {answer}; if it names a wrong type, something else than Stoker has "
+        "written to its keys; else check that the server is Redis 6.2 or newer, or Valkey, and no cluster"
+    )
 
 
 def _is_untrusted(error: Exception) -> bool:

@@ -167,6 +167,12 @@ class Settings(BaseSettings):
     )
     connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
     socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")
+    max_connections: int = Field(
+        default=50,
+        ge=4,
+        le=10_000,
+        description="How many connections to Redis one client or slot opens at most; calls beyond wait for one.",
+    )
     patience_s: float = Field(
         default=1,
         ge=0,

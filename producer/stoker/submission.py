@@ -10,7 +10,6 @@ from .artifacts import ModelVersion
 from .connection import Steps
 from .data import preflight
 from .errors import InvalidJob
-from .events import JobStatus
 from .jobs import Deploy, Evaluate, Infer, Spec, Train
 from .jobs.base import JobSpec
 from .placement import Offer, offer, place
@@ -52,12 +51,9 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
         idempotency_key: for a single spec.
 
     Raises:
-        InvalidJob: a file, column or array is missing, a reference points nowhere, nothing could run a job, or
-            the key cannot be one.
+        InvalidJob: a file, column or array is missing, a reference points nowhere, or nothing could run a job.
         ModelNotFound: a spec names a model that does not exist.
     """
-    if idempotency_key is not None and not (0 < len(idempotency_key) <= 256 and idempotency_key.isprintable()):
-        raise InvalidJob("an idempotency key is 1 to 256 printable characters")
     distinct = {id(spec): spec for spec in specs}.values()
     offered = (yield from offer(distinct)) if specs else Offer()
     border = _Border((yield from _versions(distinct)), offered)
@@ -151,8 +147,3 @@ class _Border:
             spec.data, target=target, features=features or None, labelled=labelled and version is not None
         )
         return _with(spec, data=data)
-
-
-def late(status: JobStatus, timeout_s: float) -> str:
-    """What a caller is told who did not want to wait any longer."""
-    return f"job {status.id} is {status.state} after {timeout_s:g} s of waiting; it goes on, ask again later"

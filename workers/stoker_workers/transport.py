@@ -75,7 +75,7 @@ class _Door:
     def _run(self, call: Call[Any]) -> None:
         with self._channel.conn_or_acquire() as client:
             try:
-                Connection(client, "the broker").run(call)
+                Connection(lambda: client, "the broker").run(call)
             except (StokerError, ResponseError) as error:
                 # The message is gone from its queue all the same, and the worker must go on.
                 _log.warning("not counted: %s", error)

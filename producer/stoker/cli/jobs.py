@@ -9,9 +9,10 @@ import typer
 import yaml
 from rich.markup import escape
 
-from ..client import Client, Job
+from ..client import Client
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
+from ..job import Job
 from ..jobs import KINDS, Spec, parse_spec
 from ..store import Store
 from .live import follow, show_result

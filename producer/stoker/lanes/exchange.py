@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
+from ..connection import Call
 from ..errors import StokerError, Unavailable
 from ..jobs import Priority
-from . import Pushed, frames
+from ..reading import Waiter
+from . import Pushed, await_answers, frames
 
-Waiter = TypeVar("Waiter")
+W = TypeVar("W", bound=Waiter)
 
 # What one push carries at most, so that a large call neither blocks the server nor outgrows its limits.
 _PUSHED_REQUESTS = 1_000
@@ -19,7 +21,7 @@ _PUSHED_BYTES = 8 << 20
 LANE_HOLDS = 20_000
 
 
-class Exchange(Generic[Waiter]):
+class Exchange(Generic[W]):
     """Numbers requests, gathers them for the next push, and finds who waits when an answer comes.
 
     Attributes:
@@ -30,10 +32,10 @@ class Exchange(Generic[Waiter]):
         self._id = uuid.uuid4()
         self.client = self._id.hex
         self._numbers = itertools.count()
-        self._waiting: dict[int, Waiter] = {}
+        self._waiting: dict[int, W] = {}
         self._unsent: list[tuple[str, str, Priority, int, int, bytes]] = []
 
-    def add(self, waiter: Waiter, ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes) -> int:
+    def add(self, waiter: W, ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes) -> int:
         """Note a request for the next push; gives its number."""
         number = next(self._numbers)
         self._waiting[number] = waiter
@@ -75,17 +77,27 @@ class Exchange(Generic[Waiter]):
             for (ref, queue, priority), sent in lanes.items()
         }
 
-    def failed(self, numbers: tuple[int, ...]) -> list[Waiter]:
+    def refused(self, numbers: Iterable[int], error: StokerError) -> Iterator[tuple[W, StokerError]]:
         """Requests that could not be sent: who is to be told."""
-        waiters = [self._waiting.pop(number, None) for number in numbers]
-        return [waiter for waiter in waiters if waiter is not None]
+        for number in numbers:
+            waiter = self._waiting.pop(number, None)
+            if waiter is not None:
+                yield waiter, error
 
-    def incoming(self, entry: bytes) -> Iterator[tuple[Waiter, bytes | StokerError]]:
+    def next_call(self, block_s: float) -> Call[bytes | None]:
+        """Waits for the next answers."""
+        return await_answers(self.client, block_s)
+
+    def answered(self, entry: bytes | None) -> Iterator[tuple[W, bytes | StokerError]]:
         """Answers that came: who is to be told what. An answer that came before, or too late, is nobody's."""
-        for number, outcome in frames.read_answers(entry):
+        for number, outcome in frames.read_answers(entry or b""):
             waiter = self._waiting.pop(number, None)
             if waiter is not None:
                 yield waiter, outcome
+
+    def give_up(self, error: StokerError) -> Iterator[tuple[W, StokerError]]:
+        """No answers can be read: all who wait are to be told."""
+        return self.refused(list(self._waiting), error)
 
 
 def lane_full(ref: str, depth: int) -> Unavailable:

@@ -48,6 +48,7 @@ from .fleet import (
 from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
 from .health import Health, QueueHealth, SilentJob, health, silent
 from .intake import NewJob, accept, accepted, parts, stage, submit, take_in
+from .news import interrupt, news
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import cancel, counts, events, query, result, spec, status
@@ -113,6 +114,7 @@ __all__ = [
     "gather",
     "health",
     "history",
+    "interrupt",
     "is_part",
     "job_of_seat",
     "keep_duties",
@@ -120,6 +122,7 @@ __all__ = [
     "lead",
     "leave",
     "mirror",
+    "news",
     "parts",
     "put_off",
     "quarantine",

@@ -5,6 +5,7 @@
 | stoker:job:<id> | hash | one job's record | with the job's retention |
 | stoker:events:<id> | stream | its events, the newest 10,000 | with the record |
 | stoker:history:<id> | list | its ended attempts: worker, times, reason, last log lines | with the record |
+| stoker:interrupts:<client> | stream | what ends a client's wait for events, the newest | a minute after the last |
 | stoker:after:<id> | set | ids of the jobs that wait for it | when it ends |
 | celery-task-meta-<id> | string | its result as Celery has it | with the record; a prediction's after an hour |
 | stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
@@ -71,6 +72,7 @@ PREFIX = {
     "job": "stoker:job:",
     "events": "stoker:events:",
     "history": "stoker:history:",
+    "interrupts": "stoker:interrupts:",
     "after": "stoker:after:",
     "meta": "celery-task-meta-",
     "mirrored": "stoker:mirrored",

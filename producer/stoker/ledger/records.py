@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..connection import Call, Word
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import EVENT, Event, JobState, JobStatus
@@ -77,9 +79,19 @@ def result(job_id: str) -> Call[Result | None]:
             error = _RAISED[state]((reason or b"").decode())
             error.traceback = traceback.decode() if traceback else None
             raise error
-        return RESULT.validate_json(raw_result) if raw_result is not None else None
+        return _result(job_id, raw_result) if state is JobState.SUCCEEDED else None
 
     return Call(("HMGET", key("job", job_id), "state", "result", "reason", "traceback"), decode)
+
+
+def _result(job_id: str, raw: bytes | None) -> Result:
+    try:
+        return RESULT.validate_json(raw or b"")
+    except ValidationError:
+        raise InvalidJob(
+            f"the result of job {job_id} cannot be read: a newer version of Stoker has written it, whose client reads "
+            f"it, or something else has written to {key('job', job_id)}"
+        ) from None
 
 
 def events(job_id: str, after: str | None, *, limit: int = 500, block_ms: int | None = None) -> Call[list[Event]]:

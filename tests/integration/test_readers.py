@@ -1,0 +1,404 @@
+"""What waits for Redis in a client's background survives whatever Redis answers, and costs others nothing."""
+
+import asyncio
+import socketserver
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import redis
+
+import stoker
+from stoker import events, ledger
+from stoker.aio import AsyncJob
+from stoker.connection import Connection
+from stoker.ledger import Attempt
+from stoker.local.server import local_server
+from stoker.settings import Settings
+
+from ..conftest import Eventually
+from .echo import echo_of, register
+
+SPEC = stoker.Train(model="followed", data="sample://digits", device="cpu")
+
+
+@pytest.fixture
+def server_url(tmp_path: Path) -> Iterator[str]:
+    """A server of this test's own, which can be made a replica."""
+    with local_server(tmp_path / "server") as url:
+        yield url
+
+
+def demote(server: "redis.Redis") -> None:
+    """A failover in good order, and back: the server is somebody's replica for a moment."""
+    # That one knows no such login, so this server keeps what it has.
+    server.replicaof("127.0.0.1", server.connection_pool.connection_kwargs["port"])
+    time.sleep(0.5)
+    server.replicaof("NO", "ONE")
+
+
+def unblock(server: "redis.Redis") -> None:
+    """Whoever waits inside the server gets an error instead of an answer."""
+    for client in server.client_list():
+        if "b" in client["flags"]:
+            server.client_unblock(int(client["id"]), error=True)
+
+
+def cut(server: "redis.Redis") -> None:
+    """Every connection is closed by the server."""
+    server.client_kill_filter(_type="normal", skipme=True)
+
+
+def finish(connection: Connection, job_id: str) -> None:
+    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    assert isinstance(attempt, Attempt)
+    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+
+
+def blocked(server: "redis.Redis") -> int:
+    return int(server.info("clients")["blocked_clients"])
+
+
+@pytest.mark.parametrize("trouble", [demote, unblock, cut])
+def test_callers_and_followers_outlast_it(
+    server_url: str, trouble: Callable[["redis.Redis"], None], eventually: Eventually
+) -> None:
+    settings = Settings(redis_url=server_url, patience_s=60)
+    behind = Connection.open(settings, server_url, patience_s=60)
+    with (
+        echo_of(server_url),
+        redis.Redis.from_url(server_url) as server,
+        stoker.Client(settings=settings) as client,
+        ThreadPoolExecutor(40) as callers,
+    ):
+        jobs = client.submit_many([SPEC] * 15)
+        results = [callers.submit(job.wait, 100) for job in jobs]
+        answers = [callers.submit(_ask, client, n) for n in range(20)]
+        eventually(lambda: blocked(server) >= 2)
+        for _ in range(3):
+            trouble(server)
+        for job in jobs:
+            finish(behind, job.id)
+        assert [result.result(100) for result in results] == [stoker.JobState.FAILED] * len(jobs)
+        for answer in answers:
+            answer.result(100)
+        _ask(client, 99)
+    behind.close()
+
+
+def _ask(client: stoker.Client, n: int) -> None:
+    for m in range(30):
+        rows = np.array([n, m], float)
+        assert np.array_equal(client.infer("echo", rows, timeout=100), rows)
+
+
+@pytest.mark.parametrize("trouble", [demote, unblock, cut])
+def test_asyncio_callers_and_followers_outlast_it(
+    server_url: str, trouble: Callable[["redis.Redis"], None], eventually: Eventually
+) -> None:
+    settings = Settings(redis_url=server_url, patience_s=60)
+
+    async def ask(client: stoker.AsyncClient, n: int) -> None:
+        for m in range(30):
+            rows = np.array([n, m], float)
+            assert np.array_equal(await client.infer("echo", rows, timeout=100), rows)
+
+    async def story(server: "redis.Redis", behind: Connection) -> None:
+        async with stoker.AsyncClient(settings=settings) as client:
+            jobs = await client.submit_many([SPEC] * 15)
+            waiting = [asyncio.create_task(job.wait(100)) for job in jobs]
+            asking = [asyncio.create_task(ask(client, n)) for n in range(20)]
+            await asyncio.to_thread(eventually, lambda: blocked(server) >= 2)
+            for _ in range(3):
+                await asyncio.to_thread(trouble, server)
+            for job in jobs:
+                await asyncio.to_thread(finish, behind, job.id)
+            assert await asyncio.gather(*waiting) == [stoker.JobState.FAILED] * len(jobs)
+            await asyncio.gather(*asking)
+            await ask(client, 99)
+
+    behind = Connection.open(settings, server_url, patience_s=60)
+    with echo_of(server_url), redis.Redis.from_url(server_url) as server:
+        asyncio.run(story(server, behind))
+    behind.close()
+
+
+@contextmanager
+def server_that_answers(answer: bytes) -> Iterator[str]:
+    """A server that gives one answer to whatever comes; its URL."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while data := self.request.recv(1 << 20):
+                # One answer to each command of a pipeline.
+                commands = sum(1 for line in data.split(b"\r\n") if line.startswith(b"*"))
+                self.request.sendall(answer * max(1, commands))
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (b"-READONLY You can't write against a read only replica.", stoker.Unavailable, "takes no writes now"),
+        (b"-OOM command not allowed when used memory > 'maxmemory'.", stoker.Unavailable, "takes no writes now"),
+        (b"-MISCONF Redis is configured to save RDB snapshots", stoker.Unavailable, "takes no writes now"),
+        (b"-NOREPLICAS Not enough good replicas to write.", stoker.Unavailable, "takes no writes now"),
+        (b"-LOADING Redis is loading the dataset in memory", stoker.Unavailable, "answers nothing now"),
+        (b"-BUSY Redis is busy running a script.", stoker.Unavailable, "answers nothing now"),
+        (b"-MASTERDOWN Link with MASTER is down", stoker.Unavailable, "answers nothing now"),
+        (b"-UNBLOCKED force unblock from blocking operation", stoker.Unavailable, "answers nothing now"),
+        (b"-CLUSTERDOWN The cluster is down", stoker.Unavailable, "answers nothing now"),
+        (b"-TRYAGAIN Multiple keys request during rehashing of slot", stoker.Unavailable, "answers nothing now"),
+        (b"-ERR max number of clients reached", stoker.Unavailable, "takes no more connections"),
+        (b"-NOAUTH Authentication required.", stoker.Unauthorized, "refused the login"),
+        (b"-WRONGPASS invalid username-password pair", stoker.Unauthorized, "refused the login"),
+        (b"-NOPERM this user has no permissions to run the 'xread' command", stoker.Unauthorized, "forbids this user"),
+        (b"-DENIED Redis is running in protected mode", stoker.Unauthorized, "forbids this user"),
+        (b"-WRONGTYPE Operation against a key holding the wrong kind of value", stoker.StokerError, "wrong type"),
+        (b"-MOVED 3999 127.0.0.1:6381", stoker.StokerError, "no cluster"),
+        (b"-ERR unknown command 'EVALSHA'", stoker.StokerError, "unknown command"),
+        (b"-SOMETHING that nobody has heard of", stoker.StokerError, "that nobody has heard of"),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n", stoker.Unavailable, "does not speak Redis' protocol"),
+    ],
+)
+def test_every_answer_of_redis_is_an_error_of_ours(answer: bytes, error: type[stoker.StokerError], says: str) -> None:
+    with server_that_answers(answer + b"\r\n") as url:
+        settings = Settings(redis_url=url, patience_s=0.1)
+
+        async def both() -> None:
+            with stoker.Client(settings=settings) as client, pytest.raises(error, match=says) as raised:
+                client.jobs()
+            assert type(raised.value) is error
+            async with stoker.AsyncClient(settings=settings) as async_client:
+                with pytest.raises(error, match=says) as raised:
+                    await async_client.jobs()
+            assert type(raised.value) is error
+
+        asyncio.run(both())
+
+
+def test_a_reader_that_may_not_read_tells_the_callers_at_once(server_url: str) -> None:
+    register(server_url)
+    with redis.Redis.from_url(server_url) as server:
+        server.acl_setuser("poor", enabled=True, passwords=["+word"], keys=["*"], commands=["+@all", "-blpop"])
+    url = f"redis://poor:word@127.0.0.1:{urlsplit(server_url).port}/0"
+
+    async def ask() -> None:
+        async with stoker.AsyncClient(url) as client:
+            for _ in range(2):
+                with pytest.raises(stoker.Unauthorized, match="blpop"):
+                    await client.infer("echo", np.zeros(1), timeout=100)
+
+    with stoker.Client(url) as client:
+        for _ in range(2):
+            with pytest.raises(stoker.Unauthorized, match="blpop"):
+                client.infer("echo", np.zeros(1), timeout=100)
+    asyncio.run(ask())
+
+
+def test_an_answer_that_cannot_be_read_fails_whom_it_may_concern_and_no_later_caller(
+    redis_url: str, eventually: Eventually
+) -> None:
+    register(redis_url)
+    with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:
+        with ThreadPoolExecutor(1) as caller:
+            waiting = caller.submit(client.infer, "echo", np.zeros(1), timeout=100)
+            eventually(lambda: blocked(server) == 1)
+            server.rpush(f"stoker:answers:{client._switchboard.get()._exchange.client}", b"junk")
+            with pytest.raises(stoker.StokerError, match="could not be read"):
+                waiting.result(60)
+        with echo_of(redis_url):
+            assert client.infer("echo", np.ones(1), timeout=60) == [1]
+
+
+def types(job: stoker.Job) -> list[str]:
+    return [event.type for event in job.events()]
+
+
+def test_many_who_wait_take_nothing_from_others(redis_url: str, eventually: Eventually) -> None:
+    behind = Connection.open(Settings(), redis_url)
+    with (
+        echo_of(redis_url),
+        redis.Redis.from_url(redis_url) as server,
+        stoker.Client(redis_url) as client,
+        ThreadPoolExecutor(200) as readers,
+    ):
+        jobs = client.submit_many([SPEC] * 100)
+        stories = [readers.submit(types, job) for job in jobs[:60]]
+        waits = [readers.submit(job.wait) for job in jobs]
+        result = readers.submit(jobs[0].result, 100)
+        _ask(client, 1)
+        assert len(client.jobs(limit=200)) == 100
+        assert client.submit(SPEC).state is stoker.JobState.QUEUED
+        for job in jobs:
+            finish(behind, job.id)
+        with pytest.raises(stoker.JobFailed, match="no data"):
+            result.result(100)
+        assert [story.result(60) for story in stories] == [["queued", "started", "finished"]] * 60
+        assert [wait.result(60) for wait in waits] == [stoker.JobState.FAILED] * 100
+        assert int(server.info("clients")["connected_clients"]) < 60
+    behind.close()
+
+
+def test_many_asyncio_tasks_that_wait_take_nothing_from_others(redis_url: str) -> None:
+    behind = Connection.open(Settings(), redis_url)
+
+    async def story() -> None:
+        async with stoker.AsyncClient(redis_url) as client:
+            jobs = await client.submit_many([SPEC] * 300)
+            # Each of these would want a connection at the same moment.
+            assert {status.id for status in await asyncio.gather(*(job.status() for job in jobs))} == {
+                job.id for job in jobs
+            }
+
+            async def types(job: AsyncJob) -> list[str]:
+                return [event.type async for event in job.events()]
+
+            stories = [asyncio.create_task(types(job)) for job in jobs]
+            assert await client.infer("echo", np.ones(1), timeout=60) == [1]
+            assert len(await client.jobs(limit=500)) == 300
+            for job in jobs:
+                await asyncio.to_thread(finish, behind, job.id)
+            assert await asyncio.gather(*stories) == [["queued", "started", "finished"]] * 300
+
+    with echo_of(redis_url):
+        asyncio.run(story())
+    behind.close()
+
+
+def test_a_damaged_stream_of_events_ends_the_wait_for_it_and_no_other(redis_url: str, eventually: Eventually) -> None:
+    behind = Connection.open(Settings(), redis_url)
+    with (
+        redis.Redis.from_url(redis_url) as server,
+        stoker.Client(redis_url) as client,
+        ThreadPoolExecutor(2) as readers,
+    ):
+        damaged, sound = client.submit_many([SPEC, SPEC])
+        waits = [readers.submit(job.wait, 100) for job in (damaged, sound)]
+        eventually(lambda: blocked(server) == 1)
+        server.delete(f"stoker:events:{damaged.id}")
+        server.set(f"stoker:events:{damaged.id}", "junk")
+        with pytest.raises(stoker.StokerError, match="something else than Stoker"):
+            waits[0].result(60)
+        finish(behind, sound.id)
+        assert waits[1].result(60) is stoker.JobState.FAILED
+    behind.close()
+
+
+def test_two_who_follow_one_job_from_different_places(redis_url: str) -> None:
+    behind = Connection.open(Settings(), redis_url)
+    with stoker.Client(redis_url) as client, ThreadPoolExecutor(3) as readers:
+        job = client.submit(SPEC)
+        first = next(job.events())
+        never = readers.submit(lambda: list(job.events(after="99999999999999-0")))
+        late = readers.submit(lambda: [event.type for event in job.events(after=first.id)])
+        whole = readers.submit(lambda: [event.type for event in job.events()])
+        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        assert isinstance(attempt, Attempt)
+        epochs = [events.Epoch(epoch=n, epochs=5, metrics={}, rows_per_s=1, eta_s=0) for n in range(1, 6)]
+        behind.run(ledger.report(attempt, 60, epochs))
+        behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+        assert late.result(60) == ["started", *["epoch"] * 5, "finished"]
+        assert whole.result(60) == ["queued", "started", *["epoch"] * 5, "finished"]
+        assert never.result(60) == []
+    behind.close()
+
+
+def test_when_no_connection_is_free_the_error_names_the_setting(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url, max_connections=4, socket_timeout_s=0.1)
+    with stoker.Client(settings=settings) as client:
+        pool = client._connection._pool.get()
+        for _ in range(4):
+            pool.free.acquire()
+        with pytest.raises(stoker.Unavailable, match=r"all 4 connections to Redis .* raise STOKER_MAX_CONNECTIONS"):
+            client.jobs()
+        for _ in range(4):
+            pool.free.release()
+        assert client.jobs() == []
+
+
+def test_who_still_waits_when_a_client_is_closed_is_told_and_nothing_works_after(
+    redis_url: str, eventually: Eventually
+) -> None:
+    register(redis_url)
+    with redis.Redis.from_url(redis_url) as server, ThreadPoolExecutor(2) as callers:
+        client = stoker.Client(redis_url)
+        job = client.submit(SPEC)
+        waiting = [callers.submit(client.infer, "echo", np.zeros(1), timeout=100), callers.submit(job.wait, 100)]
+        eventually(lambda: blocked(server) == 2)
+        client.close()
+        client.close()
+        for call in waiting:
+            with pytest.raises(stoker.ClientClosed):
+                call.result(60)
+    uses: list[Callable[[], object]] = [
+        lambda: client.infer("echo", np.zeros(1)),
+        lambda: client.infer_many("echo", np.zeros(1)),
+        lambda: client.infer_later("echo", np.zeros(1)),
+        lambda: client.submit(SPEC),
+        lambda: client.submit_many([SPEC]),
+        lambda: client.job(job.id),
+        client.jobs,
+        client.models,
+        lambda: client.model("echo"),
+        client.workers,
+        job.status,
+        job.wait,
+        job.result,
+        job.cancel,
+        lambda: next(job.events()),
+    ]
+    for use in uses:
+        with pytest.raises(stoker.ClientClosed, match="has been closed: make a new one"):
+            use()
+
+
+def test_the_same_for_asyncio(redis_url: str, eventually: Eventually) -> None:
+    register(redis_url)
+
+    async def story() -> None:
+        client = stoker.AsyncClient(redis_url)
+        job = await client.submit(SPEC)
+        waiting = [
+            asyncio.create_task(client.infer("echo", np.zeros(1), timeout=100)),
+            asyncio.create_task(job.wait(100)),
+        ]
+        with redis.Redis.from_url(redis_url) as server:
+            await asyncio.to_thread(eventually, lambda: blocked(server) == 2)
+        await client.close()
+        await client.close()
+        for call in waiting:
+            with pytest.raises(stoker.ClientClosed):
+                await call
+        uses: list[Callable[[], Awaitable[object]]] = [
+            lambda: client.infer("echo", np.zeros(1)),
+            lambda: client.infer_later("echo", np.zeros(1)),
+            lambda: client.submit(SPEC),
+            client.jobs,
+            client.models,
+            job.status,
+            job.wait,
+            job.result,
+        ]
+        for use in uses:
+            with pytest.raises(stoker.ClientClosed, match="has been closed: make a new one"):
+                await use()
+
+    asyncio.run(story())
