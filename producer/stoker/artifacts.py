@@ -11,15 +11,15 @@ Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]
 ModelRef = Annotated[
     str,
     StringConstraints(
-        pattern=r"^([a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?|job:[A-Za-z0-9-]{1,64}|#\d{1,4})$"
+        pattern=r"^([a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?|job:[A-Za-z0-9-]{1,64}|#[0-9]{1,4})$"
     ),
 ]
 
 
 class Described(BaseModel):
-    """A frozen description that refuses unknown fields."""
+    """A frozen description. Fields that it does not know are a newer version's, and are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
 
 class Artifact(Described):

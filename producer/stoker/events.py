@@ -3,9 +3,17 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from .artifacts import Artifact
 from .outages import OngoingOutage
@@ -174,10 +182,49 @@ class Finished(_Event):
         return str(self.state) + (f": {self.reason}" if self.reason else "")
 
 
-Event = Annotated[
+class Other(_Event):
+    """An event that this version cannot read: a newer one has sent it, or something else than Stoker.
+
+    Attributes:
+        name: the type that it says it is; "" if it does not say.
+        fields: everything in it, as it came.
+    """
+
+    type: Literal["other"] = "other"
+    name: str = ""
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+    def words(self) -> str:
+        return f"an event that this version of Stoker does not know: {self.name or 'unreadable'}"
+
+
+Known = Annotated[
     Waiting | Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")
 ]
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+Event = Known | Other
+_KNOWN: TypeAdapter[Known] = TypeAdapter(Known)
+_FIELDS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+def read_event(raw: bytes) -> Event:
+    """An event from its JSON, as it stands in the job's stream."""
+    try:
+        return _KNOWN.validate_json(raw)
+    except ValidationError:
+        pass
+    try:
+        fields = _FIELDS.validate_json(raw)
+    except ValidationError:
+        return Other()
+    return Other(name=str(fields.get("type", "")), fields=fields)
+
+
+def _if_known(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """None in place of progress that only a newer version can read."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
 
 class JobStatus(BaseModel):
@@ -189,7 +236,7 @@ class JobStatus(BaseModel):
         worker: the worker that has it, or had it last.
         last_event_at: when an attempt last told anything of it: its start, progress, a checkpoint, a line of output. A
             job that runs and has told nothing for long may hang: its slot renews the lease all the same.
-        progress: the last `Epoch` or `Progress` event.
+        progress: the last `Epoch` or `Progress` event; None also where a newer version reports in another way.
         reason: why it ended, in one line, unless it succeeded; or why it waits, where no live worker can run it.
         outage: what is away that it waits for, why, and since when; None for a job that does not wait for such a thing.
             It costs the job no attempt; `cancel` ends it.
@@ -212,6 +259,6 @@ class JobStatus(BaseModel):
     finished_at: datetime | None = None
     last_event_at: datetime | None = None
     cancel_requested: bool = False
-    progress: Epoch | Progress | None = Field(default=None, discriminator="type")
+    progress: Annotated[Epoch | Progress | None, Field(discriminator="type"), WrapValidator(_if_known)] = None
     reason: str | None = None
     outage: OngoingOutage | None = None

@@ -10,7 +10,7 @@ from .artifacts import ModelVersion
 from .connection import Steps
 from .data import preflight
 from .errors import InvalidJob
-from .jobs import Deploy, Evaluate, Infer, Spec, Train
+from .jobs import Deploy, Evaluate, Infer, Spec, Train, checked
 from .jobs.base import JobSpec
 from .placement import Offer, offer, place
 from .registry import JOB_MODEL
@@ -54,16 +54,17 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
         InvalidJob: a file, column or array is missing, a reference points nowhere, or nothing could run a job.
         ModelNotFound: a spec names a model that does not exist.
     """
-    distinct = {id(spec): spec for spec in specs}.values()
+    sound = {id(spec): checked(spec) for spec in specs}
+    distinct = sound.values()
     offered = (yield from offer(distinct)) if specs else Offer()
     border = _Border((yield from _versions(distinct)), offered)
-    checked: dict[int, tuple[Spec, str]] = {}
+    ready_ones: dict[int, tuple[Spec, str]] = {}
     prepared: list[ledger.NewJob] = []
     parent = traceparent()
     for spec in specs:
-        if id(spec) not in checked:
-            checked[id(spec)] = border.check(_with_ids(spec, prepared))
-        ready, queue = checked[id(spec)]
+        if id(spec) not in ready_ones:
+            ready_ones[id(spec)] = border.check(_with_ids(sound[id(spec)], prepared))
+        ready, queue = ready_ones[id(spec)]
         prepared.append(ledger.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
     return prepared
 

@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
-from .base import DataRef, Device, JobSpec, Priority
+from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
 from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .infer import PART_KIND, Infer, InferResult
@@ -31,6 +31,26 @@ def parse_spec(document: object) -> Spec:
         return SPEC.validate_python(document)
     except ValidationError as error:
         raise InvalidJob(sentence(error, "a job", ())) from None
+
+
+def checked(spec: Spec) -> Spec:
+    """A spec as it will be read again from the ledger: so also one that `model_copy` has changed is checked.
+
+    Raises:
+        InvalidJob: a field of it is wrong, or it is too large to be kept.
+    """
+    if unknown := sorted(vars(spec).keys() - type(spec).model_fields.keys()):
+        raise InvalidJob(f"{type(spec).__name__} has no field {unknown[0]!r}: model_copy took it unchecked")
+    try:
+        text = spec.model_dump_json(warnings="none")
+    except (ValueError, RecursionError) as error:
+        raise InvalidJob(f"this {type(spec).__name__} cannot be written as JSON: {error}") from None
+    if len(text) > MOST_BYTES:
+        raise InvalidJob(
+            f"this {type(spec).__name__} is {len(text):,} bytes of JSON and may be {MOST_BYTES:,}, for Redis keeps it "
+            "in memory: what is so large is data, and goes into a file that it names"
+        )
+    return read_spec(text)
 
 
 def read_spec(text: str | bytes) -> Spec:
@@ -75,6 +95,7 @@ __all__ = [
     "Stability",
     "Train",
     "TrainResult",
+    "checked",
     "parse_spec",
     "read_spec",
 ]

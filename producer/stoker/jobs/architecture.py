@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from .base import Frozen
+from .base import Frozen, Plain
 from .keras_screen import screened
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
@@ -67,7 +67,7 @@ class Builder(Frozen):
 
     type: Literal["builder"] = "builder"
     target: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    kwargs: dict[str, Any] = Field(default_factory=dict)
+    kwargs: Plain = Field(default_factory=dict)
 
     def __init__(self, target: str, kwargs: dict[str, Any] | None = None, **fields: Any) -> None:
         fields |= {"target": target, "kwargs": kwargs or {}}

@@ -1,10 +1,14 @@
 """What every job spec has in common."""
 
+import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -20,8 +24,52 @@ Device = Literal["auto", "cpu", "gpu", "tpu"]
 Priority = Literal["low", "normal", "high"]
 DataRef = Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)]
 # A job's id, or "#2" for the third of the specs submitted together.
-JobRef = Annotated[str, StringConstraints(pattern=r"^(#\d{1,4}|[A-Za-z0-9-]{1,64})$")]
+JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1,64})$")]
 Tag = Annotated[str, StringConstraints(max_length=256)]
+# What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
+MOST_BYTES = 4 << 20
+_DEEPEST = 64
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Plain data as JSON gives it back: what JSON cannot hold is refused, tuples are lists."""
+    if depth > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} deep, or holds itself")
+    match value:
+        case None | bool():
+            return value
+        case int():
+            if abs(value) >= 2**63:
+                raise ValueError("a whole number of more than 64 bits")
+            return value
+        case str():
+            value.encode()
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is no number that JSON can hold")
+            return value
+        case dict():
+            if wrong := next((name for name in value if not isinstance(name, str)), None):
+                raise ValueError(f"the key {wrong!r} must be text")
+            return {_plain(name): _plain(each, depth + 1) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each, depth + 1) for each in value]
+    raise ValueError(f"{type(value).__name__} is no plain data: expected dict, list, text, numbers, booleans and None")
+
+
+# Any plain data by name.
+Plain = Annotated[dict[str, Any], BeforeValidator(_plain)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of the calendar, in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Frozen(BaseModel):
@@ -31,7 +79,8 @@ class Frozen(BaseModel):
         InvalidJob: on any wrong value, in one sentence.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # What is not finite is refused, also where `model_copy` has put it: so it must not become null on its way.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -63,7 +112,7 @@ class JobSpec(Frozen):
     timeout: float | None = Field(default=None, gt=0)
     max_attempts: int = Field(default=3, ge=1, le=100)
     after: tuple[JobRef, ...] = Field(default=(), max_length=1000)
-    not_before: AwareDatetime | None = None
+    not_before: Moment | None = None
     tags: dict[Tag, Tag] = Field(default_factory=dict, max_length=32)
     memory: int | None = Field(default=None, gt=0, le=2**50)
     cpus: int | None = Field(default=None, gt=0, le=4096)

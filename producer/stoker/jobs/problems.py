@@ -44,5 +44,8 @@ def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> st
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} nested without end"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -95,7 +95,7 @@ class Train(JobSpec):
         features: the columns to predict from; None takes all but the target.
         task: None reads it off the target: text, booleans and integers are classes, other numbers are regression.
         validation_data: a data reference to validate on, instead of a share of `data`.
-        validation_split: share of the rows held out for validation; 0 for none.
+        validation_split: share of the rows held out for validation; 0 for none, also by validation_data.
         epochs: passes over the data.
         batch_size: rows per gradient step.
         loss: None fits the target: mse for numbers, else the cross-entropy.
@@ -135,6 +135,14 @@ class Train(JobSpec):
     formats: tuple[Literal["keras", "h5"], ...] = Field(default=("keras",), min_length=1)
     workers: int = Field(default=1, ge=1, le=256)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _validation_data_needs_no_split(cls, data: Any) -> Any:
+        """With data to validate on, none is split off, unless that is asked for too, which is refused below."""
+        if isinstance(data, dict) and data.get("validation_data") is not None and "validation_split" not in data:
+            return {**data, "validation_split": 0.0}
+        return data
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         output = getattr(self.architecture, "output", "auto")
@@ -151,8 +159,8 @@ class Train(JobSpec):
             raise InvalidJob(f"loss={self.loss!r} is for classes; task='regression' wants mse, mae or huber")
         if self.task == "classification" and self.loss in ("mse", "mae", "huber"):
             raise InvalidJob(f"loss={self.loss!r} is for numbers; task='classification' wants a cross-entropy")
-        if self.validation_data is not None and "validation_split" in self.model_fields_set and self.validation_split:
-            raise InvalidJob("give validation_data or validation_split, not both")
+        if self.validation_data is not None and self.validation_split:
+            raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         for name, (least, most) in self.limits.items():
             if not least <= most:
                 raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..connection import Call
@@ -24,6 +25,8 @@ IDEMPOTENCY_S = 24 * 3600
 TENANT = "tenant"
 # So many jobs keep the server busy for a few milliseconds.
 PART_JOBS = 250
+# And so many bytes of specs fit well into one command.
+_PART_BYTES = 16 << 20
 # Parts that are not accepted so long after the last of them came are forgotten.
 _STAGED_S = 600
 _REFUSALS = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
@@ -47,6 +50,11 @@ class NewJob:
     after: tuple[str, ...] = ()
     idempotency_key: str | None = None
     traceparent: str = ""
+
+    @cached_property
+    def document(self) -> str:
+        """The spec as JSON."""
+        return self.spec.model_dump_json()
 
 
 def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
@@ -73,7 +81,18 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
 
 def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
     """A long list of jobs, in parts that can be taken in by one step each."""
-    return (jobs[start : start + PART_JOBS] for start in range(0, len(jobs), PART_JOBS))
+    part: list[NewJob] = []
+    sizes: dict[int, int] = {}
+    for job in jobs:
+        # What several share is written once.
+        size = 0 if id(job.spec) in sizes else len(job.document)
+        if part and (len(part) == PART_JOBS or sum(sizes.values()) + size > _PART_BYTES):
+            yield part
+            part, sizes, size = [], {}, len(job.document)
+        part.append(job)
+        sizes.setdefault(id(job.spec), size)
+    if part:
+        yield part
 
 
 def stage(intake: str, place: int, part: Sequence[NewJob]) -> Call[None]:
@@ -97,7 +116,7 @@ def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
         _refuse(answer)
 
     tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
-    places = -(-len(jobs) // PART_JOBS)
+    places = sum(1 for _ in parts(jobs))
     words = (intake, places, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
     return Call(words, decode, script("accept"))
 
@@ -147,7 +166,7 @@ def _shape(job: NewJob) -> dict[str, object]:
     shape: dict[str, object] = {
         "kind": spec.kind,
         "queue": job.queue,
-        "spec": spec.model_dump_json(),
+        "spec": job.document,
         "model": spec.model,
         "priority": spec.priority,
         "tags": json.dumps(spec.tags),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..connection import Call, Word
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
-from ..events import EVENT, Event, JobState, JobStatus
+from ..events import Event, JobState, JobStatus, read_event
 from ..jobs import RESULT, Result, Spec, read_spec
 from .keys import key
 from .scripts import iso_now, script
@@ -105,11 +105,11 @@ def _events(answer: list[Any] | None) -> list[Event]:
     if not answer:
         return []
     [(_, entries)] = answer
-    return [_event(entry_id.decode(), fields[b"event"]) for entry_id, fields in entries]
+    return [_event(entry_id.decode(), fields.get(b"event", b"")) for entry_id, fields in entries]
 
 
 def _event(entry_id: str, raw: bytes) -> Event:
-    return EVENT.validate_json(raw).model_copy(update=_place(entry_id))
+    return read_event(raw).model_copy(update=_place(entry_id))
 
 
 def _place(entry_id: str) -> dict[str, object]:

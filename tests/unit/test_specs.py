@@ -1,0 +1,212 @@
+"""Specs: whatever can be built is read back equal, and what cannot be kept is refused in one sentence."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import stoker
+from stoker.jobs import KINDS, SPEC, Spec, checked, parse_spec, read_spec
+
+spec_classes = {each.model_fields["kind"].default: each for each in get_args(get_args(Spec)[0])}
+names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
+refs = st.one_of(names, st.builds("{}@{}".format, names, names), st.just("#0"), st.just("job:4711"))
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+shares = st.floats(0, 0.9)
+positive = st.floats(1e-6, 1e6)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+paths = st.sampled_from(["sample://digits", " /data/a.csv ", "s3://bucket/x.npz", "ä.parquet"])
+plain = st.dictionaries(
+    words,
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | numbers | words,
+        lambda inner: st.lists(inner, max_size=3) | st.tuples(inner) | st.dictionaries(words, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=3,
+)
+moments = st.datetimes(
+    datetime(1, 1, 3),  # noqa: DTZ001 - the zones are drawn
+    datetime(9999, 12, 28),  # noqa: DTZ001
+    timezones=st.sampled_from([UTC, timezone(timedelta(seconds=4711))]),
+)
+regularised = {
+    "activation": st.sampled_from(["relu", "tanh"]), "l1": shares, "l2": shares, "dropout": shares,
+    "output": st.sampled_from(["auto", "linear"]),
+}  # fmt: skip
+architectures = st.one_of(
+    st.builds(stoker.MLP, hidden=st.lists(st.integers(1, 99), max_size=3), **regularised),
+    st.builds(stoker.CNN, filters=st.lists(st.integers(1, 99), min_size=1, max_size=3), **regularised),
+    st.builds(stoker.KerasConfig, config=plain),
+    st.builds(stoker.Builder, target=st.just("shop.models:build"), kwargs=plain),
+)
+optimizers = st.one_of(
+    st.sampled_from(["sgd", "adam"]),
+    st.builds(
+        stoker.Optimizer,
+        name=st.sampled_from(["sgd", "rmsprop"]),
+        learning_rate=st.none() | positive,
+        momentum=shares,
+        weight_decay=st.none() | shares,
+        schedule=st.none() | st.builds(stoker.Schedule, decay=st.sampled_from(["cosine", "linear"]), final=shares),
+    ),
+)
+common: dict[str, st.SearchStrategy[Any]] = {
+    "device": st.sampled_from(["auto", "gpu"]),
+    "priority": st.sampled_from(["low", "normal", "high"]),
+    "timeout": st.none() | positive,
+    "max_attempts": st.integers(1, 100),
+    "after": st.lists(st.sampled_from(["#1", "4711"]), max_size=2),
+    "not_before": st.none() | moments,
+    "tags": st.dictionaries(words, words, max_size=3),
+    "memory": st.none() | st.integers(1, 2**50),
+    "cpus": st.none() | st.integers(1, 4096),
+    "gpu_memory": st.none() | st.integers(1, 2**50),
+}
+held_out: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {},
+        {"validation_split": 0.3},
+        {"validation_data": "sample://wine"},
+        {"validation_data": "sample://wine", "validation_split": 0},
+        {"validation_data": None},
+        {"validation_data": None, "validation_split": 0.0},
+        {"validation_data": "sample://wine", "early_stopping": stoker.EarlyStopping(patience=3)},
+    ]
+)
+own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "train": {
+        "model": names, "data": paths, "architecture": architectures, "target": st.none() | words,
+        "features": st.none() | st.lists(words, min_size=1, max_size=3), "epochs": st.integers(1, 9),
+        "task": st.sampled_from([None, "classification"]), "loss": st.sampled_from([None, "categorical_crossentropy"]),
+        "from_logits": st.sampled_from([None, True]), "optimizer": optimizers, "normalize": st.booleans(),
+        "class_weights": st.sampled_from([None, "balanced"]) | st.dictionaries(words, positive, max_size=2),
+        "limits": st.dictionaries(words, st.tuples(numbers, numbers).map(sorted), max_size=2),
+        "seed": st.none() | st.integers(0, 2**32 - 1), "precision": st.sampled_from(["float32", "mixed"]),
+        "checkpoint": st.builds(stoker.Checkpoints, epochs=st.none() | st.integers(1, 9), seconds=st.none() | positive),
+        "formats": st.lists(st.sampled_from(["keras", "h5"]), min_size=1, max_size=2), "workers": st.integers(1, 32),
+    },
+    "evaluate": {
+        "model": refs, "data": paths, "target": st.none() | words, "bootstrap": st.integers(100, 999),
+        "min_metrics": st.dictionaries(words, numbers, max_size=2), "noise": st.lists(st.floats(0.1, 99), max_size=9),
+    },
+    "deploy": {"model": refs, "alias": st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True)},
+    "infer": {
+        "model": refs, "data": paths, "chunk_rows": st.integers(1, 999),
+        "rows": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 99)),
+    },
+}  # fmt: skip
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    """Any spec that can be built, from some of its fields."""
+    kind = draw(st.sampled_from(KINDS))
+    cls = spec_classes[kind]
+    required: dict[str, st.SearchStrategy[Any]] = {
+        name: own[kind][name] for name in own[kind] if name in ("model", "data")
+    }
+    optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
+    fields = draw(st.fixed_dictionaries(required, optional=optional))
+    if kind == "train":
+        fields |= draw(held_out)
+    try:
+        spec: Spec = cls(**fields)
+    except stoker.InvalidJob:
+        # Some fields do not fit together.
+        spec = cls(**{name: fields[name] for name in required})
+    return spec
+
+
+@given(specs())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_spec_that_can_be_built_is_read_back_equal(spec: Spec) -> None:
+    assert read_spec(spec.model_dump_json()) == spec
+    assert parse_spec(json.loads(spec.model_dump_json())) == spec
+    assert checked(spec) == spec
+    assert SPEC.validate_python(spec.model_dump()) == spec
+
+
+def test_every_kind_has_strategies_of_its_own() -> None:
+    assert set(own) == set(KINDS)
+
+
+def test_validation_data_needs_nothing_beside_it() -> None:
+    spec = stoker.Train(model="m", data="sample://digits", validation_data="sample://digits")
+    assert spec.validation_split == 0
+    assert read_spec(spec.model_dump_json()) == spec
+    assert stoker.Train(model="m", data="sample://digits").validation_split == 0.1
+    with pytest.raises(stoker.InvalidJob, match="not both"):
+        stoker.Train(model="m", data="sample://digits", validation_data="sample://digits", validation_split=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"epochs": -1}, "epochs"),
+        ({"epochs": "many"}, "epochs"),
+        ({"priority": "urgent"}, "priority"),
+        ({"tags": {"a": object()}}, "cannot be written as JSON"),
+        ({"colour": "red"}, "no field 'colour'"),
+        ({"validation_data": "sample://digits"}, "not both"),
+        ({"timeout": float("nan")}, "timeout"),
+    ],
+)
+def test_a_spec_that_model_copy_has_made_wrong_is_refused(changed: dict[str, Any], says: str) -> None:
+    spec = stoker.Train(model="m", data="sample://digits").model_copy(update=changed)
+    with pytest.raises(stoker.InvalidJob, match=says):
+        checked(spec)
+
+
+def circular() -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    config["itself"] = [config]
+    return config
+
+
+def deep(depth: int) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for _ in range(depth):
+        config = {"config": config}
+    return config
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (circular(), "nested more than 64 deep, or holds itself"),
+        (deep(50_000), "nested more than 64 deep, or holds itself"),
+        ({"x": float("inf")}, "inf is no number"),
+        ({"x": {1: 2}}, "the key 1 must be text"),
+        ({"x": object()}, "object is no plain data"),
+        ({"x": 2**64}, "more than 64 bits"),
+        ({"x": "\ud800"}, "surrogates not allowed"),
+        ("a string", "valid dictionary"),
+    ],
+    ids=["circular", "deep", "infinite", "numbered", "object", "huge", "surrogate", "text"],
+)
+def test_a_config_that_json_cannot_hold_is_refused_in_one_sentence(config: Any, says: str) -> None:
+    for build in (
+        lambda: stoker.KerasConfig(config=config),
+        lambda: stoker.Builder("shop.models:build", config),
+        lambda: parse_spec(
+            {"kind": "train", "model": "m", "data": "x", "architecture": {"type": "keras", "config": config}}
+        ),
+    ):
+        with pytest.raises(stoker.InvalidJob) as refused:
+            build()
+        assert "\n" not in refused.value.message
+        assert len(refused.value.message) < 400
+    with pytest.raises(stoker.InvalidJob, match=says):
+        stoker.Builder("shop.models:build", config)
+
+
+def test_a_spec_that_is_data_is_refused() -> None:
+    spec = stoker.Train(
+        model="m", data="sample://digits", architecture=stoker.KerasConfig(config={"weights": "x" * 30_000_000})
+    )
+    with pytest.raises(stoker.InvalidJob, match=r"30,\d+,\d+ bytes of JSON and may be 4,194,304"):
+        checked(spec)
