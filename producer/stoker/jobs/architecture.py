@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from .base import Frozen, Plain
+from .base import Frozen, Plain, plain
 from .keras_screen import screened
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
@@ -55,7 +55,7 @@ class KerasConfig(Frozen):
     """
 
     type: Literal["keras"] = "keras"
-    config: Annotated[dict[str, Any], AfterValidator(screened)]
+    config: Annotated[dict[str, Any], AfterValidator(screened), AfterValidator(plain)]
 
 
 class Builder(Frozen):

@@ -28,10 +28,10 @@ JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1
 Tag = Annotated[str, StringConstraints(max_length=256)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20
-_DEEPEST = 64
+_DEEPEST = 100
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Plain data as JSON gives it back: what JSON cannot hold is refused, tuples are lists."""
     if depth > _DEEPEST:
         raise ValueError(f"nested more than {_DEEPEST} deep, or holds itself")
@@ -52,14 +52,14 @@ def _plain(value: Any, depth: int = 0) -> Any:
         case dict():
             if wrong := next((name for name in value if not isinstance(name, str)), None):
                 raise ValueError(f"the key {wrong!r} must be text")
-            return {_plain(name): _plain(each, depth + 1) for name, each in value.items()}
+            return {plain(name): plain(each, depth + 1) for name, each in value.items()}
         case list() | tuple():
-            return [_plain(each, depth + 1) for each in value]
+            return [plain(each, depth + 1) for each in value]
     raise ValueError(f"{type(value).__name__} is no plain data: expected dict, list, text, numbers, booleans and None")
 
 
 # Any plain data by name.
-Plain = Annotated[dict[str, Any], BeforeValidator(_plain)]
+Plain = Annotated[dict[str, Any], BeforeValidator(plain)]
 
 
 def _in_utc(moment: datetime) -> datetime:
