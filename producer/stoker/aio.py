@@ -1,7 +1,7 @@
 """The asyncio client: what `Client` does, as coroutines and async iterators."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -82,9 +82,19 @@ class AsyncClient:
         await self._connection.run(ledger.status(arguments.job_id(job_id)))
         return self._job(job_id)
 
-    async def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
+    async def jobs(
+        self,
+        state: JobState | str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        *,
+        model: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        before: str | None = None,
+    ) -> list[JobStatus]:
         """See `Client.jobs`."""
-        return await self._connection.run(ledger.query([kind] if kind else None, [state] if state else None, limit))
+        wanted = arguments.search(state, kind, model, tags)
+        return await self._drive(ledger.search(wanted, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(
         self,

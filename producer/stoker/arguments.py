@@ -10,6 +10,7 @@ from .errors import InvalidArgument, InvalidJob, JobNotFound
 from .events import JobState
 from .jobs import KINDS, Priority, Spec
 from .jobs.base import JobSpec
+from .ledger import Search
 
 # Whoever waits longer than this waits without a timeout.
 _LONGEST_S = 366 * 24 * 3600.0
@@ -137,6 +138,17 @@ def specs(values: object) -> list[Spec]:
     if isinstance(values, JobSpec) or not isinstance(values, Iterable):
         raise InvalidJob(f"submit_many takes a list of specs, got {_short(values)}; for one job use submit")
     return [spec(value) for value in values]
+
+
+def search(of_state: object, of_kind: object, of_model: object, with_tags: object) -> Search:
+    """Which jobs to list."""
+    one_state, one_kind = state(of_state), kind(of_kind)
+    return Search(
+        kinds=(one_kind,) if one_kind else (),
+        states=(one_state,) if one_state else (),
+        model=model_ref_or_none(of_model),
+        tags=tags(with_tags),
+    )
 
 
 def _unknown(name: str, value: object, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -119,9 +119,33 @@ class Client:
         self._run(ledger.status(arguments.job_id(job_id)))
         return self._job(job_id)
 
-    def jobs(self, state: JobState | None = None, kind: str | None = None, limit: int = 100) -> list[JobStatus]:
-        """The newest jobs, the newest first."""
-        return self._run(ledger.query([kind] if kind else None, [state] if state else None, limit))
+    def jobs(
+        self,
+        state: JobState | str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        *,
+        model: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        before: str | None = None,
+    ) -> list[JobStatus]:
+        """The newest jobs, the newest first.
+
+        For the next page, give the id of the last job of this one as `before`.
+
+        Args:
+            state, kind: only jobs in this state, of this kind; in any case.
+            limit: how many at most, up to 10,000.
+            model: only jobs of this model: a name stands for all its versions, "digits@3" for itself.
+            tags: only jobs that have all of these tags.
+            before: only jobs submitted before this one, by its id.
+
+        Raises:
+            InvalidArgument: there is no such state or kind; says which was meant.
+            JobNotFound: there is no job with the id `before`.
+        """
+        wanted = arguments.search(state, kind, model, tags)
+        return self._drive(ledger.search(wanted, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(
         self,

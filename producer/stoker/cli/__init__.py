@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from ..errors import InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
+from ..errors import InvalidArgument, InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
 from . import config, dead, doctor, fleet, jobs, models, services
 
 app = typer.Typer(
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _status(error: StokerError) -> int:
     match error:
-        case InvalidJob() | InvalidSettings():
+        case InvalidArgument() | InvalidJob() | InvalidSettings():
             return 2
         case Unavailable() | Unauthorized():
             return 3

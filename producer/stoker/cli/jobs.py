@@ -10,7 +10,7 @@ import yaml
 from rich.markup import escape
 
 from ..client import Client
-from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
+from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
 from ..job import Job
 from ..jobs import KINDS, Spec, parse_spec
@@ -63,14 +63,21 @@ def submit(
 def jobs(
     state: Annotated[JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")] = None,
     kind: Annotated[str | None, typer.Option(help=f"Only jobs of this kind: {', '.join(KINDS)}.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Only jobs of this model: digits for all its versions, digits@3 for itself.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only jobs with this tag; give it again for more.")
+    ] = None,
+    before: Annotated[str | None, typer.Option(help="Only jobs submitted before the one with this id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
-    if kind is not None and kind not in KINDS:
-        raise InvalidJob(f"{kind!r} is no job kind: expected one of {', '.join(KINDS)}")
+    tags = dict(_name_and_value(each) for each in tag or ())
     with Client() as client:
-        found = client.jobs(state, kind, limit)
+        newest_before = None if before is None else _find(client, before).id
+        found = client.jobs(state, kind, limit, model=model, tags=tags, before=newest_before)
     if as_json:
         print_json(found)
     elif not found:
@@ -137,6 +144,13 @@ def _read_specs(file: Path) -> list[Spec]:
     if not documents:
         raise InvalidJob(f"{file} has no jobs")
     return [parse_spec(one) for one in documents]
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidArgument(f"a tag is NAME=VALUE, such as tenant=blue; got {text!r}")
+    return name, value
 
 
 def _find(client: Client, given: str | None) -> Job:

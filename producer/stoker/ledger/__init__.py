@@ -51,7 +51,7 @@ from .intake import NewJob, accept, accepted, parts, stage, submit, take_in
 from .news import interrupt, news
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
-from .records import cancel, counts, events, query, result, spec, status
+from .records import Search, cancel, counts, events, query, result, search, spec, status
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .spreading import is_part, spread
@@ -77,6 +77,7 @@ __all__ = [
     "QueueHealth",
     "Refused",
     "RunningJobs",
+    "Search",
     "SilentJob",
     "Tallies",
     "Tenant",
@@ -136,6 +137,7 @@ __all__ = [
     "resign",
     "result",
     "ring_again",
+    "search",
     "set_bounds",
     "silent",
     "spec",

@@ -1,14 +1,15 @@
 """What clients do with jobs in the ledger: look, and cancel."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from ..connection import Call, Word
+from ..connection import Call, Steps
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import Event, JobState, JobStatus, read_event
 from ..jobs import RESULT, Result, Spec, read_spec
@@ -37,6 +38,8 @@ _STATUS_FIELDS = (
 )
 _TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at")
 _YET_TO_START = (JobState.WAITING, JobState.QUEUED)
+# How many jobs one step looks at: some milliseconds of the server.
+_LOOK = 1000
 _RAISED: dict[JobState, type[StokerError]] = {
     JobState.FAILED: JobFailed,
     JobState.CANCELLED: JobCancelled,
@@ -94,10 +97,9 @@ def _result(job_id: str, raw: bytes | None) -> Result:
         ) from None
 
 
-def events(job_id: str, after: str | None, *, limit: int = 500, block_ms: int | None = None) -> Call[list[Event]]:
-    """The events behind one id, oldest first; with `block_ms`, waits that long for the first of them."""
-    wait: tuple[Word, ...] = ("BLOCK", block_ms) if block_ms else ()
-    words = ("XREAD", "COUNT", limit, *wait, "STREAMS", key("events", job_id), after or "0-0")
+def events(job_id: str, after: str | None, *, limit: int = 500) -> Call[list[Event]]:
+    """The events behind one id, oldest first; `news` waits for more."""
+    words = ("XREAD", "COUNT", limit, "STREAMS", key("events", job_id), after or "0-0")
     return Call(words, _events)
 
 
@@ -118,20 +120,76 @@ def _place(entry_id: str) -> dict[str, object]:
     return {"id": entry_id, "at": _time(milliseconds.encode())} if milliseconds else {}
 
 
-def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
-    """The newest jobs of these kinds and states (None for all), the newest first; damaged records are left out."""
-    chosen, wanted = list(kinds or ()), list(states or JobState)
-    words: tuple[Word, ...] = (limit, len(chosen), *chosen, len(wanted), *wanted, *_STATUS_FIELDS)
+@dataclass(frozen=True)
+class Search:
+    """Which jobs to list; None and an empty tuple stand for all.
 
-    def decode(answer: list[tuple[bytes, list[bytes | None]]]) -> list[JobStatus]:
+    Attributes:
+        model: a model's name, for all jobs of its versions, or an exact reference such as "digits@3".
+        tags: what a job must be tagged with.
+    """
+
+    kinds: tuple[str, ...] = ()
+    states: tuple[JobState, ...] = ()
+    model: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[JobStatus]]:
+    """The newest jobs, the newest first; damaged records are left out.
+
+    No step keeps the server busy for long: where few of many jobs are wanted, there are several.
+
+    Args:
+        before: only jobs that were submitted before the one with this id.
+
+    Raises:
+        JobNotFound: there is none with this id.
+    """
+    place: str | None = None
+    if before is not None:
+        place = yield Call(("HGET", key("job", before), "sequence"), lambda answer: _known(before, answer).decode())
+    found: list[JobStatus] = []
+    picky = wanted.model is not None or bool(wanted.tags)
+    while (left := limit - len(found)) > 0:
+        statuses, place = yield _page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
+        found += statuses
+        if not place:
+            break
+    return found
+
+
+def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
+    """The newest jobs of these kinds and states, in one step; see `search`."""
+    call = _page(Search(tuple(kinds or ()), tuple(states or ())), limit, limit, None)
+    return Call(call.words, lambda answer: call.decode(answer)[0], call.script)
+
+
+def _page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tuple[list[JobStatus], str]]:
+    """Some jobs, and where to go on; "" where there are no more."""
+    ask: dict[str, object] = {
+        "limit": limit,
+        "look": look,
+        "kinds": wanted.kinds,
+        "states": wanted.states or tuple(JobState),
+        "fields": _STATUS_FIELDS,
+        "tags": dict(wanted.tags),
+    }
+    if wanted.model is not None:
+        ask["model"] = wanted.model
+    if before:
+        ask["before"] = before
+
+    def decode(answer: list[Any]) -> tuple[list[JobStatus], str]:
+        place, *rows = answer
         found = []
-        for job_id, values in answer:
+        for job_id, values in rows:
             # A record that something else wrote must not hide the others.
             with suppress(JobNotFound, InvalidJob):
                 found.append(_status(job_id.decode(errors="replace"), values))
-        return found
+        return found, place.decode()
 
-    return Call(words, decode, script("query"))
+    return Call((json.dumps(ask),), decode, script("query"))
 
 
 def counts() -> Call[dict[tuple[str, JobState], int]]:
