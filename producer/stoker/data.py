@@ -1,16 +1,20 @@
 """Data references: which data a job means, and what can be known of it without reading its rows."""
 
 import csv
+import re
+import stat
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, get_args
+from urllib.parse import urlsplit
 
 import fsspec
-from fsspec.registry import available_protocols
 from numpy.lib import format as npy
 
+from .access import SCHEMES, shown
 from .errors import InvalidJob, Unavailable
 
 Format = Literal["npz", "csv", "parquet", "tfrecord"]
@@ -19,7 +23,7 @@ SAMPLES = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 TARGET_NAMES = ("target", "label", "class", "y")
 
 _LOCAL = ("file", "local")
-_GLOB = frozenset("*?[")
+GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,10 @@ def locate(ref: str) -> Location:
         InvalidJob: the reference is malformed, or there is nothing behind it.
         Unavailable: the file system that it names cannot be reached.
     """
-    scheme, path = _split(ref)
+    scheme, path = split(ref)
     if scheme == "sample":
         return Location(_sample(path), "npz", ())
-    return Location(None, _format(ref), _expand(ref, scheme))
+    return Location(None, format_of(ref), _expand(ref, scheme))
 
 
 def preflight(
@@ -70,16 +74,17 @@ def preflight(
     Raises:
         InvalidJob: the data is not there or does not fit.
     """
-    scheme, path = _split(ref)
+    scheme, path = split(ref)
     if scheme == "sample":
         _sample(path)
         select_columns(("x", "y"), target, features, ref)
         return ref
-    data_format = _format(ref)
+    data_format = format_of(ref)
     if scheme not in _LOCAL:
         return ref
     absolute = str(Path(path).expanduser().absolute())
     first = _expand(absolute, "file")[0]
+    _check_readable(Path(first))
     columns: tuple[str, ...] | None = None
     if data_format == "csv":
         columns = _csv_header(first)
@@ -120,21 +125,45 @@ def select_columns(
     return target, chosen
 
 
-def _split(ref: str) -> tuple[str, str]:
-    """Scheme and the rest; a plain path has the scheme "file"."""
+def split(ref: str) -> tuple[str, str]:
+    """Scheme and the rest; a plain path has the scheme "file".
+
+    Raises:
+        InvalidJob: no worker reads such a reference.
+    """
     if not ref.strip() or any(not character.isprintable() for character in ref):
         raise InvalidJob(f"data reference {ref!r} is empty or holds unprintable characters; give a path or a URL")
     scheme, separator, path = ref.partition("://")
     if not separator:
         scheme, path = "file", ref
-    if "::" in ref:
-        raise InvalidJob(f"data reference {ref!r} chains file systems with '::'; give one plain path or URL")
-    if scheme != "sample" and scheme not in available_protocols():
+    # An address of IPv6, in its brackets, is no chain.
+    if "::" in re.sub(r"//\[[^\]/]*\]", "//", ref):
+        raise InvalidJob(f"data reference {shown(ref)} chains file systems with '::'; give one plain path or URL")
+    if scheme in _LOCAL:
+        return "file", path
+    if scheme != "sample" and scheme not in SCHEMES:
         raise InvalidJob(
-            f"data reference {ref!r} has the unknown scheme {scheme!r}; expected a path, sample://NAME, "
-            "or a URL that fsspec knows, such as s3://, gs:// or https://"
+            f"data reference {shown(ref)} has the unknown scheme {scheme!r}; expected a path, sample://NAME, or a URL "
+            "such as s3://, gs:// or https://"
         )
+    if scheme in ("http", "https", "ftp"):
+        _check_host(ref)
     return scheme, path
+
+
+def _check_host(ref: str) -> None:
+    try:
+        parts = urlsplit(ref)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not host:
+        raise InvalidJob(f"data reference {shown(ref)} names no host; expected a URL such as https://host/file.csv")
+    if "@" in parts.netloc:
+        raise InvalidJob(
+            f"a data reference to {host} holds a user or a password, which everybody who sees the job would read; "
+            "leave them out"
+        )
 
 
 def _sample(name: str) -> str:
@@ -143,12 +172,14 @@ def _sample(name: str) -> str:
     return name
 
 
-def _format(ref: str) -> Format:
-    suffix = ref.rpartition(".")[2]
-    for known in FORMATS:
-        if suffix == known:
-            return known
-    raise InvalidJob(f"data reference {ref!r} must end in .{', .'.join(FORMATS)}; rename or convert the file")
+def format_of(ref: str) -> Format:
+    """How the files behind a reference are written, by its end; that of a URL's path, or of the whole URL."""
+    for end in (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,):
+        suffix = end.rpartition(".")[2]
+        for known in FORMATS:
+            if suffix == known:
+                return known
+    raise InvalidJob(f"data reference {shown(ref)!r} must end in .{', .'.join(FORMATS)}; rename or convert the file")
 
 
 def _expand(ref: str, scheme: str) -> tuple[str, ...]:
@@ -159,7 +190,7 @@ def _expand(ref: str, scheme: str) -> tuple[str, ...]:
             return (str(files.unstrip_protocol(root)) if scheme not in _LOCAL else root,)
         if files.isdir(root):
             raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
-        if not _GLOB.intersection(root):
+        if not GLOB.intersection(root):
             raise InvalidJob(f"there is no file {ref}; check the path, and that the workers see it too")
         paths = sorted(path for path in files.glob(root) if files.isfile(path))
     except ImportError as error:
@@ -173,12 +204,23 @@ def _expand(ref: str, scheme: str) -> tuple[str, ...]:
     return tuple(paths if scheme in _LOCAL else (str(files.unstrip_protocol(path)) for path in paths))
 
 
+def _check_readable(path: Path) -> None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InvalidJob(f"{path} is a pipe, a device or a socket; name a file")
+        path.open("rb").close()
+    except PermissionError:
+        raise InvalidJob(
+            f"{path} may not be read; grant access to it, or run the client as somebody who has it"
+        ) from None
+
+
 def _csv_header(path: str) -> tuple[str, ...]:
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         try:
             header = next(csv.reader(file), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InvalidJob(f"{path} is not a UTF-8 CSV file: {error}") from error
+        except (UnicodeDecodeError, csv.Error):
+            raise InvalidJob(f"{path} is not a UTF-8 CSV file; save it as one") from None
     if not header:
         raise InvalidJob(f"{path} is empty; expected a header line with the column names")
     if len(set(header)) < len(header):
@@ -200,8 +242,10 @@ def _npz_header(path: str) -> tuple[str, ...]:
                     rows.append(_array_rows(member, f"array {name} of {path}"))
     except InvalidJob:
         raise
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise InvalidJob(f"{path} is not an .npz file: {error}; write it with numpy.savez") from error
+    except RuntimeError:
+        raise InvalidJob(f"{path} is encrypted; write it with numpy.savez") from None
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, zlib.error):
+        raise InvalidJob(f"{path} is not an .npz file, or a damaged one; write it with numpy.savez") from None
     if len(set(rows)) > 1:
         raise InvalidJob(f"{path} has {rows[0]} rows in x but {rows[1]} in y; they must be equally many")
     return columns

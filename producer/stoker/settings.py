@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from .access import checked_root
 from .address import checked, masked
 from .errors import InvalidSettings
 from .fleets import FleetSettings
@@ -79,6 +80,7 @@ DEFAULT_TENANT = "default"
 FOLLOWED = ("tenants", "ageing_s", "fleet")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 Target = Annotated[str, AfterValidator(_target)]
+DataRoot = Annotated[str, AfterValidator(checked_root)]
 
 
 class Settings(BaseSettings):
@@ -127,6 +129,12 @@ class Settings(BaseSettings):
         default=(),
         description="The functions that a Builder architecture may call, each as package.module:function; "
         "in the environment, with commas between them.",
+    )
+    data_roots: Annotated[tuple[DataRoot, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="What a worker reads as data besides its store, buckets and https of public addresses: absolute "
+        "folders, and beginnings of URLs; in the environment, with commas between them. `stoker up` reads all local "
+        "files of its user.",
     )
     slots: int | None = Field(
         default=None,

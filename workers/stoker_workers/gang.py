@@ -15,6 +15,7 @@ import time
 from contextlib import closing
 
 from stoker import ledger
+from stoker.access import Access
 from stoker.address import endpoint
 from stoker.errors import InvalidJob, Unavailable
 from stoker.jobs import Train, read_spec
@@ -116,6 +117,7 @@ class Member:
             device=self._slot.device,
             store_url=self._slot.settings.store,
             builders=self._slot.settings.builders,
+            access=Access(self._slot.settings.data_roots, self._slot.settings.store),
             model=None,
             resume_from=attempt.checkpoints[-1] if attempt.checkpoints else None,
             gang=gang.addresses,

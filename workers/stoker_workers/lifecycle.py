@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from stoker import ledger, registry
+from stoker.access import Access
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
 from stoker.errors import InvalidJob, StokerError, Unavailable
@@ -126,6 +127,7 @@ class _Execution:
             device=self._slot.device,
             store_url=settings.store,
             builders=settings.builders,
+            access=Access(settings.data_roots, settings.store),
             model=version,
             resume_from=self._attempt.checkpoints[-1] if self._attempt.checkpoints else None,
             slots=self._slots_to_share(),

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from stoker.access import Access
 from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Event, Log
@@ -48,6 +49,7 @@ class Assignment:
 
     Attributes:
         device: what it is to compute on.
+        access: what it may read as data.
         model: the registered version that the spec names, if it names one.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
@@ -60,6 +62,7 @@ class Assignment:
     device: WorkDevice
     store_url: str
     builders: tuple[str, ...]
+    access: Access
     model: ModelVersion | None
     resume_from: Artifact | None
     gang: tuple[str, ...] = ()
@@ -171,6 +174,7 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
         store=Store(assignment.store_url),
         scratch=scratch,
         builders=assignment.builders,
+        access=assignment.access,
         model=assignment.model,
         resume_from=assignment.resume_from,
         emit=emit,

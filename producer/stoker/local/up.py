@@ -59,6 +59,9 @@ class LocalStack:
             stack.enter_context(_alone(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
+            if self._settings.redis_url is None and self._settings.origin("data_roots") == "default":
+                # Whoever has the password of the local server is its user, who may read these files anyway.
+                environment["STOKER_DATA_ROOTS"] = "/"
 
             def supervised(name: str, command: Sequence[str]) -> Supervised:
                 log = fresh_log(home, name)

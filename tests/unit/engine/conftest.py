@@ -7,6 +7,7 @@ from typing import Literal
 import keras
 import pytest
 
+from stoker.access import Access
 from stoker.artifacts import ModelManifest, ModelVersion, Signature
 from stoker.events import Event
 from stoker.store import Store
@@ -36,6 +37,7 @@ def open_run(store: Store, events: list[Event], tmp_path_factory: pytest.TempPat
             store=store,
             scratch=tmp_path_factory.mktemp("scratch"),
             builders=(),
+            access=Access(["/"], store.url),
             model=model,
             resume_from=None,
             emit=events.append,

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from stoker.access import Access
 from stoker.events import Checkpoint, Event
 from stoker.jobs import Train, read_spec
 from stoker.store import Store
@@ -50,6 +51,7 @@ def main() -> None:
         store=store,
         scratch=scratch,
         builders=(),
+        access=Access(["/"], folder),
         model=None,
         resume_from=Checkpoint.model_validate_json(left.read_text()).artifact if left.exists() else None,
         emit=emit,

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from stoker.access import Access
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Epoch, Event
@@ -19,11 +20,14 @@ from stoker.jobs import CNN, MLP, Checkpoints, EarlyStopping, Optimizer, Schedul
 from stoker.store import Store
 from stoker_workers.engine import data as engine_data
 from stoker_workers.engine import dataset, rows
+from stoker_workers.engine.data.samples import load_sample
 from stoker_workers.engine.features import encode_inputs, encode_target
 from stoker_workers.engine.run import Outcome, Run, Stopped
 from stoker_workers.executors.train import train
 
 Stop = Literal["cancel", "drain"] | None
+
+ANYWHERE = Access(["/"], "/")
 
 
 class Attempts:
@@ -41,7 +45,17 @@ class Attempts:
         self._attempts += 1
         scratch = self.folder / f"scratch{self._attempts}"
         scratch.mkdir()
-        run = Run("job", self.store, scratch, (), None, resume_from, self.events.append, self._stop_requested)
+        run = Run(
+            "job",
+            self.store,
+            scratch,
+            (),
+            Access(["/"], "/"),
+            None,
+            resume_from,
+            self.events.append,
+            self._stop_requested,
+        )
         outcome = train(spec, run)
         assert isinstance(outcome.result, TrainResult)
         return outcome.result, outcome
@@ -138,7 +152,7 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
     )
     result, outcome = job.train(spec)
     assert outcome.manifest
-    test = next(engine_data.open_source("sample://wine", "test").batches(1_000))
+    test = next(load_sample("wine", "test").batches(1_000))
     predictions = job.model(result).predict(encode_inputs(outcome.manifest.signature, test), verbose=0)
     accuracy = np.mean(predictions.argmax(axis=1) == encode_target(outcome.manifest.signature, test["y"]))
     assert accuracy == pytest.approx(result.metrics["val_accuracy"])
@@ -166,7 +180,7 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
     )
     result, outcome = job.train(spec)
     assert outcome.manifest
-    test = next(engine_data.open_source("sample://breast_cancer", "test").batches(1_000))
+    test = next(load_sample("breast_cancer", "test").batches(1_000))
     y = encode_target(outcome.manifest.signature, test["y"])
     truth = keras.utils.to_categorical(y) if loss == "categorical_crossentropy" else y.reshape(-1, 1)
     x = encode_inputs(outcome.manifest.signature, test)
@@ -351,7 +365,7 @@ def test_class_weights_shift_what_is_learned(job: Attempts) -> None:
     spec = Train(model="m", data="sample://breast_cancer", epochs=2, seed=0)
     plain, _ = job.train(spec)
     weighted, _ = job.train(spec.model_copy(update={"class_weights": {"0": 50.0}}))
-    x = next(engine_data.open_source("sample://breast_cancer", "test").batches(1_000))["x"].astype(np.float32)
+    x = next(load_sample("breast_cancer", "test").batches(1_000))["x"].astype(np.float32)
     scores = [job.model(result).predict(x, verbose=0).mean() for result in (plain, weighted)]
     assert scores[1] < scores[0]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stoker.access import Access
 from stoker.artifacts import Artifact, ModelManifest, ModelVersion
 from stoker.events import Event
 from stoker.jobs import Result
@@ -51,6 +52,7 @@ class Run:
         device: what it is to compute on.
         scratch: an empty folder of its own, deleted afterwards.
         builders: targets that a `Builder` architecture may name.
+        access: what may be read as data.
         model: the registered version that the job names, if it names one.
         resume_from: the last checkpoint of an earlier attempt, if any.
         gang: where the processes are that train together; none for an execution by one process.
@@ -65,6 +67,7 @@ class Run:
     store: Store
     scratch: Path
     builders: tuple[str, ...]
+    access: Access
     model: ModelVersion | None
     resume_from: Artifact | None
     emit: Callable[[Event], None]

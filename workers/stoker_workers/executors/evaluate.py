@@ -38,7 +38,7 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
     version = run.model
     assert version is not None  # the job names one, so the run has it
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
-    rows = _LabelledRows(spec, version)
+    rows = _LabelledRows(spec, version, run)
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
     seen = _predict(rows, predictor, tally, run)
     quality = tally.quality(spec.bootstrap)
@@ -63,8 +63,8 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
 class _LabelledRows:
     """The data's rows in the model's terms; every pass gives the same ones."""
 
-    def __init__(self, spec: Evaluate, version: ModelVersion) -> None:
-        self._source = open_source(spec.data, "test")
+    def __init__(self, spec: Evaluate, version: ModelVersion, run: Run) -> None:
+        self._source = open_source(spec.data, "test", run.access, run.scratch)
         self._batch_rows = spec.batch_size
         self._signature = version.signature
         self._target = spec.target or version.signature.target or "y"

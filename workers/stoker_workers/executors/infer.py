@@ -52,7 +52,7 @@ def infer(spec: Infer, run: Run) -> Outcome:
     version = run.model
     assert version is not None  # the job names one, so the run has it
     began = time.monotonic()
-    source = open_source(spec.data, "test")
+    source = open_source(spec.data, "test", run.access, run.scratch)
     start, stop = spec.rows or (0, source.rows)
     count = None if stop is None else stop - start
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)

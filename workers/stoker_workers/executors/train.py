@@ -43,7 +43,7 @@ def train(spec: Train, run: Run) -> Outcome:
     saved = Saved.read(run.store.of_job(run.job).fetch(run.resume_from, run.scratch)) if run.resume_from else None
     seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
-    source = open_source(spec.data, "train")
+    source = open_source(spec.data, "train", run.access, run.scratch)
     split = _split(spec, source, seed)
     found = profile(
         source,
@@ -58,7 +58,7 @@ def train(spec: Train, run: Run) -> Outcome:
     with gang.scope():
         model = _build(spec, run, found)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation = _rows(spec, source, split, found, model)
+    rows, validation = _rows(spec, run, source, split, found, model)
     trainer = Trainer(
         spec,
         run,
@@ -150,7 +150,9 @@ def _build(spec: Train, run: Run, found: Profile) -> _Model:
     )
 
 
-def _rows(spec: Train, source: Source, split: Split, found: Profile, model: _Model) -> tuple[Rows, Rows | None]:
+def _rows(
+    spec: Train, run: Run, source: Source, split: Split, found: Profile, model: _Model
+) -> tuple[Rows, Rows | None]:
     build = partial(
         build_rows,
         encode=encoder(model.signature, found.target, model.layers, model.objective),
@@ -159,7 +161,7 @@ def _rows(spec: Train, source: Source, split: Split, found: Profile, model: _Mod
     )
     rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=found.rows)
     if spec.validation_data:
-        other = open_source(spec.validation_data, "test")
+        other = open_source(spec.validation_data, "test", run.access, run.scratch)
         return rows, build(other, every_row, count=other.rows)
     return rows, build(source, split.held_out, count=found.held_out) if found.held_out else None
 

@@ -1,10 +1,14 @@
 """Opening data: one `Source` for every kind of reference."""
 
+from pathlib import Path
 from typing import Literal
 
-from stoker.data import locate
+from stoker.access import Access
+from stoker.data import Location
+from stoker.errors import InvalidJob
 
 from .arrays import load_arrays
+from .reach import reach, reading
 from .samples import load_sample
 from .source import Arrays, Column, Rows, Source, Values, file_bytes
 
@@ -14,18 +18,30 @@ IN_MEMORY_BYTES = 128 << 20
 """Tables and records below this are loaded once; larger ones are streamed on every pass."""
 
 
-def open_source(ref: str, part: Literal["train", "test"]) -> Source:
+def open_source(ref: str, part: Literal["train", "test"], access: Access, scratch: Path) -> Source:
     """The rows behind a data reference.
 
     Args:
         ref: a data reference.
         part: which part of a sample set; files are taken whole either way.
+        access: what may be read.
+        scratch: a folder for copies of what is on web servers, which the source reads as long as it is used.
 
     Raises:
         InvalidJob: the data is not there, or malformed.
         Unavailable: the file system that holds it cannot be reached.
     """
-    location = locate(ref)
+    with reading(ref):
+        source = _opened(reach(ref, access, scratch), part)
+    for column in source.columns:
+        if 0 in column.shape:
+            raise InvalidJob(f"column {column.name!r} of {ref} has rows of shape {column.shape}, which hold nothing")
+    if not source.columns:
+        raise InvalidJob(f"{ref} has no columns; give data with at least one")
+    return source
+
+
+def _opened(location: Location, part: Literal["train", "test"]) -> Source:
     if location.sample:
         return load_sample(location.sample, part)
     if location.format == "npz":

@@ -2,19 +2,23 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Literal
 
 import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
+from numpy.lib import format as npy
 
 from stoker.errors import InvalidJob
 
 from .source import Arrays, Values
 
 MAPPED_BYTES = 32 << 20
+_BOMB_BYTES, _BOMB_RATIO = 1 << 30, 200
 _ZIP_HEADER_BYTES = 30
 
 
@@ -42,6 +46,9 @@ def _load(url: str) -> dict[str, Values]:
         with files.open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if "x" not in archive:
                 raise InvalidJob(f"{url} has no array x; save it with x=… and y=…")
+            for name in ("x", "y"):
+                if name in archive:
+                    _check_size(archive.zip, f"{name}.npy", f"array {name} of {url}")
             arrays = {
                 name: mapped if local and (mapped := _mapped(local, f"{name}.npy")) is not None else archive[name]
                 for name in ("x", "y")
@@ -49,12 +56,45 @@ def _load(url: str) -> dict[str, Values]:
             }
     except InvalidJob:
         raise
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise InvalidJob(f"{url} cannot be read as .npz: {error}; write plain arrays with numpy.savez") from error
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        zlib.error,
+        SyntaxError,
+    ) as error:
+        # Without its cause, which quotes what the file holds.
+        objects = "allow_pickle" in str(error)
+        reason = "it holds pickled Python objects (allow_pickle=False)" if objects else "it is damaged, or no .npz file"
+        raise InvalidJob(f"{url} cannot be read as .npz: {reason}; write plain arrays with numpy.savez") from None
+    except RuntimeError:
+        raise InvalidJob(
+            f"{url} cannot be read as .npz: it is encrypted; write plain arrays with numpy.savez"
+        ) from None
     for name, array in arrays.items():
         if not array.shape:
             raise InvalidJob(f"array {name} of {url} is a single value; expected one entry per row")
     return arrays
+
+
+def _check_size(archive: zipfile.ZipFile, member: str, what: str) -> None:
+    """Refuse an array whose header promises other bytes than there are, or that unpacks to very many from very few."""
+    info = archive.getinfo(member)
+    with archive.open(info) as file:
+        version = npy.read_magic(file)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        promised, there = prod(shape) * dtype.itemsize, info.file_size - file.tell()
+    if not dtype.hasobject and promised != there:
+        raise InvalidJob(f"{what} should have {promised:,} bytes by its header, but has {there:,}; write it again")
+    if info.file_size > _BOMB_BYTES and info.file_size > _BOMB_RATIO * info.compress_size:
+        raise InvalidJob(
+            f"{what} unpacks from {info.compress_size:,} to {info.file_size:,} bytes; write it with numpy.savez, which "
+            "does not compress"
+        )
 
 
 def _mapped(path: Path, member: str) -> Values | None:
@@ -72,9 +112,9 @@ def _mapped(path: Path, member: str) -> Values | None:
         header = file.read(_ZIP_HEADER_BYTES)
         name_bytes, extra_bytes = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
         file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
-        if np.lib.format.read_magic(file) != (1, 0):
+        if npy.read_magic(file) != (1, 0):
             return None
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, fortran, dtype = npy.read_array_header_1_0(file)
         if dtype.hasobject:
             return None
         order: Literal["C", "F"] = "F" if fortran else "C"

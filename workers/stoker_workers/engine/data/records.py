@@ -54,15 +54,20 @@ class RecordStream:
             for batch in parsed.as_numpy_iterator():
                 yield {name: _decoded(values) for name, values in batch.items()}
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InvalidJob(f"a record of {self._paths[0]} (and its shards) cannot be parsed: {reason}") from error
+            # Without its cause, which quotes what the file holds.
+            reason = "its features are not those of the first"
+            if isinstance(error, UnicodeDecodeError):
+                reason = "its text is not UTF-8"
+            elif isinstance(error, tf.errors.DataLossError):
+                reason = "it is cut off or damaged"
+            raise InvalidJob(f"a record of {self._paths[0]} (and its shards) cannot be parsed: {reason}") from None
 
     def _first(self) -> bytes:
         try:
             for record in tf.data.TFRecordDataset(self._paths).take(1).as_numpy_iterator():
                 return bytes(record)
-        except tf.errors.DataLossError as error:
-            raise InvalidJob(f"{self._paths[0]} is not a TFRecord file: {error.message}") from error
+        except tf.errors.DataLossError:
+            raise InvalidJob(f"{self._paths[0]} is not a TFRecord file, or a damaged one") from None
         raise InvalidJob(f"{self._paths[0]} holds no records")
 
 
@@ -74,8 +79,8 @@ def _local(url: str) -> str:
 def _columns(record: bytes, url: str) -> Iterator[Column]:
     try:
         example = tf.train.Example.FromString(record)
-    except DecodeError as error:
-        raise InvalidJob(f"{url} holds records that are no tf.train.Example: {error}") from error
+    except DecodeError:
+        raise InvalidJob(f"{url} holds records that are no tf.train.Example; write them as such") from None
     for name, feature in sorted(example.features.feature.items()):
         kind = feature.WhichOneof("kind")
         size = len(getattr(feature, kind).value) if kind else 0

@@ -1,5 +1,6 @@
 """Columns of .csv and .parquet files, whole or as a stream of record batches."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from stoker.errors import InvalidJob
+from stoker.errors import InvalidJob, StokerError
 
 from .source import Arrays, Column, Values, file_bytes, rebatched
 
@@ -101,8 +102,34 @@ class TableStream:
 def _arrow_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except pa.ArrowInvalid as error:
-        raise InvalidJob(f"{url} is malformed: {str(error).splitlines()[0]}; correct the file") from error
+    except StokerError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        # Arrow raises OSErrors of its own, without a number, for what is wrong with a file.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        # Without its cause, which quotes what the file holds.
+        raise InvalidJob(f"{url} is malformed: {_reason(error)}; correct the file") from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, by place and type: nothing of what the file holds."""
+    text = str(error)
+    if "Empty CSV file" in text:
+        return "Empty CSV file"
+    if found := re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", text):
+        row = f" in row {found[1]}" if found[1] else ""
+        return f"CSV parse error: expected {found[2]} columns, got {found[3]}{row}"
+    if found := re.search(r"In CSV column #(\d+):(?: Row #(\d+):)? CSV conversion error to (\w+)", text):
+        row = f" in row {found[2]}" if found[2] else ""
+        return f"column {int(found[1]) + 1} holds what is no {found[3]}{row}"
+    if "UTF8" in text or isinstance(error, UnicodeDecodeError):
+        return "its text is not UTF-8"
+    if "encrypt" in text:
+        return "it is encrypted"
+    if "arquet" in text or "hrift" in text:
+        return "Parquet's metadata or pages are damaged, or it is no Parquet file"
+    return f"it cannot be read as a table ({type(error).__name__})"
 
 
 def _same_columns(expected: pa.Schema, found: pa.Schema, url: str) -> None:
