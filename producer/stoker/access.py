@@ -1,6 +1,7 @@
 """What a worker may read as data: its store, buckets, public https, and the folders and URLs that its settings name."""
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -29,7 +30,7 @@ class Access:
 
     def __init__(self, roots: Sequence[str], store: str) -> None:
         named = [*roots, store.removeprefix("file://")]
-        self._folders = tuple(Path(root).resolve() for root in named if "://" not in root)
+        self._folders = tuple(Path(os.path.realpath(root)) for root in named if "://" not in root)
         self._urls = tuple(urlsplit(root) for root in named if "://" in root)
 
     def folder(self, path: Path, ref: str) -> None:
@@ -38,7 +39,8 @@ class Access:
         Raises:
             InvalidJob: so it is.
         """
-        real = path.resolve()
+        # Not `Path.resolve`, which raises for links in a circle.
+        real = Path(os.path.realpath(path))
         if any(real.is_relative_to(kernels) for kernels in _KERNELS):
             raise InvalidJob(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
         if not any(real.is_relative_to(folder) for folder in self._folders):

@@ -105,7 +105,12 @@ class Fleet:
         else:
             self.network = Relays(_free_port())
         self.settings = Settings(
-            redis_url=self.network.app_url(), home=home, lease_s=2, part_s=1e-5, socket_timeout_s=3
+            redis_url=self.network.app_url(),
+            home=home,
+            lease_s=2,
+            part_s=1e-5,
+            socket_timeout_s=3,
+            data_roots=("/",),
         )
         self.redis = self._redis()
         self.workers = [self._party(f"worker{n}", _WORKER, slots) for n in range(workers)]

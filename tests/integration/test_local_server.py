@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -266,6 +267,20 @@ def test_a_crashed_worker_leaves_no_children_behind(home: Path, eventually: Even
         os.kill(worker, signal.SIGKILL)
         eventually(lambda: not alive(child))
         eventually(lambda: len(pids(stack.redis_url)) == 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "roots"),
+    [({}, "/"), ({"data_roots": ("/data",)}, "/data"), ({"redis_url": "redis://127.0.0.1:1"}, "")],
+    ids=["a server of its own", "named folders", "a shared Redis"],
+)
+def test_the_worker_reads_the_files_of_its_user_only_where_nobody_else_submits(
+    home: Path, settings: dict[str, Any], roots: str, eventually: Eventually
+) -> None:
+    tell = "import os; print('roots:', os.environ['STOKER_DATA_ROOTS'], flush=True); input()"
+    with LocalStack(Settings(home=home, **settings), worker=command(tell)):
+        log = home / "logs" / "worker.log"
+        eventually(lambda: f"roots: {roots}\n" in log.read_text())
 
 
 def test_a_log_is_kept_for_one_more_run(home: Path) -> None:

@@ -44,12 +44,15 @@ def _local(ref: str, path: str, access: Access) -> Location:
     location = locate(str(plain))
     for found in location.urls:
         access.folder(Path(found), ref)
-    return Location(None, location.format, tuple(_regular(Path(found).resolve(), ref) for found in location.urls))
+    return Location(
+        None, location.format, tuple(_regular(Path(os.path.realpath(found)), ref) for found in location.urls)
+    )
 
 
 def _regular(path: Path, ref: str) -> str:
     if not stat.S_ISREG(path.stat().st_mode):
         raise InvalidJob(f"{shown(ref)} is a pipe, a device or a socket; name a file")
+    path.open("rb").close()
     return str(path)
 
 

@@ -43,6 +43,8 @@ class RecordStream:
     def __init__(self, urls: Sequence[str]) -> None:
         self._paths = [_local(url) for url in urls]
         self.columns = tuple(_columns(self._first(), urls[0]))
+        if not self.columns:
+            raise InvalidJob(f"the first record of {urls[0]} has no features; give every record the same ones")
         self._features = {
             column.name: tf.io.FixedLenFeature(column.shape, _tf_dtype(column)) for column in self.columns
         }

@@ -65,7 +65,10 @@ class Arrays:
     in_memory = True
 
     def __init__(self, arrays: Mapping[str, Values], origin: str) -> None:
-        self._arrays = {name: _as_text(array) for name, array in arrays.items()}
+        try:
+            self._arrays = {name: _as_text(array) for name, array in arrays.items()}
+        except UnicodeDecodeError:
+            raise InvalidJob(f"{origin} holds text that is not UTF-8; write it as UTF-8") from None
         self.columns = tuple(
             Column(name, _dtype_name(array), tuple(array.shape[1:])) for name, array in self._arrays.items()
         )

@@ -32,6 +32,7 @@ def load_table(urls: Sequence[str], table_format: TableFormat) -> Arrays:
     for url in urls:
         with _arrow_errors(url), fsspec.open(url, "rb") as file:
             tables.append(pa.csv.read_csv(file) if table_format == "csv" else pa.parquet.read_table(file))
+        _check_text(tables[-1].schema, url, table_format)
         _same_columns(tables[0].schema, tables[-1].schema, url)
     with _arrow_errors(urls[0]):
         table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
@@ -60,6 +61,7 @@ class TableStream:
         self._format = table_format
         with _arrow_errors(urls[0]), fsspec.open(urls[0], "rb") as file:
             self._schema = self._open(file)[0]
+        _check_text(self._schema, urls[0], table_format)
         self.columns = tuple(_column(field) for field in self._schema)
         self.rows = self._count() if table_format == "parquet" else None
 
@@ -70,6 +72,7 @@ class TableStream:
         for url in self._urls:
             with _arrow_errors(url), fsspec.open(url, "rb") as file:
                 schema, batches = self._open(file, self._schema)
+                _check_text(schema, url, self._format)
                 _same_columns(self._schema, schema, url)
                 for batch in batches:
                     if batch.num_rows:
@@ -130,6 +133,15 @@ def _reason(error: Exception) -> str:
     if "arquet" in text or "hrift" in text:
         return "Parquet's metadata or pages are damaged, or it is no Parquet file"
     return f"it cannot be read as a table ({type(error).__name__})"
+
+
+def _check_text(found: pa.Schema, url: str, table_format: TableFormat) -> None:
+    """Refuse a CSV with bytes that are no text, which Arrow takes for a column of bytes."""
+    for field in found:
+        if table_format == "csv" and pa.types.is_binary(field.type):
+            raise InvalidJob(
+                f"{url} is malformed: column {field.name!r} holds text that is not UTF-8; save it as UTF-8"
+            )
 
 
 def _same_columns(expected: pa.Schema, found: pa.Schema, url: str) -> None:
