@@ -11,6 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from stoker.access import Access, is_public, refusal, shown
 from stoker.errors import InvalidJob, Unavailable
+from stoker.outages import Dependency, DependencyUnavailable, Outage
 
 CONNECT_S = 10.0
 GRACE_S = 30.0
@@ -29,7 +30,7 @@ def download(url: str, target: Path, access: Access) -> None:
 
     Raises:
         InvalidJob: it may not be read, is not there, is too large, or is no answer of a web server.
-        Unavailable: its host is away, too slow, or ended in the middle.
+        DependencyUnavailable: its host is away, too slow, or ended in the middle.
     """
     place = url
     try:
@@ -41,20 +42,24 @@ def download(url: str, target: Path, access: Access) -> None:
     except InvalidJob:
         raise
     except Unavailable as error:
-        raise Unavailable(f"{shown(url)} {error.message}") from None
+        raise _away(f"{shown(url)} {error.message}") from None
     except TimeoutError:
-        raise Unavailable(f"{shown(url)} is too slow: its host sent nothing, or too little, for too long") from None
+        raise _away(f"{shown(url)} is too slow: its host sent nothing, or too little, for too long") from None
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
-            raise Unavailable(f"{shown(url)} cannot be reached: names are not resolved at the moment") from None
+            raise _away(f"{shown(url)} cannot be reached: names are not resolved at the moment") from None
         raise InvalidJob(f"{shown(url)} names a host that does not exist; check the URL") from None
     except ssl.SSLCertVerificationError as error:
         raise InvalidJob(f"{shown(url)} has a certificate that is not trusted: {error.verify_message}") from None
     except (ConnectionError, ssl.SSLError, http.client.IncompleteRead) as error:
-        raise Unavailable(f"{shown(url)} cannot be read: its host broke off ({type(error).__name__})") from None
+        raise _away(f"{shown(url)} cannot be read: its host broke off ({type(error).__name__})") from None
     except http.client.HTTPException:
         raise InvalidJob(f"{shown(url)} does not answer as a web server does; check its host and port") from None
     raise InvalidJob(f"{shown(url)} redirects more than {_MOST_REDIRECTS} times; give the URL that it leads to")
+
+
+def _away(reason: str) -> DependencyUnavailable:
+    return DependencyUnavailable(Outage(of=Dependency.DATA, reason=reason))
 
 
 def _fetch(url: str, target: Path, access: Access) -> str | None:
