@@ -90,6 +90,24 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
 
 
+def test_a_clock_that_was_set_back_makes_no_time_negative(connection: Connection, redis_url: str) -> None:
+    connection.run(ledger.submit([ledger.NewJob(name, SPEC, "cpu.train") for name in ("ends", "runs", "waits")]))
+    ends, _ = (connection.run(ledger.claim(name, name, "worker", 60)) for name in ("ends", "runs"))
+    assert isinstance(ends, ledger.Attempt)
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000
+    with redis.Redis.from_url(redis_url) as client:
+        for name in ("ends", "runs", "waits"):
+            client.hset(f"stoker:job:{name}", mapping=dict.fromkeys(("queued_at", "started_at"), round(ahead)))
+        client.zadd("stoker:last-events", {"runs": ahead})
+    connection.run(ledger.fail(ends, stoker.JobState.FAILED, "for a test"))
+
+    traffic = connection.run(ledger.traffic("cpu"))
+
+    assert (traffic.kinds["train"].service_ms, traffic.oldest_ms) == (0, 0)
+    assert traffic.running.seen == (("train", 0),)
+    assert [job.silent_s for job in connection.run(ledger.silent())] in ([], [0])
+
+
 def test_the_jobs_of_a_device_are_counted_exactly_among_many_of_another(connection: Connection, redis_url: str) -> None:
     """By the autoscaler and by what metrics and the command line show alike."""
     crowd = SPEC.model_copy(update={"device": "cpu"})

@@ -10,7 +10,7 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 import stoker
 from stoker import ledger
 
-from .ledger_both import LEASE_S, PICK, some
+from .ledger_both import FUTURE, LEASE_S, PICK, some
 from .ledger_job import FINAL, ModelJob
 from .ledger_keys import actual, expected
 from .ledger_machine import ClientsAndWorkers
@@ -44,6 +44,15 @@ class Ledger(ClientsAndWorkers):
                 state = self.model.release(lost.job_id, lost.owner, "expired")
                 assert self.connection.run(ledger.reclaim(lost)) == state
                 self._hold(lost.job_id, state)
+
+    @precondition(lambda self: self.model.in_state("QUEUED", "RUNNING"))
+    @rule(pick=PICK)
+    def the_servers_clock_is_set_back(self, pick: int) -> None:
+        job = some(self.model.in_state("QUEUED", "RUNNING"), pick)
+        times = {"queued_at", "started_at", "last_event_at"} & job.fields
+        self.redis.hset(f"stoker:job:{job.id}", mapping=dict.fromkeys(times, round(FUTURE.timestamp() * 1000)))
+        if job.state == "RUNNING":
+            self.redis.zadd("stoker:last-events", {job.id: FUTURE.timestamp() * 1000})
 
     @precondition(lambda self: self._waiting_for_a_time())
     @rule(pick=PICK, wakes=st.sampled_from([True, True, False]))
@@ -152,6 +161,8 @@ class Ledger(ClientsAndWorkers):
         for device in ("cpu", "gpu"):
             traffic = self.connection.run(ledger.traffic(device))
             of_device = [job for job in self.model.jobs.values() if job.queue.startswith(f"{device}.")]
+            times = [elapsed_ms for _, elapsed_ms in traffic.running.seen]
+            assert min([traffic.oldest_ms, *times, *(kind.service_ms for kind in traffic.kinds.values())]) >= 0
             assert traffic.running.count == sum(job.state == "RUNNING" for job in of_device)
             for kind in ("train", "deploy"):
                 queued = sum(job.state == "QUEUED" and job.spec.kind == kind for job in of_device)

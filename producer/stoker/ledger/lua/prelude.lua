@@ -195,6 +195,8 @@ local function learn_service(queue, kind, took_ms)
   local field = device_of(queue) .. ' ' .. kind
   local mean, count = string.match(redis.call('HGET', KEY.service, field) or '', '^(%S+) (%d+)$')
   mean, count = tonumber(mean) or 0, math.min((tonumber(count) or 0) + 1, 50)
+  -- The clock may have been set back.
+  took_ms = math.max(0, took_ms)
   redis.call('HSET', KEY.service, field, string.format('%.3f %d', mean + (took_ms - mean) / count, count))
 end
 
