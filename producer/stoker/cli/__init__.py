@@ -1,14 +1,17 @@
 """The `stoker` command. Exit status: 0 ok, 1 the job or check failed, 2 bad usage, 3 unreachable."""
 
-import json
 import os
 import sys
+from typing import cast
 
 import typer
-from rich.console import Console
 
 from ..errors import InvalidArgument, InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
 from . import config, dead, doctor, fleet, jobs, models, services
+from .output import accept_any_encoding, print_json, say_error
+
+# What typer raises for words that it cannot read; it publishes the narrower class alone.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     name="stoker",
@@ -31,17 +34,31 @@ config.add_to(app)
 
 def main() -> None:
     """Run the command and exit with its status; an error is one line on stderr, or a document under --json."""
+    accept_any_encoding()
     try:
-        app()
+        status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # Whoever reads our output (`| head`) has had enough; typer answers that with an exit of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 0
     except StokerError as error:
-        if "--json" in sys.argv:
-            print(json.dumps({"error": type(error).__name__, "message": error.message}))
-        Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", error.message)
-        sys.exit(_status(error))
-    except BrokenPipeError:
-        # Whoever read our output (`| head`) has had enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        status = _fail(error, error.message, _status(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        status = _fail(error, f"{where}{error.strerror or error}", 1)
+    except _UsageError as error:
+        message = error.format_message()
+        # Without one, the help was asked for, and is printed.
+        status = _fail(error, f"{message}; see `stoker --help`", 2) if message else 2
+    sys.exit(status)
+
+
+def _fail(error: Exception, message: str, status: int) -> int:
+    if "--json" in sys.argv:
+        print_json({"error": type(error).__name__, "message": message})
+    say_error(message)
+    return status
 
 
 def _status(error: StokerError) -> int:

@@ -1,10 +1,9 @@
 """`stoker config`: each setting, its value and where that came from."""
 
 import typer
-from rich.markup import escape
 
 from ..settings import Settings, sources
-from .output import AsJson, console, print_json
+from .output import AsJson, print_json, say
 
 
 def config(as_json: AsJson = False) -> None:
@@ -14,10 +13,8 @@ def config(as_json: AsJson = False) -> None:
         print_json({setting.name: {"value": setting.value, "origin": setting.origin} for setting in found})
         return
     for setting in found:
-        console().print(
-            f"[bold]{setting.name}[/] = {escape(setting.value)}  [cyan]({escape(setting.origin)})[/]", soft_wrap=True
-        )
-        console().print(f"    [dim]{escape(setting.description)}[/]", soft_wrap=True)
+        say((setting.name, "bold"), f" = {setting.value}  ", (f"({setting.origin})", "cyan"))
+        say((f"    {setting.description}", "dim"))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,7 +5,6 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from .. import ledger
 from ..connection import Call, Connection
@@ -14,7 +13,8 @@ from ..events import JobState, JobStatus
 from ..ledger import PastAttempt
 from ..local import redis_url_of
 from ..settings import Settings
-from .output import SHORT_ID, AsJson, ago, console, duration, print_json, table
+from .output import SHORT_ID, AsJson, Part, ago, draw, duration, print_json, say, say_block
+from .table import Table
 
 # How many of the newest dead jobs a shortened id is looked up among, and how many --all takes at once.
 _PAGE = 1000
@@ -49,12 +49,12 @@ def list_dead(
     if as_json:
         print_json(jobs)
     elif not found:
-        console().print("no dead jobs")
+        say("no dead jobs")
     elif with_history:
         for job in jobs:
             _show(job)
     else:
-        console().print(table(["id", "kind", "model", "given up", "why"], map(_row, found)))
+        draw(Table(["id", "kind", "model", "given up", "why"], map(_row, found), cut=["model", "why"]))
 
 
 @dead.command()
@@ -98,8 +98,11 @@ def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, al
                 ids.append(status.id)
     if as_json:
         print_json({done: ids})
-    else:
-        console().print("\n".join(f"{job_id} is {done}" for job_id in ids) or "no dead jobs")
+        return
+    for job_id in ids:
+        say(f"{job_id} is {done}")
+    if not ids:
+        say("no dead jobs")
 
 
 def _find(connection: Connection, given: str) -> str:
@@ -113,21 +116,18 @@ def _find(connection: Connection, given: str) -> str:
     return matches[0] if matches else given
 
 
-def _row(status: JobStatus) -> list[str]:
+def _row(status: JobStatus) -> list[Part]:
     given_up = ago(status.finished_at) if status.finished_at else ""
-    return [status.id[:SHORT_ID], status.kind, status.model, given_up, escape(status.reason or "")]
+    return [status.id[:SHORT_ID], status.kind, status.model, given_up, status.reason or ""]
 
 
 def _show(job: DeadJob) -> None:
-    out = console()
-    out.print(f"[bold]{job.id}[/]  {job.kind} {escape(job.model)}: {escape(job.reason or '')}", soft_wrap=True)
+    say((job.id, "bold"), f"  {job.kind} {job.model}: {job.reason or ''}")
     for past in job.history:
         lasted = duration((past.ended_at - past.started_at).total_seconds())
-        why = f": {escape(past.reason)}" if past.reason else ""
-        out.print(
-            f"  attempt {past.attempt} on {escape(past.worker)}, {past.started_at:%Y-%m-%d %H:%M:%S} UTC for {lasted}, "
-            f"{past.how}{why}",
-            soft_wrap=True,
+        why = f": {past.reason}" if past.reason else ""
+        say(
+            f"  attempt {past.attempt} on {past.worker}, {past.started_at:%Y-%m-%d %H:%M:%S} UTC for {lasted}, "
+            f"{past.how}{why}"
         )
-        for line in past.log.splitlines():
-            out.print(f"    [dim]│ {escape(line)}[/]", soft_wrap=True)
+        say_block(past.log, before="    │ ", style="dim")

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from .. import ledger
 from ..connection import Connection
@@ -20,7 +18,8 @@ from ..fleets import Bounds, Decision
 from ..local import redis_url_of
 from ..settings import Settings
 from ..topology import DEVICES, WorkDevice, queues_of
-from .output import AsJson, ago, console, duration, print_json, table
+from .output import AsJson, Part, ago, console, draw, duration, line, print_json, say
+from .table import Table
 
 _EVERY_S = 1.0
 _SHOWN = 5
@@ -68,7 +67,7 @@ def status(
                     time.sleep(_EVERY_S)
                     live.update(_shown(_statuses(connection)), refresh=True)
         else:
-            console().print(_shown(_statuses(connection)))
+            draw(_shown(_statuses(connection)))
 
 
 @fleet.command()
@@ -94,7 +93,7 @@ def scale(
         print_json({device: found.model_dump(exclude_none=True) if found else None for device, found in now.items()})
         return
     for device, found in now.items():
-        console().print(f"[bold]{device}[/]: {_told(found)}")
+        say((device, "bold"), f": {_told(found)}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -148,27 +147,26 @@ def _present(connection: Connection, health: ledger.Health, workers: list[ledger
 def _shown(fleets: list[FleetStatus]) -> Group:
     if not fleets:
         return Group("no fleets: no worker runs, and nothing is queued")
-    rows = [
+    rows: list[list[Part]] = [
         [
-            f"[bold]{found.device}[/]",
+            (found.device, "bold"),
             str(found.workers),
             f"{found.busy} busy, {max(0, found.slots - found.busy)} idle of {max(found.offered, found.slots)}",
-            "  ".join(f"{q.queue} {q.jobs}" for q in found.queues if q.jobs) or "[dim]nothing[/]",
+            "  ".join(f"{q.queue} {q.jobs}" for q in found.queues if q.jobs) or ("nothing", "dim"),
             duration(max(q.oldest_s for q in found.queues)),
-            str(found.decisions[0].wanted) if found.decisions else "[dim]not scaled[/]",
+            str(found.decisions[0].wanted) if found.decisions else ("not scaled", "dim"),
         ]
         for found in fleets
     ]
-    parts: list[Table | str] = [table(["fleet", "workers", "slots", "queued", "oldest", "wanted"], rows)]
+    columns = ["fleet", "workers", "slots", "queued", "oldest", "wanted"]
+    parts: list[RenderableType] = [Table(columns, rows, cut=["queued"])]
     for found in fleets:
         if found.bounds:
-            parts.append(f"[bold]{found.device}[/] by hand: {_told(found.bounds)}")
+            parts.append(line((found.device, "bold"), f" by hand: {_told(found.bounds)}"))
         for decision in found.decisions:
             nodes = "" if decision.nodes is None else f" on {decision.nodes} nodes"
-            why = escape("; ".join(decision.reasons))
-            parts.append(
-                f"[dim]{ago(decision.at):>8}[/]  {found.device} {decision.slots} → {decision.wanted}{nodes}: {why}"
-            )
+            what = f"  {found.device} {decision.slots} → {decision.wanted}{nodes}: {'; '.join(decision.reasons)}"
+            parts.append(line((f"{ago(decision.at):>8}", "dim"), what))
     return Group(*parts)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
 from ..client import Client
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
@@ -16,7 +15,8 @@ from ..job import Job
 from ..jobs import KINDS, Spec, parse_spec
 from ..store import Store
 from .live import follow, show_result
-from .output import SHORT_ID, AsJson, ago, console, duration, print_json, state_text, table
+from .output import SHORT_ID, AsJson, Part, ago, console, draw, duration, print_json, say, say_block, state_text
+from .table import Table
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
 # How many of the newest jobs a shortened id is looked up among.
@@ -55,9 +55,9 @@ def submit(
             print_json(statuses)
         else:
             for status in statuses:
-                console().print(f"{status.id}  {state_text(status.state)} on {status.queue}")
+                say(f"{status.id}  ", state_text(status.state), f" on {status.queue}")
             for device in {status.queue.partition(".")[0] for status in statuses} - devices:
-                console().print(f"[yellow]no {device} worker is running:[/] start one with `stoker worker`")
+                say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
 
 
 def jobs(
@@ -81,9 +81,10 @@ def jobs(
     if as_json:
         print_json(found)
     elif not found:
-        console().print("no jobs; submit one with `stoker submit FILE`")
+        say("no jobs; submit one with `stoker submit FILE`")
     else:
-        console().print(table(["id", "kind", "model", "state", "submitted", "progress"], map(_row, found)))
+        columns = ["id", "kind", "model", "state", "submitted", "progress"]
+        draw(Table(columns, map(_row, found), cut=["model", "progress"]))
 
 
 def watch(
@@ -107,7 +108,7 @@ def result(
         if as_json:
             print_json(found)
         else:
-            show_result(found, Store(client.settings.store), console())
+            show_result(found, Store(client.settings.store))
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
@@ -119,9 +120,9 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         print_json(status)
     elif status.state is JobState.RUNNING:
-        console().print(f"{job.id} was asked to stop")
+        say(f"{job.id} was asked to stop")
     else:
-        console().print(f"{job.id} is {state_text(status.state)}")
+        say(f"{job.id} is ", state_text(status.state))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -175,31 +176,31 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
         for event in job.events(after):
             print_json(event)
     else:
-        out = console()
-        out.print(f"[dim]job {job.id}[/]")
+        say((f"job {job.id}", "dim"))
         try:
-            follow(job.events(after), out)
+            follow(job.events(after), console())
         except KeyboardInterrupt:
-            out.print(f"\nno longer watching; the job goes on: `stoker watch {job.id}`")
+            say()
+            say(f"no longer watching; the job goes on: `stoker watch {job.id}`")
             return
     try:
         found = job.result()
     except (JobFailed, JobCancelled, JobDead) as error:
         if error.traceback and not as_json:
-            console().print(f"[dim]{escape(error.traceback)}[/]")
+            say_block(error.traceback, style="dim")
         raise typer.Exit(1) from None
     if not as_json:
-        show_result(found, Store(client.settings.store), console())
+        show_result(found, Store(client.settings.store))
 
 
-def _row(status: JobStatus) -> list[str]:
+def _row(status: JobStatus) -> list[Part]:
     told = ""
     if status.reason:
-        told = escape(status.reason)
+        told = status.reason
     elif isinstance(status.progress, Epoch):
         told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
     elif status.progress and status.progress.total:
-        told = f"{escape(status.progress.stage)} {100 * status.progress.done // status.progress.total} %"
+        told = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
     if status.state is JobState.RUNNING and status.last_event_at:
         silent_s = (datetime.now(UTC) - status.last_event_at).total_seconds()
         told += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""

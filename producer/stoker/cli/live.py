@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from .. import events
 from ..artifacts import Artifact
 from ..events import Event, Finished
 from ..jobs import DeployResult, EvaluateResult, InferResult, Result, TrainResult
+from ..printable import printable
 from ..store import Store
-from .output import STYLES, duration, metrics_text, size_text, table
+from .output import STYLES, draw, duration, line, metrics_text, say, size_text
+from .table import Table
 
 _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
 
@@ -19,10 +20,10 @@ _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "lo
 def follow(stream: Iterable[Event], console: Console) -> Finished | None:
     """Show events until the stream ends; gives the last one if the job has ended."""
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[told]}", markup=False),
         console=console,
         auto_refresh=False,
         disable=not console.is_terminal,
@@ -56,12 +57,12 @@ class _View:
             case Finished():
                 self._drop_bar()
         style = STYLES[event.state] if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")
-        self._console.print(event.words(), style=style, markup=False)
+        self._console.print(line((event.words(), style)), soft_wrap=True)
 
     def _advance(self, stage: str, done: int, total: int | None, told: str) -> None:
         if self._bar is None or stage != self._stage:
             self._drop_bar()
-            self._bar = self._progress.add_task(escape(stage), total=total, told=told)
+            self._bar = self._progress.add_task(printable(stage), total=total, told=told)
             self._stage = stage
         self._progress.update(self._bar, completed=done, total=total, told=told)
 
@@ -71,40 +72,40 @@ class _View:
             self._bar = None
 
 
-def show_result(result: Result, store: Store, console: Console) -> None:
+def show_result(result: Result, store: Store) -> None:
     """Show what a job gave, and where its files lie."""
     match result:
         case TrainResult():
-            console.print(f"[bold]{escape(result.model)}[/]  {metrics_text(result.metrics)}")
-            console.print(
+            say((result.model, "bold"), "  ", metrics_text(result.metrics))
+            say(
                 f"{result.epochs} epochs on {result.rows:,} rows in {result.run_s:.1f} s, "
                 f"{result.parameters:,} parameters, seed {result.seed}"
             )
-            _show_files(result.files, store, console)
+            _show_files(result.files, store)
         case EvaluateResult():
-            console.print(f"[bold]{escape(result.model)}[/] on {result.rows:,} rows")
+            say((result.model, "bold"), f" on {result.rows:,} rows")
             rows = []
             for name, value in result.metrics.items():
                 interval = result.stability.intervals.get(name)
                 rows.append([name, f"{value:.4f}", f"{interval.low:.4f} – {interval.high:.4f}" if interval else ""])
-            console.print(table(["metric", "value", "95 % interval"], rows))
+            draw(Table(["metric", "value", "95 % interval"], rows, cut=["metric"]))
             cost = result.efficiency
-            console.print(
+            say(
                 f"one row {cost.latency[1].p50_ms:.2f} ms (p99 {cost.latency[1].p99_ms:.2f} ms), "
                 f"{cost.rows_per_s:,.0f} rows/s in batches, "
                 f"{cost.parameters:,} parameters, {size_text(cost.file_bytes)}"
             )
-            _show_files(result.files, store, console)
+            _show_files(result.files, store)
         case DeployResult():
-            console.print(f"{escape(result.alias)} is now [bold]{escape(result.model)}[/]")
+            say(f"{result.alias} is now ", (result.model, "bold"))
         case InferResult():
-            console.print(f"[bold]{escape(result.model)}[/] predicted {result.rows:,} rows, {result.rows_per_s:,.0f}/s")
-            _show_files({f"chunk {n}": chunk for n, chunk in enumerate(result.chunks)}, store, console)
+            say((result.model, "bold"), f" predicted {result.rows:,} rows, {result.rows_per_s:,.0f}/s")
+            _show_files({f"chunk {n}": chunk for n, chunk in enumerate(result.chunks)}, store)
 
 
-def _show_files(files: dict[str, Artifact], store: Store, console: Console) -> None:
+def _show_files(files: dict[str, Artifact], store: Store) -> None:
     for name, artifact in files.items():
-        console.print(f"[dim]{escape(name):>12}[/]  {escape(store.location(artifact))}", soft_wrap=True)
+        say((f"{name:>12}", "dim"), f"  {store.location(artifact)}")
 
 
 def _speed(rows_per_s: float | None, eta_s: float | None) -> str:

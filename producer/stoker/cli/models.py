@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from ..artifacts import ModelVersion, TensorSpec
 from ..client import Client
 from ..errors import ModelNotFound
 from ..store import Store
-from .output import AsJson, ago, console, metrics_text, print_json, size_text, table
+from .output import AsJson, Part, ago, draw, line, metrics_text, print_json, say, size_text
+from .table import Table
 
 Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name, name@3 or name@alias.", show_default=False)]
 
@@ -25,9 +25,10 @@ def list_versions(as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     elif not found:
-        console().print("no models; a train job registers one")
+        say("no models; a train job registers one")
     else:
-        console().print(table(["model", "aliases", "task", "metrics", "made"], map(_row, found)))
+        columns = ["model", "aliases", "task", "metrics", "made"]
+        draw(Table(columns, map(_row, found), cut=["model", "aliases", "metrics"]))
 
 
 @models.command()
@@ -40,19 +41,19 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         print_json(version)
         return
     signature = version.signature
-    rows = [
-        ("model", f"[bold]{version.ref}[/]  {', '.join(version.aliases)}"),
+    rows: list[tuple[str, Part]] = [
+        ("model", line((version.ref, "bold"), f"  {', '.join(version.aliases)}")),
         ("made", f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC by job {version.job}"),
-        ("data", escape(version.data)),
+        ("data", version.data),
         ("inputs", "; ".join(map(_tensor, signature.inputs))),
         ("outputs", "; ".join(map(_tensor, signature.outputs))),
-        ("task", signature.task + (f": {escape(', '.join(signature.classes))}" if signature.classes else "")),
+        ("task", signature.task + (f": {', '.join(signature.classes)}" if signature.classes else "")),
         ("metrics", metrics_text(version.metrics)),
         ("parameters", f"{version.parameters:,}"),
-        *((name, f"{escape(store.location(file))}  {size_text(file.size)}") for name, file in version.files.items()),
+        *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]
     for name, told in rows:
-        console().print(f"[dim]{name:>11}[/]  {told}", soft_wrap=True)
+        say((f"{name:>11}", "dim"), "  ", told)
 
 
 @models.command()
@@ -73,7 +74,7 @@ def export(
     if as_json:
         print_json({"path": str(path)})
     else:
-        console().print(escape(str(path)), soft_wrap=True)
+        say(str(path))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,7 +82,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(models, name="models", rich_help_panel="Models")
 
 
-def _row(version: ModelVersion) -> list[str]:
+def _row(version: ModelVersion) -> list[Part]:
     metrics = metrics_text(version.metrics)
     return [version.ref, ", ".join(version.aliases), version.signature.task, metrics, ago(version.created_at)]
 
@@ -89,4 +90,4 @@ def _row(version: ModelVersion) -> list[str]:
 def _tensor(spec: TensorSpec) -> str:
     shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
     seen = f" in {spec.low:.4g} … {spec.high:.4g}" if spec.low is not None and spec.high is not None else ""
-    return f"{escape(spec.name)}: {spec.dtype} ({shape}){seen}"
+    return f"{spec.name}: {spec.dtype} ({shape}){seen}"

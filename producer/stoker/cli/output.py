@@ -1,20 +1,28 @@
-"""How the command line shows things: tables and words for people, JSON for programs."""
+"""How the command line shows things: lines and tables for people, JSON for programs.
 
+All that is shown goes through `line`: text in it is printed as it is, never read as markup, and what would steer a
+terminal is escaped. So no caller has to know which text is ours.
+"""
+
+import codecs
+import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from ..events import JobState
+from ..printable import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+# Text, a part of a line that is made already, or text and its style.
+Part = str | Text | tuple[str, str]
 
 _PIPE_WIDTH = 160
 # Enough of an id to tell jobs apart, and to name one on the command line.
@@ -29,43 +37,97 @@ STYLES = {
     JobState.CANCELLED: "magenta",
     JobState.DEAD: "bold red",
 }
+# Each as wide as what it stands for, so that columns stay columns.
+_ASCII = {"…": "~", "→": ">", "–": "-", "│": "|", "░": ".", "▒": "+", "▓": "*", "█": "#"}
+
+
+def line(*parts: Part) -> Text:
+    """Parts one after the other, each in its style."""
+    text = Text()
+    for part in parts:
+        if isinstance(part, Text):
+            text.append_text(part)
+        else:
+            content, style = part if isinstance(part, tuple) else (part, "")
+            text.append(printable(content), style)
+    return text
+
+
+def say(*parts: Part) -> None:
+    """Print one line, which a terminal wraps and nothing cuts."""
+    draw(line(*parts))
+
+
+def say_block(text: str, *, before: str = "", style: str = "") -> None:
+    """Print text of several lines, such as a traceback or a log."""
+    for content in text.splitlines():
+        say((before + content, style))
+
+
+def draw(shown: RenderableType) -> None:
+    """Print a table or something else that rich can draw; text in it is treated as by `line`."""
+    console().print(shown, soft_wrap=True)
+
+
+def say_error(message: str) -> None:
+    """Print an error to stderr, each of its lines as one."""
+    stderr = _Console(stderr=True, highlight=False)
+    for text in message.split("\n"):
+        stderr.print(line(("error: ", "bold red"), text), soft_wrap=True)
 
 
 def console() -> Console:
-    """Where words and tables go; what goes into a file or a pipe is not cut to the width of a terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    """Where lines and tables go; what goes into a file or a pipe is not cut to the width of a terminal."""
+    return _Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
-def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
-    """One JSON document on one line."""
-    if isinstance(value, BaseModel):
-        print(value.model_dump_json(), flush=True)
-    elif isinstance(value, dict):
-        print(json.dumps(value), flush=True)
-    else:
-        print(json.dumps([item.model_dump(mode="json") for item in value]), flush=True)
+class _Console(Console):
+    """rich's console, for which text is text."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text as `line` makes it; in rich's own, square brackets would be markup."""
+        return line((text, options.get("style", "")))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table, in which only the last column is ever cut; cells may carry rich's markup."""
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    *whole, last = columns
-    for name in whole:
-        grid.add_column(name, no_wrap=True, overflow="ignore")
-    grid.add_column(last, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        grid.add_row(*row)
-    return grid
+def accept_any_encoding() -> None:
+    """Let stdout and stderr print every character, also where the terminal's encoding does not have it."""
+    codecs.register_error("stoker", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="stoker")
 
 
-def state_text(state: JobState) -> str:
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    char = error.object[error.start]
+    return _ASCII.get(char, char.encode("ascii", "backslashreplace").decode("ascii")), error.start + 1
+
+
+def print_json(value: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
+    """One JSON document on one line, in ASCII: it reads back equal, and no terminal obeys it."""
+    match value:
+        case BaseModel():
+            document = _document(value)
+        case Mapping():
+            document = value
+        case _:
+            document = [_document(item) for item in value]
+    print(json.dumps(document), flush=True)
+
+
+def _document(model: BaseModel) -> Any:
+    # Not model_dump(mode="json"), which leaves infinity and NaN as they are.
+    return json.loads(model.model_dump_json())
+
+
+def state_text(state: JobState) -> Text:
     """A state in its colour."""
-    return f"[{STYLES[state]}]{state}[/]"
+    return line((state, STYLES[state]))
 
 
-def metrics_text(metrics: dict[str, float]) -> str:
+def metrics_text(metrics: Mapping[str, float]) -> Text:
     """Metrics on one line, four digits each."""
-    return "  ".join(f"{escape(name)} [bold]{value:.4g}[/]" for name, value in metrics.items())
+    return Text("  ").join(line(name, " ", (f"{value:.4g}", "bold")) for name, value in metrics.items())
 
 
 def ago(moment: datetime) -> str:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from ..errors import Unavailable
 from ..local import up as run_local
 from ..settings import Settings
-from .output import console
+from .output import say
 
 
 def demo() -> None:
@@ -29,7 +28,7 @@ def up() -> None:
     Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs no server.
     """
     _need_tensorflow()
-    run_local(Settings(), say=lambda line: console().print(escape(line), soft_wrap=True))
+    run_local(Settings(), say=say)
 
 
 def worker(

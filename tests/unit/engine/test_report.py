@@ -163,3 +163,10 @@ def test_many_classes_still_fit_on_a_page(classes: int) -> None:
 def test_a_report_survives_its_json() -> None:
     for report in (classifier_report(), regression_report()):
         assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_text_that_would_reorder_or_hide_itself_is_shown_as_escapes() -> None:
+    evil = "fdp.\u202egpj\x1b[2J\x00\u200b"
+    page = render(classifier_report(labels=(evil, "dog"), data=evil))
+    assert not {"\u202e", "\x1b", "\x00", "\u200b"} & set(page)
+    assert "fdp.\\u202egpj\\x1b[2J\\x00\\u200b" in page

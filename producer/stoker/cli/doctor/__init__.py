@@ -7,12 +7,11 @@ from contextlib import closing
 
 import typer
 from pydantic import BaseModel
-from rich.markup import escape
 
 from ...connection import Call
 from ...errors import Unauthorized, Unavailable
 from ...settings import Settings
-from ..output import AsJson, console, print_json
+from ..output import AsJson, print_json, say
 from . import jobs, server, store, workers
 from .check import Check, Finding, System, Verdict, fail
 
@@ -46,8 +45,8 @@ def doctor(as_json: AsJson = False) -> None:
         print_json(Report(verdict=worst, checks=entries))
     else:
         for entry in entries:
-            label = f"[{_STYLES[entry.verdict]}]{entry.verdict:<4}[/]"
-            console().print(f"{label}  [bold]{entry.name:<10}[/]  {escape(entry.told)}", soft_wrap=True)
+            label = f"{entry.verdict:<4}", _STYLES[entry.verdict]
+            say(label, "  ", (f"{entry.name:<10}", "bold"), f"  {entry.told}")
     raise typer.Exit(status or int(worst is Verdict.FAIL))
 
 

@@ -1,13 +1,13 @@
 """Renders a report as one HTML page that needs nothing beside it."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from importlib import resources
 from string import Template
 
 from stoker.jobs import Accuracy, Efficiency, Interval
 
 from .document import Report
+from .html import Html, lines, tag, text
 
 _TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
@@ -22,18 +22,16 @@ def render(report: Report) -> str:
     if report.learning:
         sections.append(_training(report.learning))
     template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
-    return template.substitute(title=escape(f"Evaluation of {report.model}"), body=_lines(sections))
+    return template.substitute(title=text(f"Evaluation of {report.model}"), body=lines(*sections))
 
 
-def _header(report: Report) -> str:
+def _header(report: Report) -> Html:
     task = _TASKS[report.task].format(len(report.accuracy.classes))
-    return (
-        f"<h1>{escape(report.model)}</h1>\n"
-        f'<p class="about">measured on {escape(report.data)} · {report.rows:,} rows · predicts {task}</p>'
-    )
+    about = f"measured on {report.data} · {report.rows:,} rows · predicts {task}"
+    return lines(tag("h1", report.model), tag("p", about, class_="about"))
 
 
-def _cards(report: Report) -> str:
+def _cards(report: Report) -> Html:
     intervals = report.stability.intervals
     cards = [_card(_TITLES[name], value, _between(intervals[name])) for name, value in report.metrics.items()]
     accuracy = report.accuracy
@@ -45,10 +43,10 @@ def _cards(report: Report) -> str:
         cards.append(_card("Cross-entropy", accuracy.metrics["loss"], "the loss on these rows"))
     one = report.efficiency.latency[1]
     cards.append(_card("Milliseconds for one row", one.p50_ms, f"99th percentile: {_number(one.p99_ms)}"))
-    return f'<div class="cards">\n{_lines(cards)}\n</div>'
+    return tag("div", lines(*cards), class_="cards")
 
 
-def _quality(report: Report) -> str:
+def _quality(report: Report) -> Html:
     from . import plots  # with matplotlib, which nothing but a page needs
 
     accuracy, stability = report.accuracy, report.stability
@@ -72,7 +70,7 @@ def _quality(report: Report) -> str:
     return _section("Accuracy and stability", panels)
 
 
-def _efficiency(efficiency: Efficiency) -> str:
+def _efficiency(efficiency: Efficiency) -> Html:
     latency = [
         (f"{rows} row{'s' if rows > 1 else ''}", f"{times.p50_ms:.3g} ms", f"{times.p99_ms:.3g} ms")
         for rows, times in efficiency.latency.items()
@@ -90,7 +88,7 @@ def _efficiency(efficiency: Efficiency) -> str:
     return _section("Efficiency", panels)
 
 
-def _training(learning: dict[str, tuple[float, ...]]) -> str:
+def _training(learning: dict[str, tuple[float, ...]]) -> Html:
     from . import plots
 
     drawn = [name for name in learning if not name.startswith("val_")]
@@ -98,7 +96,7 @@ def _training(learning: dict[str, tuple[float, ...]]) -> str:
     return _section("Training", panels)
 
 
-def _class_table(accuracy: Accuracy) -> str:
+def _class_table(accuracy: Accuracy) -> Html:
     rows = [
         (label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", f"{score.support:,}")
         for label, score in accuracy.classes.items()
@@ -106,27 +104,22 @@ def _class_table(accuracy: Accuracy) -> str:
     return _table(("Class", "Precision", "Recall", "F1", "Rows"), rows)
 
 
-def _section(title: str, panels: Iterable[str]) -> str:
-    return f'<section>\n<h2>{title}</h2>\n<div class="panels">\n{_lines(panels)}\n</div>\n</section>'
+def _section(title: str, panels: Iterable[str]) -> Html:
+    return tag("section", tag("h2", title), tag("div", lines(*panels), class_="panels"))
 
 
-def _panel(title: str, content: str, note: str = "") -> str:
-    below = f'\n<p class="note">{note}</p>' if note else ""
-    return f'<div class="panel">\n<h3>{escape(title)}</h3>\n{content}{below}\n</div>'
+def _panel(title: str, content: Html, note: str = "") -> Html:
+    below = [tag("p", note, class_="note")] if note else []
+    return tag("div", lines(tag("h3", title), content, *below), class_="panel")
 
 
-def _card(title: str, value: float, note: str) -> str:
-    return f'<div class="card">{title}<b>{_number(value)}</b><small>{note}</small></div>'
+def _card(title: str, value: float, note: str) -> Html:
+    return tag("div", title, tag("b", _number(value)), tag("small", note), class_="card")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    header = f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>\n" if any(head) else ""
-    body = _lines(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n{header}{body}\n</table>"
-
-
-def _lines(parts: Iterable[str]) -> str:
-    return "\n".join(parts)
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+    header = [tag("tr", *(tag("th", cell) for cell in head))] if any(head) else []
+    return tag("table", lines(*header, *(tag("tr", *(tag("td", cell) for cell in row)) for row in rows)))
 
 
 def _between(interval: Interval) -> str:

@@ -4,7 +4,6 @@ import io
 import re
 import warnings
 from contextlib import AbstractContextManager
-from html import escape
 
 import matplotlib as mpl
 import numpy as np
@@ -15,9 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from stoker.jobs import Interval
+from stoker.printable import printable
 
 from ..classification import Reliability
 from ..tally import Pairs
+from .html import Html, text
 
 # Drawn in colours that nothing else has, which then become the page's variables: so plots follow light and dark.
 _INK, _MUTED, _GRID, _ACCENT, _SECOND = "#010203", "#010204", "#010205", "#010206", "#010207"
@@ -28,7 +29,7 @@ _LABELLED_CLASSES = 40
 _LABEL_LENGTH = 16
 
 
-def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> str:
+def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> Html:
     """The confusion matrix as a map, with its numbers where there is room."""
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -46,14 +47,15 @@ def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> s
         edges = -0.5, len(labels) - 0.5
         axes.set(xlim=edges, ylim=edges[::-1], xlabel="predicted", ylabel="true")
         if len(labels) <= _LABELLED_CLASSES:
-            short = [label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…" for label in labels]
+            plain = map(printable, labels)  # matplotlib escapes it for SVG
+            short = [label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…" for label in plain]
             upright = sum(map(len, short)) > 48
             axes.set_xticks(range(len(labels)), short, rotation=90 if upright else 0)
             axes.set_yticks(range(len(labels)), short)
         return _svg(figure, "confusion matrix")
 
 
-def reliability(curve: Reliability) -> str:
+def reliability(curve: Reliability) -> Html:
     """Accuracy against confidence; the area of a point grows with its rows."""
     share = np.array(curve.rows) / sum(curve.rows)
     with _style():
@@ -67,7 +69,7 @@ def reliability(curve: Reliability) -> str:
         return _svg(figure, "reliability curve")
 
 
-def noise(levels: dict[str, float], clean: float, interval: Interval, metric: str) -> str:
+def noise(levels: dict[str, float], clean: float, interval: Interval, metric: str) -> Html:
     """The metric over the level of noise, with the interval of the clean one as a band."""
     points = sorted((float(level), value) for level, value in levels.items())
     x, y = [0.0, *(level for level, _ in points)], [clean, *(value for _, value in points)]
@@ -80,7 +82,7 @@ def noise(levels: dict[str, float], clean: float, interval: Interval, metric: st
         return _svg(figure, f"{metric} under noise")
 
 
-def pairs(sample: Pairs) -> str:
+def pairs(sample: Pairs) -> Html:
     """Prediction against truth."""
     low = min(*sample.truth, *sample.predicted)
     high = max(*sample.truth, *sample.predicted)
@@ -92,7 +94,7 @@ def pairs(sample: Pairs) -> str:
         return _svg(figure, "prediction against truth")
 
 
-def learning(history: dict[str, tuple[float, ...]], metric: str) -> str:
+def learning(history: dict[str, tuple[float, ...]], metric: str) -> Html:
     """A training metric by epoch, and the same on the validation rows where there were any."""
     with _style():
         figure, axes = _axes(_WIDTH_IN, 3.0)
@@ -136,7 +138,7 @@ def _axes(width_in: float = _WIDTH_IN, height_in: float = _HEIGHT_IN) -> tuple[F
     return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure, told: str) -> str:
+def _svg(figure: Figure, told: str) -> Html:
     """The figure as an `<svg>` element; `told` is what a screen reader says."""
     buffer = io.StringIO()
     bare = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -150,4 +152,4 @@ def _svg(figure: Figure, told: str) -> str:
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)  # the page's type
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, f"var(--{variable})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(told)}"', 1).strip()
+    return Html(svg.replace("<svg", f'<svg role="img" aria-label="{text(told)}"', 1).strip())
