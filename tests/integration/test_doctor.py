@@ -177,6 +177,28 @@ def test_a_server_that_may_lose_jobs_is_found(connection: Connection, server: re
     assert "appendonly yes" in found["durability"]["told"]
 
 
+def test_a_full_server_fails(connection: Connection, server: redis.Redis, redis_url: str) -> None:
+    attend(connection)
+    server.config_set("maxmemory", 1)
+    found = doctor(redis_url, "--json")
+    assert found.returncode == 1
+    [memory] = [check for check in json.loads(found.stdout)["checks"] if check["name"] == "memory"]
+    assert (memory["verdict"], "full" in memory["told"]) == ("fail", True)
+
+
+@pytest.mark.parametrize("command", ["doctor", "jobs"])
+def test_a_database_that_the_server_does_not_have_is_a_wrong_setting(redis_url: str, command: str) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", command],
+        env=os.environ | {"STOKER_REDIS_URL": redis_url.rpartition("/")[0] + "/99"},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "has no such database" in refused.stderr
+
+
 def test_a_server_without_a_password_is_warned_of(connection: Connection, server: redis.Redis, redis_url: str) -> None:
     attend(connection)
     assert checks(redis_url)["access"]["verdict"] == "ok"

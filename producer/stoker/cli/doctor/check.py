@@ -45,6 +45,7 @@ class Info(BaseModel):
     aof_enabled: bool
     aof_last_write_status: str = "ok"
     used_memory: int
+    mem_not_counted_for_evict: int = 0
     maxmemory: int
     maxmemory_policy: str
 

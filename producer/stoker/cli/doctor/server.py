@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from ...address import masked, sentinels_of
 from ..output import size_text
 from .check import Check, Finding, System, fail, ok, warn
+from .holes import known_holes
 
 # kombu and the scripts need commands that came with it.
 _OLDEST_REDIS = (6, 2)
@@ -17,6 +18,9 @@ def _version(system: System) -> Finding:
     version = f"Valkey {info.valkey_version}" if info.valkey_version else f"Redis {info.redis_version}"
     if tuple(map(int, info.redis_version.split(".")[:2])) < _OLDEST_REDIS:
         return fail(f"{version} at {where} is too old: use Redis 6.2 or newer, or Valkey")
+    if holes := known_holes(version):
+        names = ", ".join(name for hole in holes for name in hole.names)
+        return warn(f"{version} at {where} answers, but has known holes ({names}): install {holes[-1].fixed} or newer")
     return ok(f"{version} at {where} answers")
 
 
@@ -49,6 +53,8 @@ def _memory(system: System) -> Finding:
     if not info.maxmemory:
         return ok(f"{used} used, no limit", numbers)
     told = f"{used} of {size_text(info.maxmemory)} used"
+    if info.used_memory - info.mem_not_counted_for_evict >= info.maxmemory:
+        return fail(f"{told}, it is full and takes no jobs: raise maxmemory or lower STOKER_KEEP_FINISHED", numbers)
     if info.used_memory > _NEARLY_FULL * info.maxmemory:
         return warn(f"{told}: raise maxmemory or lower STOKER_KEEP_FINISHED; a full Redis takes no jobs", numbers)
     return ok(told, numbers)
