@@ -57,6 +57,8 @@ def controller() -> None:
 
     Several may run; one leads, and another takes over within seconds when it dies.
     """
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise Unavailable("the controller's metrics need a package: pip install 'stoker[controller]'")
     os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.controller"])
 
 
