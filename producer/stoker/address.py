@@ -13,6 +13,18 @@ _EXPECTED = (
     "with special characters of the password percent-encoded"
 )
 
+# What redis-py and Celery's transport both read from a URL.
+_OPTIONS = {"client_name", "db", "password", "username"}
+_TLS_OPTIONS = {
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_keyfile",
+    "ssl_password",
+}
+
 # Everything before the last @, whether the URL is well formed or not; and a password given as a parameter.
 _CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+", re.IGNORECASE)
 
@@ -65,6 +77,9 @@ def checked(url: str) -> str:
         raise ValueError(_EXPECTED)
     options = parse_qs(parts.query, keep_blank_values=True)
     tls = sorted(name for name in options if name.startswith("ssl_"))
+    known = _OPTIONS | _TLS_OPTIONS
+    if unknown := sorted(options.keys() - known):
+        raise ValueError(f"{unknown[0]} is no option of such a URL; its options are {', '.join(sorted(known))}")
     if parts.scheme == "redis":
         if tls:
             raise ValueError(f"{tls[0]} is for TLS only: write rediss:// in place of redis://, or leave it out")

@@ -23,7 +23,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from .errors import StokerError, Unauthorized, Unavailable
+from .errors import InvalidSettings, StokerError, Unauthorized, Unavailable
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 # What a server that is there answers when it takes no writes for now: its disk is full, too few replicas follow it, …
@@ -56,6 +56,7 @@ class Tries:
         Raises:
             Unavailable: patience has run out, or the server's certificate is wrong, which waiting will not mend.
             Unauthorized: the server refuses the credentials, or they may not do this.
+            InvalidSettings: the server has no database of this number.
             StokerError: the server understood the command and cannot do it.
         """
         reason = reason_of(error, self._where)
@@ -126,6 +127,10 @@ def _answered(error: Exception, where: str) -> StokerError:
         return Unavailable(
             f"Redis at {where} answers nothing now: {answer}; it starts, fails over or runs a long script: "
             "try again, and see docs/operations.md if it stays so"
+        )
+    if answer.startswith("DB index is out of range"):
+        return InvalidSettings(
+            f"Redis at {where} has no such database: write a smaller number behind the last / of the URL, 0 if in doubt"
         )
     return StokerError(
         f"Redis at {where} answered with an error: {answer}; if it names a wrong type, something else than Stoker has "

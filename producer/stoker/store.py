@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from .address import masked
 from .artifacts import Artifact
-from .errors import StokerError, Unavailable
+from .errors import InvalidSettings, StokerError, Unavailable
 
 _CHUNK = 1 << 20
 
@@ -31,11 +33,14 @@ class Store:
 
     Args:
         url: a folder, or any fsspec URL such as "s3://bucket/stoker".
+
+    Raises:
+        InvalidSettings: there is no such kind of URL, or what it needs is not installed.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._fs, root = fsspec.core.url_to_fs(url)
+        self._fs, root = _opened(url)
         self._root: str = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
 
@@ -163,3 +168,14 @@ def _reachable(url: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(f"the artifact store {url} cannot be used: {error}; check STOKER_STORE_URL") from error
+
+
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
+    try:
+        file_system, root = fsspec.core.url_to_fs(url)
+        return file_system, root
+    except ImportError as error:
+        extra = "pip install 'stoker[s3]', or " if url.startswith("s3") else ""
+        raise InvalidSettings(f"{masked(url)} cannot be opened: {error}; {extra}check STOKER_STORE_URL") from None
+    except ValueError as error:
+        raise InvalidSettings(f"{masked(url)} cannot be opened: {error}; check STOKER_STORE_URL") from None

@@ -57,7 +57,9 @@ def main() -> None:
 def _fail(error: Exception, message: str, status: int) -> int:
     if "--json" in sys.argv:
         print_json({"error": type(error).__name__, "message": message})
-    say_error(message)
+    # Of settings, each line is a problem; elsewhere a line break is foreign text.
+    for text in message.split("\n") if isinstance(error, InvalidSettings) else [message]:
+        say_error(text)
     return status
 
 

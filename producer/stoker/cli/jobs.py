@@ -1,19 +1,18 @@
 """`stoker submit`, `jobs`, `watch`, `result`, `cancel`."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from ..client import Client
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
 from ..job import Job
-from ..jobs import KINDS, Spec, parse_spec
+from ..jobs import KINDS
 from ..store import Store
+from .job_file import read_specs
 from .live import follow, show_result
 from .output import SHORT_ID, AsJson, Part, ago, console, draw, duration, print_json, say, say_block, state_text
 from .table import Table
@@ -42,7 +41,7 @@ def submit(
 
         {kind: train, model: digits, data: "sample://digits", epochs: 10}
     """
-    specs = _read_specs(file)
+    specs = read_specs(file)
     if len(specs) != 1 and (key or watch_it):
         raise InvalidJob(f"--key and --watch are for one job; {file} has {len(specs)}")
     with Client() as client:
@@ -129,22 +128,6 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     for command in (submit, jobs, watch, result, cancel):
         app.command(rich_help_panel="Jobs")(command)
-
-
-def _read_specs(file: Path) -> list[Spec]:
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        document: Any = yaml.safe_load(text)
-    except OSError as error:
-        raise InvalidJob(f"cannot read {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidJob(f"{file} is not a text file: expected YAML or JSON") from None
-    except yaml.YAMLError as error:
-        raise InvalidJob(f"{file} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
-    documents = document if isinstance(document, list) else [document]
-    if not documents:
-        raise InvalidJob(f"{file} has no jobs")
-    return [parse_spec(one) for one in documents]
 
 
 def _name_and_value(text: str) -> tuple[str, str]:

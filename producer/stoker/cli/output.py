@@ -70,10 +70,8 @@ def draw(shown: RenderableType) -> None:
 
 
 def say_error(message: str) -> None:
-    """Print an error to stderr, each of its lines as one."""
-    stderr = _Console(stderr=True, highlight=False)
-    for text in message.split("\n"):
-        stderr.print(line(("error: ", "bold red"), text), soft_wrap=True)
+    """Print an error to stderr, in one line."""
+    _Console(stderr=True, highlight=False).print(line(("error: ", "bold red"), message), soft_wrap=True)
 
 
 def console() -> Console:

@@ -1,0 +1,80 @@
+"""Reads the jobs of a YAML or JSON file, within bounds: a file may be endless, circular, or a bomb of aliases."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import InvalidJob
+from ..jobs import Spec, parse_spec
+
+_MOST_BYTES = 16 * 1024**2
+# Values of a whole file, those counted again that an alias repeats.
+_MOST_VALUES = 1_000_000
+_DEEPEST = 100
+
+
+def read_specs(file: Path) -> list[Spec]:
+    """The jobs of a file; `-` is stdin.
+
+    Raises:
+        InvalidJob: it cannot be read, is too large or no YAML or JSON, or one of its jobs is wrong.
+    """
+    text = _read(file)
+    try:
+        _check(text, file)
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidJob(f"{file} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise InvalidJob(f"{file} has a value that YAML cannot read: {error}") from None
+    documents = document if isinstance(document, list) else [document]
+    if not documents:
+        raise InvalidJob(f"{file} has no jobs")
+    return [parse_spec(one) for one in documents]
+
+
+def _read(file: Path) -> str:
+    with ExitStack() as stack:
+        try:
+            source = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
+            data = source.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise InvalidJob(f"{file} is larger than {_MOST_BYTES >> 20} MiB: submit its jobs in several files")
+            return data.decode()
+        except OSError as error:
+            raise InvalidJob(f"cannot read {file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidJob(f"{file} is not a text file: expected YAML or JSON") from None
+
+
+def _check(text: str, file: Path) -> None:
+    """Refuse what would take for ever to load, from the stream of its events alone."""
+    sizes: dict[str, int] = {}
+    # The collections that are open: their anchors, and how many values they have so far.
+    anchors: list[str | None] = [None]
+    counts = [0]
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        match event:
+            case yaml.AliasEvent(anchor=anchor):
+                if anchor in anchors:
+                    raise InvalidJob(f"{file} is circular: *{anchor} stands within &{anchor}; write it out")
+                counts[-1] += sizes.get(anchor or "", 0)
+            case yaml.CollectionStartEvent(anchor=anchor):
+                anchors.append(anchor)
+                counts.append(1)
+            case yaml.CollectionEndEvent():
+                anchor, count = anchors.pop(), counts.pop()
+                counts[-1] += count
+                if anchor:
+                    sizes[anchor] = count
+            case yaml.ScalarEvent(anchor=anchor):
+                counts[-1] += 1
+                if anchor:
+                    sizes[anchor] = 1
+        if len(counts) > _DEEPEST:
+            raise InvalidJob(f"{file} is nested deeper than {_DEEPEST}: expected a job, or a list of jobs")
+        if counts[-1] > _MOST_VALUES:
+            raise InvalidJob(f"{file} has more than {_MOST_VALUES:,} values: submit its jobs in several files")
