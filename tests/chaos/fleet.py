@@ -72,11 +72,10 @@ class Party:
 
     def signal_all(self, number: signal.Signals) -> None:
         """Send a signal to the whole tree."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._child._guard.pid, number)
+        self._child._signal(os.killpg, number)
 
     def has_ended(self) -> bool:
-        return self._child._guard.poll() is not None
+        return self._child.wait(0) is not None
 
     def kill(self) -> None:
         """Kill it with all its children, and wait until nothing of them is left."""

@@ -1,6 +1,7 @@
 """Subprocesses that end with us, and are started again when they end by themselves."""
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Self
 
 from . import guard
 
+_LOOK_S = 0.05
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 30.0
 # A child that ran this long was healthy: the next delay is the first one again.
@@ -44,9 +46,10 @@ class Child:
         keep_open: Sequence[int] = (),
     ) -> None:
         self.log = log
+        self._reaping = threading.RLock()
         self.name = name or (log.stem if log else command[0])
         with log.open("ab") if log else nullcontext() as output:
-            # The pipe to its input is the thread it hangs by: see guard.py.
+            # The pipe to its input is the thread it hangs by: see guard.py. Its id is also that of its process group.
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, *command],
                 stdin=subprocess.PIPE,
@@ -59,18 +62,17 @@ class Child:
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Its exit code, once nothing of its process group is left; None if it still runs after `timeout_s`."""
-        try:
-            code = self._guard.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        self.kill()
-        if self._guard.stdin:
-            self._guard.stdin.close()
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while (code := self._reaped()) is None:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            time.sleep(min(_LOOK_S, left_s))
         return code
 
     def terminate(self) -> None:
         """Send it SIGTERM."""
-        self._guard.terminate()
+        self._signal(os.kill, signal.SIGTERM)
 
     def stop(self, grace_s: float) -> None:
         """End it by SIGTERM, and kill it if it still runs after `grace_s`."""
@@ -86,14 +88,37 @@ class Child:
 
     def kill(self) -> None:
         """Kill the command and all its children."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._guard.pid, signal.SIGKILL)
+        self._signal(os.killpg, signal.SIGKILL)
 
     def last_lines(self, count: int = 10) -> str:
         """The end of its log."""
         if self.log is None:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+    def _signal(self, send: Callable[[int, int], None], number: int) -> None:
+        # Once the guard is reaped, its id may be that of a stranger.
+        with self._reaping:
+            if self._guard.returncode is None:
+                send(self._guard.pid, number)
+
+    def _reaped(self) -> int | None:
+        with self._reaping:
+            if self._guard.returncode is None and _has_ended(self._guard):
+                with suppress(ProcessLookupError):
+                    os.killpg(self._guard.pid, signal.SIGKILL)
+                self._guard.wait()
+                assert self._guard.stdin
+                self._guard.stdin.close()
+            return self._guard.returncode
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a child of ours has ended; it stays a zombie, so that its id stays its own."""
+    if hasattr(os, "waitid"):
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    # macOS before Python 3.13 cannot ask without reaping; its ids come round again only after all others.
+    return child.poll() is not None
 
 
 class Supervised:
