@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     model_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
     )
+    remove_leftovers: bool = Field(
+        default=False,
+        description="Whether a controller removes files of the store that nothing names any more; else it counts them.",
+    )
     connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
     socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")
     max_connections: int = Field(

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,17 +22,34 @@ from .artifacts import Artifact
 from .errors import InvalidSettings, StokerError, Unavailable
 
 _CHUNK = 1 << 20
+_RENEWED_AFTER = timedelta(hours=12)
+_STORED = re.compile(r"/sha256/[0-9a-f]{2}/(?P<digest>[0-9a-f]{64})/[^/]+?(?P<partial>\.[0-9a-f]{32}\.part)?$")
 
 
 class Corrupt(StokerError):
     """The stored bytes do not match the artifact's digest or size."""
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A file of the store.
+
+    Attributes:
+        digest: of the artifact that it holds, or is part of.
+        is_partial: whether it is one on its way, which got its final name never, or not yet.
+    """
+
+    path: str
+    digest: str
+    size: int
+    is_partial: bool
+
+
 class Store:
     """Immutable artifacts under `<url>/sha256/<2 hex>/<digest>/<name>`.
 
     A file appears under its final name only when whole: it is written beside it and moved. Putting the same
-    bytes twice is one file. Reading checks the digest.
+    bytes twice is one file, and a file that is no longer what was stored is replaced. Reading checks the digest.
 
     Args:
         url: a folder, or any fsspec URL such as "s3://bucket/stoker".
@@ -51,6 +71,46 @@ class Store:
     def clear(self) -> None:
         """Forget everything in this store, or in this part of it."""
         self._remove(self._root)
+
+    def stored(self, folder: str) -> Iterator[Stored]:
+        """Every file of an artifact below `sha256/<folder>`: two hex digits, or "" for all. Other files are not ours.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        with _reachable(self.url):
+            self._fs.invalidate_cache()
+            files = self._fs.find(f"{self._root}/sha256/{folder}".rstrip("/"), detail=True)
+        for path, info in files.items():
+            if match := _STORED.search(path):
+                yield Stored(path, match["digest"], int(info["size"] or 0), is_partial=bool(match["partial"]))
+
+    def jobs(self) -> list[str]:
+        """Ids of the jobs that have a part of the store.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        with _reachable(self.url), suppress(FileNotFoundError):
+            self._fs.invalidate_cache()
+            return [path.rstrip("/").rpartition("/")[2] for path in self._fs.ls(f"{self._root}/jobs", detail=False)]
+        return []
+
+    def is_older(self, file: Stored, than: datetime) -> bool:
+        """Whether a file was written before that; no if it is gone, or if its file system keeps no times."""
+        with _reachable(self.url), suppress(FileNotFoundError):
+            written_at = self._written_at(file.path)
+            return written_at is not None and written_at < than
+        return False
+
+    def remove(self, file: Stored) -> None:
+        """Delete one file; one that is gone already is no error."""
+        with _reachable(self.url), suppress(FileNotFoundError):
+            self._fs.rm_file(file.path)
+        if self._local:
+            # The folder goes with its last file.
+            with suppress(OSError):
+                Path(file.path).parent.rmdir()
 
     def location(self, artifact: Artifact) -> str:
         """Where the artifact lies: a path in a folder store, else a URL."""
@@ -118,11 +178,9 @@ class Store:
             Corrupt: the bytes are not what was stored.
             Unavailable: the store cannot be read, or the artifact is gone.
         """
-        digest = hashlib.sha256()
-        with _reachable(self.url), self._fs.open(self._path(artifact), "rb") as source:
-            while block := source.read(_CHUNK):
-                digest.update(block)
-        self._verify(artifact, digest.hexdigest())
+        with _reachable(self.url):
+            digest = self._digest(artifact)
+        self._verify(artifact, digest)
 
     def delete(self, artifact: Artifact) -> None:
         """Forget the artifact; one that is gone already is no error."""
@@ -137,9 +195,9 @@ class Store:
         return f"{self._root}/sha256/{artifact.digest[:2]}/{artifact.digest}/{artifact.name}"
 
     def _write(self, artifact: Artifact, source: BinaryIO | tempfile.SpooledTemporaryFile[bytes]) -> None:
-        final = self._path(artifact)
-        if self._fs.exists(final) and self._fs.size(final) == artifact.size:
+        if self._has(artifact):
             return
+        final = self._path(artifact)
         self._fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
         partial = f"{final}.{uuid.uuid4().hex}.part"
         try:
@@ -153,6 +211,35 @@ class Store:
             if self._fs.exists(partial):
                 self._fs.rm(partial)
             raise
+
+    def _has(self, artifact: Artifact) -> bool:
+        """Whether the file is there, has the right content, and was written lately.
+
+        One that lies there for longer is written again: only what is old and belongs to nothing is ever taken for
+        left over, and whoever puts an artifact is about to need it.
+        """
+        path = self._path(artifact)
+        try:
+            written_at = self._written_at(path)
+            is_old = written_at is None or datetime.now(UTC) - written_at > _RENEWED_AFTER
+            return not is_old and self._fs.size(path) == artifact.size and self._digest(artifact) == artifact.digest
+        except FileNotFoundError:
+            return False
+
+    def _written_at(self, path: str) -> datetime | None:
+        """When a file was written; None if its file system keeps no times."""
+        try:
+            written: datetime = self._fs.modified(path)
+        except NotImplementedError:
+            return None
+        return written if written.tzinfo else written.replace(tzinfo=UTC)
+
+    def _digest(self, artifact: Artifact) -> str:
+        digest = hashlib.sha256()
+        with self._fs.open(self._path(artifact), "rb") as source:
+            while block := source.read(_CHUNK):
+                digest.update(block)
+        return digest.hexdigest()
 
     def _verify(self, artifact: Artifact, digest: str) -> None:
         if digest != artifact.digest:

@@ -2,16 +2,20 @@
 
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 import stoker
 from stoker.ledger import keys, scripts
 from stoker.local import LocalStack
 from stoker.settings import Settings
+from stoker.store import Store
 from stoker_workers.controller import Controller
 
 from ..conftest import PATIENCE_S
@@ -76,3 +80,36 @@ def small_window(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for cached in (scripts.script, scripts.basics):
         cached.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a bucket of an S3 server on this machine."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield "s3://bucket"
+        fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store."""
+    name = uuid.uuid4().hex
+    match request.param:
+        case "folder":
+            return Store(str(tmp_path / name))
+        case "memory":
+            return Store(f"memory://{name}")
+    return Store(f"{request.getfixturevalue('s3')}/{name}")

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PATIENT = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('
 
 
 @pytest.fixture
-def strangers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def strangers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Ids that a signal was sent to though no child of this process has them, any more or at all."""
     found: list[int] = []
 

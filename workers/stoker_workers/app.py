@@ -29,6 +29,7 @@ from .engine import accelerator
 from .pool import SlotPool
 from .presence import LISTEN_S, Presence
 from .process import ForkedProcess
+from .scratch import Scratch, remove_abandoned
 from .settlement import GRACE_S
 from .slot import Slot
 from .tasks import register_tasks
@@ -48,6 +49,9 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
         Unavailable: TensorFlow does not see the device.
     """
     tracing.check(settings)
+    remove_abandoned()
+    scratch = Scratch()
+    scratch.adopt()
     worker = capacity.worker
     if worker.device != "cpu":
         _require(worker.device)
@@ -65,8 +69,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
 
     signals.worker_shutting_down.connect(drain, weak=False)
     signal.signal(signal.SIGALRM, _cut_off)
-    signals.worker_process_init.connect(_allow_runners, weak=False)
-    signals.worker_process_shutdown.connect(lambda **_: slot.tracer.close(), weak=False)
+    signals.worker_process_init.connect(_start_slot, weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
     # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
     # looking through it would take longer than the fork; the forked would also write to all those pages.
     gc.collect()
@@ -82,6 +86,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     )
     controller.start()
     signal.alarm(0)
+    scratch.remove()
     return int(controller.exitcode or 0)
 
 
@@ -117,8 +122,9 @@ def _look(pipe: Connection, device: WorkDevice) -> None:
     pipe.send_bytes(missing.encode())
 
 
-def _allow_runners(**_: Any) -> None:
-    """Celery's pool makes its children daemonic, and those may not have children; slots fork runners."""
+def _start_slot(**_: Any) -> None:
+    """Remove what a slot in this one's place may have left, and allow children, which Celery's pool does not."""
+    remove_abandoned()
     multiprocessing.current_process().daemon = False
 
 

@@ -22,6 +22,7 @@ from stoker.store import Store
 from .duties import Duty, DutyThread, for_each
 from .fleet.loop import FleetScaler
 from .lead import Lead
+from .leftovers import LeftoverSearch
 from .metrics import LedgerCollector, served
 from .mirror import ResultMirror
 
@@ -70,6 +71,7 @@ class Controller:
         self._connection = _WatchedConnection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store)
+        leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
@@ -77,6 +79,7 @@ class Controller:
             "store": [
                 Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),
                 Duty("clear ended jobs", ROUND_S, self._clear_ended),
+                Duty("find leftovers", ROUND_S, leftovers.step),
             ],
             "fleets": [Duty("scale fleets", ROUND_S, self._scale, self._scaler.rest)],
         }

@@ -9,6 +9,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from .scratch import Scratch
+
 _PR_SET_PDEATHSIG = 1
 _FORK = get_context("fork")
 
@@ -20,7 +22,7 @@ class Child(Protocol):
 
 
 class ForkedProcess:
-    """A forked child at the other end of a two-way pipe.
+    """A forked child at the other end of a two-way pipe, with a folder of its own for temporary files.
 
     Args:
         output: file descriptor that takes what the child prints; None leaves it where the parent's goes.
@@ -28,7 +30,10 @@ class ForkedProcess:
 
     def __init__(self, target: Child, *arguments: Any, output: int | None = None) -> None:
         self.pipe, theirs = _FORK.Pipe()
-        self._process = _FORK.Process(target=_main, args=(os.getpid(), theirs, output, target, arguments))
+        # Ours, so that it goes even if the child is killed.
+        self._scratch = Scratch()
+        arguments = (os.getpid(), self._scratch, theirs, output, target, arguments)
+        self._process = _FORK.Process(target=_main, args=arguments)
         self._process.start()
         theirs.close()
 
@@ -51,15 +56,19 @@ class ForkedProcess:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
     def close(self) -> None:
-        """End the child if it still runs, and free the pipe."""
+        """End the child if it still runs, free the pipe and delete what the child has left in its folder."""
         self.kill()
         self._process.join()
         self._process.close()
         self.pipe.close()
+        self._scratch.remove()
 
 
-def _main(parent: int, pipe: Connection, output: int | None, target: Child, arguments: tuple[Any, ...]) -> None:
+def _main(
+    parent: int, scratch: Scratch, pipe: Connection, output: int | None, target: Child, arguments: tuple[Any, ...]
+) -> None:
     _die_with(parent)
+    scratch.adopt()
     for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT):
         signal.signal(name, signal.SIG_DFL)
     # Ctrl-C in a terminal reaches the whole group; the worker's parent decides what it means.
@@ -71,7 +80,10 @@ def _main(parent: int, pipe: Connection, output: int | None, target: Child, argu
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
-    target(pipe, *arguments)
+    try:
+        target(pipe, *arguments)
+    finally:
+        scratch.remove()
 
 
 def _die_with(parent: int) -> None:

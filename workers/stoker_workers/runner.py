@@ -75,10 +75,8 @@ class Runner:
     """The slot's side of a runner; leaving its context ends the process."""
 
     def __init__(self, assignment: Assignment) -> None:
-        # Ours, so that it goes even if the process is killed.
-        self._scratch = tempfile.TemporaryDirectory(prefix="stoker-")
         self._output, writable = os.pipe()
-        self._process = ForkedProcess(_run, assignment, Path(self._scratch.name), output=writable)
+        self._process = ForkedProcess(_run, assignment, output=writable)
         os.close(writable)
         self._lines = _Lines()
         self._output_open = True
@@ -91,7 +89,6 @@ class Runner:
     ) -> None:
         self._process.close()
         os.close(self._output)
-        self._scratch.cleanup()
 
     def stop(self, reason: StopReason) -> None:
         """Ask the job to stop at its next step; one that has just ended no longer listens."""
@@ -157,7 +154,7 @@ def _logged(line: str) -> Emitted:
     return Emitted(event=Log(line=line, level=_LEVELS[found["word"] or found["letter"]] if found else "info"))
 
 
-def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
+def _run(pipe: Connection, assignment: Assignment) -> None:
     """The runner's whole life."""
     asked: list[StopReason] = []
 
@@ -172,7 +169,7 @@ def _run(pipe: Connection, assignment: Assignment, scratch: Path) -> None:
     run = Run(
         job=assignment.job,
         store=Store(assignment.store_url),
-        scratch=scratch,
+        scratch=Path(tempfile.mkdtemp()),
         builders=assignment.builders,
         access=assignment.access,
         model=assignment.model,

@@ -63,6 +63,11 @@ class Slot:
             self.predictor.close()
             self.predictor = None
 
+    def close(self) -> None:
+        """End what this process has started: it is about to end itself."""
+        self.end_predictor()
+        self.tracer.close()
+
     def stop(self) -> None:
         """Ask the slots of all children to hand their jobs over; asked again, they do not wait for checkpoints."""
         if not self._stops.value:

@@ -48,6 +48,7 @@ from .fleet import (
 from .gang import JOIN_TASK, Gang, attempt_of, attend, depart, disband, gather, job_of_seat
 from .health import Health, QueueHealth, SilentJob, health, silent
 from .intake import NewJob, accept, accepted, parts, stage, submit, take_in
+from .leftovers import Leftovers, Named, has_ended, leftovers, named, note_leftovers
 from .news import interrupt, news
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
@@ -71,6 +72,8 @@ __all__ = [
     "Health",
     "Histogram",
     "KindTraffic",
+    "Leftovers",
+    "Named",
     "NewJob",
     "PastAttempt",
     "QuarantineReason",
@@ -113,6 +116,7 @@ __all__ = [
     "fail",
     "fall_back",
     "gather",
+    "has_ended",
     "health",
     "history",
     "interrupt",
@@ -122,8 +126,11 @@ __all__ = [
     "lay_down",
     "lead",
     "leave",
+    "leftovers",
     "mirror",
+    "named",
     "news",
+    "note_leftovers",
     "parts",
     "put_off",
     "quarantine",

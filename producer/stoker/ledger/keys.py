@@ -36,6 +36,7 @@
 | stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
 | stoker:leader | string | the controller that leads | with its lease, seconds |
 | stoker:duties | hash | by duty of the leading controller, how its runs went: duties.py | never: one field a duty |
+| stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
 | stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
@@ -103,6 +104,7 @@ PREFIX = {
     "heard": "stoker:heard",
     "leader": "stoker:leader",
     "duties": "stoker:duties",
+    "leftovers": "stoker:leftovers",
     "intake": "stoker:intake:",
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",

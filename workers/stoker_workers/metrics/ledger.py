@@ -43,6 +43,7 @@ class LedgerCollector(Collector):
                 *self._workers(),
                 *self._fleets(),
                 *self._duties(),
+                *self._leftovers(),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
@@ -125,6 +126,12 @@ class LedgerCollector(Collector):
             each(lambda d: d.failing_s),
         )
         yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
+
+    def _leftovers(self) -> Iterator[Metric]:
+        found = self._connection.run(ledger.leftovers())
+        told = "in the store that nothing names, as last found."
+        yield gauge("stoker_store_leftover_files", f"Files {told}", found.files if found else 0)
+        yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {told}", found.size if found else 0)
 
     def _tallies(self) -> Iterator[Metric]:
         tallies = self._connection.run(ledger.tallies())

@@ -3,7 +3,7 @@
 from ... import ledger
 from ...events import JobState
 from ...ledger.keys import key
-from ..output import duration
+from ..output import duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
 
 # A job that computes tells of it every few seconds; loading data or a model may take minutes.
@@ -53,9 +53,23 @@ def _quarantine(system: System) -> Finding:
     )
 
 
+def _leftovers(system: System) -> Finding:
+    found = system.connection.run(ledger.leftovers())
+    if found is None:
+        return ok("the controller has not looked through all of the store yet")
+    numbers = {"files": found.files, "bytes": found.size}
+    if not found.files:
+        return ok("every file in the store belongs to something", numbers)
+    told = f"{found.files} files with {size_text(found.size)} in the store belonged to nothing"
+    if found.removed:
+        return ok(f"{told} and were removed", numbers)
+    return warn(f"{told}: STOKER_REMOVE_LEFTOVERS=true has them removed; for example {found.examples[0]}", numbers)
+
+
 CHECKS = (
     Check("leases", _leases),
     Check("silence", _silent),
     Check("dead jobs", _dead),
     Check("quarantine", _quarantine),
+    Check("leftovers", _leftovers),
 )

@@ -1,0 +1,139 @@
+"""Files in the store that nothing names: found on every kind of store, counted, and removed only if that is wanted."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+import stoker
+from stoker import JobState, ledger
+from stoker.artifacts import Artifact
+from stoker.connection import Connection
+from stoker.ledger import Attempt, Leftovers, NewJob
+from stoker.ledger.keys import key
+from stoker.settings import Settings
+from stoker.store import Store
+from stoker_workers import leftovers
+from stoker_workers.leftovers import LeftoverSearch
+
+from .test_doctor import attend, checks
+from .test_ledger import result_of, version
+from .test_store import overwrite
+
+# A look asks a store for 256 folders; the S3 server of the tests is slow.
+pytestmark = pytest.mark.timeout(600)
+SPEC = stoker.Train(model="leftovers", data="sample://iris", device="cpu")
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    with closing(Connection.open(Settings(), redis_url)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def all_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is put counts as older than a day."""
+    monkeypatch.setattr(leftovers, "YOUNG", -timedelta(minutes=5))
+
+
+def look(store: Store, connection: Connection, *, removes: bool = True) -> Leftovers:
+    """One whole look through the store; gives what it found."""
+    connection.client.delete(key("leftovers"))
+    search = LeftoverSearch(store, connection, removes=removes)
+    while (found := connection.run(ledger.leftovers())) is None:
+        search.step()
+    return found
+
+
+def put(store: Store, name: str = "model.keras") -> Artifact:
+    return store.put_bytes(uuid.uuid4().bytes, name)
+
+
+def is_there(store: Store, artifact: Artifact) -> bool:
+    store._fs.invalidate_cache()
+    return bool(store._fs.exists(store._path(artifact)))
+
+
+def claimed(connection: Connection) -> Attempt:
+    job_id = str(uuid.uuid4())
+    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
+    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection: Connection, all_old: None) -> None:
+    attempt = claimed(connection)
+    of_version, of_result, orphan = put(store), put(store, "report.json"), put(store)
+    manifest = version(1, attempt.job_id).model_copy(update={"files": {"keras": of_version}})
+    result = result_of().model_copy(update={"files": {"history": of_result}})
+    connection.run(ledger.succeed(attempt, result, manifest))
+    store._fs.pipe_file(f"{store._path(of_version)}.{'0' * 32}.part", b"half")
+    store._fs.makedirs(f"{store._root}/notes", exist_ok=True)
+    store._fs.pipe_file(f"{store._root}/notes/sha256.txt", b"somebody else's")
+    of_forgotten = put(store.of_job("job-of-old"), "checkpoint.npz")
+    found = look(store, connection)
+    assert (found.files, found.size, found.removed) == (3, 16 + 4 + 16, True)
+    assert is_there(store, of_version)
+    assert is_there(store, of_result)
+    assert not is_there(store, orphan)
+    assert not is_there(store.of_job("job-of-old"), of_forgotten)
+    assert store._fs.exists(f"{store._root}/notes/sha256.txt")
+    assert look(store, connection).files == 0
+
+
+def test_without_leave_it_only_counts(store: Store, connection: Connection, redis_url: str, all_old: None) -> None:
+    attend(connection)
+    orphan = put(store)
+    found = look(store, connection, removes=False)
+    assert (found.files, found.size, found.removed) == (1, 16, False)
+    assert is_there(store, orphan)
+    told = checks(redis_url)["leftovers"]
+    assert told["verdict"] == "warn"
+    assert told["numbers"] == {"files": 1, "bytes": 16}
+    assert "STOKER_REMOVE_LEFTOVERS=true" in told["told"]
+    assert orphan.digest in told["told"]
+
+
+def test_what_is_younger_than_a_day_stays(store: Store, connection: Connection) -> None:
+    orphan, of_gone = put(store), put(store.of_job("gone"))
+    assert look(store, connection).files == 0
+    assert is_there(store, orphan)
+    assert is_there(store.of_job("gone"), of_gone)
+
+
+def test_what_was_put_since_the_oldest_job_was_submitted_that_has_not_ended_stays(
+    store: Store, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "YOUNG", timedelta(minutes=-5))
+    attempt = claimed(connection)
+    chunk, checkpoint = put(store), put(store.of_job(attempt.job_id))
+    connection.client.hset(key("job", attempt.job_id), "submitted_at", 1)
+    assert look(store, connection).files == 0
+    assert is_there(store, chunk)
+    connection.run(ledger.fail(attempt, JobState.FAILED, "for a test"))
+    assert look(store, connection).files == 2
+    assert not is_there(store, chunk)
+    assert not is_there(store.of_job(attempt.job_id), checkpoint)
+
+
+def test_a_checkpoint_that_a_job_lists_and_a_record_of_another_version_keep_their_files(
+    store: Store, connection: Connection, all_old: None
+) -> None:
+    named, named_by_a_later_version = put(store), put(store)
+    connection.client.hset(key("job", "job-1"), mapping={"state": "FAILED", "checkpoints": named.model_dump_json()})
+    connection.client.hset(
+        key("job", "job-2"), mapping={"state": "SUCCEEDED", "new": f'["{named_by_a_later_version.digest}"]'}
+    )
+    assert look(store, connection).files == 0
+
+
+def test_what_is_corrupt_is_named_as_before(store: Store, connection: Connection, all_old: None) -> None:
+    artifact = put(store)
+    connection.client.hset(key("model", "digits"), "1", artifact.model_dump_json())
+    overwrite(store, artifact, b"broken")
+    assert look(store, connection).files == 0
+    assert is_there(store, artifact)

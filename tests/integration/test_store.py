@@ -1,0 +1,76 @@
+"""The artifact store on a folder, in memory and on S3: what was put is what is read, whatever lay there before."""
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from stoker.artifacts import Artifact
+from stoker.store import Corrupt, Store
+
+BYTES = b"weights" * 1000
+DAY_S = 24 * 3600
+
+
+def overwrite(store: Store, artifact: Artifact, data: bytes) -> None:
+    """What a broken disk or a careless hand does to a file."""
+    store._fs.pipe_file(store._path(artifact), data)
+
+
+@pytest.mark.parametrize(
+    "broken", [b"W" + BYTES[1:], BYTES[:-1], BYTES + b"!", b""], ids=["same size", "shorter", "longer", "empty"]
+)
+def test_an_artifact_put_over_a_corrupt_file_replaces_it(store: Store, broken: bytes) -> None:
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    overwrite(store, artifact, broken)
+    with pytest.raises(Corrupt):
+        store.read(artifact)
+    assert store.put_bytes(BYTES, "weights.h5") == artifact
+    assert store.read(artifact) == BYTES
+
+
+def test_a_file_put_over_a_corrupt_one_replaces_it(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "weights.h5").write_bytes(BYTES)
+    artifact = store.put_file(tmp_path / "weights.h5")
+    overwrite(store, artifact, BYTES[::-1])
+    store.put_file(tmp_path / "weights.h5")
+    store.verify(artifact)
+
+
+def test_an_artifact_put_by_several_at_once_is_one_whole_file(store: Store) -> None:
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    overwrite(store, artifact, BYTES[::-1])
+    with ThreadPoolExecutor(8) as threads:
+        put = list(threads.map(lambda _: store.put_bytes(BYTES, "weights.h5"), range(8)))
+    assert set(put) == {artifact}
+    assert store.read(artifact) == BYTES
+    store._fs.invalidate_cache()
+    assert [path.rpartition("/")[2] for path in store._fs.find(store._root)] == ["weights.h5"]
+
+
+def test_a_reader_is_not_disturbed_by_who_puts_the_same(store: Store) -> None:
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    ended = threading.Event()
+
+    def put() -> None:
+        while not ended.is_set():
+            store.put_bytes(BYTES, "weights.h5")
+
+    with ThreadPoolExecutor(1) as thread:
+        putting = thread.submit(put)
+        for _ in range(20):
+            assert store.read(artifact) == BYTES
+        ended.set()
+        putting.result()
+
+
+def test_what_is_put_again_is_as_young_as_what_is_put_first(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    path = store.location(artifact)
+    os.utime(path, (time.time() - 2 * DAY_S,) * 2)
+    store.put_bytes(BYTES, "weights.h5")
+    assert Path(path).stat().st_mtime > time.time() - DAY_S

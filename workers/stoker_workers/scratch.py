@@ -1,0 +1,75 @@
+"""Folders for temporary files, one a process; what a killed one has left, the next to start on this machine removes."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from stoker.local.lock import lock
+
+_PREFIX = "stoker-"
+_LOCK = "lock"
+
+
+class Scratch:
+    """A folder for temporary files, in the machine's folder for them.
+
+    A worker has one, and in it each process that its slots fork. Whoever makes it, and whatever that forks, holds
+    a lock in it for life. So a folder whose lock is free is one that everybody who could use it has left behind,
+    whichever way they ended, and in whichever container.
+
+    Attributes:
+        folder: where the files go.
+    """
+
+    def __init__(self) -> None:
+        self._outer = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # It has its name only once it is locked: nobody ever finds it free.
+        unnamed = self._outer / "unnamed"
+        self._lock = lock(unnamed)
+        unnamed.rename(self._outer / _LOCK)
+        self.folder = self._outer / "files"
+        self.folder.mkdir()
+
+    def adopt(self) -> None:
+        """Have every library of this process, and what it starts, put temporary files here."""
+        os.environ["TMPDIR"] = str(self.folder)
+        tempfile.tempdir = str(self.folder)
+
+    def remove(self) -> None:
+        """Delete the folder with all that is in it."""
+        shutil.rmtree(self._outer, ignore_errors=True)
+        if self._lock:
+            self._lock.close()
+
+
+def remove_abandoned() -> list[Path]:
+    """Delete the folders of processes that were killed; gives which.
+
+    What a process still uses, what belongs to another user and what is no folder of ours stays.
+    """
+    folders = Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")
+    return [folder for folder in folders if _is_ours(folder) and _removed(folder)]
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink()
+    except OSError:
+        return False
+
+
+def _removed(folder: Path) -> bool:
+    # Asked first, because taking a lock makes its file.
+    if not (folder / _LOCK).is_file():
+        return False
+    try:
+        free = lock(folder / _LOCK)
+    except OSError:
+        # Another process removes it at this moment.
+        return False
+    if free is None:
+        return False
+    with free:
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
