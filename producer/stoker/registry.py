@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,24 +20,50 @@ JOB_MODEL = "job:"
 _RESOLVE = Script(
     lua_tables()
     + """
--- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each.
+-- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each; no JSON where
+-- something else has written there.
+local function is_hash(key)
+  local kind = redis.call('TYPE', key).ok
+  return kind == 'hash' or kind == 'none'
+end
 local answer = {}
 for n = 1, #ARGV, 2 do
   local name, pick = ARGV[n], ARGV[n + 1]
-  local aliases = redis.call('HGETALL', KEY.aliases .. name)
-  local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
-  answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
+  if is_hash(KEY.model .. name) and is_hash(KEY.aliases .. name) then
+    local aliases = redis.call('HGETALL', KEY.aliases .. name)
+    local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
+    answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
+  else
+    answer[#answer + 1] = { 'of another type than a hash', {} }
+  end
 end
 return answer
+"""
+)
+_COUNT = Script(
+    lua_tables()
+    + """
+-- How many versions a model has; -1 where its record is of a wrong type. ARGV: its name
+for _, key in ipairs({ KEY.model .. ARGV[1], KEY.aliases .. ARGV[1] }) do
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then
+    return -1
+  end
+end
+return redis.call('HLEN', KEY.model .. ARGV[1])
 """
 )
 _ALL = Script(
     lua_tables()
     + """
--- Answers {{JSON, …}, {alias, number, …}} of every model.
+-- Answers {name, {number, JSON, …} or false where it is no hash, {alias, number, …}} of every model.
+local function hash(key)
+  local kind = redis.call('TYPE', key).ok
+  return (kind == 'hash' or kind == 'none') and redis.call('HGETALL', key)
+end
 local answer = {}
 for n, name in ipairs(redis.call('SMEMBERS', KEY.models)) do
-  answer[n] = { redis.call('HVALS', KEY.model .. name), redis.call('HGETALL', KEY.aliases .. name) }
+  answer[n] = { name, hash(KEY.model .. name), hash(KEY.aliases .. name) or {} }
 end
 return answer
 """
@@ -79,18 +106,73 @@ def _found(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> Mod
 
 
 def next_number(name: str) -> Call[int]:
-    """The number that the model's next version will have, if no other comes first."""
-    return Call(("HLEN", key("model", name)), lambda count: int(count) + 1)
+    """The number that the model's next version will have, if no other comes first.
+
+    Raises:
+        ModelNotFound: something else has written to the model's record.
+    """
+
+    def decode(count: int) -> int:
+        if count < 0:
+            raise ModelNotFound(
+                f"the record of model {name!r} is damaged, it is of another type than a hash: delete "
+                f"{key('model', name)} and {key('aliases', name)} in Redis, or register under another name"
+            )
+        return count + 1
+
+    return Call((name,), decode, _COUNT)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A record that something else has written to.
+
+    Attributes:
+        ref: the version whose record it is, or the model where all of it is no record.
+        told: what is wrong with it.
+    """
+
+    ref: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every version of every model, by name, the newest version first; and what cannot be read."""
+
+    versions: list[ModelVersion]
+    damaged: list[Damaged]
+
+
+def catalogue() -> Call[Catalogue]:
+    """Read all of the registry; one damaged record does not hide the others."""
+
+    def decode(answer: list[Any]) -> Catalogue:
+        versions: list[ModelVersion] = []
+        damaged: list[Damaged] = []
+        for name, records, aliases in answer:
+            model = name.decode(errors="replace")
+            if records is None:
+                damaged.append(Damaged(model, f"the record of model {model!r} is of another type than a hash"))
+                continue
+            for number, raw in zip(records[::2], records[1::2], strict=True):
+                try:
+                    versions.append(_version(raw, aliases))
+                except ModelNotFound as error:
+                    ref = f"{model}@{number.decode(errors='replace')}"
+                    damaged.append(Damaged(ref, f"{ref}: {error.message}"))
+        return Catalogue(
+            sorted(versions, key=lambda version: (version.name, -version.version)),
+            sorted(damaged, key=lambda one: one.ref),
+        )
+
+    return Call((), decode, _ALL)
 
 
 def versions() -> Call[list[ModelVersion]]:
-    """Every version of every model, by name, the newest version first."""
-
-    def decode(answer: list[Any]) -> list[ModelVersion]:
-        found = [_version(raw, aliases) for raws, aliases in answer for raw in raws]
-        return sorted(found, key=lambda version: (version.name, -version.version))
-
-    return Call((), decode, _ALL)
+    """Every version that can be read, as `catalogue` lists them."""
+    call = catalogue()
+    return Call(call.words, lambda answer: call.decode(answer).versions, call.script)
 
 
 def read_version(raw: str | bytes) -> ModelVersion:
@@ -110,5 +192,5 @@ def read_version(raw: str | bytes) -> ModelVersion:
 def _version(raw: bytes, aliases: list[bytes]) -> ModelVersion:
     version = read_version(raw)
     pairs = zip(aliases[::2], aliases[1::2], strict=True)
-    here = tuple(sorted(alias.decode() for alias, number in pairs if int(number) == version.version))
+    here = tuple(sorted(alias.decode() for alias, number in pairs if number == str(version.version).encode()))
     return version.model_copy(update={"aliases": here})

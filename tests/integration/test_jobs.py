@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import redis
 from celery import Celery
 
 import stoker
@@ -229,3 +230,16 @@ def test_a_model_that_does_not_exist_is_refused_before_queuing(client: stoker.Cl
     with pytest.raises(stoker.ModelNotFound, match="nobody"):
         client.infer("nobody", np.zeros((1, 64)))
     assert len(client.jobs(limit=1000)) == before
+
+
+def test_a_training_whose_models_record_is_of_a_wrong_type_fails_with_a_sentence(
+    client: stoker.Client, stack: Settings
+) -> None:
+    with redis.Redis.from_url(redis_url_of(stack)) as raw:
+        raw.set("stoker:model:torn", "junk")
+        try:
+            job = client.submit(stoker.Train(model="torn", data="sample://iris", epochs=1))
+            with pytest.raises(stoker.JobFailed, match="the record of model 'torn' is damaged"):
+                job.result(timeout=180)
+        finally:
+            raw.delete("stoker:model:torn")

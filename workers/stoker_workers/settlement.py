@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeVar
 from stoker import ledger, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Call
-from stoker.errors import Unavailable
+from stoker.errors import ModelNotFound, Unavailable
 from stoker.events import JobState
 from stoker.jobs import Infer, Spec, TrainResult
 from stoker.ledger import Attempt, Committed
@@ -55,7 +55,10 @@ class Settlement:
     def _end(self, end: End) -> Ending:
         match end:
             case Done():
-                return self._commit(end)
+                try:
+                    return self._commit(end)
+                except ModelNotFound as error:
+                    return self._fail(JobState.FAILED, Ending("failed", error.message))
             case Failed():
                 return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
             case Parted():
