@@ -171,7 +171,15 @@ class Settings(BaseSettings):
         description="Seconds of work that make a part of a bulk prediction worth a job of its own.",
     )
     model_cache_bytes: int = Field(
-        default=2 * 1024**3, ge=0, description="Bytes of models that a worker keeps loaded for inference."
+        default=2 * 1024**3,
+        ge=0,
+        description="Bytes of models that a slot keeps loaded for inference, at most: never more than its memory.",
+    )
+    model_load_timeout_s: float = Field(
+        default=120,
+        gt=0,
+        le=86_400,
+        description="Seconds that loading a model for inference may take, before its callers are refused.",
     )
     remove_leftovers: bool = Field(
         default=False,

@@ -23,6 +23,7 @@ import stoker
 from stoker import ledger
 from stoker.connection import Connection
 from stoker.fleets import Decision
+from stoker.lanes.failures import load_failed
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.settings import Settings
@@ -95,6 +96,7 @@ def scraped(stack: Settings) -> Metrics:
         decision = Decision(at=datetime.now(UTC), slots=2, wanted=3, reasons=("for a test",))
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(ledger.decided("cpu", decision, notable=True))
+            connection.run(load_failed("torn@1", "2026-01-01", stoker.InvalidJob("torn@1 cannot be loaded"), "w"))
         return scrape(stack.metrics_port)
 
 

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,7 +18,8 @@ from stoker.lanes import Pushed, frames
 from stoker.lanes.switchboard import Switchboard
 from stoker.settings import Settings
 from stoker.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
-from stoker_workers.drainer import Model, Outcome
+from stoker_workers import drainer
+from stoker_workers.drainer import Load, Model, Outcome
 from stoker_workers.watch import Watch
 
 from ..conftest import Eventually
@@ -31,6 +33,7 @@ class Echo:
     """A model that answers each request with its own name and what came."""
 
     most = 8
+    evicted = False
 
     def __init__(self, ref: str) -> None:
         self._ref = ref
@@ -191,8 +194,8 @@ def test_all_lanes_of_a_process_that_died_go_back_at_once(connection: Connection
 
 
 def test_a_model_that_cannot_be_loaded_is_the_answer(connection: Connection, ask: Ask) -> None:
-    def load(_: ModelVersion) -> Model | None:
-        raise stoker.InvalidJob("no file")
+    def load(_: ModelVersion) -> stoker.StokerError:
+        return stoker.InvalidJob("no file")
 
     stop = threading.Event()
     put(connection, "hot")
@@ -202,3 +205,87 @@ def test_a_model_that_cannot_be_loaded_is_the_answer(connection: Connection, ask
         ask("hot")
     stop.set()
     slot.join()
+
+
+@contextmanager
+def watched(connection: Connection, load: Load) -> Iterator[None]:
+    """The doorbell of the lane "hot" is heard and the lane drained, for the length of a with block."""
+    stop = threading.Event()
+    assert connection.client.rpop(BELLS)
+    watch = Watch(connection, uuid.uuid4().hex, queues_of("cpu"), load, stop.is_set)
+    slot = threading.Thread(target=watch.run, args=("hot",))
+    slot.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        slot.join(timeout=30)
+
+
+def test_callers_wait_while_the_store_is_away_for_a_moment(connection: Connection, ask: Ask) -> None:
+    asked: list[ModelVersion] = []
+
+    def load(version: ModelVersion) -> Model:
+        asked.append(version)
+        if len(asked) < 3:
+            raise stoker.Unavailable("the store is away")
+        return Echo(version.ref)
+
+    put(connection, "hot")
+    with watched(connection, load):
+        assert ask("hot") == b"hot@1 hello"
+
+
+def test_callers_are_told_of_a_store_that_stays_away_and_a_loaded_model_does_not_notice(
+    connection: Connection, ask: Ask, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr(drainer, "_OUTAGE_S", 0.0)
+    away = threading.Event()
+    asked: list[ModelVersion] = []
+
+    def load(version: ModelVersion) -> Model:
+        asked.append(version)
+        if away.is_set():
+            raise stoker.Unavailable("the store is away")
+        return Echo(version.ref)
+
+    put(connection, "hot")
+    with watched(connection, load):
+        assert ask("hot") == b"hot@1 hello"
+        away.set()
+        looks = len(asked)
+        eventually(lambda: ask("hot") == b"hot@1 hello" and len(asked) > looks)
+    put(connection, "hot")
+    with watched(connection, load), pytest.raises(stoker.Unavailable, match="the store is away"):
+        ask("hot")
+
+
+def test_a_model_that_made_room_for_another_is_loaded_again_for_its_next_request(
+    connection: Connection, ask: Ask
+) -> None:
+    loaded: list[Echo] = []
+
+    def load(version: ModelVersion) -> Model:
+        loaded.append(Echo(version.ref))
+        return loaded[-1]
+
+    put(connection, "hot")
+    with watched(connection, load):
+        ask("hot")
+        loaded[-1].evicted = True
+        assert ask("hot") == b"hot@1 hello"
+        assert not loaded[-1].evicted
+
+
+def test_a_drainer_whose_lane_was_taken_from_it_joins_again(
+    connection: Connection, ask: Ask, redis_url: str, eventually: Eventually
+) -> None:
+    """Its process stood still for longer than its lease, and nobody else is there to hear the doorbell."""
+    put(connection, "hot")
+    with watched(connection, lambda version: Echo(version.ref)), redis.Redis.from_url(redis_url) as raw:
+        ask("hot")
+        [entry] = raw.zrange("stoker:drainers", 0, -1)
+        raw.zadd("stoker:drainers", {entry: 0})
+        raw.zadd("stoker:drainers:hot", {entry.split()[0]: 0})
+        connection.run(lanes.sweep())
+        assert ask("hot") == b"hot@1 hello"

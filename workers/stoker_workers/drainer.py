@@ -11,7 +11,7 @@ from typing import Protocol
 from stoker import lanes, registry
 from stoker.artifacts import ModelVersion
 from stoker.connection import Connection
-from stoker.errors import StokerError, Timeout
+from stoker.errors import StokerError, Timeout, Unavailable
 from stoker.lanes import frames, later
 
 Outcome = bytes | StokerError
@@ -20,6 +20,8 @@ Outcome = bytes | StokerError
 LEASE_S = 10.0
 # An alias that moves is noticed within this.
 _RESOLVE_EVERY_S = 1.0
+# How long callers wait for a store that is away before they are told so.
+_OUTAGE_S = 5.0
 # How many requests are refused at once where there is no model.
 _TO_REFUSE = 256
 
@@ -28,11 +30,18 @@ class Model(Protocol):
     """What answers a batch of requests."""
 
     @property
+    def evicted(self) -> bool:
+        """Whether it has made room for another: it answers nothing any more, and is to be loaded again."""
+
+    @property
     def most(self) -> int:
         """How many requests to take at once."""
 
     def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
         """The encoded outputs for each request's encoded inputs, or what is wrong with it."""
+
+
+Load = Callable[[ModelVersion], Model | StokerError | None]
 
 
 @dataclass(frozen=True)
@@ -48,19 +57,20 @@ class Drainer:
 
     Args:
         name: of this drainer, and of no other ever.
-        load: gives the model of a version, or None as long as it is being loaded.
+        load: gives the model of a version, None as long as it is being loaded, or why it cannot be; raises Unavailable
+            while the store is away.
 
     Attributes:
         quiet_since: when the lane was last found to hold requests, by the monotonic clock.
+        lost: whether the lane was taken from this drainer, because its process stood still for longer than its lease.
         requests, batches: how many were computed.
     """
 
-    def __init__(
-        self, connection: Connection, ref: str, name: str, load: Callable[[ModelVersion], Model | None]
-    ) -> None:
+    def __init__(self, connection: Connection, ref: str, name: str, load: Load) -> None:
         self.ref = ref
         self.name = name
         self.quiet_since = time.monotonic()
+        self.lost = False
         self.requests = self.batches = 0
         self._connection = connection
         self._load = load
@@ -69,6 +79,7 @@ class Drainer:
         self._served: Model | StokerError | None = None
         self._version: ModelVersion | None = None
         self._resolved_at = -math.inf
+        self._outage_since: float | None = None
 
     def join(self) -> bool:
         """Become one of the lane's drainers; False if none is wanted."""
@@ -78,6 +89,11 @@ class Drainer:
     def loads(self) -> bool:
         """Whether the lane waits for its first model to be loaded."""
         return self._served is None
+
+    @property
+    def evicted(self) -> bool:
+        """Whether the lane's model has made room for another."""
+        return self._served is not None and not isinstance(self._served, StokerError) and self._served.evicted
 
     def turn(self) -> bool:
         """Deliver, take and compute once; False if the lane was empty, or is not this drainer's any more."""
@@ -106,8 +122,7 @@ class Drainer:
                 most = model.most
         batch = self._take(most)
         self._answers = _Answers()
-        if batch is None:
-            self.quiet_since = -math.inf
+        self.lost = batch is None
         if not (batch and batch.requests):
             return False
         self._answers = self._compute(batch)
@@ -155,14 +170,29 @@ class Drainer:
 
     def _follow_alias(self) -> None:
         """Serve the newest version as soon as it is loaded; until then, the one before."""
+        if self.evicted:
+            self._served = None
         now = time.monotonic()
+        resolves = now - self._resolved_at >= _RESOLVE_EVERY_S
+        # While the store is away, it is asked once a second as well.
+        if not resolves and (self._served is not None or self._outage_since is not None):
+            return
         try:
-            if now - self._resolved_at >= _RESOLVE_EVERY_S:
+            if resolves:
                 self._resolved_at = now
                 self._version = self._connection.run(registry.resolve(self.ref))
-            elif self._served is not None:
-                return
             assert self._version, "it was resolved, now or before"
-            self._served = self._load(self._version) or self._served
+            loaded = self._load(self._version)
+        except Unavailable as error:
+            # Who is served goes on with what is loaded, and who waits may wait a little.
+            self._outage_since = now if self._outage_since is None else self._outage_since
+            if self._served is None and now - self._outage_since >= _OUTAGE_S:
+                self._served = error
         except StokerError as error:
             self._served = error
+        else:
+            if loaded is not None:
+                self._served, self._outage_since = loaded, None
+            elif isinstance(self._served, StokerError):
+                # What was refused is tried again, and its callers wait for how that ends.
+                self._served = None

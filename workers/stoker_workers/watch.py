@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from stoker import lanes
-from stoker.artifacts import ModelVersion
 from stoker.connection import Connection
 
-from .drainer import LEASE_S, Drainer, Model
+from .drainer import LEASE_S, Drainer, Load
 
 # How long an empty lane is watched for more, as long as nothing else waits for the slot.
 LINGER_S = 120.0
@@ -40,7 +39,7 @@ class Watch:
         connection: Connection,
         name: str,
         queues: Sequence[str],
-        load: Callable[[ModelVersion], Model | None],
+        load: Load,
         stop: Callable[[], bool],
     ) -> None:
         self._connection = connection
@@ -83,6 +82,7 @@ class Watch:
             for name in list(self._awake):
                 if not self._lanes[name].turn():
                     self._awake.discard(name)
+                self._join_again_if_lost(name)
             now = time.monotonic()
             if now >= told_at:
                 told_at = now + _LOOK_AROUND_S
@@ -111,10 +111,19 @@ class Watch:
     def _see_to_idle(self, now: float) -> None:
         for name in [name for name in self._lanes if name not in self._awake]:
             drainer = self._lanes[name]
-            if now - drainer.quiet_since > LINGER_S and not drainer.loads:
+            if (now - drainer.quiet_since > LINGER_S and not drainer.loads) or drainer.evicted:
                 self._leave(name)
-            elif drainer.renew():
-                self._awake.add(name)
+            else:
+                if drainer.renew():
+                    self._awake.add(name)
+                self._join_again_if_lost(name)
+
+    def _join_again_if_lost(self, name: str) -> None:
+        """Where this process stood still for too long, its requests are back in the lane, perhaps for it to take."""
+        drainer = self._lanes[name]
+        if drainer.lost:
+            self._leave(name)
+            self._add(drainer.ref)
 
     def _await_requests(self) -> None:
         if self._awake:

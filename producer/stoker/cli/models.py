@@ -1,13 +1,19 @@
 """`stoker models list`, `show`, `export`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .. import registry
 from ..artifacts import ModelVersion, TensorSpec
 from ..client import Client
+from ..connection import Connection
 from ..errors import ModelNotFound
+from ..lanes.failures import load_failures
+from ..local import redis_url_of
+from ..settings import Settings
 from ..store import Store
 from .output import AsJson, Part, ago, draw, line, metrics_text, print_json, say, size_text
 from .table import Table
@@ -19,16 +25,22 @@ models = typer.Typer(help="Look at registered models, and take their files out."
 
 @models.command("list")
 def list_versions(as_json: AsJson = False) -> None:
-    """List every version of every model."""
-    with Client() as client:
-        found = client.models()
+    """List every version of every model, and what is wrong with those that cannot be read or loaded."""
+    settings = Settings()
+    with closing(Connection.open(settings, redis_url_of(settings))) as connection:
+        catalogue = connection.run(registry.catalogue())
+        shut = connection.run(load_failures())
+    found = catalogue.versions
     if as_json:
         print_json(found)
-    elif not found:
-        say("no models; a train job registers one")
-    else:
+        return
+    if found:
         columns = ["model", "aliases", "task", "metrics", "made"]
         draw(Table(columns, map(_row, found), cut=["model", "aliases", "metrics"]))
+    elif not catalogue.damaged:
+        say("no models; a train job registers one")
+    for told in [*(damaged.told for damaged in catalogue.damaged), *(failure.as_error().message for failure in shut)]:
+        say(("! ", "bold red"), told)
 
 
 @models.command()

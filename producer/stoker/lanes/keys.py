@@ -13,6 +13,7 @@
 | stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
 | stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |
 | stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the first |
+| stoker:load-failures | hash | JSON of versions that could not be loaded, by reference | an hour after the last |
 | stoker:answers:<client> | list | answers for one client, many in each entry | ten seconds after the last deadline |
 """
 
@@ -28,6 +29,7 @@ PREFIX = {
     "idle": "stoker:idle:",
     "wake": "stoker:wake:",
     "making_way": "stoker:making-way:",
+    "load_failures": "stoker:load-failures",
     "answers": "stoker:answers:",
 }
 

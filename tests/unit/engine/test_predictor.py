@@ -1,5 +1,6 @@
 """Predicting with a registered model."""
 
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -291,38 +292,55 @@ def test_a_models_size_counts_the_weights_of_every_engine_it_uses(register: Regi
     assert predictor.size_bytes > copies * model.count_params() * 4
 
 
-def test_loaded_models_are_used_again(register: Register, store: Store, tmp_path: Path) -> None:
-    models = LoadedModels(10**9, store, tmp_path)
-    version = register(number_model(), NUMBERS)
-    assert models.get(version) is models.get(version)
-    assert models.refs == ("model@1",)
+@pytest.fixture
+def load(store: Store, tmp_path: Path) -> Callable[[LoadedModels, ModelVersion], Predictor]:
+    """Loads a version into the models that are kept: `load(models, version)`."""
+
+    def load_one(models: LoadedModels, version: ModelVersion) -> Predictor:
+        models.make_room(version)
+        models.add(version, Predictor.load(version, store, tmp_path))
+        predictor = models.find(version)
+        assert predictor
+        return predictor
+
+    return load_one
 
 
-def test_models_unused_for_longest_make_room(register: Register, store: Store, tmp_path: Path) -> None:
+Load = Callable[[LoadedModels, ModelVersion], Predictor]
+
+
+def test_models_unused_for_longest_make_room(register: Register, load: Load) -> None:
     one, two, three = (register(number_model(), NUMBERS, name) for name in ("one", "two", "three"))
-    room_for_two = 2 * Predictor.load(one, store, tmp_path).size_bytes
-    models = LoadedModels(room_for_two, store, tmp_path)
-    models.get(one)
-    models.get(two)
-    models.get(one)
-    models.get(three)
+    room_for_two = 2 * load(LoadedModels(10**9), one).size_bytes + 1000
+    models = LoadedModels(room_for_two)
+    load(models, one)
+    load(models, two)
+    models.find(one)
+    load(models, three)
     assert models.refs == ("one@1", "three@1")
     assert models.size_bytes <= room_for_two
 
 
-def test_a_model_larger_than_the_limit_is_served_all_the_same(register: Register, store: Store, tmp_path: Path) -> None:
-    models = LoadedModels(1, store, tmp_path)
+def test_a_model_larger_than_the_limit_is_served_all_the_same(register: Register, load: Load) -> None:
+    models = LoadedModels(1)
     for name in ("one", "two"):
-        assert models.get(register(number_model(), NUMBERS, name)).predict(np.ones((1, 4))).shape == (1, 3)
+        assert load(models, register(number_model(), NUMBERS, name)).predict(np.ones((1, 4))).shape == (1, 3)
         assert models.refs == (f"{name}@1",)
 
 
-def test_a_version_of_a_registry_begun_anew_is_not_taken_for_the_old_one(
-    register: Register, store: Store, tmp_path: Path
-) -> None:
-    models = LoadedModels(10**9, store, tmp_path)
+def test_room_is_made_before_a_model_is_loaded_and_what_made_room_is_gone(register: Register, load: Load) -> None:
+    models = LoadedModels(10**6)
+    first = weakref.ref(load(models, register(number_model(), NUMBERS, "first")))
+    assert first()
+    models.make_room(register(number_model(), NUMBERS, "large").model_copy(update={"parameters": 10**6}))
+    assert first() is None
+    assert models.refs == ()
+
+
+def test_a_version_of_a_registry_begun_anew_is_not_taken_for_the_old_one(register: Register, load: Load) -> None:
+    models = LoadedModels(10**9)
     old = register(number_model(seed=1), NUMBERS)
     new = register(number_model(seed=2), NUMBERS).model_copy(
         update={"created_at": old.created_at + timedelta(seconds=1)}
     )
-    assert not np.array_equal(models.get(old).predict(np.ones((1, 4))), models.get(new).predict(np.ones((1, 4))))
+    assert not np.array_equal(load(models, old).predict(np.ones((1, 4))), load(models, new).predict(np.ones((1, 4))))

@@ -76,12 +76,12 @@ class Predictor:
             InvalidJob: it has no Keras file, or one that cannot be loaded.
             Corrupt, Unavailable: the file cannot be had from the store.
         """
-        path = store.fetch(saved_file(version), scratch)
-        try:
-            model = load_saved(path, version.ref)
-        finally:
-            path.unlink()
         with loading(version.ref):
+            path = store.fetch(saved_file(version), scratch)
+            try:
+                model = load_saved(path, version.ref)
+            finally:
+                path.unlink()
             return cls(version, model, max_batch, rows)
 
     @property

@@ -11,6 +11,7 @@ from stoker import lanes, ledger
 from stoker.errors import StokerError
 from stoker.events import JobState
 from stoker.jobs import KINDS
+from stoker.lanes.failures import load_failures
 from stoker.settings import Settings
 from stoker.topology import DEVICES, queues
 
@@ -19,6 +20,8 @@ from .serving import hurried
 
 _log = logging.getLogger(__name__)
 
+# A label has few values: who has more models that cannot be loaded than these has one cause for them.
+_MOST_MODELS = 20
 _FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
 _HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "spread", "lost")
 
@@ -178,6 +181,13 @@ class LedgerCollector(Collector):
         yield gauge("stoker_lane_requests", "Requests that wait in lanes.", census.waiting)
         yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.in_hand)
         yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", census.drainers)
+        shut = self._connection.run(load_failures())
+        yield gauges(
+            "stoker_model_load_failures",
+            "How often in a row a version could not be loaded whose callers are refused for it.",
+            ("model",),
+            {(failure.model,): failure.failures for failure in shut[:_MOST_MODELS]},
+        )
 
     def _workers(self) -> Iterator[Metric]:
         by_device: dict[str, list[ledger.Worker]] = {device: [] for device in DEVICES}

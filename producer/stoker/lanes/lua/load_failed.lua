@@ -1,0 +1,14 @@
+-- Notes that a version could not be loaded. ARGV: reference, when it was registered, the error, its reason, the worker,
+--   1 if the first time may have had another reason, 1 if it was loaded and ended its process when it computed
+-- Answers the failure as JSON.
+local ref, created_at, error_name, reason, worker, excused, computed = unpack(ARGV)
+local failure = read_failure(ref, created_at)
+  or { model = ref, created_at = created_at, failures = 0, since_ms = now_ms() }
+failure.error, failure.reason, failure.worker = error_name, reason, worker
+failure.failures = failure.failures + 1
+local pause_ms = math.min(FIRST_PAUSE_MS * 2 ^ (failure.failures - 1), LONGEST_PAUSE_MS)
+failure.computed_ms = computed == '1' and now_ms() or nil
+failure.shut = failure.failures > 1 or excused ~= '1'
+failure.retry_at_ms = now_ms() + (failure.shut and pause_ms or 0)
+write_failure(failure)
+return shown_failure(failure)

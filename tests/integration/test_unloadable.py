@@ -1,0 +1,232 @@
+"""Models that cannot be loaded: their callers learn why at once, and nobody else notices."""
+
+import io
+import json
+import os
+import signal
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from typer.testing import CliRunner
+
+import stoker
+from stoker.artifacts import Artifact, ModelVersion
+from stoker.cli import app
+from stoker.connection import Connection
+from stoker.lanes.failures import load_failures
+from stoker.local import LocalStack, redis_url_of
+from stoker.settings import Settings
+from stoker.store import Store
+
+from ..conftest import Eventually
+from .conftest import await_worker
+from .test_serving import predictors
+
+ROWS = np.ones((1, 4), np.float32)
+Register = Callable[..., ModelVersion]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Two slots that give a model five seconds to load."""
+    settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, model_load_timeout_s=5)
+    with LocalStack(settings):
+        await_worker(settings)
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def healthy(stack: Settings) -> ModelVersion:
+    with stoker.Client(settings=stack) as client:
+        job = client.submit(stoker.Train(model="healthy", data="sample://iris", epochs=1))
+        result = job.result(timeout=180)
+        assert isinstance(result, stoker.TrainResult)
+        client.infer("healthy@1", ROWS, timeout=90)
+        return client.model(result.model)
+
+
+@pytest.fixture
+def store(stack: Settings) -> Store:
+    return Store(stack.store)
+
+
+@pytest.fixture
+def register(healthy: ModelVersion, stack: Settings) -> Register:
+    """Puts a version like the healthy one into the registry, with another file: `register(name, file)`."""
+
+    def put(name: str, file: Artifact, **changes: Any) -> ModelVersion:
+        changed = {"name": name, "files": {"keras": file}, "aliases": (), **changes}
+        version = healthy.model_copy(update=changed)
+        with redis.Redis.from_url(redis_url_of(stack)) as raw:
+            raw.sadd("stoker:models", name)
+            raw.hset(f"stoker:model:{name}", str(version.version), version.model_dump_json())
+            raw.hset(f"stoker:aliases:{name}", "champion", str(version.version))
+        return version
+
+    return put
+
+
+@pytest.fixture
+def unharmed(client: stoker.Client, healthy: ModelVersion) -> Iterator[None]:
+    """The healthy model answers all the while, and no process that serves ends."""
+    before = {process.pid for process in predictors(client)}
+    done, failed = threading.Event(), []
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                client.infer("healthy@1", ROWS, timeout=60)
+            except stoker.StokerError as error:
+                failed.append(error)
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    yield
+    done.set()
+    caller.join()
+    assert not failed
+    assert before <= {process.pid for process in predictors(client)}
+
+
+def hang(store: Store, file: Artifact) -> None:
+    """Let whoever reads this file of the store wait for ever."""
+    path = Path(store.location(file))
+    path.unlink()
+    os.mkfifo(path)
+
+
+def no_model() -> bytes:
+    """A .keras file on which Keras fails by anything but a clear error."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("config.json", json.dumps({"module": "keras", "class_name": "Sequential", "config": 7}))
+        archive.writestr("metadata.json", "{}")
+    return file.getvalue()
+
+
+def copy_of(store: Store, version: ModelVersion, name: str) -> Artifact:
+    """The same bytes under another name, so that they can be spoilt."""
+    return store.put_bytes(store.read(version.files["keras"]), name)
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_file_that_is_no_model_is_the_callers_answer_also_when_asked_again(
+    client: stoker.Client, register: Register, store: Store, stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register("spoilt", store.put_bytes(no_model(), "model.keras"))
+    with pytest.raises(stoker.InvalidJob, match=r"^spoilt@1 cannot be loaded: .*; .*tried again from"):
+        client.infer("spoilt", ROWS, timeout=90)
+    for _ in range(20):
+        with pytest.raises(stoker.InvalidJob, match=r"^spoilt@1 cannot be loaded: "):
+            client.infer("spoilt", ROWS, timeout=90)
+    monkeypatch.setenv("STOKER_HOME", str(stack.home))
+    doctor = CliRunner().invoke(app, ["doctor"])
+    assert "spoilt@1 cannot be loaded" in doctor.output
+    assert doctor.exit_code == 1
+    assert "spoilt@1 cannot be loaded" in CliRunner().invoke(app, ["models", "list"]).output
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_model_of_which_nothing_is_left_opens_by_itself_when_it_is_back(
+    client: stoker.Client, register: Register, healthy: ModelVersion, store: Store, eventually: Eventually
+) -> None:
+    file = copy_of(store, healthy, "gone.keras")
+    path = Path(store.location(file))
+    kept = path.read_bytes()
+    path.unlink()
+    register("gone", file)
+    with pytest.raises(stoker.InvalidJob, match=r"^gone@1 cannot be loaded: its file is not in the store; restore it"):
+        client.infer("gone", ROWS, timeout=90)
+    path.write_bytes(kept)
+
+    def answers() -> bool:
+        with suppress(stoker.InvalidJob):
+            return client.infer("gone", ROWS, timeout=90).shape == (1, 3)
+        return False
+
+    eventually(answers)
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_an_alias_that_moves_to_another_version_opens_its_lane(
+    client: stoker.Client, register: Register, healthy: ModelVersion, store: Store, eventually: Eventually
+) -> None:
+    register("moving", store.put_bytes(no_model(), "model.keras"))
+    with pytest.raises(stoker.InvalidJob, match=r"^moving@1 cannot be loaded"):
+        client.infer("moving", ROWS, timeout=90)
+    register("moving", healthy.files["keras"], version=2)
+
+    def answers() -> bool:
+        with suppress(stoker.InvalidJob):
+            return client.infer("moving", ROWS, timeout=90).shape == (1, 3)
+        return False
+
+    eventually(answers)
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_model_larger_than_any_slot_is_refused_before_it_is_loaded(
+    client: stoker.Client, register: Register, healthy: ModelVersion
+) -> None:
+    register("huge", healthy.files["keras"], parameters=10**13)
+    with pytest.raises(stoker.Unavailable, match=r"^huge@1 cannot be loaded: its process would use about 80,"):
+        client.infer("huge", ROWS, timeout=90)
+
+
+def test_a_load_that_hangs_ends_for_its_callers_and_for_all_slots(
+    client: stoker.Client, register: Register, healthy: ModelVersion, store: Store
+) -> None:
+    file = copy_of(store, healthy, "hangs.keras")
+    register("hangs", file)
+    hang(store, file)
+    for _ in range(3):
+        with pytest.raises(stoker.Unavailable, match=r"hangs@1 cannot be loaded: .* took longer than 5 s"):
+            client.infer("hangs", ROWS, timeout=90)
+    assert client.infer("healthy@1", ROWS, timeout=90).shape == (1, 3)
+
+
+def test_a_load_that_kills_its_process_kills_no_second_one(
+    client: stoker.Client, register: Register, healthy: ModelVersion, store: Store
+) -> None:
+    file = copy_of(store, healthy, "deadly.keras")
+    register("deadly", file)
+    caught: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            client.infer("deadly", ROWS, timeout=90)
+        except stoker.StokerError as error:
+            caught.append(error)
+
+    hang(store, file)
+    caller = threading.Thread(target=ask)
+    caller.start()
+    # One that is not at it yet is replaced by one that will be.
+    for _ in range(60):
+        caller.join(timeout=1)
+        if not caller.is_alive():
+            break
+        for process in predictors(client):
+            process.send_signal(signal.SIGSEGV)
+    caller.join(timeout=60)
+    assert "was killed by SIGSEGV" in str(caught)
+    survivors = {process.pid for process in predictors(client)}
+    for _ in range(5):
+        with pytest.raises(stoker.Unavailable, match=r"^deadly@1 cannot be loaded: .*SIGSEGV"):
+            client.infer("deadly", ROWS, timeout=90)
+    assert survivors <= {process.pid for process in predictors(client)}
+
+
+def test_what_failed_once_is_forgotten_when_it_loads(
+    client: stoker.Client, register: Register, healthy: ModelVersion, stack: Settings
+) -> None:
+    connection = Connection.open(stack, redis_url_of(stack))
+    assert "healthy@1" not in [failure.model for failure in connection.run(load_failures())]
+    connection.close()
