@@ -73,6 +73,7 @@ class Controller:
         self._store = Store(settings.store)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
+        self._looked_up_to = "0"
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
             "results": [Duty("copy results", ROUND_S, self._copy_results)],
@@ -124,6 +125,7 @@ class Controller:
             Duty("forget old jobs", ROUND_S, self._forget_old),
             Duty("return requests", ROUND_S, self._return_requests),
             Duty("take lists in", ROUND_S, self._take_in),
+            Duty("repair the ledger", ROUND_S, self._repair),
         ]
 
     def _follow_settings(self) -> None:
@@ -170,6 +172,13 @@ class Controller:
                     break
 
         for_each(self._connection.run(ledger.accepted()), take_in)
+
+    def _repair(self) -> None:
+        """Go on looking for damage where the last look ended."""
+        look = self._connection.run(ledger.repair(self._looked_up_to))
+        self._looked_up_to = look.cursor
+        for damage in look.found:
+            _log.warning("something else than Stoker has written to Redis: %s; mended", damage)
 
     def _copy_results(self) -> None:
         self._results.start()

@@ -53,6 +53,7 @@ from .news import interrupt, news
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import Search, cancel, counts, events, query, result, search, spec, status
+from .repair import Look, Repair, repair, repairs
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .spreading import is_part, spread
@@ -73,12 +74,14 @@ __all__ = [
     "Histogram",
     "KindTraffic",
     "Leftovers",
+    "Look",
     "Named",
     "NewJob",
     "PastAttempt",
     "QuarantineReason",
     "QueueHealth",
     "Refused",
+    "Repair",
     "RunningJobs",
     "Search",
     "SilentJob",
@@ -139,6 +142,8 @@ __all__ = [
     "reach",
     "reclaim",
     "release",
+    "repair",
+    "repairs",
     "report",
     "requeue",
     "resign",

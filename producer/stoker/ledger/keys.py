@@ -128,6 +128,16 @@ PREFIX = {
     "decisions": "stoker:decisions:",
 }
 
+# The Redis types of the keys that all jobs share.
+TYPES = {
+    **dict.fromkeys(("leases", "due", "finished", "seen"), "zset"),
+    **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
+    **dict.fromkeys(("quarantine", "repairs"), "list"),
+    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "damaged"), "string"),
+    **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
+    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service"), "hash"),
+}
+
 
 def key(name: str, *parts: str) -> str:
     """The key of one thing, e.g. key("job", id)."""
@@ -142,7 +152,9 @@ def lua_tables() -> str:
     separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
     names = ", ".join(f"'{queue}'" for queue in queues())
     served = ", ".join(f"['{queue}'] = true" for queue in queues())
+    types = ", ".join(f"{name} = '{kind}'" for name, kind in TYPES.items())
     return (
+        f"local TYPE = {{ {types} }}\n"
         f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal KIND = {{ {kinds} }}\n"
         f"local PART_KIND = '{PART_KIND}'\n"
         f"local SEPARATOR = '{separator}'\nlocal QUEUES = {{ {names} }}\nlocal QUEUE = {{ {served} }}\n"

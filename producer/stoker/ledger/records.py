@@ -73,6 +73,7 @@ def result(job_id: str) -> Call[Result | None]:
 
     Raises:
         JobFailed, JobCancelled, JobDead: it ended without one.
+        InvalidJob: it succeeded, but its record is damaged and has none.
     """
 
     def decode(values: list[bytes | None]) -> Result | None:
@@ -82,6 +83,11 @@ def result(job_id: str) -> Call[Result | None]:
             error = _RAISED[state]((reason or b"").decode())
             error.traceback = traceback.decode() if traceback else None
             raise error
+        if state is JobState.SUCCEEDED and raw_result is None:
+            raise InvalidJob(
+                f"job {job_id} is SUCCEEDED, and its result is missing: something else than Stoker has written to "
+                f"{key('job', job_id)}; a controller mends it or says what is lost"
+            )
         return _result(job_id, raw_result) if state is JobState.SUCCEEDED else None
 
     return Call(("HMGET", key("job", job_id), "state", "result", "reason", "traceback"), decode)

@@ -50,4 +50,5 @@ def tenants() -> Call[list[Tenant]]:
 
 
 def _pairs(fields: list[bytes]) -> list[tuple[bytes, bytes]]:
-    return list(zip(fields[::2], fields[1::2], strict=True))
+    # What something else has written there is no count; a controller mends it.
+    return [(name, count) for name, count in zip(fields[::2], fields[1::2], strict=True) if count.isdigit()]

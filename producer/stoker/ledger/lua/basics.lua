@@ -48,7 +48,9 @@ end
 local redis = setmetatable({ call = call }, { __index = server })
 
 -- Notes damage that was found and taken away, and that what depends on it is to be looked at.
+local damages = {}
 function note_damage(where, was)
+  damages[#damages + 1] = where .. ': ' .. was
   redis.call('LPUSH', KEY.repairs, cjson.encode({ at = now_ms(), where = where, was = was }))
   redis.call('LTRIM', KEY.repairs, 0, 999)
   redis.call('HINCRBY', KEY.tallies, 'repairs', 1)

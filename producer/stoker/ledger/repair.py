@@ -1,0 +1,69 @@
+"""Damage to the ledger: what no script can have left so is found and mended, a little at a time.
+
+Something else than Stoker, or a restored backup, may have written to any key. Scripts delete a value of a wrong type
+where they meet it and go on; `repair` goes over everything and derives what was lost from the jobs' records. A job that
+cannot be mended is FAILED, with a reason. What was found is kept for `stoker doctor`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..connection import Call
+from .keys import key
+from .scripts import iso_now, script
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at some of the ledger.
+
+    Attributes:
+        cursor: where the next look begins; "0" once everything was looked at.
+        found: the damage that was found and mended, in words.
+    """
+
+    cursor: str
+    found: tuple[str, ...]
+
+
+class Repair(BaseModel):
+    """Damage that was found and mended.
+
+    Attributes:
+        where: the key.
+        was: what was wrong there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    where: str
+    was: str
+
+
+def repair(cursor: str = "0", keys: int = 200) -> Call[Look]:
+    """Look at some of the ledger's keys behind `cursor`, and mend what is wrong; at more where damage is known."""
+
+    def decode(answer: tuple[bytes, list[bytes]]) -> Look:
+        end, found = answer
+        return Look(end.decode(), tuple(words.decode(errors="replace") for words in found))
+
+    return Call((cursor, keys, iso_now()), decode, script("repair"))
+
+
+def repairs(limit: int = 100) -> Call[list[Repair]]:
+    """The newest damages that were mended, the newest first."""
+
+    def decode(answer: list[bytes]) -> list[Repair]:
+        found = []
+        for raw in answer:
+            try:
+                found.append(Repair.model_validate_json(raw))
+            except ValidationError:
+                # What something else has written there is no note of ours.
+                continue
+        return found
+
+    return Call(("LRANGE", key("repairs"), 0, limit - 1), decode)

@@ -1,0 +1,176 @@
+"""A small ledger with jobs in every state, what something else may write over its keys, and whether it is whole."""
+
+import uuid
+from collections import Counter
+from typing import Any, cast
+
+import stoker
+from stoker import JobState, ledger
+from stoker.connection import Connection
+from stoker.events import Log
+from stoker.ledger import Attempt, NewJob
+from stoker.ledger.keys import TYPES, key
+
+from .ledger_machine import result_of, version
+
+LEASE_S = 3600.0
+_RUNG = "stoker:rung:cpu.train:normal"
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
+WORKER = ledger.Worker(
+    name="w", node="n", device="cpu", slots=2, most_slots=2, queues=("cpu.train",), kinds=("train",), host="h", pid=1
+)
+# One key of each sort that a name is part of, beside those that all jobs share.
+SHARED = [
+    *(key(name) for name in TYPES),
+    *(key("jobs", "train", state, "cpu") for state in JobState),
+    *(key(name, "cpu.train", "normal") for name in ("rung", "tenants")),
+    key("held", "cpu.train", "normal", "a"),
+    key("gathering", "cpu.train"),
+    *(key(name, "one") for name in ("model", "aliases", "moves")),
+    key("decisions", "cpu"),
+    key("fleet", "cpu"),
+    "cpu.train\x06\x166",
+]
+WRONG = ("string", "list", "hash", "set", "zset", "stream")
+
+
+def write(client: Any, name: str, kind: str) -> None:
+    """Put a value of a type in a key's place."""
+    client.delete(name)
+    match kind:
+        case "string":
+            client.set(name, "x")
+        case "list":
+            client.rpush(name, "x")
+        case "hash":
+            client.hset(name, "x", "x")
+        case "set":
+            client.sadd(name, "x")
+        case "zset":
+            client.zadd(name, {"x": 1})
+        case "stream":
+            client.xadd(name, {"x": "x"})
+
+
+class SmallLedger:
+    """Jobs in every state: more of them are queued than have a message."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.run = connection.run
+        self.client: Any = connection.client
+        self.run(ledger.announce(WORKER))
+        for tenant in "aab" * 8:
+            self.submit(tenant=tenant)
+        self.running = [self.claim_next() for _ in range(3)]
+        self.first = self.running[0].job_id
+        self.after = self.submit(after=(self.running[1].job_id,))
+        self.later = self.submit(not_before="2999-01-01T00:00:00Z")
+        self.succeeded = self.claim_next()
+        self.run(ledger.succeed(self.succeeded, result_of("one@1"), version("one", 1, self.succeeded.job_id)))
+        self.run(ledger.fail(self.claim_next(), JobState.FAILED, "bad data"))
+        self.run(ledger.cancel(self.rung()[0]))
+        self.queued = self.in_state("QUEUED")
+
+    def rung(self) -> list[str]:
+        """The jobs that have a message."""
+        return [str(job_id, "ascii") for job_id in cast(list[bytes], self.client.zrange(_RUNG, 0, -1))]
+
+    def claim_next(self) -> Attempt:
+        attempt = self.run(ledger.claim(self.rung()[0], str(uuid.uuid4()), "w", LEASE_S, WORKER))
+        assert isinstance(attempt, Attempt), attempt
+        return attempt
+
+    def submit(self, tenant: str = "", **fields: object) -> str:
+        tags = {"tenant": tenant} if tenant else {}
+        spec = stoker.Train.model_validate({"model": "one", "data": "sample://digits", "tags": tags} | fields)
+        new = NewJob(str(uuid.uuid4()), spec, "cpu.train", spec.after)
+        [job_id] = self.run(ledger.submit([new]))
+        return job_id
+
+    def work(self) -> None:
+        """Let everybody do something: clients, workers, operators and a controller; none may end in an error."""
+        self.run(ledger.announce(WORKER))
+        one, two, three = self.running
+        self.run(ledger.report(one, LEASE_S, [Log(line="hello")]))
+        self.run(ledger.succeed(one, result_of("one"), None))
+        self.run(ledger.fail(two, JobState.FAILED, "bad data"))
+        self.run(ledger.release(three, "lost", "killed"))
+        new = self.submit(tenant="a")
+        self.submit(after=(new,))
+        self.run(ledger.cancel(new))
+        for job_id in self.queued:
+            self.run(ledger.claim(job_id, str(uuid.uuid4()), "w", LEASE_S, WORKER))
+        for call in (
+            *(ledger.lay_down({}, 600), ledger.wake(), ledger.ring_again(-1), ledger.fall_back(0), ledger.expired()),
+            *(ledger.expire(1000, 3600), ledger.tenants(), ledger.counts(), ledger.query(None, None, 10)),
+            *(ledger.traffic("cpu"), ledger.health(), ledger.workers(), ledger.reach(), ledger.want_slots("w", 2)),
+            *(ledger.mirror(), ledger.untold(), ledger.lead("c", 60), ledger.resign("c")),
+        ):
+            self.run(call)
+
+    def repair(self) -> list[str]:
+        """Look at everything until nothing is found any more; gives what was."""
+        found: list[str] = []
+        for _ in range(5):
+            look = self.run(ledger.repair(keys=100_000))
+            assert look.cursor == "0"
+            found += look.found
+            if not look.found:
+                return found
+        raise AssertionError(f"never whole: {look.found}")
+
+    def finish_all(self) -> None:
+        """Run every job that can be, to its end."""
+        for state in ("WAITING", "QUEUED"):
+            for job_id in self.in_state(state):
+                self.client.zadd("stoker:due", {job_id: 0}, xx=True)
+        self.run(ledger.wake())
+        for _ in range(100):
+            if not self.rung():
+                break
+            self.run(ledger.succeed(self.claim_next(), result_of("one"), None))
+            self.run(ledger.wake())
+        for job_id in self.in_state("RUNNING"):
+            owner = self.records()[job_id]["owner"]
+            self.run(ledger.fail(Attempt(job_id, owner, 1, "", ()), JobState.FAILED, "the end"))
+
+    def records(self) -> dict[str, dict[str, str]]:
+        found = {}
+        for name in self.client.scan_iter("stoker:job:*"):
+            fields = self.client.hgetall(name)
+            found[name.decode().rpartition(":")[2]] = {k.decode(): v.decode() for k, v in fields.items()}
+        return found
+
+    def in_state(self, *states: str) -> list[str]:
+        return [job_id for job_id, fields in self.records().items() if fields["state"] in states]
+
+    def assert_whole(self) -> None:
+        """Every record is where its state says, nothing else is, and every count is right."""
+        records = self.records()
+        queued, running = Counter[str](), Counter[str]()
+        for fields in records.values():
+            tenant = fields.get("tenant", "")
+            queued[tenant] += fields["state"] in ("WAITING", "QUEUED")
+            running[tenant] += fields["state"] == "RUNNING"
+        for state in JobState:
+            assert self._ids(f"stoker:jobs:train:{state}:cpu") == set(self.in_state(state))
+        rung = self._ids(_RUNG)
+        held = set[str]().union(*(self._ids(name) for name in self.client.scan_iter("stoker:held:*")))
+        assert not rung & held
+        assert rung | held == set(self.in_state("QUEUED"))
+        assert self._ids("stoker:leases") == set(self.in_state("RUNNING"))
+        assert self._ids("stoker:finished") == set(self.in_state(*FINAL))
+        seats = {job_id.decode(): seat.decode() for job_id, seat in self.client.hgetall("stoker:seats").items()}
+        assert set(seats) == rung | set(self.in_state("RUNNING"))
+        assert self._counts("load") == Counter(seats.values())
+        assert self._counts("running") == +running
+        assert self._counts("queued") == +queued
+        for job_id, fields in records.items():
+            assert fields["state"] != "RUNNING" or {"owner", "worker", "lease_until", "started_at"} <= fields.keys()
+            assert fields["state"] != "SUCCEEDED" or "result" in fields, job_id
+
+    def _ids(self, name: str | bytes) -> set[str]:
+        return {job_id.decode() for job_id in self.client.zrange(name, 0, -1)}
+
+    def _counts(self, name: str) -> Counter[str]:
+        return Counter({k.decode(): int(v) for k, v in self.client.hgetall(f"stoker:{name}").items()})

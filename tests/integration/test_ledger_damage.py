@@ -1,0 +1,178 @@
+"""What something else writes over the ledger's keys: no script ends half done for it, and all of it is mended."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import stoker
+from stoker import JobState, ledger
+from stoker.connection import Connection
+from stoker.settings import Settings
+
+from .ledger_damage import FINAL, SHARED, WRONG, SmallLedger, write
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def small(connection: Connection, small_window: None) -> SmallLedger:
+    return SmallLedger(connection)
+
+
+def test_a_ledger_that_nobody_has_touched_is_whole_and_stays_as_it_is(small: SmallLedger) -> None:
+    small.assert_whole()
+    assert small.repair() == []
+    small.work()
+    assert small.repair() == []
+    small.assert_whole()
+
+
+@pytest.mark.usefixtures("small_window")
+@pytest.mark.parametrize("name", SHARED)
+def test_a_key_of_a_wrong_type_ends_no_script_and_is_mended(connection: Connection, name: str) -> None:
+    for kind in WRONG:
+        connection.client.flushall()
+        small = SmallLedger(connection)
+        write(connection.client, name, kind)
+        small.work()
+        small.repair()
+        small.assert_whole()
+        small.finish_all()
+        small.repair()
+        assert set(small.in_state(*FINAL)) == set(small.records())
+
+
+@pytest.mark.parametrize("name", ["running", "load", "queued", "seats", "windows", "heard", "service", "tallies"])
+def test_a_field_of_a_wrong_value_ends_no_script_and_is_mended(small: SmallLedger, name: str) -> None:
+    for field in (*small.client.hkeys(f"stoker:{name}"), b"x"):
+        small.client.hset(f"stoker:{name}", field, "x")
+    small.work()
+    small.repair()
+    small.assert_whole()
+
+
+@pytest.mark.parametrize("name", ["rings", "sequence"])
+def test_a_number_that_was_set_back_is_set_beyond_all_that_there_were(small: SmallLedger, name: str) -> None:
+    for value in ("x", 1):
+        small.client.set(f"stoker:{name}", value)
+        small.submit(tenant="a")
+        small.repair()
+        assert int(small.client.get(f"stoker:{name}") or 0) > 10**12
+        small.assert_whole()
+
+
+def running_without(*fields: str) -> Callable[[SmallLedger], str]:
+    def harm(small: SmallLedger) -> str:
+        job_id = small.running[0].job_id
+        small.client.hdel(f"stoker:job:{job_id}", *fields)
+        return job_id
+
+    return harm
+
+
+def out_of(index: str) -> Callable[[SmallLedger], str]:
+    def harm(small: SmallLedger) -> str:
+        [job_id, *_] = small.client.zrange(index, 0, 0)
+        small.client.zrem(index, job_id)
+        return str(job_id.decode())
+
+    return harm
+
+
+def into(index: str) -> Callable[[SmallLedger], str]:
+    def harm(small: SmallLedger) -> str:
+        small.client.zadd(index, {small.first: 0, small.later: 0, small.succeeded.job_id: 0, "nobody": 0})
+        return small.first
+
+    return harm
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *(running_without(field) for field in ("lease_until", "owner", "worker", "started_at", "state")),
+        running_without("lease_until", "owner", "worker", "started_at"),
+        *(out_of(f"stoker:jobs:train:{state}:cpu") for state in ("QUEUED", "RUNNING", "WAITING", "SUCCEEDED")),
+        *(out_of(f"stoker:{index}") for index in ("leases", "due", "finished", "rung:cpu.train:normal")),
+        out_of("stoker:held:cpu.train:normal:a"),
+        *(into(f"stoker:jobs:train:{state}:cpu") for state in ("QUEUED", "RUNNING", "WAITING", "SUCCEEDED")),
+        *(into(f"stoker:{index}") for index in ("leases", "due", "finished", "rung:cpu.train:normal")),
+        into("stoker:held:cpu.train:normal:a"),
+    ],
+)
+def test_a_record_that_no_script_can_have_left_so_is_mended(
+    small: SmallLedger, harm: Callable[[SmallLedger], str]
+) -> None:
+    harm(small)
+    assert small.repair()
+    small.assert_whole()
+    assert small.run(ledger.repairs())
+    small.finish_all()
+    assert set(small.in_state(*FINAL)) == set(small.records())
+
+
+def test_a_running_job_without_a_lease_holds_up_no_other(small: SmallLedger) -> None:
+    torn, silent, _ = small.running
+    small.client.hdel(f"stoker:job:{torn.job_id}", "lease_until")
+    small.client.zadd("stoker:leases", {torn.job_id: 1, silent.job_id: 2})
+    small.client.hset(f"stoker:job:{silent.job_id}", "lease_until", 2)
+    lost = small.run(ledger.expired())
+    assert [small.run(ledger.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
+
+
+def test_a_lost_result_is_taken_from_celerys_copy(small: SmallLedger) -> None:
+    job_id = small.succeeded.job_id
+    before = small.run(ledger.result(job_id))
+    small.client.hdel(f"stoker:job:{job_id}", "result")
+    with pytest.raises(stoker.InvalidJob, match="is SUCCEEDED, and its result is missing"):
+        small.run(ledger.result(job_id))
+    small.repair()
+    assert small.run(ledger.result(job_id)) == before
+
+
+def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallLedger) -> None:
+    job_id = small.succeeded.job_id
+    small.client.hdel(f"stoker:job:{job_id}", "result")
+    small.client.delete(f"celery-task-meta-{job_id}")
+    small.repair()
+    with pytest.raises(stoker.JobFailed, match="its result is lost"):
+        small.run(ledger.result(job_id))
+    small.assert_whole()
+
+
+def test_a_job_that_comes_after_another_still_does_when_that_does_not_know_it(small: SmallLedger) -> None:
+    small.client.delete(f"stoker:after:{small.running[1].job_id}")
+    assert small.repair()
+    small.run(ledger.succeed(small.running[1], small_result(small), None))
+    assert small.run(ledger.status(small.after)).state is JobState.QUEUED
+
+
+def small_result(small: SmallLedger) -> stoker.TrainResult:
+    result = small.run(ledger.result(small.succeeded.job_id))
+    assert isinstance(result, stoker.TrainResult)
+    return result
+
+
+@pytest.mark.parametrize("field", ["kind", "queue", "priority", "sequence", "attempt", "max_attempts", "state"])
+def test_a_queued_job_that_cannot_be_mended_fails_with_a_reason(small: SmallLedger, field: str) -> None:
+    job_id = small.queued[-1]
+    small.client.hset(f"stoker:job:{job_id}", field, "../x")
+    small.repair()
+    with pytest.raises(stoker.JobFailed, match=f"its record is damaged, {field} is wrong"):
+        small.run(ledger.result(job_id))
+    small.client.delete(*small.client.keys(f"stoker:jobs:unknown:{JobState.FAILED}:*"), f"stoker:job:{job_id}")
+    small.repair()
+    small.assert_whole()
+    assert small.repair() == []
+
+
+def test_what_belongs_to_no_record_is_deleted(small: SmallLedger) -> None:
+    small.client.delete(f"stoker:job:{small.succeeded.job_id}")
+    small.repair()
+    left = [name for name in small.client.scan_iter(f"*{small.succeeded.job_id}*") if b"meta" not in name]
+    assert left == []
