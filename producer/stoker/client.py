@@ -82,7 +82,7 @@ class Client:
         """Queue a job. When this returns, the job is stored and will be run to a final state.
 
         Args:
-            idempotency_key: submits with the same key within 24 hours are the same job.
+            idempotency_key: submits with the same key are the same job, as long as its record is kept.
 
         Raises:
             InvalidJob: the spec or its data is wrong, or the key was used with another spec.

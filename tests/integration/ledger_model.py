@@ -96,6 +96,7 @@ class LedgerModel:
             self._enqueue_when_due(job)
         if new.idempotency_key:
             self.keys[new.idempotency_key] = (new.id, new.spec)
+            job.fields.add("idempotency_key")
 
     def claim(self, job_id: str, owner: str) -> int | str:
         """The attempt's number, or "missing" or "taken"."""
@@ -235,6 +236,8 @@ class LedgerModel:
     def forget(self, job_id: str) -> None:
         """Drop a job that has ended."""
         job = self.jobs.pop(job_id)
+        self.untold.discard(job_id)
+        self.keys = {key: known for key, known in self.keys.items() if known[0] != job_id}
         if job.state == "DEAD" and job.spec.kind in ("train", "infer"):
             self.ended.add(job_id)
 

@@ -116,6 +116,41 @@ def test_one_idempotency_key_is_one_job(connection: Connection) -> None:
     assert other != first
 
 
+def test_an_idempotency_key_lives_and_dies_with_the_record_of_its_job(connection: Connection) -> None:
+    [first] = connection.run(ledger.submit([new_job(key="monday")]))
+    assert connection.client.ttl("stoker:idempotency:monday") == -1
+    connection.run(ledger.cancel(first))
+    assert connection.run(ledger.submit([new_job(key="monday")])) == [first]
+    connection.run(ledger.expire(keep=0, age_s=-1))
+    assert not connection.client.exists("stoker:idempotency:monday")
+    [second] = connection.run(ledger.submit([new_job(key="monday")]))
+    assert second != first
+
+    connection.client.delete(f"stoker:job:{second}")
+    [third] = connection.run(ledger.submit([new_job(key="monday")]))
+    assert state(connection, third) is JobState.QUEUED
+
+
+def test_states_to_copy_have_an_end_once_results_have_no_redis_of_their_own(connection: Connection) -> None:
+    connection.run(ledger.mirror())
+    job_id = submitted(connection)
+    connection.run(ledger.cancel(job_id))
+    assert [found.job_id for found in connection.run(ledger.untold())] == [job_id]
+    assert 0 < int(connection.client.ttl("stoker:mirrored")) <= 24 * 3600
+    connection.run(ledger.expire(keep=10, age_s=3600))
+    assert connection.run(ledger.untold())
+
+    connection.client.delete("stoker:mirrored")
+    connection.run(ledger.cancel(submitted(connection)))
+    connection.run(ledger.expire(keep=10, age_s=3600))
+    assert connection.run(ledger.untold()) == []
+    connection.run(ledger.mirror())
+    other = submitted(connection)
+    connection.run(ledger.cancel(other))
+    connection.run(ledger.expire(keep=0, age_s=-1))
+    assert connection.run(ledger.untold()) == [], "what is forgotten is not copied either"
+
+
 def test_an_idempotency_key_used_for_another_spec_is_refused_and_queues_nothing(connection: Connection) -> None:
     connection.run(ledger.submit([new_job(key="monday")]))
     other = SPEC.model_copy(update={"epochs": 99})

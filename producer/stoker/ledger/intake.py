@@ -20,7 +20,6 @@ from ..wire import digest, summary
 from .keys import key
 from .scripts import iso_now, script
 
-IDEMPOTENCY_S = 24 * 3600
 # The tag that says on whose behalf a job runs.
 TENANT = "tenant"
 # So many jobs keep the server busy for a few milliseconds.
@@ -76,7 +75,7 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
         older = {place: job_id.decode() for place, job_id in zip(answer[::2], answer[1::2], strict=True)}
         return [older.get(place, job.id) for place, job in enumerate(jobs, 1)]
 
-    return Call((_encoded(jobs), IDEMPOTENCY_S, iso_now()), decode, script("submit"))
+    return Call((_encoded(jobs), iso_now()), decode, script("submit"))
 
 
 def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:

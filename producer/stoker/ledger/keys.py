@@ -8,7 +8,7 @@
 | stoker:interrupts:<client> | stream | what ends a client's wait for events, the newest | a minute after the last |
 | stoker:after:<id> | set | ids of the jobs that wait for it | when it ends |
 | celery-task-meta-<id> | string | its result as Celery has it | with the record; a prediction's after an hour |
-| stoker:mirrored | string | set where results also go to a Redis of their own | never: one flag |
+| stoker:mirrored | string | set where results also go to a Redis of their own | a day after the last copier |
 | stoker:untold | set | ids whose newest state is not yet told there | entries go when it is |
 | stoker:jobs:<kind>:<state>:<device> | sorted set | ids by order of submission | entries go with the records |
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
@@ -39,7 +39,7 @@
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
 | stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
-| stoker:idempotency:<key> | string | the id and the spec's digest behind a key | 24 hours after the submit |
+| stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
 | stoker:unserved:<queue> <need> | sorted set | ids of jobs that wait for a worker which knows it | until one comes |

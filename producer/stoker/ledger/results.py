@@ -10,6 +10,9 @@ from ..connection import Call
 from .keys import key
 from .scripts import script
 
+# Longer than all copiers may be away together; states are not noted for ever once there is none any more.
+_MIRRORED_S = 24 * 3600
+
 
 @dataclass(frozen=True)
 class Untold:
@@ -21,8 +24,8 @@ class Untold:
 
 
 def mirror() -> Call[None]:
-    """Note every state from now on as untold."""
-    return Call(("SET", key("mirrored"), 1), lambda _: None)
+    """Note every state from now on as untold, for a day; whoever copies them says so again and again."""
+    return Call(("SET", key("mirrored"), 1, "EX", _MIRRORED_S), lambda _: None)
 
 
 def untold(limit: int = 100) -> Call[list[Untold]]:

@@ -5,6 +5,10 @@ local excess = math.min(redis.call('ZCARD', KEY.finished) - keep, limit)
 if excess > #old then
   old = redis.call('ZRANGE', KEY.finished, 0, excess - 1)
 end
+-- Results have no Redis of their own any more: nobody will copy them.
+if redis.call('EXISTS', KEY.mirrored) == 0 then
+  redis.call('DEL', KEY.untold)
+end
 for _, id in ipairs(old) do
   forget(id)
 end

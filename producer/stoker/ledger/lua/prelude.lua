@@ -69,7 +69,7 @@ local function move(id, to)
     count_down(KEY.queued, tenant or '')
   end
   if from == 'QUEUED' then
-    redis.call('ZREM', KEY.fallback .. queue, id)
+    redis.call('ZREM', KEY.fallback .. (queue or ''), id)
   end
   if from == 'QUEUED' and to == 'RUNNING' then
     start(id)
@@ -275,14 +275,18 @@ end
 
 -- Forgets a job that has ended.
 local function forget(id)
-  local kind, state, queue = unpack(record(id, 'kind', 'state', 'queue'))
+  local kind, state, queue, key = unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key'))
   if kind then
-    redis.call('ZREM', index_of(kind, state, queue), id)
+    redis.call('ZREM', index_of(kind, state or '', queue), id)
+  end
+  if key and string.match(redis.call('GET', KEY.idempotency .. key) or '', '^%S+') == id then
+    redis.call('DEL', KEY.idempotency .. key)
   end
   if state == 'DEAD' then
     discard_all(id)
   end
   redis.call('ZREM', KEY.finished, id)
+  redis.call('SREM', KEY.untold, id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end
 

@@ -40,6 +40,7 @@ local function leave_wrong_indexes(id, state)
   end
   if state ~= 'RUNNING' then
     leave(KEY.leases)
+    leave(KEY.last_events)
   end
   if state ~= 'WAITING' then
     leave(KEY.due)
@@ -258,7 +259,8 @@ local function is_state_of(...)
 end
 
 local PLAIN_INDEXES = {
-  [KEY.leases] = is_state_of('RUNNING'), [KEY.due] = is_state_of('WAITING'),
+  [KEY.leases] = is_state_of('RUNNING'), [KEY.last_events] = is_state_of('RUNNING'),
+  [KEY.due] = is_state_of('WAITING'),
   [KEY.finished] = is_state_of('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD'),
 }
 -- Keys that go with a record.
@@ -370,14 +372,22 @@ local function recount()
       end
     end
   end
-  local kinds = all_kinds()
-  kinds[#kinds + 1] = PART_KIND
-  for _, kind in ipairs(kinds) do
-    for _, index in ipairs(indexes_of(kind, 'WAITING')) do
-      for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-        add_to(queued, redis.call('HGET', KEY.job .. id, 'tenant') or '', 1)
-      end
+  local function add_each(index, number)
+    for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+      add_to(queued, redis.call('HGET', KEY.job .. id, 'tenant') or '', number)
     end
+  end
+  for _, kind in ipairs(all_kinds()) do
+    for _, index in ipairs(indexes_of(kind, 'WAITING')) do
+      add_each(index, 1)
+    end
+  end
+  -- Of a job in parts, the job itself is counted, which waits for them.
+  for _, index in ipairs(indexes_of(PART_KIND, 'QUEUED')) do
+    add_each(index, -1)
+  end
+  for tenant, number in pairs(queued) do
+    queued[tenant] = number > 0 and number or nil
   end
   set_counts(KEY.queued, queued)
 end

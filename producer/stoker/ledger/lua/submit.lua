@@ -1,17 +1,17 @@
--- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), lifetime of idempotency keys in seconds,
---   ISO time. A job is {id, number of its shape} or {id, number of its shape, idempotency key, digest}.
+-- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time. A job is {id, number of its shape} or {id, number of its shape, idempotency key, digest}.
 -- Answers {place, id, …} of the jobs whose idempotency key is an older job's;
 --   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after;
 --   {'quota', tenant, its jobs that have not started, how many these may be}.
-local chunk, lifetime_s, iso = cjson.decode(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]
 local older, fresh, coming, more = {}, {}, {}, {}
 
 for n, job in ipairs(chunk.jobs) do
   local id, shape, key, digest = unpack(job)
   local old = key and redis.call('GET', KEY.idempotency .. key)
   local known = false
-  if old then
-    local old_id, old_digest = string.match(old, '^(%S+) (%S+)$')
+  local old_id, old_digest = string.match(old or '', '^(%S+) (%S+)$')
+  -- A key lives as long as the record of its job.
+  if old_id and redis.call('EXISTS', KEY.job .. old_id) == 1 then
     if old_digest ~= digest then
       return { 'conflict', key }
     end
@@ -48,7 +48,8 @@ take_in({ shapes = chunk.shapes, jobs = fresh }, iso)
 for _, job in ipairs(fresh) do
   local id, _, key, digest = unpack(job)
   if key then
-    redis.call('SET', KEY.idempotency .. key, id .. ' ' .. digest, 'EX', lifetime_s)
+    redis.call('SET', KEY.idempotency .. key, id .. ' ' .. digest)
+    redis.call('HSET', KEY.job .. id, 'idempotency_key', key)
   end
 end
 return older
