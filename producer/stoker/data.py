@@ -5,10 +5,11 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import IO, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import fsspec
@@ -16,6 +17,7 @@ from numpy.lib import format as npy
 
 from .access import SCHEMES, shown
 from .errors import InvalidJob, Unavailable
+from .outages import Dependency, DependencyUnavailable, outage, passes
 
 Format = Literal["npz", "csv", "parquet", "tfrecord"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -24,6 +26,8 @@ TARGET_NAMES = ("target", "label", "class", "y")
 
 _LOCAL = ("file", "local")
 GLOB = frozenset("*?[")
+# How long a host may take to be connected to, and to send nothing, and how often it is asked.
+_CONNECT_S, _SILENT_S, _TRIES = 10, 30, 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def locate(ref: str) -> Location:
 
     Raises:
         InvalidJob: the reference is malformed, or there is nothing behind it.
-        Unavailable: the file system that it names cannot be reached.
+        DependencyUnavailable: the host that it names is away.
     """
     scheme, path = split(ref)
     if scheme == "sample":
@@ -184,21 +188,14 @@ def format_of(ref: str) -> Format:
 
 def _expand(ref: str, scheme: str) -> tuple[str, ...]:
     """The files behind a path, URL or glob, sorted."""
-    try:
-        files, root = fsspec.core.url_to_fs(ref)
-        if files.isfile(root):
-            return (str(files.unstrip_protocol(root)) if scheme not in _LOCAL else root,)
-        if files.isdir(root):
-            raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
+    with reading(ref):
+        files, root = file_system_of(ref)
         if not GLOB.intersection(root):
-            raise InvalidJob(f"there is no file {ref}; check the path, and that the workers see it too")
+            # Not `isfile`, which takes a host that is away for a file that is not there.
+            if files.info(root)["type"] == "directory":
+                raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
+            return (str(files.unstrip_protocol(root)) if scheme not in _LOCAL else root,)
         paths = sorted(path for path in files.glob(root) if files.isfile(path))
-    except ImportError as error:
-        raise InvalidJob(f"{ref} needs a package for {scheme}:// that is not installed here: {error}") from error
-    except PermissionError as error:
-        raise InvalidJob(f"{ref} may not be read: {error}; grant access to it") from error
-    except OSError as error:
-        raise Unavailable(f"{ref} cannot be reached: {error}") from error
     if not paths:
         raise InvalidJob(f"no file matches {ref}; check the pattern, and that the workers see the files too")
     return tuple(paths if scheme in _LOCAL else (str(files.unstrip_protocol(path)) for path in paths))
@@ -213,6 +210,58 @@ def _check_readable(path: Path) -> None:
         raise InvalidJob(
             f"{path} may not be read; grant access to it, or run the client as somebody who has it"
         ) from None
+
+
+def file_system_of(url: str) -> tuple[Any, str]:
+    """The file system that holds a file, and the path there; a silent bucket is given up after a while."""
+    options: dict[str, Any] = {}
+    if url.startswith(("s3://", "s3a://")):
+        retries = {"max_attempts": _TRIES}
+        options["config_kwargs"] = {"connect_timeout": _CONNECT_S, "read_timeout": _SILENT_S, "retries": retries}
+    files, path = fsspec.core.url_to_fs(url, **options)
+    return files, path
+
+
+@contextmanager
+def open_file(url: str) -> Iterator[IO[bytes]]:
+    """A file of a data set, to be read anywhere in it.
+
+    Raises:
+        InvalidJob: it is not there, or may not be read.
+        DependencyUnavailable: its host is away, or the line was cut.
+    """
+    with reading(url):
+        files, path = file_system_of(url)
+        with files.open(path, "rb") as file:
+            yield file
+
+
+@contextmanager
+def reading(ref: str) -> Iterator[None]:
+    """Tell what goes wrong while data is read: the fault of who named it, or an outage of its host.
+
+    Raises:
+        InvalidJob: it is not there, or may not be read.
+        DependencyUnavailable: its host is away, or the line was cut.
+    """
+    try:
+        yield
+    except (InvalidJob, Unavailable):
+        raise
+    except ImportError as error:
+        raise InvalidJob(f"{ref} needs a package that is not installed here: {error}") from error
+    except Exception as error:
+        if passes(error):
+            raise DependencyUnavailable(outage(Dependency.DATA, ref, error)) from error
+        if isinstance(error, FileNotFoundError):
+            raise InvalidJob(
+                f"there is no file {ref}; check the path, and that the workers see and may read it"
+            ) from error
+        if isinstance(error, PermissionError):
+            raise InvalidJob(f"{ref} may not be read: {error}; grant access to it") from error
+        if isinstance(error, OSError):
+            raise InvalidJob(f"{ref} cannot be read: {error}; check the file") from error
+        raise
 
 
 def _csv_header(path: str) -> tuple[str, ...]:

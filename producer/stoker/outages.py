@@ -9,10 +9,13 @@ A failure is one of three, and each edge of a process asks here which:
 
 import errno
 import os
+import platform
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -60,6 +63,9 @@ class DependencyUnavailable(Unavailable):
         self.outage = outage
 
 
+# A disk with less free is taken for the full one, where an error does not say which disk it means.
+_NEARLY_FULL_BYTES = 64 << 20
+_BROKEN_DISK = (errno.EROFS, errno.EIO)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # What a path that is wrong, and not a file system that is away, answers.
 _WRONG_PATH = (
@@ -87,6 +93,48 @@ def has_no_space(error: BaseException) -> bool:
     """Whether a disk, or somebody's share of it, is full."""
     # TensorFlow and HDF5 tell the number only in words.
     return _errno(error) in _NO_SPACE or any(os.strerror(number) in str(error) for number in _NO_SPACE)
+
+
+def temporary_folder() -> str:
+    """What the temporary folder of this node is called in reasons."""
+    return f"the temporary folder {tempfile.gettempdir()} of {platform.node()}"
+
+
+def disk_outage(error: BaseException) -> Outage | None:
+    """The outage that an error tells of if the temporary folder of this node is full or broken; None if it is not.
+
+    What a job's own code writes elsewhere is its own affair.
+    """
+    folder = tempfile.gettempdir()
+    if not (has_no_space(error) or _errno(error) in _BROKEN_DISK):
+        return None
+    if folder in str(error) or (getattr(error, "filename", None) is None and free_bytes(folder) < _NEARLY_FULL_BYTES):
+        return outage(Dependency.DISK, temporary_folder(), error)
+    return None
+
+
+def lacks_room(of: Dependency, what: str, folder: str | Path, least_free_bytes: int) -> Outage | None:
+    """Whether nothing can be written to a local folder: it is read-only, or has less free than that. Writes nothing.
+
+    A folder that is not there yet is judged by the one that it would be made in.
+    """
+    path = Path(folder)
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    found = os.statvfs(path)
+    if found.f_flag & os.ST_RDONLY:
+        return Outage(of=of, reason=f"{what} is read-only: mount it to be written to")
+    free = found.f_bavail * found.f_frsize
+    if free < least_free_bytes:
+        reason = f"{what} has no space left: {free:,} bytes are free, and {least_free_bytes:,} must be; free some"
+        return Outage(of=of, reason=reason)
+    return None
+
+
+def free_bytes(folder: str | Path) -> int:
+    """How much may be written to a folder's file system."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def passes(error: BaseException) -> bool:
@@ -156,7 +204,8 @@ def outage(of: Dependency, what: str, error: BaseException) -> Outage:
     """The outage that an error tells of."""
     if has_no_space(error):
         return Outage(of=of, reason=f"{what} has no space left: free some, or give it more")
-    return Outage(of=of, reason=f"{what} cannot be used: {_one_line(error)}")
+    hint = "; check STOKER_STORE_URL" if of == Dependency.STORE else ""
+    return Outage(of=of, reason=f"{what} cannot be used: {_one_line(error)}{hint}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -164,6 +164,12 @@ class Settings(BaseSettings):
         description="Bytes that a slot's job may use of its own, unless it asks for more memory. "
         "None: what the worker has, in as many parts as it starts with slots.",
     )
+    least_free_bytes: int = Field(
+        default=100 * 1024**2,
+        ge=0,
+        description="Bytes that must be free where artifacts lie, if that is a folder, and where temporary files do: a "
+        "worker that finds less claims no jobs until there are.",
+    )
     part_s: float = Field(
         default=10,
         gt=0,

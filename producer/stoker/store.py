@@ -19,7 +19,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from .address import masked
 from .artifacts import Artifact
-from .errors import InvalidSettings, StokerError, Unavailable
+from .errors import InvalidSettings, StokerError
+from .outages import Dependency, needing, temporary_folder
 
 _CHUNK = 1 << 20
 _RENEWED_AFTER = timedelta(hours=12)
@@ -45,28 +46,58 @@ class Stored:
     is_partial: bool
 
 
+class Missing(StokerError):
+    """The store is there, and the artifact is not in it."""
+
+
+# Where a folder is part of a name, and making one makes a bucket.
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
+
+
 class Store:
     """Immutable artifacts under `<url>/sha256/<2 hex>/<digest>/<name>`.
 
     A file appears under its final name only when whole: it is written beside it and moved. Putting the same
     bytes twice is one file, and a file that is no longer what was stored is replaced. Reading checks the digest.
 
+    Whatever cannot be written or read because the store is away, full or read-only raises `DependencyUnavailable`.
+
     Args:
         url: a folder, or any fsspec URL such as "s3://bucket/stoker".
+        part: the folder within it that this store is about.
 
     Raises:
         InvalidSettings: there is no such kind of URL, or what it needs is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, part: str = "") -> None:
         self.url = url
         self._fs, root = _opened(url)
-        self._root: str = root.rstrip("/")
+        self._base: str = root.rstrip("/")
+        self._root = f"{self._base}/{part}" if part else self._base
         self._local = isinstance(self._fs, LocalFileSystem)
+        protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else {*self._fs.protocol}
+        self._has_folders = not protocols & _BUCKETS
 
     def of_job(self, job_id: str) -> "Store":
         """The part of the store for what one job needs only while it runs: it is cleared when the job has ended."""
-        return Store(f"{self.url.rstrip('/')}/jobs/{job_id}")
+        return Store(self.url, f"jobs/{job_id}")
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that it is; None for any other file system."""
+        return Path(self._root) if self._local else None
+
+    def probe(self) -> None:
+        """Write, read and delete a few bytes; no bucket is made for it.
+
+        Raises:
+            Corrupt: what was read is not what was written.
+            DependencyUnavailable: the store is away, full or read-only.
+        """
+        written = self.put_bytes(uuid.uuid4().bytes, "probe")
+        self.read(written)
+        self.delete(written)
 
     def clear(self) -> None:
         """Forget everything in this store, or in this part of it."""
@@ -78,7 +109,7 @@ class Store:
         Raises:
             Unavailable: the store cannot be read.
         """
-        with _reachable(self.url):
+        with self._reachable():
             self._fs.invalidate_cache()
             files = self._fs.find(f"{self._root}/sha256/{folder}".rstrip("/"), detail=True)
         for path, info in files.items():
@@ -91,21 +122,21 @@ class Store:
         Raises:
             Unavailable: the store cannot be read.
         """
-        with _reachable(self.url), suppress(FileNotFoundError):
+        with self._reachable(), suppress(FileNotFoundError):
             self._fs.invalidate_cache()
             return [path.rstrip("/").rpartition("/")[2] for path in self._fs.ls(f"{self._root}/jobs", detail=False)]
         return []
 
     def is_older(self, file: Stored, than: datetime) -> bool:
         """Whether a file was written before that; no if it is gone, or if its file system keeps no times."""
-        with _reachable(self.url), suppress(FileNotFoundError):
+        with self._reachable(), suppress(FileNotFoundError):
             written_at = self._written_at(file.path)
             return written_at is not None and written_at < than
         return False
 
     def remove(self, file: Stored) -> None:
         """Delete one file; one that is gone already is no error."""
-        with _reachable(self.url), suppress(FileNotFoundError):
+        with self._reachable(), suppress(FileNotFoundError):
             self._fs.rm_file(file.path)
         if self._local:
             # The folder goes with its last file.
@@ -121,12 +152,12 @@ class Store:
         """Store a file's bytes under `name` (its own name if None).
 
         Raises:
-            Unavailable: the store cannot be written.
+            DependencyUnavailable: the store is away, full or read-only.
         """
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         artifact = Artifact(name=name or path.name, digest=digest, size=path.stat().st_size)
-        with _reachable(self.url), path.open("rb") as source:
+        with self._reachable(), path.open("rb") as source:
             self._write(artifact, source)
         return artifact
 
@@ -134,10 +165,10 @@ class Store:
         """Store bytes under `name`.
 
         Raises:
-            Unavailable: the store cannot be written.
+            DependencyUnavailable: the store is away, full or read-only.
         """
         artifact = Artifact(name=name, digest=hashlib.sha256(data).hexdigest(), size=len(data))
-        with _reachable(self.url), tempfile.SpooledTemporaryFile(max_size=len(data) + 1) as source:
+        with self._reachable(), tempfile.SpooledTemporaryFile(max_size=len(data) + 1) as source:
             source.write(data)
             source.seek(0)
             self._write(artifact, source)
@@ -148,9 +179,10 @@ class Store:
 
         Raises:
             Corrupt: they are not what was stored.
-            Unavailable: the store cannot be read, or the artifact is gone.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away.
         """
-        with _reachable(self.url):
+        with self._reading(artifact):
             data: bytes = self._fs.cat_file(self._path(artifact))
         self._verify(artifact, hashlib.sha256(data).hexdigest())
         return data
@@ -160,12 +192,13 @@ class Store:
 
         Raises:
             Corrupt: the bytes are not what was stored.
-            Unavailable: the store cannot be read, or the artifact is gone.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away.
         """
         target = folder / artifact.name
         digest = hashlib.sha256()
-        with _reachable(self.url), self._fs.open(self._path(artifact), "rb") as source, target.open("wb") as sink:
-            while block := source.read(_CHUNK):
+        with needing(Dependency.DISK, temporary_folder()), target.open("wb") as sink:
+            for block in self._blocks(artifact):
                 digest.update(block)
                 sink.write(block)
         self._verify(artifact, digest.hexdigest())
@@ -176,9 +209,10 @@ class Store:
 
         Raises:
             Corrupt: the bytes are not what was stored.
-            Unavailable: the store cannot be read, or the artifact is gone.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away.
         """
-        with _reachable(self.url):
+        with self._reading(artifact):
             digest = self._digest(artifact)
         self._verify(artifact, digest)
 
@@ -188,7 +222,7 @@ class Store:
 
     def _remove(self, folder: str) -> None:
         # Not asked first whether it exists: a store that is away answers no to that.
-        with _reachable(self.url), suppress(FileNotFoundError):
+        with self._reachable(), suppress(FileNotFoundError):
             self._fs.rm(folder, recursive=True)
 
     def _path(self, artifact: Artifact) -> str:
@@ -198,7 +232,8 @@ class Store:
         if self._has(artifact):
             return
         final = self._path(artifact)
-        self._fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
+        if self._has_folders:
+            self._fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
         partial = f"{final}.{uuid.uuid4().hex}.part"
         try:
             with self._fs.open(partial, "wb") as sink:
@@ -248,13 +283,28 @@ class Store:
                 "restore the file from a backup or make it again"
             )
 
+    def _blocks(self, artifact: Artifact) -> Iterator[bytes]:
+        """The artifact's bytes, unverified."""
+        with self._reading(artifact), self._fs.open(self._path(artifact), "rb") as source:
+            while block := source.read(_CHUNK):
+                yield block
 
-@contextmanager
-def _reachable(url: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(f"the artifact store {url} cannot be used: {error}; check STOKER_STORE_URL") from error
+    @contextmanager
+    def _reading(self, artifact: Artifact) -> Iterator[None]:
+        with self._reachable():
+            try:
+                yield
+            except FileNotFoundError as error:
+                # A store that is away, such as a folder that is not mounted, has no artifacts either.
+                if not self._fs.exists(self._base):
+                    raise
+                where = self.location(artifact)
+                raise Missing(f"{where} is gone from the artifact store; restore it from a backup") from error
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        with needing(Dependency.STORE, f"the artifact store {masked(self.url)}"):
+            yield
 
 
 def _opened(url: str) -> tuple[AbstractFileSystem, str]:

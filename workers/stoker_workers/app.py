@@ -19,12 +19,13 @@ from stoker import ledger
 from stoker.broker import celery_app
 from stoker.errors import Unavailable
 from stoker.settings import Settings
-from stoker.topology import WorkDevice
+from stoker.topology import WorkDevice, request_queue
 
 from . import tracing
 from .broadcast import await_watchers
 from .capacity import Capacity
 from .commands import register_commands
+from .dependencies import RecoveryWatch
 from .engine import accelerator
 from .pool import SlotPool
 from .presence import LISTEN_S, Presence
@@ -33,7 +34,7 @@ from .scratch import Scratch, remove_abandoned
 from .settlement import GRACE_S
 from .slot import Slot
 from .tasks import register_tasks
-from .transport import GuardedConnection
+from .transport import guarded
 
 # How long handing jobs back may take once they have stopped: a round trip to Redis, or its timeout.
 _HURRY_S = 10
@@ -56,8 +57,9 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     if worker.device != "cpu":
         _require(worker.device)
     app = celery_app(settings, redis_url)
-    app.amqp.Connection = GuardedConnection
     slot = Slot(settings, redis_url, worker)
+    lanes_queue = request_queue(worker.device)
+    app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and slot.dependencies.missing() is not None)
     register_tasks(app, slot, worker.queues)
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))
@@ -139,12 +141,14 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             pool.takes = lambda: _asks(parent.consumer)
 
             def describe() -> ledger.Worker:
-                return capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
+                worker = capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
+                return worker.model_copy(update={"outages": slot.dependencies.ongoing()})
 
             def resize(slots: int) -> None:
                 pool.resize(min(slots, capacity.worker.most_slots))
 
             self._presence = Presence(describe, resize, slot.settings, slot.redis_url)
+            self._recovery = RecoveryWatch(slot.dependencies, slot.settings)
             self._beat()
             self._timers = [
                 parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
@@ -161,11 +165,13 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
 
         def _beat(self) -> None:
             self._told = self._pool.size
+            self._recovery.step()
             self._presence.beat()
 
         def stop(self, _parent: WorkController) -> None:
             for timer in self._timers:
                 timer.cancel()
+            self._recovery.end()
             self._presence.end()
 
     return Beating

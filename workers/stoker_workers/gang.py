@@ -22,7 +22,7 @@ from stoker.jobs import Train, read_spec
 from stoker.ledger import Attempt, Gang
 
 from .memory import Allowance
-from .messages import Emitted, End, Failed, Halted, Lost, Outgrown
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
 from .runner import Assignment, Runner
 from .slot import Slot
 
@@ -133,7 +133,7 @@ class Member:
         look_at, asked, over = 0.0, False, 0
         while True:
             for message in runner.receive(TICK_S):
-                if not isinstance(message, Emitted):
+                if not isinstance(message, Emitted | Blocked):
                     self._end(message)
                     return message
             if self._slot.hurrying:
@@ -163,7 +163,7 @@ class Member:
         return gang
 
     def _end(self, end: End) -> None:
-        if isinstance(end, Failed | Outgrown):
+        if isinstance(end, Away | Failed | Outgrown):
             # What ends this runner most likely ends the leader's too, which must get to say so; if not, the leader
             # misses this member when its lease runs out.
             self._owner = ""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from .engine.run import Outcome
-from .messages import Emitted, End
+from .messages import Blocked, Emitted, End
 from .runner import StopReason, end_of
 from .slot import Slot
 
@@ -43,7 +43,7 @@ class InlineRunner:
     def stop(self, reason: StopReason) -> None:
         """Nothing to do: it ends sooner than it could be asked to, or not at all."""
 
-    def receive(self, wait_s: float) -> Iterator[Emitted | End]:
+    def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
         """How the work has ended, waiting up to `wait_s` for it."""
         try:
             end = self._ends.get(timeout=wait_s)

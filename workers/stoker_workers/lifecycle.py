@@ -15,6 +15,7 @@ from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
 from stoker.jobs import Deploy, Infer, Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, QuarantineReason, Refused
+from stoker.outages import Dependency, DependencyUnavailable, Outage
 from stoker.store import Store
 from stoker.version import RELEASE
 
@@ -23,7 +24,7 @@ from .executors.deploy import deploy
 from .gang import Leader
 from .inline import InlineRunner
 from .memory import Allowance
-from .messages import Emitted, End, Failed, Halted
+from .messages import Away, Blocked, Emitted, End, Failed, Halted
 from .runner import Assignment, Runner, StopReason
 from .settlement import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .slot import Slot
@@ -43,6 +44,9 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
     """
     try:
+        if missing := slot.dependencies.look():
+            insist(slot, ledger.put_off(job_id, missing))
+            return Ending("dropped", f"put off: {missing.reason}")
         claimed = insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
         if claimed is Refused.MISSING and not ledger.is_part(job_id):
             insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
@@ -73,6 +77,9 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
 def _deliver(slot: Slot) -> None:
     try:
         slot.results.deliver()
+        slot.dependencies.is_back(Dependency.RESULTS)
+    except DependencyUnavailable as error:
+        slot.dependencies.met(error.outage)
     except StokerError as error:
         _log.warning("results will be copied later: %s", error)
 
@@ -105,11 +112,18 @@ class _Execution:
         self._leader: Leader | None = None
         self._stopping: StopReason | None = None
         self._kill_at: float | None = None
+        self._blocked_at: float | None = None
 
     def follow(self) -> Ending:
         """See the attempt to its end."""
         if self._slot.draining_s:
             return self._settlement.settle(Halted(reason="drain"))
+        try:
+            return self._begin()
+        except DependencyUnavailable as error:
+            return self._settlement.settle(Away(outage=error.outage))
+
+    def _begin(self) -> Ending:
         try:
             version = self._model()
         except Unavailable:
@@ -206,7 +220,9 @@ class _Execution:
         while True:
             end: End | None = None
             for message in runner.receive(TICK_S):
-                if isinstance(message, Emitted):
+                if isinstance(message, Blocked):
+                    self._block(message.outage)
+                elif isinstance(message, Emitted):
                     self._tell(message.event)
                     # At once, unless Redis is away: what is not told of is repeated after a loss, and its file stays.
                     if isinstance(message.event, Checkpoint) and self._heard:
@@ -229,6 +245,16 @@ class _Execution:
             if overdue := self._overdue():
                 return overdue
             self._pass_on_stop(runner)
+
+    def _block(self, outage: Outage | None) -> None:
+        """While the job waits for what is away, its time does not run."""
+        now = time.monotonic()
+        if outage:
+            self._slot.dependencies.met(outage)
+            self._blocked_at = self._blocked_at or now
+        elif self._blocked_at is not None:
+            self._times_out_at = self._times_out_at and self._times_out_at + now - self._blocked_at
+            self._blocked_at = None
 
     def _tell(self, event: Event) -> None:
         """Put an event into the next report."""
@@ -260,7 +286,7 @@ class _Execution:
 
     def _overdue(self) -> End | None:
         now = time.monotonic()
-        if self._times_out_at is not None and now >= self._times_out_at:
+        if self._times_out_at is not None and self._blocked_at is None and now >= self._times_out_at:
             return Failed(reason=f"took longer than its timeout of {self._spec.timeout:g} s", traceback="")
         if self._slot.hurrying or (self._kill_at is not None and now >= self._kill_at):
             return Halted(reason=self._stopping or "drain")

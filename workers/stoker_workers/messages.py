@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from stoker.artifacts import ModelManifest
 from stoker.events import Event
 from stoker.jobs import Result
+from stoker.outages import Outage
 
 
 class Emitted(BaseModel):
@@ -14,6 +15,13 @@ class Emitted(BaseModel):
 
     type: Literal["emitted"] = "emitted"
     event: Event
+
+
+class Blocked(BaseModel):
+    """The job cannot go on until something is back, and waits for it; None: it goes on."""
+
+    type: Literal["blocked"] = "blocked"
+    outage: Outage | None
 
 
 class Done(BaseModel):
@@ -48,10 +56,17 @@ class Halted(BaseModel):
 
 
 class Lost(BaseModel):
-    """The job could not go on for no fault of its own: its process died, or the store is out of reach."""
+    """The job could not go on for no fault of its own: its process died, or its machine failed it."""
 
     type: Literal["lost"] = "lost"
     reason: str
+
+
+class Away(BaseModel):
+    """The job could not go on because something is away that will be back."""
+
+    type: Literal["away"] = "away"
+    outage: Outage
 
 
 class Outgrown(Lost):
@@ -60,6 +75,6 @@ class Outgrown(Lost):
     limit_bytes: int
 
 
-End = Done | Failed | Halted | Lost | Parted
-Message = Annotated[Emitted | End, Field(discriminator="type")]
-MESSAGE: TypeAdapter[Emitted | End] = TypeAdapter(Message)
+End = Away | Done | Failed | Halted | Lost | Parted
+Message = Annotated[Emitted | Blocked | End, Field(discriminator="type")]
+MESSAGE: TypeAdapter[Emitted | Blocked | End] = TypeAdapter(Message)

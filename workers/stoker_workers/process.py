@@ -9,6 +9,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from stoker.outages import Dependency, needing, temporary_folder
+
 from .scratch import Scratch
 
 _PR_SET_PDEATHSIG = 1
@@ -26,12 +28,16 @@ class ForkedProcess:
 
     Args:
         output: file descriptor that takes what the child prints; None leaves it where the parent's goes.
+
+    Raises:
+        DependencyUnavailable: there is no room for that folder.
     """
 
     def __init__(self, target: Child, *arguments: Any, output: int | None = None) -> None:
         self.pipe, theirs = _FORK.Pipe()
         # Ours, so that it goes even if the child is killed.
-        self._scratch = Scratch()
+        with needing(Dependency.DISK, temporary_folder()):
+            self._scratch = Scratch()
         arguments = (os.getpid(), self._scratch, theirs, output, target, arguments)
         self._process = _FORK.Process(target=_main, args=arguments)
         self._process.start()

@@ -14,16 +14,17 @@ from typing import Any, Literal, Self
 
 from stoker.access import Access
 from stoker.artifacts import Artifact, ModelVersion
-from stoker.errors import InvalidJob, Unavailable
+from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.jobs import Evaluate, Infer, Train
+from stoker.outages import DependencyUnavailable, Outage, disk_outage
 from stoker.store import Store
 from stoker.topology import WorkDevice
 
 from .engine import accelerator
 from .engine.run import Outcome, Run, Spread, Stopped
 from .executors import execute
-from .messages import MESSAGE, Done, Emitted, End, Failed, Halted, Lost, Parted
+from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
 from .process import ForkedProcess
 
 StopReason = Literal["cancel", "drain"]
@@ -39,7 +40,7 @@ _LEVELS: dict[str, Literal["warning", "error"]] = {
     "E": "error",
     "F": "error",
 }
-# What another machine may not suffer from: a full or broken disk, no memory or no more open files.
+# What another machine may not suffer from, where it is no outage of the temporary folder: see `disk_outage`.
 _MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
@@ -72,7 +73,11 @@ class Assignment:
 
 
 class Runner:
-    """The slot's side of a runner; leaving its context ends the process."""
+    """The slot's side of a runner; leaving its context ends the process.
+
+    Raises:
+        DependencyUnavailable: there is no room for the folder that it works in.
+    """
 
     def __init__(self, assignment: Assignment) -> None:
         self._output, writable = os.pipe()
@@ -102,7 +107,7 @@ class Runner:
         """The process id."""
         return self._process.pid
 
-    def receive(self, wait_s: float) -> Iterator[Emitted | End]:
+    def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
         """What the job has told since, waiting up to `wait_s` for the first of it; an `End` comes last."""
         sources: list[Any] = [self._process.pipe, *([self._output] if self._output_open else [])]
         ready = wait(sources, wait_s)
@@ -114,7 +119,7 @@ class Runner:
             message = MESSAGE.validate_json(self._process.pipe.recv_bytes())
         except (EOFError, OSError):  # killed between two messages, within one, or with a stop request unread
             message = Lost(reason=f"its process {self._process.join()}")
-        if not isinstance(message, Emitted):
+        if not isinstance(message, Emitted | Blocked):
             yield from self._rest_of_output()
         yield message
 
@@ -166,6 +171,9 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
     def emit(event: Event) -> None:
         _send(pipe, Emitted(event=event))
 
+    def blocked(outage: Outage | None) -> None:
+        _send(pipe, Blocked(outage=outage))
+
     run = Run(
         job=assignment.job,
         store=Store(assignment.store_url),
@@ -175,6 +183,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         model=assignment.model,
         resume_from=assignment.resume_from,
         emit=emit,
+        blocked=blocked,
         stop_requested=stop_requested,
         device=assignment.device,
         gang=assignment.gang,
@@ -191,22 +200,24 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
 
 
 def end_of(work: Callable[[], Outcome]) -> End:
-    """How a piece of work ends: whatever it raises is the job's failure, or that of the machine it runs on."""
+    """How a piece of work ends: what it raises is the job's failure, an outage, or the loss of a worker."""
     try:
         outcome = work()
     except Stopped as stop:
         return Halted(reason=stop.reason)
     except Spread as spread:
         return Parted(model=spread.model, parts=spread.parts)
+    except DependencyUnavailable as error:
+        return Away(outage=error.outage)
     except Unavailable as error:
         return Lost(reason=error.message)
-    except OSError as error:
-        if error.errno in _MACHINE_FAULTS:
-            return Lost(reason=f"the worker's machine failed it: {error}")
-        return _failed(error)
-    except InvalidJob as error:
+    except StokerError as error:
         return Failed(reason=error.message, traceback=traceback.format_exc())
     except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
+        if outage := disk_outage(error):
+            return Away(outage=outage)
+        if isinstance(error, OSError) and error.errno in _MACHINE_FAULTS:
+            return Lost(reason=f"the worker's machine failed it: {error}")
         return _failed(error)
     return Done(result=outcome.result, manifest=outcome.manifest)
 
@@ -216,5 +227,5 @@ def _failed(error: Exception) -> Failed:
     return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
 
 
-def _send(pipe: Connection, message: Emitted | End) -> None:
+def _send(pipe: Connection, message: Emitted | Blocked | End) -> None:
     pipe.send_bytes(message.model_dump_json().encode())

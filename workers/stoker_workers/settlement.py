@@ -12,9 +12,10 @@ from stoker.errors import ModelNotFound, Unavailable
 from stoker.events import JobState
 from stoker.jobs import Infer, Spec, TrainResult
 from stoker.ledger import Attempt, Committed
+from stoker.outages import Outage
 
 from .memory import larger
-from .messages import Done, End, Failed, Halted, Lost, Outgrown, Parted
+from .messages import Away, Done, End, Failed, Halted, Lost, Outgrown, Parted
 from .runner import StopReason
 from .slot import Slot
 
@@ -69,12 +70,19 @@ class Settlement:
                 return self.release("drained", f"worker {self._slot.worker} was drained")
             case Outgrown():
                 return self._outgrew(end)
+            case Away():
+                return self._await(end.outage)
             case Lost():
                 return self.release("lost", end.reason)
 
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
         committed = insist(self._slot, ledger.fail(self._attempt, state, ending.told, traceback))
         return TAKEN_AWAY if committed is Committed.LOST else ending
+
+    def _await(self, outage: Outage) -> Ending:
+        self._slot.dependencies.met(outage)
+        state = insist(self._slot, ledger.await_outage(self._attempt, outage))
+        return Ending("handed back", outage.reason) if state else TAKEN_AWAY
 
     def _spread(self, parted: Parted) -> Ending:
         assert isinstance(self._spec, Infer), "only bulk predictions are spread"

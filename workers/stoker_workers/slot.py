@@ -14,6 +14,7 @@ from stoker.connection import Connection
 from stoker.ledger import Worker
 from stoker.settings import Settings
 
+from .dependencies import Dependencies
 from .mirror import ResultMirror
 from .process import ForkedProcess
 from .tracing import Tracer, tracer
@@ -31,6 +32,7 @@ class Slot:
         offers: what the worker has for its jobs.
         memory_bytes: what one job may use if it asks for nothing else; None for no limit.
         predictor: the process that serves lanes, once there was one to serve.
+        dependencies: what of all that jobs need is away.
     """
 
     def __init__(self, settings: Settings, redis_url: str, worker: Worker) -> None:
@@ -42,6 +44,7 @@ class Slot:
         share = worker.memory_bytes // worker.slots if worker.memory_bytes else None
         self.memory_bytes = settings.slot_memory_bytes or share
         self.predictor: ForkedProcess | None = None
+        self.dependencies = Dependencies(settings)
         # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
         # that a killed child could hold for ever.
         self._stops = RawValue("i", 0)

@@ -5,6 +5,7 @@ Here each answer of Redis is looked at first, and kombu sees only what is right.
 """
 
 import logging
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 class GuardedConnection(KombuConnection):
-    """A connection to the broker whose transport has a door, whatever the URL: redis://, rediss:// or sentinel://."""
+    """A connection to the broker whose transport has a door, whatever the URL: redis://, rediss:// or sentinel://.
+
+    Attributes:
+        leaves: tells whether the messages of a queue are to stay there for now.
+    """
+
+    leaves: Callable[[str], bool] = staticmethod(lambda _queue: False)
 
     def get_transport_cls(self) -> type[Transport]:
         """The class of the transport; kombu asks again whenever it moves on to another URL."""
@@ -36,6 +43,28 @@ class GuardedConnection(KombuConnection):
         intervals = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
         super().ensure_connection(*arguments, **intervals, **options)  # type: ignore[no-untyped-call]
         return self
+
+
+def guarded(leaves: Callable[[str], bool]) -> type[GuardedConnection]:
+    """Connections of a worker that does not always want the messages of all its queues."""
+    return type("GuardedConnection", (GuardedConnection,), {"leaves": staticmethod(leaves)})
+
+
+class _OpenQueues:
+    """The order in which kombu reads its queues, without those whose messages are to stay there for now."""
+
+    def __init__(self, order: Any, leaves: Callable[[str], bool]) -> None:
+        self._order = order
+        self._leaves = leaves
+
+    def update(self, queues: Iterable[str]) -> None:
+        self._order.update(queues)
+
+    def consume(self, count: int) -> list[str]:
+        return [queue for queue in self._order.consume(count) if not self._leaves(queue)]
+
+    def rotate(self, last_used: str) -> None:
+        self._order.rotate(last_used)
 
 
 class _Door:
@@ -121,6 +150,13 @@ class _Subscription(redis.client.PubSub):
 
 class _Guarded:
     """What both kinds of channel have in common."""
+
+    connection: Any
+    _queue_cycle: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._queue_cycle = _OpenQueues(self._queue_cycle, self.connection.client.leaves)
 
     def _get_client(self) -> partial[_Client]:
         assert isinstance(self, Channel)

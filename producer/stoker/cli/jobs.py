@@ -180,6 +180,8 @@ def _row(status: JobStatus) -> list[Part]:
     told = ""
     if status.reason:
         told = status.reason
+    elif status.outage:
+        told = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"
     elif isinstance(status.progress, Epoch):
         told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
     elif status.progress and status.progress.total:

@@ -109,7 +109,7 @@ class EvaluateResult(Described):
     Attributes:
         model: the exact reference that was measured.
         metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, MAE and R².
-        files: "report" (JSON) and "html" (the same as one page with plots).
+        files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
     """
 
     kind: Literal["evaluate"] = "evaluate"

@@ -187,7 +187,8 @@ class TrainResult(Described):
         parameters: how many numbers the model has learned.
         seed: the seed used.
         run_s: seconds from the start of the attempt that finished.
-        files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder).
+        files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder, unless it could not
+            be written).
     """
 
     kind: Literal["train"] = "train"

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from stoker.access import Access
 from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Epoch, Event
+from stoker.events import Checkpoint, Epoch, Event, Log, Progress
 from stoker.jobs import CNN, MLP, Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 from stoker.store import Store
 from stoker_workers.engine import data as engine_data
@@ -401,3 +402,86 @@ def test_history_and_tensorboard_logs_hold_the_curves(job: Attempts, tmp_path: P
     ]
     assert [epoch for epoch, _ in points] == [1, 2]
     assert [loss for _, loss in points] == pytest.approx(result.history["val_loss"])
+
+
+class _Absent:
+    """Takes a store away and brings it back, as a job tells of its epochs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def take_away(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        self._folder.rename(self._folder.with_suffix(".away"))
+        self._folder.touch()
+
+    def bring_back(self) -> None:
+        self._folder.unlink()
+        self._folder.with_suffix(".away").rename(self._folder)
+
+
+class _Eventful(list[Event]):
+    """Events, which are also acted upon."""
+
+    def __init__(self, act: Callable[[Event], object]) -> None:
+        self._act = act
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        self._act(event)
+
+
+def warnings(job: Attempts) -> list[str]:
+    return [event.line for event in job.events if isinstance(event, Log) and event.level == "warning"]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_left_out_and_the_next_is_tried(job: Attempts, tmp_path: Path) -> None:
+    absent = _Absent(tmp_path / "store")
+
+    def act(event: Event) -> None:
+        if isinstance(event, Epoch) and event.epoch == 2:
+            absent.take_away()
+        elif isinstance(event, Epoch) and event.epoch == 4:
+            absent.bring_back()
+
+    job.events = _Eventful(act)
+    spec = Train(model="m", data="sample://iris", epochs=6, checkpoint=Checkpoints(epochs=1, seconds=None), seed=1)
+    result, _ = job.train(spec)
+    assert result.epochs == 6
+    assert [event.epoch for event in job.checkpoints()] == [1, 4, 5, 6]
+    [warning] = warnings(job)
+    assert warning.startswith("a checkpoint could not be written, and the job goes on without: the artifact store")
+
+
+def test_a_trained_model_waits_for_a_store_that_is_away(job: Attempts, tmp_path: Path) -> None:
+    absent = _Absent(tmp_path / "store")
+    waited: list[int] = []
+
+    def act(event: Event) -> None:
+        if isinstance(event, Epoch) and event.epoch == 2:
+            absent.take_away()
+        elif isinstance(event, Progress) and event.stage == "waiting for the store":
+            waited.append(event.done)
+            if len(waited) == 2:
+                absent.bring_back()
+
+    job.events = _Eventful(act)
+    result, _ = job.train(Train(model="m", data="sample://iris", epochs=2, seed=1))
+    assert len(waited) == 2
+    assert len(warnings(job)) == 1 + len([line for line in warnings(job) if line.startswith("a checkpoint")])
+    assert job.model(result)
+
+
+def test_a_job_that_waits_for_the_store_obeys_a_cancel(job: Attempts, tmp_path: Path) -> None:
+    absent = _Absent(tmp_path / "store")
+
+    def act(event: Event) -> None:
+        if isinstance(event, Epoch) and event.epoch == 2:
+            absent.take_away()
+        elif isinstance(event, Progress) and event.stage == "waiting for the store":
+            job.stop = "cancel"
+
+    job.events = _Eventful(act)
+    with pytest.raises(Stopped) as stopped:
+        job.train(Train(model="m", data="sample://iris", epochs=2, seed=1))
+    assert stopped.value.reason == "cancel"

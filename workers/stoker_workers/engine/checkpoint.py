@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from stoker.artifacts import Artifact
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.jobs import Checkpoints
 
 from .run import Run
+from .writing import BestEffort
 
 Arrays = list[NDArray[Any]]
 
@@ -76,14 +78,23 @@ class Saved:
         np.savez(path, allow_pickle=False, **arrays)
 
 
-def save_checkpoint(run: Run, saved: Saved) -> None:
-    """Put a checkpoint into the store and tell of it; older ones are deleted by whoever knows that this one counts."""
+def save_checkpoint(run: Run, saved: Saved, best_effort: BestEffort) -> None:
+    """Put a checkpoint into the store and tell of it; older ones are deleted by whoever knows that this one counts.
+
+    Where it cannot be written, the training goes on without it.
+    """
     position = saved.position
     path = run.scratch / f"checkpoint-{position.epoch}-{position.step}.npz"
-    saved.write(path)
-    artifact = run.store.of_job(run.job).put_file(path)
-    path.unlink()
-    run.emit(Checkpoint(epoch=position.epoch, step=position.step, artifact=artifact))
+
+    def write() -> Artifact:
+        try:
+            saved.write(path)
+            return run.store.of_job(run.job).put_file(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    if artifact := best_effort.write(write):
+        run.emit(Checkpoint(epoch=position.epoch, step=position.step, artifact=artifact))
 
 
 class Due:

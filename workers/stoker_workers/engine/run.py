@@ -9,6 +9,7 @@ from stoker.access import Access
 from stoker.artifacts import Artifact, ModelManifest, ModelVersion
 from stoker.events import Event
 from stoker.jobs import Result
+from stoker.outages import Outage
 from stoker.store import Store
 from stoker.topology import WorkDevice
 
@@ -42,6 +43,10 @@ class Spread(Exception):
         self.parts = tuple(parts)
 
 
+def _nobody_asks(_outage: Outage | None) -> None:
+    """What a run does with `blocked` that no slot follows."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One execution of one job, seen from the inside: it knows no Redis, no Celery, no ledger.
@@ -60,6 +65,7 @@ class Run:
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
         emit: sends an event on its way; returns at once.
+        blocked: says what the execution waits for because it is away, or that it goes on (None).
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
     """
 
@@ -77,6 +83,7 @@ class Run:
     place: int = 0
     slots: int = 1
     part_s: float = 0.0
+    blocked: Callable[[Outage | None], None] = _nobody_asks
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from stoker.artifacts import Artifact, Signature
 
 from .loading import check_saved
 from .run import Run
+from .writing import BestEffort, insist
 
 
 def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
@@ -26,13 +28,18 @@ def save_model(model: keras.Model, signature: Signature, formats: Sequence[str],
         path = run.scratch / f"model.{name}"
         model.save(path)
         check_saved(path, model, signature)
-        files[name] = run.store.put_file(path)
+        files[name] = insist(run, partial(run.store.put_file, path))
     return files
 
 
 def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, Artifact]:
     """Store the metrics per epoch as JSON, and as a zip of TensorBoard logs: the runs "train" and "validation"."""
-    document = run.store.put_bytes(json.dumps(history, indent=1).encode(), "history.json")
+    document = insist(run, lambda: run.store.put_bytes(json.dumps(history, indent=1).encode(), "history.json"))
+    board = BestEffort(run, "the TensorBoard log").write(lambda: _tensorboard(history, run))
+    return {"history": document} | ({"tensorboard": board} if board else {})
+
+
+def _tensorboard(history: Mapping[str, Sequence[float]], run: Run) -> Artifact:
     logs = run.scratch / "tensorboard.zip"
     training = {name: values for name, values in history.items() if not name.startswith("val_")}
     validation = {name.removeprefix("val_"): values for name, values in history.items() if name.startswith("val_")}
@@ -42,7 +49,7 @@ def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, 
                 path = run.scratch / f"events.out.tfevents.{part}"
                 _write_curves(path, curves)
                 archive.write(path, f"{part}/{path.name}")
-    return {"history": document, "tensorboard": run.store.put_file(logs)}
+    return run.store.put_file(logs)
 
 
 def _write_curves(path: Path, curves: Mapping[str, Sequence[float]]) -> None:

@@ -36,6 +36,7 @@ from .progress import Meter
 from .rows import Order, Rows, Window
 from .run import Run, Stopped
 from .step import NO_ROWS, Lines, Loop, Totals, compile_training, compile_validation
+from .writing import BestEffort
 
 _CALL_S = 0.1
 """Aim for one call of a compiled loop: short enough to cancel at once, long enough that Python costs nothing."""
@@ -93,6 +94,7 @@ class Trainer:
         self._best: Arrays | None = None
         self._patience = Patience(spec.early_stopping) if spec.early_stopping else None
         self._due = Due(spec.checkpoint)
+        self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
         self._train = _Paced(compile_training(network, objective, optimizer, schedule, gang))
         self._validate = _Paced(compile_validation(network, objective, gang))
@@ -206,7 +208,7 @@ class Trainer:
         if (drain or save) and self._due.moved(self._position):
             if leads:
                 variables = [self._gang.value(variable) for variable in self._variables]
-                save_checkpoint(self._run, Saved(self._position, variables, self._best))
+                save_checkpoint(self._run, Saved(self._position, variables, self._best), self._checkpoints)
             self._due.saved(self._position)
         if drain:
             raise Stopped("drain")

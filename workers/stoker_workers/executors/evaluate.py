@@ -24,6 +24,7 @@ from ..engine.report import Report, render
 from ..engine.run import Outcome, Run
 from ..engine.stability import Noise
 from ..engine.tally import Tally, open_tally
+from ..engine.writing import BestEffort, insist
 
 _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
 
@@ -57,7 +58,7 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
         pairs=quality.pairs,
     )
     _pass_gate(spec, report)
-    return _outcome(report, run.store)
+    return _outcome(report, run)
 
 
 class _LabelledRows:
@@ -170,11 +171,14 @@ def _pass_gate(spec: Evaluate, report: Report) -> None:
             raise InvalidJob(f"{report.model} did not pass the gate: {name} is {value:.4g}, below {least:g}")
 
 
-def _outcome(report: Report, store: Store) -> Outcome:
-    files = {
-        "report": store.put_bytes(report.model_dump_json(indent=1).encode(), "report.json"),
-        "html": store.put_bytes(render(report).encode(), "report.html"),
-    }
+def _outcome(report: Report, run: Run) -> Outcome:
+    document = report.model_dump_json(indent=1).encode()
+    files = {"report": insist(run, lambda: run.store.put_bytes(document, "report.json"))}
+    page = BestEffort(run, "the page of the report").write(
+        lambda: run.store.put_bytes(render(report).encode(), "report.html")
+    )
+    if page:
+        files["html"] = page
     return Outcome(
         EvaluateResult(
             model=report.model,

@@ -21,6 +21,7 @@ from ..engine.features import encode
 from ..engine.predictor import Predictor
 from ..engine.progress import Meter, obey_stop
 from ..engine.run import Outcome, Run, Spread, Stopped
+from ..engine.writing import BestEffort, insist
 
 # So that a slot which is quicker, or comes later, finds something left to do.
 _PARTS_PER_SLOT = 4
@@ -101,6 +102,7 @@ class _Done:
     def __init__(self, run: Run, model: str) -> None:
         self._run = run
         self._model = model
+        self._checkpoints = BestEffort(run, "a checkpoint")
         self._saved_at = time.monotonic()
         self.chunks: list[Artifact] = []
         if run.resume_from:
@@ -119,9 +121,11 @@ class _Done:
         if len(self.chunks) == self._saved:
             return
         listed = _Saved(model=self._model, chunks=self.chunks).model_dump_json().encode()
-        artifact = self._run.store.of_job(self._run.job).put_bytes(listed, f"checkpoint-0-{len(self.chunks)}.json")
-        self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
-        self._saved, self._saved_at = len(self.chunks), time.monotonic()
+        store, name = self._run.store.of_job(self._run.job), f"checkpoint-0-{len(self.chunks)}.json"
+        if artifact := self._checkpoints.write(lambda: store.put_bytes(listed, name)):
+            self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
+            self._saved = len(self.chunks)
+        self._saved_at = time.monotonic()
 
 
 def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run, first: int) -> Iterator[Array]:
@@ -157,6 +161,6 @@ def _stored(chunk: Array, name: str, run: Run) -> Artifact:
     path: Path = run.scratch / name
     np.save(path, chunk, allow_pickle=False)
     try:
-        return run.store.put_file(path)
+        return insist(run, lambda: run.store.put_file(path))
     finally:
         path.unlink()

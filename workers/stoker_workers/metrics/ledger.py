@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,7 @@ from stoker.errors import StokerError
 from stoker.events import JobState
 from stoker.jobs import KINDS
 from stoker.lanes.failures import load_failures
+from stoker.outages import Dependency
 from stoker.settings import Settings
 from stoker.topology import DEVICES, queues
 
@@ -193,6 +195,7 @@ class LedgerCollector(Collector):
         by_device: dict[str, list[ledger.Worker]] = {device: [] for device in DEVICES}
         for worker in self._connection.run(ledger.workers()):
             by_device[worker.device].append(worker)
+        yield _outages(worker for workers in by_device.values() for worker in workers)
 
         def each(value: Callable[[list[ledger.Worker]], float]) -> Values:
             return {(device,): value(workers) for device, workers in by_device.items()}
@@ -216,3 +219,18 @@ class LedgerCollector(Collector):
             ("device",),
             each(lambda workers: sum(worker.busy for worker in workers)),
         )
+
+
+def _outages(workers: Iterable[ledger.Worker]) -> Metric:
+    now = datetime.now(UTC)
+    # A data host is the affair of the jobs that read from it.
+    lasts_s = {of.value: 0.0 for of in Dependency if of != Dependency.DATA}
+    for outage in (outage for worker in workers for outage in worker.outages):
+        if outage.of in lasts_s:
+            lasts_s[outage.of] = max(lasts_s[outage.of], (now - outage.since).total_seconds())
+    return gauges(
+        "stoker_outage_seconds",
+        "For how long workers have missed what jobs need; 0 if none does.",
+        ("of",),
+        {(of,): seconds for of, seconds in lasts_s.items()},
+    )

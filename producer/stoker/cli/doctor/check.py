@@ -81,9 +81,14 @@ class System:
         return self.connection.run(ledger.health())
 
     @cached_property
+    def workers(self) -> list[ledger.Worker]:
+        """The workers heard of lately."""
+        return self.connection.run(ledger.workers())
+
+    @cached_property
     def devices(self) -> Counter[str]:
         """The number of workers by device."""
-        return Counter(worker.device for worker in self.connection.run(ledger.workers()))
+        return Counter(worker.device for worker in self.workers)
 
 
 @dataclass(frozen=True)

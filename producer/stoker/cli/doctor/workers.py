@@ -1,6 +1,9 @@
 """Checks of the processes that run jobs, and of the queues that they serve."""
 
+from collections import Counter
+
 from ... import ledger
+from ...outages import Dependency
 from .check import Check, Finding, System, fail, listed, ok, warn
 
 # Longer than any duty of the controller rests or takes.
@@ -36,7 +39,7 @@ def _workers(system: System) -> Finding:
 
 
 def _gpus(system: System) -> Finding:
-    workers = system.connection.run(ledger.workers())
+    workers = system.workers
     idle = {}
     for node in sorted({worker.node for worker in workers}):
         of_node = [worker for worker in workers if worker.node == node]
@@ -49,6 +52,20 @@ def _gpus(system: System) -> Finding:
             idle,
         )
     return ok("each that a node has found has its worker")
+
+
+def _outages(system: System) -> Finding:
+    found = [(outage, worker.node) for worker in system.workers for outage in worker.outages]
+    if not found:
+        return ok("the workers miss nothing that jobs need")
+    told = [
+        f"{outage.of} away since {outage.since:%Y-%m-%d %H:%M:%S} UTC for node {node}: {outage.reason}"
+        for outage, node in found
+    ]
+    reasons, numbers = "; ".join(dict.fromkeys(told)), Counter(outage.of for outage, _ in found)
+    if set(numbers) == {Dependency.RESULTS}:
+        return warn(f"{reasons}; jobs run meanwhile", numbers)
+    return fail(f"{reasons}; jobs wait for its end and lose nothing, `stoker cancel` ends one", numbers)
 
 
 def _queues(system: System) -> Finding:
@@ -75,5 +92,6 @@ CHECKS = (
     Check("duties", _duties),
     Check("workers", _workers),
     Check("GPUs", _gpus),
+    Check("outages", _outages),
     Check("queues", _queues),
 )

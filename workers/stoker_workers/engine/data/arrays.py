@@ -8,11 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from numpy.lib import format as npy
 
+from stoker.data import file_system_of, open_file
 from stoker.errors import InvalidJob
 
 from .source import Arrays, Values
@@ -40,10 +40,10 @@ def load_arrays(urls: Sequence[str]) -> Arrays:
 
 
 def _load(url: str) -> dict[str, Values]:
-    files, path = fsspec.core.url_to_fs(url)
+    files, path = file_system_of(url)
     local = Path(path) if isinstance(files, LocalFileSystem) else None
     try:
-        with files.open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_file(url) as file, np.load(file, allow_pickle=False) as archive:
             if "x" not in archive:
                 raise InvalidJob(f"{url} has no array x; save it with x=… and y=…")
             for name in ("x", "y"):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 
+from stoker.data import reading
 from stoker.errors import InvalidJob
 
 from .source import Arrays, Column, Values
@@ -75,7 +76,10 @@ class RecordStream:
 
 def _local(url: str) -> str:
     """A local path of the file; TensorFlow reads no fsspec URLs, so a remote file is copied first."""
-    return url if "://" not in url else str(fsspec.open_local(f"simplecache::{url}"))
+    if "://" not in url:
+        return url
+    with reading(url):
+        return str(fsspec.open_local(f"simplecache::{url}"))
 
 
 def _columns(record: bytes, url: str) -> Iterator[Column]:

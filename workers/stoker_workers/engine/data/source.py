@@ -1,13 +1,14 @@
 """What data looks like to the engine: named columns, read in batches in a stable order."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stoker.data import file_system_of, reading
 from stoker.errors import InvalidJob
 
 Values = NDArray[Any]
@@ -117,10 +118,12 @@ class Rows:
             first += count
 
 
-def file_bytes(url: str) -> int:
-    """The size of a file."""
-    files, path = fsspec.core.url_to_fs(url)
-    return int(files.size(path))
+def file_bytes(url: str) -> float:
+    """The size of a file; infinite where its host does not say."""
+    with reading(url):
+        files, path = file_system_of(url)
+        size = files.size(path)
+        return math.inf if size is None else int(size)
 
 
 def rebatched(pieces: Iterator[dict[str, Values]], rows: int) -> Iterator[dict[str, Values]]:

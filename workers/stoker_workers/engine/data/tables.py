@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from stoker.data import open_file
 from stoker.errors import InvalidJob, StokerError
 
 from .source import Arrays, Column, Values, file_bytes, rebatched
@@ -30,7 +30,7 @@ def load_table(urls: Sequence[str], table_format: TableFormat) -> Arrays:
     """
     tables = []
     for url in urls:
-        with _arrow_errors(url), fsspec.open(url, "rb") as file:
+        with _arrow_errors(url), open_file(url) as file:
             tables.append(pa.csv.read_csv(file) if table_format == "csv" else pa.parquet.read_table(file))
         _check_text(tables[-1].schema, url, table_format)
         _same_columns(tables[0].schema, tables[-1].schema, url)
@@ -39,13 +39,13 @@ def load_table(urls: Sequence[str], table_format: TableFormat) -> Arrays:
     return Arrays({field.name: _values(table[field.name], url=urls[0]) for field in table.schema}, urls[0])
 
 
-def table_bytes(url: str, table_format: TableFormat) -> int:
+def table_bytes(url: str, table_format: TableFormat) -> float:
     """About how many bytes the file's rows take in memory."""
     if table_format == "csv":
         return file_bytes(url)
-    with _arrow_errors(url), fsspec.open(url, "rb") as file:
+    with _arrow_errors(url), open_file(url) as file:
         metadata = pa.parquet.ParquetFile(file).metadata
-        return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+        return float(sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)))
 
 
 class TableStream:
@@ -59,7 +59,7 @@ class TableStream:
     def __init__(self, urls: Sequence[str], table_format: TableFormat) -> None:
         self._urls = tuple(urls)
         self._format = table_format
-        with _arrow_errors(urls[0]), fsspec.open(urls[0], "rb") as file:
+        with _arrow_errors(urls[0]), open_file(urls[0]) as file:
             self._schema = self._open(file)[0]
         _check_text(self._schema, urls[0], table_format)
         self.columns = tuple(_column(field) for field in self._schema)
@@ -70,7 +70,7 @@ class TableStream:
 
     def _pieces(self) -> Iterator[dict[str, Values]]:
         for url in self._urls:
-            with _arrow_errors(url), fsspec.open(url, "rb") as file:
+            with _arrow_errors(url), open_file(url) as file:
                 schema, batches = self._open(file, self._schema)
                 _check_text(schema, url, self._format)
                 _same_columns(self._schema, schema, url)
@@ -96,7 +96,7 @@ class TableStream:
     def _count(self) -> int:
         rows = 0
         for url in self._urls:
-            with _arrow_errors(url), fsspec.open(url, "rb") as file:
+            with _arrow_errors(url), open_file(url) as file:
                 rows += pa.parquet.ParquetFile(file).metadata.num_rows
         return rows
 

@@ -1,0 +1,225 @@
+"""The artifact store, a disk or the results' Redis goes away: jobs wait, lose nothing, and everybody says so."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+
+import stoker
+from stoker import JobState, events
+from stoker.local import LocalStack, redis_url_of
+from stoker.local.server import local_server
+from stoker.settings import Settings
+from stoker.store import Store
+
+from ..conftest import Eventually
+from ..hosts import host
+from .conftest import await_worker, free_port
+
+SPEC = stoker.Train(
+    model="away", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, max_attempts=1
+)
+
+
+class Folder:
+    """A folder that a test takes away and brings back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+
+    def take_away(self) -> None:
+        """Put a file where the folder was."""
+        self.path.rename(self.path.with_suffix(".away"))
+        self.path.touch()
+
+    def bring_back(self) -> None:
+        self.path.unlink()
+        self.path.with_suffix(".away").rename(self.path)
+
+
+class Mounted(Folder):
+    """A small file system of its own."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path], capture_output=True)
+        if mounted.returncode:
+            pytest.skip("only root may mount a file system")
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", self.path], check=True)
+
+
+class ReadOnly(Mounted):
+    """… that is mounted to be read only."""
+
+    def take_away(self) -> None:
+        subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
+
+    def bring_back(self) -> None:
+        subprocess.run(["mount", "-o", "remount,rw", self.path], check=True)
+
+
+class Full(Mounted):
+    """… that is filled."""
+
+    def take_away(self) -> None:
+        free = os.statvfs(self.path)
+        with (self.path / "filling").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+
+    def bring_back(self) -> None:
+        (self.path / "filling").unlink()
+
+
+class Away:
+    """A stack whose store is a folder that can be taken away."""
+
+    def __init__(self, settings: Settings, store: Folder) -> None:
+        self.settings = settings
+        self.store = store
+
+
+@pytest.fixture(scope="module", params=[Folder, ReadOnly, Full], ids=["gone", "read-only", "full"])
+def away(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
+    home = tmp_path_factory.mktemp("away")
+    store: Folder = request.param(home / "artifacts")
+    settings = Settings(
+        home=home, store_url=str(store.path), slots=2, least_free_bytes=1 << 20, metrics_port=free_port()
+    )
+    try:
+        with LocalStack(settings):
+            await_worker(settings)
+            yield Away(settings, store)
+    finally:
+        if isinstance(store, Mounted):
+            store.unmount()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def stack_client(stack: Settings) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=stack) as client:
+        yield client
+
+
+@pytest.fixture
+def client(away: Away) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=away.settings) as client:
+        yield client
+
+
+def says(client: stoker.Client) -> list[str]:
+    """What the workers say is away."""
+    return [outage.of for worker in client.workers() for outage in worker.outages]
+
+
+def waits_for(job: stoker.Job) -> str | None:
+    outage = job.status().outage
+    return outage.of if outage else None
+
+
+def stoker_command(settings: Settings, *arguments: str) -> str:
+    """What a command prints."""
+    environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": redis_url_of(settings), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "stoker.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120).stdout
+
+
+def redis_pid(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("server")["process_id"])
+
+
+def waits(job: stoker.Job) -> bool:
+    """In its queue, or in its slot for what it has made to be written."""
+    status = job.status()
+    if isinstance(status.progress, events.Progress) and status.progress.stage == "waiting for the store":
+        return status.state is JobState.RUNNING
+    return status.outage is not None and status.outage.of == "store"
+
+
+def test_jobs_wait_for_the_store_and_are_done_when_it_is_back(
+    away: Away, client: stoker.Client, eventually: Eventually
+) -> None:
+    # Trains, and does not have to wait for the model to be written.
+    client.submit(SPEC).result(timeout=300)
+    away.store.take_away()
+    try:
+        jobs = client.submit_many([SPEC.model_copy(update={"seed": seed}) for seed in range(6)])
+        eventually(lambda: "store" in says(client))
+        eventually(lambda: any(waits(job) for job in jobs))
+        [outage] = [outage for worker in client.workers() for outage in worker.outages]
+        assert str(away.store.path) in outage.reason
+        assert {job.state for job in jobs} <= {JobState.QUEUED, JobState.WAITING, JobState.RUNNING}
+    finally:
+        away.store.bring_back()
+    for job in jobs:
+        assert job.wait(timeout=300) is JobState.SUCCEEDED
+    eventually(lambda: not says(client))
+
+
+def test_the_host_of_a_jobs_data_concerns_that_job_alone(tmp_path: Path, eventually: Eventually) -> None:
+    with host() as (url, _):
+        port = int(url.rpartition(":")[2])
+    settings = Settings(home=tmp_path, slots=2, data_roots=(url,))
+    spec = stoker.Train(model="hosted", data=f"{url}/data.csv", target="y", epochs=1, device="cpu", max_attempts=1)
+    with LocalStack(settings), stoker.Client(settings=settings) as client:
+        await_worker(settings)
+        job, cancelled = client.submit_many([spec, spec.model_copy(update={"seed": 2})])
+        eventually(lambda: waits_for(job) == "data" and waits_for(cancelled) == "data")
+        assert client.submit(SPEC).wait(timeout=300) is JobState.SUCCEEDED
+        assert says(client) == []
+        cancelled.cancel()
+        assert cancelled.wait(timeout=60) is JobState.CANCELLED
+        with host(port=port):
+            assert job.wait(timeout=300) is JobState.SUCCEEDED
+
+
+def test_a_model_whose_file_is_gone_fails_its_jobs_in_one_sentence(
+    stack: Settings, stack_client: stoker.Client
+) -> None:
+    made = stack_client.submit(SPEC.model_copy(update={"model": "fileless"})).result(timeout=300)
+    assert isinstance(made, stoker.TrainResult)
+    store = Store(stack.store)
+    for artifact in stack_client.model(made.model).files.values():
+        store.delete(artifact)
+    for spec in (
+        stoker.Evaluate(model=made.model, data="sample://digits", max_attempts=3),
+        stoker.Deploy(model=made.model, alias="live", max_attempts=3),
+    ):
+        job = stack_client.submit(spec)
+        assert job.wait(timeout=300) is JobState.FAILED
+        status = job.status()
+        assert status.attempt == 1
+        assert status.reason
+        assert "is gone from the artifact store; restore it from a backup" in status.reason
+
+
+def test_jobs_run_and_results_come_later_while_their_redis_is_away(tmp_path: Path, eventually: Eventually) -> None:
+    with local_server(tmp_path / "results") as result_url:
+        pid = redis_pid(result_url)
+        settings = Settings(home=tmp_path / "home", result_url=result_url, slots=2, socket_timeout_s=1)
+        with LocalStack(settings), stoker.Client(settings=settings) as client:
+            await_worker(settings)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                jobs = client.submit_many([SPEC] * 2)
+                for job in jobs:
+                    assert job.wait(timeout=300) is JobState.SUCCEEDED
+                eventually(lambda: says(client) == ["results"])
+                assert "results are copied later" in stoker_command(settings, "doctor")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            eventually(lambda: says(client) == [])
+            app = Celery(broker=redis_url_of(settings), backend=result_url)
+            for job in jobs:
+                assert app.AsyncResult(job.id).get(timeout=60)["epochs"] == 1

@@ -1,0 +1,190 @@
+"""Which failures are an outage, and what the store and data sources make of it."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import s3fs
+
+from stoker.artifacts import Artifact
+from stoker.data import locate
+from stoker.errors import InvalidJob
+from stoker.outages import Dependency, DependencyUnavailable, disk_outage, lacks_room, passes
+from stoker.store import Corrupt, Missing, Store
+from stoker_workers.messages import Away, Failed, Lost
+from stoker_workers.runner import end_of
+
+from ..hosts import host
+
+
+def os_error(number: int, path: str | None = None) -> OSError:
+    return OSError(number, os.strerror(number), path)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (os_error(errno.EIO), True),
+        (os_error(errno.ESTALE), True),
+        (os_error(errno.EHOSTUNREACH), True),
+        (os_error(errno.ENOENT), False),
+        (os_error(errno.EACCES), False),
+        (os_error(errno.ENAMETOOLONG), False),
+        (FileNotFoundError("https://host/a.csv"), False),
+        (ValueError("not a number"), False),
+        # pyarrow's word for a malformed file.
+        (OSError("Unexpected end of stream"), False),
+    ],
+)
+def test_what_passes_is_told_from_what_stays(error: Exception, expected: bool) -> None:
+    assert passes(error) is expected
+
+
+def test_a_host_that_is_away_is_not_taken_for_a_file_that_is_not_there() -> None:
+    # As fsspec raises it.
+    error = FileNotFoundError("https://host/a.csv")
+    error.__cause__ = ConnectionRefusedError()
+    assert passes(error)
+
+
+# --- how an attempt ends
+
+
+def ends(error: Exception) -> object:
+    def work() -> None:
+        raise error
+
+    return end_of(work)  # type: ignore[arg-type]
+
+
+def test_a_full_temporary_folder_is_an_outage_of_this_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    full = os_error(errno.ENOSPC, str(tmp_path / "model.keras"))
+    # HDF5 and TensorFlow have words only.
+    for error in (full, RuntimeError(f"{tmp_path}/logs: No space left on device")):
+        end = ends(error)
+        assert isinstance(end, Away)
+        assert end.outage.of == Dependency.DISK
+        assert "no space left" in end.outage.reason
+
+
+def test_a_full_disk_elsewhere_is_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert isinstance(ends(os_error(errno.ENOSPC, "/elsewhere/file")), Lost)
+    assert isinstance(ends(os_error(errno.EMFILE)), Lost)
+    assert disk_outage(ValueError("no")) is None
+
+
+def test_an_artifact_that_is_gone_fails_the_job_in_one_sentence(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    artifact = store.put_bytes(b"model", "model.keras")
+    store.delete(artifact)
+
+    end = end_of(lambda: store.verify(artifact))  # type: ignore[arg-type, return-value]
+    assert isinstance(end, Failed)
+    assert "model.keras is gone from the artifact store" in end.reason
+
+
+# --- the store
+
+
+def test_a_store_that_is_gone_is_an_outage_and_one_without_the_artifact_is_not(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    artifact, other = store.put_bytes(b"model", "model"), Artifact(name="other", digest="0" * 64, size=1)
+    for read in (store.read, store.verify, lambda artifact: store.fetch(artifact, tmp_path)):
+        with pytest.raises(Missing):
+            read(other)
+        (tmp_path / "store").rename(tmp_path / "away")
+        with pytest.raises(DependencyUnavailable) as away:
+            read(artifact)
+        assert away.value.outage.of == Dependency.STORE
+        (tmp_path / "away").rename(tmp_path / "store")
+        read(artifact)
+
+
+def test_the_store_of_a_job_that_has_none_yet_is_no_outage(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    artifact = store.put_bytes(b"model", "model")
+    with pytest.raises(Missing):
+        store.of_job("job").read(artifact)
+    store.of_job("job").clear()
+
+
+def test_a_corrupt_artifact_is_no_outage(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    artifact = store.put_bytes(b"model", "model")
+    Path(store.location(artifact)).write_bytes(b"ledom")
+    with pytest.raises(Corrupt):
+        store.read(artifact)
+
+
+def test_a_store_in_place_of_whose_folder_a_file_lies_is_an_outage(tmp_path: Path) -> None:
+    (tmp_path / "store").touch()
+    store = Store(str(tmp_path / "store"))
+    with pytest.raises(DependencyUnavailable):
+        store.put_bytes(b"model", "model")
+    with pytest.raises(DependencyUnavailable):
+        store.probe()
+
+
+def test_a_folder_lacks_room_when_less_is_free_than_must_be(tmp_path: Path) -> None:
+    assert lacks_room(Dependency.STORE, "the store", tmp_path / "not" / "there", 0) is None
+    outage = lacks_room(Dependency.STORE, "the store", tmp_path, 1 << 62)
+    assert outage
+    assert "the store has no space left" in outage.reason
+
+
+def bucket_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    return Store(f"s3://bucket-{url.rpartition(':')[2]}/stoker")
+
+
+def test_an_object_store_that_does_not_answer_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host() as (url, _):
+        pass
+    store = bucket_at(url, monkeypatch)
+    with pytest.raises(DependencyUnavailable):
+        store.put_bytes(b"model", "model")
+    with pytest.raises(DependencyUnavailable):
+        store.read(Artifact(name="model", digest="0" * 64, size=1))
+
+
+def test_a_bucket_that_does_not_exist_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
+    with host(status=404, body=body) as (url, requests):
+        store = bucket_at(url, monkeypatch)
+        bucket = store.url.removeprefix("s3://").partition("/")[0]
+        with pytest.raises(DependencyUnavailable):
+            store.probe()
+    assert requests
+    assert not [request for request in requests if request.rstrip("/") == f"PUT /{bucket}"]
+
+
+# --- data
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.npz", "data.parquet", "data.tfrecord"])
+def test_a_bucket_of_data_that_does_not_answer_is_an_outage(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with host() as (url, _):
+        pass
+    bucket_at(url, monkeypatch)
+    with pytest.raises(DependencyUnavailable) as away:
+        locate(f"s3://bucket/{name}")
+    assert away.value.outage.of == Dependency.DATA
+
+
+def test_data_that_is_not_in_its_bucket_is_the_jobs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(status=404, body=b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>") as (url, _):
+        bucket_at(url, monkeypatch)
+        with pytest.raises(InvalidJob):
+            locate("s3://bucket/data.csv")
