@@ -13,9 +13,8 @@ _EXPECTED = (
     "with special characters of the password percent-encoded"
 )
 
-# What redis-py and Celery's transport both read from a URL.
-_OPTIONS = {"client_name", "db", "password", "username"}
-_TLS_OPTIONS = {
+# Celery's transport fails for a URL with any other, so that a client would submit jobs which no worker can take.
+TLS_OPTIONS = {
     "ssl_ca_certs",
     "ssl_ca_path",
     "ssl_cert_reqs",
@@ -77,9 +76,11 @@ def checked(url: str) -> str:
         raise ValueError(_EXPECTED)
     options = parse_qs(parts.query, keep_blank_values=True)
     tls = sorted(name for name in options if name.startswith("ssl_"))
-    known = _OPTIONS | _TLS_OPTIONS
-    if unknown := sorted(options.keys() - known):
-        raise ValueError(f"{unknown[0]} is no option of such a URL; its options are {', '.join(sorted(known))}")
+    if unknown := sorted(options.keys() - TLS_OPTIONS):
+        raise ValueError(
+            f"{unknown[0]} is no option of such a URL: user, password and database stand before its '?', and its "
+            f"options, for rediss:// alone, are {', '.join(sorted(TLS_OPTIONS))}"
+        )
     if parts.scheme == "redis":
         if tls:
             raise ValueError(f"{tls[0]} is for TLS only: write rediss:// in place of redis://, or leave it out")

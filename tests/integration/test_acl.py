@@ -1,6 +1,9 @@
 """The users of config/users.acl: each can do its work, and nothing else."""
 
+import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,10 +21,15 @@ from stoker.local.child import Child
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
+from ..conftest import Eventually
+from ..flower import running_flower
 from .conftest import await_worker
 
 USERS = (Path(__file__).parents[2] / "config" / "users.acl").read_text().splitlines()
 PASSWORDS = {name: line.split(">")[1].split()[0] for line in USERS if ">" in line for name in [line.split()[1]]}
+SCRIPTS = (Path(stoker.__file__).parent / "ledger" / "lua", Path(stoker.__file__).parent / "lanes" / "lua")
+# The search for leftovers is the controller's; queues and batches of requests are the worker's.
+NEVER_RUN = {"worker": {"SCAN"}, "controller": {"PTTL", "MEMORY USAGE", "UNLINK"}}
 SPEC = stoker.Train(model="guarded", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 
 
@@ -72,6 +80,70 @@ def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
         assert app.control.inspect([worker.name], timeout=10).ping()
         app.close()
         assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
+
+
+@pytest.mark.parametrize("user", NEVER_RUN)
+def test_a_user_may_run_each_command_of_the_scripts(server_url: str, user: str) -> None:
+    called = re.compile(r"(?:redis|server)\.p?call\(\s*'([A-Z]+)'(?:, '([A-Z]+)')?")
+    commands = {
+        " ".join(filter(None, words))
+        for folder in SCRIPTS
+        for script in folder.glob("*.lua")
+        for words in called.findall(script.read_text())
+    }
+    assert NEVER_RUN[user] < commands
+    with redis.Redis.from_url(server_url) as admin:
+        for command in sorted(commands - NEVER_RUN[user]):
+            name, *rest = command.split()
+            arity = abs(admin.execute_command("COMMAND", "INFO", name)[name.lower()]["arity"])
+            # The name of a key, and of a channel, that every user may have.
+            words = [name, *rest, *["celery-task-meta-x"] * (arity - 1)]
+            answer = admin.execute_command("ACL", "DRYRUN", user, *words)
+            assert answer == b"OK", (command, answer)
+
+
+def test_flower_and_celerys_commands_see_and_reach_workers(
+    server_url: str, tmp_path: Path, eventually: Eventually
+) -> None:
+    url = url_of("worker", server_url)
+    settings = Settings(redis_url=url, home=tmp_path, slots=1)
+    with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
+        admin.acl_log_reset()
+        environment = os.environ | settings.environment()
+        child = Child([sys.executable, "-m", "stoker_workers"], log=tmp_path / "log", environment=environment)
+        running.callback(child.stop, 60)
+        await_worker(settings)
+        flower = running.enter_context(running_flower(settings))
+        eventually(lambda: "cpu" in flower.get("/workers?json=1").decode())
+        eventually(lambda: b'"status": true' in flower.get("/workers?json=1"))
+        for command in ("inspect ping", "inspect stats", "inspect active", "status", "control enable_events"):
+            told = subprocess.run(
+                [sys.executable, "-m", "celery", "--broker", url, *command.split(), "--timeout", "20"],
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert (told.returncode, told.stderr) == (0, ""), command
+            assert "OK" in told.stdout or "online" in told.stdout
+        assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
+
+
+@pytest.mark.parametrize("user", PASSWORDS)
+def test_doctor_says_what_a_user_may_not_ask_and_checks_the_rest(server_url: str, user: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", "doctor", "--json"],
+        env=os.environ | {"STOKER_REDIS_URL": url_of(user, server_url)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    checks = {check["name"]: check for check in json.loads(told.stdout)["checks"]}
+    refused = {name for name, check in checks.items() if "may not ask" in check["told"]}
+    assert all(checks[name]["verdict"] == "warn" for name in refused)
+    assert {"redis", "durability", "memory", "eviction"} <= refused or user == "operator"
+    assert refused == set() or user != "operator"
+    assert not {"access", "controller", "workers", "queues", "leases", "dead jobs"} & refused
+    assert not [name for name, check in checks.items() if "could not be checked" in check["told"]]
 
 
 @pytest.mark.parametrize("user", ["client", "worker", "controller"])

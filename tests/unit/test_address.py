@@ -2,7 +2,9 @@
 
 import pytest
 
-from stoker.address import Sentinels, checked, masked, sentinels_of
+from stoker.address import TLS_OPTIONS, Sentinels, checked, masked, sentinels_of
+from stoker.broker import celery_app
+from stoker.settings import Settings
 
 THREE = "sentinel://app:p%40ss@a:1;sentinel://b;sentinel://[::1]:3/2?master_name=main&sentinel_password=s%26cret"
 
@@ -50,6 +52,24 @@ def test_celery_gets_login_and_database_with_every_address() -> None:
 def test_what_cannot_work_or_checks_too_little_is_refused(url: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         checked(url)
+
+
+@pytest.mark.parametrize("name", ["client_name", "db", "health_check_interval", "password", "username"])
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_an_option_that_the_client_reads_and_the_worker_cannot_is_refused(scheme: str, name: str) -> None:
+    url = f"{scheme}://a?{name}=1"
+    with pytest.raises(TypeError):
+        celery_app(Settings(), url).connection()
+    with pytest.raises(ValueError, match=f"{name} is no option of such a URL: user, password and database stand befo"):
+        checked(url)
+
+
+def test_the_worker_reads_every_option_that_is_taken() -> None:
+    refused = {"ssl_cert_reqs": "required", "ssl_check_hostname": None}
+    options = {name: refused.get(name, "x") for name in TLS_OPTIONS}
+    url = checked("rediss://a?" + "&".join(f"{name}={value}" for name, value in options.items() if value))
+    taken = celery_app(Settings(), url).connection().ssl
+    assert taken.keys() == options.keys() - {"ssl_check_hostname"}
 
 
 def test_no_password_of_a_sentinel_url_is_shown() -> None:

@@ -22,7 +22,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ("arguments", "variables", "status", "told"),
     [
         (["jobs"], {"STOKER_REDIS_URL": "redis://localhost/0?socket_timout=3"}, 2, "socket_timout is no option"),
-        (["doctor"], {"STOKER_REDIS_URL": "redis://localhost/0?db=0&nonsense=1"}, 2, "nonsense is no option"),
+        (["doctor"], {"STOKER_REDIS_URL": "redis://localhost/0?nonsense=1"}, 2, "nonsense is no option"),
         (["up"], {"STOKER_HOME": "/proc/nowhere"}, 1, "/proc/nowhere"),
         (["config"], {"STOKER_CONFIG": "/nowhere.toml"}, 2, "/nowhere.toml"),
         (["jobs", "--sate", "failed"], {}, 2, "No such option"),
