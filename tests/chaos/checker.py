@@ -7,22 +7,23 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .callers import Said
 from .plain import Redis
-from .workload import Submitted
+from .workload import FINAL, Submitted
 
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 _STATUS = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "CANCELLED": "REVOKED", "DEAD": "FAILURE"}
 _KINDS = ("train", "evaluate", "deploy", "infer")
-# What may be left once every job has ended. Leases, what is due, rung for or discarded, and quarantine must be gone.
+# What may be left once every job has ended, beside what ends by itself. Leases, what is due, rung for or discarded, and quarantine must be gone.
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
     r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD):cpu|kinds|finished|sequence|rings|heard|tallies"
-    r"|quotas|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen)"
+    r"|quotas|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|moves):.+|workers|workers:seen"
+    r"|duties|leftovers|repairs)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"
 )
@@ -35,14 +36,18 @@ class Evidence:
     Attributes:
         submitted: what the app knows, by label.
         effects: one line per execution of a training.
+        results: where Celery's results are.
+        said: what threads and forked processes of one client got.
         most_unacked: how many messages may lie in Celery's `unacked`.
         most_orphans: how many checkpoint files may be nobody's: those of workers that were killed before they
             heard of their job's end.
     """
 
     client: Redis
+    results: Redis
     store: Path
     effects: Path
+    said: Sequence[Said]
     submitted: Mapping[str, Submitted]
     most_unacked: int
     most_orphans: int
@@ -69,12 +74,13 @@ class Ended:
 def problems(evidence: Evidence) -> Iterator[str]:
     """Everything that breaks a promise, one sentence each; nothing, if all were kept."""
     jobs = _jobs(evidence.client)
+    yield from _callers(evidence.said)
     yield from _lost_or_doubled(jobs, evidence.submitted)
     for job in jobs.values():
         yield from (f"{job.label} ({job.id}): {what}" for what in _of_job(job, evidence))
     yield from _models(jobs, evidence)
     yield from _effects(jobs, evidence)
-    yield from _stray_keys(jobs, evidence.client)
+    yield from _stray_keys(jobs, evidence)
     yield from _messages(jobs, evidence)
     orphans = orphaned(evidence)
     if len(orphans) > evidence.most_orphans:
@@ -101,6 +107,17 @@ def _jobs(client: Redis) -> dict[str, Ended]:
     return jobs
 
 
+def _callers(said: Sequence[Said]) -> Iterator[str]:
+    for caller in said:
+        if caller.wrong:
+            yield f"{caller.label or 'a thread'}: {caller.wrong} of its predictions were not its own"
+    labels = {caller.label for caller in said if caller.label}
+    for label in sorted(labels - {caller.label for caller in said if caller.job}):
+        yield f"{label}: the forked process never submitted its job"
+    if said and not any(caller.right for caller in said):
+        yield "none of the callers ever got an answer"
+
+
 def _lost_or_doubled(jobs: Mapping[str, Ended], submitted: Mapping[str, Submitted]) -> Iterator[str]:
     by_label = Counter(job.label for job in jobs.values())
     for label, count in by_label.items():
@@ -120,11 +137,12 @@ def _of_job(job: Ended, evidence: Evidence) -> Iterator[str]:
     if job.state not in FINAL:
         yield f"has not ended, it is {job.state}"
         return
-    ends = evidence.submitted[job.label].ends if job.label in evidence.submitted else FINAL
-    if job.state not in ends:
-        yield f"ended as {job.state}, not {' or '.join(ends)}: {job.record.get('reason')}"
-    yield from _story(job, evidence.client)
-    yield from _celery(job, evidence.client)
+    known = evidence.submitted.get(job.label) or Submitted(job.label, FINAL)
+    if job.state not in known.ends:
+        yield f"ended as {job.state}, not {' or '.join(known.ends)}: {job.record.get('reason')}"
+    if not known.torn:
+        yield from _story(job, evidence.client)
+    yield from _celery(job, evidence.results)
     for name in ("owner", "lease_until"):
         if name in job.record:
             yield f"has ended and still has the field {name}"
@@ -220,13 +238,17 @@ def _effects(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
             yield f"{job.label} succeeded without having been executed"
 
 
-def _stray_keys(jobs: Mapping[str, Ended], client: Redis) -> Iterator[str]:
-    for name in client.names():
+def _stray_keys(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
+    for name in evidence.client.names():
         of_job = _OF_JOBS.fullmatch(name)
         if of_job and of_job[1] in jobs:
             continue
-        if not _LASTING.fullmatch(name):
+        if not _LASTING.fullmatch(name) and not evidence.client.expires(name):
             yield f"the key {name!r} has leaked"
+    if evidence.results is not evidence.client:
+        for name in evidence.results.names():
+            if not _OF_JOBS.fullmatch(name) or not evidence.results.expires(name):
+                yield f"the key {name!r} among the results has leaked"
 
 
 def _messages(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:

@@ -19,13 +19,16 @@ from stoker.local.child import Child
 from stoker.local.server import server_binary
 from stoker.settings import Settings
 
+from .disk import Disk
 from .network import PASSWORD, Namespaces, Network, Relays
 from .plain import Redis
 
 _WORKER = (sys.executable, "-m", "stoker_workers")
 _CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
+_CALLERS = (sys.executable, str(Path(__file__).with_name("callers.py")))
 _DRAINED_WITHIN_S = 75.0
-_READY_WITHIN_S = 120.0
+_READY_WITHIN_S = 300.0
+_STORE_MB, _SCRATCH_MB = 512, 192
 
 
 class Party:
@@ -87,33 +90,55 @@ class Party:
 
 
 class Fleet:
-    """A Redis server, controllers and workers for the length of a with block; afterwards nothing of it runs.
+    """Redis servers, controllers and workers for the length of a with block; afterwards nothing of it runs.
 
     Args:
         home: an empty folder: everything is below it.
+        results: whether Celery's results have a server of their own.
+        disks: whether store and temporary files have disks of their own, which can be full or refuse writes.
+
+    Attributes:
+        store_disk, scratch_disk: these disks, if there are any.
+        callers: the program that predicts and forks, once it was started.
     """
 
-    def __init__(self, home: Path, *, workers: int, slots: int, controllers: int, namespaces: bool) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        workers: int,
+        slots: int,
+        controllers: int,
+        namespaces: bool,
+        results: bool = False,
+        disks: bool = False,
+    ) -> None:
         self.home = home
         self.effects = home / "effects"
+        self.calls = home / "calls"
         self._scratch = home / "scratch"
         self._scratch.mkdir(parents=True)
+        servers = ["redis", "results"] if results else ["redis"]
         self.network: Network
         if namespaces:
-            self.network = Namespaces(f"sk{os.getpid() % 100}", home / "redis.sock")
+            self.network = Namespaces(f"sk{os.getpid() % 100}", {name: home / f"{name}.sock" for name in servers})
         else:
-            self.network = Relays(_free_port())
+            self.network = Relays({name: _free_port() for name in servers})
         self.settings = Settings(
-            redis_url=self.network.app_url(),
+            redis_url=self.network.app_url("redis"),
+            result_url=self.network.app_url("results") if results else None,
             home=home,
             lease_s=2,
             part_s=1e-5,
             socket_timeout_s=3,
             data_roots=("/",),
         )
-        self.redis = self._redis()
+        self.store_disk = self._disk(self.store, _STORE_MB) if disks else None
+        self.scratch_disk = self._disk(self._scratch, _SCRATCH_MB) if disks else None
+        self.servers = [self._server(name) for name in servers]
         self.workers = [self._party(f"worker{n}", _WORKER, slots) for n in range(workers)]
         self.controllers = [self._party(f"ctrl{n}", _CONTROLLER, slots) for n in range(controllers)]
+        self.callers: Party | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -121,8 +146,13 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop_callers(grace_s=0.1)
         self.stop_workers(grace_s=0.1)
-        self.stop_server()
+        for server in self.servers:
+            server.stop(10)
+        for disk in (self.store_disk, self.scratch_disk):
+            if disk:
+                disk.close()
         self.network.close()
 
     @property
@@ -132,11 +162,33 @@ class Fleet:
 
     @property
     def parties(self) -> list[Party]:
-        return [self.redis, *self.workers, *self.controllers]
+        return [*self.servers, *self.workers, *self.controllers]
 
-    def connect(self) -> Redis:
-        """A plain connection to the server, by the app's way."""
-        return Redis(self.network.app_url())
+    @property
+    def redis(self) -> Party:
+        """The server that holds jobs and queues."""
+        return self.servers[0]
+
+    def connect(self, server: str = "redis") -> Redis:
+        """A plain connection to a server, by the app's way."""
+        return Redis(self.network.app_url(server))
+
+    def connect_to_results(self) -> Redis:
+        """A plain connection to the server that holds Celery's results."""
+        return self.connect(self.servers[-1].name)
+
+    def start_callers(self) -> None:
+        """Start the program that predicts and forks; there must be a model by now."""
+        url = self.network.app_url("redis")
+        environment = os.environ | self.settings.model_copy(update={"redis_url": url}).environment()
+        self.callers = Party("callers", [*_CALLERS, str(self.calls)], environment, self._log("callers"))
+
+    def stop_callers(self, grace_s: float = 180.0) -> None:
+        """Let the program end its round of calls, and end."""
+        if self.callers and self.callers.main:
+            with suppress(psutil.NoSuchProcess):
+                self.callers.main.terminate()
+            self.callers.stop(grace_s)
 
     def supervise(self) -> None:
         """Start again whatever has died and whose time has come."""
@@ -162,9 +214,6 @@ class Fleet:
         for party in [*self.workers, *self.controllers]:
             party.stop(grace_s)
 
-    def stop_server(self) -> None:
-        self.redis.stop(10)
-
     def processes(self) -> Iterator[psutil.Process]:
         """Every process on this machine that was started for this fleet and still runs."""
         for process in psutil.process_iter():
@@ -172,24 +221,31 @@ class Fleet:
                 if process.environ().get("STOKER_HOME") == str(self.home) and process.status() != "zombie":
                     yield process
 
-    def _redis(self) -> Party:
-        folder = self.home / "redis"
+    def _disk(self, folder: Path, megabytes: int) -> Disk:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Disk(folder, self.home / f"{folder.name}.img", megabytes)
+
+    def _server(self, name: str) -> Party:
+        folder = self.home / name
         folder.mkdir()
         config = folder / "server.conf"
         config.write_text(
-            f"{self.network.server_config()}\nrequirepass {PASSWORD}\ndir {folder}\nappendonly yes\n"
+            f"{self.network.server_config(name)}\nrequirepass {PASSWORD}\ndir {folder}\nappendonly yes\n"
             'appendfsync no\nsave ""\nmaxmemory-policy noeviction\n'
         )
-        command = [*self.network.prefix("redis"), str(server_binary()), str(config)]
-        return Party("redis", command, self._environment("redis", 1), self._log("redis"))
+        command = [*self.network.prefix(name), str(server_binary()), str(config)]
+        environment = os.environ | {"STOKER_HOME": str(self.home)}
+        return Party(name, command, environment, self._log(name))
 
     def _party(self, name: str, command: tuple[str, ...], slots: int) -> Party:
         return Party(name, [*self.network.prefix(name), *command], self._environment(name, slots), self._log(name))
 
     def _environment(self, name: str, slots: int) -> dict[str, str]:
         builders = ("chaos_builders:noted", "chaos_builders:poison")
-        url = self.network.url(name) if name != "redis" else self.network.app_url()
-        settings = self.settings.model_copy(update={"redis_url": url, "slots": slots, "builders": builders})
+        urls = {"redis_url": self.network.url(name, "redis")}
+        if self.settings.result_url:
+            urls["result_url"] = self.network.url(name, "results")
+        settings = self.settings.model_copy(update={**urls, "slots": slots, "builders": builders})
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         return os.environ | settings.environment() | {"PYTHONPATH": path, "TMPDIR": str(self._scratch)}
 

@@ -12,16 +12,26 @@ from dataclasses import dataclass
 import psutil
 import redis
 
+from .capacity import Capacity
 from .fleet import Fleet, Party
+from .workload import VICTIM
 
 # Longer than a lease: the attempts of a worker that goes on after it are stale.
 _PAUSE_S = 7.0
 _CUTS_S = (1.5, 8.0)
 _REDIS_IS_AWAY_S = (0.0, 3.0)
 _ORPHANS_LIVE_S = 4.0
+# How long the results' server, the disks and Redis as a whole refuse what is asked of them.
+_REFUSES_S = (1.0, 5.0)
 # How long a worker takes to be back at work after its start, or to drain and start again.
 _COMES_BACK_S = 10.0
 _NOBODY = "nobody's"
+# Attempts that run there cannot survive it.
+_KILLS = frozenset({"kill runner", "kill slot", "kill parent", "kill worker"})
+# What may be torn out of the record of a job that runs.
+_LIFELINES = ("owner", "lease_until", "attempt", "sequence")
+# Keys of all jobs together, of which one is replaced by nonsense.
+_SHARED = ("running", "load", "queued", "seats", "finished", "tallies")
 
 
 @dataclass(frozen=True)
@@ -45,16 +55,22 @@ class Monkey:
 
     Args:
         interval_s: the shortest and the longest time between two faults.
+
+    Attributes:
+        faults: what was broken so far.
+        capacity: how many slots were free, twice a second.
     """
 
     def __init__(self, fleet: Fleet, seed: int, interval_s: tuple[float, float]) -> None:
         self.faults: list[Fault] = []
+        self.capacity = Capacity(fleet)
         self._fleet = fleet
         self._random = random.Random(seed)
         self._interval_s = interval_s
         self._next_at = 0.0
         self._bag: list[str] = []
         self._undo: list[tuple[float, Callable[[], None]]] = []
+        self._broken: set[str] = set()
         self._redis = fleet.connect()
 
     def counts(self) -> "Counter[str]":
@@ -65,6 +81,7 @@ class Monkey:
         """Break something if it is time to; mend what has been broken for long enough. To be called often."""
         self._mend(time.monotonic())
         self._fleet.supervise()
+        self.capacity.look()
         if time.monotonic() >= self._next_at:
             self._next_at = time.monotonic() + self._random.uniform(*self._interval_s)
             self._break_one()
@@ -81,23 +98,40 @@ class Monkey:
 
     def _break_one(self) -> None:
         """Break the first kind of thing in the bag that there is to break now; the others stay in it."""
-        if len(self._bag) < len(_KINDS):
-            self._bag += self._random.sample(sorted(_KINDS), len(_KINDS))
+        kinds = sorted({**_OF_PARTIES, **_OF_THINGS})
+        if len(self._bag) < len(kinds):
+            self._bag += self._random.sample(kinds, len(kinds))
         at_ms, running = time.time_ns() // 1_000_000, self._running()
         for kind in self._bag:
-            party = self._choose(kind, running)
-            owner = _KINDS[kind](self, party) if party else None
+            owner = self._break(kind, running)
             if owner is not None:
                 self._bag.remove(kind)
                 victims = tuple(job_id for job_id, name in running.items() if name.startswith(owner))
-                kills = kind.startswith("kill") and kind != "kill redis"
-                self.faults.append(Fault(kind, at_ms, victims, kills))
+                self.faults.append(Fault(kind, at_ms, victims, kind in _KILLS))
                 return
+
+    def _break(self, kind: str, running: dict[str, str]) -> str | None:
+        """Break this, if it can be: what the owners of the attempts that it hits begin with."""
+        if kind in _OF_PARTIES:
+            party = self._choose(kind, running)
+            return _OF_PARTIES[kind](self, party) if party else None
+        # What is broken already, by this fault or by another, is left in peace.
+        thing = kind.rpartition(" ")[-1]
+        if thing in self._broken:
+            return None
+        with suppress(redis.RedisError):
+            return _OF_THINGS[kind](self)
+        return None
 
     def _choose(self, kind: str, running: dict[str, str]) -> Party | None:
         """A whole party for this kind of fault, but never the last whole worker: somebody must do the work."""
         what = kind.rpartition(" ")[-1]
-        parties = {"redis": [self._fleet.redis], "controller": self._fleet.controllers}.get(what, self._fleet.workers)
+        fixed = {
+            "redis": [self._fleet.redis],
+            "results": self._fleet.servers[1:],
+            "controller": self._fleet.controllers,
+        }
+        parties = fixed.get(what, self._fleet.workers)
         whole = [party for party in parties if party.main and time.monotonic() >= party.busy_until]
         if what in ("parent", "worker") and len(whole) < 2:
             return None
@@ -174,6 +208,85 @@ class Monkey:
         self._until(party, self._random.choice(_CUTS_S), lambda: network.heal(party.name))
         return _owner(party)
 
+    def _kill_results(self, party: Party) -> str | None:
+        party.restart_at = time.monotonic() + self._random.uniform(*_REFUSES_S)
+        party.busy_until = party.restart_at
+        party.signal_all(signal.SIGKILL)
+        return _NOBODY
+
+    # --- faults of things that are no process; what they give is the same
+
+    def _demote_redis(self) -> str | None:
+        """Redis is told to follow a master, as an operator or a sentinel does in good order; this one never answers."""
+        self._redis.send("REPLICAOF", "127.0.0.1", 1)
+        self._for_a_while("redis", lambda: self._redis.send("REPLICAOF", "NO", "ONE"))
+        return ""
+
+    def _fill_redis(self) -> str | None:
+        """Redis has no memory for writes."""
+        self._redis.send("CONFIG", "SET", "maxmemory", 1)
+        self._for_a_while("redis", lambda: self._redis.send("CONFIG", "SET", "maxmemory", 0))
+        return ""
+
+    def _lock_store(self) -> str | None:
+        disk = self._fleet.store_disk
+        if disk is None or not disk.lock():
+            return None
+        self._for_a_while("store", disk.unlock)
+        return ""
+
+    def _fill_store(self) -> str | None:
+        disk = self._fleet.store_disk
+        if disk is None:
+            return None
+        disk.fill()
+        self._for_a_while("store", disk.clear)
+        return ""
+
+    def _freeze_store(self) -> str | None:
+        disk = self._fleet.store_disk
+        if disk is None:
+            return None
+        disk.freeze()
+        self._for_a_while("store", disk.thaw)
+        return ""
+
+    def _fill_scratch(self) -> str | None:
+        disk = self._fleet.scratch_disk
+        if disk is None:
+            return None
+        disk.fill()
+        self._for_a_while("scratch", disk.clear)
+        return ""
+
+    def _tear_record(self) -> str | None:
+        """Take something out of the record of a job that runs, as no script would leave it."""
+        for job_id in self._random.sample(sorted(self._running()), len(self._running())):
+            record = self._redis.fields(f"stoker:job:{job_id}")
+            if VICTIM in record.get("tags", "") and record.get("state") == "RUNNING":
+                self._redis.send("HDEL", f"stoker:job:{job_id}", self._random.choice(_LIFELINES))
+                return _NOBODY
+        return None
+
+    def _spoil_key(self) -> str | None:
+        """Put nonsense in the place of a key that all jobs share."""
+        self._redis.send("SET", f"stoker:{self._random.choice(_SHARED)}", "nonsense")
+        return _NOBODY
+
+    def _for_a_while(self, thing: str, mend: Callable[[], object]) -> None:
+        def undo() -> None:
+            while True:
+                # The server may have been killed meanwhile, and be starting.
+                with suppress(redis.ConnectionError, redis.TimeoutError):
+                    mend()
+                    break
+                self._fleet.supervise()
+                time.sleep(0.1)
+            self._broken.discard(thing)
+
+        self._broken.add(thing)
+        self._undo.append((time.monotonic() + self._random.uniform(*_REFUSES_S), undo))
+
     def _until(self, party: Party, seconds: float, undo: Callable[[], None]) -> None:
         party.busy_until = time.monotonic() + seconds
         self._undo.append((party.busy_until, undo))
@@ -185,7 +298,7 @@ def _owner(party: Party) -> str:
     return f"cpu-{main.pid}@{platform.node()}/" if main else _NOBODY
 
 
-_KINDS: dict[str, Callable[[Monkey, Party], str | None]] = {
+_OF_PARTIES: dict[str, Callable[[Monkey, Party], str | None]] = {
     "kill runner": Monkey._kill_runner,
     "kill slot": Monkey._kill_slot,
     "kill parent": Monkey._kill_parent,
@@ -197,4 +310,16 @@ _KINDS: dict[str, Callable[[Monkey, Party], str | None]] = {
     "pause controller": Monkey._pause,
     "cut worker": Monkey._cut,
     "cut controller": Monkey._cut,
+    "kill results": Monkey._kill_results,
+    "cut results": Monkey._cut,
+}
+_OF_THINGS: dict[str, Callable[[Monkey], str | None]] = {
+    "demote redis": Monkey._demote_redis,
+    "fill redis": Monkey._fill_redis,
+    "lock store": Monkey._lock_store,
+    "fill store": Monkey._fill_store,
+    "freeze store": Monkey._freeze_store,
+    "fill scratch": Monkey._fill_scratch,
+    "tear record": Monkey._tear_record,
+    "spoil key": Monkey._spoil_key,
 }

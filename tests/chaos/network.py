@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -23,20 +24,20 @@ class Network(Protocol):
 
     words: str
 
-    def server_config(self) -> str:
-        """The lines of the Redis server's configuration that say where it listens."""
+    def server_config(self, server: str) -> str:
+        """The lines of a Redis server's configuration that say where it listens."""
 
     def prefix(self, party: str) -> list[str]:
         """What comes before the party's command."""
 
-    def url(self, party: str) -> str:
-        """The Redis URL that the party is given."""
+    def url(self, party: str, server: str) -> str:
+        """The URL of a Redis server that the party is given."""
 
-    def app_url(self) -> str:
-        """The Redis URL of the app, which is never cut off."""
+    def app_url(self, server: str) -> str:
+        """The URL of a Redis server for the app, which is never cut off."""
 
     def cut(self, party: str) -> None:
-        """Let nothing through between the party and Redis any more; no connection is closed."""
+        """Let nothing through between the party, which may be a server, and others; no connection is closed."""
 
     def heal(self, party: str) -> None:
         """Let everything through again."""
@@ -104,37 +105,42 @@ class Relay:
 
 
 class Relays:
-    """Every party behind a relay of its own.
+    """A relay between each party and each server.
 
     Args:
-        port: where the server listens on the loopback device.
+        ports: where the servers listen on the loopback device, by their names.
     """
 
     words = "cuttable TCP relays on the loopback device"
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._relays: dict[str, Relay] = {}
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ports = ports
+        self._relays: dict[tuple[str, str], Relay] = {}
 
-    def server_config(self) -> str:
-        return f"bind 127.0.0.1\nport {self._port}"
+    def server_config(self, server: str) -> str:
+        return f"bind 127.0.0.1\nport {self._ports[server]}"
 
     def prefix(self, party: str) -> list[str]:  # noqa: ARG002  # every party is where the app is
         return []
 
-    def url(self, party: str) -> str:
-        if party not in self._relays:
-            self._relays[party] = Relay(self._port)
-        return f"redis://:{PASSWORD}@127.0.0.1:{self._relays[party].port}/0"
+    def url(self, party: str, server: str) -> str:
+        if (party, server) not in self._relays:
+            self._relays[party, server] = Relay(self._ports[server])
+        return f"redis://:{PASSWORD}@127.0.0.1:{self._relays[party, server].port}/0"
 
-    def app_url(self) -> str:
-        return f"redis://:{PASSWORD}@127.0.0.1:{self._port}/0"
+    def app_url(self, server: str) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self._ports[server]}/0"
 
     def cut(self, party: str) -> None:
-        self._relays[party].cut()
+        for relay in self._of(party):
+            relay.cut()
 
     def heal(self, party: str) -> None:
-        self._relays[party].heal()
+        for relay in self._of(party):
+            relay.heal()
+
+    def _of(self, party: str) -> list[Relay]:
+        return [relay for ends, relay in self._relays.items() if party in ends]
 
     def close(self) -> None:
         for relay in self._relays.values():
@@ -144,25 +150,26 @@ class Relays:
 class Namespaces:
     """Every party in a namespace of its own, wired to a bridge in another one.
 
-    The app stays outside and reaches the server by its Unix socket, which no namespace hides.
+    The app stays outside and reaches the servers by their Unix sockets, which no namespace hides.
 
     Args:
         name: starts the names of the namespaces; at most four characters, because devices are named so too.
-        socket: where the server's Unix socket will be.
+        sockets: where the servers' Unix sockets will be, by their names.
     """
 
     words = "network namespaces, cut by `ip link set … down`"
 
-    def __init__(self, name: str, socket: Path) -> None:
+    def __init__(self, name: str, sockets: Mapping[str, Path]) -> None:
         self._name = name
-        self._socket = socket
+        self._sockets = sockets
         self._parties: list[str] = []
         self._switch = f"{name}-switch"
         _ip("netns", "add", self._switch)
         _ip("-n", self._switch, "link", "add", "br0", "type", "bridge")
         _ip("-n", self._switch, "link", "set", "br0", "up")
-        self._join("redis")
-        self._relay = Relay(socket)
+        for server in sockets:
+            self._join(server)
+        self._relays = {server: Relay(socket) for server, socket in sockets.items()}
 
     @staticmethod
     def possible() -> bool:
@@ -175,19 +182,20 @@ class Namespaces:
             _ip("netns", "del", name)
         return made.returncode == 0
 
-    def server_config(self) -> str:
-        return f"bind {self._address('redis')}\nprotected-mode no\nport {_PORT}\nunixsocket {self._socket}"
+    def server_config(self, server: str) -> str:
+        listens = f"bind {self._address(server)}\nport {_PORT}\nunixsocket {self._sockets[server]}"
+        return f"{listens}\nprotected-mode no"
 
     def prefix(self, party: str) -> list[str]:
         self._join(party)
         return ["ip", "netns", "exec", f"{self._name}-{party}"]
 
-    def url(self, party: str) -> str:
+    def url(self, party: str, server: str) -> str:
         self._join(party)
-        return f"redis://:{PASSWORD}@{self._address('redis')}:{_PORT}/0"
+        return f"redis://:{PASSWORD}@{self._address(server)}:{_PORT}/0"
 
-    def app_url(self) -> str:
-        return f"redis://:{PASSWORD}@127.0.0.1:{self._relay.port}/0"
+    def app_url(self, server: str) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self._relays[server].port}/0"
 
     def cut(self, party: str) -> None:
         _ip("-n", self._switch, "link", "set", self._port_of(party), "down")
@@ -196,7 +204,8 @@ class Namespaces:
         _ip("-n", self._switch, "link", "set", self._port_of(party), "up")
 
     def close(self) -> None:
-        self._relay.close()
+        for relay in self._relays.values():
+            relay.close()
         for party in self._parties:
             _ip("netns", "del", f"{self._name}-{party}")
         _ip("netns", "del", self._switch)

@@ -30,6 +30,10 @@ class Redis:
     def exists(self, name: str) -> bool:
         return bool(self._client.exists(name))
 
+    def expires(self, name: str) -> bool:
+        """Whether the key ends by itself."""
+        return cast(int, self._client.ttl(name)) >= 0
+
     def text(self, name: str) -> str | None:
         return cast(str | None, self._client.get(name))
 
@@ -41,6 +45,10 @@ class Redis:
 
     def members(self, name: str) -> set[str]:
         return cast(set[str], self._client.smembers(name))
+
+    def send(self, *words: str | int) -> object:
+        """Any command, and its answer."""
+        return self._client.execute_command(*words)
 
     def scored(self, name: str) -> dict[str, float]:
         return dict(cast(list[tuple[str, float]], self._client.zrange(name, 0, -1, withscores=True)))

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
+from .capacity import Capacity
 from .monkey import Fault
 from .plain import Redis
 
@@ -20,20 +22,40 @@ class Recovery:
     Attributes:
         noticed_s: seconds until something was told of the job.
         resumed_s: seconds until it was at work again: with the wait after a repeated loss, and for a free slot.
+        occupied_s: of these, how many seconds it was queued while all slots were busy.
     """
 
     kind: str
     noticed_s: float
     resumed_s: float
+    occupied_s: float
+
+    @property
+    def delay_s(self) -> float:
+        """Seconds until it was at work again, where a slot was free for it."""
+        return self.resumed_s - self.occupied_s
 
 
-def recoveries(client: Redis, faults: Sequence[Fault]) -> Iterator[Recovery]:
+def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> Iterator[Recovery]:
     """What became of each victim of each fault."""
     for fault in faults:
         alive = () if fault.kills else _SIGNS_OF_LIFE
         for job_id in fault.victims:
-            after = [(at - fault.at_ms, event["type"]) for at, event in client.events(job_id) if at > fault.at_ms]
-            noticed = [ms for ms, told in after if told in _NEWS + alive]
-            resumed = [ms for ms, told in after if told in _WORK + alive]
+            after = [(at, event["type"]) for at, event in client.events(job_id) if at > fault.at_ms]
+            noticed = [at for at, told in after if told in _NEWS + alive]
+            resumed = [at for at, told in after if told in _WORK + alive]
             if resumed:
-                yield Recovery(fault.kind, noticed[0] / 1000, resumed[0] / 1000)
+                queued = [at for at, told in after if told == "queued" and at < resumed[0]]
+                waited_ms = resumed[0] - queued[-1] if queued else 0
+                free_ms = capacity.free_ms(queued[-1], resumed[0]) if queued else 0
+                yield Recovery(
+                    fault.kind,
+                    noticed_s=(noticed[0] - fault.at_ms) / 1000,
+                    resumed_s=(resumed[0] - fault.at_ms) / 1000,
+                    occupied_s=(waited_ms - free_ms) / 1000,
+                )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least value that so many of all do not exceed; 0 if there is none."""
+    return sorted(values)[ceil(share * len(values)) - 1] if values else 0.0

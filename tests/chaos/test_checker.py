@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from stoker.ledger import Attempt, NewJob
 from stoker.settings import Settings
 from stoker.store import Store
 
+from .callers import Said
 from .checker import Evidence, problems
 from .plain import Redis
 from .workload import Submitted
@@ -53,7 +55,16 @@ def evidence(redis_url: str, tmp_path: Path) -> Evidence:
     with redis.Redis.from_url(redis_url) as client:
         client.delete("cpu.train\x06\x166")
     submitted = {"it": Submitted("it", ("SUCCEEDED",), {JOB})}
-    return Evidence(Redis(redis_url), tmp_path / "store", tmp_path / "effects", submitted, 0, 0)
+    return Evidence(
+        client=(client := Redis(redis_url)),
+        results=client,
+        store=tmp_path / "store",
+        effects=tmp_path / "effects",
+        said=[Said(right=1)],
+        submitted=submitted,
+        most_unacked=0,
+        most_orphans=0,
+    )
 
 
 def test_it_finds_nothing_where_nothing_is_wrong(evidence: Evidence) -> None:
@@ -105,3 +116,15 @@ def test_it_sees_what_is_wrong_in_the_store_and_among_the_effects(evidence: Evid
     assert "model.keras is damaged" in found
     assert "1 checkpoint files are nobody's" in found
     assert "it was executed 2 times, at most 1 in its attempts" in found
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (Said(right=19, wrong=1), "a thread: 1 of its predictions were not its own"),
+        (Said(right=20, label="forked"), "forked: the forked process never submitted its job"),
+        (Said(refused={"Timeout": 20}), "none of the callers ever got an answer"),
+    ],
+)
+def test_it_sees_what_forked_callers_missed(evidence: Evidence, said: Said, told: str) -> None:
+    assert told in list(problems(replace(evidence, said=[said])))

@@ -32,7 +32,7 @@ def training(epochs: int) -> Train:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
     compare(training(epochs=180), tmp_path)
 

@@ -16,6 +16,8 @@ from stoker.settings import Settings
 
 T = TypeVar("T")
 BASE = "base"
+# Starts the labels of the jobs whose records may be torn.
+VICTIM = "victim"
 # More losses than a run can cause: what ends as DEAD was no victim of the monkey.
 _MANY = 100
 _ENDLESS = 1_000_000
@@ -32,12 +34,14 @@ class Submitted:
         ends: the states it may end in.
         ids: under which it was acknowledged: one, if the promise holds.
         poisons: whether it kills its own process.
+        torn: whether something else may write to its record; then only its end is promised, whichever it is.
     """
 
     label: str
     ends: tuple[str, ...]
     ids: set[str] = field(default_factory=set)
     poisons: bool = False
+    torn: bool = False
 
 
 class App:
@@ -105,9 +109,9 @@ class App:
             self._failure = error
 
     def _one(self, number: int) -> None:
-        label = f"job-{number:03d}"
         kinds = list(_SHARES)
         [kind] = self._random.choices(kinds, [_SHARES[name] for name in kinds])
+        label = f"{VICTIM if kind == VICTIM else 'job'}-{number:03d}"
         jobs = list(getattr(self, f"_{kind}")(label))
         # Some submits are told twice, as by an app that was restarted before it had noted the answer.
         key = label if len(jobs) == 1 else None
@@ -121,7 +125,8 @@ class App:
             label = spec.tags["label"]
             if label in self.submitted:
                 self.repeated += 1
-            self.submitted.setdefault(label, Submitted(label, ends, poisons=ends == ("DEAD",)))
+            known = Submitted(label, ends, poisons=ends == ("DEAD",), torn=label.startswith(VICTIM))
+            self.submitted.setdefault(label, known)
         if key:
             job = self._insist(lambda: self._client.submit(jobs[0][0], idempotency_key=key))
             self.submitted[key].ids.add(job.id)
@@ -181,6 +186,9 @@ class App:
     def _long(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
         yield self._train(label, epochs=self._random.choice([200, 400])), ("SUCCEEDED",)
 
+    def _victim(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
+        yield self._train(label, epochs=400), FINAL
+
     def _gang(self, label: str) -> "Iterator[tuple[Spec, tuple[str, ...]]]":
         yield self._train(label, epochs=self._random.choice([5, 20]), workers=2), ("SUCCEEDED",)
 
@@ -225,6 +233,7 @@ class App:
         yield self._train(f"{label}-second", after=("#0",)), ("CANCELLED",)
 
 
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 _UNFINISHED = (stoker.JobState.WAITING, stoker.JobState.QUEUED, stoker.JobState.RUNNING)
 _SHARES = {
     "short": 10,
@@ -238,4 +247,5 @@ _SHARES = {
     "cancelled": 2,
     "overdue": 2,
     "poison": 1,
+    VICTIM: 2,
 }
