@@ -629,3 +629,19 @@ def test_the_history_of_a_job_that_meets_outages_for_ever_has_an_end(connection:
         client.rpush(f"stoker:history:{job_id}", *["{}"] * 300)
         connection.run(ledger.await_outage(claimed(connection, job_id), AWAY))
         assert client.llen(f"stoker:history:{job_id}") == 100
+
+
+def test_a_state_that_two_copy_at_once_ends_as_the_newer_one(connection: Connection) -> None:
+    connection.run(ledger.mirror())
+    job_id = submitted(connection)
+    attempt = claimed(connection, job_id)
+    [started] = connection.run(ledger.untold())
+    connection.run(ledger.fail(attempt, JobState.FAILED, "wrong"))
+    [ended] = connection.run(ledger.untold())
+    assert ended.value != started.value
+    connection.run(ledger.told(ended))
+    # The slower one has written the older state over the newer one.
+    connection.run(ledger.told(started))
+    assert connection.run(ledger.untold()) == [ended]
+    connection.run(ledger.told(ended))
+    assert connection.run(ledger.untold()) == []
