@@ -18,7 +18,8 @@ from .workload import FINAL, Submitted
 
 _STATUS = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "CANCELLED": "REVOKED", "DEAD": "FAILURE"}
 _KINDS = ("train", "evaluate", "deploy", "infer")
-# What may be left once every job has ended, beside what ends by itself. Leases, what is due, rung for or discarded, and quarantine must be gone.
+# What may be left once every job has ended, beside what ends by itself. Leases, what is due, rung for or discarded, and
+# quarantine must be gone.
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
     r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD):cpu|kinds|finished|sequence|rings|heard|tallies"
@@ -230,8 +231,9 @@ def _effects(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
     """Nothing was executed more often than the ledger knows of."""
     executed = Counter(evidence.effects.read_text().splitlines())
     most = {job.label: job.attempts * json.loads(job.record["spec"]).get("workers", 1) for job in jobs.values()}
+    torn = {label for label, known in evidence.submitted.items() if known.torn}
     for label, times in executed.items():
-        if times > most.get(label, 0):
+        if label not in torn and times > most.get(label, 0):
             yield f"{label} was executed {times} times, at most {most.get(label, 0)} in its attempts"
     for job in jobs.values():
         if job.record["kind"] == "train" and job.state == "SUCCEEDED" and not executed[job.label]:

@@ -32,7 +32,7 @@ class Redis:
 
     def expires(self, name: str) -> bool:
         """Whether the key ends by itself."""
-        return cast(int, self._client.ttl(name)) >= 0
+        return self._client.ttl(name) >= 0
 
     def text(self, name: str) -> str | None:
         return cast(str | None, self._client.get(name))
