@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check chaos bench clean
+.PHONY: help demo test check chaos images bench clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,8 +16,8 @@ help: ## Show this list
 demo: $(READY) ## Train, evaluate and infer on this machine, from nothing
 	@$(BIN)/stoker demo
 
-test: check ## Everything that must pass: check, then all tests but chaos
-	$(BIN)/pytest -n $(WORKERS) -m "not chaos"
+test: check ## Everything that must pass: check, then all tests but chaos and images
+	$(BIN)/pytest -n $(WORKERS) -m "not chaos and not images"
 
 check: $(READY) ## Lint, format, types, layers (no tests)
 	$(BIN)/ruff check
@@ -27,6 +27,9 @@ check: $(READY) ## Lint, format, types, layers (no tests)
 
 chaos: $(READY) ## Kill processes and cut connections under load, and lose nothing
 	$(BIN)/pytest -m chaos
+
+images: $(READY) ## Install what the images of workers install, each anew, and run it
+	$(BIN)/pytest -m images
 
 bench: $(READY) ## Measure throughput and latency beside other queues
 	$(BIN)/python -m bench

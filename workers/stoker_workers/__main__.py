@@ -7,6 +7,7 @@ import sys
 # TensorFlow's C++ side would greet every process with its build flags.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from stoker import exits
 from stoker.errors import InvalidSettings, Unavailable
 from stoker.local import redis_url_of
 from stoker.settings import Settings
@@ -25,12 +26,16 @@ def main() -> int:
     )
     parser.add_argument("--node-gpus", type=int, default=0, help="for how many GPUs this node runs workers")
     arguments = parser.parse_args()
-    settings = Settings()
+    return exits.status(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
+        settings = Settings()
         capacity = Capacity(settings, arguments.device, arguments.memory, Nvml(), arguments.node_gpus)
         return run_worker(settings, redis_url_of(settings), capacity)
     except (InvalidSettings, Unavailable) as error:
-        sys.stderr.write(f"error: {error.message}\n")
+        exits.say(error)
         # Trying again would end the same way; the agent of the node does not.
         return os.EX_CONFIG
 

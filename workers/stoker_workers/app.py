@@ -27,6 +27,7 @@ from .capacity import Capacity
 from .commands import register_commands
 from .dependencies import RecoveryWatch
 from .engine import accelerator
+from .logs import keep_to_lines
 from .pool import SlotPool
 from .presence import LISTEN_S, Presence
 from .process import ForkedProcess
@@ -71,6 +72,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
 
     signals.worker_shutting_down.connect(drain, weak=False)
     signal.signal(signal.SIGALRM, _cut_off)
+    for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
+        configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
     signals.worker_process_init.connect(_start_slot, weak=False)
     signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
     # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and

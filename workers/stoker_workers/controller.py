@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TypeVar
 
-from stoker import lanes, ledger
+from stoker import exits, lanes, ledger
 from stoker.artifacts import Artifact
 from stoker.connection import HICCUP_S, Call, Connection
-from stoker.errors import InvalidSettings
 from stoker.local import redis_url_of
 from stoker.settings import FOLLOWED, Settings
 from stoker.store import Store
@@ -23,6 +22,7 @@ from .duties import Duty, DutyThread, for_each
 from .fleet.loop import FleetScaler
 from .lead import Lead
 from .leftovers import LeftoverSearch
+from .logs import log_to_stderr
 from .metrics import LedgerCollector, served
 from .mirror import ResultMirror
 
@@ -206,13 +206,10 @@ class Controller:
 def main() -> None:
     """Run a controller until SIGTERM or Ctrl-C."""
     argparse.ArgumentParser(prog="python -m stoker_workers.controller", description=__doc__).parse_args()
-    logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
+    log_to_stderr()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    try:
-        _control(Settings())
-    except InvalidSettings as error:
-        sys.exit(error.message)
+    sys.exit(exits.status(lambda: _control(Settings())))
 
 
 def _control(settings: Settings) -> None:

@@ -17,9 +17,10 @@ from flower.views.tasks import TaskView
 from tornado.options import options, parse_config_file
 from tornado.web import authenticated
 
+from stoker import exits
 from stoker.address import tls_options
 from stoker.broker import celery_app
-from stoker.errors import InvalidSettings, StokerError
+from stoker.errors import InvalidSettings
 from stoker.local import redis_url_of
 from stoker.local.server import make_private
 from stoker.settings import Settings
@@ -127,7 +128,4 @@ def _password(given: Path | None, home: Path) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except StokerError as error:
-        sys.exit(f"error: {error.message}")
+    sys.exit(exits.status(main))

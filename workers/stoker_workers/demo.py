@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.rule import Rule
 
 import stoker
+from stoker import exits
 from stoker.cli.live import follow, show_result
-from stoker.cli.output import accept_any_encoding, console, draw, line, say, say_error
-from stoker.errors import StokerError
+from stoker.cli.output import accept_any_encoding, console, draw, line, say
 from stoker.local import LocalStack, local_url
 from stoker.settings import Settings
 from stoker.store import Store
@@ -31,19 +31,19 @@ _WORKER_READY_S = 120.0
 def main() -> int:
     """Run the demo; gives the exit status."""
     accept_any_encoding()
-    settings = Settings()
     try:
-        with _stack(settings), stoker.Client(settings=settings) as client:
-            _await_worker(client)
-            _train_and_evaluate(client)
-            _infer(client)
+        return exits.status(lambda: _run(Settings()))
     except KeyboardInterrupt:
         say()
         say("stopped")
         return 130
-    except StokerError as error:
-        say_error(error.message)
-        return 1
+
+
+def _run(settings: Settings) -> int:
+    with _stack(settings), stoker.Client(settings=settings) as client:
+        _await_worker(client)
+        _train_and_evaluate(client)
+        _infer(client)
     draw(Rule(style="dim"))
     say("All of it is kept under ", (str(settings.home), "bold"), f"; logs are in {settings.home / 'logs'}.")
     say("Next: ", ("stoker up", "bold"), " in one terminal, and the README's twelve lines of Python in another.")

@@ -14,12 +14,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stoker import exits
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
 from stoker.local.child import Child, Supervised
 from stoker.settings import Settings
 
 from . import machine
+from .logs import log_to_stderr
 from .machine import Nvml, Probe
 from .metrics import NodeCollector, served
 
@@ -152,23 +154,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stoker_workers.node", description=__doc__)
     parser.add_argument("--device", type=_device, default="auto")
     arguments = parser.parse_args()
-    logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
+    log_to_stderr()
+    return exits.status(lambda: _run(Settings(), arguments.device))
+
+
+def _run(settings: Settings, device: str) -> int:
+    try:
+        found = posts(device, Nvml())
+    except NoDevice as error:
+        exits.say(error)
+        return os.EX_CONFIG
+    redis_url = redis_url_of(settings)
     with ExitStack() as stack:
-        try:
-            settings = Settings()
-            found = posts(arguments.device, Nvml())
-            if settings.node_metrics_port is not None:
-                stack.enter_context(_metrics(settings, found, settings.node_metrics_port))
-        except StokerError as error:
-            sys.stderr.write(f"error: {error.message}\n")
-            return os.EX_CONFIG
+        if settings.node_metrics_port is not None:
+            stack.enter_context(_metrics(settings, redis_url, found, settings.node_metrics_port))
         _log.info("this node runs: %s", ", ".join(post.device for post in found))
         return run(found)
 
 
-def _metrics(settings: Settings, posts: Sequence[Post], port: int) -> AbstractContextManager[None]:
+def _metrics(settings: Settings, redis_url: str, posts: Sequence[Post], port: int) -> AbstractContextManager[None]:
     node = settings.node or platform.node()
-    collector = NodeCollector(settings, redis_url_of(settings), node, [post.device for post in posts])
+    collector = NodeCollector(settings, redis_url, node, [post.device for post in posts])
     return served(collector, settings.metrics_host, port)
 
 

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import cast
 
 import typer
 
-from ..errors import InvalidArgument, InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
+from ..errors import StokerError
+from ..exits import lines_of, status_of
 from . import config, dead, doctor, fleet, jobs, models, services
 from .output import accept_any_encoding, print_json, say_error
 
@@ -42,32 +44,19 @@ def main() -> None:
         # Whoever reads our output (`| head`) has had enough; typer answers that with an exit of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = 0
-    except StokerError as error:
-        status = _fail(error, error.message, _status(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        status = _fail(error, f"{where}{error.strerror or error}", 1)
+    except (StokerError, OSError) as error:
+        status = _fail(error, lines_of(error), status_of(error))
     except _UsageError as error:
         message = error.format_message()
         # Without one, the help was asked for, and is printed.
-        status = _fail(error, f"{message}; see `stoker --help`", 2) if message else 2
+        status = _fail(error, [f"{message}; see `stoker --help`"], 2) if message else 2
     sys.exit(status)
 
 
-def _fail(error: Exception, message: str, status: int) -> int:
+def _fail(error: Exception, lines: Sequence[str], status: int) -> int:
     if "--json" in sys.argv:
+        message = error.message if isinstance(error, StokerError) else "\n".join(lines)
         print_json({"error": type(error).__name__, "message": message})
-    # Of settings, each line is a problem; elsewhere a line break is foreign text.
-    for text in message.split("\n") if isinstance(error, InvalidSettings) else [message]:
-        say_error(text)
+    for line in lines:
+        say_error(line)
     return status
-
-
-def _status(error: StokerError) -> int:
-    match error:
-        case InvalidArgument() | InvalidJob() | InvalidSettings():
-            return 2
-        case Unavailable() | Unauthorized():
-            return 3
-        case _:
-            return 1
