@@ -200,6 +200,20 @@ def test_a_server_that_takes_no_writes_is_unavailable_and_says_why(server_url: s
         client.submit(SPEC)
 
 
+def test_a_server_without_memory_for_a_write_loses_nothing_that_was_written(
+    server_url: str, behind: Connection
+) -> None:
+    with stoker.Client(settings=Settings(redis_url=server_url, patience_s=0)) as client:
+        job = client.submit(SPEC)
+        before = behind.client.xrange(f"stoker:events:{job.id}"), behind.client.get("stoker:rings")
+        behind.client.config_set("maxmemory", "1")
+        with pytest.raises(stoker.Unavailable):
+            client.submit(SPEC)
+        behind.client.config_set("maxmemory", "0")
+        assert (behind.client.xrange(f"stoker:events:{job.id}"), behind.client.get("stoker:rings")) == before
+        assert not behind.client.exists("stoker:repairs")
+
+
 def running(client: stoker.Client, spec: stoker.Train) -> stoker.Job:
     """A job that has trained for an epoch."""
     job = client.submit(spec)

@@ -15,12 +15,16 @@ end
 -- was lost is derived from the records anew: see repair.lua.
 local server, note_damage = redis, nil
 
--- Takes away what a command failed for. Answers whether it did.
+-- Takes away what a command failed for. Answers whether it did. Whatever else a server refuses a command for (no memory,
+-- no replicas, no permission) says nothing of the value.
 local function clear(reason, command, key, field)
+  local function says(text)
+    return string.find(reason, text, 1, true)
+  end
   local was
-  if string.find(reason, 'WRONGTYPE', 1, true) or command == 'XADD' then
+  if says('WRONGTYPE') or command == 'XADD' and says('ID') then
     was = 'a ' .. server.call('TYPE', key).ok
-  elseif command == 'HINCRBY' or string.sub(command, 1, 4) == 'INCR' then
+  elseif says('not an integer') or says('would overflow') or says('not a valid float') then
     was = 'no number'
   end
   local removal = command == 'HINCRBY' and was == 'no number' and server.pcall('HDEL', key, field)
