@@ -1,7 +1,7 @@
 """Jobs that use more memory than their slot allows."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,20 +74,21 @@ def test_a_job_that_asks_for_memory_has_it_and_the_worker_tells_what_is_used(
     assert job.status().attempt == 1
 
 
-def test_a_worker_that_has_too_little_leaves_a_job_to_another(redis_url: str) -> None:
-    def worker(memory_bytes: int) -> ledger.Worker:
-        return ledger.Worker(
-            name="w",
-            node="n",
-            device="cpu",
-            slots=1,
-            most_slots=1,
-            queues=queues_of("cpu"),
-            host="h",
-            pid=1,
-            memory_bytes=memory_bytes,
-        )
+def worker(memory_bytes: int) -> ledger.Worker:
+    return ledger.Worker(
+        name="w",
+        node="n",
+        device="cpu",
+        slots=1,
+        most_slots=1,
+        queues=queues_of("cpu"),
+        host="h",
+        pid=1,
+        memory_bytes=memory_bytes,
+    )
 
+
+def test_a_worker_that_has_too_little_leaves_a_job_to_another(redis_url: str) -> None:
     connection = Connection.open(Settings(), redis_url)
     connection.run(ledger.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
     assert connection.run(ledger.claim("large", "small", "w", 5, worker(1000 * MIB))) is Refused.UNFIT
@@ -97,3 +98,62 @@ def test_a_worker_that_has_too_little_leaves_a_job_to_another(redis_url: str) ->
     connection.run(ledger.wake())
     assert isinstance(connection.run(ledger.claim("large", "owner", "w", 5, worker(4000 * MIB))), Attempt)
     connection.close()
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def wake(connection: Connection, redis_url: str) -> Iterator[Callable[[str], None]]:
+    """Queues a job that was put off, before its time."""
+    with redis.Redis.from_url(redis_url) as client:
+
+        def wake(job_id: str) -> None:
+            assert connection.run(ledger.status(job_id)).state is JobState.WAITING
+            client.zadd("stoker:due", {job_id: 0})
+            connection.run(ledger.wake())
+
+        yield wake
+
+
+def claim(connection: Connection, job_id: str, free_mib: int) -> Attempt | Refused:
+    return connection.run(
+        ledger.claim(job_id, f"{job_id}/owner", "w", 5, worker(4000 * MIB), free_bytes=free_mib * MIB)
+    )
+
+
+def test_a_job_for_which_a_worker_has_not_enough_free_is_left_to_others_twice(
+    connection: Connection, wake: Callable[[str], None]
+) -> None:
+    connection.run(ledger.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
+    for _ in range(2):
+        assert claim(connection, "large", free_mib=1999) is Refused.UNFIT
+        last = connection.run(ledger.events("large", None))[-1]
+        assert isinstance(last, events.Waiting)
+        assert last.reason == "w has promised its memory to other jobs"
+        wake("large")
+    assert isinstance(claim(connection, "large", free_mib=1999), Attempt)
+
+
+def test_one_that_was_granted_more_than_it_asks_for_needs_what_it_was_granted(
+    connection: Connection, wake: Callable[[str], None]
+) -> None:
+    connection.run(ledger.submit([NewJob("bomb", TRAIN, "cpu.train")]))
+    first = claim(connection, "bomb", free_mib=300)
+    assert isinstance(first, Attempt)
+    connection.run(ledger.release(first, "outgrown", "it grew", 1200 * MIB))
+    assert claim(connection, "bomb", free_mib=1100) is Refused.UNFIT
+    wake("bomb")
+    assert isinstance(claim(connection, "bomb", free_mib=1200), Attempt)
+
+
+def test_a_worker_without_a_share_left_claims_nothing(connection: Connection, wake: Callable[[str], None]) -> None:
+    connection.run(ledger.submit([NewJob("small", TRAIN, "cpu.train")]))
+    for _ in range(4):
+        assert claim(connection, "small", free_mib=0) is Refused.UNFIT
+        wake("small")
+    assert isinstance(claim(connection, "small", free_mib=1), Attempt)

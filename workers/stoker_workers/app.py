@@ -60,7 +60,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app = celery_app(settings, redis_url)
     slot = Slot(settings, redis_url, worker)
     lanes_queue = request_queue(worker.device)
-    app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and slot.dependencies.missing() is not None)
+    app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and not slot.takes_jobs)
     register_tasks(app, slot, worker.queues)
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))

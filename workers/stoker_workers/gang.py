@@ -92,6 +92,23 @@ class Member:
 
     def take_part(self) -> str:
         """Wait until the gang is complete, and train; gives what to show for it in Celery's log."""
+        with self._slot.reserved_share() as has_share:
+            if not (has_share and self._reserve()):
+                return f"job {self._job_id}: not joined, the worker's memory is promised to others"
+            return self._join()
+
+    def _reserve(self) -> bool:
+        """Reserve what the attempt was granted; the leader rings again for a member that does not come."""
+        try:
+            attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, ""))
+            return Allowance(self._slot, read_spec(attempt.spec), attempt).reserve()
+        except Unavailable as error:
+            _log.warning("job %s: what it needs is unknown: %s", self._job_id, error)
+            return False
+        except InvalidJob:
+            return True
+
+    def _join(self) -> str:
         gang = self._attend()
         try:
             while gang.state == "gathering" and not self._slot.draining_s:

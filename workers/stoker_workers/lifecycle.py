@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5
+# How long a worker keeps what becomes free for a job that needs more than a slot's share, before others may have it.
+MEMORY_WAIT_S = 300.0
 _MOST_PENDING_EVENTS = 5_000
 
 
@@ -47,17 +49,24 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
         if missing := slot.dependencies.look():
             insist(slot, ledger.put_off(job_id, missing))
             return Ending("dropped", f"put off: {missing.reason}")
-        claimed = insist(slot, ledger.claim(job_id, slot.new_owner(), slot.worker, slot.settings.lease_s, slot.offers))
-        if claimed is Refused.MISSING and not ledger.is_part(job_id):
-            insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
-        if isinstance(claimed, Refused):
-            return Ending("dropped", f"the job is {claimed}")
-        _deliver(slot)
-        with slot.tracer.attempt(claimed, slot.worker) as tell:
-            ending = _follow(slot, claimed)
-            tell(*ending)
+        with slot.reserved_share() as has_share:
+            return _claim(slot, job_id, queue, has_share=has_share)
     except Unavailable as error:
         return Ending("dropped", error.message)
+
+
+def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
+    free = slot.reservations.free_bytes(slot.place) if has_share else 0
+    owner, lease_s = slot.new_owner(), slot.settings.lease_s
+    claimed = insist(slot, ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
+    if claimed is Refused.MISSING and not ledger.is_part(job_id):
+        insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+    if isinstance(claimed, Refused):
+        return Ending("dropped", f"the job is {claimed}")
+    _deliver(slot)
+    with slot.tracer.attempt(claimed, slot.worker) as tell:
+        ending = _follow(slot, claimed)
+        tell(*ending)
     _deliver(slot)
     return ending
 
@@ -119,7 +128,7 @@ class _Execution:
         if self._slot.draining_s:
             return self._settlement.settle(Halted(reason="drain"))
         try:
-            return self._begin()
+            return self._await_memory() or self._begin()
         except DependencyUnavailable as error:
             return self._settlement.settle(Away(outage=error.outage))
 
@@ -150,6 +159,24 @@ class _Execution:
         if isinstance(self._spec, Train) and self._spec.workers > 1:
             return self._lead(assignment, self._spec.workers)
         return self._execute(Runner(assignment))
+
+    def _await_memory(self) -> Ending | None:
+        """Wait until the worker has the memory that the job was granted; gives how the attempt ended meanwhile."""
+        if self._allowance.reserve():
+            return None
+        gives_up_at, wanted = time.monotonic() + MEMORY_WAIT_S, self._allowance.bytes or 0
+        is_timed, self._times_out_at = self._times_out_at is not None, None
+        self._tell(Progress(stage="waiting for memory", done=0, total=wanted, unit="bytes"))
+        while not self._allowance.reserve():
+            if time.monotonic() > gives_up_at:
+                reason = f"worker {self._slot.worker} had no {wanted:,} bytes of memory free within {MEMORY_WAIT_S:g} s"
+                return self._settlement.release("drained", reason)
+            if ended := self._ended_while_waiting():
+                return ended
+        self._tell(Progress(stage="waiting for memory", done=wanted, total=wanted, unit="bytes"))
+        if is_timed:
+            self._times_out_at = self._timeout_from_now()
+        return None
 
     def _slots_to_share(self) -> int:
         """How many slots of this device a job could be spread over; 1 if it is none of those, or a part already."""
@@ -182,14 +209,20 @@ class _Execution:
             if gang and len(gang.addresses) != there:
                 there = len(gang.addresses)
                 self._tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
-            self._report()
-            if self._answer is Answer.LOST:
-                return TAKEN_AWAY
-            if self._answer is Answer.CANCEL or self._slot.draining_s:
-                return self._settlement.settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
-            if overdue := self._overdue():
-                return self._settlement.settle(overdue)
-            time.sleep(TICK_S)
+            if ended := self._ended_while_waiting():
+                return ended
+
+    def _ended_while_waiting(self) -> Ending | None:
+        """Report, and pause until the next look; gives how the attempt ended, if it did."""
+        self._report()
+        if self._answer is Answer.LOST:
+            return TAKEN_AWAY
+        if self._answer is Answer.CANCEL or self._slot.draining_s:
+            return self._settlement.settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
+        if overdue := self._overdue():
+            return self._settlement.settle(overdue)
+        time.sleep(TICK_S)
+        return None
 
     def _execute(self, runner: Runner | InlineRunner) -> Ending:
         with self._slot.tracer.step("stoker.run"), runner:

@@ -3,8 +3,9 @@
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.sharedctypes import RawArray, RawValue
 
@@ -17,6 +18,7 @@ from stoker.settings import Settings
 from .dependencies import Dependencies
 from .mirror import ResultMirror
 from .process import ForkedProcess
+from .reservations import Reservations
 from .tracing import Tracer, tracer
 
 # What an operator may ask for by hand; Settings bound `slots` likewise.
@@ -33,6 +35,7 @@ class Slot:
         memory_bytes: what one job may use if it asks for nothing else; None for no limit.
         predictor: the process that serves lanes, once there was one to serve.
         dependencies: what of all that jobs need is away.
+        reservations: what of the worker's memory its slots have promised to jobs.
     """
 
     def __init__(self, settings: Settings, redis_url: str, worker: Worker) -> None:
@@ -51,14 +54,33 @@ class Slot:
         self._draining_since = RawValue("d", 0.0)
         self._watched = RawValue("b", 0)
         self._used_bytes = RawArray("Q", MOST_SLOTS)
+        self.reservations = Reservations(worker.memory_bytes, self.memory_bytes, MOST_SLOTS)
+
+    @property
+    def place(self) -> int:
+        """The place of this process in the pool."""
+        return int(billiard.process.current_process().index)
 
     def uses(self, memory_bytes: int) -> None:
         """Note what this slot's processes use now."""
-        self._used_bytes[billiard.process.current_process().index] = memory_bytes
+        self._used_bytes[self.place] = memory_bytes
 
     def used_bytes(self, places: Iterable[int]) -> int:
         """What the slots with these places in the pool noted last, together."""
         return sum(self._used_bytes[place] for place in places)
+
+    @contextmanager
+    def reserved_share(self) -> Iterator[bool]:
+        """Reserve a share of the worker's memory for as long as a job is in hand; gives whether there was one."""
+        try:
+            yield self.reservations.reserve_share(self.place)
+        finally:
+            self.reservations.release(self.place)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether the worker can do with a job more: nothing is away, and its memory is not promised to others."""
+        return self.dependencies.missing() is None and self.reservations.has_room()
 
     def end_predictor(self) -> None:
         """End the predictor; the next lane has a new one."""

@@ -78,13 +78,24 @@ class Committed(StrEnum):
 
 
 def claim(
-    job_id: str, owner: str, worker: str, lease_s: float, offers: Worker | None = None
+    job_id: str,
+    owner: str,
+    worker: str,
+    lease_s: float,
+    offers: Worker | None = None,
+    *,
+    free_bytes: int | None = None,
 ) -> Call[Attempt | Refused]:
     """Take a queued job.
 
     Refused if no job has this id, or if it is no longer queued. One that asks for more than the worker offers is put
     off for a while, one of a kind that the worker does not know waits for a worker that does; neither costs an attempt.
     One whose record is damaged is ended.
+
+    Args:
+        free_bytes: memory of the worker that it has not promised to other jobs: 0 if no job can have its share, None
+            where that is unknown. A job that needs more is put off, too; but one that was refused before, so that
+            others had the chance, is claimed if it can have a share, to wait there until that much is free.
     """
 
     def decode(answer: list[bytes | int]) -> Attempt | Refused:
@@ -95,10 +106,10 @@ def claim(
             job_id, owner, {_text(name): value for name, value in zip(named[::2], named[1::2], strict=True)}
         )
 
-    has: tuple[Word | None, ...] = (None, None, None, None, None)
+    has: tuple[Word | None, ...] = (None, None, None, None, None, free_bytes)
     if offers:
         known = (" ".join(offers.kinds), offers.release)
-        has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes, *known)
+        has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes, *known, free_bytes)
     words = (job_id, owner, worker, _ms(lease_s), iso_now(), *("" if value is None else value for value in has))
     return Call(words, decode, script("claim"))
 

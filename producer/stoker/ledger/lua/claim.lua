@@ -1,11 +1,14 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms, ISO time, then what the worker has ('' if unknown): memory, cpus, memory of its GPU,
---   the kinds that it knows (in words), its release (a number)
--- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that), {'unknown'} (it needs a worker that knows more),
+--   the kinds that it knows (in words), its release (a number), memory that it has promised to no job (0: not even a share)
+-- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that, or than is free), {'unknown'} (it needs a worker that knows more),
 --   {'damaged'} (its record: the job has been ended), or {'claimed', name, value, name, value …}: see attempts.py.
 local id, owner, worker, lease_ms, iso = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local KNOWN_KINDS, RELEASE = ARGV[9], tonumber(ARGV[10])
+local FREE = tonumber(ARGV[11])
 local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
+-- So often a job that needs much memory is left to workers which have that free; then one keeps it for the job.
+local PUT_OFFS_FOR_ROOM = 2
 
 local function read(spec)
   local is_json, fields = pcall(cjson.decode, spec or '')
@@ -21,6 +24,14 @@ local function short_of(fields, memory)
       return name
     end
   end
+end
+
+-- Whether the worker has promised to other jobs what this one needs, and is not to wait for it.
+local function lacks_room(id, wish)
+  if not FREE or FREE == 0 or type(wish) ~= 'number' or wish <= FREE then
+    return FREE == 0
+  end
+  return (tonumber(redis.call('HGET', KEY.job .. id, 'unfit') or nil) or 0) < PUT_OFFS_FOR_ROOM
 end
 
 local function put_off(id, due_ms, reason)
@@ -77,9 +88,13 @@ if state == 'QUEUED' and what then
 end
 local fields = read(spec)
 local short = state == 'QUEUED' and short_of(fields, memory)
-if short then
+local reason = short and worker .. ' has too little ' .. short
+if state == 'QUEUED' and not short and lacks_room(id, memory or fields.memory) then
+  reason = worker .. ' has promised its memory to other jobs'
+end
+if reason then
   local times = redis.call('HINCRBY', KEY.job .. id, 'unfit', 1)
-  put_off(id, now_ms() + math.min(1000 * 2 ^ math.min(times - 1, 10), LONGEST_UNFIT_MS), worker .. ' has too little ' .. short)
+  put_off(id, now_ms() + math.min(1000 * 2 ^ math.min(times - 1, 10), LONGEST_UNFIT_MS), reason)
   return { 'unfit' }
 end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.

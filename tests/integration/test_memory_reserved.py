@@ -1,0 +1,124 @@
+"""Jobs that need more memory than a slot's share, and what else runs beside them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stoker
+from stoker import Job, JobState, events
+from stoker.local import LocalStack
+from stoker.settings import Settings
+
+from ..conftest import PATIENCE_S, Eventually
+from .conftest import await_worker
+
+MIB = 1024**2
+SHARE, TOTAL = 300 * MIB, 1500 * MIB
+TRAIN = stoker.Train(model="m", data="sample://digits", epochs=1, batch_size=256, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A worker with three slots, which allow 300 MiB to a job, and 1,500 MiB for all."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("memory"),
+        slots=3,
+        slot_memory_bytes=SHARE,
+        builders=("hungry:hungry",),
+        lease_s=3,
+    )
+    worker = (sys.executable, "-m", "stoker_workers", "--memory", str(TOTAL))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        with LocalStack(settings, worker=worker):
+            await_worker(settings)
+            yield settings
+
+
+def hungry(mib: int, seconds: float, memory: int | None = None) -> stoker.Train:
+    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "seconds": seconds})
+    return TRAIN.model_copy(update={"architecture": architecture, "memory": memory})
+
+
+def waits_for_memory(job: Job) -> bool:
+    progress = job.status().progress
+    return isinstance(progress, events.Progress) and progress.stage == "waiting for memory" and not progress.done
+
+
+def test_two_that_outgrew_their_slots_never_use_more_than_the_worker_has(
+    client: stoker.Client, eventually: Eventually
+) -> None:
+    bombs = [client.submit(hungry(900, seconds=4)) for _ in range(2)]
+    used: list[int] = []
+
+    def have_ended() -> bool:
+        used.append(client.workers()[0].memory_used_bytes or 0)
+        return all(job.status().state.final for job in bombs)
+
+    eventually(have_ended)
+    assert [job.status().state for job in bombs] == [JobState.SUCCEEDED] * 2
+    assert 900 * MIB < max(used) <= TOTAL
+    assert [job.status().attempt for job in bombs] == [2, 2]
+
+
+def test_small_jobs_go_on_while_one_large_job_waits_for_another(client: stoker.Client, eventually: Eventually) -> None:
+    large = [client.submit(hungry(10, seconds=10**6, memory=1000 * MIB)) for _ in range(2)]
+    eventually(lambda: any(waits_for_memory(job) for job in large))
+    small = [client.submit(TRAIN) for _ in range(4)]
+    assert [job.wait(timeout=PATIENCE_S) for job in small] == [JobState.SUCCEEDED] * 4
+    [waiting] = [job for job in large if waits_for_memory(job)]
+    waiting.cancel()
+    assert waiting.wait(timeout=PATIENCE_S) is JobState.CANCELLED
+    for job in large:
+        job.cancel()
+        job.wait(timeout=PATIENCE_S)
+
+
+def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
+    client: stoker.Client, eventually: Eventually
+) -> None:
+    small: list[Job] = []
+
+    def keep_busy() -> None:
+        while sum(not job.status().state.final for job in small[-8:]) < 4:
+            small.append(client.submit(hungry(10, seconds=1)))
+
+    keep_busy()
+    eventually(lambda: client.workers()[0].busy == 3)
+    large = client.submit(hungry(10, seconds=1, memory=TOTAL))
+
+    def has_ended() -> bool:
+        keep_busy()
+        return large.status().state.final
+
+    eventually(has_ended)
+    assert large.status().state is JobState.SUCCEEDED
+    assert [job.wait(timeout=PATIENCE_S) for job in small] == [JobState.SUCCEEDED] * len(small)
+
+
+def test_a_member_of_a_training_by_several_joins_where_its_memory_is_free(
+    stack: Settings, client: stoker.Client, eventually: Eventually
+) -> None:
+    large = client.submit(hungry(10, seconds=10**6, memory=800 * MIB))
+    eventually(lambda: large.status().state is JobState.RUNNING)
+    together = client.submit(hungry(10, seconds=1, memory=700 * MIB).model_copy(update={"workers": 2}))
+    log = Path(stack.home) / "logs" / "worker.log"
+    eventually(lambda: f"job {together.id}: not joined" in log.read_text())
+    assert together.status().state is JobState.RUNNING
+    large.cancel()
+    assert together.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    assert together.status().attempt == 1
+
+
+def test_predictions_go_on_while_no_memory_is_left_for_jobs(client: stoker.Client, eventually: Eventually) -> None:
+    assert client.submit(TRAIN.model_copy(update={"model": "served"})).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    large = client.submit(hungry(400, seconds=10**6, memory=TOTAL))
+    eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 400 * MIB)
+    small = client.submit(TRAIN)
+    assert client.infer("served", [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
+    assert small.status().state in (JobState.QUEUED, JobState.WAITING)
+    large.cancel()
+    assert small.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
