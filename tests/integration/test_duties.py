@@ -20,7 +20,7 @@ from stoker.connection import Connection
 from stoker.ledger import Attempt, DutyState, NewJob
 from stoker.ledger.keys import key
 from stoker.settings import Settings
-from stoker.store import Store
+from stoker.store import Missing, Store
 from stoker_workers.duties import Duty, DutyThread
 
 from ..conftest import Eventually
@@ -277,6 +277,6 @@ def test_a_file_is_deleted_of_the_job_alone_that_discarded_it(
     with controlled(settings, redis_url):
         eventually(lambda: not connection.client.exists(key("discarded")))
 
-    with pytest.raises(stoker.Unavailable):
+    with pytest.raises(Missing):
         discarded.read(artifact)
     assert everybodys.read(artifact) == kept.read(artifact) == b"equal bytes"

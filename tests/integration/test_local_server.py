@@ -245,7 +245,9 @@ def test_the_worker_gets_the_settings_and_the_redis_url(home: Path, eventually: 
     settings = Settings(home=home, slots=3)
     with LocalStack(settings, worker=command(worker)) as stack, client_of(stack.redis_url) as client:
         eventually(lambda: client.exists("seen"))
-        assert client.hgetall("seen") == settings.environment() | {"STOKER_REDIS_URL": stack.redis_url}
+        # A worker on the server of `stoker up` reads what its user can read.
+        own = {"STOKER_REDIS_URL": stack.redis_url, "STOKER_DATA_ROOTS": "/"}
+        assert client.hgetall("seen") == settings.environment() | own
 
 
 def test_with_a_redis_of_its_own_only_the_worker_runs(home: Path, redis_url: str, eventually: Eventually) -> None:

@@ -67,7 +67,9 @@ def test_copies_of_remote_data_and_what_tensorflow_writes_go_with_the_job(
     spec = stoker.Train(model="scratch", data=data, target="y", device="gpu", epochs=1)
     with (
         stoker.Client(settings=stack) as client,
-        worker_of(stack, redis_url_of(stack), tmp_path / "worker.log") as worker,
+        worker_of(
+            stack.model_copy(update={"data_roots": ("/",)}), redis_url_of(stack), tmp_path / "worker.log"
+        ) as worker,
     ):
         await_worker(client, worker)
         job = client.submit(spec)

@@ -120,10 +120,7 @@ class Loader:
                 self._loading[version.ref, version.created_at] = self._thread.submit(self._load, version)
                 return None
             return self._failed(version, error)
-        except Unavailable as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                gone = f"its file is not in the store; restore it, or check STOKER_STORE_URL ({error.message})"
-                return self._failed(version, InvalidJob(f"{version.ref} cannot be loaded: {gone}"))
+        except Unavailable:
             raise
         except StokerError as error:
             return self._failed(version, error)
