@@ -54,10 +54,11 @@ def main(evidence: Path) -> None:
     def end(_number: int, _frame: FrameType | None) -> None:
         asked_to_end.set()
 
+    signal.signal(signal.SIGTERM, end)
     rows = np.random.default_rng(_SEED).uniform(0, 16, (_ROWS, 64)).astype(np.float32)
     with stoker.Client() as client:
         expected = [client.infer(MODEL, row[None], timeout=120) for row in rows]
-        signal.signal(signal.SIGTERM, end)
+        _write(evidence, Said(right=len(expected)))
         round_number = 0
         while not asked_to_end.is_set():
             threads = [

@@ -178,16 +178,21 @@ class Fleet:
         return self.connect(self.servers[-1].name)
 
     def start_callers(self) -> None:
-        """Start the program that predicts and forks; there must be a model by now."""
+        """Start the program that predicts and forks, and wait for its first answers; there must be a model by now."""
         url = self.network.app_url("redis")
         environment = os.environ | self.settings.model_copy(update={"redis_url": url}).environment()
         self.callers = Party("callers", [*_CALLERS, str(self.calls)], environment, self._log("callers"))
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while not self.calls.exists():
+            assert time.monotonic() < deadline, f"nobody answers the callers: see {self.home}/logs"
+            time.sleep(0.1)
 
     def stop_callers(self, grace_s: float = 180.0) -> None:
         """Let the program end its round of calls, and end."""
-        if self.callers and self.callers.main:
+        if self.callers:
             with suppress(psutil.NoSuchProcess):
-                self.callers.main.terminate()
+                if main := self.callers.main:
+                    main.terminate()
             self.callers.stop(grace_s)
 
     def supervise(self) -> None:
