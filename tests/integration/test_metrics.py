@@ -212,7 +212,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, redis_url: str) -> None:
             text=True,
             timeout=60,
         )
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert f"metrics cannot be served on 127.0.0.1:{port}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
