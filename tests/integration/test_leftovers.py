@@ -53,8 +53,8 @@ def put(store: Store, name: str = "model.keras") -> Artifact:
 
 
 def is_there(store: Store, artifact: Artifact) -> bool:
-    store._fs.invalidate_cache()
-    return bool(store._fs.exists(store._path(artifact)))
+    store._files._system.invalidate_cache()
+    return bool(store._files._system.exists(store._path(artifact)))
 
 
 def claimed(connection: Connection) -> Attempt:
@@ -71,9 +71,9 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     manifest = version(1, attempt.job_id).model_copy(update={"files": {"keras": of_version}})
     result = result_of().model_copy(update={"files": {"history": of_result}})
     connection.run(ledger.succeed(attempt, result, manifest))
-    store._fs.pipe_file(f"{store._path(of_version)}.{'0' * 32}.part", b"half")
-    store._fs.makedirs(f"{store._root}/notes", exist_ok=True)
-    store._fs.pipe_file(f"{store._root}/notes/sha256.txt", b"somebody else's")
+    store._files._system.pipe_file(f"{store._path(of_version)}.{'0' * 32}.part", b"half")
+    store._files._system.makedirs(f"{store._root}/notes", exist_ok=True)
+    store._files._system.pipe_file(f"{store._root}/notes/sha256.txt", b"somebody else's")
     of_forgotten = put(store.of_job("job-of-old"), "checkpoint.npz")
     found = look(store, connection)
     assert (found.files, found.size, found.removed) == (3, 16 + 4 + 16, True)
@@ -81,7 +81,7 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     assert is_there(store, of_result)
     assert not is_there(store, orphan)
     assert not is_there(store.of_job("job-of-old"), of_forgotten)
-    assert store._fs.exists(f"{store._root}/notes/sha256.txt")
+    assert store._files._system.exists(f"{store._root}/notes/sha256.txt")
     assert look(store, connection).files == 0
 
 

@@ -17,7 +17,7 @@ DAY_S = 24 * 3600
 
 def overwrite(store: Store, artifact: Artifact, data: bytes) -> None:
     """What a broken disk or a careless hand does to a file."""
-    store._fs.pipe_file(store._path(artifact), data)
+    store._files._system.pipe_file(store._path(artifact), data)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_an_artifact_put_by_several_at_once_is_one_whole_file(store: Store) -> N
         put = list(threads.map(lambda _: store.put_bytes(BYTES, "weights.h5"), range(8)))
     assert set(put) == {artifact}
     assert store.read(artifact) == BYTES
-    store._fs.invalidate_cache()
-    assert [path.rpartition("/")[2] for path in store._fs.find(store._root)] == ["weights.h5"]
+    store._files._system.invalidate_cache()
+    assert [path.rpartition("/")[2] for path in store._files._system.find(store._root)] == ["weights.h5"]
 
 
 def test_a_reader_is_not_disturbed_by_who_puts_the_same(store: Store) -> None:

@@ -1,0 +1,22 @@
+"""Data of jobs: which files a reference means, how they are opened, and what their headers say."""
+
+from .columns import select_columns
+from .files import file_system_of, open_file, reading
+from .headers import preflight
+from .references import FORMATS, GLOB, SAMPLES, Format, Location, format_of, locate, split
+
+__all__ = [
+    "FORMATS",
+    "GLOB",
+    "SAMPLES",
+    "Format",
+    "Location",
+    "file_system_of",
+    "format_of",
+    "locate",
+    "open_file",
+    "preflight",
+    "reading",
+    "select_columns",
+    "split",
+]
