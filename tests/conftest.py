@@ -24,7 +24,7 @@ def _settings_of_the_test_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("STOKER_HOME", str(tmp_path / "home"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually() -> Eventually:
     """Waits until a condition holds, and fails the test if it does not for minutes."""
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from .conftest import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class Flower:
@@ -46,7 +48,7 @@ class Flower:
         request = urllib.request.Request(self.url + path, data)
         if login is not None:
             request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
-        answer = urllib.request.urlopen(request, timeout=10)
+        answer = urllib.request.urlopen(request, timeout=PATIENCE_S)
         assert isinstance(answer, HTTPResponse)
         return answer
 
@@ -74,14 +76,14 @@ def running_flower(
         yield Flower(url, "stoker", password or made.read_text().strip(), process, log)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
 
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/healthcheck", timeout=10):
+            with urllib.request.urlopen(f"{url}/healthcheck", timeout=PATIENCE_S):
                 return
         except OSError:
             assert process.poll() is None, log.read_text()

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import stoker
 from stoker import JobState
 from stoker.local import LocalStack
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from ..flower import Flower, running_flower
 from ..integration.conftest import await_worker
 
@@ -33,7 +34,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests here; gives the settings to reach them."""
-    settings = Settings(home=tmp_path_factory.mktemp("browser"), slots=2, lease_s=3)
+    settings = Settings(home=tmp_path_factory.mktemp("browser"), slots=2)
     with LocalStack(settings):
         await_worker(settings)
         yield settings
@@ -44,7 +45,7 @@ def flower(stack: Settings) -> Iterator[Flower]:
     with running_flower(stack) as flower:
         # It asks the workers for events every five seconds, and tells of those it has heard of.
         worker_log = stack.home / "logs" / "worker.log"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while "{task} enabled by remote" not in worker_log.read_text() or flower.get("/api/workers") == b"{}":
             assert time.monotonic() < deadline, flower.log.read_text()
             time.sleep(0.1)
@@ -69,7 +70,8 @@ def page(browser: Browser, flower: Flower, tmp_path: Path) -> Iterator[Page]:
         http_credentials={"username": flower.user, "password": flower.password},
         viewport={"width": 1280, "height": 640},
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
+    expect.set_options(timeout=PATIENCE_S * 1000)
     page = context.new_page()
     # Chromium sends the login to all of a site only if it was asked for at the root, as an operator is.
     page.goto("/")

@@ -13,7 +13,7 @@ from stoker.ledger import Worker
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from ..flower import Flower
 
 ENDLESS = stoker.Train(model="endless", data="sample://digits", epochs=1_000_000, device="cpu", seed=1)
@@ -62,9 +62,10 @@ def test_jobs_and_lanes_are_shown_with_arguments_progress_and_results(
     page.goto(f"/task/{endless.id}")
     expect(page.locator("body")).to_contain_text("/1000000 loss")
 
-    trained = client.submit(stoker.Train(model="shown", data="sample://digits", epochs=3, seed=1)).result(timeout=60)
-    client.submit(stoker.Evaluate(model=trained.model, data="sample://digits")).result(timeout=60)
-    client.infer_many("shown", np.zeros((300, 64)))
+    spec = stoker.Train(model="shown", data="sample://digits", epochs=3, seed=1)
+    trained = client.submit(spec).result(timeout=PATIENCE_S)
+    client.submit(stoker.Evaluate(model=trained.model, data="sample://digits")).result(timeout=PATIENCE_S)
+    client.infer_many("shown", np.zeros((300, 64)), timeout=PATIENCE_S)
     eventually(lambda: sees("stoker.train", "shown, sample://digits, epochs=3", "SUCCESS", trained.model))
     eventually(lambda: sees("stoker.evaluate", f"{trained.model}, sample://digits", "SUCCESS"))
 
@@ -94,7 +95,7 @@ def test_a_task_that_is_terminated_is_a_job_that_is_cancelled(
 
     eventually(offers_to_end_it)
     page.click("#task-terminate")
-    assert job.wait(timeout=60) is JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
 
     def is_shown_as_revoked() -> bool:
         page.goto(f"/task/{job.id}")
@@ -135,7 +136,7 @@ def test_a_worker_that_is_shut_down_hands_its_job_over_at_no_cost(
     # The stack starts another worker in its place, and that one has the job next.
     eventually(lambda: job.state is JobState.RUNNING and job.status().worker != before)
     job.cancel()
-    assert job.wait(timeout=60) is JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
     queued = [event for event in job.events() if event.type == "queued"]
     assert [event.reason for event in queued] == [None, f"worker {before} was drained"]
 
@@ -157,5 +158,6 @@ def test_a_task_that_is_none_of_stokers_is_put_aside_and_harms_nobody(
         ):
             assert flower.status(f"/api/task/send-task/{name}", flower.login, body) == 200
         eventually(lambda: put_aside() == before + 4)
-    result = client.submit(stoker.Train(model="after", data="sample://iris", epochs=1, seed=1)).result(timeout=60)
+    spec = stoker.Train(model="after", data="sample://iris", epochs=1, seed=1)
+    result = client.submit(spec).result(timeout=PATIENCE_S)
     assert result.model.startswith("after@")

@@ -6,6 +6,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from ..conftest import PATIENCE_S
+
 _FILLED_BY = ".filled"
 _TOOLS = ("mkfs.ext4", "mount", "umount", "fsfreeze")
 
@@ -63,4 +65,4 @@ class Disk:
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True, timeout=60, capture_output=True)
+    subprocess.run(words, check=True, timeout=PATIENCE_S, capture_output=True)

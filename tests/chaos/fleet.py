@@ -19,6 +19,7 @@ from stoker.local.child import Child
 from stoker.local.server import server_binary
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from .disk import Disk
 from .network import PASSWORD, Namespaces, Network, Relays
 from .plain import Redis
@@ -27,7 +28,6 @@ _WORKER = (sys.executable, "-m", "stoker_workers")
 _CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
 _CALLERS = (sys.executable, str(Path(__file__).with_name("callers.py")))
 _DRAINED_WITHIN_S = 75.0
-_READY_WITHIN_S = 300.0
 _STORE_MB, _SCRATCH_MB = 512, 192
 
 
@@ -95,6 +95,7 @@ class Fleet:
     Args:
         home: an empty folder: everything is below it.
         results: whether Celery's results have a server of their own.
+        lease_s: as in `Settings`; shorter where faults must outlast it.
         disks: whether store and temporary files have disks of their own, which can be full or refuse writes.
 
     Attributes:
@@ -112,6 +113,7 @@ class Fleet:
         namespaces: bool,
         results: bool = False,
         disks: bool = False,
+        lease_s: float = 15.0,
     ) -> None:
         self.home = home
         self.effects = home / "effects"
@@ -128,7 +130,7 @@ class Fleet:
             redis_url=self.network.app_url("redis"),
             result_url=self.network.app_url("results") if results else None,
             home=home,
-            lease_s=2,
+            lease_s=lease_s,
             part_s=1e-5,
             socket_timeout_s=3,
             data_roots=("/",),
@@ -149,7 +151,7 @@ class Fleet:
         self.stop_callers(grace_s=0.1)
         self.stop_workers(grace_s=0.1)
         for server in self.servers:
-            server.stop(10)
+            server.stop(PATIENCE_S)
         for disk in (self.store_disk, self.scratch_disk):
             if disk:
                 disk.close()
@@ -182,7 +184,7 @@ class Fleet:
         url = self.network.app_url("redis")
         environment = os.environ | self.settings.model_copy(update={"redis_url": url}).environment()
         self.callers = Party("callers", [*_CALLERS, str(self.calls)], environment, self._log("callers"))
-        deadline = time.monotonic() + _READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while not self.calls.exists():
             assert time.monotonic() < deadline, f"nobody answers the callers: see {self.home}/logs"
             time.sleep(0.1)
@@ -204,7 +206,7 @@ class Fleet:
 
     def await_workers(self) -> None:
         """Wait until every worker has announced itself."""
-        deadline = time.monotonic() + _READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         with self.connect() as client:
             while _announced(client) < len(self.workers):
                 assert time.monotonic() < deadline, f"the workers did not come up: see {self.home}/logs"

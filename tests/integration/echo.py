@@ -14,6 +14,8 @@ from stoker.errors import StokerError
 from stoker.lanes import frames
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 
 def register(redis_url: str) -> None:
     """Put the model's record into the registry."""
@@ -43,15 +45,15 @@ def echo_of(redis_url: str) -> Iterator[None]:
 
 
 def _drain(redis_url: str, ended: threading.Event) -> None:
-    connection, turn, joined = Connection.open(Settings(), redis_url, patience_s=60), 0, False
+    connection, turn, joined = Connection.open(Settings(), redis_url, patience_s=PATIENCE_S), 0, False
     answers: dict[str, bytes] = {}
     while not ended.is_set():
-        joined = joined or connection.run(lanes.join("echo", "echo", 30))
+        joined = joined or connection.run(lanes.join("echo", "echo", PATIENCE_S))
         if not joined:
             ended.wait(0.005)
             continue
         turn += 1
-        batch = connection.run(lanes.take("echo", "echo", 30, turn=turn, most=7, answers=answers))
+        batch = connection.run(lanes.take("echo", "echo", PATIENCE_S, turn=turn, most=7, answers=answers))
         if batch is None:
             joined, answers = False, {}
             continue

@@ -21,7 +21,7 @@ from stoker.local.child import Child
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
 from .conftest import await_worker
 
@@ -48,36 +48,36 @@ def url_of(user: str, server_url: str) -> str:
 
 
 def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
-    settings = Settings(redis_url=url_of("client", server_url), home=tmp_path, lease_s=3, slots=2)
+    settings = Settings(redis_url=url_of("client", server_url), home=tmp_path, slots=2)
     with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
         admin.acl_log_reset()
         for user, module in (("controller", "stoker_workers.controller"), ("worker", "stoker_workers")):
             environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url_of(user, server_url)}
             child = Child([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
-            running.callback(child.stop, 60)
+            running.callback(child.stop, PATIENCE_S)
         client = running.enter_context(stoker.Client(settings=settings))
         # As long as no worker is there, a job may wait for a device that none will have.
         waiting = client.submit(SPEC.model_copy(update={"device": "gpu"}))
         await_worker(settings)
 
-        result = client.submit(SPEC, idempotency_key="monday").result(timeout=60)
+        result = client.submit(SPEC, idempotency_key="monday").result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
-        assert client.infer(result.model, [[0.0] * 64]).shape == (1, 10)
+        assert client.infer(result.model, [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
         pipeline = client.submit_many([SPEC, stoker.Evaluate(model="#0", data="sample://digits")])
-        assert [job.wait(timeout=60) for job in pipeline] == [JobState.SUCCEEDED] * 2
+        assert [job.wait(timeout=PATIENCE_S) for job in pipeline] == [JobState.SUCCEEDED] * 2
 
         endless = client.submit(SPEC.model_copy(update={"epochs": 1_000_000}))
         assert any(isinstance(event, events.Epoch) for event in endless.events())
         endless.cancel()
-        assert endless.wait(timeout=60) is JobState.CANCELLED
+        assert endless.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         wrong = client.submit(stoker.Train(model="bad", data="sample://diabetes", loss="binary_crossentropy"))
-        assert wrong.wait(timeout=60) is JobState.FAILED
+        assert wrong.wait(timeout=PATIENCE_S) is JobState.FAILED
         waiting.cancel()
         assert len(client.jobs(limit=10)) == 6
 
         [worker] = client.workers()
         app = celery_app(settings, url_of("worker", server_url))
-        assert app.control.inspect([worker.name], timeout=10).ping()
+        assert app.control.inspect([worker.name], timeout=PATIENCE_S).ping()
         app.close()
         assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
 
@@ -111,17 +111,19 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
         admin.acl_log_reset()
         environment = os.environ | settings.environment()
         child = Child([sys.executable, "-m", "stoker_workers"], log=tmp_path / "log", environment=environment)
-        running.callback(child.stop, 60)
+        running.callback(child.stop, PATIENCE_S)
         await_worker(settings)
+        [worker] = admin.hkeys("stoker:workers")
         flower = running.enter_context(running_flower(settings))
         eventually(lambda: "cpu" in flower.get("/workers?json=1").decode())
         eventually(lambda: b'"status": true' in flower.get("/workers?json=1"))
+        options = ("--timeout", str(PATIENCE_S), "--destination", worker.decode())
         for command in ("inspect ping", "inspect stats", "inspect active", "status", "control enable_events"):
             told = subprocess.run(
-                [sys.executable, "-m", "celery", "--broker", url, *command.split(), "--timeout", "20"],
+                [sys.executable, "-m", "celery", "--broker", url, *command.split(), *options],
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE_S,
             )
             assert (told.returncode, told.stderr) == (0, ""), command
             assert "OK" in told.stdout or "online" in told.stdout
@@ -135,7 +137,7 @@ def test_doctor_says_what_a_user_may_not_ask_and_checks_the_rest(server_url: str
         env=os.environ | {"STOKER_REDIS_URL": url_of(user, server_url)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     checks = {check["name"]: check for check in json.loads(told.stdout)["checks"]}
     refused = {name for name, check in checks.items() if "may not ask" in check["told"]}

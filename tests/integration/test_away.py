@@ -19,7 +19,7 @@ from stoker.local.server import local_server
 from stoker.settings import Settings
 from stoker.store import Store
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from ..hosts import host
 from .conftest import await_worker, free_port
 
@@ -131,7 +131,7 @@ def stoker_command(settings: Settings, *arguments: str) -> str:
     """What a command prints."""
     environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": redis_url_of(settings), "COLUMNS": "200"}
     command = [sys.executable, "-m", "stoker.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S).stdout
 
 
 def redis_pid(url: str) -> int:
@@ -151,7 +151,7 @@ def test_jobs_wait_for_the_store_and_are_done_when_it_is_back(
     away: Away, client: stoker.Client, eventually: Eventually
 ) -> None:
     # Trains, and does not have to wait for the model to be written.
-    client.submit(SPEC).result(timeout=300)
+    client.submit(SPEC).result(timeout=PATIENCE_S)
     away.store.take_away()
     try:
         jobs = client.submit_many([SPEC.model_copy(update={"seed": seed}) for seed in range(6)])
@@ -163,7 +163,7 @@ def test_jobs_wait_for_the_store_and_are_done_when_it_is_back(
     finally:
         away.store.bring_back()
     for job in jobs:
-        assert job.wait(timeout=300) is JobState.SUCCEEDED
+        assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     eventually(lambda: not says(client))
 
 
@@ -176,12 +176,12 @@ def test_the_host_of_a_jobs_data_concerns_that_job_alone(tmp_path: Path, eventua
         await_worker(settings)
         job, cancelled = client.submit_many([spec, spec.model_copy(update={"seed": 2})])
         eventually(lambda: waits_for(job) == "data" and waits_for(cancelled) == "data")
-        assert client.submit(SPEC).wait(timeout=300) is JobState.SUCCEEDED
+        assert client.submit(SPEC).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert says(client) == []
         cancelled.cancel()
-        assert cancelled.wait(timeout=60) is JobState.CANCELLED
+        assert cancelled.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         with host(port=port):
-            assert job.wait(timeout=300) is JobState.SUCCEEDED
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
 def test_a_model_whose_file_is_gone_fails_its_jobs_in_one_sentence(
@@ -197,7 +197,7 @@ def test_a_model_whose_file_is_gone_fails_its_jobs_in_one_sentence(
         stoker.Deploy(model=made.model, alias="live", max_attempts=3),
     ):
         job = stack_client.submit(spec)
-        assert job.wait(timeout=300) is JobState.FAILED
+        assert job.wait(timeout=PATIENCE_S) is JobState.FAILED
         status = job.status()
         assert status.attempt == 1
         assert status.reason
@@ -214,7 +214,7 @@ def test_jobs_run_and_results_come_later_while_their_redis_is_away(tmp_path: Pat
             try:
                 jobs = client.submit_many([SPEC] * 2)
                 for job in jobs:
-                    assert job.wait(timeout=300) is JobState.SUCCEEDED
+                    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
                 eventually(lambda: says(client) == ["results"])
                 assert "results are copied later" in stoker_command(settings, "doctor")
             finally:
@@ -222,4 +222,4 @@ def test_jobs_run_and_results_come_later_while_their_redis_is_away(tmp_path: Pat
             eventually(lambda: says(client) == [])
             app = Celery(broker=redis_url_of(settings), backend=result_url)
             for job in jobs:
-                assert app.AsyncResult(job.id).get(timeout=60)["epochs"] == 1
+                assert app.AsyncResult(job.id).get(timeout=PATIENCE_S)["epochs"] == 1

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 def test_the_quickest_benchmark_of_stoker_alone_writes_right_answers_down(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "inference", "--quick", "--peers", "stoker", "--results", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "inference.json").read_text())["figures"]
     assert figures["systems"].keys() == {"stoker"}

@@ -15,7 +15,7 @@ from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.store import Store
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 Write = Callable[..., str]
 ROWS = 1_000
@@ -25,7 +25,7 @@ ROWS = 1_000
 def model(stack: Settings) -> Iterator[str]:
     with stoker.Client(settings=stack) as client:
         spec = stoker.Train(model="bulk", data="sample://digits", epochs=2, seed=1)
-        result = client.submit(spec).result(timeout=90)
+        result = client.submit(spec).result(timeout=PATIENCE_S)
         yield result.model
 
 
@@ -67,9 +67,9 @@ def test_a_spread_job_gives_the_rows_of_one_in_their_order(
 
     job = client.submit(stoker.Infer(model=model, data=data, chunk_rows=100))
 
-    chunks = predictions(job.result(timeout=90), stack, tmp_path)
+    chunks = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
     assert [len(chunk) for chunk in chunks] == [100] * 10 + [50]
-    expected = client.infer(model, np.load(data)["x"])
+    expected = client.infer(model, np.load(data)["x"], timeout=PATIENCE_S)
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
     events = list(job.events())
     assert any(isinstance(event, Waiting) and event.reason == "spread over 8 parts" for event in events)
@@ -85,9 +85,9 @@ def test_rows_that_are_asked_for_are_predicted_alone(
 
     job = client.submit(stoker.Infer(model=model, data=data, rows=(200, 450), chunk_rows=100))
 
-    [*chunks] = predictions(job.result(timeout=90), stack, tmp_path)
+    [*chunks] = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
     assert [len(chunk) for chunk in chunks] == [100, 100, 50]
-    expected = client.infer(model, np.load(data)["x"][200:450])
+    expected = client.infer(model, np.load(data)["x"][200:450], timeout=PATIENCE_S)
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -95,7 +95,7 @@ def test_a_part_that_fails_fails_the_job_and_names_the_row(client: stoker.Client
     job = client.submit(stoker.Infer(model=model, data=write(ROWS, nan_at=789), chunk_rows=100))
 
     with pytest.raises(stoker.JobFailed, match=r"rows 700 to 799: .*row 789"):
-        job.result(timeout=90)
+        job.result(timeout=PATIENCE_S)
 
 
 def test_a_killed_slot_costs_one_part(
@@ -112,7 +112,7 @@ def test_a_killed_slot_costs_one_part(
     killed = max(at_work(), key=psutil.Process.create_time)
     killed.kill()
 
-    chunks = predictions(job.result(timeout=110), stack, tmp_path)
+    chunks = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
     assert sum(map(len, chunks)) == 80_000
     assert job.status().attempt == 1
 
@@ -123,4 +123,4 @@ def test_cancelling_ends_all_parts(client: stoker.Client, model: str, write: Wri
 
     job.cancel()
 
-    assert job.wait(timeout=30) is stoker.JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is stoker.JobState.CANCELLED

@@ -11,7 +11,7 @@ import pytest
 
 from stoker.local.child import Child, Supervised
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 PARENT = "import os, subprocess; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); os._exit(3)"
 PATIENT = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
@@ -50,7 +50,7 @@ def is_alive(pid: int) -> bool:
 
 def test_a_child_that_has_ended_is_sent_nothing_more(strangers: list[int]) -> None:
     child = Child(command("raise SystemExit(3)"))
-    assert child.wait(60) == 3
+    assert child.wait(PATIENCE_S) == 3
     child.kill()
     child.terminate()
     assert child.wait(0) == 3
@@ -62,7 +62,7 @@ def test_what_an_ended_child_has_left_is_killed_before_its_id_is_free(
     strangers: list[int], tmp_path: Path, eventually: Eventually
 ) -> None:
     child = Child(command(PARENT), log=tmp_path / "log")
-    assert child.wait(60) == 3
+    assert child.wait(PATIENCE_S) == 3
     left = int((tmp_path / "log").read_text())
     eventually(lambda: not is_alive(left))
     assert strangers == []

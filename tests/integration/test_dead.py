@@ -15,6 +15,8 @@ from stoker.events import Log
 from stoker.ledger import Attempt, NewJob
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 
 
@@ -29,7 +31,7 @@ def dead(redis_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"STOKER_REDIS_URL": redis_url},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE_S,
     )
 
 

@@ -15,7 +15,7 @@ from stoker.settings import Settings
 from stoker.store import Store
 from stoker.topology import redis_lists
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 
 @contextmanager
@@ -37,14 +37,14 @@ def hanging(file: Path) -> Iterator[None]:
 @pytest.fixture
 def model(client: stoker.Client) -> stoker.ModelVersion:
     spec = stoker.Train(model="shipped", data="sample://iris", epochs=1)
-    result = client.submit(spec).result(timeout=90)
+    result = client.submit(spec).result(timeout=PATIENCE_S)
     return client.model(result.model)
 
 
 def test_a_deployment_moves_an_alias_to_a_whole_model(client: stoker.Client, model: stoker.ModelVersion) -> None:
     job = client.submit(stoker.Deploy(model=model.ref, alias="live"))
 
-    assert job.result(timeout=30) == stoker.DeployResult(model=model.ref, alias="live")
+    assert job.result(timeout=PATIENCE_S) == stoker.DeployResult(model=model.ref, alias="live")
     assert client.model("shipped@live").ref == model.ref
 
 
@@ -57,7 +57,7 @@ def test_a_damaged_file_fails_the_deployment_and_moves_nothing(
     try:
         job = client.submit(stoker.Deploy(model=model.ref, alias="broken"))
         with pytest.raises(stoker.JobFailed, match="is corrupt"):
-            job.result(timeout=30)
+            job.result(timeout=PATIENCE_S)
     finally:
         file.write_bytes(content)
     with pytest.raises(stoker.ModelNotFound):
@@ -70,14 +70,14 @@ def test_a_store_that_hangs_costs_the_job_its_timeout_and_the_slot_nothing(
     with hanging(Path(Store(stack.store).location(model.files["keras"]))):
         job = client.submit(stoker.Deploy(model=model.ref, alias="slow", timeout=1))
         with pytest.raises(stoker.JobFailed, match="timeout of 1 s"):
-            job.result(timeout=30)
-    assert client.submit(stoker.Deploy(model=model.ref)).result(timeout=30)
+            job.result(timeout=PATIENCE_S)
+    assert client.submit(stoker.Deploy(model=model.ref)).result(timeout=PATIENCE_S)
 
 
 def test_the_next_message_is_fetched_while_deployments_keep_all_slots_busy(
     client: stoker.Client, stack: Settings, model: stoker.ModelVersion, eventually: Eventually
 ) -> None:
-    other = client.submit(stoker.Train(model="other", data="sample://iris", epochs=1)).result(timeout=90)
+    other = client.submit(stoker.Train(model="other", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(other, stoker.TrainResult)
     slots = sum(worker.slots for worker in client.workers())
     file = Path(Store(stack.store).location(model.files["keras"]))
@@ -87,4 +87,4 @@ def test_the_next_message_is_fetched_while_deployments_keep_all_slots_busy(
         behind = client.submit(stoker.Deploy(model=other.model))
         eventually(lambda: not any(server.llen(name) for name in redis_lists()))
         assert behind.state is JobState.QUEUED
-    assert {job.wait(timeout=30) for job in (*busy, behind)} == {JobState.SUCCEEDED}
+    assert {job.wait(timeout=PATIENCE_S) for job in (*busy, behind)} == {JobState.SUCCEEDED}

@@ -24,20 +24,10 @@ from stoker.store import Missing, Store
 from stoker_workers.duties import Duty, DutyThread
 
 from ..conftest import Eventually
-from .conftest import controlled, free_port
+from .conftest import CPU, attend, controlled, free_port
 from .test_doctor import checks
 
 SPEC = stoker.Train(model="duties", data="sample://iris", device="cpu")
-CPU = ledger.Worker(
-    name="cpu-1@here",
-    node="here",
-    device="cpu",
-    slots=1,
-    most_slots=4,
-    queues=("cpu.infer", "cpu.train", "cpu.batch"),
-    host="here",
-    pid=1,
-)
 
 
 @pytest.fixture
@@ -51,7 +41,7 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def connection(settings: Settings, redis_url: str) -> Iterator[Connection]:
     with closing(Connection.open(settings, redis_url)) as connection:
-        connection.run(ledger.announce(CPU))
+        attend(connection)
         yield connection
 
 
@@ -127,7 +117,7 @@ def test_while_the_redis_of_results_is_away_jobs_are_reclaimed_and_fleets_scaled
         assert told["verdict"] == "fail"
         assert "'copy results' has failed since" in told["told"]
         assert "cannot be reached" in told["told"]
-        assert works(connection, "reclaim jobs")
+        eventually(lambda: works(connection, "reclaim jobs"))
 
 
 def test_while_the_store_is_away_jobs_are_reclaimed_and_fleets_scaled(
@@ -165,7 +155,7 @@ def test_a_hundred_deletes_that_take_long_cost_neither_the_lead_nor_another_duty
         renewals = renewals_of_the_lead(connection)
         # More of them than fit into one lease.
         eventually(lambda: renewals() >= 4)
-        assert connection.client.get(key("leader")) == leader
+        eventually(lambda: connection.client.get(key("leader")) == leader)
         eventually(lambda: is_reclaimed(connection, job_id))
         assert connection.client.hlen(key("discarded")) == 100
         LockedFileSystem.allowed.set()

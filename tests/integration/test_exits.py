@@ -13,7 +13,7 @@ from stoker.connection import Connection
 from stoker.local.child import Child
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 COMMANDS = ["controller", "worker", "flower"]
 STEERING = "\x1b[2J\n"
@@ -25,7 +25,7 @@ def ended(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
 
 
@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_ends_it_with_a_line(redis_url: str, module: str, n
         env=os.environ | {"STOKER_REDIS_URL": redis_url, name: port},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert f"metrics cannot be served on 127.0.0.1:{port}" in done.stderr
@@ -89,6 +89,6 @@ def test_a_name_from_elsewhere_cannot_break_or_steer_the_log(
     try:
         eventually(lambda: "went silent" in log.read_text())
     finally:
-        child.stop(60)
+        child.stop(PATIENCE_S)
     assert r"worker worker\x1b[2J\n went silent" in log.read_text()
     assert "\x1b" not in log.read_text()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .conftest import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -94,18 +94,18 @@ def running(command: list[str], log: Path, **variables: str) -> Iterator[Callabl
         yield output
     finally:
         process.terminate()
-        process.wait(120)
+        process.wait(PATIENCE_S)
 
 
 def ended(command: list[str | Path], **variables: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | variables
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def answers(url: str) -> bytes:
     """What a page holds; nothing as long as nobody serves it."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as page:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as page:
             return bytes(page.read())
     except urllib.error.HTTPError as error:
         error.close()
@@ -203,7 +203,7 @@ def test_the_local_server_comes_with_its_extra(install: Install, tmp_path: Path)
     )
     programs = install("local")
     started = subprocess.run(
-        [programs / "python", "-c", start], cwd=tmp_path, capture_output=True, text=True, timeout=240
+        [programs / "python", "-c", start], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert started.returncode == 0, started.stderr
     binary, pong = started.stdout.split()
@@ -239,7 +239,11 @@ def test_everything_on_one_machine_runs_a_job(install: Install, tmp_path: Path, 
         eventually(lambda: "Stoker is up" in output())
         job = json.dumps({"kind": "train", "model": "m", "data": "sample://iris", "epochs": 1})
         submitted = subprocess.run(
-            [programs / "stoker", "submit", "--watch", "-"], input=job, capture_output=True, text=True, timeout=400
+            [programs / "stoker", "submit", "--watch", "-"],
+            input=job,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         assert submitted.returncode == 0, submitted.stdout + submitted.stderr + output()
 

@@ -1,6 +1,5 @@
 """Jobs that wait for a GPU in vain go to a CPU."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,8 @@ from stoker import JobState, events, ledger
 from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob
 from stoker.settings import Settings
-from stoker.topology import queues_of
+
+from .conftest import CPU, attend
 
 TRAIN = stoker.Train(model="m", data="sample://digits")
 
@@ -21,15 +21,6 @@ def connection(redis_url: str) -> Iterator[Connection]:
     connection = Connection.open(Settings(), redis_url)
     yield connection
     connection.close()
-
-
-def attend(connection: Connection, queues: tuple[str, ...] = queues_of("cpu")) -> None:
-    """A CPU worker says that it is there."""
-    connection.run(
-        ledger.announce(
-            ledger.Worker(name="cpu", node="n", device="cpu", slots=1, most_slots=1, queues=queues, host="h", pid=1)
-        )
-    )
 
 
 def queue(connection: Connection, job_id: str, spec: stoker.Train) -> str:
@@ -43,9 +34,8 @@ def test_a_job_that_waited_long_for_a_gpu_is_queued_for_the_cpu_and_runs_once(
     attend(connection)
     job_id = queue(connection, "waits", TRAIN)
     assert connection.run(ledger.fall_back(wait_s=60)) == []
-    time.sleep(0.05)
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == [job_id]
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == []
+    assert connection.run(ledger.fall_back(wait_s=0)) == [job_id]
+    assert connection.run(ledger.fall_back(wait_s=0)) == []
     status = connection.run(ledger.status(job_id))
     assert (status.state, status.queue) == (JobState.QUEUED, "cpu.train")
     told = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, events.Queued)]
@@ -62,25 +52,22 @@ def test_a_job_stays_with_the_gpu_that_it_asked_for_or_as_long_as_no_cpu_is_ther
     queue(connection, "explicit", TRAIN.model_copy(update={"device": "gpu"}))
     queue(connection, "memory", TRAIN.model_copy(update={"gpu_memory": 1024**3}))
     job_id = queue(connection, "waits", TRAIN)
-    time.sleep(0.05)
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == []
+    assert connection.run(ledger.fall_back(wait_s=0)) == []
     attend(connection)
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == [job_id]
+    assert connection.run(ledger.fall_back(wait_s=0)) == [job_id]
 
 
 def test_jobs_that_no_cpu_would_take_hold_up_none_that_one_would(connection: Connection) -> None:
     connection.run(ledger.submit([NewJob(f"batch-{n}", TRAIN, "gpu.batch") for n in range(150)]))
     job_id = queue(connection, "waits", TRAIN)
-    attend(connection, queues=("cpu.train",))
-    time.sleep(0.05)
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == [job_id]
+    attend(connection, CPU.model_copy(update={"queues": ("cpu.train",)}))
+    assert connection.run(ledger.fall_back(wait_s=0)) == [job_id]
 
 
 def test_a_job_that_was_taken_or_cancelled_does_not_fall_back(connection: Connection, redis_url: str) -> None:
     attend(connection)
     connection.run(ledger.claim(queue(connection, "taken", TRAIN), "owner", "w", 5))
     connection.run(ledger.cancel(queue(connection, "cancelled", TRAIN)))
-    time.sleep(0.05)
-    assert connection.run(ledger.fall_back(wait_s=0.01)) == []
+    assert connection.run(ledger.fall_back(wait_s=0)) == []
     with redis.Redis.from_url(redis_url) as client:
         assert not client.exists("stoker:fallback:gpu.train")

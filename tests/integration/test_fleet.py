@@ -25,21 +25,11 @@ from stoker_workers.fleet.loop import FleetScaler
 from stoker_workers.fleet.providers.kubernetes import Kubernetes
 from stoker_workers.fleet.providers.process import Processes
 
-from ..conftest import Eventually
-from .conftest import controlled
+from ..conftest import PATIENCE_S, Eventually
+from .conftest import CPU, attend, controlled
 
 TOKEN = "a-token"
 SPEC = stoker.Train(model="fleet", data="sample://iris", device="cpu")
-CPU = ledger.Worker(
-    name="cpu-1@here",
-    node="here",
-    device="cpu",
-    slots=1,
-    most_slots=4,
-    queues=("cpu.infer", "cpu.train", "cpu.batch"),
-    host="here",
-    pid=1,
-)
 
 
 @pytest.fixture
@@ -71,7 +61,7 @@ def scaler(settings: Settings, connection: Connection, redis_url: str) -> Iterat
 def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stoker.cli", "fleet", *arguments]
     environment = os.environ | {"STOKER_REDIS_URL": redis_url}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Client, connection: Connection) -> None:
@@ -83,10 +73,11 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert traffic.kinds["train"].service_ms == 0
     assert traffic.running.count == 1
     assert [kind for kind, _ in traffic.running.seen] == ["train"]
+    connection.client.hincrby(f"stoker:job:{first.id}", "started_at", -2_000)
     connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "for a test"))
     traffic = connection.run(ledger.traffic("cpu"))
     assert traffic.running.count == 0
-    assert traffic.kinds["train"].service_ms > 0
+    assert traffic.kinds["train"].service_ms >= 2_000
     assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
 
 
@@ -149,7 +140,7 @@ def test_a_decision_of_long_ago_promises_no_node(connection: Connection) -> None
 
 
 def test_a_fleet_without_settings_is_left_alone(scaler: FleetScaler, connection: Connection) -> None:
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) is None
     assert connection.run(ledger.decisions("cpu")) == []
@@ -160,7 +151,7 @@ def test_a_fleet_without_workers_says_that_nobody_starts_any(scaler: FleetScaler
     scaler.step(Settings().fleet)
     assert connection.run(ledger.decisions("cpu"))[0].reasons[0].startswith("no worker runs")
     # What it has when it comes is where to begin.
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     scaler.step(Settings().fleet)
     assert connection.run(ledger.decisions("cpu"))[0].slots == 1
     assert connection.run(ledger.wanted_slots(CPU.name)) == 2
@@ -169,7 +160,7 @@ def test_a_fleet_without_workers_says_that_nobody_starts_any(scaler: FleetScaler
 def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    connection.run(ledger.announce(CPU))
+    attend(connection)
 
     def holds() -> tuple[int | None, int]:
         """The slots that are wanted, and how many jobs the tenant may have running."""
@@ -194,7 +185,7 @@ def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
 def test_bounds_by_hand_beat_the_file_until_they_are_taken_back(
     scaler: FleetScaler, connection: Connection, redis_url: str
 ) -> None:
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
     scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) == 2
@@ -211,7 +202,7 @@ def test_a_backlog_grows_the_fleet_and_the_status_says_why(
     scaler: FleetScaler, client: stoker.Client, connection: Connection, redis_url: str
 ) -> None:
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\n")
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     client.submit_many([SPEC] * 7)
     scaler.step(Settings().fleet)
     assert connection.run(ledger.wanted_slots(CPU.name)) == 4
@@ -225,7 +216,7 @@ def test_a_backlog_grows_the_fleet_and_the_status_says_why(
 
 def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, connection: Connection) -> None:
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     for _ in range(5):
         scaler.step(Settings().fleet)
     first, *before = connection.run(ledger.decisions("cpu"))
@@ -393,12 +384,11 @@ def test_a_fleet_goes_from_no_pod_to_some_and_back(
     scaler.step({"cpu": fleet})
     assert api.replicas == 3
     pod = CPU.model_copy(update={"node": "stoker-cpu-abc", "name": "cpu-1@stoker-cpu-abc", "slots": 4})
-    connection.run(ledger.announce(pod))
+    attend(connection, pod)
     for job in jobs:
         job.cancel()
 
     def gone() -> bool:
-        connection.run(ledger.announce(pod))
         scaler.step({"cpu": fleet})
         return api.replicas == 0
 
@@ -412,7 +402,7 @@ def test_a_fleet_of_no_node_gets_its_jobs_beside_live_workers_of_another(
 ) -> None:
     fleet = deployment.model_copy(update={"min": 0, "slots_per_node": 1})
     scaler = FleetScaler(Settings(redis_url=redis_url), connection, redis_url)
-    connection.run(ledger.announce(CPU))
+    attend(connection)
     with pytest.raises(stoker.InvalidJob, match=r"none serves gpu.train"):
         client.submit(SPEC.model_copy(update={"device": "gpu"}))
     scaler.step({"gpu": fleet})

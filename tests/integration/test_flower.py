@@ -15,7 +15,7 @@ from stoker.local.server import local_server
 from stoker.settings import Settings
 from stoker_workers import dashboard
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
 
 CONFIG = Path(__file__).parents[2] / "config" / "flowerconfig.py"
@@ -46,7 +46,7 @@ def test_nobody_comes_in_without_the_password_that_it_made(settings: Settings, t
         assert flower.log.read_text().count(flower.password) == 1
         # SIGTERM, as the engine of a container sends it, is a normal end.
         flower.process.terminate()
-        assert flower.process.wait(20) == 0
+        assert flower.process.wait(PATIENCE_S) == 0
 
     with running_flower(settings) as again:
         assert again.password == flower.password
@@ -101,7 +101,7 @@ def test_it_ends_when_told_to_also_while_redis_is_away(tmp_path: Path) -> None:
             with suppress(OSError):
                 flower.get("/api/workers?refresh=1")
             flower.process.terminate()
-            assert flower.process.wait(20) == 0
+            assert flower.process.wait(PATIENCE_S) == 0
             assert (settings.home / "flower" / "state").exists() or [*(settings.home / "flower").glob("state.*")]
 
 

@@ -19,6 +19,7 @@ from stoker.ledger import Attempt
 from stoker.scopes import PerLoop, PerProcess
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from .echo import echo_of
 
 SPEC = stoker.Train(model="forked", data="sample://digits", device="cpu")
@@ -41,7 +42,7 @@ def in_child(work: Callable[[], None]) -> "multiprocessing.process.BaseProcess":
 
 
 def succeeded(child: "multiprocessing.process.BaseProcess") -> bool:
-    child.join(timeout=100)
+    child.join(timeout=PATIENCE_S)
     if child.is_alive():
         child.kill()
         child.join()
@@ -53,7 +54,7 @@ def ask(client: stoker.Client, first: int) -> None:
 
     def call(n: int) -> None:
         rows = np.array([n, -n], float)
-        assert np.array_equal(client.infer("echo", rows, timeout=60), rows)
+        assert np.array_equal(client.infer("echo", rows, timeout=PATIENCE_S), rows)
 
     with ThreadPoolExecutor(4) as callers:
         assert len(list(callers.map(call, range(first, first + CALLS)))) == CALLS
@@ -89,16 +90,16 @@ def test_a_fork_while_threads_predict_and_follow_jobs(echo: str) -> None:
 
         def follow_too() -> None:
             ask(client, 9000)
-            assert job.wait(timeout=60) is stoker.JobState.FAILED
+            assert job.wait(timeout=PATIENCE_S) is stoker.JobState.FAILED
             client.close()
 
         children = [in_child(follow_too) for _ in range(CHILDREN)]
         finish(connection, job.id)
         assert [succeeded(child) for child in children] == [True] * CHILDREN
-        assert [story.result(60) for story in following] == [["queued", "started", "finished"]] * 3
+        assert [story.result(PATIENCE_S) for story in following] == [["queued", "started", "finished"]] * 3
         ended.set()
         for asking in busy:
-            asking.result(60)
+            asking.result(PATIENCE_S)
     connection.close()
 
 
@@ -143,7 +144,7 @@ def test_asyncio_clients_too(echo: str) -> None:
     async def ask_async(client: stoker.AsyncClient, first: int) -> None:
         async def call(n: int) -> None:
             rows = np.array([n, -n], float)
-            assert np.array_equal(await client.infer("echo", rows, timeout=60), rows)
+            assert np.array_equal(await client.infer("echo", rows, timeout=PATIENCE_S), rows)
 
         await asyncio.gather(*(call(n) for n in range(first, first + CALLS)))
 
@@ -171,7 +172,7 @@ def test_an_asyncio_client_serves_one_loop_after_the_other_and_two_at_once(echo:
 
     async def ask_async(n: int) -> None:
         for _ in range(10):
-            assert await client.infer("echo", np.array([float(n)]), timeout=60) == [n]
+            assert await client.infer("echo", np.array([float(n)]), timeout=PATIENCE_S) == [n]
         assert await client.jobs() == []
 
     def story() -> None:
@@ -179,7 +180,7 @@ def test_an_asyncio_client_serves_one_loop_after_the_other_and_two_at_once(echo:
             asyncio.run(ask_async(n))
         with ThreadPoolExecutor(2) as loops:
             for done in [loops.submit(asyncio.run, ask_async(n)) for n in (3, 4)]:
-                done.result(60)
+                done.result(PATIENCE_S)
 
     # In a process of its own, for nothing closes the connections of loops that have ended.
     assert succeeded(in_child(story))

@@ -12,7 +12,7 @@ from stoker.events import Epoch, Progress
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 LONG = 100_000
 
@@ -23,7 +23,7 @@ def training(**more: object) -> stoker.Train:
 
 
 def losses(job: stoker.Job) -> tuple[float, ...]:
-    result = job.result(timeout=110)
+    result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     return result.history["loss"]
 
@@ -97,7 +97,7 @@ def test_the_timeout_of_a_gang_begins_when_all_of_it_are_there(
     alone.cancel()
 
     with pytest.raises(stoker.JobFailed, match="longer than its timeout of 2 s"):
-        job.result(timeout=90)
+        job.result(timeout=PATIENCE_S)
     eventually(lambda: not [process for process in runners() if process not in before])
 
 
@@ -110,5 +110,5 @@ def test_cancelling_stops_all_of_them(
 
     job.cancel()
 
-    assert job.wait(timeout=60) is stoker.JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is stoker.JobState.CANCELLED
     eventually(lambda: not [process for process in runners() if process not in before])

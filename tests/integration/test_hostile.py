@@ -22,7 +22,7 @@ from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.topology import queues_of
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .attacker import SEED, Attacker, Canary, envelope, nested, ringing
 
 MESSAGES, BATCHES = 10_000, 10
@@ -82,7 +82,7 @@ class Watch:
 
     def assert_nothing_died(self) -> None:
         assert self._now() == self._processes
-        assert self._client.submit(JOB).wait(timeout=60) is JobState.SUCCEEDED
+        assert self._client.submit(JOB).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
     def _now(self) -> list[int]:
         [worker] = self._client.workers()
@@ -162,12 +162,12 @@ def test_commands_that_are_none_are_put_aside_and_celerys_own_still_work(
     watch: Watch, stack: Settings, server: redis.Redis, eventually: Eventually
 ) -> None:
     with celery_app(stack, redis_url_of(stack)) as app:
-        assert len(app.control.ping(timeout=30, limit=1)) == 1
+        assert len(app.control.ping(timeout=PATIENCE_S, limit=1)) == 1
         no_command = json.dumps(envelope([])).encode()
         for message in (b"junk", b"[]", b"{}", nested(20_000).encode(), no_command, b"x" * 70_000):
             server.publish("/0.celery.pidbox", message)
         eventually(lambda: watch.aside().total() == 6)
-        [told] = app.control.inspect(timeout=30, limit=1).registered().values()
+        [told] = app.control.inspect(timeout=PATIENCE_S, limit=1).registered().values()
         assert "stoker.train" in told
     watch.assert_nothing_died()
 
@@ -272,5 +272,5 @@ def test_indexes_that_name_what_is_no_job_hold_up_nobody(
     for index in (*indexes, *held):
         server.zadd(index, {"a-text": 0, "unknown": 0, "../../x": 0, "x": -1})
     job = client.submit(JOB.model_copy(update={"not_before": datetime.now(UTC) + timedelta(seconds=1)}))
-    assert job.wait(timeout=60) is JobState.SUCCEEDED
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     eventually(lambda: not server.exists(*indexes, *held))

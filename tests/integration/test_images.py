@@ -17,7 +17,7 @@ import yaml
 import stoker
 from stoker.local.server import server_binary
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -34,7 +34,7 @@ def started(stage: str) -> list[str]:
 
 def is_healthy(what: str, env: Mapping[str, str]) -> bool:
     check = [sys.executable, str(ROOT / "docker" / "health.py"), what]
-    told = subprocess.run(check, env=env, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(check, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
     # Nothing said where all is well, one line where it is not.
     assert (told.returncode, len(told.stderr.splitlines())) in ((0, 0), (1, 1)), told.stderr
     return told.returncode == 0
@@ -74,7 +74,7 @@ def test_the_commands_of_images_are_healthy_once_they_work_and_drain_at_sigterm(
         def start(command: Sequence[str], env: Mapping[str, str], name: str) -> subprocess.Popen[bytes]:
             log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
             process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=tmp_path)
-            stack.callback(process.wait, 90)
+            stack.callback(process.wait, PATIENCE_S)
             stack.callback(process.terminate)
             return process
 
@@ -90,6 +90,6 @@ def test_the_commands_of_images_are_healthy_once_they_work_and_drain_at_sigterm(
             job = client.submit(stoker.Train(model="packed", data="sample://iris", epochs=1_000_000, seed=1))
             next(event for event in job.events() if event.type == "epoch")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(90) == 0
+            assert process.wait(PATIENCE_S) == 0
             assert (job.state, job.status().attempt) == (stoker.JobState.QUEUED, 1)
         assert not is_healthy("worker", env)

@@ -18,7 +18,7 @@ from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
 from stoker.settings import Quota, Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .conftest import controlled
 from .proxy import proxy_before
 
@@ -138,7 +138,7 @@ def test_a_list_whose_answers_are_lost_is_taken_in_once(connection: Connection, 
         connection.client.script_load(script(each).source)
     with proxy_before(redis_url) as proxy:
         proxy.lose_answers(script(name).sha.encode(), times=2)
-        with stoker.Client(settings=Settings(redis_url=proxy.url, patience_s=30)) as client:
+        with stoker.Client(settings=Settings(redis_url=proxy.url, patience_s=PATIENCE_S)) as client:
             ids = [job.id for job in client.submit_many([SPEC] * COUNT)]
         assert proxy.all_lost
     assert [found.id for found in connection.run(ledger.query(None, None, 2 * COUNT))] == ids[::-1]

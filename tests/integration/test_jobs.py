@@ -17,6 +17,8 @@ from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker.store import Store
 
+from ..conftest import PATIENCE_S
+
 REFERENCE = stoker.Train(
     model="digits",
     data="sample://digits",
@@ -32,7 +34,7 @@ ENDLESS = REFERENCE.model_copy(update={"model": "endless", "epochs": 1_000_000})
 @pytest.fixture(scope="session")
 def trained(stack: Settings) -> stoker.TrainResult:
     with stoker.Client(settings=stack) as client:
-        result = client.submit(REFERENCE).result(timeout=90)
+        result = client.submit(REFERENCE).result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     return result
 
@@ -77,7 +79,7 @@ def test_a_training_tells_its_story(trained: stoker.TrainResult, client: stoker.
 def test_an_evaluation_measures_it_on_digits_it_has_not_seen(
     trained: stoker.TrainResult, client: stoker.Client, stack: Settings
 ) -> None:
-    result = client.submit(stoker.Evaluate(model=trained.model, data="sample://digits")).result(timeout=90)
+    result = client.submit(stoker.Evaluate(model=trained.model, data="sample://digits")).result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.EvaluateResult)
     assert result.rows == 359
     assert result.metrics["accuracy"] >= 0.92
@@ -89,11 +91,11 @@ def test_inference_answers_from_the_trained_model(trained: stoker.TrainResult, c
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    probabilities = client.infer(trained.model, digits.data[:100])
+    probabilities = client.infer(trained.model, digits.data[:100], timeout=PATIENCE_S)
     assert probabilities.shape == (100, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert (probabilities.argmax(axis=1) == digits.target[:100]).mean() > 0.9
-    many = client.infer_many(trained.model, digits.data)
+    many = client.infer_many(trained.model, digits.data, timeout=PATIENCE_S)
     np.testing.assert_allclose(many[:100], probabilities, rtol=1e-4, atol=1e-6)
 
 
@@ -105,12 +107,13 @@ def test_bulk_inference_writes_chunks_in_the_order_of_the_rows(
     rows = load_digits().data[:250].astype("float32")
     np.savez(tmp_path / "rows.npz", x=rows)
     job = client.submit(stoker.Infer(model=trained.model, data=str(tmp_path / "rows.npz"), chunk_rows=100))
-    result = job.result(timeout=90)
+    result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.InferResult)
     store = Store(stack.store)
     chunks = [np.load(store.fetch(chunk, tmp_path)) for chunk in result.chunks]
     assert [len(chunk) for chunk in chunks] == [100, 100, 50]
-    np.testing.assert_allclose(np.concatenate(chunks), client.infer(trained.model, rows), rtol=1e-4, atol=1e-6)
+    expected = client.infer(trained.model, rows, timeout=PATIENCE_S)
+    np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_celerys_own_result_api_sees_the_same_state_and_result(
@@ -119,17 +122,18 @@ def test_celerys_own_result_api_sees_the_same_state_and_result(
     url = redis_url_of(stack)
     celery = Celery(broker=url, backend=url).AsyncResult(client.model(trained.model).job)
     assert celery.state == "SUCCESS"
-    assert celery.get(timeout=5) == trained.model_dump(mode="json")
+    assert celery.get(timeout=PATIENCE_S) == trained.model_dump(mode="json")
 
 
 def test_celery_inspect_shows_a_running_job_with_readable_arguments(client: stoker.Client, stack: Settings) -> None:
     job = client.submit(ENDLESS)
     wait_for_epoch(job)
-    active = Celery(broker=redis_url_of(stack)).control.inspect(timeout=5).active()
+    [worker] = client.workers()
+    active = Celery(broker=redis_url_of(stack)).control.inspect([worker.name], timeout=PATIENCE_S).active()
     job.cancel()
     [task] = [task for tasks in active.values() for task in tasks if task["id"] == job.id]
     assert task["name"] == "stoker.train"
-    assert job.wait(timeout=60) is JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
 
 
 def test_the_async_client_does_the_same(trained: stoker.TrainResult, stack: Settings) -> None:
@@ -138,12 +142,13 @@ def test_the_async_client_does_the_same(trained: stoker.TrainResult, stack: Sett
             jobs = await client.submit_many(
                 [REFERENCE.model_copy(update={"model": f"small-{n}", "epochs": 1}) for n in range(2)]
             )
-            results = await asyncio.gather(*(job.result(timeout=90) for job in jobs))
+            results = await asyncio.gather(*(job.result(timeout=PATIENCE_S) for job in jobs))
             assert {result.model for result in results} == {"small-0@1", "small-1@1"}
             types = [event.type async for event in jobs[0].events()]
             assert types[0] == "queued"
             assert types[-1] == "finished"
-            answers = await asyncio.gather(*(client.infer(trained.model, np.zeros((1, 64))) for _ in range(5)))
+            asked = [client.infer(trained.model, np.zeros((1, 64)), timeout=PATIENCE_S) for _ in range(5)]
+            answers = await asyncio.gather(*asked)
             assert all(answer.shape == (1, 10) for answer in answers)
             assert (await client.jobs(kind="train", limit=1))[0].kind == "train"
             assert await jobs[0].state() is JobState.SUCCEEDED
@@ -156,7 +161,7 @@ def test_a_running_job_stops_when_cancelled(client: stoker.Client) -> None:
     job = client.submit(ENDLESS)
     wait_for_epoch(job)
     job.cancel()
-    assert job.wait(timeout=60) is JobState.CANCELLED
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
     with pytest.raises(stoker.JobCancelled):
         job.result()
 
@@ -164,7 +169,7 @@ def test_a_running_job_stops_when_cancelled(client: stoker.Client) -> None:
 def test_a_job_that_takes_longer_than_its_timeout_fails_and_frees_its_slot(client: stoker.Client) -> None:
     job = client.submit(ENDLESS.model_copy(update={"timeout": 2.0}))
     with pytest.raises(stoker.JobFailed, match="longer than its timeout of 2 s"):
-        job.result(timeout=60)
+        job.result(timeout=PATIENCE_S)
     assert client.submit(REFERENCE.model_copy(update={"epochs": 1})).wait(timeout=60) is JobState.SUCCEEDED
 
 
@@ -172,7 +177,7 @@ def test_a_job_whose_process_is_killed_starts_again(client: stoker.Client) -> No
     job = client.submit(REFERENCE.model_copy(update={"model": "killed", "epochs": 200}))
     wait_for_epoch(job)
     runner_of(job).kill()
-    assert job.wait(timeout=90) is JobState.SUCCEEDED
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 2
     again = [event.reason for event in job.events() if isinstance(event, events.Waiting)]
     assert again == ["its process was killed by SIGKILL"]
@@ -186,8 +191,8 @@ def test_a_job_whose_slot_is_killed_goes_to_another(client: stoker.Client) -> No
     slot = runner.parent()
     assert slot is not None
     os.kill(slot.pid, signal.SIGKILL)
-    assert runner.wait(timeout=10) is None, "the runner dies with its slot"
-    assert job.wait(timeout=100) is JobState.SUCCEEDED
+    assert runner.wait(timeout=PATIENCE_S) is None, "the runner dies with its slot"
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 2
 
 
@@ -199,7 +204,7 @@ def test_data_that_only_the_worker_can_judge_fails_the_job_with_one_sentence(
     np.savez(tmp_path / "bad.npz", x=rows, y=np.arange(50) % 2)
     job = client.submit(stoker.Train(model="bad", data=str(tmp_path / "bad.npz"), epochs=1))
     with pytest.raises(stoker.JobFailed, match=r"(?i)nan") as error:
-        job.result(timeout=60)
+        job.result(timeout=PATIENCE_S)
     assert error.value.traceback is not None
     assert "\n" not in error.value.message
     assert [version for version in client.models() if version.name == "bad"] == []
@@ -220,7 +225,7 @@ def test_inputs_that_do_not_fit_the_model_are_refused(
     told: str,
 ) -> None:
     with pytest.raises(stoker.InvalidJob, match=told):
-        client.infer(trained.model, inputs)
+        client.infer(trained.model, inputs, timeout=PATIENCE_S)
 
 
 def test_a_model_that_does_not_exist_is_refused_before_queuing(client: stoker.Client) -> None:
@@ -240,6 +245,6 @@ def test_a_training_whose_models_record_is_of_a_wrong_type_fails_with_a_sentence
         try:
             job = client.submit(stoker.Train(model="torn", data="sample://iris", epochs=1))
             with pytest.raises(stoker.JobFailed, match="the record of model 'torn' is damaged"):
-                job.result(timeout=180)
+                job.result(timeout=PATIENCE_S)
         finally:
             raw.delete("stoker:model:torn")

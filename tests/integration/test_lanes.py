@@ -21,9 +21,11 @@ from stoker.lanes.switchboard import Switchboard
 from stoker.settings import Settings
 from stoker.topology import served_request_queue
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 BELLS = "cpu.infer\x06\x163"
+# Of a drainer that is meant to live: longer than the machine may stand still between two lines of a test.
+LEASE_S = 600.0
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def taken(batch: lanes.Batch | None) -> list[bytes]:
 
 
 def take(connection: Connection, turn: int, drainer: str = "d", most: int = 10) -> list[bytes]:
-    return taken(connection.run(lanes.take("digits", drainer, 5, turn=turn, most=most, answers={})))
+    return taken(connection.run(lanes.take("digits", drainer, LEASE_S, turn=turn, most=most, answers={})))
 
 
 def bells(redis_url: str) -> int:
@@ -59,7 +61,7 @@ def test_requests_come_out_in_their_order_and_the_urgent_first(connection: Conne
     put(connection, b"low", priority="low")
     put(connection, b"one", b"two")
     put(connection, b"urgent", priority="high")
-    assert connection.run(lanes.join("digits", "d", 5))
+    assert connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1, most=3) == [b"urgent", b"one", b"two"]
     assert take(connection, 2) == [b"low"]
 
@@ -68,7 +70,7 @@ def test_one_doorbell_rings_for_any_number_of_requests(connection: Connection, r
     for n in range(50):
         put(connection, str(n).encode())
     assert bells(redis_url) == 1
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     put(connection, b"more")
     assert bells(redis_url) == 1, "a lane that is being drained needs no doorbell"
 
@@ -98,7 +100,7 @@ def test_a_lane_is_rung_for_however_long_its_requests_wait(connection: Connectio
         client.delete("stoker:bells:digits")
     connection.run(lanes.sweep())
     assert bells(redis_url) == 1
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1) == [b"one"]
 
 
@@ -107,14 +109,14 @@ def test_answers_are_kept_as_long_as_somebody_may_wait_for_them(connection: Conn
     connection.run(
         lanes.push([Pushed("digits", "cpu.infer", "normal", 9, [(60_000, frames.request(client, 0, b"x"))])])
     )
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     for turn, timeout_ms in enumerate((7_200_000, 1_000, 1_000), 1):
         connection.run(
-            lanes.take("digits", "d", 5, turn=turn, most=1, answers={client.hex: b"told"} if turn > 1 else {})
+            lanes.take("digits", "d", LEASE_S, turn=turn, most=1, answers={client.hex: b"told"} if turn > 1 else {})
         )
         pushed = [(timeout_ms, frames.request(client, turn, b"x"))]
         connection.run(lanes.push([Pushed("digits", "cpu.infer", "normal", 9, pushed)]))
-    connection.run(lanes.take("digits", "d", 5, turn=4, most=1, answers={client.hex: b"told"}))
+    connection.run(lanes.take("digits", "d", LEASE_S, turn=4, most=1, answers={client.hex: b"told"}))
     with redis.Redis.from_url(redis_url) as server:
         assert server.llen(f"stoker:answers:{client.hex}") == 3
         assert 7_100_000 < server.pttl(f"stoker:answers:{client.hex}") < 7_300_000
@@ -125,9 +127,9 @@ def test_a_deadline_that_is_no_time_holds_nothing_up(connection: Connection, red
     with redis.Redis.from_url(redis_url) as server:
         for deadline in (float("inf"), float("nan"), -1.0):
             server.rpush("stoker:lane:digits:normal", struct.pack("<d", deadline) + b"junk")
-    connection.run(lanes.join("digits", "d", 5))
-    connection.run(lanes.take("digits", "d", 5, turn=1, most=9, answers={}))
-    connection.run(lanes.take("digits", "d", 5, turn=2, most=9, answers={"somebody": b"told"}))
+    connection.run(lanes.join("digits", "d", LEASE_S))
+    connection.run(lanes.take("digits", "d", LEASE_S, turn=1, most=9, answers={}))
+    connection.run(lanes.take("digits", "d", LEASE_S, turn=2, most=9, answers={"somebody": b"told"}))
     assert connection.run(lanes.await_answers("somebody", 1)) == b"told"
 
 
@@ -156,7 +158,7 @@ def test_requests_of_a_lost_drainer_keep_their_priority(connection: Connection, 
     assert taken(first) == [b"high 1", b"high 2", b"normal 1", b"normal 2", b"low 1"]
     eventually(lambda: connection.run(lanes.sweep()) == 5)
     put(connection, b"high 3", priority="high")
-    connection.run(lanes.join("digits", "next", 5))
+    connection.run(lanes.join("digits", "next", LEASE_S))
     assert take(connection, 1, "next") == [
         *(b"high 1", b"high 2", b"high 3"),
         *(b"normal 1", b"normal 2", b"low 1", b"low 2"),
@@ -167,7 +169,7 @@ def test_a_full_lane_takes_nothing(connection: Connection) -> None:
     put(connection, b"one", b"two", most=3)
     lane = Pushed("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])
     assert connection.run(lanes.push([lane])) == [2]
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1) == [b"one", b"two"]
 
 
@@ -180,7 +182,7 @@ def test_what_a_silent_drainer_had_in_hand_goes_to_the_next_in_its_order(
     assert taken(batch) == [b"one", b"two"]
     eventually(lambda: connection.run(lanes.sweep()) == 2)
     assert bells(redis_url) == 2
-    connection.run(lanes.join("digits", "next", 5))
+    connection.run(lanes.join("digits", "next", LEASE_S))
     assert take(connection, 1, "next") == [b"one", b"two", b"three"]
 
 
@@ -190,7 +192,7 @@ def test_a_drainer_that_was_silent_too_long_delivers_nothing(connection: Connect
     connection.run(lanes.take("digits", "silent", 0.05, turn=1, most=2, answers={}))
     eventually(lambda: connection.run(lanes.sweep()) == 1)
     answers = {"somebody": b"late"}
-    assert connection.run(lanes.take("digits", "silent", 5, turn=2, most=2, answers=answers)) is None
+    assert connection.run(lanes.take("digits", "silent", LEASE_S, turn=2, most=2, answers=answers)) is None
     assert connection.run(lanes.await_answers("somebody", 0.01)) is None
 
 
@@ -198,9 +200,9 @@ def test_a_take_repeated_because_its_answer_was_lost_gives_the_same_batch_and_de
     connection: Connection,
 ) -> None:
     put(connection, b"one", b"two", b"three")
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     for _ in range(2):
-        batch = connection.run(lanes.take("digits", "d", 5, turn=1, most=2, answers={"somebody": b"told"}))
+        batch = connection.run(lanes.take("digits", "d", LEASE_S, turn=1, most=2, answers={"somebody": b"told"}))
         assert taken(batch) == [b"one", b"two"]
     assert connection.run(lanes.await_answers("somebody", 1)) == b"told"
     assert connection.run(lanes.await_answers("somebody", 0.01)) is None
@@ -209,11 +211,11 @@ def test_a_take_repeated_because_its_answer_was_lost_gives_the_same_batch_and_de
 
 def test_a_drainer_that_leaves_hands_the_rest_to_a_successor(connection: Connection, redis_url: str) -> None:
     put(connection, b"one", b"two")
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1, most=1) == [b"one"]
     connection.run(lanes.leave("digits", "d"))
     assert bells(redis_url) == 2
-    connection.run(lanes.join("digits", "e", 5))
+    connection.run(lanes.join("digits", "e", LEASE_S))
     assert take(connection, 1, "e") == [b"one", b"two"]
 
 
@@ -225,22 +227,22 @@ def test_a_drainer_that_ends_before_it_joins_is_replaced_at_once(connection: Con
 
 def test_an_idle_drainer_is_woken_by_the_next_request_without_a_message(connection: Connection, redis_url: str) -> None:
     put(connection, b"one")
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     take(connection, 1)
     assert take(connection, 2) == []
     assert not connection.run(lanes.await_wake("d", 0.01))
     before = bells(redis_url)
     put(connection, b"two")
-    assert connection.run(lanes.await_wake("d", 5))
+    assert connection.run(lanes.await_wake("d", LEASE_S))
     assert take(connection, 3) == [b"two"]
     assert bells(redis_url) == before
 
 
 def test_a_lane_leaves_no_key_for_ever(connection: Connection, redis_url: str) -> None:
     put(connection, b"one")
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", LEASE_S))
     take(connection, 1)
-    connection.run(lanes.take("digits", "d", 5, turn=2, most=5, answers={"somebody": b"told"}))
+    connection.run(lanes.take("digits", "d", LEASE_S, turn=2, most=5, answers={"somebody": b"told"}))
     connection.run(lanes.leave("digits", "d"))
     connection.run(lanes.sweep())
     with redis.Redis.from_url(redis_url) as client:
@@ -257,17 +259,17 @@ def test_many_threads_get_each_their_own_answer(connection: Connection, redis_ur
 
     def ask(n: int) -> None:
         for m in range(20):
-            [answer] = board.ask("digits", "cpu.infer", "normal", 30, [f"{n}.{m}".encode()]).values()
-            got[n * 100 + m] = answer.result(timeout=30)
+            [answer] = board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [f"{n}.{m}".encode()]).values()
+            got[n * 100 + m] = answer.result(timeout=PATIENCE_S)
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    [refused] = board.ask("digits", "cpu.infer", "normal", 30, [b"!bad"]).values()
+    [refused] = board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"!bad"]).values()
     with pytest.raises(stoker.InvalidJob, match="bad"):
-        refused.result(timeout=30)
+        refused.result(timeout=PATIENCE_S)
     stop.set()
     echo.join()
     board.close()
@@ -279,11 +281,11 @@ def _echo(redis_url: str, stop: threading.Event) -> None:
     answers: dict[str, bytes] = {}
     joined = False
     while not stop.is_set():
-        joined = joined or connection.run(lanes.join("digits", "echo", 5))
+        joined = joined or connection.run(lanes.join("digits", "echo", LEASE_S))
         if not joined:
             continue
         turn += 1
-        batch = connection.run(lanes.take("digits", "echo", 5, turn=turn, most=7, answers=answers))
+        batch = connection.run(lanes.take("digits", "echo", LEASE_S, turn=turn, most=7, answers=answers))
         assert batch is not None
         told: dict[str, list[tuple[int, bytes | stoker.StokerError]]] = {}
         for request in filter(None, map(frames.read_request, batch.requests)):
@@ -299,9 +301,9 @@ def _echo(redis_url: str, stop: threading.Event) -> None:
 def test_whoever_finds_a_full_lane_is_told_so_at_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stoker.lanes.exchange.LANE_HOLDS", 2)
     board = Switchboard(connection)
-    board.ask("digits", "cpu.infer", "normal", 30, [b"x", b"x"])
+    board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"x", b"x"])
     with pytest.raises(stoker.Unavailable, match="the lane of 'digits' is full: 2 requests wait, 2 is the limit"):
-        next(iter(board.ask("digits", "cpu.infer", "normal", 30, [b"x"]).values())).result(timeout=5)
+        next(iter(board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"x"]).values())).result(timeout=PATIENCE_S)
     board.close()
 
 

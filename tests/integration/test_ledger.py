@@ -20,7 +20,7 @@ from stoker.ledger import Answer, Attempt, Committed, NewJob, QuarantineReason, 
 from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)
 AWAY = Outage(of=Dependency.STORE, reason="the artifact store is read-only")
@@ -82,12 +82,12 @@ def test_the_doorbell_is_a_message_that_kombu_reads_and_celery_would_have_writte
     options = {"priority_steps": [0, 3, 6, 9]}
     with KombuConnection(redis_url, transport_options=options) as broker:
         queue = broker.SimpleQueue("cpu.train")
-        ours = queue.get(timeout=5)
+        ours = queue.get(timeout=PATIENCE_S)
         ours.ack()
         app = Celery(broker=redis_url)
         app.conf.broker_transport_options = options
         app.send_task("stoker.train", args=[job_id], task_id=job_id, queue="cpu.train", priority=6)
-        theirs = queue.get(timeout=5)
+        theirs = queue.get(timeout=PATIENCE_S)
         theirs.ack()
         queue.close()
     assert ours.payload == [*theirs.payload[:1], {}, theirs.payload[2]]
@@ -368,14 +368,14 @@ def test_celerys_own_result_api_sees_each_state(connection: Connection, redis_ur
 
     connection.run(ledger.succeed(attempt, result_of()))
     assert app.AsyncResult(job_id).state == "SUCCESS"
-    assert app.AsyncResult(job_id).get(timeout=5) == result_of().model_dump(mode="json")
+    assert app.AsyncResult(job_id).get(timeout=PATIENCE_S) == result_of().model_dump(mode="json")
 
     failed = claimed(connection, submitted(connection))
     connection.run(ledger.fail(failed, JobState.FAILED, "column 'age' is missing", "Traceback …"))
     assert app.AsyncResult(failed.job_id).state == "FAILURE"
     assert app.AsyncResult(failed.job_id).traceback == "Traceback …"
     with pytest.raises(stoker.JobFailed, match="column 'age' is missing"):
-        app.AsyncResult(failed.job_id).get(timeout=5)
+        app.AsyncResult(failed.job_id).get(timeout=PATIENCE_S)
 
     cancelled = submitted(connection)
     connection.run(ledger.cancel(cancelled))

@@ -22,6 +22,8 @@ from stoker.local.lock import lock
 from stoker.local.server import local_server, server_binary
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 Eventually = Callable[[Callable[[], object]], None]
 
 # Stand-ins for `stoker worker`; each tells its pid through Redis, so that a test can watch it.
@@ -231,7 +233,7 @@ def test_the_sample_redis_conf_starts_a_server_that_keeps_every_job(tmp_path: Pa
         with client_of(f"redis://127.0.0.1:{port}") as client:
             settings = client.config_get("maxmemory-policy", "appendonly", "appendfsync", "protected-mode")
     finally:
-        server.stop(grace_s=10)
+        server.stop(grace_s=PATIENCE_S)
     assert settings == {
         "maxmemory-policy": "noeviction",
         "appendonly": "yes",

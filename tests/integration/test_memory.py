@@ -15,7 +15,7 @@ from stoker.local import LocalStack
 from stoker.settings import Settings
 from stoker.topology import queues_of
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .conftest import await_worker
 
 MIB = 1024**2
@@ -30,7 +30,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         slots=2,
         slot_memory_bytes=300 * MIB,
         builders=("hungry:hungry",),
-        lease_s=3,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
@@ -39,38 +38,49 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             yield settings
 
 
-def hungry(mib: int, seconds: float) -> stoker.Train:
-    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "seconds": seconds})
+def hungry(mib: int, until: Path) -> stoker.Train:
+    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "until": str(until)})
     return TRAIN.model_copy(update={"architecture": architecture})
 
 
-def test_a_job_that_outgrows_its_slot_is_tried_once_more_with_more_memory(client: stoker.Client) -> None:
-    job = client.submit(hungry(600, seconds=3))
-    assert job.wait(timeout=90) is JobState.SUCCEEDED
+def test_a_job_that_outgrows_its_slot_is_tried_once_more_with_more_memory(
+    client: stoker.Client, tmp_path: Path, eventually: Eventually
+) -> None:
+    job = client.submit(hungry(600, until=tmp_path / "end"))
+    eventually(lambda: job.status().attempt == 2)
+    (tmp_path / "end").touch()
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 2
     [_, again] = [event for event in job.events() if isinstance(event, events.Queued)]
     assert str(again.reason).endswith(f"and its slot allows {300 * MIB:,}; it gets {1200 * MIB:,}")
 
 
-def test_one_that_outgrows_that_too_fails_with_what_it_used_and_its_slot_serves_the_next(client: stoker.Client) -> None:
-    job = client.submit(hungry(1500, seconds=60))
+def test_one_that_outgrows_that_too_fails_with_what_it_used_and_its_slot_serves_the_next(
+    client: stoker.Client, tmp_path: Path
+) -> None:
+    job = client.submit(hungry(1500, until=tmp_path / "never"))
     with pytest.raises(stoker.JobFailed, match=rf"it used [\d,]+ bytes of memory, and its slot allows {1200 * MIB:,}"):
-        job.result(timeout=90)
-    assert client.submit(TRAIN).wait(timeout=60) is JobState.SUCCEEDED
+        job.result(timeout=PATIENCE_S)
+    assert client.submit(TRAIN).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
-def test_all_who_train_together_get_more_memory_together(client: stoker.Client) -> None:
-    job = client.submit(hungry(600, seconds=3).model_copy(update={"workers": 2}))
-    assert job.wait(timeout=110) is JobState.SUCCEEDED
+def test_all_who_train_together_get_more_memory_together(
+    client: stoker.Client, tmp_path: Path, eventually: Eventually
+) -> None:
+    job = client.submit(hungry(600, until=tmp_path / "end").model_copy(update={"workers": 2}))
+    eventually(lambda: job.status().attempt == 2)
+    (tmp_path / "end").touch()
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 2
 
 
 def test_a_job_that_asks_for_memory_has_it_and_the_worker_tells_what_is_used(
-    client: stoker.Client, eventually: Eventually
+    client: stoker.Client, tmp_path: Path, eventually: Eventually
 ) -> None:
-    job = client.submit(hungry(600, seconds=3).model_copy(update={"memory": 2000 * MIB}))
+    job = client.submit(hungry(600, until=tmp_path / "end").model_copy(update={"memory": 2000 * MIB}))
     eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 600 * MIB)
-    assert job.wait(timeout=90) is JobState.SUCCEEDED
+    (tmp_path / "end").touch()
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 1
 
 

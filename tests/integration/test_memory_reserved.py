@@ -28,7 +28,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         slots=3,
         slot_memory_bytes=SHARE,
         builders=("hungry:hungry",),
-        lease_s=3,
     )
     worker = (sys.executable, "-m", "stoker_workers", "--memory", str(TOTAL))
     with pytest.MonkeyPatch.context() as patch:
@@ -38,8 +37,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             yield settings
 
 
-def hungry(mib: int, seconds: float, memory: int | None = None) -> stoker.Train:
-    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "seconds": seconds})
+def hungry(mib: int, until: Path, memory: int | None = None) -> stoker.Train:
+    """A training that holds so much memory until there is such a file."""
+    architecture = stoker.Builder("hungry:hungry", {"mib": mib, "until": str(until)})
     return TRAIN.model_copy(update={"architecture": architecture, "memory": memory})
 
 
@@ -49,23 +49,27 @@ def waits_for_memory(job: Job) -> bool:
 
 
 def test_two_that_outgrew_their_slots_never_use_more_than_the_worker_has(
-    client: stoker.Client, eventually: Eventually
+    client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
-    bombs = [client.submit(hungry(900, seconds=4)) for _ in range(2)]
-    used: list[int] = []
+    bombs = [client.submit(hungry(900, until=tmp_path / "end")) for _ in range(2)]
+    used = [0]
 
-    def have_ended() -> bool:
+    def look(condition: bool) -> bool:
         used.append(client.workers()[0].memory_used_bytes or 0)
-        return all(job.status().state.final for job in bombs)
+        return condition
 
-    eventually(have_ended)
+    eventually(lambda: look(any(waits_for_memory(job) for job in bombs)) and max(used) > 900 * MIB)
+    (tmp_path / "end").touch()
+    eventually(lambda: look(all(job.status().state.final for job in bombs)))
     assert [job.status().state for job in bombs] == [JobState.SUCCEEDED] * 2
     assert 900 * MIB < max(used) <= TOTAL
     assert [job.status().attempt for job in bombs] == [2, 2]
 
 
-def test_small_jobs_go_on_while_one_large_job_waits_for_another(client: stoker.Client, eventually: Eventually) -> None:
-    large = [client.submit(hungry(10, seconds=10**6, memory=1000 * MIB)) for _ in range(2)]
+def test_small_jobs_go_on_while_one_large_job_waits_for_another(
+    client: stoker.Client, eventually: Eventually, tmp_path: Path
+) -> None:
+    large = [client.submit(hungry(10, until=tmp_path / "never", memory=1000 * MIB)) for _ in range(2)]
     eventually(lambda: any(waits_for_memory(job) for job in large))
     small = [client.submit(TRAIN) for _ in range(4)]
     assert [job.wait(timeout=PATIENCE_S) for job in small] == [JobState.SUCCEEDED] * 4
@@ -78,17 +82,17 @@ def test_small_jobs_go_on_while_one_large_job_waits_for_another(client: stoker.C
 
 
 def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
-    client: stoker.Client, eventually: Eventually
+    client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
     small: list[Job] = []
 
     def keep_busy() -> None:
         while sum(not job.status().state.final for job in small[-8:]) < 4:
-            small.append(client.submit(hungry(10, seconds=1)))
+            small.append(client.submit(hungry(10, until=tmp_path)))
 
     keep_busy()
     eventually(lambda: client.workers()[0].busy == 3)
-    large = client.submit(hungry(10, seconds=1, memory=TOTAL))
+    large = client.submit(hungry(10, until=tmp_path, memory=TOTAL))
 
     def has_ended() -> bool:
         keep_busy()
@@ -100,11 +104,11 @@ def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
 
 
 def test_a_member_of_a_training_by_several_joins_where_its_memory_is_free(
-    stack: Settings, client: stoker.Client, eventually: Eventually
+    stack: Settings, client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
-    large = client.submit(hungry(10, seconds=10**6, memory=800 * MIB))
+    large = client.submit(hungry(10, until=tmp_path / "never", memory=800 * MIB))
     eventually(lambda: large.status().state is JobState.RUNNING)
-    together = client.submit(hungry(10, seconds=1, memory=700 * MIB).model_copy(update={"workers": 2}))
+    together = client.submit(hungry(10, until=tmp_path, memory=700 * MIB).model_copy(update={"workers": 2}))
     log = Path(stack.home) / "logs" / "worker.log"
     eventually(lambda: f"job {together.id}: not joined" in log.read_text())
     assert together.status().state is JobState.RUNNING
@@ -113,9 +117,11 @@ def test_a_member_of_a_training_by_several_joins_where_its_memory_is_free(
     assert together.status().attempt == 1
 
 
-def test_predictions_go_on_while_no_memory_is_left_for_jobs(client: stoker.Client, eventually: Eventually) -> None:
+def test_predictions_go_on_while_no_memory_is_left_for_jobs(
+    client: stoker.Client, eventually: Eventually, tmp_path: Path
+) -> None:
     assert client.submit(TRAIN.model_copy(update={"model": "served"})).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
-    large = client.submit(hungry(400, seconds=10**6, memory=TOTAL))
+    large = client.submit(hungry(400, until=tmp_path / "never", memory=TOTAL))
     eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 400 * MIB)
     small = client.submit(TRAIN)
     assert client.infer("served", [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)

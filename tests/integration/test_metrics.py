@@ -29,8 +29,8 @@ from stoker.local.server import local_server
 from stoker.settings import Settings
 from stoker_workers.metrics import NodeCollector
 
-from ..conftest import Eventually
-from .conftest import free_port
+from ..conftest import PATIENCE_S, Eventually
+from .conftest import attend, free_port
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "config" / "grafana" / "stoker.json").read_text())
@@ -48,7 +48,7 @@ Metrics = dict[str, Metric]
 
 
 def scrape(port: int | None) -> Metrics:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
@@ -63,7 +63,7 @@ def controller(redis_url: str, home: Path) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def answers(port: int) -> bool:
@@ -84,20 +84,28 @@ def value(families: Metrics, name: str, **labels: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def scraped(stack: Settings) -> Metrics:
+def scraped(stack: Settings, eventually: Eventually) -> Metrics:
     """What the controller tells after a training, a job that failed, one that was cancelled, and a prediction."""
     with stoker.Client(settings=stack) as client:
         train = stoker.Train(model="scraped", data="sample://iris", epochs=1)
-        client.submit(train).result(timeout=90)
+        client.submit(train).result(timeout=PATIENCE_S)
         with pytest.raises(stoker.JobFailed):
             client.submit(train.model_copy(update={"timeout": 0.001})).result(timeout=90)
         client.submit(train.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})).cancel()
-        client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3)
+        client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3, timeout=PATIENCE_S)
         decision = Decision(at=datetime.now(UTC), slots=2, wanted=3, reasons=("for a test",))
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(ledger.decided("cpu", decision, notable=True))
             connection.run(load_failed("torn@1", "2026-01-01", stoker.InvalidJob("torn@1 cannot be loaded"), "w"))
-        return scrape(stack.metrics_port)
+        found: list[Metrics] = []
+
+        def is_led() -> bool:
+            found.append(scrape(stack.metrics_port))
+            return value(found[-1], "stoker_leader_present") == 1
+
+        # A controller that stood still has lost the lead for a moment.
+        eventually(is_led)
+        return found[-1]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +134,7 @@ def gpu_node(redis_url: str) -> Metrics:
         gpu_utilisation=0.5,
     )
     with closing(Connection.open(Settings(), redis_url)) as connection:
-        connection.run(ledger.announce(worker))
+        attend(connection, worker)
     found = NodeCollector(Settings(), redis_url, "here", ["cpu", "gpu:0"]).collect()
     return {family.name: family for family in found}
 
@@ -195,7 +203,7 @@ def test_while_redis_is_away_a_scrape_says_so_and_nothing_else(tmp_path: Path, e
     server = ExitStack()
     with controller(server.enter_context(local_server(tmp_path / "redis")), tmp_path / "home") as port:
         eventually(lambda: answers(port))
-        assert value(scrape(port), "stoker_up") == 1
+        eventually(lambda: value(scrape(port), "stoker_up") == 1)
         server.close()
         assert {name: value(scrape(port), name) for name in scrape(port)} == {"stoker_up": 0}
         with local_server(tmp_path / "redis"):
@@ -210,7 +218,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, redis_url: str) -> None:
             env=os.environ | {"STOKER_REDIS_URL": redis_url, "STOKER_METRICS_PORT": port},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
     assert ended.returncode == 2
     assert f"metrics cannot be served on 127.0.0.1:{port}" in ended.stderr

@@ -15,6 +15,7 @@ from stoker.events import Other
 from stoker.ledger import Attempt
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from .echo import register
 
 SPEC = stoker.Deploy(model="echo")
@@ -61,7 +62,7 @@ def test_events_of_unknown_types_come_as_others_and_the_story_goes_on(redis_url:
         assert "does not know: paused" in str(paused)
         assert [event.type for event in story[606:]] == ["started", "finished"]
         assert [event.id for event in job.events(after=paused.id)] == [event.id for event in story[2:]]
-        assert job.wait(timeout=60) is stoker.JobState.FAILED
+        assert job.wait(timeout=PATIENCE_S) is stoker.JobState.FAILED
 
     async def of_asyncio() -> list[events.Event]:
         async with stoker.AsyncClient(redis_url) as async_client:
@@ -76,7 +77,7 @@ def test_results_and_manifests_may_have_fields_that_are_not_known(redis_url: str
         job = client.submit(SPEC)
         result = {"kind": "deploy", "model": "echo@1", "alias": "champion", "took_s": 3}
         server.hset(f"stoker:job:{job.id}", mapping={"state": "SUCCEEDED", "result": json.dumps(result)})
-        assert job.result(timeout=60) == stoker.DeployResult(model="echo@1", alias="champion")
+        assert job.result(timeout=PATIENCE_S) == stoker.DeployResult(model="echo@1", alias="champion")
 
         version = json.loads(server.hget("stoker:model:echo", "1") or b"")
         version["licence"] = "MIT"
@@ -95,7 +96,7 @@ def test_a_result_of_an_unknown_kind_is_an_error_that_says_what_to_do(redis_url:
         for result in ('{"kind": "simulate", "steps": 3}', "junk"):
             server.hset(f"stoker:job:{job.id}", mapping={"state": "SUCCEEDED", "result": result})
             with pytest.raises(stoker.InvalidJob, match="a newer version of Stoker has written it"):
-                job.result(timeout=60)
+                job.result(timeout=PATIENCE_S)
 
 
 def test_a_job_of_an_unknown_kind_is_shown(redis_url: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from stoker_workers.machine import Gpu, GpuLoad
 from stoker_workers.node import NoDevice, posts
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 # A worker that tells what it was started with, and then waits; every SIGTERM is told, the third ends it.
 WORKER = """
@@ -182,7 +182,9 @@ def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path:
 def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, str], tmp_path: Path) -> None:
     run = "from stoker_workers.node import *; run(posts('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
     leave = WORKER.replace("while True", "sys.exit(0)\nwhile True")
-    subprocess.run([sys.executable, "-c", run, leave], env=nvml | {"TOLD": str(tmp_path)}, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", run, leave], env=nvml | {"TOLD": str(tmp_path)}, check=True, timeout=PATIENCE_S
+    )
     found = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
     assert sorted((worker["arguments"][1], worker["visible"], worker["growth"]) for worker in found) == [
         ("cpu", "-1", None),
@@ -202,7 +204,7 @@ def test_a_worker_whose_gpu_tensorflow_does_not_see_says_so_and_is_not_tried_aga
         env=nvml | {"STOKER_REDIS_URL": redis_url},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == os.EX_CONFIG
     assert ended.stderr.count("sees no GPU: it is built for CPUs alone; in a new environment, install stoker[gpu]") == 1
@@ -228,7 +230,7 @@ def test_sigterm_drains_every_worker_at_once_and_the_second_hurries_them(
         process.send_signal(signal.SIGTERM)
         eventually(lambda: [worker["terms"] for worker in told()] == [1, 1])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         assert [worker["terms"] for worker in told()] == [2, 2]
 
 

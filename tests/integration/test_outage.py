@@ -30,7 +30,7 @@ from stoker.local.child import Child
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .proxy import proxy_before
 
 SPEC = stoker.Train(model="outage", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
@@ -49,7 +49,7 @@ def server_url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def behind(server_url: str) -> Iterator[Connection]:
     """A patient connection to it."""
-    connection = Connection.open(Settings(), server_url, patience_s=30)
+    connection = Connection.open(Settings(), server_url, patience_s=PATIENCE_S)
     yield connection
     connection.close()
 
@@ -117,7 +117,7 @@ def test_a_server_that_never_answers_is_asked_once() -> None:
 
 
 def test_a_patient_submit_outlasts_a_server_that_is_silent_or_starts_again(server_url: str, behind: Connection) -> None:
-    settings = Settings(redis_url=server_url, socket_timeout_s=1, patience_s=60)
+    settings = Settings(redis_url=server_url, socket_timeout_s=1, patience_s=PATIENCE_S)
     with stoker.Client(settings=settings) as client:
         before = client.submit(SPEC)
         with silent(pid_of(server_url)) as speak:
@@ -132,25 +132,25 @@ def test_a_patient_submit_outlasts_a_server_that_is_silent_or_starts_again(serve
 
 def test_events_go_on_behind_the_last_one_when_the_server_is_back(server_url: str, behind: Connection) -> None:
     with (
-        stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=1)) as client,
+        stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=1, patience_s=PATIENCE_S)) as client,
         ThreadPoolExecutor() as readers,
     ):
         job = client.submit(SPEC)
         story = readers.submit(lambda: [event.type for event in job.events()])
-        result = readers.submit(lambda: job.wait(timeout=60))
+        result = readers.submit(lambda: job.wait(timeout=PATIENCE_S))
         kill_server(server_url)
         finish(behind, job.id)
-        assert story.result(60) == ["queued", "started", "epoch", "finished"]
-        assert result.result(60) is JobState.FAILED
+        assert story.result(PATIENCE_S) == ["queued", "started", "epoch", "finished"]
+        assert result.result(PATIENCE_S) is JobState.FAILED
         assert job.wait(timeout=0) is JobState.FAILED
 
 
 def test_the_async_client_outlasts_it_too(server_url: str, behind: Connection) -> None:
     async def story() -> None:
-        settings = Settings(redis_url=server_url, socket_timeout_s=1, patience_s=60)
+        settings = Settings(redis_url=server_url, socket_timeout_s=1, patience_s=PATIENCE_S)
         async with stoker.AsyncClient(settings=settings) as client:
             job = await client.submit(SPEC)
-            waiting = asyncio.create_task(job.wait(timeout=60))
+            waiting = asyncio.create_task(job.wait(timeout=PATIENCE_S))
             await asyncio.to_thread(kill_server, server_url)
             later = await client.submit(SPEC)
             await asyncio.to_thread(finish, behind, job.id)
@@ -162,10 +162,11 @@ def test_the_async_client_outlasts_it_too(server_url: str, behind: Connection) -
 
 
 def test_nobody_waits_longer_than_the_timeout_for_a_silent_server(server_url: str) -> None:
-    with stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=0.5)) as client:
-        job = client.submit(SPEC)
+    hasty = Settings(redis_url=server_url, socket_timeout_s=0.5)
+    with stoker.Client(settings=hasty) as client, stoker.Client(server_url) as patient:
+        job = patient.submit(SPEC)
         with silent(pid_of(server_url)):
-            for wait in (job.wait, job.result):
+            for wait in (client.job(job.id).wait, client.job(job.id).result):
                 with pytest.raises(stoker.Unavailable):
                     wait(timeout=0.7)
         with pytest.raises(stoker.Timeout, match=r"is QUEUED after 0\.7 s of waiting"):
@@ -175,7 +176,7 @@ def test_nobody_waits_longer_than_the_timeout_for_a_silent_server(server_url: st
 def test_nobody_waits_for_a_job_that_was_forgotten_or_for_events_behind_the_last(
     server_url: str, behind: Connection
 ) -> None:
-    with stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=0.5)) as client:
+    with stoker.Client(server_url) as client:
         ended, forgotten = client.submit(SPEC), client.submit(SPEC)
         finish(behind, ended.id)
         last = list(ended.events())[-1]
@@ -184,7 +185,7 @@ def test_nobody_waits_for_a_job_that_was_forgotten_or_for_events_behind_the_last
             waiting = readers.submit(forgotten.wait)
             behind.client.flushall()
             with pytest.raises(stoker.JobNotFound):
-                waiting.result(60)
+                waiting.result(PATIENCE_S)
 
 
 def test_a_server_that_takes_no_writes_is_unavailable_and_says_why(server_url: str, behind: Connection) -> None:
@@ -226,45 +227,48 @@ def starts(job: stoker.Job) -> int:
 
 
 def test_running_and_queued_jobs_outlast_a_killed_server(stack: Settings) -> None:
-    with stoker.Client(settings=stack.model_copy(update={"patience_s": 60})) as client, ThreadPoolExecutor() as callers:
-        model = client.submit(SPEC).result(timeout=60)
+    with (
+        stoker.Client(settings=stack.model_copy(update={"patience_s": PATIENCE_S})) as client,
+        ThreadPoolExecutor() as callers,
+    ):
+        model = client.submit(SPEC).result(timeout=PATIENCE_S)
         assert isinstance(model, stoker.TrainResult)
         workers = [worker.name for worker in client.workers()]
         both = [running(client, LONG) for _ in range(2)]
         queued = client.submit(SPEC)
         kill_server(redis_url_of(stack))
-        answer = callers.submit(client.infer, model.model, np.zeros((1, 64)), timeout=60)
+        answer = callers.submit(client.infer, model.model, np.zeros((1, 64)), timeout=PATIENCE_S)
         later = client.submit(SPEC)
         for job in (*both, queued, later):
-            assert job.wait(timeout=90) is JobState.SUCCEEDED
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
             assert starts(job) == 1
-        assert answer.result(60).shape == (1, 10)
+        assert answer.result(PATIENCE_S).shape == (1, 10)
         assert [worker.name for worker in client.workers()] == workers, "no worker has ended for it"
 
 
 def test_a_job_keeps_its_worker_through_an_outage_longer_than_its_lease(stack: Settings) -> None:
-    with stoker.Client(settings=stack.model_copy(update={"patience_s": 60})) as client:
+    with stoker.Client(settings=stack.model_copy(update={"patience_s": PATIENCE_S})) as client:
         job = running(client, ENDLESS)
         with silent(pid_of(redis_url_of(stack))):
             time.sleep(stack.lease_s + 2)
         after = client.submit(SPEC)
-        assert after.wait(timeout=60) is JobState.SUCCEEDED
+        assert after.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert job.status().attempt == 1
         job.cancel()
-        assert job.wait(timeout=60) is JobState.CANCELLED
+        assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         assert starts(job) == 1
 
 
 def test_a_controller_lets_workers_speak_first_when_the_server_is_back(
     server_url: str, behind: Connection, tmp_path: Path, eventually: Eventually
 ) -> None:
-    settings = Settings(redis_url=server_url, home=tmp_path, lease_s=4)
+    settings = Settings(redis_url=server_url, home=tmp_path, lease_s=10)
     environment = os.environ | settings.environment()
     controller = Child(
         [sys.executable, "-m", "stoker_workers.controller"], log=tmp_path / "controller.log", environment=environment
     )
     with ExitStack() as ending, stoker.Client(settings=settings) as client:
-        ending.callback(controller.stop, 10)
+        ending.callback(controller.stop, PATIENCE_S)
         eventually(lambda: behind.client.exists("stoker:leader"))
         job = client.submit(SPEC)
         attempt = behind.run(ledger.claim(job.id, "owner", "worker", settings.lease_s))
@@ -296,7 +300,7 @@ def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Popen]
         kill_with_children(worker)
         # A worker that was killed counts as live for some seconds, and jobs of other tests would wait for it.
         connection = Connection.open(settings, redis_url_of(settings))
-        connection.run(ledger.leave(name), patience_s=30)
+        connection.run(ledger.leave(name), patience_s=PATIENCE_S)
         connection.close()
 
 
@@ -321,14 +325,14 @@ def test_a_job_whose_message_came_but_could_not_be_claimed_is_rung_for_again(
             eventually(lambda: any(one.pid == worker.pid for one in client.workers()))
             line.cut_at(script("claim").sha.encode())
             job = client.submit(spec)
-            assert line.cut.wait(30), log.read_text()
+            assert line.cut.wait(PATIENCE_S), log.read_text()
             with redis.Redis.from_url(url) as server:
                 assert server.llen("gpu.train\x06\x166") == 0, "the message is out of its queue"
             assert job.state is JobState.QUEUED
             # It insists, for a minute and more; but now it dies, and the message with it.
             assert worker.is_running()
         with worker_of(stack, url, log) as worker:
-            assert job.wait(timeout=60) is JobState.SUCCEEDED, log.read_text()
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, log.read_text()
             assert starts(job) == 1
 
 
@@ -346,7 +350,7 @@ def test_the_second_sigterm_hands_jobs_back_without_waiting_for_them(
         eventually(lambda: log.read_text().count("Warm shutdown") == 1)
         assert job.state is JobState.RUNNING
         worker.terminate()
-        worker.wait(timeout=40)
+        worker.wait(timeout=PATIENCE_S)
         status = job.status()
         assert (status.state, status.attempt) == (JobState.QUEUED, 1)
         assert not runner.is_running()

@@ -22,10 +22,12 @@ from stoker.ledger import Attempt
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .echo import echo_of, register
 
 SPEC = stoker.Train(model="followed", data="sample://digits", device="cpu")
+# How long to wait for an answer that may have been lost with its connection.
+LOST_S = 5.0
 
 
 @pytest.fixture
@@ -69,8 +71,8 @@ def blocked(server: "redis.Redis") -> int:
 def test_callers_and_followers_outlast_it(
     server_url: str, trouble: Callable[["redis.Redis"], None], eventually: Eventually
 ) -> None:
-    settings = Settings(redis_url=server_url, patience_s=60)
-    behind = Connection.open(settings, server_url, patience_s=60)
+    settings = Settings(redis_url=server_url, patience_s=PATIENCE_S)
+    behind = Connection.open(settings, server_url, patience_s=PATIENCE_S)
     with (
         echo_of(server_url),
         redis.Redis.from_url(server_url) as server,
@@ -78,47 +80,49 @@ def test_callers_and_followers_outlast_it(
         ThreadPoolExecutor(40) as callers,
     ):
         jobs = client.submit_many([SPEC] * 15)
-        results = [callers.submit(job.wait, 100) for job in jobs]
-        answers = [callers.submit(_ask, client, n, 5 if trouble is cut else 100) for n in range(20)]
+        results = [callers.submit(job.wait, PATIENCE_S) for job in jobs]
+        answers = [callers.submit(_ask, client, n, LOST_S if trouble is cut else PATIENCE_S) for n in range(20)]
         eventually(lambda: blocked(server) >= 2)
         for _ in range(3):
             trouble(server)
         for job in jobs:
             finish(behind, job.id)
-        assert [result.result(100) for result in results] == [stoker.JobState.FAILED] * len(jobs)
+        assert [result.result(PATIENCE_S) for result in results] == [stoker.JobState.FAILED] * len(jobs)
         for answer in answers:
-            answer.result(100)
+            answer.result(PATIENCE_S)
         _ask(client, 99)
     behind.close()
 
 
-def _ask(client: stoker.Client, n: int, timeout: float = 100) -> None:
+def _ask(client: stoker.Client, n: int, timeout: float = PATIENCE_S) -> None:
     for m in range(30):
         rows = np.array([n, m], float)
         with suppress(stoker.Timeout):
             assert np.array_equal(client.infer("echo", rows, timeout=timeout), rows)
             continue
-        assert timeout < 100, "an answer is lost only where a connection is cut, on its way"
+        assert timeout < PATIENCE_S, "an answer is lost only where a connection is cut, on its way"
 
 
 @pytest.mark.parametrize("trouble", [demote, unblock, cut])
 def test_asyncio_callers_and_followers_outlast_it(
     server_url: str, trouble: Callable[["redis.Redis"], None], eventually: Eventually
 ) -> None:
-    settings = Settings(redis_url=server_url, patience_s=60)
+    settings = Settings(redis_url=server_url, patience_s=PATIENCE_S)
 
     async def ask(client: stoker.AsyncClient, n: int) -> None:
         for m in range(30):
             rows = np.array([n, m], float)
             with suppress(stoker.Timeout):
-                assert np.array_equal(await client.infer("echo", rows, timeout=5 if trouble is cut else 100), rows)
+                assert np.array_equal(
+                    await client.infer("echo", rows, timeout=LOST_S if trouble is cut else PATIENCE_S), rows
+                )
                 continue
             assert trouble is cut, "an answer is lost only where a connection is cut, on its way"
 
     async def story(server: "redis.Redis", behind: Connection) -> None:
         async with stoker.AsyncClient(settings=settings) as client:
             jobs = await client.submit_many([SPEC] * 15)
-            waiting = [asyncio.create_task(job.wait(100)) for job in jobs]
+            waiting = [asyncio.create_task(job.wait(PATIENCE_S)) for job in jobs]
             asking = [asyncio.create_task(ask(client, n)) for n in range(20)]
             await asyncio.to_thread(eventually, lambda: blocked(server) >= 2)
             for _ in range(3):
@@ -129,7 +133,7 @@ def test_asyncio_callers_and_followers_outlast_it(
             await asyncio.gather(*asking)
             await ask(client, 99)
 
-    behind = Connection.open(settings, server_url, patience_s=60)
+    behind = Connection.open(settings, server_url, patience_s=PATIENCE_S)
     with echo_of(server_url), redis.Redis.from_url(server_url) as server:
         asyncio.run(story(server, behind))
     behind.close()
@@ -210,12 +214,12 @@ def test_a_reader_that_may_not_read_tells_the_callers_at_once(server_url: str) -
         async with stoker.AsyncClient(url) as client:
             for _ in range(2):
                 with pytest.raises(stoker.Unauthorized, match="blpop"):
-                    await client.infer("echo", np.zeros(1), timeout=100)
+                    await client.infer("echo", np.zeros(1), timeout=PATIENCE_S)
 
     with stoker.Client(url) as client:
         for _ in range(2):
             with pytest.raises(stoker.Unauthorized, match="blpop"):
-                client.infer("echo", np.zeros(1), timeout=100)
+                client.infer("echo", np.zeros(1), timeout=PATIENCE_S)
     asyncio.run(ask())
 
 
@@ -225,13 +229,13 @@ def test_an_answer_that_cannot_be_read_fails_whom_it_may_concern_and_no_later_ca
     register(redis_url)
     with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:
         with ThreadPoolExecutor(1) as caller:
-            waiting = caller.submit(client.infer, "echo", np.zeros(1), timeout=100)
+            waiting = caller.submit(client.infer, "echo", np.zeros(1), timeout=PATIENCE_S)
             eventually(lambda: blocked(server) == 1)
             server.rpush(f"stoker:answers:{client._switchboard.get()._exchange.client}", b"junk")
             with pytest.raises(stoker.StokerError, match="could not be read"):
-                waiting.result(60)
+                waiting.result(PATIENCE_S)
         with echo_of(redis_url):
-            assert client.infer("echo", np.ones(1), timeout=60) == [1]
+            assert client.infer("echo", np.ones(1), timeout=PATIENCE_S) == [1]
 
 
 def types(job: stoker.Job) -> list[str]:
@@ -249,16 +253,16 @@ def test_many_who_wait_take_nothing_from_others(redis_url: str, eventually: Even
         jobs = client.submit_many([SPEC] * 100)
         stories = [readers.submit(types, job) for job in jobs[:60]]
         waits = [readers.submit(job.wait) for job in jobs]
-        result = readers.submit(jobs[0].result, 100)
+        result = readers.submit(jobs[0].result, PATIENCE_S)
         _ask(client, 1)
         assert len(client.jobs(limit=200)) == 100
         assert client.submit(SPEC).state is stoker.JobState.QUEUED
         for job in jobs:
             finish(behind, job.id)
         with pytest.raises(stoker.JobFailed, match="no data"):
-            result.result(100)
-        assert [story.result(60) for story in stories] == [["queued", "started", "finished"]] * 60
-        assert [wait.result(60) for wait in waits] == [stoker.JobState.FAILED] * 100
+            result.result(PATIENCE_S)
+        assert [story.result(PATIENCE_S) for story in stories] == [["queued", "started", "finished"]] * 60
+        assert [wait.result(PATIENCE_S) for wait in waits] == [stoker.JobState.FAILED] * 100
         assert int(server.info("clients")["connected_clients"]) < 60
     behind.close()
 
@@ -278,7 +282,7 @@ def test_many_asyncio_tasks_that_wait_take_nothing_from_others(redis_url: str) -
                 return [event.type async for event in job.events()]
 
             stories = [asyncio.create_task(types(job)) for job in jobs]
-            assert await client.infer("echo", np.ones(1), timeout=60) == [1]
+            assert await client.infer("echo", np.ones(1), timeout=PATIENCE_S) == [1]
             assert len(await client.jobs(limit=500)) == 300
             for job in jobs:
                 await asyncio.to_thread(finish, behind, job.id)
@@ -297,14 +301,14 @@ def test_a_damaged_stream_of_events_ends_the_wait_for_it_and_no_other(redis_url:
         ThreadPoolExecutor(2) as readers,
     ):
         damaged, sound = client.submit_many([SPEC, SPEC])
-        waits = [readers.submit(job.wait, 100) for job in (damaged, sound)]
+        waits = [readers.submit(job.wait, PATIENCE_S) for job in (damaged, sound)]
         eventually(lambda: blocked(server) == 1)
         server.delete(f"stoker:events:{damaged.id}")
         server.set(f"stoker:events:{damaged.id}", "junk")
         with pytest.raises(stoker.StokerError, match="something else than Stoker"):
-            waits[0].result(60)
+            waits[0].result(PATIENCE_S)
         finish(behind, sound.id)
-        assert waits[1].result(60) is stoker.JobState.FAILED
+        assert waits[1].result(PATIENCE_S) is stoker.JobState.FAILED
     behind.close()
 
 
@@ -321,9 +325,9 @@ def test_two_who_follow_one_job_from_different_places(redis_url: str) -> None:
         epochs = [events.Epoch(epoch=n, epochs=5, metrics={}, rows_per_s=1, eta_s=0) for n in range(1, 6)]
         behind.run(ledger.report(attempt, 60, epochs))
         behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
-        assert late.result(60) == ["started", *["epoch"] * 5, "finished"]
-        assert whole.result(60) == ["queued", "started", *["epoch"] * 5, "finished"]
-        assert never.result(60) == []
+        assert late.result(PATIENCE_S) == ["started", *["epoch"] * 5, "finished"]
+        assert whole.result(PATIENCE_S) == ["queued", "started", *["epoch"] * 5, "finished"]
+        assert never.result(PATIENCE_S) == []
     behind.close()
 
 
@@ -348,15 +352,15 @@ def test_who_still_waits_when_a_client_is_closed_is_told_and_nothing_works_after
         client = stoker.Client(redis_url)
         job = client.submit(SPEC)
         waiting: list[Future[object]] = [
-            callers.submit(client.infer, "echo", np.zeros(1), timeout=100),
-            callers.submit(job.wait, 100),
+            callers.submit(client.infer, "echo", np.zeros(1), timeout=PATIENCE_S),
+            callers.submit(job.wait, PATIENCE_S),
         ]
         eventually(lambda: blocked(server) == 2)
         client.close()
         client.close()
         for call in waiting:
             with pytest.raises(stoker.ClientClosed):
-                call.result(60)
+                call.result(PATIENCE_S)
     uses: list[Callable[[], object]] = [
         lambda: client.infer("echo", np.zeros(1)),
         lambda: client.infer_many("echo", np.zeros(1)),
@@ -386,8 +390,8 @@ def test_the_same_for_asyncio(redis_url: str, eventually: Eventually) -> None:
         client = stoker.AsyncClient(redis_url)
         job = await client.submit(SPEC)
         waiting = [
-            asyncio.create_task(client.infer("echo", np.zeros(1), timeout=100)),
-            asyncio.create_task(job.wait(100)),
+            asyncio.create_task(client.infer("echo", np.zeros(1), timeout=PATIENCE_S)),
+            asyncio.create_task(job.wait(PATIENCE_S)),
         ]
         with redis.Redis.from_url(redis_url) as server:
             await asyncio.to_thread(eventually, lambda: blocked(server) == 2)

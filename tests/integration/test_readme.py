@@ -11,6 +11,8 @@ import stoker
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 
@@ -41,18 +43,18 @@ def test_the_pipeline_example_runs_as_it_stands(
 def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     with stoker.Client(settings=stack) as client:
         job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
-        job.wait(timeout=60)
+        job.wait(timeout=PATIENCE_S)
     given = (
         f"from types import SimpleNamespace\nredis_url, job = {redis_url_of(stack)!r}, SimpleNamespace(id={job.id!r})\n"
     )
     program = [sys.executable, "-c", given + blocks("python")[2]]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_command_it_names_exists() -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "stoker.cli", "--help"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "stoker.cli", "--help"], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     ).stdout
     named = set(re.findall(r"(?:\$ |`)stoker ([a-z]+)", README))
     assert named >= {"up", "worker", "submit", "config"}

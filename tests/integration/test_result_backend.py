@@ -9,6 +9,7 @@ from stoker.local import LocalStack
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from .conftest import await_worker
 
 
@@ -20,10 +21,10 @@ def test_celery_finds_states_and_results_in_the_results_own_redis(tmp_path: Path
             app = Celery(broker=stack.redis_url, backend=result_url)
             with stoker.Client(settings=settings) as client:
                 done = client.submit(stoker.Train(model="digits", data="sample://digits", epochs=1))
-                assert app.AsyncResult(done.id).get(timeout=60)["model"] == "digits@1"
+                assert app.AsyncResult(done.id).get(timeout=PATIENCE_S)["model"] == "digits@1"
 
                 failed = client.submit(
                     stoker.Train(model="digits", data="sample://diabetes", loss="binary_crossentropy")
                 )
-                assert failed.wait(timeout=60) is stoker.JobState.FAILED
-                assert isinstance(app.AsyncResult(failed.id).get(timeout=30, propagate=False), stoker.JobFailed)
+                assert failed.wait(timeout=PATIENCE_S) is stoker.JobState.FAILED
+                assert isinstance(app.AsyncResult(failed.id).get(timeout=PATIENCE_S, propagate=False), stoker.JobFailed)

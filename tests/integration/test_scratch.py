@@ -14,7 +14,7 @@ from stoker import JobState
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .test_outage import ENDLESS, kill_with_children, running, worker_of
 
 pytestmark = pytest.mark.timeout(600)
@@ -42,7 +42,7 @@ def runner_of(worker: psutil.Process) -> psutil.Process:
 
 def await_worker(client: stoker.Client, worker: psutil.Popen) -> None:
     """Wait until a worker serves, for as long as a busy machine takes to import TensorFlow."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE_S
     while not any(each.pid == worker.pid for each in client.workers()):
         assert time.monotonic() < deadline
         assert worker.is_running()
@@ -73,10 +73,10 @@ def test_copies_of_remote_data_and_what_tensorflow_writes_go_with_the_job(
     ):
         await_worker(client, worker)
         job = client.submit(spec)
-        assert job.wait(timeout=90) is JobState.SUCCEEDED, job.status()
+        assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status()
         eventually(lambda: not of_jobs(temp))
         worker.terminate()
-        worker.wait(timeout=60)
+        worker.wait(timeout=PATIENCE_S)
         assert not any(temp.glob("stoker-*"))
 
 
@@ -101,7 +101,7 @@ def test_what_a_killed_process_has_left_goes_while_its_worker_lives(
         killed(worker).kill()
         eventually(lambda: not left & of_jobs(temp))
         job.cancel()
-        assert job.wait(timeout=60) is JobState.CANCELLED
+        assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         eventually(lambda: not of_jobs(temp))
 
 
@@ -121,4 +121,4 @@ def test_what_a_killed_worker_has_left_goes_when_the_next_one_starts(
         with worker_of(stack, url, log) as worker:
             await_worker(client, worker)
             assert not left & set(temp.glob("stoker-*"))
-        assert job.wait(timeout=60) is JobState.CANCELLED
+        assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED

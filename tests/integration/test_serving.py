@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -19,7 +20,7 @@ from stoker.connection import Connection
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).astype(np.float32)
 
@@ -28,8 +29,8 @@ ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).as
 def served(stack: Settings) -> Iterator[tuple[stoker.Client, NDArray[np.float32]]]:
     """A client, and what the model "served" answers for ROWS."""
     with stoker.Client(settings=stack) as client:
-        client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1)).result(timeout=90)
-        yield client, client.infer("served@1", ROWS)
+        client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1)).result(timeout=PATIENCE_S)
+        yield client, client.infer("served@1", ROWS, timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def ask_all(client: stoker.Client, callers: int, each: int) -> list[object]:
     def ask(first: int) -> None:
         for n in range(first, first + each):
             try:
-                got.append((n % len(ROWS), client.infer("served@1", ROWS[n % len(ROWS)][None], timeout=60)))
+                got.append((n % len(ROWS), client.infer("served@1", ROWS[n % len(ROWS)][None], timeout=PATIENCE_S)))
             except stoker.StokerError as error:
                 got.append(error)
 
@@ -72,7 +73,8 @@ def predictors(client: stoker.Client) -> list[psutil.Process]:
 
 def kill_predictors(client: stoker.Client) -> None:
     for process in predictors(client):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the last one was killed just now
+            process.kill()
 
 
 def test_each_of_many_callers_gets_the_answer_to_its_own_row(
@@ -86,7 +88,7 @@ def test_each_of_many_callers_gets_the_answer_to_its_own_row(
 
 def test_the_death_of_the_serving_process_costs_no_answer(served: tuple[stoker.Client, NDArray[np.float32]]) -> None:
     client, expected = served
-    client.infer("served@1", ROWS[:1])
+    client.infer("served@1", ROWS[:1], timeout=PATIENCE_S)
     killers = [threading.Timer(delay, kill_predictors, [client]) for delay in (0.05, 0.4)]
     for killer in killers:
         killer.start()
@@ -106,7 +108,7 @@ def test_a_bad_request_among_good_ones_fails_alone(
 
     async def story() -> list[object]:
         async with stoker.AsyncClient(settings=stack) as client:
-            asked = [client.infer("served@1", bad if n == 5 else ROWS[n][None]) for n in range(20)]
+            asked = [client.infer("served@1", bad if n == 5 else ROWS[n][None], timeout=PATIENCE_S) for n in range(20)]
             return list(await asyncio.gather(*asked, return_exceptions=True))
 
     got = asyncio.run(story())
@@ -118,32 +120,35 @@ def test_an_alias_that_moves_is_followed(
     served: tuple[stoker.Client, NDArray[np.float32]], eventually: Eventually
 ) -> None:
     client, expected = served
-    np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
-    again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2)).result(timeout=90)
+    np.testing.assert_allclose(client.infer("served", ROWS, timeout=PATIENCE_S), expected, rtol=1e-3, atol=1e-5)
+    again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2)).result(
+        timeout=PATIENCE_S
+    )
     assert isinstance(again, stoker.TrainResult)
-    np.testing.assert_allclose(client.infer("served", ROWS), expected, rtol=1e-3, atol=1e-5)
-    client.submit(stoker.Deploy(model=again.model)).result(timeout=60)
-    newer = client.infer(again.model, ROWS)
-    eventually(lambda: np.allclose(client.infer("served", ROWS), newer, rtol=1e-3, atol=1e-5))
+    np.testing.assert_allclose(client.infer("served", ROWS, timeout=PATIENCE_S), expected, rtol=1e-3, atol=1e-5)
+    client.submit(stoker.Deploy(model=again.model)).result(timeout=PATIENCE_S)
+    newer = client.infer(again.model, ROWS, timeout=PATIENCE_S)
+    eventually(lambda: np.allclose(client.infer("served", ROWS, timeout=PATIENCE_S), newer, rtol=1e-3, atol=1e-5))
 
 
 def test_rubbish_in_a_lane_hurts_nobody(served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings) -> None:
     client, expected = served
     with redis.Redis.from_url(redis_url_of(stack)) as raw:
         raw.rpush("stoker:lane:served@1:normal", b"", b"short", b"\xff" * 32, b"\x00" * 200, b"x" * 100_000)
-    np.testing.assert_allclose(client.infer("served@1", ROWS), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(client.infer("served@1", ROWS, timeout=PATIENCE_S), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_steady_caller_is_answered_without_any_celery_message(
     served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings
 ) -> None:
     client, _ = served
-    client.infer("served@1", ROWS[:1])
+    client.infer("served@1", ROWS[:1], timeout=PATIENCE_S)
     with redis.Redis.from_url(redis_url_of(stack)) as raw:
         before = int(raw.get("stoker:rings") or 0)
         for _ in range(100):
-            client.infer("served@1", ROWS[:1])
-        assert int(raw.get("stoker:rings") or 0) <= before + 1
+            client.infer("served@1", ROWS[:1], timeout=PATIENCE_S)
+        # One for each would be a hundred; one now and then is for a lane whose server stood still.
+        assert int(raw.get("stoker:rings") or 0) < before + 10
 
 
 def test_inputs_that_the_model_does_not_take_never_reach_a_lane(
@@ -166,16 +171,16 @@ def test_an_alias_that_moves_to_a_model_of_other_inputs_is_followed_by_the_check
     served: tuple[stoker.Client, NDArray[np.float32]], eventually: Eventually
 ) -> None:
     client, _ = served
-    iris = client.submit(stoker.Train(model="changing", data="sample://iris", epochs=1)).result(timeout=90)
+    iris = client.submit(stoker.Train(model="changing", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(iris, stoker.TrainResult)
-    client.infer("changing", np.ones((1, 4)))
-    wine = client.submit(stoker.Train(model="changing", data="sample://wine", epochs=1)).result(timeout=90)
+    client.infer("changing", np.ones((1, 4)), timeout=PATIENCE_S)
+    wine = client.submit(stoker.Train(model="changing", data="sample://wine", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(wine, stoker.TrainResult)
-    client.submit(stoker.Deploy(model=wine.model)).result(timeout=60)
+    client.submit(stoker.Deploy(model=wine.model)).result(timeout=PATIENCE_S)
 
     def takes_wine() -> bool:
         try:
-            return client.infer("changing", np.ones((2, 13)), timeout=60).shape == (2, 3)
+            return client.infer("changing", np.ones((2, 13)), timeout=PATIENCE_S).shape == (2, 3)
         except stoker.InvalidJob:
             return False  # the client knows better at once, the worker within a second
 
@@ -189,12 +194,12 @@ def test_a_plain_celery_app_reads_the_result_of_a_prediction(
     url = redis_url_of(stack)
     app = Celery(broker=url, backend=url)
     result = AsyncResult(client.infer_later("served@1", ROWS[:2]), app=app)
-    np.testing.assert_allclose(result.get(timeout=60), expected[:2], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(result.get(timeout=PATIENCE_S), expected[:2], rtol=1e-3, atol=1e-5)
     with redis.Redis.from_url(url) as raw:
         assert 0 < raw.ttl(f"celery-task-meta-{result.id}") <= 3600
     late = AsyncResult(client.infer_later("served@1", ROWS[:1], timeout=0), app=app)
     with pytest.raises(stoker.Timeout, match="did not come to it in time"):
-        late.get(timeout=60)
+        late.get(timeout=PATIENCE_S)
     app.close()
 
 

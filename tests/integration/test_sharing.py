@@ -19,6 +19,7 @@ from stoker.jobs import Priority
 from stoker.ledger import Attempt, NewJob
 from stoker.settings import Quota, Settings
 
+from .conftest import attend
 from .ledger_keys import actual
 
 AGEING_S = 600.0
@@ -84,7 +85,7 @@ def slots_are(connection: Connection, slots: int) -> None:
         host="h",
         pid=1,
     )
-    connection.run(ledger.announce(worker))
+    attend(connection, worker)
     connection.run(ledger.ring_again(60))
 
 

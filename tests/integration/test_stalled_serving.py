@@ -15,7 +15,7 @@ from stoker.connection import Connection
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .test_serving import predictors
 
 ROWS = np.ones((1, 4), np.float32)
@@ -24,7 +24,7 @@ ROWS = np.ones((1, 4), np.float32)
 @pytest.fixture(scope="module")
 def model(stack: Settings) -> str:
     with stoker.Client(settings=stack) as client:
-        result = client.submit(stoker.Train(model="stalled", data="sample://iris", epochs=1)).result(timeout=180)
+        result = client.submit(stoker.Train(model="stalled", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
         return result.model
 
@@ -61,16 +61,16 @@ def test_who_stood_still_for_longer_than_the_lease_answers_again(
 
     def ask() -> None:
         try:
-            answers.append(client.infer(model, ROWS, timeout=110).shape)
+            answers.append(client.infer(model, ROWS, timeout=PATIENCE_S).shape)
         except stoker.StokerError as error:
             answers.append(error)
 
-    client.infer(model, ROWS, timeout=90)
+    client.infer(model, ROWS, timeout=PATIENCE_S)
     caller = threading.Thread(target=ask)
     with stopped(processes(client, which)):
         caller.start()
         # Answered by a process that goes on, or taken from those that do not.
         eventually(lambda: answers or not connection.run(lanes.census()).drainers)
-    caller.join(timeout=120)
+    caller.join(timeout=PATIENCE_S)
     assert answers == [(1, 3)]
-    assert client.infer(model, ROWS, timeout=90).shape == (1, 3)
+    assert client.infer(model, ROWS, timeout=PATIENCE_S).shape == (1, 3)

@@ -15,6 +15,7 @@ from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
 from .proxy import Proxy, proxy_before
 
 SPEC = stoker.Train(model="once", data="sample://digits", epochs=1, batch_size=256, device="cpu")
@@ -49,7 +50,7 @@ def jobs_and_messages(behind: Connection) -> tuple[int, int]:
 
 
 def test_a_submit_whose_answers_are_lost_is_repeated_and_makes_one_job(proxy: Proxy, behind: Connection) -> None:
-    with stoker.Client(settings=Settings(redis_url=proxy.url, patience_s=30)) as client:
+    with stoker.Client(settings=Settings(redis_url=proxy.url, patience_s=PATIENCE_S)) as client:
         proxy.lose_answers(request_for("submit"), times=3)
         job = client.submit(SPEC)
     assert proxy.all_lost
@@ -77,7 +78,7 @@ def test_the_async_client_submits_once_too(proxy: Proxy, behind: Connection) -> 
             with pytest.raises(stoker.Unavailable):
                 await client.submit(SPEC, idempotency_key="monday")
             await client.submit(SPEC, idempotency_key="monday")
-        async with stoker.AsyncClient(settings=Settings(redis_url=proxy.url, patience_s=30)) as client:
+        async with stoker.AsyncClient(settings=Settings(redis_url=proxy.url, patience_s=PATIENCE_S)) as client:
             proxy.lose_answers(request_for("submit"), times=3)
             await client.submit(SPEC)
 
@@ -87,7 +88,7 @@ def test_the_async_client_submits_once_too(proxy: Proxy, behind: Connection) -> 
 
 
 def test_a_workers_calls_have_one_effect_though_each_is_sent_twice(proxy: Proxy, behind: Connection) -> None:
-    job_id, connection = "a-job", Connection.open(Settings(), proxy.url, patience_s=30)
+    job_id, connection = "a-job", Connection.open(Settings(), proxy.url, patience_s=PATIENCE_S)
     behind.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
 
     proxy.lose_answers(request_for("claim"), times=1)
@@ -109,12 +110,12 @@ def test_a_workers_calls_have_one_effect_though_each_is_sent_twice(proxy: Proxy,
 
 def test_a_job_whose_submit_was_not_answered_is_executed_once(stack: Settings) -> None:
     with proxy_before(redis_url_of(stack)) as proxy, stoker.Client(settings=stack) as direct:
-        direct.submit(SPEC).wait(timeout=60)
+        direct.submit(SPEC).wait(timeout=PATIENCE_S)
         proxy.lose_answers(request_for("submit"), times=1)
         with stoker.Client(settings=stack.model_copy(update={"redis_url": proxy.url, "patience_s": 0})) as client:
             with pytest.raises(stoker.Unavailable):
                 client.submit(SPEC, idempotency_key="once")
             job = client.submit(SPEC, idempotency_key="once")
-            assert job.wait(timeout=60) is JobState.SUCCEEDED
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
             assert len([event for event in job.events() if isinstance(event, Started)]) == 1
             assert len([version for version in client.models() if version.name == "once"]) == 2

@@ -85,18 +85,19 @@ def test_every_attempt_is_counted_by_how_it_ended(connection: Connection, server
 def test_a_wait_lasts_from_the_queue_to_the_claim(connection: Connection, server: redis.Redis) -> None:
     later = SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})
     held, queued = submitted(connection, later), submitted(connection)
-    server.hincrby(f"stoker:job:{queued}", "queued_at", -2_000)
+    server.hincrby(f"stoker:job:{queued}", "queued_at", -600_000)
     [health] = [queue for queue in connection.run(ledger.health()).queues if queue.queue == "cpu.train"]
-    assert (health.jobs, int(health.oldest_s)) == (1, 2)
+    assert health.jobs == 1
+    assert 600 <= health.oldest_s < 900
     claimed(connection, queued)
     server.zadd("stoker:due", {held: 0})
     connection.run(ledger.wake())
     claimed(connection, held)
     waits = counted(connection).waits["cpu.train"]
     assert waits.count == 2
-    assert dict(waits.buckets)[1_000] == 1, "what waited for its time was not queued meanwhile"
-    assert dict(waits.buckets)[5_000] == 2
-    assert waits.total >= 2_000
+    assert dict(waits.buckets)[300_000] == 1, "what waited for its time was not queued meanwhile"
+    assert dict(waits.buckets)[900_000] == 2
+    assert waits.total >= 600_000
 
 
 def test_what_has_been_queued_longest_is_found_beside_what_others_wrote(
@@ -118,11 +119,11 @@ def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(c
         return depth
 
     def take(turn: int, most: int) -> None:
-        connection.run(lanes.take("digits", "d", 5, turn=turn, most=most, answers={}))
+        connection.run(lanes.take("digits", "d", 600, turn=turn, most=most, answers={}))
 
     assert push(8) is None
     assert push(3) == 8
-    connection.run(lanes.join("digits", "d", 5))
+    connection.run(lanes.join("digits", "d", 600))
     assert connection.run(lanes.census()) == Census(lanes=1, waiting=8, drainers=1, in_hand=0)
     take(1, most=5)
     assert connection.run(lanes.census()) == Census(lanes=1, waiting=3, drainers=1, in_hand=5)

@@ -19,7 +19,7 @@ from stoker.local import LocalStack
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
 from .conftest import await_worker
 
@@ -66,9 +66,9 @@ def terminator(server_url: str, context: ssl.SSLContext) -> Iterator[int]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield asyncio.run_coroutine_threadsafe(running.start(context), loop).result(10)
+        yield asyncio.run_coroutine_threadsafe(running.start(context), loop).result(PATIENCE_S)
     finally:
-        asyncio.run_coroutine_threadsafe(running.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(running.stop(), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -109,17 +109,17 @@ def tls_url(server_url: str, port: int, host: str = "localhost", **files: Path) 
 
 def test_a_whole_job_runs_over_tls(server_url: str, port: int, ca_file: Path, tmp_path: Path) -> None:
     url = tls_url(server_url, port, ssl_ca_certs=ca_file)
-    settings = Settings(home=tmp_path / "home", redis_url=url, result_url=url, slots=2, lease_s=3)
+    settings = Settings(home=tmp_path / "home", redis_url=url, result_url=url, slots=2)
     with LocalStack(settings), stoker.Client(settings=settings) as client:
         await_worker(settings)
         job = client.submit(SPEC)
-        assert job.wait(timeout=60) is JobState.SUCCEEDED
-        assert client.infer("secret", [[0.0] * 64]).shape == (1, 10)
+        assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        assert client.infer("secret", [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
 
         [worker] = client.workers()
         app = celery_app(settings, url)
-        assert app.control.inspect([worker.name], timeout=10).ping()
-        assert app.AsyncResult(job.id).get(timeout=10)["model"] == "secret@1"
+        assert app.control.inspect([worker.name], timeout=PATIENCE_S).ping()
+        assert app.AsyncResult(job.id).get(timeout=PATIENCE_S)["model"] == "secret@1"
         app.backend.result_consumer.stop()
         app.backend.client.close()
         app.close()

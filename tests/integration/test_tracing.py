@@ -20,6 +20,8 @@ from stoker.ledger import NewJob, Refused
 from stoker.local import LocalStack
 from stoker.settings import Settings
 
+from ..conftest import PATIENCE_S
+
 # An app as its authors write it: it sets OpenTelemetry up, and says nothing of Stoker.
 APP = """
 from opentelemetry import trace
@@ -35,8 +37,8 @@ trace.set_tracer_provider(provider)
 with stoker.Client() as client, trace.get_tracer("app").start_as_current_span("the app's request"):
     train = stoker.Train(model="traced", data="sample://iris", epochs=1)
     good, bad = client.submit_many([train, train.model_copy(update={"timeout": 0.001})])
-    good.result(timeout=90)
-    bad.wait(timeout=90)
+    good.result()
+    bad.wait()
 provider.shutdown()
 print(good.id, bad.id)
 """
@@ -102,7 +104,7 @@ def test_one_trace_leads_from_the_app_through_the_queue_to_the_commit(
             env=os.environ | {"STOKER_REDIS_URL": stack.redis_url},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=PATIENCE_S,
         )
         assert ran.returncode == 0, ran.stderr
         good, bad = ran.stdout.split()
@@ -152,7 +154,7 @@ with stoker.Client() as client:
         env=os.environ | {"STOKER_REDIS_URL": redis_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ran.returncode == 0, ran.stderr
     with redis.Redis.from_url(redis_url) as client:

@@ -18,7 +18,8 @@ from stoker.settings import Settings
 from stoker.topology import queues_of
 from stoker.version import RELEASE
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
+from .conftest import attend
 
 QUEUE = "cpu.batch\x06\x166"
 
@@ -73,7 +74,7 @@ def waiting(connection: Connection) -> int:
 
 
 def test_a_worker_that_does_not_know_a_kind_leaves_the_job_alone_at_no_cost(connection: Connection) -> None:
-    connection.run(ledger.announce(OLD))
+    attend(connection, OLD)
     [job_id] = submit(connection)
     refused(connection, job_id)
     status = connection.run(ledger.status(job_id))
@@ -85,7 +86,7 @@ def test_a_worker_that_does_not_know_a_kind_leaves_the_job_alone_at_no_cost(conn
 
 
 def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Connection) -> None:
-    connection.run(ledger.announce(OLD))
+    attend(connection, OLD)
     [job_id] = submit(connection)
     refused(connection, job_id)
     for _ in range(3):
@@ -93,7 +94,7 @@ def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Co
         assert connection.run(ledger.ring_again(-1)) == []
     assert waiting(connection) == 0
 
-    connection.run(ledger.announce(NEW))
+    attend(connection, NEW)
     assert connection.run(ledger.wake()) == 1
     assert waiting(connection) == 1
     attempt = connection.run(ledger.claim(job_id, "owner", "new", 15, NEW))
@@ -105,7 +106,7 @@ def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Co
 
 def test_an_old_worker_that_takes_the_message_again_costs_one_message_a_round(connection: Connection) -> None:
     for one in (OLD, NEW):
-        connection.run(ledger.announce(one))
+        attend(connection, one)
     [job_id] = submit(connection)
     for _ in range(5):
         refused(connection, job_id)
@@ -122,7 +123,7 @@ def test_as_many_are_rung_for_as_can_run_and_one_at_least(
     jobs = submit(connection, count=5)
     for job_id in jobs:
         refused(connection, job_id)
-    connection.run(ledger.announce(worker("new", "later", slots=slots, busy=busy)))
+    attend(connection, worker("new", "later", slots=slots, busy=busy))
     assert connection.run(ledger.wake()) == rung
     assert [connection.run(ledger.status(job_id)).state for job_id in jobs] == ["QUEUED"] * rung + ["WAITING"] * (
         5 - rung
@@ -175,7 +176,7 @@ def test_a_state_that_is_unknown_is_left_alone(connection: Connection) -> None:
 
 
 def test_a_spec_that_only_a_newer_release_can_read_waits_for_it(connection: Connection) -> None:
-    connection.run(ledger.announce(OLD))
+    attend(connection, OLD)
     [job_id] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
     connection.client.hset(f"stoker:job:{job_id}", "release", RELEASE + 1)
     connection.client.rpop(QUEUE)
@@ -186,7 +187,7 @@ def test_a_spec_that_only_a_newer_release_can_read_waits_for_it(connection: Conn
     assert reason == f"no live worker is of release {RELEASE + 1} or newer, which its spec needs"
 
     newer = worker("newer", *KINDS, release=RELEASE + 1)
-    connection.run(ledger.announce(newer))
+    attend(connection, newer)
     assert connection.run(ledger.wake()) == 1
     refused(connection, job_id)
     assert connection.run(ledger.wake()) == 1
@@ -213,13 +214,12 @@ def test_a_real_worker_gives_back_what_it_does_not_know(
         for job_id in jobs:
             eventually(lambda job_id=job_id: client.job(job_id).state is JobState.WAITING)  # type: ignore[misc]
         other = client.submit(stoker.Train(model="beside", data="sample://iris", epochs=1))
-        assert other.wait(timeout=120) is JobState.SUCCEEDED
+        assert other.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert ledger_of.run(ledger.quarantined()) == before
 
-        ledger_of.run(ledger.announce(NEW))
+        attend(ledger_of, NEW)
 
         def claimed() -> bool:
-            ledger_of.run(ledger.announce(NEW))
             return isinstance(ledger_of.run(ledger.claim(jobs[0], "owner", "new", 60, NEW)), Attempt)
 
         eventually(claimed)

@@ -37,7 +37,7 @@ class Site:
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.old, self.new = build(folder)
-        self._settings = Settings(redis_url=redis_url, home=folder / "home", lease_s=3, slots=2)
+        self._settings = Settings(redis_url=redis_url, home=folder / "home", slots=2)
         self._logs = folder
         self._programs: list[subprocess.Popen[str]] = []
 

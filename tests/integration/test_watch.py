@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 import redis
@@ -22,7 +21,7 @@ from stoker_workers import drainer
 from stoker_workers.drainer import Load, Model, Outcome
 from stoker_workers.watch import Watch
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 BELLS = f"cpu.infer{KOMBU_SEPARATOR}{PRIORITIES['high']}"
 JOBS = f"cpu.train{KOMBU_SEPARATOR}{PRIORITIES['normal']}"
@@ -71,8 +70,8 @@ def ask(connection: Connection) -> Iterator[Ask]:
     board = Switchboard(connection)
 
     def one(ref: str) -> bytes:
-        [answer] = board.ask(ref, "cpu.infer", "normal", 30, [b"hello"]).values()
-        return answer.result(timeout=30)
+        [answer] = board.ask(ref, "cpu.infer", "normal", PATIENCE_S, [b"hello"]).values()
+        return answer.result(timeout=PATIENCE_S)
 
     yield one
     board.close()
@@ -126,7 +125,7 @@ def test_a_cold_model_holds_up_no_hot_one(
         assert ask("hot") == b"hot@1 hello"
     assert not cold
     shelf.loaded.add("cold")
-    waiting.join(timeout=30)
+    waiting.join(timeout=PATIENCE_S)
     assert cold == [b"cold@1 hello"]
 
 
@@ -151,7 +150,7 @@ def test_a_watch_makes_way_for_a_job_and_hands_its_lanes_on(
     ask("hot")
     with redis.Redis.from_url(redis_url) as raw:
         raw.lpush(JOBS, "a job")
-        slot.join(timeout=30)
+        slot.join(timeout=PATIENCE_S)
         assert not slot.is_alive()
         before = raw.llen(BELLS)
         put(connection, "hot")
@@ -161,12 +160,14 @@ def test_a_watch_makes_way_for_a_job_and_hands_its_lanes_on(
 def test_as_many_slots_make_way_as_messages_wait_and_more_if_they_wait_on(
     connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    crowded = partial(connection.run, lanes.crowded(queues_of("cpu")))
-    assert not crowded()
-    with redis.Redis.from_url(redis_url) as raw:
+    crowded = lanes.crowded(queues_of("cpu"))
+    assert not connection.run(crowded)
+    with redis.Redis.from_url(redis_url) as raw, raw.pipeline() as at_once:
         raw.lpush(JOBS, "one", "two")
-    assert [crowded() for _ in range(4)] == [True, True, False, False]
-    eventually(crowded)
+        for _ in range(4):
+            at_once.execute_command(*crowded.command_with_source())
+        assert [crowded.decode(answer) for answer in at_once.execute()] == [True, True, False, False]
+    eventually(lambda: connection.run(crowded))
 
 
 def test_a_doorbell_is_taken_on_once_and_only_from_a_queue_that_is_served(
@@ -219,7 +220,7 @@ def watched(connection: Connection, load: Load) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        slot.join(timeout=30)
+        slot.join(timeout=PATIENCE_S)
 
 
 def test_callers_wait_while_the_store_is_away_for_a_moment(connection: Connection, ask: Ask) -> None:

@@ -28,7 +28,7 @@ def _train(client: stoker.Client, number: int) -> dict[str, Any]:
     spec = stoker.Train(model=f"model-{number % 2}", data="sample://iris", epochs=1, seed=number, max_attempts=1)
     job = client.submit(spec)
     types = [event.type for event in job.events()]
-    result = job.result(timeout=240)
+    result = job.result()
     assert isinstance(result, stoker.TrainResult)
     return {"model": result.model, "epochs": result.epochs, "last": types[-1]}
 
@@ -40,7 +40,7 @@ def _look(client: stoker.Client, job_id: str) -> dict[str, Any]:
     if status.state.final:
         seen["events"] = [event.type for event in job.events()]
         try:
-            seen["result"] = job.result(timeout=30).kind
+            seen["result"] = job.result().kind
         except stoker.StokerError as error:
             seen["error"] = type(error).__name__
     return seen

@@ -7,6 +7,8 @@ import pytest
 
 import stoker
 
+from ..conftest import PATIENCE_S
+
 # What apps may rely on: a name that is added or taken away is added or taken away here, and in the docs.
 PUBLIC = [
     "CNN",
@@ -58,6 +60,13 @@ def test_the_public_names() -> None:
         assert getattr(stoker, name).__name__ == name or name == "Event"
 
 
+def printed_by(code: str) -> str:
+    """What a Python of its own prints."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    return done.stdout.strip()
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Klient'"):
         stoker.Klient  # noqa: B018
@@ -67,14 +76,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_light_half_loads_nothing_heavy(name: str) -> None:
     heavy = "tensorflow keras sklearn pyarrow matplotlib flower fastapi stoker_workers"
     code = f"import sys, {name}; print(*[heavy for heavy in {heavy.split()} if heavy in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert loaded.stdout.strip() == ""
+    assert printed_by(code) == ""
 
 
 def test_importing_stoker_loads_neither_redis_nor_celery() -> None:
     code = "import sys, stoker; print(*[name for name in ('redis', 'celery', 'typer') if name in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert loaded.stdout.strip() == ""
+    assert printed_by(code) == ""
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -16,7 +16,7 @@ import pytest
 from stoker_workers.process import ForkedProcess
 from stoker_workers.scratch import Scratch, remove_abandoned
 
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 
 # A slot with a child that has written a temporary file: prints where, and waits.
 SLOT = """
@@ -88,7 +88,7 @@ def test_what_a_process_leaves_goes_with_it(temp: Path) -> None:
 
 def test_what_a_killed_process_leaves_goes_when_its_slot_notices(temp: Path) -> None:
     child = ForkedProcess(die)
-    assert child.join(60) == "was killed by SIGKILL"
+    assert child.join(PATIENCE_S) == "was killed by SIGKILL"
     child.close()
     assert list(temp.iterdir()) == []
 
@@ -97,7 +97,7 @@ def test_a_process_that_ends_by_itself_leaves_nothing(temp: Path) -> None:
     child = ForkedProcess(write_and_tell)
     child.pipe.recv_bytes()
     child.pipe.send_bytes(b"end")
-    assert child.join(60) == "exited with status 0"
+    assert child.join(PATIENCE_S) == "exited with status 0"
     assert list(temp.iterdir()) == []
     child.close()
 

@@ -10,6 +10,8 @@ import pytest
 from stoker import InvalidJob, Train
 from stoker.cli.job_file import read_specs
 
+from ...conftest import PATIENCE_S
+
 JOB = "{kind: train, model: m, data: 'sample://iris'}"
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -62,7 +64,7 @@ def test_a_refused_file_is_bad_usage_with_one_line_and_one_document() -> None:
         [sys.executable, "-m", "stoker.cli", "submit", "/dev/zero", "--json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert told.returncode == 2
     assert json.loads(told.stdout) == {

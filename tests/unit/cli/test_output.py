@@ -30,6 +30,8 @@ from stoker.fleets import Decision
 from stoker.ledger import PastAttempt
 from stoker.printable import printable
 
+from ...conftest import PATIENCE_S
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # What is markup to rich, what terminals obey, line breaks, overrides of direction, and characters that nobody sees.
 STEERING = "[]\\/\x1b\x9b\x07\x08\r\n\x0b\x0c\x00\x7f\x85\u202e\u2066\u200b\u2028\ufeff\ud800\U000e0041"
@@ -149,7 +151,7 @@ def test_a_terminal_without_unicode_gets_its_output(arguments: list[str]) -> Non
         [sys.executable, "-m", "stoker.cli", *arguments],
         env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert b"Traceback" not in told.stderr
     assert told.returncode == (2 if arguments == ["sübmit"] else 0)
@@ -163,7 +165,7 @@ def test_a_wrong_url_is_quoted_in_one_line(url: str) -> None:
         env=os.environ | {"STOKER_REDIS_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (told.returncode, told.stderr.count("\n")) == (2, 1)
     assert "[" in told.stderr

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ...conftest import PATIENCE_S
+
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -14,7 +16,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -38,7 +40,7 @@ def test_a_slip(arguments: list[str], variables: dict[str, str], status: int, to
 
 def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m stoker.cli config | true; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -52,6 +54,6 @@ def test_a_store_that_nothing_here_can_open_says_what_to_install(url: str, told:
         "from stoker.store import Store\nfrom stoker import InvalidSettings\n"
         f"try: Store({url!r})\nexcept InvalidSettings as error: print(error.message)"
     )
-    opened = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    opened = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert told in opened.stdout
     assert (opened.stdout.count("\n"), opened.stderr) == (1, "")
