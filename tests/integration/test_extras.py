@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 import redis
 
+import stoker
+
 from ..conftest import PATIENCE_S, Eventually
+from .collector import collecting
 from .conftest import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -228,8 +231,14 @@ def test_a_worker_announces_itself(
 def test_a_worker_traces(install: Install, redis_url: str, tmp_path: Path, eventually: Eventually) -> None:
     command = entrypoint("cpu-worker", install("worker,otel"))
     variables = {"STOKER_REDIS_URL": redis_url, "STOKER_TRACES": "true"}
-    with running(command, tmp_path / "log", **variables) as output, redis.Redis.from_url(redis_url) as server:
-        eventually(lambda: output() is not None and server.exists("stoker:workers"))
+    with (
+        collecting() as collector,
+        stoker.Client(redis_url) as client,
+        running(command, tmp_path / "log", **variables, **collector.variables()) as output,
+    ):
+        eventually(lambda: output() is not None and client.workers())
+        client.submit(stoker.Train(model="traced", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
+        eventually(lambda: output() is not None and "stoker.train" in {span.name for _, span in collector.spans})
 
 
 @pytest.mark.images

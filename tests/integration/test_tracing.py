@@ -3,14 +3,10 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import redis
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import stoker
@@ -21,6 +17,7 @@ from stoker.local import LocalStack
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
+from .collector import collecting
 
 # An app as its authors write it: it sets OpenTelemetry up, and says nothing of Stoker.
 APP = """
@@ -44,68 +41,26 @@ print(good.id, bad.id)
 """
 
 
-class Collector(ThreadingHTTPServer):
-    """Takes spans by OTLP over HTTP."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.spans: list[tuple[str, Span]] = []
-
-    def variables(self) -> dict[str, str]:
-        """What sends spans here."""
-        return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        assert self.path == "/v1/traces"
-        request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
-        for resource in request.resource_spans:
-            service = {pair.key: pair.value.string_value for pair in resource.resource.attributes}["service.name"]
-            for scope in resource.scope_spans:
-                self.server.spans += [(service, span) for span in scope.spans]
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the signature is http.server's
-        """Nothing."""
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever)
-        thread.start()
-        yield collector
-        collector.shutdown()
-        thread.join()
-
-
 def attribute(span: Span, name: str) -> str:
     [found] = [pair.value for pair in span.attributes if pair.key == name]
     return str(found.string_value or found.int_value)
 
 
 def test_one_trace_leads_from_the_app_through_the_queue_to_the_commit(
-    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in collector.variables().items():
-        monkeypatch.setenv(name, value)
     settings = Settings(home=tmp_path / "home", slots=2, traces=True)
-    with LocalStack(settings) as stack:
-        ran = subprocess.run(
-            [sys.executable, "-c", APP],
-            env=os.environ | {"STOKER_REDIS_URL": stack.redis_url},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+    with collecting() as collector:
+        for name, value in collector.variables().items():
+            monkeypatch.setenv(name, value)
+        with LocalStack(settings) as stack:
+            ran = subprocess.run(
+                [sys.executable, "-c", APP],
+                env=os.environ | {"STOKER_REDIS_URL": stack.redis_url},
+                capture_output=True,
+                text=True,
+                timeout=2 * PATIENCE_S,
+            )
         assert ran.returncode == 0, ran.stderr
         good, bad = ran.stdout.split()
     # The worker has ended, and has sent what it still had.
