@@ -207,7 +207,9 @@ def test_a_model_whose_file_is_gone_fails_its_jobs_in_one_sentence(
 def test_jobs_run_and_results_come_later_while_their_redis_is_away(tmp_path: Path, eventually: Eventually) -> None:
     with local_server(tmp_path / "results") as result_url:
         pid = redis_pid(result_url)
-        settings = Settings(home=tmp_path / "home", result_url=result_url, slots=2, socket_timeout_s=1)
+        settings = Settings(
+            home=tmp_path / "home", result_url=result_url, slots=2, socket_timeout_s=1, patience_s=PATIENCE_S
+        )
         with LocalStack(settings), stoker.Client(settings=settings) as client:
             await_worker(settings)
             os.kill(pid, signal.SIGSTOP)

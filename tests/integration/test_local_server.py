@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,7 @@ from stoker.local.lock import lock
 from stoker.local.server import local_server, server_binary
 from stoker.settings import Settings
 
-from ..conftest import PATIENCE_S
-
-Eventually = Callable[[Callable[[], object]], None]
+from ..conftest import PATIENCE_S, Eventually
 
 # Stand-ins for `stoker worker`; each tells its pid through Redis, so that a test can watch it.
 HELLO = "import os, redis, signal, subprocess, sys, time; r = redis.Redis.from_url(os.environ['STOKER_REDIS_URL']); "
