@@ -49,6 +49,19 @@ class Outage(BaseModel):
     reason: str
 
 
+class Fault(StrEnum):
+    """Why something cannot be read."""
+
+    AWAY = "away"
+    """Its host or file system is away, slow or broken off, which passes; whoever named it is at fault otherwise."""
+    MISSING = "missing"
+    FORBIDDEN = "forbidden"
+    NO_PATH = "no path"
+    """What names it can name no file."""
+    UNREADABLE = "unreadable"
+    """For another reason."""
+
+
 class OngoingOutage(Outage):
     """An outage that was first met at `since`, UTC."""
 
@@ -67,13 +80,21 @@ class DependencyUnavailable(Unavailable):
 _NEARLY_FULL_BYTES = 64 << 20
 _BROKEN_DISK = (errno.EROFS, errno.EIO)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# What a path that is wrong, and not a file system that is away, answers.
-_WRONG_PATH = (
-    *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL),
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EBADF, errno.ESPIPE, errno.EFBIG),
-)
-# HTTP statuses of a host that is there and may serve the same request later.
-_TRY_AGAIN = (408, 425, 429)
+# What this machine lacks, whatever it reads.
+_LACKS = (*_NO_SPACE, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+# All other numbers are of a file system that is away, or broken.
+_NUMBERS = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR), Fault.MISSING),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), Fault.FORBIDDEN),
+    **dict.fromkeys((errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP), Fault.NO_PATH),
+    **dict.fromkeys((errno.EEXIST, errno.EBADF, errno.ESPIPE, errno.EFBIG), Fault.UNREADABLE),
+}
+# 408, 425 and 429 are of a host that is there and may serve the same request later.
+_STATUSES = {
+    **dict.fromkeys((408, 425, 429), Fault.AWAY),
+    **dict.fromkeys((404, 410), Fault.MISSING),
+    **dict.fromkeys((401, 403), Fault.FORBIDDEN),
+}
 # Libraries of file systems whose errors are not all OSErrors.
 _CLIENTS = (
     "aiobotocore",
@@ -137,32 +158,32 @@ def free_bytes(folder: str | Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def passes(error: BaseException) -> bool:
-    """Whether the cause of a failed read is one that passes: a host or file system that is away, slow or broken off.
-
-    What is not there, or may not be read, is not: whoever named it is at fault.
-    """
+def fault_of(error: BaseException) -> Fault | None:
+    """Why something could not be read; None if an error is not of a host or a file system."""
     causes = [error]
     while (cause := causes[-1].__cause__) and cause not in causes:
         causes.append(cause)
     # The innermost one knows best: fsspec turns whatever it meets into "no such file".
-    return next((verdict for one in reversed(causes) if (verdict := _verdict(one)) is not None), False)
+    return next((fault for one in reversed(causes) if (fault := _fault(one)) is not None), None)
 
 
-def _verdict(error: BaseException) -> bool | None:
+def _fault(error: BaseException) -> Fault | None:
+    """What one error says by itself, without its causes."""
     status = _http_status(error)
     if status is not None:
-        return status >= 500 or status in _TRY_AGAIN
+        return Fault.AWAY if status >= 500 else _STATUSES.get(status, Fault.UNREADABLE)
     if isinstance(error, TimeoutError | ConnectionError):
-        return True
+        return Fault.AWAY
     number = _errno(error)
     if number is not None:
-        return number not in _WRONG_PATH
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
-        return False
+        return None if number in _LACKS else _NUMBERS.get(number, Fault.AWAY)
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return Fault.MISSING
+    if isinstance(error, PermissionError):
+        return Fault.FORBIDDEN
     if any(parent.__module__.partition(".")[0] in _CLIENTS for parent in type(error).__mro__):
-        return True
-    return None
+        return Fault.AWAY
+    return Fault.UNREADABLE if isinstance(error, OSError) else None
 
 
 def _http_status(error: BaseException) -> int | None:
@@ -195,7 +216,7 @@ def needing(of: Dependency, what: str) -> Iterator[None]:
     except Unavailable:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or passes(error):
+        if isinstance(error, OSError) or fault_of(error) is Fault.AWAY:
             raise DependencyUnavailable(outage(of, what, error)) from error
         raise
 
@@ -205,8 +226,9 @@ def outage(of: Dependency, what: str, error: BaseException) -> Outage:
     if has_no_space(error):
         return Outage(of=of, reason=f"{what} has no space left: free some, or give it more")
     hint = "; check STOKER_STORE_URL" if of == Dependency.STORE else ""
-    return Outage(of=of, reason=f"{what} cannot be used: {_one_line(error)}{hint}")
+    return Outage(of=of, reason=f"{what} cannot be used: {one_line(error)}{hint}")
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, for a message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -2,15 +2,16 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 import s3fs
 
 from stoker.artifacts import Artifact
-from stoker.data import locate
+from stoker.data import locate, reading
 from stoker.errors import InvalidJob
-from stoker.outages import Dependency, DependencyUnavailable, disk_outage, lacks_room, passes
+from stoker.outages import Dependency, DependencyUnavailable, Fault, disk_outage, fault_of, lacks_room
 from stoker.store import Corrupt, Missing, Store
 from stoker_workers.messages import Away, Failed, Lost
 from stoker_workers.runner import end_of
@@ -25,29 +26,45 @@ def os_error(number: int, path: str | None = None) -> OSError:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ConnectionRefusedError(), True),
-        (TimeoutError(), True),
-        (os_error(errno.EIO), True),
-        (os_error(errno.ESTALE), True),
-        (os_error(errno.EHOSTUNREACH), True),
-        (os_error(errno.ENOENT), False),
-        (os_error(errno.EACCES), False),
-        (os_error(errno.ENAMETOOLONG), False),
-        (FileNotFoundError("https://host/a.csv"), False),
-        (ValueError("not a number"), False),
+        (ConnectionRefusedError(), Fault.AWAY),
+        (TimeoutError(), Fault.AWAY),
+        (os_error(errno.EIO), Fault.AWAY),
+        (os_error(errno.ESTALE), Fault.AWAY),
+        (os_error(errno.EHOSTUNREACH), Fault.AWAY),
+        (os_error(errno.ENOENT), Fault.MISSING),
+        (os_error(errno.ENOTDIR), Fault.MISSING),
+        (os_error(errno.EACCES), Fault.FORBIDDEN),
+        (os_error(errno.ENAMETOOLONG), Fault.NO_PATH),
+        (FileNotFoundError("https://host/a.csv"), Fault.MISSING),
         # pyarrow's word for a malformed file.
-        (OSError("Unexpected end of stream"), False),
+        (OSError("Unexpected end of stream"), Fault.UNREADABLE),
+        # Of the machine that reads, not of what it reads.
+        (os_error(errno.EMFILE), None),
+        (os_error(errno.ENOSPC), None),
+        (MemoryError(), None),
+        (ValueError("not a number"), None),
     ],
 )
-def test_what_passes_is_told_from_what_stays(error: Exception, expected: bool) -> None:
-    assert passes(error) is expected
+def test_why_something_cannot_be_read(error: Exception, expected: Fault | None) -> None:
+    assert fault_of(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(503, Fault.AWAY), (429, Fault.AWAY), (404, Fault.MISSING), (403, Fault.FORBIDDEN), (416, Fault.UNREADABLE)],
+)
+def test_what_a_host_answers_says_it_however_its_client_calls_it(status: int, expected: Fault) -> None:
+    error = OSError("it did not work")
+    error.__cause__ = answer = RuntimeError()
+    answer.status = status  # type: ignore[attr-defined]  # as aiohttp's errors have it
+    assert fault_of(error) is expected
 
 
 def test_a_host_that_is_away_is_not_taken_for_a_file_that_is_not_there() -> None:
     # As fsspec raises it.
     error = FileNotFoundError("https://host/a.csv")
     error.__cause__ = ConnectionRefusedError()
-    assert passes(error)
+    assert fault_of(error) is Fault.AWAY
 
 
 # --- how an attempt ends
@@ -171,6 +188,36 @@ def test_a_bucket_that_does_not_exist_is_not_made(monkeypatch: pytest.MonkeyPatc
 
 
 # --- data
+
+
+@pytest.mark.parametrize(
+    ("error", "of"),
+    [
+        (ConnectionResetError(), Dependency.DATA),
+        (os_error(errno.ESTALE, "/data/t.csv"), Dependency.DATA),
+        (os_error(errno.ENOSPC, f"{tempfile.gettempdir()}/copy"), Dependency.DISK),
+        (os_error(errno.EROFS, f"{tempfile.gettempdir()}/copy"), Dependency.DISK),
+    ],
+)
+def test_what_is_away_while_data_is_read_is_told_apart(error: Exception, of: Dependency) -> None:
+    with pytest.raises(DependencyUnavailable) as away, reading("/data/t.csv"):
+        raise error
+    assert away.value.outage.of == of
+
+
+@pytest.mark.parametrize("error", [os_error(errno.EMFILE), MemoryError(), ZeroDivisionError()])
+def test_what_is_no_fault_of_data_is_not_told_as_one(error: Exception) -> None:
+    with pytest.raises(type(error)) as same, reading("/data/t.csv", lambda _: None):
+        raise error
+    assert same.value is error
+
+
+def test_what_a_library_says_of_damage_is_told_without_it() -> None:
+    with pytest.raises(InvalidJob) as told, reading("/data/t.csv", lambda _: "is malformed"):
+        raise ValueError("the content")
+    assert told.value.message == "/data/t.csv is malformed"
+    assert told.value.__cause__ is None
+    assert told.value.__suppress_context__
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.npz", "data.parquet", "data.tfrecord"])

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 from stoker.access import Access
-from stoker.data import Location
+from stoker.data import Location, reading
 from stoker.errors import InvalidJob
 
 from .arrays import load_arrays
-from .reach import reach, reading
+from .reach import reach
 from .samples import load_sample
 from .source import Arrays, Column, Rows, Source, Values, file_bytes
 

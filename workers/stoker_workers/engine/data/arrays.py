@@ -20,6 +20,10 @@ from .source import Arrays, Values
 MAPPED_BYTES = 32 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 200
 _ZIP_HEADER_BYTES = 30
+_DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, SyntaxError),
+    NotImplementedError,  # a RuntimeError, as which zipfile tells of encryption
+)
 
 
 def load_arrays(urls: Sequence[str]) -> Arrays:
@@ -42,42 +46,32 @@ def load_arrays(urls: Sequence[str]) -> Arrays:
 def _load(url: str) -> dict[str, Values]:
     files, path = file_system_of(url)
     local = Path(path) if isinstance(files, LocalFileSystem) else None
-    try:
-        with open_file(url) as file, np.load(file, allow_pickle=False) as archive:
-            if "x" not in archive:
-                raise InvalidJob(f"{url} has no array x; save it with x=… and y=…")
-            for name in ("x", "y"):
-                if name in archive:
-                    _check_size(archive.zip, f"{name}.npy", f"array {name} of {url}")
-            arrays = {
-                name: mapped if local and (mapped := _mapped(local, f"{name}.npy")) is not None else archive[name]
-                for name in ("x", "y")
-                if name in archive
-            }
-    except InvalidJob:
-        raise
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        NotImplementedError,
-        zlib.error,
-        SyntaxError,
-    ) as error:
-        # Without its cause, which quotes what the file holds.
-        objects = "allow_pickle" in str(error)
-        reason = "it holds pickled Python objects (allow_pickle=False)" if objects else "it is damaged, or no .npz file"
-        raise InvalidJob(f"{url} cannot be read as .npz: {reason}; write plain arrays with numpy.savez") from None
-    except RuntimeError:
-        raise InvalidJob(
-            f"{url} cannot be read as .npz: it is encrypted; write plain arrays with numpy.savez"
-        ) from None
+    with open_file(url, _damage) as file, np.load(file, allow_pickle=False) as archive:
+        if "x" not in archive:
+            raise InvalidJob(f"{url} has no array x; save it with x=… and y=…")
+        for name in ("x", "y"):
+            if name in archive:
+                _check_size(archive.zip, f"{name}.npy", f"array {name} of {url}")
+        arrays = {
+            name: mapped if local and (mapped := _mapped(local, f"{name}.npy")) is not None else archive[name]
+            for name in ("x", "y")
+            if name in archive
+        }
     for name, array in arrays.items():
         if not array.shape:
             raise InvalidJob(f"array {name} of {url} is a single value; expected one entry per row")
     return arrays
+
+
+def _damage(error: Exception) -> str | None:
+    if isinstance(error, _DAMAGES):
+        objects = str(error).startswith("Object arrays")
+        reason = "it holds pickled Python objects (allow_pickle=False)" if objects else "it is damaged, or no .npz file"
+    elif isinstance(error, RuntimeError):
+        reason = "it is encrypted"
+    else:
+        return None
+    return f"cannot be read as .npz: {reason}; write plain arrays with numpy.savez"
 
 
 def _check_size(archive: zipfile.ZipFile, member: str, what: str) -> None:

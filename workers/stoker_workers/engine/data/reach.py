@@ -1,10 +1,7 @@
 """From a data reference to files that may be read: the one place where a worker lets data in."""
 
-import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -64,22 +61,3 @@ def _copied(ref: str, access: Access, scratch: Path) -> Location:
     target = folder / f"{len(list(folder.iterdir()))}-{name}.{data_format}"
     download(ref, target, access)
     return Location(None, data_format, (str(target),))
-
-
-@contextmanager
-def reading(ref: str) -> Iterator[None]:
-    """Turn what a local file system answers to a path that is wrong into the fault of whoever named it.
-
-    Raises:
-        InvalidJob: the file is not there, may not be read, or its path is none.
-    """
-    try:
-        yield
-    except PermissionError:
-        raise InvalidJob(f"{shown(ref)} may not be read; grant the worker access to it") from None
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise InvalidJob(f"there is no file {shown(ref)}; check the path, and that the workers see it too") from None
-    except OSError as error:
-        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
-            raise
-        raise InvalidJob(f"{shown(ref)} is no path of a file: {os.strerror(error.errno)}; correct it") from None

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -10,8 +9,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from stoker.data import open_file
-from stoker.errors import InvalidJob, StokerError
+from stoker.data import open_file, reading
+from stoker.errors import InvalidJob
 
 from .source import Arrays, Column, Values, file_bytes, rebatched
 
@@ -30,11 +29,11 @@ def load_table(urls: Sequence[str], table_format: TableFormat) -> Arrays:
     """
     tables = []
     for url in urls:
-        with _arrow_errors(url), open_file(url) as file:
+        with open_file(url, _damage) as file:
             tables.append(pa.csv.read_csv(file) if table_format == "csv" else pa.parquet.read_table(file))
         _check_text(tables[-1].schema, url, table_format)
         _same_columns(tables[0].schema, tables[-1].schema, url)
-    with _arrow_errors(urls[0]):
+    with reading(urls[0], _damage):
         table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
     return Arrays({field.name: _values(table[field.name], url=urls[0]) for field in table.schema}, urls[0])
 
@@ -43,7 +42,7 @@ def table_bytes(url: str, table_format: TableFormat) -> float:
     """About how many bytes the file's rows take in memory."""
     if table_format == "csv":
         return file_bytes(url)
-    with _arrow_errors(url), open_file(url) as file:
+    with open_file(url, _damage) as file:
         metadata = pa.parquet.ParquetFile(file).metadata
         return float(sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)))
 
@@ -59,7 +58,7 @@ class TableStream:
     def __init__(self, urls: Sequence[str], table_format: TableFormat) -> None:
         self._urls = tuple(urls)
         self._format = table_format
-        with _arrow_errors(urls[0]), open_file(urls[0]) as file:
+        with open_file(urls[0], _damage) as file:
             self._schema = self._open(file)[0]
         _check_text(self._schema, urls[0], table_format)
         self.columns = tuple(_column(field) for field in self._schema)
@@ -70,7 +69,7 @@ class TableStream:
 
     def _pieces(self) -> Iterator[dict[str, Values]]:
         for url in self._urls:
-            with _arrow_errors(url), open_file(url) as file:
+            with open_file(url, _damage) as file:
                 schema, batches = self._open(file, self._schema)
                 _check_text(schema, url, self._format)
                 _same_columns(self._schema, schema, url)
@@ -96,23 +95,16 @@ class TableStream:
     def _count(self) -> int:
         rows = 0
         for url in self._urls:
-            with _arrow_errors(url), open_file(url) as file:
+            with open_file(url, _damage) as file:
                 rows += pa.parquet.ParquetFile(file).metadata.num_rows
         return rows
 
 
-@contextmanager
-def _arrow_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except StokerError:
-        raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        # Arrow raises OSErrors of its own, without a number, for what is wrong with a file.
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        # Without its cause, which quotes what the file holds.
-        raise InvalidJob(f"{url} is malformed: {_reason(error)}; correct the file") from None
+def _damage(error: Exception) -> str | None:
+    # Arrow raises OSErrors, without a number, for what is wrong with a file, and MemoryErrors for what is not.
+    if isinstance(error, pa.ArrowException | OSError | UnicodeDecodeError) and not isinstance(error, MemoryError):
+        return f"is malformed: {_reason(error)}; correct the file"
+    return None
 
 
 def _reason(error: Exception) -> str:
