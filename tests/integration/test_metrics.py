@@ -27,7 +27,7 @@ from stoker.lanes.failures import load_failed
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.settings import Settings
-from stoker_workers.metrics import NodeCollector
+from stoker_workers.metrics import LedgerCollector, NodeCollector
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import attend, free_port
@@ -165,6 +165,14 @@ def test_a_node_tells_of_its_gpu_and_of_a_worker_that_is_silent(gpu_node: Metric
     assert value(gpu_node, "stoker_node_worker_present", device="cpu") == 0
     assert value(gpu_node, "stoker_node_worker_present", device="gpu:0") == 1
     assert value(gpu_node, "stoker_node_gpu_utilisation_ratio", device="gpu:0") == 0.5
+
+
+def test_damages_to_the_ledger_are_counted(redis_url: str) -> None:
+    with closing(Connection.open(Settings(), redis_url)) as connection:
+        connection.client.set("stoker:leases", "no index")
+        connection.run(ledger.repair())
+    found = {family.name: family for family in LedgerCollector(Settings(), redis_url).collect()}
+    assert value(found, "stoker_ledger_repairs_total") == 1
 
 
 def test_the_guide_lists_exactly_these_metrics(scraped: Metrics, node: Metrics, gpu_node: Metrics) -> None:

@@ -46,6 +46,7 @@ class Tallies:
         attempts: from the claim to its end, by kind and how it ended, as `PastAttempt.how` tells.
         batches: requests that lanes answered together; their sum is how many were answered.
         refused_requests: what lanes refused because they were full.
+        repairs: damages to the ledger that were found and mended.
     """
 
     finished: Mapping[tuple[str, str], int]
@@ -53,6 +54,7 @@ class Tallies:
     attempts: Mapping[tuple[str, str], Histogram]
     batches: Histogram
     refused_requests: int
+    repairs: int
 
 
 def tallies() -> Call[Tallies]:
@@ -85,7 +87,8 @@ def _decode(answer: dict[bytes, bytes]) -> Tallies:
             case ("attempt", kind, how):
                 attempts[kind, how] = _histogram(counts, TIME_BOUNDS_MS)
     refused = groups["refused",].get("requests", 0)
-    return Tallies(finished, waits, attempts, _histogram(groups["batch",], BATCH_BOUNDS), refused)
+    repairs = groups[()].get("repairs", 0)
+    return Tallies(finished, waits, attempts, _histogram(groups["batch",], BATCH_BOUNDS), refused, repairs)
 
 
 def _histogram(counts: Mapping[str, int], bounds: Sequence[int]) -> Histogram:

@@ -169,6 +169,12 @@ class LedgerCollector(Collector):
             (),
             {(): tallies.refused_requests},
         )
+        yield counters(
+            "stoker_ledger_repairs",
+            "Damages to the ledger, by something else than Stoker, that were found and mended.",
+            (),
+            {(): tallies.repairs},
+        )
         reasons = self._connection.run(ledger.quarantined())
         yield counters(
             "stoker_messages_quarantined",
