@@ -14,9 +14,11 @@ import redis
 import stoker
 from stoker import ledger
 from stoker.connection import Connection
-from stoker.ledger import Attempt, NewJob, QuarantineReason, Worker
+from stoker.ledger import Attempt, NewJob, QuarantineReason
 from stoker.local import redis_url_of
 from stoker.settings import Quota, Settings
+
+from .conftest import CPU, attend
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 
@@ -51,22 +53,11 @@ def server(redis_url: str) -> Iterator[redis.Redis]:
             client.config_set(name, value)
 
 
-def attend(connection: Connection, device: str = "cpu") -> None:
-    """A controller that leads, and a worker."""
-    worker = Worker.model_validate(
-        {
-            "name": f"{device}-1@here",
-            "device": device,
-            "node": "here",
-            "slots": 2,
-            "most_slots": 2,
-            "queues": (f"{device}.train",),
-            "host": "here",
-            "pid": 1,
-        }
-    )
-    connection.run(ledger.announce(worker))
-    connection.run(ledger.lead("here/1", 60))
+@pytest.fixture
+def attended(connection: Connection) -> None:
+    """A controller that leads, and a worker, however long doctor takes."""
+    connection.run(ledger.lead("here/1", 3600))
+    attend(connection)
 
 
 def test_a_running_stoker_is_well(stack: Settings) -> None:
@@ -105,19 +96,19 @@ def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: st
     assert "stoker worker" in failed["workers"]
 
 
+@pytest.mark.usefixtures("attended")
 def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, redis_url: str) -> None:
-    attend(connection)
     connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "gpu.train") for n in range(3)]))
     queues = checks(redis_url)["queues"]
     assert queues["verdict"] == "fail"
     assert queues["numbers"]["gpu.train"] == 3
     assert "no gpu worker is running: run `stoker worker --device gpu`" in queues["told"]
-    attend(connection, "gpu")
+    attend(connection, CPU.model_copy(update={"name": "gpu-1@here", "device": "gpu"}))
     assert checks(redis_url)["queues"]["verdict"] == "ok"
 
 
+@pytest.mark.usefixtures("attended")
 def test_jobs_that_wait_for_their_tenants_quota_are_counted(connection: Connection, redis_url: str) -> None:
-    attend(connection)
     connection.run(ledger.lay_down({"default": Quota(running=1)}, 600))
     connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "cpu.train") for n in range(3)]))
     connection.run(ledger.claim("job-0", "owner", "worker", 60))
@@ -125,18 +116,16 @@ def test_jobs_that_wait_for_their_tenants_quota_are_counted(connection: Connecti
     assert told == "2 cpu.train wait, 2 of them because their tenants have as many running as they may"
 
 
-def test_a_queue_whose_key_holds_something_else_is_found(
-    connection: Connection, server: redis.Redis, redis_url: str
-) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_queue_whose_key_holds_something_else_is_found(server: redis.Redis, redis_url: str) -> None:
     server.set("cpu.train\x06\x166", "x")
     queues = checks(redis_url)["queues"]
     assert queues["verdict"] == "fail"
     assert "cpu.train" in queues["told"]
 
 
+@pytest.mark.usefixtures("attended")
 def test_quarantined_messages_are_counted_by_reason(connection: Connection, redis_url: str) -> None:
-    attend(connection)
     for reason, count in ((QuarantineReason.NOT_JSON, 3), (QuarantineReason.TOO_LARGE, 1)):
         for _ in range(count):
             connection.run(ledger.quarantine(reason, "cpu.train", b"\xff"))
@@ -147,8 +136,39 @@ def test_quarantined_messages_are_counted_by_reason(connection: Connection, redi
     assert doctor(redis_url).returncode == 0
 
 
+def test_keys_of_a_wrong_type_are_named_with_what_mends_them(
+    connection: Connection, server: redis.Redis, redis_url: str
+) -> None:
+    assert checks(redis_url)["ledger"]["verdict"] == "ok"
+    server.set("stoker:leases", "x")
+    server.set("stoker:intakes", "x")
+    found = checks(redis_url)["ledger"]
+    assert (found["verdict"], found["numbers"]) == ("fail", {"misplaced": 2})
+    assert "stoker:intakes holds a string and should hold a set" in found["told"]
+    assert "stoker:leases holds a string and should hold a zset" in found["told"]
+    assert "none runs: run `stoker controller`" in found["told"]
+    connection.run(ledger.lead("here/1", 3600))
+    found = checks(redis_url)["ledger"]
+    assert (found["verdict"], found["numbers"]) == ("warn", {"misplaced": 1}), "a script has met the other"
+    assert "the controller's duty to repair the ledger mends that" in found["told"]
+
+
+def test_damages_that_were_mended_are_counted_and_the_last_is_named_for_a_day_as_a_warning(
+    connection: Connection, server: redis.Redis, redis_url: str
+) -> None:
+    server.set("stoker:leases", "x")
+    connection.run(ledger.repair())
+    found = checks(redis_url)["ledger"]
+    assert (found["verdict"], found["numbers"]) == ("warn", {"misplaced": 0, "mended": 1})
+    assert "damages mended so far: 1, the last at" in found["told"]
+    assert "stoker:leases, a string" in found["told"]
+    server.lset("stoker:repairs", 0, '{"at": 1700000000000, "where": "stoker:leases", "was": "a string"}')
+    found = checks(redis_url)["ledger"]
+    assert (found["verdict"], "2023-11-14" in found["told"]) == ("ok", True)
+
+
+@pytest.mark.usefixtures("attended")
 def test_dead_jobs_and_silent_workers_are_counted(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    attend(connection)
     connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train") for job_id in ("dead", "silent")]))
     attempt = connection.run(ledger.claim("dead", "one", "worker-1", 15))
     assert isinstance(attempt, Attempt)
@@ -160,8 +180,8 @@ def test_dead_jobs_and_silent_workers_are_counted(connection: Connection, server
     assert (found["leases"]["verdict"], found["leases"]["numbers"]) == ("fail", {"overdue": 1})
 
 
-def test_a_server_that_may_lose_jobs_is_found(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_server_that_may_lose_jobs_is_found(server: redis.Redis, redis_url: str) -> None:
     server.config_set("maxmemory-policy", "allkeys-lru")
     assert checks(redis_url)["eviction"]["verdict"] == "warn"
     server.config_set("maxmemory", 1_000_000_000)
@@ -177,8 +197,8 @@ def test_a_server_that_may_lose_jobs_is_found(connection: Connection, server: re
     assert "appendonly yes" in found["durability"]["told"]
 
 
-def test_a_full_server_fails(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_full_server_fails(server: redis.Redis, redis_url: str) -> None:
     server.config_set("maxmemory", 1)
     found = doctor(redis_url, "--json")
     assert found.returncode == 1
@@ -199,8 +219,8 @@ def test_a_database_that_the_server_does_not_have_is_a_wrong_setting(redis_url: 
     assert "has no such database" in refused.stderr
 
 
-def test_a_server_without_a_password_is_warned_of(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_server_without_a_password_is_warned_of(server: redis.Redis, redis_url: str) -> None:
     assert checks(redis_url)["access"]["verdict"] == "ok"
     server.execute_command("ACL", "SETUSER", "nobody", "on", "nopass", "~*", "&*", "+@all")
     open_url = f"redis://nobody:@{redis_url.rpartition('@')[2]}"
@@ -208,10 +228,8 @@ def test_a_server_without_a_password_is_warned_of(connection: Connection, server
     server.execute_command("ACL", "DELUSER", "nobody")
 
 
-def test_what_a_user_may_not_ask_is_said_and_the_rest_is_checked(
-    connection: Connection, server: redis.Redis, redis_url: str
-) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_what_a_user_may_not_ask_is_said_and_the_rest_is_checked(server: redis.Redis, redis_url: str) -> None:
     server.execute_command("ACL", "SETUSER", "curious", "on", ">password", "~*", "&*", "+@all", "-info")
     url = f"redis://curious:password@{redis_url.rpartition('@')[2]}"
     assert doctor(url).returncode == 0
@@ -224,19 +242,24 @@ def test_what_a_user_may_not_ask_is_said_and_the_rest_is_checked(
     }
     assert "'info'" in found["memory"]["told"]
     assert found["workers"]["numbers"] == {"cpu": 1}
+    server.execute_command("ACL", "SETUSER", "curious", "-type")
+    found = checks(url)
+    assert (found["ledger"]["verdict"], "may not ask" in found["ledger"]["told"]) == ("warn", True)
+    assert found["workers"]["numbers"] == {"cpu": 1}
     server.execute_command("ACL", "DELUSER", "curious")
 
 
-def test_a_check_that_breaks_fails_alone(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_check_that_breaks_fails_alone(server: redis.Redis, redis_url: str) -> None:
     server.set("stoker:quarantined", "no hash")
     found = checks(redis_url)
     assert {name for name, check in found.items() if check["verdict"] == "fail"} == {"quarantine"}
+    assert found["ledger"]["verdict"] == "warn"
     assert "WRONGTYPE" in found["quarantine"]["told"]
 
 
-def test_a_store_that_cannot_be_written_fails(connection: Connection, redis_url: str, tmp_path: Path) -> None:
-    attend(connection)
+@pytest.mark.usefixtures("attended")
+def test_a_store_that_cannot_be_written_fails(redis_url: str, tmp_path: Path) -> None:
     (tmp_path / "a-file").touch()
     for url in (str(tmp_path / "a-file" / "store"), "nosuchscheme://store"):
         found = checks(redis_url, STOKER_STORE_URL=url)

@@ -7,6 +7,7 @@ import pytest
 import stoker
 from stoker import JobState, ledger
 from stoker.connection import Connection
+from stoker.ledger.keys import PREFIX, TYPES
 from stoker.settings import Settings
 
 from .ledger_damage import FINAL, SHARED, WRONG, SmallLedger, write
@@ -30,6 +31,10 @@ def test_a_ledger_that_nobody_has_touched_is_whole_and_stays_as_it_is(small: Sma
     small.work()
     assert small.repair() == []
     small.assert_whole()
+
+
+def test_of_every_key_that_all_jobs_share_it_is_known_which_type_belongs_there() -> None:
+    assert set(TYPES) == {name for name, prefix in PREFIX.items() if not prefix.endswith((":", "-"))}
 
 
 @pytest.mark.usefixtures("small_window")

@@ -18,7 +18,7 @@ from stoker.store import Store
 from stoker_workers import leftovers
 from stoker_workers.leftovers import LeftoverSearch
 
-from .test_doctor import attend, checks
+from .test_doctor import checks
 from .test_ledger import result_of, version
 from .test_store import overwrite
 
@@ -86,7 +86,6 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
 
 
 def test_without_leave_it_only_counts(store: Store, connection: Connection, redis_url: str, all_old: None) -> None:
-    attend(connection)
     orphan = put(store)
     found = look(store, connection, removes=False)
     assert (found.files, found.size, found.removed) == (1, 16, False)

@@ -53,7 +53,7 @@ from .news import interrupt, news
 from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots, workers
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import Search, cancel, counts, events, query, result, search, spec, status
-from .repair import Look, Repair, repair, repairs
+from .repair import Look, Misplaced, Repair, misplaced, repair, repairs
 from .results import Untold, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .spreading import is_part, spread
@@ -75,6 +75,7 @@ __all__ = [
     "KindTraffic",
     "Leftovers",
     "Look",
+    "Misplaced",
     "Named",
     "NewJob",
     "PastAttempt",
@@ -131,6 +132,7 @@ __all__ = [
     "leave",
     "leftovers",
     "mirror",
+    "misplaced",
     "named",
     "news",
     "note_leftovers",

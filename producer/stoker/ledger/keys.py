@@ -130,12 +130,12 @@ PREFIX = {
 
 # The Redis types of the keys that all jobs share.
 TYPES = {
-    **dict.fromkeys(("leases", "due", "finished", "seen"), "zset"),
+    **dict.fromkeys(("leases", "last_events", "due", "finished", "seen"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
-    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "damaged"), "string"),
+    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
-    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service"), "hash"),
+    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties"), "hash"),
 }
 
 

@@ -43,6 +43,31 @@ class Repair(BaseModel):
     was: str
 
 
+@dataclass(frozen=True)
+class Misplaced:
+    """Something of another type than belongs there lies under a key that all jobs share.
+
+    Attributes:
+        where: the key.
+        actual: the Redis type of what lies there.
+        expected: the type that belongs there.
+    """
+
+    where: str
+    actual: str
+    expected: str
+
+
+def misplaced() -> Call[list[Misplaced]]:
+    """What lies where something else belongs, by key; it is left to `repair`, and to the scripts that meet it."""
+
+    def decode(answer: list[tuple[bytes, bytes, bytes]]) -> list[Misplaced]:
+        found = [Misplaced(*(word.decode() for word in words)) for words in answer]
+        return sorted(found, key=lambda each: each.where)
+
+    return Call((), decode, script("misplaced"))
+
+
 def repair(cursor: str = "0", keys: int = 200) -> Call[Look]:
     """Look at some of the ledger's keys behind `cursor`, and mend what is wrong; at more where damage is known."""
 

@@ -404,6 +404,18 @@ local function condemn(id, flaws, iso)
   finish(id, 'FAILED', { reason = reason }, iso)
 end
 
+-- What lies under keys that all jobs share and is of another type: of each the key, that type, and the one it should have.
+local function misplaced()
+  local found = {}
+  for name, kind in pairs(TYPE) do
+    local its_kind = type_of(KEY[name])
+    if its_kind ~= 'none' and its_kind ~= kind then
+      found[#found + 1] = { KEY[name], its_kind, kind }
+    end
+  end
+  return found
+end
+
 -- Forgets a worker, and what was asked of it.
 local function forget_worker(name)
   redis.call('ZREM', KEY.seen, name)

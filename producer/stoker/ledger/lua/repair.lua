@@ -420,12 +420,10 @@ local function mend_numbers()
   end
 end
 
-for name, kind in pairs(TYPE) do
-  local found = type_of(KEY[name])
-  if found ~= 'none' and found ~= kind then
-    redis.call('DEL', KEY[name])
-    note_damage(KEY[name], 'a ' .. found)
-  end
+for _, each in ipairs(misplaced()) do
+  local key, its_kind = unpack(each)
+  redis.call('DEL', key)
+  note_damage(key, 'a ' .. its_kind)
 end
 if redis.call('EXISTS', KEY.damaged) == 1 then
   most = HASTE * most
