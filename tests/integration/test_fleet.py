@@ -20,6 +20,7 @@ from stoker import ledger
 from stoker.connection import Call, Connection
 from stoker.errors import Unauthorized, Unavailable
 from stoker.fleets import Decision, FleetSettings
+from stoker.outages import OngoingOutage
 from stoker.settings import Settings
 from stoker_workers.fleet.loop import FleetScaler
 from stoker_workers.fleet.providers.kubernetes import Kubernetes
@@ -212,6 +213,44 @@ def test_a_backlog_grows_the_fleet_and_the_status_says_why(
     assert fleet["decisions"][0]["wanted"] == 4
     assert fleet["decisions"][0]["reasons"][0] == "at most 4"
     assert "7 queued jobs" in cli("status", redis_url=redis_url).stdout
+
+
+def test_a_fleet_whose_workers_miss_the_store_does_not_grow_for_what_none_could_start(
+    scaler: FleetScaler, client: stoker.Client, connection: Connection
+) -> None:
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\n")
+    store = OngoingOutage(of="store", reason="the artifact store is read-only", since=datetime.now(UTC))
+    away = CPU.model_copy(update={"outages": (store,)})
+    other = CPU.model_copy(update={"name": "cpu-2@here", "most_slots": 2})
+
+    held = "held, because the artifact store is read-only"
+
+    def decided() -> Decision:
+        scaler.step(Settings().fleet)
+        return connection.run(ledger.decisions("cpu"))[0]
+
+    attend(connection, away)
+    client.submit_many([SPEC] * 7)
+    assert (decided().wanted, decided().reasons[0]) == (1, held)
+    attend(connection, other)
+    assert decided().wanted == 2, "a worker that lives keeps a slot"
+    assert held in decided().reasons, "one that is busy with older jobs has not met it yet"
+    results = store.model_copy(update={"of": "results"})
+    attend(connection, CPU.model_copy(update={"outages": (results,)}))
+    assert (decided().wanted, decided().reasons[0]) == (6, "at most 6"), "jobs run without it"
+
+
+def test_one_worker_of_many_that_misses_the_store_holds_up_no_fleet(
+    scaler: FleetScaler, client: stoker.Client, connection: Connection
+) -> None:
+    Path("stoker.toml").write_text("[fleet.cpu]\nmin = 1\n")
+    store = OngoingOutage(of="store", reason="the artifact store is read-only", since=datetime.now(UTC))
+    for number in range(3):
+        outages = (store,) if number == 0 else ()
+        attend(connection, CPU.model_copy(update={"name": f"cpu-{number}@here", "outages": outages}))
+    client.submit_many([SPEC] * 7)
+    scaler.step(Settings().fleet)
+    assert connection.run(ledger.decisions("cpu"))[0].wanted > 3
 
 
 def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, connection: Connection) -> None:

@@ -1,10 +1,12 @@
 """The autoscaler's policy, over loads in simulated time."""
 
+from dataclasses import replace
+
 import pytest
 from bench.simulation import loads, rules
 from bench.simulation.simulator import Fleet, Outcome, simulate
 
-from stoker_workers.fleet.policy import Kind, Load, Memory, Target, decide
+from stoker_workers.fleet.policy import Kind, Load, Memory, Target, Wish, decide
 
 NODE = Fleet(nodes=1, slots_per_node=64, node_start_s=0.0, tick_s=1.0)
 TARGET = Target(least=0, most=64, target_wait_s=10.0, cooldown_s=60.0)
@@ -30,6 +32,30 @@ def test_more_than_the_maximum_is_wanted_but_not_given() -> None:
     wish, _ = decide(TARGET, load, None)
     assert wish.slots == 64
     assert wish.reasons[:2] == ("at most 64", "1000 would be needed")
+
+
+def test_a_backlog_that_no_slot_could_start_holds_the_fleet_until_it_can_and_the_reason_says_so() -> None:
+    load = Load(
+        1.0,
+        {"infer": Kind(120, 120, 0, 2.0)},
+        running=0,
+        seen=(),
+        drainers=0,
+        slots=2,
+        busy=0,
+        outage="the store is read-only",
+    )
+    wish, memory = decide(TARGET, load, None)
+    assert wish.slots == 2
+    assert wish.reasons[:2] == ("held, because the store is read-only", "24 would be needed")
+    assert decide(replace(TARGET, least=3), load, None)[0].slots == 3
+    assert decide(TARGET, replace(load, at_s=2.0, outage=""), memory)[0].slots == 24
+
+
+def test_an_outage_keeps_no_slot_that_is_not_needed() -> None:
+    memory = Memory(1000.0, {}, peaks=((1000.0, 0),))
+    load = replace(idle(1001.0, slots=16), outage="the store is read-only")
+    assert decide(TARGET, load, memory)[0] == Wish(12, ("0 would do; a step down takes at most 4", "nothing to do"))
 
 
 def test_a_kind_that_was_never_measured_is_not_taken_for_short() -> None:

@@ -13,6 +13,7 @@ from stoker.connection import Connection
 from stoker.errors import StokerError
 from stoker.fleets import Decision, FleetSettings
 from stoker.ledger import Traffic, Worker
+from stoker.outages import Dependency
 from stoker.settings import Settings
 from stoker.topology import DEVICES, WorkDevice
 
@@ -227,4 +228,15 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
         drainers=drainers,
         slots=slots,
         busy=sum(worker.busy for worker in workers),
+        outage=_outage(workers),
     )
+
+
+def _outage(workers: list[Worker]) -> str:
+    """Why no worker can be expected to run a job; "" if there is no such reason.
+
+    Most workers tell: a single one may have lost its way to a store that is there for others, and one whose slots are
+    all taken has not met the outage yet.
+    """
+    away = [outage for worker in workers for outage in worker.outages if outage.of == Dependency.STORE]
+    return away[0].reason if away and 2 * len(away) >= len(workers) else ""

@@ -9,7 +9,7 @@ Three things are computed, in slots, and the largest counts:
 - what may not go: slots with a job in hand, and, for the cooldown, as many as were needed a while ago.
 
 So a fleet grows at once and shrinks late, by a quarter at a time. Slots that were asked for and are not there yet count
-as there.
+as there. A fleet whose jobs miss what all of them need does not grow for them: more slots would start nothing.
 """
 
 import math
@@ -76,6 +76,7 @@ class Load:
         busy: how many of them have something in hand.
         oldest_s: for how long the first of the jobs that may start has been queued.
         widest: how many slots one job needs at once.
+        outage: what is away without which no job can run, in words; "" if nothing is.
     """
 
     at_s: float
@@ -87,6 +88,7 @@ class Load:
     busy: int
     oldest_s: float = 0.0
     widest: int = 0
+    outage: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,9 @@ def decide(target: Target, load: Load, memory: Memory | None) -> tuple[Wish, Mem
     peaks = _peaks(target, load, memory, needed)
     remembered = Memory(load.at_s, _arrived(load), rates, peaks)
     reasons = tuple(why for slots, why in needs if slots and why)
+    if load.outage and needed > load.slots:
+        held = (f"held, because {load.outage}", _would_be_needed(needed), *reasons)
+        return _bounded(target, load.slots, held), remembered
     if needed >= load.slots:
         return _bounded(target, needed, reasons or ("nothing to do",)), remembered
     since_s, peak = peaks[0]
@@ -152,7 +157,7 @@ def _kept(since_s: float, peak: int) -> str:
 
 def _bounded(target: Target, slots: int, reasons: tuple[str, ...]) -> Wish:
     if slots > target.most:
-        return Wish(target.most, (f"at most {target.most}", f"{slots} would be needed", *reasons))
+        return Wish(target.most, (f"at most {target.most}", _would_be_needed(slots), *reasons))
     if slots < target.least:
         return Wish(target.least, (f"at least {target.least}", *reasons))
     return Wish(slots, reasons)
@@ -206,6 +211,10 @@ def _to_sustain(target: Target, load: Load, rates: Mapping[str, float]) -> tuple
     headroom = min(_NORMAL_TAIL * math.sqrt(busy), _EXPONENTIAL_TAIL * service_s / target.target_wait_s)
     needed = math.ceil(busy + headroom + load.drainers - 1e-6)
     return needed, f"{arrivals:.2g} jobs/s of {service_s:.1f} s and headroom -> {_slots(needed)}"
+
+
+def _would_be_needed(slots: int) -> str:
+    return f"{slots} would be needed"
 
 
 def _slots(count: int) -> str:
