@@ -38,16 +38,19 @@ class Recovery:
 
 def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> Iterator[Recovery]:
     """What became of each victim of each fault."""
+    ids = [name.removeprefix("stoker:job:") for name in client.names("stoker:job:*")]
+    told = {job_id: [(at, event["type"]) for at, event in client.events(job_id)] for job_id in ids}
+    starts_ms = sorted(at for events in told.values() for at, kind in events if kind == "started")
     for fault in faults:
         alive = () if fault.kills else _SIGNS_OF_LIFE
         for job_id in fault.victims:
-            after = [(at, event["type"]) for at, event in client.events(job_id) if at > fault.at_ms]
-            noticed = [at for at, told in after if told in _NEWS + alive]
-            resumed = [at for at, told in after if told in _WORK + alive]
+            after = [(at, kind) for at, kind in told.get(job_id, ()) if at > fault.at_ms]
+            noticed = [at for at, kind in after if kind in _NEWS + alive]
+            resumed = [at for at, kind in after if kind in _WORK + alive]
             if resumed:
-                queued = [at for at, told in after if told == "queued" and at < resumed[0]]
+                queued = [at for at, kind in after if kind == "queued" and at < resumed[0]]
                 waited_ms = resumed[0] - queued[-1] if queued else 0
-                free_ms = capacity.free_ms(queued[-1], resumed[0]) if queued else 0
+                free_ms = capacity.free_ms(queued[-1], resumed[0], starts_ms) if queued else 0
                 yield Recovery(
                     fault.kind,
                     noticed_s=(noticed[0] - fault.at_ms) / 1000,

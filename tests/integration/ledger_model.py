@@ -136,7 +136,7 @@ class LedgerModel:
             self.discarded.difference_update(f"{job_id}/{digest}" for digest in job.checkpoints)
             self._discard(job_id, listed)
             job.fields.add("checkpoints")
-            job.fields.discard("outage")
+            job.fields -= {"outage", "setbacks"}
         return "cancel" if "cancel" in job.fields else "ok"
 
     def _discard(self, job_id: str, digests: Sequence[str]) -> None:
@@ -188,6 +188,7 @@ class LedgerModel:
                 self._remember_attempt(job, "lost")
                 self._move(job, "WAITING")
                 job.due = True
+                job.fields.add("setbacks")
                 job.events.append("waiting")
         return job.state
 
@@ -245,7 +246,7 @@ class LedgerModel:
         """Give a dead job another try."""
         job = self.jobs[job_id]
         job.losses, job.meta, job.committed_by = 0, None, None
-        job.fields -= set(_OF_THE_END)
+        job.fields -= {*_OF_THE_END, "setbacks"}
         job.events.pop()
         self._enqueue(job)
 

@@ -50,6 +50,12 @@ def state(connection: Connection, job_id: str) -> JobState:
     return connection.run(ledger.status(job_id)).state
 
 
+def pauses_s(connection: Connection, job_id: str) -> list[int]:
+    """For how long the job had to wait each time, in seconds."""
+    waits = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, Waiting)]
+    return [round((event.not_before - event.at).total_seconds()) for event in waits if event.not_before and event.at]
+
+
 def result_of(model: str = "digits") -> stoker.TrainResult:
     return stoker.TrainResult(
         model=model, metrics={"loss": 0.5}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={}
@@ -310,6 +316,20 @@ def test_a_job_that_loses_its_workers_too_often_is_dead(connection: Connection, 
     assert state(connection, job_id) is JobState.DEAD
     with pytest.raises(stoker.JobDead, match="gave up after 2 lost workers; the last: killed by SIGKILL"):
         connection.run(ledger.result(job_id))
+
+
+def test_a_job_waits_longer_after_each_loss_until_it_has_got_further(
+    connection: Connection, eventually: Eventually
+) -> None:
+    job_id = submitted(connection, SPEC.model_copy(update={"max_attempts": 10}))
+    checkpoint = Artifact(name="checkpoint.npz", digest="0" * 64, size=1)
+    for loss in range(4):
+        eventually(lambda: connection.run(ledger.wake()) or state(connection, job_id) is not JobState.WAITING)
+        attempt = claimed(connection, job_id, f"owner {loss}")
+        if loss == 2:
+            connection.run(ledger.report(attempt, 15, [Checkpoint(epoch=1, step=0, artifact=checkpoint)]))
+        connection.run(ledger.release(attempt, "lost", "killed by SIGKILL"))
+    assert pauses_s(connection, job_id) == [1, 2, 1, 2]
 
 
 def test_a_silent_workers_job_is_reclaimed_and_a_living_ones_is_not(connection: Connection) -> None:
@@ -600,9 +620,7 @@ def test_a_job_that_meets_an_outage_waits_for_its_end_and_loses_nothing(
         assert (outage.of, outage.reason) == ("store", "the artifact store is read-only")
         met_at = met_at or outage.since
         assert outage.since == met_at, "it is one outage, however often it was met"
-    waits = [event for event in connection.run(ledger.events(job_id, None)) if isinstance(event, Waiting)]
-    pauses = [(event.not_before - event.at).total_seconds() for event in waits if event.not_before and event.at]
-    assert [round(pause) for pause in pauses] == [1, 2, 4]
+    assert pauses_s(connection, job_id) == [1, 2, 3]
     assert [past.how for past in connection.run(ledger.history(job_id))] == ["outage"] * 3
 
 

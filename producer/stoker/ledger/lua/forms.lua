@@ -39,7 +39,7 @@ local FORMS = {
   { 'checkpoints', lists_artifacts }, { 'traceparent', is_trace }, { 'not_before', is_number },
   { 'queued_at', is_number }, { 'rung_at', is_number }, { 'started_at', is_number }, { 'lease_until', is_number },
   { 'memory', is_number }, { 'release', is_number }, { 'needs_release', is_number }, { 'blockers', is_number },
-  { 'told', is_number },
+  { 'told', is_number }, { 'setbacks', is_number },
 }
 local FIELDS = {}
 for n, form in ipairs(FORMS) do

@@ -186,7 +186,7 @@ local function list_checkpoints(id, new, keep)
     kept[#kept + 1] = newest[n]
   end
   redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(kept))
-  redis.call('HDEL', KEY.job .. id, 'outage')
+  redis.call('HDEL', KEY.job .. id, 'outage', 'setbacks')
   discard(id, all)
 end
 
@@ -225,18 +225,19 @@ local function remember_attempt(id, how, reason)
   redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
 end
 
--- Lets a job wait because something is away that it needs: a second first, then twice as long each time, up to a minute.
+-- Lets a job wait because something is away that it needs: a second first, then a second more each time, up to a minute.
+-- No longer, because who has met the outage takes no job before it is over.
 -- What that is, why and since when is kept until the job has got further, so that its status can say so.
 local LONGEST_OUTAGE_WAIT_MS = 60000
 local function await_outage(id, of, reason)
   local is_json, before = pcall(cjson.decode, redis.call('HGET', KEY.job .. id, 'outage') or 'null')
   local goes_on = is_json and type(before) == 'table' and before.of == of and tonumber(before.since)
-  local times = goes_on and tonumber(before.times) or 0
+  local times = (goes_on and tonumber(before.times) or 0) + 1
   local since = goes_on and before.since or now_ms()
-  local due_ms = now_ms() + math.min(1000 * 2 ^ math.min(times, 10), LONGEST_OUTAGE_WAIT_MS)
+  local due_ms = now_ms() + math.min(1000 * times, LONGEST_OUTAGE_WAIT_MS)
   move(id, 'WAITING')
   redis.call('HSET', KEY.job .. id, 'outage',
-    cjson.encode({ of = of, reason = reason, since = since, times = times + 1 }))
+    cjson.encode({ of = of, reason = reason, since = since, times = times }))
   append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
   redis.call('ZADD', KEY.due, due_ms, id)
 end

@@ -40,7 +40,9 @@ if losses >= (tonumber(max_attempts or nil) or 1) then
   return 'DEAD'
 end
 remember_attempt(id, 'lost', reason)
-local due_ms = now_ms() + math.min(1000 * 4 ^ (losses - 1), LONGEST_BACKOFF_MS)
+-- A job that has got further since the last loss is not what kills its workers.
+local setbacks = redis.call('HINCRBY', KEY.job .. id, 'setbacks', 1)
+local due_ms = now_ms() + math.min(1000 * 2 ^ (setbacks - 1), LONGEST_BACKOFF_MS)
 move(id, 'WAITING')
 append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
 redis.call('ZADD', KEY.due, due_ms, id)

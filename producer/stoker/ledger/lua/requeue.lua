@@ -3,7 +3,7 @@ local id = ARGV[1]
 local state = redis.call('HGET', KEY.job .. id, 'state')
 if state == 'DEAD' then
   redis.call('ZREM', KEY.finished, id)
-  redis.call('HDEL', KEY.job .. id, 'finished_at', 'reason', 'traceback')
+  redis.call('HDEL', KEY.job .. id, 'finished_at', 'reason', 'traceback', 'setbacks')
   redis.call('HSET', KEY.job .. id, 'losses', 0)
   redis.call('DEL', KEY.meta .. id)
   -- Whoever reads the events must not stop at an end that was none.
