@@ -1,8 +1,9 @@
 """How long it took until a fault was noticed, and until work that it had hit went on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from .capacity import Capacity
 from .monkey import Fault
@@ -12,7 +13,7 @@ from .plain import Redis
 _NEWS = ("waiting", "queued", "started", "finished")
 _WORK = ("started", "finished")
 # What only a job at work tells; worth nothing after a kill, where it may be from just before.
-_SIGNS_OF_LIFE = ("epoch", "progress", "checkpoint")
+_SIGNS_OF_LIFE = ("epoch", "progress", "checkpoint", "log", "spread")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Recovery:
 def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> Iterator[Recovery]:
     """What became of each victim of each fault."""
     ids = [name.removeprefix("stoker:job:") for name in client.names("stoker:job:*")]
-    told = {job_id: [(at, event["type"]) for at, event in client.events(job_id)] for job_id in ids}
+    told = {job_id: [(at, _kind(event)) for at, event in client.events(job_id)] for job_id in ids}
     starts_ms = sorted(at for events in told.values() for at, kind in events if kind == "started")
     for fault in faults:
         alive = () if fault.kills else _SIGNS_OF_LIFE
@@ -57,6 +58,11 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
                     resumed_s=(resumed[0] - fault.at_ms) / 1000,
                     occupied_s=(waited_ms - free_ms) / 1000,
                 )
+
+
+def _kind(event: Mapping[str, Any]) -> str:
+    """An event's type; a bulk job that waits for its parts has done its own work."""
+    return "spread" if (event.get("reason") or "").startswith("spread over") else str(event["type"])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
