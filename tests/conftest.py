@@ -10,6 +10,8 @@ import redis
 
 from stoker.local.server import local_server
 
+from .commands import CommandLine
+
 Eventually = Callable[[Callable[[], object]], None]
 # How long a process may take to start, and a job to end, on a machine that does much else: nothing that a test judges.
 PATIENCE_S = 240.0
@@ -49,3 +51,9 @@ def redis_url(_redis_server: str) -> Iterator[str]:
     yield _redis_server
     with redis.Redis.from_url(_redis_server) as client:
         client.flushall()
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Iterator[CommandLine]:
+    with CommandLine() as command_line:
+        yield command_line

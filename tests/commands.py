@@ -1,0 +1,84 @@
+"""The command line, run as often as tests like for the price of importing it once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, Self
+
+_COMMAND_S = 240.0
+_START_S = 60.0
+_FORK = get_context("fork")
+
+
+class CommandLine:
+    """Runs `stoker …`, each time in a new process, which is forked from one that has only imported it."""
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=False)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+        self._process.join(_START_S)
+        self._process.kill()
+
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command where this process is, with its environment and these variables, to its end."""
+        self._pipe.send((arguments, os.environ | (env or {}), Path.cwd(), stdin))
+        assert self._pipe.poll(_START_S + _COMMAND_S), f"stoker {' '.join(arguments)} does not end"
+        status, out, err = self._pipe.recv()
+        return subprocess.CompletedProcess(arguments, status, out.decode(), err.decode())
+
+
+def _serve(pipe: Connection) -> None:
+    import stoker.cli  # noqa: F401
+
+    while True:
+        try:
+            arguments, environment, folder, text = pipe.recv()
+        except EOFError:
+            return
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(text.encode())
+            given.seek(0)
+            command = _FORK.Process(target=_main, args=(arguments, environment, folder, (given, out, err)))
+            command.start()
+            command.join(_COMMAND_S)
+            command.kill()
+            command.join()
+            pipe.send((command.exitcode, _content(out), _content(err)))
+
+
+def _main(arguments: tuple[str, ...], env: dict[str, str], folder: Path, streams: tuple[IO[bytes], ...]) -> None:
+    import stoker.cli
+
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+    # multiprocessing has given its child nothing to read from.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.argv = ["stoker", *arguments]
+    stoker.cli.main()
+
+
+def _content(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read()
