@@ -1,38 +1,45 @@
-"""One process of a gang, as a program: `gang_member.py [OPTION] SPEC FOLDER PLACE [ADDRESS …]`; prints what came of it.
+"""One process of a gang: it trains, and tells what came of it."""
 
-It goes on from the last checkpoint that it, or another one before it, has left in the folder.
-`--devices N` trains on so many logical CPU devices; `--drain-at-call N` is asked to drain after that call of the loop;
-`--for-gpu 1` is told that it is to compute on a GPU.
-"""
-
-import json
-import sys
 import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from stoker.access import Access
 from stoker.events import Checkpoint, Event
-from stoker.jobs import Train, read_spec
+from stoker.jobs import Train
 from stoker.store import Store
 from stoker_workers.engine.checkpoint import Saved
 from stoker_workers.engine.run import Run, Stopped
 from stoker_workers.executors.train import train
 
 
-def main() -> None:
-    option, value, arguments = "", 0, sys.argv[1:]
-    if arguments[0].startswith("--"):
-        option, value, arguments = arguments[0], int(arguments[1]), arguments[2:]
-    if option == "--devices":
-        [cpu] = tf.config.list_physical_devices("CPU")
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * value)
-    raw, folder, place, *addresses = arguments
-    store, scratch = Store(folder), Path(tempfile.mkdtemp(dir=folder))
-    left = Path(folder) / "last-checkpoint.json"
+def tell(pipe: Connection, devices: int, *arguments: Any) -> None:
+    """Train on so many logical CPU devices, in a process of its own, and send the outcome."""
+    [cpu] = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    pipe.send(outcome(*arguments))
+
+
+def outcome(
+    spec: Train,
+    folder: Path,
+    place: int = 0,
+    addresses: Sequence[str] = (),
+    drain_at_call: int | None = None,
+    device: Literal["cpu", "gpu"] = "cpu",
+) -> dict[str, Any]:
+    """Train, from the last checkpoint on that this member, or another one before it, has left in the folder.
+
+    Args:
+        drain_at_call: the call of the loop from which on it is asked to drain.
+        device: what it is to compute on.
+    """
+    left = folder / "last-checkpoint.json"
     checkpoints: list[Checkpoint] = []
     asked = 0
 
@@ -44,25 +51,24 @@ def main() -> None:
     def stop_requested() -> Literal["drain"] | None:
         nonlocal asked
         asked += 1
-        return "drain" if option == "--drain-at-call" and asked >= value else None
+        return "drain" if drain_at_call is not None and asked >= drain_at_call else None
 
+    store, scratch = Store(str(folder)), Path(tempfile.mkdtemp(dir=folder))
     run = Run(
         job="job",
         store=store,
         scratch=scratch,
         builders=(),
-        access=Access(["/"], folder),
+        access=Access(["/"], str(folder)),
         model=None,
         resume_from=Checkpoint.model_validate_json(left.read_text()).artifact if left.exists() else None,
         emit=emit,
         stop_requested=stop_requested,
         gang=tuple(addresses),
-        place=int(place),
-        device="gpu" if option == "--for-gpu" else "cpu",
+        place=place,
+        device=device,
     )
-    spec = read_spec(raw)
-    assert isinstance(spec, Train)
-    told: dict[str, object] = {}
+    told: dict[str, Any] = {}
     try:
         told["history"] = train(spec, run).result.model_dump()["history"]
     except Stopped as stop:
@@ -73,8 +79,4 @@ def main() -> None:
             "weights": [float(np.abs(value).sum()) for value in last.variables],
             "checkpoints": len(checkpoints),
         }
-    print(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main()
+    return told

@@ -1,22 +1,24 @@
 """Training in step: several processes, or several devices of one, learn what one process would."""
 
-import json
-import os
+import multiprocessing
 import socket
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stoker.errors import Unavailable
 from stoker.jobs import Checkpoints, Train
 from stoker_workers.engine.gang import _communication, _resolver
 
 from ...conftest import PATIENCE_S
+from .gang_member import outcome, tell
 
-MEMBER = Path(__file__).with_name("gang_member.py")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["stoker_workers.executors.train"])
+# In the first epoch.
+DRAIN_AT_CALL = 2
 SPEC = Train(
     model="digits",
     data="sample://digits",
@@ -36,27 +38,34 @@ def free_addresses(count: int) -> list[str]:
     return addresses
 
 
-def start(spec: Train, folder: Path, place: int, addresses: Sequence[str] = (), *options: str) -> subprocess.Popen[str]:
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(MEMBER), *options, spec.model_dump_json(), str(folder), str(place), *addresses]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+class Member:
+    """A process of a gang, forked from one that has TensorFlow."""
+
+    def __init__(self, folder: Path, place: int = 0, addresses: Sequence[str] = (), *options: int, devices: int = 1):
+        self._told, theirs = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=tell, args=(theirs, devices, SPEC, folder, place, addresses, *options))
+        self._process.start()
+        theirs.close()
+
+    def outcome(self) -> Told:
+        assert self._told.poll(PATIENCE_S)
+        told: Told = self._told.recv()
+        self._process.join()
+        return told
 
 
-def outcomes(members: Sequence[subprocess.Popen[str]]) -> list[Told]:
-    told = []
-    for member in members:
-        output, errors = member.communicate(timeout=PATIENCE_S)
-        assert member.returncode == 0, errors
-        told.append(json.loads(output))
-    return told
+def gang(folder: Path, *options: int) -> tuple[Told, Told]:
+    """What comes of two processes; the options are the second one's."""
+    addresses = free_addresses(2)
+    members = Member(folder, 0, addresses), Member(folder, 1, addresses, *options)
+    leader, member = (each.outcome() for each in members)
+    return leader, member
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What one process gives."""
-    [told] = outcomes([start(SPEC, tmp_path_factory.mktemp("alone"), 0)])
-    return told
+    return outcome(SPEC, tmp_path_factory.mktemp("alone"))
 
 
 def assert_alike(told: Told, alone: Told) -> None:
@@ -65,20 +74,19 @@ def assert_alike(told: Told, alone: Told) -> None:
     assert told["weights"] == pytest.approx(alone["weights"], rel=1e-4)
 
 
-def test_two_processes_have_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
-    addresses = free_addresses(2)
+def test_two_devices_have_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
+    assert_alike(Member(tmp_path, devices=2).outcome(), alone)
 
-    leader, member = outcomes([start(SPEC, tmp_path, place, addresses) for place in (0, 1)])
 
+def test_two_processes_that_one_drain_stops_go_on_to_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
+    leader, member = gang(tmp_path, DRAIN_AT_CALL)
+    assert leader["stopped"] == member["stopped"] == "drain"
+    assert leader["checkpoints"] == 1
+
+    leader, member = gang(tmp_path)
     assert_alike(leader, alone)
     assert leader["checkpoints"] == SPEC.epochs
     assert member == {"stopped": "done"}
-
-
-def test_two_devices_have_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
-    [told] = outcomes([start(SPEC, tmp_path, 0, (), "--devices", "2")])
-
-    assert_alike(told, alone)
 
 
 def test_each_process_trains_on_the_gpus_that_it_has() -> None:
@@ -99,21 +107,5 @@ def test_processes_of_one_host_which_may_share_a_card_do_without_nccl(addresses:
 
 
 def test_a_training_for_a_gpu_is_never_computed_on_a_cpu(tmp_path: Path) -> None:
-    member = start(SPEC, tmp_path, 0, (), "--for-gpu", "1")
-    _, errors = member.communicate()
-    assert "this worker computes on the GPU, but TensorFlow placed weights on" in errors
-
-
-def test_a_drain_of_one_member_stops_all_behind_one_checkpoint_from_which_the_gang_goes_on(
-    alone: Told, tmp_path: Path
-) -> None:
-    addresses = free_addresses(2)
-    leader, member = outcomes(
-        [start(SPEC, tmp_path, 0, addresses), start(SPEC, tmp_path, 1, addresses, "--drain-at-call", "2")]
-    )
-    assert leader["stopped"] == member["stopped"] == "drain"
-    assert leader["checkpoints"] == 1
-
-    resumed, _ = outcomes([start(SPEC, tmp_path, place, free) for free in [free_addresses(2)] for place in (0, 1)])
-
-    assert_alike(resumed, alone)
+    with pytest.raises(Unavailable, match="this worker computes on the GPU, but TensorFlow placed weights on"):
+        outcome(SPEC, tmp_path, device="gpu")
