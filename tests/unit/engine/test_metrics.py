@@ -179,7 +179,7 @@ def test_intervals_of_classes_are_those_of_resampled_rows() -> None:
     truth, distribution = guesses(300, 3)
     predicted = distribution.argmax(axis=1)
     random = np.random.default_rng(7)
-    drawn = [random.integers(300, size=300) for _ in range(1500)]
+    drawn = [random.integers(300, size=300) for _ in range(300)]
     resampled = [reference.f1_score(truth[rows], predicted[rows], average="macro") for rows in drawn]
     interval = classification_intervals(confusion_of(truth, distribution), 4000)["f1"]
     assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(resampled, (2.5, 97.5))), abs=0.01)
@@ -190,7 +190,7 @@ def test_intervals_of_a_regression_are_those_of_resampled_rows() -> None:
     truth = random.normal(10, 2, size=(300, 1))
     predicted = truth + random.normal(size=truth.shape)
     intervals = regression_intervals(regression.error_sums(truth, predicted, truth.mean(axis=0)), 2000)
-    drawn = [random.integers(300, size=300) for _ in range(2000)]
+    drawn = [random.integers(300, size=300) for _ in range(400)]
     for name, function in (("mse", reference.mean_squared_error), ("r2", reference.r2_score)):
         resampled = [function(truth[rows], predicted[rows]) for rows in drawn]
         low, high = np.percentile(resampled, (2.5, 97.5))

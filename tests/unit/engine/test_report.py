@@ -97,8 +97,14 @@ class Page(HTMLParser):
         self.text += data + "\n"
 
 
-def test_a_classifiers_page_shows_all_that_was_measured() -> None:
-    page = Page(render(classifier_report()))
+@pytest.fixture(scope="module")
+def html() -> str:
+    """A classifier's page."""
+    return render(classifier_report())
+
+
+def test_a_classifiers_page_shows_all_that_was_measured(html: str) -> None:
+    page = Page(html)
     for shown in (
         "pets@3", "measured on pets.csv · 2,468 rows · predicts two classes", "0.8125", "95 %: 0.8001 to 0.8304",
         "ROC AUC", "0.05", "0.3333", "cat", "dog", "0.625", "1,234", "6,570", "112 KB", "673 MB", "356,082 rows/s",
@@ -118,8 +124,8 @@ def test_a_regressions_page_has_a_scatter_plot_and_no_classes() -> None:
     assert "Per class" not in page.text
 
 
-def test_the_page_asks_nothing_of_anybody() -> None:
-    page = Page(render(classifier_report()))
+def test_the_page_asks_nothing_of_anybody(html: str) -> None:
+    page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "image"} & set(page.tags)
     addresses = [value for name, value in page.attributes if name in ("href", "xlink:href", "src", "style") and value]
     assert all("//" not in address and "url(http" not in address for address in addresses)
@@ -139,8 +145,7 @@ def test_text_from_outside_is_never_markup() -> None:
     assert "<img src=x onerror=alert(1)>.csv" in page.text
 
 
-def test_plots_take_their_colours_from_the_page_so_that_they_follow_light_and_dark() -> None:
-    html = render(classifier_report())
+def test_plots_take_their_colours_from_the_page_so_that_they_follow_light_and_dark(html: str) -> None:
     plots = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
     assert len(plots) == 4
     for plot in plots:
@@ -149,15 +154,14 @@ def test_plots_take_their_colours_from_the_page_so_that_they_follow_light_and_da
     assert "prefers-color-scheme: dark" in html
 
 
-def test_the_same_report_gives_the_same_page() -> None:
-    assert render(classifier_report()) == render(classifier_report())
+def test_the_same_report_gives_the_same_page(html: str) -> None:
+    assert render(classifier_report()) == html
 
 
-@pytest.mark.parametrize("classes", [30, 100])
-def test_many_classes_still_fit_on_a_page(classes: int) -> None:
-    page = Page(render(classifier_report(labels=tuple(f"class number {number}" for number in range(classes)))))
-    assert f"predicts {classes} classes" in page.text
-    assert "class number 29" in page.text
+def test_many_classes_still_fit_on_a_page() -> None:
+    page = Page(render(classifier_report(labels=tuple(f"class number {number}" for number in range(100)))))
+    assert "predicts 100 classes" in page.text
+    assert "class number 99" in page.text
 
 
 def test_a_report_survives_its_json() -> None:
