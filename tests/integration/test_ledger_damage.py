@@ -39,10 +39,14 @@ def test_of_every_key_that_all_jobs_share_it_is_known_which_type_belongs_there()
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("name", SHARED)
-def test_a_key_of_a_wrong_type_ends_no_script_and_is_mended(connection: Connection, name: str) -> None:
-    for kind in WRONG:
-        connection.client.flushall()
-        small = SmallLedger(connection)
+def test_a_key_with_strange_content_or_of_a_wrong_type_ends_no_script_and_is_mended(
+    connection: Connection, name: str
+) -> None:
+    small = SmallLedger(connection)
+    own = small.client.type(name).decode()
+    # To a script, all wrong types are alike: each key gets one of them, and each of them comes to several keys.
+    wrong = [kind for kind in WRONG if kind != own]
+    for kind in {own, wrong[SHARED.index(name) % len(wrong)]} - {"none"}:
         write(connection.client, name, kind)
         small.work()
         small.repair()
@@ -50,6 +54,8 @@ def test_a_key_of_a_wrong_type_ends_no_script_and_is_mended(connection: Connecti
         small.finish_all()
         small.repair()
         assert set(small.in_state(*FINAL)) == set(small.records())
+        connection.client.flushall()
+        small = SmallLedger(connection)
 
 
 @pytest.mark.parametrize("name", ["running", "load", "queued", "seats", "windows", "heard", "service", "tallies"])
