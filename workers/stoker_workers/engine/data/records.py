@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from stoker.data import reading
 from stoker.errors import InvalidJob
 
-from .source import Arrays, Column, Values
+from .source import Arrays, Column, Values, file_bytes, rebatched
 
 _DTYPES = {
     "bytes_list": ("string", tf.string),
@@ -20,6 +20,10 @@ _DTYPES = {
 
 
 _LOAD_ROWS = 8_192
+# What each record is framed by: its length, that one's checksum, and its own.
+# https://www.tensorflow.org/tutorials/load_data/tfrecord
+_FRAME_BYTES = 8 + 4 + 4
+_CUT = "is malformed: it is not a TFRecord file, or one that is cut off or damaged; write it again, uncompressed"
 
 
 def load_records(urls: Sequence[str]) -> Arrays:
@@ -46,32 +50,50 @@ class RecordStream:
         self.columns = tuple(_columns(self._first(), urls[0]))
         if not self.columns:
             raise InvalidJob(f"the first record of {urls[0]} has no features; give every record the same ones")
-        self._features = {
-            column.name: tf.io.FixedLenFeature(column.shape, _tf_dtype(column)) for column in self.columns
-        }
+        features = {column.name: tf.io.FixedLenFeature(column.shape, _tf_dtype(column)) for column in self.columns}
+
+        def parse(records: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            """How many bytes of their file some records take, and their features."""
+            lengths = tf.cast(tf.strings.length(records), tf.int64) + _FRAME_BYTES
+            return tf.reduce_sum(lengths), tf.io.parse_example(records, features)
+
+        # Traced once, and not for every file on every pass.
+        self._parse = tf.function(parse, input_signature=[tf.TensorSpec([None], tf.string)])
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
-        records = tf.data.TFRecordDataset(self._paths).batch(rows)
-        parsed = records.map(lambda batch: tf.io.parse_example(batch, self._features)).prefetch(1)
-        try:
-            for batch in parsed.as_numpy_iterator():
-                yield {name: _decoded(values) for name, values in batch.items()}
-        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError) as error:
-            # Without its cause, which quotes what the file holds.
-            reason = "its features are not those of the first"
-            if isinstance(error, UnicodeDecodeError):
-                reason = "its text is not UTF-8"
-            elif isinstance(error, tf.errors.DataLossError):
-                reason = "it is cut off or damaged"
-            raise InvalidJob(f"a record of {self._paths[0]} (and its shards) cannot be parsed: {reason}") from None
+        return rebatched(self._pieces(rows), rows)
+
+    def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
+        for path in self._paths:
+            unread = file_bytes(path)
+            with reading(path, _damage):
+                for records in tf.data.TFRecordDataset(path).batch(rows).prefetch(1):
+                    size, features = self._parse(records)
+                    unread -= int(size)
+                    yield {name: _decoded(values.numpy()) for name, values in features.items()}
+            # TensorFlow takes the beginning of a record's length for the end of its file.
+            if unread:
+                raise InvalidJob(f"{path} {_CUT}")
 
     def _first(self) -> bytes:
-        try:
-            for record in tf.data.TFRecordDataset(self._paths).take(1).as_numpy_iterator():
-                return bytes(record)
-        except tf.errors.DataLossError:
-            raise InvalidJob(f"{self._paths[0]} is not a TFRecord file, or a damaged one") from None
+        for path in self._paths:
+            with reading(path, _damage):
+                for record in tf.data.TFRecordDataset(path).take(1).as_numpy_iterator():
+                    return bytes(record)
+            if file_bytes(path):
+                raise InvalidJob(f"{path} {_CUT}")
         raise InvalidJob(f"{self._paths[0]} holds no records")
+
+
+def _damage(error: Exception) -> str | None:
+    match error:
+        case tf.errors.DataLossError():
+            return _CUT
+        case tf.errors.InvalidArgumentError():
+            return "is malformed: a record is no tf.train.Example with the features of the first; correct the file"
+        case UnicodeDecodeError():
+            return "is malformed: its text is not UTF-8; correct the file"
+    return None
 
 
 def _local(url: str) -> str:
