@@ -24,6 +24,7 @@ from stoker.topology import queues_of
 
 from ..conftest import PATIENCE_S, Eventually
 from .attacker import SEED, Attacker, Canary, envelope, nested, ringing
+from .test_stalled_serving import stopped
 
 MESSAGES, BATCHES = 10_000, 10
 # No job that was submitted has a number as high as this.
@@ -152,10 +153,13 @@ def test_messages_of_another_celery_client_are_counted(
 def test_a_right_message_of_another_celery_client_rings_for_its_job(
     client: stoker.Client, stack: Settings, server: redis.Redis, eventually: Eventually
 ) -> None:
-    job_id = by_hand(server, {}, ring=False)
-    with celery_app(stack, redis_url_of(stack)) as app:
+    eventually(lambda: server.exists("stoker:leader"))
+    _, controller, _ = str(server.get("stoker:leader")).split("/")
+    # It would find the job, and ring for it.
+    with stopped([psutil.Process(int(controller))]), celery_app(stack, redis_url_of(stack)) as app:
+        job_id = by_hand(server, {}, ring=False)
         app.send_task("stoker.train", args=[job_id], queue="cpu.train")
-    eventually(lambda: client.job(job_id).state is JobState.SUCCEEDED)
+        eventually(lambda: client.job(job_id).state is JobState.SUCCEEDED)
 
 
 def test_commands_that_are_none_are_put_aside_and_celerys_own_still_work(
