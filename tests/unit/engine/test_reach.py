@@ -19,6 +19,8 @@ from stoker.settings import Settings
 from stoker_workers.engine.data import http, open_source
 from stoker_workers.engine.data.reach import reach
 
+from ...conftest import PATIENCE_S
+
 SECRET = "s3cret-of-the-host"
 TABLE = b"a,y\n1,2\n3,4\n"
 
@@ -43,7 +45,7 @@ class Host:
                 connection, _ = self._server.accept()
                 with closing(connection), suppress(OSError):
                     self.asked += 1
-                    connection.settimeout(10)
+                    connection.settimeout(PATIENCE_S)
                     while b"\r\n\r\n" not in connection.recv(65_536):
                         pass
                     self._answer(connection)
