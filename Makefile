@@ -1,8 +1,10 @@
 # `make` shows what there is. Every target sets up .venv by itself; python3.11 and make are all that must be there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# pytest processes; `auto` is one per core.
+# pytest processes; `auto` is one per core. Each takes neighbouring tests, which share what they have started.
 WORKERS ?= auto
+# Where it is set, each of the many processes that tests start would compile Stoker anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -17,7 +19,7 @@ demo: $(READY) ## Train, evaluate and infer on this machine, from nothing
 	@$(BIN)/stoker demo
 
 test: check ## Everything that must pass: check, then all tests but chaos and images
-	$(BIN)/pytest -n $(WORKERS) -m "not chaos and not images"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos and not images"
 
 check: $(READY) ## Lint, format, types, layers (no tests)
 	$(BIN)/ruff check
