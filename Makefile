@@ -30,7 +30,7 @@ check: $(READY) ## Lint, format, types, layers (no tests)
 chaos: $(READY) ## Kill processes and cut connections under load, and lose nothing
 	$(BIN)/pytest -m chaos
 
-images: $(READY) ## Install what the images of workers install, each anew, and run it
+images: $(READY) ## Install what the images install, each anew, and run it
 	$(BIN)/pytest -m images
 
 bench: $(READY) ## Measure throughput and latency beside other queues
