@@ -84,7 +84,8 @@ def _main(
             os.dup2(output, stream)
         os.close(output)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    # The descriptor 2 is left to native code, whose lines are led into the log: see `stderr_logged`.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
     try:
         target(pipe, *arguments)

@@ -1,8 +1,8 @@
 """The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
 
 import errno
+import logging
 import os
-import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,6 +22,7 @@ from stoker.store import Store
 from stoker.topology import WorkDevice
 
 from .engine import accelerator
+from .engine.native import level_of
 from .engine.run import Outcome, Run, Spread, Stopped
 from .executors import execute
 from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
@@ -30,16 +31,7 @@ from .process import ForkedProcess
 StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
-# How lines of Python's logging, TensorFlow ("2026-01-31 12:00:00.000000: W ") and absl ("E0131 12:00:00.000 ") begin.
-_LEVEL = re.compile(r"(?P<word>WARNING|ERROR|CRITICAL)\b|(\d[\d-]+ [\d:.]+: )?(?P<letter>[WEF])(\d{4} [\d:.]+)?\s")
-_LEVELS: dict[str, Literal["warning", "error"]] = {
-    "WARNING": "warning",
-    "W": "warning",
-    "ERROR": "error",
-    "CRITICAL": "error",
-    "E": "error",
-    "F": "error",
-}
+_LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
 # What another machine may not suffer from, where it is no outage of the temporary folder: see `disk_outage`.
 _MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
@@ -155,8 +147,7 @@ class _Lines:
 
 
 def _logged(line: str) -> Emitted:
-    found = _LEVEL.match(line)
-    return Emitted(event=Log(line=line, level=_LEVELS[found["word"] or found["letter"]] if found else "info"))
+    return Emitted(event=Log(line=line, level=_LEVELS.get(level_of(line), "info")))
 
 
 def _run(pipe: Connection, assignment: Assignment) -> None:

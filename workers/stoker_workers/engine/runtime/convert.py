@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.util import deprecation
 
+from ..native import stderr_logged
 from .engine import Engine
 from .litert import LiteRTEngine, converted_to_litert
 from .onnx import OnnxEngine, converted_to_onnx
@@ -47,11 +48,12 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: fl
             return []
         if all(None not in spec.shape[1:] for spec in reference.specs):
             with _optional("LiteRT", ref):
-                content = converted_to_litert(frozen)
+                with stderr_logged(_log):
+                    content = converted_to_litert(frozen)
                 engines += [LiteRTEngine(content, count) for count in sorted({1, threads})]
         if work_s < _WORTH_ONNX_S:
             return engines
-        with _optional("ONNX Runtime", ref):
+        with _optional("ONNX Runtime", ref), stderr_logged(_log):
             engines.append(OnnxEngine(converted_to_onnx(frozen), threads))
     return engines
 
