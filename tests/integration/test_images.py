@@ -79,17 +79,22 @@ def test_the_commands_of_images_are_healthy_once_they_work_and_drain_at_sigterm(
             return process
 
         start(redis_command(made, data, port), os.environ, "redis")
-        for stage, user, what in (("controller", "controller", "controller"), ("cpu-worker", "worker", "worker")):
-            env = environment(user)
-            assert not is_healthy(what, env)
-            process = start(started(stage), env, stage)
-            eventually(lambda what=what, env=env: is_healthy(what, env))  # type: ignore[misc]
+        controller, worker = environment("controller"), environment("worker")
+        assert not is_healthy("controller", controller)
+        start(started("controller"), controller, "controller")
+        eventually(lambda: is_healthy("controller", controller))
 
         monkeypatch.setenv("STOKER_SECRETS_DIR", environment("client")["STOKER_SECRETS_DIR"])
         with stoker.Client() as client:
+            assert not is_healthy("worker", worker)
+            process = start(started("cpu-worker"), worker, "worker")
+            # Each look at its health is a process of its own; a client sees for less that it has come.
+            eventually(client.workers)
+            assert is_healthy("worker", worker)
+
             job = client.submit(stoker.Train(model="packed", data="sample://iris", epochs=1_000_000, seed=1))
             next(event for event in job.events() if event.type == "epoch")
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0
             assert (job.state, job.status().attempt) == (stoker.JobState.QUEUED, 1)
-        assert not is_healthy("worker", env)
+        assert not is_healthy("worker", worker)
