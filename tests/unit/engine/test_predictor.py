@@ -242,7 +242,7 @@ def test_the_model_is_traced_once_whatever_the_number_of_rows(register: Register
 
 def test_a_model_saved_as_h5_is_loaded_too(register: Register, store: Store, tmp_path: Path) -> None:
     version = register(number_model(), NUMBERS, suffix="h5")
-    given = Predictor.load(version, store, tmp_path).predict(np.ones((1, 4)))
+    given = Predictor.load(version, store, tmp_path, rows=1).predict(np.ones((1, 4)))
     np.testing.assert_allclose(given.astype(np.float64), number_model()(np.ones((1, 4))).numpy(), rtol=1e-6)
 
 
@@ -270,7 +270,7 @@ def test_a_damaged_file_is_noticed(register: Register, store: Store, tmp_path: P
 def test_loading_leaves_no_file_behind(register: Register, store: Store, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    Predictor.load(register(number_model(), NUMBERS), store, scratch)
+    Predictor.load(register(number_model(), NUMBERS), store, scratch, rows=1)
     assert list(scratch.iterdir()) == []
 
 
@@ -298,7 +298,7 @@ def load(store: Store, tmp_path: Path) -> Callable[[LoadedModels, ModelVersion],
 
     def load_one(models: LoadedModels, version: ModelVersion) -> Predictor:
         models.make_room(version)
-        models.add(version, Predictor.load(version, store, tmp_path))
+        models.add(version, Predictor.load(version, store, tmp_path, rows=1))
         predictor = models.find(version)
         assert predictor
         return predictor
