@@ -79,3 +79,8 @@ class ClientClosed(StokerError, RuntimeError):
 
 class InvalidSettings(StokerError, ValueError):
     """A setting is wrong, or the settings file is; one line per problem."""
+
+
+def public_class(error: StokerError) -> type[StokerError]:
+    """The class of an error as apps know it: one of these, however far below it the error was raised."""
+    return next(known for known in type(error).__mro__ if known.__module__ == __name__)

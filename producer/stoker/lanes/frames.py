@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .. import errors
-from ..errors import StokerError
+from ..errors import StokerError, public_class
 
 _REQUEST = struct.Struct("<16sQ")
 _IN_LANE = struct.Struct("<d16sQ")
@@ -56,7 +56,7 @@ def answers(told: Iterable[tuple[int, bytes | StokerError]]) -> bytes:
     parts: list[bytes] = []
     for number, outcome in told:
         if isinstance(outcome, StokerError):
-            body = json.dumps([type(outcome).__name__, outcome.message]).encode()
+            body = json.dumps([public_class(outcome).__name__, outcome.message]).encode()
             parts += (_ANSWER.pack(number, _ERROR, len(body)), body)
         else:
             parts += (_ANSWER.pack(number, _OK, len(outcome)), outcome)

@@ -3,7 +3,7 @@
 import json
 import uuid
 
-from ..errors import StokerError
+from ..errors import StokerError, public_class
 from ..jobs import Priority
 from ..tensors import decode_array
 from . import Pushed, Result, frames
@@ -21,10 +21,7 @@ def result(client: str, outcome: bytes | StokerError) -> Result:
     """What Celery is told of such a request, by the "client" of its frame: the output as nested lists, or the error."""
     result_id = str(uuid.UUID(client))
     if isinstance(outcome, StokerError):
-        raised = {
-            "exc_type": type(outcome).__name__,
-            "exc_message": [outcome.message],
-            "exc_module": type(outcome).__module__,
-        }
+        public = public_class(outcome)
+        raised = {"exc_type": public.__name__, "exc_message": [outcome.message], "exc_module": public.__module__}
         return Result(result_id, "FAILURE", json.dumps(raised))
     return Result(result_id, "SUCCESS", json.dumps(decode_array(outcome).tolist()))
