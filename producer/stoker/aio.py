@@ -14,7 +14,7 @@ from .artifacts import ModelVersion
 from .connection import AsyncConnection, Steps
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
-from .following import Deadline, Follower, Pause, late
+from .following import Deadline, Follower, Pause, ended_as, late
 from .jobs import Priority, Result, Spec
 from .lanes import later, push
 from .lanes.aio import Answer, AsyncSwitchboard
@@ -222,7 +222,7 @@ class AsyncJob:
             ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
             if ready is not None:
                 return ready
-            await self._wait(timeout, deadline)
+            ended_as(self.id, await self._wait(timeout, deadline))
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""

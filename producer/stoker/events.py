@@ -1,9 +1,10 @@
 """Job states, and the typed events that tell a job's story."""
 
+import re
 from abc import ABC, abstractmethod
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,9 +19,15 @@ from pydantic import (
 from .artifacts import Artifact
 from .outages import OngoingOutage
 
+# As the scripts tell a newer version's state from damage.
+_NAME_OF_STATE = re.compile("[A-Z]{1,32}")
+
 
 class JobState(StrEnum):
-    """Where a job stands. The last four are final."""
+    """Where a job stands. The last four are final.
+
+    A state that only a newer version has is read as a member of its name that is in no list of these, and not final.
+    """
 
     WAITING = "WAITING"
     QUEUED = "QUEUED"
@@ -34,6 +41,14 @@ class JobState(StrEnum):
     def final(self) -> bool:
         """Whether nothing will change any more."""
         return self in FINAL
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not (isinstance(value, str) and _NAME_OF_STATE.fullmatch(value)):
+            return None
+        newer = str.__new__(cls, value)
+        newer._name_ = newer._value_ = value
+        return newer
 
 
 FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from . import ledger
 from .connection import Call
-from .events import Event, Finished, JobStatus
+from .errors import InvalidJob
+from .events import Event, Finished, JobState, JobStatus
 
 # Whoever waits without a timeout rides out an outage of this length: a server that starts again, a failover.
 OUTAGE_S = 60.0
@@ -91,3 +92,16 @@ class Follower:
 def late(status: JobStatus, timeout_s: float) -> str:
     """What a caller is told who did not want to wait any longer."""
     return f"job {status.id} is {status.state} after {timeout_s:g} s of waiting; it goes on, ask again later"
+
+
+def ended_as(job_id: str, state: JobState) -> None:
+    """Take note of a job's end, whose result is to be asked for next.
+
+    Raises:
+        InvalidJob: only a newer version knows this end, and what came of it.
+    """
+    if not state.final:
+        raise InvalidJob(
+            f"job {job_id} has ended as {state}, which this version of Stoker does not know: "
+            "a newer one's client reads what came of it"
+        )

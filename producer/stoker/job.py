@@ -7,7 +7,7 @@ from .arguments import event_id, timeout_or_none
 from .connection import Connection
 from .errors import Timeout
 from .events import Event, Finished, JobState, JobStatus
-from .following import Deadline, Follower, Pause, late
+from .following import Deadline, Follower, Pause, ended_as, late
 from .jobs import Result, Spec
 from .listening import Listener
 from .scopes import PerProcess
@@ -53,7 +53,7 @@ class Job:
         return self._events(event_id(after), Deadline(None, self._connection.patience_s))
 
     def wait(self, timeout: float | None = None) -> JobState:
-        """Wait for the end and give the final state.
+        """Wait for the end and give the final state, or the one in which a newer version has ended the job.
 
         Raises:
             Timeout: it has not ended after `timeout` seconds.
@@ -68,6 +68,7 @@ class Job:
 
         Raises:
             JobFailed, JobCancelled, JobDead: it ended without one; the message says why.
+            InvalidJob: a newer version has ended it, in a state or with a result that this one does not know.
             Timeout, Unavailable, InvalidArgument: as `wait` does.
         """
         timeout = timeout_or_none(timeout)
@@ -76,7 +77,7 @@ class Job:
             ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
             if ready is not None:
                 return ready
-            self._wait(timeout, deadline)
+            ended_as(self.id, self._wait(timeout, deadline))
 
     def cancel(self) -> None:
         """Ask for the job's end: at once if it is queued, at its next step if it runs; none if it has ended."""

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +22,16 @@ from ..conftest import PATIENCE_S
 from .echo import register
 
 SPEC = stoker.Deploy(model="echo")
+
+
+def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stoker.cli", *arguments],
+        env=os.environ | {"STOKER_REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 def finish(redis_url: str, job_id: str) -> None:
@@ -120,6 +133,60 @@ def test_a_job_of_an_unknown_kind_is_shown(redis_url: str) -> None:
         assert [each.id for each in client.jobs()] == ["newer", job.id]
         with pytest.raises(stoker.InvalidJob, match="simulate"):
             client.job("newer").spec()
+
+
+def test_a_state_that_is_not_known_is_shown_by_its_name_and_is_not_final(redis_url: str) -> None:
+    register(redis_url)
+    with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:
+        job = client.submit(SPEC)
+        server.hset(f"stoker:job:{job.id}", "state", "PAUSED")
+        status = job.status()
+        assert (status.state, status.state.name, status.state.final) == ("PAUSED", "PAUSED", False)
+        assert status.state not in list(stoker.JobState)
+        assert client.jobs() == [status]
+        assert stoker.events.JobStatus.model_validate_json(status.model_dump_json()) == status
+        for wait in (job.wait, job.result):
+            with pytest.raises(stoker.Timeout, match=f"job {job.id} is PAUSED"):
+                wait(timeout=0.1)
+        job.cancel()
+        listed = cli("jobs", redis_url=redis_url)
+        assert (listed.returncode, "PAUSED" in listed.stdout) == (0, True), listed.stderr
+        [shown] = json.loads(cli("jobs", "--json", redis_url=redis_url).stdout)
+        assert shown["state"] == "PAUSED"
+
+
+def test_an_end_that_is_not_known_ends_the_story_and_what_came_of_it_is_an_error_that_says_so(redis_url: str) -> None:
+    register(redis_url)
+    told = "has ended as EXPIRED, which this version of Stoker does not know"
+    with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:
+        job = client.submit(SPEC)
+        server.hset(f"stoker:job:{job.id}", "state", "EXPIRED")
+        write_event(server, job.id, {"type": "finished", "state": "EXPIRED"})
+        assert [str(event.words()) for event in job.events()][-1] == "EXPIRED"
+        assert job.wait(timeout=60) == "EXPIRED"
+        with pytest.raises(stoker.InvalidJob, match=told):
+            job.result(timeout=60)
+        watched = cli("watch", job.id, redis_url=redis_url)
+        assert (watched.returncode, "EXPIRED" in watched.stdout, told in watched.stderr) == (2, True, True)
+
+    async def of_asyncio() -> stoker.JobState:
+        async with stoker.AsyncClient(redis_url) as async_client:
+            same = await async_client.job(job.id)
+            with pytest.raises(stoker.InvalidJob, match=told):
+                await same.result(timeout=60)
+            return await same.wait(timeout=60)
+
+    assert asyncio.run(of_asyncio()) == "EXPIRED"
+
+
+def test_what_is_no_state_is_damage(redis_url: str) -> None:
+    register(redis_url)
+    with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:
+        job = client.submit(SPEC)
+        server.hset(f"stoker:job:{job.id}", "state", "no state")
+        for step in (job.status, job.result, job.cancel):
+            with pytest.raises(stoker.InvalidJob, match=f"the record of job {job.id} is damaged"):
+                step()
 
 
 def test_announcements_may_have_fields_that_are_not_known(redis_url: str) -> None:

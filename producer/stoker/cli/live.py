@@ -11,7 +11,7 @@ from ..events import Event, Finished
 from ..jobs import DeployResult, EvaluateResult, InferResult, Result, TrainResult
 from ..printable import printable
 from ..store import Store
-from .output import STYLES, draw, duration, line, metrics_text, say, size_text
+from .output import draw, duration, line, metrics_text, say, size_text, style_of
 from .table import Table
 
 _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
@@ -56,7 +56,7 @@ class _View:
                 self._advance("epochs", event.epoch, event.epochs, _speed(event.rows_per_s, event.eta_s))
             case Finished():
                 self._drop_bar()
-        style = STYLES[event.state] if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")
+        style = style_of(event.state) if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")
         self._console.print(line((event.words(), style)), soft_wrap=True)
 
     def _advance(self, stage: str, done: int, total: int | None, told: str) -> None:

@@ -28,7 +28,7 @@ _PIPE_WIDTH = 160
 # Enough of an id to tell jobs apart, and to name one on the command line.
 SHORT_ID = 8
 
-STYLES = {
+_STYLES = {
     JobState.WAITING: "dim",
     JobState.QUEUED: "cyan",
     JobState.RUNNING: "yellow",
@@ -118,9 +118,14 @@ def _document(model: BaseModel) -> Any:
     return json.loads(model.model_dump_json())
 
 
+def style_of(state: JobState) -> str:
+    """The colour of a state; that of a newer version has none."""
+    return _STYLES.get(state, "")
+
+
 def state_text(state: JobState) -> Text:
     """A state in its colour."""
-    return line((state, STYLES[state]))
+    return line((state, style_of(state)))
 
 
 def metrics_text(metrics: Mapping[str, float]) -> Text:

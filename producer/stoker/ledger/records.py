@@ -51,7 +51,7 @@ def cancel(job_id: str) -> Call[JobState]:
     """Ask for a job's end; gives the state it had. A job that is final stays as it is."""
 
     def decode(answer: bytes | None) -> JobState:
-        return JobState(_known(job_id, answer).decode())
+        return _state(job_id, answer)
 
     return Call((job_id, iso_now()), decode, script("cancel"))
 
@@ -78,7 +78,7 @@ def result(job_id: str) -> Call[Result | None]:
 
     def decode(values: list[bytes | None]) -> Result | None:
         raw_state, raw_result, reason, traceback = values
-        state = JobState(_known(job_id, raw_state).decode())
+        state = _state(job_id, raw_state)
         if state in _RAISED:
             error = _RAISED[state]((reason or b"").decode())
             error.traceback = traceback.decode() if traceback else None
@@ -217,9 +217,20 @@ def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
         return _decoded(job_id, values)
     except (ValueError, KeyError, RecursionError, OverflowError, OSError):
         # Without its cause, which would quote whatever was written there.
-        raise InvalidJob(
-            f"the record of job {job_id} is damaged: something else than Stoker has written to {key('job', job_id)}"
-        ) from None
+        raise _damaged(job_id) from None
+
+
+def _state(job_id: str, raw: bytes | None) -> JobState:
+    try:
+        return JobState(_known(job_id, raw).decode())
+    except ValueError:
+        raise _damaged(job_id) from None
+
+
+def _damaged(job_id: str) -> InvalidJob:
+    return InvalidJob(
+        f"the record of job {job_id} is damaged: something else than Stoker has written to {key('job', job_id)}"
+    )
 
 
 def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
