@@ -1,13 +1,18 @@
 """The artifact store, a disk or the results' Redis goes away: jobs wait, lose nothing, and everybody says so."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from celery import Celery
@@ -22,10 +27,12 @@ from stoker.store import Store
 from ..conftest import PATIENCE_S, Eventually
 from ..hosts import host
 from .conftest import await_worker, free_port
+from .test_metrics import scrape, value
 
 SPEC = stoker.Train(
     model="away", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, max_attempts=1
 )
+ROWS = np.zeros((1, 64))
 
 
 class Folder:
@@ -87,6 +94,15 @@ class Away:
         self.settings = settings
         self.store = store
 
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """The store is away for the length of a with block."""
+        self.store.take_away()
+        try:
+            yield
+        finally:
+            self.store.bring_back()
+
 
 @pytest.fixture(scope="module", params=[Folder, ReadOnly, Full], ids=["gone", "read-only", "full"])
 def away(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
@@ -134,6 +150,12 @@ def stoker_command(settings: Settings, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S).stdout
 
 
+def doctor(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What doctor says, by check."""
+    report = json.loads(stoker_command(settings, "doctor", "--json"))
+    return {check["name"]: check for check in report["checks"]}
+
+
 def redis_pid(url: str) -> int:
     with redis.Redis.from_url(url) as client:
         return int(client.info("server")["process_id"])
@@ -152,19 +174,72 @@ def test_jobs_wait_for_the_store_and_are_done_when_it_is_back(
 ) -> None:
     # Trains, and does not have to wait for the model to be written.
     client.submit(SPEC).result(timeout=PATIENCE_S)
-    away.store.take_away()
-    try:
+    with away.outage():
         jobs = client.submit_many([SPEC.model_copy(update={"seed": seed}) for seed in range(6)])
         eventually(lambda: "store" in says(client))
         eventually(lambda: any(waits(job) for job in jobs))
         [outage] = [outage for worker in client.workers() for outage in worker.outages]
         assert str(away.store.path) in outage.reason
         assert {job.state for job in jobs} <= {JobState.QUEUED, JobState.WAITING, JobState.RUNNING}
-    finally:
-        away.store.bring_back()
     for job in jobs:
         assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     eventually(lambda: not says(client))
+
+
+def test_doctor_and_metrics_tell_of_a_store_that_is_away_until_it_is_back(
+    away: Away, client: stoker.Client, eventually: Eventually
+) -> None:
+    def lasts_s() -> float:
+        return value(scrape(away.settings.metrics_port), "stoker_outage_seconds", of="store")
+
+    assert lasts_s() == 0
+    with away.outage():
+        job = client.submit(SPEC)
+        eventually(lambda: "store" in says(client))
+        eventually(lambda: lasts_s() > 0)
+        checks = doctor(away.settings)
+        assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == ("fail", "fail")
+        assert str(away.store.path) in checks["outages"]["told"]
+        assert "jobs wait for its end and lose nothing" in checks["outages"]["told"]
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    eventually(lambda: lasts_s() == 0)
+    checks = doctor(away.settings)
+    assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == ("ok", "ok")
+
+
+def test_the_time_that_a_job_waits_for_the_store_is_none_of_its_timeout(
+    away: Away, client: stoker.Client, eventually: Eventually
+) -> None:
+    spec = SPEC.model_copy(update={"epochs": 100})
+    undisturbed = client.submit(spec).result(timeout=PATIENCE_S)
+    assert isinstance(undisturbed, stoker.TrainResult)
+    # Far more than the job needs, however busy the machine.
+    timeout_s = 10 * undisturbed.run_s + 10
+    job = client.submit(spec.model_copy(update={"timeout": timeout_s}))
+    assert any(isinstance(event, events.Epoch) for event in job.events())
+    with away.outage():
+        eventually(lambda: waits(job))
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() - since > timeout_s + 1)
+        assert job.state is JobState.RUNNING
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status().reason
+
+
+def test_a_loaded_model_answers_while_the_store_is_away_and_another_if_it_can_be_read(
+    away: Away, client: stoker.Client, eventually: Eventually
+) -> None:
+    for name in ("warm", "cold"):
+        client.submit(SPEC.model_copy(update={"model": name})).result(timeout=PATIENCE_S)
+    answer = client.infer("warm", ROWS, timeout=PATIENCE_S)
+    with away.outage():
+        job = client.submit(SPEC)
+        eventually(lambda: "store" in says(client))
+        assert (client.infer("warm", ROWS, timeout=PATIENCE_S) == answer).all()
+        with nullcontext() if isinstance(away.store, Mounted) else pytest.raises(stoker.Unavailable, match="store"):
+            client.infer("cold", ROWS, timeout=PATIENCE_S)
+        assert (client.infer("warm", ROWS, timeout=PATIENCE_S) == answer).all()
+    assert client.infer("cold", ROWS, timeout=PATIENCE_S).shape == answer.shape
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
 def test_the_host_of_a_jobs_data_concerns_that_job_alone(tmp_path: Path, eventually: Eventually) -> None:

@@ -135,6 +135,15 @@ def test_a_redirect_is_followed_only_to_what_may_be_read(to: str, tmp_path: Path
         assert other.asked == 0
 
 
+@pytest.mark.parametrize(
+    "to", ["https://h:99999/", "http://[", "https:///x.csv", f"https://{'a' * 64}.com/", "//..com/"]
+)
+def test_a_redirect_to_no_host_is_told_of_with_the_url_that_was_asked(to: str, tmp_path: Path) -> None:
+    with host(redirect(to)) as server, pytest.raises(InvalidJob) as error:
+        reach(f"{server.url}/t.csv", Access([server.url], "/"), tmp_path)
+    assert error.value.message.startswith(f"{server.url}/t.csv redirects to a URL that names no host")
+
+
 def test_a_redirect_within_a_named_host_is_followed_and_one_in_a_circle_is_not(tmp_path: Path) -> None:
     with host(ok()) as other, host(redirect(f"{other.url}/t.csv")) as server:
         assert rows(f"{server.url}/t.csv", Access([server.url, other.url], "/"), tmp_path) == 2
@@ -202,6 +211,10 @@ def test_other_schemes_are_refused_unless_named(ref: str, tmp_path: Path) -> Non
         ("https:///x.csv", "names no host"),
         ("https://[fe80:/x.csv", "names no host"),
         ("https://h:99999/x.csv", "names no host"),
+        (f"https://{'a' * 64}.com/x.csv", "names no host"),
+        ("https://..com/x.csv", "names no host"),
+        ("sftp://h:99999/x.csv", "names no host"),
+        ("s3://[/x.csv", "names no host"),
     ],
 )
 def test_what_no_worker_reads_is_refused_at_the_door_too(ref: str, message: str, tmp_path: Path) -> None:
@@ -325,7 +338,16 @@ def test_a_host_that_is_away_is_unavailable(tmp_path: Path) -> None:
 def test_a_setting_names_folders_and_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOKER_DATA_ROOTS", "/data,http://data.internal:8000/sets/")
     assert Settings().data_roots == ("/data", "http://data.internal:8000/sets/")
-    for wrong in ("data", "~/data", "nowhere://x", "http://", "http://u:p@h/", "http://h/?x", "zip://x"):
+    for wrong in (
+        "data",
+        "~/data",
+        "nowhere://x",
+        "http://",
+        "http://u:p@h/",
+        "http://h/?x",
+        "zip://x",
+        "http://h:99999/",
+    ):
         with pytest.raises(ValueError, match="expected"):
             checked_root(wrong)
         with pytest.raises(InvalidSettings, match="data_roots"):
