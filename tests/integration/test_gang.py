@@ -1,18 +1,23 @@
 """Training by several workers: all or none at once, as one worker would, and whoever of them dies."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 import redis
 
 import stoker
-from stoker.events import Epoch, Progress
-from stoker.local import redis_url_of
+from stoker.events import Epoch, Progress, Waiting
+from stoker.local import LocalStack, redis_url_of
 from stoker.settings import Settings
+from stoker_workers.gang import Member
+from stoker_workers.slot import Slot
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import CPU, await_worker
 
 LONG = 100_000
 
@@ -26,6 +31,17 @@ def losses(job: stoker.Job) -> tuple[float, ...]:
     result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     return result.history["loss"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A worker with two slots, and with networks of these tests."""
+    settings = Settings(home=tmp_path_factory.mktemp("gang"), slots=2, builders=("one_sided:full_for_members",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        with LocalStack(settings):
+            await_worker(settings)
+            yield settings
 
 
 @pytest.fixture
@@ -112,3 +128,25 @@ def test_cancelling_stops_all_of_them(
 
     assert job.wait(timeout=PATIENCE_S) is stoker.JobState.CANCELLED
     eventually(lambda: not [process for process in runners() if process not in before])
+
+
+def test_an_outage_that_only_a_member_meets_costs_no_attempt(client: stoker.Client, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    network = stoker.Builder("one_sided:full_for_members", {"full": str(full)})
+
+    job = client.submit(training(architecture=network, max_attempts=1))
+
+    assert losses(job)
+    assert not full.exists()
+    [waited] = [event for event in job.events() if isinstance(event, Waiting)]
+    assert "no space left" in str(waited.reason)
+
+
+def test_a_slot_whose_machine_lacks_what_all_jobs_need_joins_no_gang(redis_url: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, least_free_bytes=1 << 62)
+    slot = Slot(settings, redis_url, CPU)
+
+    assert "not joined" in Member(slot, "job.2").take_part()
+
+    assert [outage.of for outage in slot.dependencies.ongoing()]

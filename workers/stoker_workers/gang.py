@@ -5,7 +5,8 @@
 2. Then all fork a runner each, which find each other by their addresses and train in step.
 3. The leader alone talks of the job: it renews the lease, tells events and checkpoints, and commits the end.
 4. A member says every tick that it is there. If one falls silent or its runner dies, the leader gives the attempt up,
-   and the job goes on from its checkpoint with a new gang; if the attempt ends, so do its members.
+   and the job goes on from its checkpoint with a new gang; if the attempt ends, so do its members. A member that meets
+   an outage says so when it leaves, and the job waits for the end of that.
 5. A cancel or a drain of any of them is obeyed by all behind the same step: their runners agree on it.
 """
 
@@ -20,6 +21,7 @@ from stoker.address import endpoint
 from stoker.errors import InvalidJob, Unavailable
 from stoker.jobs import Train, read_spec
 from stoker.ledger import Attempt, Gang
+from stoker.outages import DependencyUnavailable, Outage
 
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
@@ -60,12 +62,16 @@ class Leader:
             _log.warning("job %s: its gang was not looked at: %s", self._attempt.job_id, error)
             return None
 
-    def broken(self) -> Lost | None:
-        """Whether a member has been lost since all were there."""
+    def explained(self, end: End | None) -> End | None:
+        """How the attempt ends if a member has left, which may look like a failure of the runner here; else `end`."""
+        if end and not isinstance(end, Lost | Failed):
+            return end
         gang = self.look()
-        if gang and gang.state == "broken":
-            return Lost(reason=f"the worker at {gang.addresses[0]}, which trained it too, was lost")
-        return None
+        if gang is None or gang.state != "broken":
+            return end
+        if gang.outage:
+            return Away(outage=gang.outage, elsewhere=True)
+        return Lost(reason=f"the worker at {gang.addresses[0]}, which trained it too, was lost")
 
     def gave_up(self, gang: Gang) -> str | None:
         """Why the slots that are held should be let go, if they should."""
@@ -92,6 +98,8 @@ class Member:
 
     def take_part(self) -> str:
         """Wait until the gang is complete, and train; gives what to show for it in Celery's log."""
+        if missing := self._slot.dependencies.look():
+            return f"job {self._job_id}: not joined: {missing.reason}"
         with self._slot.reserved_share() as has_share:
             if not (has_share and self._reserve()):
                 return f"job {self._job_id}: not joined, the worker's memory is promised to others"
@@ -140,8 +148,13 @@ class Member:
             gang=gang.addresses,
             place=gang.addresses.index(self._address),
         )
-        with Runner(assignment) as runner:
-            end = self._follow(runner, Allowance(self._slot, spec, attempt))
+        end: End
+        try:
+            with Runner(assignment) as runner:
+                end = self._follow(runner, Allowance(self._slot, spec, attempt))
+        except DependencyUnavailable as error:
+            end = Away(outage=error.outage)
+            self._end(end)
         self._slot.uses(0)
         return f"job {self._job_id}: {end.reason if isinstance(end, Halted | Lost) else end.type}"
 
@@ -150,7 +163,10 @@ class Member:
         look_at, asked, over = 0.0, False, 0
         while True:
             for message in runner.receive(TICK_S):
-                if not isinstance(message, Emitted | Blocked):
+                if isinstance(message, Blocked):
+                    if message.outage:
+                        self._slot.dependencies.met(message.outage)
+                elif not isinstance(message, Emitted):
                     self._end(message)
                     return message
             if self._slot.hurrying:
@@ -180,18 +196,21 @@ class Member:
         return gang
 
     def _end(self, end: End) -> None:
-        if isinstance(end, Away | Failed | Outgrown):
+        if isinstance(end, Away):
+            self._slot.dependencies.met(end.outage)
+            self._depart(done=False, outage=end.outage)
+        elif isinstance(end, Failed | Outgrown):
             # What ends this runner most likely ends the leader's too, which must get to say so; if not, the leader
             # misses this member when its lease runs out.
             self._owner = ""
         else:
             self._depart(done=isinstance(end, Halted))
 
-    def _depart(self, *, done: bool) -> None:
+    def _depart(self, *, done: bool, outage: Outage | None = None) -> None:
         if not self._owner:
             return
         try:
-            self._slot.connection.run(ledger.depart(self._owner, self._address, done=done))
+            self._slot.connection.run(ledger.depart(self._owner, self._address, done=done, outage=outage))
         except Unavailable as error:
             _log.warning("job %s: could not say goodbye: %s", self._job_id, error)
         self._owner = ""

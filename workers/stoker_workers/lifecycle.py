@@ -262,14 +262,14 @@ class _Execution:
                         report_at = 0.0
                 else:
                     end = message
-            if (end and self._pending) or time.monotonic() >= report_at:
+            if (end and (self._pending or self._leader)) or time.monotonic() >= report_at:
                 started = time.monotonic()
                 self._report()
                 # While Redis does not answer, listen to the runner as long as was waited for it; but once it is back,
                 # renew the lease in time.
                 waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
                 report_at = time.monotonic() + max(TICK_S, waited_s)
-                end = end or (self._leader.broken() if self._leader else None)
+                end = self._leader.explained(end) if self._leader else end
                 end = end or self._allowance.outgrown(runner.pid)
             if self._answer is Answer.LOST:
                 return None

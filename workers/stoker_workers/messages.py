@@ -63,10 +63,16 @@ class Lost(BaseModel):
 
 
 class Away(BaseModel):
-    """The job could not go on because something is away that will be back."""
+    """The job could not go on because something is away that will be back.
+
+    Attributes:
+        elsewhere: whether another worker of its gang has met that, which may be of that worker's node alone; only the
+            leader of a gang says so.
+    """
 
     type: Literal["away"] = "away"
     outage: Outage
+    elsewhere: bool = False
 
 
 class Outgrown(Lost):

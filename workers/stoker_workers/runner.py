@@ -6,6 +6,7 @@ import os
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -187,7 +188,13 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         accelerator.require(assignment.device)
         return execute(assignment.spec, run)
 
-    _send(pipe, end_of(work))
+    end = end_of(work)
+    _send(pipe, end)
+    if isinstance(end, Away) and assignment.gang:
+        # The others notice when this process ends; why, they must be able to learn before.
+        with suppress(EOFError):
+            while True:
+                pipe.recv_bytes()
 
 
 def end_of(work: Callable[[], Outcome]) -> End:

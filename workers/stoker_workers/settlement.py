@@ -12,7 +12,6 @@ from stoker.errors import ModelNotFound, Unavailable
 from stoker.events import JobState
 from stoker.jobs import Infer, Spec, TrainResult
 from stoker.ledger import Attempt, Committed
-from stoker.outages import Outage
 
 from .memory import larger
 from .messages import Away, Done, End, Failed, Halted, Lost, Outgrown, Parted
@@ -71,7 +70,7 @@ class Settlement:
             case Outgrown():
                 return self._outgrew(end)
             case Away():
-                return self._await(end.outage)
+                return self._await(end)
             case Lost():
                 return self.release("lost", end.reason)
 
@@ -79,10 +78,11 @@ class Settlement:
         committed = insist(self._slot, ledger.fail(self._attempt, state, ending.told, traceback))
         return TAKEN_AWAY if committed is Committed.LOST else ending
 
-    def _await(self, outage: Outage) -> Ending:
-        self._slot.dependencies.met(outage)
-        state = insist(self._slot, ledger.await_outage(self._attempt, outage))
-        return Ending("handed back", outage.reason) if state else TAKEN_AWAY
+    def _await(self, end: Away) -> Ending:
+        if not end.elsewhere:
+            self._slot.dependencies.met(end.outage)
+        state = insist(self._slot, ledger.await_outage(self._attempt, end.outage))
+        return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
 
     def _spread(self, parted: Parted) -> Ending:
         assert isinstance(self._spec, Infer), "only bulk predictions are spread"

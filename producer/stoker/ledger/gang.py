@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..connection import Call
+from ..outages import Outage
 from .attempts import Attempt, read_attempt
 from .keys import key
 from .scripts import script
@@ -27,11 +28,13 @@ class Gang:
             the job's); to a member "gone" (it is not wanted any more).
         owner: the attempt's token; to a leader "".
         addresses: those who are there, the leader first, as far as told; of a broken gang the lost member's.
+        outage: what is away, if a member has left a broken gang because of that.
     """
 
     state: Literal["gathering", "complete", "broken", "lost", "gone"]
     owner: str
     addresses: tuple[str, ...]
+    outage: Outage | None = None
 
 
 def gather(attempt: Attempt, address: str, wanted: int, lease_s: float) -> Call[Gang]:
@@ -41,9 +44,13 @@ def gather(attempt: Attempt, address: str, wanted: int, lease_s: float) -> Call[
         wanted: how many slots, the leader's included.
     """
 
-    def decode(answer: list[bytes]) -> Gang:
-        state, *addresses = (word.decode() for word in answer)
-        return Gang(state, "", tuple(addresses))  # type: ignore[arg-type]  # the script's own words
+    def decode(answer: list[bytes | None]) -> Gang:
+        state, *words = (word.decode() if word else "" for word in answer)
+        addresses, outage = words, None
+        if state == "broken":
+            *addresses, of, reason = words
+            outage = Outage(of=of, reason=reason) if of else None
+        return Gang(state, "", tuple(addresses), outage)  # type: ignore[arg-type]  # the script's own words
 
     return Call((attempt.job_id, attempt.owner, address, wanted, round(lease_s * 1000)), decode, script("gather"))
 
@@ -63,14 +70,19 @@ def attend(job_id: str, owner: str, address: str, lease_s: float) -> Call[Gang]:
     return Call((job_id, owner, address, round(lease_s * 1000)), decode, script("attend"))
 
 
-def depart(owner: str, address: str, *, done: bool) -> Call[None]:
-    """A member leaves: its part is done, or it cannot go on and the gang breaks."""
-    return Call((owner, "", address, int(done)), lambda _: None, script("depart"))
+def depart(owner: str, address: str, *, done: bool, outage: Outage | None = None) -> Call[None]:
+    """A member leaves: its part is done, or it cannot go on and the gang breaks.
+
+    Args:
+        outage: what is away, if it cannot go on because of that.
+    """
+    of, reason = (outage.of, outage.reason) if outage else ("", "")
+    return Call((owner, "", address, int(done), of, reason), lambda _: None, script("depart"))
 
 
 def disband(attempt: Attempt) -> Call[None]:
     """A leader's gang is over."""
-    return Call((attempt.owner, attempt.job_id, "", 0), lambda _: None, script("depart"))
+    return Call((attempt.owner, attempt.job_id, "", 0, "", ""), lambda _: None, script("depart"))
 
 
 def job_of_seat(argument: str) -> str:

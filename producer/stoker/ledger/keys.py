@@ -17,6 +17,7 @@
 | stoker:fallback:<queue> | sorted set | ids queued that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
+| stoker:gang-outage:<owner> | hash | what a member of a gang met that is away: of, reason | 10 minutes later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
 | stoker:parts:<id> | hash | the parts of a spread job: id to result, '' while it is open | when the job ends |
@@ -85,6 +86,7 @@ PREFIX = {
     "fallback": "stoker:fallback:",
     "finished": "stoker:finished",
     "gang": "stoker:gang:",
+    "gang_outage": "stoker:gang-outage:",
     "gang_rung": "stoker:gang-rung:",
     "gathering": "stoker:gathering:",
     "parts": "stoker:parts:",

@@ -1,7 +1,7 @@
 -- The leader of a gang looks who is there, rings for those who are missing, and closes the gang when it is complete.
 -- ARGV: id, owner, its address, how many it wants, lease in ms
 -- Answers {'lost'} (the attempt is no longer the job's), {'gathering', addresses …}, {'complete', addresses …} with its own
---   first, or {'broken', the address gone silent}.
+--   first, or {'broken', the address gone silent} with what is away and why, if a member has left because of that.
 local id, owner, address, wanted, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local holder, queue, gang, summary = unpack(record(id, 'owner', 'queue', 'gang', 'summary'))
 local present, gathering = KEY.gang .. owner, KEY.gathering .. (queue or '')
@@ -15,7 +15,7 @@ if gang then
   for n = 2, #addresses do
     local until_ms = redis.call('ZSCORE', present, addresses[n])
     if not until_ms or tonumber(until_ms) < now_ms() then
-      return { 'broken', addresses[n] }
+      return { 'broken', addresses[n], unpack(redis.call('HMGET', KEY.gang_outage .. owner, 'of', 'reason')) }
     end
   end
   return { 'complete', unpack(addresses) }
