@@ -92,7 +92,7 @@ def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
 
     after = [job_id(ref) for ref in spec.after]
     if isinstance(spec, Train):
-        return _with(spec, after=tuple(after))
+        return _with(spec, after=tuple(dict.fromkeys(after)))
     model = f"{JOB_MODEL}{job_id(spec.model)}" if spec.model.startswith("#") else spec.model
     if model.startswith(JOB_MODEL):
         after.append(model.removeprefix(JOB_MODEL))

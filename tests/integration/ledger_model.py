@@ -172,6 +172,8 @@ class LedgerModel:
         job = self.jobs.get(job_id)
         if job is None or job.owner != owner or (why == "expired" and job.silent is None):
             return None
+        if why != "outage":
+            job.fields.discard("outage")
         if "cancel" in job.fields:
             self._finish(job, "CANCELLED")
         elif why == "drained":

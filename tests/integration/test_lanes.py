@@ -165,6 +165,26 @@ def test_requests_of_a_lost_drainer_keep_their_priority(connection: Connection, 
     ]
 
 
+def test_requests_of_a_lost_drainer_survive_what_something_else_put_in_their_lanes_place(
+    connection: Connection, eventually: Eventually, redis_url: str
+) -> None:
+    put(connection, b"one", b"two")
+    connection.run(lanes.join("digits", "silent", 0.05))
+    assert taken(connection.run(lanes.take("digits", "silent", 0.05, turn=1, most=5, answers={}))) == [b"one", b"two"]
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("stoker:lane:digits:normal", "nonsense")
+    eventually(lambda: connection.run(lanes.sweep()) == 2)
+    connection.run(lanes.join("digits", "next", LEASE_S))
+    assert take(connection, 1, "next") == [b"one", b"two"]
+
+
+def test_a_deep_lane_is_filled_though_the_number_of_slots_is_damaged(connection: Connection, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("stoker:windows", "cpu.infer", "nonsense")
+    put(connection, *[b"one"] * 1500, most=2000)
+    assert bells(redis_url)
+
+
 def test_a_full_lane_takes_nothing(connection: Connection) -> None:
     put(connection, b"one", b"two", most=3)
     lane = Pushed("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])

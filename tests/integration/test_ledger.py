@@ -624,6 +624,17 @@ def test_a_job_that_meets_an_outage_waits_for_its_end_and_loses_nothing(
     assert [past.how for past in connection.run(ledger.history(job_id))] == ["outage"] * 3
 
 
+@pytest.mark.parametrize("why", ["drained", "lost"])
+def test_an_outage_that_is_over_is_not_told_of_after_another_end(
+    connection: Connection, eventually: Eventually, why: Literal["drained", "lost"]
+) -> None:
+    job_id = submitted(connection)
+    assert connection.run(ledger.put_off(job_id, AWAY))
+    eventually(lambda: connection.run(ledger.wake()))
+    connection.run(ledger.release(claimed(connection, job_id), why, "gone"))
+    assert connection.run(ledger.status(job_id)).outage is None
+
+
 def test_a_job_that_waits_for_the_end_of_an_outage_can_be_cancelled(connection: Connection) -> None:
     job_id = submitted(connection)
     assert connection.run(ledger.put_off(job_id, AWAY))

@@ -136,6 +136,31 @@ def test_a_running_job_without_a_lease_holds_up_no_other(small: SmallLedger) -> 
     assert [small.run(ledger.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
 
 
+@pytest.mark.parametrize("end", [JobState.SUCCEEDED, JobState.FAILED])
+@pytest.mark.parametrize("field", ["sequence", "queue", "blockers", "max_attempts"])
+def test_a_damaged_record_ends_alone_when_the_job_before_it_does(small: SmallLedger, end: JobState, field: str) -> None:
+    attempt = small.running[1]
+    damaged, sound = (small.submit(after=(attempt.job_id,)) for _ in range(2))
+    small.client.hset(f"stoker:job:{damaged}", field, "../x")
+    if end is JobState.SUCCEEDED:
+        small.run(ledger.succeed(attempt, small_result(small), None))
+    else:
+        small.run(ledger.fail(attempt, JobState.FAILED, "wrong"))
+    assert small.run(ledger.status(damaged)).state is JobState.FAILED
+    expected = JobState.QUEUED if end is JobState.SUCCEEDED else JobState.CANCELLED
+    assert small.run(ledger.status(sound)).state is expected
+    assert not small.client.exists(f"stoker:after:{attempt.job_id}")
+
+
+def test_an_attempt_whose_records_place_in_the_order_is_damaged_commits_all_the_same(small: SmallLedger) -> None:
+    attempt = small.running[1]
+    small.client.hset(f"stoker:job:{attempt.job_id}", "sequence", "x")
+    small.run(ledger.succeed(attempt, small_result(small), None))
+    assert small.run(ledger.status(attempt.job_id)).state is JobState.SUCCEEDED
+    small.repair()
+    small.assert_whole()
+
+
 def test_a_lost_result_is_taken_from_celerys_copy(small: SmallLedger) -> None:
     job_id = small.succeeded.job_id
     before = small.run(ledger.result(job_id))

@@ -31,7 +31,7 @@ end
 
 -- How many slots serve a queue, or 2 if that is one: the ledger's windows are twice as wide.
 local function slots_of(queue)
-  return tonumber(redis.call('HGET', KEY.windows, queue) or WINDOW) / 2
+  return window_of(queue) / 2
 end
 
 -- How many drainers the lane has that have not fallen silent, and how many it wants: not more than there are slots.
@@ -108,7 +108,10 @@ end
 local function put_back(ref, drainer)
   local count = 0
   for n, list in ipairs(taken_lists(drainer)) do
-    while redis.call('LMOVE', list, lane_list(ref, PRIORITIES[n]), 'RIGHT', 'LEFT') do
+    local lane = lane_list(ref, PRIORITIES[n])
+    -- Of two keys, an error does not say which it means: what is in the lane's place is taken away first.
+    redis.call('LLEN', lane)
+    while redis.call('LMOVE', list, lane, 'RIGHT', 'LEFT') do
       count = count + 1
     end
   end

@@ -24,7 +24,7 @@ local function clear(reason, command, key, field)
   local was
   if says('WRONGTYPE') or command == 'XADD' and says('ID') then
     was = 'a ' .. server.call('TYPE', key).ok
-  elseif says('not an integer') or says('would overflow') or says('not a valid float') then
+  elseif says('not an integer') or says('would overflow') then
     was = 'no number'
   end
   local removal = command == 'HINCRBY' and was == 'no number' and server.pcall('HDEL', key, field)
@@ -67,6 +67,16 @@ end
 
 local function type_of(key)
   return redis.call('TYPE', key).ok
+end
+
+-- How many jobs of a queue and priority may have a message.
+local windows = {}
+local function window_of(queue)
+  if not windows[queue] then
+    local laid = redis.call('HGET', KEY.windows, queue)
+    windows[queue] = tonumber(laid or nil) or WINDOW
+  end
+  return windows[queue]
 end
 
 -- Counts that only grow: tallies.py tells their names.

@@ -245,10 +245,37 @@ end
 local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }
 local ERROR = { FAILED = 'JobFailed', DEAD = 'JobDead', CANCELLED = 'JobCancelled' }
 
+-- Puts what scripts can read in the place of what something else has written to a record.
+local function make_sound(id, flaws)
+  for _, form in ipairs(FORMS) do
+    local name, _, default = unpack(form)
+    if flaws[name] and default then
+      redis.call('HSET', KEY.job .. id, name, default)
+    elseif flaws[name] then
+      redis.call('HDEL', KEY.job .. id, name)
+    end
+  end
+  if flaws.kind then
+    redis.call('SADD', KEY.kinds, 'unknown')
+  end
+  local field, flaw = next(flaws)
+  note_damage(KEY.job .. id, field .. ' is ' .. flaw)
+end
+
+-- Why a job with a damaged record ends.
+local function reason_of_damage(flaws)
+  local field, flaw = next(flaws)
+  return 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
+end
+
 -- Ends one job: state, result, last event, Celery's copy.
 -- `outcome` has `result` (JSON), or `reason` and `traceback` (texts, nil or '' for none).
 local function settle(id, state, outcome, iso)
   local now = now_ms()
+  local _, flaws = examine(id)
+  if next(flaws) then
+    make_sound(id, flaws)
+  end
   if redis.call('HGET', KEY.job .. id, 'state') == 'RUNNING' then
     remember_attempt(id, state, outcome.reason)
   end
@@ -366,8 +393,12 @@ local function finish(id, state, outcome, iso)
   while #ended > 0 do
     local one, its_state, its_outcome = unpack(table.remove(ended))
     for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
-      if redis.call('HGET', KEY.job .. next_id, 'state') == 'WAITING' then
-        if its_state ~= 'SUCCEEDED' then
+      local next_state, flaws = examine(next_id)
+      if next_state == 'WAITING' then
+        if next(flaws) then
+          settle(next_id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
+          ended[#ended + 1] = { next_id, 'FAILED', {} }
+        elseif its_state ~= 'SUCCEEDED' then
           local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
           settle(next_id, 'CANCELLED', { reason = reason }, iso)
           ended[#ended + 1] = { next_id, 'CANCELLED', {} }
@@ -388,21 +419,7 @@ end
 
 -- Ends a job whose record something else has written to: it cannot be run, and stands in nobody's way.
 local function condemn(id, flaws, iso)
-  local field, flaw = next(flaws)
-  for _, form in ipairs(FORMS) do
-    local name, _, default = unpack(form)
-    if flaws[name] and default then
-      redis.call('HSET', KEY.job .. id, name, default)
-    elseif flaws[name] then
-      redis.call('HDEL', KEY.job .. id, name)
-    end
-  end
-  if flaws.kind then
-    redis.call('SADD', KEY.kinds, 'unknown')
-  end
-  note_damage(KEY.job .. id, field .. ' is ' .. flaw)
-  local reason = 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
-  finish(id, 'FAILED', { reason = reason }, iso)
+  finish(id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
 end
 
 -- What lies under keys that all jobs share and is of another type: of each the key, that type, and the one it should have.

@@ -12,6 +12,9 @@ local LONGEST_BACKOFF_MS = 300000
 if holder ~= owner or (why == 'expired' and (tonumber(lease_until or nil) or 0) > now_ms()) then
   return 'taken'
 end
+if why ~= 'outage' then
+  redis.call('HDEL', KEY.job .. id, 'outage')
+end
 if cancel then
   finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
   return 'CANCELLED'

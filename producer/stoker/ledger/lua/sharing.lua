@@ -148,16 +148,6 @@ local function is_queued(id)
   return false
 end
 
--- How many jobs of a line may have a message.
-local windows = {}
-local function window_of(queue)
-  if not windows[queue] then
-    local laid = redis.pcall('HGET', KEY.windows, queue)
-    windows[queue] = tonumber(type(laid) == 'string' and laid or nil) or WINDOW
-  end
-  return windows[queue]
-end
-
 -- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
 local function fill(queue, priority)
   if not (QUEUE[queue] and STEP[priority]) then
