@@ -55,12 +55,12 @@ class Access:
         """Refuse a URL of a scheme that is neither a bucket's nor https, unless it is named.
 
         Raises:
-            InvalidJob: it may not be read, or tries to leave what it begins with.
+            InvalidJob: it may not be read, names no host, or tries to leave what it begins with.
         """
-        scheme = ref.partition("://")[0]
-        if ".." in unquote(urlsplit(ref).path).split("/"):
+        parts = parsed(ref)
+        if ".." in unquote(parts.path).split("/"):
             raise InvalidJob(f"{shown(ref)} has '..' in its path; name the file by its plain URL")
-        if scheme not in BUCKETS and scheme != "https" and not self.names(ref):
+        if parts.scheme not in BUCKETS and parts.scheme != "https" and not self.names(ref):
             raise refusal(ref)
 
 
@@ -99,12 +99,37 @@ def checked_root(text: str) -> str:
                 "expected an absolute folder such as /data, or the beginning of a URL such as s3://bucket/"
             )
         return text
-    parts = urlsplit(text)
-    if parts.scheme not in SCHEMES:
+    if text.partition("://")[0] not in SCHEMES:
         raise ValueError(f"expected one of {', '.join(f'{scheme}://' for scheme in sorted(SCHEMES))}")
+    try:
+        parts = parsed(text)
+    except InvalidJob as error:
+        raise ValueError(error.message) from None
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
         raise ValueError("expected scheme, host and path only, such as http://data.internal/sets/")
     return text
+
+
+def parsed(url: str) -> SplitResult:
+    """A URL in its parts.
+
+    Raises:
+        InvalidJob: no host can have the name or the port in it, or there is none where one is needed.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        # As whoever looks the name up writes it: its labels have at least one letter each, and at most 63.
+        host.encode("idna")
+    except ValueError:
+        raise _names_no_host(url) from None
+    if parts.scheme in ("http", "https", "ftp") and not host:
+        raise _names_no_host(url)
+    return parts
+
+
+def _names_no_host(url: str) -> InvalidJob:
+    return InvalidJob(f"{shown(url)} names no host; expected a URL such as https://host/file.csv")
 
 
 def shown(ref: str) -> str:

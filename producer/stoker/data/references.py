@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from ..access import SCHEMES, shown
+from ..access import SCHEMES, parsed, shown
 from ..errors import InvalidJob
 from .files import file_system_of, reading
 
@@ -64,8 +64,13 @@ def split(ref: str) -> tuple[str, str]:
             f"data reference {shown(ref)} has the unknown scheme {scheme!r}; expected a path, sample://NAME, or a URL "
             "such as s3://, gs:// or https://"
         )
-    if scheme in ("http", "https", "ftp"):
-        _check_host(ref)
+    if scheme != "sample":
+        parts = parsed(ref)
+        if scheme in ("http", "https", "ftp") and "@" in parts.netloc:
+            raise InvalidJob(
+                f"a data reference to {parts.hostname} holds a user or a password, which everybody who sees the job "
+                "would read; leave them out"
+            )
     return scheme, path
 
 
@@ -84,21 +89,6 @@ def sample(name: str) -> str:
     if name not in SAMPLES:
         raise InvalidJob(f"there is no sample set {name!r}; expected one of {', '.join(SAMPLES)}")
     return name
-
-
-def _check_host(ref: str) -> None:
-    try:
-        parts = urlsplit(ref)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    if not host:
-        raise InvalidJob(f"data reference {shown(ref)} names no host; expected a URL such as https://host/file.csv")
-    if "@" in parts.netloc:
-        raise InvalidJob(
-            f"a data reference to {host} holds a user or a password, which everybody who sees the job would read; "
-            "leave them out"
-        )
 
 
 def _expand(ref: str, scheme: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-from stoker.access import Access, is_public, refusal, shown
+from stoker.access import Access, is_public, parsed, refusal, shown
 from stoker.errors import InvalidJob, Unavailable
 from stoker.outages import Dependency, DependencyUnavailable, Outage
 
@@ -74,15 +74,24 @@ def _fetch(url: str, target: Path, access: Access) -> str | None:
         connection.request("GET", path, headers={"User-Agent": "stoker", "Accept-Encoding": "identity"})
         answer = connection.getresponse()
         if answer.status in _REDIRECTS:
-            following = urljoin(url, answer.headers.get("Location", ""))
-            if urlsplit(following).scheme not in ("http", "https"):
-                raise refusal(url)
-            return following
+            return _redirected(url, answer.headers.get("Location", ""))
         _check(answer, url)
         _copy(answer, target, url)
         return None
     finally:
         connection.end()
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        following = urljoin(url, location)
+        scheme = parsed(following).scheme
+    except (ValueError, InvalidJob):
+        raise InvalidJob(f"{shown(url)} redirects to a URL that names no host; check the URL") from None
+    if scheme not in ("http", "https"):
+        raise refusal(url)
+    return following
 
 
 def _check(answer: http.client.HTTPResponse, url: str) -> None:
