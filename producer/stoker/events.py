@@ -18,6 +18,7 @@ from pydantic import (
 
 from .artifacts import Artifact
 from .outages import OngoingOutage
+from .printable import Encodable
 
 # As the scripts tell a newer version's state from damage.
 _NAME_OF_STATE = re.compile("[A-Z]{1,32}")
@@ -175,7 +176,7 @@ class Log(_Event):
     """A line that the job printed or logged."""
 
     type: Literal["log"] = "log"
-    line: str
+    line: Encodable
     level: Literal["info", "warning", "error"] = "info"
 
     def words(self) -> str:

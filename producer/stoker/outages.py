@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from .errors import Unavailable
+from .printable import Encodable
 
 
 class Dependency(StrEnum):
@@ -46,7 +47,7 @@ class Outage(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     of: str
-    reason: str
+    reason: Encodable
 
 
 class Fault(StrEnum):

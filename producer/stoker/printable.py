@@ -1,10 +1,24 @@
 """Text from elsewhere, fit to be shown: what would steer a terminal or reorder a line is shown itself instead."""
 
 import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 # Persian, the scripts of India and many emoji are spelled with them.
 _JOINERS = "\u200c\u200d"
 _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def encodable(text: str) -> str:
+    r"""The same text, but with each lone surrogate, which UTF-8 cannot carry, as its escape, such as `\udcff`.
+
+    Python reads file names that are not UTF-8 so, and errors tell of them.
+    """
+    return text.encode(errors="backslashreplace").decode()
+
+
+Encodable = Annotated[str, AfterValidator(encodable)]
 
 
 def printable(text: str) -> str:

@@ -2,29 +2,37 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from stoker.artifacts import ModelManifest
 from stoker.events import Event
 from stoker.jobs import Result
 from stoker.outages import Outage
+from stoker.printable import Encodable
 
 
-class Emitted(BaseModel):
+class _Message(BaseModel):
+    """What reads back as it was, NaN and infinities included."""
+
+    # The outermost model decides for all that are in it.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+
+class Emitted(_Message):
     """Something happened in the job."""
 
     type: Literal["emitted"] = "emitted"
     event: Event
 
 
-class Blocked(BaseModel):
+class Blocked(_Message):
     """The job cannot go on until something is back, and waits for it; None: it goes on."""
 
     type: Literal["blocked"] = "blocked"
     outage: Outage | None
 
 
-class Done(BaseModel):
+class Done(_Message):
     """The job's work is done and waits to be committed."""
 
     type: Literal["done"] = "done"
@@ -32,15 +40,15 @@ class Done(BaseModel):
     manifest: ModelManifest | None
 
 
-class Failed(BaseModel):
+class Failed(_Message):
     """The job ended by its own error."""
 
     type: Literal["failed"] = "failed"
-    reason: str
-    traceback: str
+    reason: Encodable
+    traceback: Encodable
 
 
-class Parted(BaseModel):
+class Parted(_Message):
     """The job is large enough to be done by several slots, each with some of its rows."""
 
     type: Literal["parted"] = "parted"
@@ -48,21 +56,21 @@ class Parted(BaseModel):
     parts: tuple[tuple[int, int], ...]
 
 
-class Halted(BaseModel):
+class Halted(_Message):
     """The job stopped because it was asked to, or its process is a member of a gang and has no more to do."""
 
     type: Literal["halted"] = "halted"
     reason: Literal["cancel", "drain", "done"]
 
 
-class Lost(BaseModel):
+class Lost(_Message):
     """The job could not go on for no fault of its own: its process died, or its machine failed it."""
 
     type: Literal["lost"] = "lost"
-    reason: str
+    reason: Encodable
 
 
-class Away(BaseModel):
+class Away(_Message):
     """The job could not go on because something is away that will be back.
 
     Attributes:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from pydantic_core import PydanticSerializationError
+
 from stoker.access import Access
 from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import StokerError, Unavailable
@@ -189,7 +191,11 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         return execute(assignment.spec, run)
 
     end = end_of(work)
-    _send(pipe, end)
+    try:
+        _send(pipe, end)
+    except PydanticSerializationError as error:
+        # Such as a class's name that is no valid Unicode.
+        _send(pipe, Failed(reason=f"what the job has made cannot be written down: {error}", traceback=""))
     if isinstance(end, Away) and assignment.gang:
         # The others notice when this process ends; why, they must be able to learn before.
         with suppress(EOFError):
@@ -211,6 +217,9 @@ def end_of(work: Callable[[], Outcome]) -> End:
         return Lost(reason=error.message)
     except StokerError as error:
         return Failed(reason=error.message, traceback=traceback.format_exc())
+    except SystemExit as error:
+        reason = f"the job's code called sys.exit({error.code!r}); have it raise an error, or return a model"
+        return Failed(reason=reason, traceback=traceback.format_exc())
     except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
         if outage := disk_outage(error):
             return Away(outage=outage)

@@ -12,7 +12,7 @@ from sklearn import metrics as reference
 
 from stoker.artifacts import ModelVersion, Signature, TensorSpec
 from stoker.errors import InvalidJob
-from stoker.events import Event, Progress
+from stoker.events import Event, Log, Progress
 from stoker.jobs import Evaluate, EvaluateResult, Optimizer, Train
 from stoker.store import Store
 from stoker_workers.engine import progress
@@ -263,3 +263,17 @@ def test_a_truth_of_another_width_is_refused(register: Register, open_run: OpenR
     x = rows_of(10)
     with pytest.raises(InvalidJob, match=r"the truth has rows of shape \(2,\), but model@1 gives \(1,\)"):
         result_of(open_run(version), save(tmp_path / "data.npz", x, x[:, :2]))
+
+
+def test_noise_under_which_a_model_gives_no_finite_numbers_is_left_out_and_said(
+    register: Register, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    x = rows_of(100)
+    scale = float(np.finfo(np.float32).max) / (np.abs(x).sum(axis=1).max() * 2)
+    weights = np.full((4, 1), scale)
+    y = (x @ weights)[:, 0]
+    version = register(dense(weights, "linear"), signature("regression"))
+    result = result_of(open_run(version), save(tmp_path / "data.npz", x, y), noise=(0.01, 100.0), batch_size=40)
+    assert list(result.stability.noise) == ["0.01"]
+    [said] = [event.line for event in events if isinstance(event, Log)]
+    assert said == "noise of 100 is left out: model@1 gives NaN or infinite outputs under it"

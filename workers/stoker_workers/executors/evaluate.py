@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from stoker.artifacts import ModelVersion
 from stoker.errors import InvalidJob
+from stoker.events import Log
 from stoker.jobs import Evaluate, EvaluateResult, Stability
 from stoker.store import Store
 from stoker.tensors import Array
@@ -126,20 +127,30 @@ def _predict(rows: _LabelledRows, predictor: Predictor, tally: Tally, run: Run) 
 def _predict_noisy(
     rows: _LabelledRows, predictor: Predictor, tally: Tally, seen: _Seen, levels: Sequence[float], run: Run
 ) -> dict[str, float]:
-    """The headline metric at each level of noise; none where no input can take noise."""
+    """The headline metric at each level of noise; none where no input can take noise.
+
+    A level under which outputs are not finite is left out, which is said: what is not a number is no robustness.
+    """
     if not seen.moments:
         return {}
-    noises = [Noise(level, seen.moments) for level in levels]
-    sums: list[Floats] = [np.zeros(()) for _ in levels]
-    meter = Meter(run, "predicting under noise", total=seen.rows * len(levels))
+    noises = {level: Noise(level, seen.moments) for level in levels}
+    sums: dict[float, Floats] = {level: np.zeros(()) for level in noises}
+    meter = Meter(run, "predicting under noise", total=seen.rows * len(noises))
     done = 0
     for inputs, truth in rows.batches():
-        for at, noise in enumerate(noises):
+        for level, noise in noises.items():
             obey_stop(run)
-            sums[at] = sums[at] + tally.sums(truth, predictor.predict(noise.on(inputs)))
+            if level in sums:
+                outputs = predictor.predict(noise.on(inputs))
+                if np.isfinite(outputs).all():
+                    sums[level] = sums[level] + tally.sums(truth, outputs)
+                else:
+                    del sums[level]
+                    what = f"{predictor.version.ref} gives NaN or infinite outputs under it"
+                    run.emit(Log(line=f"noise of {level:g} is left out: {what}", level="warning"))
             done += len(truth)
             meter.at(done)
-    return {f"{level:g}": tally.score(total) for level, total in zip(levels, sums, strict=True)}
+    return {f"{level:g}": tally.score(total) for level, total in sums.items()}
 
 
 def _check(truth: Array, outputs: Array, version: ModelVersion) -> None:
