@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -65,7 +66,10 @@ class LoadedModel:
 
 
 class Loader:
-    """Loads models in a thread of its own, one at a time; those that are loaded already are served meanwhile."""
+    """Loads models in a thread of its own; those that are loaded already are served meanwhile.
+
+    One is loaded at a time, and the next is chosen when it has ended: what each needs is known only then.
+    """
 
     def __init__(self, slot: Slot, journal: Journal, connection: Connection, scratch: Path) -> None:
         settings, memory = slot.settings, slot.memory_bytes
@@ -73,66 +77,94 @@ class Loader:
         room = max(0, memory - _WORKING_BYTES) if memory else settings.model_cache_bytes
         self._models = LoadedModels(min(settings.model_cache_bytes, room))
         self._memory_bytes = memory
+        self._empty_bytes = _used_bytes()
         self._connection = connection
         self._journal = journal
         self._worker = slot.worker
         self._store = Store(settings.store)
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
-        self._loading: dict[tuple[str, datetime], Future[Predictor]] = {}
+        self._loading: tuple[ModelVersion, Future[Predictor]] | None = None
+        # By reference and birth: what their loads met, until they are asked for again, or another load succeeds.
+        self._away: dict[tuple[str, datetime], Unavailable] = {}
         self._paces: weakref.WeakKeyDictionary[Predictor, Pace] = weakref.WeakKeyDictionary()
 
     def model(self, version: ModelVersion) -> LoadedModel | StokerError | None:
-        """A version's model, None as long as it is being loaded, or why it cannot be.
+        """A version's model, None as long as it or another is being loaded, or why it cannot be.
 
         Raises:
             Unavailable: the store or Redis is away.
         """
-        key = version.ref, version.created_at
-        loading = self._loading.get(key)
-        if loading:
-            return self._ended(version, self._loading.pop(key)) if loading.done() else None
+        self._settle()
         if found := self._models.find(version):
             return self._served(found)
+        if away := self._away.pop((version.ref, version.created_at), None):
+            raise away
+        # Before Redis is asked, which lets one worker at a time try again what has failed.
+        if self._loading:
+            return None
         if failure := self._connection.run(failures.admit_load(version)):
             return failure.as_error()
-        self._models.make_room(version)
         try:
-            self._check_memory(version)
+            self._make_room(version)
         except NoMemory as error:
             return self._failed(version, error)
-        self._loading[key] = self._thread.submit(self._load, version)
+        self._begin(version)
         return None
 
     def let_go(self) -> None:
-        """Evict all models but the one used last."""
+        """Evict all models but the one used or loaded last."""
+        with suppress(Unavailable):  # Redis, which is only told what became of a load
+            self._settle()
         self._models.evict_all(keep=1)
+
+    def _begin(self, version: ModelVersion) -> None:
+        self._loading = version, self._thread.submit(self._load, version)
 
     def _load(self, version: ModelVersion) -> Predictor:
         with self._journal.load(version):
             return Predictor.load(version, self._store, self._scratch)
 
-    def _ended(self, version: ModelVersion, loading: Future[Predictor]) -> LoadedModel | StokerError | None:
+    def _settle(self) -> None:
+        """Keep the model whose load has ended, or what it ended with, whether or not anybody still waits for it.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if not self._loading or not self._loading[1].done():
+            return
+        (version, load), self._loading = self._loading, None
         try:
-            predictor = loading.result()
+            predictor = load.result()
         except NoMemory as error:
             if self._models.evict_all():
-                self._loading[version.ref, version.created_at] = self._thread.submit(self._load, version)
-                return None
-            return self._failed(version, error)
-        except Unavailable:
-            raise
+                self._begin(version)
+            else:
+                self._failed(version, error)
+        except Unavailable as error:
+            self._away[version.ref, version.created_at] = error
         except StokerError as error:
-            return self._failed(version, error)
-        self._connection.run(failures.loaded(version))
-        self._models.add(version, predictor)
-        return self._served(predictor)
+            self._failed(version, error)
+        else:
+            self._models.add(version, predictor)
+            self._away.clear()
+            self._connection.run(failures.loaded(version))
 
     def _served(self, predictor: Predictor) -> LoadedModel:
         return LoadedModel(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)), self._journal)
 
-    def _check_memory(self, version: ModelVersion) -> None:
-        needed = loading_bytes(version) + (private_bytes(os.getpid()) or 0)
+    def _make_room(self, version: ModelVersion) -> None:
+        """Evict models until this one can be loaded; none if it would not fit into an empty process either.
+
+        Raises:
+            NoMemory: it does not fit.
+        """
+        self._check_memory(version, self._empty_bytes)
+        self._models.make_room(version)
+        self._check_memory(version, _used_bytes())
+
+    def _check_memory(self, version: ModelVersion, used_bytes: int) -> None:
+        needed = loading_bytes(version) + used_bytes
         if self._memory_bytes and needed > self._memory_bytes:
             raise NoMemory(
                 f"{version.ref} cannot be loaded: its process would use about {needed:,} bytes of memory, and its slot "
@@ -148,3 +180,7 @@ class Loader:
         _log.error("%s", message)
         created_at = version.created_at.isoformat()
         return self._connection.run(failures.load_failed(version.ref, created_at, told, self._worker)).as_error()
+
+
+def _used_bytes() -> int:
+    return private_bytes(os.getpid()) or 0
