@@ -26,7 +26,9 @@ MOST_SLOTS = 1024
 
 
 class Slot:
-    """What every task of a pool child shares. Made before the pool forks; used only after.
+    """What every task of a pool child shares, and the worker with its children. Made before the pool forks.
+
+    The parent asks its children to stop, and reads what they note; connections and processes are each child's own.
 
     Attributes:
         worker: the Celery node name of the worker it belongs to.

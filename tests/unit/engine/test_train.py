@@ -331,6 +331,23 @@ def test_early_stopping_keeps_the_best_epoch(job: Attempts) -> None:
     assert len(losses) == losses.index(min(losses)) + 1 + 4
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("age,colour,label\n", r"validation_data .*empty\.csv has no rows"),
+        ("age,colour\n41,red\n", r"empty\.csv has no column 'label'"),
+    ],
+    ids=["no rows", "no target"],
+)
+def test_validation_data_that_nothing_can_be_measured_on_is_refused(
+    job: Attempts, table: Path, content: str, message: str
+) -> None:
+    empty = table.with_name("empty.csv")
+    empty.write_text(content)
+    with pytest.raises(InvalidJob, match=message):
+        job.train(Train(model="m", data=str(table), validation_data=str(empty), target="label", epochs=1))
+
+
 def test_a_diverging_training_says_so(job: Attempts) -> None:
     spec = Train(
         model="m", data="sample://diabetes", normalize=False, optimizer=Optimizer(name="sgd", learning_rate=1e9)

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from stoker.artifacts import ModelManifest, Signature
-from stoker.errors import Unavailable
+from stoker.data import select_columns
+from stoker.errors import InvalidJob, Unavailable
 from stoker.jobs import Train, TrainResult
 
 from ..engine import accelerator
@@ -161,9 +162,17 @@ def _rows(
     )
     rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=found.rows)
     if spec.validation_data:
-        other = open_source(spec.validation_data, "test", run.access, run.scratch)
+        other = _validation(spec.validation_data, run, found.target)
         return rows, build(other, every_row, count=other.rows)
     return rows, build(source, split.held_out, count=found.held_out) if found.held_out else None
+
+
+def _validation(ref: str, run: Run, target: str) -> Source:
+    source = open_source(ref, "test", run.access, run.scratch)
+    select_columns([column.name for column in source.columns], target, None, ref)
+    if source.rows == 0:
+        raise InvalidJob(f"validation_data {ref} has no rows; give data with at least one, or a validation_split")
+    return source
 
 
 def _outcome(
