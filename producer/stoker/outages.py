@@ -138,12 +138,12 @@ def disk_outage(error: BaseException) -> Outage | None:
 def lacks_room(of: Dependency, what: str, folder: str | Path, least_free_bytes: int) -> Outage | None:
     """Whether nothing can be written to a local folder: it is read-only, or has less free than that. Writes nothing.
 
-    A folder that is not there yet is judged by the one that it would be made in.
+    A folder that is not there yet is judged by the one that it would be made in. It may hang as long as a mount does.
     """
-    path = Path(folder)
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    found = os.statvfs(path)
+    try:
+        found = _file_system(Path(folder))
+    except OSError as error:
+        return outage(of, what, error)
     if found.f_flag & os.ST_RDONLY:
         return Outage(of=of, reason=f"{what} is read-only: mount it to be written to")
     free = found.f_bavail * found.f_frsize
@@ -151,6 +151,15 @@ def lacks_room(of: Dependency, what: str, folder: str | Path, least_free_bytes: 
         reason = f"{what} has no space left: {free:,} bytes are free, and {least_free_bytes:,} must be; free some"
         return Outage(of=of, reason=reason)
     return None
+
+
+def _file_system(path: Path) -> os.statvfs_result:
+    try:
+        return os.statvfs(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if path == path.parent:
+            raise
+        return _file_system(path.parent)
 
 
 def free_bytes(folder: str | Path) -> int:

@@ -12,6 +12,7 @@ import redis
 import stoker
 from stoker.events import Epoch, Progress, Waiting
 from stoker.local import LocalStack, redis_url_of
+from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
 from stoker_workers.gang import Member
 from stoker_workers.slot import Slot
@@ -144,9 +145,7 @@ def test_an_outage_that_only_a_member_meets_costs_no_attempt(client: stoker.Clie
 
 
 def test_a_slot_whose_machine_lacks_what_all_jobs_need_joins_no_gang(redis_url: str, tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, least_free_bytes=1 << 62)
-    slot = Slot(settings, redis_url, CPU)
+    slot = Slot(Settings(home=tmp_path), redis_url, CPU)
+    slot.dependencies.met(Outage(of=Dependency.DISK, reason="the disk is full"))
 
-    assert "not joined" in Member(slot, "job.2").take_part()
-
-    assert [outage.of for outage in slot.dependencies.ongoing()]
+    assert Member(slot, "job.2").take_part() == "job job: not joined: the disk is full"

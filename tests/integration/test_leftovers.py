@@ -1,9 +1,12 @@
 """Files in the store that nothing names: found on every kind of store, counted, and removed only if that is wanted."""
 
+import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -46,6 +49,11 @@ def look(store: Store, connection: Connection, *, removes: bool = True) -> Lefto
     while (found := connection.run(ledger.leftovers())) is None:
         search.step()
     return found
+
+
+def exhaust(search: LeftoverSearch) -> NoReturn:
+    while True:
+        search.step()
 
 
 def put(store: Store, name: str = "model.keras") -> Artifact:
@@ -136,3 +144,37 @@ def test_what_is_corrupt_is_named_as_before(store: Store, connection: Connection
     overwrite(store, artifact, b"broken")
     assert look(store, connection).files == 0
     assert is_there(store, artifact)
+
+
+def test_a_folder_that_cannot_be_cleared_keeps_no_other_from_it(
+    connection: Connection, tmp_path: Path, all_old: None
+) -> None:
+    store = Store(str(tmp_path))
+    stuck, orphan = (Artifact(name="model", digest=digit * 64, size=0) for digit in "0f")
+    for artifact in (stuck, orphan):
+        Path(store.location(artifact)).parent.mkdir(parents=True)
+    with read_only(Path(store.location(stuck)).parent, holds=stuck.name):
+        Path(store.location(orphan)).touch()
+        search = LeftoverSearch(store, connection, removes=True)
+
+        with pytest.raises(ExceptionGroup) as failures:
+            exhaust(search)
+
+    assert len(failures.value.exceptions) == 1
+    assert not is_there(store, orphan)
+    found = connection.run(ledger.leftovers())
+    assert found
+    assert found.files == 2
+
+
+@contextmanager
+def read_only(folder: Path, *, holds: str) -> Iterator[None]:
+    """A file system of its own that holds a file and cannot be written to."""
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        (folder / holds).touch()
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

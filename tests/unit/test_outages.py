@@ -1,9 +1,13 @@
 """Which failures are an outage, and what the store and data sources make of it."""
 
+import ctypes
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 import s3fs
@@ -12,11 +16,43 @@ from stoker.artifacts import Artifact
 from stoker.data import locate, reading
 from stoker.errors import InvalidJob
 from stoker.outages import Dependency, DependencyUnavailable, Fault, disk_outage, fault_of, lacks_room
+from stoker.settings import Settings
 from stoker.store import Corrupt, Missing, Store
+from stoker_workers import dependencies
+from stoker_workers.dependencies import Dependencies, DependencyWatch
 from stoker_workers.messages import Away, Failed, Lost
 from stoker_workers.runner import end_of
 
+from ..conftest import Eventually
 from ..hosts import host
+
+MNT_DETACH = 2
+
+
+@contextmanager
+def mount(folder: Path) -> Iterator[IO[bytes]]:
+    """A file system that answers nothing, as one whose host is away; who closes its device breaks it off."""
+    folder.mkdir()
+    libc = ctypes.CDLL(None)
+    with Path("/dev/fuse" if Path("/dev/fuse").exists() else os.devnull).open("r+b", buffering=0) as device:
+        options = f"fd={device.fileno()},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}"
+        if libc.mount(b"silent", bytes(folder), b"fuse", 0, options.encode()):
+            pytest.skip("only root may mount a file system")
+        yield device
+    libc.umount2(bytes(folder), MNT_DETACH)
+
+
+@pytest.fixture
+def silent_mount(tmp_path: Path) -> Iterator[Path]:
+    with mount(tmp_path / "silent"):
+        yield tmp_path / "silent"
+
+
+@pytest.fixture
+def dead_mount(tmp_path: Path) -> Iterator[Path]:
+    with mount(tmp_path / "dead") as device:
+        device.close()
+        yield tmp_path / "dead"
 
 
 def os_error(number: int, path: str | None = None) -> OSError:
@@ -152,6 +188,56 @@ def test_a_folder_lacks_room_when_less_is_free_than_must_be(tmp_path: Path) -> N
     outage = lacks_room(Dependency.STORE, "the store", tmp_path, 1 << 62)
     assert outage
     assert "the store has no space left" in outage.reason
+
+
+def test_a_mount_that_is_dead_is_an_outage_of_what_lies_on_it(dead_mount: Path) -> None:
+    outage = lacks_room(Dependency.STORE, "the store", dead_mount / "artifacts", 0)
+    assert outage
+    assert outage.of == Dependency.STORE
+
+
+def test_a_mount_that_does_not_answer_is_an_outage_and_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, silent_mount: Path
+) -> None:
+    monkeypatch.setattr(dependencies, "_SILENT_S", 0.5)
+    known = Dependencies()
+    watch = DependencyWatch(known, Settings(home=tmp_path, store_url=str(silent_mount)))
+
+    def is_away() -> bool:
+        watch.step()
+        return known.missing() is not None
+
+    eventually(is_away)
+    watch.end()
+    assert [outage.of for outage in known.ongoing()] == [Dependency.STORE]
+
+
+def test_what_is_full_is_known_before_a_job_meets_it(tmp_path: Path, eventually: Eventually) -> None:
+    known = Dependencies()
+    watch = DependencyWatch(known, Settings(home=tmp_path, least_free_bytes=1 << 62))
+
+    def is_full() -> bool:
+        watch.step()
+        return len(known.ongoing()) == 2
+
+    eventually(is_full)
+    watch.end()
+
+
+@pytest.mark.parametrize("broken", [b"ledom", None], ids=["corrupt", "gone"])
+def test_what_could_not_be_fetched_whole_leaves_nothing(tmp_path: Path, broken: bytes | None) -> None:
+    store, folder = Store(str(tmp_path / "store")), tmp_path / "scratch"
+    folder.mkdir()
+    artifact = store.put_bytes(b"model", "model")
+    place = Path(store.location(artifact))
+    place.unlink()
+    if broken:
+        place.write_bytes(broken)
+
+    with pytest.raises(Corrupt if broken else Missing):
+        store.fetch(artifact, folder)
+
+    assert list(folder.iterdir()) == []
 
 
 def bucket_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Store:

@@ -12,6 +12,7 @@ from stoker_workers.reservations import Reservations
 
 FORK = multiprocessing.get_context("fork")
 SHARE, TOTAL, SLOTS = 3, 12, 8
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -168,3 +169,21 @@ def test_many_processes_at_once_never_promise_more_than_there_is() -> None:
         child.join()
     assert served.value == 4 * 200
     assert worst.value == TOTAL
+
+
+def test_a_number_that_is_another_users_process_by_now_is_no_slot(memory: Reservations) -> None:
+    in_a_killed_slot(lambda: memory.reserve_share(0) and memory.reserve(0, TOTAL))
+    # Stands for what the system makes of the number: one of root's.
+    memory._pids[0] = 1
+
+    def ask() -> None:
+        os.setuid(NOBODY)
+        os._exit(0 if memory.has_room() else 1)
+
+    if os.getuid():
+        assert memory.has_room()
+        return
+    child = FORK.Process(target=ask)
+    child.start()
+    child.join()
+    assert child.exitcode == 0

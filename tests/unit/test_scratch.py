@@ -1,23 +1,29 @@
 """Temporary files: each process has a folder of its own, and nobody's end, however it comes, leaves one for good."""
 
+import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
 
+from stoker.outages import DependencyUnavailable
 from stoker_workers.process import ForkedProcess
 from stoker_workers.scratch import Scratch, remove_abandoned
 
 from ..conftest import PATIENCE_S, Eventually
 
+PTRACE_SEIZE = 0x4206
 # A slot with a child that has written a temporary file: prints where, and waits.
 SLOT = """
 import sys, tempfile, time
@@ -141,3 +147,59 @@ def test_several_that_start_at_once_do_not_disturb_each_other(temp: Path) -> Non
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: remove_abandoned(), range(8)))
     assert list(temp.iterdir()) == []
+
+
+@pytest.mark.parametrize("gone", [".", ".."], ids=["its files", "all of it"])
+def test_a_workers_folder_that_somebody_deletes_is_made_again(temp: Path, gone: str) -> None:
+    worker = Scratch()
+    tempfile.tempdir = str(worker.folder)
+    shutil.rmtree((worker.folder / gone).resolve())
+
+    child = ForkedProcess(write_and_tell)
+
+    assert Path(child.pipe.recv_bytes().decode()).is_relative_to(worker.folder)
+    child.close()
+    worker.remove()
+
+
+def test_a_folder_that_is_not_ours_is_not_made(temp: Path) -> None:
+    temp.rmdir()
+    with pytest.raises(DependencyUnavailable):
+        ForkedProcess(write_and_tell)
+
+
+# A process that abandons a child and ends. What the child has started keeps its pipes open, and a tracer keeps it from
+# being waited for: so it seems to live on, as one whose file system is away.
+ABANDONS = """
+import os, sys, time
+from stoker_workers.process import ForkedProcess
+
+def hang(pipe):
+    pipe.send_bytes(str(os.fork()).encode())
+    time.sleep(1000)
+
+child = ForkedProcess(hang)
+print(child.pid, child.pipe.recv_bytes().decode(), flush=True)
+sys.stdin.readline()
+child.abandon()
+"""
+
+
+def test_a_child_that_cannot_be_killed_keeps_nobody_from_ending(temp: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ABANDONS], stdin=PIPE, stdout=PIPE, text=True)
+    with process:
+        assert process.stdin
+        assert process.stdout
+        child, grandchild = map(int, process.stdout.readline().split())
+        try:
+            if ctypes.CDLL(None).ptrace(PTRACE_SEIZE, child, None, None):
+                pytest.skip("this machine lets no process be traced")
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert process.wait(PATIENCE_S) == 0
+            assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        finally:
+            os.kill(grandchild, signal.SIGKILL)
+            process.kill()
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)

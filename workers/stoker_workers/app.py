@@ -25,7 +25,7 @@ from . import tracing
 from .broadcast import await_watchers
 from .capacity import Capacity
 from .commands import register_commands
-from .dependencies import RecoveryWatch
+from .dependencies import DependencyWatch
 from .engine import accelerator
 from .logs import keep_to_lines
 from .pool import SlotPool
@@ -151,7 +151,7 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
                 pool.resize(min(slots, capacity.worker.most_slots))
 
             self._presence = Presence(describe, resize, slot.settings, slot.redis_url)
-            self._recovery = RecoveryWatch(slot.dependencies, slot.settings)
+            self._dependencies = DependencyWatch(slot.dependencies, slot.settings)
             self._beat()
             self._timers = [
                 parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
@@ -168,13 +168,13 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
 
         def _beat(self) -> None:
             self._told = self._pool.size
-            self._recovery.step()
+            self._dependencies.step()
             self._presence.beat()
 
         def stop(self, _parent: WorkController) -> None:
             for timer in self._timers:
                 timer.cancel()
-            self._recovery.end()
+            self._dependencies.end()
             self._presence.end()
 
     return Beating

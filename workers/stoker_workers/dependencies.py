@@ -2,16 +2,21 @@
 
 A slot that meets an outage notes it where the worker's parent and all other slots see it. From then on the worker takes
 no jobs, which would only meet it too; predictions with models that are loaded go on. The parent looks every few seconds
-whether all is well again, in a process of its own, because a file system that is away may never answer.
+whether there is room, in threads of its own, and while something is away, whether all is well again, in a process of
+its own: a file system that is away may never answer. So no slot asks one before it claims a job.
 """
 
 import logging
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.sharedctypes import RawArray, RawValue
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from tempfile import TemporaryFile, gettempdir
+from threading import Thread
 
 from pydantic import TypeAdapter
 
@@ -46,8 +51,7 @@ _OUTAGES: TypeAdapter[tuple[Outage, ...]] = TypeAdapter(tuple[Outage, ...])
 class Dependencies:
     """What is away, shared by a worker's parent and its slots. Made before the pool forks."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         # Plain shared memory, without a lock that a killed child could hold for ever.
         self._since = {of: RawValue("d", 0.0) for of in _WATCHED}
         self._reasons = {of: RawArray("c", _LONGEST_REASON_BYTES + 1) for of in _WATCHED}
@@ -84,24 +88,52 @@ class Dependencies:
         """What is away without which no job can run, as far as it is known."""
         return next((outage for outage in self.ongoing() if outage.of in _NEEDED_BY_ALL), None)
 
-    def look(self) -> Outage | None:
-        """What `missing` gives, after a look that costs microseconds: before a job is claimed."""
-        if (missing := self.missing()) is None and (missing := _without_room(self._settings)):
-            self.met(missing)
-        return missing
+
+class _RoomWatch:
+    """Looks whether a local folder has room, in threads: a look costs microseconds, or never ends.
+
+    Such a thread holds nothing that a fork could copy, and keeps no process from ending.
+    """
+
+    def __init__(self, of: Dependency, what: str, folder: str | Path, least_free_bytes: int) -> None:
+        self._away = Outage(of=of, reason=f"{what} does not answer")
+        self._look = partial(lacks_room, of, what, folder, least_free_bytes)
+        self._answers: SimpleQueue[Outage | None] = SimpleQueue()
+        self._since: float | None = None
+
+    def step(self) -> Outage | None:
+        """Take the answer of the last look, if it is there, and start another; gives what is away."""
+        now = time.monotonic()
+        if self._since is not None:
+            try:
+                found = self._answers.get_nowait()
+            except Empty:
+                return self._away if now - self._since > _SILENT_S else None
+        else:
+            found = None
+        self._since = now
+        Thread(target=lambda: self._answers.put(self._look()), daemon=True).start()
+        return found
 
 
-class RecoveryWatch:
-    """The parent's look whether what was away is back, one step at a time, so that nothing waits for it."""
+class DependencyWatch:
+    """The parent's look what is away and what is back, one step at a time, so that nothing waits for it."""
 
     def __init__(self, dependencies: Dependencies, settings: Settings) -> None:
         self._dependencies = dependencies
         self._settings = settings
+        least, store = settings.least_free_bytes, Store(settings.store).folder
+        self._rooms = [_RoomWatch(Dependency.DISK, temporary_folder(), gettempdir(), least)]
+        if store:
+            self._rooms.append(_RoomWatch(Dependency.STORE, f"the store {store}", store, least))
         self._looking: ForkedProcess | None = None
         self._since = 0.0
 
     def step(self) -> None:
-        """Start a look if something is away, or take its answer if that is there."""
+        """Look for room, and if something is away, start a look at all, or take its answer if that is there."""
+        for room in self._rooms:
+            if outage := room.step():
+                self._dependencies.met(outage)
         now = time.monotonic()
         if self._looking is None:
             if self._dependencies.ongoing() and now - self._since > _LOOK_EVERY_S:
@@ -118,7 +150,7 @@ class RecoveryWatch:
     def end(self) -> None:
         """End a look under way."""
         if self._looking:
-            self._looking.kill()
+            self._looking.abandon()
 
     def _fork(self) -> ForkedProcess | None:
         try:
@@ -146,14 +178,6 @@ def _look(pipe: Pipe, settings: Settings) -> None:
     pipe.send_bytes(_OUTAGES.dump_json(tuple(away)))
 
 
-def _without_room(settings: Settings) -> Outage | None:
-    least = settings.least_free_bytes
-    store = Store(settings.store)
-    if store.folder and (outage := lacks_room(Dependency.STORE, f"the store {store.folder}", store.folder, least)):
-        return outage
-    return lacks_room(Dependency.DISK, temporary_folder(), gettempdir(), least)
-
-
 def _store(settings: Settings) -> Outage | None:
     try:
         store = Store(settings.store)
@@ -164,8 +188,9 @@ def _store(settings: Settings) -> Outage | None:
         store.probe()
     except StokerError as error:
         return Outage(of=Dependency.STORE, reason=error.message)
-    full = _without_room(settings)
-    return full if full and full.of == Dependency.STORE else None
+    if not store.folder:
+        return None
+    return lacks_room(Dependency.STORE, f"the store {store.folder}", store.folder, settings.least_free_bytes)
 
 
 def _disk(settings: Settings) -> Outage | None:

@@ -98,7 +98,7 @@ class Member:
 
     def take_part(self) -> str:
         """Wait until the gang is complete, and train; gives what to show for it in Celery's log."""
-        if missing := self._slot.dependencies.look():
+        if missing := self._slot.dependencies.missing():
             return f"job {self._job_id}: not joined: {missing.reason}"
         with self._slot.reserved_share() as has_share:
             if not (has_share and self._reserve()):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from stoker import ledger
 from stoker.connection import Connection
+from stoker.outages import DependencyUnavailable
 from stoker.store import Store, Stored
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,11 @@ class LeftoverSearch:
         self._rests_until = 0.0
 
     def step(self) -> None:
-        """Look at the next page, or do nothing for an hour after the last one."""
+        """Look at the next page, or do nothing for an hour after the last one.
+
+        Raises:
+            ExceptionGroup: what of the store could not be looked at, when all the rest has been.
+        """
         if time.monotonic() < self._rests_until:
             return
         try:
@@ -62,12 +67,12 @@ class LeftoverSearch:
             yield
         found = _Found()
         for folder in (f"{first}{second}" for first in _HEX for second in _HEX):
-            yield from self._look_at_artifacts(folder, digests, before - YOUNG, found)
-        for job_id in self._store.jobs():
-            self._look_at_job(job_id, before - YOUNG, found)
-            yield
+            yield from found.reachable(self._look_at_artifacts(folder, digests, before - YOUNG, found))
+        yield from found.reachable(self._look_at_jobs(before - YOUNG, found))
         self._rests_until = time.monotonic() + _REST_S
         self._tell(found)
+        if found.failures:
+            raise ExceptionGroup("some of the store could not be looked at", found.failures)
 
     def _look_at_artifacts(self, folder: str, named: set[bytes], before: datetime, found: "_Found") -> Iterator[None]:
         for number, file in enumerate(self._store.stored(folder)):
@@ -80,7 +85,11 @@ class LeftoverSearch:
                 yield
         yield
 
-    def _look_at_job(self, job_id: str, before: datetime, found: "_Found") -> None:
+    def _look_at_jobs(self, before: datetime, found: "_Found") -> Iterator[None]:
+        for job_id in self._store.jobs():
+            yield from found.reachable(self._look_at_job(job_id, before, found))
+
+    def _look_at_job(self, job_id: str, before: datetime, found: "_Found") -> Iterator[None]:
         part = self._store.of_job(job_id)
         files = list(part.stored(""))
         if self._connection.run(ledger.has_ended(job_id)) and all(part.is_older(file, before) for file in files):
@@ -88,6 +97,7 @@ class LeftoverSearch:
                 found.add(file)
             if self._removes:
                 part.clear()
+        yield
 
     def _tell(self, found: "_Found") -> None:
         at = datetime.now(UTC)
@@ -107,9 +117,10 @@ class LeftoverSearch:
 
 
 class _Found:
-    """What one look has found."""
+    """What one look has found, and what kept it from looking at the rest."""
 
     def __init__(self) -> None:
+        self.failures: list[DependencyUnavailable] = []
         self.files = 0
         self.size = 0
         self.examples: list[str] = []
@@ -119,3 +130,11 @@ class _Found:
         self.size += file.size
         if len(self.examples) < _EXAMPLES:
             self.examples.append(file.path)
+
+    def reachable(self, pages: Iterator[None]) -> Iterator[None]:
+        """These pages, up to one that cannot be looked at: that shall not keep the others from their turn."""
+        try:
+            yield from pages
+        except DependencyUnavailable as error:
+            self.failures.append(error)
+            yield

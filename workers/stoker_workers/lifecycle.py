@@ -46,7 +46,7 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
     """
     try:
-        if missing := slot.dependencies.look():
+        if missing := slot.dependencies.missing():
             insist(slot, ledger.put_off(job_id, missing))
             return Ending("dropped", f"put off: {missing.reason}")
         with slot.reserved_share() as has_share:

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import multiprocessing.process
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from stoker.outages import Dependency, needing, temporary_folder
 from .scratch import Scratch
 
 _PR_SET_PDEATHSIG = 1
+# How long a killed child may take to end.
+_END_S = 1.0
 _FORK = get_context("fork")
 
 
@@ -52,6 +55,15 @@ class ForkedProcess:
     def kill(self) -> None:
         """End the child at once."""
         self._process.kill()
+
+    def abandon(self) -> None:
+        """End the child, and do not wait long for that: while its file system is away, not even a kill ends it."""
+        self.kill()
+        if self.join(_END_S):
+            self.close()
+        else:
+            # When this process ends, Python would wait for every child that it knows.
+            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def join(self, timeout_s: float | None = None) -> str | None:
         """How the child ended, in words; None if it has not after `timeout_s`."""

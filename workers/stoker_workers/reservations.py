@@ -135,6 +135,6 @@ class Reservations:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # ended, or another user's that has its number now
         return False
     return True

@@ -9,6 +9,7 @@ from stoker.local.lock import lock
 
 _PREFIX = "stoker-"
 _LOCK = "lock"
+_FILES = "files"
 
 
 class Scratch:
@@ -23,12 +24,13 @@ class Scratch:
     """
 
     def __init__(self) -> None:
+        _restore()
         self._outer = Path(tempfile.mkdtemp(prefix=_PREFIX))
         # It has its name only once it is locked: nobody ever finds it free.
         unnamed = self._outer / "unnamed"
         self._lock = lock(unnamed)
         unnamed.rename(self._outer / _LOCK)
-        self.folder = self._outer / "files"
+        self.folder = self._outer / _FILES
         self.folder.mkdir()
 
     def adopt(self) -> None:
@@ -41,6 +43,14 @@ class Scratch:
         shutil.rmtree(self._outer, ignore_errors=True)
         if self._lock:
             self._lock.close()
+
+
+def _restore() -> None:
+    """Make the folder that this process, or its parent, has adopted again if a cleaner of old files has deleted it."""
+    folder = Path(tempfile.gettempdir())
+    if folder.name == _FILES and folder.parent.name.startswith(_PREFIX):
+        for gone in (folder.parent, folder):
+            gone.mkdir(mode=0o700, exist_ok=True)
 
 
 def remove_abandoned() -> list[Path]:

@@ -15,6 +15,7 @@ from stoker import lanes
 from stoker.connection import Connection
 from stoker.errors import StokerError, Unavailable
 from stoker.lanes import failures
+from stoker.outages import DependencyUnavailable
 
 from .journal import Entry, Journal
 from .loader import Loader
@@ -62,7 +63,12 @@ class Predictors:
         if self._slot.predictor is None:
             self._journal = Journal()
             process = _Process(self._slot, self._queues, self._journal)
-            self._slot.predictor = ForkedProcess(_serve, process)
+            try:
+                self._slot.predictor = ForkedProcess(_serve, process)
+            except DependencyUnavailable as error:
+                self._slot.dependencies.met(error.outage)
+                # The lane is rung for again.
+                return f"{ref}: not served here: {error.message}"
         try:
             return self._follow(self._slot.predictor, assignment)
         except (EOFError, OSError, _Misbehaved) as error:

@@ -49,7 +49,7 @@ class Slot:
         share = worker.memory_bytes // worker.slots if worker.memory_bytes else None
         self.memory_bytes = settings.slot_memory_bytes or share
         self.predictor: ForkedProcess | None = None
-        self.dependencies = Dependencies(settings)
+        self.dependencies = Dependencies()
         # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
         # that a killed child could hold for ever.
         self._stops = RawValue("i", 0)

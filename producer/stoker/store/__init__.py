@@ -167,7 +167,7 @@ class Store:
         return data
 
     def fetch(self, artifact: Artifact, folder: Path) -> Path:
-        """Copy the artifact into a local folder, verified, and say where.
+        """Copy the artifact into a local folder, verified, and say where; whatever fails leaves nothing there.
 
         Raises:
             Corrupt: the bytes are not what was stored.
@@ -176,11 +176,15 @@ class Store:
         """
         target = folder / artifact.name
         digest = hashlib.sha256()
-        with needing(Dependency.DISK, temporary_folder()), target.open("wb") as sink:
-            for block in self._blocks(artifact):
-                digest.update(block)
-                sink.write(block)
-        self._verify(artifact, digest.hexdigest())
+        try:
+            with needing(Dependency.DISK, temporary_folder()), target.open("wb") as sink:
+                for block in self._blocks(artifact):
+                    digest.update(block)
+                    sink.write(block)
+            self._verify(artifact, digest.hexdigest())
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
         return target
 
     def verify(self, artifact: Artifact) -> None:
