@@ -117,6 +117,11 @@ def has_no_space(error: BaseException) -> bool:
     return _errno(error) in _NO_SPACE or any(os.strerror(number) in str(error) for number in _NO_SPACE)
 
 
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether this machine lacks something that another may have, or its disk fails: no job or model is to blame."""
+    return _errno(error) in (*_LACKS, *_BROKEN_DISK)
+
+
 def temporary_folder() -> str:
     """What the temporary folder of this node is called in reasons."""
     return f"the temporary folder {tempfile.gettempdir()} of {platform.node()}"

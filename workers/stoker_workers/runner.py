@@ -1,6 +1,5 @@
 """The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
 
-import errno
 import logging
 import os
 import tempfile
@@ -20,7 +19,7 @@ from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.jobs import Evaluate, Infer, Train
-from stoker.outages import DependencyUnavailable, Outage, disk_outage
+from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
 from stoker.store import Store
 from stoker.topology import WorkDevice
 
@@ -35,8 +34,6 @@ StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
 _LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
-# What another machine may not suffer from, where it is no outage of the temporary folder: see `disk_outage`.
-_MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(frozen=True)
@@ -223,7 +220,7 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
         if outage := disk_outage(error):
             return Away(outage=outage)
-        if isinstance(error, OSError) and error.errno in _MACHINE_FAULTS:
+        if is_machine_fault(error):
             return Lost(reason=f"the worker's machine failed it: {error}")
         return _failed(error)
     return Done(result=outcome.result, manifest=outcome.manifest)

@@ -1,5 +1,7 @@
 """Loading a saved Keras model, and being sure that it can be loaded before it is registered."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,8 @@ import tensorflow as tf
 
 from stoker.artifacts import Signature
 from stoker.conforming import Inputs
-from stoker.errors import InvalidJob, StokerError
+from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 
 from .runtime import ModelFailed, TensorFlowEngine, sample
 
@@ -48,6 +51,8 @@ def loading(ref: str) -> Iterator[None]:
 
     Raises:
         NoMemory: there was not enough memory.
+        DependencyUnavailable: the temporary folder is full or broken.
+        Unavailable: this machine lacks something else.
         StokerError: as the block raised it.
         InvalidJob: the block raised anything else.
     """
@@ -55,16 +60,25 @@ def loading(ref: str) -> Iterator[None]:
         yield
     except StokerError:
         raise
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise NoMemory(
+    except Exception as error:  # a stored model is somebody's code: its layers may raise anything
+        raise _meaning(ref, error) from error
+
+
+def _meaning(ref: str, error: Exception) -> StokerError:
+    if outage := disk_outage(error):
+        return DependencyUnavailable(outage)
+    # TensorFlow calls it exhausted, too, when all files are open.
+    if is_machine_fault(error) or os.strerror(errno.EMFILE) in str(error):
+        return Unavailable(f"{ref} cannot be loaded at the moment: the worker's machine failed it: {one_line(error)}")
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return NoMemory(
             f"{ref} cannot be loaded: there is not enough memory for it ({first_line(error)}); give the slot more "
             "memory (fewer slots, or STOKER_SLOT_MEMORY_BYTES), or make the model smaller"
-        ) from error
-    except Exception as error:  # a stored model is somebody's code: its layers may raise anything
-        raise InvalidJob(
-            f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; train it again, or roll its alias "
-            "back to a version that can be loaded"
-        ) from error
+        )
+    return InvalidJob(
+        f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; train it again, or roll its alias "
+        "back to a version that can be loaded"
+    )
 
 
 def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
