@@ -135,9 +135,17 @@ def disk_outage(error: BaseException) -> Outage | None:
     folder = tempfile.gettempdir()
     if not (has_no_space(error) or _errno(error) in _BROKEN_DISK):
         return None
-    if folder in str(error) or (getattr(error, "filename", None) is None and free_bytes(folder) < _NEARLY_FULL_BYTES):
+    if folder in str(error) or (getattr(error, "filename", None) is None and _is_nearly_full(folder)):
         return outage(Dependency.DISK, temporary_folder(), error)
     return None
+
+
+def _is_nearly_full(folder: str) -> bool:
+    """Whether there is hardly room; one that is gone, or does not answer, is not what an error without a path means."""
+    try:
+        return free_bytes(folder) < _NEARLY_FULL_BYTES
+    except OSError:
+        return False
 
 
 def lacks_room(of: Dependency, what: str, folder: str | Path, least_free_bytes: int) -> Outage | None:
@@ -182,11 +190,16 @@ def fault_of(error: BaseException) -> Fault | None:
     return next((fault for one in reversed(causes) if (fault := _fault(one)) is not None), None)
 
 
+def fault_of_status(status: int) -> Fault:
+    """Why something could not be read, if a host has answered with this status of HTTP."""
+    return Fault.AWAY if status >= 500 else _STATUSES.get(status, Fault.UNREADABLE)
+
+
 def _fault(error: BaseException) -> Fault | None:
     """What one error says by itself, without its causes."""
     status = _http_status(error)
     if status is not None:
-        return Fault.AWAY if status >= 500 else _STATUSES.get(status, Fault.UNREADABLE)
+        return fault_of_status(status)
     if isinstance(error, TimeoutError | ConnectionError):
         return Fault.AWAY
     number = _errno(error)

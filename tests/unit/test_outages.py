@@ -21,7 +21,7 @@ from stoker.store import Corrupt, Missing, Store
 from stoker_workers import dependencies
 from stoker_workers.dependencies import Dependencies, DependencyWatch
 from stoker_workers.messages import Away, Failed, Lost
-from stoker_workers.runner import end_of
+from stoker_workers.runner import end_of, own_doing
 
 from ..conftest import Eventually
 from ..hosts import host
@@ -129,6 +129,26 @@ def test_a_full_disk_elsewhere_is_no_outage(tmp_path: Path, monkeypatch: pytest.
     assert isinstance(ends(os_error(errno.ENOSPC, "/elsewhere/file")), Lost)
     assert isinstance(ends(os_error(errno.EMFILE)), Lost)
     assert disk_outage(ValueError("no")) is None
+
+
+@pytest.mark.parametrize(("writer", "expected"), [("job", Failed), ("others", Away)])
+def test_a_disk_that_a_job_fills_by_itself_is_its_own_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, expected: type
+) -> None:
+    if ctypes.CDLL(None).mount(b"tmpfs", bytes(tmp_path), b"tmpfs", 0, b"size=4m"):
+        pytest.skip("only root may mount a file system")
+    try:
+        for name in ("job", "others"):
+            (tmp_path / name).mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "job"))
+
+        def fill() -> None:
+            (tmp_path / writer / "file").write_bytes(bytes(3 << 20))
+            (tmp_path / "job" / "model.keras").write_bytes(bytes(2 << 20))
+
+        assert isinstance(own_doing(end_of(fill)), expected)  # type: ignore[arg-type]
+    finally:
+        ctypes.CDLL(None).umount2(bytes(tmp_path), MNT_DETACH)
 
 
 def test_an_artifact_that_is_gone_fails_the_job_in_one_sentence(tmp_path: Path) -> None:

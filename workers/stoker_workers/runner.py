@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from stoker.artifacts import Artifact, ModelVersion
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.jobs import Evaluate, Infer, Train
-from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
+from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
 from stoker.store import Store
 from stoker.topology import WorkDevice
 
@@ -29,6 +30,7 @@ from .engine.run import Outcome, Run, Spread, Stopped
 from .executors import execute
 from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
 from .process import ForkedProcess
+from .scratch import held_bytes
 
 StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
@@ -187,7 +189,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         accelerator.require(assignment.device)
         return execute(assignment.spec, run)
 
-    end = end_of(work)
+    end = own_doing(end_of(work))
     try:
         _send(pipe, end)
     except PydanticSerializationError as error:
@@ -224,6 +226,21 @@ def end_of(work: Callable[[], Outcome]) -> End:
             return Lost(reason=f"the worker's machine failed it: {error}")
         return _failed(error)
     return Done(result=outcome.result, manifest=outcome.manifest)
+
+
+def own_doing(end: End) -> End:
+    """An outage of the disk as the job's failure, if its own temporary files are most of what that disk can hold.
+
+    It is for a process whose temporary folder is its own. Another attempt would fill that disk again.
+    """
+    if not isinstance(end, Away) or end.outage.of != Dependency.DISK:
+        return end
+    folder = tempfile.gettempdir()
+    held, total = held_bytes(folder), shutil.disk_usage(folder).total
+    if held <= total // 2:
+        return end
+    reason = f"filled the disk of its machine by itself: {held:,} bytes of its temporary files are on one of {total:,}"
+    return Failed(reason=f"{reason}; give it less data, or its workers a larger disk for TMPDIR", traceback="")
 
 
 def _failed(error: Exception) -> Failed:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from stoker.local.lock import lock
@@ -51,6 +52,16 @@ def _restore() -> None:
     if folder.name == _FILES and folder.parent.name.startswith(_PREFIX):
         for gone in (folder.parent, folder):
             gone.mkdir(mode=0o700, exist_ok=True)
+
+
+def held_bytes(folder: str) -> int:
+    """How much of a disk the files in and below a folder take."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += os.lstat(os.path.join(place, name)).st_blocks * 512  # noqa: PTH118  # os.walk gives texts
+    return size
 
 
 def remove_abandoned() -> list[Path]:

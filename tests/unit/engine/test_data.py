@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -15,7 +16,8 @@ from stoker.access import Access
 from stoker.data import SAMPLES
 from stoker.errors import InvalidJob
 from stoker_workers.engine import data
-from stoker_workers.engine.data import Column, Rows, Source, Values, arrays
+from stoker_workers.engine.data import Column, Rows, Source, Values, arrays, copies
+from stoker_workers.engine.data.records import load_records
 from stoker_workers.engine.data.tables import TableStream
 
 ROWS = 10
@@ -192,3 +194,17 @@ def test_some_rows_of_a_stream_are_those_of_the_whole(tmp_path: Path) -> None:
     rows = [int(value) for batch in Rows(stream, 7, 31).batches(10) for value in batch["a"]]
 
     assert rows == list(range(7, 31))
+
+
+def test_a_remote_tfrecord_file_takes_half_of_the_free_disk_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = Path(write_tfrecord(tmp_path)).parent / "a.tfrecord"
+    url = f"memory://{tmp_path.name}/a.tfrecord"
+    fsspec.filesystem("memory").pipe_file(url, local.read_bytes())
+    assert load_records([url]).rows
+    monkeypatch.setattr(copies, "LARGEST_BYTES", 10)
+    other = url.replace("a.tfrecord", "b.tfrecord")
+    fsspec.filesystem("memory").pipe_file(other, local.read_bytes())
+    with pytest.raises(InvalidJob, match="larger than the 10 bytes that this worker takes; split it"):
+        load_records([other])

@@ -16,7 +16,7 @@ from stoker.access import Access, checked_root, is_public
 from stoker.data import preflight
 from stoker.errors import InvalidJob, InvalidSettings, StokerError, Unavailable
 from stoker.settings import Settings
-from stoker_workers.engine.data import http, open_source
+from stoker_workers.engine.data import copies, http, open_source
 from stoker_workers.engine.data.reach import reach
 
 from ...conftest import PATIENCE_S
@@ -323,7 +323,7 @@ def test_a_host_that_is_too_slow_is_given_up(
 
 
 def test_an_answer_without_end_is_cut_at_what_a_worker_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "LARGEST_BYTES", 10_000)
+    monkeypatch.setattr(copies, "LARGEST_BYTES", 10_000)
     with host(ok(b"a" * 100_000, "")) as server, pytest.raises(InvalidJob, match="larger than the 10,000 bytes"):
         reach(f"{server.url}/t.csv", Access([server.url], "/"), tmp_path)
 

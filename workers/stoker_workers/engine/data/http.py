@@ -2,7 +2,6 @@
 
 import http.client
 import io
-import shutil
 import socket
 import ssl
 import time
@@ -11,18 +10,17 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from stoker.access import Access, is_public, parsed, refusal, shown
 from stoker.errors import InvalidJob, Unavailable
-from stoker.outages import Dependency, DependencyUnavailable, Outage
+from stoker.outages import Dependency, DependencyUnavailable, Fault, Outage, fault_of_status
+
+from .copies import BLOCK_BYTES, write_copy
 
 CONNECT_S = 10.0
 GRACE_S = 30.0
 """Seconds that an answer may take, whatever its size."""
 SLOWEST_BYTES_S = 20_000
 """Bytes a second that an answer has to bring on average, once the grace is over."""
-LARGEST_BYTES = 64 << 30
 _MOST_REDIRECTS = 5
-_BLOCK_BYTES = 1 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
-_LATER = (408, 425, 429)
 
 
 def download(url: str, target: Path, access: Access) -> None:
@@ -95,32 +93,23 @@ def _redirected(url: str, location: str) -> str:
 
 
 def _check(answer: http.client.HTTPResponse, url: str) -> None:
-    if answer.status >= 500 or answer.status in _LATER:
-        raise Unavailable(f"is not served at the moment: its host answers {answer.status}")
-    if answer.status in (401, 403):
-        raise InvalidJob(f"{shown(url)} may not be read: its host answers {answer.status}; grant access to it")
-    if answer.status in (404, 410):
-        raise InvalidJob(f"there is no file {shown(url)}: its host answers {answer.status}; check the URL")
     if answer.status != 200:
-        raise InvalidJob(f"{shown(url)} cannot be read: its host answers {answer.status}; expected 200")
+        answered = f"its host answers {answer.status}"
+        match fault_of_status(answer.status):
+            case Fault.AWAY:
+                raise Unavailable(f"is not served at the moment: {answered}")
+            case Fault.FORBIDDEN:
+                raise InvalidJob(f"{shown(url)} may not be read: {answered}; grant access to it")
+            case Fault.MISSING:
+                raise InvalidJob(f"there is no file {shown(url)}: {answered}; check the URL")
+        raise InvalidJob(f"{shown(url)} cannot be read: {answered}; expected 200")
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InvalidJob(f"{shown(url)} is sent compressed, which was not asked for; serve the plain file")
 
 
 def _copy(answer: http.client.HTTPResponse, target: Path, url: str) -> None:
     expected = answer.length  # None where the host does not say, or sends it in pieces
-    # What is left is for others on this machine.
-    largest = min(LARGEST_BYTES, shutil.disk_usage(target.parent).free // 2)
-    size = 0
-    with target.open("wb") as file:
-        while True:
-            if max(size, expected or 0) > largest:
-                raise InvalidJob(f"{shown(url)} is larger than the {largest:,} bytes that this worker takes; split it")
-            block = answer.read1(_BLOCK_BYTES)
-            if not block:
-                break
-            file.write(block)
-            size += len(block)
+    size = write_copy(target, iter(lambda: answer.read1(BLOCK_BYTES), b""), url, expected)
     if expected is not None and size < expected:
         raise Unavailable(f"broke off after {size:,} of {expected:,} bytes")
 

@@ -1,15 +1,20 @@
 """Columns of .tfrecord files of tf.train.Example, as a stream."""
 
+import math
 from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
 
-import fsspec
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 
-from stoker.data import reading
+from stoker.data import open_file, reading
 from stoker.errors import InvalidJob
 
+from .copies import BLOCK_BYTES, write_copy
 from .source import Arrays, Column, Values, file_bytes, rebatched
 
 _DTYPES = {
@@ -97,11 +102,22 @@ def _damage(error: Exception) -> str | None:
 
 
 def _local(url: str) -> str:
-    """A local path of the file; TensorFlow reads no fsspec URLs, so a remote file is copied first."""
+    """A local path of the file; TensorFlow reads no fsspec URLs, so a remote file is copied first, once a process."""
     if "://" not in url:
         return url
-    with reading(url):
-        return str(fsspec.open_local(f"simplecache::{url}"))
+    target = _copies() / f"{sha256(url.encode()).hexdigest()}.tfrecord"
+    if target.exists():
+        return str(target)
+    expected = file_bytes(url)
+    with open_file(url) as file:
+        write_copy(target, iter(lambda: file.read(BLOCK_BYTES), b""), url, None if math.isinf(expected) else expected)
+    return str(target)
+
+
+@cache
+def _copies() -> Path:
+    """This process's folder for them."""
+    return Path(mkdtemp())
 
 
 def _columns(record: bytes, url: str) -> Iterator[Column]:
