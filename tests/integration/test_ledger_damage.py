@@ -7,6 +7,8 @@ import pytest
 import stoker
 from stoker import JobState, ledger
 from stoker.connection import Connection
+from stoker.events import JobStatus
+from stoker.ledger import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
 from stoker.settings import Settings
 
@@ -186,6 +188,60 @@ def test_a_job_that_comes_after_another_still_does_when_that_does_not_know_it(sm
     assert small.repair()
     small.run(ledger.succeed(small.running[1], small_result(small), None))
     assert small.run(ledger.status(small.after)).state is JobState.QUEUED
+
+
+def status(small: SmallLedger, job_id: str) -> JobStatus:
+    return small.run(ledger.status(job_id))
+
+
+def after_two(small: SmallLedger) -> tuple[Attempt, Attempt, str]:
+    """Two running jobs, and one that comes after both."""
+    one, two = small.running[:2]
+    return one, two, small.submit(after=(one.job_id, two.job_id))
+
+
+def test_a_job_that_succeeded_and_is_forgotten_holds_up_nobody_who_comes_after(small: SmallLedger) -> None:
+    one, two, after = after_two(small)
+    small.run(ledger.succeed(one, small_result(small), None))
+    small.run(ledger.expire(0, 3600))
+    assert small.client.exists(f"stoker:job:{one.job_id}") == 0
+    assert small.repair() == []
+    small.run(ledger.succeed(two, small_result(small), None))
+    assert status(small, after).state is JobState.QUEUED
+
+
+@pytest.mark.parametrize("others_are_first", [True, False])
+def test_a_job_whose_record_is_lost_cancels_those_that_come_after(small: SmallLedger, others_are_first: bool) -> None:
+    one, _, after = after_two(small)
+    small.client.delete(f"stoker:job:{one.job_id}")
+    if others_are_first:
+        # Their records are looked at while it is still noted who comes after it.
+        small.client.zrem("stoker:due", after)
+        small.run(ledger.repair(keys=1))
+    small.repair()
+    assert (status(small, after).state, status(small, after).reason) == (
+        JobState.CANCELLED,
+        f"job {one.job_id}, which it comes after, is gone",
+    )
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "DEAD"])
+def test_a_job_that_comes_after_one_that_did_not_succeed_is_cancelled(small: SmallLedger, state: str) -> None:
+    one, _, after = after_two(small)
+    small.client.delete(f"stoker:after:{one.job_id}")
+    small.run(ledger.fail(one, JobState.FAILED, "bad data"))
+    small.client.hset(f"stoker:job:{one.job_id}", "state", state)
+    small.repair()
+    assert status(small, after).reason == f"job {one.job_id}, which it comes after, is {state}"
+
+
+def test_a_job_that_comes_after_one_in_a_state_of_a_newer_version_is_left_alone(small: SmallLedger) -> None:
+    one, _, after = after_two(small)
+    small.client.hset(f"stoker:job:{one.job_id}", "state", "PAUSED")
+    small.client.delete(f"stoker:after:{one.job_id}")
+    before = small.records()[after]
+    small.run(ledger.repair(keys=100_000))
+    assert small.records()[after] == before
 
 
 def small_result(small: SmallLedger) -> stoker.TrainResult:

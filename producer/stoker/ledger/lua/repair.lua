@@ -107,21 +107,38 @@ local function mend_running(id)
   fit_seat(id, true)
 end
 
--- Reads whom a job comes after anew, and waits for those that have not ended.
+-- Where a job stands that another comes after: 'open', 'newer' (in a newer Stoker's state), the state other than SUCCEEDED
+-- that it ended in, 'gone', or nil if it succeeded. One that does not succeed cancels those behind it in that step: what
+-- is no more had succeeded, unless some are still noted to come after it.
+local function standing_of(first, id)
+  local state = redis.call('HGET', KEY.job .. first, 'state')
+  if not state and redis.call('EXISTS', KEY.job .. first) == 0 then
+    return redis.call('SISMEMBER', KEY.after .. first, id) == 1 and 'gone' or nil
+  elseif IS_FINAL[state] then
+    return state ~= 'SUCCEEDED' and state or nil
+  end
+  return is_state(state) and not IS_STATE[state] and 'newer' or 'open'
+end
+
+-- Reads whom a job comes after anew, and waits for those that have not ended. Answers how many those are, nil if only a
+-- newer Stoker knows; and why the job is to be cancelled.
 local function mend_blockers(id)
   local blockers, spec = unpack(record(id, 'blockers', 'spec'))
   local is_json, fields = pcall(cjson.decode, spec or '')
   local others = is_json and type(fields) == 'table' and type(fields.after) == 'table' and fields.after or {}
   local open, reason = 0, nil
-  for _, first in ipairs(others) do
-    local state = type(first) == 'string' and redis.call('HGET', KEY.job .. first, 'state')
-    if IS_STATE[state] and not IS_FINAL[state] then
+  for _, other in ipairs(others) do
+    local first = tostring(other)
+    local standing = standing_of(first, id)
+    if standing == 'newer' then
+      return nil
+    elseif standing == 'open' then
       open = open + 1
       if redis.call('SADD', KEY.after .. first, id) == 1 then
         mended(id, 'job ' .. first .. ' did not know that it comes after')
       end
-    elseif state ~= 'SUCCEEDED' then
-      reason = 'job ' .. tostring(first) .. ', which it comes after, is ' .. (state or 'gone')
+    elseif standing then
+      reason = 'job ' .. first .. ', which it comes after, is ' .. standing
     end
   end
   blockers = tonumber(blockers or nil) or 0
@@ -139,7 +156,7 @@ local function mend_waiting(id)
     return
   end
   local open, reason = mend_blockers(id)
-  if reason then
+  if open and reason then
     mended(id, 'it waited for a job that did not succeed')
     finish(id, 'CANCELLED', { reason = reason }, iso)
   elseif open == 0 then
@@ -271,6 +288,15 @@ local function rest_of(key, prefix)
   return string.sub(key, 1, #prefix) == prefix and string.sub(key, #prefix + 1) or nil
 end
 
+-- The record of a job is lost: those that still wait for its end learn of it.
+local function mend_those_after(lost)
+  for _, id in ipairs(redis.call('SMEMBERS', KEY.after .. lost)) do
+    if redis.call('HGET', KEY.job .. id, 'state') == 'WAITING' then
+      mend_record(id)
+    end
+  end
+end
+
 local function mend_key(key)
   local id = rest_of(key, KEY.job)
   if id then
@@ -315,6 +341,9 @@ local function mend_key(key)
   for _, prefix in ipairs(WITH_RECORD) do
     local its_id = rest_of(key, prefix)
     if its_id and redis.call('EXISTS', KEY.job .. its_id) == 0 then
+      if prefix == KEY.after then
+        mend_those_after(its_id)
+      end
       redis.call('DEL', key)
       note_damage(key, 'without its record')
     end
