@@ -24,10 +24,13 @@ end
 if alias ~= '' then
   move_alias(model, alias, version, id)
 end
-redis.call('HSET', KEY.job .. id, 'committed_by', owner)
 if state == 'SUCCEEDED' then
   finish(id, state, { result = told }, iso)
 else
   finish(id, state, { reason = told, traceback = traceback }, iso)
+end
+-- Last: a repeat is not to hear of an end that there was not. A part of a job is forgotten by now.
+if redis.call('EXISTS', KEY.job .. id) == 1 then
+  redis.call('HSET', KEY.job .. id, 'committed_by', owner)
 end
 return 'ok'

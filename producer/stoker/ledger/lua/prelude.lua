@@ -213,9 +213,11 @@ local function remember_attempt(id, how, reason)
   local log = {}
   for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
     local is_json, event = pcall(cjson.decode, entry[2][2])
-    if not is_json or event.type == 'started' or #log == 10 then
+    -- Something else may have written there too.
+    event = is_json and type(event) == 'table' and event or {}
+    if event.type == 'started' or #log == 10 then
       break
-    elseif event.type == 'log' then
+    elseif event.type == 'log' and type(event.line) == 'string' then
       table.insert(log, 1, event.line)
     end
   end
@@ -318,11 +320,18 @@ local function forget(id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end
 
--- The results of all parts of a job as one, in the order of the parts.
-local function merged(results, started_at)
+-- Whether a field of a job's parts is the id of one: it begins with the job's.
+local function is_part_of(id, part)
+  return string.sub(part, 1, #id + 1) == id .. '-' and string.find(part, '%d$')
+end
+
+-- The results of all parts of a job as one, in the order of the parts. Raises where something else has written to them.
+local function merged(id, results, started_at)
   local whole, parts = nil, {}
   for n = 1, #results, 2 do
-    parts[#parts + 1] = { tonumber(string.match(results[n], '%d+$')), cjson.decode(results[n + 1]) }
+    if is_part_of(id, results[n]) then
+      parts[#parts + 1] = { tonumber(string.match(results[n], '%d+$')), cjson.decode(results[n + 1]) }
+    end
   end
   table.sort(parts, function(a, b) return a[1] < b[1] end)
   for _, part in ipairs(parts) do
@@ -340,6 +349,17 @@ local function merged(results, started_at)
   return cjson.encode(whole)
 end
 
+-- How a job ends whose parts have all ended: its state and its outcome.
+local function end_of_parts(id)
+  local started_at = tonumber(redis.call('HGET', KEY.job .. id, 'started_at') or nil) or now_ms()
+  local is_whole, result = pcall(merged, id, redis.call('HGETALL', KEY.parts .. id), started_at)
+  if is_whole then
+    return 'SUCCEEDED', { result = result }
+  end
+  return 'FAILED', { reason = 'the result of a part cannot be read: something else than Stoker has written to '
+    .. KEY.parts .. id }
+end
+
 -- A part of a job has ended, and is forgotten: what counts of it is kept with the job. Answers the job, its state and its
 -- outcome if it ends with this part: when all have succeeded, or one has not.
 local function end_part(id, state, outcome)
@@ -348,7 +368,8 @@ local function end_part(id, state, outcome)
     return nil
   end
   local parts = KEY.parts .. parent
-  local is_open = redis.call('HGET', parts, id) == ''
+  -- Once it has ended there is no record of it: whatever stands there now is no result of its own.
+  local is_open = redis.call('HEXISTS', parts, id) == 1
   if is_open and state == 'DEAD' then
     for _, past in ipairs(redis.call('LRANGE', KEY.history .. id, 0, -1)) do
       redis.call('RPUSH', KEY.history .. parent, past)
@@ -361,13 +382,13 @@ local function end_part(id, state, outcome)
     return parent, state, { reason = (summary or id) .. ': ' .. outcome.reason, traceback = outcome.traceback }
   end
   redis.call('HSET', parts, id, outcome.result)
-  local total, started_at = unpack(record(parent, 'part_rows', 'started_at'))
-  local progress = cjson.encode({ type = 'progress', stage = 'predicting', unit = 'rows', total = tonumber(total),
+  local total = tonumber(redis.call('HGET', KEY.job .. parent, 'part_rows') or nil)
+  local progress = cjson.encode({ type = 'progress', stage = 'predicting', unit = 'rows', total = total,
     done = redis.call('HINCRBY', KEY.job .. parent, 'done_rows', cjson.decode(outcome.result).rows) })
   note_progress(parent, progress, redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress))
   redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
   if redis.call('HINCRBY', KEY.job .. parent, 'open_parts', -1) == 0 then
-    return parent, 'SUCCEEDED', { result = merged(redis.call('HGETALL', parts), started_at) }
+    return parent, end_of_parts(parent)
   end
 end
 

@@ -15,7 +15,10 @@ local HASTE = 10
 -- Notes what was mended of a job, for its own story too.
 local function mended(id, what)
   note_damage(KEY.job .. id, what)
-  append_event(id, { type = 'log', level = 'warning', line = 'its record was damaged and is mended: ' .. what })
+  -- The story of a job that has ended closes with its end.
+  if not IS_FINAL[redis.call('HGET', KEY.job .. id, 'state')] then
+    append_event(id, { type = 'log', level = 'warning', line = 'its record was damaged and is mended: ' .. what })
+  end
 end
 
 local function line_of(id)
@@ -148,10 +151,29 @@ local function mend_blockers(id)
   return open, blockers > 0 and reason or nil
 end
 
+-- A job that waits for its parts ends with the last of them.
+local function mend_parts(id)
+  local open, parts = 0, redis.call('HGETALL', KEY.parts .. id)
+  for n = 1, #parts, 2 do
+    if parts[n + 1] == '' and is_part_of(id, parts[n]) and redis.call('EXISTS', KEY.job .. parts[n]) == 1 then
+      open = open + 1
+    end
+  end
+  if open == 0 then
+    mended(id, 'it waited for parts that had all ended')
+    local state, outcome = end_of_parts(id)
+    finish(id, state, outcome, iso)
+  elseif open ~= tonumber(redis.call('HGET', KEY.job .. id, 'open_parts') or nil) then
+    redis.call('HSET', KEY.job .. id, 'open_parts', open)
+    mended(id, 'it did not know how many of its parts were open')
+  end
+end
+
 local function mend_waiting(id)
   local needs, not_before = unpack(record(id, 'needs', 'not_before'))
-  local waits_for_parts = redis.call('EXISTS', KEY.parts .. id) == 1
-  if waits_for_parts or redis.call('ZSCORE', KEY.due, id)
+  if redis.call('EXISTS', KEY.parts .. id) == 1 then
+    return mend_parts(id)
+  elseif redis.call('ZSCORE', KEY.due, id)
     or needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
     return
   end

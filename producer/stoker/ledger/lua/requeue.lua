@@ -1,14 +1,29 @@
 -- Gives a dead job another try, with its checkpoint and its history. ARGV: id. Answers its state before, or false.
 local id = ARGV[1]
 local state = redis.call('HGET', KEY.job .. id, 'state')
+
+-- Deletes the newest event of an end: whoever reads the events must not stop at an end that was none.
+local function delete_end()
+  local newest = '+'
+  repeat
+    local entries = redis.call('XREVRANGE', KEY.events .. id, newest, '-', 'COUNT', 100)
+    for _, entry in ipairs(entries) do
+      local is_json, event = pcall(cjson.decode, entry[2][2])
+      if is_json and type(event) == 'table' and event.type == 'finished' then
+        redis.call('XDEL', KEY.events .. id, entry[1])
+        return
+      end
+      newest = '(' .. entry[1]
+    end
+  until #entries == 0
+end
+
 if state == 'DEAD' then
   redis.call('ZREM', KEY.finished, id)
   redis.call('HDEL', KEY.job .. id, 'finished_at', 'reason', 'traceback', 'setbacks')
   redis.call('HSET', KEY.job .. id, 'losses', 0)
   redis.call('DEL', KEY.meta .. id)
-  -- Whoever reads the events must not stop at an end that was none.
-  local last = redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 1)[1]
-  redis.call('XDEL', KEY.events .. id, last[1])
+  delete_end()
   enqueue(id, 'requeued by hand')
 end
 return state

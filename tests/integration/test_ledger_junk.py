@@ -1,0 +1,194 @@
+"""What something else writes into the events, history and parts of jobs: none of it keeps a job from its end."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import stoker
+from stoker import JobState, ledger
+from stoker.artifacts import Artifact
+from stoker.connection import Connection
+from stoker.events import Finished, Log
+from stoker.ledger import Attempt, Committed, NewJob
+from stoker.settings import Settings
+
+SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
+SPREAD = stoker.Infer(model="digits@1", data="sample://digits")
+# One connection sees all examples: each is of a job of its own.
+EXAMPLES = settings(
+    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+_FIELDS = st.sampled_from(["type", "line", "rows", "chunks", "state"])
+_VALUES = st.recursive(
+    st.none() | st.integers(-9, 9) | st.floats() | st.sampled_from(["log", "started", "finished", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_FIELDS, inner, max_size=3),
+    max_leaves=6,
+)
+JUNK = st.binary(max_size=8) | _VALUES.map(lambda value: json.dumps(value).encode())
+ENDS = ["succeeded", "failed", "lost", "drained", "expired"]
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection.open(Settings(), redis_url)
+    yield connection
+    connection.close()
+
+
+def running(connection: Connection, spec: stoker.Train | stoker.Infer = SPEC) -> Attempt:
+    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
+    return claimed(connection, job_id)
+
+
+def claimed(connection: Connection, job_id: str) -> Attempt:
+    attempt = connection.run(ledger.claim(job_id, str(uuid.uuid4()), "w", 15))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def result(rows: int) -> stoker.InferResult:
+    chunk = Artifact(name="chunk.npy", digest="a" * 64, size=rows)
+    return stoker.InferResult(model="digits@1", rows=rows, chunks=(chunk,), rows_per_s=1)
+
+
+def end(connection: Connection, attempt: Attempt, how: str) -> JobState:
+    match how:
+        case "succeeded":
+            assert connection.run(ledger.succeed(attempt, result(1))) is Committed.OK
+        case "failed":
+            assert connection.run(ledger.fail(attempt, JobState.FAILED, "bad data")) is Committed.OK
+        case "expired":
+            connection.client.hset(f"stoker:job:{attempt.job_id}", "lease_until", 1)
+            connection.client.zadd("stoker:leases", {attempt.job_id: 1})
+            for lost in connection.run(ledger.expired()):
+                connection.run(ledger.reclaim(lost))
+        case _:
+            connection.run(ledger.release(attempt, "lost" if how == "lost" else "drained", "its process was killed"))
+    return state(connection, attempt.job_id)
+
+
+def state(connection: Connection, job_id: str) -> JobState:
+    return connection.run(ledger.status(job_id)).state
+
+
+@EXAMPLES
+@given(
+    junk=st.lists(JUNK, min_size=1, max_size=4), where=st.sampled_from(["events", "history"]), how=st.sampled_from(ENDS)
+)
+def test_an_attempt_ends_whatever_lies_among_its_events_and_history(
+    connection: Connection, junk: list[bytes], where: str, how: str
+) -> None:
+    attempt = running(connection)
+    connection.run(ledger.report(attempt, 15, [Log(line="hello")]))
+    client: Any = connection.client
+    for one in junk:
+        if where == "events":
+            client.xadd(f"stoker:events:{attempt.job_id}", {"event": one})
+        else:
+            client.rpush(f"stoker:history:{attempt.job_id}", one)
+    ended = {"succeeded": "SUCCEEDED", "failed": "FAILED", "lost": "DEAD", "expired": "DEAD", "drained": "QUEUED"}[how]
+    assert end(connection, attempt, how) == ended
+    assert json.loads(client.lindex(f"stoker:history:{attempt.job_id}", -1))["attempt"] == 1
+    if ended == "DEAD":
+        connection.run(ledger.requeue(attempt.job_id))
+        assert state(connection, attempt.job_id) is JobState.QUEUED
+
+
+def spread(connection: Connection) -> tuple[str, list[str]]:
+    """A bulk prediction that waits for its two parts."""
+    attempt = running(connection, SPREAD)
+    assert connection.run(ledger.spread(attempt, SPREAD, [(0, 1), (1, 3)]))
+    return attempt.job_id, [f"{attempt.job_id}-1-{n}" for n in range(2)]
+
+
+@EXAMPLES
+@given(junk=JUNK, when=st.integers(0, 1), where=st.integers(0, 2), repaired=st.booleans())
+def test_a_job_in_parts_ends_with_the_last_of_them_whatever_lies_among_their_results(
+    connection: Connection, junk: bytes, when: int, where: int, repaired: bool
+) -> None:
+    job_id, parts = spread(connection)
+    for n, part in enumerate(parts):
+        if n == when:
+            connection.client.hset(f"stoker:parts:{job_id}", [*parts, "x"][where], junk)
+        if repaired:
+            connection.run(ledger.repair(keys=100_000))
+        if state(connection, job_id) is JobState.WAITING:
+            connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
+    assert state(connection, job_id) in (JobState.SUCCEEDED, JobState.FAILED)
+    assert connection.client.exists(f"stoker:parts:{job_id}", *(f"stoker:job:{part}" for part in parts)) == 0
+    # What a part writes when it ends is its result.
+    if not repaired and where >= when:
+        merged = connection.run(ledger.result(job_id))
+        assert isinstance(merged, stoker.InferResult)
+        assert [chunk.size for chunk in merged.chunks] == [1, 2]
+
+
+def test_a_job_fails_if_the_result_of_a_part_cannot_be_read(connection: Connection) -> None:
+    job_id, [first, last] = spread(connection)
+    connection.run(ledger.succeed(claimed(connection, first), result(1)))
+    connection.client.hset(f"stoker:parts:{job_id}", first, "junk")
+    connection.run(ledger.succeed(claimed(connection, last), result(2)))
+    with pytest.raises(stoker.JobFailed, match=f"something else than Stoker has written to stoker:parts:{job_id}"):
+        connection.run(ledger.result(job_id))
+
+
+@pytest.mark.parametrize("open_parts", ["0", "-1", "x", "99"])
+def test_a_job_that_miscounts_its_parts_still_ends_with_the_last(connection: Connection, open_parts: str) -> None:
+    job_id, parts = spread(connection)
+    connection.client.hset(f"stoker:job:{job_id}", "open_parts", open_parts)
+    assert connection.run(ledger.repair(keys=100_000)).found
+    for n, part in enumerate(parts):
+        connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
+    assert state(connection, job_id) is JobState.SUCCEEDED
+
+
+def test_a_job_whose_parts_have_all_ended_without_its_learning_of_it_is_ended(connection: Connection) -> None:
+    job_id, parts = spread(connection)
+    connection.client.hset(f"stoker:job:{job_id}", "open_parts", 99)
+    for n, part in enumerate(parts):
+        connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
+    assert state(connection, job_id) is JobState.WAITING
+    assert connection.run(ledger.repair(keys=100_000)).found
+    assert state(connection, job_id) is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("torn", ["index", "stream", "line behind the end"])
+def test_a_dead_job_that_is_requeued_has_no_end_among_its_events(
+    connection: Connection, redis_url: str, torn: str
+) -> None:
+    attempt = running(connection)
+    assert end(connection, attempt, "lost") is JobState.DEAD
+    match torn:
+        case "index":
+            connection.client.zrem("stoker:finished", attempt.job_id)
+            assert connection.run(ledger.repair(keys=100_000)).found
+            assert isinstance(connection.run(ledger.events(attempt.job_id, None))[-1], Finished)
+        case "stream":
+            connection.client.delete(f"stoker:events:{attempt.job_id}")
+        case _:
+            line = {"type": "log", "line": "hello"}
+            connection.client.xadd(f"stoker:events:{attempt.job_id}", {"event": json.dumps(line)})
+    connection.run(ledger.requeue(attempt.job_id))
+    story = connection.run(ledger.events(attempt.job_id, None))
+    assert not [event for event in story if isinstance(event, Finished)]
+    assert state(connection, attempt.job_id) is JobState.QUEUED
+    assert connection.client.zscore("stoker:finished", attempt.job_id) is None
+
+
+def test_a_commit_that_could_not_settle_is_no_success_when_it_is_repeated(connection: Connection) -> None:
+    attempt = running(connection)
+    commit = ledger.fail(attempt, JobState.FAILED, "bad data")
+    connection.client.execute_command("ACL", "SETUSER", "default", "-rpush")
+    try:
+        with pytest.raises(stoker.StokerError):
+            connection.run(commit)
+    finally:
+        connection.client.execute_command("ACL", "SETUSER", "default", "+rpush")
+    assert connection.run(commit) is Committed.OK
+    assert state(connection, attempt.job_id) is JobState.FAILED
+    assert connection.run(commit) is Committed.OK
