@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import dropwhile
 from typing import Any
 
 import pytest
@@ -77,6 +78,36 @@ def test_pages_follow_each_other_without_gap_or_overlap(redis_url: str, jobs: li
             pages += page
             before = page[-1].id
         assert pages == whole
+
+
+def test_jobs_of_all_states_are_listed_in_the_order_of_their_submission(redis_url: str, jobs: list[stoker.Job]) -> None:
+    cancelled = range(4, 20, 3)
+    with stoker.Client(redis_url) as client:
+        for n in cancelled:
+            client.job(jobs[n].id).cancel()
+    ids = [job.id for job in reversed(jobs)]
+    for limit in (1, 5, 6, 7, 8, 31, 32, 33):
+        assert [status.id for status in listed(redis_url, limit=limit)] == ids[:limit]
+    for tags, fits in (({}, cancelled), ({"tenant": "red"}, [n for n in cancelled if n % 2 == 0])):
+        found = listed(redis_url, tags=tags, state="cancelled")
+        assert [status.id for status in found] == [jobs[n].id for n in reversed(fits)]
+
+
+def test_what_is_read_of_all_indexes_together_is_hardly_more_than_is_looked_at(
+    redis_url: str, jobs: list[stoker.Job]
+) -> None:
+    with stoker.Client(redis_url) as client, redis.Redis.from_url(redis_url) as server, server.monitor() as monitor:
+        for job in jobs[::2]:
+            client.job(job.id).cancel()
+        server.echo("listed now")
+        assert client.jobs(model="none") == []
+        server.echo("listed")
+        commands = iter(lambda: monitor.next_command()["command"], "ECHO listed")
+        listing = list(dropwhile(lambda command: command != "ECHO listed now", commands))
+    steps = sum(command.startswith("EVAL") for command in listing)
+    shares = [int(command.rpartition(" ")[2]) for command in listing if command.startswith("ZREVRANGEBYSCORE")]
+    # There are four indexes, and at most two shares of two jobs more are read of each than are looked at.
+    assert sum(shares) <= steps * (7 + 2 * 4 * 2)
 
 
 def test_a_page_goes_on_behind_a_job_that_has_moved_to_another_state(redis_url: str, jobs: list[stoker.Job]) -> None:

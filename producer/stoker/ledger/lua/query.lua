@@ -5,19 +5,50 @@
 local ask = cjson.decode(ARGV[1])
 local kinds = #ask.kinds > 0 and ask.kinds or all_kinds()
 local newest = ask.before and '(' .. ask.before or '+inf'
-local found = {}
+
+-- The indexes to go through, each at the newest of its jobs that is still to come.
+local indexes, share = {}, nil
+
+-- Goes on to the next job of an index. A share is read at once, so that of all indexes together hardly more are read than
+-- are looked at.
+local function advance(index)
+  index.at = index.at + 2
+  if index.at > #index.entries then
+    index.entries = redis.call('ZREVRANGEBYSCORE', index.name, newest, '-inf', 'WITHSCORES', 'LIMIT', index.read, share)
+    index.at, index.read = 1, index.read + share
+  end
+  index.sequence = tonumber(index.entries[index.at + 1])
+end
 
 for _, kind in ipairs(kinds) do
   for _, state in ipairs(ask.states) do
-    for _, index in ipairs(indexes_of(kind, state)) do
-      local entries = redis.call('ZREVRANGEBYSCORE', index, newest, '-inf', 'WITHSCORES', 'LIMIT', 0, ask.look)
-      for m = 1, #entries, 2 do
-        found[#found + 1] = { entries[m], tonumber(entries[m + 1]) }
+    for _, name in ipairs(indexes_of(kind, state)) do
+      if redis.call('EXISTS', name) == 1 then
+        indexes[#indexes + 1] = { name = name, entries = {}, at = 0, read = 0 }
       end
     end
   end
 end
-table.sort(found, function(a, b) return a[2] > b[2] end)
+share = math.ceil(ask.look / math.max(1, #indexes))
+for _, index in ipairs(indexes) do
+  advance(index)
+end
+
+-- The newest job that is still to come, of all indexes, and its sequence; nil if there is none.
+local function next_job()
+  local newest_of_all
+  for _, index in ipairs(indexes) do
+    if index.sequence and (not newest_of_all or index.sequence > newest_of_all.sequence) then
+      newest_of_all = index
+    end
+  end
+  if not newest_of_all then
+    return nil
+  end
+  local id, sequence = newest_of_all.entries[newest_of_all.at], newest_of_all.sequence
+  advance(newest_of_all)
+  return id, sequence
+end
 
 local function is_of_model(model)
   return not ask.model or model == ask.model or string.sub(model or '', 1, #ask.model + 1) == ask.model .. '@'
@@ -41,15 +72,15 @@ local function fits(id)
   return not values.err and is_of_model(values[1]) and has_tags(values[2])
 end
 
-local answer = { '' }
-for n = 1, math.min(ask.look, #found) do
-  local id, sequence = unpack(found[n])
+local answer, looked_at = { '' }, 0
+for id, sequence in next_job do
+  looked_at = looked_at + 1
   if fits(id) then
     -- What is no hash is nobody's job; it must not spoil the list.
     local values = redis.pcall('HMGET', KEY.job .. id, unpack(ask.fields))
     answer[#answer + 1] = { id, values.err and {} or values }
   end
-  if #answer > ask.limit or n == ask.look then
+  if #answer > ask.limit or looked_at == ask.look then
     answer[1] = string.format('%d', sequence)
     break
   end
