@@ -202,11 +202,12 @@ def after_two(small: SmallLedger) -> tuple[Attempt, Attempt, str]:
 
 def test_a_job_that_succeeded_and_is_forgotten_holds_up_nobody_who_comes_after(small: SmallLedger) -> None:
     one, two, after = after_two(small)
-    small.run(ledger.succeed(one, small_result(small), None))
+    result = small_result(small)
+    small.run(ledger.succeed(one, result, None))
     small.run(ledger.expire(0, 3600))
     assert small.client.exists(f"stoker:job:{one.job_id}") == 0
     assert small.repair() == []
-    small.run(ledger.succeed(two, small_result(small), None))
+    small.run(ledger.succeed(two, result, None))
     assert status(small, after).state is JobState.QUEUED
 
 
@@ -268,3 +269,46 @@ def test_what_belongs_to_no_record_is_deleted(small: SmallLedger) -> None:
     small.repair()
     left = [name for name in small.client.scan_iter(f"*{small.succeeded.job_id}*") if b"meta" not in name]
     assert left == []
+
+
+def commands_of(small: SmallLedger, keys: int = 100_000) -> int:
+    """How many commands one look takes."""
+
+    def calls() -> int:
+        return sum(command["calls"] for command in small.client.info("commandstats").values())
+
+    small.client.config_resetstat()
+    small.run(ledger.repair(keys=keys))
+    return calls()
+
+
+@pytest.mark.parametrize("fields", [{}, {"not_before": "2999-01-01T00:00:00Z"}], ids=["queued", "waiting"])
+def test_a_look_at_what_is_whole_takes_few_commands_a_job(small: SmallLedger, fields: dict[str, str]) -> None:
+    before = commands_of(small)
+    for _ in range(100):
+        small.submit(**fields)
+    assert (commands_of(small) - before) / 100 <= 15
+
+
+def test_a_look_at_damage_goes_over_no_more_keys_than_any_other(small: SmallLedger) -> None:
+    for _ in range(200):
+        small.submit()
+    few = commands_of(small, keys=20)
+    small.client.set("stoker:damaged", 1)
+    # Of each it looks into more indexes.
+    assert commands_of(small, keys=20) <= 5 * few
+
+
+def test_damage_is_known_until_everything_was_looked_at(small: SmallLedger) -> None:
+    small.client.hset("stoker:queued", "nobody", 7)
+    [*_, last] = looks(small)
+    assert last.is_damaged
+    assert [look for look in looks(small) if look.is_damaged] == []
+
+
+def looks(small: SmallLedger) -> list[ledger.Look]:
+    """Those that go over everything once, in steps."""
+    steps = [small.run(ledger.repair("0", 20))]
+    while steps[-1].cursor != "0":
+        steps.append(small.run(ledger.repair(steps[-1].cursor, 20)))
+    return steps

@@ -97,6 +97,8 @@ def test_an_attempt_ends_whatever_lies_among_its_events_and_history(
     if ended == "DEAD":
         connection.run(ledger.requeue(attempt.job_id))
         assert state(connection, attempt.job_id) is JobState.QUEUED
+    # So that the next example's job is not held behind it.
+    connection.run(ledger.cancel(attempt.job_id))
 
 
 def spread(connection: Connection) -> tuple[str, list[str]]:

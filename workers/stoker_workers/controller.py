@@ -36,6 +36,8 @@ END_S = 5.0
 RING_AGAIN_S = 10.0
 # Of each long list of jobs, so that a round stays short.
 _PARTS_A_ROUND = 20
+# While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
+_LOOKS_A_ROUND = 10
 
 
 class _WatchedConnection(Connection):
@@ -174,11 +176,14 @@ class Controller:
         for_each(self._connection.run(ledger.accepted()), take_in)
 
     def _repair(self) -> None:
-        """Go on looking for damage where the last look ended."""
-        look = self._connection.run(ledger.repair(self._looked_up_to))
-        self._looked_up_to = look.cursor
-        for damage in look.found:
-            _log.warning("something else than Stoker has written to Redis: %s; mended", damage)
+        """Go on looking for damage where the last look ended; where there is some, in more steps, not longer ones."""
+        for _ in range(_LOOKS_A_ROUND):
+            look = self._connection.run(ledger.repair(self._looked_up_to))
+            self._looked_up_to = look.cursor
+            for damage in look.found:
+                _log.warning("something else than Stoker has written to Redis: %s; mended", damage)
+            if not look.is_damaged:
+                break
 
     def _copy_results(self) -> None:
         self._results.start()

@@ -22,10 +22,12 @@ class Look:
     Attributes:
         cursor: where the next look begins; "0" once everything was looked at.
         found: the damage that was found and mended, in words.
+        is_damaged: whether there may be more, because not everything was looked at since some was found.
     """
 
     cursor: str
     found: tuple[str, ...]
+    is_damaged: bool
 
 
 class Repair(BaseModel):
@@ -69,11 +71,11 @@ def misplaced() -> Call[list[Misplaced]]:
 
 
 def repair(cursor: str = "0", keys: int = 200) -> Call[Look]:
-    """Look at some of the ledger's keys behind `cursor`, and mend what is wrong; at more where damage is known."""
+    """Look at some of the ledger's keys behind `cursor`, and mend what is wrong."""
 
-    def decode(answer: tuple[bytes, list[bytes]]) -> Look:
-        end, found = answer
-        return Look(end.decode(), tuple(words.decode(errors="replace") for words in found))
+    def decode(answer: tuple[bytes, list[bytes], int]) -> Look:
+        end, found, is_damaged = answer
+        return Look(end.decode(), tuple(words.decode(errors="replace") for words in found), bool(is_damaged))
 
     return Call((cursor, keys, iso_now()), decode, script("repair"))
 

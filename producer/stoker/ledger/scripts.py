@@ -12,6 +12,7 @@ from .tallies import lua_bounds
 _PARTS = {
     **dict.fromkeys(("submit", "accept", "take_in"), ("intake",)),
     **dict.fromkeys(("claim", "release", "wake"), ("unserved",)),
+    "repair": ("mend_records", "mend_indexes", "mend_counts"),
 }
 
 
