@@ -157,7 +157,10 @@ class DependencyWatch:
             return ForkedProcess(_look, self._settings)
         except DependencyUnavailable as error:
             self._dependencies.met(error.outage)
-            return None
+        except OSError as error:
+            # The next look may have the process or the files that this one lacked.
+            _log.warning("whether what is away is back was not looked at: %s", error)
+        return None
 
     def _take(self, looking: ForkedProcess) -> None:
         with closing(looking):

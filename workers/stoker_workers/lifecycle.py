@@ -15,7 +15,7 @@ from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
 from stoker.jobs import Deploy, Infer, Spec, Train, TrainResult, read_spec
 from stoker.ledger import Answer, Attempt, QuarantineReason, Refused
-from stoker.outages import Dependency, DependencyUnavailable, Outage
+from stoker.outages import Dependency, DependencyUnavailable, Outage, one_line
 from stoker.store import Store
 from stoker.version import RELEASE
 
@@ -24,7 +24,7 @@ from .executors.deploy import deploy
 from .gang import Leader
 from .inline import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost
 from .runner import Assignment, Runner, StopReason
 from .settlement import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .slot import Slot
@@ -80,7 +80,14 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
             return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
         insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
         return Ending("failed", error.message)
-    return _Execution(slot, attempt, spec).follow()
+    try:
+        return _Execution(slot, attempt, spec).follow()
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # the slot's edge: the job shall not wait for the end of its lease
+        _log.exception("job %s: its slot failed", attempt.job_id)
+        reason = f"its slot failed: {type(error).__name__}: {one_line(error)}"
+        return Settlement(slot, attempt, spec).settle(Lost(reason=reason))
 
 
 def _deliver(slot: Slot) -> None:
@@ -225,9 +232,11 @@ class _Execution:
         return None
 
     def _execute(self, runner: Runner | InlineRunner) -> Ending:
-        with self._slot.tracer.step("stoker.run"), runner:
-            end = self._watch(runner)
-        self._slot.uses(0)
+        try:
+            with self._slot.tracer.step("stoker.run"), runner:
+                end = self._watch(runner)
+        finally:
+            self._slot.uses(0)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
         if end and self._pending:
             self._take(self._insist(self._told()))

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -35,6 +36,9 @@ from .scratch import held_bytes
 StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
+# How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
+_LAST_WORDS_S = 1.0
+_SILENCE_S = 0.1
 _LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
 
 
@@ -75,8 +79,13 @@ class Runner:
 
     def __init__(self, assignment: Assignment) -> None:
         self._output, writable = os.pipe()
-        self._process = ForkedProcess(_run, assignment, output=writable)
-        os.close(writable)
+        try:
+            self._process = ForkedProcess(_run, assignment, output=writable)
+        except BaseException:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(writable)
         self._lines = _Lines()
         self._output_open = True
 
@@ -107,15 +116,23 @@ class Runner:
         ready = wait(sources, wait_s)
         if self._output in ready:
             yield from self._read_output()
-        if self._process.pipe not in ready:
+        message = self._next_message(is_ready=self._process.pipe in ready)
+        if message is None:
             return
-        try:
-            message = MESSAGE.validate_json(self._process.pipe.recv_bytes())
-        except (EOFError, OSError):  # killed between two messages, within one, or with a stop request unread
-            message = Lost(reason=f"its process {self._process.join()}")
         if not isinstance(message, Emitted | Blocked):
             yield from self._rest_of_output()
         yield message
+
+    def _next_message(self, *, is_ready: bool) -> Emitted | Blocked | End | None:
+        if not is_ready:
+            # Asked in this order, for the last message may have come meanwhile.
+            if not self._process.has_ended() or self._process.pipe.poll():
+                return None
+            return Lost(reason=f"its process {self._process.join()}")
+        try:
+            return MESSAGE.validate_json(self._process.pipe.recv_bytes())
+        except (EOFError, OSError):  # killed between two messages, within one, or with a stop request unread
+            return Lost(reason=f"its process {self._process.join()}")
 
     def _read_output(self) -> Iterator[Emitted]:
         data = os.read(self._output, _READ_BYTES)
@@ -123,7 +140,8 @@ class Runner:
         yield from map(_logged, self._lines.feed(data) if data else self._lines.rest())
 
     def _rest_of_output(self) -> Iterator[Emitted]:
-        while self._output_open and wait([self._output], 0.1):
+        deadline = time.monotonic() + _LAST_WORDS_S
+        while self._output_open and time.monotonic() < deadline and wait([self._output], _SILENCE_S):
             yield from self._read_output()
 
 

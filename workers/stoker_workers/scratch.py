@@ -27,12 +27,19 @@ class Scratch:
     def __init__(self) -> None:
         _restore()
         self._outer = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        # It has its name only once it is locked: nobody ever finds it free.
-        unnamed = self._outer / "unnamed"
-        self._lock = lock(unnamed)
-        unnamed.rename(self._outer / _LOCK)
         self.folder = self._outer / _FILES
-        self.folder.mkdir()
+        unnamed = self._outer / "unnamed"
+        try:
+            # It has its name only once it is locked: nobody ever finds it free.
+            self._lock = lock(unnamed)
+            unnamed.rename(self._outer / _LOCK)
+            self.folder.mkdir()
+        except OSError:
+            # Nobody would ever find it free. Nothing is opened for it, for that may be what failed.
+            for path in (unnamed, self._outer / _LOCK):
+                path.unlink(missing_ok=True)
+            self._outer.rmdir()
+            raise
 
     def adopt(self) -> None:
         """Have every library of this process, and what it starts, put temporary files here."""
