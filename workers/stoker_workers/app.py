@@ -65,17 +65,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
-
-    def drain(**_: Any) -> None:
-        slot.stop()
-        signal.alarm(_HURRY_S if slot.hurrying else round(GRACE_S["drain"]) + _HURRY_S)
-
-    signals.worker_shutting_down.connect(drain, weak=False)
-    signal.signal(signal.SIGALRM, _cut_off)
-    for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
-        configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
-    signals.worker_process_init.connect(_start_slot, weak=False)
-    signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
+    _connect_signals(slot)
     # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
     # looking through it would take longer than the fork; the forked would also write to all those pages.
     gc.collect()
@@ -93,6 +83,21 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     signal.alarm(0)
     scratch.remove()
     return int(controller.exitcode or 0)
+
+
+def _connect_signals(slot: Slot) -> None:
+    """Have Celery tell what happens to the worker, its loggers and its children."""
+
+    def drain(**_: Any) -> None:
+        slot.stop()
+        signal.alarm(_HURRY_S if slot.hurrying else round(GRACE_S["drain"]) + _HURRY_S)
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    signal.signal(signal.SIGALRM, _cut_off)
+    for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
+        configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
+    signals.worker_process_init.connect(_start_slot, weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
 
 
 def _cut_off(_number: int, _frame: FrameType | None) -> None:

@@ -95,12 +95,17 @@ def doorbell(raw: bytes, queue: str, priority: int) -> bytes:
         raise Unwelcome(QuarantineReason.WRONG_ARGUMENTS) from None
     if by_name or not _TASKS[task].fullmatch(job_id):
         raise Unwelcome(QuarantineReason.WRONG_ARGUMENTS)
+    return _message(task, job_id, envelope.headers.argsrepr or "", queue, priority)
+
+
+def _message(task: str, job_id: str, summary: str, queue: str, priority: int) -> bytes:
+    """A message of Celery's for a task with one argument."""
     headers = {
         "lang": "py",
         "task": task,
         "id": job_id,
         "root_id": job_id,
-        "argsrepr": (envelope.headers.argsrepr or "")[:_LONGEST_SUMMARY],
+        "argsrepr": summary[:_LONGEST_SUMMARY],
         "kwargsrepr": "{}",
         "ignore_result": True,
     }

@@ -160,15 +160,7 @@ class LedgerCollector(Collector):
             ("kind", "how"),
             {labels: tallies.attempts.get(labels, ledger.NO_TIMES) for labels in how},
         )
-        batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
-        batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
-        yield batches
-        yield counters(
-            "stoker_lane_requests_refused",
-            "Requests refused because their lane was full.",
-            (),
-            {(): tallies.refused_requests},
-        )
+        yield from _lane_tallies(tallies)
         yield counters(
             "stoker_ledger_repairs",
             "Damages to the ledger, by something else than Stoker, that were found and mended.",
@@ -239,4 +231,16 @@ def _outages(workers: Iterable[ledger.Worker]) -> Metric:
         "For how long workers have missed what jobs need; 0 if none does.",
         ("of",),
         {(of,): seconds for of, seconds in lasts_s.items()},
+    )
+
+
+def _lane_tallies(tallies: ledger.Tallies) -> Iterator[Metric]:
+    batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
+    batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
+    yield batches
+    yield counters(
+        "stoker_lane_requests_refused",
+        "Requests refused because their lane was full.",
+        (),
+        {(): tallies.refused_requests},
     )
