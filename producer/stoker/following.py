@@ -45,8 +45,8 @@ class Pause:
 class Follower:
     """Reads a job's events from behind one of them to the last: do what `next_step` says, and give the outcome back.
 
-    A job that says nothing for a while is looked up, so that nobody waits for one that has been forgotten, or for
-    events behind the last.
+    A job that says nothing for a while, or of which there was news that cannot be read, is looked up, so that nobody
+    waits for one that has been forgotten, or for events behind the last.
 
     Args:
         after: the id of the event to go on behind; None for the first.
@@ -60,6 +60,7 @@ class Follower:
         self._longest_pause_s = longest_pause_s
         self._look_up = True
         self._pause = False
+        self._expects_news = False
         self._job_ended = False
         self._done = False
 
@@ -79,14 +80,17 @@ class Follower:
             return []
         if answer:
             self._after = answer[-1].id
+        elif self._expects_news:
+            self._look_up = True
         else:
             self._pause, self._done = True, self._job_ended
+        self._expects_news = False
         self._done = self._done or any(isinstance(event, Finished) for event in answer)
         return answer
 
     def waited(self, news: bool) -> None:
         """A pause is over, with news of the job or without."""
-        self._pause, self._look_up = False, not news
+        self._pause, self._look_up, self._expects_news = False, not news, news
 
 
 def late(status: JobStatus, timeout_s: float) -> str:

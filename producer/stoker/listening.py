@@ -32,7 +32,7 @@ class _Stream(Generic[W]):
     """A job's events.
 
     Attributes:
-        newest: the newest event that has been read; None if none has.
+        newest: the newest event that has been read and not been waited for since; None if none has been read.
         waiting: who waits, and behind which event.
         until: when it is no longer read unless somebody waits, by the monotonic clock.
     """
@@ -64,6 +64,8 @@ class Streams(Generic[W]):
         """Wait for an event behind `after`; tells whether the reader must be interrupted for it."""
         stream, position = self._streams.setdefault(job_id, _Stream()), event_id(after)
         if stream.newest is not None and stream.newest > position:
+            # Told once: Redis may have lost that event since, and who finds nothing waits for what is really there.
+            stream.newest = position
             settle([(waiter, True)])
             return False
         stream.waiting[waiter] = position

@@ -331,6 +331,105 @@ def test_two_who_follow_one_job_from_different_places(redis_url: str) -> None:
     behind.close()
 
 
+def reads(server: "redis.Redis") -> int:
+    """How often a stream has been read."""
+    return int(server.info("commandstats")["cmdstat_xread"]["calls"])
+
+
+def lose_newest_event(server: "redis.Redis", job_id: str) -> None:
+    """As a failover does to a replica that had not got it yet."""
+    newest = server.xinfo_stream(f"stoker:events:{job_id}")["last-generated-id"]
+    server.xdel(f"stoker:events:{job_id}", newest)
+
+
+def test_who_comes_for_an_event_that_redis_has_lost_waits_for_the_next_one(
+    redis_url: str, eventually: Eventually
+) -> None:
+    behind = Connection.open(Settings(), redis_url)
+    with (
+        redis.Redis.from_url(redis_url) as server,
+        ThreadPoolExecutor(2) as readers,
+        stoker.Client(redis_url) as client,
+    ):
+        job = client.submit(SPEC)
+        late, quick = job.events(), job.events()
+        assert next(late).type == next(quick).type == "queued"
+        news = readers.submit(next, quick)
+        eventually(lambda: blocked(server) == 1)
+        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        assert isinstance(attempt, Attempt)
+        assert news.result(PATIENCE_S).type == "started"
+        lose_newest_event(server, job.id)
+        before = reads(server)
+        rest = readers.submit(lambda: [event.type for event in late])
+        streams = client._listener.get()._streams
+        eventually(lambda: streams.waits or reads(server) > before + 100)
+        assert streams.waits
+        behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+        assert rest.result(PATIENCE_S) == ["finished"]
+        assert reads(server) <= before + 100
+    behind.close()
+
+
+def test_an_asyncio_task_that_comes_for_an_event_that_redis_has_lost_waits_for_the_next_one(
+    redis_url: str, eventually: Eventually
+) -> None:
+    behind = Connection.open(Settings(), redis_url)
+
+    async def story(server: "redis.Redis") -> None:
+        async with stoker.AsyncClient(redis_url) as client:
+            job = await client.submit(SPEC)
+            late, quick = job.events(), job.events()
+            assert (await anext(late)).type == (await anext(quick)).type == "queued"
+            news = asyncio.ensure_future(anext(quick))
+            await asyncio.to_thread(eventually, lambda: blocked(server) == 1)
+            attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+            assert isinstance(attempt, Attempt)
+            assert (await news).type == "started"
+            lose_newest_event(server, job.id)
+            before = reads(server)
+            rest = asyncio.ensure_future(anext(late))
+            streams = client._listener.get()._streams
+            await asyncio.to_thread(eventually, lambda: streams.waits or reads(server) > before + 100)
+            assert streams.waits
+            behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+            assert (await rest).type == "finished"
+            assert reads(server) <= before + 100
+
+    with redis.Redis.from_url(redis_url) as server:
+        asyncio.run(story(server))
+    behind.close()
+
+
+def test_who_comes_for_the_last_event_of_a_job_that_is_forgotten_is_told(
+    redis_url: str, eventually: Eventually
+) -> None:
+    behind = Connection.open(Settings(), redis_url)
+    with (
+        redis.Redis.from_url(redis_url) as server,
+        ThreadPoolExecutor(2) as readers,
+        stoker.Client(redis_url) as client,
+    ):
+        job = client.submit(SPEC.model_copy(update={"max_attempts": 1}))
+        late, quick = job.events(), job.events()
+        assert next(late).type == next(quick).type == "queued"
+        news = readers.submit(lambda: [event.type for event in quick])
+        eventually(lambda: blocked(server) == 1)
+        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        assert isinstance(attempt, Attempt)
+        behind.run(ledger.release(attempt, "lost", "its worker died"))
+        assert news.result(PATIENCE_S) == ["started", "finished"]
+        behind.run(ledger.drop(job.id))
+        before = reads(server)
+        rest = readers.submit(next, late)
+        eventually(lambda: rest.done() or reads(server) > before + 100)
+        with pytest.raises(stoker.JobNotFound):
+            rest.result(0)
+        # Looked up at once, and not only when a wait for what cannot come is over.
+        assert reads(server) == before + 2
+    behind.close()
+
+
 def test_when_no_connection_is_free_the_error_names_the_setting(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url, max_connections=4, socket_timeout_s=0.1)
     with stoker.Client(settings=settings) as client:
