@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from numbers import Real
 
-from .errors import InvalidArgument, InvalidJob, JobNotFound
+from .errors import InvalidArgument, JobNotFound
 from .events import JobState
 from .jobs import KINDS, Priority, Spec
 from .jobs.base import JobSpec
@@ -121,13 +121,13 @@ def idempotency_key(value: object) -> str | None:
     """The key of a submit; None for none."""
     if value is None or (isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()):
         return value
-    raise InvalidJob(f"an idempotency key is 1 to 256 printable characters, got {_short(value)}")
+    raise InvalidArgument(f"an idempotency key is 1 to 256 printable characters, got {_short(value)}")
 
 
 def spec(value: object) -> Spec:
     """A job to submit; its fields are checked with the registry."""
     if not isinstance(value, JobSpec):
-        raise InvalidJob(
+        raise InvalidArgument(
             f"a job is a spec such as stoker.Train(…), got {_short(value)}; for plain data see stoker.jobs.parse_spec"
         )
     return value  # type: ignore[return-value]  # the specs are the subclasses
@@ -136,7 +136,7 @@ def spec(value: object) -> Spec:
 def specs(values: object) -> list[Spec]:
     """Jobs to submit together."""
     if isinstance(values, JobSpec) or not isinstance(values, Iterable):
-        raise InvalidJob(f"submit_many takes a list of specs, got {_short(values)}; for one job use submit")
+        raise InvalidArgument(f"submit_many takes a list of specs, got {_short(values)}; for one job use submit")
     return [spec(value) for value in values]
 
 
