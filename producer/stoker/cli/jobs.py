@@ -28,7 +28,8 @@ _SILENT_S = 60.0
 def submit(
     file: Annotated[Path, typer.Argument(help="A YAML or JSON file with one job or a list of jobs; - reads stdin.")],
     key: Annotated[
-        str | None, typer.Option(help="Idempotency key: the same key within a day is the same job (one job only).")
+        str | None,
+        typer.Option(help="Idempotency key: the same key is the same job while its record is kept (one job only)."),
     ] = None,
     watch_it: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the job until it ends (one job only).")

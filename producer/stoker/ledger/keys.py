@@ -22,7 +22,7 @@
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
 | stoker:parts:<id> | hash | the parts of a spread job: id to result, '' while it is open | when the job ends |
 | stoker:discarded | hash | checkpoints that no job lists any more, by "<id>/<digest>" | entries go when the files do |
-| stoker:ended | set | ids of trainings that have ended and have a part of the store | entries go when the files do |
+| stoker:ended | set | ids of ended jobs that may have files in a part of the store | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
 | stoker:held:<queue>:<priority>:<tenant> | sorted set | ids of queued jobs without a message | until they get one |

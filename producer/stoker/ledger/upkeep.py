@@ -85,7 +85,7 @@ def deleted(job_id: str, artifact: Artifact) -> Call[None]:
 
 
 def ended(limit: int = 100) -> Call[list[str]]:
-    """Some of the trainings that have ended: their parts of the store are to be cleared."""
+    """Some of the trainings and bulk predictions that have ended: their parts of the store are to be cleared."""
 
     def decode(answer: list[bytes]) -> list[str]:
         return [job_id.decode() for job_id in answer if _ID.fullmatch(job_id)]
@@ -94,5 +94,5 @@ def ended(limit: int = 100) -> Call[list[str]]:
 
 
 def cleared(job_id: str) -> Call[None]:
-    """Note that nothing is left of an ended training's part of the store."""
+    """Note that nothing is left of an ended job's part of the store."""
     return Call(("SREM", key("ended"), job_id), lambda _: None)
