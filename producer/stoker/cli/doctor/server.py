@@ -30,7 +30,7 @@ def _access(system: System) -> Finding:
         hosts, has_password = {host for host, _ in sentinels.hosts}, "password" in sentinels.login
     else:
         parts = urlsplit(url)
-        hosts, has_password = {parts.hostname or ""}, bool(parts.password) or "password=" in parts.query
+        hosts, has_password = {parts.hostname or ""}, bool(parts.password)
     if not has_password:
         return warn("Redis asks for no password: whoever reaches it can write jobs; set one, and put it in the URL")
     if not url.startswith("rediss://") and not hosts <= _THIS_MACHINE:
