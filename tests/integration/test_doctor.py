@@ -13,6 +13,8 @@ import redis
 
 import stoker
 from stoker import ledger
+from stoker.cli.doctor.check import System
+from stoker.cli.doctor.server import CHECKS
 from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob, QuarantineReason
 from stoker.local import redis_url_of
@@ -83,6 +85,15 @@ def test_a_running_job_that_tells_nothing_is_named(connection: Connection, redis
 
     assert (found["verdict"], found["numbers"]) == ("warn", {"silent": 1})
     assert "job hangs on cpu-1@here for" in found["told"]
+
+
+def test_of_many_silent_jobs_all_are_counted_and_ten_named(redis_url: str, server: redis.Redis) -> None:
+    server.zadd("stoker:last-events", {f"hangs-{n}": 1_000 + n for n in range(12)})
+    found = checks(redis_url)["silence"]
+    assert found["numbers"] == {"silent": 12}
+    assert "job hangs-9 on" in found["told"]
+    assert "job hangs-10 on" not in found["told"]
+    assert "and 2 more" in found["told"]
 
 
 def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: str) -> None:
@@ -226,6 +237,13 @@ def test_a_server_without_a_password_is_warned_of(server: redis.Redis, redis_url
     open_url = f"redis://nobody:@{redis_url.rpartition('@')[2]}"
     assert checks(open_url)["access"]["verdict"] == "warn"
     server.execute_command("ACL", "DELUSER", "nobody")
+
+
+def test_the_password_of_a_certificates_key_is_none_of_redis() -> None:
+    [access] = [check for check in CHECKS if check.name == "access"]
+    for login, verdict in (("", "warn"), (":word@", "ok")):
+        url = f"rediss://{login}redis.example:6379/0?ssl_keyfile=key.pem&ssl_password=word"
+        assert access.finding(System(Settings(redis_url=url))).verdict == verdict
 
 
 @pytest.mark.usefixtures("attended")

@@ -57,11 +57,28 @@ class SilentJob:
     worker: str
 
 
-def silent(for_s: float = 0, limit: int = 1) -> Call[list[SilentJob]]:
-    """The running jobs that have told nothing for so long, the longest silent first."""
+@dataclass(frozen=True)
+class SilentJobs:
+    """The running jobs that have told nothing for so long.
 
-    def decode(rows: list[tuple[bytes, int, bytes]]) -> list[SilentJob]:
-        return [SilentJob(job_id.decode(), silent_ms / 1000, worker.decode()) for job_id, silent_ms, worker in rows]
+    Attributes:
+        count: of all of them.
+        longest: some of them, the longest silent first.
+    """
+
+    count: int
+    longest: tuple[SilentJob, ...]
+
+
+def silent(for_s: float = 0, limit: int = 1) -> Call[SilentJobs]:
+    """The running jobs that have told nothing for so long, at most `limit` of them by name."""
+
+    def decode(answer: tuple[int, list[tuple[bytes, int, bytes]]]) -> SilentJobs:
+        count, rows = answer
+        return SilentJobs(
+            count,
+            tuple(SilentJob(job_id.decode(), silent_ms / 1000, worker.decode()) for job_id, silent_ms, worker in rows),
+        )
 
     return Call((round(for_s * 1000), limit), decode, script("silent"))
 

@@ -71,7 +71,7 @@ class LedgerCollector(Collector):
         yield gauge(
             "stoker_leases_overdue", "Running jobs whose lease ran out more than ten seconds ago.", health.overdue
         )
-        longest = max((job.silent_s for job in self._connection.run(ledger.silent())), default=0.0)
+        longest = max((job.silent_s for job in self._connection.run(ledger.silent()).longest), default=0.0)
         yield gauge(
             "stoker_job_longest_silence_seconds",
             "For how long the running job that is silent longest has told nothing; 0 if none runs.",

@@ -24,13 +24,14 @@ def _leases(system: System) -> Finding:
 
 def _silent(system: System) -> Finding:
     silent = system.connection.run(ledger.silent(_SILENT_S, limit=_NAMED))
-    if not silent:
+    if not silent.count:
         return ok(f"no running job has told nothing for {duration(_SILENT_S)}", {"silent": 0})
-    told = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent)
+    told = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent.longest)
+    more = f" and {silent.count - len(silent.longest)} more" if silent.count > len(silent.longest) else ""
     return warn(
-        f"these running jobs have told nothing, and may hang: {told}; `stoker watch ID` shows what came last, "
+        f"these running jobs have told nothing, and may hang: {told}{more}; `stoker watch ID` shows what came last, "
         "`stoker cancel ID` ends one, and a `timeout` bounds the next",
-        {"silent": len(silent)},
+        {"silent": silent.count},
     )
 
 
