@@ -53,6 +53,17 @@ def state(connection: Connection, job_id: str) -> JobState:
     return connection.run(ledger.status(job_id)).state
 
 
+@pytest.mark.parametrize("junk", ["junk", "{}", "7", b"\xff"])
+def test_an_attempt_that_cannot_be_read_hides_no_other(
+    connection: Connection, redis_url: str, junk: str | bytes
+) -> None:
+    job_id = given_up(connection, "11111111-0000-0000-0000-000000000001")
+    connection.client.lpush(f"stoker:history:{job_id}", junk)
+    connection.client.rpush(f"stoker:history:{job_id}", junk)
+    [attempt] = connection.run(ledger.history(job_id))
+    assert attempt.worker == "cpu-1@node-7"
+
+
 def test_the_list_tells_why_and_the_history_tells_who_when_and_the_last_log_lines(
     connection: Connection, redis_url: str
 ) -> None:

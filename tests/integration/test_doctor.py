@@ -135,6 +135,12 @@ def test_a_queue_whose_key_holds_something_else_is_found(server: redis.Redis, re
     assert "cpu.train" in queues["told"]
 
 
+def test_a_count_of_messages_that_is_no_number_hides_no_other(connection: Connection, server: redis.Redis) -> None:
+    connection.run(ledger.quarantine(QuarantineReason.NOT_JSON, "cpu.train", b"{"))
+    server.hset("stoker:quarantined", mapping={"unknown task": "many", b"\xff": "1"})
+    assert connection.run(ledger.quarantined()) == {"not JSON": 1, "\N{REPLACEMENT CHARACTER}": 1}
+
+
 @pytest.mark.usefixtures("attended")
 def test_quarantined_messages_are_counted_by_reason(connection: Connection, redis_url: str) -> None:
     for reason, count in ((QuarantineReason.NOT_JSON, 3), (QuarantineReason.TOO_LARGE, 1)):

@@ -93,7 +93,9 @@ def test_batches_that_end_their_process_count_although_the_model_loads(connectio
     assert connection.run(admit_load(MODEL))
 
 
-@pytest.mark.parametrize("junk", ["", "7", "{}", '{"failures": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "junk", ["", "7", "{}", '{"failures": 1}', '{"failures":1,"since_ms":1,"retry_at_ms":1,"shut":true}', "\x00"]
+)
 def test_what_something_else_has_written_refuses_nobody(connection: Connection, redis_url: str, junk: str) -> None:
     with redis.Redis.from_url(redis_url) as raw:
         raw.hset("stoker:load-failures", "hot@1", junk)

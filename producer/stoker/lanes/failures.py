@@ -6,6 +6,7 @@ doubles with each failure in a row. Another version of the model is not affected
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from ..artifacts import ModelVersion
 from ..connection import Call
 from ..errors import InvalidJob, Unavailable
+from ..ledger.readable import all_readable, readable
 from . import _script
 
 # For how long the others are refused while one worker tries again.
@@ -48,7 +50,7 @@ class LoadFailure(BaseModel):
 def admit_load(version: ModelVersion) -> Call[LoadFailure | None]:
     """Ask before a version is loaded: None to go ahead, or why its callers are to be refused."""
     words = (version.ref, version.created_at.isoformat(), _TRIAL_MS)
-    return Call(words, _failure, _script("admit_load"))
+    return Call(words, partial(readable, LoadFailure), _script("admit_load"))
 
 
 def load_failed(
@@ -81,10 +83,6 @@ def load_failures() -> Call[list[LoadFailure]]:
     """The versions whose callers are refused, by reference."""
 
     def decode(answer: list[bytes]) -> list[LoadFailure]:
-        return sorted(map(LoadFailure.model_validate_json, answer), key=lambda failure: failure.model)
+        return sorted(all_readable(LoadFailure, answer), key=lambda failure: failure.model)
 
     return Call((), decode, _script("load_failures"))
-
-
-def _failure(raw: bytes | None) -> LoadFailure | None:
-    return None if raw is None else LoadFailure.model_validate_json(raw)

@@ -1,6 +1,7 @@
 """Jobs that were given up: why, and what an operator does with them."""
 
 from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +9,7 @@ from ..connection import Call
 from ..errors import InvalidJob, JobNotFound
 from ..events import JobState
 from .keys import key
+from .readable import all_readable
 from .scripts import script
 
 
@@ -33,11 +35,7 @@ class PastAttempt(BaseModel):
 
 def history(job_id: str) -> Call[list[PastAttempt]]:
     """A job's ended attempts, the first one first."""
-
-    def decode(answer: list[bytes]) -> list[PastAttempt]:
-        return [PastAttempt.model_validate_json(raw) for raw in answer]
-
-    return Call(("LRANGE", key("history", job_id), 0, -1), decode)
+    return Call(("LRANGE", key("history", job_id), 0, -1), partial(all_readable, PastAttempt))
 
 
 def requeue(job_id: str) -> Call[None]:

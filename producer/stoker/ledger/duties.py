@@ -1,21 +1,21 @@
 """How the duties of the leading controller go: how often each ran, how long it took, and what failed last."""
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from ..connection import Call
+from .readable import readable
 from .scripts import script
 
 _LONGEST_FAILURE = 500
 
 
-class DutyState(BaseModel):
-    """One duty, as of now.
+class DutyRuns(BaseModel):
+    """How the runs of a duty went.
 
     Attributes:
         runs: how often it has run.
@@ -25,18 +25,26 @@ class DutyState(BaseModel):
         failing_since: when the first of the runs ended that have failed without one that did not; None if the last
             one did not fail.
         failure: why the last one failed.
-        at: now, by the server's clock.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
     runs: int
     failures: int
     busy_ms: int
     ran_at: datetime
     failing_since: datetime | None = None
     failure: str | None = None
+
+
+class DutyState(DutyRuns):
+    """One duty, as of now.
+
+    Attributes:
+        at: now, by the server's clock.
+    """
+
+    name: str
     at: datetime
 
     @property
@@ -66,11 +74,9 @@ def duties() -> Call[list[DutyState]]:
 
     def decode(answer: list[Any]) -> list[DutyState]:
         now, words = answer[0], iter(answer[1:])
-        found = []
-        for name, state in zip(words, words, strict=True):
-            # What something else has written there is no state of a duty.
-            with suppress(ValueError, TypeError):
-                found.append(DutyState(**json.loads(state) | {"name": name.decode(), "at": now}))
-        return sorted(found, key=lambda duty: duty.name)
+        found = [
+            (name.decode(errors="replace"), readable(DutyRuns, raw)) for name, raw in zip(words, words, strict=True)
+        ]
+        return [DutyState(**dict(runs), name=name, at=now) for name, runs in sorted(found, key=itemgetter(0)) if runs]
 
     return Call((), decode, script("duties"))

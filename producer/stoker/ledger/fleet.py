@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,6 +11,7 @@ from ..fleets import Bounds, Decision
 from ..jobs import KINDS, PART_KIND
 from ..topology import DEVICES, WorkDevice, queue_for
 from .keys import key
+from .readable import all_readable, readable
 from .scripts import script
 
 # Of how many jobs of a kind and device a look at the traffic reads the record: a random sample where there are more.
@@ -103,8 +105,7 @@ def decided(device: WorkDevice, decision: Decision, *, notable: bool) -> Call[No
 
 def decisions(device: WorkDevice, limit: int = _DECISIONS_KEPT) -> Call[list[Decision]]:
     """The present decision of a fleet and then the notable ones before it, the newest first."""
-
-    return Call(("LRANGE", key("decisions", device), 0, limit - 1), _decisions)
+    return Call(("LRANGE", key("decisions", device), 0, limit - 1), partial(all_readable, Decision))
 
 
 def reach() -> Call[dict[WorkDevice, int]]:
@@ -113,16 +114,7 @@ def reach() -> Call[dict[WorkDevice, int]]:
     def decode(answer: list[bytes]) -> dict[WorkDevice, int]:
         now_ms, *heads = answer
         since = datetime.fromtimestamp(float(now_ms) / 1000, UTC) - _DECIDED_WITHIN
-        present = zip(DEVICES, (_decisions([head]) for head in heads), strict=True)
-        return {device: found[0].most for device, found in present if found and found[0].at > since}
+        present = zip(DEVICES, (readable(Decision, head) for head in heads), strict=True)
+        return {device: found.most for device, found in present if found and found.at > since}
 
     return Call(DEVICES, decode, script("reach"))
-
-
-def _decisions(answer: list[bytes]) -> list[Decision]:
-    found = []
-    for raw in answer:
-        # What something else has written there decides nothing.
-        with suppress(ValidationError):
-            found.append(Decision.model_validate_json(raw))
-    return found

@@ -1,8 +1,8 @@
 """What the ledger knows of files in the store: which it names, and which were found that nothing names."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ..connection import Call
 from ..events import JobState
 from .keys import key
+from .readable import readable
 from .scripts import script
 
 
@@ -72,11 +73,4 @@ def note_leftovers(found: Leftovers) -> Call[None]:
 
 def leftovers() -> Call[Leftovers | None]:
     """What the last look has found; None if there was none yet."""
-
-    def decode(answer: bytes | None) -> Leftovers | None:
-        # What something else has written there is no finding.
-        with suppress(ValueError):
-            return Leftovers.model_validate_json(answer) if answer else None
-        return None
-
-    return Call(("GET", key("leftovers")), decode)
+    return Call(("GET", key("leftovers")), partial(readable, Leftovers))

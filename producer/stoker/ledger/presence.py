@@ -1,13 +1,12 @@
 """Which workers are there, and how many slots each shall have: a worker says so every second, and is answered."""
 
-from contextlib import suppress
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ..connection import Call
 from ..outages import OngoingOutage
 from ..topology import WorkDevice
 from .keys import SILENT_AFTER_S, key
+from .readable import all_readable, number
 from .scripts import script
 
 BEAT_S = 1.0
@@ -63,7 +62,7 @@ class Worker(BaseModel):
 def announce(worker: Worker) -> Call[int | None]:
     """Say that a worker is there, and forget those silent for long; gives what `wanted_slots` does."""
     words = (worker.name, worker.model_dump_json(), round(SILENT_AFTER_S * 1000))
-    return Call(words, _number, script("announce"))
+    return Call(words, number, script("announce"))
 
 
 def leave(name: str) -> Call[None]:
@@ -81,23 +80,13 @@ def want_slots(name: str, slots: int) -> Call[bool]:
 
 def wanted_slots(name: str) -> Call[int | None]:
     """How many slots a worker was last asked for; None if it never was."""
-    return Call(("HGET", key("wanted"), name), _number)
-
-
-def _number(answer: bytes | None) -> int | None:
-    # What something else has written there is no number.
-    return int(answer) if answer and answer.isdigit() else None
+    return Call(("HGET", key("wanted"), name), number)
 
 
 def workers() -> Call[list[Worker]]:
     """The workers heard of lately, by name."""
 
     def decode(answer: list[bytes]) -> list[Worker]:
-        found = []
-        for raw in answer:
-            # What something else has written there is no worker.
-            with suppress(ValidationError):
-                found.append(Worker.model_validate_json(raw))
-        return sorted(found, key=lambda worker: worker.name)
+        return sorted(all_readable(Worker, answer), key=lambda worker: worker.name)
 
     return Call((round(SILENT_AFTER_S * 1000),), decode, script("workers"))

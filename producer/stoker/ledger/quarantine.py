@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from ..connection import Call
 from .keys import key
+from .readable import counts
 from .scripts import script
 
 _KEPT = 1000
@@ -42,8 +43,4 @@ def evict(lists: Sequence[str]) -> Call[int]:
 
 def quarantined() -> Call[dict[str, int]]:
     """How many messages were put aside, by reason."""
-
-    def decode(answer: dict[bytes, bytes]) -> dict[str, int]:
-        return {reason.decode(): int(count) for reason, count in answer.items()}
-
-    return Call(("HGETALL", key("quarantined")), decode)
+    return Call(("HGETALL", key("quarantined")), counts)

@@ -7,11 +7,13 @@ cannot be mended is FAILED, with a reason. What was found is kept for `stoker do
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ..connection import Call
 from .keys import key
+from .readable import all_readable
 from .scripts import iso_now, script
 
 
@@ -82,15 +84,4 @@ def repair(cursor: str = "0", keys: int = 200) -> Call[Look]:
 
 def repairs(limit: int = 100) -> Call[list[Repair]]:
     """The newest damages that were mended, the newest first."""
-
-    def decode(answer: list[bytes]) -> list[Repair]:
-        found = []
-        for raw in answer:
-            try:
-                found.append(Repair.model_validate_json(raw))
-            except ValidationError:
-                # What something else has written there is no note of ours.
-                continue
-        return found
-
-    return Call(("LRANGE", key("repairs"), 0, limit - 1), decode)
+    return Call(("LRANGE", key("repairs"), 0, limit - 1), partial(all_readable, Repair))

@@ -1,14 +1,12 @@
 """What a controller does with the ledger: lead, wake what is due, ring again, forget what is old."""
 
 import re
-from contextlib import suppress
-
-from pydantic import ValidationError
 
 from ..artifacts import Artifact
 from ..connection import Call
 from ..topology import PRIORITIES, queues
 from .keys import SILENT_AFTER_S, key
+from .readable import readable
 from .scripts import iso_now, script
 
 _ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
@@ -70,10 +68,9 @@ def discarded(limit: int = 100) -> Call[list[tuple[str, Artifact]]]:
         found = []
         for field, raw in zip(answer[::2], answer[1::2], strict=True):
             # What something else has written there is no file of ours to delete.
-            with suppress(ValidationError):
-                artifact = Artifact.model_validate_json(raw)
-                if match := _DISCARDED.fullmatch(field):
-                    found.append((match["id"].decode(), artifact))
+            match, artifact = _DISCARDED.fullmatch(field), readable(Artifact, raw)
+            if match and artifact:
+                found.append((match["id"].decode(), artifact))
         return found
 
     return Call(("HRANDFIELD", key("discarded"), limit, "WITHVALUES"), decode)

@@ -179,6 +179,7 @@ local function read_failure(ref, created_at)
     return nil
   end
   if not created_at or failure.created_at == created_at then
+    failure.model = ref
     return failure
   end
 end
