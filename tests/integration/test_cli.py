@@ -72,6 +72,11 @@ def test_a_job_goes_from_a_file_to_its_result(running: dict[str, str], tmp_path:
     assert version["job"] == status["id"]
     exported = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)
     assert Path(json.loads(exported.stdout)["path"]).stat().st_size == version["files"]["keras"]["size"]
+    taken = tmp_path / "taken"
+    (taken / version["files"]["keras"]["name"]).mkdir(parents=True)
+    refused = run("models", "export", result["model"], str(taken), env=running)
+    assert refused.returncode == 2
+    assert f"the folder {taken} of" in refused.stderr
 
 
 def test_watching_without_json_is_for_people(running: dict[str, str]) -> None:

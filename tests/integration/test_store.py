@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stoker.artifacts import Artifact
+from stoker.outages import Dependency, DependencyUnavailable
 from stoker.store import Corrupt, Store
 
 BYTES = b"weights" * 1000
@@ -38,6 +39,23 @@ def test_a_file_put_over_a_corrupt_one_replaces_it(store: Store, tmp_path: Path)
     overwrite(store, artifact, BYTES[::-1])
     store.put_file(tmp_path / "weights.h5")
     store.verify(artifact)
+
+
+def test_a_file_that_was_fetched_before_stays_until_the_next_one_is_whole(store: Store, tmp_path: Path) -> None:
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    fetched = store.fetch(artifact, tmp_path)
+    overwrite(store, artifact, BYTES[::-1])
+    with pytest.raises(Corrupt):
+        store.fetch(artifact, tmp_path)
+    assert fetched.read_bytes() == BYTES
+    assert list(tmp_path.glob("weights*")) == [fetched]
+
+
+def test_a_folder_that_takes_no_file_is_named(store: Store, tmp_path: Path) -> None:
+    artifact, folder = store.put_bytes(BYTES, "weights.h5"), tmp_path / "not-there"
+    with pytest.raises(DependencyUnavailable, match=f"the folder {folder} of .* cannot be used") as raised:
+        store.fetch(artifact, folder)
+    assert raised.value.outage.of == Dependency.DISK
 
 
 def test_an_artifact_put_by_several_at_once_is_one_whole_file(store: Store) -> None:

@@ -10,9 +10,10 @@ from .. import registry
 from ..artifacts import ModelVersion, TensorSpec
 from ..client import Client
 from ..connection import Connection
-from ..errors import ModelNotFound
+from ..errors import InvalidArgument, ModelNotFound
 from ..lanes.failures import load_failures
 from ..local import redis_url_of
+from ..outages import Dependency, DependencyUnavailable
 from ..settings import Settings
 from ..store import Store
 from .output import AsJson, Part, ago, draw, line, metrics_text, print_json, say, size_text
@@ -82,7 +83,12 @@ def export(
     if file not in version.files:
         raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
     folder.mkdir(parents=True, exist_ok=True)
-    path = store.fetch(version.files[file], folder)
+    try:
+        path = store.fetch(version.files[file], folder)
+    except DependencyUnavailable as error:
+        if error.outage.of == Dependency.DISK:
+            raise InvalidArgument(f"{error.message}; name another folder") from error
+        raise
     if as_json:
         print_json({"path": str(path)})
     else:

@@ -1,6 +1,7 @@
 """The artifact store: bytes named by their SHA-256, on any file system fsspec knows."""
 
 import hashlib
+import platform
 import re
 import tempfile
 import uuid
@@ -14,7 +15,7 @@ from typing import IO
 from ..address import masked
 from ..artifacts import Artifact
 from ..errors import StokerError
-from ..outages import Dependency, needing, temporary_folder
+from ..outages import Dependency, needing
 from .files import Files
 
 _RENEWED_AFTER = timedelta(hours=12)
@@ -167,24 +168,27 @@ class Store:
         return data
 
     def fetch(self, artifact: Artifact, folder: Path) -> Path:
-        """Copy the artifact into a local folder, verified, and say where; whatever fails leaves nothing there.
+        """Copy the artifact into a local folder, verified, and say where; whatever fails leaves the folder as it was.
 
         Raises:
             Corrupt: the bytes are not what was stored.
             Missing: the artifact is gone.
-            DependencyUnavailable: the store is away.
+            DependencyUnavailable: the store is away, or the folder cannot be written.
         """
-        target = folder / artifact.name
+        target, partial = folder / artifact.name, folder / f"{artifact.name}.{uuid.uuid4().hex}.part"
         digest = hashlib.sha256()
-        try:
-            with needing(Dependency.DISK, temporary_folder()), target.open("wb") as sink:
-                for block in self._blocks(artifact):
-                    digest.update(block)
-                    sink.write(block)
-            self._verify(artifact, digest.hexdigest())
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        with needing(Dependency.DISK, f"the folder {folder} of {platform.node()}"):
+            try:
+                with partial.open("wb") as sink:
+                    for block in self._blocks(artifact):
+                        digest.update(block)
+                        sink.write(block)
+                self._verify(artifact, digest.hexdigest())
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
         return target
 
     def verify(self, artifact: Artifact) -> None:
