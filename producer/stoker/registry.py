@@ -17,15 +17,19 @@ _REF = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<pick>[a-z0-9][a-z
 # Stands before a job's id where the model that it makes is meant.
 JOB_MODEL = "job:"
 
-_RESOLVE = Script(
-    lua_tables()
-    + """
--- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each; no JSON where
--- something else has written there.
+# Something else may have written to the record of a model.
+_IS_HASH = """
 local function is_hash(key)
   local kind = redis.call('TYPE', key).ok
   return kind == 'hash' or kind == 'none'
 end
+"""
+_RESOLVE = Script(
+    lua_tables()
+    + _IS_HASH
+    + """
+-- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each; no JSON where
+-- something else has written there.
 local answer = {}
 for n = 1, #ARGV, 2 do
   local name, pick = ARGV[n], ARGV[n + 1]
@@ -42,24 +46,20 @@ return answer
 )
 _COUNT = Script(
     lua_tables()
+    + _IS_HASH
     + """
 -- How many versions a model has; -1 where its record is of a wrong type. ARGV: its name
-for _, key in ipairs({ KEY.model .. ARGV[1], KEY.aliases .. ARGV[1] }) do
-  local kind = redis.call('TYPE', key).ok
-  if kind ~= 'hash' and kind ~= 'none' then
-    return -1
-  end
-end
-return redis.call('HLEN', KEY.model .. ARGV[1])
+local model, aliases = KEY.model .. ARGV[1], KEY.aliases .. ARGV[1]
+return is_hash(model) and is_hash(aliases) and redis.call('HLEN', model) or -1
 """
 )
 _ALL = Script(
     lua_tables()
+    + _IS_HASH
     + """
 -- Answers {name, {number, JSON, …} or false where it is no hash, {alias, number, …}} of every model.
 local function hash(key)
-  local kind = redis.call('TYPE', key).ok
-  return (kind == 'hash' or kind == 'none') and redis.call('HGETALL', key)
+  return is_hash(key) and redis.call('HGETALL', key)
 end
 local answer = {}
 for n, name in ipairs(redis.call('SMEMBERS', KEY.models)) do

@@ -122,7 +122,7 @@ def test_a_job_that_is_not_dead_is_left_alone(connection: Connection, redis_url:
     [
         (["requeue"], 2, "name one job or give --all"),
         (["drop", "1111", "--all"], 2, "name one job or give --all"),
-        (["requeue", "3333"], 1, "no job has the id '3333'"),
+        (["requeue", "3333"], 1, "have an id that starts with '3333'"),
         (["requeue", "00000000-0000-0000-0000-000000000000"], 1, "no job has the id"),
     ],
 )

@@ -8,17 +8,17 @@ import typer
 
 from .. import ledger
 from ..connection import Call, Connection
-from ..errors import InvalidJob, JobNotFound
+from ..errors import InvalidJob
 from ..events import JobState, JobStatus
 from ..ledger import PastAttempt
 from ..local import redis_url_of
 from ..settings import Settings
 from .output import SHORT_ID, AsJson, Part, ago, draw, duration, print_json, say, say_block
+from .short_id import SEARCHED, whole_id
 from .table import Table
 
-# How many of the newest dead jobs a shortened id is looked up among, and how many --all takes at once.
+# How many --all takes at once.
 _PAGE = 1000
-_SHORTEST = 4
 
 GivenId = Annotated[
     str | None, typer.Argument(metavar="[ID]", help="The dead job's id, or its first characters.", show_default=False)
@@ -44,7 +44,7 @@ def list_dead(
 ) -> None:
     """List dead jobs and why they were given up; as JSON, always with their history."""
     with _connected() as connection:
-        found = connection.run(ledger.query(None, [JobState.DEAD], limit))
+        found = _newest(connection, limit)
         jobs = [_with_history(connection, status) for status in found] if with_history or as_json else []
     if as_json:
         print_json(jobs)
@@ -79,6 +79,10 @@ def _connected() -> closing[Connection]:
     return closing(Connection.open(settings, redis_url_of(settings)))
 
 
+def _newest(connection: Connection, limit: int) -> list[JobStatus]:
+    return connection.run(ledger.query(None, [JobState.DEAD], limit))
+
+
 def _with_history(connection: Connection, status: JobStatus) -> DeadJob:
     return DeadJob(**dict(status), history=connection.run(ledger.history(status.id)))
 
@@ -89,10 +93,10 @@ def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, al
     ids: list[str] = []
     with _connected() as connection:
         if given is not None:
-            ids.append(_find(connection, given))
+            ids.append(whole_id(given, lambda: _newest(connection, SEARCHED), "dead jobs"))
             connection.run(action(ids[0]))
         # Each page leaves the list, so the next one is the newest again.
-        while all_of_them and (page := connection.run(ledger.query(None, [JobState.DEAD], _PAGE))):
+        while all_of_them and (page := _newest(connection, _PAGE)):
             for status in page:
                 connection.run(action(status.id))
                 ids.append(status.id)
@@ -103,17 +107,6 @@ def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, al
         say(f"{job_id} is {done}")
     if not ids:
         say("no dead jobs")
-
-
-def _find(connection: Connection, given: str) -> str:
-    """A dead job's id by its first characters; a whole id is taken as it is."""
-    newest = connection.run(ledger.query(None, [JobState.DEAD], _PAGE)) if len(given) < 36 else []
-    matches = [status.id for status in newest if status.id.startswith(given)]
-    if newest and (len(given) < _SHORTEST or len(matches) != 1):
-        raise JobNotFound(
-            f"{len(matches)} of the newest {_PAGE} dead jobs have an id that starts with {given!r}; give more of it"
-        )
-    return matches[0] if matches else given
 
 
 def _row(status: JobStatus) -> list[Part]:

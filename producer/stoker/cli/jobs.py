@@ -15,12 +15,10 @@ from ..store import Store
 from .job_file import read_specs
 from .live import follow, show_result
 from .output import SHORT_ID, AsJson, Part, ago, console, draw, duration, print_json, say, say_block, state_text
+from .short_id import SEARCHED, whole_id
 from .table import Table
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
-# How many of the newest jobs a shortened id is looked up among.
-_SEARCHED = 1000
-_SHORTEST = 4
 # A running job that has told nothing for so long is shown as silent.
 _SILENT_S = 60.0
 
@@ -140,19 +138,12 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 def _find(client: Client, given: str | None) -> Job:
     """A job by its id, by the first characters of it, or the newest."""
-    if given is not None and len(given) >= 36:
-        return client.job(given)
-    newest = client.jobs(limit=1 if given is None else _SEARCHED)
-    if given is None:
-        if not newest:
-            raise JobNotFound("there are no jobs; submit one with `stoker submit FILE`")
-        return client.job(newest[0].id)
-    matches = [status.id for status in newest if status.id.startswith(given)]
-    if len(given) < _SHORTEST or len(matches) != 1:
-        raise JobNotFound(
-            f"{len(matches)} of the newest {_SEARCHED} jobs have an id that starts with {given!r}; give more"
-        )
-    return client.job(matches[0])
+    if given is not None:
+        return client.job(whole_id(given, lambda: client.jobs(limit=SEARCHED), "jobs"))
+    newest = client.jobs(limit=1)
+    if not newest:
+        raise JobNotFound("there are no jobs; submit one with `stoker submit FILE`")
+    return client.job(newest[0].id)
 
 
 def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
