@@ -8,9 +8,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from .errors import InvalidJob
 
-BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs"})
+BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
 """Schemes that are read with the worker's own credentials, which say what it may."""
-SCHEMES = BUCKETS | {"http", "https", "ftp", "sftp", "smb", "hdfs", "webhdfs", "hf", "oss", "adl"}
+SCHEMES = BUCKETS | {"http", "https", "ftp", "sftp", "smb", "hdfs", "webhdfs", "hf"}
 """All that can name data. fsspec's others read through one another, or what is on no file system at all."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22, "smb": 445}

@@ -14,12 +14,11 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from ..access import BUCKETS
 from ..address import masked
 from ..errors import InvalidSettings
 
 _CHUNK = 1 << 20
-# Where a folder is part of a name, and making one makes a bucket.
-_BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
 
 
 class Files:
@@ -38,7 +37,8 @@ class Files:
         self.root: str = root.rstrip("/")
         self.local = isinstance(self._system, LocalFileSystem)
         protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else {*self._system.protocol}
-        self._has_folders = not protocols & _BUCKETS
+        # In a bucket a folder is part of a name, and making one makes a bucket.
+        self._has_folders = not protocols & BUCKETS
 
     def are_there(self) -> bool:
         """Whether the root is; the file system may be one that is not mounted."""

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stoker.access import Access, checked_root, is_public
+from stoker.access import BUCKETS, Access, checked_root, is_public
 from stoker.data import preflight
+from stoker.data.references import split
 from stoker.errors import InvalidJob, InvalidSettings, StokerError, Unavailable
 from stoker.settings import Settings
 from stoker_workers.engine.data import copies, http, open_source
@@ -193,6 +194,14 @@ def test_the_addresses_of_the_internet_are_public_and_no_others(address: str, pu
 def test_other_schemes_are_refused_unless_named(ref: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidJob, match=r"data_roots"):
         reach(ref, NOTHING, tmp_path)
+
+
+@pytest.mark.parametrize("scheme", sorted(BUCKETS))
+def test_every_bucket_that_can_be_a_store_can_hold_data(scheme: str) -> None:
+    assert split(f"{scheme}://bucket/x.csv")[0] == scheme
+    Access([], "/store").remote(f"{scheme}://bucket/x.csv")
+    with pytest.raises(InvalidJob, match="names no host"):
+        split(f"{scheme}://b[x]/x.csv")
 
 
 @pytest.mark.parametrize(
