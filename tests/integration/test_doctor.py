@@ -170,6 +170,26 @@ def test_keys_of_a_wrong_type_are_named_with_what_mends_them(
     assert "the controller's duty to repair the ledger mends that" in found["told"]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "stoker:rung:cpu.train:high",
+        "stoker:tenants:gpu.infer:low",
+        "stoker:fallback:gpu.train",
+        "stoker:gathering:tpu.train",
+    ],
+)
+def test_keys_of_one_queue_are_looked_at_too(
+    connection: Connection, server: redis.Redis, redis_url: str, key: str
+) -> None:
+    server.rpush(key, "x")
+    found = checks(redis_url)["ledger"]
+    assert found["numbers"] == {"misplaced": 1}
+    assert f"{key} holds a list" in found["told"]
+    connection.run(ledger.repair())
+    assert connection.run(ledger.misplaced()) == []
+
+
 def test_damages_that_were_mended_are_counted_and_the_last_is_named_for_a_day_as_a_warning(
     connection: Connection, server: redis.Redis, redis_url: str
 ) -> None:

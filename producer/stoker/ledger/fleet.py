@@ -67,7 +67,7 @@ class Traffic(BaseModel):
 
 
 def traffic(device: WorkDevice) -> Call[Traffic]:
-    """Look at a fleet's jobs; changes nothing."""
+    """Look at a fleet's jobs; as `health`, it moves none."""
     queues = {kind: queue_for(kind, device) for kind in KINDS}
     # A part lies where its job did.
     queues[PART_KIND] = queues["infer"]

@@ -1,4 +1,8 @@
-"""How the queues and those who look after them are, in one look that changes nothing."""
+"""How the queues and those who look after them are, in one look.
+
+It moves no job; as every script does, it takes away what lies under a key of the ledger and is of a wrong type, with a
+note for `repairs`. Whoever wants to see that asks for `misplaced` first.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ class Repair(BaseModel):
 
 @dataclass(frozen=True)
 class Misplaced:
-    """Something of another type than belongs there lies under a key that all jobs share.
+    """Something of another type than belongs there lies under a key that all jobs, or those of a queue, share.
 
     Attributes:
         where: the key.
