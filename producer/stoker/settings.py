@@ -2,9 +2,7 @@
 
 import difflib
 import json
-import os
 import re
-import tomllib
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -32,10 +30,7 @@ from .access import checked_root
 from .address import checked, masked
 from .errors import InvalidSettings
 from .fleets import FleetSettings
-
-_PREFIX = "STOKER_"
-_CONFIG = "STOKER_CONFIG"
-_SECRETS = "STOKER_SECRETS_DIR"
+from .origins import PREFIX, config_file, origin_of, read, secrets_folder, variable
 
 
 def _listed(value: object) -> object:
@@ -91,7 +86,7 @@ class Settings(BaseSettings):
             one line per problem.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     redis_url: RedisUrl | None = Field(
         default=None,
@@ -246,7 +241,7 @@ class Settings(BaseSettings):
             problems = [_problem(e["loc"], e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
             # Without its cause, which quotes the values: they may hold passwords.
             raise InvalidSettings("\n".join(problems)) from None
-        self._origins = {name: _origin(name, arguments) for name in self.model_fields_set}
+        self._origins = {name: origin_of(name, arguments) for name in self.model_fields_set}
 
     @classmethod
     def settings_customise_sources(
@@ -258,8 +253,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources, the strongest first."""
-        secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := _secrets()) else []
-        return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, _read(_config_file()))
+        secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := secrets_folder()) else []
+        return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, read(config_file()))
 
     @field_validator(
         "redis_url",
@@ -293,7 +288,7 @@ class Settings(BaseSettings):
         What a controller follows while it runs is left to the file, also if that does not name it yet.
         """
         of_file = {name for name in FOLLOWED if self.origin(name).startswith(("stoker.toml", "default"))}
-        return {_variable(name): _as_text(value) for name, value in self if name not in of_file}
+        return {variable(name): _as_text(value) for name, value in self if name not in of_file}
 
 
 class Source(NamedTuple):
@@ -313,10 +308,6 @@ def sources(settings: Settings) -> tuple[Source, ...]:
     )
 
 
-def _variable(name: str) -> str:
-    return _PREFIX + name.upper()
-
-
 def _as_text(value: object) -> str:
     """A value as an environment variable holds it."""
     if value is None:
@@ -334,24 +325,10 @@ def _shown(name: str, value: object) -> str:
     return _as_text(value) if field is None or field.repr else masked(_as_text(value))
 
 
-def _origin(name: str, arguments: Container[str]) -> str:
-    if name in arguments:
-        return "argument"
-    variable = _variable(name)
-    # Variables and files are found in any case, as pydantic-settings finds them.
-    if variable in map(str.upper, os.environ):
-        return f"environment: {variable}"
-    folder = _secrets()
-    for path in folder.iterdir() if folder else ():
-        if path.name.upper() == variable:
-            return f"secret: {path}"
-    return f"stoker.toml: {_config_file()}"
-
-
 def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
     """One line for a person about one value that does not fit."""
     name = ".".join(part for part in place if isinstance(part, str) and part != "[key]")
-    origin = _origin(str(place[0]), arguments)
+    origin = origin_of(str(place[0]), arguments)
     if kind == "extra_forbidden":
         tables = {"tenants": Quota.model_fields, "fleet": FleetSettings.model_fields}
         known = tables[str(place[0])] if len(place) > 1 else Settings.model_fields
@@ -359,27 +336,3 @@ def _problem(place: tuple[int | str, ...], kind: str, value: object, message: st
         return f"there is no setting {name} ({origin}); the closest one is {closest}"
     text = message.removeprefix("Value error, ")
     return f"{name} cannot be {_shown(name, value)!r} ({origin}): {text[0].lower()}{text[1:]}"
-
-
-def _secrets() -> Path | None:
-    """The folder of files that hold one setting each, as Docker and Kubernetes mount secrets."""
-    folder = os.environ.get(_SECRETS)
-    if folder and not Path(folder).is_dir():
-        raise InvalidSettings(f"{folder} is no folder: check {_SECRETS}")
-    return Path(folder) if folder else None
-
-
-def _config_file() -> Path:
-    return Path(os.environ.get(_CONFIG) or "stoker.toml").expanduser().absolute()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The file's content; nothing if there is none and none was asked for."""
-    if not os.environ.get(_CONFIG) and not path.exists():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSettings(f"the settings file cannot be read: {error}; check {_CONFIG}") from error
-    except ValueError as error:
-        raise InvalidSettings(f"{path} is not TOML: {error}; write each setting as key = value") from error
