@@ -1,6 +1,8 @@
-"""Jobs whose code does what it should not: none holds a slot, or is taken for the loss of a worker."""
+"""Jobs whose code does what it should not, and slots that fail themselves: neither holds a slot or a job."""
 
+import itertools
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 import stoker
 from stoker import JobState
+from stoker.events import Waiting
 from stoker.local import LocalStack
 from stoker.settings import Settings
 
@@ -65,3 +68,21 @@ def test_code_that_exits_or_fails_over_a_name_that_is_not_utf_8_fails_its_job_at
     with pytest.raises(stoker.JobFailed, match=reason):
         job.result(timeout=PATIENCE_S)
     assert job.status().attempt == 1
+
+
+def test_a_job_whose_slot_cannot_fork_is_handed_back_at_once_with_the_reason(
+    client: stoker.Client,
+) -> None:
+    assert client.submit(SPEC).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    [worker] = client.workers()
+    [slot] = psutil.Process(worker.pid).children()
+    allowed = slot.rlimit(resource.RLIMIT_NOFILE)
+    # Its connections are open. It may open one file more, such as a script of the ledger's, but a pipe has two ends.
+    taken = {int(file.name) for file in Path(f"/proc/{slot.pid}/fd").iterdir()}
+    lowest = next(number for number in itertools.count() if number not in taken)
+    slot.rlimit(resource.RLIMIT_NOFILE, (lowest + 1, allowed[1]))
+    job = client.submit(SPEC.model_copy(update={"max_attempts": 100}))
+    waiting = next(event for event in job.events() if isinstance(event, Waiting))
+    slot.rlimit(resource.RLIMIT_NOFILE, allowed)
+    assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    assert "its slot failed: OSError: [Errno 24] Too many open files" in str(waiting.reason)
