@@ -12,8 +12,8 @@ import sklearn.datasets
 from numpy.typing import NDArray
 
 import stoker
-from stoker.jobs import CNN, MLP
-from stoker.store import Store
+from stoker.kinds import CNN, MLP
+from stoker.models.store import Store
 
 Rows = NDArray[np.float32]
 

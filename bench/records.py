@@ -17,9 +17,9 @@ import redis
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
 from stoker.ledger import NewJob
 from stoker.local.server import local_server
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .figures import Figures, write

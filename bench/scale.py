@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stoker_workers.fleet.policy import Target
+from stoker_workers.controller.autoscaler.policy import Target
 
 from . import slots
 from .figures import RESULTS, write

@@ -21,12 +21,12 @@ from celery import Celery
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
 from stoker.events import JobStatus
-from stoker.fleets import Bounds, FleetSettings
+from stoker.fleet.bounds import Bounds, FleetSettings
 from stoker.local import LocalStack
 from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .figures import await_worker, summary

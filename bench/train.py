@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stoker
-from stoker.jobs import CNN, MLP
+from stoker.kinds import CNN, MLP
 from stoker.local import LocalStack
 from stoker.settings import Settings
-from stoker_workers.engine.data.samples import load_sample
+from stoker_workers.ml.data.samples import load_sample
 
 from .figures import Figures, await_worker, median, spread, write
 

@@ -10,8 +10,9 @@ import sys
 import urllib.request
 from contextlib import closing
 
-from stoker import ledger
 from stoker.connection import Connection
+
+from stoker import ledger
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
 from stoker.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stoker_workers.fleet.policy import Load, Memory, Target, decide
+from stoker_workers.controller.autoscaler.policy import Load, Memory, Target, decide
 
 from .loads import Jobs
 from .simulator import Fleet, Outcome, Rule, simulate

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stoker_workers.fleet.policy import Kind, Load
+from stoker_workers.controller.autoscaler.policy import Kind, Load
 
 from .loads import Floats, Jobs
 

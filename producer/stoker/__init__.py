@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from .artifacts import Artifact, ModelVersion, Signature, TensorSpec
 from .errors import (
     ClientClosed,
     InvalidArgument,
@@ -19,7 +18,7 @@ from .errors import (
     Unavailable,
 )
 from .events import Event, JobState, JobStatus
-from .jobs import (
+from .kinds import (
     CNN,
     MLP,
     Builder,
@@ -37,18 +36,19 @@ from .jobs import (
     Train,
     TrainResult,
 )
+from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .aio import AsyncClient
-    from .client import Client
-    from .job import Job
+    from .client.aio import AsyncClient
+    from .client.blocking import Client
+    from .client.job import Job
     from .settings import Settings
 
 __version__ = VERSION
 
 # These bring redis-py and pydantic-settings along, which a program that only builds specs need not wait for.
-_LAZY = {"AsyncClient": "aio", "Client": "client", "Job": "job", "Settings": "settings"}
+_LAZY = {"AsyncClient": "client.aio", "Client": "client.blocking", "Job": "client.job", "Settings": "settings"}
 
 __all__ = [
     "CNN",

@@ -16,9 +16,9 @@ from pydantic import (
     WrapValidator,
 )
 
-from .artifacts import Artifact
+from .models.manifest import Artifact
 from .outages import OngoingOutage
-from .printable import Encodable
+from .terminal.printable import Encodable
 
 # As the scripts tell a newer version's state from damage.
 _NAME_OF_STATE = re.compile("[A-Z]{1,32}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from .errors import Unavailable
-from .printable import Encodable
+from .terminal.printable import Encodable
 
 
 class Dependency(StrEnum):

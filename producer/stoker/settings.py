@@ -26,11 +26,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from .access import checked_root
-from .address import checked, masked
 from .errors import InvalidSettings
-from .fleets import FleetSettings
+from .fleet.bounds import FleetSettings
+from .models.access import checked_root
 from .origins import PREFIX, config_file, origin_of, read, secrets_folder, variable
+from .urls import checked, masked
 
 
 def _listed(value: object) -> object:

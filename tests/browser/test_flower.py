@@ -8,9 +8,9 @@ from playwright.sync_api import Browser, Error, Locator, Page, expect
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.ledger import Worker
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -11,11 +11,11 @@ import redis
 
 import stoker
 from stoker import ledger
-from stoker.artifacts import ModelVersion, Signature
-from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob
+from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Store
 
 from .callers import Said
 from .checker import Evidence, problems

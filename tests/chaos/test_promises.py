@@ -9,7 +9,7 @@ import pytest
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.jobs import Checkpoints, Train
+from stoker.kinds import Checkpoints, Train
 
 from ..conftest import PATIENCE_S, Eventually
 from .fleet import Fleet

@@ -8,8 +8,8 @@ import pytest
 
 import stoker
 from stoker import events
-from stoker.jobs import Checkpoints, Result, Train, TrainResult
-from stoker.store import Store
+from stoker.kinds import Checkpoints, Result, Train, TrainResult
+from stoker.models.store import Store
 
 from .fleet import Fleet, Party
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import stoker
-from stoker.jobs import Checkpoints, Spec, Train
+from stoker.kinds import Checkpoints, Spec, Train
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

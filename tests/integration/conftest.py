@@ -13,12 +13,12 @@ from moto.server import ThreadedMotoServer
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
 from stoker.ledger import keys, scripts
 from stoker.local import LocalStack
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Store
-from stoker_workers.controller import Controller
+from stoker_workers.controller.controller import Controller
 
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW

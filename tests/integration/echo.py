@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import redis
 
 from stoker import lanes
-from stoker.artifacts import ModelVersion, Signature, TensorSpec
-from stoker.connection import Connection
 from stoker.errors import StokerError
 from stoker.lanes import frames
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

@@ -4,12 +4,12 @@ import os
 import platform
 import sys
 
+from stoker.fleet.topology import queues_of
 from stoker.local import redis_url_of
 from stoker.settings import Settings
-from stoker.topology import queues_of
-from stoker_workers.app import run_worker
-from stoker_workers.capacity import Capacity
-from stoker_workers.machine import Nvml
+from stoker_workers.node.capacity import Capacity
+from stoker_workers.node.machine import Nvml
+from stoker_workers.worker.app import run_worker
 
 if __name__ == "__main__":
     settings = Settings()

@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 import stoker
 from stoker import ledger
-from stoker.artifacts import Artifact
-from stoker.connection import Connection
-from stoker.jobs import Spec
+from stoker.fleet.topology import WorkDevice, queue_for
+from stoker.kinds import Spec
 from stoker.ledger import Attempt, NewJob, Refused
+from stoker.models.manifest import Artifact
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import WorkDevice, queue_for
 
 from .ledger_model import LedgerModel
 

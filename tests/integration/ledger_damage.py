@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.events import Log
 from stoker.ledger import Attempt, NewJob
 from stoker.ledger.keys import TYPES, key
+from stoker.redis.connection import Connection
 
 from .ledger_machine import result_of, version
 

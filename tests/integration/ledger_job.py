@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from stoker.jobs import Spec
-from stoker.topology import KOMBU_SEPARATOR, PRIORITIES
+from stoker.fleet.topology import KOMBU_SEPARATOR, PRIORITIES
+from stoker.kinds import Spec
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 # What every record has, whatever happened to it.

@@ -7,12 +7,12 @@ import hypothesis.strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from stoker import JobState, ledger
-from stoker.artifacts import Artifact, ModelVersion, Signature
 from stoker.events import Checkpoint, Event, Log
-from stoker.jobs import DeployResult, Priority, Result, TrainResult
+from stoker.fleet.topology import WorkDevice
+from stoker.kinds import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import Attempt
+from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
-from stoker.topology import WorkDevice
 
 from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
 

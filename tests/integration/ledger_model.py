@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from stoker.events import Checkpoint, Event
-from stoker.jobs import Spec
+from stoker.fleet.topology import PRIORITIES, queues
+from stoker.kinds import Spec
 from stoker.ledger import NewJob
-from stoker.topology import PRIORITIES, queues
 
 from .ledger_job import ModelJob
 from .ledger_sharing import SharingModel

@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
+from stoker.fleet.topology import queues
 from stoker.settings import Quota
-from stoker.topology import queues
 
 from .ledger_job import ModelJob
 

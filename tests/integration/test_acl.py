@@ -15,10 +15,10 @@ import redis
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.broker import celery_app
-from stoker.connection import Call, Connection
 from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.redis.celery_app import celery_app
+from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -21,8 +21,8 @@ import stoker
 from stoker import JobState, events
 from stoker.local import LocalStack, redis_url_of
 from stoker.local.server import local_server
+from stoker.models.store import Store
 from stoker.settings import Settings
-from stoker.store import Store
 
 from ..conftest import PATIENCE_S, Eventually
 from ..hosts import host

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 import stoker
 from stoker.events import Progress, Waiting
 from stoker.local import redis_url_of
+from stoker.models.store import Store
 from stoker.settings import Settings
-from stoker.store import Store
 
 from ..conftest import PATIENCE_S, Eventually
 

@@ -6,8 +6,8 @@ import pytest
 import redis
 
 import stoker
-from stoker import registry
-from stoker.connection import Connection
+from stoker.ledger import registry
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .test_watch import version

@@ -10,9 +10,9 @@ import pytest
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.events import Log
 from stoker.ledger import Attempt, NewJob
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

@@ -10,10 +10,10 @@ import redis
 
 import stoker
 from stoker import JobState
+from stoker.fleet.topology import redis_lists
 from stoker.local import redis_url_of
+from stoker.models.store import Store
 from stoker.settings import Settings
-from stoker.store import Store
-from stoker.topology import redis_lists
 
 from ..conftest import PATIENCE_S, Eventually
 

@@ -15,9 +15,9 @@ import stoker
 from stoker import ledger
 from stoker.cli.doctor.check import System
 from stoker.cli.doctor.server import CHECKS
-from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob, QuarantineReason
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
 
 from .conftest import CPU, attend

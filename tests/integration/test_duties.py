@@ -15,13 +15,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 import stoker
 from stoker import JobState, ledger
-from stoker.artifacts import Artifact
-from stoker.connection import Connection
 from stoker.ledger import Attempt, DutyState, NewJob
 from stoker.ledger.keys import key
+from stoker.models.manifest import Artifact
+from stoker.models.store import Missing, Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Missing, Store
-from stoker_workers.duties import Duty, DutyThread
+from stoker_workers.controller.duties import Duty, DutyThread
 
 from ..conftest import Eventually
 from .conftest import CPU, attend, controlled, free_port

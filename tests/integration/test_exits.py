@@ -9,8 +9,8 @@ import pytest
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
 from stoker.local.child import Child
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -7,8 +7,8 @@ import redis
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.connection import Connection
 from stoker.ledger import Attempt, NewJob
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .conftest import CPU, attend

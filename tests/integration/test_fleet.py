@@ -17,14 +17,14 @@ import redis
 
 import stoker
 from stoker import ledger
-from stoker.connection import Call, Connection
 from stoker.errors import Unauthorized, Unavailable
-from stoker.fleets import Decision, FleetSettings
+from stoker.fleet.bounds import Decision, FleetSettings
 from stoker.outages import OngoingOutage
+from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
-from stoker_workers.fleet.loop import FleetScaler
-from stoker_workers.fleet.providers.kubernetes import Kubernetes
-from stoker_workers.fleet.providers.process import Processes
+from stoker_workers.controller.autoscaler.loop import FleetScaler
+from stoker_workers.controller.autoscaler.providers.kubernetes import Kubernetes
+from stoker_workers.controller.autoscaler.providers.process import Processes
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import CPU, attend, controlled

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tornado.options import options
 
-from stoker.broker import celery_app
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
+from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
-from stoker_workers import dashboard
+from stoker_workers.observe import flower
 
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
@@ -112,7 +112,7 @@ def test_a_password_file_that_is_missing_is_an_error_not_an_open_door(settings: 
 
 def test_the_file_in_config_says_what_holds_without_it() -> None:
     told = {name: value for name, value in runpy.run_path(str(CONFIG)).items() if not name.startswith("__")}
-    ours = dashboard.DEFAULTS | {"port": 5555, "read_only": False}
+    ours = flower.DEFAULTS | {"port": 5555, "read_only": False}
     assert told == ours
     # And what is commented out there exists in Flower.
     for name in re.findall(r"^# (\w+) = ", CONFIG.read_text(), re.MULTILINE):

@@ -14,9 +14,9 @@ import pytest
 
 import stoker
 from stoker import events, ledger
-from stoker.connection import Connection
 from stoker.ledger import Attempt
-from stoker.scopes import PerLoop, PerProcess
+from stoker.redis.connection import Connection
+from stoker.redis.scopes import PerLoop, PerProcess
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

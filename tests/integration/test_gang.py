@@ -14,8 +14,8 @@ from stoker.events import Epoch, Progress, Waiting
 from stoker.local import LocalStack, redis_url_of
 from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
-from stoker_workers.gang import Member
-from stoker_workers.slot import Slot
+from stoker_workers.attempt.gang import Member
+from stoker_workers.attempt.slot import Slot
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import CPU, await_worker

@@ -15,12 +15,12 @@ import redis
 
 import stoker
 from stoker import JobState, ledger
-from stoker.broker import celery_app
-from stoker.connection import Connection
+from stoker.fleet.topology import queues_of
 from stoker.ledger import QuarantineReason
 from stoker.local import redis_url_of
+from stoker.redis.celery_app import celery_app
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import queues_of
 
 from ..conftest import PATIENCE_S, Eventually
 from .attacker import SEED, Attacker, Canary, envelope, nested, ringing

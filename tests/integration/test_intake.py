@@ -9,13 +9,14 @@ from contextlib import suppress
 import pytest
 
 import stoker
-from stoker import JobState, ledger, submission
-from stoker.connection import Connection
-from stoker.jobs import Spec
+from stoker import JobState, ledger
+from stoker.client import submission
+from stoker.kinds import Spec
 from stoker.ledger import Attempt, NewJob
 from stoker.ledger.intake import PART_JOBS
 from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
+from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -14,8 +14,8 @@ from celery import Celery
 import stoker
 from stoker import JobState, events
 from stoker.local import redis_url_of
+from stoker.models.store import Store
 from stoker.settings import Settings
-from stoker.store import Store
 
 from ..conftest import PATIENCE_S
 

@@ -13,13 +13,13 @@ import redis
 
 import stoker
 from stoker import lanes
-from stoker.artifacts import ModelVersion, Signature, TensorSpec
-from stoker.connection import Connection
-from stoker.jobs import Priority
+from stoker.fleet.topology import served_request_queue
+from stoker.kinds import Priority
 from stoker.lanes import Pushed, frames
 from stoker.lanes.switchboard import Switchboard
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import served_request_queue
 
 from ..conftest import PATIENCE_S, Eventually
 

@@ -11,13 +11,13 @@ from celery import Celery
 from kombu.connection import Connection as KombuConnection
 
 import stoker
-from stoker import JobState, ledger, registry
-from stoker.artifacts import Artifact, ModelVersion, Signature
-from stoker.connection import Call, Connection
+from stoker import JobState, ledger
 from stoker.events import Checkpoint, Epoch, Finished, Log, Queued, Started, Waiting
-from stoker.jobs import read_spec
-from stoker.ledger import Answer, Attempt, Committed, NewJob, QuarantineReason, Refused
+from stoker.kinds import read_spec
+from stoker.ledger import Answer, Attempt, Committed, NewJob, QuarantineReason, Refused, registry
+from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
+from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

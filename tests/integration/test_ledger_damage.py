@@ -6,10 +6,10 @@ import pytest
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.events import JobStatus
 from stoker.ledger import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .ledger_damage import FINAL, SHARED, WRONG, SmallLedger, write

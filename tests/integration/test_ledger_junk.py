@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 
 import stoker
 from stoker import JobState, ledger
-from stoker.artifacts import Artifact
-from stoker.connection import Connection
 from stoker.events import Finished, Log
 from stoker.ledger import Attempt, Committed, NewJob
+from stoker.models.manifest import Artifact
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)

@@ -12,14 +12,14 @@ import pytest
 
 import stoker
 from stoker import JobState, ledger
-from stoker.artifacts import Artifact
-from stoker.connection import Connection
 from stoker.ledger import Attempt, Leftovers, NewJob
 from stoker.ledger.keys import key
+from stoker.models.manifest import Artifact
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Store
-from stoker_workers import leftovers
-from stoker_workers.leftovers import LeftoverSearch
+from stoker_workers.controller import leftovers
+from stoker_workers.controller.leftovers import LeftoverSearch
 
 from .test_doctor import checks
 from .test_ledger import result_of, version

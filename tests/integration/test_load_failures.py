@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 import redis
 
-from stoker.connection import Connection
 from stoker.errors import InvalidJob, Unavailable
 from stoker.lanes.failures import LoadFailure, admit_load, load_failed, load_failures, loaded
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

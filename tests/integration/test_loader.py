@@ -8,15 +8,15 @@ from pathlib import Path
 import keras
 import pytest
 
-from stoker.artifacts import ModelVersion, Signature, TensorSpec
-from stoker.connection import Connection
 from stoker.errors import Unavailable
 from stoker.lanes.failures import load_failures
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Store
-from stoker_workers.journal import Journal
-from stoker_workers.loader import LoadedModel, Loader
-from stoker_workers.slot import Slot
+from stoker_workers.attempt.slot import Slot
+from stoker_workers.serving.journal import Journal
+from stoker_workers.serving.loader import LoadedModel, Loader
 
 from ..conftest import Eventually
 from .conftest import CPU

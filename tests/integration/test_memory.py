@@ -9,11 +9,11 @@ import redis
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.connection import Connection
+from stoker.fleet.topology import queues_of
 from stoker.ledger import Attempt, NewJob, Refused
 from stoker.local import LocalStack
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import queues_of
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import await_worker

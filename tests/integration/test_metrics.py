@@ -21,13 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
-from stoker.fleets import Decision
+from stoker.fleet.bounds import Decision
 from stoker.lanes.failures import load_failed
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker_workers.metrics import LedgerCollector, NodeCollector
+from stoker_workers.observe.metrics import LedgerCollector, NodeCollector
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import attend, free_port

@@ -12,10 +12,10 @@ import redis
 
 import stoker
 from stoker import events, ledger
-from stoker.artifacts import Artifact, ModelVersion, Signature
-from stoker.connection import Connection
 from stoker.events import Other
 from stoker.ledger import Attempt
+from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

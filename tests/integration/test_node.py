@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker_workers.machine import Gpu, GpuLoad
-from stoker_workers.node import NoDevice, posts
+from stoker_workers.node.agent import NoDevice, posts
+from stoker_workers.node.machine import Gpu, GpuLoad
 
 from ..conftest import PATIENCE_S, Eventually
 
@@ -39,7 +39,7 @@ while True:
 """
 AGENT = """
 import sys
-from stoker_workers.node import Post, run
+from stoker_workers.node.agent import Post, run
 posts = [Post(device, {"CUDA_VISIBLE_DEVICES": device}) for device in sys.argv[1].split(",")]
 sys.exit(run(posts, command=[sys.executable, "-c", sys.argv[2]]))
 """
@@ -98,7 +98,7 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def gpus_seen(environment: dict[str, str]) -> str:
     """What is found of GPUs, and how busy they are, in an environment."""
-    look = "from stoker_workers.machine import Nvml; n = Nvml(); print([(g, n.load(g)) for g in n.gpus()])"
+    look = "from stoker_workers.node.machine import Nvml; n = Nvml(); print([(g, n.load(g)) for g in n.gpus()])"
     command = [sys.executable, "-c", look]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -166,7 +166,7 @@ def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path:
     installed = library(folder, "libcusolver.so.11", "int solve() { return 0; }")
     own = str(tmp_path / "own")
     look = (
-        "import json; from stoker_workers.machine import Gpu; from stoker_workers.node import posts\n"
+        "import json; from stoker_workers.node.machine import Gpu; from stoker_workers.node.agent import posts\n"
         "class One:\n    def gpus(self): return [Gpu(0, 'GPU-aaaa', 'small', 1)]\n"
         "print(json.dumps([dict(post.environment) for post in posts('auto', One())]))"
     )
@@ -180,7 +180,10 @@ def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path:
 
 
 def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, str], tmp_path: Path) -> None:
-    run = "from stoker_workers.node import *; run(posts('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
+    run = (
+        "from stoker_workers.node.agent import *\n"
+        "run(posts('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
+    )
     leave = WORKER.replace("while True", "sys.exit(0)\nwhile True")
     subprocess.run(
         [sys.executable, "-c", run, leave], env=nvml | {"TOLD": str(tmp_path)}, check=True, timeout=PATIENCE_S
@@ -242,7 +245,7 @@ def test_no_worker_outlives_a_killed_agent(tmp_path: Path, eventually: Eventuall
 
 
 def test_the_agent_never_loads_tensorflow() -> None:
-    loaded = "import sys, stoker_workers.node; print(*sys.modules)"
+    loaded = "import sys, stoker_workers.node.agent; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert "stoker_workers.node" in modules
     assert not {"tensorflow", "keras"} & {name.partition(".")[0] for name in modules}

@@ -22,12 +22,12 @@ import redis
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.connection import Connection
 from stoker.ledger import Answer, Attempt
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
 from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -16,10 +16,10 @@ import redis
 
 import stoker
 from stoker import events, ledger
-from stoker.aio import AsyncJob
-from stoker.connection import Connection
+from stoker.client.aio import AsyncJob
 from stoker.ledger import Attempt
 from stoker.local.server import local_server
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

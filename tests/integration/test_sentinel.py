@@ -15,10 +15,10 @@ from celery import Celery
 
 import stoker
 from stoker import JobState, events
-from stoker.broker import celery_app
 from stoker.local import LocalStack
 from stoker.local.child import Child
 from stoker.local.server import server_binary
+from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 import stoker
 from stoker import lanes
-from stoker.connection import Connection
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -14,9 +14,9 @@ import redis
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
-from stoker.jobs import Priority
+from stoker.kinds import Priority
 from stoker.ledger import Attempt, NewJob
+from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
 
 from .conftest import attend

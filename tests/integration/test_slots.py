@@ -8,8 +8,8 @@ from celery import Celery
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.local import LocalStack, redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -11,8 +11,8 @@ import pytest
 
 import stoker
 from stoker import lanes
-from stoker.connection import Connection
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stoker.artifacts import Artifact
+from stoker.models.manifest import Artifact
+from stoker.models.store import Corrupt, Store
 from stoker.outages import Dependency, DependencyUnavailable
-from stoker.store import Corrupt, Store
 
 BYTES = b"weights" * 1000
 DAY_S = 24 * 3600

@@ -8,11 +8,11 @@ import redis
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
 from stoker.events import Log, Started
 from stoker.ledger import Answer, Attempt, Committed, NewJob
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

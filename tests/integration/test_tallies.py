@@ -9,9 +9,9 @@ import redis
 
 import stoker
 from stoker import JobState, lanes, ledger
-from stoker.connection import Connection
 from stoker.lanes import Census, Pushed, frames
 from stoker.ledger import Attempt, NewJob, Tallies
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=2)

@@ -14,9 +14,9 @@ import trustme
 
 import stoker
 from stoker import JobState
-from stoker.broker import celery_app
 from stoker.local import LocalStack
 from stoker.local.server import local_server
+from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

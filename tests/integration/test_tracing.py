@@ -11,9 +11,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import stoker
 from stoker import ledger
-from stoker.connection import Connection
 from stoker.ledger import NewJob, Refused
 from stoker.local import LocalStack
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S

@@ -18,13 +18,13 @@ import redis
 from typer.testing import CliRunner
 
 import stoker
-from stoker.artifacts import Artifact, ModelVersion
 from stoker.cli import app
-from stoker.connection import Connection
 from stoker.lanes.failures import load_failures
 from stoker.local import LocalStack, redis_url_of
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.store import Store
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import await_worker

@@ -10,12 +10,12 @@ import pytest
 
 import stoker
 from stoker import JobState, ledger
-from stoker.connection import Connection
-from stoker.jobs import KINDS, Spec
+from stoker.fleet.topology import queues_of
+from stoker.kinds import KINDS, Spec
 from stoker.ledger import Attempt, NewJob, Refused
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import queues_of
 from stoker.version import RELEASE
 
 from ..conftest import PATIENCE_S, Eventually

@@ -23,7 +23,7 @@ APP = Path(__file__).with_name("upgrade_app.py")
 _GRACE_S = 75.0
 SUBMIT_ECHO = """
 import stoker
-from stoker.jobs.infer import Echo
+from stoker.kinds.infer import Echo
 print(stoker.Client().submit(Echo(model="model-0", data="sample://iris")).id)
 """
 

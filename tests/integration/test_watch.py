@@ -11,15 +11,15 @@ import redis
 
 import stoker
 from stoker import lanes
-from stoker.artifacts import ModelVersion, Signature
-from stoker.connection import Connection
+from stoker.fleet.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
 from stoker.lanes import Pushed, frames
 from stoker.lanes.switchboard import Switchboard
+from stoker.models.manifest import ModelVersion, Signature
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
-from stoker_workers import drainer
-from stoker_workers.drainer import Load, Model, Outcome
-from stoker_workers.watch import Watch
+from stoker_workers.serving import drainer
+from stoker_workers.serving.drainer import Load, Model, Outcome
+from stoker_workers.serving.watch import Watch
 
 from ..conftest import PATIENCE_S, Eventually
 

@@ -33,26 +33,26 @@ _EXECUTE = """\
             run.emit(Echoed())
             return Outcome(EchoResult(model=spec.model))
 """
-_IMPORTS = "from stoker.events import Echoed\nfrom stoker.jobs.infer import Echo, EchoResult\n"
+_IMPORTS = "from stoker.events import Echoed\nfrom stoker.kinds.infer import Echo, EchoResult\n"
 _FIELD = '    novelty: str = "new"\n'
 # What the newer version has more: a kind of job, a type of event, and a field in whatever is described and told. Each
 # entry is a file, what it says, and what the newer version says before or behind that.
 _BEFORE = (
-    ("stoker/jobs/infer.py", "class InferResult(Described):", _ECHO),
+    ("stoker/kinds/infer.py", "class InferResult(Described):", _ECHO),
     ("stoker/events.py", "class Finished(_Event):", _ECHOED),
     ("stoker/events.py", "| Finished, Field(", "| Echoed "),
-    ("stoker_workers/executors/__init__.py", "        case Train():\n", _EXECUTE),
-    ("stoker_workers/executors/__init__.py", "from stoker.jobs import", _IMPORTS),
+    ("stoker_workers/kinds/__init__.py", "        case Train():\n", _EXECUTE),
+    ("stoker_workers/kinds/__init__.py", "from stoker.kinds import", _IMPORTS),
 )
 _BEHIND = (
-    ("stoker/jobs/__init__.py", "import PART_KIND, Infer, InferResult", ", Echo, EchoResult"),
-    ("stoker/jobs/__init__.py", "Train | Evaluate | Deploy | Infer", " | Echo"),
-    ("stoker/jobs/__init__.py", "| InferResult", " | EchoResult"),
-    ("stoker/jobs/__init__.py", '"deploy", "infer"', ', "echo"'),
-    ("stoker/topology.py", '"infer": "batch"', ', "echo": "batch"'),
-    ("stoker/artifacts.py", "    name: ModelName\n", _FIELD),
+    ("stoker/kinds/__init__.py", "import PART_KIND, Infer, InferResult", ", Echo, EchoResult"),
+    ("stoker/kinds/__init__.py", "Train | Evaluate | Deploy | Infer", " | Echo"),
+    ("stoker/kinds/__init__.py", "| InferResult", " | EchoResult"),
+    ("stoker/kinds/__init__.py", '"deploy", "infer"', ', "echo"'),
+    ("stoker/fleet/topology.py", '"infer": "batch"', ', "echo": "batch"'),
+    ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
-    ("stoker/jobs/train.py", "    seed: int\n    run_s: float\n", _FIELD),
+    ("stoker/kinds/train.py", "    seed: int\n    run_s: float\n", _FIELD),
 )
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stoker.address import TLS_OPTIONS, Sentinels, checked, masked, sentinels_of
-from stoker.broker import celery_app
+from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
+from stoker.urls import TLS_OPTIONS, Sentinels, checked, masked, sentinels_of
 
 THREE = "sentinel://app:p%40ss@a:1;sentinel://b;sentinel://[::1]:3/2?master_name=main&sentinel_password=s%26cret"
 

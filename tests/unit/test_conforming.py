@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from stoker.artifacts import Signature, TensorSpec
-from stoker.conforming import Inputs
 from stoker.errors import InvalidJob
-from stoker.tensors import Tensors
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.tensors import Tensors
 
 PIXELS = TensorSpec(name="x", shape=(3,), dtype="float32", low=0, high=16)
 PERSON = TensorSpec(

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stoker.data import SAMPLES, Location, locate, preflight, select_columns
 from stoker.errors import InvalidJob
+from stoker.models.data import SAMPLES, Location, locate, preflight, select_columns
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stoker_workers.duties import for_each
+from stoker_workers.controller.duties import for_each
 
 
 def test_what_fails_for_one_item_is_done_for_the_others() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stoker_workers.runner import _logged
+from stoker_workers.attempt.runner import _logged
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import logging
 
 from celery.utils.log import ColorFormatter
 
-from stoker_workers.logs import keep_to_lines
+from stoker_workers.observe.logs import keep_to_lines
 
 
 def logged(formatter: logging.Formatter, *message: object, error: Exception | None = None) -> str:

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker.artifacts import Artifact, ModelManifest, Signature, TensorSpec
 from stoker.events import Checkpoint, Epoch, Log, Progress
-from stoker.jobs import Accuracy, ClassScore, DeployResult, EvaluateResult, InferResult, TrainResult
+from stoker.kinds import Accuracy, ClassScore, DeployResult, EvaluateResult, InferResult, TrainResult
+from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
 from stoker.outages import Outage
-from stoker_workers.messages import (
+from stoker_workers.attempt.messages import (
     MESSAGE,
     Away,
     Blocked,
@@ -21,7 +21,7 @@ from stoker_workers.messages import (
     Outgrown,
     Parted,
 )
-from stoker_workers.runner import end_of
+from stoker_workers.attempt.runner import end_of
 
 # With lone surrogates, as in file names that are not UTF-8.
 texts = st.text(st.characters(), max_size=9)

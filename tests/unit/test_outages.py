@@ -12,16 +12,16 @@ from typing import IO
 import pytest
 import s3fs
 
-from stoker.artifacts import Artifact
-from stoker.data import locate, reading
 from stoker.errors import InvalidJob
+from stoker.models.data import locate, reading
+from stoker.models.manifest import Artifact
+from stoker.models.store import Corrupt, Missing, Store
 from stoker.outages import Dependency, DependencyUnavailable, Fault, disk_outage, fault_of, lacks_room
 from stoker.settings import Settings
-from stoker.store import Corrupt, Missing, Store
-from stoker_workers import dependencies
-from stoker_workers.dependencies import Dependencies, DependencyWatch
-from stoker_workers.messages import Away, Failed, Lost
-from stoker_workers.runner import end_of, own_doing
+from stoker_workers.attempt import dependencies
+from stoker_workers.attempt.dependencies import Dependencies, DependencyWatch
+from stoker_workers.attempt.messages import Away, Failed, Lost
+from stoker_workers.attempt.runner import end_of, own_doing
 
 from ..conftest import Eventually
 from ..hosts import host

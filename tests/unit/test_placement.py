@@ -4,9 +4,9 @@ import pytest
 
 import stoker
 from stoker import InvalidJob, ledger
-from stoker.jobs import Spec
-from stoker.placement import Offer, place
-from stoker.topology import WorkDevice, queues_of
+from stoker.client.placement import Offer, place
+from stoker.fleet.topology import WorkDevice, queues_of
+from stoker.kinds import Spec
 
 GIB = 1024**3
 TRAIN = stoker.Train(model="m", data="sample://digits")

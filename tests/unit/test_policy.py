@@ -6,7 +6,7 @@ import pytest
 from bench.simulation import loads, rules
 from bench.simulation.simulator import Fleet, Outcome, simulate
 
-from stoker_workers.fleet.policy import Kind, Load, Memory, Target, Wish, decide
+from stoker_workers.controller.autoscaler.policy import Kind, Load, Memory, Target, Wish, decide
 
 NODE = Fleet(nodes=1, slots_per_node=64, node_start_s=0.0, tick_s=1.0)
 TARGET = Target(least=0, most=64, target_wait_s=10.0, cooldown_s=60.0)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stoker_workers import pool
+from stoker_workers.worker import pool
 
 
 @pytest.mark.parametrize(

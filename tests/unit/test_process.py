@@ -16,9 +16,9 @@ import pytest
 
 from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
-from stoker_workers.dependencies import Dependencies, DependencyWatch
-from stoker_workers.process import ForkedProcess
-from stoker_workers.scratch import remove_abandoned
+from stoker_workers.attempt.dependencies import Dependencies, DependencyWatch
+from stoker_workers.attempt.process import ForkedProcess
+from stoker_workers.attempt.scratch import remove_abandoned
 
 from ..conftest import PATIENCE_S, Eventually
 

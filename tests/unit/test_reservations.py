@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
-from stoker_workers.reservations import Reservations
+from stoker_workers.attempt.reservations import Reservations
 
 FORK = multiprocessing.get_context("fork")
 SHARE, TOTAL, SLOTS = 3, 12, 8

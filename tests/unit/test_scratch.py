@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from stoker.outages import DependencyUnavailable
-from stoker_workers.process import ForkedProcess
-from stoker_workers.scratch import Scratch, remove_abandoned
+from stoker_workers.attempt.process import ForkedProcess
+from stoker_workers.attempt.scratch import Scratch, remove_abandoned
 
 from ..conftest import PATIENCE_S, Eventually
 
@@ -27,7 +27,7 @@ PTRACE_SEIZE = 0x4206
 # A slot with a child that has written a temporary file: prints where, and waits.
 SLOT = """
 import sys, tempfile, time
-from stoker_workers.process import ForkedProcess
+from stoker_workers.attempt.process import ForkedProcess
 
 def write(pipe):
     file = tempfile.NamedTemporaryFile(delete=False)
@@ -172,7 +172,7 @@ def test_a_folder_that_is_not_ours_is_not_made(temp: Path) -> None:
 # being waited for: so it seems to live on, as one whose file system is away.
 ABANDONS = """
 import sys, time
-from stoker_workers.process import ForkedProcess
+from stoker_workers.attempt.process import ForkedProcess
 
 def hang(pipe):
     time.sleep(1000)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stoker
-from stoker.jobs import KINDS, SPEC, Spec, checked, parse_spec, read_spec
+from stoker.kinds import KINDS, SPEC, Spec, checked, parse_spec, read_spec
 
 spec_classes = {each.model_fields["kind"].default: each for each in get_args(get_args(Spec)[0])}
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)

@@ -11,14 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.tensors import (
-    decode_tensors,
-    encode_array,
-    encode_parts,
-    encode_tensors,
-    joined,
-    layouts_of,
-)
+from stoker.models.tensors import decode_tensors, encode_array, encode_parts, encode_tensors, joined, layouts_of
 
 SAMPLES: list[NDArray[Any]] = [
     np.arange(6, dtype=np.float32).reshape(2, 3),

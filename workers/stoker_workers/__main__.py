@@ -7,14 +7,14 @@ import sys
 # TensorFlow's C++ side would greet every process with its build flags.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from stoker import exits
 from stoker.errors import InvalidSettings, Unavailable
 from stoker.local import redis_url_of
 from stoker.settings import Settings
+from stoker.terminal import exits
 
-from .app import run_worker
-from .capacity import Capacity
-from .machine import Nvml
+from .node.capacity import Capacity
+from .node.machine import Nvml
+from .worker.app import run_worker
 
 
 def main() -> int:

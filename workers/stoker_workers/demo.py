@@ -13,14 +13,14 @@ from rich.panel import Panel
 from rich.rule import Rule
 
 import stoker
-from stoker import exits
 from stoker.cli.live import follow, show_result
 from stoker.cli.output import accept_any_encoding, console, draw, line, say
 from stoker.local import LocalStack, local_url
+from stoker.models.store import Store
 from stoker.settings import Settings
-from stoker.store import Store
+from stoker.terminal import exits
 
-from .engine.data.samples import load_sample
+from .ml.data.samples import load_sample
 
 _MODEL, _DATA = "digits", "sample://digits"
 _ROWS = 4

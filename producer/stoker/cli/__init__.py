@@ -8,7 +8,7 @@ from typing import cast
 import typer
 
 from ..errors import StokerError
-from ..exits import lines_of, status_of
+from ..terminal.exits import lines_of, status_of
 from . import config, dead, doctor, fleet, jobs, models, services
 from .output import accept_any_encoding, print_json, say_error
 

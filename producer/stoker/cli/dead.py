@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from .. import ledger
-from ..connection import Call, Connection
 from ..errors import InvalidJob
 from ..events import JobState, JobStatus
 from ..ledger import PastAttempt
 from ..local import redis_url_of
+from ..redis.connection import Call, Connection
 from ..settings import Settings
 from .output import SHORT_ID, AsJson, Part, ago, draw, duration, print_json, say, say_block
 from .short_id import SEARCHED, whole_id

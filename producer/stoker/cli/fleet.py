@@ -12,12 +12,12 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from .. import ledger
-from ..connection import Connection
 from ..errors import InvalidJob
-from ..fleets import Bounds, Decision
+from ..fleet.bounds import Bounds, Decision
+from ..fleet.topology import DEVICES, WorkDevice, queues_of
 from ..local import redis_url_of
+from ..redis.connection import Connection
 from ..settings import Settings
-from ..topology import DEVICES, WorkDevice, queues_of
 from .output import AsJson, Part, ago, console, draw, duration, line, print_json, say
 from .table import Table
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidJob
-from ..jobs import Spec, parse_spec
+from ..kinds import Spec, parse_spec
 
 _MOST_BYTES = 16 * 1024**2
 # Values of a whole file, those counted again that an alias repeats.

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ..client import Client
+from ..client.blocking import Client
+from ..client.job import Job
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
-from ..job import Job
-from ..jobs import KINDS
-from ..store import Store
+from ..kinds import KINDS
+from ..models.store import Store
 from .job_file import read_specs
 from .live import follow, show_result
 from .output import SHORT_ID, AsJson, Part, ago, console, draw, duration, print_json, say, say_block, state_text

@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from .. import events
-from ..artifacts import Artifact
 from ..events import Event, Finished
-from ..jobs import DeployResult, EvaluateResult, InferResult, Result, TrainResult
-from ..printable import printable
-from ..store import Store
+from ..kinds import DeployResult, EvaluateResult, InferResult, Result, TrainResult
+from ..models.manifest import Artifact
+from ..models.store import Store
+from ..terminal.printable import printable
 from .output import draw, duration, line, metrics_text, say, size_text, style_of
 from .table import Table
 

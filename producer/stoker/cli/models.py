@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .. import registry
-from ..artifacts import ModelVersion, TensorSpec
-from ..client import Client
-from ..connection import Connection
+from ..client.blocking import Client
 from ..errors import InvalidArgument, ModelNotFound
 from ..lanes.failures import load_failures
+from ..ledger import registry
 from ..local import redis_url_of
+from ..models.manifest import ModelVersion, TensorSpec
+from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
+from ..redis.connection import Connection
 from ..settings import Settings
-from ..store import Store
 from .output import AsJson, Part, ago, draw, line, metrics_text, print_json, say, size_text
 from .table import Table
 

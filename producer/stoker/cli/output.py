@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from ..events import JobState
-from ..printable import printable
+from ..terminal.printable import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 # Text, a part of a line that is made already, or text and its style.

@@ -81,7 +81,7 @@ def flower(
         raise Unavailable("Flower is not installed here: pip install 'stoker[flower]'")
     given = {"--address": address, "--port": port, "--config": config, "--password-file": password_file}
     arguments = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.dashboard", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.observe.flower", *arguments])
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..connection import Call, Script, Word
-from ..jobs import Priority
+from ..fleet.topology import redis_lists
+from ..kinds import Priority
 from ..ledger.scripts import basics, iso_now
-from ..topology import redis_lists
+from ..redis.connection import Call, Script, Word
 from .keys import key, lua_table
 
 # The Celery task behind a doorbell; its only argument is the lane.

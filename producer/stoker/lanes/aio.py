@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from ..connection import AsyncConnection
 from ..errors import StokerError
-from ..jobs import Priority
-from ..reading import TaskReader, settle
+from ..kinds import Priority
+from ..redis.connection import AsyncConnection
+from ..redis.reading import TaskReader, settle
 from . import push
 from .exchange import Exchange, lane_full
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from ..connection import Call
 from ..errors import StokerError, Unavailable
-from ..jobs import Priority
-from ..reading import Waiter
+from ..kinds import Priority
+from ..redis.connection import Call
+from ..redis.reading import Waiter
 from . import Pushed, await_answers, frames
 
 W = TypeVar("W", bound=Waiter)

@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ..artifacts import ModelVersion
-from ..connection import Call
 from ..errors import InvalidJob, Unavailable
 from ..ledger.readable import all_readable, readable
+from ..models.manifest import ModelVersion
+from ..redis.connection import Call
 from . import _script
 
 # For how long the others are refused while one worker tries again.

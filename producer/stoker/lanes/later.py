@@ -4,8 +4,8 @@ import json
 import uuid
 
 from ..errors import StokerError, public_class
-from ..jobs import Priority
-from ..tensors import decode_array
+from ..kinds import Priority
+from ..models.tensors import decode_array
 from . import Pushed, Result, frames
 from .exchange import LANE_HOLDS
 

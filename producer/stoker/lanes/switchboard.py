@@ -4,10 +4,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 
-from ..connection import Connection
 from ..errors import StokerError
-from ..jobs import Priority
-from ..reading import ThreadReader, settle
+from ..kinds import Priority
+from ..redis.connection import Connection
+from ..redis.reading import ThreadReader, settle
 from . import Pushed, push, wake_reader
 from .exchange import Exchange, lane_full
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from ..artifacts import Artifact, ModelVersion
-from ..connection import Call, Word
 from ..events import Epoch, Event, JobState, Progress
-from ..jobs import DeployResult, Result
+from ..kinds import DeployResult, Result
+from ..models.manifest import Artifact, ModelVersion
 from ..outages import Outage
+from ..redis.connection import Call, Word
 from .presence import Worker
 from .scripts import iso_now, script
 

@@ -5,9 +5,9 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from ..connection import Call
 from ..errors import InvalidJob, JobNotFound
 from ..events import JobState
+from ..redis.connection import Call
 from .keys import key
 from .readable import all_readable
 from .scripts import script

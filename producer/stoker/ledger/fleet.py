@@ -6,10 +6,10 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..connection import Call
-from ..fleets import Bounds, Decision
-from ..jobs import KINDS, PART_KIND
-from ..topology import DEVICES, WorkDevice, queue_for
+from ..fleet.bounds import Bounds, Decision
+from ..fleet.topology import DEVICES, WorkDevice, queue_for
+from ..kinds import KINDS, PART_KIND
+from ..redis.connection import Call
 from .keys import key
 from .readable import all_readable, readable
 from .scripts import script

@@ -9,8 +9,8 @@ they, and when one of them falls silent, the leader gives the attempt up.
 from dataclasses import dataclass
 from typing import Literal
 
-from ..connection import Call
 from ..outages import Outage
+from ..redis.connection import Call
 from .attempts import Attempt, read_attempt
 from .keys import key
 from .scripts import script

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection import Call, Word
-from ..topology import KOMBU_SEPARATOR, PRIORITY_STEPS, queues
+from ..fleet.topology import KOMBU_SEPARATOR, PRIORITY_STEPS, queues
+from ..redis.connection import Call, Word
 from .scripts import script
 
 

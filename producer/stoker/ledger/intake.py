@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..connection import Call
 from ..errors import InvalidJob, JobNotFound, Unavailable
-from ..jobs import Spec
+from ..kinds import Spec
+from ..kinds.tasks import digest, summary
+from ..redis.connection import Call
 from ..version import RELEASE
-from ..wire import digest, summary
 from .keys import key
 from .scripts import iso_now, script
 

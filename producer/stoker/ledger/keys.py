@@ -61,8 +61,8 @@
 | stoker:decisions:<device> | list | what the autoscaler decided, and why, the newest 100 | never: bounded |
 """
 
-from ..jobs import KINDS, PART_KIND
-from ..topology import KOMBU_SEPARATOR, PRIORITIES, queues
+from ..fleet.topology import KOMBU_SEPARATOR, PRIORITIES, queues
+from ..kinds import KINDS, PART_KIND
 
 # How many jobs of a queue and priority have a message at once, as long as no slots are known.
 WINDOW = 16

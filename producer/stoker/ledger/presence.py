@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from ..connection import Call
+from ..fleet.topology import WorkDevice
 from ..outages import OngoingOutage
-from ..topology import WorkDevice
+from ..redis.connection import Call
 from .keys import SILENT_AFTER_S, key
 from .readable import all_readable, number
 from .scripts import script

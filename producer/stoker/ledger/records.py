@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..connection import Call, Steps
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import Event, JobState, JobStatus, read_event
-from ..jobs import RESULT, Result, Spec, read_spec
+from ..kinds import RESULT, Result, Spec, read_spec
+from ..redis.connection import Call, Steps
 from .keys import key
 from .scripts import iso_now, script
 

@@ -6,7 +6,7 @@ copies the state crosses it off: a copy that was missed is made up for by the ne
 
 from dataclasses import dataclass
 
-from ..connection import Call
+from ..redis.connection import Call
 from .keys import key
 from .scripts import script
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
-from ..connection import Script
+from ..redis.connection import Script
 from .keys import lua_tables
 from .tallies import lua_bounds
 

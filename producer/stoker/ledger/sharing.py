@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..connection import Call, Word
+from ..redis.connection import Call, Word
 from ..settings import DEFAULT_TENANT, Quota
 from .scripts import script
 

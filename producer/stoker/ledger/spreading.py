@@ -12,9 +12,9 @@ list of jobs, and each is forgotten when it ends: what it gave, or why it failed
 import re
 from collections.abc import Sequence
 
-from ..connection import Call, Word
-from ..jobs import Infer
-from ..wire import summary
+from ..kinds import Infer
+from ..kinds.tasks import summary
+from ..redis.connection import Call, Word
 from .attempts import Attempt
 from .scripts import iso_now, script
 

@@ -2,9 +2,9 @@
 
 import re
 
-from ..artifacts import Artifact
-from ..connection import Call
-from ..topology import PRIORITIES, queues
+from ..fleet.topology import PRIORITIES, queues
+from ..models.manifest import Artifact
+from ..redis.connection import Call
 from .keys import SILENT_AFTER_S, key
 from .readable import readable
 from .scripts import iso_now, script

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..address import masked
 from ..errors import StokerError
 from ..settings import Settings
+from ..urls import masked
 from .child import Child, Supervised
 from .lock import lock
 from .server import fresh_log, local_server

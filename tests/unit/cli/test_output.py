@@ -26,9 +26,9 @@ from stoker.cli.live import follow
 from stoker.cli.output import console, draw, metrics_text, print_json, say, say_block, say_error
 from stoker.cli.table import Table
 from stoker.events import Finished, JobStatus, Log, Progress
-from stoker.fleets import Decision
+from stoker.fleet.bounds import Decision
 from stoker.ledger import PastAttempt
-from stoker.printable import printable
+from stoker.terminal.printable import printable
 
 from ...commands import CommandLine
 from ...conftest import PATIENCE_S

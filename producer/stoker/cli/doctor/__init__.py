@@ -8,8 +8,8 @@ from contextlib import closing
 import typer
 from pydantic import BaseModel
 
-from ...connection import Call
 from ...errors import Unauthorized, Unavailable
+from ...redis.connection import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
 from . import damage, jobs, models, server, store, workers

@@ -9,10 +9,10 @@ from functools import cached_property
 from pydantic import BaseModel, Field
 
 from ... import ledger
-from ...connection import Call, Connection
 from ...errors import Unauthorized
 from ...ledger import Health
 from ...local import redis_url_of
+from ...redis.connection import Call, Connection
 from ...settings import Settings
 
 

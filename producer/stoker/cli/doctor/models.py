@@ -1,7 +1,7 @@
 """Checks of the models: records that cannot be read, and versions that no worker can load."""
 
-from ... import registry
 from ...lanes.failures import load_failures
+from ...ledger import registry
 from .check import Check, Finding, System, fail, ok
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from ...address import masked, sentinels_of
+from ...urls import masked, sentinels_of
 from ..output import size_text
 from .check import Check, Finding, System, fail, ok, warn
 from .holes import known_holes

@@ -1,8 +1,8 @@
 """The check of the artifact store."""
 
-from ...address import masked
 from ...errors import StokerError
-from ...store import Store
+from ...models.store import Store
+from ...urls import masked
 from .check import Check, Finding, System, fail, ok
 
 

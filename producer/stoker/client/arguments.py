@@ -1,0 +1,164 @@
+"""What the clients' methods take: every argument is checked here, before anything is sent."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from numbers import Real
+
+from ..errors import InvalidArgument, JobNotFound
+from ..events import JobState
+from ..kinds import KINDS, Priority, Spec
+from ..kinds.base import JobSpec
+from ..ledger import Search
+
+# Whoever waits longer than this waits without a timeout.
+_LONGEST_S = 366 * 24 * 3600.0
+_MOST_LISTED = 10_000
+_PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
+_EVENT_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
+_JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_LARGEST_ID = 2**64
+
+
+def timeout(value: object) -> float:
+    """Seconds to wait, for an answer that comes soon or never."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InvalidArgument(f"timeout must be a number of seconds, got {_short(value)}")
+    seconds = float(value)
+    if not 0 <= seconds <= _LONGEST_S:
+        hint = "; to wait for ever, give None where that is allowed" if seconds == math.inf else ""
+        raise InvalidArgument(f"timeout must be 0 to {_LONGEST_S:.0f} seconds, got {seconds:g}{hint}")
+    return seconds
+
+
+def timeout_or_none(value: object) -> float | None:
+    """Seconds to wait; None to wait for ever."""
+    return None if value is None else timeout(value)
+
+
+def priority(value: object) -> Priority:
+    """A priority by its name."""
+    for known in _PRIORITIES:
+        if value == known and isinstance(value, str):
+            return known
+    raise InvalidArgument(_unknown("priority", value, _PRIORITIES))
+
+
+def limit(value: object) -> int:
+    """How many to list at most."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_LISTED:
+        raise InvalidArgument(f"limit must be a whole number from 1 to {_MOST_LISTED:,}, got {_short(value)}")
+    return value
+
+
+def state(value: object) -> JobState | None:
+    """A job's state by its name, in any case; None for all."""
+    if value is None:
+        return None
+    name = value.upper() if isinstance(value, str) else ""
+    if name not in JobState.__members__:
+        raise InvalidArgument(_unknown("state", value, JobState.__members__))
+    return JobState[name]
+
+
+def kind(value: object) -> str | None:
+    """A job's kind by its name, in any case; None for all."""
+    if value is None:
+        return None
+    name = value.lower() if isinstance(value, str) else ""
+    if name not in KINDS:
+        raise InvalidArgument(_unknown("kind", value, KINDS))
+    return name
+
+
+def event_id(value: object) -> str | None:
+    """The id of an event, as `Event.id` has it; None for the place before the first."""
+    if value is None:
+        return None
+    fits = isinstance(value, str) and _EVENT_ID.fullmatch(value)
+    if isinstance(value, str) and fits and all(int(part) < _LARGEST_ID for part in value.split("-")):
+        return value
+    raise InvalidArgument(f"after must be the id of an event, such as '1764000000000-0', got {_short(value)}")
+
+
+def job_id(value: object) -> str:
+    """The id of a job."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"a job's id is text, got {_short(value)}")
+    if not _JOB_ID.fullmatch(value):
+        raise JobNotFound(f"no job has the id {_short(value)}: an id is 1 to 64 letters, digits and dashes")
+    return value
+
+
+def job_id_or_none(value: object) -> str | None:
+    """The id of a job, or None."""
+    return None if value is None else job_id(value)
+
+
+def model_ref(value: object) -> str:
+    """A reference to a model; whether there is such a model, the registry tells."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"a model reference is text: name, name@3 or name@alias; got {_short(value)}")
+    return value
+
+
+def model_ref_or_none(value: object) -> str | None:
+    """A reference to a model, or None."""
+    return None if value is None else model_ref(value)
+
+
+def tags(value: object) -> dict[str, str]:
+    """Tags by name; none for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(word, str) for pair in value.items() for word in pair):
+        raise InvalidArgument(f"tags must be a dict of text by name, got {_short(value)}")
+    return dict(value)
+
+
+def idempotency_key(value: object) -> str | None:
+    """The key of a submit; None for none."""
+    if value is None or (isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()):
+        return value
+    raise InvalidArgument(f"an idempotency key is 1 to 256 printable characters, got {_short(value)}")
+
+
+def spec(value: object) -> Spec:
+    """A job to submit; its fields are checked with the registry."""
+    if not isinstance(value, JobSpec):
+        raise InvalidArgument(
+            f"a job is a spec such as stoker.Train(…), got {_short(value)}; for plain data see stoker.kinds.parse_spec"
+        )
+    return value  # type: ignore[return-value]  # the specs are the subclasses
+
+
+def specs(values: object) -> list[Spec]:
+    """Jobs to submit together."""
+    if isinstance(values, JobSpec) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"submit_many takes a list of specs, got {_short(values)}; for one job use submit")
+    return [spec(value) for value in values]
+
+
+def search(of_state: object, of_kind: object, of_model: object, with_tags: object) -> Search:
+    """Which jobs to list."""
+    one_state, one_kind = state(of_state), kind(of_kind)
+    return Search(
+        kinds=(one_kind,) if one_kind else (),
+        states=(one_state,) if one_state else (),
+        model=model_ref_or_none(of_model),
+        tags=tags(with_tags),
+    )
+
+
+def _unknown(name: str, value: object, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(str(value).lower(), [each.lower() for each in names], n=1)
+    meant = next((each for each in names if close and each.lower() == close[0]), None)
+    hint = f"did you mean {meant!r}?" if meant else f"expected one of {', '.join(names)}"
+    return f"{name}={_short(value)} is unknown: {hint}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

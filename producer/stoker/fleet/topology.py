@@ -1,0 +1,56 @@
+"""Which queue a job goes to: a pure function of its kind, device and priority."""
+
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import Literal
+
+from ..kinds import Priority
+
+WorkDevice = Literal["cpu", "gpu", "tpu"]
+DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
+
+# What a queue's jobs have in common: how long they run and what they need. A worker serves all three by default.
+CLASSES = ("infer", "train", "batch")
+_CLASS_OF_KIND = MappingProxyType({"train": "train", "evaluate": "batch", "deploy": "batch", "infer": "batch"})
+_GAINS_BY_GPU = frozenset({"train"})
+
+# Celery on Redis takes the lowest number first and treats 0 as the default, so 0 stays free and "normal" is explicit.
+PRIORITY_STEPS = (0, 3, 6, 9)
+PRIORITIES: MappingProxyType[Priority, int] = MappingProxyType({"high": 3, "normal": 6, "low": 9})
+# kombu keeps one Redis list per priority, named `<queue><separator><step>`, and a bare `<queue>` for step 0.
+KOMBU_SEPARATOR = "\x06\x16"
+
+
+def queue_for(kind: str, device: WorkDevice) -> str:
+    """The Celery queue of a job kind on a device, e.g. "cpu.train"."""
+    return f"{device}.{_CLASS_OF_KIND[kind]}"
+
+
+def request_queue(device: WorkDevice) -> str:
+    """The Celery queue of single inference requests."""
+    return f"{device}.infer"
+
+
+def served_request_queue(served: Collection[str]) -> str:
+    """The queue of single requests that workers serve, the CPU's first; the CPU's where nobody serves any yet."""
+    return next((queue for queue in map(request_queue, DEVICES) if queue in served), request_queue("cpu"))
+
+
+def queues_of(device: WorkDevice) -> tuple[str, ...]:
+    """Every queue that a worker of this device serves."""
+    return tuple(f"{device}.{name}" for name in CLASSES)
+
+
+def queues() -> tuple[str, ...]:
+    """Every queue there is."""
+    return tuple(queue for device in DEVICES for queue in queues_of(device))
+
+
+def redis_lists() -> tuple[str, ...]:
+    """The Redis lists where kombu keeps the messages of jobs, one per queue and priority."""
+    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())
+
+
+def gains_by_gpu(kind: str) -> bool:
+    """Whether jobs of a kind are faster on a GPU than their data take to get there."""
+    return kind in _GAINS_BY_GPU

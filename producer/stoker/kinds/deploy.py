@@ -1,0 +1,31 @@
+"""The `Deploy` job: point an alias at a model version, once all it comes after has succeeded."""
+
+from typing import Literal
+
+from ..models.manifest import Alias, Described, ModelRef
+from .base import JobSpec
+
+
+class Deploy(JobSpec):
+    """Verify a model's files and move an alias to it, in one step with the job's success.
+
+    Attributes:
+        model: what to deploy.
+        alias: where: "champion" is what a plain model name means.
+    """
+
+    kind: Literal["deploy"] = "deploy"
+    model: ModelRef
+    alias: Alias = "champion"
+
+
+class DeployResult(Described):
+    """What a deployment gives.
+
+    Attributes:
+        model: the exact reference that the alias points at now.
+    """
+
+    kind: Literal["deploy"] = "deploy"
+    model: str
+    alias: str

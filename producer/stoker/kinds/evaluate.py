@@ -1,0 +1,122 @@
+"""The `Evaluate` job: how good, how fast and how steady a model is."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..models.manifest import Artifact, Described, ModelRef
+from .base import DataRef, JobSpec
+
+
+class Evaluate(JobSpec):
+    """Measure a model on data it has not seen.
+
+    Attributes:
+        model: a model reference; it must exist when the job is submitted.
+        data: what to measure on; a `sample://` set gives its test part.
+        target: the column with the truth; None takes the one the model was trained on.
+        batch_size: rows per forward pass.
+        bootstrap: resamples behind the 95 % intervals.
+        min_metrics: a gate: the job fails if one of its `metrics` is below, and what comes after it is cancelled.
+        noise: levels of Gaussian noise, in standard deviations of each input, under which accuracy is measured again.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: ModelRef
+    data: DataRef
+    target: str | None = None
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    bootstrap: int = Field(default=1000, ge=100, le=100_000)
+    min_metrics: dict[str, float] = Field(default_factory=dict, max_length=16)
+    noise: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(0.05, 0.1, 0.2, 0.5), max_length=16)
+
+
+class ClassScore(Described):
+    """Precision, recall and F1 of one class, and how many rows it has."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Interval(Described):
+    """A 95 % bootstrap interval."""
+
+    low: float
+    high: float
+
+
+class Accuracy(Described):
+    """How good: the fields that do not fit the task are None or empty.
+
+    Attributes:
+        loss: the loss the model was trained with: cross-entropy or mse.
+        roc_auc: macro one-vs-rest area under the ROC curve; None where a class is missing from the data, or there are
+            more than 100.
+        calibration_error: expected calibration error over 15 bins (Guo et al. 2017, arXiv:1706.04599).
+        confusion: rows are the truth, columns the prediction, in the order of `classes`; empty where there are more
+            than 100.
+    """
+
+    metrics: dict[str, float]
+    classes: dict[str, ClassScore] = Field(default_factory=dict)
+    roc_auc: float | None = None
+    calibration_error: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+class Latency(Described):
+    """Milliseconds per call at one batch size."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+class Efficiency(Described):
+    """What it costs.
+
+    Attributes:
+        parameters: numbers in the model.
+        file_bytes: size of its .keras file.
+        latency: by batch size: 1 and 32.
+        rows_per_s: at `batch_size` rows per call.
+        peak_memory_bytes: peak resident memory of the process that measured.
+    """
+
+    parameters: int
+    file_bytes: int
+    latency: dict[int, Latency]
+    rows_per_s: float
+    peak_memory_bytes: int
+
+
+class Stability(Described):
+    """How steady.
+
+    Attributes:
+        intervals: 95 % bootstrap interval of each headline metric.
+        noise: the headline metric (accuracy or R²) at each noise level.
+    """
+
+    intervals: dict[str, Interval]
+    noise: dict[str, float]
+
+
+class EvaluateResult(Described):
+    """What an evaluation gives.
+
+    Attributes:
+        model: the exact reference that was measured.
+        metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, MAE and R².
+        files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: str
+    rows: int
+    metrics: dict[str, float]
+    accuracy: Accuracy
+    efficiency: Efficiency
+    stability: Stability
+    files: dict[str, Artifact]

@@ -1,0 +1,56 @@
+"""The bulk `Infer` job: predictions for a whole data set. Single requests go through `Client.infer`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import InvalidJob
+from ..models.manifest import Artifact, Described, ModelRef
+from .base import DataRef, JobSpec
+
+# What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
+PART_KIND = "part"
+
+Row = Annotated[int, Field(ge=0)]
+
+
+class Infer(JobSpec):
+    """Predict every row of a data set and write the predictions to the store, in order, in chunks.
+
+    Attributes:
+        model: a model reference; it must exist when the job is submitted.
+        data: the rows; a target column, where there is one, is ignored. A `sample://` set gives its test part.
+        batch_size: rows per forward pass.
+        chunk_rows: rows per file of predictions.
+        rows: only these rows, from the first up to but not including the second, counted from 0; None for all.
+    """
+
+    kind: Literal["infer"] = "infer"
+    model: ModelRef
+    data: DataRef
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    chunk_rows: int = Field(default=65_536, ge=1, le=16_777_216)
+    rows: tuple[Row, Row] | None = None
+
+    @model_validator(mode="after")
+    def _rows_are_some(self) -> Self:
+        if self.rows and self.rows[0] >= self.rows[1]:
+            raise InvalidJob(f"rows={self.rows} names none: give the first and the one behind the last, counted from 0")
+        return self
+
+
+class InferResult(Described):
+    """Where the predictions are.
+
+    Attributes:
+        model: the exact reference that predicted.
+        rows: how many rows were predicted.
+        chunks: .npy files of the model's output, in the order of the rows; concatenate along the first axis.
+        rows_per_s: rows predicted per second, reading and writing included.
+    """
+
+    kind: Literal["infer"] = "infer"
+    model: str
+    rows: int
+    chunks: tuple[Artifact, ...]
+    rows_per_s: float

@@ -1,0 +1,196 @@
+"""The model registry: immutable versions of named models, and aliases that point at them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import ModelNotFound
+from ..models.manifest import ModelVersion
+from ..redis.connection import Call, Script
+from .keys import key, lua_tables
+
+_REF = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<pick>[a-z0-9][a-z0-9._-]{0,31}))?")
+
+# Stands before a job's id where the model that it makes is meant.
+JOB_MODEL = "job:"
+
+# Something else may have written to the record of a model.
+_IS_HASH = """
+local function is_hash(key)
+  local kind = redis.call('TYPE', key).ok
+  return kind == 'hash' or kind == 'none'
+end
+"""
+_RESOLVE = Script(
+    lua_tables()
+    + _IS_HASH
+    + """
+-- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each; no JSON where
+-- something else has written there.
+local answer = {}
+for n = 1, #ARGV, 2 do
+  local name, pick = ARGV[n], ARGV[n + 1]
+  if is_hash(KEY.model .. name) and is_hash(KEY.aliases .. name) then
+    local aliases = redis.call('HGETALL', KEY.aliases .. name)
+    local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
+    answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
+  else
+    answer[#answer + 1] = { 'of another type than a hash', {} }
+  end
+end
+return answer
+"""
+)
+_COUNT = Script(
+    lua_tables()
+    + _IS_HASH
+    + """
+-- How many versions a model has; -1 where its record is of a wrong type. ARGV: its name
+local model, aliases = KEY.model .. ARGV[1], KEY.aliases .. ARGV[1]
+return is_hash(model) and is_hash(aliases) and redis.call('HLEN', model) or -1
+"""
+)
+_ALL = Script(
+    lua_tables()
+    + _IS_HASH
+    + """
+-- Answers {name, {number, JSON, …} or false where it is no hash, {alias, number, …}} of every model.
+local function hash(key)
+  return is_hash(key) and redis.call('HGETALL', key)
+end
+local answer = {}
+for n, name in ipairs(redis.call('SMEMBERS', KEY.models)) do
+  answer[n] = { name, hash(KEY.model .. name), hash(KEY.aliases .. name) or {} }
+end
+return answer
+"""
+)
+
+
+def resolve(ref: str) -> Call[ModelVersion]:
+    """The version behind "name" (its champion), "name@3" or "name@alias".
+
+    Raises:
+        ModelNotFound: no such model, version or alias.
+    """
+    call = resolve_all([ref])
+    return Call(call.words, lambda answer: call.decode(answer)[0], call.script)
+
+
+def resolve_all(refs: Sequence[str]) -> Call[list[ModelVersion]]:
+    """The versions behind several references, in their order; raises what `resolve` does."""
+    names = [_split(ref) for ref in refs]
+
+    def decode(answer: list[Any]) -> list[ModelVersion]:
+        return [_found(name, pick, *found) for (name, pick), found in zip(names, answer, strict=True)]
+
+    return Call(tuple(word for pair in names for word in pair), decode, _RESOLVE)
+
+
+def _split(ref: str) -> tuple[str, str]:
+    match = _REF.fullmatch(ref)
+    if match is None:
+        raise ModelNotFound(f"{ref!r} is no model reference: expected name, name@3 or name@alias, in lower case")
+    return match["name"], match["pick"] or "champion"
+
+
+def _found(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
+    if raw is None:
+        known = sorted(alias.decode() for alias in aliases[::2])
+        hint = f"its aliases are {', '.join(known)}" if known else "train it first; `stoker models list` shows all"
+        raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
+    return _version(raw, aliases)
+
+
+def next_number(name: str) -> Call[int]:
+    """The number that the model's next version will have, if no other comes first.
+
+    Raises:
+        ModelNotFound: something else has written to the model's record.
+    """
+
+    def decode(count: int) -> int:
+        if count < 0:
+            raise ModelNotFound(
+                f"the record of model {name!r} is damaged, it is of another type than a hash: delete "
+                f"{key('model', name)} and {key('aliases', name)} in Redis, or register under another name"
+            )
+        return count + 1
+
+    return Call((name,), decode, _COUNT)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A record that something else has written to.
+
+    Attributes:
+        ref: the version whose record it is, or the model where all of it is no record.
+        told: what is wrong with it.
+    """
+
+    ref: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every version of every model, by name, the newest version first; and what cannot be read."""
+
+    versions: list[ModelVersion]
+    damaged: list[Damaged]
+
+
+def catalogue() -> Call[Catalogue]:
+    """Read all of the registry; one damaged record does not hide the others."""
+
+    def decode(answer: list[Any]) -> Catalogue:
+        versions: list[ModelVersion] = []
+        damaged: list[Damaged] = []
+        for name, records, aliases in answer:
+            model = name.decode(errors="replace")
+            if records is None:
+                damaged.append(Damaged(model, f"the record of model {model!r} is of another type than a hash"))
+                continue
+            for number, raw in zip(records[::2], records[1::2], strict=True):
+                try:
+                    versions.append(_version(raw, aliases))
+                except ModelNotFound as error:
+                    ref = f"{model}@{number.decode(errors='replace')}"
+                    damaged.append(Damaged(ref, f"{ref}: {error.message}"))
+        return Catalogue(
+            sorted(versions, key=lambda version: (version.name, -version.version)),
+            sorted(damaged, key=lambda one: one.ref),
+        )
+
+    return Call((), decode, _ALL)
+
+
+def versions() -> Call[list[ModelVersion]]:
+    """Every version that can be read, as `catalogue` lists them."""
+    call = catalogue()
+    return Call(call.words, lambda answer: call.decode(answer).versions, call.script)
+
+
+def read_version(raw: str | bytes) -> ModelVersion:
+    """A version from its JSON, without its aliases.
+
+    Raises:
+        ModelNotFound: something else has written to its record.
+    """
+    try:
+        return ModelVersion.model_validate_json(raw)
+    except ValidationError as error:
+        flaw = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, flaw["loc"]))
+        raise ModelNotFound(f"the record of a model is damaged, at {where or 'all of it'}: {flaw['msg']}") from None
+
+
+def _version(raw: bytes, aliases: list[bytes]) -> ModelVersion:
+    version = read_version(raw)
+    pairs = zip(aliases[::2], aliases[1::2], strict=True)
+    here = tuple(sorted(alias.decode() for alias, number in pairs if number == str(version.version).encode()))
+    return version.model_copy(update={"aliases": here})

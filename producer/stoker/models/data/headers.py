@@ -1,0 +1,115 @@
+"""What can be known of data before a job is queued: that it is there, and what its headers say."""
+
+import csv
+import stat
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from numpy.lib import format as npy
+
+from ...errors import InvalidJob
+from .columns import listed, select_columns
+from .references import format_of, locate, sample, split
+
+
+def preflight(
+    ref: str, *, target: str | None = None, features: Sequence[str] | None = None, labelled: bool = True
+) -> str:
+    """Check all that can be known of data before a job is queued; the rows stay unread.
+
+    Local files must exist; CSV and npz headers must hold the target and the features. A reference with a
+    remote scheme is not contacted.
+
+    Args:
+        ref: a data reference; a relative path counts from the current folder.
+        target: the column to predict; None takes the one named target, label, class or y.
+        features: the columns to predict from; None takes all but the target.
+        labelled: whether the job needs a target at all.
+
+    Returns:
+        The reference to queue: the same one, made absolute.
+
+    Raises:
+        InvalidJob: the data is not there or does not fit.
+    """
+    scheme, path = split(ref)
+    if scheme == "sample":
+        sample(path)
+        select_columns(("x", "y"), target, features, ref)
+        return ref
+    data_format = format_of(ref)
+    if scheme != "file":
+        return ref
+    absolute = str(Path(path).expanduser().absolute())
+    first = locate(absolute).urls[0]
+    _check_readable(Path(first))
+    columns: tuple[str, ...] | None = None
+    if data_format == "csv":
+        columns = _csv_header(first)
+    elif data_format == "npz":
+        columns = _npz_header(first)
+    if columns is not None and labelled:
+        select_columns(columns, target, features, ref)
+    return absolute
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InvalidJob(f"{path} is a pipe, a device or a socket; name a file")
+        path.open("rb").close()
+    except PermissionError:
+        raise InvalidJob(
+            f"{path} may not be read; grant access to it, or run the client as somebody who has it"
+        ) from None
+
+
+def _csv_header(path: str) -> tuple[str, ...]:
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        try:
+            header = next(csv.reader(file), [])
+        except (UnicodeDecodeError, csv.Error):
+            raise InvalidJob(f"{path} is not a UTF-8 CSV file; save it as one") from None
+    if not header:
+        raise InvalidJob(f"{path} is empty; expected a header line with the column names")
+    if len(set(header)) < len(header):
+        raise InvalidJob(f"{path} names a column twice: {listed(header)}")
+    return tuple(header)
+
+
+def _npz_header(path: str) -> tuple[str, ...]:
+    """The names of the arrays, after a look at the headers of x and y."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            if "x" not in members:
+                raise InvalidJob(f"{path} has no array x; it has {listed(members)}: save it with x=… and y=…")
+            columns = tuple(name for name in ("x", "y") if name in members)
+            rows = []
+            for name in columns:
+                with archive.open(f"{name}.npy") as member:
+                    rows.append(_array_rows(member, f"array {name} of {path}"))
+    except InvalidJob:
+        raise
+    except RuntimeError:
+        raise InvalidJob(f"{path} is encrypted; write it with numpy.savez") from None
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, zlib.error):
+        raise InvalidJob(f"{path} is not an .npz file, or a damaged one; write it with numpy.savez") from None
+    if len(set(rows)) > 1:
+        raise InvalidJob(f"{path} has {rows[0]} rows in x but {rows[1]} in y; they must be equally many")
+    return columns
+
+
+def _array_rows(member: IO[bytes], what: str) -> int:
+    """The length of an array's first axis, from its header."""
+    version = npy.read_magic(member)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(member)
+    if dtype.hasobject:
+        raise InvalidJob(f"{what} holds pickled Python objects, which are never loaded; save plain numbers or strings")
+    if not shape:
+        raise InvalidJob(f"{what} is a single number; expected one entry per row")
+    return int(shape[0])

@@ -1,0 +1,170 @@
+"""What a model takes, by its signature: the one check of inputs, for clients before they ask and for workers again."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidJob
+from .manifest import Signature, TensorSpec
+from .tensors import Array, Tensors
+
+_CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that a kind of input takes
+
+
+class Inputs:
+    """The inputs of one model.
+
+    Checked are the names, the number of rows, shapes and dtypes, and that numbers are finite, fit the dtype and keep
+    the limits that the signature sets. The range seen in training is no limit: rows beyond it are drift, not an error.
+
+    Args:
+        ref: the model's exact reference, for messages.
+
+    Attributes:
+        specs: one per input, in the order of the signature.
+        dtypes: numpy's for each of them, what text is encoded to included.
+    """
+
+    def __init__(self, signature: Signature, ref: str) -> None:
+        self.specs = signature.inputs
+        self.dtypes = tuple(_numpy_dtype(spec.dtype) for spec in self.specs)
+        self._ref = ref
+        self._names = tuple(spec.name for spec in self.specs)
+        self._keys = frozenset(self._names)
+
+    def check(self, tensors: Tensors) -> None:
+        """See whether the model takes these, as a whole.
+
+        Raises:
+            InvalidJob: what is wrong, and in which rows.
+        """
+        columns = self.ordered(tensors)
+        self.check_shapes([array.shape for array in columns])
+        self.conform(columns)
+
+    def ordered(self, tensors: Tensors) -> list[Array]:
+        """One array per input, with equally many rows each; nothing else is checked.
+
+        Raises:
+            InvalidJob: they are not one array per input, or their numbers of rows differ.
+        """
+        if not isinstance(tensors, np.ndarray):
+            return self._by_name(tensors)
+        if len(self._names) > 1:
+            raise InvalidJob(
+                f"{self._ref} takes one array per input, by name: {', '.join(self._names)}; got a single array"
+            )
+        if not tensors.ndim:
+            self.check_shapes([()])
+        return [tensors]
+
+    def check_shapes(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Compare the shapes of ordered arrays with the signature's.
+
+        Raises:
+            InvalidJob: one does not fit.
+        """
+        for spec, shape in zip(self.specs, shapes, strict=True):
+            if shape[1:] == spec.shape and shape:
+                continue
+            fits = len(shape) == len(spec.shape) + 1 and all(
+                size is None or size == given for size, given in zip(spec.shape, shape[1:], strict=True)
+            )
+            if not fits:
+                expected = ", ".join(["rows", *("any" if size is None else str(size) for size in spec.shape)])
+                raise InvalidJob(
+                    f"input {spec.name!r} of {self._ref} must have shape ({expected}), got {shape}; "
+                    "the first axis counts rows, also for a single one"
+                )
+
+    def conform(self, columns: Sequence[Array]) -> list[Array]:
+        """The values of ordered arrays as the dtypes that the signature asks for.
+
+        Raises:
+            InvalidJob: they are numbers instead of text or the reverse, not finite, do not fit the dtype or are beyond
+                a limit of the signature.
+        """
+        return [
+            self._text(array, spec) if spec.dtype == "string" else self._numbers(array, spec, dtype)
+            for array, spec, dtype in zip(columns, self.specs, self.dtypes, strict=True)
+        ]
+
+    def _by_name(self, arrays: Mapping[str, Array]) -> list[Array]:
+        if arrays.keys() != self._keys:
+            raise InvalidJob(
+                f"{self._ref} takes the inputs {', '.join(self._names)}; got {', '.join(arrays) or 'none'}: "
+                "give exactly one array per input"
+            )
+        columns = [np.asarray(arrays[name]) for name in self._names]
+        rows = [array.shape[:1] for array in columns]
+        if () in rows:
+            self.check_shapes([array.shape for array in columns])
+        if rows.count(rows[0]) < len(rows):
+            raise InvalidJob(
+                f"the inputs of {self._ref} must have equally many rows; got "
+                + ", ".join(f"{count} in {name}" for name, (count,) in zip(self._names, rows, strict=True))
+            )
+        return columns
+
+    def _text(self, array: Array, spec: TensorSpec) -> Array:
+        try:
+            if array.dtype.kind == "S":
+                return array
+            if array.dtype.kind == "U":
+                return np.strings.encode(array, "utf-8")
+            if array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.flat):
+                encoded = [value.encode() if isinstance(value, str) else value for value in array.flat]
+                return np.array(encoded, dtype=object).reshape(array.shape)
+        except ValueError as error:  # half a surrogate pair, or a number that is no character
+            raise InvalidJob(f"input {spec.name!r} of {self._ref} must be text, but is no Unicode: {error}") from None
+        raise InvalidJob(
+            f"input {spec.name!r} of {self._ref} must be text, got {array.dtype}; give an array of strings"
+        )
+
+    def _numbers(self, array: Array, spec: TensorSpec, target: np.dtype[np.generic]) -> Array:
+        kind = "f" if target.kind == "V" else target.kind  # numpy calls bfloat16 a void
+        if array.dtype.kind not in _CASTS[kind]:
+            raise InvalidJob(
+                f"input {spec.name!r} of {self._ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
+            )
+        if array.dtype == target:
+            cast = array
+        else:
+            with np.errstate(over="ignore"):
+                cast = array.astype(target)
+        if kind == "f":
+            if not np.isfinite(cast).all():
+                raise InvalidJob(
+                    f"input {spec.name!r} of {self._ref} must hold finite {spec.dtype} numbers, got NaN, infinite or "
+                    f"too large ones in {_rows_with(~np.isfinite(cast))}; fill or drop them"
+                )
+        elif cast.dtype != array.dtype and not np.array_equal(cast, array):
+            raise InvalidJob(
+                f"input {spec.name!r} of {self._ref} must fit into {spec.dtype}, but {_rows_with(cast != array)} do not"
+            )
+        for name, (least, most) in spec.limits.items():
+            limited = cast[:, spec.columns.index(name)] if name in spec.columns else cast
+            beyond = (limited < least) | (limited > most)
+            if beyond.any():
+                raise InvalidJob(
+                    f"{name!r} must be from {least:g} to {most:g} for {self._ref}, but is not in {_rows_with(beyond)}; "
+                    "check its unit, or drop such rows"
+                )
+        return cast
+
+
+def _numpy_dtype(name: str) -> np.dtype[np.generic]:
+    if name == "string":
+        return np.dtype(np.bytes_)
+    try:
+        return np.dtype(name)
+    except TypeError:
+        # bfloat16 and its like, which numpy knows only where TensorFlow is loaded: what is finite there is so here.
+        return np.dtype(np.float32)
+
+
+def _rows_with(wrong: NDArray[np.bool_]) -> str:
+    """ "row 3", or "5 rows, first row 3", of those where anything is wrong."""
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    return f"row {rows[0]}" if len(rows) == 1 else f"{len(rows)} rows, first row {rows[0]}"

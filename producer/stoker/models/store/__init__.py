@@ -1,0 +1,261 @@
+"""The artifact store: bytes named by their SHA-256, on any file system fsspec knows."""
+
+import hashlib
+import platform
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from ...errors import StokerError
+from ...outages import Dependency, needing
+from ...urls import masked
+from ..manifest import Artifact
+from .files import Files
+
+_RENEWED_AFTER = timedelta(hours=12)
+_STORED = re.compile(r"/sha256/[0-9a-f]{2}/(?P<digest>[0-9a-f]{64})/[^/]+?(?P<partial>\.[0-9a-f]{32}\.part)?$")
+
+
+class Corrupt(StokerError):
+    """The stored bytes do not match the artifact's digest or size."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of the store.
+
+    Attributes:
+        digest: of the artifact that it holds, or is part of.
+        is_partial: whether it is one on its way, which got its final name never, or not yet.
+    """
+
+    path: str
+    digest: str
+    size: int
+    is_partial: bool
+
+
+class Missing(StokerError):
+    """The store is there, and the artifact is not in it."""
+
+
+class Store:
+    """Immutable artifacts under `<url>/sha256/<2 hex>/<digest>/<name>`.
+
+    A file appears under its final name only when whole: it is written beside it and moved. Putting the same
+    bytes twice is one file, and a file that is no longer what was stored is replaced. Reading checks the digest.
+
+    Whatever cannot be written or read because the store is away, full or read-only raises `DependencyUnavailable`.
+
+    Args:
+        url: a folder, or any fsspec URL such as "s3://bucket/stoker".
+        part: the folder within it that this store is about.
+
+    Raises:
+        InvalidSettings: there is no such kind of URL, or what it needs is not installed.
+    """
+
+    def __init__(self, url: str, part: str = "") -> None:
+        self.url = url
+        self._files = Files(url)
+        self._root = f"{self._files.root}/{part}" if part else self._files.root
+
+    def of_job(self, job_id: str) -> "Store":
+        """The part of the store for what one job needs only while it runs: it is cleared when the job has ended."""
+        return Store(self.url, f"jobs/{job_id}")
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that it is; None for any other file system."""
+        return Path(self._root) if self._files.local else None
+
+    def probe(self) -> None:
+        """Write, read and delete a few bytes; no bucket is made for it.
+
+        Raises:
+            Corrupt: what was read is not what was written.
+            DependencyUnavailable: the store is away, full or read-only.
+        """
+        written = self.put_bytes(uuid.uuid4().bytes, "probe")
+        self.read(written)
+        self.delete(written)
+
+    def clear(self) -> None:
+        """Forget everything in this store, or in this part of it."""
+        with self._reachable():
+            self._files.remove_folder(self._root)
+
+    def stored(self, folder: str) -> Iterator[Stored]:
+        """Every file of an artifact below `sha256/<folder>`: two hex digits, or "" for all. Other files are not ours.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        with self._reachable():
+            sizes = self._files.sizes(f"{self._root}/sha256/{folder}".rstrip("/"))
+        for path, size in sizes.items():
+            if match := _STORED.search(path):
+                yield Stored(path, match["digest"], size, is_partial=bool(match["partial"]))
+
+    def jobs(self) -> list[str]:
+        """Ids of the jobs that have a part of the store.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        with self._reachable():
+            return self._files.names(f"{self._root}/jobs")
+
+    def is_older(self, file: Stored, than: datetime) -> bool:
+        """Whether a file was written before that; no if it is gone, or if its file system keeps no times."""
+        with self._reachable(), suppress(FileNotFoundError):
+            written_at = self._files.written_at(file.path)
+            return written_at is not None and written_at < than
+        return False
+
+    def remove(self, file: Stored) -> None:
+        """Delete one file; one that is gone already is no error."""
+        with self._reachable():
+            self._files.remove(file.path)
+
+    def location(self, artifact: Artifact) -> str:
+        """Where the artifact lies: a path in a folder store, else a URL."""
+        return self._files.location(self._path(artifact))
+
+    def put_file(self, path: Path, name: str | None = None) -> Artifact:
+        """Store a file's bytes under `name` (its own name if None).
+
+        Raises:
+            DependencyUnavailable: the store is away, full or read-only.
+        """
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        artifact = Artifact(name=name or path.name, digest=digest, size=path.stat().st_size)
+        with self._reachable(), path.open("rb") as source:
+            self._write(artifact, source)
+        return artifact
+
+    def put_bytes(self, data: bytes, name: str) -> Artifact:
+        """Store bytes under `name`.
+
+        Raises:
+            DependencyUnavailable: the store is away, full or read-only.
+        """
+        artifact = Artifact(name=name, digest=hashlib.sha256(data).hexdigest(), size=len(data))
+        with self._reachable(), tempfile.SpooledTemporaryFile(max_size=len(data) + 1) as source:
+            source.write(data)
+            source.seek(0)
+            self._write(artifact, source)
+        return artifact
+
+    def read(self, artifact: Artifact) -> bytes:
+        """The artifact's bytes, verified.
+
+        Raises:
+            Corrupt: they are not what was stored.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away.
+        """
+        with self._reading(artifact):
+            data = self._files.read(self._path(artifact))
+        self._verify(artifact, hashlib.sha256(data).hexdigest())
+        return data
+
+    def fetch(self, artifact: Artifact, folder: Path) -> Path:
+        """Copy the artifact into a local folder, verified, and say where; whatever fails leaves the folder as it was.
+
+        Raises:
+            Corrupt: the bytes are not what was stored.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away, or the folder cannot be written.
+        """
+        target, partial = folder / artifact.name, folder / f"{artifact.name}.{uuid.uuid4().hex}.part"
+        digest = hashlib.sha256()
+        with needing(Dependency.DISK, f"the folder {folder} of {platform.node()}"):
+            try:
+                with partial.open("wb") as sink:
+                    for block in self._blocks(artifact):
+                        digest.update(block)
+                        sink.write(block)
+                self._verify(artifact, digest.hexdigest())
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
+        return target
+
+    def verify(self, artifact: Artifact) -> None:
+        """Read the artifact, and nothing more.
+
+        Raises:
+            Corrupt: the bytes are not what was stored.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away.
+        """
+        with self._reading(artifact):
+            digest = self._files.sha256(self._path(artifact))
+        self._verify(artifact, digest)
+
+    def delete(self, artifact: Artifact) -> None:
+        """Forget the artifact; one that is gone already is no error."""
+        with self._reachable():
+            self._files.remove_folder(self._path(artifact).rpartition("/")[0])
+
+    def _path(self, artifact: Artifact) -> str:
+        return f"{self._root}/sha256/{artifact.digest[:2]}/{artifact.digest}/{artifact.name}"
+
+    def _write(self, artifact: Artifact, source: IO[bytes]) -> None:
+        if not self._has(artifact):
+            self._files.write(self._path(artifact), source)
+
+    def _has(self, artifact: Artifact) -> bool:
+        """Whether the file is there, has the right content, and was written lately.
+
+        One that lies there for longer is written again: only what is old and belongs to nothing is ever taken for
+        left over, and whoever puts an artifact is about to need it.
+        """
+        path = self._path(artifact)
+        try:
+            written_at = self._files.written_at(path)
+            is_old = written_at is None or datetime.now(UTC) - written_at > _RENEWED_AFTER
+            return (
+                not is_old and self._files.size(path) == artifact.size and self._files.sha256(path) == artifact.digest
+            )
+        except FileNotFoundError:
+            return False
+
+    def _verify(self, artifact: Artifact, digest: str) -> None:
+        if digest != artifact.digest:
+            raise Corrupt(
+                f"{self.location(artifact)} is corrupt: its SHA-256 is {digest[:12]}…, not {artifact.digest[:12]}…; "
+                "restore the file from a backup or make it again"
+            )
+
+    def _blocks(self, artifact: Artifact) -> Iterator[bytes]:
+        """The artifact's bytes, unverified."""
+        with self._reading(artifact):
+            yield from self._files.blocks(self._path(artifact))
+
+    @contextmanager
+    def _reading(self, artifact: Artifact) -> Iterator[None]:
+        with self._reachable():
+            try:
+                yield
+            except FileNotFoundError as error:
+                # A store that is away, such as a folder that is not mounted, has no artifacts either.
+                if not self._files.are_there():
+                    raise
+                where = self.location(artifact)
+                raise Missing(f"{where} is gone from the artifact store; restore it from a backup") from error
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        with needing(Dependency.STORE, f"the artifact store {masked(self.url)}"):
+            yield

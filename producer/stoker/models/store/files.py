@@ -1,0 +1,135 @@
+"""The files of a store: on any file system that fsspec knows, each whole or not there."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from ...errors import InvalidSettings
+from ...urls import masked
+from ..access import BUCKETS
+
+_CHUNK = 1 << 20
+
+
+class Files:
+    """The file system that a URL names; it raises the errors of that file system.
+
+    Attributes:
+        root: the path behind the URL.
+        local: whether they are on this machine.
+
+    Raises:
+        InvalidSettings: there is no such kind of URL, or what it needs is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._system, root = _opened(url)
+        self.root: str = root.rstrip("/")
+        self.local = isinstance(self._system, LocalFileSystem)
+        protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else {*self._system.protocol}
+        # In a bucket a folder is part of a name, and making one makes a bucket.
+        self._has_folders = not protocols & BUCKETS
+
+    def are_there(self) -> bool:
+        """Whether the root is; the file system may be one that is not mounted."""
+        return bool(self._system.exists(self.root))
+
+    def location(self, path: str) -> str:
+        """A local path as it is, any other as a URL."""
+        return path if self.local else str(self._system.unstrip_protocol(path))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Every file in and below a folder, with its size in bytes."""
+        self._system.invalidate_cache()
+        found = self._system.find(folder, detail=True)
+        return {path: int(info["size"] or 0) for path, info in found.items()}
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder; nothing if there is none."""
+        self._system.invalidate_cache()
+        with suppress(FileNotFoundError):
+            return [path.rstrip("/").rpartition("/")[2] for path in self._system.ls(folder, detail=False)]
+        return []
+
+    def size(self, path: str) -> int | None:
+        """Its size in bytes; None if its file system keeps none."""
+        size: int | None = self._system.size(path)
+        return size
+
+    def written_at(self, path: str) -> datetime | None:
+        """When a file was written; None if its file system keeps no times."""
+        try:
+            written: datetime = self._system.modified(path)
+        except NotImplementedError:
+            return None
+        return written if written.tzinfo else written.replace(tzinfo=UTC)
+
+    def read(self, path: str) -> bytes:
+        """All of a file."""
+        content: bytes = self._system.cat_file(path)
+        return content
+
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """All of a file, in pieces."""
+        with self._system.open(path, "rb") as source:
+            while block := source.read(_CHUNK):
+                yield block
+
+    def sha256(self, path: str) -> str:
+        """The digest of what a file holds, in hex."""
+        digest = hashlib.sha256()
+        for block in self.blocks(path):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def write(self, path: str, source: IO[bytes]) -> None:
+        """Write a file beside its place, and move it there when it is whole."""
+        if self._has_folders:
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        partial = f"{path}.{uuid.uuid4().hex}.part"
+        try:
+            with self._system.open(partial, "wb") as sink:
+                shutil.copyfileobj(source, sink, _CHUNK)
+                if self.local:
+                    sink.flush()
+                    os.fsync(sink.fileno())
+            self._system.mv(partial, path)
+        except BaseException:
+            if self._system.exists(partial):
+                self._system.rm(partial)
+            raise
+
+    def remove(self, path: str) -> None:
+        """Delete a file, and its folder if that is empty then; one that is gone already is no error."""
+        with suppress(FileNotFoundError):
+            self._system.rm_file(path)
+        if self.local:
+            with suppress(OSError):
+                Path(path).parent.rmdir()
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder with all that it holds; one that is gone already is no error."""
+        # Not asked first whether it exists: a file system that is away answers no to that.
+        with suppress(FileNotFoundError):
+            self._system.rm(folder, recursive=True)
+
+
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+        return system, root
+    except ImportError as error:
+        extra = "pip install 'stoker[s3]', or " if url.startswith("s3") else ""
+        raise InvalidSettings(f"{masked(url)} cannot be opened: {error}; {extra}check STOKER_STORE_URL") from None
+    except ValueError as error:
+        raise InvalidSettings(f"{masked(url)} cannot be opened: {error}; check STOKER_STORE_URL") from None

@@ -1,0 +1,142 @@
+"""What a failed round trip to Redis means: whether to try again, and when, or what to tell the caller. Does no I/O.
+
+Every answer is sorted into one of three: not now (tried again, then `Unavailable`), forbidden (`Unauthorized` at once),
+and what no waiting mends (`StokerError` at once).
+"""
+
+import ssl
+import time
+
+import redis.asyncio.sentinel
+import redis.sentinel
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    InvalidResponse,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
+
+from ..errors import InvalidSettings, StokerError, Unauthorized, Unavailable
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+# What a server that is there answers when it takes no writes for now: its disk is full, too few replicas follow it, …
+_NO_WRITES = ("MISCONF", "NOREPLICAS", "OOM", "READONLY")
+# … and when it answers nothing for now: a long script runs, it was just made a replica, it lost its master, …
+_NO_ANSWERS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
+_FORBIDDEN = ("ACL failure", "DENIED", "NOPERM")
+_LOGIN = ("NOAUTH", "WRONGPASS")
+_TOO_MANY_CLIENTS = "max number of clients reached"
+
+
+class Tries:
+    """The tries at one round trip; redis-py itself repeats nothing.
+
+    A server that refuses connections is tried until patience runs out, one that does not answer at least once: so
+    a call ends after `patience_s` and one timeout, whichever way Redis is away.
+
+    Args:
+        where: the server's URL, without its password.
+    """
+
+    def __init__(self, where: str, patience_s: float) -> None:
+        self._where = where
+        self._until = time.monotonic() + patience_s
+        self._pause_s = _FIRST_PAUSE_S
+
+    def pause_s(self, error: Exception) -> float:
+        """Seconds to wait before the next try.
+
+        Raises:
+            Unavailable: patience has run out, or the server's certificate is wrong, which waiting will not mend.
+            Unauthorized: the server refuses the credentials, or they may not do this.
+            InvalidSettings: the server has no database of this number.
+            StokerError: the server understood the command and cannot do it.
+        """
+        reason = reason_of(error, self._where)
+        left_s = self._until - time.monotonic()
+        if left_s <= 0 or not isinstance(reason, Unavailable) or _is_untrusted(error):
+            raise reason from error
+        pause_s, self._pause_s = min(self._pause_s, left_s), min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        return pause_s
+
+
+def reason_of(error: Exception, where: str) -> StokerError:
+    """Why there is no answer, in one sentence: `Unavailable` where trying again may help."""
+    match error:
+        case AuthenticationError() | AuthenticationWrongNumberOfArgsError() | AuthorizationError():
+            return _login(error, where)
+        case redis.sentinel.MasterNotFoundError() | redis.asyncio.sentinel.MasterNotFoundError():
+            return _no_master(error, where)
+        case ResponseError() | BusyLoadingError():
+            return _answered(error, where)
+        case InvalidResponse():
+            return Unavailable(
+                f"what answers at {where} does not speak Redis' protocol: {error}; check the host and the port in "
+                "STOKER_REDIS_URL, and that it says rediss:// if the server wants TLS"
+            )
+        case redis.ConnectionError() | redis.TimeoutError() | OSError():
+            return _unreachable(error, where)
+    return StokerError(f"the command for Redis at {where} could not be sent: {type(error).__name__}: {error}")
+
+
+def _login(error: Exception, where: str) -> Unauthorized:
+    return Unauthorized(f"{where} refused the login: {error}; check the user and password in the URL")
+
+
+def _unreachable(error: Exception, where: str) -> Unavailable:
+    if _is_untrusted(error):
+        return Unavailable(
+            f"the certificate of Redis at {where} cannot be trusted: {error}; name the file of its CA with "
+            "?ssl_ca_certs=…, and use a host name that the certificate holds"
+        )
+    if _TOO_MANY_CLIENTS in str(error):
+        return Unavailable(
+            f"Redis at {where} takes no more connections: {error}; close clients that are not used, lower "
+            "STOKER_MAX_CONNECTIONS, or raise the server's maxclients"
+        )
+    return Unavailable(
+        f"Redis at {where} cannot be reached: {error}; start it with `stoker up`, or check STOKER_REDIS_URL"
+    )
+
+
+def _no_master(error: Exception, where: str) -> StokerError:
+    # redis-py only quotes what the sentinels answered, and beside it all options of its connections.
+    if AuthenticationError.__name__ in str(error):
+        return Unauthorized(f"the sentinels of {where} refused the login; check sentinel_password in the URL")
+    return Unavailable(f"no sentinel of {where} knows a master of this name that runs; check master_name")
+
+
+def _answered(error: Exception, where: str) -> StokerError:
+    answer = str(error)
+    if answer.startswith(_LOGIN):
+        return _login(error, where)
+    if isinstance(error, NoPermissionError) or answer.startswith(_FORBIDDEN):
+        return Unauthorized(
+            f"{where} forbids this user a command: {answer}; docs/security.md lists what each kind of user needs"
+        )
+    if isinstance(error, OutOfMemoryError | ReadOnlyError) or answer.startswith(_NO_WRITES):
+        return Unavailable(f"Redis at {where} takes no writes now: {answer}; docs/operations.md says what to do")
+    if isinstance(error, BusyLoadingError | ClusterDownError | TryAgainError) or answer.startswith(_NO_ANSWERS):
+        return Unavailable(
+            f"Redis at {where} answers nothing now: {answer}; it starts, fails over or runs a long script: "
+            "try again, and see docs/operations.md if it stays so"
+        )
+    if answer.startswith("DB index is out of range"):
+        return InvalidSettings(
+            f"Redis at {where} has no such database: write a smaller number behind the last / of the URL, 0 if in doubt"
+        )
+    return StokerError(
+        f"Redis at {where} answered with an error: {answer}; if it names a wrong type, something else than Stoker has "
+        "written to its keys; else check that the server is Redis 6.2 or newer, or Valkey, and no cluster"
+    )
+
+
+def _is_untrusted(error: Exception) -> bool:
+    return isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError)

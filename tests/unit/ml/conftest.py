@@ -1,0 +1,70 @@
+"""What tests of the engine ask for: a store, runs that remember their events, registered models."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+import keras
+import pytest
+
+from stoker.events import Event
+from stoker.models.access import Access
+from stoker.models.manifest import ModelManifest, ModelVersion, Signature
+from stoker.models.store import Store
+from stoker_workers.ml.run import Run
+
+StopRequested = Callable[[], Literal["cancel", "drain"] | None]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    """What the test's runs have told."""
+    return []
+
+
+@pytest.fixture
+def open_run(store: Store, events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Opens a run: `open_run(model, stop_requested=…)`."""
+
+    def open_one(model: ModelVersion | None = None, stop_requested: StopRequested = lambda: None) -> Run:
+        return Run(
+            job="job",
+            store=store,
+            scratch=tmp_path_factory.mktemp("scratch"),
+            builders=(),
+            access=Access(["/"], store.url),
+            model=model,
+            resume_from=None,
+            emit=events.append,
+            stop_requested=stop_requested,
+        )
+
+    return open_one
+
+
+@pytest.fixture(scope="session")
+def register(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
+    """Saves a Keras model as version 1: `register(model, signature, name, suffix)`."""
+
+    def register_one(
+        model: keras.Model, signature: Signature, name: str = "model", suffix: str = "keras"
+    ) -> ModelVersion:
+        path = tmp_path_factory.mktemp("model") / f"{name}.{suffix}"
+        model.save(path)
+        manifest = ModelManifest(
+            name=name,
+            signature=signature,
+            metrics={},
+            files={suffix: store.put_file(path)},
+            parameters=model.count_params(),
+            job="job",
+            data="sample://digits",
+        )
+        return ModelVersion(**dict(manifest), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    return register_one

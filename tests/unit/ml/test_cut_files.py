@@ -1,0 +1,106 @@
+"""Files that were cut, at every byte: none is read as if it were whole, where its format can tell."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import tensorflow as tf
+
+from stoker.errors import InvalidJob
+from stoker.models.access import Access
+from stoker_workers.ml import data
+
+ROWS = 3
+
+
+@pytest.fixture(params=[1 << 27, 0], ids=["in memory", "streamed"])
+def _size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "IN_MEMORY_BYTES", request.param)
+
+
+def rows_in(path: Path) -> int | None:
+    """How many rows are read of a file, in batches that end within it; None if it is refused, and named."""
+    try:
+        source = data.open_source(str(path), "train", Access(["/"], "/"), path.parent)
+        return sum(len(next(iter(batch.values()))) for batch in source.batches(3))
+    except InvalidJob as error:
+        return None if f"{path} " in error.message else -1
+
+
+def rows_of_cuts(whole: Path) -> dict[int, int]:
+    """How many rows are read of a file's first bytes, by their number, where that is not refused."""
+    content = whole.read_bytes()
+    assert rows_in(whole) == ROWS
+    part = whole.with_stem("part")
+    read = {}
+    for size in range(len(content)):
+        part.write_bytes(content[:size])
+        rows = rows_in(part)
+        if rows is not None:
+            read[size] = rows
+    return read
+
+
+def records() -> list[bytes]:
+    def record(row: int) -> bytes:
+        text = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"t" * (1 + row % 2)]))
+        return bytes(tf.train.Example(features=tf.train.Features(feature={"t": text})).SerializeToString())
+
+    return [record(row) for row in range(ROWS)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_size")
+def test_records_are_read_only_of_a_file_that_ends_with_one(tmp_path: Path) -> None:
+    with tf.io.TFRecordWriter(str(tmp_path / "t.tfrecord")) as writer:
+        ends, size = {}, 0
+        for count, record in enumerate(records(), 1):
+            writer.write(record)
+            size += len(record) + 16
+            ends[size] = count
+    del ends[size]
+    assert rows_of_cuts(tmp_path / "t.tfrecord") == ends
+
+
+def test_records_of_a_compressed_file_are_not_read_at_all(tmp_path: Path) -> None:
+    with tf.io.TFRecordWriter(str(tmp_path / "t.tfrecord"), "GZIP") as writer:
+        for record in records():
+            writer.write(record)
+    content = (tmp_path / "t.tfrecord").read_bytes()
+    for size in (1, len(content) // 2, len(content)):
+        (tmp_path / "t.tfrecord").write_bytes(content[:size])
+        assert rows_in(tmp_path / "t.tfrecord") is None
+
+
+def test_the_shard_that_was_cut_is_the_one_that_is_named(tmp_path: Path) -> None:
+    for shard in "abc":
+        with tf.io.TFRecordWriter(str(tmp_path / f"{shard}.tfrecord")) as writer:
+            for record in records():
+                writer.write(record)
+    whole = (tmp_path / "b.tfrecord").read_bytes()
+    (tmp_path / "b.tfrecord").write_bytes(whole[:-20])
+    with pytest.raises(InvalidJob, match=r"b\.tfrecord is malformed"):
+        data.open_source(f"{tmp_path}/*.tfrecord", "train", Access(["/"], "/"), tmp_path)
+
+
+@pytest.mark.usefixtures("_size")
+@pytest.mark.parametrize("compressed", [False, True])
+def test_no_part_of_an_npz_is_read(compressed: bool, tmp_path: Path) -> None:
+    save = np.savez_compressed if compressed else np.savez
+    save(tmp_path / "t.npz", x=np.arange(2.0 * ROWS).reshape(ROWS, 2), y=np.arange(ROWS))
+    assert rows_of_cuts(tmp_path / "t.npz") == {}
+
+
+@pytest.mark.usefixtures("_size")
+def test_no_part_of_a_parquet_file_is_read(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.table({"a": range(ROWS), "t": list("abc")}), tmp_path / "t.parquet", row_group_size=2)
+    assert rows_of_cuts(tmp_path / "t.parquet") == {}
+
+
+@pytest.mark.usefixtures("_size")
+def test_a_csv_whose_last_line_has_too_few_columns_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,t\n" + "10,x\n" * ROWS)
+    # Of a line that holds all its commas nobody can tell how it went on.
+    assert {size % 5 for size in rows_of_cuts(tmp_path / "t.csv")} == {4, 2, 3}

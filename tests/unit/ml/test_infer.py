@@ -1,0 +1,222 @@
+"""The bulk `Infer` job from end to end."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stoker.errors import InvalidJob
+from stoker.events import Checkpoint, Event, Progress
+from stoker.kinds import Infer, InferResult
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.store import Store
+from stoker_workers.kinds.infer import infer
+from stoker_workers.ml import progress
+from stoker_workers.ml.run import Run, Spread, Stopped
+
+OpenRun = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def doubler(register: Callable[..., ModelVersion]) -> ModelVersion:
+    """A model that doubles both columns: what comes out tells which row went in."""
+    x = keras.Input((2,), name="x")
+    model = keras.Model(x, keras.layers.Rescaling(2.0)(x))
+    spec = TensorSpec(name="x", shape=(2,), dtype="float32")
+    return register(model, Signature(inputs=(spec,), outputs=(spec,), task="regression"), "doubler")
+
+
+def save(path: Path, rows: int) -> str:
+    np.savez(path, x=np.arange(2 * rows, dtype=np.float32).reshape(rows, 2))
+    return str(path)
+
+
+def result_of(run: Run, data: str, **fields: Any) -> InferResult:
+    result = infer(Infer(model="doubler@1", data=data, **fields), run).result
+    assert isinstance(result, InferResult)
+    return result
+
+
+def predictions(result: InferResult, store: Store, folder: Path) -> list[NDArray[np.float32]]:
+    return [np.load(store.fetch(chunk, folder), allow_pickle=False) for chunk in result.chunks]
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "chunk_rows", "lengths"),
+    [
+        (10, 4, 4, [4, 4, 2]),
+        (10, 4, 3, [3, 3, 3, 1]),
+        (10, 3, 5, [5, 5]),
+        (10, 3, 100, [10]),
+        (10, 100, 3, [3, 3, 3, 1]),
+        (1, 1, 1, [1]),
+    ],
+)
+def test_every_row_is_predicted_in_order_in_chunks_of_the_size_asked_for(
+    rows: int, batch_size: int, chunk_rows: int, lengths: list[int],
+    doubler: ModelVersion, open_run: OpenRun, store: Store, tmp_path: Path,
+) -> None:  # fmt: skip
+    data = save(tmp_path / "data.npz", rows)
+    result = result_of(open_run(doubler), data, batch_size=batch_size, chunk_rows=chunk_rows)
+    chunks = predictions(result, store, tmp_path)
+    assert [len(chunk) for chunk in chunks] == lengths
+    np.testing.assert_array_equal(np.concatenate(chunks), 2 * np.arange(2 * rows).reshape(rows, 2))
+    assert result.model == "doubler@1"
+    assert result.rows == rows
+    assert result.rows_per_s > 0
+
+
+def test_the_same_data_gives_the_same_chunks(doubler: ModelVersion, open_run: OpenRun, tmp_path: Path) -> None:
+    data = save(tmp_path / "data.npz", 20)
+    assert result_of(open_run(doubler), data).chunks == result_of(open_run(doubler), data).chunks
+
+
+def test_columns_that_the_model_does_not_know_are_ignored(
+    doubler: ModelVersion, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", x=np.ones((3, 2)), y=np.array(["a", "b", "c"]))
+    result = result_of(open_run(doubler), str(tmp_path / "data.npz"))
+    np.testing.assert_array_equal(predictions(result, store, tmp_path)[0], np.full((3, 2), 2))
+
+
+def test_chunks_leave_the_scratch_folder_for_the_store(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    run = open_run(doubler)
+    result_of(run, save(tmp_path / "data.npz", 10), chunk_rows=2)
+    assert list(run.scratch.iterdir()) == []
+
+
+def test_progress_is_told_with_speed_and_time_left(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_INTERVAL_S", 0.0)
+    result_of(open_run(doubler), save(tmp_path / "data.npz", 10), batch_size=4)
+    told = [event for event in events if isinstance(event, Progress)]
+    assert [(event.stage, event.done, event.total) for event in told] == [
+        ("predicting", 4, 10), ("predicting", 8, 10), ("predicting", 10, 10)
+    ]  # fmt: skip
+    assert all(event.rows_per_s is not None and event.rows_per_s > 0 for event in told)
+    assert [event.eta_s == 0 for event in told] == [False, False, True]
+
+
+@pytest.mark.parametrize("batches", [0, 2])
+def test_a_stop_takes_effect_before_the_next_batch(
+    batches: int, doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    asked: list[None] = []
+
+    def stop_requested() -> str | None:
+        asked.append(None)
+        return "drain" if len(asked) > batches else None
+
+    with pytest.raises(Stopped) as stopped:
+        result_of(open_run(doubler, stop_requested=stop_requested), save(tmp_path / "data.npz", 10), batch_size=2)
+    assert stopped.value.reason == "drain"
+    assert len(asked) == batches + 1
+
+
+def test_data_without_rows_is_refused(doubler: ModelVersion, open_run: OpenRun, tmp_path: Path) -> None:
+    with pytest.raises(InvalidJob, match="has no rows to predict"):
+        result_of(open_run(doubler), save(tmp_path / "data.npz", 0))
+
+
+def test_a_value_that_is_no_number_is_refused_with_its_row(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    x = np.ones((10, 2))
+    x[7, 1] = np.nan
+    np.savez(tmp_path / "data.npz", x=x)
+    with pytest.raises(InvalidJob, match="column 'x' holds nan in row 7"):
+        result_of(open_run(doubler), str(tmp_path / "data.npz"), batch_size=4)
+
+
+def drained_after(batches: int) -> Callable[[], str | None]:
+    """Asks to drain before the batch behind so many."""
+    asked = iter(range(batches))
+    return lambda: None if next(asked, None) is not None else "drain"
+
+
+def test_a_drained_job_goes_on_behind_its_last_whole_chunk(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    assert left.step == 1
+
+    result = result_of(replace(open_run(doubler), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+
+    assert result.rows == 10
+    np.testing.assert_array_equal(
+        np.concatenate(predictions(result, store, tmp_path)), 2 * np.arange(20).reshape(10, 2)
+    )
+
+
+def test_a_job_that_is_drained_twice_within_one_chunk_saves_nothing_the_second_time(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    again = replace(open_run(doubler, stop_requested=drained_after(1)), resume_from=left.artifact)
+
+    with pytest.raises(Stopped):
+        result_of(again, data, batch_size=2, chunk_rows=4)
+
+    assert [event for event in events if isinstance(event, Checkpoint)] == [left]
+
+
+def test_two_attempts_that_come_equally_far_share_no_checkpoint(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+
+    first, second = (event for event in events if isinstance(event, Checkpoint))
+
+    assert first.artifact.digest != second.artifact.digest
+
+
+def test_a_checkpoint_of_another_version_does_not_count(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event for event in events if isinstance(event, Checkpoint)]
+    other = doubler.model_copy(update={"version": 2})
+
+    result = result_of(replace(open_run(other), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+
+    assert (result.model, result.rows) == ("doubler@2", 10)
+    assert len(predictions(result, store, tmp_path)) == 3
+
+
+def test_what_is_worth_several_jobs_is_spread_by_whole_chunks_over_one_version(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    run = replace(open_run(doubler), slots=2, part_s=1e-9)
+    with pytest.raises(Spread) as spread:
+        result_of(run, save(tmp_path / "data.npz", 1_000), chunk_rows=300)
+
+    assert spread.value.model == "doubler@1"
+    assert spread.value.parts == ((0, 300), (300, 600), (600, 900), (900, 1_000))
+
+
+@pytest.mark.parametrize("fields", [{"slots": 1, "part_s": 1e-9}, {"slots": 8, "part_s": 3600.0}])
+def test_what_is_not_worth_it_is_done_as_it_is(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    result = result_of(replace(open_run(doubler), **fields), save(tmp_path / "data.npz", 1_000), chunk_rows=300)
+
+    assert (result.rows, len(result.chunks)) == (1_000, 4)

@@ -1,0 +1,210 @@
+"""What trains can be loaded from what it saved, evaluated and served: every architecture on every kind of data."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import stoker
+from stoker.errors import InvalidJob
+from stoker.kinds.architecture import Architecture
+from stoker.models.manifest import ModelManifest, ModelVersion, Signature, TensorSpec
+from stoker.models.store import Store
+from stoker.models.tensors import Array, Tensors
+from stoker_workers.kinds.evaluate import evaluate
+from stoker_workers.kinds.train import train
+from stoker_workers.ml.evaluation import efficiency
+from stoker_workers.ml.prediction.loading import check_saved
+from stoker_workers.ml.prediction.predictor import Predictor
+from stoker_workers.ml.run import Run
+from stoker_workers.ml.training import saving
+
+OpenRun = Callable[..., Run]
+ROWS = 48
+
+
+def functional(input_shape: tuple[int, ...], output_units: int) -> keras.Model:
+    x = keras.Input(input_shape)
+    return keras.Model(x, keras.layers.Dense(output_units, activation="softmax")(keras.layers.Flatten()(x)))
+
+
+def sequential(input_shape: tuple[int, ...], output_units: int) -> keras.Model:
+    layers = [keras.layers.Flatten(), keras.layers.Dense(output_units, activation="softmax")]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+
+def by_name(input_shape: tuple[int, ...], output_units: int) -> keras.Model:
+    """Its one input has a name of its own, which the data does not know."""
+    x = keras.Input(input_shape, name="pixels")
+    out = keras.layers.Dense(output_units, activation="softmax")(keras.layers.Flatten()(x))
+    return keras.Model({"pixels": x}, {"label": out})
+
+
+def listed(input_shape: tuple[int, ...], output_units: int) -> keras.Model:
+    x = keras.Input(input_shape)
+    return keras.Model([x], keras.layers.Dense(output_units, activation="softmax")(keras.layers.Flatten()(x)))
+
+
+BUILDERS = tuple(f"{__name__}:{build.__name__}" for build in (functional, sequential, by_name, listed))
+FIXED: dict[str, Architecture] = {
+    "MLP": stoker.MLP(hidden=(4,)),
+    "CNN": stoker.CNN(filters=(2,), dense=(4,)),
+    **{target: stoker.Builder(target=target) for target in BUILDERS},
+}
+CONFIGS = {"KerasConfig": functional, "KerasConfig, Sequential": sequential}
+
+
+def built(architecture: str, shape: tuple[int, ...]) -> Architecture:
+    """An architecture for three classes of rows of this shape."""
+    if architecture in FIXED:
+        return FIXED[architecture]
+    return stoker.KerasConfig(config=json.loads(CONFIGS[architecture](shape, 3).to_json()))
+
+
+def texts(*values: str) -> NDArray[np.str_]:
+    return np.resize(np.array(values), ROWS)
+
+
+NUMBERS = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
+TABLES: dict[str, dict[str, NDArray[Any]]] = {
+    "numbers": {name: NUMBERS[:, at] for at, name in enumerate("abcd")},
+    "one column of numbers": {"a": NUMBERS[:, 0]},
+    "booleans": {"a": NUMBERS[:, 0] > 0, "b": NUMBERS[:, 1] > 0},
+    "numbers and texts": {"a": NUMBERS[:, 0], "city": texts("Bern", "Rome", "Oslo")},
+    "texts": {"city": texts("Bern", "Rome", "Oslo"), "kind": texts("x", "y")},
+    "one column of texts": {"city": texts("Bern", "Rome", "Oslo")},
+    "one text": {"city": texts("Bern")},
+}
+
+
+def write_table(folder: Path, columns: dict[str, NDArray[Any]]) -> str:
+    path = folder / "table.csv"
+    lines = zip(*columns.values(), texts("no", "yes", "maybe"), strict=True)
+    path.write_text("\n".join(",".join(map(str, line)) for line in [(*columns, "y"), *lines]) + "\n")
+    return str(path)
+
+
+def write_arrays(folder: Path, x: NDArray[Any]) -> str:
+    np.savez(folder / "arrays.npz", x=x, y=np.arange(ROWS) % 3)
+    return str(folder / "arrays.npz")
+
+
+def trained(run: Run, spec: stoker.Train, rows: Tensors) -> ModelVersion:
+    """What comes of a training, once each of its files has predicted the same for raw rows."""
+    manifest = train(spec, run).manifest
+    assert isinstance(manifest, ModelManifest)
+    version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
+    outputs = [
+        predicted(version.model_copy(update={"files": {name: version.files[name]}}), run, rows) for name in spec.formats
+    ]
+    assert outputs[0].shape == (ROWS, *(version.signature.outputs[0].shape))
+    assert np.isfinite(outputs[0]).all()
+    for again in outputs[1:]:
+        np.testing.assert_array_equal(again, outputs[0])
+    return version
+
+
+def predicted(version: ModelVersion, run: Run, rows: Tensors) -> Array:
+    """As a job that infers so many rows has them predicted."""
+    return Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(rows)
+
+
+def check_evaluated(version: ModelVersion, open_run: OpenRun) -> None:
+    outcome = evaluate(stoker.Evaluate(model="m@1", data=version.data, bootstrap=100), open_run(version))
+    assert isinstance(outcome.result, stoker.EvaluateResult)
+    assert outcome.result.rows == ROWS
+
+
+@pytest.fixture(autouse=True)
+def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
+
+
+@pytest.fixture
+def run(open_run: OpenRun) -> Run:
+    opened = open_run()
+    return Run(**{**vars(opened), "builders": BUILDERS})
+
+
+@pytest.mark.parametrize("architecture", [*FIXED, *CONFIGS])
+def test_every_architecture_is_served_with_and_without_normalisation(
+    architecture: str, run: Run, open_run: OpenRun, tmp_path: Path
+) -> None:
+    data = write_arrays(tmp_path, NUMBERS)
+    spec = stoker.Train(model="m", data=data, architecture=built(architecture, (4,)), epochs=1)
+    trained(run, spec.model_copy(update={"normalize": False}), NUMBERS)
+    check_evaluated(trained(run, spec, NUMBERS), open_run)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "normalize"), [("MLP", True), ("CNN", True), ("CNN", False), ("KerasConfig, Sequential", False)]
+)
+def test_images_are_served(architecture: str, normalize: bool, run: Run, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (ROWS, 4, 4)).astype(np.uint8)
+    data, network = write_arrays(tmp_path, images), built(architecture, (4, 4))
+    spec = stoker.Train(model="m", data=data, architecture=network, epochs=1, normalize=normalize)
+    trained(run, spec, images.astype(np.float32))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_kind_of_table_is_served_by_its_raw_columns_from_either_format(
+    table: str, run: Run, open_run: OpenRun, tmp_path: Path
+) -> None:
+    columns = TABLES[table]
+    by_column = any(values.dtype.kind == "U" for values in columns.values())
+    rows = columns if by_column else np.stack([values.astype(np.float32) for values in columns.values()], axis=1)
+    data = write_table(tmp_path, columns)
+    spec = stoker.Train(model="m", data=data, target="y", epochs=1, formats=("keras", "h5"))
+    check_evaluated(trained(run, spec, rows), open_run)
+    if any(values.dtype.kind == "f" for values in columns.values()):
+        trained(run, spec.model_copy(update={"normalize": False}), rows)
+
+
+def test_what_a_file_lost_is_found_before_it_is_registered(tmp_path: Path) -> None:
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(2)(x))
+    model.save(tmp_path / "model.keras")
+    signature = Signature(
+        inputs=(TensorSpec(name="x", shape=(4,), dtype="float32"),),
+        outputs=(TensorSpec(name="output", shape=(2,), dtype="float32"),),
+        task="regression",
+    )
+    check_saved(tmp_path / "model.keras", model, signature)
+    model.set_weights([weights + 1 for weights in model.get_weights()])
+    with pytest.raises(InvalidJob, match=r"the trained model's \.keras file predicts something else than the model"):
+        check_saved(tmp_path / "model.keras", model, signature)
+
+
+def test_a_training_whose_file_cannot_be_loaded_fails_and_registers_nothing(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk cuts the file short: Keras has written it and says nothing."""
+
+    def cut_short(path: Path, *arguments: Any) -> None:
+        path.write_bytes(path.read_bytes()[:-100])
+        check_saved(path, *arguments)
+
+    monkeypatch.setattr(saving, "check_saved", cut_short)
+    with pytest.raises(InvalidJob, match=r"the trained model's \.keras file cannot be loaded: "):
+        train(stoker.Train(model="m", data="sample://iris", epochs=1), run)
+
+
+def test_a_file_that_keras_fails_on_says_which_model_and_what_to_do(
+    register: Callable[..., ModelVersion], store: Store, tmp_path: Path
+) -> None:
+    signature = Signature(inputs=(TensorSpec(name="x", shape=(4,), dtype="float32"),), outputs=(), task="regression")
+    version = register(functional((4,), 2), signature)
+    broken = io.BytesIO()
+    with zipfile.ZipFile(broken, "w") as archive:
+        archive.writestr("config.json", json.dumps({"module": "keras", "class_name": "Sequential"}))
+        archive.writestr("metadata.json", "{}")
+    unreadable = version.model_copy(update={"files": {"keras": store.put_bytes(broken.getvalue(), "model.keras")}})
+    with pytest.raises(InvalidJob, match=r"^model@1 cannot be loaded: .*; "):
+        Predictor.load(unreadable, store, tmp_path)

@@ -1,0 +1,140 @@
+"""How an attempt ends: what is written to the ledger, and what Celery's log and Flower are told."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeVar
+
+from stoker import ledger
+from stoker.errors import ModelNotFound, Unavailable
+from stoker.events import JobState
+from stoker.kinds import Infer, Spec, TrainResult
+from stoker.ledger import Attempt, Committed, registry
+from stoker.models.manifest import ModelVersion
+from stoker.redis.connection import Call
+
+from .memory import larger
+from .messages import Away, Done, End, Failed, Halted, Lost, Outgrown, Parted
+from .runner import StopReason
+from .slot import Slot
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+# How long a job may take to stop by itself before its process is killed. A drain writes a checkpoint meanwhile.
+GRACE_S: dict[StopReason, float] = {"cancel": 10.0, "drain": 60.0}
+_RETRY_S = 1.0
+
+
+class Ending(NamedTuple):
+    """How an attempt ended, and what to tell Celery's log and Flower of it."""
+
+    how: Literal["succeeded", "failed", "cancelled", "handed back", "spread", "dropped"]
+    told: str
+
+
+TAKEN_AWAY = Ending("dropped", "its lease ran out, and another worker has the job")
+
+
+class Settlement:
+    """The end of one attempt at one job.
+
+    Each way to end is one script under the attempt's token: if another has the job by now, nothing is written.
+    """
+
+    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
+        self._slot = slot
+        self._attempt = attempt
+        self._spec = spec
+
+    def settle(self, end: End) -> Ending:
+        """Write down how the attempt has ended."""
+        with self._slot.tracer.step("stoker.commit"):
+            return self._end(end)
+
+    def _end(self, end: End) -> Ending:
+        match end:
+            case Done():
+                try:
+                    return self._commit(end)
+                except ModelNotFound as error:
+                    return self._fail(JobState.FAILED, Ending("failed", error.message))
+            case Failed():
+                return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
+            case Parted():
+                return self._spread(end)
+            case Halted(reason="cancel"):
+                return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
+            case Halted():
+                return self.release("drained", f"worker {self._slot.worker} was drained")
+            case Outgrown():
+                return self._outgrew(end)
+            case Away():
+                return self._await(end)
+            case Lost():
+                return self.release("lost", end.reason)
+
+    def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
+        committed = insist(self._slot, ledger.fail(self._attempt, state, ending.told, traceback))
+        return TAKEN_AWAY if committed is Committed.LOST else ending
+
+    def _await(self, end: Away) -> Ending:
+        if not end.elsewhere:
+            self._slot.dependencies.met(end.outage)
+        state = insist(self._slot, ledger.await_outage(self._attempt, end.outage))
+        return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
+
+    def _spread(self, parted: Parted) -> Ending:
+        assert isinstance(self._spec, Infer), "only bulk predictions are spread"
+        spec = self._spec.model_copy(update={"model": parted.model})
+        if not insist(self._slot, ledger.spread(self._attempt, spec, parted.parts)):
+            return TAKEN_AWAY
+        return Ending("spread", f"spread over {len(parted.parts)} parts")
+
+    def _outgrew(self, end: Outgrown) -> Ending:
+        """Queue the job again with more memory, once, if a worker has more."""
+        memory_bytes = larger(self._attempt, end, insist(self._slot, ledger.workers()))
+        if memory_bytes is None:
+            more = (
+                "it has had more than a slot's share already"
+                if self._attempt.memory_bytes
+                else "no live worker has more"
+            )
+            return self._fail(JobState.FAILED, Ending("failed", f"{end.reason}; {more}"))
+        return self.release("outgrown", f"{end.reason}; it gets {memory_bytes:,}", memory_bytes)
+
+    def release(
+        self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
+    ) -> Ending:
+        """Hand the job back to its queue, at once or after a wait, or give it up."""
+        state = insist(self._slot, ledger.release(self._attempt, why, reason, memory_bytes))
+        return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
+
+    def _commit(self, done: Done) -> Ending:
+        """Write result and model in one step; a model takes the next number that is free."""
+        committed = Committed.VERSION_TAKEN
+        while committed is Committed.VERSION_TAKEN:
+            result, version = done.result, None
+            if done.manifest is not None:
+                number = insist(self._slot, registry.next_number(done.manifest.name))
+                version = ModelVersion(**dict(done.manifest), version=number, created_at=datetime.now(UTC))
+                assert isinstance(result, TrainResult), "only training makes models"
+                result = result.model_copy(update={"model": version.ref})
+            committed = insist(self._slot, ledger.succeed(self._attempt, result, version))
+        return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.model)
+
+
+def insist(slot: Slot, call: Call[T]) -> T:
+    """Run a call however long Redis is away: the work behind it is done and must not be thrown away.
+
+    Raises:
+        Unavailable: Redis is away, and the worker has to end.
+    """
+    while True:
+        try:
+            return slot.connection.run(call)
+        except Unavailable as error:
+            if slot.hurrying or slot.draining_s > GRACE_S["drain"]:
+                raise
+            _log.warning("waiting for Redis: %s", error)
+            time.sleep(_RETRY_S)

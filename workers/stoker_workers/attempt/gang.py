@@ -1,0 +1,228 @@
+"""Training by several slots: the leader's side and a member's.
+
+1. The slot that claims a training for several workers leads. It rings for members until all are there; until then it
+   holds its slot, and they hold theirs.
+2. Then all fork a runner each, which find each other by their addresses and train in step.
+3. The leader alone talks of the job: it renews the lease, tells events and checkpoints, and commits the end.
+4. A member says every tick that it is there. If one falls silent or its runner dies, the leader gives the attempt up,
+   and the job goes on from its checkpoint with a new gang; if the attempt ends, so do its members. A member that meets
+   an outage says so when it leaves, and the job waits for the end of that.
+5. A cancel or a drain of any of them is obeyed by all behind the same step: their runners agree on it.
+"""
+
+import logging
+import socket
+import time
+from contextlib import closing
+
+from stoker import ledger
+from stoker.errors import InvalidJob, Unavailable
+from stoker.kinds import Train, read_spec
+from stoker.ledger import Attempt, Gang
+from stoker.models.access import Access
+from stoker.outages import DependencyUnavailable, Outage
+from stoker.urls import endpoint
+
+from .memory import Allowance
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
+from .runner import Assignment, Runner
+from .slot import Slot
+
+_log = logging.getLogger(__name__)
+
+# How often a member looks at its gang and at its runner.
+TICK_S = 0.5
+# How often in a row a member finds that its runner uses too much memory, until it ends it: the leader, whose own runner
+# needs as much, looks as often, and can have the job tried with more.
+_LOOKS_OVER = 3
+# How long a leader holds slots for a gang that does not come together, before it lets others have them.
+GATHER_S = 300.0
+
+
+class Leader:
+    """The leader's side of one attempt.
+
+    Attributes:
+        wanted: how many slots, its own included.
+    """
+
+    def __init__(self, slot: Slot, attempt: Attempt, wanted: int) -> None:
+        self._slot = slot
+        self._attempt = attempt
+        self.wanted = wanted
+        self._address = free_address(slot.redis_url)
+        self._gives_up_at = time.monotonic() + GATHER_S
+
+    def look(self) -> Gang | None:
+        """Who is there; None while Redis is away."""
+        call = ledger.gather(self._attempt, self._address, self.wanted, self._slot.settings.lease_s)
+        try:
+            return self._slot.connection.run(call, patience_s=0)
+        except Unavailable as error:
+            _log.warning("job %s: its gang was not looked at: %s", self._attempt.job_id, error)
+            return None
+
+    def explained(self, end: End | None) -> End | None:
+        """How the attempt ends if a member has left, which may look like a failure of the runner here; else `end`."""
+        if end and not isinstance(end, Lost | Failed):
+            return end
+        gang = self.look()
+        if gang is None or gang.state != "broken":
+            return end
+        if gang.outage:
+            return Away(outage=gang.outage, elsewhere=True)
+        return Lost(reason=f"the worker at {gang.addresses[0]}, which trained it too, was lost")
+
+    def gave_up(self, gang: Gang) -> str | None:
+        """Why the slots that are held should be let go, if they should."""
+        if time.monotonic() > self._gives_up_at:
+            return f"only {len(gang.addresses)} of {self.wanted} workers came within {GATHER_S:g} s"
+        return None
+
+    def disband(self) -> None:
+        """Let the members go."""
+        try:
+            self._slot.connection.run(ledger.disband(self._attempt))
+        except Unavailable as error:
+            _log.warning("job %s: its gang ends by itself: %s", self._attempt.job_id, error)
+
+
+class Member:
+    """A slot that has heard a `stoker.join` message, for as long as it takes part."""
+
+    def __init__(self, slot: Slot, seat: str) -> None:
+        self._slot = slot
+        self._job_id = ledger.job_of_seat(seat)
+        self._address = free_address(slot.redis_url)
+        self._owner = ""
+
+    def take_part(self) -> str:
+        """Wait until the gang is complete, and train; gives what to show for it in Celery's log."""
+        if missing := self._slot.dependencies.missing():
+            return f"job {self._job_id}: not joined: {missing.reason}"
+        with self._slot.reserved_share() as has_share:
+            if not (has_share and self._reserve()):
+                return f"job {self._job_id}: not joined, the worker's memory is promised to others"
+            return self._join()
+
+    def _reserve(self) -> bool:
+        """Reserve what the attempt was granted; the leader rings again for a member that does not come."""
+        try:
+            attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, ""))
+            return Allowance(self._slot, read_spec(attempt.spec), attempt).reserve()
+        except Unavailable as error:
+            _log.warning("job %s: what it needs is unknown: %s", self._job_id, error)
+            return False
+        except InvalidJob:
+            return True
+
+    def _join(self) -> str:
+        gang = self._attend()
+        try:
+            while gang.state == "gathering" and not self._slot.draining_s:
+                time.sleep(TICK_S)
+                gang = self._attend()
+            if gang.state != "complete":
+                return f"job {self._job_id}: not needed any more"
+            return self._train(gang)
+        finally:
+            self._depart(done=False)
+
+    def _train(self, gang: Gang) -> str:
+        attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, gang.owner))
+        try:
+            spec = read_spec(attempt.spec)
+        except InvalidJob as error:
+            return f"job {self._job_id}: its record holds no job: {error.message}"
+        if not isinstance(spec, Train):
+            return f"job {self._job_id}: a {spec.kind} job has no gang"
+        assignment = Assignment(
+            job=self._job_id,
+            spec=spec,
+            device=self._slot.device,
+            store_url=self._slot.settings.store,
+            builders=self._slot.settings.builders,
+            access=Access(self._slot.settings.data_roots, self._slot.settings.store),
+            model=None,
+            resume_from=attempt.checkpoints[-1] if attempt.checkpoints else None,
+            gang=gang.addresses,
+            place=gang.addresses.index(self._address),
+        )
+        end: End
+        try:
+            with Runner(assignment) as runner:
+                end = self._follow(runner, Allowance(self._slot, spec, attempt))
+        except DependencyUnavailable as error:
+            end = Away(outage=error.outage)
+            self._end(end)
+        self._slot.uses(0)
+        return f"job {self._job_id}: {end.reason if isinstance(end, Halted | Lost) else end.type}"
+
+    def _follow(self, runner: Runner, allowance: Allowance) -> End:
+        """Watch the runner until it ends, uses too much memory, or the attempt ends."""
+        look_at, asked, over = 0.0, False, 0
+        while True:
+            for message in runner.receive(TICK_S):
+                if isinstance(message, Blocked):
+                    if message.outage:
+                        self._slot.dependencies.met(message.outage)
+                elif not isinstance(message, Emitted):
+                    self._end(message)
+                    return message
+            if self._slot.hurrying:
+                return Halted(reason="drain")
+            if self._slot.draining_s and not asked:
+                runner.stop("drain")
+                asked = True
+            if time.monotonic() >= look_at:
+                if self._attend().state == "gone":
+                    return Lost(reason="the attempt has ended")
+                outgrown = allowance.outgrown(runner.pid)
+                over = over + 1 if outgrown else 0
+                if outgrown and over == _LOOKS_OVER:
+                    self._end(outgrown)
+                    return outgrown
+                look_at = time.monotonic() + TICK_S
+
+    def _attend(self) -> Gang:
+        """Say that this member is there, and learn how the gang is; as before if Redis does not answer."""
+        call = ledger.attend(self._job_id, self._owner, self._address, self._slot.settings.lease_s)
+        try:
+            gang = self._slot.connection.run(call)
+        except Unavailable as error:
+            _log.warning("job %s: no sign of life this time: %s", self._job_id, error)
+            return Gang("gathering", self._owner, ())
+        self._owner = gang.owner or self._owner
+        return gang
+
+    def _end(self, end: End) -> None:
+        if isinstance(end, Away):
+            self._slot.dependencies.met(end.outage)
+            self._depart(done=False, outage=end.outage)
+        elif isinstance(end, Failed | Outgrown):
+            # What ends this runner most likely ends the leader's too, which must get to say so; if not, the leader
+            # misses this member when its lease runs out.
+            self._owner = ""
+        else:
+            self._depart(done=isinstance(end, Halted))
+
+    def _depart(self, *, done: bool, outage: Outage | None = None) -> None:
+        if not self._owner:
+            return
+        try:
+            self._slot.connection.run(ledger.depart(self._owner, self._address, done=done, outage=outage))
+        except Unavailable as error:
+            _log.warning("job %s: could not say goodbye: %s", self._job_id, error)
+        self._owner = ""
+
+
+def free_address(redis_url: str) -> str:
+    """An address of this machine at which a process can listen, on the network that leads to Redis."""
+    family, kind, _, _, redis = socket.getaddrinfo(*endpoint(redis_url), type=socket.SOCK_DGRAM)[0]
+    with closing(socket.socket(family, kind)) as towards_redis:
+        towards_redis.connect(redis)  # sends nothing: it only chooses the interface
+        host = towards_redis.getsockname()[0]
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as free:
+        free.bind((host, 0))
+        port = free.getsockname()[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,51 @@
+"""How much memory a slot's job may use, and where one goes that used more."""
+
+from collections.abc import Iterable
+
+from stoker.kinds import Spec
+from stoker.ledger import Attempt, Worker
+
+from ..node.machine import private_bytes
+from .messages import Outgrown
+from .slot import Slot
+
+# How much more a job gets that outgrew its slot, as far as a worker has that much: the same again would be a guess.
+_LARGER = 4
+
+
+class Allowance:
+    """The memory of one attempt: more than an earlier one had, what it asks for, or a slot's share.
+
+    Attributes:
+        bytes: how much that is; None for no limit.
+    """
+
+    def __init__(self, slot: Slot, spec: Spec, attempt: Attempt) -> None:
+        self._slot = slot
+        self.bytes = attempt.memory_bytes or spec.memory or slot.memory_bytes
+
+    def reserve(self) -> bool:
+        """Reserve it; tells whether so much is free. If not, the slot is next in line for it until it releases it."""
+        return self._slot.reservations.reserve(self._slot.place, self.bytes)
+
+    def outgrown(self, runner: int) -> Outgrown | None:
+        """Whether the slot uses more. A predictor that only keeps models loaded gives way first."""
+        used = private_bytes(runner) or 0
+        idle = (private_bytes(self._slot.predictor.pid) or 0) if self._slot.predictor else 0
+        self._slot.uses(used + idle)
+        if self.bytes is None or used + idle <= self.bytes:
+            return None
+        self._slot.end_predictor()
+        if used <= self.bytes:
+            return None
+        reason = f"it used {used:,} bytes of memory, and its slot allows {self.bytes:,}"
+        return Outgrown(reason=reason, limit_bytes=self.bytes)
+
+
+def larger(attempt: Attempt, outgrown: Outgrown, workers: Iterable[Worker]) -> int | None:
+    """How much memory a job gets next; None if it got more once already, or no live worker of its queue has more."""
+    offered = [worker.memory_bytes or 0 for worker in workers if attempt.queue in worker.queues]
+    most = max(offered, default=0)
+    if attempt.memory_bytes is not None or most <= outgrown.limit_bytes:
+        return None
+    return min(_LARGER * outgrown.limit_bytes, most)

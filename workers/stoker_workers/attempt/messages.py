@@ -1,0 +1,94 @@
+"""What a runner tells its slot over their pipe, as JSON."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from stoker.events import Event
+from stoker.kinds import Result
+from stoker.models.manifest import ModelManifest
+from stoker.outages import Outage
+from stoker.terminal.printable import Encodable
+
+
+class _Message(BaseModel):
+    """What reads back as it was, NaN and infinities included."""
+
+    # The outermost model decides for all that are in it.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+
+class Emitted(_Message):
+    """Something happened in the job."""
+
+    type: Literal["emitted"] = "emitted"
+    event: Event
+
+
+class Blocked(_Message):
+    """The job cannot go on until something is back, and waits for it; None: it goes on."""
+
+    type: Literal["blocked"] = "blocked"
+    outage: Outage | None
+
+
+class Done(_Message):
+    """The job's work is done and waits to be committed."""
+
+    type: Literal["done"] = "done"
+    result: Result
+    manifest: ModelManifest | None
+
+
+class Failed(_Message):
+    """The job ended by its own error."""
+
+    type: Literal["failed"] = "failed"
+    reason: Encodable
+    traceback: Encodable
+
+
+class Parted(_Message):
+    """The job is large enough to be done by several slots, each with some of its rows."""
+
+    type: Literal["parted"] = "parted"
+    model: str
+    parts: tuple[tuple[int, int], ...]
+
+
+class Halted(_Message):
+    """The job stopped because it was asked to, or its process is a member of a gang and has no more to do."""
+
+    type: Literal["halted"] = "halted"
+    reason: Literal["cancel", "drain", "done"]
+
+
+class Lost(_Message):
+    """The job could not go on for no fault of its own: its process died, or its machine failed it."""
+
+    type: Literal["lost"] = "lost"
+    reason: Encodable
+
+
+class Away(_Message):
+    """The job could not go on because something is away that will be back.
+
+    Attributes:
+        elsewhere: whether another worker of its gang has met that, which may be of that worker's node alone; only the
+            leader of a gang says so.
+    """
+
+    type: Literal["away"] = "away"
+    outage: Outage
+    elsewhere: bool = False
+
+
+class Outgrown(Lost):
+    """The job's process used more memory than its slot allows, and was ended for it; only its slot says so."""
+
+    limit_bytes: int
+
+
+End = Away | Done | Failed | Halted | Lost | Parted
+Message = Annotated[Emitted | Blocked | End, Field(discriminator="type")]
+MESSAGE: TypeAdapter[Emitted | Blocked | End] = TypeAdapter(Message)

@@ -1,0 +1,270 @@
+"""The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydantic_core import PydanticSerializationError
+
+from stoker.errors import StokerError, Unavailable
+from stoker.events import Event, Log
+from stoker.fleet.topology import WorkDevice
+from stoker.kinds import Evaluate, Infer, Train
+from stoker.models.access import Access
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.store import Store
+from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
+
+from ..kinds import execute
+from ..ml import accelerator
+from ..ml.native import level_of
+from ..ml.run import Outcome, Run, Spread, Stopped
+from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
+from .process import ForkedProcess
+from .scratch import held_bytes
+
+StopReason = Literal["cancel", "drain"]
+_READ_BYTES = 65_536
+_LONGEST_LINE = 2_000
+# How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
+_LAST_WORDS_S = 1.0
+_SILENCE_S = 0.1
+_LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a runner is given.
+
+    Attributes:
+        device: what it is to compute on.
+        access: what it may read as data.
+        model: the registered version that the spec names, if it names one.
+        gang: addresses of all processes of a training by several.
+        place: which of them this one is.
+        slots: how many slots could share the work.
+        part_s: seconds of work that make a part worth a job of its own.
+    """
+
+    job: str
+    spec: Train | Evaluate | Infer
+    device: WorkDevice
+    store_url: str
+    builders: tuple[str, ...]
+    access: Access
+    model: ModelVersion | None
+    resume_from: Artifact | None
+    gang: tuple[str, ...] = ()
+    place: int = 0
+    slots: int = 1
+    part_s: float = 0.0
+
+
+class Runner:
+    """The slot's side of a runner; leaving its context ends the process.
+
+    Raises:
+        DependencyUnavailable: there is no room for the folder that it works in.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._output, writable = os.pipe()
+        try:
+            self._process = ForkedProcess(_run, assignment, output=writable)
+        except BaseException:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(writable)
+        self._lines = _Lines()
+        self._output_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.close()
+        os.close(self._output)
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the job to stop at its next step; one that has just ended no longer listens."""
+        try:
+            self._process.pipe.send_bytes(reason.encode())
+        except ConnectionError:
+            return
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
+        """What the job has told since, waiting up to `wait_s` for the first of it; an `End` comes last."""
+        sources: list[Any] = [self._process.pipe, *([self._output] if self._output_open else [])]
+        ready = wait(sources, wait_s)
+        if self._output in ready:
+            yield from self._read_output()
+        message = self._next_message(is_ready=self._process.pipe in ready)
+        if message is None:
+            return
+        if not isinstance(message, Emitted | Blocked):
+            yield from self._rest_of_output()
+        yield message
+
+    def _next_message(self, *, is_ready: bool) -> Emitted | Blocked | End | None:
+        if not is_ready:
+            # Asked in this order, for the last message may have come meanwhile.
+            if not self._process.has_ended() or self._process.pipe.poll():
+                return None
+            return Lost(reason=f"its process {self._process.join()}")
+        try:
+            return MESSAGE.validate_json(self._process.pipe.recv_bytes())
+        except (EOFError, OSError):  # killed between two messages, within one, or with a stop request unread
+            return Lost(reason=f"its process {self._process.join()}")
+
+    def _read_output(self) -> Iterator[Emitted]:
+        data = os.read(self._output, _READ_BYTES)
+        self._output_open = bool(data)
+        yield from map(_logged, self._lines.feed(data) if data else self._lines.rest())
+
+    def _rest_of_output(self) -> Iterator[Emitted]:
+        deadline = time.monotonic() + _LAST_WORDS_S
+        while self._output_open and time.monotonic() < deadline and wait([self._output], _SILENCE_S):
+            yield from self._read_output()
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        *whole, self._tail = (self._tail + data).split(b"\n")
+        if len(self._tail) > _LONGEST_LINE:
+            whole.append(self._tail)
+            self._tail = b""
+        return [text for line in whole if (text := self._text(line))]
+
+    def rest(self) -> list[str]:
+        return self.feed(b"\n") if self._tail else []
+
+    @staticmethod
+    def _text(line: bytes) -> str:
+        return line[:_LONGEST_LINE].decode(errors="replace").rstrip()
+
+
+def _logged(line: str) -> Emitted:
+    return Emitted(event=Log(line=line, level=_LEVELS.get(level_of(line), "info")))
+
+
+def _run(pipe: Connection, assignment: Assignment) -> None:
+    """The runner's whole life."""
+    asked: list[StopReason] = []
+
+    def stop_requested() -> StopReason | None:
+        while pipe.poll():
+            asked.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
+        return asked[-1] if asked else None
+
+    def emit(event: Event) -> None:
+        _send(pipe, Emitted(event=event))
+
+    def blocked(outage: Outage | None) -> None:
+        _send(pipe, Blocked(outage=outage))
+
+    run = Run(
+        job=assignment.job,
+        store=Store(assignment.store_url),
+        scratch=Path(tempfile.mkdtemp()),
+        builders=assignment.builders,
+        access=assignment.access,
+        model=assignment.model,
+        resume_from=assignment.resume_from,
+        emit=emit,
+        blocked=blocked,
+        stop_requested=stop_requested,
+        device=assignment.device,
+        gang=assignment.gang,
+        place=assignment.place,
+        slots=assignment.slots,
+        part_s=assignment.part_s,
+    )
+
+    def work() -> Outcome:
+        accelerator.require(assignment.device)
+        return execute(assignment.spec, run)
+
+    end = own_doing(end_of(work))
+    try:
+        _send(pipe, end)
+    except PydanticSerializationError as error:
+        # Such as a class's name that is no valid Unicode.
+        _send(pipe, Failed(reason=f"what the job has made cannot be written down: {error}", traceback=""))
+    if isinstance(end, Away) and assignment.gang:
+        # The others notice when this process ends; why, they must be able to learn before.
+        with suppress(EOFError):
+            while True:
+                pipe.recv_bytes()
+
+
+def end_of(work: Callable[[], Outcome]) -> End:
+    """How a piece of work ends: what it raises is the job's failure, an outage, or the loss of a worker."""
+    try:
+        outcome = work()
+    except Stopped as stop:
+        return Halted(reason=stop.reason)
+    except Spread as spread:
+        return Parted(model=spread.model, parts=spread.parts)
+    except DependencyUnavailable as error:
+        return Away(outage=error.outage)
+    except Unavailable as error:
+        return Lost(reason=error.message)
+    except StokerError as error:
+        return Failed(reason=error.message, traceback=traceback.format_exc())
+    except SystemExit as error:
+        reason = f"the job's code called sys.exit({error.code!r}); have it raise an error, or return a model"
+        return Failed(reason=reason, traceback=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
+        if outage := disk_outage(error):
+            return Away(outage=outage)
+        if is_machine_fault(error):
+            return Lost(reason=f"the worker's machine failed it: {error}")
+        return _failed(error)
+    return Done(result=outcome.result, manifest=outcome.manifest)
+
+
+def own_doing(end: End) -> End:
+    """An outage of the disk as the job's failure, if its own temporary files are most of what that disk can hold.
+
+    It is for a process whose temporary folder is its own. Another attempt would fill that disk again.
+    """
+    if not isinstance(end, Away) or end.outage.of != Dependency.DISK:
+        return end
+    folder = tempfile.gettempdir()
+    held, total = held_bytes(folder), shutil.disk_usage(folder).total
+    if held <= total // 2:
+        return end
+    reason = f"filled the disk of its machine by itself: {held:,} bytes of its temporary files are on one of {total:,}"
+    return Failed(reason=f"{reason}; give it less data, or its workers a larger disk for TMPDIR", traceback="")
+
+
+def _failed(error: Exception) -> Failed:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
+
+
+def _send(pipe: Connection, message: Emitted | Blocked | End) -> None:
+    pipe.send_bytes(message.model_dump_json().encode())

@@ -1,0 +1,149 @@
+"""A slot: one child of the worker's pool, which looks after one job at a time and never runs TensorFlow itself."""
+
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from multiprocessing.sharedctypes import RawArray, RawValue
+
+import billiard.process
+
+from stoker.ledger import Worker
+from stoker.redis.connection import Connection
+from stoker.settings import Settings
+
+from ..observe.result_mirror import ResultMirror
+from ..observe.tracing import Tracer, tracer
+from .dependencies import Dependencies
+from .process import ForkedProcess
+from .reservations import Reservations
+
+# What an operator may ask for by hand; Settings bound `slots` likewise.
+MOST_SLOTS = 1024
+
+
+class Slot:
+    """What every task of a pool child shares, and the worker with its children. Made before the pool forks.
+
+    The parent asks its children to stop, and reads what they note; connections and processes are each child's own.
+
+    Attributes:
+        worker: the Celery node name of the worker it belongs to.
+        device: what its jobs compute on.
+        offers: what the worker has for its jobs.
+        memory_bytes: what one job may use if it asks for nothing else; None for no limit.
+        predictor: the process that serves lanes, once there was one to serve.
+        dependencies: what of all that jobs need is away.
+        reservations: what of the worker's memory its slots have promised to jobs.
+    """
+
+    def __init__(self, settings: Settings, redis_url: str, worker: Worker) -> None:
+        self.settings = settings
+        self.redis_url = redis_url
+        self.worker = worker.name
+        self.device = worker.device
+        self.offers = worker
+        share = worker.memory_bytes // worker.slots if worker.memory_bytes else None
+        self.memory_bytes = settings.slot_memory_bytes or share
+        self.predictor: ForkedProcess | None = None
+        self.dependencies = Dependencies()
+        # Written by the parent, even in a signal handler, and read by its children: plain shared memory, without a lock
+        # that a killed child could hold for ever.
+        self._stops = RawValue("i", 0)
+        self._draining_since = RawValue("d", 0.0)
+        self._watched = RawValue("b", 0)
+        self._used_bytes = RawArray("Q", MOST_SLOTS)
+        self.reservations = Reservations(worker.memory_bytes, self.memory_bytes, MOST_SLOTS)
+
+    @property
+    def place(self) -> int:
+        """The place of this process in the pool."""
+        return int(billiard.process.current_process().index)
+
+    def uses(self, memory_bytes: int) -> None:
+        """Note what this slot's processes use now."""
+        self._used_bytes[self.place] = memory_bytes
+
+    def used_bytes(self, places: Iterable[int]) -> int:
+        """What the slots with these places in the pool noted last, together."""
+        return sum(self._used_bytes[place] for place in places)
+
+    @contextmanager
+    def reserved_share(self) -> Iterator[bool]:
+        """Reserve a share of the worker's memory for as long as a job is in hand; gives whether there was one."""
+        try:
+            yield self.reservations.reserve_share(self.place)
+        finally:
+            self.reservations.release(self.place)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether the worker can do with a job more: nothing is away, and its memory is not promised to others."""
+        return self.dependencies.missing() is None and self.reservations.has_room()
+
+    def end_predictor(self) -> None:
+        """End the predictor; the next lane has a new one."""
+        if self.predictor:
+            self.predictor.close()
+            self.predictor = None
+
+    def close(self) -> None:
+        """End what this process has started: it is about to end itself."""
+        self.end_predictor()
+        self.tracer.close()
+
+    def stop(self) -> None:
+        """Ask the slots of all children to hand their jobs over; asked again, they do not wait for checkpoints."""
+        if not self._stops.value:
+            self._draining_since.value = time.monotonic()
+        self._stops.value += 1
+
+    @property
+    def draining_s(self) -> float:
+        """Seconds since the worker was asked to end; 0 as long as it was not."""
+        return time.monotonic() - self._draining_since.value if self._stops.value else 0.0
+
+    @property
+    def hurrying(self) -> bool:
+        """Whether the worker was asked to end more than once."""
+        return bool(self._stops.value > 1)
+
+    @property
+    def watched(self) -> bool:
+        """Whether Flower or another monitor has asked for events; the parent says so."""
+        return bool(self._watched.value)
+
+    @watched.setter
+    def watched(self, watched: bool) -> None:
+        self._watched.value = watched
+
+    @cached_property
+    def connection(self) -> Connection:
+        """This process's own connection."""
+        return Connection.open(self.settings, self.redis_url)
+
+    @cached_property
+    def results(self) -> ResultMirror:
+        """This process's way to the results' own Redis."""
+        return ResultMirror(self.settings, self.connection)
+
+    @cached_property
+    def thread(self) -> ThreadPoolExecutor:
+        """This process's thread for jobs that need no process of their own; starting one takes as long as they do."""
+        return ThreadPoolExecutor(1, "inline job")
+
+    def forget_thread(self) -> None:
+        """Leave a thread that hangs to itself; the next job gets another."""
+        del self.thread
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        """This process's own tracer."""
+        return tracer(self.settings)
+
+    def new_owner(self) -> str:
+        """A name for one attempt that no other will ever have."""
+        return f"{self.worker}/{os.getpid()}/{uuid.uuid4().hex}"

@@ -1,0 +1,232 @@
+"""The controller: sees to what workers and messages left undone. Several may run; one leads, the others stand by."""
+
+import argparse
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from types import FrameType
+from typing import TypeVar
+
+from stoker import lanes, ledger
+from stoker.local import redis_url_of
+from stoker.models.manifest import Artifact
+from stoker.models.store import Store
+from stoker.redis.connection import HICCUP_S, Call, Connection
+from stoker.settings import FOLLOWED, Settings
+from stoker.terminal import exits
+
+from ..observe.logs import log_to_stderr
+from ..observe.metrics import LedgerCollector, served
+from ..observe.result_mirror import ResultMirror
+from .autoscaler.loop import FleetScaler
+from .duties import Duty, DutyThread, for_each
+from .lead import Lead
+from .leftovers import LeftoverSearch
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+ROUND_S = 1.0
+# How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
+END_S = 5.0
+# How long a message may be under way between its queue and a claim before the job is rung for again.
+RING_AGAIN_S = 10.0
+# Of each long list of jobs, so that a round stays short.
+_PARTS_A_ROUND = 20
+# While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
+_LOOKS_A_ROUND = 10
+
+
+class _WatchedConnection(Connection):
+    """A connection that notes when Redis was away for so long that leases may have run out meanwhile.
+
+    Attributes:
+        away_at: when that was so last, by the monotonic clock.
+    """
+
+    away_at = -math.inf
+
+    def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
+        """Run a call as `Connection` does."""
+        started = time.monotonic()
+        try:
+            return super().run(call, patience_s=patience_s)
+        finally:
+            if time.monotonic() - started > HICCUP_S:
+                self.away_at = time.monotonic()
+
+
+class Controller:
+    """One of the controllers.
+
+    The leader takes jobs from workers that went silent, queues those whose time has come, rings again where a message
+    was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the fleets. Each of
+    these is a duty. What a duty does to the ledger is one script in Redis over an index: it costs as little with a
+    million jobs as with ten, and a second leader for a moment does no harm.
+    """
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self._settings = settings
+        self._connection = _WatchedConnection.open(settings, redis_url)
+        self._results = ResultMirror(settings, self._connection)
+        self._store = Store(settings.store)
+        leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
+        self._scaler = FleetScaler(settings, self._connection, redis_url)
+        self._looked_up_to = "0"
+        by_thread = {
+            "ledger": self._duties_to_the_ledger(),
+            "results": [Duty("copy results", ROUND_S, self._copy_results)],
+            "store": [
+                Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),
+                Duty("clear ended jobs", ROUND_S, self._clear_ended),
+                Duty("find leftovers", ROUND_S, leftovers.step),
+            ],
+            "fleets": [Duty("scale fleets", ROUND_S, self._scale, self._scaler.rest)],
+        }
+        self._lead = Lead(self._connection, [duty.name for duties in by_thread.values() for duty in duties])
+        self._threads = [
+            DutyThread(name, duties, lambda: self._lead.leads, self._connection) for name, duties in by_thread.items()
+        ]
+
+    def run(self) -> None:
+        """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
+        try:
+            self.start()
+            threading.Event().wait()
+        finally:
+            self.end()
+
+    def start(self) -> None:
+        """Take the lead, if nobody has it, and see to the duties."""
+        self._lead.start()
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Leave the lead and the duties to another controller."""
+        for thread in self._threads:
+            thread.end()
+        self._lead.resign()
+        deadline = time.monotonic() + END_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._scaler.rest()
+        self._connection.close()
+
+    def _duties_to_the_ledger(self) -> list[Duty]:
+        return [
+            Duty("follow settings", ROUND_S, self._follow_settings),
+            Duty("set quotas", ROUND_S, self._set_quotas),
+            Duty("reclaim jobs", ROUND_S, self._reclaim),
+            Duty("wake jobs", ROUND_S, lambda: self._connection.run(ledger.wake())),
+            Duty("ring again", ROUND_S, self._ring_again),
+            Duty("fall back to CPUs", ROUND_S, self._fall_back),
+            Duty("forget old jobs", ROUND_S, self._forget_old),
+            Duty("return requests", ROUND_S, self._return_requests),
+            Duty("take lists in", ROUND_S, self._take_in),
+            Duty("repair the ledger", ROUND_S, self._repair),
+        ]
+
+    def _follow_settings(self) -> None:
+        """Follow the settings of tenants and fleets; all others hold until the controller is started again."""
+        now = Settings()
+        followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
+        self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
+
+    def _set_quotas(self) -> None:
+        if self._connection.run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
+            _log.info("quotas now: %s", self._settings.tenants or "none")
+
+    def _reclaim(self) -> None:
+        expired = self._connection.run(ledger.expired())
+        # While Redis was away nobody could renew a lease: first let those speak who still work.
+        if time.monotonic() - self._connection.away_at >= self._settings.lease_s:
+            for_each(expired, self._reclaim_job)
+
+    def _reclaim_job(self, lost: ledger.Expired) -> None:
+        if state := self._connection.run(ledger.reclaim(lost)):
+            _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
+
+    def _ring_again(self) -> None:
+        for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
+            _log.warning("job %s: its message was lost, rung again", job_id)
+
+    def _fall_back(self) -> None:
+        for job_id in self._connection.run(ledger.fall_back(self._settings.gpu_wait_s)):
+            _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
+
+    def _forget_old(self) -> None:
+        self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+
+    def _return_requests(self) -> None:
+        if returned := self._connection.run(lanes.sweep()):
+            _log.warning("%d inference requests of silent workers went back to their lanes", returned)
+
+    def _take_in(self) -> None:
+        """Finish what clients had submitted and did not live to see taken in."""
+
+        def take_in(intake: str) -> None:
+            for _ in range(_PARTS_A_ROUND):
+                if not self._connection.run(ledger.take_in(intake)):
+                    break
+
+        for_each(self._connection.run(ledger.accepted()), take_in)
+
+    def _repair(self) -> None:
+        """Go on looking for damage where the last look ended; where there is some, in more steps, not longer ones."""
+        for _ in range(_LOOKS_A_ROUND):
+            look = self._connection.run(ledger.repair(self._looked_up_to))
+            self._looked_up_to = look.cursor
+            for damage in look.found:
+                _log.warning("something else than Stoker has written to Redis: %s; mended", damage)
+            if not look.is_damaged:
+                break
+
+    def _copy_results(self) -> None:
+        self._results.start()
+        self._results.deliver()
+
+    def _delete_checkpoints(self) -> None:
+        def delete(discarded: tuple[str, Artifact]) -> None:
+            job_id, artifact = discarded
+            self._store.of_job(job_id).delete(artifact)
+            self._connection.run(ledger.deleted(job_id, artifact))
+
+        for_each(self._connection.run(ledger.discarded()), delete)
+
+    def _clear_ended(self) -> None:
+        def clear(job_id: str) -> None:
+            self._store.of_job(job_id).clear()
+            self._connection.run(ledger.cleared(job_id))
+
+        for_each(self._connection.run(ledger.ended()), clear)
+
+    def _scale(self) -> None:
+        self._scaler.step(self._settings.fleet)
+
+
+def main() -> None:
+    """Run a controller until SIGTERM or Ctrl-C."""
+    argparse.ArgumentParser(prog="python -m stoker_workers.controller", description=__doc__).parse_args()
+    log_to_stderr()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    sys.exit(exits.status(lambda: _control(Settings())))
+
+
+def _control(settings: Settings) -> None:
+    redis_url = redis_url_of(settings)
+    with ExitStack() as stack:
+        if settings.metrics_port is not None:
+            collector = LedgerCollector(settings, redis_url)
+            stack.enter_context(served(collector, settings.metrics_host, settings.metrics_port))
+        Controller(settings, redis_url).run()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    # A step that this interrupts is one script in Redis: done or not done, never half.
+    sys.exit(0)

@@ -1,0 +1,203 @@
+"""Executes `Evaluate`: how good, how fast and how steady a model is, and a report of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from stoker.errors import InvalidJob
+from stoker.events import Log
+from stoker.kinds import Evaluate, EvaluateResult, Stability
+from stoker.models.manifest import ModelVersion
+from stoker.models.store import Store
+from stoker.models.tensors import Array
+
+from ..ml.data import open_source
+from ..ml.evaluation.efficiency import measure
+from ..ml.evaluation.regression import Floats
+from ..ml.evaluation.report import Report, render
+from ..ml.evaluation.stability import Noise
+from ..ml.evaluation.tally import Tally, open_tally
+from ..ml.prediction.predictor import Predictor, saved_file
+from ..ml.preprocessing.features import encode, encode_target
+from ..ml.preprocessing.profile import Moments
+from ..ml.progress import Meter, obey_stop
+from ..ml.run import Outcome, Run
+from ..ml.training.objective import gives_probabilities
+from ..ml.writing import BestEffort, insist
+
+_HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
+
+
+def evaluate(spec: Evaluate, run: Run) -> Outcome:
+    """Measure `run.model` on the spec's data.
+
+    Raises:
+        InvalidJob: data and model do not fit together, the model gives no finite numbers, or it is below min_metrics.
+        Stopped: a stop was asked for.
+    """
+    version = run.model
+    assert version is not None  # the job names one, so the run has it
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
+    rows = _LabelledRows(spec, version, run)
+    tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
+    seen = _predict(rows, predictor, tally, run)
+    quality = tally.quality(spec.bootstrap)
+    noise = _predict_noisy(rows, predictor, tally, seen, spec.noise, run)
+    report = Report(
+        model=version.ref,
+        data=spec.data,
+        task=version.signature.task,
+        rows=seen.rows,
+        metrics={name: quality.accuracy.metrics[name] for name in quality.intervals},
+        accuracy=quality.accuracy,
+        efficiency=measure(predictor, seen.first, saved_file(version).size),
+        stability=Stability(intervals=quality.intervals, noise=noise),
+        learning=_learning_curve(version, run.store),
+        reliability=quality.reliability,
+        pairs=quality.pairs,
+    )
+    _pass_gate(spec, report)
+    return _outcome(report, run)
+
+
+class _LabelledRows:
+    """The data's rows in the model's terms; every pass gives the same ones."""
+
+    def __init__(self, spec: Evaluate, version: ModelVersion, run: Run) -> None:
+        self._source = open_source(spec.data, "test", run.access, run.scratch)
+        self._batch_rows = spec.batch_size
+        self._signature = version.signature
+        self._target = spec.target or version.signature.target or "y"
+        self.count = self._source.rows
+        names = [column.name for column in self._source.columns]
+        if self._target not in names:
+            raise InvalidJob(
+                f"{spec.data} has no column {self._target!r} to measure {version.ref} against; it has "
+                f"{', '.join(names[:10])}: set target to the column with the truth"
+            )
+
+    def batches(self) -> Iterator[tuple[dict[str, Array], Array]]:
+        """Inputs by name, and the encoded truth."""
+        specs = self._signature.inputs
+        start = 0
+        for columns in self._source.batches(self._batch_rows):
+            inputs = encode(specs, columns, start)
+            truth = encode_target(self._signature, columns[self._target])
+            yield inputs if isinstance(inputs, dict) else {specs[0].name: inputs}, truth
+            start += len(truth)
+
+
+@dataclass
+class _Seen:
+    """What the first pass leaves behind.
+
+    Attributes:
+        first: the inputs of the first batch.
+        moments: of each float input; noise on a category or a count would make another one of it.
+    """
+
+    rows: int
+    first: dict[str, Array]
+    moments: dict[str, Moments]
+
+
+def _predict(rows: _LabelledRows, predictor: Predictor, tally: Tally, run: Run) -> _Seen:
+    """Predict every row once, into the tally."""
+    version = predictor.version
+    floats = (spec for spec in version.signature.inputs if spec.dtype.startswith("float"))
+    seen = _Seen(0, {}, {spec.name: Moments(tuple(size or 0 for size in spec.shape)) for spec in floats})
+    meter = Meter(run, "predicting", total=rows.count)
+    for inputs, truth in rows.batches():
+        obey_stop(run)
+        outputs = predictor.predict(inputs)
+        _check(truth, outputs, version)
+        tally.add(truth, outputs)
+        for name, moments in seen.moments.items():
+            moments.update(inputs[name].astype(np.float32, copy=False))
+        seen.first = seen.first or inputs
+        seen.rows += len(truth)
+        meter.at(seen.rows)
+    if not seen.rows:
+        raise InvalidJob(f"there are no rows to measure {version.ref} on; give data with at least one")
+    return seen
+
+
+def _predict_noisy(
+    rows: _LabelledRows, predictor: Predictor, tally: Tally, seen: _Seen, levels: Sequence[float], run: Run
+) -> dict[str, float]:
+    """The headline metric at each level of noise; none where no input can take noise.
+
+    A level under which outputs are not finite is left out, which is said: what is not a number is no robustness.
+    """
+    if not seen.moments:
+        return {}
+    noises = {level: Noise(level, seen.moments) for level in levels}
+    sums: dict[float, Floats] = {level: np.zeros(()) for level in noises}
+    meter = Meter(run, "predicting under noise", total=seen.rows * len(noises))
+    done = 0
+    for inputs, truth in rows.batches():
+        for level, noise in noises.items():
+            obey_stop(run)
+            if level in sums:
+                outputs = predictor.predict(noise.on(inputs))
+                if np.isfinite(outputs).all():
+                    sums[level] = sums[level] + tally.sums(truth, outputs)
+                else:
+                    del sums[level]
+                    what = f"{predictor.version.ref} gives NaN or infinite outputs under it"
+                    run.emit(Log(line=f"noise of {level:g} is left out: {what}", level="warning"))
+            done += len(truth)
+            meter.at(done)
+    return {f"{level:g}": tally.score(total) for level, total in sums.items()}
+
+
+def _check(truth: Array, outputs: Array, version: ModelVersion) -> None:
+    if not np.isfinite(outputs).all():
+        raise InvalidJob(
+            f"{version.ref} gives NaN or infinite outputs, so nothing can be measured; train it again, "
+            "with a smaller learning rate if it diverged"
+        )
+    if version.signature.task == "regression" and truth.size != outputs.size:
+        raise InvalidJob(
+            f"the truth has rows of shape {truth.shape[1:]}, but {version.ref} gives {outputs.shape[1:]}; "
+            "set target to a column of as many numbers"
+        )
+
+
+def _learning_curve(version: ModelVersion, store: Store) -> dict[str, tuple[float, ...]]:
+    """The metrics of its training by epoch; none if it was not trained here."""
+    history = version.files.get("history")
+    return _HISTORY.validate_json(store.read(history)) if history else {}
+
+
+def _pass_gate(spec: Evaluate, report: Report) -> None:
+    for name, least in spec.min_metrics.items():
+        if name not in report.metrics:
+            known = ", ".join(report.metrics)
+            raise InvalidJob(f"min_metrics names {name!r}, but {report.model} is measured by {known}")
+        value = report.metrics[name]
+        if value < least:
+            raise InvalidJob(f"{report.model} did not pass the gate: {name} is {value:.4g}, below {least:g}")
+
+
+def _outcome(report: Report, run: Run) -> Outcome:
+    document = report.model_dump_json(indent=1).encode()
+    files = {"report": insist(run, lambda: run.store.put_bytes(document, "report.json"))}
+    page = BestEffort(run, "the page of the report").write(
+        lambda: run.store.put_bytes(render(report).encode(), "report.html")
+    )
+    if page:
+        files["html"] = page
+    return Outcome(
+        EvaluateResult(
+            model=report.model,
+            rows=report.rows,
+            metrics=report.metrics,
+            accuracy=report.accuracy,
+            efficiency=report.efficiency,
+            stability=report.stability,
+            files=files,
+        )
+    )

@@ -1,0 +1,166 @@
+"""Executes `Infer`: predictions for a whole data set, chunk by chunk into the store; a large one is spread."""
+
+import itertools
+import math
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from stoker.errors import InvalidJob
+from stoker.events import Checkpoint
+from stoker.kinds import Infer, InferResult
+from stoker.models.manifest import Artifact
+from stoker.models.tensors import Array
+
+from ..ml.data import Rows, Source, open_source
+from ..ml.prediction.predictor import Predictor
+from ..ml.preprocessing.features import encode
+from ..ml.progress import Meter, obey_stop
+from ..ml.run import Outcome, Run, Spread, Stopped
+from ..ml.writing import BestEffort, insist
+
+# So that a slot which is quicker, or comes later, finds something left to do.
+_PARTS_PER_SLOT = 4
+# What reading, checking and writing a small row takes besides computing it.
+_ROW_S = 1e-6
+_CHECKPOINT_S = 5.0
+
+
+class _Saved(BaseModel):
+    """What a checkpoint holds: the chunks that are in the store, and the version that predicted them.
+
+    Attributes:
+        unique: the store names files by their content, and no other attempt shall share this one and delete it.
+    """
+
+    model: str
+    chunks: list[Artifact]
+    unique: str = Field(default_factory=lambda: uuid.uuid4().hex)
+
+
+def infer(spec: Infer, run: Run) -> Outcome:
+    """Predict the spec's rows with `run.model`; one chunk is in memory at a time.
+
+    Raises:
+        InvalidJob: the data has no rows, or not those that the model takes.
+        Spread: it is so much that several slots should share it.
+        Stopped: a stop was asked for.
+    """
+    version = run.model
+    assert version is not None  # the job names one, so the run has it
+    began = time.monotonic()
+    source = open_source(spec.data, "test", run.access, run.scratch)
+    start, stop = spec.rows or (0, source.rows)
+    count = None if stop is None else stop - start
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)
+    parts = _parts(spec, run, source.rows, predictor.row_s)
+    if len(parts) > 1:
+        raise Spread(version.ref, parts)
+    done = _Done(run, version.ref)
+    first = start + len(done.chunks) * spec.chunk_rows
+    rows = first - start
+    outputs = _outputs(Rows(source, first, stop), predictor, spec.batch_size, run, first)
+    try:
+        for chunk in _chunks(outputs, spec.chunk_rows):
+            done.add(_stored(chunk, f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.npy", run))
+            rows += len(chunk)
+    except Stopped as stopped:
+        if stopped.reason == "drain":
+            done.save()
+        raise
+    if not rows:
+        raise InvalidJob(f"{spec.data} has no rows to predict; give data with at least one")
+    speed = (rows - (first - start)) / max(time.monotonic() - began, 1e-9)
+    return Outcome(InferResult(model=version.ref, rows=rows, chunks=tuple(done.chunks), rows_per_s=speed))
+
+
+def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list[tuple[int, int]]:
+    """The rows of each part that is worth a job of its own; fewer than two if the job is best done as it is.
+
+    Args:
+        rows: how many there are; None where only reading them would tell.
+        row_s: seconds that computing one takes; None where that is unknown.
+    """
+    if run.slots < 2 or spec.rows or run.resume_from or rows is None or row_s is None:
+        return []
+    chunks = math.ceil(rows / spec.chunk_rows)
+    count = min(int(rows * (row_s + _ROW_S) / run.part_s), run.slots * _PARTS_PER_SLOT, chunks)
+    edges = [min(chunks * number // count * spec.chunk_rows, rows) for number in range(count + 1)] if count else []
+    return list(itertools.pairwise(edges))
+
+
+class _Done:
+    """The chunks that are in the store, with those of an earlier attempt; kept as a checkpoint from time to time.
+
+    If the model's alias has moved since that attempt, its chunks are another model's, and do not count.
+    """
+
+    def __init__(self, run: Run, model: str) -> None:
+        self._run = run
+        self._model = model
+        self._checkpoints = BestEffort(run, "a checkpoint")
+        self._saved_at = time.monotonic()
+        self.chunks: list[Artifact] = []
+        if run.resume_from:
+            saved = _Saved.model_validate_json(run.store.of_job(run.job).read(run.resume_from))
+            self.chunks = saved.chunks if saved.model == model else []
+        self._saved = len(self.chunks)
+
+    def add(self, chunk: Artifact) -> None:
+        """Another chunk is there."""
+        self.chunks.append(chunk)
+        if time.monotonic() - self._saved_at > _CHECKPOINT_S:
+            self.save()
+
+    def save(self) -> None:
+        """Let the next attempt go on from here, unless the last checkpoint says so already."""
+        if len(self.chunks) == self._saved:
+            return
+        listed = _Saved(model=self._model, chunks=self.chunks).model_dump_json().encode()
+        store, name = self._run.store.of_job(self._run.job), f"checkpoint-0-{len(self.chunks)}.json"
+        if artifact := self._checkpoints.write(lambda: store.put_bytes(listed, name)):
+            self._run.emit(Checkpoint(epoch=0, step=len(self.chunks), artifact=artifact))
+            self._saved = len(self.chunks)
+        self._saved_at = time.monotonic()
+
+
+def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run, first: int) -> Iterator[Array]:
+    """The model's output, batch by batch; `first` is the number of the source's first row, for messages."""
+    meter = Meter(run, "predicting", total=source.rows)
+    done = 0
+    for columns in source.batches(batch_rows):
+        obey_stop(run)
+        outputs = predictor.predict(encode(predictor.version.signature.inputs, columns, first + done))
+        done += len(outputs)
+        meter.at(done)
+        yield outputs
+
+
+def _chunks(batches: Iterator[Array], rows: int) -> Iterator[Array]:
+    """The same rows, `rows` at a time; the last chunk may be shorter."""
+    held: list[Array] = []
+    count = 0
+    for batch in batches:
+        rest = batch
+        while count + len(rest) >= rows:
+            cut = rows - count
+            yield np.concatenate([*held, rest[:cut]])
+            held, count, rest = [], 0, rest[cut:]
+        if len(rest):
+            held.append(rest)
+            count += len(rest)
+    if held:
+        yield np.concatenate(held)
+
+
+def _stored(chunk: Array, name: str, run: Run) -> Artifact:
+    path: Path = run.scratch / name
+    np.save(path, chunk, allow_pickle=False)
+    try:
+        return insist(run, lambda: run.store.put_file(path))
+    finally:
+        path.unlink()

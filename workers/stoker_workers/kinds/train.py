@@ -1,0 +1,206 @@
+"""Executing a `Train` job: data, features, network, fit, save."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import tensorflow as tf
+
+from stoker.errors import InvalidJob, Unavailable
+from stoker.kinds import Train, TrainResult
+from stoker.models.data import select_columns
+from stoker.models.manifest import ModelManifest, Signature
+
+from ..ml import accelerator
+from ..ml.data import Source, open_source
+from ..ml.preprocessing.layers import assemble, build_preprocessing
+from ..ml.preprocessing.profile import Profile, profile
+from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
+from ..ml.run import Outcome, Run, Stopped
+from ..ml.training.architecture import build_network
+from ..ml.training.checkpoint import Position, Saved
+from ..ml.training.dataset import build_rows, encoder, every_row
+from ..ml.training.gang import Gang
+from ..ml.training.objective import Objective, choose_objective
+from ..ml.training.optimizer import build_optimizer
+from ..ml.training.rows import Rows
+from ..ml.training.saving import save_history, save_model
+from ..ml.training.training import Fitted, Trainer
+
+
+def train(spec: Train, run: Run) -> Outcome:
+    """Fit a model, from the last checkpoint if there is one.
+
+    Raises:
+        InvalidJob: data, architecture and loss do not fit together, the training diverged, or the model that was saved
+            cannot be loaded.
+        Stopped: a stop was asked for.
+        Unavailable: it would be computed on another device than the worker's.
+    """
+    started = time.monotonic()
+    gang = Gang(run.gang, run.place)
+    saved = Saved.read(run.store.of_job(run.job).fetch(run.resume_from, run.scratch)) if run.resume_from else None
+    seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
+    _fix_randomness(spec, seed)
+    source = open_source(spec.data, "train", run.access, run.scratch)
+    split = _split(spec, source, seed)
+    found = profile(
+        source,
+        split,
+        run,
+        ref=spec.data,
+        target=spec.target,
+        features=spec.features,
+        task=spec.task,
+        limits=spec.limits,
+    )
+    with gang.scope():
+        model = _build(spec, run, found)
+    accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
+    rows, validation = _rows(spec, run, source, split, found, model)
+    trainer = Trainer(
+        spec,
+        run,
+        model.network,
+        model.objective,
+        model.optimizer,
+        rows,
+        validation,
+        Position(seed=seed, rows=found.rows),
+        gang,
+    )
+    if saved:
+        trainer.resume(saved)
+    fitted = _fit(trainer, gang)
+    if not gang.leads:
+        raise Stopped("done")
+    return _outcome(spec, run, found, model, fitted, seed, started)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model in the making.
+
+    Attributes:
+        layers: preprocessing before the network, if any.
+    """
+
+    signature: Signature
+    layers: keras.Model | None
+    network: keras.Model
+    objective: Objective
+    optimizer: keras.optimizers.Optimizer
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one preprocessed row."""
+        return tuple(self.layers.output.shape[1:]) if self.layers else tuple(self.network.inputs[0].shape[1:])
+
+
+def _fit(trainer: Trainer, gang: Gang) -> Fitted:
+    """Train to the end.
+
+    Raises:
+        Unavailable: another process of the gang is lost. Those left learn of it in the middle of adding up gradients.
+    """
+    try:
+        return trainer.fit()
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    ) as error:
+        if gang.size == 1:
+            raise
+        raise Unavailable(f"another worker of the gang was lost: {error.message.splitlines()[0]}") from error
+
+
+def _drawn_seed(gang: Gang) -> int:
+    """A random seed, the same in the whole gang."""
+    return round(gang.agree([gang.leads * secrets.randbelow(2**32)])[0])
+
+
+def _fix_randomness(spec: Train, seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    # A CPU computes the same twice anyway; a GPU is slowed down by it, so only where equal weights were asked for.
+    if spec.seed is not None and tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
+def _split(spec: Train, source: Source, seed: int) -> Split:
+    share = 0.0 if spec.validation_data else spec.validation_split
+    if source.in_memory and source.rows is not None:
+        return ExactSplit(source.rows, share, seed)
+    return HashedSplit(share, seed)
+
+
+def _build(spec: Train, run: Run, found: Profile) -> _Model:
+    layers = build_preprocessing(found, normalize=spec.normalize)
+    row_shape = tuple(layers.output.shape[1:]) if layers else tuple(size or 1 for size in found.inputs[0].shape)
+    network = build_network(spec, found, row_shape, run.builders)
+    objective = choose_objective(spec, network, found)
+    return _Model(
+        signature=found.signature(objective.units),
+        layers=layers,
+        network=network,
+        objective=objective,
+        optimizer=build_optimizer(spec.optimizer, network),
+    )
+
+
+def _rows(
+    spec: Train, run: Run, source: Source, split: Split, found: Profile, model: _Model
+) -> tuple[Rows, Rows | None]:
+    build = partial(
+        build_rows,
+        encode=encoder(model.signature, found.target, model.layers, model.objective),
+        row_shape=model.row_shape,
+        batch_size=spec.batch_size,
+    )
+    rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=found.rows)
+    if spec.validation_data:
+        other = _validation(spec.validation_data, run, found.target)
+        return rows, build(other, every_row, count=other.rows)
+    return rows, build(source, split.held_out, count=found.held_out) if found.held_out else None
+
+
+def _validation(ref: str, run: Run, target: str) -> Source:
+    source = open_source(ref, "test", run.access, run.scratch)
+    select_columns([column.name for column in source.columns], target, None, ref)
+    if source.rows == 0:
+        raise InvalidJob(f"validation_data {ref} has no rows; give data with at least one, or a validation_split")
+    return source
+
+
+def _outcome(
+    spec: Train, run: Run, found: Profile, model: _Model, fitted: Fitted, seed: int, started: float
+) -> Outcome:
+    whole = assemble(model.layers, model.network)
+    whole.compile(optimizer=model.optimizer, loss=model.objective.loss, metrics=[model.objective.keras_metric()])
+    files = save_model(whole, model.signature, spec.formats, run)
+    curves = save_history(fitted.history, run)
+    parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
+    result = TrainResult(
+        model=spec.model,
+        metrics=fitted.metrics,
+        history=fitted.history,
+        epochs=fitted.epochs,
+        rows=found.rows,
+        parameters=parameters,
+        seed=seed,
+        run_s=time.monotonic() - started,
+        files={**files, **curves},
+    )
+    manifest = ModelManifest(
+        name=spec.model,
+        signature=model.signature,
+        metrics=fitted.metrics,
+        files={**files, "history": curves["history"]},
+        parameters=parameters,
+        job=run.job,
+        data=spec.data,
+    )
+    return Outcome(result, manifest)

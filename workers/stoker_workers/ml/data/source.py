@@ -1,0 +1,163 @@
+"""What data looks like to the engine: named columns, read in batches in a stable order."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stoker.errors import InvalidJob
+from stoker.models.data import file_system_of, reading
+
+Values = NDArray[Any]
+"""The rows of one column: numbers or booleans of any width, or an object array of str (None where missing)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source.
+
+    Attributes:
+        dtype: a numpy dtype name, "string", or the name of a foreign type that nothing can be learned from.
+        shape: the shape of one row's entry; () for a plain number or text.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def learnable(self) -> bool:
+        """Whether it holds numbers, booleans or text."""
+        return self.dtype == "string" or self.dtype == "bool" or self.dtype.startswith(("int", "uint", "float"))
+
+
+class Source(Protocol):
+    """Rows that can be read again and again, always in the same order.
+
+    Attributes:
+        rows: how many rows there are; None where only reading them all would tell.
+        in_memory: whether the rows are held in memory, so that any of them is at hand.
+    """
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def rows(self) -> int | None: ...
+
+    @property
+    def in_memory(self) -> bool: ...
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        """The columns of `rows` rows at a time; the last batch may be shorter.
+
+        Raises:
+            InvalidJob: the data is malformed.
+        """
+        ...
+
+
+class Arrays:
+    """A source of arrays in memory, with equally many rows each."""
+
+    in_memory = True
+
+    def __init__(self, arrays: Mapping[str, Values], origin: str) -> None:
+        try:
+            self._arrays = {name: _as_text(array) for name, array in arrays.items()}
+        except UnicodeDecodeError:
+            raise InvalidJob(f"{origin} holds text that is not UTF-8; write it as UTF-8") from None
+        self.columns = tuple(
+            Column(name, _dtype_name(array), tuple(array.shape[1:])) for name, array in self._arrays.items()
+        )
+        lengths = {name: len(array) for name, array in self._arrays.items()}
+        self.rows = next(iter(lengths.values()), 0)
+        if len(set(lengths.values())) > 1:
+            raise InvalidJob(f"{origin} has columns of different lengths ({lengths}); they must have equally many rows")
+
+    def batches(self, rows: int, first: int = 0, last: int | None = None) -> Iterator[dict[str, Values]]:
+        """The rows from `first` up to but not including `last`."""
+        last = self.rows if last is None else last
+        for start in range(first, last, rows):
+            yield {name: array[start : min(start + rows, last)] for name, array in self._arrays.items()}
+
+
+class Rows:
+    """Some rows of another source, those from `start` up to but not including `stop`; to its end if that is None.
+
+    Of a source that is not in memory, the rows before them are read, too.
+    """
+
+    def __init__(self, source: Source, start: int, stop: int | None) -> None:
+        self._source = source
+        self._start = start
+        self._stop = stop if source.rows is None else min(source.rows if stop is None else stop, source.rows)
+        self.columns = source.columns
+        self.in_memory = source.in_memory
+        self.rows = None if self._stop is None else max(0, self._stop - start)
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        if isinstance(self._source, Arrays):
+            yield from self._source.batches(rows, self._start, self._stop)
+        else:
+            yield from rebatched(self._pieces(rows), rows)
+
+    def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
+        first = 0
+        for batch in self._source.batches(rows):
+            count = len(next(iter(batch.values())))
+            stop = count if self._stop is None else min(self._stop - first, count)
+            start = min(max(self._start - first, 0), count)
+            if stop <= 0:
+                return
+            if start < stop:
+                yield {name: values[start:stop] for name, values in batch.items()}
+            first += count
+
+
+def file_bytes(url: str) -> float:
+    """The size of a file; infinite where its host does not say."""
+    with reading(url):
+        files, path = file_system_of(url)
+        size = files.size(path)
+        return math.inf if size is None else int(size)
+
+
+def rebatched(pieces: Iterator[dict[str, Values]], rows: int) -> Iterator[dict[str, Values]]:
+    """The same rows in the same order, `rows` at a time."""
+    held: list[dict[str, Values]] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += len(next(iter(piece.values())))
+        if count >= rows:
+            whole = _joined(held)
+            full = count - count % rows
+            for start in range(0, full, rows):
+                yield {name: values[start : start + rows] for name, values in whole.items()}
+            count -= full
+            held = [{name: values[full:] for name, values in whole.items()}]
+    if count:
+        yield _joined(held)
+
+
+def _joined(pieces: list[dict[str, Values]]) -> dict[str, Values]:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _as_text(array: Values) -> Values:
+    """Fixed-width text and bytes as an object array of str; other arrays as they are."""
+    if array.dtype.kind == "U":
+        return array.astype(object)
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8").astype(object)
+    return array
+
+
+def _dtype_name(array: Values) -> str:
+    return "string" if array.dtype == object else array.dtype.name

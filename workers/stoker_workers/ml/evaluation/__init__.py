@@ -1,0 +1,1 @@
+"""How good, how fast and how steady a model is."""

@@ -1,0 +1,27 @@
+"""Builds HTML in which every text is escaped, wherever it comes from."""
+
+from html import escape
+
+from stoker.terminal.printable import printable
+
+
+class Html(str):
+    """HTML that is made already; any other string is text."""
+
+    __slots__ = ()
+
+
+def text(content: str) -> Html:
+    """Text as HTML; characters that would reorder or hide it are shown as escapes."""
+    return content if isinstance(content, Html) else Html(escape(printable(content)))
+
+
+def tag(name: str, *content: str, **attributes: str) -> Html:
+    """An element; `class_` is the attribute class, and `aria_label` is aria-label."""
+    words = "".join(f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{words}>{''.join(map(text, content))}</{name}>")
+
+
+def lines(*content: str) -> Html:
+    """Elements, each on lines of its own."""
+    return Html("\n".join(map(text, content)))

@@ -1,0 +1,141 @@
+"""Gathers predictions batch by batch until all figures of a task can be told."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stoker.kinds import Accuracy, Interval
+from stoker.models.manifest import Signature
+from stoker.models.tensors import Array
+
+from . import regression
+from .classification import Confusion, Predictions, Reliability, accuracy, probabilities
+from .regression import Floats
+from .stability import classification_intervals, regression_intervals
+
+_PAIRS = 1000  # as many points as a scatter plot can show
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Truth and prediction of a regression's first output, of rows spread evenly over the data."""
+
+    truth: tuple[float, ...]
+    predicted: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good predictions are.
+
+    Attributes:
+        accuracy: every figure.
+        intervals: 95 % interval of each headline metric.
+        reliability: confidence against accuracy; None for regression.
+        pairs: truth against prediction; None for classes.
+    """
+
+    accuracy: Accuracy
+    intervals: dict[str, Interval]
+    reliability: Reliability | None = None
+    pairs: Pairs | None = None
+
+
+class Tally(Protocol):
+    """One task's way of counting."""
+
+    def add(self, truth: Array, outputs: Array) -> None:
+        """Take in a batch.
+
+        Args:
+            truth: class numbers (rows,), or numbers (rows, …).
+            outputs: what the model gave for the rows.
+        """
+        ...
+
+    def quality(self, resamples: int) -> Quality:
+        """The figures of all rows taken in."""
+        ...
+
+    def sums(self, truth: Array, outputs: Array) -> Floats:
+        """What adds up, over batches of the same rows with other outputs, to what `score` needs."""
+        ...
+
+    def score(self, sums: Floats) -> float:
+        """The headline metric, accuracy or R², of added up `sums`."""
+        ...
+
+
+class ClassifierTally:
+    """Counts a classifier's predictions.
+
+    Args:
+        labels: the classes.
+        logits: whether the model gives raw scores.
+    """
+
+    def __init__(self, labels: tuple[str, ...], *, logits: bool) -> None:
+        self._labels = labels
+        self._logits = logits
+        self._parts: list[Predictions] = []
+
+    def add(self, truth: Array, outputs: Array) -> None:
+        self._parts.append(Predictions.of(truth, probabilities(outputs, logits=self._logits)))
+
+    def quality(self, resamples: int) -> Quality:
+        predictions = Predictions.joined(self._parts)
+        confusion = Confusion.of(predictions, len(self._labels))
+        return Quality(
+            accuracy=accuracy(predictions, confusion, self._labels),
+            intervals=classification_intervals(confusion, resamples),
+            reliability=Reliability.of(predictions),
+        )
+
+    def sums(self, truth: Array, outputs: Array) -> Floats:
+        hits = probabilities(outputs, logits=self._logits).argmax(axis=1) == truth
+        return np.array([hits.sum(), len(hits)], dtype=np.float64)
+
+    def score(self, sums: Floats) -> float:
+        return float(sums[0] / sums[1])
+
+
+class RegressionTally:
+    """Counts the errors of predicted numbers."""
+
+    def __init__(self) -> None:
+        self._truth: list[Floats] = []
+        self._predicted: list[Floats] = []
+        self._centre = np.zeros(1)
+
+    def add(self, truth: Array, outputs: Array) -> None:
+        self._truth.append(_numbers(truth))
+        self._predicted.append(_numbers(outputs))
+
+    def quality(self, resamples: int) -> Quality:
+        truth, predicted = np.concatenate(self._truth), np.concatenate(self._predicted)
+        self._centre = truth.mean(axis=0)
+        sums = regression.error_sums(truth, predicted, self._centre)
+        metrics = regression.metrics(sums.sum(axis=0))
+        shown = np.linspace(0, len(truth) - 1, min(len(truth), _PAIRS)).astype(int)
+        return Quality(
+            accuracy=Accuracy(metrics={"loss": metrics["mse"], **metrics}),
+            intervals=regression_intervals(sums, resamples),
+            pairs=Pairs(tuple(truth[shown, 0].tolist()), tuple(predicted[shown, 0].tolist())),
+        )
+
+    def sums(self, truth: Array, outputs: Array) -> Floats:
+        total: Floats = regression.error_sums(_numbers(truth), _numbers(outputs), self._centre).sum(axis=0)
+        return total
+
+    def score(self, sums: Floats) -> float:
+        return regression.metrics(sums)["r2"]
+
+
+def open_tally(signature: Signature, *, logits: bool) -> Tally:
+    """The tally that fits a model's task."""
+    return RegressionTally() if signature.task == "regression" else ClassifierTally(signature.classes, logits=logits)
+
+
+def _numbers(values: Array) -> Floats:
+    return values.reshape(len(values), -1).astype(np.float64)

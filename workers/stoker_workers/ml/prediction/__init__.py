@@ -1,0 +1,1 @@
+"""A registered model, loaded and ready to predict by the quickest engine."""

@@ -1,0 +1,109 @@
+"""Loading a saved Keras model, and being sure that it can be loaded before it is registered."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Signature
+from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
+
+from .runtime import ModelFailed, TensorFlowEngine, sample
+
+# Of the largest output: the same graph on the same device differs by less, weights that were lost by more.
+_TOLERANCE = 1e-3
+
+
+class NoMemory(InvalidJob):
+    """The model needs more memory than there is."""
+
+
+def load_saved(path: Path, ref: str) -> keras.Model:
+    """A model from its .keras or .h5 file, in Keras' safe mode.
+
+    Args:
+        ref: the model, as messages call it.
+
+    Raises:
+        NoMemory: there is not enough memory for it.
+        InvalidJob: it cannot be loaded, whatever Keras raises for it.
+    """
+    with loading(ref):
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError) as error:
+            raise InvalidJob(
+                f"{ref} cannot be loaded: {path.name} does not load in Keras' safe mode: {first_line(error)}; "
+                "build the model from Keras' own layers, without Lambda or custom classes"
+            ) from error
+
+
+@contextmanager
+def loading(ref: str) -> Iterator[None]:
+    """Whatever goes wrong in the block as the one error of a model that cannot be loaded.
+
+    Raises:
+        NoMemory: there was not enough memory.
+        DependencyUnavailable: the temporary folder is full or broken.
+        Unavailable: this machine lacks something else.
+        StokerError: as the block raised it.
+        InvalidJob: the block raised anything else.
+    """
+    try:
+        yield
+    except StokerError:
+        raise
+    except Exception as error:  # a stored model is somebody's code: its layers may raise anything
+        raise _meaning(ref, error) from error
+
+
+def _meaning(ref: str, error: Exception) -> StokerError:
+    if outage := disk_outage(error):
+        return DependencyUnavailable(outage)
+    # TensorFlow calls it exhausted, too, when all files are open.
+    if is_machine_fault(error) or os.strerror(errno.EMFILE) in str(error):
+        return Unavailable(f"{ref} cannot be loaded at the moment: the worker's machine failed it: {one_line(error)}")
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return NoMemory(
+            f"{ref} cannot be loaded: there is not enough memory for it ({first_line(error)}); give the slot more "
+            "memory (fewer slots, or STOKER_SLOT_MEMORY_BYTES), or make the model smaller"
+        )
+    return InvalidJob(
+        f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; train it again, or roll its alias "
+        "back to a version that can be loaded"
+    )
+
+
+def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
+    """Load what was saved of a trained model as a predictor does, and compare what both predict for one row.
+
+    Raises:
+        InvalidJob: it cannot be loaded, or predicts something else.
+    """
+    name = f"the trained model's {path.suffix} file"
+    row = sample(Inputs(signature, name), 1)
+    loaded = load_saved(path, name)
+    with loading(name):
+        try:
+            expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)
+        except ModelFailed:
+            return  # made-up rows are not for every model; that it loads is known
+        given = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
+    largest = np.abs(expected).max(initial=0)
+    if not np.allclose(given, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
+        raise InvalidJob(
+            f"{name} predicts something else than the model itself, up to {np.abs(given - expected).max():.3g} apart: "
+            "one of its layers does not save its state; keep all state in weights, or use Keras' own layers"
+        )
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says first, without a full stop."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or "no message"

@@ -1,0 +1,179 @@
+"""A registered model, ready to predict: inputs checked, each batch computed by the quickest engine for its size."""
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+import keras
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.store import Store
+from stoker.models.tensors import Array, Tensors
+
+from ..memory import give_back
+from .loading import first_line, load_saved, loading
+from .runtime import (
+    MEASURED_ROWS,
+    Engine,
+    EngineChoice,
+    ModelFailed,
+    TensorFlowEngine,
+    choose,
+    converted,
+    pilot,
+    sample,
+)
+from .runtime.requests import answer_encoded
+
+MAX_BATCH = 1024
+_FORMATS = ("keras", "h5")  # in order of preference; both load in Keras' safe mode
+
+_log = logging.getLogger(__name__)
+
+
+class Predictor:
+    """A loaded model behind the engines that compute it. For one thread.
+
+    Args:
+        version: the model's description.
+        model: the model itself; its inputs and output are as the signature says.
+        max_batch: most rows per call; more are predicted in several calls.
+        rows: how many will be predicted in all, in large batches; None for requests without end. Engines whose making
+            would take longer than they save are not made.
+
+    Attributes:
+        engines: which engine computes batches from how many rows on, as measured on this device; empty if the model
+            could not compute made-up inputs, so that TensorFlow computes everything.
+    """
+
+    def __init__(
+        self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH, rows: int | None = None
+    ) -> None:
+        self.version = version
+        self.model: keras.Model = model
+        self._inputs = Inputs(version.signature, version.ref)
+        self._max_batch = max_batch
+        self._reference = TensorFlowEngine(model, version.signature, max_batch)
+        self.engines = self._chosen(rows)
+
+    @classmethod
+    def load(
+        cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH, rows: int | None = None
+    ) -> Self:
+        """Fetch a version's file, verified, load it in Keras' safe mode, and measure the engines: under 2 s in all for
+        all but large models.
+
+        Args:
+            scratch: an existing folder; the fetched file is gone from it again when this returns.
+
+        Raises:
+            NoMemory: there is not enough memory for it.
+            InvalidJob: it has no Keras file, or one that cannot be loaded.
+            Corrupt, Unavailable: the file cannot be had from the store.
+        """
+        with loading(version.ref):
+            path = store.fetch(saved_file(version), scratch)
+            try:
+                model = load_saved(path, version.ref)
+            finally:
+                path.unlink()
+            return cls(version, model, max_batch, rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the loaded model takes: its weights and graph, and what the other engines made of them."""
+        return sum(engine.size_bytes for engine in {self._reference, *(choice.engine for choice in self.engines)})
+
+    @property
+    def row_s(self) -> float | None:
+        """Seconds that one row takes in the largest batch that was measured; None if none was."""
+        return self.engines[-1].seconds / self.engines[-1].rows if self.engines else None
+
+    def predict(self, inputs: Tensors) -> Array:
+        """The model's output for any number of rows, row for row.
+
+        Args:
+            inputs: one array of shape (rows, …), or one per input by name.
+
+        Raises:
+            InvalidJob: the inputs are not what the signature asks for, or the model fails on them.
+        """
+        return self._compute(self._inputs.ordered(inputs))
+
+    def predict_encoded(self, requests: Sequence[bytes]) -> list[bytes | InvalidJob]:
+        """The output for each request, as `predict` gives it, or what it would raise; computed in common batches.
+
+        A request that is wrong, or that the model fails on, does no harm to the others. Requests and outputs are bytes
+        as `stoker.tensors` encodes them.
+        """
+        return answer_encoded(requests, self._inputs, self._compute)
+
+    def warm_up(self, sizes: Iterable[int]) -> None:
+        """Predict made-up rows in batches of these sizes, so that the first real ones do not wait for kernels.
+
+        Raises:
+            InvalidJob: the model fails on made-up rows.
+        """
+        for rows in sizes:
+            self._run(sample(self._inputs, rows))
+
+    def _chosen(self, rows: int | None) -> list[EngineChoice]:
+        reference, inputs, most = self._reference, self._inputs, self._max_batch
+        try:
+            sizes: Sequence[int] = MEASURED_ROWS
+            work_s = math.inf
+            if rows is not None:
+                size, work_s = pilot(reference, inputs, rows, most)
+                sizes = (size,)
+            others = converted(reference, self.model.count_params(), self.version.ref, work_s)
+            choices = choose(reference, others, inputs, most, sizes)
+        except ModelFailed as error:
+            _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
+            return []
+        if others:
+            give_back()
+        _log.info("%s runs on %s", self.version.ref, ", ".join(map(str, choices)))
+        return choices
+
+    def _compute(self, columns: Sequence[Array]) -> Array:
+        self._inputs.check_shapes([array.shape for array in columns])
+        return self._run(self._inputs.conform(columns))
+
+    def _run(self, columns: Sequence[Array]) -> Array:
+        rows = len(columns[0])
+        if rows == 0:
+            return self._reference.no_rows()
+        starts = range(0, rows, self._max_batch)
+        try:
+            if len(starts) == 1:
+                return self._engine(rows).run(columns)
+            parts = [[array[start : start + self._max_batch] for array in columns] for start in starts]
+            return np.concatenate([self._engine(len(part[0])).run(part) for part in parts])
+        except ModelFailed as error:
+            raise InvalidJob(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
+
+    def _engine(self, rows: int) -> Engine:
+        for choice in reversed(self.engines):
+            if rows >= choice.rows:
+                return choice.engine
+        return self._reference
+
+
+def saved_file(version: ModelVersion) -> Artifact:
+    """The file that `Predictor.load` takes.
+
+    Raises:
+        InvalidJob: the version has none.
+    """
+    for name in _FORMATS:
+        if name in version.files:
+            return version.files[name]
+    raise InvalidJob(
+        f"{version.ref} has no .keras or .h5 file, only {', '.join(sorted(version.files)) or 'none at all'}; "
+        "train it again with formats=('keras',)"
+    )

@@ -1,0 +1,27 @@
+"""Representative inputs for a model, made up from its signature: what engines are measured and warmed up with."""
+
+import numpy as np
+
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import TensorSpec
+from stoker.models.tensors import Array
+
+_VARIABLE_SIZE = 32  # made up for a dimension that may have any size
+_SEED = 0
+
+
+def sample(inputs: Inputs, rows: int) -> list[Array]:
+    """Made-up inputs, the same ones every time: numbers from the range seen in training, empty texts."""
+    random = np.random.default_rng(_SEED)
+    return [_drawn(spec, dtype, rows, random) for spec, dtype in zip(inputs.specs, inputs.dtypes, strict=True)]
+
+
+def _drawn(spec: TensorSpec, dtype: np.dtype[np.generic], rows: int, random: np.random.Generator) -> Array:
+    shape = (rows, *(size or _VARIABLE_SIZE for size in spec.shape))
+    if spec.dtype == "string":
+        return np.full(shape, b"")
+    low, high = (0.0, 1.0) if spec.low is None or spec.high is None else (spec.low, spec.high)
+    shares = random.random(shape)
+    if dtype.kind in "fV":  # numpy calls bfloat16 a void
+        return (low + (high - low) * shares).astype(dtype)
+    return np.floor(low + (high - low + 1) * shares).clip(low, high).astype(dtype)

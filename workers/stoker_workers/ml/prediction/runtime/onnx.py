@@ -1,0 +1,58 @@
+"""ONNX Runtime: strong at middling batches and larger networks."""
+
+from collections.abc import Sequence
+
+import onnxruntime
+import tensorflow as tf
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+from tf2onnx.convert import from_graph_def
+
+from stoker.models.tensors import Array
+
+from .engine import ModelFailed
+
+_FAILURES = (failures.Fail, failures.InvalidArgument, failures.RuntimeException)
+
+
+class OnnxEngine:
+    """A session of a converted model.
+
+    Args:
+        content: what `converted_to_onnx` gives.
+        threads: how many compute one call.
+    """
+
+    name = "onnx"
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        self.threads = threads
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # errors are raised; logged, too, they would be told twice
+        options.enable_mem_pattern = False  # it keeps a plan for every number of rows it meets
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
+        self._session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        self._output = [self._session.get_outputs()[0].name]
+        self.size_bytes = len(content)
+
+    def run(self, columns: Sequence[Array]) -> Array:
+        """See `Engine.run`."""
+        try:
+            output: Array = self._session.run(
+                self._output, {f"input_{at}:0": array for at, array in enumerate(columns)}
+            )[0]
+        except _FAILURES as error:
+            raise ModelFailed(str(error)) from error
+        return output
+
+
+def converted_to_onnx(frozen: tf.types.experimental.ConcreteFunction) -> bytes:
+    """A graph whose weights are constants, as an ONNX model."""
+    # Keras' own export to ONNX takes constants, those of a Normalization layer for one, for inputs.
+    model, _ = from_graph_def(
+        frozen.graph.as_graph_def(add_shapes=True),
+        input_names=[tensor.name for tensor in frozen.inputs],
+        output_names=[tensor.name for tensor in frozen.outputs],
+    )
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,1 @@
+"""From raw columns to the numbers that a network reads."""

@@ -1,0 +1,99 @@
+"""What an execution may touch of the world around it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stoker.events import Event
+from stoker.fleet.topology import WorkDevice
+from stoker.kinds import Result
+from stoker.models.access import Access
+from stoker.models.manifest import Artifact, ModelManifest, ModelVersion
+from stoker.models.store import Store
+from stoker.outages import Outage
+
+StopReason = Literal["cancel", "drain", "done"]
+
+
+class Stopped(Exception):
+    """The execution was asked to stop and did.
+
+    Attributes:
+        reason: "cancel" throws the work away; "drain" has left a checkpoint for the next worker; "done" is what a
+            member of a gang ends with, whose leader has the outcome.
+    """
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason: StopReason = reason
+
+
+class Spread(Exception):
+    """The execution is better done by several: it ends, and goes on as jobs with some of the rows each.
+
+    Attributes:
+        model: the exact version that all of them are to use, even if an alias moves meanwhile.
+        parts: the rows of each, from the first up to but not including the second.
+    """
+
+    def __init__(self, model: str, parts: Sequence[tuple[int, int]]) -> None:
+        super().__init__(f"{len(parts)} parts")
+        self.model = model
+        self.parts = tuple(parts)
+
+
+def _nobody_asks(_outage: Outage | None) -> None:
+    """What a run does with `blocked` that no slot follows."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of one job, seen from the inside: it knows no Redis, no Celery, no ledger.
+
+    Attributes:
+        job: the job's id.
+        store: where artifacts go.
+        device: what it is to compute on.
+        scratch: an empty folder of its own, deleted afterwards.
+        builders: targets that a `Builder` architecture may name.
+        access: what may be read as data.
+        model: the registered version that the job names, if it names one.
+        resume_from: the last checkpoint of an earlier attempt, if any.
+        gang: where the processes are that train together; none for an execution by one process.
+        place: which of them this one is; the first leads.
+        slots: how many slots there are that could share the work.
+        part_s: seconds of work that make a part worth a job of its own.
+        emit: sends an event on its way; returns at once.
+        blocked: says what the execution waits for because it is away, or that it goes on (None).
+        stop_requested: None, or why the execution should end; cheap enough to ask at every step.
+    """
+
+    job: str
+    store: Store
+    scratch: Path
+    builders: tuple[str, ...]
+    access: Access
+    model: ModelVersion | None
+    resume_from: Artifact | None
+    emit: Callable[[Event], None]
+    stop_requested: Callable[[], Literal["cancel", "drain"] | None]
+    device: WorkDevice = "cpu"
+    gang: tuple[str, ...] = ()
+    place: int = 0
+    slots: int = 1
+    part_s: float = 0.0
+    blocked: Callable[[Outage | None], None] = _nobody_asks
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an execution gives back to be committed.
+
+    Attributes:
+        result: the job's result; a `TrainResult` names its model without a version, which the commit assigns.
+        manifest: the model to register with it, if the job made one.
+    """
+
+    result: Result
+    manifest: ModelManifest | None = None

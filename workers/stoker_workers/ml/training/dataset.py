@@ -1,0 +1,52 @@
+"""Training and validation rows: encoded and preprocessed once where they fit into memory, on every pass where not."""
+
+from math import prod
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from stoker.models.manifest import Signature
+
+from ..data import Source, Values
+from ..preprocessing.features import encode_inputs, encode_target
+from ..preprocessing.layers import preprocess
+from ..preprocessing.split import Mask
+from .objective import Objective, Target
+from .rows import Choose, Encode, ResidentRows, Rows, StreamedRows, encoded_pieces
+
+RESIDENT_BYTES = 1 << 30
+"""Preprocessed rows up to this size stay in memory; more are streamed."""
+
+
+def encoder(signature: Signature, target: str, layers: keras.Model | None, objective: Objective) -> Encode:
+    """What turns raw columns into what the network trains on."""
+
+    def encode(columns: dict[str, Values]) -> tuple[NDArray[np.float32], Target]:
+        x = preprocess(layers, encode_inputs(signature, columns))
+        return x, objective.target(encode_target(signature, columns[target]))
+
+    return encode
+
+
+def build_rows(
+    source: Source, chosen: Choose, encode: Encode, *, count: int | None, row_shape: tuple[int, ...], batch_size: int
+) -> Rows:
+    """The chosen rows of a source.
+
+    Args:
+        count: how many they are; None where it is not known.
+        row_shape: of one row after preprocessing.
+        batch_size: rows per gradient step.
+    """
+    if count is None or count * prod(row_shape) * 4 > RESIDENT_BYTES:
+        return StreamedRows(source, chosen, encode, batch_size)
+    pieces = list(encoded_pieces(source, chosen, encode))
+    if len(pieces) == 1:
+        return ResidentRows(pieces[0]["x"], pieces[0]["y"])
+    return ResidentRows(*(np.concatenate([piece[name] for piece in pieces]) for name in ("x", "y")))
+
+
+def every_row(start: int, stop: int) -> Mask:
+    """Chooses all rows."""
+    return np.ones(stop - start, dtype=bool)

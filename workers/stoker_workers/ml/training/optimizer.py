@@ -1,0 +1,67 @@
+"""Gradient descent: the optimizer a spec describes, and how its learning rate moves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from stoker.kinds import Optimizer
+
+_USUAL_RATE = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
+
+LearningRate = Callable[[tf.Tensor], tf.Tensor]
+"""The learning rate after a number of optimizer steps."""
+
+
+def build_optimizer(spec: Optimizer, network: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer with its variables for the network; it scales the loss where a layer computes in float16."""
+    options: dict[str, Any] = {"learning_rate": base_rate(spec)}
+    if spec.weight_decay is not None:
+        options["weight_decay"] = spec.weight_decay
+    match spec.name:
+        case "sgd":
+            optimizer = keras.optimizers.SGD(momentum=spec.momentum, **options)
+        case "rmsprop":
+            optimizer = keras.optimizers.RMSprop(momentum=spec.momentum, **options)
+        case "adam":
+            optimizer = keras.optimizers.Adam(**options)
+        case "adamw":
+            optimizer = keras.optimizers.AdamW(**options)
+    if any(layer.compute_dtype == "float16" for layer in network.layers):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def base_rate(spec: Optimizer) -> float:
+    """The learning rate that a schedule starts from or warms up to."""
+    return _USUAL_RATE[spec.name] if spec.learning_rate is None else spec.learning_rate
+
+
+def build_schedule(spec: Optimizer, steps: int) -> LearningRate | None:
+    """How the learning rate moves over `steps` optimizer steps; None where it does not.
+
+    The training writes it into the optimizer's plain learning rate at every step, so that the saved model needs no
+    class of ours to be loaded.
+    """
+    if spec.schedule is None:
+        return None
+    rate, final = base_rate(spec), spec.schedule.final
+    warmup = round(steps * spec.schedule.warmup)
+    falling = max(steps - warmup, 1)
+    match spec.schedule.decay:
+        case "cosine":
+            decay = keras.optimizers.schedules.CosineDecay(rate, falling, alpha=final)
+        case "linear":
+            decay = keras.optimizers.schedules.PolynomialDecay(rate, falling, end_learning_rate=rate * final)
+        case "exponential":
+            decay = keras.optimizers.schedules.ExponentialDecay(rate, falling, decay_rate=final)
+
+    def learning_rate(step: tf.Tensor) -> tf.Tensor:
+        step = tf.cast(step, tf.float32)
+        if not warmup:
+            return decay(step)
+        return tf.where(step < warmup, rate * (step + 1) / warmup, decay(tf.maximum(step - warmup, 0.0)))
+
+    return learning_rate

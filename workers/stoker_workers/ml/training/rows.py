@@ -1,0 +1,124 @@
+"""Encoded rows on their way to the training step: window by window, in an order that (seed, epoch) fixes."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..data import Source, Values
+from ..data.source import rebatched
+from ..preprocessing.profile import pass_rows
+from ..preprocessing.split import Mask
+from .objective import Target
+
+WINDOW_BYTES = 32 << 20
+"""Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
+
+Encode = Callable[[dict[str, Values]], tuple[NDArray[np.float32], Target]]
+"""From a batch of raw columns to network inputs and targets."""
+
+Choose = Callable[[int, int], Mask]
+"""Which of a source's rows start … stop - 1 to take."""
+
+Order = NDArray[np.int32]
+"""Row indices in the order to visit them."""
+
+Shuffle = tuple[int, int]
+"""(seed, epoch): two passes with the same pair have the same order."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows at hand.
+
+    Attributes:
+        x, y: network inputs and targets, rows along the first axis.
+        order: which rows to visit; a multiple of the batch size but for the last window.
+    """
+
+    x: tf.Tensor
+    y: tf.Tensor
+    order: Order
+
+
+class Rows(Protocol):
+    """Rows that can be visited again and again."""
+
+    def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
+        """All rows but the first `skip` of the order; in the order of the data where `shuffle` is None."""
+        ...
+
+
+class ResidentRows:
+    """Rows that stay in the device's memory: one window, shuffled as a whole."""
+
+    def __init__(self, x: NDArray[np.float32], y: Target) -> None:
+        self._x = tf.constant(x)
+        self._y = tf.constant(y)
+
+    def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
+        order = _order(len(self._x), shuffle, 0)[skip:]
+        if len(order):
+            yield Window(self._x, self._y, order)
+
+
+class StreamedRows:
+    """Rows read anew on every pass by a thread that works one window ahead.
+
+    Args:
+        batch_size: rows per gradient step; a window holds a multiple of it.
+    """
+
+    def __init__(self, source: Source, mine: Choose, encode: Encode, batch_size: int) -> None:
+        self._source = source
+        self._encode = encode
+        self._mine = mine
+        self._batch_size = batch_size
+
+    def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
+        for number, window in enumerate(_read_ahead(self._read())):
+            rows = len(window["x"])
+            if skip < rows:
+                yield Window(tf.constant(window["x"]), tf.constant(window["y"]), _order(rows, shuffle, number)[skip:])
+            skip = max(skip - rows, 0)
+
+    def _read(self) -> Iterator[dict[str, Values]]:
+        pieces = encoded_pieces(self._source, self._mine, self._encode)
+        first = next(pieces, None)
+        if first is None:
+            return
+        row_bytes = max(first["x"][:1].nbytes, 4)
+        batches = max(WINDOW_BYTES // row_bytes // self._batch_size, 1)
+        yield from rebatched(chain([first], pieces), batches * self._batch_size)
+
+
+def encoded_pieces(source: Source, mine: Choose, encode: Encode) -> Iterator[dict[str, Values]]:
+    """One pass over the chosen rows, as network inputs "x" and targets "y"."""
+    start = 0
+    for batch in source.batches(pass_rows(source)):
+        stop = start + len(next(iter(batch.values())))
+        chosen = mine(start, stop)
+        start = stop
+        if chosen.any():
+            x, y = encode({name: values[chosen] for name, values in batch.items()})
+            yield {"x": x, "y": y}
+
+
+def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
+    if shuffle is None:
+        return np.arange(rows, dtype=np.int32)
+    return np.random.default_rng([*shuffle, window]).permutation(rows).astype(np.int32)
+
+
+def _read_ahead(items: Iterator[dict[str, Values]]) -> Iterator[dict[str, Values]]:
+    """The same items; while one is worked on, the next is being made by a thread."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as reader:
+        pending = reader.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = reader.submit(next, items, None)
+            yield item

@@ -1,0 +1,259 @@
+"""The training loop: exact to the step, stoppable and resumable between any two calls of the compiled loop.
+
+A training is in one state, its variables and its `Position`, and moves it forward call by call:
+
+    for each epoch                       the order of rows follows from (seed, epoch) alone
+        for each call                    as many gradient steps as take about a tenth of a second
+            train                        compiled; variables and totals move
+            cancelled?   → Stopped       nothing is kept
+            drained?     → Stopped       a checkpoint is left
+            due?         → checkpoint
+            a gang agrees on all this, and on how many steps come next
+        validate
+        best so far? patience at an end?
+
+`Trainer.resume` puts a checkpoint's state in place of the fresh one before the first call; which calls the steps
+are cut into makes no difference to the numbers.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+
+from stoker.errors import InvalidJob
+from stoker.events import Epoch
+from stoker.kinds import Train
+
+from ..progress import Meter
+from ..run import Run, Stopped
+from ..writing import BestEffort
+from .checkpoint import Arrays, Due, Position, Saved, save_checkpoint
+from .early_stopping import Patience
+from .gang import Gang
+from .objective import Objective
+from .optimizer import base_rate, build_schedule
+from .rows import Order, Rows, Window
+from .step import NO_ROWS, Lines, Loop, Totals, compile_training, compile_validation
+
+_CALL_S = 0.1
+"""Aim for one call of a compiled loop: short enough to cancel at once, long enough that Python costs nothing."""
+_FIRST_STEPS = 8
+_MAX_STEPS = 65_536
+_VALIDATION_BATCH_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training gives.
+
+    Attributes:
+        metrics: of the last epoch, or of the best one where its weights were restored.
+        history: every metric, one number per epoch.
+    """
+
+    metrics: dict[str, float]
+    history: dict[str, tuple[float, ...]]
+    epochs: int
+
+
+class Trainer:
+    """Fits a network's weights to rows.
+
+    Args:
+        optimizer: built for the network's trainable variables.
+        gang: who trains; network and optimizer were made in its scope.
+        validation: rows to validate on after every epoch, or None.
+        position: a fresh one.
+    """
+
+    def __init__(
+        self,
+        spec: Train,
+        run: Run,
+        network: keras.Model,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        rows: Rows,
+        validation: Rows | None,
+        position: Position,
+        gang: Gang,
+    ) -> None:
+        self._spec = spec
+        self._run = run
+        self._network = network
+        self._metric = objective.metric
+        self._rows = rows
+        self._validation = validation
+        self._position = position
+        self._gang = gang
+        self._steps = math.ceil(position.rows / spec.batch_size)
+        self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
+        self._best: Arrays | None = None
+        self._patience = Patience(spec.early_stopping) if spec.early_stopping else None
+        self._due = Due(spec.checkpoint)
+        self._checkpoints = BestEffort(run, "a checkpoint")
+        schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
+        self._train = _Paced(compile_training(network, objective, optimizer, schedule, gang))
+        self._validate = _Paced(compile_validation(network, objective, gang))
+
+    def resume(self, saved: Saved) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            InvalidJob: it is of another network, or of other data.
+        """
+        if [value.shape for value in saved.variables] != [tuple(variable.shape) for variable in self._variables]:
+            raise InvalidJob("the checkpoint to resume from is of another network; submit the job again")
+        if saved.position.rows != self._position.rows:
+            raise InvalidJob(
+                f"the data has changed since the checkpoint: {saved.position.rows} rows to train on then, "
+                f"{self._position.rows} now; submit the job again"
+            )
+        for variable, value in zip(self._variables, saved.variables, strict=True):
+            variable.assign(value)
+        self._best = saved.best
+        self._position = saved.position
+        self._due.saved(saved.position)
+
+    def fit(self) -> Fitted:
+        """Train to the end.
+
+        Raises:
+            InvalidJob: the training diverged.
+            Stopped: a stop was asked for; at a drain, after saving a checkpoint.
+        """
+        position = self._position
+        first, started = position.epoch, time.monotonic()
+        while position.epoch < self._spec.epochs and not (self._patience and self._patience.exhausted(position)):
+            epoch_started, rows_before = time.monotonic(), position.totals[2]
+            self._train_epoch()
+            rows = position.totals[2] - rows_before
+            metrics = self._metrics("", position.totals)
+            if self._validation:
+                metrics |= self._metrics("val_", self._validate_epoch(self._validation))
+            self._close_epoch(metrics)
+            now = time.monotonic()
+            self._run.emit(
+                Epoch(
+                    epoch=position.epoch,
+                    epochs=self._spec.epochs,
+                    metrics=metrics,
+                    rows_per_s=rows / max(now - epoch_started, 1e-9),
+                    eta_s=(now - started) / (position.epoch - first) * (self._spec.epochs - position.epoch),
+                )
+            )
+            self._pause()
+        return self._finish()
+
+    def _train_epoch(self) -> None:
+        position, batch = self._position, self._spec.batch_size
+        meter = Meter(self._run, "training", unit="steps", rows_per_unit=batch, total=self._steps, done=position.step)
+        for window in self._rows.windows((position.seed, position.epoch), skip=position.step * batch):
+            for lines in _cut(window.order, batch, self._steps_per_call):
+                position.totals = self._train(window, lines, position.totals)
+                position.step += len(lines)
+                self._due.stepped(len(lines))
+                self._check_finite(position.totals)
+                meter.at(position.step)
+                self._pause()
+
+    def _steps_per_call(self) -> int:
+        due = self._due.steps_left()
+        return self._train.steps if due is None else min(self._train.steps, due)
+
+    def _validate_epoch(self, rows: Rows) -> Totals:
+        totals = NO_ROWS
+        for window in rows.windows():
+            for lines in _cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
+                totals = self._validate(window, lines, totals)
+                self._pause()
+        self._check_finite(totals)
+        return totals
+
+    def _metrics(self, prefix: str, totals: Totals) -> dict[str, float]:
+        loss, score, rows = totals
+        return {f"{prefix}loss": loss / rows, f"{prefix}{self._metric}": score / rows}
+
+    def _check_finite(self, totals: Totals) -> None:
+        if not math.isfinite(totals[0]):
+            rate = self._spec.optimizer.learning_rate
+            rate = base_rate(self._spec.optimizer) if rate is None else rate
+            raise InvalidJob(
+                f"training diverged: loss became {totals[0]} in epoch {self._position.epoch + 1}; lower the learning "
+                f"rate ({rate:g}), or scale the inputs and the target"
+            )
+
+    def _close_epoch(self, metrics: dict[str, float]) -> None:
+        position = self._position
+        for name, value in metrics.items():
+            position.history.setdefault(name, []).append(value)
+        position.epoch, position.step, position.totals = position.epoch + 1, 0, NO_ROWS
+        if self._patience and self._patience.improved(position, metrics) and self._patience.restores_best:
+            self._best = [self._gang.value(variable).copy() for variable in self._network.variables]
+
+    def _pause(self) -> None:
+        """Between two calls: stop if one of the gang is asked to, save if it is time to.
+
+        How many steps a call takes, and when a checkpoint is due, is for the leader to say: all must do the same.
+        """
+        asked, leads = self._run.stop_requested(), self._gang.leads
+        due = leads and self._due.reached(self._position)
+        wishes = (asked == "cancel", asked == "drain", due, leads * self._train.steps, leads * self._validate.steps)
+        cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._gang.agree(wishes))
+        if cancel:
+            raise Stopped("cancel")
+        if (drain or save) and self._due.moved(self._position):
+            if leads:
+                variables = [self._gang.value(variable) for variable in self._variables]
+                save_checkpoint(self._run, Saved(self._position, variables, self._best), self._checkpoints)
+            self._due.saved(self._position)
+        if drain:
+            raise Stopped("drain")
+
+    def _finish(self) -> Fitted:
+        position = self._position
+        last = position.epoch
+        if self._best is not None:
+            for variable, value in zip(self._network.variables, self._best, strict=True):
+                variable.assign(value)
+            last = position.best_epoch
+        return Fitted(
+            metrics={name: values[last - 1] for name, values in position.history.items()},
+            history={name: tuple(values) for name, values in position.history.items()},
+            epochs=position.epoch,
+        )
+
+
+class _Paced:
+    """A compiled loop that learns how many steps one call should take.
+
+    Attributes:
+        steps: the number for the next call.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.steps = _FIRST_STEPS
+        self._loop = loop
+        self._traced = False
+
+    def __call__(self, window: Window, lines: Lines, totals: Totals) -> Totals:
+        started = time.monotonic()
+        totals = self._loop(window, lines, totals)
+        step_s = (time.monotonic() - started) / len(lines)
+        if self._traced:
+            self.steps = min(max(int(_CALL_S / step_s), 1), _MAX_STEPS)
+        self._traced = True  # the first call also traces and optimises the graph: its time says nothing
+        return totals
+
+
+def _cut(order: Order, batch: int, steps_per_call: Callable[[], int]) -> Iterator[Lines]:
+    """The rows in order, one batch per line and one matrix per call; a shorter last batch comes alone."""
+    done = 0
+    while done < len(order):
+        lines = min((len(order) - done) // batch, steps_per_call())
+        size = lines * batch or len(order) - done
+        yield order[done : done + size].reshape(max(lines, 1), -1)
+        done += size

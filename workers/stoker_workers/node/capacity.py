@@ -1,0 +1,65 @@
+"""What a worker has to offer: what it says of itself in the ledger."""
+
+import os
+import platform
+
+from stoker import ledger
+from stoker.fleet.topology import WorkDevice, queues_of
+from stoker.kinds import KINDS, PART_KIND
+from stoker.settings import Settings
+from stoker.version import RELEASE
+
+from . import machine
+from .machine import Gpu, Probe
+
+
+class Capacity:
+    """One worker's device, and how busy it is.
+
+    Args:
+        device: cpu, gpu:<number> or tpu.
+        memory_bytes: what its jobs may use together; None for all of the machine.
+        node_gpus: for how many GPUs its node runs workers.
+    """
+
+    def __init__(
+        self, settings: Settings, device: str, memory_bytes: int | None, probe: Probe, node_gpus: int = 0
+    ) -> None:
+        self._probe = probe
+        self._gpu = _gpu(device, probe)
+        kind, _, number = device.partition(":")
+        self.device: WorkDevice = "gpu" if kind == "gpu" else "tpu" if kind == "tpu" else "cpu"
+        cores = machine.cores()
+        default = max(2, cores) if self.device == "cpu" else 1
+        slots = settings.slots or default
+        self.worker = ledger.Worker(
+            name=f"{kind}{number}-{os.getpid()}@{platform.node()}",
+            node=settings.node or platform.node(),
+            device=self.device,
+            slots=slots,
+            most_slots=settings.most_slots or max(slots, default),
+            queues=queues_of(self.device),
+            kinds=(*KINDS, PART_KIND),
+            release=RELEASE,
+            host=platform.node(),
+            pid=os.getpid(),
+            cpus=cores,
+            memory_bytes=memory_bytes or machine.memory_bytes(),
+            node_gpus=node_gpus,
+            gpu=self._gpu.name if self._gpu else None,
+            gpu_memory_bytes=self._gpu.memory_bytes if self._gpu else None,
+        )
+
+    def now(self, slots: int, busy: int, memory_used_bytes: int) -> ledger.Worker:
+        """The worker as it is at this moment."""
+        found: dict[str, float] = {"slots": slots, "busy": busy, "memory_used_bytes": memory_used_bytes}
+        if self._gpu and (load := self._probe.load(self._gpu)):
+            found |= {"gpu_memory_used_bytes": load.memory_used_bytes, "gpu_utilisation": load.utilisation}
+        return self.worker.model_copy(update=found)
+
+
+def _gpu(device: str, probe: Probe) -> Gpu | None:
+    if not device.startswith("gpu"):
+        return None
+    gpus = probe.gpus()
+    return next((gpu for gpu in gpus if device in ("gpu", f"gpu:{gpu.index}")), None)

@@ -1,0 +1,246 @@
+"""The ledger as Prometheus sees it: read from indexes and counters when it asks, never job by job."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import ResponseError
+
+from stoker import lanes, ledger
+from stoker.errors import StokerError
+from stoker.events import JobState
+from stoker.fleet.topology import DEVICES, queues
+from stoker.kinds import KINDS
+from stoker.lanes.failures import load_failures
+from stoker.outages import Dependency
+from stoker.settings import Settings
+
+from .families import Values, bucket, counters, gauge, gauges, histograms_of_ms
+from .serving import hurried
+
+_log = logging.getLogger(__name__)
+
+# A label has few values: who has more models that cannot be loaded than these has one cause for them.
+_MOST_MODELS = 20
+_FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "spread", "lost")
+
+
+class LedgerCollector(Collector):
+    """The metrics of everything that shares one Redis; docs/metrics.md lists them.
+
+    Labels are kinds, states, queues, devices and reasons: their number is bounded, whatever is submitted.
+    """
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self._connection = hurried(settings, redis_url)
+
+    def collect(self) -> Iterable[Metric]:
+        """Read everything; if Redis is away, there is only `stoker_up`, and it is 0."""
+        try:
+            found = [
+                *self._jobs(),
+                *self._queues(),
+                *self._tallies(),
+                *self._lanes(),
+                *self._workers(),
+                *self._fleets(),
+                *self._duties(),
+                *self._leftovers(),
+            ]
+        except (StokerError, ResponseError) as error:
+            _log.warning("nothing to scrape: %s", error)
+            found = []
+        yield gauge("stoker_up", "Whether Redis answered this scrape: 1 or 0.", bool(found))
+        yield from found
+
+    def _jobs(self) -> Iterator[Metric]:
+        counts = self._connection.run(ledger.counts())
+        yield gauges(
+            "stoker_jobs",
+            "Jobs that the ledger holds; finished ones until they are forgotten.",
+            ("kind", "state"),
+            {(kind, state.value): count for (kind, state), count in counts.items()},
+        )
+
+    def _queues(self) -> Iterator[Metric]:
+        health = self._connection.run(ledger.health())
+        yield gauge("stoker_leader_present", "Whether a controller leads: 1 or 0.", health.leader is not None)
+        yield gauge(
+            "stoker_leases_overdue", "Running jobs whose lease ran out more than ten seconds ago.", health.overdue
+        )
+        longest = max((job.silent_s for job in self._connection.run(ledger.silent()).longest), default=0.0)
+        yield gauge(
+            "stoker_job_longest_silence_seconds",
+            "For how long the running job that is silent longest has told nothing; 0 if none runs.",
+            longest,
+        )
+        by_queue = {(found.queue,): found for found in health.queues}
+        yield gauges(
+            "stoker_queue_jobs",
+            "Jobs that are QUEUED.",
+            ("queue",),
+            {queue: found.jobs for queue, found in by_queue.items()},
+        )
+        yield gauges(
+            "stoker_queue_jobs_over_quota",
+            "Those of them whose tenants have as many running as they may.",
+            ("queue",),
+            {queue: found.over_quota for queue, found in by_queue.items()},
+        )
+        yield gauges(
+            "stoker_queue_messages",
+            "Celery messages on the queue, doorbells of lanes included.",
+            ("queue",),
+            {queue: found.messages for queue, found in by_queue.items()},
+        )
+        yield gauges(
+            "stoker_queue_oldest_wait_seconds",
+            "For how long the job that waits longest has been QUEUED; 0 if none is.",
+            ("queue",),
+            {queue: found.oldest_s for queue, found in by_queue.items()},
+        )
+
+    def _fleets(self) -> Iterator[Metric]:
+        wanted: dict[tuple[str, ...], float] = {}
+        for device in DEVICES:
+            for decision in self._connection.run(ledger.decisions(device, limit=1)):
+                wanted[device,] = decision.wanted
+        yield gauges(
+            "stoker_fleet_slots_wanted", "Slots that the autoscaler wants a fleet to have.", ("fleet",), wanted
+        )
+
+    def _duties(self) -> Iterator[Metric]:
+        duties = self._connection.run(ledger.duties())
+
+        def each(value: Callable[[ledger.DutyState], float]) -> Values:
+            return {(duty.name,): value(duty) for duty in duties}
+
+        label = ("duty",)
+        yield counters("stoker_duty_runs", "Runs of the leading controller's duties.", label, each(lambda d: d.runs))
+        yield counters("stoker_duty_failures", "Those of them that failed.", label, each(lambda d: d.failures))
+        yield counters(
+            "stoker_duty_busy_seconds", "What these runs took together.", label, each(lambda d: d.busy_ms / 1000)
+        )
+        yield gauges(
+            "stoker_duty_failing_seconds",
+            "For how long every run has failed; 0 if the last one did not.",
+            label,
+            each(lambda d: d.failing_s),
+        )
+        yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
+
+    def _leftovers(self) -> Iterator[Metric]:
+        found = self._connection.run(ledger.leftovers())
+        told = "in the store that nothing names, as last found."
+        yield gauge("stoker_store_leftover_files", f"Files {told}", found.files if found else 0)
+        yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {told}", found.size if found else 0)
+
+    def _tallies(self) -> Iterator[Metric]:
+        tallies = self._connection.run(ledger.tallies())
+        ended = [(kind, state.value) for kind in KINDS for state in _FINAL]
+        yield counters(
+            "stoker_jobs_finished",
+            "Jobs that ended.",
+            ("kind", "state"),
+            {labels: tallies.finished.get(labels, 0) for labels in ended},
+        )
+        yield histograms_of_ms(
+            "stoker_job_wait_seconds",
+            "From QUEUED to the claim.",
+            ("queue",),
+            {(queue,): tallies.waits.get(queue, ledger.NO_TIMES) for queue in queues()},
+        )
+        how = [(kind, str(how)) for kind in KINDS for how in _HOW_ATTEMPTS_END]
+        yield histograms_of_ms(
+            "stoker_attempt_seconds",
+            "From the claim to the attempt's end.",
+            ("kind", "how"),
+            {labels: tallies.attempts.get(labels, ledger.NO_TIMES) for labels in how},
+        )
+        yield from _lane_tallies(tallies)
+        yield counters(
+            "stoker_ledger_repairs",
+            "Damages to the ledger, by something else than Stoker, that were found and mended.",
+            (),
+            {(): tallies.repairs},
+        )
+        reasons = self._connection.run(ledger.quarantined())
+        yield counters(
+            "stoker_messages_quarantined",
+            "Messages put aside because they were no jobs.",
+            ("reason",),
+            {(reason.value,): reasons.get(reason, 0) for reason in ledger.QuarantineReason},
+        )
+
+    def _lanes(self) -> Iterator[Metric]:
+        census = self._connection.run(lanes.census())
+        yield gauge("stoker_lanes", "Lanes that hold requests.", census.lanes)
+        yield gauge("stoker_lane_requests", "Requests that wait in lanes.", census.waiting)
+        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.in_hand)
+        yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", census.drainers)
+        shut = self._connection.run(load_failures())
+        yield gauges(
+            "stoker_model_load_failures",
+            "How often in a row a version could not be loaded whose callers are refused for it.",
+            ("model",),
+            {(failure.model,): failure.failures for failure in shut[:_MOST_MODELS]},
+        )
+
+    def _workers(self) -> Iterator[Metric]:
+        by_device: dict[str, list[ledger.Worker]] = {device: [] for device in DEVICES}
+        for worker in self._connection.run(ledger.workers()):
+            by_device[worker.device].append(worker)
+        yield _outages(worker for workers in by_device.values() for worker in workers)
+
+        def each(value: Callable[[list[ledger.Worker]], float]) -> Values:
+            return {(device,): value(workers) for device, workers in by_device.items()}
+
+        yield gauges(
+            "stoker_nodes",
+            "Nodes that have a worker.",
+            ("device",),
+            each(lambda workers: len({worker.node for worker in workers})),
+        )
+        yield gauges("stoker_workers", "Celery workers heard of lately.", ("device",), each(len))
+        yield gauges(
+            "stoker_slots",
+            "Jobs that these workers can run at once.",
+            ("device",),
+            each(lambda workers: sum(worker.slots for worker in workers)),
+        )
+        yield gauges(
+            "stoker_slots_busy",
+            "Slots that have a job or a lane in hand.",
+            ("device",),
+            each(lambda workers: sum(worker.busy for worker in workers)),
+        )
+
+
+def _outages(workers: Iterable[ledger.Worker]) -> Metric:
+    now = datetime.now(UTC)
+    # A data host is the affair of the jobs that read from it.
+    lasts_s = {of.value: 0.0 for of in Dependency if of != Dependency.DATA}
+    for outage in (outage for worker in workers for outage in worker.outages):
+        if outage.of in lasts_s:
+            lasts_s[outage.of] = max(lasts_s[outage.of], (now - outage.since).total_seconds())
+    return gauges(
+        "stoker_outage_seconds",
+        "For how long workers have missed what jobs need; 0 if none does.",
+        ("of",),
+        {(of,): seconds for of, seconds in lasts_s.items()},
+    )
+
+
+def _lane_tallies(tallies: ledger.Tallies) -> Iterator[Metric]:
+    batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
+    batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
+    yield batches
+    yield counters(
+        "stoker_lane_requests_refused",
+        "Requests refused because their lane was full.",
+        (),
+        {(): tallies.refused_requests},
+    )

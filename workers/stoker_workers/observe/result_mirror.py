@@ -1,0 +1,57 @@
+"""Copies Celery's view of jobs to the results' own Redis, where STOKER_RESULT_URL names one."""
+
+import time
+
+from stoker import ledger
+from stoker.errors import Unavailable
+from stoker.outages import Dependency, DependencyUnavailable, Outage
+from stoker.redis.connection import Call, Connection
+from stoker.settings import Settings
+
+# What celery.backends.redis does to store a result: set the key, and wake whoever waits on the channel of its name.
+_TELL_KEPT_S = 7 * 24 * 3600
+# Between two tries while the results' Redis is away.
+_REST_S = 5.0
+
+
+class ResultMirror:
+    """Tells what is untold; does nothing where results stay with the ledger."""
+
+    def __init__(self, settings: Settings, ledger_connection: Connection) -> None:
+        self._ledger = ledger_connection
+        self._away: DependencyUnavailable | None = None
+        self._rests_until = 0.0
+        url = settings.result_url
+        self._results = Connection.open(settings, url) if url else None
+
+    def start(self) -> None:
+        """Ask for every state from now on."""
+        if self._results:
+            self._ledger.run(ledger.mirror())
+
+    def deliver(self) -> None:
+        """Copy every state that is untold.
+
+        Raises:
+            DependencyUnavailable: the results' Redis is away. It is asked again only after a rest, so that it does not
+                take each job as long as its timeout.
+        """
+        if not self._results:
+            return
+        if self._away and time.monotonic() < self._rests_until:
+            raise self._away
+        while states := self._ledger.run(ledger.untold()):
+            for state in states:
+                if state.value:
+                    self._copy(self._results, state)
+                self._ledger.run(ledger.told(state))
+        self._away = None
+
+    def _copy(self, results: Connection, state: ledger.Untold) -> None:
+        try:
+            results.run(Call(("SET", state.name, state.value, "EX", _TELL_KEPT_S), lambda _: None))
+            results.run(Call(("PUBLISH", state.name, state.value), lambda _: None))
+        except Unavailable as error:
+            outage = Outage(of=Dependency.RESULTS, reason=f"results are copied later: {error.message}")
+            self._away, self._rests_until = DependencyUnavailable(outage), time.monotonic() + _REST_S
+            raise self._away from error

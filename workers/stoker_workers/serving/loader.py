@@ -1,0 +1,186 @@
+"""Loading models in a predictor's process: beside its batches, within its memory, and not again what just failed."""
+
+import logging
+import os
+import time
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.lanes import failures
+from stoker.models.manifest import ModelVersion
+from stoker.models.store import Store
+from stoker.redis.connection import Connection
+
+from ..attempt.slot import Slot
+from ..ml.prediction.loading import NoMemory
+from ..ml.prediction.models import LoadedModels, loading_bytes
+from ..ml.prediction.predictor import Predictor
+from ..ml.prediction.runtime.pace import Pace
+from ..node.machine import private_bytes
+from .drainer import Outcome
+from .journal import Journal, entry_of
+
+_log = logging.getLogger(__name__)
+# What a request shall take at most, waiting included, as far as the size of batches decides it.
+_TARGET_S = 0.1
+_LARGEST_BATCH = 1024
+# What a predictor needs besides its models: TensorFlow, and batches on their way.
+_WORKING_BYTES = 200 << 20
+
+
+class LoadedModel:
+    """A loaded model as a drainer wants it; its batches are as large as the target latency allows.
+
+    It holds no model: one that made room for another is gone.
+    """
+
+    def __init__(self, predictor: Predictor, pace: Pace, journal: Journal) -> None:
+        self._predictor = weakref.ref(predictor)
+        self._pace = pace
+        self._journal = journal
+        self._entry = entry_of(predictor.version)
+
+    @property
+    def evicted(self) -> bool:
+        return self._predictor() is None
+
+    @property
+    def most(self) -> int:
+        return self._pace.max_rows
+
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
+        predictor = self._predictor()
+        assert predictor, "models make room only between two steps of a drainer"
+        if not requests:
+            return []
+        started = time.perf_counter()
+        with self._journal.compute(self._entry):
+            outcomes = predictor.predict_encoded(requests)
+        self._pace.took(len(requests), time.perf_counter() - started)
+        return outcomes
+
+
+class Loader:
+    """Loads models in a thread of its own; those that are loaded already are served meanwhile.
+
+    One is loaded at a time, and the next is chosen when it has ended: what each needs is known only then.
+    """
+
+    def __init__(self, slot: Slot, journal: Journal, connection: Connection, scratch: Path) -> None:
+        settings, memory = slot.settings, slot.memory_bytes
+        # The cache is a part of what the slot may use, or its models would end the process before they are evicted.
+        room = max(0, memory - _WORKING_BYTES) if memory else settings.model_cache_bytes
+        self._models = LoadedModels(min(settings.model_cache_bytes, room))
+        self._memory_bytes = memory
+        self._empty_bytes = _used_bytes()
+        self._connection = connection
+        self._journal = journal
+        self._worker = slot.worker
+        self._store = Store(settings.store)
+        self._scratch = scratch
+        self._thread = ThreadPoolExecutor(1, "stoker-loader")
+        self._loading: tuple[ModelVersion, Future[Predictor]] | None = None
+        # By reference and birth: what their loads met, until they are asked for again, or another load succeeds.
+        self._away: dict[tuple[str, datetime], Unavailable] = {}
+        self._paces: weakref.WeakKeyDictionary[Predictor, Pace] = weakref.WeakKeyDictionary()
+
+    def model(self, version: ModelVersion) -> LoadedModel | StokerError | None:
+        """A version's model, None as long as it or another is being loaded, or why it cannot be.
+
+        Raises:
+            Unavailable: the store or Redis is away.
+        """
+        self._settle()
+        if found := self._models.find(version):
+            return self._served(found)
+        if away := self._away.pop((version.ref, version.created_at), None):
+            raise away
+        # Before Redis is asked, which lets one worker at a time try again what has failed.
+        if self._loading:
+            return None
+        if failure := self._connection.run(failures.admit_load(version)):
+            return failure.as_error()
+        try:
+            self._make_room(version)
+        except NoMemory as error:
+            return self._failed(version, error)
+        self._begin(version)
+        return None
+
+    def let_go(self) -> None:
+        """Evict all models but the one used or loaded last."""
+        with suppress(Unavailable):  # Redis, which is only told what became of a load
+            self._settle()
+        self._models.evict_all(keep=1)
+
+    def _begin(self, version: ModelVersion) -> None:
+        self._loading = version, self._thread.submit(self._load, version)
+
+    def _load(self, version: ModelVersion) -> Predictor:
+        with self._journal.load(version):
+            return Predictor.load(version, self._store, self._scratch)
+
+    def _settle(self) -> None:
+        """Keep the model whose load has ended, or what it ended with, whether or not anybody still waits for it.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if not self._loading or not self._loading[1].done():
+            return
+        (version, load), self._loading = self._loading, None
+        try:
+            predictor = load.result()
+        except NoMemory as error:
+            if self._models.evict_all():
+                self._begin(version)
+            else:
+                self._failed(version, error)
+        except Unavailable as error:
+            self._away[version.ref, version.created_at] = error
+        except StokerError as error:
+            self._failed(version, error)
+        else:
+            self._models.add(version, predictor)
+            self._away.clear()
+            self._connection.run(failures.loaded(version))
+
+    def _served(self, predictor: Predictor) -> LoadedModel:
+        return LoadedModel(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)), self._journal)
+
+    def _make_room(self, version: ModelVersion) -> None:
+        """Evict models until this one can be loaded; none if it would not fit into an empty process either.
+
+        Raises:
+            NoMemory: it does not fit.
+        """
+        self._check_memory(version, self._empty_bytes)
+        self._models.make_room(version)
+        self._check_memory(version, _used_bytes())
+
+    def _check_memory(self, version: ModelVersion, used_bytes: int) -> None:
+        needed = loading_bytes(version) + used_bytes
+        if self._memory_bytes and needed > self._memory_bytes:
+            raise NoMemory(
+                f"{version.ref} cannot be loaded: its process would use about {needed:,} bytes of memory, and its slot "
+                f"allows {self._memory_bytes:,}; give the slot more memory (fewer slots, or STOKER_SLOT_MEMORY_BYTES), "
+                "or make the model smaller"
+            )
+
+    def _failed(self, version: ModelVersion, error: StokerError) -> StokerError:
+        """Note for all workers that a version cannot be loaded; gives what its callers are raised."""
+        prefix = f"{version.ref} cannot be loaded: "
+        message = error.message if error.message.startswith(prefix) else prefix + error.message
+        told = Unavailable(message) if isinstance(error, NoMemory) else InvalidJob(message)
+        _log.error("%s", message)
+        created_at = version.created_at.isoformat()
+        return self._connection.run(failures.load_failed(version.ref, created_at, told, self._worker)).as_error()
+
+
+def _used_bytes() -> int:
+    return private_bytes(os.getpid()) or 0

@@ -1,0 +1,134 @@
+"""A predictor's watch over its lanes: it drains several in turn, and waits for requests to any of them.
+
+A model that is being loaded holds up none of the others. A lane stays on the watch for a while when it is empty, so
+that its next request comes straight to a process that has the model.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+
+from stoker import lanes
+from stoker.redis.connection import Connection
+
+from .drainer import LEASE_S, Drainer, Load
+
+# How long an empty lane is watched for more, as long as nothing else waits for the slot.
+LINGER_S = 120.0
+# For how long lanes are drained before others that wait for the slot get their turn.
+SLICE_S = 1.0
+_LOOK_AROUND_S = 0.1
+# How soon a lane sees that its model has been loaded.
+_LOADING_LOOK_S = 0.01
+# An idle lane's sign of life; it also finds a request whose wake was lost.
+_RENEW_EVERY_S = LEASE_S / 10
+
+
+class Watch:
+    """Drains lanes for as long as it pays.
+
+    Args:
+        name: of this watch, and of no other ever.
+        queues: the Celery queues whose messages wait for this slot.
+        load: see `Drainer`.
+        stop: asked every moment, also as a sign of life; True hands everything back.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        queues: Sequence[str],
+        load: Load,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._queues = queues
+        self._load = load
+        self._stop = stop
+        self._numbers = itertools.count()
+        self._lanes: dict[str, Drainer] = {}
+        self._awake: set[str] = set()
+        self._left: list[str] = []
+
+    def run(self, ref: str) -> str:
+        """Drain the lane of a doorbell, and others that ring meanwhile; gives what to show for it in Celery's log."""
+        try:
+            self._add(ref)
+            self._drain()
+        finally:
+            while self._lanes:
+                self._leave(next(iter(self._lanes)))
+        return "; ".join(self._left) or f"{ref}: nothing left to do"
+
+    def _add(self, ref: str) -> None:
+        drainer = Drainer(self._connection, ref, lanes.drainer_name(self._name, next(self._numbers)), self._load)
+        if drainer.join():
+            self._lanes[drainer.name] = drainer
+            self._awake.add(drainer.name)
+
+    def _leave(self, name: str) -> None:
+        drainer = self._lanes.pop(name)
+        self._awake.discard(name)
+        each = drainer.requests / max(1, drainer.batches)
+        self._left.append(f"{drainer.ref}: {drainer.requests} requests in {drainer.batches} batches of {each:.1f}")
+        drainer.leave()
+
+    def _drain(self) -> None:
+        now = time.monotonic()
+        look_at, told_at, renew_at, loading_at = now + SLICE_S, now, now + _RENEW_EVERY_S, now
+        while self._lanes:
+            for name in list(self._awake):
+                if not self._lanes[name].turn():
+                    self._awake.discard(name)
+                self._join_again_if_lost(name)
+            now = time.monotonic()
+            if now >= told_at:
+                told_at = now + _LOOK_AROUND_S
+                if self._stop():
+                    return
+                look_at = look_at if self._awake else now
+            if now >= look_at:
+                look_at = now + SLICE_S
+                if self._others_wait():
+                    return
+            if now >= renew_at:
+                renew_at = now + _RENEW_EVERY_S
+                self._see_to_idle(now)
+            if now >= loading_at:
+                loading_at = now + _LOADING_LOOK_S
+                self._awake.update(name for name, drainer in self._lanes.items() if drainer.loads)
+            if len(self._awake) < len(self._lanes):
+                self._await_requests()
+
+    def _others_wait(self) -> bool:
+        """Take on lanes that nobody else has time for; then, whether jobs wait for this slot."""
+        while ref := self._connection.run(lanes.adopt(self._queues)):
+            self._add(ref)
+        return self._connection.run(lanes.crowded(self._queues))
+
+    def _see_to_idle(self, now: float) -> None:
+        for name in [name for name in self._lanes if name not in self._awake]:
+            drainer = self._lanes[name]
+            if (now - drainer.quiet_since > LINGER_S and not drainer.loads) or drainer.evicted:
+                self._leave(name)
+            else:
+                if drainer.renew():
+                    self._awake.add(name)
+                self._join_again_if_lost(name)
+
+    def _join_again_if_lost(self, name: str) -> None:
+        """Where this process stood still for too long, its requests are back in the lane, perhaps for it to take."""
+        drainer = self._lanes[name]
+        if drainer.lost:
+            self._leave(name)
+            self._add(drainer.ref)
+
+    def _await_requests(self) -> None:
+        if self._awake:
+            woken = self._connection.run(lanes.woken(self._name))
+        else:
+            loads = any(drainer.loads for drainer in self._lanes.values())
+            woken = self._connection.run(lanes.await_wake(self._name, _LOADING_LOOK_S if loads else _LOOK_AROUND_S))
+        self._awake.update(name for name in woken if name in self._lanes)

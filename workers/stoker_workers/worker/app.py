@@ -1,0 +1,190 @@
+"""The Celery worker: tasks, a sign of life every second, slots that come and go, and the drain on shutdown."""
+
+import gc
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any, cast
+
+import billiard
+from celery import bootsteps, signals
+from celery.platforms import EX_FAILURE
+from celery.worker import WorkController
+from celery.worker.consumer import Consumer
+from kombu.asynchronous import Hub
+
+from stoker import ledger
+from stoker.errors import Unavailable
+from stoker.fleet.topology import WorkDevice, request_queue
+from stoker.redis.celery_app import celery_app
+from stoker.settings import Settings
+
+from ..attempt.celery_events import await_watchers
+from ..attempt.dependencies import DependencyWatch
+from ..attempt.ending import GRACE_S
+from ..attempt.process import ForkedProcess
+from ..attempt.scratch import Scratch, remove_abandoned
+from ..attempt.slot import Slot
+from ..ml import accelerator
+from ..node.capacity import Capacity
+from ..observe import tracing
+from ..observe.logs import keep_to_lines
+from .control import register_commands
+from .guard import guarded
+from .heartbeat import LISTEN_S, Presence
+from .pool import SlotPool
+from .tasks import register_tasks
+
+# How long handing jobs back may take once they have stopped: a round trip to Redis, or its timeout.
+_HURRY_S = 10
+
+
+def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
+    """Serve the queues of a device until told to stop; gives the exit status.
+
+    SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
+
+    Raises:
+        InvalidSettings: traces are wanted, and OpenTelemetry is not installed.
+        Unavailable: TensorFlow does not see the device.
+    """
+    tracing.check(settings)
+    remove_abandoned()
+    scratch = Scratch()
+    scratch.adopt()
+    worker = capacity.worker
+    if worker.device != "cpu":
+        _require(worker.device)
+    app = celery_app(settings, redis_url)
+    slot = Slot(settings, redis_url, worker)
+    lanes_queue = request_queue(worker.device)
+    app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and not slot.takes_jobs)
+    register_tasks(app, slot, worker.queues)
+    register_commands(settings, redis_url)
+    app.steps["consumer"].add(await_watchers(slot))
+    app.steps["worker"].add(_step(capacity, slot))
+    _connect_signals(slot)
+    # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
+    # looking through it would take longer than the fork; the forked would also write to all those pages.
+    gc.collect()
+    gc.freeze()
+    controller = app.Worker(
+        hostname=worker.name,
+        concurrency=worker.slots,
+        pool=SlotPool,
+        queues=list(worker.queues),
+        loglevel="INFO",
+        without_mingle=True,
+        without_gossip=True,
+    )
+    controller.start()
+    signal.alarm(0)
+    scratch.remove()
+    return int(controller.exitcode or 0)
+
+
+def _connect_signals(slot: Slot) -> None:
+    """Have Celery tell what happens to the worker, its loggers and its children."""
+
+    def drain(**_: Any) -> None:
+        slot.stop()
+        signal.alarm(_HURRY_S if slot.hurrying else round(GRACE_S["drain"]) + _HURRY_S)
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    signal.signal(signal.SIGALRM, _cut_off)
+    for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
+        configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
+    signals.worker_process_init.connect(_start_slot, weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
+
+
+def _cut_off(_number: int, _frame: FrameType | None) -> None:
+    """End the worker at once though Celery still waits, as it does for a Redis that does not answer.
+
+    What its slots still hold is given to others when the leases run out.
+    """
+    for child in billiard.active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    os._exit(EX_FAILURE)
+
+
+def _require(device: WorkDevice) -> None:
+    """Look for the device in a process of its own: this one must not use TensorFlow."""
+    looking = ForkedProcess(_look, device)
+    try:
+        missing = looking.pipe.recv_bytes().decode()
+    except EOFError:
+        missing = f"looking for the {device} ended its process, which {looking.join()}"
+    finally:
+        looking.close()
+    if missing:
+        raise Unavailable(missing)
+
+
+def _look(pipe: Connection, device: WorkDevice) -> None:
+    missing = ""
+    try:
+        accelerator.require(device)
+    except Unavailable as error:
+        missing = error.message
+    pipe.send_bytes(missing.encode())
+
+
+def _start_slot(**_: Any) -> None:
+    """Remove what a slot in this one's place may have left, and allow children, which Celery's pool does not."""
+    remove_abandoned()
+    multiprocessing.current_process().daemon = False
+
+
+def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
+    """A step of the Celery worker that beats while it runs, and has its pool follow what is wanted of it."""
+
+    class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, parent: WorkController) -> None:
+            self._pool = pool = cast("SlotPool", parent.pool)
+            pool.takes = lambda: _asks(parent.consumer)
+
+            def describe() -> ledger.Worker:
+                worker = capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
+                return worker.model_copy(update={"outages": slot.dependencies.ongoing()})
+
+            def resize(slots: int) -> None:
+                pool.resize(min(slots, capacity.worker.most_slots))
+
+            self._presence = Presence(describe, resize, slot.settings, slot.redis_url)
+            self._dependencies = DependencyWatch(slot.dependencies, slot.settings)
+            self._beat()
+            self._timers = [
+                parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
+                parent.timer.call_repeatedly(LISTEN_S, self._presence.listen),
+            ]
+
+        def register_with_event_loop(self, _parent: WorkController, hub: Hub) -> None:
+            hub.on_tick.add(self._turn)
+
+        def _turn(self) -> None:
+            self._pool.settle()
+            if self._pool.size != self._told:
+                self._beat()
+
+        def _beat(self) -> None:
+            self._told = self._pool.size
+            self._dependencies.step()
+            self._presence.beat()
+
+        def stop(self, _parent: WorkController) -> None:
+            for timer in self._timers:
+                timer.cancel()
+            self._dependencies.end()
+            self._presence.end()
+
+    return Beating
+
+
+def _asks(consumer: Consumer) -> bool:
+    """Whether the worker has asked Redis for its next message, and has no answer yet."""
+    return bool(consumer.task_consumer and consumer.task_consumer.channel._in_poll)  # noqa: SLF001

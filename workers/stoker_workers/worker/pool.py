@@ -1,0 +1,159 @@
+"""The slots of a worker: Celery's prefork pool, made to grow and shrink at once and to take no slot from a job.
+
+In Celery's own pool, growing only raises a number, and the fork waits for a timer; shrinking kills a child that looks
+idle, even one that has just been handed a task. Here the number wanted is looked at in every turn of the event loop.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from billiard.pool import RUN
+from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.prefork import TaskPool
+from celery.worker.control import control_command
+from celery.worker.state import reserved_requests
+
+from stoker.kinds.tasks import task_name
+
+from ..attempt.slot import MOST_SLOTS
+
+_log = logging.getLogger(__name__)
+# Under `celery control autoscale`, a slot that no job needed for this long goes, as with Celery's own autoscaler.
+_IDLE_S = 30.0
+# Tasks that are executed within a slot, in milliseconds.
+_BRIEF = {task_name("deploy")}
+
+
+class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types
+    """The processes of the pool."""
+
+    def fork(self) -> None:
+        """Add a child.
+
+        Raises:
+            OSError, MemoryError: the machine has no room for it.
+        """
+        self.grow(1)
+        try:
+            self.maintain_pool()
+        except (OSError, MemoryError):
+            self._forget_one()
+            raise
+
+    def retire(self) -> bool:
+        """Let one idle child end by itself; tells whether there was one.
+
+        Idle is who was written nothing that is not answered. It reads the request to end after anything else that it
+        might have been sent, so that it can lose no job even if this is wrong.
+        """
+        if self.outbound_buffer:
+            return False
+        for child in self._pool:
+            inbox = child.inqW_fd
+            if inbox in self._all_inqueues and inbox not in self._busy_workers and inbox not in self._active_writes:
+                self._all_inqueues.discard(inbox)
+                child._controlled_termination = True  # noqa: SLF001  # its end is no error to log
+                child.inq.put(None)
+                self._forget_one()
+                return True
+        return False
+
+    def _forget_one(self) -> None:
+        self._processes -= 1
+        self._putlock.shrink()
+
+    @property
+    def size(self) -> int:
+        """How many children there shall be."""
+        return int(self._processes)
+
+    @property
+    def runs(self) -> bool:
+        """Whether the pool has not begun to end."""
+        return bool(self._state == RUN)
+
+
+class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
+    """A pool of slots: a fixed number, or under `celery control autoscale` as many as there is work for.
+
+    Attributes:
+        limit: the most slots that are wanted now.
+        takes: tells whether a request for the next message is under way, which may be answered with a job.
+    """
+
+    Pool = _Children
+    takes: Callable[[], bool] = staticmethod(lambda: False)
+
+    def on_start(self) -> None:
+        """Fork the first children."""
+        super().on_start()
+        self._least = self.limit
+        self._needed_at = time.monotonic()
+        # What `celery control pool_grow` and `pool_shrink` call.
+        self.grow = lambda count=1: self.resize(self.limit + count)
+        self.shrink = lambda count=1: self.resize(self.limit - count)
+
+    @property
+    def num_processes(self) -> int:
+        """How many jobs the worker may have in hand; it asks for no more messages than that."""
+        if self.size > self.limit:
+            # What was asked for before a slot was to go may still come in.
+            return self.size if self.takes() else int(self.limit)
+        # A brief job's slot is free again by the time that the next message is here; no other job waits in hand.
+        brief = sum(request.name in _BRIEF for request in reserved_requests)
+        return int(self.limit + min(brief, self.limit))
+
+    @property
+    def size(self) -> int:
+        """How many slots there are."""
+        return self._pool.size if self._pool else 0
+
+    @property
+    def busy(self) -> int:
+        """How many of them have a job or a lane in hand."""
+        return min(len(reserved_requests), self.size)
+
+    @property
+    def places(self) -> list[int]:
+        """The places of the slots, each its own."""
+        return [child.index for child in self._pool._pool] if self._pool else []  # noqa: SLF001
+
+    def resize(self, most: int, least: int | None = None) -> None:
+        """Have `most` slots; with `least`, as many between the two as there is work for."""
+        self.limit = min(max(most, 0), MOST_SLOTS)
+        self._least = self.limit if least is None else min(max(least, 0), self.limit)
+        _log.info("%d to %d slots are wanted; there are %d", self._least, self.limit, self.size)
+
+    def settle(self) -> None:
+        """Come closer to what is wanted; to be called in every turn of the event loop."""
+        children = self._pool
+        if children is None or not children.runs:
+            return
+        in_hand = len(reserved_requests)
+        wanted = min(max(in_hand, self._least), self.limit)
+        if in_hand >= children.size:
+            self._needed_at = time.monotonic()
+        if children.size < wanted:
+            # One in each turn; when it serves, that is an event, and so causes the next turn.
+            self._fork()
+        elif self._least == self.limit or time.monotonic() - self._needed_at > _IDLE_S:
+            # A message that may be under way needs a slot, too.
+            while children.size > max(wanted, in_hand + self.takes()) and children.retire():
+                pass
+
+    def _fork(self) -> None:
+        try:
+            self._pool.fork()
+        except (OSError, MemoryError) as error:
+            self.limit = self._pool.size
+            self._least = min(self._least, self.limit)
+            _log.warning("no further slot, %d it stays: %s", self.limit, error)
+
+
+@control_command(args=[("max", int), ("min", int)], signature="[max [min]]")  # type: ignore[untyped-decorator]
+def autoscale(state: Any, max: int, min: int = 0, **_: Any) -> dict[str, str]:  # noqa: A002  # Celery's names
+    """Have as many slots as there is work for, between min and max."""
+    state.consumer.pool.resize(max, min)
+    return {"ok": f"autoscale now max={max} min={min}"}
