@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
@@ -33,6 +33,8 @@ class Position(BaseModel):
         history: every metric so far, one number per epoch.
         best, best_epoch: the best value that early stopping has seen, and after how many epochs; 0 for none yet.
     """
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     seed: int
     rows: int
