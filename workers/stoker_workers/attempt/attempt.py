@@ -20,13 +20,14 @@ from stoker.redis.connection import Call
 from stoker.version import RELEASE
 
 from ..kinds.deploy import deploy
+from ..ml.run import StopRequest
 from .celery_events import show_progress
 from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .gang import Leader
 from .in_slot import InlineRunner
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost
-from .runner import Assignment, Runner, StopReason
+from .runner import Assignment, Runner
 from .slot import Slot
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class _Execution:
         self._times_out_at = None if isinstance(spec, Train) and spec.workers > 1 else self._timeout_from_now()
         self._allowance = Allowance(slot, spec, attempt)
         self._leader: Leader | None = None
-        self._stopping: StopReason | None = None
+        self._stopping: StopRequest | None = None
         self._kill_at: float | None = None
         self._blocked_at: float | None = None
 
@@ -335,7 +336,7 @@ class _Execution:
         return None
 
     def _pass_on_stop(self, runner: Runner | InlineRunner) -> None:
-        wanted: StopReason | None = "drain" if self._slot.draining_s else None
+        wanted: StopRequest | None = "drain" if self._slot.draining_s else None
         if self._answer is Answer.CANCEL:
             wanted = "cancel"
         if wanted and wanted != self._stopping:

@@ -13,16 +13,16 @@ from stoker.ledger import Attempt, Committed, registry
 from stoker.models.manifest import ModelVersion
 from stoker.redis.connection import Call
 
+from ..ml.run import StopRequest
 from .memory import larger
 from .messages import Away, Done, End, Failed, Halted, Lost, Outgrown, Parted
-from .runner import StopReason
 from .slot import Slot
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 # How long a job may take to stop by itself before its process is killed. A drain writes a checkpoint meanwhile.
-GRACE_S: dict[StopReason, float] = {"cancel": 10.0, "drain": 60.0}
+GRACE_S: dict[StopRequest, float] = {"cancel": 10.0, "drain": 60.0}
 _RETRY_S = 1.0
 
 

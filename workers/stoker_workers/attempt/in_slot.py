@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from ..ml.run import Outcome
+from ..ml.run import Outcome, StopRequest
 from .messages import Blocked, Emitted, End
-from .runner import StopReason, end_of
+from .runner import end_of
 from .slot import Slot
 
 
@@ -40,7 +40,7 @@ class InlineRunner:
         """The process whose memory it uses."""
         return os.getpid()
 
-    def stop(self, reason: StopReason) -> None:
+    def stop(self, reason: StopRequest) -> None:
         """Nothing to do: it ends sooner than it could be asked to, or not at all."""
 
     def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:

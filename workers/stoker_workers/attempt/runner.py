@@ -28,12 +28,11 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.native import level_of
-from ..ml.run import Outcome, Run, Spread, Stopped
+from ..ml.run import Outcome, Run, Spread, Stopped, StopRequest
 from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
 from .process import ForkedProcess
 from .scratch import held_bytes
 
-StopReason = Literal["cancel", "drain"]
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
 # How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
@@ -98,7 +97,7 @@ class Runner:
         self._process.close()
         os.close(self._output)
 
-    def stop(self, reason: StopReason) -> None:
+    def stop(self, reason: StopRequest) -> None:
         """Ask the job to stop at its next step; one that has just ended no longer listens."""
         try:
             self._process.pipe.send_bytes(reason.encode())
@@ -172,9 +171,9 @@ def _logged(line: str) -> Emitted:
 
 def _run(pipe: Connection, assignment: Assignment) -> None:
     """The runner's whole life."""
-    asked: list[StopReason] = []
+    asked: list[StopRequest] = []
 
-    def stop_requested() -> StopReason | None:
+    def stop_requested() -> StopRequest | None:
         while pipe.poll():
             asked.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
         return asked[-1] if asked else None

@@ -25,7 +25,7 @@ from ..ml.preprocessing.profile import Moments
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
 from ..ml.training.objective import gives_probabilities
-from ..ml.writing import BestEffort, insist
+from ..ml.writing import BestEffort, write_result
 
 _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
 
@@ -184,7 +184,7 @@ def _pass_gate(spec: Evaluate, report: Report) -> None:
 
 def _outcome(report: Report, run: Run) -> Outcome:
     document = report.model_dump_json(indent=1).encode()
-    files = {"report": insist(run, lambda: run.store.put_bytes(document, "report.json"))}
+    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
     page = BestEffort(run, "the page of the report").write(
         lambda: run.store.put_bytes(render(report).encode(), "report.html")
     )

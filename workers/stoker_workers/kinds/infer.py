@@ -21,7 +21,7 @@ from ..ml.prediction.predictor import Predictor
 from ..ml.preprocessing.features import encode
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run, Spread, Stopped
-from ..ml.writing import BestEffort, insist
+from ..ml.writing import BestEffort, write_result
 
 # So that a slot which is quicker, or comes later, finds something left to do.
 _PARTS_PER_SLOT = 4
@@ -161,6 +161,6 @@ def _stored(chunk: Array, name: str, run: Run) -> Artifact:
     path: Path = run.scratch / name
     np.save(path, chunk, allow_pickle=False)
     try:
-        return insist(run, lambda: run.store.put_file(path))
+        return write_result(run, lambda: run.store.put_file(path))
     finally:
         path.unlink()

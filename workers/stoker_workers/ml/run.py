@@ -13,7 +13,8 @@ from stoker.models.manifest import Artifact, ModelManifest, ModelVersion
 from stoker.models.store import Store
 from stoker.outages import Outage
 
-StopReason = Literal["cancel", "drain", "done"]
+StopRequest = Literal["cancel", "drain"]
+StopReason = StopRequest | Literal["done"]
 
 
 class Stopped(Exception):
@@ -77,7 +78,7 @@ class Run:
     model: ModelVersion | None
     resume_from: Artifact | None
     emit: Callable[[Event], None]
-    stop_requested: Callable[[], Literal["cancel", "drain"] | None]
+    stop_requested: Callable[[], StopRequest | None]
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0

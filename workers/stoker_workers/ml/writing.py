@@ -15,7 +15,7 @@ T = TypeVar("T")
 _RETRY_S = 1.0
 
 
-def insist(run: Run, write: Callable[[], T]) -> T:
+def write_result(run: Run, write: Callable[[], T]) -> T:
     """Write what the job was done for, however long the store is away.
 
     Raises:

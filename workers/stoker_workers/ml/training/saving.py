@@ -14,7 +14,7 @@ from stoker.models.manifest import Artifact, Signature
 
 from ..prediction.loading import check_saved
 from ..run import Run
-from ..writing import BestEffort, insist
+from ..writing import BestEffort, write_result
 
 
 def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
@@ -28,13 +28,13 @@ def save_model(model: keras.Model, signature: Signature, formats: Sequence[str],
         path = run.scratch / f"model.{name}"
         model.save(path)
         check_saved(path, model, signature)
-        files[name] = insist(run, partial(run.store.put_file, path))
+        files[name] = write_result(run, partial(run.store.put_file, path))
     return files
 
 
 def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, Artifact]:
     """Store the metrics per epoch as JSON, and as a zip of TensorBoard logs: the runs "train" and "validation"."""
-    document = insist(run, lambda: run.store.put_bytes(json.dumps(history, indent=1).encode(), "history.json"))
+    document = write_result(run, lambda: run.store.put_bytes(json.dumps(history, indent=1).encode(), "history.json"))
     board = BestEffort(run, "the TensorBoard log").write(lambda: _tensorboard(history, run))
     return {"history": document} | ({"tensorboard": board} if board else {})
 
