@@ -10,11 +10,10 @@ import sys
 import urllib.request
 from contextlib import closing
 
-from stoker.connection import Connection
-
 from stoker import ledger
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 

@@ -75,7 +75,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_light_half_loads_nothing_heavy() -> None:
     heavy = "tensorflow keras sklearn pyarrow matplotlib flower fastapi stoker_workers"
     code = (
-        "import sys, stoker, stoker.client, stoker.aio, stoker.cli\n"
+        "import sys, stoker, stoker.client.aio, stoker.client.blocking, stoker.cli\n"
         f"print(*[heavy for heavy in {heavy.split()} if heavy in sys.modules])"
     )
     assert printed_by(code) == ""

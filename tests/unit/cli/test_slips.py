@@ -36,7 +36,7 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 def test_a_store_that_nothing_here_can_open_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['s3fs'] = None\n"
-        "from stoker.store import Store\nfrom stoker import InvalidSettings\n"
+        "from stoker.models.store import Store\nfrom stoker import InvalidSettings\n"
         "for url in ('s3://bucket/stoker', 'nosuchscheme://x'):\n"
         "    try: Store(url)\n    except InvalidSettings as error: print(error.message)"
     )

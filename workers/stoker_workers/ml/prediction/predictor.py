@@ -109,7 +109,7 @@ class Predictor:
         """The output for each request, as `predict` gives it, or what it would raise; computed in common batches.
 
         A request that is wrong, or that the model fails on, does no harm to the others. Requests and outputs are bytes
-        as `stoker.tensors` encodes them.
+        as `stoker.models.tensors` encodes them.
         """
         return answer_encoded(requests, self._inputs, self._compute)
 

@@ -48,7 +48,7 @@ def answer_requests(requests: Sequence[Tensors], inputs: Inputs, compute: Comput
 
 
 def answer_encoded(requests: Sequence[bytes], inputs: Inputs, compute: Compute) -> list[bytes | InvalidJob]:
-    """The same from bytes to bytes, as `stoker.tensors` encodes them: the quickest way for many small requests."""
+    """The same from bytes to bytes, as `encode_tensors` writes them: the quickest way for many small requests."""
     answers: dict[int, bytes | InvalidJob] = {}
     decoded: dict[int, Tensors] = {}
     alike: defaultdict[str, dict[int, tuple[bytes, Layout]]] = defaultdict(dict)
