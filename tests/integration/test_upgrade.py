@@ -23,8 +23,8 @@ APP = Path(__file__).with_name("upgrade_app.py")
 _GRACE_S = 75.0
 SUBMIT_ECHO = """
 import stoker
-from stoker.kinds.infer import Echo
-print(stoker.Client().submit(Echo(model="model-0", data="sample://iris")).id)
+from stoker.kinds.echo import Echo
+print(stoker.Client().submit(Echo(model="model-0")).id)
 """
 
 

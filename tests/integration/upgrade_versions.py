@@ -8,9 +8,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_ECHO = """\
-class Echo(Infer):
+# A kind of jobs: a file in each half.
+_FILES = {
+    "stoker/kinds/echo.py": """\
+from typing import Literal
+
+from ..models.manifest import Described, ModelRef
+from .base import JobSpec
+from .kind import Kind
+
+
+class Echo(JobSpec):
     kind: Literal["echo"] = "echo"
+    model: ModelRef
 
 
 class EchoResult(Described):
@@ -18,7 +28,20 @@ class EchoResult(Described):
     model: str
 
 
-"""
+KIND = Kind(name="echo", spec=Echo, result=EchoResult, queue="batch", usual_s=1.0, summary=lambda spec: spec.model)
+""",
+    "stoker_workers/kinds/echo.py": """\
+from stoker.events import Echoed
+from stoker.kinds.echo import Echo, EchoResult
+
+from ..ml.run import Outcome, Run
+
+
+def echo(spec: Echo, run: Run) -> Outcome:
+    run.emit(Echoed())
+    return Outcome(EchoResult(model=spec.model))
+""",
+}
 _ECHOED = """\
 class Echoed(_Event):
     type: Literal["echoed"] = "echoed"
@@ -28,28 +51,21 @@ class Echoed(_Event):
 
 
 """
-_EXECUTE = """\
-        case Echo():
-            run.emit(Echoed())
-            return Outcome(EchoResult(model=spec.model))
-"""
-_IMPORTS = "from stoker.events import Echoed\nfrom stoker.kinds.infer import Echo, EchoResult\n"
 _FIELD = '    novelty: str = "new"\n'
 # What the newer version has more: a kind of job, a type of event, and a field in whatever is described and told. Each
 # entry is a file, what it says, and what the newer version says before or behind that.
 _BEFORE = (
-    ("stoker/kinds/infer.py", "class InferResult(Described):", _ECHO),
     ("stoker/events.py", "class Finished(_Event):", _ECHOED),
     ("stoker/events.py", "| Finished, Field(", "| Echoed "),
-    ("stoker_workers/kinds/__init__.py", "        case Train():\n", _EXECUTE),
-    ("stoker_workers/kinds/__init__.py", "from stoker.kinds import", _IMPORTS),
 )
 _BEHIND = (
-    ("stoker/kinds/__init__.py", "import PART_KIND, Infer, InferResult", ", Echo, EchoResult"),
+    ("stoker/kinds/__init__.py", "from . import deploy", ", echo"),
+    ("stoker/kinds/__init__.py", "import PART_KIND, Infer, InferResult\n", "from .echo import Echo, EchoResult\n"),
     ("stoker/kinds/__init__.py", "Train | Evaluate | Deploy | Infer", " | Echo"),
     ("stoker/kinds/__init__.py", "| InferResult", " | EchoResult"),
-    ("stoker/kinds/__init__.py", '"deploy", "infer"', ', "echo"'),
-    ("stoker/fleet/topology.py", '"infer": "batch"', ', "echo": "batch"'),
+    ("stoker/kinds/__init__.py", "deploy.KIND, infer.KIND", ", echo.KIND"),
+    ("stoker_workers/kinds/__init__.py", "from .infer import infer\n", "from .echo import echo\n"),
+    ("stoker_workers/kinds/__init__.py", '"infer": infer', ', "echo": echo'),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
     ("stoker/kinds/train.py", "    seed: int\n    run_s: float\n", _FIELD),
@@ -65,6 +81,8 @@ def build(folder: Path) -> tuple[Path, Path]:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(old)
     shutil.copytree(old, new)
+    for name, text in _FILES.items():
+        (new / name).write_text(text)
     for name, known, more in _BEFORE:
         _edit(new / name, known, more + known)
     for name, known, more in _BEHIND:

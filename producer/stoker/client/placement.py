@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from .. import ledger
 from ..errors import InvalidJob
-from ..fleet.topology import WorkDevice, gains_by_gpu, queue_for
-from ..kinds import Spec, Train
+from ..fleet.topology import WorkDevice, queue_for
+from ..kinds import Spec, kind_of
 from ..ledger import Worker
 from ..redis.connection import Steps
 
@@ -65,7 +65,7 @@ def _devices(spec: Spec) -> tuple[WorkDevice, ...]:
         return (spec.device,)
     if spec.gpu_memory is not None:
         return ("gpu",)
-    return ("gpu", "cpu") if gains_by_gpu(spec.kind) else ("cpu", "gpu")
+    return ("gpu", "cpu") if kind_of(spec).gains_by_gpu else ("cpu", "gpu")
 
 
 def _lack(spec: Spec, device: WorkDevice, offered: Offer) -> str | None:
@@ -80,7 +80,7 @@ def _lack(spec: Spec, device: WorkDevice, offered: Offer) -> str | None:
         return f"none serves {queue}"
     fitting = [worker for worker in serving if fits(spec, worker)]
     if fitting or not serving:
-        wanted = spec.workers if isinstance(spec, Train) else 1
+        wanted = kind_of(spec).slots(spec)
         slots = max(reach, sum(worker.most_slots for worker in fitting))
         return (
             None if wanted <= slots else f"on {queue}, it asks for workers={wanted} and there are at most {slots} slots"

@@ -3,13 +3,12 @@
 import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
 
 from .. import ledger
 from ..errors import InvalidJob
 from ..fleet import topology
-from ..kinds import Deploy, Evaluate, Infer, Spec, Train, checked
-from ..kinds.base import JobSpec
+from ..kinds import Spec, checked, kind_of
+from ..kinds.kind import with_fields
 from ..ledger import registry
 from ..ledger.registry import JOB_MODEL
 from ..models.data import preflight
@@ -17,8 +16,6 @@ from ..models.manifest import ModelVersion
 from ..redis.connection import Steps
 from .placement import Offer, offer, place
 from .tracing import traceparent
-
-AnySpec = TypeVar("AnySpec", bound=JobSpec)
 
 
 def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[str]]:
@@ -73,7 +70,7 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
 
 def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
     """The registered versions that specs name, by reference."""
-    named = [spec.model for spec in specs if not isinstance(spec, Train)]
+    named = [getattr(spec, field) for spec in specs if (field := kind_of(spec).model_field)]
     refs = list(dict.fromkeys(ref for ref in named if not ref.startswith(("#", JOB_MODEL))))
     if not refs:
         return {}
@@ -93,17 +90,13 @@ def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
         return before[number].id
 
     after = [job_id(ref) for ref in spec.after]
-    if isinstance(spec, Train):
-        return _with(spec, after=tuple(dict.fromkeys(after)))
-    model = f"{JOB_MODEL}{job_id(spec.model)}" if spec.model.startswith("#") else spec.model
-    if model.startswith(JOB_MODEL):
-        after.append(model.removeprefix(JOB_MODEL))
-    return _with(spec, after=tuple(dict.fromkeys(after)), model=model)
-
-
-def _with(spec: AnySpec, **fields: object) -> AnySpec:
-    """The spec with other values; itself where they are the same, for in a long list each copy counts."""
-    return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
+    models: dict[str, str] = {}
+    if field := kind_of(spec).model_field:
+        named = str(getattr(spec, field))
+        models[field] = f"{JOB_MODEL}{job_id(named)}" if named.startswith("#") else named
+        if models[field].startswith(JOB_MODEL):
+            after.append(models[field].removeprefix(JOB_MODEL))
+    return with_fields(spec, after=tuple(dict.fromkeys(after)), **models)
 
 
 class _Border:
@@ -118,35 +111,14 @@ class _Border:
         self._versions = versions
         self._offered = offered
         # The same data is looked at once.
-        self._preflight = functools.cache(preflight)
+        self.preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The spec, with its data as a worker finds it, and its queue."""
         queue = topology.queue_for(spec.kind, place(spec, self._offered))
-        match spec:
-            case Train():
-                return self._train(spec), queue
-            case Deploy():
-                return spec, queue
-            case _:
-                return self._with_model(spec), queue
+        checked: Spec = kind_of(spec).check(spec, self)
+        return checked, queue
 
-    def _train(self, spec: Train) -> Train:
-        found = {"data": self._preflight(spec.data, target=spec.target, features=spec.features)}
-        if spec.validation_data is not None:
-            found["validation_data"] = self._preflight(spec.validation_data, target=spec.target, features=spec.features)
-        return _with(spec, **found)
-
-    def _with_model(self, spec: Evaluate | Infer) -> Evaluate | Infer:
-        version = self._versions.get(spec.model)
-        labelled = isinstance(spec, Evaluate)
-        target = spec.target if isinstance(spec, Evaluate) else None
-        features: tuple[str, ...] = ()
-        if version:
-            inputs = version.signature.inputs
-            features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
-            target = target or version.signature.target
-        data = self._preflight(
-            spec.data, target=target, features=features or None, labelled=labelled and version is not None
-        )
-        return _with(spec, data=data)
+    def version(self, ref: str) -> ModelVersion | None:
+        """See `Door`."""
+        return self._versions.get(ref)

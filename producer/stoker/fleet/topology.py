@@ -4,15 +4,13 @@ from collections.abc import Collection
 from types import MappingProxyType
 from typing import Literal
 
-from ..kinds import Priority
+from ..kinds import KINDS, Priority
 
 WorkDevice = Literal["cpu", "gpu", "tpu"]
 DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
 
 # What a queue's jobs have in common: how long they run and what they need. A worker serves all three by default.
 CLASSES = ("infer", "train", "batch")
-_CLASS_OF_KIND = MappingProxyType({"train": "train", "evaluate": "batch", "deploy": "batch", "infer": "batch"})
-_GAINS_BY_GPU = frozenset({"train"})
 
 # Celery on Redis takes the lowest number first and treats 0 as the default, so 0 stays free and "normal" is explicit.
 PRIORITY_STEPS = (0, 3, 6, 9)
@@ -23,7 +21,7 @@ KOMBU_SEPARATOR = "\x06\x16"
 
 def queue_for(kind: str, device: WorkDevice) -> str:
     """The Celery queue of a job kind on a device, e.g. "cpu.train"."""
-    return f"{device}.{_CLASS_OF_KIND[kind]}"
+    return f"{device}.{KINDS[kind].queue}"
 
 
 def request_queue(device: WorkDevice) -> str:
@@ -49,8 +47,3 @@ def queues() -> tuple[str, ...]:
 def redis_lists() -> tuple[str, ...]:
     """The Redis lists where kombu keeps the messages of jobs, one per queue and priority."""
     return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())
-
-
-def gains_by_gpu(kind: str) -> bool:
-    """Whether jobs of a kind are faster on a GPU than their data take to get there."""
-    return kind in _GAINS_BY_GPU

@@ -1,15 +1,19 @@
 """Job specs: what an app asks for, as frozen pydantic models told apart by `kind`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
+from . import deploy, evaluate, infer, train
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
 from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .infer import PART_KIND, Infer, InferResult
+from .kind import Kind
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 
@@ -18,7 +22,15 @@ Result = Annotated[TrainResult | EvaluateResult | DeployResult | InferResult, Fi
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 RESULT: TypeAdapter[Result] = TypeAdapter(Result)
-KINDS = ("train", "evaluate", "deploy", "infer")
+KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
+    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND)}
+)
+"""Every kind of jobs, by name."""
+
+
+def kind_of(spec: Spec) -> Kind[Any]:
+    """The kind of a spec."""
+    return KINDS[spec.kind]
 
 
 def parse_spec(document: object) -> Spec:
@@ -86,6 +98,7 @@ __all__ = [
     "Interval",
     "JobSpec",
     "KerasConfig",
+    "Kind",
     "Latency",
     "Optimizer",
     "Priority",
@@ -96,6 +109,7 @@ __all__ = [
     "Train",
     "TrainResult",
     "checked",
+    "kind_of",
     "parse_spec",
     "read_spec",
 ]

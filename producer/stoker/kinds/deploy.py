@@ -4,6 +4,7 @@ from typing import Literal
 
 from ..models.manifest import Alias, Described, ModelRef
 from .base import JobSpec
+from .kind import Kind
 
 
 class Deploy(JobSpec):
@@ -29,3 +30,14 @@ class DeployResult(Described):
     kind: Literal["deploy"] = "deploy"
     model: str
     alias: str
+
+
+KIND = Kind(
+    name="deploy",
+    spec=Deploy,
+    result=DeployResult,
+    queue="batch",
+    usual_s=1.0,
+    is_brief=True,
+    summary=lambda spec: f"{spec.model}, {spec.alias}",
+)

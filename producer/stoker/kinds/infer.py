@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import DataRef, JobSpec
+from .kind import Door, Kind, features_of, with_fields
 
 # What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
 PART_KIND = "part"
@@ -54,3 +55,21 @@ class InferResult(Described):
     rows: int
     chunks: tuple[Artifact, ...]
     rows_per_s: float
+
+
+def _check(spec: Infer, door: Door) -> Infer:
+    version = door.version(spec.model)
+    target = version.signature.target if version else None
+    data = door.preflight(spec.data, target=target, features=features_of(version), labelled=False)
+    return with_fields(spec, data=data)
+
+
+KIND = Kind(
+    name="infer",
+    spec=Infer,
+    result=InferResult,
+    queue="batch",
+    usual_s=20.0,
+    summary=lambda spec: f"{spec.model}, {spec.data}",
+    check=_check,
+)

@@ -1,9 +1,7 @@
-"""What travels of a job besides its record: its Celery name, its summary, its fingerprint."""
+"""What travels of a job besides its record: its Celery name, its fingerprint."""
 
 import hashlib
 import re
-
-from . import Spec
 
 _TASK = re.compile(r"stoker\.(?P<kind>[a-z][a-z0-9_-]{0,31})")
 # The Celery task of jobs whose kind a worker does not know.
@@ -19,14 +17,6 @@ def kind_of_task(name: str) -> str | None:
     """The job kind of a Celery task, known or not; None if it can be none's."""
     match = _TASK.fullmatch(name)
     return match["kind"] if match else None
-
-
-def summary(spec: Spec) -> str:
-    """A job in a few words, as Flower and `celery inspect` show its arguments."""
-    parts = [spec.model, spec.alias if spec.kind == "deploy" else spec.data]
-    if spec.kind == "train":
-        parts.append(f"epochs={spec.epochs}")
-    return ", ".join(parts)
 
 
 def digest(spec: str) -> str:

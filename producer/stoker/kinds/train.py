@@ -8,6 +8,7 @@ from ..errors import InvalidJob
 from ..models.manifest import Artifact, Described, ModelName
 from .architecture import MLP, Architecture
 from .base import DataRef, Frozen, JobSpec
+from .kind import Door, Kind, with_fields
 
 Loss = Literal[
     "mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"
@@ -201,3 +202,27 @@ class TrainResult(Described):
     seed: int
     run_s: float
     files: dict[str, Artifact]
+
+
+def _check(spec: Train, door: Door) -> Train:
+    def preflight(data: str) -> str:
+        return door.preflight(data, target=spec.target, features=spec.features)
+
+    data = preflight(spec.data)
+    validation_data = None if spec.validation_data is None else preflight(spec.validation_data)
+    return with_fields(spec, data=data, validation_data=validation_data)
+
+
+KIND = Kind(
+    name="train",
+    spec=Train,
+    result=TrainResult,
+    queue="train",
+    usual_s=60.0,
+    gains_by_gpu=True,
+    model_field=None,
+    summary=lambda spec: f"{spec.model}, {spec.data}, epochs={spec.epochs}",
+    slots=lambda spec: spec.workers,
+    checkpoints=lambda spec: spec.checkpoint.keep,
+    check=_check,
+)

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import InvalidJob, JobNotFound, Unavailable
-from ..kinds import Spec
-from ..kinds.tasks import digest, summary
+from ..kinds import Spec, kind_of
+from ..kinds.tasks import digest
 from ..redis.connection import Call
 from ..version import RELEASE
 from .keys import key
@@ -170,7 +170,7 @@ def _shape(job: NewJob) -> dict[str, object]:
         "priority": spec.priority,
         "tags": json.dumps(spec.tags),
         "max_attempts": spec.max_attempts,
-        "summary": summary(spec),
+        "summary": kind_of(spec).summary(spec),
         "release": RELEASE,
         "after": job.after,
     }

@@ -12,8 +12,7 @@ list of jobs, and each is forgotten when it ends: what it gave, or why it failed
 import re
 from collections.abc import Sequence
 
-from ..kinds import Infer
-from ..kinds.tasks import summary
+from ..kinds import Infer, kind_of
 from ..redis.connection import Call, Word
 from .attempts import Attempt
 from .scripts import iso_now, script
@@ -28,7 +27,7 @@ def spread(attempt: Attempt, spec: Infer, parts: Sequence[Rows]) -> Call[bool]:
     for number, rows in enumerate(parts):
         part = spec.model_copy(update={"rows": rows, "after": (), "not_before": None})
         part_id = f"{attempt.job_id}-{attempt.number}-{number}"
-        words += (part_id, part.model_dump_json(), f"{summary(spec)}, rows {rows[0]} to {rows[1] - 1}")
+        words += (part_id, part.model_dump_json(), f"{kind_of(spec).summary(spec)}, rows {rows[0]} to {rows[1] - 1}")
     return Call(tuple(words), lambda answer: bool(answer == b"ok"), script("spread"))
 
 

@@ -10,8 +10,8 @@ from celery import bootsteps
 from celery.worker.consumer import Consumer
 
 from stoker.errors import StokerError
-from stoker.kinds import Spec
-from stoker.kinds.tasks import summary, task_name
+from stoker.kinds import Spec, kind_of
+from stoker.kinds.tasks import task_name
 from stoker.redis.connection import Call, Connection
 
 from .slot import Slot
@@ -48,7 +48,7 @@ def show_progress(slot: Slot, job_id: str, spec: Spec, words: str) -> None:
     fields = {
         "uuid": job_id,
         "name": task_name(spec.kind),
-        "args": f"({summary(spec)})",
+        "args": f"({kind_of(spec).summary(spec)})",
         "result": " ".join(words.split()),
         "hostname": slot.worker,
         "pid": os.getpid(),

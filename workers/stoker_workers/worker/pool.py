@@ -15,6 +15,7 @@ from celery.concurrency.prefork import TaskPool
 from celery.worker.control import control_command
 from celery.worker.state import reserved_requests
 
+from stoker.kinds import KINDS
 from stoker.kinds.tasks import task_name
 
 from ..attempt.slot import MOST_SLOTS
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 # Under `celery control autoscale`, a slot that no job needed for this long goes, as with Celery's own autoscaler.
 _IDLE_S = 30.0
 # Tasks that are executed within a slot, in milliseconds.
-_BRIEF = {task_name("deploy")}
+_BRIEF = {task_name(kind.name) for kind in KINDS.values() if kind.is_brief}
 
 
 class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types

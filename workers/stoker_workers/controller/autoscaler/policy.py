@@ -16,9 +16,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Seconds that a job of a kind is taken to run before any has ended.
-PRIOR_S = {"train": 60.0, "tune": 120.0, "evaluate": 20.0, "optimize": 30.0, "infer": 20.0, "deploy": 1.0}
-_PRIOR_OF_OTHERS_S = 20.0
+from stoker.kinds import KINDS
+
+# Seconds that a job of a kind which this version does not know is taken to run before any has ended.
+_UNKNOWN_S = 20.0
 # How few arrivals keep no slot by themselves, in slots that they would keep busy.
 _NEGLIGIBLE = 0.1
 # Rates follow what arrived within about a quarter of the cooldown.
@@ -165,7 +166,7 @@ def _bounded(target: Target, slots: int, reasons: tuple[str, ...]) -> Wish:
 
 def _service_s(kind: str, load: Load) -> float:
     measured = load.kinds[kind].service_s if kind in load.kinds else 0.0
-    return measured or PRIOR_S.get(kind, _PRIOR_OF_OTHERS_S)
+    return measured or (KINDS[kind].usual_s if kind in KINDS else _UNKNOWN_S)
 
 
 def _to_drain(target: Target, load: Load) -> tuple[int, str]:

@@ -1,0 +1,67 @@
+"""What is to be known of a job kind by all who handle jobs; no other module asks which kind it has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from ..models.manifest import ModelVersion
+from .base import JobSpec
+
+S = TypeVar("S", bound=JobSpec)
+
+
+class Door(Protocol):
+    """What a spec can be checked against before it is queued."""
+
+    def version(self, ref: str) -> ModelVersion | None:
+        """The registered version behind a reference; None if another job is yet to make it."""
+
+    def preflight(
+        self, ref: str, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+    ) -> str:
+        """Check a data reference; gives it as a worker finds it. See `models.data.preflight`."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """One kind of jobs.
+
+    Attributes:
+        queue: the class of its queues: see `fleet.topology.CLASSES`.
+        usual_s: seconds that a job is taken to run before any has ended.
+        summary: a job in a few words, as Flower and `celery inspect` show its arguments.
+        gains_by_gpu: whether it is faster on a GPU than its data take to get there.
+        is_brief: whether it takes milliseconds, so that it runs within its slot.
+        model_field: the field that names the model which it reads; None if it reads none.
+        slots: how many slots it takes at once.
+        checkpoints: how many of its checkpoints are kept.
+        check: what is refused at the door; gives the spec with its data as a worker finds them.
+    """
+
+    name: str
+    spec: type[S]
+    result: type[BaseModel]
+    queue: Literal["train", "batch"]
+    usual_s: float
+    summary: Callable[[S], str]
+    gains_by_gpu: bool = False
+    is_brief: bool = False
+    model_field: str | None = "model"
+    slots: Callable[[S], int] = lambda _: 1
+    checkpoints: Callable[[S], int] = lambda _: 1
+    check: Callable[[S, Door], S] = lambda spec, _: spec
+
+
+def with_fields(spec: S, **fields: object) -> S:
+    """The spec with other values; itself where they are the same, for in a long list each copy counts."""
+    return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
+
+
+def features_of(version: ModelVersion | None) -> tuple[str, ...] | None:
+    """The columns that a model reads; None if they are not known yet."""
+    if version is None:
+        return None
+    inputs = version.signature.inputs
+    return (inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)) or None
