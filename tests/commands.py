@@ -4,19 +4,36 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 _COMMAND_S = 240.0
 _START_S = 60.0
 _FORK = get_context("fork")
 
 
-class CommandLine:
+def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run `stoker …` where this process is, with its environment and these variables, to its end."""
+    return _command_line().run(*arguments, env=env, stdin=stdin)
+
+
+def end() -> None:
+    """End what has imported the command line, if anything was run."""
+    if _command_line.cache_info().currsize:
+        _command_line().close()
+        _command_line.cache_clear()
+
+
+@cache
+def _command_line() -> "_CommandLine":
+    return _CommandLine()
+
+
+class _CommandLine:
     """Runs `stoker …`, each time in a new process, which is forked from one that has only imported it."""
 
     def __init__(self) -> None:
@@ -26,12 +43,7 @@ class CommandLine:
         self._process.start()
         theirs.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._pipe.close()
         self._process.join(_START_S)
         self._process.kill()
@@ -39,7 +51,6 @@ class CommandLine:
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command where this process is, with its environment and these variables, to its end."""
         self._pipe.send((arguments, os.environ | (env or {}), Path.cwd(), stdin))
         assert self._pipe.poll(_START_S + _COMMAND_S), f"stoker {' '.join(arguments)} does not end"
         status, out, err = self._pipe.recv()

@@ -10,7 +10,7 @@ import redis
 
 from stoker.local.server import local_server
 
-from .commands import CommandLine
+from . import commands
 
 Eventually = Callable[[Callable[[], object]], None]
 # How long a process may take to start, and a job to end, on a machine that does much else: nothing that a test judges.
@@ -53,7 +53,7 @@ def redis_url(_redis_server: str) -> Iterator[str]:
         client.flushall()
 
 
-@pytest.fixture(scope="session")
-def command_line() -> Iterator[CommandLine]:
-    with CommandLine() as command_line:
-        yield command_line
+@pytest.fixture(scope="session", autouse=True)
+def _no_command_line_is_left() -> Iterator[None]:
+    yield
+    commands.end()

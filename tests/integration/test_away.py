@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from stoker.local.server import local_server
 from stoker.models.store import Store
 from stoker.settings import Settings
 
+from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 from ..hosts import host
 from .conftest import await_worker, free_port
@@ -145,9 +145,8 @@ def waits_for(job: stoker.Job) -> str | None:
 
 def stoker_command(settings: Settings, *arguments: str) -> str:
     """What a command prints."""
-    environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": redis_url_of(settings), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "stoker.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+    environment = settings.environment() | {"STOKER_REDIS_URL": redis_url_of(settings), "COLUMNS": "200"}
+    return commands.run(*arguments, env=environment).stdout
 
 
 def doctor(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,6 @@
 """The `stoker` command, run as a user's shell runs it."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +10,10 @@ import stoker
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from ..commands import run
 from ..conftest import PATIENCE_S
 
 JOB = {"kind": "train", "model": "cli", "data": "sample://iris", "epochs": 2, "seed": 1}
-
-
-def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stoker.cli", *arguments],
-        env=os.environ | (env or {}),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
 
 
 @pytest.fixture

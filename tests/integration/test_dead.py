@@ -1,9 +1,7 @@
 """`stoker dead`: what an operator sees of jobs that were given up, and does with them."""
 
 import json
-import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from stoker.ledger import Attempt, NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
-from ..conftest import PATIENCE_S
+from .. import commands
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 
@@ -26,13 +24,7 @@ def connection(redis_url: str) -> Connection:
 
 
 def dead(redis_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stoker.cli", "dead", *arguments],
-        env=os.environ | {"STOKER_REDIS_URL": redis_url},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    return commands.run("dead", *arguments, env={"STOKER_REDIS_URL": redis_url})
 
 
 def dead_as_json(redis_url: str, *arguments: str) -> Any:

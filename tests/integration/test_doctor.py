@@ -1,9 +1,7 @@
 """`stoker doctor`: each thing that can be wrong is found, named, and comes with what to do."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,19 +18,14 @@ from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
 
+from .. import commands
 from .conftest import CPU, attend
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 
 
 def doctor(redis_url: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stoker.cli", "doctor", *arguments],
-        env=os.environ | {"STOKER_REDIS_URL": redis_url} | variables,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    return commands.run("doctor", *arguments, env={"STOKER_REDIS_URL": redis_url} | variables)
 
 
 def checks(redis_url: str, **variables: str) -> dict[str, dict[str, Any]]:
@@ -245,13 +238,7 @@ def test_a_full_server_fails(server: redis.Redis, redis_url: str) -> None:
 
 @pytest.mark.parametrize("command", ["doctor", "jobs"])
 def test_a_database_that_the_server_does_not_have_is_a_wrong_setting(redis_url: str, command: str) -> None:
-    refused = subprocess.run(
-        [sys.executable, "-m", "stoker.cli", command],
-        env=os.environ | {"STOKER_REDIS_URL": redis_url.rpartition("/")[0] + "/99"},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    refused = commands.run(command, env={"STOKER_REDIS_URL": redis_url.rpartition("/")[0] + "/99"})
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "has no such database" in refused.stderr
 

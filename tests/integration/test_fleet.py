@@ -1,9 +1,7 @@
 """Fleets: what the ledger knows of them, the controller's step, providers, and the command line."""
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +24,8 @@ from stoker_workers.controller.autoscaler.loop import FleetScaler
 from stoker_workers.controller.autoscaler.providers.kubernetes import Kubernetes
 from stoker_workers.controller.autoscaler.providers.process import Processes
 
-from ..conftest import PATIENCE_S, Eventually
+from .. import commands
+from ..conftest import Eventually
 from .conftest import CPU, attend, controlled
 
 TOKEN = "a-token"
@@ -60,9 +59,7 @@ def scaler(settings: Settings, connection: Connection, redis_url: str) -> Iterat
 
 
 def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stoker.cli", "fleet", *arguments]
-    environment = os.environ | {"STOKER_REDIS_URL": redis_url}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    return commands.run("fleet", *arguments, env={"STOKER_REDIS_URL": redis_url})
 
 
 def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Client, connection: Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 from stoker import InvalidJob, Train
 from stoker.cli.job_file import read_specs
 
-from ...commands import CommandLine
+from ... import commands
 
 JOB = "{kind: train, model: m, data: 'sample://iris'}"
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
@@ -57,8 +57,8 @@ def test_aliases_may_save_words(tmp_path: Path) -> None:
     assert [spec.epochs for spec in specs if isinstance(spec, Train)] == [10, 3, 10]
 
 
-def test_a_refused_file_is_bad_usage_with_one_line_and_one_document(command_line: CommandLine) -> None:
-    told = command_line.run("submit", "/dev/zero", "--json")
+def test_a_refused_file_is_bad_usage_with_one_line_and_one_document() -> None:
+    told = commands.run("submit", "/dev/zero", "--json")
     assert told.returncode == 2
     assert json.loads(told.stdout) == {
         "error": "InvalidJob",

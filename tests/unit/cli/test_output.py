@@ -30,7 +30,7 @@ from stoker.fleet.bounds import Decision
 from stoker.ledger import PastAttempt
 from stoker.terminal.printable import printable
 
-from ...commands import CommandLine
+from ... import commands
 from ...conftest import PATIENCE_S
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -160,8 +160,8 @@ def test_a_terminal_without_unicode_gets_its_output(arguments: list[str]) -> Non
 
 
 @pytest.mark.parametrize("url", ["redis://[/x]", "[/]\x1b[2J", "redis://h/[red]"])
-def test_a_wrong_url_is_quoted_in_one_line(command_line: CommandLine, url: str) -> None:
-    told = command_line.run("jobs", env={"STOKER_REDIS_URL": url})
+def test_a_wrong_url_is_quoted_in_one_line(url: str) -> None:
+    told = commands.run("jobs", env={"STOKER_REDIS_URL": url})
     assert (told.returncode, told.stderr.count("\n")) == (2, 1)
     assert "[" in told.stderr
     assert "\x1b" not in told.stderr

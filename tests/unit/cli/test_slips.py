@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ...commands import CommandLine
+from ... import commands
 from ...conftest import PATIENCE_S
 
 SLIPS: list[tuple[list[str], dict[str, str], int, str]] = [
@@ -18,10 +18,10 @@ SLIPS: list[tuple[list[str], dict[str, str], int, str]] = [
 ]
 
 
-def test_a_slip(command_line: CommandLine, subtests: pytest.Subtests) -> None:
+def test_a_slip(subtests: pytest.Subtests) -> None:
     for arguments, variables, status, told in SLIPS:
         with subtests.test(" ".join(arguments), **variables):
-            refused = command_line.run(*arguments, env=variables)
+            refused = commands.run(*arguments, env=variables)
             assert (refused.returncode, refused.stderr.count("\n")) == (status, 1), refused.stderr
             assert told in refused.stderr
             assert refused.stderr.startswith("error: ")
