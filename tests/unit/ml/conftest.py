@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import keras
@@ -9,7 +10,7 @@ import pytest
 
 from stoker.events import Event
 from stoker.models.access import Access
-from stoker.models.manifest import ModelManifest, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
 from stoker.models.store import Store
 from stoker_workers.ml.run import Run
 
@@ -39,7 +40,7 @@ def open_run(store: Store, events: list[Event], tmp_path_factory: pytest.TempPat
             builders=(),
             access=Access(["/"], store.url),
             model=model,
-            resume_from=None,
+            checkpoints=(),
             emit=events.append,
             stop_requested=stop_requested,
         )
@@ -68,3 +69,20 @@ def register(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable
         return ModelVersion(**dict(manifest), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
 
     return register_one
+
+
+@pytest.fixture
+def damaged() -> Callable[[Store, Artifact], tuple[Artifact, ...]]:
+    """Stores copies of a file, each damaged in another way, which its name tells."""
+
+    def copies(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:
+        content = store.read(artifact)
+        flipped, gone = (store.put_bytes(content + name.encode(), name) for name in ("flipped", "gone"))
+        path, middle = Path(store.location(flipped)), len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :] + b"flipped")
+        store.delete(gone)
+        # These are what was stored.
+        nonsense = {"empty": b"", "cut": content[:middle], "null": b"null"}
+        return flipped, gone, *(store.put_bytes(data, name) for name, data in nonsense.items())
+
+    return copies

@@ -8,14 +8,18 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+from pydantic import TypeAdapter
 
-from stoker.events import Checkpoint, Event
+from stoker.events import Checkpoint, Event, Log
 from stoker.kinds import Train
 from stoker.models.access import Access
+from stoker.models.manifest import Artifact
 from stoker.models.store import Store
 from stoker_workers.kinds.train import train
 from stoker_workers.ml.run import Run, Stopped
 from stoker_workers.ml.training.checkpoint import Saved
+
+_ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
 
 
 def tell(pipe: Connection, devices: int, *arguments: Any) -> None:
@@ -39,14 +43,18 @@ def outcome(
         drain_at_call: the call of the loop from which on it is asked to drain.
         device: what it is to compute on.
     """
-    left = folder / "last-checkpoint.json"
-    checkpoints: list[Checkpoint] = []
+    left = folder / "checkpoints.json"
+    earlier = _ARTIFACTS.validate_json(left.read_bytes()) if left.exists() else ()
+    checkpoints: list[Artifact] = []
+    warnings: list[str] = []
     asked = 0
 
     def emit(event: Event) -> None:
         if isinstance(event, Checkpoint):
-            checkpoints.append(event)
-            left.write_text(event.model_dump_json())
+            checkpoints.append(event.artifact)
+            left.write_bytes(_ARTIFACTS.dump_json((*earlier, *checkpoints)))
+        elif isinstance(event, Log) and event.level == "warning":
+            warnings.append(event.line)
 
     def stop_requested() -> Literal["drain"] | None:
         nonlocal asked
@@ -61,20 +69,20 @@ def outcome(
         builders=(),
         access=Access(["/"], str(folder)),
         model=None,
-        resume_from=Checkpoint.model_validate_json(left.read_text()).artifact if left.exists() else None,
+        checkpoints=earlier,
         emit=emit,
         stop_requested=stop_requested,
         gang=tuple(addresses),
         place=place,
         device=device,
     )
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"warnings": warnings}
     try:
         told["history"] = train(spec, run).result.model_dump()["history"]
     except Stopped as stop:
         told["stopped"] = stop.reason
     if checkpoints:
-        last = Saved.read(store.of_job("job").fetch(checkpoints[-1].artifact, scratch))
+        last = Saved.read(store.of_job("job").fetch(checkpoints[-1], scratch))
         told |= {
             "weights": [float(np.abs(value).sum()) for value in last.variables],
             "checkpoints": len(checkpoints),

@@ -1,6 +1,7 @@
 """Training in step: several processes, or several devices of one, learn what one process would."""
 
 import multiprocessing
+import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,9 +64,15 @@ def gang(folder: Path, *options: int) -> tuple[Told, Told]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def alone_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one process trains alone."""
+    return tmp_path_factory.mktemp("alone")
+
+
+@pytest.fixture(scope="module")
+def alone(alone_in: Path) -> Told:
     """What one process gives."""
-    return outcome(SPEC, tmp_path_factory.mktemp("alone"))
+    return outcome(SPEC, alone_in)
 
 
 def assert_alike(told: Told, alone: Told) -> None:
@@ -86,7 +93,27 @@ def test_two_processes_that_one_drain_stops_go_on_to_the_losses_and_weights_of_o
     leader, member = gang(tmp_path)
     assert_alike(leader, alone)
     assert leader["checkpoints"] == SPEC.epochs
-    assert member == {"stopped": "done"}
+    assert member == {"stopped": "done", "warnings": []}
+
+
+def test_all_processes_go_on_from_the_newest_checkpoint_that_all_can_read(
+    alone: Told, alone_in: Path, tmp_path: Path
+) -> None:
+    folders = tmp_path / "leader", tmp_path / "member"
+    for folder in folders:
+        shutil.copytree(alone_in, folder)
+    [newest] = folders[1].glob("jobs/job/sha256/*/*/checkpoint-2-0.npz")
+    newest.write_bytes(newest.read_bytes()[:-1])
+
+    addresses = free_addresses(2)
+    members = [Member(folder, place, addresses) for place, folder in enumerate(folders)]
+    leader, member = (each.outcome() for each in members)
+
+    assert_alike(leader, alone)
+    assert leader["checkpoints"] == 1
+    assert leader["warnings"] == ["checkpoint-2-0.npz is left out: another worker of the gang cannot read it"]
+    assert member["stopped"] == "done"
+    assert "checkpoint-2-0.npz is corrupt" in member["warnings"][0]
 
 
 def test_each_process_trains_on_the_gpus_that_it_has() -> None:

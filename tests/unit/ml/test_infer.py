@@ -11,15 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event, Progress
+from stoker.events import Checkpoint, Event, Log, Progress
 from stoker.kinds import Infer, InferResult
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from stoker.models.store import Store
 from stoker_workers.kinds.infer import infer
 from stoker_workers.ml import progress
 from stoker_workers.ml.run import Run, Spread, Stopped
 
 OpenRun = Callable[..., Run]
+Damaged = Callable[[Store, Artifact], tuple[Artifact, ...]]
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_a_drained_job_goes_on_behind_its_last_whole_chunk(
     [left] = [event for event in events if isinstance(event, Checkpoint)]
     assert left.step == 1
 
-    result = result_of(replace(open_run(doubler), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+    result = result_of(replace(open_run(doubler), checkpoints=(left.artifact,)), data, batch_size=2, chunk_rows=4)
 
     assert result.rows == 10
     np.testing.assert_array_equal(
@@ -166,7 +167,7 @@ def test_a_job_that_is_drained_twice_within_one_chunk_saves_nothing_the_second_t
     with pytest.raises(Stopped):
         result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
     [left] = [event for event in events if isinstance(event, Checkpoint)]
-    again = replace(open_run(doubler, stop_requested=drained_after(1)), resume_from=left.artifact)
+    again = replace(open_run(doubler, stop_requested=drained_after(1)), checkpoints=(left.artifact,))
 
     with pytest.raises(Stopped):
         result_of(again, data, batch_size=2, chunk_rows=4)
@@ -196,10 +197,33 @@ def test_a_checkpoint_of_another_version_does_not_count(
     [left] = [event for event in events if isinstance(event, Checkpoint)]
     other = doubler.model_copy(update={"version": 2})
 
-    result = result_of(replace(open_run(other), resume_from=left.artifact), data, batch_size=2, chunk_rows=4)
+    result = result_of(replace(open_run(other), checkpoints=(left.artifact,)), data, batch_size=2, chunk_rows=4)
 
     assert (result.model, result.rows) == ("doubler@2", 10)
     assert len(predictions(result, store, tmp_path)) == 3
+
+
+def test_damaged_checkpoints_are_left_out(
+    doubler: ModelVersion, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path, damaged: Damaged
+) -> None:
+    data = save(tmp_path / "data.npz", 10)
+    with pytest.raises(Stopped):
+        result_of(open_run(doubler, stop_requested=drained_after(3)), data, batch_size=2, chunk_rows=4)
+    [left] = [event.artifact for event in events if isinstance(event, Checkpoint)]
+    copies = damaged(store.of_job("job"), left)
+
+    for checkpoints, batches in ((left, *copies), 3), (copies, 5):
+        events.clear()
+        asked: list[None] = []
+        run = replace(open_run(doubler, stop_requested=lambda asked=asked: asked.append(None)), checkpoints=checkpoints)
+        result = result_of(run, data, batch_size=2, chunk_rows=4)
+
+        assert len(asked) == batches
+        np.testing.assert_array_equal(
+            np.concatenate(predictions(result, store, tmp_path)), 2 * np.arange(20).reshape(10, 2)
+        )
+        told = [event.line.partition(" is left out: ")[0] for event in events if isinstance(event, Log)]
+        assert told[:5] == ["null", "cut", "empty", "gone", "flipped"]
 
 
 def test_what_is_worth_several_jobs_is_spread_by_whole_chunks_over_one_version(

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from stoker_workers.ml.run import Outcome, Run, Stopped
 from stoker_workers.ml.training import dataset, rows
 
 Stop = Literal["cancel", "drain"] | None
+Damaged = Callable[[Store, Artifact], tuple[Artifact, ...]]
 
 ANYWHERE = Access(["/"], "/")
 
@@ -42,7 +43,7 @@ class Attempts:
         self.drain_in: int | None = None
         self._attempts = 0
 
-    def train(self, spec: Train, *, resume_from: Artifact | None = None) -> tuple[TrainResult, Outcome]:
+    def train(self, spec: Train, *, checkpoints: Sequence[Artifact] = ()) -> tuple[TrainResult, Outcome]:
         self._attempts += 1
         scratch = self.folder / f"scratch{self._attempts}"
         scratch.mkdir()
@@ -53,7 +54,7 @@ class Attempts:
             (),
             Access(["/"], "/"),
             None,
-            resume_from,
+            tuple(checkpoints),
             self.events.append,
             self._stop_requested,
         )
@@ -61,15 +62,15 @@ class Attempts:
         assert isinstance(outcome.result, TrainResult)
         return outcome.result, outcome
 
-    def interrupted(self, spec: Train, *, epoch: int, resume_from: Artifact | None = None) -> Artifact:
-        """Drain the job once it has saved a checkpoint within this epoch, counted from 0; its last checkpoint."""
+    def interrupted(self, spec: Train, *, epoch: int, checkpoints: Sequence[Artifact] = ()) -> list[Artifact]:
+        """Drain the job once it has saved a checkpoint within this epoch, counted from 0; its checkpoints."""
         self.events.clear()
         self.drain_in = epoch
         with pytest.raises(Stopped) as stopped:
-            self.train(spec, resume_from=resume_from)
+            self.train(spec, checkpoints=checkpoints)
         assert stopped.value.reason == "drain"
         self.drain_in = None
-        return self.checkpoints()[-1].artifact
+        return [event.artifact for event in self.checkpoints()]
 
     def checkpoints(self) -> list[Checkpoint]:
         return [event for event in self.events if isinstance(event, Checkpoint)]
@@ -271,7 +272,7 @@ def test_a_streamed_training_resumes_bitwise_too_with_the_seed_that_was_drawn(jo
     checkpoint = Checkpoints(steps=2, seconds=None)
     spec = INTERRUPTIBLE.model_copy(update={"data": str(table), "checkpoint": checkpoint, "seed": None})
     left = job.interrupted(spec, epoch=2)
-    resumed, _ = job.train(spec, resume_from=left)
+    resumed, _ = job.train(spec, checkpoints=left)
     undisturbed, _ = job.train(spec.model_copy(update={"seed": resumed.seed}))
     assert resumed.history == undisturbed.history
     for ours, theirs in zip(job.weights(resumed), job.weights(undisturbed), strict=True):
@@ -287,16 +288,50 @@ def test_streamed_rows_are_all_trained_on_or_held_out(job: Attempts, table: Path
 
 def test_a_training_ends_bitwise_where_an_undisturbed_one_does_however_often_it_is_interrupted(job: Attempts) -> None:
     undisturbed, _ = job.train(INTERRUPTIBLE)
-    checkpoint, told = None, list[int]()
+    left, told = list[Artifact](), list[int]()
     for epoch in (0, 0, 2):
-        checkpoint = job.interrupted(INTERRUPTIBLE, epoch=epoch, resume_from=checkpoint)
+        left = job.interrupted(INTERRUPTIBLE, epoch=epoch, checkpoints=left)
         told += [event.epoch for event in job.epochs()]
     job.events.clear()
-    resumed, _ = job.train(INTERRUPTIBLE, resume_from=checkpoint)
+    resumed, _ = job.train(INTERRUPTIBLE, checkpoints=left)
     assert [*told, *(event.epoch for event in job.epochs())] == [1, 2, 3, 4]
     assert resumed.history == undisturbed.history
     for ours, theirs in zip(job.weights(resumed), job.weights(undisturbed), strict=True):
         assert np.array_equal(ours, theirs)
+
+
+def test_damaged_checkpoints_are_left_out_and_the_training_ends_as_an_undisturbed_one_does(
+    job: Attempts, damaged: Damaged
+) -> None:
+    undisturbed, _ = job.train(INTERRUPTIBLE)
+    *_, older = job.interrupted(INTERRUPTIBLE, epoch=2)
+    job.events.clear()
+    resumed, _ = job.train(INTERRUPTIBLE, checkpoints=(older, *damaged(job.store.of_job("job"), older)))
+    assert [event.epoch for event in job.epochs()] == [3, 4]
+    assert_all_left_out(warnings(job))
+    assert resumed.history == undisturbed.history
+    for ours, theirs in zip(job.weights(resumed), job.weights(undisturbed), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def assert_all_left_out(lines: list[str]) -> None:
+    """All damaged checkpoints are told of, the newest first."""
+    assert [line.partition(" is left out: ")[0] for line in lines] == ["null", "cut", "empty", "gone", "flipped"]
+    assert "is no checkpoint of this version of Stoker" in lines[0]
+    assert "is gone from the artifact store" in lines[3]
+    assert "is corrupt: its SHA-256 is" in lines[4]
+
+
+def test_a_training_whose_checkpoints_are_all_damaged_starts_anew(job: Attempts, damaged: Damaged) -> None:
+    undisturbed, _ = job.train(INTERRUPTIBLE)
+    store, last = job.store.of_job("job"), job.checkpoints()[-1].artifact
+    job.events.clear()
+    again, _ = job.train(INTERRUPTIBLE, checkpoints=damaged(store, last))
+    assert [event.epoch for event in job.epochs()] == [1, 2, 3, 4]
+    *left_out, anew = warnings(job)
+    assert_all_left_out(left_out)
+    assert anew == "no checkpoint is left to go on from: the job starts anew"
+    assert again.history == undisturbed.history
 
 
 def test_a_cancelled_job_stops_without_a_checkpoint(job: Attempts) -> None:
@@ -309,10 +344,10 @@ def test_a_cancelled_job_stops_without_a_checkpoint(job: Attempts) -> None:
 
 def test_a_checkpoint_of_changed_data_is_refused(job: Attempts, table: Path) -> None:
     spec = INTERRUPTIBLE.model_copy(update={"data": str(table), "checkpoint": Checkpoints(steps=2, seconds=None)})
-    checkpoint = job.interrupted(spec, epoch=1)
+    left = job.interrupted(spec, epoch=1)
     table.write_text(table.read_text() + "\n41.0,red,no\n42.0,red,no")
     with pytest.raises(InvalidJob, match="the data has changed since the checkpoint: 270 rows"):
-        job.train(spec, resume_from=checkpoint)
+        job.train(spec, checkpoints=left)
 
 
 def test_early_stopping_keeps_the_best_epoch(job: Attempts) -> None:

@@ -38,6 +38,8 @@ TICK_S = 0.5
 # How long a worker keeps what becomes free for a job that needs more than a slot's share, before others may have it.
 MEMORY_WAIT_S = 300.0
 _MOST_PENDING_EVENTS = 5_000
+# Of a job that does not say how many: one is left if the newest is damaged.
+_KEPT_CHECKPOINTS = 2
 
 
 def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
@@ -118,7 +120,7 @@ class _Execution:
         self._attempt = attempt
         self._spec = spec
         self._settlement = Settlement(slot, attempt, spec)
-        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else 1
+        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else _KEPT_CHECKPOINTS
         self._emitted = 0
         self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self._answer = Answer.OK
@@ -160,7 +162,7 @@ class _Execution:
             builders=settings.builders,
             access=Access(settings.data_roots, settings.store),
             model=version,
-            resume_from=self._attempt.checkpoints[-1] if self._attempt.checkpoints else None,
+            checkpoints=self._attempt.checkpoints,
             slots=self._slots_to_share(),
             part_s=settings.part_s,
         )

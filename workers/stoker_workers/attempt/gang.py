@@ -144,7 +144,7 @@ class Member:
             builders=self._slot.settings.builders,
             access=Access(self._slot.settings.data_roots, self._slot.settings.store),
             model=None,
-            resume_from=attempt.checkpoints[-1] if attempt.checkpoints else None,
+            checkpoints=attempt.checkpoints,
             gang=gang.addresses,
             place=gang.addresses.index(self._address),
         )

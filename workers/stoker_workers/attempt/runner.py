@@ -49,6 +49,7 @@ class Assignment:
         device: what it is to compute on.
         access: what it may read as data.
         model: the registered version that the spec names, if it names one.
+        checkpoints: what earlier attempts left, the newest last.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
         slots: how many slots could share the work.
@@ -62,7 +63,7 @@ class Assignment:
     builders: tuple[str, ...]
     access: Access
     model: ModelVersion | None
-    resume_from: Artifact | None
+    checkpoints: tuple[Artifact, ...]
     gang: tuple[str, ...] = ()
     place: int = 0
     slots: int = 1
@@ -191,7 +192,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         builders=assignment.builders,
         access=assignment.access,
         model=assignment.model,
-        resume_from=assignment.resume_from,
+        checkpoints=assignment.checkpoints,
         emit=emit,
         blocked=blocked,
         stop_requested=stop_requested,

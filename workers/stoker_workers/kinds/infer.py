@@ -6,20 +6,24 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
 from stoker.models.manifest import Artifact
+from stoker.models.store import Store
 from stoker.models.tensors import Array
+from stoker.outages import one_line
 
 from ..ml.data import Rows, Source, open_source
 from ..ml.prediction.predictor import Predictor
 from ..ml.preprocessing.features import encode
 from ..ml.progress import Meter, obey_stop
+from ..ml.resuming import UnreadableCheckpoint, read_newest
 from ..ml.run import Outcome, Run, Spread, Stopped
 from ..ml.writing import BestEffort, write_result
 
@@ -40,6 +44,21 @@ class _Saved(BaseModel):
     model: str
     chunks: list[Artifact]
     unique: str = Field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def read(cls, store: Store, artifact: Artifact) -> Self:
+        """Read a checkpoint.
+
+        Raises:
+            Corrupt, Missing: the store has not what was saved.
+            UnreadableCheckpoint: it is none.
+        """
+        try:
+            return cls.model_validate_json(store.read(artifact))
+        except ValidationError as error:
+            raise UnreadableCheckpoint(
+                f"it is no list of chunks of this version of Stoker: {one_line(error)}"
+            ) from error
 
 
 def infer(spec: Infer, run: Run) -> Outcome:
@@ -85,7 +104,7 @@ def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list
         rows: how many there are; None where only reading them would tell.
         row_s: seconds that computing one takes; None where that is unknown.
     """
-    if run.slots < 2 or spec.rows or run.resume_from or rows is None or row_s is None:
+    if run.slots < 2 or spec.rows or run.checkpoints or rows is None or row_s is None:
         return []
     chunks = math.ceil(rows / spec.chunk_rows)
     count = min(int(rows * (row_s + _ROW_S) / run.part_s), run.slots * _PARTS_PER_SLOT, chunks)
@@ -104,10 +123,8 @@ class _Done:
         self._model = model
         self._checkpoints = BestEffort(run, "a checkpoint")
         self._saved_at = time.monotonic()
-        self.chunks: list[Artifact] = []
-        if run.resume_from:
-            saved = _Saved.model_validate_json(run.store.of_job(run.job).read(run.resume_from))
-            self.chunks = saved.chunks if saved.model == model else []
+        saved = read_newest(run, lambda artifact: _Saved.read(run.store.of_job(run.job), artifact))
+        self.chunks = saved.chunks if saved and saved.model == model else []
         self._saved = len(self.chunks)
 
     def add(self, chunk: Artifact) -> None:

@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +20,7 @@ from ..ml.data import Source, open_source
 from ..ml.preprocessing.layers import assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile, profile
 from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
+from ..ml.resuming import read_newest
 from ..ml.run import Outcome, Run, Stopped
 from ..ml.training.architecture import build_network
 from ..ml.training.checkpoint import Position, Saved
@@ -41,8 +44,9 @@ def train(spec: Train, run: Run) -> Outcome:
     """
     started = time.monotonic()
     gang = Gang(run.gang, run.place)
-    saved = Saved.read(run.store.of_job(run.job).fetch(run.resume_from, run.scratch)) if run.resume_from else None
-    seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
+    with _in_step(gang):
+        saved = _saved(run, gang)
+        seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
     source = open_source(spec.data, "train", run.access, run.scratch)
     split = _split(spec, source, seed)
@@ -73,7 +77,8 @@ def train(spec: Train, run: Run) -> Outcome:
     )
     if saved:
         trainer.resume(saved)
-    fitted = _fit(trainer, gang)
+    with _in_step(gang):
+        fitted = trainer.fit()
     if not gang.leads:
         raise Stopped("done")
     return _outcome(spec, run, found, model, fitted, seed, started)
@@ -99,14 +104,15 @@ class _Model:
         return tuple(self.layers.output.shape[1:]) if self.layers else tuple(self.network.inputs[0].shape[1:])
 
 
-def _fit(trainer: Trainer, gang: Gang) -> Fitted:
-    """Train to the end.
+@contextmanager
+def _in_step(gang: Gang) -> Iterator[None]:
+    """Let the gang do something together.
 
     Raises:
-        Unavailable: another process of the gang is lost. Those left learn of it in the middle of adding up gradients.
+        Unavailable: another process of the gang is lost. Those left learn of it in the middle of adding up numbers.
     """
     try:
-        return trainer.fit()
+        yield
     except (
         tf.errors.UnavailableError,
         tf.errors.AbortedError,
@@ -116,6 +122,12 @@ def _fit(trainer: Trainer, gang: Gang) -> Fitted:
         if gang.size == 1:
             raise
         raise Unavailable(f"another worker of the gang was lost: {error.message.splitlines()[0]}") from error
+
+
+def _saved(run: Run, gang: Gang) -> Saved | None:
+    """The newest checkpoint that the whole gang can read."""
+    store = run.store.of_job(run.job)
+    return read_newest(run, lambda artifact: Saved.read(store.fetch(artifact, run.scratch)), gang.all)
 
 
 def _drawn_seed(gang: Gang) -> int:

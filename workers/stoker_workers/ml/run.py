@@ -60,7 +60,7 @@ class Run:
         builders: targets that a `Builder` architecture may name.
         access: what may be read as data.
         model: the registered version that the job names, if it names one.
-        resume_from: the last checkpoint of an earlier attempt, if any.
+        checkpoints: what earlier attempts left, the newest last.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
         slots: how many slots there are that could share the work.
@@ -76,7 +76,7 @@ class Run:
     builders: tuple[str, ...]
     access: Access
     model: ModelVersion | None
-    resume_from: Artifact | None
+    checkpoints: tuple[Artifact, ...]
     emit: Callable[[Event], None]
     stop_requested: Callable[[], StopRequest | None]
     device: WorkDevice = "cpu"

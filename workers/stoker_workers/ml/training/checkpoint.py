@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Checkpoints
 from stoker.models.manifest import Artifact
+from stoker.outages import one_line
 
+from ..resuming import UnreadableCheckpoint
 from ..run import Run
 from ..writing import BestEffort
 
 Arrays = list[NDArray[Any]]
+# What reading an archive raises that is cut, of another kind, or none: a TypeError for a lone array.
+_DAMAGES = (zipfile.BadZipFile, EOFError, RuntimeError, TypeError, ValueError, KeyError)
 
 
 class Position(BaseModel):
@@ -59,15 +62,16 @@ class Saved:
         """Read a checkpoint.
 
         Raises:
-            InvalidJob: the file is none.
+            UnreadableCheckpoint: the file is none.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # NumPy leaves a file open that is no archive.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 position = Position.model_validate_json(str(archive["position"]))
                 variables = _numbered(archive, "variable")
                 best = _numbered(archive, "best")
-        except (zipfile.BadZipFile, ValueError, KeyError) as error:
-            raise InvalidJob(f"{path.name} is not a checkpoint of this version of Stoker: {error}") from error
+        except _DAMAGES as error:
+            raise UnreadableCheckpoint(f"it is no checkpoint of this version of Stoker: {one_line(error)}") from error
         return cls(position, variables, best or None)
 
     def write(self, path: Path) -> None:

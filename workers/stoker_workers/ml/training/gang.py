@@ -67,6 +67,10 @@ class Gang:
         agreed: list[float] = (total / (self.size // self._processes)).tolist()  # each replica has counted them
         return agreed
 
+    def all(self, holds: bool) -> bool:
+        """Whether something holds in every process; like `agree`, it waits for all of them."""
+        return round(self.agree([holds])[0]) == self._processes
+
     def devices(self, variable: keras.Variable) -> list[str]:
         """Where the replicas of a variable are, as TensorFlow calls these devices."""
         return [replica.device for replica in self._strategy.experimental_local_results(variable.value)]
