@@ -173,12 +173,13 @@ class Ledger(ClientsAndWorkers):
 
 
 @pytest.mark.usefixtures("small_window")
-def test_the_scripts_do_what_the_state_machine_says(redis_url: str) -> None:
+@pytest.mark.parametrize("examples", [50, pytest.param(400, marks=pytest.mark.chaos)])
+def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
     machine = type("LedgerOnServer", (Ledger,), {"redis_url": redis_url})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=130,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

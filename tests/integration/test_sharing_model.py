@@ -111,12 +111,13 @@ class Sharing(BothSides):
 
 
 @pytest.mark.usefixtures("small_window")
-def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str) -> None:
+@pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.chaos)])
+def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str, examples: int) -> None:
     machine = type("SharingOnServer", (Sharing,), {"redis_url": redis_url})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
