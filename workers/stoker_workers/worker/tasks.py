@@ -11,7 +11,7 @@ from stoker.kinds.tasks import UNKNOWN_KIND_TASK, task_name
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK
 
-from ..attempt.attempt import run_job
+from ..attempt.claim import run_job
 from ..attempt.ending import Ending
 from ..attempt.gang import Member
 from ..attempt.slot import Slot

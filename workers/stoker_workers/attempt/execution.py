@@ -1,109 +1,37 @@
-"""The life of one attempt, from claim to commit, as its slot sees it."""
+"""The execution of a claimed job, as its slot sees it."""
 
-import logging
 import time
-from collections import deque
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from stoker import ledger
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.events import Checkpoint, Epoch, Event, JobState, Progress
-from stoker.kinds import Deploy, Infer, Spec, Train, TrainResult, read_spec
-from stoker.ledger import Answer, Attempt, QuarantineReason, Refused, registry
+from stoker.events import Checkpoint, Progress
+from stoker.kinds import Deploy, Infer, Spec, Train, TrainResult
+from stoker.ledger import Answer, Attempt, registry
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
-from stoker.outages import Dependency, DependencyUnavailable, Outage, one_line
-from stoker.redis.connection import Call
-from stoker.version import RELEASE
+from stoker.outages import DependencyUnavailable, Outage
 
 from ..kinds.deploy import deploy
 from ..ml.run import StopRequest
-from .celery_events import show_progress
 from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .gang import Leader
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost
+from .messages import Away, Blocked, Emitted, End, Failed, Halted
+from .reports import Reports
 from .runner import Assignment, Runner
 from .slot import Slot
-
-T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5
 # How long a worker keeps what becomes free for a job that needs more than a slot's share, before others may have it.
 MEMORY_WAIT_S = 300.0
-_MOST_PENDING_EVENTS = 5_000
-# Of a job that does not say how many: one is left if the newest is damaged.
-_KEPT_CHECKPOINTS = 2
 
 
-def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
-    """Claim a job, for which a message on `queue` rang, and see it to its end.
-
-    A message that rings for a job which is taken, ended or unknown is dropped: the ledger decides, not the message.
-    If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
-    """
-    try:
-        if missing := slot.dependencies.missing():
-            insist(slot, ledger.put_off(job_id, missing))
-            return Ending("dropped", f"put off: {missing.reason}")
-        with slot.reserved_share() as has_share:
-            return _claim(slot, job_id, queue, has_share=has_share)
-    except Unavailable as error:
-        return Ending("dropped", error.message)
-
-
-def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
-    free = slot.reservations.free_bytes(slot.place) if has_share else 0
-    owner, lease_s = slot.new_owner(), slot.settings.lease_s
-    claimed = insist(slot, ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
-    if claimed is Refused.MISSING and not ledger.is_part(job_id):
-        insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
-    if isinstance(claimed, Refused):
-        return Ending("dropped", f"the job is {claimed}")
-    _deliver(slot)
-    with slot.tracer.attempt(claimed, slot.worker) as tell:
-        ending = _follow(slot, claimed)
-        tell(*ending)
-    _deliver(slot)
-    return ending
-
-
-def _follow(slot: Slot, attempt: Attempt) -> Ending:
-    try:
-        spec = read_spec(attempt.spec)
-    except InvalidJob as error:
-        if attempt.release > RELEASE:
-            insist(slot, ledger.release(attempt, "unknown", error.message))
-            return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
-        insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
-        return Ending("failed", error.message)
-    try:
-        return _Execution(slot, attempt, spec).follow()
-    except Unavailable:
-        raise
-    except Exception as error:  # noqa: BLE001  # the slot's edge: the job shall not wait for the end of its lease
-        _log.exception("job %s: its slot failed", attempt.job_id)
-        reason = f"its slot failed: {type(error).__name__}: {one_line(error)}"
-        return Settlement(slot, attempt, spec).settle(Lost(reason=reason))
-
-
-def _deliver(slot: Slot) -> None:
-    try:
-        slot.results.deliver()
-        slot.dependencies.is_back(Dependency.RESULTS)
-    except DependencyUnavailable as error:
-        slot.dependencies.met(error.outage)
-    except StokerError as error:
-        _log.warning("results will be copied later: %s", error)
-
-
-class _Execution:
+class Execution:
     """One attempt at one job.
 
     1. The slot has claimed the job; it forks a runner and hands it the spec.
@@ -120,11 +48,7 @@ class _Execution:
         self._attempt = attempt
         self._spec = spec
         self._settlement = Settlement(slot, attempt, spec)
-        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else _KEPT_CHECKPOINTS
-        self._emitted = 0
-        self._pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
-        self._answer = Answer.OK
-        self._heard = True
+        self._reports = Reports(slot, attempt, spec)
         # A gang's time begins when all of it are there.
         self._times_out_at = None if isinstance(spec, Train) and spec.workers > 1 else self._timeout_from_now()
         self._allowance = Allowance(slot, spec, attempt)
@@ -176,14 +100,14 @@ class _Execution:
             return None
         gives_up_at, wanted = time.monotonic() + MEMORY_WAIT_S, self._allowance.bytes or 0
         is_timed, self._times_out_at = self._times_out_at is not None, None
-        self._tell(Progress(stage="waiting for memory", done=0, total=wanted, unit="bytes"))
+        self._reports.tell(Progress(stage="waiting for memory", done=0, total=wanted, unit="bytes"))
         while not self._allowance.reserve():
             if time.monotonic() > gives_up_at:
                 reason = f"worker {self._slot.worker} had no {wanted:,} bytes of memory free within {MEMORY_WAIT_S:g} s"
                 return self._settlement.release("drained", reason)
             if ended := self._ended_while_waiting():
                 return ended
-        self._tell(Progress(stage="waiting for memory", done=wanted, total=wanted, unit="bytes"))
+        self._reports.tell(Progress(stage="waiting for memory", done=wanted, total=wanted, unit="bytes"))
         if is_timed:
             self._times_out_at = self._timeout_from_now()
         return None
@@ -192,7 +116,7 @@ class _Execution:
         """How many slots of this device a job could be spread over; 1 if it is none of those, or a part already."""
         if not isinstance(self._spec, Infer) or self._spec.rows:
             return 1
-        workers = self._insist(ledger.workers())
+        workers = insist(self._slot, ledger.workers())
         return sum(worker.slots for worker in workers if worker.device == self._slot.device)
 
     def _lead(self, assignment: Assignment, wanted: int) -> Ending:
@@ -218,17 +142,17 @@ class _Execution:
                 return self._settlement.release("drained", reason)
             if gang and len(gang.addresses) != there:
                 there = len(gang.addresses)
-                self._tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
+                self._reports.tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
             if ended := self._ended_while_waiting():
                 return ended
 
     def _ended_while_waiting(self) -> Ending | None:
         """Report, and pause until the next look; gives how the attempt ended, if it did."""
-        self._report()
-        if self._answer is Answer.LOST:
+        self._reports.send()
+        if self._reports.answer is Answer.LOST:
             return TAKEN_AWAY
-        if self._answer is Answer.CANCEL or self._slot.draining_s:
-            return self._settlement.settle(Halted(reason="cancel" if self._answer is Answer.CANCEL else "drain"))
+        if wanted := self._wanted_stop():
+            return self._settlement.settle(Halted(reason=wanted))
         if overdue := self._overdue():
             return self._settlement.settle(overdue)
         time.sleep(TICK_S)
@@ -241,9 +165,9 @@ class _Execution:
         finally:
             self._slot.uses(0)
         # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
-        if end and self._pending:
-            self._take(self._insist(self._told()))
-        return TAKEN_AWAY if end is None or self._answer is Answer.LOST else self._settlement.settle(end)
+        if end:
+            self._reports.send_all()
+        return TAKEN_AWAY if end is None or self._reports.answer is Answer.LOST else self._settlement.settle(end)
 
     def _model(self) -> ModelVersion | None:
         """The version that the spec names, if it names one: by reference, or as the model that another job made."""
@@ -253,11 +177,11 @@ class _Execution:
             return registry.read_version(self._attempt.model)
         ref = self._spec.model
         if ref.startswith(registry.JOB_MODEL):
-            made = self._insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))
+            made = insist(self._slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
             if not isinstance(made, TrainResult):
                 raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
             ref = made.model
-        return self._insist(registry.resolve(ref))
+        return insist(self._slot, registry.resolve(ref))
 
     def _watch(self, runner: Runner | InlineRunner) -> End | None:
         """Pass on what the runner tells until it ends; None if the lease is lost."""
@@ -268,22 +192,22 @@ class _Execution:
                 if isinstance(message, Blocked):
                     self._block(message.outage)
                 elif isinstance(message, Emitted):
-                    self._tell(message.event)
+                    self._reports.tell(message.event)
                     # At once, unless Redis is away: what is not told of is repeated after a loss, and its file stays.
-                    if isinstance(message.event, Checkpoint) and self._heard:
+                    if isinstance(message.event, Checkpoint) and self._reports.were_heard:
                         report_at = 0.0
                 else:
                     end = message
-            if (end and (self._pending or self._leader)) or time.monotonic() >= report_at:
+            if (end and (self._reports.pending or self._leader)) or time.monotonic() >= report_at:
                 started = time.monotonic()
-                self._report()
+                self._reports.send()
                 # While Redis does not answer, listen to the runner as long as was waited for it; but once it is back,
                 # renew the lease in time.
                 waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
                 report_at = time.monotonic() + max(TICK_S, waited_s)
                 end = self._leader.explained(end) if self._leader else end
                 end = end or self._allowance.outgrown(runner.pid)
-            if self._answer is Answer.LOST:
+            if self._reports.answer is Answer.LOST:
                 return None
             if end:
                 return end
@@ -301,31 +225,6 @@ class _Execution:
             self._times_out_at = self._times_out_at and self._times_out_at + now - self._blocked_at
             self._blocked_at = None
 
-    def _tell(self, event: Event) -> None:
-        """Put an event into the next report."""
-        self._pending.append(event)
-        self._emitted += 1
-
-    def _report(self) -> None:
-        try:
-            self._take(self._slot.connection.run(self._told(), patience_s=0))
-        except Unavailable as error:
-            self._heard = False
-            _log.warning("job %s goes on without Redis: %s", self._attempt.job_id, error)
-
-    def _told(self) -> Call[Answer]:
-        """The report that is due now."""
-        events, lease_s = list(self._pending), self._slot.settings.lease_s
-        told_before = self._emitted - len(events)
-        return ledger.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
-
-    def _take(self, answer: Answer) -> None:
-        self._answer = answer
-        self._heard = True
-        if shown := [event.words() for event in self._pending if isinstance(event, (Epoch, Progress))]:
-            show_progress(self._slot, self._attempt.job_id, self._spec, shown[-1])
-        self._pending.clear()
-
     def _timeout_from_now(self) -> float | None:
         return time.monotonic() + self._spec.timeout if self._spec.timeout else None
 
@@ -337,13 +236,13 @@ class _Execution:
             return Halted(reason=self._stopping or "drain")
         return None
 
+    def _wanted_stop(self) -> StopRequest | None:
+        if self._reports.answer is Answer.CANCEL:
+            return "cancel"
+        return "drain" if self._slot.draining_s else None
+
     def _pass_on_stop(self, runner: Runner | InlineRunner) -> None:
-        wanted: StopRequest | None = "drain" if self._slot.draining_s else None
-        if self._answer is Answer.CANCEL:
-            wanted = "cancel"
+        wanted = self._wanted_stop()
         if wanted and wanted != self._stopping:
             self._stopping, self._kill_at = wanted, time.monotonic() + GRACE_S[wanted]
             runner.stop(wanted)
-
-    def _insist(self, call: Call[T]) -> T:
-        return insist(self._slot, call)

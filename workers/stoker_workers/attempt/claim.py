@@ -1,0 +1,79 @@
+"""Claiming a job: from the message that rings for it to the end of the attempt."""
+
+import logging
+
+from stoker import ledger
+from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.events import JobState
+from stoker.kinds import read_spec
+from stoker.ledger import Attempt, QuarantineReason, Refused
+from stoker.outages import Dependency, DependencyUnavailable, one_line
+from stoker.version import RELEASE
+
+from .ending import Ending, Settlement, insist
+from .execution import Execution
+from .messages import Lost
+from .slot import Slot
+
+_log = logging.getLogger(__name__)
+
+
+def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
+    """Claim a job, for which a message on `queue` rang, and see it to its end.
+
+    A message that rings for a job which is taken, ended or unknown is dropped: the ledger decides, not the message.
+    If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
+    """
+    try:
+        if missing := slot.dependencies.missing():
+            insist(slot, ledger.put_off(job_id, missing))
+            return Ending("dropped", f"put off: {missing.reason}")
+        with slot.reserved_share() as has_share:
+            return _claim(slot, job_id, queue, has_share=has_share)
+    except Unavailable as error:
+        return Ending("dropped", error.message)
+
+
+def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
+    free = slot.reservations.free_bytes(slot.place) if has_share else 0
+    owner, lease_s = slot.new_owner(), slot.settings.lease_s
+    claimed = insist(slot, ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
+    if claimed is Refused.MISSING and not ledger.is_part(job_id):
+        insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+    if isinstance(claimed, Refused):
+        return Ending("dropped", f"the job is {claimed}")
+    _deliver(slot)
+    with slot.tracer.attempt(claimed, slot.worker) as tell:
+        ending = _follow(slot, claimed)
+        tell(*ending)
+    _deliver(slot)
+    return ending
+
+
+def _follow(slot: Slot, attempt: Attempt) -> Ending:
+    try:
+        spec = read_spec(attempt.spec)
+    except InvalidJob as error:
+        if attempt.release > RELEASE:
+            insist(slot, ledger.release(attempt, "unknown", error.message))
+            return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
+        insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        return Ending("failed", error.message)
+    try:
+        return Execution(slot, attempt, spec).follow()
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # the slot's edge: the job shall not wait for the end of its lease
+        _log.exception("job %s: its slot failed", attempt.job_id)
+        reason = f"its slot failed: {type(error).__name__}: {one_line(error)}"
+        return Settlement(slot, attempt, spec).settle(Lost(reason=reason))
+
+
+def _deliver(slot: Slot) -> None:
+    try:
+        slot.results.deliver()
+        slot.dependencies.is_back(Dependency.RESULTS)
+    except DependencyUnavailable as error:
+        slot.dependencies.met(error.outage)
+    except StokerError as error:
+        _log.warning("results will be copied later: %s", error)

@@ -1,0 +1,78 @@
+"""Reporting to the ledger while a job runs."""
+
+import logging
+from collections import deque
+
+from stoker import ledger
+from stoker.errors import Unavailable
+from stoker.events import Epoch, Event, Progress
+from stoker.kinds import Spec, Train
+from stoker.ledger import Answer, Attempt
+from stoker.redis.connection import Call
+
+from .celery_events import show_progress
+from .ending import insist
+from .slot import Slot
+
+_log = logging.getLogger(__name__)
+
+_MOST_PENDING_EVENTS = 5_000
+# Of a job that does not say how many: one is left if the newest is damaged.
+_KEPT_CHECKPOINTS = 2
+
+
+class Reports:
+    """What an attempt tells the ledger: that it lives, and the events since the last report.
+
+    While Redis is away, events wait.
+
+    Attributes:
+        answer: what the ledger has said to the last report that it heard.
+        were_heard: whether Redis was there for the last report.
+        pending: events for the next report.
+    """
+
+    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
+        self._slot = slot
+        self._attempt = attempt
+        self._spec = spec
+        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else _KEPT_CHECKPOINTS
+        self._emitted = 0
+        self.pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
+        self.answer = Answer.OK
+        self.were_heard = True
+
+    def tell(self, event: Event) -> None:
+        """Put an event into the next report."""
+        self.pending.append(event)
+        self._emitted += 1
+
+    def send(self) -> None:
+        """Report, if Redis is there."""
+        try:
+            self._take(self._slot.connection.run(self._due(), patience_s=0))
+        except Unavailable as error:
+            self.were_heard = False
+            _log.warning("job %s goes on without Redis: %s", self._attempt.job_id, error)
+
+    def send_all(self) -> None:
+        """Report the events that are left, however long Redis is away.
+
+        Raises:
+            Unavailable: it is away, and the worker has to end.
+        """
+        if self.pending:
+            self._take(insist(self._slot, self._due()))
+
+    def _due(self) -> Call[Answer]:
+        """The report that is due now."""
+        events, lease_s = list(self.pending), self._slot.settings.lease_s
+        told_before = self._emitted - len(events)
+        return ledger.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
+
+    def _take(self, answer: Answer) -> None:
+        self.answer = answer
+        self.were_heard = True
+        if shown := [event.words() for event in self.pending if isinstance(event, (Epoch, Progress))]:
+            show_progress(self._slot, self._attempt.job_id, self._spec, shown[-1])
+        self.pending.clear()
