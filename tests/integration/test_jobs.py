@@ -184,6 +184,31 @@ def test_a_job_whose_process_is_killed_starts_again(client: stoker.Client) -> No
     assert [version.ref for version in client.models() if version.name == "killed"] == ["killed@1"]
 
 
+def test_a_training_leaves_out_every_checkpoint_that_is_gone_and_says_so(
+    client: stoker.Client, stack: Settings
+) -> None:
+    checkpoint = stoker.Checkpoints(epochs=1, seconds=None, keep=2)
+    job = client.submit(ENDLESS.model_copy(update={"checkpoint": checkpoint}))
+    saved = (event for event in job.events() if isinstance(event, events.Checkpoint))
+    assert next(saved)
+    assert next(saved)
+    runner = runner_of(job)
+    runner.suspend()  # so that it saves no more
+    Store(stack.store).of_job(job.id).clear()
+    runner.kill()
+
+    lines: list[str] = []
+    for event in job.events():
+        if isinstance(event, events.Log) and "checkpoint" in event.line:
+            lines.append(event.line)
+        if lines and "starts anew" in lines[-1]:
+            break
+    job.cancel()
+
+    assert [line.partition(" is left out: ")[0].partition("-")[0] for line in lines[:-1]] == ["checkpoint"] * 2
+    assert all("is gone from the artifact store" in line for line in lines[:-1])
+
+
 def test_a_job_whose_slot_is_killed_goes_to_another(client: stoker.Client) -> None:
     job = client.submit(REFERENCE.model_copy(update={"model": "orphan", "epochs": 300}))
     wait_for_epoch(job)
