@@ -36,7 +36,7 @@ class Kind(Generic[S]):
         is_brief: whether it takes milliseconds, so that it runs within its slot.
         model_field: the field that names the model which it reads; None if it reads none.
         slots: how many slots it takes at once.
-        checkpoints: how many of its checkpoints are kept.
+        checkpoints: how many of its checkpoints are kept; of two, one is left if the newest is damaged.
         check: what is refused at the door; gives the spec with its data as a worker finds them.
     """
 
@@ -50,7 +50,7 @@ class Kind(Generic[S]):
     is_brief: bool = False
     model_field: str | None = "model"
     slots: Callable[[S], int] = lambda _: 1
-    checkpoints: Callable[[S], int] = lambda _: 1
+    checkpoints: Callable[[S], int] = lambda _: 2
     check: Callable[[S, Door], S] = lambda spec, _: spec
 
 

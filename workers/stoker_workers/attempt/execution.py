@@ -7,7 +7,7 @@ from functools import partial
 from stoker import ledger
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Progress
-from stoker.kinds import Deploy, Infer, Spec, Train, TrainResult
+from stoker.kinds import Deploy, Infer, Spec, TrainResult, kind_of
 from stoker.ledger import Answer, Attempt, registry
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
@@ -47,10 +47,11 @@ class Execution:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
+        self._wanted_slots = kind_of(spec).slots(spec)
         self._settlement = Settlement(slot, attempt, spec)
         self._reports = Reports(slot, attempt, spec)
         # A gang's time begins when all of it are there.
-        self._times_out_at = None if isinstance(spec, Train) and spec.workers > 1 else self._timeout_from_now()
+        self._times_out_at = None if self._wanted_slots > 1 else self._timeout_from_now()
         self._allowance = Allowance(slot, spec, attempt)
         self._leader: Leader | None = None
         self._stopping: StopRequest | None = None
@@ -90,8 +91,8 @@ class Execution:
             slots=self._slots_to_share(),
             part_s=settings.part_s,
         )
-        if isinstance(self._spec, Train) and self._spec.workers > 1:
-            return self._lead(assignment, self._spec.workers)
+        if self._wanted_slots > 1:
+            return self._lead(assignment, self._wanted_slots)
         return self._execute(Runner(assignment))
 
     def _await_memory(self) -> Ending | None:
@@ -171,11 +172,12 @@ class Execution:
 
     def _model(self) -> ModelVersion | None:
         """The version that the spec names, if it names one: by reference, or as the model that another job made."""
-        if isinstance(self._spec, Train):
+        field = kind_of(self._spec).model_field
+        if field is None:
             return None
         if self._attempt.model:
             return registry.read_version(self._attempt.model)
-        ref = self._spec.model
+        ref = str(getattr(self._spec, field))
         if ref.startswith(registry.JOB_MODEL):
             made = insist(self._slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
             if not isinstance(made, TrainResult):

@@ -6,7 +6,7 @@ from collections import deque
 from stoker import ledger
 from stoker.errors import Unavailable
 from stoker.events import Epoch, Event, Progress
-from stoker.kinds import Spec, Train
+from stoker.kinds import Spec, kind_of
 from stoker.ledger import Answer, Attempt
 from stoker.redis.connection import Call
 
@@ -17,8 +17,6 @@ from .slot import Slot
 _log = logging.getLogger(__name__)
 
 _MOST_PENDING_EVENTS = 5_000
-# Of a job that does not say how many: one is left if the newest is damaged.
-_KEPT_CHECKPOINTS = 2
 
 
 class Reports:
@@ -36,7 +34,7 @@ class Reports:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
-        self._keep = spec.checkpoint.keep if isinstance(spec, Train) else _KEPT_CHECKPOINTS
+        self._keep = kind_of(spec).checkpoints(spec)
         self._emitted = 0
         self.pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self.answer = Answer.OK
