@@ -200,6 +200,7 @@ def test_doctor_and_metrics_tell_of_a_store_that_is_away_until_it_is_back(
         assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == ("fail", "fail")
         assert str(away.store.path) in checks["outages"]["told"]
         assert "jobs wait for its end and lose nothing" in checks["outages"]["told"]
+        assert "the store is away since" in stoker_command(away.settings, "jobs")
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     eventually(lambda: lasts_s() == 0)
     checks = doctor(away.settings)

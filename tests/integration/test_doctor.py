@@ -252,6 +252,15 @@ def test_a_server_without_a_password_is_warned_of(server: redis.Redis, redis_url
     server.execute_command("ACL", "DELUSER", "nobody")
 
 
+def test_a_replica_is_named_as_what_takes_no_writes(server: redis.Redis, redis_url: str) -> None:
+    server.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        answers = checks(redis_url)["redis"]
+    finally:
+        server.execute_command("REPLICAOF", "NO", "ONE")
+    assert (answers["verdict"], "is a replica and takes no writes" in answers["told"]) == ("fail", True)
+
+
 def test_the_password_of_a_certificates_key_is_none_of_redis() -> None:
     [access] = [check for check in CHECKS if check.name == "access"]
     for login, verdict in (("", "warn"), (":word@", "ok")):

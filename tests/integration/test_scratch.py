@@ -78,6 +78,7 @@ def test_copies_of_remote_data_and_what_tensorflow_writes_go_with_the_job(
         worker.terminate()
         worker.wait(timeout=PATIENCE_S)
         assert not any(temp.glob("stoker-*"))
+    assert "Traceback" not in (tmp_path / "worker.log").read_text()
 
 
 @pytest.mark.parametrize(

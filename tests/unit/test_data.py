@@ -64,6 +64,14 @@ def test_preflight_makes_relative_paths_absolute(folder: Path) -> None:
     assert preflight("sample://iris") == "sample://iris"
 
 
+@pytest.mark.parametrize("name", ["/proc/self/environ", "/sys/kernel/notes"])
+def test_preflight_reads_nothing_of_the_systems_own(tmp_path: Path, name: str) -> None:
+    link = tmp_path / "rows.csv"
+    link.symlink_to(name)
+    with pytest.raises(InvalidJob, match="is of the system's own, and no data"):
+        preflight(str(link), target="a")
+
+
 def test_preflight_contacts_no_remote_file_system() -> None:
     assert preflight("s3://no-such-bucket/table.csv", target="label") == "s3://no-such-bucket/table.csv"
 

@@ -76,6 +76,7 @@ def jobs(
     with Client() as client:
         newest_before = None if before is None else _find(client, before).id
         found = client.jobs(state, kind, limit, model=model, tags=tags, before=newest_before)
+        away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
     if as_json:
         print_json(found)
     elif not found:
@@ -83,6 +84,8 @@ def jobs(
     else:
         columns = ["id", "kind", "model", "state", "submitted", "progress"]
         draw(Table(columns, map(_row, found), cut=["model", "progress"]))
+    for outage in () if as_json else away.values():
+        say((f"the {outage.of} is away since {outage.since:%H:%M:%S} UTC", "yellow"), f": {outage.reason}")
 
 
 def watch(
@@ -178,6 +181,8 @@ def _row(status: JobStatus) -> list[Part]:
         told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
     elif status.progress and status.progress.total:
         told = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
+    elif status.progress:
+        told = status.progress.words()
     if status.state is JobState.RUNNING and status.last_event_at:
         silent_s = (datetime.now(UTC) - status.last_event_at).total_seconds()
         told += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""

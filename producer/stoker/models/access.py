@@ -41,8 +41,7 @@ class Access:
         """
         # Not `Path.resolve`, which raises for links in a circle.
         real = Path(os.path.realpath(path))
-        if any(real.is_relative_to(kernels) for kernels in _KERNELS):
-            raise InvalidJob(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
+        refuse_kernels(path, ref)
         if not any(real.is_relative_to(folder) for folder in self._folders):
             raise refusal(ref)
 
@@ -62,6 +61,16 @@ class Access:
             raise InvalidJob(f"{shown(ref)} has '..' in its path; name the file by its plain URL")
         if parts.scheme not in BUCKETS and parts.scheme != "https" and not self.names(ref):
             raise refusal(ref)
+
+
+def refuse_kernels(path: Path, ref: str) -> None:
+    """Refuse what, links followed, is the system's own, such as the variables of a process.
+
+    Raises:
+        InvalidJob: so it is.
+    """
+    if any(Path(os.path.realpath(path)).is_relative_to(kernels) for kernels in _KERNELS):
+        raise InvalidJob(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
 
 
 def is_public(address: str) -> bool:

@@ -13,6 +13,8 @@ from .run import Run
 
 T = TypeVar("T")
 _RETRY_S = 1.0
+# Between two events that say how long it has waited.
+_TELL_S = 10.0
 
 
 def write_result(run: Run, write: Callable[[], T]) -> T:
@@ -22,6 +24,7 @@ def write_result(run: Run, write: Callable[[], T]) -> T:
         Stopped: a stop was asked for meanwhile.
     """
     met_at: float | None = None
+    tell_at = 0.0
     while True:
         try:
             written = write()
@@ -31,8 +34,10 @@ def write_result(run: Run, write: Callable[[], T]) -> T:
                 met_at = time.monotonic()
                 _warn(run, f"what the job has made waits for the {error.outage.of}: {error.message}")
             run.blocked(error.outage)
-        waited_s = round(time.monotonic() - met_at)
-        run.emit(Progress(stage="waiting for the store", done=waited_s, unit="seconds"))
+        if time.monotonic() >= tell_at:
+            waited_s = round(time.monotonic() - met_at)
+            run.emit(Progress(stage="waiting for the store", done=waited_s, unit="s"))
+            tell_at = time.monotonic() + _TELL_S
         obey_stop(run)
         time.sleep(_RETRY_S)
     if met_at is not None:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from types import FrameType
 from typing import Any, cast
 
@@ -54,6 +55,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     remove_abandoned()
     scratch = Scratch()
     scratch.adopt()
+    # After what multiprocessing itself has put there is removed, at -100.
+    Finalize(None, scratch.remove, exitpriority=-200)
     worker = capacity.worker
     if worker.device != "cpu":
         _require(worker.device)
@@ -81,7 +84,6 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     )
     controller.start()
     signal.alarm(0)
-    scratch.remove()
     return int(controller.exitcode or 0)
 
 

@@ -42,6 +42,7 @@ class Info(BaseModel):
 
     redis_version: str
     valkey_version: str = ""
+    role: str = "master"
     aof_enabled: bool
     aof_last_write_status: str = "ok"
     used_memory: int

@@ -18,6 +18,8 @@ def _version(system: System) -> Finding:
     version = f"Valkey {info.valkey_version}" if info.valkey_version else f"Redis {info.redis_version}"
     if tuple(map(int, info.redis_version.split(".")[:2])) < _OLDEST_REDIS:
         return fail(f"{version} at {where} is too old: use Redis 6.2 or newer, or Valkey")
+    if system.info.role != "master":
+        return fail(f"{version} at {where} is a replica and takes no writes: promote it, or name the master in the URL")
     if holes := known_holes(version):
         names = ", ".join(name for hole in holes for name in hole.names)
         return warn(f"{version} at {where} answers, but has known holes ({names}): install {holes[-1].fixed} or newer")

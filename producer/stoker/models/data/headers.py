@@ -11,6 +11,7 @@ from typing import IO
 from numpy.lib import format as npy
 
 from ...errors import InvalidJob
+from ..access import refuse_kernels
 from .columns import listed, select_columns
 from .references import format_of, locate, sample, split
 
@@ -45,6 +46,7 @@ def preflight(
         return ref
     absolute = str(Path(path).expanduser().absolute())
     first = locate(absolute).urls[0]
+    refuse_kernels(Path(first), ref)
     _check_readable(Path(first))
     columns: tuple[str, ...] | None = None
     if data_format == "csv":
