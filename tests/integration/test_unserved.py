@@ -3,13 +3,14 @@
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, cast
 
 import pytest
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState, kinds, ledger
 from stoker.fleet.topology import queues_of
 from stoker.kinds import KINDS, Spec
 from stoker.ledger import Attempt, NewJob, Refused
@@ -31,6 +32,12 @@ class Later(stoker.Evaluate):
 
 
 SPEC = cast(Spec, Later(model="digits@1", data="sample://digits"))
+
+
+@pytest.fixture(autouse=True)
+def _a_newer_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who submits here knows one kind more; scripts and workers do not."""
+    monkeypatch.setattr(kinds, "KINDS", {**KINDS, "later": replace(KINDS["evaluate"], name="later", spec=Later)})
 
 
 @pytest.fixture
