@@ -154,7 +154,9 @@ class Monkey:
         with suppress(psutil.NoSuchProcess):
             if runners:
                 runner = self._random.choice(runners)
-                owner = f"{_owner(party)}{runner.ppid()}/"
+                # Beside a predictor, nobody can tell which of the two does the slot's job.
+                is_alone = sum(other.ppid() == runner.ppid() for other in runners) == 1
+                owner = f"{_owner(party)}{runner.ppid()}/" if is_alone else _NOBODY
                 runner.kill()
                 return owner
         return None
