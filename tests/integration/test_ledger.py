@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -660,17 +661,23 @@ def test_the_history_of_a_job_that_meets_outages_for_ever_has_an_end(connection:
         assert client.llen(f"stoker:history:{job_id}") == 100
 
 
-def test_a_state_that_two_copy_at_once_ends_as_the_newer_one(connection: Connection) -> None:
+def test_a_copier_that_stood_still_writes_no_older_state_over_a_newer_one(
+    connection: Connection, eventually: Eventually
+) -> None:
     connection.run(ledger.mirror())
     job_id = submitted(connection)
-    attempt = claimed(connection, job_id)
-    [started] = connection.run(ledger.untold())
+    states = []
+    for owner in ("one", "two"):
+        eventually(lambda: connection.run(ledger.wake()) or state(connection, job_id) is not JobState.WAITING)
+        attempt = claimed(connection, job_id, owner)
+        states += connection.run(ledger.untold())
+        if owner == "one":
+            connection.run(ledger.release(attempt, "lost", "gone"))
     connection.run(ledger.fail(attempt, JobState.FAILED, "wrong"))
-    [ended] = connection.run(ledger.untold())
-    assert ended.value != started.value
-    connection.run(ledger.told(ended))
-    # The slower one has written the older state over the newer one.
-    connection.run(ledger.told(started))
-    assert connection.run(ledger.untold()) == [ended]
-    connection.run(ledger.told(ended))
-    assert connection.run(ledger.untold()) == []
+    states += connection.run(ledger.untold())
+    # Each copier wakes up at another time; the newest that was copied stays.
+    for newest, late in ((1, 0), (2, 0), (2, 1)):
+        name = f"copy {newest} {late}"
+        for number in (newest, late):
+            connection.run(ledger.copy(replace(states[number], name=name)))
+        assert connection.client.get(name) == states[newest].value

@@ -54,7 +54,7 @@ from .presence import BEAT_S, Worker, announce, leave, want_slots, wanted_slots,
 from .quarantine import QuarantineReason, evict, quarantine, quarantined
 from .records import Search, cancel, counts, events, query, result, search, spec, status
 from .repair import Look, Misplaced, Repair, misplaced, repair, repairs
-from .results import Untold, mirror, told, untold
+from .results import Untold, copy, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
 from .spreading import is_part, spread
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
@@ -102,6 +102,7 @@ __all__ = [
     "claim",
     "clear_bounds",
     "cleared",
+    "copy",
     "counts",
     "decided",
     "decisions",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ..redis.connection import Call
 from .keys import key
-from .scripts import script
+from .scripts import lone_script, script
 
+_KEPT_S = 7 * 24 * 3600
 # Longer than all copiers may be away together; states are not noted for ever once there is none any more.
 _MIRRORED_S = 24 * 3600
 
@@ -35,6 +36,11 @@ def untold(limit: int = 100) -> Call[list[Untold]]:
         return [Untold(job_id.decode(), name.decode(), value) for job_id, name, value in rows]
 
     return Call((limit,), decode, script("untold"))
+
+
+def copy(state: Untold) -> Call[None]:
+    """Store a state in the results' own Redis as Celery does, unless a newer one stands there, and wake who waits."""
+    return Call((state.name, state.value, _KEPT_S), lambda _: None, lone_script("copy"))
 
 
 def told(state: Untold) -> Call[None]:

@@ -24,6 +24,12 @@ def script(name: str) -> Script:
 
 
 @cache
+def lone_script(name: str) -> Script:
+    """The script `lua/<name>.lua` without any other before it: one for a Redis that is not the ledger's."""
+    return Script(_lua(name))
+
+
+@cache
 def basics() -> str:
     """What stands before every script, also of the lanes: tables of keys, bounds of histograms, shared functions."""
     return lua_tables() + lua_bounds() + _lua("basics")

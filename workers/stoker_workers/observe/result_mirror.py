@@ -5,11 +5,9 @@ import time
 from stoker import ledger
 from stoker.errors import Unavailable
 from stoker.outages import Dependency, DependencyUnavailable, Outage
-from stoker.redis.connection import Call, Connection
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
-# What celery.backends.redis does to store a result: set the key, and wake whoever waits on the channel of its name.
-_TELL_KEPT_S = 7 * 24 * 3600
 # Between two tries while the results' Redis is away.
 _REST_S = 5.0
 
@@ -49,8 +47,7 @@ class ResultMirror:
 
     def _copy(self, results: Connection, state: ledger.Untold) -> None:
         try:
-            results.run(Call(("SET", state.name, state.value, "EX", _TELL_KEPT_S), lambda _: None))
-            results.run(Call(("PUBLISH", state.name, state.value), lambda _: None))
+            results.run(ledger.copy(state))
         except Unavailable as error:
             outage = Outage(of=Dependency.RESULTS, reason=f"results are copied later: {error.message}")
             self._away, self._rests_until = DependencyUnavailable(outage), time.monotonic() + _REST_S

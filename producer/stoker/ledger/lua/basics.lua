@@ -120,11 +120,11 @@ local function push_message(task, id, queue, priority, told)
 end
 
 -- Writes a job's state where celery.result.AsyncResult looks, and wakes whoever waits there.
--- `result` and `traceback` are JSON texts.
-local function tell_celery(id, status, result, traceback, iso)
+-- `result` and `traceback` are JSON texts. The attempt tells copiers which of two states is the newer one: see copy.lua.
+local function tell_celery(id, attempt, status, result, traceback, iso)
   local meta = '{"status":"' .. status .. '","result":' .. result .. ',"traceback":' .. traceback
     .. ',"children":[],"date_done":' .. (iso and cjson.encode(iso) or 'null')
-    .. ',"task_id":' .. cjson.encode(id) .. '}'
+    .. ',"task_id":' .. cjson.encode(id) .. ',"attempt":' .. attempt .. '}'
   redis.call('SET', KEY.meta .. id, meta)
   redis.call('PUBLISH', KEY.meta .. id, meta)
   if redis.call('EXISTS', KEY.mirrored) == 1 then

@@ -115,7 +115,7 @@ if state == 'QUEUED' then
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (tonumber(queued_at or nil) or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
-  tell_celery(id, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
+  tell_celery(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
 return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,

@@ -278,7 +278,8 @@ local function settle(id, state, outcome, iso)
   if next(flaws) then
     make_sound(id, flaws)
   end
-  if redis.call('HGET', KEY.job .. id, 'state') == 'RUNNING' then
+  local before, attempt = unpack(record(id, 'state', 'attempt'))
+  if before == 'RUNNING' then
     remember_attempt(id, state, outcome.reason)
   end
   local kind = move(id, state)
@@ -292,7 +293,7 @@ local function settle(id, state, outcome, iso)
   if state == 'SUCCEEDED' then
     redis.call('HSET', KEY.job .. id, 'result', outcome.result)
     append_event(id, { type = 'finished', state = state })
-    tell_celery(id, CELERY[state], outcome.result, 'null', iso)
+    tell_celery(id, attempt, CELERY[state], outcome.result, 'null', iso)
     return
   end
   local traceback = outcome.traceback or ''
@@ -300,7 +301,7 @@ local function settle(id, state, outcome, iso)
   append_event(id, { type = 'finished', state = state, reason = outcome.reason })
   local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
     .. '],"exc_module":"stoker.errors"}'
-  tell_celery(id, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
+  tell_celery(id, attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
 end
 
 -- Forgets a job that has ended.
