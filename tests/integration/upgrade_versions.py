@@ -28,7 +28,7 @@ class EchoResult(Described):
     model: str
 
 
-KIND = Kind(name="echo", spec=Echo, result=EchoResult, queue="batch", usual_s=1.0, summary=lambda spec: spec.model)
+KIND = Kind(name="echo", spec=Echo, queue="batch", usual_s=1.0, summary=lambda spec: spec.model)
 """,
     "stoker_workers/kinds/echo.py": """\
 from stoker.events import Echoed

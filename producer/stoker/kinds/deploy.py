@@ -35,7 +35,6 @@ class DeployResult(Described):
 KIND = Kind(
     name="deploy",
     spec=Deploy,
-    result=DeployResult,
     queue="batch",
     usual_s=1.0,
     is_brief=True,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import DataRef, JobSpec
-from .kind import Door, Kind, features_of, with_fields
+from .kind import Door, Kind, preflight_for, with_fields
 
 
 class Evaluate(JobSpec):
@@ -124,16 +124,12 @@ class EvaluateResult(Described):
 
 
 def _check(spec: Evaluate, door: Door) -> Evaluate:
-    version = door.version(spec.model)
-    target = spec.target or (version.signature.target if version else None)
-    data = door.preflight(spec.data, target=target, features=features_of(version), labelled=version is not None)
-    return with_fields(spec, data=data)
+    return with_fields(spec, data=preflight_for(spec.model, spec.data, door, target=spec.target, labelled=True))
 
 
 KIND = Kind(
     name="evaluate",
     spec=Evaluate,
-    result=EvaluateResult,
     queue="batch",
     usual_s=20.0,
     summary=lambda spec: f"{spec.model}, {spec.data}",

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import DataRef, JobSpec
-from .kind import Door, Kind, features_of, with_fields
+from .kind import Door, Kind, preflight_for, with_fields
 
 # What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
 PART_KIND = "part"
@@ -58,16 +58,12 @@ class InferResult(Described):
 
 
 def _check(spec: Infer, door: Door) -> Infer:
-    version = door.version(spec.model)
-    target = version.signature.target if version else None
-    data = door.preflight(spec.data, target=target, features=features_of(version), labelled=False)
-    return with_fields(spec, data=data)
+    return with_fields(spec, data=preflight_for(spec.model, spec.data, door, labelled=False))
 
 
 KIND = Kind(
     name="infer",
     spec=Infer,
-    result=InferResult,
     queue="batch",
     usual_s=20.0,
     summary=lambda spec: f"{spec.model}, {spec.data}",

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel
-
 from ..models.manifest import ModelVersion
 from .base import JobSpec
 
@@ -42,7 +40,6 @@ class Kind(Generic[S]):
 
     name: str
     spec: type[S]
-    result: type[BaseModel]
     queue: Literal["train", "batch"]
     usual_s: float
     summary: Callable[[S], str]
@@ -59,9 +56,12 @@ def with_fields(spec: S, **fields: object) -> S:
     return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
 
 
-def features_of(version: ModelVersion | None) -> tuple[str, ...] | None:
-    """The columns that a model reads; None if they are not known yet."""
+def preflight_for(model: str, data: str, door: Door, *, target: str | None = None, labelled: bool) -> str:
+    """Check data that a model shall read, as far as the model is known yet; gives it as a worker finds it."""
+    version = door.version(model)
     if version is None:
-        return None
+        return door.preflight(data, target=target, features=None, labelled=False)
     inputs = version.signature.inputs
-    return (inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)) or None
+    features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
+    target = target or version.signature.target
+    return door.preflight(data, target=target, features=features or None, labelled=labelled)

@@ -216,7 +216,6 @@ def _check(spec: Train, door: Door) -> Train:
 KIND = Kind(
     name="train",
     spec=Train,
-    result=TrainResult,
     queue="train",
     usual_s=60.0,
     gains_by_gpu=True,
