@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as reference
 
+from stoker.kinds import Interval
 from stoker_workers.ml.evaluation import regression
 from stoker_workers.ml.evaluation.classification import (
     MANY_CLASSES,
@@ -16,8 +17,8 @@ from stoker_workers.ml.evaluation.classification import (
     accuracy,
     probabilities,
 )
-from stoker_workers.ml.evaluation.stability import Noise, classification_intervals, regression_intervals
-from stoker_workers.ml.evaluation.tally import RegressionTally
+from stoker_workers.ml.evaluation.stability import Noise, Scored, intervals, resampled
+from stoker_workers.ml.evaluation.tally import ClassifierTally, RegressionTally, Tally
 from stoker_workers.ml.preprocessing.profile import Moments
 
 
@@ -29,8 +30,23 @@ def guesses(rows: int, classes: int, seed: int = 0) -> tuple[Ints, Floats]:
     return truth, probabilities(scores, logits=True)
 
 
-def confusion_of(truth: Ints, distribution: Floats) -> Confusion:
-    return Confusion.of(Predictions.of(truth, distribution), distribution.shape[1])
+def scored_by(tally: Tally, truth: NDArray[np.generic], outputs: NDArray[np.generic]) -> Scored:
+    tally.add(truth, outputs)
+    return tally.quality().scored
+
+
+def classified(truth: Ints, distribution: Floats) -> Scored:
+    labels = tuple(map(str, range(distribution.shape[1])))
+    return scored_by(ClassifierTally(labels, logits=False), truth, distribution)
+
+
+def regressed(truth: Floats, predicted: Floats) -> Scored:
+    return scored_by(RegressionTally(), truth, predicted)
+
+
+def intervals_of(scored: Scored, resamples: int) -> dict[str, Interval]:
+    [draws] = resampled([scored], resamples)
+    return intervals(draws)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -160,16 +176,15 @@ def test_without_noise_the_headline_is_the_clean_one() -> None:
     predicted = truth + random.normal(scale=0.5, size=truth.shape)
     tally = RegressionTally()
     tally.add(truth, predicted)
-    clean = tally.quality(100).accuracy.metrics["r2"]
+    clean = tally.quality().accuracy.metrics["r2"]
     sums = tally.sums(truth[:200], predicted[:200]) + tally.sums(truth[200:], predicted[200:])
     assert tally.score(sums) == pytest.approx(clean) == pytest.approx(reference.r2_score(truth, predicted))
 
 
 def test_the_interval_of_an_accuracy_is_that_of_a_binomial_share() -> None:
     truth, distribution = guesses(2000, 3)
-    confusion = confusion_of(truth, distribution)
-    share = confusion.metrics(confusion.counts)["accuracy"]
-    interval = classification_intervals(confusion, 4000)["accuracy"]
+    share = float((distribution.argmax(axis=1) == truth).mean())
+    interval = intervals_of(classified(truth, distribution), 4000)["accuracy"]
     half_width = 1.96 * np.sqrt(share * (1 - share) / 2000)
     assert interval.low == pytest.approx(share - half_width, abs=0.003)
     assert interval.high == pytest.approx(share + half_width, abs=0.003)
@@ -181,7 +196,7 @@ def test_intervals_of_classes_are_those_of_resampled_rows() -> None:
     random = np.random.default_rng(7)
     drawn = [random.integers(300, size=300) for _ in range(300)]
     resampled = [reference.f1_score(truth[rows], predicted[rows], average="macro") for rows in drawn]
-    interval = classification_intervals(confusion_of(truth, distribution), 4000)["f1"]
+    interval = intervals_of(classified(truth, distribution), 4000)["f1"]
     assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(resampled, (2.5, 97.5))), abs=0.01)
 
 
@@ -189,24 +204,49 @@ def test_intervals_of_a_regression_are_those_of_resampled_rows() -> None:
     random = np.random.default_rng(3)
     truth = random.normal(10, 2, size=(300, 1))
     predicted = truth + random.normal(size=truth.shape)
-    intervals = regression_intervals(regression.error_sums(truth, predicted, truth.mean(axis=0)), 2000)
+    found = intervals_of(regressed(truth, predicted), 2000)
     drawn = [random.integers(300, size=300) for _ in range(400)]
     for name, function in (("mse", reference.mean_squared_error), ("r2", reference.r2_score)):
         resampled = [function(truth[rows], predicted[rows]) for rows in drawn]
         low, high = np.percentile(resampled, (2.5, 97.5))
-        assert intervals[name].low == pytest.approx(low, abs=0.15 * (high - low))
-        assert intervals[name].high == pytest.approx(high, abs=0.15 * (high - low))
+        assert found[name].low == pytest.approx(low, abs=0.15 * (high - low))
+        assert found[name].high == pytest.approx(high, abs=0.15 * (high - low))
 
 
 def test_intervals_are_the_same_every_time() -> None:
-    confusion = confusion_of(*guesses(50, 3))
-    assert classification_intervals(confusion, 100) == classification_intervals(confusion, 100)
-    sums = regression.error_sums(np.arange(9.0)[:, None], np.ones((9, 1)), np.zeros(1))
-    assert regression_intervals(sums, 100) == regression_intervals(sums, 100)
+    for scored in (classified(*guesses(50, 3)), regressed(np.arange(9.0)[:, None], np.ones((9, 1)))):
+        assert intervals_of(scored, 100) == intervals_of(scored, 100)
+
+
+def test_models_resampled_together_see_the_same_rows() -> None:
+    truth, distribution = guesses(400, 3)
+    # Right where the first one is, and on ten rows more.
+    better = distribution.copy()
+    wrong = np.flatnonzero(distribution.argmax(axis=1) != truth)[:10]
+    better[wrong] = np.eye(3)[truth[wrong]]
+    worse, same, best = resampled(
+        [classified(truth, distribution), classified(truth, distribution), classified(truth, better)], 2000
+    )
+    for name in worse:
+        np.testing.assert_array_equal(worse[name], same[name])
+    # On none of the draws is it the other way round, however wide the intervals of both are.
+    differences = best["accuracy"] - worse["accuracy"]
+    assert differences.min() >= 0
+    assert differences.mean() == pytest.approx(10 / 400, abs=0.001)
+    assert differences.std() < worse["accuracy"].std() / 2
+
+
+def test_regressions_resampled_together_see_the_same_rows() -> None:
+    random = np.random.default_rng(8)
+    truth = random.normal(size=(200, 1))
+    near = truth + random.normal(scale=0.1, size=truth.shape)
+    far = truth + 2 * (near - truth)
+    first, second = resampled([regressed(truth, near), regressed(truth, far)], 100)
+    np.testing.assert_allclose(second["mse"], 4 * first["mse"])
 
 
 def test_one_row_has_an_interval_of_no_width() -> None:
-    interval = classification_intervals(confusion_of(*guesses(1, 2)), 100)["accuracy"]
+    interval = intervals_of(classified(*guesses(1, 2)), 100)["accuracy"]
     assert interval.low == interval.high
 
 

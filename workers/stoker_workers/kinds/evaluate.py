@@ -17,7 +17,7 @@ from ..ml.data import open_source
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
-from ..ml.evaluation.stability import Noise
+from ..ml.evaluation.stability import Noise, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
 from ..ml.prediction.predictor import Predictor, saved_file
 from ..ml.preprocessing.features import encode, encode_target
@@ -43,17 +43,18 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
     rows = _LabelledRows(spec, version, run)
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
     seen = _predict(rows, predictor, tally, run)
-    quality = tally.quality(spec.bootstrap)
+    quality = tally.quality()
+    [draws] = resampled([quality.scored], spec.bootstrap)
     noise = _predict_noisy(rows, predictor, tally, seen, spec.noise, run)
     report = Report(
         model=version.ref,
         data=spec.data,
         task=version.signature.task,
         rows=seen.rows,
-        metrics={name: quality.accuracy.metrics[name] for name in quality.intervals},
+        metrics={name: quality.accuracy.metrics[name] for name in draws},
         accuracy=quality.accuracy,
         efficiency=measure(predictor, seen.first, saved_file(version).size),
-        stability=Stability(intervals=quality.intervals, noise=noise),
+        stability=Stability(intervals=intervals(draws), noise=noise),
         learning=_learning_curve(version, run.store),
         reliability=quality.reliability,
         pairs=quality.pairs,

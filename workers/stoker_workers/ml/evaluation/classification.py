@@ -69,19 +69,22 @@ class Confusion:
     Attributes:
         truth, predicted: the class numbers of each pair.
         counts: how many rows each pair has.
+        pairs: (rows,) which pair each row is.
         classes: how many classes there are.
     """
 
     truth: Ints
     predicted: Ints
     counts: Ints
+    pairs: Ints
     classes: int
 
     @classmethod
     def of(cls, predictions: Predictions, classes: int) -> Self:
         """Count the pairs."""
-        pairs, counts = np.unique(predictions.truth * classes + predictions.predicted, return_counts=True)
-        return cls(pairs // classes, pairs % classes, counts.astype(np.int64), classes)
+        codes = predictions.truth * classes + predictions.predicted
+        distinct, pairs, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        return cls(distinct // classes, distinct % classes, counts.astype(np.int64), pairs, classes)
 
     def matrix(self) -> Ints:
         """(classes, classes) counts: rows are the truth, columns the prediction."""

@@ -1,6 +1,7 @@
 """How steady results are: bootstrap intervals, and noise on the inputs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,37 +9,59 @@ from stoker.kinds import Interval
 from stoker.models.tensors import Array
 
 from ..preprocessing.profile import Moments
-from . import regression
-from .classification import Confusion
-from .regression import Floats
+from .classification import Floats, Ints
 
 _SEED = 0  # of every resample and all noise: the same model on the same data gives the same figures
 _INTERVAL = (2.5, 97.5)
 
 
-def classification_intervals(confusion: Confusion, resamples: int) -> dict[str, Interval]:
-    """95 % bootstrap intervals of the metrics of a confusion matrix.
+@dataclass(frozen=True)
+class Scored:
+    """How one model did on each row, so that its metrics can be told of rows drawn again.
 
-    Drawing rows with replacement and counting them again is drawing the counts from a multinomial distribution:
-    so a resample costs as much as there are different pairs, however many rows there were.
+    Attributes:
+        alike: (rows,) a number for each row, from 0; to every metric, rows of one number are the same.
+        metrics: the metrics of rows, from how many there are of each number.
     """
+
+    alike: Ints
+    metrics: Callable[[Ints], dict[str, float]]
+
+
+def resampled(models: Sequence[Scored], times: int) -> list[dict[str, Floats]]:
+    """The metrics of each model on as many rows drawn with replacement, so many times.
+
+    All models see the same draws, so that their differences mean something. Drawing rows and counting those that are
+    alike is drawing the counts from a multinomial distribution: so a resample costs as much as there are different
+    rows, however many there were.
+    """
+    numbers, counts = _distinct(models)
+    rows = int(counts.sum())
     random = np.random.default_rng(_SEED)
-    rows = int(confusion.counts.sum())
-    shares = confusion.counts / rows
-    return _intervals(lambda: confusion.metrics(random.multinomial(rows, shares)), resamples)
+
+    def draw() -> Ints:
+        """How often each distinct row is drawn."""
+        if len(counts) == rows:
+            return np.bincount(random.integers(rows, size=rows), minlength=rows)
+        return random.multinomial(rows, counts / rows)
+
+    drawn: list[list[dict[str, float]]] = [[] for _ in models]
+    for _ in range(times):
+        again = draw()
+        for model, number, metrics in zip(models, numbers, drawn, strict=True):
+            metrics.append(model.metrics(np.bincount(number, again).astype(np.int64)))
+    return [{name: np.array([each[name] for each in metrics]) for name in metrics[0]} for metrics in drawn]
 
 
-def regression_intervals(sums: Floats, resamples: int) -> dict[str, Interval]:
-    """95 % bootstrap intervals of the metrics of a regression, from what `regression.error_sums` gives."""
-    random = np.random.default_rng(_SEED)
-    rows = len(sums)
+def intervals(draws: Mapping[str, Floats]) -> dict[str, Interval]:
+    """95 % bootstrap intervals of metrics, from what `resampled` gives of one model."""
+    return {name: interval(values) for name, values in draws.items()}
 
-    def draw() -> dict[str, float]:
-        times_drawn = np.bincount(random.integers(rows, size=rows), minlength=rows)
-        # Not a matrix product: for so thin a matrix, waking the threads of BLAS costs more than they save.
-        return regression.metrics(np.einsum("r,rom->om", times_drawn.astype(np.float64), sums))
 
-    return _intervals(draw, resamples)
+def interval(values: Floats) -> Interval:
+    """What 95 % of the values lie within."""
+    low, high = np.percentile(values, _INTERVAL)
+    return Interval(low=float(low), high=float(high))
 
 
 class Noise:
@@ -63,7 +86,10 @@ class Noise:
         return noisy
 
 
-def _intervals(draw: Callable[[], dict[str, float]], resamples: int) -> dict[str, Interval]:
-    drawn = [draw() for _ in range(resamples)]
-    edges = {name: np.percentile([metrics[name] for metrics in drawn], _INTERVAL) for name in drawn[0]}
-    return {name: Interval(low=float(low), high=float(high)) for name, (low, high) in edges.items()}
+def _distinct(models: Sequence[Scored]) -> tuple[list[Ints], Ints]:
+    """The rows that differ for any of the models: their numbers by model, and how many rows are like each."""
+    codes = np.zeros(len(models[0].alike), dtype=np.int64)
+    for model in models:
+        pairs = codes * (model.alike.max() + 1) + model.alike
+        _, first, codes, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
+    return [model.alike[first] for model in models], counts

@@ -5,14 +5,14 @@ from typing import Protocol
 
 import numpy as np
 
-from stoker.kinds import Accuracy, Interval
+from stoker.kinds import Accuracy
 from stoker.models.manifest import Signature
 from stoker.models.tensors import Array
 
 from . import regression
-from .classification import Confusion, Predictions, Reliability, accuracy, probabilities
+from .classification import Confusion, Ints, Predictions, Reliability, accuracy, probabilities
 from .regression import Floats
-from .stability import classification_intervals, regression_intervals
+from .stability import Scored
 
 _PAIRS = 1000  # as many points as a scatter plot can show
 
@@ -31,13 +31,13 @@ class Quality:
 
     Attributes:
         accuracy: every figure.
-        intervals: 95 % interval of each headline metric.
+        scored: how each row counts, for the headline metrics of rows drawn again.
         reliability: confidence against accuracy; None for regression.
         pairs: truth against prediction; None for classes.
     """
 
     accuracy: Accuracy
-    intervals: dict[str, Interval]
+    scored: Scored
     reliability: Reliability | None = None
     pairs: Pairs | None = None
 
@@ -54,7 +54,7 @@ class Tally(Protocol):
         """
         ...
 
-    def quality(self, resamples: int) -> Quality:
+    def quality(self) -> Quality:
         """The figures of all rows taken in."""
         ...
 
@@ -83,12 +83,12 @@ class ClassifierTally:
     def add(self, truth: Array, outputs: Array) -> None:
         self._parts.append(Predictions.of(truth, probabilities(outputs, logits=self._logits)))
 
-    def quality(self, resamples: int) -> Quality:
+    def quality(self) -> Quality:
         predictions = Predictions.joined(self._parts)
         confusion = Confusion.of(predictions, len(self._labels))
         return Quality(
             accuracy=accuracy(predictions, confusion, self._labels),
-            intervals=classification_intervals(confusion, resamples),
+            scored=Scored(confusion.pairs, confusion.metrics),
             reliability=Reliability.of(predictions),
         )
 
@@ -112,7 +112,7 @@ class RegressionTally:
         self._truth.append(_numbers(truth))
         self._predicted.append(_numbers(outputs))
 
-    def quality(self, resamples: int) -> Quality:
+    def quality(self) -> Quality:
         truth, predicted = np.concatenate(self._truth), np.concatenate(self._predicted)
         self._centre = truth.mean(axis=0)
         sums = regression.error_sums(truth, predicted, self._centre)
@@ -120,7 +120,7 @@ class RegressionTally:
         shown = np.linspace(0, len(truth) - 1, min(len(truth), _PAIRS)).astype(int)
         return Quality(
             accuracy=Accuracy(metrics={"loss": metrics["mse"], **metrics}),
-            intervals=regression_intervals(sums, resamples),
+            scored=_scored(sums),
             pairs=Pairs(tuple(truth[shown, 0].tolist()), tuple(predicted[shown, 0].tolist())),
         )
 
@@ -139,3 +139,13 @@ def open_tally(signature: Signature, *, logits: bool) -> Tally:
 
 def _numbers(values: Array) -> Floats:
     return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _scored(sums: Floats) -> Scored:
+    """Rows of a regression, of which each counts for itself, from what `regression.error_sums` gives."""
+
+    def metrics(counts: Ints) -> dict[str, float]:
+        # Not a matrix product: for so thin a matrix, waking the threads of BLAS costs more than they save.
+        return regression.metrics(np.einsum("r,rom->om", counts.astype(np.float64), sums))
+
+    return Scored(np.arange(len(sums)), metrics)
