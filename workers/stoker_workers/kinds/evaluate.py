@@ -1,6 +1,5 @@
 """Executes `Evaluate`: how good, how fast and how steady a model is, and a report of it."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +16,10 @@ from ..ml.data import open_source
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
+from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import Noise, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
-from ..ml.prediction.predictor import Predictor, saved_file
-from ..ml.preprocessing.features import encode, encode_target
+from ..ml.prediction.predictor import Predictor
 from ..ml.preprocessing.profile import Moments
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -40,12 +39,14 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
     version = run.model
     assert version is not None  # the job names one, so the run has it
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
-    rows = _LabelledRows(spec, version, run)
+    source = open_source(spec.data, "test", run.access, run.scratch)
+    rows = LabelledRows(source, version, spec.target, spec.data)
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
-    seen = _predict(rows, predictor, tally, run)
+    seen = _predict(rows, predictor, tally, spec, run)
     quality = tally.quality()
     [draws] = resampled([quality.scored], spec.bootstrap)
-    noise = _predict_noisy(rows, predictor, tally, seen, spec.noise, run)
+    noise = _predict_noisy(rows, predictor, tally, seen, spec, run)
+    [efficiency] = measure([(predictor, seen.first)], run)
     report = Report(
         model=version.ref,
         data=spec.data,
@@ -53,7 +54,7 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
         rows=seen.rows,
         metrics={name: quality.accuracy.metrics[name] for name in draws},
         accuracy=quality.accuracy,
-        efficiency=measure(predictor, seen.first, saved_file(version).size),
+        efficiency=efficiency,
         stability=Stability(intervals=intervals(draws), noise=noise),
         learning=_learning_curve(version, run.store),
         reliability=quality.reliability,
@@ -61,33 +62,6 @@ def evaluate(spec: Evaluate, run: Run) -> Outcome:
     )
     _pass_gate(spec, report)
     return _outcome(report, run)
-
-
-class _LabelledRows:
-    """The data's rows in the model's terms; every pass gives the same ones."""
-
-    def __init__(self, spec: Evaluate, version: ModelVersion, run: Run) -> None:
-        self._source = open_source(spec.data, "test", run.access, run.scratch)
-        self._batch_rows = spec.batch_size
-        self._signature = version.signature
-        self._target = spec.target or version.signature.target or "y"
-        self.count = self._source.rows
-        names = [column.name for column in self._source.columns]
-        if self._target not in names:
-            raise InvalidJob(
-                f"{spec.data} has no column {self._target!r} to measure {version.ref} against; it has "
-                f"{', '.join(names[:10])}: set target to the column with the truth"
-            )
-
-    def batches(self) -> Iterator[tuple[dict[str, Array], Array]]:
-        """Inputs by name, and the encoded truth."""
-        specs = self._signature.inputs
-        start = 0
-        for columns in self._source.batches(self._batch_rows):
-            inputs = encode(specs, columns, start)
-            truth = encode_target(self._signature, columns[self._target])
-            yield inputs if isinstance(inputs, dict) else {specs[0].name: inputs}, truth
-            start += len(truth)
 
 
 @dataclass
@@ -104,16 +78,16 @@ class _Seen:
     moments: dict[str, Moments]
 
 
-def _predict(rows: _LabelledRows, predictor: Predictor, tally: Tally, run: Run) -> _Seen:
+def _predict(rows: LabelledRows, predictor: Predictor, tally: Tally, spec: Evaluate, run: Run) -> _Seen:
     """Predict every row once, into the tally."""
     version = predictor.version
-    floats = (spec for spec in version.signature.inputs if spec.dtype.startswith("float"))
-    seen = _Seen(0, {}, {spec.name: Moments(tuple(size or 0 for size in spec.shape)) for spec in floats})
+    floats = (each for each in version.signature.inputs if each.dtype.startswith("float"))
+    seen = _Seen(0, {}, {each.name: Moments(tuple(size or 0 for size in each.shape)) for each in floats})
     meter = Meter(run, "predicting", total=rows.count)
-    for inputs, truth in rows.batches():
+    for inputs, truth in rows.batches(spec.batch_size):
         obey_stop(run)
         outputs = predictor.predict(inputs)
-        _check(truth, outputs, version)
+        require_measurable(truth, outputs, version)
         tally.add(truth, outputs)
         for name, moments in seen.moments.items():
             moments.update(inputs[name].astype(np.float32, copy=False))
@@ -126,7 +100,7 @@ def _predict(rows: _LabelledRows, predictor: Predictor, tally: Tally, run: Run) 
 
 
 def _predict_noisy(
-    rows: _LabelledRows, predictor: Predictor, tally: Tally, seen: _Seen, levels: Sequence[float], run: Run
+    rows: LabelledRows, predictor: Predictor, tally: Tally, seen: _Seen, spec: Evaluate, run: Run
 ) -> dict[str, float]:
     """The headline metric at each level of noise; none where no input can take noise.
 
@@ -134,11 +108,11 @@ def _predict_noisy(
     """
     if not seen.moments:
         return {}
-    noises = {level: Noise(level, seen.moments) for level in levels}
+    noises = {level: Noise(level, seen.moments) for level in spec.noise}
     sums: dict[float, Floats] = {level: np.zeros(()) for level in noises}
     meter = Meter(run, "predicting under noise", total=seen.rows * len(noises))
     done = 0
-    for inputs, truth in rows.batches():
+    for inputs, truth in rows.batches(spec.batch_size):
         for level, noise in noises.items():
             obey_stop(run)
             if level in sums:
@@ -152,19 +126,6 @@ def _predict_noisy(
             done += len(truth)
             meter.at(done)
     return {f"{level:g}": tally.score(total) for level, total in sums.items()}
-
-
-def _check(truth: Array, outputs: Array, version: ModelVersion) -> None:
-    if not np.isfinite(outputs).all():
-        raise InvalidJob(
-            f"{version.ref} gives NaN or infinite outputs, so nothing can be measured; train it again, "
-            "with a smaller learning rate if it diverged"
-        )
-    if version.signature.task == "regression" and truth.size != outputs.size:
-        raise InvalidJob(
-            f"the truth has rows of shape {truth.shape[1:]}, but {version.ref} gives {outputs.shape[1:]}; "
-            "set target to a column of as many numbers"
-        )
 
 
 def _learning_curve(version: ModelVersion, store: Store) -> dict[str, tuple[float, ...]]:

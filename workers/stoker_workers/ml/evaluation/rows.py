@@ -1,0 +1,76 @@
+"""The rows that a model is measured on: what it takes, and the truth."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.models.manifest import ModelVersion
+from stoker.models.tensors import Array
+
+from ..data import Source, Values
+from ..preprocessing.features import encode, encode_target
+
+
+class LabelledRows:
+    """A source's rows in a model's terms.
+
+    Args:
+        target: the column with the truth; None takes the one the model was trained on.
+        origin: the reference to the data, for messages.
+
+    Attributes:
+        count: how many rows there are; None where only reading them all would tell.
+
+    Raises:
+        InvalidJob: there is no such column.
+    """
+
+    def __init__(self, source: Source, version: ModelVersion, target: str | None, origin: str) -> None:
+        self._source = source
+        self.count = source.rows
+        self._version = version
+        self._target = target or version.signature.target or "y"
+        names = [column.name for column in source.columns]
+        if self._target not in names:
+            raise InvalidJob(
+                f"{origin} has no column {self._target!r} to measure {version.ref} against; it has "
+                f"{', '.join(names[:10])}: set target to the column with the truth"
+            )
+
+    def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Array]]:
+        """Inputs by name, and the encoded truth, of so many rows at a time; every pass gives the same ones."""
+        start = 0
+        for columns in self._source.batches(rows):
+            inputs, truth = self.encoded(columns, start)
+            yield inputs, truth
+            start += len(truth)
+
+    def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Array]:
+        """Inputs by name, and the encoded truth, of a batch; `first_row` is the index that messages count from.
+
+        Raises:
+            InvalidJob: the model does not take such rows, or does not know such a truth.
+        """
+        signature = self._version.signature
+        inputs = encode(signature.inputs, columns, first_row)
+        truth = encode_target(signature, columns[self._target])
+        return inputs if isinstance(inputs, dict) else {signature.inputs[0].name: inputs}, truth
+
+
+def require_measurable(truth: Array, outputs: Array, version: ModelVersion) -> None:
+    """Refuse what a model gives if it cannot be held against the truth.
+
+    Raises:
+        InvalidJob: it is not finite, or has another shape.
+    """
+    if not np.isfinite(outputs).all():
+        raise InvalidJob(
+            f"{version.ref} gives NaN or infinite outputs, so nothing can be measured; train it again, "
+            "with a smaller learning rate if it diverged"
+        )
+    if version.signature.task == "regression" and truth.size != outputs.size:
+        raise InvalidJob(
+            f"the truth has rows of shape {truth.shape[1:]}, but {version.ref} gives {outputs.shape[1:]}; "
+            "set target to a column of as many numbers"
+        )
