@@ -15,8 +15,8 @@ import stoker
 from stoker import lanes
 from stoker.fleet.topology import served_request_queue
 from stoker.kinds import Priority
-from stoker.lanes import Pushed, frames
-from stoker.lanes.switchboard import Switchboard
+from stoker.lanes import LaneRequests, frames
+from stoker.lanes.blocking import LaneClient
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -37,14 +37,14 @@ def connection(redis_url: str) -> Iterator[Connection]:
 
 def put(connection: Connection, *tensors: bytes, priority: Priority = "normal", most: int = 100) -> None:
     client = uuid.uuid4()
-    requests = [(60_000, frames.request(client, n, body)) for n, body in enumerate(tensors)]
-    lane = Pushed("digits", "cpu.infer", priority, most, requests)
+    requests = [(60_000, frames.encode_request(client, n, body)) for n, body in enumerate(tensors)]
+    lane = LaneRequests("digits", "cpu.infer", priority, most, requests)
     assert connection.run(lanes.push([lane])) == [None]
 
 
 def taken(batch: lanes.Batch | None) -> list[bytes]:
     assert batch is not None
-    requests = [frames.read_request(request) for request in batch.requests]
+    requests = [frames.decode_request(request) for request in batch.requests]
     return [request.tensors for request in requests if request]
 
 
@@ -107,15 +107,17 @@ def test_a_lane_is_rung_for_however_long_its_requests_wait(connection: Connectio
 def test_answers_are_kept_as_long_as_somebody_may_wait_for_them(connection: Connection, redis_url: str) -> None:
     client = uuid.uuid4()
     connection.run(
-        lanes.push([Pushed("digits", "cpu.infer", "normal", 9, [(60_000, frames.request(client, 0, b"x"))])])
+        lanes.push(
+            [LaneRequests("digits", "cpu.infer", "normal", 9, [(60_000, frames.encode_request(client, 0, b"x"))])]
+        )
     )
     connection.run(lanes.join("digits", "d", LEASE_S))
     for turn, timeout_ms in enumerate((7_200_000, 1_000, 1_000), 1):
         connection.run(
             lanes.take("digits", "d", LEASE_S, turn=turn, most=1, answers={client.hex: b"told"} if turn > 1 else {})
         )
-        pushed = [(timeout_ms, frames.request(client, turn, b"x"))]
-        connection.run(lanes.push([Pushed("digits", "cpu.infer", "normal", 9, pushed)]))
+        pushed = [(timeout_ms, frames.encode_request(client, turn, b"x"))]
+        connection.run(lanes.push([LaneRequests("digits", "cpu.infer", "normal", 9, pushed)]))
     connection.run(lanes.take("digits", "d", LEASE_S, turn=4, most=1, answers={client.hex: b"told"}))
     with redis.Redis.from_url(redis_url) as server:
         assert server.llen(f"stoker:answers:{client.hex}") == 3
@@ -187,7 +189,7 @@ def test_a_deep_lane_is_filled_though_the_number_of_slots_is_damaged(connection:
 
 def test_a_full_lane_takes_nothing(connection: Connection) -> None:
     put(connection, b"one", b"two", most=3)
-    lane = Pushed("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])
+    lane = LaneRequests("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])
     assert connection.run(lanes.push([lane])) == [2]
     connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1) == [b"one", b"two"]
@@ -272,14 +274,14 @@ def test_a_lane_leaves_no_key_for_ever(connection: Connection, redis_url: str) -
 
 def test_many_threads_get_each_their_own_answer(connection: Connection, redis_url: str) -> None:
     """The other side is an echo: it gives back what was sent, or an error for what starts with !."""
-    board, stop = Switchboard(connection), threading.Event()
+    lane_client, stop = LaneClient(connection), threading.Event()
     echo = threading.Thread(target=_echo, args=(redis_url, stop))
     echo.start()
     got: dict[int, bytes] = {}
 
     def ask(n: int) -> None:
         for m in range(20):
-            [answer] = board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [f"{n}.{m}".encode()]).values()
+            [answer] = lane_client.send("digits", "cpu.infer", "normal", PATIENCE_S, [f"{n}.{m}".encode()]).values()
             got[n * 100 + m] = answer.result(timeout=PATIENCE_S)
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
@@ -287,12 +289,12 @@ def test_many_threads_get_each_their_own_answer(connection: Connection, redis_ur
         thread.start()
     for thread in threads:
         thread.join()
-    [refused] = board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"!bad"]).values()
+    [refused] = lane_client.send("digits", "cpu.infer", "normal", PATIENCE_S, [b"!bad"]).values()
     with pytest.raises(stoker.InvalidJob, match="bad"):
         refused.result(timeout=PATIENCE_S)
     stop.set()
     echo.join()
-    board.close()
+    lane_client.close()
     assert got == {n * 100 + m: f"{n}.{m}".encode() for n in range(16) for m in range(20)}
 
 
@@ -307,24 +309,26 @@ def _echo(redis_url: str, stop: threading.Event) -> None:
         turn += 1
         batch = connection.run(lanes.take("digits", "echo", LEASE_S, turn=turn, most=7, answers=answers))
         assert batch is not None
-        told: dict[str, list[tuple[int, bytes | stoker.StokerError]]] = {}
-        for request in filter(None, map(frames.read_request, batch.requests)):
+        by_client: dict[str, list[tuple[int, bytes | stoker.StokerError]]] = {}
+        for request in filter(None, map(frames.decode_request, batch.requests)):
             body = request.tensors
             outcome = stoker.InvalidJob(body.decode()) if body.startswith(b"!") else body
-            told.setdefault(request.client, []).append((request.number, outcome))
-        answers = {client: frames.answers(some) for client, some in told.items()}
+            by_client.setdefault(request.client, []).append((request.number, outcome))
+        answers = {client: frames.encode_answers(some) for client, some in by_client.items()}
         if not batch.requests:
             connection.run(lanes.await_wake("echo", 0.05))
     connection.close()
 
 
 def test_whoever_finds_a_full_lane_is_told_so_at_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stoker.lanes.exchange.LANE_HOLDS", 2)
-    board = Switchboard(connection)
-    board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"x", b"x"])
+    monkeypatch.setattr("stoker.lanes.pending.LANE_HOLDS", 2)
+    lane_client = LaneClient(connection)
+    lane_client.send("digits", "cpu.infer", "normal", PATIENCE_S, [b"x", b"x"])
     with pytest.raises(stoker.Unavailable, match="the lane of 'digits' is full: 2 requests wait, 2 is the limit"):
-        next(iter(board.ask("digits", "cpu.infer", "normal", PATIENCE_S, [b"x"]).values())).result(timeout=PATIENCE_S)
-    board.close()
+        next(iter(lane_client.send("digits", "cpu.infer", "normal", PATIENCE_S, [b"x"]).values())).result(
+            timeout=PATIENCE_S
+        )
+    lane_client.close()
 
 
 def test_a_call_that_nobody_answers_ends_when_its_time_is_up(connection: Connection, redis_url: str) -> None:

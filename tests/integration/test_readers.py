@@ -231,7 +231,7 @@ def test_an_answer_that_cannot_be_read_fails_whom_it_may_concern_and_no_later_ca
         with ThreadPoolExecutor(1) as caller:
             waiting = caller.submit(client.infer, "echo", np.zeros(1), timeout=PATIENCE_S)
             eventually(lambda: blocked(server) == 1)
-            server.rpush(f"stoker:answers:{client._switchboard.get()._exchange.client}", b"junk")
+            server.rpush(f"stoker:answers:{client._lanes.get()._pending.client}", b"junk")
             with pytest.raises(stoker.StokerError, match="could not be read"):
                 waiting.result(PATIENCE_S)
         with echo_of(redis_url):
@@ -363,8 +363,8 @@ def test_who_comes_for_an_event_that_redis_has_lost_waits_for_the_next_one(
         before = reads(server)
         rest = readers.submit(lambda: [event.type for event in late])
         streams = client._listener.get()._streams
-        eventually(lambda: streams.waits or reads(server) > before + 100)
-        assert streams.waits
+        eventually(lambda: streams.has_waiters or reads(server) > before + 100)
+        assert streams.has_waiters
         behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
         assert rest.result(PATIENCE_S) == ["finished"]
         assert reads(server) <= before + 100
@@ -390,8 +390,8 @@ def test_an_asyncio_task_that_comes_for_an_event_that_redis_has_lost_waits_for_t
             before = reads(server)
             rest = asyncio.ensure_future(anext(late))
             streams = client._listener.get()._streams
-            await asyncio.to_thread(eventually, lambda: streams.waits or reads(server) > before + 100)
-            assert streams.waits
+            await asyncio.to_thread(eventually, lambda: streams.has_waiters or reads(server) > before + 100)
+            assert streams.has_waiters
             behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
             assert (await rest).type == "finished"
             assert reads(server) <= before + 100

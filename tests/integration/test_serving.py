@@ -158,7 +158,7 @@ def test_inputs_that_the_model_does_not_take_never_reach_a_lane(
     served: tuple[stoker.Client, NDArray[np.float32]], stack: Settings, connection: Connection
 ) -> None:
     client, _ = served
-    before = connection.run(lanes.census())
+    before = connection.run(lanes.counts())
     rows = np.resize(ROWS, (5_000, 64))
     rows[4_321, 5] = np.inf
     with pytest.raises(stoker.InvalidJob, match="in row 4321; fill or drop them"):
@@ -167,7 +167,7 @@ def test_inputs_that_the_model_does_not_take_never_reach_a_lane(
         client.infer("served@1", ROWS[:1, 1:])
     with pytest.raises(stoker.ModelNotFound, match="there is no model nobody@champion"):
         client.infer("nobody", ROWS)
-    assert connection.run(lanes.census()) == before
+    assert connection.run(lanes.counts()) == before
 
 
 def test_an_alias_that_moves_to_a_model_of_other_inputs_is_followed_by_the_check(

@@ -70,7 +70,7 @@ def test_who_stood_still_for_longer_than_the_lease_answers_again(
     with stopped(processes(client, which)):
         caller.start()
         # Answered by a process that goes on, or taken from those that do not.
-        eventually(lambda: answers or not connection.run(lanes.census()).drainers)
+        eventually(lambda: answers or not connection.run(lanes.counts()).drainers)
     caller.join(timeout=PATIENCE_S)
     assert answers == [(1, 3)]
     assert client.infer(model, ROWS, timeout=PATIENCE_S).shape == (1, 3)

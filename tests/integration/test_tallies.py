@@ -9,7 +9,7 @@ import redis
 
 import stoker
 from stoker import JobState, lanes, ledger
-from stoker.lanes import Census, Pushed, frames
+from stoker.lanes import LaneCounts, LaneRequests, frames
 from stoker.ledger import Attempt, NewJob, Tallies
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -114,8 +114,8 @@ def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(c
     client = uuid.uuid4()
 
     def push(count: int) -> int | None:
-        requests = [(60_000, frames.request(client, n, b"x")) for n in range(count)]
-        [depth] = connection.run(lanes.push([Pushed("digits", "cpu.infer", "normal", 10, requests)]))
+        requests = [(60_000, frames.encode_request(client, n, b"x")) for n in range(count)]
+        [depth] = connection.run(lanes.push([LaneRequests("digits", "cpu.infer", "normal", 10, requests)]))
         return depth
 
     def take(turn: int, most: int) -> None:
@@ -124,15 +124,15 @@ def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(c
     assert push(8) is None
     assert push(3) == 8
     connection.run(lanes.join("digits", "d", 600))
-    assert connection.run(lanes.census()) == Census(lanes=1, waiting=8, drainers=1, in_hand=0)
+    assert connection.run(lanes.counts()) == LaneCounts(lanes=1, waiting=8, drainers=1, taken=0)
     take(1, most=5)
-    assert connection.run(lanes.census()) == Census(lanes=1, waiting=3, drainers=1, in_hand=5)
+    assert connection.run(lanes.counts()) == LaneCounts(lanes=1, waiting=3, drainers=1, taken=5)
     assert counted(connection).batches.count == 0
     take(2, most=5)
     take(2, most=5)
     take(3, most=5)
     connection.run(lanes.leave("digits", "d"))
-    assert connection.run(lanes.census()) == Census(lanes=0, waiting=0, drainers=0, in_hand=0)
+    assert connection.run(lanes.counts()) == LaneCounts(lanes=0, waiting=0, drainers=0, taken=0)
     batches = counted(connection).batches
     assert (batches.count, batches.total) == (2, 8)
     assert [(bound, count) for bound, count in batches.buckets if bound in (2, 4, 8)] == [(2, 0), (4, 1), (8, 2)]

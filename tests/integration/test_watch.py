@@ -12,8 +12,8 @@ import redis
 import stoker
 from stoker import lanes
 from stoker.fleet.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
-from stoker.lanes import Pushed, frames
-from stoker.lanes.switchboard import Switchboard
+from stoker.lanes import LaneRequests, frames
+from stoker.lanes.blocking import LaneClient
 from stoker.models.manifest import ModelVersion, Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -67,14 +67,14 @@ def connection(redis_url: str) -> Iterator[Connection]:
 @pytest.fixture
 def ask(connection: Connection) -> Iterator[Ask]:
     """Asks a model for something, and gives what it answers."""
-    board = Switchboard(connection)
+    lane_client = LaneClient(connection)
 
     def one(ref: str) -> bytes:
-        [answer] = board.ask(ref, "cpu.infer", "normal", PATIENCE_S, [b"hello"]).values()
+        [answer] = lane_client.send(ref, "cpu.infer", "normal", PATIENCE_S, [b"hello"]).values()
         return answer.result(timeout=PATIENCE_S)
 
     yield one
-    board.close()
+    lane_client.close()
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def version(name: str) -> ModelVersion:
 
 
 def put(connection: Connection, ref: str) -> None:
-    request = frames.request(uuid.uuid4(), 0, b"hello")
-    assert connection.run(lanes.push([Pushed(ref, "cpu.infer", "normal", 100, [(60_000, request)])])) == [None]
+    request = frames.encode_request(uuid.uuid4(), 0, b"hello")
+    assert connection.run(lanes.push([LaneRequests(ref, "cpu.infer", "normal", 100, [(60_000, request)])])) == [None]
 
 
 def test_a_cold_model_holds_up_no_hot_one(
@@ -160,7 +160,7 @@ def test_a_watch_makes_way_for_a_job_and_hands_its_lanes_on(
 def test_as_many_slots_make_way_as_messages_wait_and_more_if_they_wait_on(
     connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    crowded = lanes.crowded(queues_of("cpu"))
+    crowded = lanes.make_way(queues_of("cpu"))
     assert not connection.run(crowded)
     with redis.Redis.from_url(redis_url) as raw, raw.pipeline() as at_once:
         raw.lpush(JOBS, "one", "two")
@@ -174,9 +174,9 @@ def test_a_doorbell_is_taken_on_once_and_only_from_a_queue_that_is_served(
     connection: Connection, redis_url: str
 ) -> None:
     put(connection, "cold")
-    assert connection.run(lanes.adopt(queues_of("gpu"))) is None
-    assert connection.run(lanes.adopt(queues_of("cpu"))) == "cold"
-    assert connection.run(lanes.adopt(queues_of("cpu"))) is None
+    assert connection.run(lanes.take_doorbell(queues_of("gpu"))) is None
+    assert connection.run(lanes.take_doorbell(queues_of("cpu"))) == "cold"
+    assert connection.run(lanes.take_doorbell(queues_of("cpu"))) is None
     with redis.Redis.from_url(redis_url) as raw:
         assert raw.llen(BELLS) == 0
 
@@ -188,8 +188,8 @@ def test_all_lanes_of_a_process_that_died_go_back_at_once(connection: Connection
         assert connection.run(lanes.join(ref, name, 60))
         assert connection.run(lanes.take(ref, name, 60, turn=1, most=5, answers={}))
     connection.run(lanes.abandon("dead"))
-    census = connection.run(lanes.census())
-    assert (census.waiting, census.in_hand, census.drainers) == (2, 0, 0)
+    census = connection.run(lanes.counts())
+    assert (census.waiting, census.taken, census.drainers) == (2, 0, 0)
     with redis.Redis.from_url(redis_url) as raw:
         assert raw.llen(BELLS) == 4
 

@@ -11,11 +11,11 @@ AWAY = DependencyUnavailable(Outage(of=Dependency.STORE, reason="the store is aw
 
 
 def test_an_error_that_only_workers_know_reaches_its_caller_as_what_apps_catch() -> None:
-    [(_, answer)] = frames.read_answers(frames.answers([(7, AWAY)]))
+    [(_, answer)] = frames.decode_answers(frames.encode_answers([(7, AWAY)]))
     assert isinstance(answer, stoker.Unavailable)
     assert answer.message == "the store is away"
 
 
 def test_celery_is_told_of_an_error_that_it_can_build() -> None:
-    raised = json.loads(later.result(uuid.uuid4().hex, AWAY).told)
+    raised = json.loads(later.result(uuid.uuid4().hex, AWAY).payload)
     assert raised == {"exc_type": "Unavailable", "exc_message": ["the store is away"], "exc_module": "stoker.errors"}

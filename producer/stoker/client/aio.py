@@ -1,4 +1,4 @@
-"""The asyncio client: what `Client` does, as coroutines and async iterators."""
+"""The asyncio client: `Client`, as coroutines and async iterators."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -14,8 +14,8 @@ from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Priority, Result, Spec
 from ..lanes import later, push
-from ..lanes.aio import Answer, AsyncSwitchboard
-from ..lanes.exchange import lane_full
+from ..lanes.aio import AsyncLaneClient
+from ..lanes.pending import lane_full
 from ..ledger import registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
@@ -24,7 +24,7 @@ from ..redis.connection import AsyncConnection, Steps
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, submission
-from .following import Deadline, Follower, Pause, ended_as, late
+from .following import Deadline, Follower, Pause, check_end, timeout_message
 from .listening import AsyncListener
 from .tracing import submitting
 
@@ -34,9 +34,9 @@ T = TypeVar("T")
 class AsyncClient:
     """`Client` for asyncio: the same methods, arguments and errors.
 
-    One client serves any number of tasks. Each event loop that uses it, also one after the other, gets connections of
-    its own; `close` closes those of the loop that it is called in. Between threads it is shared only so: each with its
-    loop. After a fork it serves the loops of parent and children, and it cannot be pickled, as `Client` says.
+    Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own
+    connections; `close` closes those of the running loop. Threads may share it if each has its own loop. Forks and
+    pickles are as for `Client`.
     """
 
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
@@ -44,9 +44,9 @@ class AsyncClient:
         self.settings = settings or Settings(**arguments)
         url = redis_url_of(self.settings)
         self._connection = AsyncConnection.open(self.settings, url, patience_s=self.settings.patience_s)
-        self._switchboard = PerLoop(partial(AsyncSwitchboard, self._connection))
+        self._lanes = PerLoop(partial(AsyncLaneClient, self._connection))
         self._listener = PerLoop(partial(AsyncListener, self._connection))
-        self._known = inference.Known()
+        self._models = inference.ModelCache()
 
     def __reduce__(self) -> str:
         raise TypeError("an AsyncClient cannot be pickled: make one in the process that needs it")
@@ -60,8 +60,8 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close this event loop's connections; jobs go on. Whoever still waits in another task is told."""
-        await self._switchboard.get().close()
+        """Close this event loop's connections; jobs go on. Other tasks that still wait get `ClientClosed`."""
+        await self._lanes.get().close()
         await self._listener.get().close()
         await self._connection.close()
 
@@ -95,8 +95,8 @@ class AsyncClient:
         before: str | None = None,
     ) -> list[JobStatus]:
         """See `Client.jobs`."""
-        wanted = arguments.search(state, kind, model, tags)
-        return await self._drive(ledger.search(wanted, arguments.limit(limit), arguments.job_id_or_none(before)))
+        search = arguments.search(state, kind, model, tags)
+        return await self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(
         self,
@@ -107,19 +107,19 @@ class AsyncClient:
         priority: Priority = "normal",
     ) -> Array:
         """See `Client.infer`."""
-        order = inference.Order.checked(model, timeout, priority)
+        options = inference.InferOptions.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._known.admit(order.model, tensors))
-        return (await self._predict(order, queue, [encode_tensors(tensors)]))[0]
+        queue = await self._drive(self._models.check(options.model, tensors))
+        return (await self._predict(options, queue, [encode_tensors(tensors)]))[0]
 
     async def infer_many(
         self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> Array:
         """See `Client.infer_many`."""
-        order = inference.Order.checked(model, timeout, priority)
+        options = inference.InferOptions.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = await self._drive(self._known.admit(order.model, array))
-        return np.concatenate(await self._predict(order, queue, inference.parts(array)))
+        queue = await self._drive(self._models.check(options.model, array))
+        return np.concatenate(await self._predict(options, queue, inference.encode_rows(array)))
 
     async def infer_later(
         self,
@@ -130,13 +130,14 @@ class AsyncClient:
         priority: Priority = "normal",
     ) -> str:
         """See `Client.infer_later`."""
-        order = inference.Order.checked(model, timeout, priority)
+        options = inference.InferOptions.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._known.admit(order.model, tensors))
-        result_id, asked = later.request(order.model, queue, order.priority, order.timeout_s, encode_tensors(tensors))
-        [full_at] = await self._connection.run(push([asked]))
+        queue = await self._drive(self._models.check(options.model, tensors))
+        data = encode_tensors(tensors)
+        result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
+        [full_at] = await self._connection.run(push([request]))
         if full_at is not None:
-            raise lane_full(order.model, full_at)
+            raise lane_full(options.model, full_at)
         return result_id
 
     async def models(self) -> list[ModelVersion]:
@@ -154,38 +155,38 @@ class AsyncClient:
     def _job(self, job_id: str) -> "AsyncJob":
         return AsyncJob(self._connection, self._listener, job_id)
 
-    async def _predict(self, order: inference.Order, queue: str, requests: list[bytes]) -> list[Array]:
-        switchboard = self._switchboard.get()
-        asked = switchboard.ask(order.model, queue, order.priority, order.timeout_s, requests)
+    async def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Array]:
+        lanes = self._lanes.get()
+        answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)
         # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
-        expiry = asyncio.get_running_loop().call_later(order.timeout_s, _expire, asked.values(), order)
+        expiry = asyncio.get_running_loop().call_later(options.timeout_s, _expire, answers.values(), options)
         try:
-            return [inference.outputs(await answer) for answer in asked.values()]
+            return [inference.outputs(await answer) for answer in answers.values()]
         finally:
             expiry.cancel()
-            switchboard.forget(asked)
-            for answer in asked.values():
-                # An error that is not asked for would be logged: the first one is raised for all.
+            lanes.forget(answers)
+            for answer in answers.values():
+                # The first error is raised; asyncio would log the others if nobody retrieved them.
                 answer.cancel() or answer.cancelled() or answer.exception()
 
     async def _drive(self, steps: Steps[T]) -> T:
-        answer = None
+        result = None
         while True:
             try:
-                call = steps.send(answer)
+                call = steps.send(result)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            answer = await self._connection.run(call)
+            result = await self._connection.run(call)
 
 
-def _expire(answers: Iterable[Answer], order: inference.Order) -> None:
-    """Tell the first that has none, which is the one awaited, that no answer came in time."""
+def _expire(answers: Iterable[asyncio.Future[bytes]], options: inference.InferOptions) -> None:
+    """Raise `Timeout` in the first answer that has not come, which is the one awaited."""
     if unanswered := next((answer for answer in answers if not answer.done()), None):
-        unanswered.set_exception(inference.unanswered(order.model, order.timeout_s))
+        unanswered.set_exception(inference.unanswered(options.model, options.timeout_s))
 
 
 class AsyncJob:
-    """`Job` for asyncio; what is an attribute there and asks Redis is a coroutine here."""
+    """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
     def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
         self._connection = connection
@@ -221,10 +222,10 @@ class AsyncJob:
         timeout = arguments.timeout_or_none(timeout)
         deadline = Deadline(timeout, self._connection.patience_s)
         while True:
-            ready = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-            if ready is not None:
-                return ready
-            ended_as(self.id, await self._wait(timeout, deadline))
+            result = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
+            if result is not None:
+                return result
+            check_end(self.id, await self._wait(timeout, deadline))
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
@@ -237,7 +238,7 @@ class AsyncJob:
         status = await self.status()
         if status.state.final:
             return status.state
-        raise Timeout(late(status, timeout or 0))
+        raise Timeout(timeout_message(status, timeout or 0))
 
     async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)

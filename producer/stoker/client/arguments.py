@@ -1,4 +1,4 @@
-"""What the clients' methods take: every argument is checked here, before anything is sent."""
+"""Checks of the arguments of both clients, before anything is sent."""
 
 import difflib
 import math
@@ -12,7 +12,7 @@ from ..kinds import KINDS, Priority, Spec
 from ..kinds.base import JobSpec
 from ..ledger import Search
 
-# Whoever waits longer than this waits without a timeout.
+# A longer wait takes no timeout.
 _LONGEST_S = 366 * 24 * 3600.0
 _MOST_LISTED = 10_000
 _PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
@@ -22,7 +22,7 @@ _LARGEST_ID = 2**64
 
 
 def timeout(value: object) -> float:
-    """Seconds to wait, for an answer that comes soon or never."""
+    """Seconds to wait."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidArgument(f"timeout must be a number of seconds, got {_short(value)}")
     seconds = float(value)
@@ -46,7 +46,7 @@ def priority(value: object) -> Priority:
 
 
 def limit(value: object) -> int:
-    """How many to list at most."""
+    """The most jobs to list."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_LISTED:
         raise InvalidArgument(f"limit must be a whole number from 1 to {_MOST_LISTED:,}, got {_short(value)}")
     return value
@@ -73,7 +73,7 @@ def kind(value: object) -> str | None:
 
 
 def event_id(value: object) -> str | None:
-    """The id of an event, as `Event.id` has it; None for the place before the first."""
+    """An event's id, as in `Event.id`; None for before the first event."""
     if value is None:
         return None
     fits = isinstance(value, str) and _EVENT_ID.fullmatch(value)
@@ -97,19 +97,19 @@ def job_id_or_none(value: object) -> str | None:
 
 
 def model_ref(value: object) -> str:
-    """A reference to a model; whether there is such a model, the registry tells."""
+    """A model reference; whether it exists is the registry's to say."""
     if not isinstance(value, str):
         raise InvalidArgument(f"a model reference is text: name, name@3 or name@alias; got {_short(value)}")
     return value
 
 
 def model_ref_or_none(value: object) -> str | None:
-    """A reference to a model, or None."""
+    """A model reference, or None."""
     return None if value is None else model_ref(value)
 
 
 def tags(value: object) -> dict[str, str]:
-    """Tags by name; none for None."""
+    """Tags by name; an empty dict for None."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(word, str) for pair in value.items() for word in pair):
@@ -118,14 +118,14 @@ def tags(value: object) -> dict[str, str]:
 
 
 def idempotency_key(value: object) -> str | None:
-    """The key of a submit; None for none."""
+    """The idempotency key of a submit, or None."""
     if value is None or (isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()):
         return value
     raise InvalidArgument(f"an idempotency key is 1 to 256 printable characters, got {_short(value)}")
 
 
 def spec(value: object) -> Spec:
-    """A job to submit; its fields are checked with the registry."""
+    """A job to submit; `submission` checks its fields."""
     if not isinstance(value, JobSpec):
         raise InvalidArgument(
             f"a job is a spec such as stoker.Train(…), got {_short(value)}; for plain data see stoker.kinds.parse_spec"
@@ -141,11 +141,11 @@ def specs(values: object) -> list[Spec]:
 
 
 def search(of_state: object, of_kind: object, of_model: object, with_tags: object) -> Search:
-    """Which jobs to list."""
-    one_state, one_kind = state(of_state), kind(of_kind)
+    """The filter of a list of jobs."""
+    known_state, known_kind = state(of_state), kind(of_kind)
     return Search(
-        kinds=(one_kind,) if one_kind else (),
-        states=(one_state,) if one_state else (),
+        kinds=(known_kind,) if known_kind else (),
+        states=(known_state,) if known_state else (),
         model=model_ref_or_none(of_model),
         tags=tags(with_tags),
     )

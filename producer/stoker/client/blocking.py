@@ -15,8 +15,8 @@ from ..errors import StokerError
 from ..events import JobState, JobStatus
 from ..kinds import Priority, Spec
 from ..lanes import later, push
-from ..lanes.exchange import lane_full
-from ..lanes.switchboard import Switchboard
+from ..lanes.blocking import LaneClient
+from ..lanes.pending import lane_full
 from ..ledger import registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
@@ -35,23 +35,23 @@ T = TypeVar("T")
 class Client:
     """Everything an app does with Stoker, over one Redis.
 
-    One client serves a whole program: any number of threads use it and its jobs at once. After a fork (gunicorn
-    --preload, multiprocessing, Celery's prefork pool) parent and children go on with it, and with jobs made before, as
-    if each had made its own; what other threads were waiting for at that moment is waited for in the parent alone. It
-    cannot be pickled: a process that is spawned makes its own. In an event loop use `AsyncClient`: this one blocks.
+    One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn
+    --preload, multiprocessing, Celery's prefork pool) parent and children may use it, and jobs made before, as if each
+    had made its own; threads that waited at that moment go on in the parent only. It cannot be pickled: a spawned
+    process makes its own. It blocks: in an event loop use `AsyncClient`.
 
-    While Redis is away, a call keeps trying for `settings.patience_s`, a second by default, and then raises
-    `Unavailable`; whoever waits for a job or a prediction keeps trying until its timeout.
+    While Redis is away, a call is retried for `settings.patience_s`, a second by default, and then raises
+    `Unavailable`; waiting for a job or a prediction is retried until its timeout.
 
     Args:
         redis_url: None takes STOKER_REDIS_URL, else the local server of `stoker up`.
-        settings: in place of the environment's and stoker.toml's.
+        settings: replace those of the environment and stoker.toml.
 
     Raises:
-        Unavailable: there is no server to talk to.
+        Unavailable: no server is configured.
         InvalidSettings: the settings are wrong.
-        ClientClosed: by every method, after `close`.
-        InvalidArgument: by every method, for an argument of a wrong type or size; nothing is sent.
+        ClientClosed: from every method, after `close`.
+        InvalidArgument: from every method, for an argument of a wrong type or size; nothing is sent.
     """
 
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
@@ -59,9 +59,9 @@ class Client:
         self.settings = settings or Settings(**arguments)
         url = redis_url_of(self.settings)
         self._connection = Connection.open(self.settings, url, patience_s=self.settings.patience_s)
-        self._switchboard = PerProcess(partial(Switchboard, self._connection))
+        self._lanes = PerProcess(partial(LaneClient, self._connection))
         self._listener = PerProcess(partial(Listener, self._connection))
-        self._known = inference.Known()
+        self._models = inference.ModelCache()
 
     def __reduce__(self) -> str:
         raise TypeError("a Client cannot be pickled: make one in the process that needs it")
@@ -75,21 +75,21 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close this process' connections; jobs go on. Whoever still waits in another thread is told."""
-        self._switchboard.get().close()
+        """Close this process' connections; jobs go on. Other threads that still wait get `ClientClosed`."""
+        self._lanes.get().close()
         self._listener.get().close()
         self._connection.close()
 
     def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "Job":
-        """Queue a job. When this returns, the job is stored and will be run to a final state.
+        """Queue a job. When this returns, the job is stored and will reach a final state.
 
         Args:
-            idempotency_key: submits with the same key are the same job, as long as its record is kept.
+            idempotency_key: submits with the same key give the same job, as long as its record is kept.
 
         Raises:
             InvalidJob: the spec or its data is wrong, or the key was used with another spec.
             ModelNotFound: it names a model that does not exist.
-            Unavailable, Unauthorized: Redis cannot take it; nothing was queued, or a repeat finds it by its key.
+            Unavailable, Unauthorized: Redis cannot take it. Nothing was queued, or a repeat with the key finds it.
         """
         listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
         with submitting(1):
@@ -99,8 +99,8 @@ class Client:
     def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
         """Queue several jobs: all of them or, on an error, none.
 
-        A spec may come `after` another of the same call, or take the model that it makes, by its place: "#0" is the
-        first. So a pipeline is a list of plain specs.
+        A spec may run `after` an earlier one of the list, or use the model that it trains: "#0" names the first. So a
+        pipeline is a list of plain specs.
 
         Raises:
             InvalidJob, ModelNotFound: as `submit` does, for the first spec that is wrong.
@@ -116,7 +116,7 @@ class Client:
         """A job submitted before.
 
         Raises:
-            JobNotFound: there is none with this id.
+            JobNotFound: no job has this id.
         """
         self._run(ledger.status(arguments.job_id(job_id)))
         return self._job(job_id)
@@ -131,23 +131,23 @@ class Client:
         tags: Mapping[str, str] | None = None,
         before: str | None = None,
     ) -> list[JobStatus]:
-        """The newest jobs, the newest first.
+        """List jobs, the newest first.
 
         For the next page, give the id of the last job of this one as `before`.
 
         Args:
             state, kind: only jobs in this state, of this kind; in any case.
-            limit: how many at most, up to 10,000.
-            model: only jobs of this model: a name stands for all its versions, "digits@3" for itself.
+            limit: the most to list, up to 10,000.
+            model: only jobs of this model: "digits" for all its versions, "digits@3" for that one.
             tags: only jobs that have all of these tags.
-            before: only jobs submitted before this one, by its id.
+            before: only jobs submitted before the job with this id.
 
         Raises:
-            InvalidArgument: there is no such state or kind; says which was meant.
-            JobNotFound: there is no job with the id `before`.
+            InvalidArgument: no state or kind has this name; suggests a similar one.
+            JobNotFound: no job has the id `before`.
         """
-        wanted = arguments.search(state, kind, model, tags)
-        return self._drive(ledger.search(wanted, arguments.limit(limit), arguments.job_id_or_none(before)))
+        search = arguments.search(state, kind, model, tags)
+        return self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(
         self,
@@ -161,30 +161,30 @@ class Client:
 
         Args:
             model: a model reference.
-            inputs: shape (rows, …) as the model's signature says; several inputs by name as a dict.
+            inputs: shape (rows, …), as the model's signature says; a dict by name for several inputs.
             timeout: seconds to wait for the answer.
-            priority: what waits in front of the model is taken in this order.
+            priority: waiting requests are taken in the order of their priorities.
 
         Returns:
             The model's output, shape (rows, …).
 
         Raises:
-            InvalidJob: the inputs do not fit the model; as a rule known before anything is sent.
-            ModelNotFound: there is no such model.
+            InvalidJob: the inputs do not fit the model; nearly always raised before anything is sent.
+            ModelNotFound: no model has this name.
             Timeout: no answer came in time.
             Unavailable: Redis cannot take the request.
         """
-        order = inference.Order.checked(model, timeout, priority)
+        options = inference.InferOptions.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._known.admit(order.model, tensors))
-        return self._predict(order, queue, [encode_tensors(tensors)])[0]
+        queue = self._drive(self._models.check(options.model, tensors))
+        return self._predict(options, queue, [encode_tensors(tensors)])[0]
 
     def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
-        """Predict many rows, shared among the workers, in the order given; see `infer`."""
-        order = inference.Order.checked(model, timeout, priority)
+        """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
+        options = inference.InferOptions.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = self._drive(self._known.admit(order.model, array))
-        return np.concatenate(self._predict(order, queue, inference.parts(array)))
+        queue = self._drive(self._models.check(options.model, array))
+        return np.concatenate(self._predict(options, queue, inference.encode_rows(array)))
 
     def infer_later(
         self,
@@ -194,10 +194,10 @@ class Client:
         timeout: float = 30.0,
         priority: Priority = "normal",
     ) -> str:
-        """Ask for a prediction and do not wait: `celery.result.AsyncResult(id)` has it, as nested lists, for an hour.
+        """Request a prediction without waiting: `celery.result.AsyncResult(id)` has it, as nested lists, for an hour.
 
-        That costs what `infer` does without: Redis holds the result as JSON for the hour, read or not. A worker that
-        takes the request after `timeout` seconds leaves `Timeout` in its place.
+        Unlike with `infer`, Redis stores the result as JSON for that hour, whether or not it is read. If no worker
+        takes the request within `timeout` seconds, the result is `Timeout`.
 
         Returns:
             The id of the result.
@@ -205,57 +205,58 @@ class Client:
         Raises:
             InvalidJob, ModelNotFound, Unavailable: as `infer`.
         """
-        order = inference.Order.checked(model, timeout, priority)
+        options = inference.InferOptions.checked(model, timeout, priority)
         tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._known.admit(order.model, tensors))
-        result_id, asked = later.request(order.model, queue, order.priority, order.timeout_s, encode_tensors(tensors))
-        [full_at] = self._run(push([asked]))
+        queue = self._drive(self._models.check(options.model, tensors))
+        data = encode_tensors(tensors)
+        result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
+        [full_at] = self._run(push([request]))
         if full_at is not None:
-            raise lane_full(order.model, full_at)
+            raise lane_full(options.model, full_at)
         return result_id
 
     def models(self) -> list[ModelVersion]:
-        """Every version of every model, by name, the newest first."""
+        """All versions of all models, by name, the newest version first."""
         return self._run(registry.versions())
 
     def model(self, ref: str) -> ModelVersion:
         """The version behind "name" (its champion), "name@3" or "name@alias".
 
         Raises:
-            ModelNotFound: there is none.
+            ModelNotFound: no version has this reference.
         """
         return self._run(registry.resolve(arguments.model_ref(ref)))
 
     def workers(self) -> list[ledger.Worker]:
-        """The workers heard of in the last seconds."""
+        """The live workers: those with a heartbeat in the last seconds."""
         return self._run(ledger.workers())
 
     def _job(self, job_id: str) -> Job:
         return Job(self._connection, self._listener, job_id)
 
-    def _predict(self, order: inference.Order, queue: str, requests: list[bytes]) -> list[Array]:
-        deadline = time.monotonic() + order.timeout_s
-        switchboard = self._switchboard.get()
-        asked = switchboard.ask(order.model, queue, order.priority, order.timeout_s, requests)
+    def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Array]:
+        deadline = time.monotonic() + options.timeout_s
+        lanes = self._lanes.get()
+        answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)
         try:
             return [
-                inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in asked.values()
+                inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in answers.values()
             ]
         except concurrent.futures.TimeoutError as error:
             if isinstance(error, StokerError):
                 raise
-            raise inference.unanswered(order.model, order.timeout_s) from None
+            raise inference.unanswered(options.model, options.timeout_s) from None
         finally:
-            switchboard.forget(asked)
+            lanes.forget(answers)
 
     def _run(self, call: Call[T]) -> T:
         return self._connection.run(call)
 
     def _drive(self, steps: Steps[T]) -> T:
-        answer = None
+        result = None
         while True:
             try:
-                call = steps.send(answer)
+                call = steps.send(result)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            answer = self._run(call)
+            result = self._run(call)

@@ -1,4 +1,4 @@
-"""Following a job to its end: what to ask next, and how long an outage to ride out. Does no I/O."""
+"""Following a job to its end: what to read next, and how long to retry while Redis is away. Does no I/O."""
 
 import math
 import time
@@ -9,16 +9,16 @@ from ..errors import InvalidJob
 from ..events import Event, Finished, JobState, JobStatus
 from ..redis.connection import Call
 
-# Whoever waits without a timeout rides out an outage of this length: a server that starts again, a failover.
+# A wait without a timeout survives an outage of this length: a server's restart, a failover.
 OUTAGE_S = 60.0
 
 
 class Deadline:
-    """How long someone waits.
+    """The deadline of one wait.
 
     Args:
-        timeout_s: None waits as long as Redis is there.
-        patience_s: the least time that an outage is ridden out where there is no timeout.
+        timeout_s: None for no deadline.
+        patience_s: how long an outage is survived without a deadline, if longer than `OUTAGE_S`.
     """
 
     def __init__(self, timeout_s: float | None, patience_s: float) -> None:
@@ -26,31 +26,31 @@ class Deadline:
         self._outage_s = max(patience_s, OUTAGE_S)
 
     def left_s(self) -> float:
-        """Seconds left; infinite where there is no timeout."""
+        """Seconds left; infinite without a deadline."""
         return math.inf if self._at is None else max(0.0, self._at - time.monotonic())
 
     def patience_s(self) -> float:
-        """How long the next call is to be tried while Redis is away."""
+        """How long to retry the next call while Redis is away."""
         return self._outage_s if self._at is None else self.left_s()
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Nothing to ask until the job has an event behind `after`, or the time is up."""
+    """Wait until the job has an event after `after`, for `seconds` at most."""
 
     after: str | None
     seconds: float
 
 
 class Follower:
-    """Reads a job's events from behind one of them to the last: do what `next_step` says, and give the outcome back.
+    """Reads a job's events to the last: do what `next_step` says, and pass the result to `take` or `waited`.
 
-    A job that says nothing for a while, or of which there was news that cannot be read, is looked up, so that nobody
-    waits for one that has been forgotten, or for events behind the last.
+    The job's status is read when it sends no event for a while, or none although there was news, so that nobody waits
+    for a job that has been forgotten, or for events after the last one.
 
     Args:
-        after: the id of the event to go on behind; None for the first.
-        longest_pause_s: after how long without an event the job is looked up.
+        after: the id of the event to start after; None for the first event.
+        longest_pause_s: after how long without an event the job's status is read.
     """
 
     def __init__(self, job_id: str, after: str | None, deadline: Deadline, longest_pause_s: float) -> None:
@@ -65,7 +65,7 @@ class Follower:
         self._done = False
 
     def next_step(self) -> Call[list[Event] | JobStatus] | Pause | None:
-        """What to ask, for `take`; or how to wait, for `waited`; None if the last event has come or the time is up."""
+        """The next read, for `take`, or wait, for `waited`; None after the last event or the deadline."""
         left_s = self._deadline.left_s()
         if self._done or left_s <= 0:
             return None
@@ -73,36 +73,36 @@ class Follower:
             return Pause(self._after, min(left_s, self._longest_pause_s))
         return ledger.status(self._job_id) if self._look_up else ledger.events(self._job_id, self._after)
 
-    def take(self, answer: list[Event] | JobStatus) -> list[Event]:
-        """The events in an answer."""
-        if isinstance(answer, JobStatus):
-            self._look_up, self._job_ended = False, answer.state.final
+    def take(self, read: list[Event] | JobStatus) -> list[Event]:
+        """The new events in a read."""
+        if isinstance(read, JobStatus):
+            self._look_up, self._job_ended = False, read.state.final
             return []
-        if answer:
-            self._after = answer[-1].id
+        if read:
+            self._after = read[-1].id
         elif self._expects_news:
             self._look_up = True
         else:
             self._pause, self._done = True, self._job_ended
         self._expects_news = False
-        self._done = self._done or any(isinstance(event, Finished) for event in answer)
-        return answer
+        self._done = self._done or any(isinstance(event, Finished) for event in read)
+        return read
 
     def waited(self, news: bool) -> None:
-        """A pause is over, with news of the job or without."""
+        """Go on after a pause, which ended with news of the job or without."""
         self._pause, self._look_up, self._expects_news = False, not news, news
 
 
-def late(status: JobStatus, timeout_s: float) -> str:
-    """What a caller is told who did not want to wait any longer."""
+def timeout_message(status: JobStatus, timeout_s: float) -> str:
+    """The message of a `Timeout`."""
     return f"job {status.id} is {status.state} after {timeout_s:g} s of waiting; it goes on, ask again later"
 
 
-def ended_as(job_id: str, state: JobState) -> None:
-    """Take note of a job's end, whose result is to be asked for next.
+def check_end(job_id: str, state: JobState) -> None:
+    """Check that the result of an ended job can be read.
 
     Raises:
-        InvalidJob: only a newer version knows this end, and what came of it.
+        InvalidJob: only a newer version knows the state that the job ended in.
     """
     if not state.final:
         raise InvalidJob(

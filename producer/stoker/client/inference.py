@@ -1,4 +1,4 @@
-"""What both clients do around a lane: inputs checked and into bytes, rows into requests, answers into arrays."""
+"""What both clients do for a prediction: check inputs, encode rows as requests, decode answers as arrays."""
 
 import time
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from ..models.tensors import Array, Tensors, decode_array, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
 
-# One request carries at most this many rows, so that several workers share a large call.
+# The most rows of one request, so that several workers compute a large call.
 ROWS_PER_REQUEST = 4096
-# How long a client believes what it has learned of a model. Nothing is refused on old knowledge, see `Known`.
-_KNOWN_FOR_S = 10.0
-# Where no worker was there to choose a queue by, one may start at any moment.
-_NOBODY_FOR_S = 1.0
-_MOST_KNOWN = 1_000
+# How long a cached model is used without a look at the registry; it never refuses inputs, see `ModelCache`.
+_CACHED_S = 10.0
+# The same where no worker served any queue: one may start at any moment.
+_CACHED_WITHOUT_WORKER_S = 1.0
+_MOST_CACHED = 1_000
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for beside the rows, once it has been checked."""
+class InferOptions:
+    """The arguments of a prediction besides its inputs, checked."""
 
     model: str
     timeout_s: float
@@ -39,20 +39,20 @@ class Order:
 
     @classmethod
     def checked(cls, model: object, timeout: object, priority: object) -> Self:
-        """The arguments of a call.
+        """Check a caller's arguments.
 
         Raises:
-            InvalidArgument: one of them cannot be what it should be.
+            InvalidArgument: one has a wrong type or size.
         """
         return cls(arguments.model_ref(model), arguments.timeout(timeout), arguments.priority(priority))
 
 
 @dataclass(frozen=True)
-class _Served:
-    """What a model takes, and the Celery queue of those who compute it.
+class _CachedModel:
+    """A model's inputs, and the Celery queue of the workers that compute it.
 
     Attributes:
-        until: when to ask again, by the monotonic clock.
+        until: when the entry expires, by the monotonic clock.
     """
 
     inputs: Inputs
@@ -60,49 +60,49 @@ class _Served:
     until: float
 
 
-class Known:
-    """What a client has learned of models: it checks inputs at once, without asking Redis for each call.
+class ModelCache:
+    """Checks inputs without a round trip to Redis for each call.
 
-    An alias may have moved since. So inputs that an older version takes are let through, for the worker checks again,
-    and those that it refuses are held against the newest one before the caller is told.
+    An alias may have moved to another version since. So inputs that fit the cached version are sent, for the worker
+    checks them again; inputs that do not fit are checked against the newest version before they are refused.
     """
 
     def __init__(self) -> None:
-        self._served: dict[str, _Served] = {}
+        self._cached: dict[str, _CachedModel] = {}
 
-    def admit(self, model: str, tensors: Tensors) -> Steps[str]:
-        """Check inputs; gives the queue that the model's lane rings on.
+    def check(self, model: str, tensors: Tensors) -> Steps[str]:
+        """Check inputs; gives the queue for the doorbells of the model's lane.
 
         Raises:
-            InvalidJob: the model does not take these inputs.
-            ModelNotFound: there is no such model.
+            InvalidJob: the inputs do not fit the model.
+            ModelNotFound: no model has this name.
         """
-        served, now = self._served.get(model), time.monotonic()
-        if served and now < served.until:
+        cached, now = self._cached.get(model), time.monotonic()
+        if cached and now < cached.until:
             with suppress(InvalidJob):
-                served.inputs.check(tensors)
-                return served.queue
-        elif served:
-            # One caller asks again; the others go on with what is known.
-            self._served[model] = replace(served, until=now + _NOBODY_FOR_S)
-        served = yield from self._learn(model)
-        served.inputs.check(tensors)
-        return served.queue
+                cached.inputs.check(tensors)
+                return cached.queue
+        elif cached:
+            # One caller looks it up again; meanwhile the others use the old entry.
+            self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
+        cached = yield from self._look_up(model)
+        cached.inputs.check(tensors)
+        return cached.queue
 
-    def _learn(self, model: str) -> Steps[_Served]:
+    def _look_up(self, model: str) -> Steps[_CachedModel]:
         version: ModelVersion = yield registry.resolve(model)
         workers: list[ledger.Worker] = yield ledger.workers()
         queues = {queue for worker in workers for queue in worker.queues}
         queue = served_request_queue(queues)
-        until = time.monotonic() + (_KNOWN_FOR_S if queue in queues else _NOBODY_FOR_S)
-        if len(self._served) >= _MOST_KNOWN:
-            self._served.clear()
-        learned = self._served[model] = _Served(Inputs(version.signature, version.ref), queue, until)
-        return learned
+        until = time.monotonic() + (_CACHED_S if queue in queues else _CACHED_WITHOUT_WORKER_S)
+        if len(self._cached) >= _MOST_CACHED:
+            self._cached.clear()
+        cached = self._cached[model] = _CachedModel(Inputs(version.signature, version.ref), queue, until)
+        return cached
 
 
 def tensors_of(inputs: ArrayLike | Mapping[str, ArrayLike]) -> Tensors:
-    """Inputs as arrays with a first axis of rows.
+    """Inputs as arrays whose first axis counts rows.
 
     Raises:
         InvalidJob: a lone value, or rows of different lengths.
@@ -126,19 +126,19 @@ def rows_of(rows: ArrayLike) -> Array:
     return array
 
 
-def parts(rows: Array) -> list[bytes]:
-    """Many rows as requests of a bounded size, in order."""
+def encode_rows(rows: Array) -> list[bytes]:
+    """Many rows as requests of `ROWS_PER_REQUEST` rows each, in order."""
     starts = range(0, max(1, len(rows)), ROWS_PER_REQUEST)
     return [encode_tensors(rows[start : start + ROWS_PER_REQUEST]) for start in starts]
 
 
 def outputs(answer: bytes) -> Array:
-    """The model's output."""
+    """The model's output in an answer."""
     return decode_array(answer).copy()  # a view of bytes could not be written to
 
 
 def unanswered(model: str, timeout_s: float) -> Timeout:
-    """The error of a request whose deadline has passed."""
+    """The error of a request without an answer in time."""
     return Timeout(
         f"no answer from {model!r} within {timeout_s:g} s: are workers running (`stoker up`, `stoker worker`) "
         "and not all busy? Give a longer timeout or add slots"

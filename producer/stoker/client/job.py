@@ -1,4 +1,4 @@
-"""A job as an app holds it, for threads."""
+"""An app's handle of a job, for threads."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from ..kinds import Result, Spec
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from .arguments import event_id, timeout_or_none
-from .following import Deadline, Follower, Pause, ended_as, late
+from .following import Deadline, Follower, Pause, check_end, timeout_message
 from .listening import Listener
 
 
 class Job:
-    """A job in the ledger; made by `Client.submit` and `Client.job`. Safe wherever its client is.
+    """A job in the ledger; made by `Client.submit` and `Client.job`. It may be shared as its client may.
 
     Attributes:
         id: also its Celery task id.
@@ -30,57 +30,57 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """Where the job stands now."""
+        """The job's state now."""
         return self.status().state
 
     def status(self) -> JobStatus:
-        """The job as it stands now."""
+        """The job's status now."""
         return self._connection.run(ledger.status(self.id))
 
     def spec(self) -> Spec:
-        """What was asked for."""
+        """The spec that was submitted."""
         return self._connection.run(ledger.spec(self.id))
 
     def events(self, after: str | None = None) -> Iterator[Event]:
-        """The job's events, from the first or from behind the event with id `after`; ends with the job.
+        """The job's events, from the first one or the one after `after`; ends with the job.
 
-        An event that this version does not know, because a newer one has sent it, comes as `events.Other`.
+        An event that only a newer version knows comes as `events.Other`.
 
         Raises:
             Unavailable: Redis has been away for a minute, or for `patience_s` if that is longer.
-            InvalidArgument: `after` is no event's id.
+            InvalidArgument: `after` is not an event's id.
         """
         return self._events(event_id(after), Deadline(None, self._connection.patience_s))
 
     def wait(self, timeout: float | None = None) -> JobState:
-        """Wait for the end and give the final state, or the one in which a newer version has ended the job.
+        """Wait for the end; gives the final state, which may be one that only a newer version knows.
 
         Raises:
             Timeout: it has not ended after `timeout` seconds.
             Unavailable: Redis is away when the time is up or, without a timeout, has been for as long as in `events`.
-            InvalidArgument: `timeout` is no number of seconds.
+            InvalidArgument: `timeout` is not a number of seconds.
         """
         timeout = timeout_or_none(timeout)
         return self._wait(timeout, Deadline(timeout, self._connection.patience_s))
 
     def result(self, timeout: float | None = None) -> Result:
-        """Wait for the end and give the result.
+        """Wait for the end; gives the result.
 
         Raises:
-            JobFailed, JobCancelled, JobDead: it ended without one; the message says why.
-            InvalidJob: a newer version has ended it, in a state or with a result that this one does not know.
-            Timeout, Unavailable, InvalidArgument: as `wait` does.
+            JobFailed, JobCancelled, JobDead: it ended without a result; the message says why.
+            InvalidJob: it ended in a state, or with a result, that only a newer version knows.
+            Timeout, Unavailable, InvalidArgument: as `wait`.
         """
         timeout = timeout_or_none(timeout)
         deadline = Deadline(timeout, self._connection.patience_s)
         while True:
-            ready = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
-            if ready is not None:
-                return ready
-            ended_as(self.id, self._wait(timeout, deadline))
+            result = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
+            if result is not None:
+                return result
+            check_end(self.id, self._wait(timeout, deadline))
 
     def cancel(self) -> None:
-        """Ask for the job's end: at once if it is queued, at its next step if it runs; none if it has ended."""
+        """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
         self._connection.run(ledger.cancel(self.id))
 
     def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
@@ -90,7 +90,7 @@ class Job:
         status = self.status()
         if status.state.final:
             return status.state
-        raise Timeout(late(status, timeout or 0))
+        raise Timeout(timeout_message(status, timeout or 0))
 
     def _events(self, after: str | None, deadline: Deadline) -> Iterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)

@@ -1,7 +1,7 @@
-"""News of jobs for all who wait for any: one reader for their many streams, over one connection.
+"""Waiting for events of jobs: one reader watches the streams of all jobs that somebody waits for.
 
-A listener tells only that there is something new; whoever waits reads it then, from where he is. So nothing can be lost
-between the two, and nothing piles up where somebody reads slowly.
+A listener says only that a job has new events; the waiter then reads them, from its own position. So no event is lost
+between the two, and none pile up for a slow reader.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from typing import Generic, TypeVar
 from .. import ledger
 from ..errors import ClientClosed, StokerError
 from ..redis.connection import AsyncConnection, Call, Connection
-from ..redis.reading import TaskReader, ThreadReader, Waiter, settle
+from ..redis.reading import TaskReader, ThreadReader, Waiter, deliver
 
 W = TypeVar("W", bound=Waiter)
 EventId = tuple[int, int]
 
-# How long a stream is still read when nobody waits for it: whoever follows a job is back soon.
+# How long a stream is watched after the last wait: a caller that follows a job soon waits again.
 _LINGER_S = 5.0
 _NEVER: EventId = (2**64, 0)
 
 
 @dataclass
 class _Stream(Generic[W]):
-    """A job's events.
+    """A job's event stream.
 
     Attributes:
-        newest: the newest event that has been read and not been waited for since; None if none has been read.
-        waiting: who waits, and behind which event.
-        until: when it is no longer read unless somebody waits, by the monotonic clock.
+        newest: the newest event that the reader has seen and no waiter has been told of since; None for none yet.
+        waiting: the waiters, each with the event after which it waits for one.
+        until: how long the stream is watched without a waiter, by the monotonic clock.
     """
 
     newest: EventId | None = None
@@ -42,12 +42,12 @@ class _Stream(Generic[W]):
     until: float = 0.0
 
     def position(self) -> EventId:
-        """Behind which event to read on."""
+        """The event after which to read."""
         return max(self.newest or (0, 0), min(self.waiting.values(), default=(0, 0)))
 
 
 class Streams(Generic[W]):
-    """Who waits for news of which job, as `reading.Desk`: does no I/O and takes no lock.
+    """Who waits for which job's events: a `reading.Dispatcher`. Does no I/O and takes no lock.
 
     Attributes:
         name: names the stream in Redis that interrupts the reader.
@@ -57,51 +57,51 @@ class Streams(Generic[W]):
         self.name = uuid.uuid4().hex
         self._streams: dict[str, _Stream[W]] = {}
         self._interrupted: EventId = (0, 0)
-        # Where the reader is waiting now, by job.
-        self._asked: dict[str, EventId] | None = None
+        # The positions of the read that is under way, by job.
+        self._reading: dict[str, EventId] | None = None
 
     def add(self, job_id: str, after: str | None, waiter: W) -> bool:
-        """Wait for an event behind `after`; tells whether the reader must be interrupted for it."""
+        """Wait for an event after `after`; gives whether the reader must be interrupted for it."""
         stream, position = self._streams.setdefault(job_id, _Stream()), event_id(after)
         if stream.newest is not None and stream.newest > position:
-            # Told once: Redis may have lost that event since, and who finds nothing waits for what is really there.
+            # Reported once: Redis may have lost the event since, and a waiter that does not find it must wait anew.
             stream.newest = position
-            settle([(waiter, True)])
+            deliver([(waiter, True)])
             return False
         stream.waiting[waiter] = position
         stream.until = time.monotonic() + _LINGER_S
-        if self._asked is None or self._asked.get(job_id, _NEVER) <= position:
+        if self._reading is None or self._reading.get(job_id, _NEVER) <= position:
             return False
-        # Who comes next is interrupted for already.
-        self._asked = None
+        # One interrupt is enough for all waiters that come before the next read.
+        self._reading = None
         return True
 
     def forget(self, job_id: str, waiter: W) -> None:
-        """Nobody waits there any more."""
+        """Drop a waiter."""
         if stream := self._streams.get(job_id):
             stream.waiting.pop(waiter, None)
 
     @property
-    def waits(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether anybody waits."""
         return any(stream.waiting for stream in self._streams.values())
 
     def next_call(self, block_s: float) -> Call[dict[str, str]]:
-        """Waits for news of all jobs that somebody waits for."""
+        """Waits for new events of all jobs that are watched."""
         now = time.monotonic()
         self._streams = {
             job_id: stream
             for job_id, stream in self._streams.items()
             if stream.waiting or (stream.newest and stream.until > now)
         }
-        self._asked = {job_id: stream.position() for job_id, stream in self._streams.items()}
-        positions = {job_id: _text(position) for job_id, position in self._asked.items()}
+        self._reading = {job_id: stream.position() for job_id, stream in self._streams.items()}
+        positions = {job_id: _text(position) for job_id, position in self._reading.items()}
         return ledger.news(self.name, _text(self._interrupted), positions, round(block_s * 1000))
 
-    def answered(self, newest: dict[str, str]) -> Iterator[tuple[W, bool]]:
-        """There is news: who has waited for it."""
-        self._asked = None
-        for job_id, latest in newest.items():
+    def dispatch(self, read: dict[str, str]) -> Iterator[tuple[W, bool]]:
+        """The waiters for new events, given the newest event of each job."""
+        self._reading = None
+        for job_id, latest in read.items():
             if job_id == "":
                 self._interrupted = event_id(latest)
             elif stream := self._streams.get(job_id):
@@ -110,9 +110,9 @@ class Streams(Generic[W]):
                     del stream.waiting[waiter]
                     yield waiter, True
 
-    def give_up(self, error: StokerError) -> Iterator[tuple[W, StokerError | bool]]:
-        """Nothing can be read: each looks for himself, for only one of the streams may be to blame."""
-        self._asked = None
+    def fail(self, error: StokerError) -> Iterator[tuple[W, StokerError | bool]]:
+        """All waiters: each reads for itself, because only one of the streams may be unreadable."""
+        self._reading = None
         for stream in self._streams.values():
             for waiter in stream.waiting:
                 yield waiter, error if isinstance(error, ClientClosed) else False
@@ -120,7 +120,7 @@ class Streams(Generic[W]):
 
 
 class Listener:
-    """For threads: waits for news of a job. It serves the process that made it."""
+    """Waits for events, for threads. A listener belongs to the process that made it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -129,17 +129,17 @@ class Listener:
         self._reader = ThreadReader(connection, self._streams, self._lock, "stoker-events")
 
     def wait(self, job_id: str, after: str | None, seconds: float) -> bool:
-        """Wait until a job has an event behind `after`; False if it has none after so long.
+        """Wait until a job has an event after `after`; False if it has none after `seconds`.
 
         Raises:
-            ClientClosed: after `close`, or by it.
+            ClientClosed: after `close`, or during the wait.
         """
         news: Future[bool] = Future()
         with self._lock:
-            self._reader.begin()
+            self._reader.wake()
             must_interrupt = self._streams.add(job_id, after, news)
         if must_interrupt:
-            # Without it the reader goes on by itself, a little later.
+            # If that fails, the reader's call times out a little later.
             with suppress(StokerError):
                 self._connection.run(ledger.interrupt(self._streams.name))
         try:
@@ -151,12 +151,12 @@ class Listener:
                 self._streams.forget(job_id, news)
 
     def close(self) -> None:
-        """Stop reading; whoever still waits is told."""
+        """Stop reading; whoever still waits gets `ClientClosed`."""
         self._reader.close(ledger.interrupt(self._streams.name))
 
 
 class AsyncListener:
-    """For asyncio: what `Listener` does, within one event loop."""
+    """`Listener` for asyncio, within one event loop."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -164,8 +164,8 @@ class AsyncListener:
         self._reader = TaskReader(connection, self._streams)
 
     async def wait(self, job_id: str, after: str | None, seconds: float) -> bool:
-        """Wait until a job has an event behind `after`; see `Listener.wait`."""
-        self._reader.begin()
+        """See `Listener.wait`."""
+        self._reader.wake()
         news: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
             if self._streams.add(job_id, after, news):
@@ -179,12 +179,12 @@ class AsyncListener:
             self._streams.forget(job_id, news)
 
     async def close(self) -> None:
-        """Stop reading; whoever still waits is told."""
+        """Stop reading; whoever still waits gets `ClientClosed`."""
         await self._reader.close()
 
 
 def event_id(text: str | None) -> EventId:
-    """An event's id, in an order that Redis has for them: by milliseconds, then by number."""
+    """An event's id as Redis orders them: milliseconds, then number."""
     milliseconds, _, number = (text or "0-0").partition("-")
     return int(milliseconds), int(number or 0)
 

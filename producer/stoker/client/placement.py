@@ -1,4 +1,4 @@
-"""Where a job runs: what it asks for, against what the live workers offer and what scaled fleets may grow to."""
+"""Where a job runs: its resources, compared with those of the live workers and of the fleets that may still grow."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from ..redis.connection import Steps
 
 @dataclass(frozen=True)
 class Offer:
-    """What there is to run jobs on.
+    """The resources for jobs.
 
     Attributes:
-        workers: those that are live.
-        reach: how many slots scaled fleets may grow to.
+        workers: the live workers.
+        reach: how many slots the fleets may grow to, by device.
     """
 
     workers: Sequence[Worker] = ()
@@ -25,7 +25,7 @@ class Offer:
 
 
 def offer(specs: Iterable[Spec]) -> Steps[Offer]:
-    """Look at the live workers, and at what fleets may grow to only if some job needs more than those have."""
+    """Read the live workers, and the limits of the fleets only if some job fits no live worker."""
     workers: list[Worker] = yield ledger.workers()
     live = Offer(workers)
     if not workers or all(any(_lack(spec, device, live) is None for device in _devices(spec)) for spec in specs):
@@ -35,32 +35,32 @@ def offer(specs: Iterable[Spec]) -> Steps[Offer]:
 
 
 def place(spec: Spec, offered: Offer) -> WorkDevice:
-    """The device of a job: what it names, or for "auto" the best that a live worker has, else the best to come.
+    """The device of a job: the one that it names, or for "auto" the best one of a live worker, else of a fleet.
 
-    As long as no worker is there at all, nothing is refused: a job waits for the device it names, or for a CPU.
+    Without any live worker nothing is refused: the job waits for the device that it names, or for a CPU.
 
     Raises:
-        InvalidJob: nothing could run it; says what is missing.
+        InvalidJob: no worker could run it; says what is missing.
     """
     if not offered.workers:
         return ("gpu" if spec.gpu_memory else "cpu") if spec.device == "auto" else spec.device
     lacks: dict[WorkDevice, str | None] = {}
-    for there in (Offer(offered.workers), offered):
-        lacks = {device: _lack(spec, device, there) for device in _devices(spec)}
-        found = next((device for device, lack in lacks.items() if lack is None), None)
-        if found:
-            return found
+    for resources in (Offer(offered.workers), offered):
+        lacks = {device: _lack(spec, device, resources) for device in _devices(spec)}
+        fitting = next((device for device, lack in lacks.items() if lack is None), None)
+        if fitting:
+            return fitting
     missing = "; ".join(lack for lack in lacks.values() if lack)
     raise InvalidJob(f"no live worker could run this job: {missing}. Start one that can, or ask for less")
 
 
 def fits(spec: Spec, worker: Worker) -> bool:
-    """Whether a worker has what a job asks for; what it does not know of itself, it is taken to have."""
+    """Whether a worker has the resources that a job asks for; a resource that it does not report counts as enough."""
     return not any(True for _ in _short(spec, worker))
 
 
 def _devices(spec: Spec) -> tuple[WorkDevice, ...]:
-    """Where it may run, the best first."""
+    """The devices that a job may run on, the best first."""
     if spec.device != "auto":
         return (spec.device,)
     if spec.gpu_memory is not None:
@@ -69,9 +69,9 @@ def _devices(spec: Spec) -> tuple[WorkDevice, ...]:
 
 
 def _lack(spec: Spec, device: WorkDevice, offered: Offer) -> str | None:
-    """Why it cannot run on a device; None if it can.
+    """Why a job cannot run on a device; None if it can.
 
-    What nodes have that do not run yet is not known, but for how many slots they make: they are like those that run.
+    Of nodes that a fleet may still start, only their slots are known: they are taken to be like the running ones.
     """
     queue = queue_for(spec.kind, device)
     serving = [worker for worker in offered.workers if queue in worker.queues]
@@ -85,13 +85,13 @@ def _lack(spec: Spec, device: WorkDevice, offered: Offer) -> str | None:
         return (
             None if wanted <= slots else f"on {queue}, it asks for workers={wanted} and there are at most {slots} slots"
         )
-    # The one that comes closest tells what to look for.
+    # The worker that comes closest shows best what is missing.
     least = min((list(_short(spec, worker)) for worker in serving), key=len)
     return f"on {queue}, {' and '.join(least)}"
 
 
 def _short(spec: Spec, worker: Worker) -> Iterator[str]:
-    """What a worker has too little of."""
+    """The resources that a worker has too little of."""
     for name, wished, offered in (
         ("memory", spec.memory, worker.memory_bytes),
         ("cpus", spec.cpus, worker.cpus),

@@ -1,4 +1,4 @@
-"""What happens to a spec before it is queued: everything that can be known to be wrong is refused here."""
+"""Submitting: checks specs, and queues them if all are right."""
 
 import functools
 import uuid
@@ -26,14 +26,14 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[l
         InvalidJob, JobNotFound: see `ledger.submit`.
     """
     jobs = yield from _prepare(specs, idempotency_key)
-    parts = list(ledger.parts(jobs))
-    if len(parts) == 1:
+    batches = list(ledger.parts(jobs))
+    if len(batches) == 1:
         ids: list[str] = yield ledger.submit(jobs)
         return ids
-    if parts:
+    if batches:
         intake = str(uuid.uuid4())
-        for place, part in enumerate(parts, 1):
-            yield ledger.stage(intake, place, part)
+        for number, batch in enumerate(batches, 1):
+            yield ledger.stage(intake, number, batch)
         yield ledger.accept(intake, jobs)
         while (yield ledger.take_in(intake)):
             pass
@@ -43,27 +43,27 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[l
 def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[ledger.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
-    What several specs ask is asked once.
+    A spec that is in the list twice is checked once.
 
     Args:
-        specs: jobs submitted together; each may name one before it as "#0", "#1", ….
+        specs: jobs submitted together; each may name an earlier one as "#0", "#1", ….
         idempotency_key: for a single spec.
 
     Raises:
-        InvalidJob: a file, column or array is missing, a reference points nowhere, or nothing could run a job.
+        InvalidJob: a file, column or array is missing, a reference is wrong, or no worker could run a job.
         ModelNotFound: a spec names a model that does not exist.
     """
-    sound = {id(spec): checked(spec) for spec in specs}
-    distinct = sound.values()
+    valid = {id(spec): checked(spec) for spec in specs}
+    distinct = valid.values()
     offered = (yield from offer(distinct)) if specs else Offer()
     border = _Border((yield from _versions(distinct)), offered)
-    ready_ones: dict[int, tuple[Spec, str]] = {}
+    routed: dict[int, tuple[Spec, str]] = {}
     prepared: list[ledger.NewJob] = []
     parent = traceparent()
     for spec in specs:
-        if id(spec) not in ready_ones:
-            ready_ones[id(spec)] = border.check(_with_ids(sound[id(spec)], prepared))
-        ready, queue = ready_ones[id(spec)]
+        if id(spec) not in routed:
+            routed[id(spec)] = border.check(_with_ids(valid[id(spec)], prepared))
+        ready, queue = routed[id(spec)]
         prepared.append(ledger.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
     return prepared
 
@@ -79,7 +79,7 @@ def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
 
 
 def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
-    """The spec with ids instead of "#0"; it comes after the job whose model it takes."""
+    """The spec with job ids in place of "#0"; it runs after the job whose model it takes."""
 
     def job_id(ref: str) -> str:
         if not ref.startswith("#"):
@@ -100,21 +100,21 @@ def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
 
 
 class _Border:
-    """What specs are checked against, on their way in.
+    """The checks of one submit.
 
     Args:
-        versions: by the references that the specs name.
-        offered: what there is to run jobs on.
+        versions: the registered versions that the specs name, by reference.
+        offered: the workers that could run the jobs.
     """
 
     def __init__(self, versions: Mapping[str, ModelVersion], offered: Offer) -> None:
         self._versions = versions
         self._offered = offered
-        # The same data is looked at once.
+        # The same data is checked once.
         self.preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
-        """The spec, with its data as a worker finds it, and its queue."""
+        """The checked spec, its data references made absolute, and its queue."""
         queue = topology.queue_for(spec.kind, place(spec, self._offered))
         checked: Spec = kind_of(spec).check(spec, self)
         return checked, queue

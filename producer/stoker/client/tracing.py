@@ -1,7 +1,4 @@
-"""Where a job's trace begins: a span around the submit, in an app that has set up a tracer with OpenTelemetry.
-
-Nothing is installed or imported for it.
-"""
+"""A span around each submit, in an app that has set up OpenTelemetry; Stoker does not import it otherwise."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def submitting(jobs: int) -> Iterator[None]:
-    """A span, if the app has a tracer: the parent of all that workers do for these jobs."""
+    """A span, if the app traces: the parent of the workers' spans for these jobs."""
     if not _app_traces():
         yield
         return
@@ -22,7 +19,7 @@ def submitting(jobs: int) -> Iterator[None]:
 
 
 def traceparent() -> str:
-    """The span that is current, as W3C's trace context writes it; "" for none."""
+    """The current span in W3C's trace context format; "" for none."""
     if not _app_traces():
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -33,7 +30,7 @@ def traceparent() -> str:
 
 
 def _app_traces() -> bool:
-    # redis-py, for one, imports OpenTelemetry wherever it finds it: so that it is loaded says nothing.
+    # redis-py imports OpenTelemetry wherever it is installed: that it is loaded does not mean that the app traces.
     if "opentelemetry.trace" not in sys.modules:
         return False
     from opentelemetry import trace

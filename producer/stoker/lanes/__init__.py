@@ -1,12 +1,12 @@
-"""Lanes: inference requests that gather while the model is busy, and are answered a batch at a time.
+"""Lanes: inference requests that queue up while the model is busy, and are answered in batches.
 
-A request goes into the lane of its model, a few Redis lists. Only one Celery message, the doorbell, is under way for
-a lane that nobody drains; the worker that hears it drains the lane: it takes what is there, runs it as one batch,
-delivers the answers and takes the next batch in the same step, until the lane stays empty. A drainer that waits for
-more is woken by the next request without any message, so that a steady caller never waits for Celery.
+A request goes into the lane of its model, a few Redis lists. For a lane without a drainer there is one Celery message,
+the doorbell. The worker that receives it drains the lane: it takes all requests as one batch, computes them, delivers
+the answers and takes the next batch in the same round trip, until the lane stays empty. The next request then wakes
+the idle drainer without any message, so that a steady caller never waits for Celery.
 
-What a drainer has taken stays in Redis, under its lease, until it is answered; if it dies, the requests go back to
-the front of the lane. A request that is answered twice for it is delivered once: the caller knows its number.
+Requests that a drainer has taken stay in Redis, under its lease, until they are answered; if it dies, they go back to
+the front of the lane. A request that is answered twice is delivered once: the caller knows its number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,18 +20,18 @@ from ..ledger.scripts import basics, iso_now
 from ..redis.connection import Call, Script, Word
 from .keys import key, lua_table
 
-# The Celery task behind a doorbell; its only argument is the lane.
+# The Celery task of a doorbell; its only argument is the lane.
 DRAIN_TASK = "stoker.drain"
 
 
 @dataclass(frozen=True)
-class Pushed:
+class LaneRequests:
     """Requests for one lane.
 
     Attributes:
         queue: the Celery queue of its doorbells.
         most: how many requests the lane may hold.
-        requests: of each, the milliseconds until nobody waits for it any more, and its bytes.
+        requests: the timeout of each in milliseconds, and its bytes.
     """
 
     ref: str
@@ -43,11 +43,11 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a drainer has taken.
+    """The requests that a drainer has taken.
 
     Attributes:
         now_ms: the server's clock.
-        requests: each with its deadline by that clock in front, as a little-endian double.
+        requests: each begins with its deadline by that clock, as a little-endian double.
     """
 
     now_ms: int
@@ -55,37 +55,37 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Result:
-    """An answer as Celery's result backend holds it.
+class CeleryResult:
+    """An answer for Celery's result backend.
 
     Attributes:
         status: "SUCCESS" or "FAILURE".
-        told: the result or the exception, as JSON.
+        payload: the result or the exception, as JSON.
     """
 
     result_id: str
     status: str
-    told: str
+    payload: str
 
 
 @dataclass(frozen=True)
-class Census:
-    """All lanes together.
+class LaneCounts:
+    """Counts over all lanes.
 
     Attributes:
-        lanes: how many hold requests.
+        lanes: lanes that hold requests.
         waiting: requests that no drainer has taken yet.
-        in_hand: requests that drainers have taken and not answered yet.
+        taken: requests that drainers have taken and not answered yet.
     """
 
     lanes: int
     waiting: int
     drainers: int
-    in_hand: int
+    taken: int
 
 
-def push(lanes: Iterable[Pushed]) -> Call[list[int | None]]:
-    """Put requests into their lanes; gives of each lane the depth at which it was full, or None where they fitted."""
+def push(lanes: Iterable[LaneRequests]) -> Call[list[int | None]]:
+    """Put requests into their lanes; for each lane None, or the depth at which it was too full to take them."""
     words: list[Word] = []
     for lane in lanes:
         words += (lane.ref, lane.queue, lane.priority, lane.most, len(lane.requests))
@@ -99,7 +99,7 @@ def push(lanes: Iterable[Pushed]) -> Call[list[int | None]]:
 
 
 def demand() -> Call[dict[str, int]]:
-    """How many slots the lanes need on each device: drainers that are there, or that the requests which wait want."""
+    """How many slots the lanes need, by device: their drainers, or as many as the waiting requests need if more."""
 
     def decode(answer: list[tuple[bytes, int]]) -> dict[str, int]:
         needed: dict[str, int] = {}
@@ -112,7 +112,7 @@ def demand() -> Call[dict[str, int]]:
 
 
 def join(ref: str, drainer: str, lease_s: float) -> Call[bool]:
-    """Begin to drain a lane; False if it is empty."""
+    """Become a drainer of a lane; False if it needs none."""
     return Call((ref, drainer, _ms(lease_s)), bool, _script("join"))
 
 
@@ -124,21 +124,23 @@ def take(
     turn: int,
     most: int,
     answers: Mapping[str, bytes],
-    results: Sequence[Result] = (),
+    results: Sequence[CeleryResult] = (),
 ) -> Call[Batch | None]:
-    """Deliver answers by client and results, and take the next batch; None if the lane was taken from this drainer.
+    """Deliver the answers to the last batch and take the next one; None if the drainer has lost the lane.
 
     Args:
-        turn: another number for each take.
-        most: how many requests at most.
+        turn: a new number for each batch: the same number again gives the same batch.
+        most: the largest batch.
+        answers: encoded, by client.
+        results: answers for Celery.
     """
     words: list[Word] = [ref, drainer, _ms(lease_s), turn, most, len(answers)]
-    for client, told in answers.items():
-        words += (client, told)
+    for client, encoded in answers.items():
+        words += (client, encoded)
     if results:
         words.append(iso_now())
     for result in results:
-        words += (result.result_id, result.status, result.told)
+        words += (result.result_id, result.status, result.payload)
 
     def decode(answer: list[int | bytes]) -> Batch | None:
         now, *requests = answer
@@ -150,60 +152,60 @@ def take(
 
 
 def drainer_name(watch: str, number: int) -> str:
-    """The name of one of the drainers in one process, which are woken and abandoned together."""
+    """The name of a drainer of a watch, whose drainers share a process."""
     return f"{watch}.{number}"
 
 
 def await_wake(watch: str, wait_s: float) -> Call[list[str]]:
-    """Wait until a request comes for an idle drainer of a process; gives its name, or nothing."""
+    """Wait for a request to an idle drainer of a watch; gives the drainer's name, or nothing."""
     words = ("BLPOP", key("wake", watch), max(wait_s, 0.01))
     return Call(words, lambda reply: [] if reply is None else [reply[1].decode()])
 
 
 def woken(watch: str) -> Call[list[str]]:
-    """The idle drainers of a process for which requests have come."""
+    """The idle drainers of a watch that have got requests."""
     return Call(("LPOP", key("wake", watch), 100), lambda reply: [name.decode() for name in reply or ()])
 
 
-def adopt(queues: Sequence[str]) -> Call[str | None]:
+def take_doorbell(queues: Sequence[str]) -> Call[str | None]:
     """Take a doorbell that waits for a slot from one of these Celery queues; gives its lane."""
-    return Call(tuple(queues), lambda ref: None if ref is None else ref.decode(), _script("adopt"))
+    return Call(tuple(queues), lambda ref: None if ref is None else ref.decode(), _script("take_doorbell"))
 
 
 def abandon(watch: str) -> Call[None]:
-    """Hand on the lanes of a process that has ended."""
+    """Release the lanes of a watch whose process has died."""
     return Call((watch,), lambda _: None, _script("abandon"))
 
 
 def leave(ref: str, drainer: str) -> Call[None]:
-    """Stop draining; what is in hand goes back to the front of the lane."""
+    """Stop draining; requests that are not answered go back to the front of the lane."""
     return Call((ref, drainer), lambda _: None, _script("leave"))
 
 
 def sweep(limit: int = 100) -> Call[int]:
-    """Take lanes from silent drainers, and ring for lanes that nobody drains; gives how many requests went back."""
+    """Return the requests of drainers whose lease is over, and ring for lanes without one; counts these requests."""
     return Call((limit,), int, _script("sweep"))
 
 
-def census() -> Call[Census]:
-    """Count what is in the lanes and who drains them."""
-    return Call((), lambda counts: Census(*counts), _script("census"))
+def counts() -> Call[LaneCounts]:
+    """Count lanes, requests and drainers."""
+    return Call((), lambda reply: LaneCounts(*reply), _script("counts"))
 
 
-def crowded(queues: Sequence[str]) -> Call[bool]:
-    """Whether to make way for a message that waits on these Celery queues; True once for each of them."""
+def make_way(queues: Sequence[str]) -> Call[bool]:
+    """Whether to free a slot for a message that waits on these Celery queues: True once for each message."""
     lists = [name for name in redis_lists() if name.startswith(tuple(queues))]
-    return Call(tuple(lists), bool, _script("crowded"))
+    return Call(tuple(lists), bool, _script("make_way"))
 
 
 def await_answers(client: str, wait_s: float) -> Call[bytes | None]:
-    """The next answers for a client, or None if none came within `wait_s`."""
+    """The next answers for a client; None if there are none within `wait_s`."""
     words = ("BLPOP", key("answers", client), max(wait_s, 0.01))
     return Call(words, lambda reply: None if reply is None else bytes(reply[1]))
 
 
 def wake_reader(client: str) -> Call[None]:
-    """Send a client an entry without answers, so that it stops waiting for one."""
+    """Send a client an entry without answers, which ends `await_answers`."""
     return Call((client,), lambda _: None, _script("wake_reader"))
 
 

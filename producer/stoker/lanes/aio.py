@@ -1,4 +1,4 @@
-"""A client's lanes for asyncio: what `switchboard` does for threads, within one event loop."""
+"""A client's requests to lanes, for asyncio: what `blocking` does for threads, within one event loop."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -6,62 +6,60 @@ from collections.abc import Iterable, Sequence
 from ..errors import StokerError
 from ..kinds import Priority
 from ..redis.connection import AsyncConnection
-from ..redis.reading import TaskReader, settle
+from ..redis.reading import TaskReader, deliver
 from . import push
-from .exchange import Exchange, lane_full
-
-Answer = asyncio.Future[bytes]
+from .pending import PendingRequests, lane_full
 
 
-class AsyncSwitchboard:
-    """Sends what the loop's tasks ask in the same turn together, and hands each its answer.
+class AsyncLaneClient:
+    """Sends the requests that tasks make in one turn of the loop together, and gives each task its answers.
 
-    Two tasks of its own run only while they are needed: one sends, one reads.
+    It runs two tasks, each only while it is needed: one sends, one reads.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._exchange: Exchange[Answer] = Exchange()
+        self._pending: PendingRequests[asyncio.Future[bytes]] = PendingRequests()
         self._sender: asyncio.Task[None] | None = None
-        self._reader = TaskReader(connection, self._exchange)
+        self._reader = TaskReader(connection, self._pending)
 
-    def ask(
+    def send(
         self, ref: str, queue: str, priority: Priority, timeout_s: float, requests: Sequence[bytes]
-    ) -> dict[int, Answer]:
-        """Send requests soon; gives where their answers will be, by the numbers that `forget` takes, in order.
+    ) -> dict[int, asyncio.Future[bytes]]:
+        """Send requests soon; gives a future for each, in order, under the number that `forget` takes.
 
         Raises:
             ClientClosed: after `close`.
         """
-        self._reader.begin()
+        self._reader.wake()
         loop = asyncio.get_running_loop()
-        answers: dict[int, Answer] = {}
+        answers: dict[int, asyncio.Future[bytes]] = {}
         for tensors in requests:
-            answer: Answer = loop.create_future()
-            answers[self._exchange.add(answer, ref, queue, priority, timeout_s, tensors)] = answer
+            answer: asyncio.Future[bytes] = loop.create_future()
+            answers[self._pending.add(answer, ref, queue, priority, timeout_s, tensors)] = answer
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send())
         return answers
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Nobody waits for these answers any more."""
-        self._exchange.forget(numbers)
+        """Drop requests that nobody waits for any more."""
+        self._pending.forget(numbers)
 
     async def close(self) -> None:
-        """Stop sending and reading; whoever still waits is told."""
+        """Stop sending and reading; whoever still waits gets `ClientClosed`."""
         await self._reader.close()
         if self._sender and not self._sender.done():
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
 
     async def _send(self) -> None:
-        while lanes := self._exchange.outgoing():
+        while lanes := self._pending.outgoing():
             try:
                 depths = await self._connection.run(push(lanes.values()))
             except StokerError as error:
                 for numbers in lanes:
-                    settle(self._exchange.refused(numbers, error))
+                    deliver(self._pending.refuse(numbers, error))
                 continue
             for (numbers, lane), depth in zip(lanes.items(), depths, strict=True):
                 if depth is not None:
-                    settle(self._exchange.refused(numbers, lane_full(lane.ref, depth)))
+                    deliver(self._pending.refuse(numbers, lane_full(lane.ref, depth)))

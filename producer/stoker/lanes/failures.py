@@ -1,8 +1,8 @@
-"""Models that could not be loaded: what their callers are answered, and when a worker tries again.
+"""Models that cannot be loaded: which error their callers get, and when a worker tries again.
 
-A failure is remembered by exact version, for all workers, so that one model that ends the process which loads it does
-not end one after the other. Callers are refused with the reason until `retry_at`; then one worker tries. The pause
-doubles with each failure in a row. Another version of the model is not affected.
+A failure is stored per version, for all workers, so that a model that kills the process which loads it does not kill
+one process after the other. Callers get the error until `retry_at`; then one worker tries again. The pause doubles
+with each failure in a row. Other versions of the model are not affected.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from ..models.manifest import ModelVersion
 from ..redis.connection import Call
 from . import _script
 
-# For how long the others are refused while one worker tries again.
+# How long the other workers refuse requests while one tries again.
 _TRIAL_MS = 30_000
 
 
@@ -26,11 +26,11 @@ class LoadFailure(BaseModel):
 
     Attributes:
         model: its exact reference.
-        error: what callers are raised: `InvalidJob`, or `Unavailable` where another machine or moment may do.
-        worker: who failed last.
-        failures: in a row.
-        since: the first of them, UTC.
-        retry_at: when it is tried again, UTC.
+        error: the error that callers get; `Unavailable` where another worker, or a later try, may succeed.
+        worker: the worker that failed last.
+        failures: how many in a row.
+        since: time of the first, UTC.
+        retry_at: time of the next try, UTC.
     """
 
     model: str
@@ -42,13 +42,13 @@ class LoadFailure(BaseModel):
     retry_at: datetime
 
     def as_error(self) -> InvalidJob | Unavailable:
-        """What a caller is raised."""
-        told = f"{self.reason} (since {self.since:%H:%M:%S} UTC; tried again from {self.retry_at:%H:%M:%S} on)"
-        return InvalidJob(told) if self.error == "InvalidJob" else Unavailable(told)
+        """The error that a caller gets."""
+        message = f"{self.reason} (since {self.since:%H:%M:%S} UTC; tried again from {self.retry_at:%H:%M:%S} on)"
+        return InvalidJob(message) if self.error == "InvalidJob" else Unavailable(message)
 
 
 def admit_load(version: ModelVersion) -> Call[LoadFailure | None]:
-    """Ask before a version is loaded: None to go ahead, or why its callers are to be refused."""
+    """Ask for leave to load a version: None to go ahead, or the failure to refuse its callers with."""
     words = (version.ref, version.created_at.isoformat(), _TRIAL_MS)
     return Call(words, partial(readable, LoadFailure), _script("admit_load"))
 
@@ -62,12 +62,12 @@ def load_failed(
     excused: bool = False,
     computed: bool = False,
 ) -> Call[LoadFailure]:
-    """Note that a version could not be loaded.
+    """Store that a version could not be loaded.
 
     Args:
-        created_at: when the version was registered, ISO: a registry begun anew counts from 1 again.
-        excused: whether it may have been for another reason; then the first time has no consequence.
-        computed: whether it was loaded and ended its process when it computed: then loading it again proves nothing.
+        created_at: when the version was registered, ISO: a new registry counts versions from 1 again.
+        excused: whether the model may not be the cause; then the first failure has no effect.
+        computed: whether it loaded, and its process died while computing; then a successful load clears nothing.
     """
     kind = "Unavailable" if isinstance(error, Unavailable) else "InvalidJob"
     words = (ref, created_at, kind, error.message, worker, int(excused), int(computed))
@@ -75,12 +75,12 @@ def load_failed(
 
 
 def loaded(version: ModelVersion) -> Call[None]:
-    """Note that a version has been loaded."""
+    """Clear the failures of a version that has been loaded."""
     return Call((version.ref,), lambda _: None, _script("loaded"))
 
 
 def load_failures() -> Call[list[LoadFailure]]:
-    """The versions whose callers are refused, by reference."""
+    """The failures of versions whose callers are refused, sorted by reference."""
 
     def decode(answer: list[bytes]) -> list[LoadFailure]:
         return sorted(all_readable(LoadFailure, answer), key=lambda failure: failure.model)

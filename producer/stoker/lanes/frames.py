@@ -1,8 +1,8 @@
-"""Requests and answers as bytes: small fixed headers in front of tensors in .npy or .npz.
+"""Requests and answers as bytes: a small fixed header, then tensors.
 
-A request is its client (16 bytes), its number among that client's (8 bytes) and its tensors; once in a lane, its
-deadline stands in front (a double, ms by the server's clock). An entry of answers is, for each answer, the number (8
-bytes), a status (1 byte), the length of what follows (4 bytes), and the tensors or the error as JSON.
+A request is the client's id (16 bytes), a number (8 bytes) and tensors; in a lane its deadline comes first (a double,
+ms by the server's clock). Answers are, one after the other, the request's number (8 bytes), a status (1 byte), the
+length of the rest (4 bytes), and tensors or an error as JSON.
 """
 
 import json
@@ -18,7 +18,7 @@ _REQUEST = struct.Struct("<16sQ")
 _IN_LANE = struct.Struct("<d16sQ")
 _ANSWER = struct.Struct("<QBI")
 _OK, _ERROR = 0, 1
-# The number of a request that nobody waits for: its client is the id of Celery's result that its answer becomes.
+# The number of a request that nobody waits for: its client is the id of Celery's result.
 RESULT = 2**64 - 1
 
 
@@ -27,9 +27,9 @@ class Request:
     """A request taken from a lane.
 
     Attributes:
-        client: whom to answer, as its key spells it.
-        number: which of the client's requests.
-        tensors: the inputs, encoded.
+        client: id of the client that waits for the answer, in hex.
+        number: the request's number at the client.
+        tensors: the encoded inputs.
     """
 
     deadline_ms: float
@@ -38,33 +38,33 @@ class Request:
     tensors: bytes
 
 
-def request(client: uuid.UUID, number: int, tensors: bytes) -> bytes:
-    """A request as it is pushed."""
+def encode_request(client: uuid.UUID, number: int, tensors: bytes) -> bytes:
+    """A request to push."""
     return _REQUEST.pack(client.bytes, number) + tensors
 
 
-def read_request(data: bytes) -> Request | None:
-    """A request as it is taken; None if somebody else has put these bytes there."""
+def decode_request(data: bytes) -> Request | None:
+    """A request from a lane; None if the bytes are none."""
     if len(data) < _IN_LANE.size:
         return None
     deadline_ms, client, number = _IN_LANE.unpack_from(data)
     return Request(deadline_ms, uuid.UUID(bytes=client).hex, number, data[_IN_LANE.size :])
 
 
-def answers(told: Iterable[tuple[int, bytes | StokerError]]) -> bytes:
-    """One entry with the answers to some of a client's requests, by their numbers."""
-    parts: list[bytes] = []
-    for number, outcome in told:
-        if isinstance(outcome, StokerError):
-            body = json.dumps([public_class(outcome).__name__, outcome.message]).encode()
-            parts += (_ANSWER.pack(number, _ERROR, len(body)), body)
+def encode_answers(answers: Iterable[tuple[int, bytes | StokerError]]) -> bytes:
+    """Answers for one client, each with the number of its request: encoded tensors, or an error."""
+    encoded: list[bytes] = []
+    for number, answer in answers:
+        if isinstance(answer, StokerError):
+            body = json.dumps([public_class(answer).__name__, answer.message]).encode()
+            encoded += (_ANSWER.pack(number, _ERROR, len(body)), body)
         else:
-            parts += (_ANSWER.pack(number, _OK, len(outcome)), outcome)
-    return b"".join(parts)
+            encoded += (_ANSWER.pack(number, _OK, len(answer)), answer)
+    return b"".join(encoded)
 
 
-def read_answers(data: bytes) -> Iterator[tuple[int, bytes | StokerError]]:
-    """The inverse of `answers`."""
+def decode_answers(data: bytes) -> Iterator[tuple[int, bytes | StokerError]]:
+    """The inverse of `encode_answers`."""
     at = 0
     while at < len(data):
         number, status, length = _ANSWER.unpack_from(data, at)

@@ -5,10 +5,10 @@
 | stoker:lane:<ref>:<priority> | list | requests, the oldest first | when it is drained |
 | stoker:lanes | set | lanes that may hold requests or are drained | entries go when found without both |
 | stoker:lane-queue:<ref> | string | the Celery queue that its doorbells go to | with the entry in stoker:lanes |
-| stoker:bells:<ref> | sorted set | messages under way, by when they are looked for | with the entry in stoker:lanes |
+| stoker:bells:<ref> | sorted set | doorbells sent, by when they may be lost, ms | with the entry in stoker:lanes |
 | stoker:drainers:<ref> | sorted set | who drains the lane, by the end of their lease, ms | entries go when they leave |
 | stoker:drainers | sorted set | "<drainer> <ref>" of all lanes, by the end of the lease, ms | as above |
-| stoker:taken:<drainer>:<priority> | list | requests in hand, until they are answered | when answered |
+| stoker:taken:<drainer>:<priority> | list | requests that it has taken | when answered |
 | stoker:turn:<drainer> | string | number of its last take, and the last deadline in it, ms | a minute after it |
 | stoker:idle:<ref> | list | drainers that wait for a request | entries go when woken |
 | stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |

@@ -1,1 +1,1 @@
-"""Redis as Stoker talks to it: addresses, connections, retries, blocking reads, the Celery app on it."""
+"""How Stoker uses Redis: connections, retries, shared readers, and the Celery app."""

@@ -1,4 +1,4 @@
-"""The Celery app: one broker, JSON only, and settings under which no message can cost a job."""
+"""The Celery app: one broker, JSON only, and settings under which a lost message loses no job."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from ..urls import sentinels_of
 
 
 def celery_app(settings: Settings, url: str) -> Celery:
-    """A Celery app on this Redis; what workers run, and what Flower or `celery inspect` may use.
+    """The Celery app that workers run, and that Flower and `celery inspect` may use.
 
-    Messages are acknowledged early, and none is fetched ahead of a free slot but for brief jobs: the ledger, not the
-    message, remembers a job (Celery 5.7 workers that hold unacknowledged messages can also die when Redis goes away).
+    Messages are acknowledged early, and prefetched for brief jobs only: a job's state is in the ledger, not in its
+    message. (Celery 5.7 workers with unacknowledged messages can also die when Redis goes away.)
     """
     result_url = settings.result_url or url
     app = Celery("stoker", broker=_celery_url(url), backend=_celery_url(result_url))
@@ -26,8 +26,8 @@ def celery_app(settings: Settings, url: str) -> Celery:
         broker_transport_options={
             **_timeouts(settings),
             "health_check_interval": 5,
-            # No copy of messages in hand: the ledger rings again for a lost one, and what anyone wrote among the copies
-            # would be read back unchecked.
+            # No copies of unacknowledged messages: the ledger sends a lost doorbell again, and kombu would restore
+            # whatever anyone wrote among the copies unchecked.
             "ack_emulation": False,
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
@@ -39,7 +39,7 @@ def celery_app(settings: Settings, url: str) -> Celery:
         result_backend_always_retry=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # A command that Redis refuses, for its memory is full or a key was tampered with, must not end a worker.
+        # A command that Redis refuses, because its memory is full or a key has the wrong type, must not end a worker.
         broker_channel_error_retry=True,
         task_queues=[Queue(name, routing_key=name) for device in DEVICES for name in queues_of(device)],
         task_create_missing_queues=False,
@@ -48,9 +48,9 @@ def celery_app(settings: Settings, url: str) -> Celery:
         task_acks_late=False,
         task_ignore_result=True,
         worker_disable_prefetch=True,
-        # No second bound beside that of worker_disable_prefetch: it would not follow a pool that grows.
+        # worker_disable_prefetch is the only limit: this one would not follow a growing pool.
         worker_prefetch_multiplier=0,
-        # A new slot of a machine under load may be slow to say that it is there.
+        # On a busy machine a new slot may start slowly.
         worker_proc_alive_timeout=60,
         worker_enable_remote_control=True,
         worker_redirect_stdouts=False,
@@ -75,7 +75,7 @@ def _celery_url(url: str) -> str:
 
 
 def _sentinel_options(settings: Settings, url: str) -> dict[str, Any]:
-    """What Celery must know of sentinels besides their addresses."""
+    """Celery's options for sentinels, besides their addresses."""
     sentinels = sentinels_of(url)
     if sentinels is None:
         return {}

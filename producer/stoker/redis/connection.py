@@ -1,7 +1,7 @@
-"""One round trip to Redis as a value, and the two things that can make it: a thread or an event loop.
+"""A round trip to Redis as a value, and two connections that make it: one for threads, one for asyncio.
 
-A `Call` says what to send and how to read the answer; it does no I/O. `Connection` and `AsyncConnection` run it.
-So the ledger, the registry and the lanes are written once, for both kinds of client.
+A `Call` says what to send and how to decode the reply; it does no I/O. `Connection` and `AsyncConnection` run it. So
+the ledger, the registry and the lanes are written once for both kinds of client.
 """
 
 import asyncio
@@ -31,35 +31,35 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Word = str | bytes | int | float
 
-# Long enough for a connection that broke, a server that starts again at once, or an answer that was lost.
+# Outlasts a broken connection, a server that restarts at once, or a lost reply.
 HICCUP_S = 1.0
 _LONGEST_BLOCK_S = 5.0
 _MAX_CONNECTIONS = 50
-# redis-py refuses what its pool has no connection for; here it waits, see `_Pool`.
+# redis-py raises when its pool is empty; here a call waits for a connection, see `_Pool`.
 _UNBOUNDED = 2**31
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script with its SHA-1, by which the server knows it."""
+    """A Lua script."""
 
     source: str
 
     @cached_property
     def sha(self) -> str:
-        """The name the server gives to the loaded script."""
+        """The script's SHA-1, by which EVALSHA runs it."""
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
 class Call(Generic[T_co]):
-    """One command or script call, and how to read its answer.
+    """A command or script, and how to decode the reply.
 
-    Every call may be sent twice: a connection repeats it when the answer was lost.
+    Every call must be safe to send twice: a connection repeats it when the reply was lost.
 
     Attributes:
         words: the command with its arguments, or only the arguments of `script`.
-        decode: turns the server's answer into what the caller wants.
+        decode: turns the server's reply into the caller's result.
         script: the Lua script to run instead of a command.
     """
 
@@ -68,26 +68,26 @@ class Call(Generic[T_co]):
     script: Script | None = None
 
     def command(self) -> tuple[Word, ...]:
-        """What to send first: the script by name, if it is one."""
+        """The command to send first; a script by its SHA-1."""
         return ("EVALSHA", self.script.sha, 0, *self.words) if self.script else self.words
 
     def command_with_source(self) -> tuple[Word, ...]:
-        """What to send when the server does not know the script yet."""
+        """The command to send when the server does not have the script yet."""
         return ("EVAL", self.script.source, 0, *self.words) if self.script else self.words
 
 
 Steps = Generator[Call[Any], Any, T]
-"""Several round trips, one depending on the other: yields calls, is sent their answers, returns what comes of them."""
+"""Round trips that depend on each other: yields calls, is sent their results, returns the result of all."""
 
 
 @dataclass
 class _Limits:
-    """What holds for a connection, in each process and event loop.
+    """The limits of a pool, in each process and event loop.
 
     Attributes:
         where: the URL, without its password.
-        connections: how many there are at most; calls beyond wait for one of them.
-        wait_s: how long they do.
+        connections: the largest number of open connections; further calls wait for a free one.
+        wait_s: how long they wait.
     """
 
     where: str
@@ -95,7 +95,7 @@ class _Limits:
     wait_s: float = 10.0
 
     def exhausted(self) -> Unavailable:
-        """The error of a call that no connection came free for."""
+        """The error of a call that got no connection."""
         return Unavailable(
             f"all {self.connections} connections to Redis at {self.where} were in use for {self.wait_s:g} s: make "
             "fewer calls at once, or raise STOKER_MAX_CONNECTIONS"
@@ -103,15 +103,15 @@ class _Limits:
 
 
 class Connection:
-    """Runs calls on a pool of blocking connections; safe to share between threads, and to go on with after a fork.
+    """Runs calls on a pool of blocking connections. Threads may share it, and it may be used after a fork.
 
     Args:
-        connect: makes the pool, in each process anew.
+        connect: makes the pool, once in each process.
 
     Attributes:
         where: the URL, without its password.
-        patience_s: how long a call is tried again while Redis is away. The last try may take `socket_timeout_s` more.
-        longest_block_s: how long a command may wait inside the server, so that its answer still comes in time.
+        patience_s: how long a call is retried while Redis is away. The last try may take `socket_timeout_s` more.
+        longest_block_s: how long a command may block in the server without running into the socket's timeout.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Connection:
 
     @classmethod
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
-        """Prepare connections to `url`; nothing is sent yet."""
+        """Prepare connections to `url`; sends nothing."""
         options = _options(settings) | {"retry": Retry(NoBackoff(), 0)}
 
         def connect() -> redis.Redis:
@@ -153,35 +153,35 @@ class Connection:
 
     @property
     def client(self) -> redis.Redis:
-        """What this process sends with."""
+        """This process' client of redis-py."""
         return self._pool.get().client
 
     def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
-        """Send a call and read its answer, again and again while Redis is away and patience lasts.
+        """Send a call and decode the reply; retried for `patience_s` while Redis is away.
 
         Args:
-            patience_s: for this call, in place of the connection's.
+            patience_s: replaces the connection's, for this call.
 
         Raises:
             Unavailable: the server cannot be reached, does not answer in time, takes no writes for now, or no
-                connection came free.
-            Unauthorized: it refuses the credentials, or they may not do this.
+                connection was free.
+            Unauthorized: it refuses the credentials or the command.
             ClientClosed: this connection has been closed.
-            StokerError: the server answered with an error that no waiting mends.
+            StokerError: the server answered with an error that a retry cannot solve.
         """
         tries = Tries(self.where, self.patience_s if patience_s is None else patience_s)
         while True:
             if self._closed:
                 raise closed()
             try:
-                answer = self._send(call)
+                reply = self._send(call)
                 break
             except (RedisError, OSError) as error:
                 time.sleep(tries.pause_s(error))
-        return call.decode(answer)
+        return call.decode(reply)
 
     def close(self) -> None:
-        """Close every connection of this process' pool; nothing can be sent any more."""
+        """Close this process' connections; further calls raise `ClientClosed`."""
         if self._closed:
             return
         self._closed = True
@@ -203,7 +203,7 @@ class Connection:
 
 
 class AsyncConnection:
-    """Runs calls on a pool of asyncio connections, in each event loop one; the attributes are `Connection`'s."""
+    """Runs calls on a pool of asyncio connections, one pool in each event loop; the attributes are `Connection`'s."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class AsyncConnection:
 
     @classmethod
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
-        """Prepare connections to `url`; nothing is sent yet."""
+        """Prepare connections to `url`; sends nothing."""
         options = _options(settings) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
 
         def connect() -> redis.asyncio.Redis:
@@ -243,20 +243,20 @@ class AsyncConnection:
         return cls(connect, masked(url), patience_s=patience_s, **_bounds(settings))
 
     async def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
-        """Send a call and read its answer; takes and raises what `Connection.run` does."""
+        """See `Connection.run`."""
         tries = Tries(self.where, self.patience_s if patience_s is None else patience_s)
         while True:
             if self._closed:
                 raise closed()
             try:
-                answer = await self._send(call)
+                reply = await self._send(call)
                 break
             except (RedisError, OSError) as error:
                 await asyncio.sleep(tries.pause_s(error))
-        return call.decode(answer)
+        return call.decode(reply)
 
     async def close(self) -> None:
-        """Close every connection of this event loop's pool; nothing can be sent any more, in any loop."""
+        """Close this event loop's connections; further calls raise `ClientClosed`, in every loop."""
         if self._closed:
             return
         self._closed = True
@@ -282,7 +282,7 @@ class AsyncConnection:
 
 @dataclass(frozen=True)
 class _Pool:
-    """One process' connections; `free` is held by each call that uses one."""
+    """One process' connections; `free` counts those that no call uses."""
 
     client: redis.Redis
     free: threading.BoundedSemaphore
@@ -290,14 +290,14 @@ class _Pool:
 
 @dataclass(frozen=True)
 class _AsyncPool:
-    """One event loop's connections; `free` is held by each call that uses one."""
+    """One event loop's connections; `free` counts those that no call uses."""
 
     client: redis.asyncio.Redis
     free: asyncio.BoundedSemaphore
 
 
 def closed() -> ClientClosed:
-    """The error of whoever uses a client that has been closed."""
+    """The error of a call on a closed client."""
     return ClientClosed("this client has been closed: make a new one, or close it later")
 
 

@@ -1,7 +1,7 @@
-"""One reader for all who wait: a thread or an asyncio task that asks Redis again as long as anybody waits.
+"""One reader for many waiters: a thread or an asyncio task that reads from Redis as long as anybody waits.
 
-What it asks and who gets which answer is a `Desk`, which does no I/O and takes no lock. A reader does not die of an
-error: those who wait are told of it, and the next answer is asked for.
+A `Dispatcher` decides what to read next and which waiter gets which result; it does no I/O and takes no lock. A reader
+survives errors: it passes them to the waiters and reads on.
 """
 
 import asyncio
@@ -23,64 +23,62 @@ W_co = TypeVar("W_co", bound="Waiter", covariant=True)
 
 
 class Waiter(Protocol):
-    """Where an answer is left: what the futures of threads and of asyncio have in common."""
+    """What `concurrent.futures.Future` and `asyncio.Future` have in common."""
 
-    def done(self) -> bool:
-        """Whether there is an answer, or nobody waits any more."""
+    def done(self) -> bool: ...
 
-    def set_result(self, result: Any, /) -> None:
-        """Leave an answer."""
+    def set_result(self, result: Any, /) -> None: ...
 
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Leave an error."""
+    def set_exception(self, exception: BaseException, /) -> None: ...
 
 
-class Desk(Protocol[W_co]):
+class Dispatcher(Protocol[W_co]):
     """Knows who waits for what."""
 
     @property
-    def waits(self) -> bool:
-        """Whether anybody does."""
+    def has_waiters(self) -> bool:
+        """Whether anybody waits."""
 
     def next_call(self, block_s: float) -> Call[Any]:
-        """What to ask Redis now, which may wait so long for an answer."""
+        """The next read, which may block in Redis for `block_s`."""
 
-    def answered(self, answer: Any) -> "Iterable[tuple[W_co, object]]":
-        """Who is to be told what; a `StokerError` is raised where it is waited for."""
+    def dispatch(self, read: Any) -> "Iterable[tuple[W_co, object]]":
+        """The waiters that a read concerns, each with its result; a `StokerError` is raised to the waiter."""
 
-    def give_up(self, error: StokerError) -> "Iterable[tuple[W_co, object]]":
-        """Nothing can be read, or no longer: who is to be told what."""
+    def fail(self, error: StokerError) -> "Iterable[tuple[W_co, object]]":
+        """The waiters of a read that failed, each with its result."""
 
 
-def settle(outcomes: "Iterable[tuple[Waiter, object]]") -> None:
-    """Leave answers, each where it is waited for."""
-    for waiter, outcome in outcomes:
+def deliver(results: "Iterable[tuple[Waiter, object]]") -> None:
+    """Give each waiter its result or error."""
+    for waiter, result in results:
         if waiter.done():
             continue
-        if isinstance(outcome, StokerError):
-            # Each of them raises an error of its own: a traceback grows with every frame that an error passes.
-            waiter.set_exception(type(outcome)(outcome.message))
+        if isinstance(result, StokerError):
+            # One error for each waiter: a traceback grows with every frame that the error passes.
+            waiter.set_exception(type(result)(result.message))
         else:
-            waiter.set_result(outcome)
+            waiter.set_result(result)
 
 
 class ThreadReader:
-    """Reads in a thread of its own, which starts when somebody waits first.
+    """Reads in a thread of its own, which starts with the first waiter.
 
     Args:
-        lock: guards the desk.
+        lock: guards the dispatcher.
+        name: the thread's name.
     """
 
-    def __init__(self, connection: Connection, desk: Desk[Waiter], lock: threading.Lock, name: str) -> None:
+    def __init__(self, connection: Connection, dispatcher: Dispatcher[Waiter], lock: threading.Lock, name: str) -> None:
         self._connection = connection
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._changed = threading.Condition(lock)
         self._name = name
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def begin(self) -> None:
-        """Somebody waits from now on; the lock must be held.
+    def wake(self) -> None:
+        """Read for a new waiter; the caller holds the lock.
 
         Raises:
             ClientClosed: after `close`.
@@ -93,98 +91,98 @@ class ThreadReader:
         self._changed.notify()
 
     def close(self, interrupt: Call[Any]) -> None:
-        """Stop reading, and tell all who still wait.
+        """Stop reading; whoever still waits gets `ClientClosed`.
 
         Args:
-            interrupt: what ends the wait inside the server.
+            interrupt: ends the blocking read in Redis.
         """
         with self._changed:
             self._closed = True
-            outcomes = list(self._desk.give_up(closed()))
+            results = list(self._dispatcher.fail(closed()))
             self._changed.notify()
-        settle(outcomes)
+        deliver(results)
         if self._thread and self._thread.is_alive():
             try:
                 self._connection.run(interrupt)
             except StokerError:
-                # It ends by itself when that wait is over.
+                # The thread ends by itself when its read times out.
                 return
             self._thread.join()
 
     def _read(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._desk.waits or self._closed)
+                self._changed.wait_for(lambda: self._dispatcher.has_waiters or self._closed)
                 if self._closed:
                     return
             try:
-                outcomes = self._next_outcomes()
+                results = self._read_once()
             except Unavailable:
-                # Each of those who wait has a time limit of its own.
+                # Every waiter has a timeout of its own.
                 time.sleep(_PAUSE_S)
             except StokerError as error:
-                self._give_up(error)
-            except Exception as error:  # noqa: BLE001 - the edge of this thread: whoever waits must not wait in vain
+                self._fail(error)
+            except Exception as error:  # noqa: BLE001 - the edge of this thread: no waiter may wait in vain
                 _log.warning("an answer of Redis could not be read", exc_info=True)
-                self._give_up(_unreadable(error))
+                self._fail(_unreadable(error))
             else:
-                settle(outcomes)
+                deliver(results)
 
-    def _next_outcomes(self) -> list[tuple[Waiter, object]]:
+    def _read_once(self) -> list[tuple[Waiter, object]]:
         with self._changed:
-            call = self._desk.next_call(self._connection.longest_block_s)
-        answer = self._connection.run(call)
+            call = self._dispatcher.next_call(self._connection.longest_block_s)
+        read = self._connection.run(call)
         with self._changed:
-            return list(self._desk.answered(answer))
+            return list(self._dispatcher.dispatch(read))
 
-    def _give_up(self, error: StokerError) -> None:
+    def _fail(self, error: StokerError) -> None:
         with self._changed:
-            outcomes = list(self._desk.give_up(error))
-        settle(outcomes)
+            results = list(self._dispatcher.fail(error))
+        deliver(results)
         time.sleep(_PAUSE_S)
 
 
 class TaskReader:
-    """Reads in a task of its own, which runs only while somebody waits, within one event loop."""
+    """Reads in a task of one event loop, which runs only while somebody waits."""
 
-    def __init__(self, connection: AsyncConnection, desk: Desk[Waiter]) -> None:
+    def __init__(self, connection: AsyncConnection, dispatcher: Dispatcher[Waiter]) -> None:
         self._connection = connection
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    def begin(self) -> None:
-        """Somebody waits from now on; raises what `ThreadReader.begin` does."""
+    def wake(self) -> None:
+        """Read for a new waiter; raises what `ThreadReader.wake` does."""
         if self._closed:
             raise closed()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._read())
 
     async def close(self) -> None:
-        """Stop reading, and tell all who still wait."""
+        """Stop reading; whoever still waits gets `ClientClosed`."""
         self._closed = True
-        settle(list(self._desk.give_up(closed())))
+        deliver(list(self._dispatcher.fail(closed())))
         if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _read(self) -> None:
-        while self._desk.waits:
+        while self._dispatcher.has_waiters:
             try:
-                answer = await self._connection.run(self._desk.next_call(self._connection.longest_block_s))
-                outcomes = list(self._desk.answered(answer))
+                read = await self._connection.run(self._dispatcher.next_call(self._connection.longest_block_s))
+                results = list(self._dispatcher.dispatch(read))
             except Unavailable:
                 await asyncio.sleep(_PAUSE_S)
             except StokerError as error:
-                await self._give_up(error)
+                await self._fail(error)
             except Exception as error:  # noqa: BLE001 - as in `ThreadReader`
                 _log.warning("an answer of Redis could not be read", exc_info=True)
-                await self._give_up(_unreadable(error))
+                await self._fail(_unreadable(error))
             else:
-                settle(outcomes)
+                deliver(results)
 
-    async def _give_up(self, error: StokerError) -> None:
-        settle(list(self._desk.give_up(error)))
+    async def _fail(self, error: StokerError) -> None:
+        deliver(list(self._dispatcher.fail(error)))
         await asyncio.sleep(_PAUSE_S)
 
 

@@ -1,7 +1,7 @@
-"""What a failed round trip to Redis means: whether to try again, and when, or what to tell the caller. Does no I/O.
+"""Retries of a round trip to Redis: which errors are retried, when, and which error the caller gets. Does no I/O.
 
-Every answer is sorted into one of three: not now (tried again, then `Unavailable`), forbidden (`Unauthorized` at once),
-and what no waiting mends (`StokerError` at once).
+Every error is one of three: temporary (retried, then `Unavailable`), forbidden (`Unauthorized` at once), or permanent
+(`StokerError` at once).
 """
 
 import ssl
@@ -26,9 +26,9 @@ from redis.exceptions import (
 from ..errors import InvalidSettings, StokerError, Unauthorized, Unavailable
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
-# What a server that is there answers when it takes no writes for now: its disk is full, too few replicas follow it, …
+# Errors of a server that takes no writes for now: its disk is full, it has too few replicas, …
 _NO_WRITES = ("MISCONF", "NOREPLICAS", "OOM", "READONLY")
-# … and when it answers nothing for now: a long script runs, it was just made a replica, it lost its master, …
+# … and of one that runs no command for now: a long script runs, it was just made a replica, it lost its master, …
 _NO_ANSWERS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
 _FORBIDDEN = ("ACL failure", "DENIED", "NOPERM")
 _LOGIN = ("NOAUTH", "WRONGPASS")
@@ -36,10 +36,9 @@ _TOO_MANY_CLIENTS = "max number of clients reached"
 
 
 class Tries:
-    """The tries at one round trip; redis-py itself repeats nothing.
+    """The tries of one call; redis-py's own retries are off.
 
-    A server that refuses connections is tried until patience runs out, one that does not answer at least once: so
-    a call ends after `patience_s` and one timeout, whichever way Redis is away.
+    A call ends after `patience_s` and one timeout, whether Redis refuses connections or does not answer.
 
     Args:
         where: the server's URL, without its password.
@@ -54,10 +53,10 @@ class Tries:
         """Seconds to wait before the next try.
 
         Raises:
-            Unavailable: patience has run out, or the server's certificate is wrong, which waiting will not mend.
-            Unauthorized: the server refuses the credentials, or they may not do this.
+            Unavailable: `patience_s` is over, or the server's certificate is not trusted, which is never retried.
+            Unauthorized: the server refuses the credentials or the command.
             InvalidSettings: the server has no database of this number.
-            StokerError: the server understood the command and cannot do it.
+            StokerError: the command failed.
         """
         reason = reason_of(error, self._where)
         left_s = self._until - time.monotonic()
@@ -68,7 +67,7 @@ class Tries:
 
 
 def reason_of(error: Exception, where: str) -> StokerError:
-    """Why there is no answer, in one sentence: `Unavailable` where trying again may help."""
+    """The error that a caller gets for one of redis-py's; `Unavailable` where a retry may help."""
     match error:
         case AuthenticationError() | AuthenticationWrongNumberOfArgsError() | AuthorizationError():
             return _login(error, where)
@@ -107,7 +106,7 @@ def _unreachable(error: Exception, where: str) -> Unavailable:
 
 
 def _no_master(error: Exception, where: str) -> StokerError:
-    # redis-py only quotes what the sentinels answered, and beside it all options of its connections.
+    # redis-py's message quotes the sentinels' errors, but also every connection option.
     if AuthenticationError.__name__ in str(error):
         return Unauthorized(f"the sentinels of {where} refused the login; check sentinel_password in the URL")
     return Unavailable(f"no sentinel of {where} knows a master of this name that runs; check master_name")

@@ -1,8 +1,8 @@
-"""Values that belong to one process, or to one event loop, and are made anew in the next.
+"""Values that belong to one process or one event loop, and are made again in the next.
 
-A fork copies sockets, locks and counters, but no threads: a child that went on with them would read its parent's
-answers, or wait for a lock whose thread it does not have. So nothing that is used by one side alone is kept but in one
-of these. What was inherited is left as it is, for closing it would close it for the parent too.
+A fork copies sockets, locks and counters, but no threads: a child that used them would read its parent's replies, or
+wait for a lock that no thread of its own will release. So they live in a `PerProcess` or a `PerLoop`. Inherited values
+are left open: to close them would close them for the parent, too.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ os.register_at_fork(after_in_child=_renew)
 
 
 class PerProcess(Generic[T]):
-    """A value that each process makes for itself, when it first asks; safe to share between threads.
+    """A value that each process makes when it first needs it; threads may share it.
 
     Args:
-        make: has no effect outside what it makes: of two threads that ask at once, one's is thrown away.
+        make: has no side effects: when two threads call `get` at once, one of the two values is thrown away.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -43,9 +43,9 @@ class PerProcess(Generic[T]):
 
 
 class PerLoop(Generic[T]):
-    """A value that each event loop makes for itself, when it first asks; what was made for a closed one is forgotten.
+    """A value that each event loop makes when it first needs it; those of closed loops are dropped.
 
-    A loop does not outlive a fork, so this is also per process.
+    No loop outlives a fork, so this is also per process.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

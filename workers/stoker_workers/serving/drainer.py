@@ -50,7 +50,7 @@ class _Answers:
     """What is to be delivered: to clients that wait, and to Celery's results."""
 
     by_client: Mapping[str, bytes] = field(default_factory=dict)
-    results: Sequence[lanes.Result] = ()
+    results: Sequence[lanes.CeleryResult] = ()
 
 
 class Drainer:
@@ -144,7 +144,7 @@ class Drainer:
 
     def _compute(self, batch: lanes.Batch) -> _Answers:
         """The answers to a batch. What is no request, or whose caller has gone, is left out."""
-        taken = [request for request in map(frames.read_request, batch.requests) if request]
+        taken = [request for request in map(frames.decode_request, batch.requests) if request]
         requests = [request for request in taken if request.deadline_ms > batch.now_ms]
         outcomes: Sequence[Outcome]
         if self._served is None or isinstance(self._served, StokerError):
@@ -155,7 +155,7 @@ class Drainer:
         self.requests += len(requests)
         self.batches += 1
         told: dict[str, list[tuple[int, Outcome]]] = defaultdict(list)
-        results: list[lanes.Result] = []
+        results: list[lanes.CeleryResult] = []
         for request, outcome in zip(requests, outcomes, strict=True):
             if request.number == frames.RESULT:
                 results.append(later.result(request.client, outcome))
@@ -167,7 +167,7 @@ class Drainer:
                 for request in taken
                 if request.number == frames.RESULT and request.deadline_ms <= batch.now_ms
             ]
-        return _Answers({client: frames.answers(some) for client, some in told.items()}, results)
+        return _Answers({client: frames.encode_answers(some) for client, some in told.items()}, results)
 
     def _follow_alias(self) -> None:
         """Serve the newest version as soon as it is loaded; until then, the one before."""

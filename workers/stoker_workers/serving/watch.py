@@ -104,9 +104,9 @@ class Watch:
 
     def _others_wait(self) -> bool:
         """Take on lanes that nobody else has time for; then, whether jobs wait for this slot."""
-        while ref := self._connection.run(lanes.adopt(self._queues)):
+        while ref := self._connection.run(lanes.take_doorbell(self._queues)):
             self._add(ref)
-        return self._connection.run(lanes.crowded(self._queues))
+        return self._connection.run(lanes.make_way(self._queues))
 
     def _see_to_idle(self, now: float) -> None:
         for name in [name for name in self._lanes if name not in self._awake]:

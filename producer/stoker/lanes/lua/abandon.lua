@@ -1,5 +1,4 @@
--- The process of some drainers has ended: what they had in hand goes back, and their lanes ring for others.
--- ARGV: the name of its watch
+-- Removes the drainers of a dead process: returns their requests, and rings for their lanes. ARGV: name of its watch
 for _, entry in ipairs(redis.call('ZRANGE', LANE.drainers, 0, -1)) do
   local drainer, ref = string.match(entry, '^(%S+) (.+)$')
   if string.sub(drainer, 1, #ARGV[1] + 1) == ARGV[1] .. '.' then

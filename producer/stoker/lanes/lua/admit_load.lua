@@ -1,5 +1,5 @@
--- Whether a version may be loaded. ARGV: reference, when it was registered, how long a trial may take in ms
--- Answers its failure as JSON, or false to go ahead; whoever may go ahead after a failure is the only one for that long.
+-- Whether a version may be loaded. ARGV: reference, registration time, how long a retry may take in ms
+-- Returns its failure as JSON, or false to go ahead; after a failure, one caller in that time may go ahead.
 local failure = read_failure(ARGV[1], ARGV[2])
 if not failure then
   return false

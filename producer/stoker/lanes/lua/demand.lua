@@ -1,6 +1,5 @@
--- How many drainers the lanes need, by the queue that their doorbells go to: those there, or as many as the depth would
--- keep busy, also beyond the slots that there are.
--- Answers {queue, drainers} of each lane that needs any.
+-- How many drainers the lanes need: as many as they have, or as many as their depth keeps busy if that is more, even if
+-- there are fewer slots. Returns {queue of its doorbells, drainers} of each lane that needs any.
 local lanes, now = {}, now_ms()
 for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
   lanes[ref] = 0
@@ -10,9 +9,9 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LANE.drainers, now, '+inf')) 
   lanes[ref] = (lanes[ref] or 0) + 1
 end
 local answer = {}
-for ref, there in pairs(lanes) do
+for ref, drainers in pairs(lanes) do
   local depth, queue = depth_of(ref), redis.call('GET', LANE.lane_queue .. ref)
-  local needed = math.max(there, drainers_for(depth))
+  local needed = math.max(drainers, drainers_for(depth))
   if queue and needed > 0 then
     answer[#answer + 1] = { queue, needed }
   end

@@ -1,7 +1,7 @@
--- A drainer stops; what it still has in hand goes back. Rings for a successor if requests wait. ARGV: ref, drainer
+-- Removes a drainer: returns its requests, and rings for another drainer if requests wait. ARGV: ref, drainer
 local ref, drainer = ARGV[1], ARGV[2]
 if not redis.call('ZSCORE', LANE.lane_drainers .. ref, drainer) then
-  -- It ended before it joined: its doorbell has been heard in vain.
+  -- It ended before it joined: its doorbell is used up.
   redis.call('ZPOPMIN', LANE.bells .. ref)
 end
 put_back(ref, drainer)

@@ -1,6 +1,6 @@
--- Notes that a version could not be loaded. ARGV: reference, when it was registered, the error, its reason, the worker,
---   1 if the first time may have had another reason, 1 if it was loaded and ended its process when it computed
--- Answers the failure as JSON.
+-- Stores that a version could not be loaded. ARGV: reference, registration time, error, reason, worker, 1 if the model may
+--   not be the cause (then the first failure has no effect), 1 if its process died while computing
+-- Returns the failure as JSON.
 local ref, created_at, error_name, reason, worker, excused, computed = unpack(ARGV)
 local failure = read_failure(ref, created_at)
   or { model = ref, created_at = created_at, failures = 0, since_ms = now_ms() }

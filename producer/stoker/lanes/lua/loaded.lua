@@ -1,6 +1,6 @@
--- A version has been loaded. ARGV: its reference
+-- Clears the failures of a version that has been loaded. ARGV: reference
 local failure = read_failure(ARGV[1])
--- One that lately ended its process by a batch could be loaded before, too.
+-- Not those of one whose process died while computing, within the last minute: it had been loaded before, too.
 if failure and now_ms() - (failure.computed_ms or 0) > 60000 then
   redis.call('HDEL', LANE.load_failures, ARGV[1])
 end

@@ -1,15 +1,15 @@
 -- Shared by the scripts of the lanes.
 
 local PRIORITIES = { 'high', 'normal', 'low' }
--- A doorbell that no worker has answered after this long no longer counts: it may be lost.
+-- A doorbell may be lost if no worker has received it after this long.
 local BELL_MS = 10000
--- One more drainer is wanted for every so many requests that wait.
+-- A lane wants one more drainer for every so many requests that wait.
 local SPREAD = 1024
--- How long answers are kept behind the last deadline of their batch: nobody waits for them then.
+-- How long answers are kept after the last deadline of their batch.
 local ANSWERS_KEPT_MS = 10000
--- No deadline counts that lies further ahead: a week.
+-- Deadlines that are further away count as this one: a week.
 local LONGEST_MS = 604800000
--- How long a result that was asked for can be read.
+-- How long a result for Celery can be read.
 local RESULT_KEPT_S = 3600
 
 local function lane_list(ref, priority)
@@ -24,27 +24,27 @@ local function depth_of(ref)
   return depth
 end
 
--- How many drainers so many requests keep busy.
+-- How many drainers a number of requests keeps busy.
 local function drainers_for(depth)
   return depth > 0 and 1 + math.floor(depth / SPREAD) or 0
 end
 
--- How many slots serve a queue, or 2 if that is one: the ledger's windows are twice as wide.
+-- How many slots serve a queue, at least 2: half of the ledger's window.
 local function slots_of(queue)
   return window_of(queue) / 2
 end
 
--- How many drainers the lane has that have not fallen silent, and how many it wants: not more than there are slots.
+-- How many drainers with a valid lease a lane has, and how many it wants: no more than there are slots.
 local function drainers_of(ref, depth)
-  local there = redis.call('ZCOUNT', LANE.lane_drainers .. ref, now_ms(), '+inf')
+  local present = redis.call('ZCOUNT', LANE.lane_drainers .. ref, now_ms(), '+inf')
   local wanted = drainers_for(depth)
   if wanted > 1 then
     wanted = math.min(wanted, slots_of(redis.call('GET', LANE.lane_queue .. ref) or ''))
   end
-  return there, wanted
+  return present, wanted
 end
 
--- Counts the doorbells that may still be heard. One whose time is over counts as long as it lies in its queue.
+-- Counts the doorbells that a worker may still receive. One whose time is over counts as long as it is in its queue.
 local function bells_of(ref, queue)
   local now = now_ms()
   for _, bell in ipairs(redis.call('ZRANGEBYSCORE', LANE.bells .. ref, '-inf', now)) do
@@ -57,26 +57,26 @@ local function bells_of(ref, queue)
   return redis.call('ZCARD', LANE.bells .. ref)
 end
 
--- Rings for a lane if it has fewer drainers, on their way or there, than its depth wants.
+-- Sends a doorbell if a lane has fewer drainers and doorbells than it wants drainers.
 local function ring_lane(ref, depth)
   if depth == 0 then
     return
   end
-  local there, wanted = drainers_of(ref, depth)
-  local queue = there < wanted and redis.call('GET', LANE.lane_queue .. ref)
-  if queue and there + bells_of(ref, queue) < wanted then
+  local present, wanted = drainers_of(ref, depth)
+  local queue = present < wanted and redis.call('GET', LANE.lane_queue .. ref)
+  if queue and present + bells_of(ref, queue) < wanted then
     local _, _, message = push_message('stoker.drain', ref, queue, 'high', ref)
     redis.call('ZADD', LANE.bells .. ref, now_ms() + BELL_MS, message)
   end
 end
 
--- Forgets a lane that nobody has put anything into, and nobody drains.
+-- Forgets a lane without requests and drainers.
 local function forget_lane(ref)
   redis.call('SREM', LANE.lanes, ref)
   redis.call('DEL', LANE.lane_queue .. ref, LANE.bells .. ref)
 end
 
--- What a drainer has in hand of each priority.
+-- The lists of the requests that a drainer has taken, by priority.
 local function taken_lists(drainer)
   local lists = {}
   for n, priority in ipairs(PRIORITIES) do
@@ -93,7 +93,7 @@ local function count_taken(drainer)
   return count
 end
 
--- What a drainer has in hand, in the order in which it took it.
+-- The requests that a drainer has taken, in that order.
 local function taken_by(drainer)
   local batch = {}
   for _, list in ipairs(taken_lists(drainer)) do
@@ -104,12 +104,12 @@ local function taken_by(drainer)
   return batch
 end
 
--- Puts requests that nobody has answered back to the front of their lane, in their order and of their priority.
+-- Returns a drainer's requests to the front of their lane, in order and by priority. Returns how many.
 local function put_back(ref, drainer)
   local count = 0
   for n, list in ipairs(taken_lists(drainer)) do
     local lane = lane_list(ref, PRIORITIES[n])
-    -- Of two keys, an error does not say which it means: what is in the lane's place is taken away first.
+    -- A WRONGTYPE error of LMOVE would not name the key: LLEN finds out about the lane first.
     redis.call('LLEN', lane)
     while redis.call('LMOVE', list, lane, 'RIGHT', 'LEFT') do
       count = count + 1
@@ -125,7 +125,7 @@ local function forget_drainer(ref, drainer)
   redis.call('DEL', LANE.turn .. drainer)
 end
 
--- A drainer's sign of life. Answers whether it is still one of the lane's.
+-- Renews a drainer's lease. Returns whether it still is one of the lane's.
 local function renew(ref, drainer, lease_ms)
   if not redis.call('ZSCORE', LANE.lane_drainers .. ref, drainer) then
     return false
@@ -136,7 +136,7 @@ local function renew(ref, drainer, lease_ms)
   return true
 end
 
--- The last deadline in a batch, ms, as text. What somebody else has put there may hold any number.
+-- The last deadline in a batch, ms, as text. A request that Stoker has not written may hold any number.
 local function last_deadline_of(batch)
   local last, furthest = 0, now_ms() + LONGEST_MS
   for _, request in ipairs(batch) do
@@ -148,7 +148,7 @@ local function last_deadline_of(batch)
   return string.format('%.0f', last)
 end
 
--- Moves up to `count` requests from a lane into a drainer's hand; a request is `<deadline in ms as a double><the rest>`.
+-- Moves up to `count` requests from a lane to a drainer; a request is `<deadline in ms as a double><the rest>`.
 local function take_from(ref, drainer, count)
   local batch, lists = {}, taken_lists(drainer)
   for n, priority in ipairs(PRIORITIES) do
@@ -165,15 +165,15 @@ local function take_from(ref, drainer, count)
   return batch
 end
 
--- The pause after the first time that a version could not be loaded; it doubles with each further one.
+-- The pause after the first failure to load a version; it doubles with each further one.
 local FIRST_PAUSE_MS = 5000
 local LONGEST_PAUSE_MS = 300000
 
--- The failure of a version that is registered since `created_at` (any, if nil), or nil.
+-- The failure of the version registered at `created_at` (of any, if nil), or nil.
 local function read_failure(ref, created_at)
   local raw = redis.pcall('HGET', LANE.load_failures, ref)
   local readable, failure = pcall(cjson.decode, type(raw) == 'string' and raw or '')
-  -- What something else has written there is no failure.
+  -- Anything else was not written by Stoker.
   if not readable or type(failure) ~= 'table' or type(failure.failures) ~= 'number'
     or type(failure.since_ms) ~= 'number' or type(failure.retry_at_ms) ~= 'number' then
     return nil
@@ -189,7 +189,7 @@ local function write_failure(failure)
     redis.call('DEL', LANE.load_failures)
   end
   redis.call('HSET', LANE.load_failures, failure.model, cjson.encode(failure))
-  -- Whoever is not tried again for so long is asked for by nobody.
+  -- A version that is not retried for so long has no callers.
   redis.call('EXPIRE', LANE.load_failures, 3600)
 end
 

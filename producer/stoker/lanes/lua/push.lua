@@ -1,7 +1,7 @@
--- Puts requests into lanes, all those of a lane or none, and rings or wakes for each.
--- ARGV: for each lane: ref, queue, priority, most requests it may hold, how many come, then for each of those
---   its timeout in ms, its bytes
--- Answers the depth of each lane before, -1 - depth where they did not fit.
+-- Puts requests into lanes, all those of a lane or none; wakes an idle drainer of each, or rings for one.
+-- ARGV: for each lane: ref, queue, priority, the most requests that it may hold, how many are added, then for each of
+--   those its timeout in ms, its bytes
+-- Returns the former depth of each lane, or -1 - depth where they did not fit.
 local answer, at = {}, 1
 while at <= #ARGV do
   local ref, queue, priority, most, count = unpack(ARGV, at, at + 4)

@@ -1,5 +1,5 @@
--- Takes lanes from drainers that fell silent, and rings again for lanes that nobody drains. ARGV: limit
--- Answers how many requests went back.
+-- Removes drainers whose lease is over, and rings again for lanes without a drainer. ARGV: limit
+-- Returns how many requests went back to their lanes.
 local back = 0
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LANE.drainers, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))) do
   local drainer, ref = string.match(entry, '^(%S+) (.+)$')

@@ -1,8 +1,8 @@
 -- Delivers the answers to the last batch and takes the next one.
--- ARGV: ref, drainer, lease in ms, turn, most requests, how many clients are answered, then for each client its id, its
---   answers; then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
--- Answers {'gone'} (the drainer fell silent and its requests went to another; nothing was delivered), or
---   {now in ms, requests …}; with no requests, though it asked for some, the drainer is now idle and will be woken.
+-- ARGV: ref, drainer, lease in ms, turn, most requests, number of clients, then for each client its id, its answers;
+--   then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
+-- Returns {'gone'} if the drainer's lease was over and its requests went to another (nothing is delivered then), or
+--   {now in ms, requests …}; a drainer that wanted some and got none is now idle and will be woken.
 local ref, drainer, turn = ARGV[1], ARGV[2], ARGV[4]
 local lease_ms, most, clients = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if not renew(ref, drainer, lease_ms) then
@@ -11,7 +11,7 @@ end
 local batch
 local last_turn, last_deadline = string.match(redis.call('GET', LANE.turn .. drainer) or '', '^(%S+) (%S+)$')
 if last_turn == turn then
-  -- A repeat of a call whose answer was lost: the same batch again.
+  -- The call is repeated because its reply was lost: the same batch again.
   batch = taken_by(drainer)
 else
   local kept_ms = math.max(0, (tonumber(last_deadline) or 0) - now_ms()) + ANSWERS_KEPT_MS
@@ -34,7 +34,7 @@ else
   redis.call('LREM', LANE.idle .. ref, 0, drainer)
   batch = take_from(ref, drainer, most)
   redis.call('SET', LANE.turn .. drainer, turn .. ' ' .. last_deadline_of(batch), 'EX', 60)
-  -- One that asks for nothing could not use what it would be woken for.
+  -- One that takes none could not use the requests that it would be woken for.
   if #batch == 0 and most > 0 then
     redis.call('RPUSH', LANE.idle .. ref, drainer)
   end

@@ -176,10 +176,10 @@ class LedgerCollector(Collector):
         )
 
     def _lanes(self) -> Iterator[Metric]:
-        census = self._connection.run(lanes.census())
+        census = self._connection.run(lanes.counts())
         yield gauge("stoker_lanes", "Lanes that hold requests.", census.lanes)
         yield gauge("stoker_lane_requests", "Requests that wait in lanes.", census.waiting)
-        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.in_hand)
+        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.taken)
         yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", census.drainers)
         shut = self._connection.run(load_failures())
         yield gauges(

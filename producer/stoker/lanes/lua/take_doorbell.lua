@@ -1,5 +1,5 @@
--- Takes a doorbell that no slot has had time for out of its queue, for a drainer that serves the lane as well.
--- ARGV: the queues it serves. Answers the lane, or nothing.
+-- Takes a doorbell out of its queue, for a process that already drains other lanes.
+-- ARGV: the queues that it serves. Returns the lane, or false.
 local served = {}
 for _, queue in ipairs(ARGV) do
   served[queue] = true

@@ -1,4 +1,4 @@
-"""A client's side of the lanes: who waits for what, and what is to be sent. Does no I/O and takes no lock."""
+"""A client's requests that are not answered yet. Does no I/O and takes no lock."""
 
 import itertools
 import uuid
@@ -10,19 +10,19 @@ from ..errors import StokerError, Unavailable
 from ..kinds import Priority
 from ..redis.connection import Call
 from ..redis.reading import Waiter
-from . import Pushed, await_answers, frames
+from . import LaneRequests, await_answers, frames
 
 W = TypeVar("W", bound=Waiter)
 
-# What one push carries at most, so that a large call neither blocks the server nor outgrows its limits.
+# The most that one push carries, so that a large call neither blocks the server nor exceeds its limits.
 _PUSHED_REQUESTS = 1_000
 _PUSHED_BYTES = 8 << 20
-# Back-pressure: how many requests wait in a lane before more are refused.
+# Back-pressure: a lane with so many requests refuses more.
 LANE_HOLDS = 20_000
 
 
-class Exchange(Generic[W]):
-    """Numbers requests, gathers them for the next push, and finds who waits when an answer comes.
+class PendingRequests(Generic[W]):
+    """Numbers requests, collects them for the next push, and matches answers to waiters: a `reading.Dispatcher`.
 
     Attributes:
         client: names this client's list of answers.
@@ -36,30 +36,30 @@ class Exchange(Generic[W]):
         self._unsent: list[tuple[str, str, Priority, int, int, bytes]] = []
 
     def add(self, waiter: W, ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes) -> int:
-        """Note a request for the next push; gives its number."""
+        """Add a request to the next push; gives its number."""
         number = next(self._numbers)
         self._waiting[number] = waiter
-        request = frames.request(self._id, number, tensors)
+        request = frames.encode_request(self._id, number, tensors)
         self._unsent.append((ref, queue, priority, round(timeout_s * 1000), number, request))
         return number
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Nobody waits for these answers any more."""
+        """Drop requests that nobody waits for any more."""
         for number in numbers:
             self._waiting.pop(number, None)
 
     @property
-    def waits(self) -> bool:
-        """Whether anyone waits for an answer."""
+    def has_waiters(self) -> bool:
+        """Whether anybody waits for an answer."""
         return bool(self._waiting)
 
     @property
     def unsent(self) -> bool:
-        """Whether requests wait to be pushed."""
+        """Whether requests are still to be pushed."""
         return bool(self._unsent)
 
-    def outgoing(self) -> dict[tuple[int, ...], Pushed]:
-        """What to push now, one entry a lane, by the numbers of its requests; empty when all is sent."""
+    def outgoing(self) -> dict[tuple[int, ...], LaneRequests]:
+        """The next push: requests by lane, under their numbers; empty when all are sent."""
         chosen, size = 0, 0
         for *_, request in self._unsent[:_PUSHED_REQUESTS]:
             size += len(request)
@@ -71,14 +71,14 @@ class Exchange(Generic[W]):
         for ref, queue, priority, timeout_ms, number, request in now:
             lanes[ref, queue, priority].append((number, timeout_ms, request))
         return {
-            tuple(number for number, *_ in sent): Pushed(
+            tuple(number for number, *_ in sent): LaneRequests(
                 ref, queue, priority, LANE_HOLDS, [(timeout_ms, request) for _, timeout_ms, request in sent]
             )
             for (ref, queue, priority), sent in lanes.items()
         }
 
-    def refused(self, numbers: Iterable[int], error: StokerError) -> Iterator[tuple[W, StokerError]]:
-        """Requests that could not be sent: who is to be told."""
+    def refuse(self, numbers: Iterable[int], error: StokerError) -> Iterator[tuple[W, StokerError]]:
+        """The waiters of requests that could not be sent, each with the error."""
         for number in numbers:
             waiter = self._waiting.pop(number, None)
             if waiter is not None:
@@ -88,20 +88,20 @@ class Exchange(Generic[W]):
         """Waits for the next answers."""
         return await_answers(self.client, block_s)
 
-    def answered(self, entry: bytes | None) -> Iterator[tuple[W, bytes | StokerError]]:
-        """Answers that came: who is to be told what. An answer that came before, or too late, is nobody's."""
-        for number, outcome in frames.read_answers(entry or b""):
+    def dispatch(self, read: bytes | None) -> Iterator[tuple[W, bytes | StokerError]]:
+        """The waiters of these answers; an answer that came twice, or too late, has none."""
+        for number, answer in frames.decode_answers(read or b""):
             waiter = self._waiting.pop(number, None)
             if waiter is not None:
-                yield waiter, outcome
+                yield waiter, answer
 
-    def give_up(self, error: StokerError) -> Iterator[tuple[W, StokerError]]:
-        """No answers can be read: all who wait are to be told."""
-        return self.refused(list(self._waiting), error)
+    def fail(self, error: StokerError) -> Iterator[tuple[W, StokerError]]:
+        """All waiters, each with the error: no answers can be read."""
+        return self.refuse(list(self._waiting), error)
 
 
 def lane_full(ref: str, depth: int) -> Unavailable:
-    """The error of requests that their lane had no room for."""
+    """The error of requests that a full lane refused."""
     return Unavailable(
         f"the lane of {ref!r} is full: {depth:,} requests wait, {LANE_HOLDS:,} is the limit; "
         "send fewer at once, try again later or add workers"
