@@ -8,7 +8,7 @@ from stoker.kinds import Spec
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 # What every record has, whatever happened to it.
 FIELDS = (
-    *("kind", "queue", "spec", "model", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),
+    *("kind", "queue", "spec", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),
     *("sequence", "submitted_at", "state", "release"),
 )
 

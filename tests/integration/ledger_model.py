@@ -89,6 +89,13 @@ class LedgerModel:
             job.fields.add("tenant")
         if new.spec.not_before:
             job.fields.add("not_before")
+        if new.after:
+            job.fields.add("after")
+        job.fields.add("makes" if new.spec.kind == "train" else "model")
+        if new.spec.kind in ("deploy", "evaluate"):
+            job.fields.add("keeps_nothing")
+        if new.queue.startswith("gpu.") and new.spec.device == "auto":
+            job.fields.add("may_fall_back")
         if waited_for or held:
             job.state = "WAITING"
             job.events.append("waiting")

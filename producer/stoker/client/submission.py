@@ -70,7 +70,7 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
 
 def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
     """The registered versions that specs name, by reference."""
-    named = [getattr(spec, field) for spec in specs if (field := kind_of(spec).model_field)]
+    named = (ref for spec in specs for ref in kind_of(spec).models(spec))
     refs = list(dict.fromkeys(ref for ref in named if not ref.startswith(("#", JOB_MODEL))))
     if not refs:
         return {}
@@ -79,7 +79,7 @@ def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
 
 
 def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
-    """The spec with job ids in place of "#0"; it runs after the job whose model it takes."""
+    """The spec with job ids in place of "#0"; it runs after the jobs whose models it reads."""
 
     def job_id(ref: str) -> str:
         if not ref.startswith("#"):
@@ -89,14 +89,10 @@ def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
             raise InvalidJob(f"{ref} in spec #{len(before)} names no spec before it: count from #0")
         return before[number].id
 
-    after = [job_id(ref) for ref in spec.after]
-    models: dict[str, str] = {}
-    if field := kind_of(spec).model_field:
-        named = str(getattr(spec, field))
-        models[field] = f"{JOB_MODEL}{job_id(named)}" if named.startswith("#") else named
-        if models[field].startswith(JOB_MODEL):
-            after.append(models[field].removeprefix(JOB_MODEL))
-    return with_fields(spec, after=tuple(dict.fromkeys(after)), **models)
+    kind = kind_of(spec)
+    named: Spec = kind.with_models(spec, lambda ref: f"{JOB_MODEL}{job_id(ref)}" if ref.startswith("#") else ref)
+    makers = [ref.removeprefix(JOB_MODEL) for ref in kind.models(named) if ref.startswith(JOB_MODEL)]
+    return with_fields(named, after=tuple(dict.fromkeys([*map(job_id, spec.after), *makers])))
 
 
 class _Border:

@@ -38,5 +38,6 @@ KIND = Kind(
     queue="batch",
     usual_s=1.0,
     is_brief=True,
+    checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.model}, {spec.alias}",
 )

@@ -132,6 +132,7 @@ KIND = Kind(
     spec=Evaluate,
     queue="batch",
     usual_s=20.0,
+    checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.model}, {spec.data}",
     check=_check,
 )

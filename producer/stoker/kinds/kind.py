@@ -32,9 +32,11 @@ class Kind(Generic[S]):
         summary: a job in a few words, as Flower and `celery inspect` show its arguments.
         gains_by_gpu: whether it is faster on a GPU than its data take to get there.
         is_brief: whether it takes milliseconds, so that it runs within its slot.
-        model_field: the field that names the model which it reads; None if it reads none.
+        reads: the fields that name the models which it reads, each one reference or several.
+        makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
-        checkpoints: how many of its checkpoints are kept; of two, one is left if the newest is damaged.
+        checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
+            that keeps no files.
         check: what is refused at the door; gives the spec with its data as a worker finds them.
     """
 
@@ -45,10 +47,27 @@ class Kind(Generic[S]):
     summary: Callable[[S], str]
     gains_by_gpu: bool = False
     is_brief: bool = False
-    model_field: str | None = "model"
+    reads: tuple[str, ...] = ("model",)
+    makes: str | None = None
     slots: Callable[[S], int] = lambda _: 1
     checkpoints: Callable[[S], int] = lambda _: 2
     check: Callable[[S, Door], S] = lambda spec, _: spec
+
+    def models(self, spec: S) -> tuple[str, ...]:
+        """The references of the models that a job reads."""
+        return tuple(ref for field in self.reads for ref in _several(getattr(spec, field)))
+
+    def with_models(self, spec: S, named: Callable[[str], str]) -> S:
+        """The job with other references to the models that it reads."""
+        fields: dict[str, object] = {}
+        for field in self.reads:
+            refs = getattr(spec, field)
+            fields[field] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
+        return with_fields(spec, **fields)
+
+
+def _several(refs: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (refs,) if isinstance(refs, str) else refs
 
 
 def with_fields(spec: S, **fields: object) -> S:

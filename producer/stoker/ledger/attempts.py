@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -31,8 +31,9 @@ class Attempt:
         kind, queue: what kind of job it is, and where it was queued.
         queued_at_ms: since when it was; 0 where that is unknown.
         traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
-        memory_bytes: what it gets because an earlier attempt outgrew its slot; None if none did.
-        model: the version that it names, as JSON that may have been written by anyone; nothing if it names one that
+        memory_bytes: what it asks for, or gets because an earlier attempt outgrew its slot; None for a slot's share.
+        has_outgrown: whether an earlier attempt did.
+        models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
     """
@@ -47,7 +48,8 @@ class Attempt:
     queued_at_ms: int = 0
     traceparent: str = ""
     memory_bytes: int | None = None
-    model: bytes = b""
+    has_outgrown: bool = False
+    models: tuple[bytes, ...] = ()
     release: int = 0
 
 
@@ -98,7 +100,7 @@ def claim(
             others had the chance, is claimed if it can have a share, to wait there until that much is free.
     """
 
-    def decode(answer: list[bytes | int]) -> Attempt | Refused:
+    def decode(answer: list[Any]) -> Attempt | Refused:
         how, *named = answer
         if how != b"claimed":
             return Refused(_text(how))
@@ -114,7 +116,7 @@ def claim(
     return Call(words, decode, script("claim"))
 
 
-def read_attempt(job_id: str, owner: str, fields: Mapping[str, bytes | int | None]) -> Attempt:
+def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
     """An attempt from what its record holds, by the names of its attributes.
 
     A spec or checkpoints that cannot be read leave the spec empty, so that the attempt fails.
@@ -131,7 +133,6 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, bytes | int | Non
         checkpoints = _ARTIFACTS.validate_json(listed) if listed else ()
     except ValueError:
         spec, checkpoints = "", ()
-    model = fields.get("model")
     return Attempt(
         job_id,
         owner,
@@ -143,7 +144,8 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, bytes | int | Non
         queued_at_ms=number("queued_at_ms"),
         traceparent=text("traceparent"),
         memory_bytes=number("memory_bytes") or None,
-        model=model if isinstance(model, bytes) else b"",
+        has_outgrown=bool(number("outgrown")),
+        models=tuple(fields.get("models") or ()),
         release=number("release"),
     )
 

@@ -161,23 +161,30 @@ def _encoded(jobs: Sequence[NewJob]) -> str:
 
 
 def _shape(job: NewJob) -> dict[str, object]:
-    spec = job.spec
+    """What a record holds besides its id: all that scripts need to know of a job, so that none reads its spec."""
+    spec, kind = job.spec, kind_of(job.spec)
     shape: dict[str, object] = {
         "kind": spec.kind,
         "queue": job.queue,
         "spec": job.document,
-        "model": spec.model,
         "priority": spec.priority,
         "tags": json.dumps(spec.tags),
         "max_attempts": spec.max_attempts,
-        "summary": kind_of(spec).summary(spec),
+        "summary": kind.summary(spec),
         "release": RELEASE,
         "after": job.after,
     }
-    if tenant := spec.tags.get(TENANT):
-        shape["tenant"] = tenant
-    if job.traceparent:
-        shape["traceparent"] = job.traceparent
-    if spec.not_before:
-        shape["not_before"] = round(spec.not_before.timestamp() * 1000)
-    return shape
+    rare = {
+        "model": " ".join(kind.models(spec)),
+        "makes": getattr(spec, kind.makes) if kind.makes else "",
+        "tenant": spec.tags.get(TENANT),
+        "traceparent": job.traceparent,
+        "not_before": spec.not_before and round(spec.not_before.timestamp() * 1000),
+        "memory": spec.memory,
+        "cpus": spec.cpus,
+        "gpu_memory": spec.gpu_memory,
+        "slots": slots if (slots := kind.slots(spec)) > 1 else None,
+        "may_fall_back": int(job.queue.startswith("gpu.") and spec.device == "auto" and spec.gpu_memory is None),
+        "keeps_nothing": int(not kind.checkpoints(spec)),
+    }
+    return shape | {name: value for name, value in rare.items() if value}

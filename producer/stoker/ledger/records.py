@@ -20,6 +20,7 @@ _STATUS_FIELDS = (
     "kind",
     "state",
     "queue",
+    "makes",
     "model",
     "priority",
     "tags",
@@ -243,6 +244,7 @@ def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
         | times
         | {
             "id": job_id,
+            "model": (fields.pop("makes", None) or fields.pop("model")).decode(),
             "tags": json.loads(tags),
             "progress": json.loads(progress) | _place(progress_id) if progress else None,
             "cancel_requested": fields.pop("cancel", None) is not None,

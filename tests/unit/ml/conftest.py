@@ -30,16 +30,16 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def open_run(store: Store, events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
-    """Opens a run: `open_run(model, stop_requested=…)`."""
+    """Opens a run: `open_run(model, …, stop_requested=…)`."""
 
-    def open_one(model: ModelVersion | None = None, stop_requested: StopRequested = lambda: None) -> Run:
+    def open_one(*models: ModelVersion, stop_requested: StopRequested = lambda: None) -> Run:
         return Run(
             job="job",
             store=store,
             scratch=tmp_path_factory.mktemp("scratch"),
             builders=(),
             access=Access(["/"], store.url),
-            model=model,
+            models=models,
             checkpoints=(),
             emit=events.append,
             stop_requested=stop_requested,

@@ -68,7 +68,7 @@ def outcome(
         scratch=scratch,
         builders=(),
         access=Access(["/"], str(folder)),
-        model=None,
+        models=(),
         checkpoints=earlier,
         emit=emit,
         stop_requested=stop_requested,

@@ -64,8 +64,8 @@ def labels_of(x: Numbers, weights: Numbers, seed: int = 2) -> NDArray[np.str_]:
 
 
 def result_of(run: Run, data: str, **fields: Any) -> EvaluateResult:
-    assert run.model is not None
-    outcome = evaluate(Evaluate(model=run.model.ref, data=data, bootstrap=200, **fields), run)
+    [version] = run.models
+    outcome = evaluate(Evaluate(model=version.ref, data=data, bootstrap=200, **fields), run)
     assert isinstance(outcome.result, EvaluateResult)
     assert outcome.manifest is None
     return outcome.result

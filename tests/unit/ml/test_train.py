@@ -53,7 +53,7 @@ class Attempts:
             scratch,
             (),
             Access(["/"], "/"),
-            None,
+            (),
             tuple(checkpoints),
             self.events.append,
             self._stop_requested,

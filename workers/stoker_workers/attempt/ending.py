@@ -97,7 +97,7 @@ class Settlement:
         if memory_bytes is None:
             more = (
                 "it has had more than a slot's share already"
-                if self._attempt.memory_bytes
+                if self._attempt.has_outgrown
                 else "no live worker has more"
             )
             return self._fail(JobState.FAILED, Ending("failed", f"{end.reason}; {more}"))

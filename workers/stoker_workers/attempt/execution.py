@@ -52,7 +52,7 @@ class Execution:
         self._reports = Reports(slot, attempt, spec)
         # A gang's time begins when all of it are there.
         self._times_out_at = None if self._wanted_slots > 1 else self._timeout_from_now()
-        self._allowance = Allowance(slot, spec, attempt)
+        self._allowance = Allowance(slot, attempt)
         self._leader: Leader | None = None
         self._stopping: StopRequest | None = None
         self._kill_at: float | None = None
@@ -69,14 +69,14 @@ class Execution:
 
     def _begin(self) -> Ending:
         try:
-            version = self._model()
+            versions = self._models()
         except Unavailable:
             raise
         except StokerError as error:
             return self._settlement.settle(Failed(reason=error.message, traceback=""))
         settings = self._slot.settings
         if isinstance(self._spec, Deploy):
-            assert version is not None, "a deploy job names a model"
+            [version] = versions
             work = partial(deploy, self._spec, version, Store(settings.store))
             return self._execute(InlineRunner(self._slot, work))
         assignment = Assignment(
@@ -86,7 +86,7 @@ class Execution:
             store_url=settings.store,
             builders=settings.builders,
             access=Access(settings.data_roots, settings.store),
-            model=version,
+            models=versions,
             checkpoints=self._attempt.checkpoints,
             slots=self._slots_to_share(),
             part_s=settings.part_s,
@@ -170,14 +170,17 @@ class Execution:
             self._reports.send_all()
         return TAKEN_AWAY if end is None or self._reports.answer is Answer.LOST else self._settlement.settle(end)
 
-    def _model(self) -> ModelVersion | None:
-        """The version that the spec names, if it names one: by reference, or as the model that another job made."""
-        field = kind_of(self._spec).model_field
-        if field is None:
-            return None
-        if self._attempt.model:
-            return registry.read_version(self._attempt.model)
-        ref = str(getattr(self._spec, field))
+    def _models(self) -> tuple[ModelVersion, ...]:
+        """The versions that the spec names: by reference, or as the model that another job made."""
+        refs = kind_of(self._spec).models(self._spec)
+        # What the claim has not brought is looked for by its own call, which can say what is wrong.
+        brought = self._attempt.models if len(self._attempt.models) == len(refs) else (b"",) * len(refs)
+        return tuple(
+            registry.read_version(version) if version else self._resolved(ref)
+            for ref, version in zip(refs, brought, strict=True)
+        )
+
+    def _resolved(self, ref: str) -> ModelVersion:
         if ref.startswith(registry.JOB_MODEL):
             made = insist(self._slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
             if not isinstance(made, TrainResult):

@@ -109,12 +109,10 @@ class Member:
         """Reserve what the attempt was granted; the leader rings again for a member that does not come."""
         try:
             attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, ""))
-            return Allowance(self._slot, read_spec(attempt.spec), attempt).reserve()
+            return Allowance(self._slot, attempt).reserve()
         except Unavailable as error:
             _log.warning("job %s: what it needs is unknown: %s", self._job_id, error)
             return False
-        except InvalidJob:
-            return True
 
     def _join(self) -> str:
         gang = self._attend()
@@ -143,7 +141,7 @@ class Member:
             store_url=self._slot.settings.store,
             builders=self._slot.settings.builders,
             access=Access(self._slot.settings.data_roots, self._slot.settings.store),
-            model=None,
+            models=(),
             checkpoints=attempt.checkpoints,
             gang=gang.addresses,
             place=gang.addresses.index(self._address),
@@ -151,7 +149,7 @@ class Member:
         end: End
         try:
             with Runner(assignment) as runner:
-                end = self._follow(runner, Allowance(self._slot, spec, attempt))
+                end = self._follow(runner, Allowance(self._slot, attempt))
         except DependencyUnavailable as error:
             end = Away(outage=error.outage)
             self._end(end)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from stoker.kinds import Spec
 from stoker.ledger import Attempt, Worker
 
 from ..node.machine import private_bytes
@@ -14,15 +13,15 @@ _LARGER = 4
 
 
 class Allowance:
-    """The memory of one attempt: more than an earlier one had, what it asks for, or a slot's share.
+    """The memory of one attempt: what it asks for, more if an earlier one outgrew its slot, or a slot's share.
 
     Attributes:
         bytes: how much that is; None for no limit.
     """
 
-    def __init__(self, slot: Slot, spec: Spec, attempt: Attempt) -> None:
+    def __init__(self, slot: Slot, attempt: Attempt) -> None:
         self._slot = slot
-        self.bytes = attempt.memory_bytes or spec.memory or slot.memory_bytes
+        self.bytes = attempt.memory_bytes or slot.memory_bytes
 
     def reserve(self) -> bool:
         """Reserve it; tells whether so much is free. If not, the slot is next in line for it until it releases it."""
@@ -46,6 +45,6 @@ def larger(attempt: Attempt, outgrown: Outgrown, workers: Iterable[Worker]) -> i
     """How much memory a job gets next; None if it got more once already, or no live worker of its queue has more."""
     offered = [worker.memory_bytes or 0 for worker in workers if attempt.queue in worker.queues]
     most = max(offered, default=0)
-    if attempt.memory_bytes is not None or most <= outgrown.limit_bytes:
+    if attempt.has_outgrown or most <= outgrown.limit_bytes:
         return None
     return min(_LARGER * outgrown.limit_bytes, most)

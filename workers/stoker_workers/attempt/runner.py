@@ -48,7 +48,7 @@ class Assignment:
     Attributes:
         device: what it is to compute on.
         access: what it may read as data.
-        model: the registered version that the spec names, if it names one.
+        models: the registered versions that the spec names, in order.
         checkpoints: what earlier attempts left, the newest last.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
@@ -62,7 +62,7 @@ class Assignment:
     store_url: str
     builders: tuple[str, ...]
     access: Access
-    model: ModelVersion | None
+    models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
     gang: tuple[str, ...] = ()
     place: int = 0
@@ -191,7 +191,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
         scratch=Path(tempfile.mkdtemp()),
         builders=assignment.builders,
         access=assignment.access,
-        model=assignment.model,
+        models=assignment.models,
         checkpoints=assignment.checkpoints,
         emit=emit,
         blocked=blocked,

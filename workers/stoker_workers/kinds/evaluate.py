@@ -30,14 +30,13 @@ _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tupl
 
 
 def evaluate(spec: Evaluate, run: Run) -> Outcome:
-    """Measure `run.model` on the spec's data.
+    """Measure its model on the spec's data.
 
     Raises:
         InvalidJob: data and model do not fit together, the model gives no finite numbers, or it is below min_metrics.
         Stopped: a stop was asked for.
     """
-    version = run.model
-    assert version is not None  # the job names one, so the run has it
+    [version] = run.models
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
     source = open_source(spec.data, "test", run.access, run.scratch)
     rows = LabelledRows(source, version, spec.target, spec.data)

@@ -62,15 +62,14 @@ class _Saved(BaseModel):
 
 
 def infer(spec: Infer, run: Run) -> Outcome:
-    """Predict the spec's rows with `run.model`; one chunk is in memory at a time.
+    """Predict the spec's rows with its model; one chunk is in memory at a time.
 
     Raises:
         InvalidJob: the data has no rows, or not those that the model takes.
         Spread: it is so much that several slots should share it.
         Stopped: a stop was asked for.
     """
-    version = run.model
-    assert version is not None  # the job names one, so the run has it
+    [version] = run.models
     began = time.monotonic()
     source = open_source(spec.data, "test", run.access, run.scratch)
     start, stop = spec.rows or (0, source.rows)

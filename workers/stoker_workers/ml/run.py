@@ -59,7 +59,7 @@ class Run:
         scratch: an empty folder of its own, deleted afterwards.
         builders: targets that a `Builder` architecture may name.
         access: what may be read as data.
-        model: the registered version that the job names, if it names one.
+        models: the registered versions that the job names, in order.
         checkpoints: what earlier attempts left, the newest last.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
@@ -75,7 +75,7 @@ class Run:
     scratch: Path
     builders: tuple[str, ...]
     access: Access
-    model: ModelVersion | None
+    models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
     emit: Callable[[Event], None]
     stop_requested: Callable[[], StopRequest | None]

@@ -10,17 +10,11 @@ local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
 -- So often a job that needs much memory is left to workers which have that free; then one keeps it for the job.
 local PUT_OFFS_FOR_ROOM = 2
 
-local function read(spec)
-  local is_json, fields = pcall(cjson.decode, spec or '')
-  return is_json and type(fields) == 'table' and fields or {}
-end
-
 -- What a job asks for more of than the worker has; nil if there is nothing.
-local function short_of(fields, memory)
-  local wished = { memory or fields.memory, fields.cpus, fields.gpu_memory }
+local function short_of(...)
   for n, name in ipairs({ 'memory', 'cpus', 'gpu_memory' }) do
-    local has = tonumber(ARGV[5 + n])
-    if has and type(wished[n]) == 'number' and wished[n] > has then
+    local has, wished = tonumber(ARGV[5 + n]), tonumber(select(n, ...) or nil)
+    if has and wished and wished > has then
       return name
     end
   end
@@ -28,7 +22,7 @@ end
 
 -- Whether the worker has promised to other jobs what this one needs, and is not to wait for it.
 local function lacks_room(id, wish)
-  if not FREE or FREE == 0 or type(wish) ~= 'number' or wish <= FREE then
+  if not FREE or FREE == 0 or not wish or wish <= FREE then
     return FREE == 0
   end
   return (tonumber(redis.call('HGET', KEY.job .. id, 'unfit') or nil) or 0) < PUT_OFFS_FOR_ROOM
@@ -40,13 +34,16 @@ local function put_off(id, due_ms, reason)
   redis.call('ZADD', KEY.due, due_ms, id)
 end
 
-local function version_of(ref)
-  local name, pick = string.match(type(ref) == 'string' and ref or '', '^([%w._-]+)@?([%w._-]*)$')
-  if not name then
-    return nil
+-- The versions behind references; '' for one that another job makes, or that is not there.
+local function versions_of(refs)
+  local versions = {}
+  for ref in string.gmatch(refs or '', '%S+') do
+    local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
+    pick = pick ~= '' and pick or 'champion'
+    versions[#versions + 1] = name and redis.call('HGET', KEY.model .. name,
+      redis.call('HGET', KEY.aliases .. name, pick) or pick) or ''
   end
-  pick = pick ~= '' and pick or 'champion'
-  return redis.call('HGET', KEY.model .. name, redis.call('HGET', KEY.aliases .. name, pick) or pick)
+  return versions
 end
 
 -- What this worker does not know of a job: 'kind' or 'release', and which; nil if there is nothing.
@@ -66,10 +63,11 @@ if state == 'QUEUED' and next(flaws) then
   condemn(id, flaws, iso)
   return { 'damaged' }
 end
-local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, memory, release, needs_release =
-  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'memory',
-    'release', 'needs_release'))
-memory = tonumber(memory or '')
+local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release, needs_release =
+  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release',
+    'needs_release'))
+local memory, cpus, gpu_memory, outgrown, slots, model =
+  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'slots', 'model'))
 
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner then
@@ -86,10 +84,9 @@ if state == 'QUEUED' and what then
   await_worker(id, what, name)
   return { 'unknown' }
 end
-local fields = read(spec)
-local short = state == 'QUEUED' and short_of(fields, memory)
+local short = state == 'QUEUED' and short_of(memory, cpus, gpu_memory)
 local reason = short and worker .. ' has too little ' .. short
-if state == 'QUEUED' and not short and lacks_room(id, memory or fields.memory) then
+if state == 'QUEUED' and not short and lacks_room(id, tonumber(memory or nil)) then
   reason = worker .. ' has promised its memory to other jobs'
 end
 if reason then
@@ -98,9 +95,9 @@ if reason then
   return { 'unfit' }
 end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
-if state == 'QUEUED' and kind == 'train' and type(fields.workers) == 'number' and fields.workers > 1
+if state == 'QUEUED' and (tonumber(slots or nil) or 1) > 1
   and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then
-  put_off(id, now_ms() + GANG_WAITS_MS, 'another training gathers its workers')
+  put_off(id, now_ms() + GANG_WAITS_MS, 'another job gathers its workers')
   return { 'taken' }
 end
 if state == 'QUEUED' then
@@ -119,4 +116,4 @@ if state == 'QUEUED' then
 end
 return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,
-  'model', kind ~= 'train' and version_of(fields.model) or '', 'release', tonumber(release or 0) }
+  'outgrown', outgrown or 0, 'models', versions_of(model), 'release', tonumber(release or 0) }

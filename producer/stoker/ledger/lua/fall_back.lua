@@ -20,6 +20,7 @@ local function queue_anew(id, queue)
   local kind = move(id, 'WAITING')
   redis.call('ZREM', index_of(kind, 'WAITING', redis.call('HGET', KEY.job .. id, 'queue')), id)
   redis.call('HSET', KEY.job .. id, 'queue', queue)
+  redis.call('HDEL', KEY.job .. id, 'may_fall_back')
   enqueue(id, reason)
 end
 

@@ -6,7 +6,7 @@ local function is_word(value)
 end
 
 local function is_number(value)
-  return value and #value < 16 and string.find(value, '^%d+$')
+  return value and #value <= 16 and string.find(value, '^%d+$')
 end
 
 local function is_queue_name(value)
@@ -38,7 +38,8 @@ local FORMS = {
   { 'max_attempts', is_number, 1 }, { 'submitted_at', is_number, 0 },
   { 'checkpoints', lists_artifacts }, { 'traceparent', is_trace }, { 'not_before', is_number },
   { 'queued_at', is_number }, { 'rung_at', is_number }, { 'started_at', is_number }, { 'lease_until', is_number },
-  { 'memory', is_number }, { 'release', is_number }, { 'needs_release', is_number }, { 'blockers', is_number },
+  { 'memory', is_number }, { 'cpus', is_number }, { 'gpu_memory', is_number }, { 'slots', is_number },
+  { 'release', is_number }, { 'needs_release', is_number }, { 'blockers', is_number },
   { 'told', is_number }, { 'setbacks', is_number },
 }
 local FIELDS = {}

@@ -3,7 +3,7 @@
 local MOST_WORDS = 1000
 
 -- Adds words to the list of them under a key.
-local function add(lists, key, word, another)
+local function add_to_list(lists, key, word, another)
   local words = lists[key] or {}
   lists[key] = words
   words[#words + 1] = word
@@ -42,15 +42,28 @@ local function wait_for(id, others)
   return blockers, reason
 end
 
-local function write_record(id, shape, ...)
-  redis.call('HSET', KEY.job .. id, 'kind', shape.kind, 'queue', shape.queue, 'spec', shape.spec, 'model', shape.model,
-    'priority', shape.priority, 'tags', shape.tags, 'max_attempts', shape.max_attempts, 'summary', shape.summary,
-    'release', shape.release, 'attempt', 0, 'losses', 0, ...)
-  for _, field in ipairs({ 'not_before', 'traceparent', 'tenant' }) do
-    if shape[field] then
-      redis.call('HSET', KEY.job .. id, field, shape[field])
+-- What the records of jobs of one shape have in common, as HSET takes it: names and values.
+local function words_of(shape)
+  local words = { 'attempt', 0, 'losses', 0 }
+  for name, value in pairs(shape) do
+    if name ~= 'after' then
+      words[#words + 1] = name
+      words[#words + 1] = value
+    elseif #value > 0 then
+      words[#words + 1] = name
+      words[#words + 1] = table.concat(value, ' ')
     end
   end
+  return words
+end
+
+-- Writes a record, with more names and values of its own.
+local function write_record(id, common, ...)
+  local words = { unpack(common) }
+  for _, word in ipairs({ ... }) do
+    words[#words + 1] = word
+  end
+  redis.call('HSET', KEY.job .. id, unpack(words))
 end
 
 -- Puts a new job on its line. Once the window is full it stays so in this step, and all but the first job that is then
@@ -60,7 +73,7 @@ local function line_up_all(id, shape, sequence, full, scores)
   local line = shape.queue .. ':' .. shape.priority
   local held = KEY.held .. line .. ':' .. tenant
   if full[held] then
-    add(scores, held, sequence, id)
+    add_to_list(scores, held, sequence, id)
     return
   end
   if full[line] then
@@ -74,14 +87,16 @@ end
 
 -- Takes new jobs in: record, index, first event, and doorbell or place on its line of each. One that comes after a job
 -- which has ended without success since it was accepted is cancelled, as it would have been then.
--- `chunk` is what intake.py encodes: `jobs` of {id, number of its shape, …}, and `shapes`, what jobs have in common.
+-- `chunk` is what intake.py encodes: `jobs` of {id, number of its shape, …}, and `shapes`, what
+-- the records of jobs have in common, with the list of those that they come `after`.
 local function take_in(chunk, iso)
   local now, scores, full, doomed = now_ms(), {}, {}, {}
   local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
-  for _, shape in ipairs(chunk.shapes) do
-    shape.may_fall_back = may_fall_back(shape.queue, shape.spec)
+  local words, events = {}, {}
+  for n, shape in ipairs(chunk.shapes) do
+    words[n] = words_of(shape)
     redis.call('SADD', KEY.kinds, shape.kind)
-    shape.event = cjson.encode({ type = 'queued', queue = shape.queue })
+    events[n] = cjson.encode({ type = 'queued', queue = shape.queue })
   end
   for n, job in ipairs(chunk.jobs) do
     local id, shape, number = job[1], chunk.shapes[job[2]], sequence + n
@@ -90,28 +105,28 @@ local function take_in(chunk, iso)
       blockers, reason = wait_for(id, shape.after)
     end
     local state = (blockers > 0 or reason or (shape.not_before or 0) > now) and 'WAITING' or 'QUEUED'
-    add(scores, index_of(shape.kind, state, shape.queue), number, id)
+    add_to_list(scores, index_of(shape.kind, state, shape.queue), number, id)
     if state == 'QUEUED' then
-      write_record(id, shape, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
-      redis.call('XADD', KEY.events .. id, '*', 'event', shape.event)
+      write_record(id, words[job[2]], 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
+      redis.call('XADD', KEY.events .. id, '*', 'event', events[job[2]])
       line_up_all(id, shape, number, full, scores)
       if shape.may_fall_back then
-        add(scores, KEY.fallback .. shape.queue, now, id)
+        add_to_list(scores, KEY.fallback .. shape.queue, now, id)
       end
     else
-      write_record(id, shape, 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
+      write_record(id, words[job[2]], 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
       append_event(id, { type = 'waiting', after = (blockers > 0 or reason) and shape.after or nil,
         not_before = shape.not_before })
       if reason then
         doomed[#doomed + 1] = { id, reason }
       elseif blockers == 0 then
-        add(scores, KEY.due, shape.not_before, id)
+        add_to_list(scores, KEY.due, shape.not_before, id)
       end
     end
   end
-  for key, words in pairs(scores) do
-    for n = 1, #words, MOST_WORDS do
-      redis.call('ZADD', key, unpack(words, n, math.min(n + MOST_WORDS - 1, #words)))
+  for key, members in pairs(scores) do
+    for n = 1, #members, MOST_WORDS do
+      redis.call('ZADD', key, unpack(members, n, math.min(n + MOST_WORDS - 1, #members)))
     end
   end
   for _, one in ipairs(doomed) do

@@ -137,12 +137,9 @@ end
 -- Reads whom a job comes after anew, and waits for those that have not ended. Answers how many those are, nil if only a
 -- newer Stoker knows; and why the job is to be cancelled.
 local function mend_blockers(id)
-  local blockers, spec = unpack(record(id, 'blockers', 'spec'))
-  local is_json, fields = pcall(cjson.decode, spec or '')
-  local others = is_json and type(fields) == 'table' and type(fields.after) == 'table' and fields.after or {}
+  local blockers, after = unpack(record(id, 'blockers', 'after'))
   local open, reason = 0, nil
-  for _, other in ipairs(others) do
-    local first = tostring(other)
+  for first in string.gmatch(after or '', '%S+') do
     local standing = standing_of(first, id)
     if standing == 'newer' then
       return nil

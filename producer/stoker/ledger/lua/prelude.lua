@@ -89,15 +89,6 @@ local function move(id, to)
   return kind
 end
 
--- Whether a job is queued for a GPU and may run on a CPU as well.
-local function may_fall_back(queue, spec)
-  if string.sub(queue, 1, 4) ~= 'gpu.' then
-    return false
-  end
-  local is_json, fields = pcall(cjson.decode, spec)
-  return is_json and type(fields) == 'table' and fields.device == 'auto' and type(fields.gpu_memory) ~= 'number'
-end
-
 -- An attempt has told something of its job: a lease is renewed by its slot, also while the job hangs.
 local function note_life(id)
   redis.call('HSET', KEY.job .. id, 'last_event_at', now_ms())
@@ -111,8 +102,8 @@ end
 -- Puts a job on its queue.
 local function enqueue(id, reason)
   local now = now_ms()
-  local state, queue, priority, tenant, sequence, spec =
-    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'spec'))
+  local state, queue, priority, tenant, sequence, may_fall_back =
+    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'may_fall_back'))
   if not (QUEUE[queue] and STEP[priority]) then
     if state ~= 'WAITING' then
       move(id, 'WAITING')
@@ -123,7 +114,7 @@ local function enqueue(id, reason)
   move(id, 'QUEUED')
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
   append_event(id, { type = 'queued', queue = queue, reason = reason })
-  if may_fall_back(queue, spec) then
+  if may_fall_back then
     redis.call('ZADD', KEY.fallback .. queue, now, id)
   end
   line_up(id, queue, priority, tenant or '', sequence)
@@ -158,12 +149,10 @@ local function discard(id, artifacts)
   end
 end
 
-local HAS_NO_CHECKPOINTS = { evaluate = true, deploy = true }
-
 -- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
 local function discard_all(id)
   redis.call('HDEL', KEY.job .. id, 'checkpoints')
-  if not HAS_NO_CHECKPOINTS[redis.call('HGET', KEY.job .. id, 'kind')] then
+  if redis.call('HEXISTS', KEY.job .. id, 'keeps_nothing') == 0 then
     redis.call('SADD', KEY.ended, id)
   end
 end

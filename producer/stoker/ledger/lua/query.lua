@@ -50,8 +50,16 @@ local function next_job()
   return id, sequence
 end
 
-local function is_of_model(model)
-  return not ask.model or model == ask.model or string.sub(model or '', 1, #ask.model + 1) == ask.model .. '@'
+local function is_of_model(refs)
+  if not ask.model then
+    return true
+  end
+  for ref in string.gmatch(refs or '', '%S+') do
+    if ref == ask.model or string.sub(ref, 1, #ask.model + 1) == ask.model .. '@' then
+      return true
+    end
+  end
+  return false
 end
 
 local function has_tags(tags)
@@ -68,8 +76,8 @@ local function fits(id)
   if not ask.model and not next(ask.tags) then
     return true
   end
-  local values = redis.pcall('HMGET', KEY.job .. id, 'model', 'tags')
-  return not values.err and is_of_model(values[1]) and has_tags(values[2])
+  local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model')
+  return not values.err and has_tags(values[1]) and is_of_model(values[2] or values[3])
 end
 
 local answer, looked_at = { '' }, 0

@@ -25,7 +25,7 @@ if why == 'unknown' then
   return 'WAITING'
 end
 if why == 'outgrown' then
-  redis.call('HSET', KEY.job .. id, 'memory', ARGV[6])
+  redis.call('HSET', KEY.job .. id, 'memory', ARGV[6], 'outgrown', 1)
 end
 if why == 'drained' or why == 'outgrown' then
   remember_attempt(id, why, reason)

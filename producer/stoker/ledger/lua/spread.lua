@@ -20,7 +20,8 @@ remember_attempt(id, 'spread', reason)
 move(id, 'WAITING')
 redis.call('HSET', KEY.job .. id, 'spread_by', owner, 'open_parts', count, 'part_rows', rows, 'done_rows', 0)
 append_event(id, { type = 'waiting', reason = reason })
-local names = { 'queue', 'model', 'priority', 'tags', 'max_attempts', 'sequence', 'tenant', 'traceparent', 'release' }
+local names = { 'queue', 'model', 'priority', 'tags', 'max_attempts', 'sequence', 'tenant', 'traceparent', 'release', 'memory',
+  'cpus', 'gpu_memory', 'may_fall_back' }
 local common = { 'kind', 'part', 'parent', id, 'attempt', 0, 'losses', 0, 'blockers', 0, 'submitted_at', now_ms() }
 for n, value in ipairs(record(id, unpack(names))) do
   if value then

@@ -16,19 +16,17 @@ local function look(index)
 end
 
 -- How many slots a job needs at once.
-local function width(id, kind)
-  local spec = kind == 'train' and redis.pcall('HGET', KEY.job .. id, 'spec')
-  local is_text = type(spec) == 'string' and string.find(spec, '"workers":')
-  local is_json, fields = pcall(cjson.decode, is_text and spec or '{}')
-  local wide = is_json and type(fields) == 'table' and tonumber(fields.workers or nil) or 1
+local function width(id)
+  local slots = redis.pcall('HGET', KEY.job .. id, 'slots')
+  local wide = type(slots) == 'string' and tonumber(slots) or 1
   widest = math.max(widest, wide)
   return wide
 end
 
-local function mean_width(ids, kind)
+local function mean_width(ids)
   local slots = 0
   for _, id in ipairs(ids) do
-    slots = slots + width(id, kind)
+    slots = slots + width(id)
   end
   return #ids > 0 and slots / #ids or 0
 end
@@ -52,12 +50,12 @@ for n = 3, #ARGV, 2 do
   local mean, started = unpack(redis.call('HMGET', KEY.service, device .. ' ' .. kind, 'started ' .. device .. ' ' .. kind))
   answer.kinds[kind] = {
     jobs = count,
-    queued = math.floor(count * may_start(queue) * mean_width(ids, kind) + 0.5),
+    queued = math.floor(count * may_start(queue) * mean_width(ids) + 0.5),
     started = tonumber(started or nil) or 0,
     service_ms = tonumber(string.match(mean or '', '^(%S+)') or nil) or 0,
   }
   local at_work, some = look(index_of(kind, 'RUNNING', queue))
-  running = running + math.floor(at_work * mean_width(some, kind) + 0.5)
+  running = running + math.floor(at_work * mean_width(some) + 0.5)
   for _, id in ipairs(some) do
     local since = redis.pcall('HGET', KEY.job .. id, 'started_at')
     seen[#seen + 1] = { kind, math.max(0, now - (type(since) == 'string' and tonumber(since) or now)) }
