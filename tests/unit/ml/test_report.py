@@ -7,7 +7,7 @@ import pytest
 
 from stoker.kinds import Accuracy, ClassScore, Efficiency, Interval, Latency, Stability
 from stoker_workers.ml.evaluation.classification import Reliability
-from stoker_workers.ml.evaluation.report import Report, render
+from stoker_workers.ml.evaluation.report import Report, plots, render
 from stoker_workers.ml.evaluation.tally import Pairs
 
 EFFICIENCY = Efficiency(
@@ -174,3 +174,16 @@ def test_text_that_would_reorder_or_hide_itself_is_shown_as_escapes() -> None:
     page = render(classifier_report(labels=(evil, "dog"), data=evil))
     assert not {"\u202e", "\x1b", "\x00", "\u200b"} & set(page)
     assert "fdp.\\u202egpj\\x1b[2J\\x00\\u200b" in page
+
+
+def test_plots_of_several_models_show_each_by_its_name_as_text() -> None:
+    names = ("small@1", "<b>large@2")
+    between = {name: Interval(low=0.8, high=0.9) for name in names}
+    bubbles = [plots.Bubble(name, x=10.0**at, y=0.85, size=at, stands_out=at == 1) for at, name in enumerate(names)]
+    for drawing in (
+        plots.intervals(dict.fromkeys(names, 0.85), between, "Accuracy"),
+        plots.trade_off(bubbles, "milliseconds", "Accuracy"),
+    ):
+        page = Page(drawing)
+        assert all(name in page.text for name in names)
+        assert "b" not in page.tags

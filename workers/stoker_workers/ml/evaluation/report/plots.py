@@ -3,7 +3,9 @@
 import io
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -27,6 +29,8 @@ _WIDTH_IN, _HEIGHT_IN = 5.2, 3.6
 _ANNOTATED_CLASSES = 20
 _LABELLED_CLASSES = 40
 _LABEL_LENGTH = 16
+# From how many times the least cost on a logarithm shows more.
+_SPREAD = 10
 
 
 def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> Html:
@@ -47,8 +51,7 @@ def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> H
         edges = -0.5, len(labels) - 0.5
         axes.set(xlim=edges, ylim=edges[::-1], xlabel="predicted", ylabel="true")
         if len(labels) <= _LABELLED_CLASSES:
-            plain = map(printable, labels)  # matplotlib escapes it for SVG
-            short = [label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…" for label in plain]
+            short = [_short(label) for label in labels]
             upright = sum(map(len, short)) > 48
             axes.set_xticks(range(len(labels)), short, rotation=90 if upright else 0)
             axes.set_yticks(range(len(labels)), short)
@@ -108,6 +111,50 @@ def learning(history: dict[str, tuple[float, ...]], metric: str) -> Html:
         return _svg(figure, f"{metric} by epoch")
 
 
+def intervals(values: Mapping[str, float], of: Mapping[str, Interval], metric: str) -> Html:
+    """A metric of several models, one below the other, each with its interval."""
+    names = list(values)
+    with _style():
+        figure, axes = _axes(_WIDTH_IN, 0.9 + 0.27 * len(names))
+        for place, name in enumerate(names):
+            axes.plot([of[name].low, of[name].high], [place, place], color=_ACCENT, linewidth=5, alpha=0.25)
+        axes.scatter(list(values.values()), range(len(names)), s=28, color=_ACCENT, linewidth=0, zorder=3)
+        axes.set_yticks(range(len(names)), [_short(name) for name in names])
+        axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=metric)
+        return _svg(figure, f"{metric} with intervals")
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """A model among others: what it costs and gives, its size, and whether it stands out."""
+
+    name: str
+    x: float
+    y: float
+    size: float
+    stands_out: bool
+
+
+def trade_off(bubbles: Sequence[Bubble], x: str, y: str) -> Html:
+    """What models give over what they cost; the area of a point grows with its size."""
+    largest = max(bubble.size for bubble in bubbles)
+    costs = [bubble.x for bubble in bubbles]
+    with _style():
+        figure, axes = _axes()
+        if min(costs) > 0 and max(costs) > _SPREAD * min(costs):
+            axes.set_xscale("log")
+        for bubble in bubbles:
+            color = _ACCENT if bubble.stands_out else _MUTED
+            area = 18 + 400 * bubble.size / largest
+            axes.scatter(bubble.x, bubble.y, s=area, color=color, alpha=0.6, linewidth=0)
+            above = (0, 4 + area**0.5 / 2)
+            label, at = _short(bubble.name), (bubble.x, bubble.y)
+            axes.annotate(label, at, above, textcoords="offset points", ha="center", fontsize=8)
+        axes.margins(0.15)
+        axes.set(xlabel=x, ylabel=y)
+        return _svg(figure, f"{y} over {x}")
+
+
 def _style() -> AbstractContextManager[None]:
     """The page's look, for as long as the context lasts."""
     return mpl.rc_context(
@@ -131,6 +178,13 @@ def _style() -> AbstractContextManager[None]:
             "font.size": 9,
         }
     )
+
+
+def _short(label: str) -> str:
+    """A label that fits beside a plot: of many that begin alike, the ends differ. matplotlib escapes it for SVG."""
+    plain = printable(label)
+    half = _LABEL_LENGTH // 2
+    return plain if len(plain) <= _LABEL_LENGTH else f"{plain[:half]}…{plain[1 - half :]}"
 
 
 def _axes(width_in: float = _WIDTH_IN, height_in: float = _HEIGHT_IN) -> tuple[Figure, Axes]:
