@@ -13,9 +13,10 @@ _FILES = {
     "stoker/kinds/echo.py": """\
 from typing import Literal
 
-from ..models.manifest import Described, ModelRef
+from ..models.manifest import ModelRef
 from .base import JobSpec
 from .kind import Kind
+from .result import JobResult, Shown
 
 
 class Echo(JobSpec):
@@ -23,9 +24,15 @@ class Echo(JobSpec):
     model: ModelRef
 
 
-class EchoResult(Described):
+class EchoResult(JobResult):
     kind: Literal["echo"] = "echo"
     model: str
+
+    def words(self) -> str:
+        return self.model
+
+    def shown(self) -> Shown:
+        return Shown(self.model)
 
 
 KIND = Kind(name="echo", spec=Echo, queue="batch", usual_s=1.0, summary=lambda spec: spec.model)
@@ -59,7 +66,7 @@ _BEFORE = (
     ("stoker/events.py", "| Finished, Field(", "| Echoed "),
 )
 _BEHIND = (
-    ("stoker/kinds/__init__.py", "from . import deploy", ", echo"),
+    ("stoker/kinds/__init__.py", "evaluate, infer, train\n", "from . import echo\n"),
     ("stoker/kinds/__init__.py", "import PART_KIND, Infer, InferResult\n", "from .echo import Echo, EchoResult\n"),
     ("stoker/kinds/__init__.py", "Train | Evaluate | Deploy | Infer", " | Echo"),
     ("stoker/kinds/__init__.py", "| InferResult", " | EchoResult"),

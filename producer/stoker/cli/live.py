@@ -7,11 +7,10 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from .. import events
 from ..events import Event, Finished
-from ..kinds import DeployResult, EvaluateResult, InferResult, Result, TrainResult
-from ..models.manifest import Artifact
+from ..kinds import Result
 from ..models.store import Store
 from ..terminal.printable import printable
-from .output import draw, duration, line, metrics_text, say, size_text, style_of
+from .output import draw, duration, line, say, style_of
 from .table import Table
 
 _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
@@ -74,37 +73,14 @@ class _View:
 
 def show_result(result: Result, store: Store) -> None:
     """Show what a job gave, and where its files lie."""
-    match result:
-        case TrainResult():
-            say((result.model, "bold"), "  ", metrics_text(result.metrics))
-            say(
-                f"{result.epochs} epochs on {result.rows:,} rows in {result.run_s:.1f} s, "
-                f"{result.parameters:,} parameters, seed {result.seed}"
-            )
-            _show_files(result.files, store)
-        case EvaluateResult():
-            say((result.model, "bold"), f" on {result.rows:,} rows")
-            rows = []
-            for name, value in result.metrics.items():
-                interval = result.stability.intervals.get(name)
-                rows.append([name, f"{value:.4f}", f"{interval.low:.4f} – {interval.high:.4f}" if interval else ""])
-            draw(Table(["metric", "value", "95 % interval"], rows, cut=["metric"]))
-            cost = result.efficiency
-            say(
-                f"one row {cost.latency[1].p50_ms:.2f} ms (p99 {cost.latency[1].p99_ms:.2f} ms), "
-                f"{cost.rows_per_s:,.0f} rows/s in batches, "
-                f"{cost.parameters:,} parameters, {size_text(cost.file_bytes)}"
-            )
-            _show_files(result.files, store)
-        case DeployResult():
-            say(f"{result.alias} is now ", (result.model, "bold"))
-        case InferResult():
-            say((result.model, "bold"), f" predicted {result.rows:,} rows, {result.rows_per_s:,.0f}/s")
-            _show_files({f"chunk {n}": chunk for n, chunk in enumerate(result.chunks)}, store)
-
-
-def _show_files(files: dict[str, Artifact], store: Store) -> None:
-    for name, artifact in files.items():
+    shown = result.shown()
+    say((shown.subject, "bold"), "  ", shown.about)
+    if shown.table:
+        columns, *rows = shown.table
+        draw(Table(columns, rows, cut=columns[:1]))
+    for note in shown.notes:
+        say(note)
+    for name, artifact in shown.files.items():
         say((f"{name:>12}", "dim"), f"  {store.location(artifact)}")
 
 

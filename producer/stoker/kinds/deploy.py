@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from ..models.manifest import Alias, Described, ModelRef
+from ..models.manifest import Alias, ModelRef
 from .base import JobSpec
 from .kind import Kind
+from .result import JobResult, Shown
 
 
 class Deploy(JobSpec):
@@ -20,7 +21,7 @@ class Deploy(JobSpec):
     alias: Alias = "champion"
 
 
-class DeployResult(Described):
+class DeployResult(JobResult):
     """What a deployment gives.
 
     Attributes:
@@ -30,6 +31,12 @@ class DeployResult(Described):
     kind: Literal["deploy"] = "deploy"
     model: str
     alias: str
+
+    def words(self) -> str:
+        return self.model
+
+    def shown(self) -> Shown:
+        return Shown(self.model, f"is now {self.alias}")
 
 
 KIND = Kind(

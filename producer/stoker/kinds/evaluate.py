@@ -7,6 +7,7 @@ from pydantic import Field
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import DataRef, JobSpec
 from .kind import Door, Kind, preflight_for, with_fields
+from .result import JobResult, Shown
 
 
 class Evaluate(JobSpec):
@@ -104,7 +105,7 @@ class Stability(Described):
     noise: dict[str, float]
 
 
-class EvaluateResult(Described):
+class EvaluateResult(JobResult):
     """What an evaluation gives.
 
     Attributes:
@@ -121,6 +122,26 @@ class EvaluateResult(Described):
     efficiency: Efficiency
     stability: Stability
     files: dict[str, Artifact]
+
+    def words(self) -> str:
+        return self.model
+
+    def shown(self) -> Shown:
+        rows = []
+        for name, value in self.metrics.items():
+            interval = self.stability.intervals.get(name)
+            rows.append((name, f"{value:.4f}", f"{interval.low:.4f} – {interval.high:.4f}" if interval else ""))
+        cost, one = self.efficiency, self.efficiency.latency[1]
+        return Shown(
+            self.model,
+            f"on {self.rows:,} rows",
+            table=(("metric", "value", "95 % interval"), *rows),
+            notes=(
+                f"one row {one.p50_ms:.2f} ms (p99 {one.p99_ms:.2f} ms), {cost.rows_per_s:,.0f} rows/s in batches",
+                f"{cost.parameters:,} parameters, {cost.file_bytes:,} bytes",
+            ),
+            files=self.files,
+        )
 
 
 def _check(spec: Evaluate, door: Door) -> Evaluate:

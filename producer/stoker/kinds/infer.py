@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, Described, ModelRef
+from ..models.manifest import Artifact, ModelRef
 from .base import DataRef, JobSpec
 from .kind import Door, Kind, preflight_for, with_fields
+from .result import JobResult, Shown
 
 # What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
 PART_KIND = "part"
@@ -40,7 +41,7 @@ class Infer(JobSpec):
         return self
 
 
-class InferResult(Described):
+class InferResult(JobResult):
     """Where the predictions are.
 
     Attributes:
@@ -55,6 +56,13 @@ class InferResult(Described):
     rows: int
     chunks: tuple[Artifact, ...]
     rows_per_s: float
+
+    def words(self) -> str:
+        return self.model
+
+    def shown(self) -> Shown:
+        files = {f"chunk {number}": chunk for number, chunk in enumerate(self.chunks)}
+        return Shown(self.model, f"predicted {self.rows:,} rows, {self.rows_per_s:,.0f}/s", files=files)
 
 
 def _check(spec: Infer, door: Door) -> Infer:

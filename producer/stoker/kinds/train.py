@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, Described, ModelName
+from ..models.manifest import Artifact, ModelName
 from .architecture import MLP, Architecture
 from .base import DataRef, Frozen, JobSpec
 from .kind import Door, Kind, with_fields
+from .result import JobResult, Shown
 
 Loss = Literal[
     "mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"
@@ -176,7 +177,7 @@ class Train(JobSpec):
         return self
 
 
-class TrainResult(Described):
+class TrainResult(JobResult):
     """What a training gives.
 
     Attributes:
@@ -202,6 +203,14 @@ class TrainResult(Described):
     seed: int
     run_s: float
     files: dict[str, Artifact]
+
+    def words(self) -> str:
+        return self.model
+
+    def shown(self) -> Shown:
+        cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        return Shown(self.model, metrics, notes=(f"{cost}, seed {self.seed}",), files=self.files)
 
 
 def _check(spec: Train, door: Door) -> Train:

@@ -22,12 +22,14 @@ from stoker import JobState
 from stoker.cli import dead, fleet, jobs
 from stoker.cli.dead import DeadJob
 from stoker.cli.fleet import FleetStatus
-from stoker.cli.live import follow
+from stoker.cli.live import follow, show_result
 from stoker.cli.output import console, draw, metrics_text, print_json, say, say_block, say_error
 from stoker.cli.table import Table
 from stoker.events import Finished, JobStatus, Log, Progress
 from stoker.fleet.bounds import Decision
+from stoker.kinds import DeployResult
 from stoker.ledger import PastAttempt
+from stoker.models.store import Store
 from stoker.terminal.printable import printable
 
 from ... import commands
@@ -89,6 +91,7 @@ SHOWN: dict[str, Callable[[str], object]] = {
     "a line": lambda text: say("before ", (text, "bold"), f" {text}"),
     "a string for rich": draw,
     "metrics": lambda text: say(metrics_text({text: 0.5})),
+    "a result": lambda text: show_result(DeployResult(model=text, alias=text), Store("memory://shown")),
     "an error": say_error,
     "a traceback": lambda text: say_block(text, style="dim"),
 }

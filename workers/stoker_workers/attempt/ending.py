@@ -121,7 +121,7 @@ class Settlement:
                 assert isinstance(result, TrainResult), "only training makes models"
                 result = result.model_copy(update={"model": version.ref})
             committed = insist(self._slot, ledger.succeed(self._attempt, result, version))
-        return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.model)
+        return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.words())
 
 
 def insist(slot: Slot, call: Call[T]) -> T:

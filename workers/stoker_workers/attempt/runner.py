@@ -19,7 +19,7 @@ from pydantic_core import PydanticSerializationError
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
-from stoker.kinds import Evaluate, Infer, Train
+from stoker.kinds import Spec
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
@@ -57,7 +57,7 @@ class Assignment:
     """
 
     job: str
-    spec: Train | Evaluate | Infer
+    spec: Spec
     device: WorkDevice
     store_url: str
     builders: tuple[str, ...]

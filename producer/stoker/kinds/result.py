@@ -1,0 +1,38 @@
+"""What the results of all jobs have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..models.manifest import Artifact, Described
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A result as the command line shows it.
+
+    Attributes:
+        subject: what it is about, such as the model.
+        about: what comes behind that.
+        table: a head and rows; empty for none.
+        notes: lines below.
+        files: what lies in the store.
+    """
+
+    subject: str
+    about: str = ""
+    table: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+class JobResult(Described, ABC):
+    """What a job gives."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """The result in a few words, as Flower and logs show it."""
+
+    @abstractmethod
+    def shown(self) -> Shown:
+        """The result for people."""
