@@ -53,8 +53,11 @@ class LabelledRows:
             InvalidJob: the model does not take such rows, or does not know such a truth.
         """
         signature = self._version.signature
-        inputs = encode(signature.inputs, columns, first_row)
-        truth = encode_target(signature, columns[self._target])
+        try:
+            inputs = encode(signature.inputs, columns, first_row)
+            truth = encode_target(signature, columns[self._target])
+        except InvalidJob as error:
+            raise InvalidJob(f"{self._version.ref} cannot be measured: {error.message}") from None
         return inputs if isinstance(inputs, dict) else {signature.inputs[0].name: inputs}, truth
 
 
