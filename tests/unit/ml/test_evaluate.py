@@ -238,7 +238,11 @@ def test_a_stop_takes_effect_before_the_next_batch(register: Register, open_run:
 @pytest.mark.parametrize(
     ("y", "fields", "complaint"),
     [
-        (np.array(["a", "b", "d"]), {}, "model@1 cannot be measured: column 'y' has labels that the model was not trained on: 'd'"),
+        (
+            np.array(["a", "b", "d"]),
+            {},
+            "model@1 cannot be measured: column 'y' has labels that the model was not trained on: 'd'",
+        ),
         (np.array(["a", "b", "c"]), {"target": "z"}, "no column 'z' to measure model@1 against; it has x, y"),
         (np.array([], dtype=str), {}, "no rows to measure model@1 on"),
     ],
