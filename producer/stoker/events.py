@@ -248,6 +248,7 @@ class JobStatus(BaseModel):
 
     Attributes:
         queue: the Celery queue it was routed to, e.g. "cpu.train".
+        parent: the id of the job that has asked for it; None for a job that a client has submitted.
         attempt: how many workers have claimed it so far.
         worker: the worker that has it, or had it last.
         last_event_at: when an attempt last told anything of it: its start, progress, a checkpoint, a line of output. A
@@ -265,6 +266,7 @@ class JobStatus(BaseModel):
     state: JobState
     queue: str
     model: str
+    parent: str | None = None
     priority: str
     tags: dict[str, str] = Field(default_factory=dict)
     attempt: int = 0

@@ -257,7 +257,7 @@ def _messages(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
     """What still rings may only ring for what has ended."""
     for name in evidence.client.names("*\x06\x16*"):
         for message in evidence.client.listed(name):
-            # A member of a gang, or a part of a bulk prediction, is named by its job and more.
+            # A member of a gang, or a child, is named by its job and more.
             job_id = json.loads(message)["headers"]["id"][:36]
             if job_id not in jobs or jobs[job_id].state not in FINAL:
                 yield f"a message on {name!r} rings for {job_id}, which has not ended"

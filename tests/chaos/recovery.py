@@ -13,7 +13,7 @@ from .plain import Redis
 _NEWS = ("waiting", "queued", "started", "finished")
 _WORK = ("started", "finished")
 # What only a job at work tells; worth nothing after a kill, where it may be from just before.
-_SIGNS_OF_LIFE = ("epoch", "progress", "checkpoint", "log", "spread")
+_SIGNS_OF_LIFE = ("epoch", "progress", "checkpoint", "log", "asked")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
 
 def _kind(event: Mapping[str, Any]) -> str:
     """An event's type; a bulk job that waits for its parts has done its own work."""
-    return "spread" if (event.get("reason") or "").startswith("spread over") else str(event["type"])
+    return "asked" if (event.get("reason") or "").endswith("jobs that it has asked for") else str(event["type"])
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -48,7 +48,7 @@ def evidence(redis_url: str, tmp_path: Path) -> Evidence:
     result = stoker.TrainResult(
         model="m@1", metrics={}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={"keras": file}
     )
-    connection.run(ledger.succeed(attempt, result, version))
+    connection.run(ledger.succeed(attempt, result, [version]))
     connection.run(ledger.cleared(JOB))
     connection.close()
     (tmp_path / "effects").write_text("it\n")

@@ -88,7 +88,7 @@ def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind
     np.savez(tmp_path / "rows.npz", x=np.zeros((count, 4), "float32"))
     training = client.submit(stoker.Train(model="bulk", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(training, stoker.TrainResult)
-    # One row at a time: slow enough to be drained; and these rows alone, so that it is not spread.
+    # One row at a time: slow enough to be drained; and these rows alone, so that it asks for no children.
     spec = stoker.Infer(
         model=training.model,
         data=str(tmp_path / "rows.npz"),

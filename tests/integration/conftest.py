@@ -42,7 +42,7 @@ FOREVER_MS = 10**14
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests of this process; gives the settings to reach them."""
     settings = Settings(
-        # Everything that can be spread is.
+        # Whatever can ask for children does.
         part_s=1e-5,
         home=tmp_path_factory.mktemp("stack"),
         slots=2,

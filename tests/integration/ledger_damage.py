@@ -66,7 +66,7 @@ class SmallLedger:
         self.after = self.submit(after=(self.running[1].job_id,))
         self.later = self.submit(not_before="2999-01-01T00:00:00Z")
         self.succeeded = self.claim_next()
-        self.run(ledger.succeed(self.succeeded, result_of("one@1"), version("one", 1, self.succeeded.job_id)))
+        self.run(ledger.succeed(self.succeeded, result_of("one@1"), [version("one", 1, self.succeeded.job_id)]))
         self.run(ledger.fail(self.claim_next(), JobState.FAILED, "bad data"))
         self.run(ledger.cancel(self.rung()[0]))
         self.queued = self.in_state("QUEUED")
@@ -92,7 +92,7 @@ class SmallLedger:
         self.run(ledger.announce(WORKER))
         one, two, three = self.running
         self.run(ledger.report(one, LEASE_S, [Log(line="hello")]))
-        self.run(ledger.succeed(one, result_of("one"), None))
+        self.run(ledger.succeed(one, result_of("one")))
         self.run(ledger.fail(two, JobState.FAILED, "bad data"))
         self.run(ledger.release(three, "lost", "killed"))
         new = self.submit(tenant="a")
@@ -128,7 +128,7 @@ class SmallLedger:
         for _ in range(100):
             if not self.rung():
                 break
-            self.run(ledger.succeed(self.claim_next(), result_of("one"), None))
+            self.run(ledger.succeed(self.claim_next(), result_of("one")))
             self.run(ledger.wake())
         for job_id in self.in_state("RUNNING"):
             owner = self.records()[job_id]["owner"]

@@ -11,6 +11,7 @@ from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import Attempt
+from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
 
@@ -136,8 +137,11 @@ class ClientsAndWorkers(BothSides):
     def _succeed(self, attempt: Attempt, result: Result, made: ModelVersion | None) -> None:
         name, _, number = (made.ref if made else result.model).partition("@")
         alias = result.alias if isinstance(result, DeployResult) else None
+        effects: list[ModelVersion | MoveAlias] = [made] if made else []
+        if isinstance(result, DeployResult):
+            effects.append(MoveAlias(model=result.model, alias=result.alias))
         answer = self.model.succeed(attempt.job_id, attempt.owner, name, int(number or 0), alias)
-        assert self.connection.run(ledger.succeed(attempt, result, made)) == answer
+        assert self.connection.run(ledger.succeed(attempt, result, effects)) == answer
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, state=st.sampled_from([JobState.FAILED, JobState.CANCELLED]))

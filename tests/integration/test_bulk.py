@@ -1,4 +1,4 @@
-"""Bulk predictions spread over slots: the rows of one, in order, and whoever dies costs one part."""
+"""Bulk predictions that ask for children: the rows of one job, in order, and whoever dies costs one child."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,15 +44,10 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture(autouse=True)
-def _no_part_is_left(stack: Settings, eventually: Eventually) -> Iterator[None]:
+def _nothing_is_left(stack: Settings, eventually: Eventually) -> Iterator[None]:
     yield
     with redis.Redis.from_url(redis_url_of(stack)) as server:
-
-        def left() -> list[bytes]:
-            patterns = ("stoker:parts:*", "stoker:jobs:part:*", "stoker:job:*-1-[0-9]", "celery-task-meta-*-1-[0-9]")
-            return [name for pattern in patterns for name in server.scan_iter(pattern)]
-
-        eventually(lambda: not left())
+        eventually(lambda: not list(server.scan_iter("stoker:children:*")))
 
 
 def predictions(result: object, stack: Settings, folder: Path) -> list[NDArray[np.float32]]:
@@ -60,7 +55,7 @@ def predictions(result: object, stack: Settings, folder: Path) -> list[NDArray[n
     return [np.load(Store(stack.store).fetch(chunk, folder)) for chunk in result.chunks]
 
 
-def test_a_spread_job_gives_the_rows_of_one_in_their_order(
+def test_a_job_in_children_gives_the_rows_of_one_in_their_order(
     client: stoker.Client, stack: Settings, model: str, write: Write, tmp_path: Path
 ) -> None:
     data = write(ROWS + 50)
@@ -72,10 +67,14 @@ def test_a_spread_job_gives_the_rows_of_one_in_their_order(
     expected = client.infer(model, np.load(data)["x"], timeout=PATIENCE_S)
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
     events = list(job.events())
-    assert any(isinstance(event, Waiting) and event.reason == "spread over 8 parts" for event in events)
-    assert [event.done for event in events if isinstance(event, Progress) and event.total == ROWS + 50][-1] == ROWS + 50
-    assert job.status().attempt == 1
+    assert any(
+        isinstance(event, Waiting) and event.reason == "waits for 8 jobs that it has asked for" for event in events
+    )
+    assert [event.done for event in events if isinstance(event, Progress) and event.unit == "jobs"] == [*range(1, 9)]
     assert client.jobs(kind="infer", limit=1)[0].id == job.id
+    children = client.jobs(parent=job.id)
+    assert [child.state for child in children] == [stoker.JobState.SUCCEEDED] * 8
+    assert {child.parent for child in children} == {job.id}
 
 
 def test_rows_that_are_asked_for_are_predicted_alone(
@@ -91,14 +90,14 @@ def test_rows_that_are_asked_for_are_predicted_alone(
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_part_that_fails_fails_the_job_and_names_the_row(client: stoker.Client, model: str, write: Write) -> None:
+def test_a_child_that_fails_fails_the_job_and_names_the_row(client: stoker.Client, model: str, write: Write) -> None:
     job = client.submit(stoker.Infer(model=model, data=write(ROWS, nan_at=789), chunk_rows=100))
 
     with pytest.raises(stoker.JobFailed, match=r"rows 700 to 799: .*row 789"):
         job.result(timeout=PATIENCE_S)
 
 
-def test_a_killed_slot_costs_one_part(
+def test_a_killed_slot_costs_one_child(
     client: stoker.Client, stack: Settings, model: str, write: Write, eventually: Eventually, tmp_path: Path
 ) -> None:
     # One row at a time: slow enough to be hit.
@@ -114,10 +113,10 @@ def test_a_killed_slot_costs_one_part(
 
     chunks = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
     assert sum(map(len, chunks)) == 80_000
-    assert job.status().attempt == 1
+    assert sorted(child.attempt for child in client.jobs(parent=job.id)) == [1] * 7 + [2]
 
 
-def test_cancelling_ends_all_parts(client: stoker.Client, model: str, write: Write, eventually: Eventually) -> None:
+def test_cancelling_ends_all_children(client: stoker.Client, model: str, write: Write, eventually: Eventually) -> None:
     job = client.submit(stoker.Infer(model=model, data=write(200_000), chunk_rows=10_000, batch_size=1))
     eventually(lambda: job.status().state is stoker.JobState.WAITING)
 

@@ -204,7 +204,7 @@ def test_events_resume_behind_any_id(connection: Connection) -> None:
 
 def test_a_success_stores_result_model_and_last_event_in_one_step(connection: Connection) -> None:
     attempt = claimed(connection, submitted(connection))
-    assert connection.run(ledger.succeed(attempt, result_of("digits@1"), version(1, attempt.job_id))) is Committed.OK
+    assert connection.run(ledger.succeed(attempt, result_of("digits@1"), [version(1, attempt.job_id)])) is Committed.OK
 
     assert connection.run(ledger.result(attempt.job_id)) == result_of("digits@1")
     assert connection.run(registry.resolve("digits")).ref == "digits@1"
@@ -217,7 +217,7 @@ def test_a_success_stores_result_model_and_last_event_in_one_step(connection: Co
 def test_a_commit_repeated_because_its_answer_was_lost_makes_one_version(connection: Connection) -> None:
     attempt = claimed(connection, submitted(connection))
     for _ in range(2):
-        call = ledger.succeed(attempt, result_of("digits@1"), version(1, attempt.job_id))
+        call = ledger.succeed(attempt, result_of("digits@1"), [version(1, attempt.job_id)])
         assert connection.run(call) is Committed.OK
     assert [found.ref for found in connection.run(registry.versions())] == ["digits@1"]
 
@@ -225,7 +225,7 @@ def test_a_commit_repeated_because_its_answer_was_lost_makes_one_version(connect
 def test_a_version_number_that_is_taken_is_refused(connection: Connection) -> None:
     for number in (1, 2):
         attempt = claimed(connection, submitted(connection), owner=f"owner {number}")
-        call = ledger.succeed(attempt, result_of(), version(1, attempt.job_id))
+        call = ledger.succeed(attempt, result_of(), [version(1, attempt.job_id)])
         expected = Committed.OK if number == 1 else Committed.VERSION_TAKEN
         assert connection.run(call) is expected
     assert state(connection, attempt.job_id) is JobState.RUNNING
@@ -235,7 +235,7 @@ def test_a_version_number_that_is_taken_is_refused(connection: Connection) -> No
 def test_the_champion_stays_when_a_second_version_comes(connection: Connection) -> None:
     for number in (1, 2):
         attempt = claimed(connection, submitted(connection), owner=f"owner {number}")
-        connection.run(ledger.succeed(attempt, result_of(), version(number, attempt.job_id)))
+        connection.run(ledger.succeed(attempt, result_of(), [version(number, attempt.job_id)]))
     assert connection.run(registry.resolve("digits")).version == 1
     assert [found.version for found in connection.run(registry.versions())] == [2, 1]
 
@@ -248,7 +248,7 @@ def test_a_lost_attempt_can_write_nothing(connection: Connection) -> None:
     events = connection.run(ledger.events(job_id, None))
 
     assert connection.run(ledger.report(stale, 15, [Log(line="ghost")])) is Answer.LOST
-    assert connection.run(ledger.succeed(stale, result_of(), version(1, job_id))) is Committed.LOST
+    assert connection.run(ledger.succeed(stale, result_of(), [version(1, job_id)])) is Committed.LOST
     assert connection.run(ledger.fail(stale, JobState.FAILED, "ghost")) is Committed.LOST
     connection.run(ledger.release(stale, "lost", "ghost"))
 
@@ -589,7 +589,7 @@ def test_every_key_the_ledger_writes_is_in_its_table_of_keys(connection: Connect
 
     connection.run(ledger.submit([new_job(key="monday")]))
     attempt = claimed(connection, submitted(connection))
-    connection.run(ledger.succeed(attempt, result_of(), version(1, attempt.job_id)))
+    connection.run(ledger.succeed(attempt, result_of(), [version(1, attempt.job_id)]))
     worker = ledger.Worker(
         name="w", node="n", device="cpu", slots=1, most_slots=4, queues=("cpu.train",), host="h", pid=1
     )

@@ -145,7 +145,7 @@ def test_a_damaged_record_ends_alone_when_the_job_before_it_does(small: SmallLed
     damaged, sound = (small.submit(after=(attempt.job_id,)) for _ in range(2))
     small.client.hset(f"stoker:job:{damaged}", field, "../x")
     if end is JobState.SUCCEEDED:
-        small.run(ledger.succeed(attempt, small_result(small), None))
+        small.run(ledger.succeed(attempt, small_result(small)))
     else:
         small.run(ledger.fail(attempt, JobState.FAILED, "wrong"))
     assert small.run(ledger.status(damaged)).state is JobState.FAILED
@@ -157,7 +157,7 @@ def test_a_damaged_record_ends_alone_when_the_job_before_it_does(small: SmallLed
 def test_an_attempt_whose_records_place_in_the_order_is_damaged_commits_all_the_same(small: SmallLedger) -> None:
     attempt = small.running[1]
     small.client.hset(f"stoker:job:{attempt.job_id}", "sequence", "x")
-    small.run(ledger.succeed(attempt, small_result(small), None))
+    small.run(ledger.succeed(attempt, small_result(small)))
     assert small.run(ledger.status(attempt.job_id)).state is JobState.SUCCEEDED
     small.repair()
     small.assert_whole()
@@ -186,7 +186,7 @@ def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallL
 def test_a_job_that_comes_after_another_still_does_when_that_does_not_know_it(small: SmallLedger) -> None:
     small.client.delete(f"stoker:after:{small.running[1].job_id}")
     assert small.repair()
-    small.run(ledger.succeed(small.running[1], small_result(small), None))
+    small.run(ledger.succeed(small.running[1], small_result(small)))
     assert small.run(ledger.status(small.after)).state is JobState.QUEUED
 
 
@@ -203,11 +203,11 @@ def after_two(small: SmallLedger) -> tuple[Attempt, Attempt, str]:
 def test_a_job_that_succeeded_and_is_forgotten_holds_up_nobody_who_comes_after(small: SmallLedger) -> None:
     one, two, after = after_two(small)
     result = small_result(small)
-    small.run(ledger.succeed(one, result, None))
+    small.run(ledger.succeed(one, result))
     small.run(ledger.expire(0, 3600))
     assert small.client.exists(f"stoker:job:{one.job_id}") == 0
     assert small.repair() == []
-    small.run(ledger.succeed(two, result, None))
+    small.run(ledger.succeed(two, result))
     assert status(small, after).state is JobState.QUEUED
 
 

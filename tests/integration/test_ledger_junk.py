@@ -1,4 +1,4 @@
-"""What something else writes into the events, history and parts of jobs: none of it keeps a job from its end."""
+"""What something else writes into the events, history and children of jobs: none of it keeps a job from its end."""
 
 import json
 import uuid
@@ -18,7 +18,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
-SPREAD = stoker.Infer(model="digits@1", data="sample://digits")
+BULK = stoker.Infer(model="digits@1", data="sample://digits")
 # One connection sees all examples: each is of a job of its own.
 EXAMPLES = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -101,62 +101,64 @@ def test_an_attempt_ends_whatever_lies_among_its_events_and_history(
     connection.run(ledger.cancel(attempt.job_id))
 
 
-def spread(connection: Connection) -> tuple[str, list[str]]:
-    """A bulk prediction that waits for its two parts."""
-    attempt = running(connection, SPREAD)
-    assert connection.run(ledger.spread(attempt, SPREAD, [(0, 1), (1, 3)]))
+def asking(connection: Connection) -> tuple[str, list[str]]:
+    """A bulk prediction that waits for its two children."""
+    attempt = running(connection, BULK)
+    children = [BULK.model_copy(update={"rows": rows}) for rows in [(0, 1), (1, 3)]]
+    assert connection.run(ledger.await_children(attempt, BULK, children))
     return attempt.job_id, [f"{attempt.job_id}-1-{n}" for n in range(2)]
 
 
 @EXAMPLES
 @given(junk=JUNK, when=st.integers(0, 1), where=st.integers(0, 2), repaired=st.booleans())
-def test_a_job_in_parts_ends_with_the_last_of_them_whatever_lies_among_their_results(
+def test_a_job_goes_on_after_the_last_of_its_children_whatever_lies_among_their_results(
     connection: Connection, junk: bytes, when: int, where: int, repaired: bool
 ) -> None:
-    job_id, parts = spread(connection)
-    for n, part in enumerate(parts):
+    job_id, children = asking(connection)
+    for n, child in enumerate(children):
         if n == when:
-            connection.client.hset(f"stoker:parts:{job_id}", [*parts, "x"][where], junk)
+            connection.client.hset(f"stoker:children:{job_id}", [*children, "x"][where], junk)
         if repaired:
             connection.run(ledger.repair(keys=100_000))
-        if state(connection, job_id) is JobState.WAITING:
-            connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
-    assert state(connection, job_id) in (JobState.SUCCEEDED, JobState.FAILED)
-    assert connection.client.exists(f"stoker:parts:{job_id}", *(f"stoker:job:{part}" for part in parts)) == 0
-    # What a part writes when it ends is its result.
-    if not repaired and where >= when:
-        merged = connection.run(ledger.result(job_id))
-        assert isinstance(merged, stoker.InferResult)
-        assert [chunk.size for chunk in merged.chunks] == [1, 2]
+        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
+    attempt = claimed(connection, job_id)
+    assert len(attempt.children) == 2
+    # What a child writes when it ends is its result.
+    if where >= when:
+        assert [stoker.InferResult.model_validate_json(one).rows for one in attempt.children] == [1, 2]
+    connection.run(ledger.succeed(attempt, result(3)))
+    assert connection.client.exists(f"stoker:children:{job_id}") == 0
 
 
-def test_a_job_fails_if_the_result_of_a_part_cannot_be_read(connection: Connection) -> None:
-    job_id, [first, last] = spread(connection)
-    connection.run(ledger.succeed(claimed(connection, first), result(1)))
-    connection.client.hset(f"stoker:parts:{job_id}", first, "junk")
-    connection.run(ledger.succeed(claimed(connection, last), result(2)))
-    with pytest.raises(stoker.JobFailed, match=f"something else than Stoker has written to stoker:parts:{job_id}"):
-        connection.run(ledger.result(job_id))
-
-
-@pytest.mark.parametrize("open_parts", ["0", "-1", "x", "99"])
-def test_a_job_that_miscounts_its_parts_still_ends_with_the_last(connection: Connection, open_parts: str) -> None:
-    job_id, parts = spread(connection)
-    connection.client.hset(f"stoker:job:{job_id}", "open_parts", open_parts)
+@pytest.mark.parametrize("open_children", ["0", "-1", "x", "99"])
+def test_a_job_that_miscounts_its_children_still_goes_on_after_the_last(
+    connection: Connection, open_children: str
+) -> None:
+    job_id, children = asking(connection)
+    connection.client.hset(f"stoker:job:{job_id}", "open_children", open_children)
     assert connection.run(ledger.repair(keys=100_000)).found
-    for n, part in enumerate(parts):
-        connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
-    assert state(connection, job_id) is JobState.SUCCEEDED
+    for n, child in enumerate(children):
+        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
+    assert state(connection, job_id) is JobState.QUEUED
 
 
-def test_a_job_whose_parts_have_all_ended_without_its_learning_of_it_is_ended(connection: Connection) -> None:
-    job_id, parts = spread(connection)
-    connection.client.hset(f"stoker:job:{job_id}", "open_parts", 99)
-    for n, part in enumerate(parts):
-        connection.run(ledger.succeed(claimed(connection, part), result(1 + n)))
+def test_a_job_whose_children_have_all_ended_without_its_learning_of_it_goes_on(connection: Connection) -> None:
+    job_id, children = asking(connection)
+    connection.client.hset(f"stoker:job:{job_id}", "open_children", 99)
+    for n, child in enumerate(children):
+        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
     assert state(connection, job_id) is JobState.WAITING
     assert connection.run(ledger.repair(keys=100_000)).found
-    assert state(connection, job_id) is JobState.SUCCEEDED
+    assert state(connection, job_id) is JobState.QUEUED
+
+
+def test_a_job_fails_whose_child_is_lost(connection: Connection) -> None:
+    job_id, [first, last] = asking(connection)
+    connection.client.delete(f"stoker:job:{first}")
+    connection.run(ledger.succeed(claimed(connection, last), result(2)))
+    assert connection.run(ledger.repair(keys=100_000)).found
+    with pytest.raises(stoker.JobFailed, match=f"job {first}, which it has asked for, is lost"):
+        connection.run(ledger.result(job_id))
 
 
 @pytest.mark.parametrize("torn", ["index", "stream", "line behind the end"])

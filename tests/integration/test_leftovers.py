@@ -78,7 +78,7 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     of_version, of_result, orphan = put(store), put(store, "report.json"), put(store)
     manifest = version(1, attempt.job_id).model_copy(update={"files": {"keras": of_version}})
     result = result_of().model_copy(update={"files": {"history": of_result}})
-    connection.run(ledger.succeed(attempt, result, manifest))
+    connection.run(ledger.succeed(attempt, result, [manifest]))
     store._files._system.pipe_file(f"{store._path(of_version)}.{'0' * 32}.part", b"half")
     store._files._system.makedirs(f"{store._root}/notes", exist_ok=True)
     store._files._system.pipe_file(f"{store._root}/notes/sha256.txt", b"somebody else's")

@@ -93,27 +93,24 @@ def tenant_of(server: redis.Redis, attempt: Attempt) -> str:
     return str(server.hget(f"stoker:job:{attempt.job_id}", "tenant") or "")
 
 
-def test_the_parts_of_a_job_use_up_no_quota_of_queued_jobs(connection: Connection) -> None:
+def test_children_count_as_queued_jobs_of_their_tenant_and_are_not_refused(connection: Connection) -> None:
     lay_down(connection, {"a": Quota(queued=3)})
     spec = stoker.Infer(model="digits@1", data="rows.npz", tags={"tenant": "a"})
     bulk = NewJob(str(uuid.uuid4()), spec, "cpu.batch")
     connection.run(ledger.submit([bulk]))
     attempt = connection.run(ledger.claim(bulk.id, "owner", "worker", 60))
     assert isinstance(attempt, Attempt)
-    parts = [(n, n + 1) for n in range(8)]
-    assert connection.run(ledger.spread(attempt, spec, parts))
-
-    submit(connection, 2, "a")
+    children = [spec.model_copy(update={"rows": (n, n + 1)}) for n in range(8)]
+    assert connection.run(ledger.await_children(attempt, spec, children))
 
     [tenant] = connection.run(ledger.tenants())
-    assert (tenant.queued, tenant.running) == (3, 0)
-    with pytest.raises(stoker.Unavailable, match="tenant 'a' has 3 jobs waiting or queued and may have 3"):
+    assert (tenant.queued, tenant.running) == (9, 0)
+    with pytest.raises(stoker.Unavailable, match="tenant 'a' has 9 jobs waiting or queued and may have 3"):
         submit(connection, 1, "a")
-    part = connection.run(ledger.claim(f"{bulk.id}-1-0", "other", "worker", 60))
-    assert isinstance(part, Attempt)
-    connection.run(ledger.fail(part, JobState.FAILED, "bad rows"))
-    [tenant] = connection.run(ledger.tenants())
-    assert (tenant.queued, tenant.running) == (2, 0)
+    child = connection.run(ledger.claim(f"{bulk.id}-1-0", "other", "worker", 60))
+    assert isinstance(child, Attempt)
+    connection.run(ledger.fail(child, JobState.FAILED, "bad rows"))
+    assert connection.run(ledger.tenants()) == []
 
 
 def test_a_low_job_does_not_starve_under_a_stream_of_urgent_ones(connection: Connection, server: redis.Redis) -> None:

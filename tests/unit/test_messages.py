@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stoker
 from stoker.events import Checkpoint, Epoch, Log, Progress
 from stoker.kinds import Accuracy, ClassScore, DeployResult, EvaluateResult, InferResult, TrainResult
+from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
 from stoker.outages import Outage
 from stoker_workers.attempt.messages import (
     MESSAGE,
+    Asked,
     Away,
     Blocked,
     Done,
@@ -19,7 +22,6 @@ from stoker_workers.attempt.messages import (
     Halted,
     Lost,
     Outgrown,
-    Parted,
 )
 from stoker_workers.attempt.runner import end_of
 
@@ -51,12 +53,13 @@ tensors = st.builds(
 )
 signatures = st.builds(Signature, inputs=st.tuples(tensors), outputs=st.tuples(tensors))
 manifests = st.builds(ModelManifest, name=st.just("m"), signature=signatures, files=files)
+effects = st.builds(Register, manifest=manifests) | st.builds(MoveAlias, alias=st.just("champion"))
 messages = st.one_of(
     st.builds(Emitted, event=events),
     st.builds(Blocked, outage=st.none() | outages),
-    st.builds(Done, result=results, manifest=st.none() | manifests),
+    st.builds(Done, result=results, effects=st.lists(effects, max_size=2).map(tuple)),
     st.builds(Failed, reason=texts, traceback=texts),
-    st.builds(Parted),
+    st.builds(Asked, children=st.just((stoker.Infer(model="m@1", data="rows.npz"),))),
     st.builds(Halted),
     st.builds(Lost, reason=texts),
     st.builds(Away, outage=outages),

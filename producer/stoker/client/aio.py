@@ -92,10 +92,11 @@ class AsyncClient:
         *,
         model: str | None = None,
         tags: Mapping[str, str] | None = None,
+        parent: str | None = None,
         before: str | None = None,
     ) -> list[JobStatus]:
         """See `Client.jobs`."""
-        search = arguments.search(state, kind, model, tags)
+        search = arguments.search(state, kind, model, tags, parent)
         return await self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(

@@ -140,7 +140,7 @@ def specs(values: object) -> list[Spec]:
     return [spec(value) for value in values]
 
 
-def search(of_state: object, of_kind: object, of_model: object, with_tags: object) -> Search:
+def search(of_state: object, of_kind: object, of_model: object, with_tags: object, of_parent: object) -> Search:
     """The filter of a list of jobs."""
     known_state, known_kind = state(of_state), kind(of_kind)
     return Search(
@@ -148,6 +148,7 @@ def search(of_state: object, of_kind: object, of_model: object, with_tags: objec
         states=(known_state,) if known_state else (),
         model=model_ref_or_none(of_model),
         tags=tags(with_tags),
+        parent=job_id_or_none(of_parent),
     )
 
 

@@ -129,6 +129,7 @@ class Client:
         *,
         model: str | None = None,
         tags: Mapping[str, str] | None = None,
+        parent: str | None = None,
         before: str | None = None,
     ) -> list[JobStatus]:
         """List jobs, the newest first.
@@ -140,13 +141,14 @@ class Client:
             limit: the most to list, up to 10,000.
             model: only jobs of this model: "digits" for all its versions, "digits@3" for that one.
             tags: only jobs that have all of these tags.
+            parent: only jobs that the job with this id has asked for; they are in no other list.
             before: only jobs submitted before the job with this id.
 
         Raises:
             InvalidArgument: no state or kind has this name; suggests a similar one.
             JobNotFound: no job has the id `before`.
         """
-        search = arguments.search(state, kind, model, tags)
+        search = arguments.search(state, kind, model, tags, parent)
         return self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(

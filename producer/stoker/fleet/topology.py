@@ -24,6 +24,11 @@ def queue_for(kind: str, device: WorkDevice) -> str:
     return f"{device}.{KINDS[kind].queue}"
 
 
+def device_of(queue: str) -> WorkDevice:
+    """The device that a queue's jobs run on; the CPU where a newer Stoker has named the queue."""
+    return next((device for device in DEVICES if queue.startswith(f"{device}.")), "cpu")
+
+
 def request_queue(device: WorkDevice) -> str:
     """The Celery queue of single inference requests."""
     return f"{device}.infer"

@@ -12,7 +12,7 @@ from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
 from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
-from .infer import PART_KIND, Infer, InferResult
+from .infer import Infer, InferResult
 from .kind import Kind
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
@@ -77,7 +77,6 @@ __all__ = [
     "CNN",
     "KINDS",
     "MLP",
-    "PART_KIND",
     "RESULT",
     "SPEC",
     "Accuracy",

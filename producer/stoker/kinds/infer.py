@@ -10,9 +10,6 @@ from .base import DataRef, JobSpec
 from .kind import Door, Kind, preflight_for, with_fields
 from .result import JobResult, Shown
 
-# What the ledger and Celery call a part of an `Infer` job that is spread over several slots.
-PART_KIND = "part"
-
 Row = Annotated[int, Field(ge=0)]
 
 
@@ -69,11 +66,17 @@ def _check(spec: Infer, door: Door) -> Infer:
     return with_fields(spec, data=preflight_for(spec.model, spec.data, door, labelled=False))
 
 
+def _summary(spec: Infer) -> str:
+    rows = f", rows {spec.rows[0]} to {spec.rows[1] - 1}" if spec.rows else ""
+    return f"{spec.model}, {spec.data}{rows}"
+
+
 KIND = Kind(
     name="infer",
     spec=Infer,
     queue="batch",
     usual_s=20.0,
-    summary=lambda spec: f"{spec.model}, {spec.data}",
+    summary=_summary,
+    may_ask=lambda spec: spec.rows is None,
     check=_check,
 )

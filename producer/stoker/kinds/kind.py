@@ -31,10 +31,11 @@ class Kind(Generic[S]):
         usual_s: seconds that a job is taken to run before any has ended.
         summary: a job in a few words, as Flower and `celery inspect` show its arguments.
         gains_by_gpu: whether it is faster on a GPU than its data take to get there.
-        is_brief: whether it takes milliseconds, so that it runs within its slot.
+        is_brief: whether it takes milliseconds, so that it runs within its slot, without a folder for its files.
         reads: the fields that name the models which it reads, each one reference or several.
         makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
+        may_ask: whether it may ask for children, and is told how many slots there are for them.
         checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
             that keeps no files.
         check: what is refused at the door; gives the spec with its data as a worker finds them.
@@ -50,19 +51,20 @@ class Kind(Generic[S]):
     reads: tuple[str, ...] = ("model",)
     makes: str | None = None
     slots: Callable[[S], int] = lambda _: 1
+    may_ask: Callable[[S], bool] = lambda _: False
     checkpoints: Callable[[S], int] = lambda _: 2
     check: Callable[[S, Door], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:
         """The references of the models that a job reads."""
-        return tuple(ref for field in self.reads for ref in _several(getattr(spec, field)))
+        return tuple(ref for name in self.reads for ref in _several(getattr(spec, name)))
 
     def with_models(self, spec: S, named: Callable[[str], str]) -> S:
         """The job with other references to the models that it reads."""
         fields: dict[str, object] = {}
-        for field in self.reads:
-            refs = getattr(spec, field)
-            fields[field] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
+        for name in self.reads:
+            refs = getattr(spec, name)
+            fields[name] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
         return with_fields(spec, **fields)
 
 

@@ -31,6 +31,7 @@ from .attempts import (
     report,
     succeed,
 )
+from .children import await_children, is_child
 from .dead import PastAttempt, drop, history, requeue
 from .duties import DutyState, duties, duty_ran, keep_duties
 from .fleet import (
@@ -56,7 +57,6 @@ from .records import Search, cancel, counts, events, query, result, search, spec
 from .repair import Look, Misplaced, Repair, misplaced, repair, repairs
 from .results import Untold, copy, mirror, told, untold
 from .sharing import Tenant, lay_down, tenants
-from .spreading import is_part, spread
 from .tallies import NO_TIMES, Histogram, Tallies, tallies
 from .upkeep import cleared, deleted, discarded, ended, expire, fall_back, lead, resign, ring_again, wake
 
@@ -96,6 +96,7 @@ __all__ = [
     "announce",
     "attempt_of",
     "attend",
+    "await_children",
     "await_outage",
     "bounds",
     "cancel",
@@ -125,7 +126,7 @@ __all__ = [
     "health",
     "history",
     "interrupt",
-    "is_part",
+    "is_child",
     "job_of_seat",
     "keep_duties",
     "lay_down",
@@ -156,7 +157,6 @@ __all__ = [
     "set_bounds",
     "silent",
     "spec",
-    "spread",
     "stage",
     "status",
     "submit",

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ..events import Epoch, Event, JobState, Progress
-from ..kinds import DeployResult, Result
+from ..kinds import Result
+from ..models.effects import MoveAlias
 from ..models.manifest import Artifact, ModelVersion
 from ..outages import Outage
 from ..redis.connection import Call, Word
@@ -16,7 +17,6 @@ from .presence import Worker
 from .scripts import iso_now, script
 
 _ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
-_NO_MODEL: tuple[Word, ...] = ("", 0, "", "")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Attempt:
         has_outgrown: whether an earlier attempt did.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
+        children: what the jobs gave that an earlier attempt has asked for, in order, as such JSON.
+        children_ms: for how long those have been waited for.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
     """
 
@@ -50,6 +52,8 @@ class Attempt:
     memory_bytes: int | None = None
     has_outgrown: bool = False
     models: tuple[bytes, ...] = ()
+    children: tuple[bytes, ...] = ()
+    children_ms: int = 0
     release: int = 0
 
 
@@ -146,6 +150,8 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         memory_bytes=number("memory_bytes") or None,
         has_outgrown=bool(number("outgrown")),
         models=tuple(fields.get("models") or ()),
+        children=tuple(fields.get("children") or ()),
+        children_ms=number("children_ms"),
         release=number("release"),
     )
 
@@ -174,8 +180,8 @@ def report(
     return Call(words, lambda answer: Answer(_text(answer)), script("report"))
 
 
-def succeed(attempt: Attempt, result: Result, version: ModelVersion | None = None) -> Call[Committed]:
-    """End an attempt with its result, and register the model it made or move the alias it was to move."""
+def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = ()) -> Call[Committed]:
+    """End an attempt with its result, register the versions that it made, and move aliases."""
     words: tuple[Word, ...] = (
         attempt.job_id,
         attempt.owner,
@@ -183,22 +189,23 @@ def succeed(attempt: Attempt, result: Result, version: ModelVersion | None = Non
         result.model_dump_json(),
         "",
         iso_now(),
+        *(word for effect in effects for word in _effect_words(effect)),
     )
-    if version:
-        words += (version.name, version.version, version.model_dump_json(exclude={"aliases"}), "")
-    elif isinstance(result, DeployResult):
-        name, _, number = result.model.partition("@")
-        words += (name, number, "", result.alias)
-    else:
-        words += _NO_MODEL
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
+
+
+def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
+    if isinstance(effect, ModelVersion):
+        return effect.name, effect.version, effect.model_dump_json(exclude={"aliases"}), ""
+    name, _, number = effect.model.partition("@")
+    return name, number, "", effect.alias
 
 
 def fail(
     attempt: Attempt, state: Literal[JobState.FAILED, JobState.CANCELLED], reason: str, traceback: str = ""
 ) -> Call[Committed]:
     """End an attempt without a result."""
-    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), *_NO_MODEL)
+    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now())
     return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
 
 

@@ -17,7 +17,8 @@ class PastAttempt(BaseModel):
     """An attempt that has ended.
 
     Attributes:
-        how: "lost", "drained", "outage", "outgrown" (its slot, by memory), "spread" (over parts), or the final state.
+        how: "lost", "drained", "outage", "outgrown" (its slot, by memory), "children" (it asked for other jobs), or the
+            final state.
         reason: why, in one line; None for a success.
         log: the last lines that the job logged.
     """

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..fleet.bounds import Bounds, Decision
 from ..fleet.topology import DEVICES, WorkDevice, queue_for
-from ..kinds import KINDS, PART_KIND
+from ..kinds import KINDS
 from ..redis.connection import Call
 from .keys import key
 from .readable import all_readable, readable
@@ -69,8 +69,6 @@ class Traffic(BaseModel):
 def traffic(device: WorkDevice) -> Call[Traffic]:
     """Look at a fleet's jobs; as `health`, it moves none."""
     queues = {kind: queue_for(kind, device) for kind in KINDS}
-    # A part lies where its job did.
-    queues[PART_KIND] = queues["infer"]
     words = [word for pair in queues.items() for word in pair]
     return Call((device, _SAMPLE, *words), Traffic.model_validate_json, script("traffic"))
 

@@ -75,7 +75,7 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
         older = {place: job_id.decode() for place, job_id in zip(answer[::2], answer[1::2], strict=True)}
         return [older.get(place, job.id) for place, job in enumerate(jobs, 1)]
 
-    return Call((_encoded(jobs), iso_now()), decode, script("submit"))
+    return Call((encoded(jobs), iso_now()), decode, script("submit"))
 
 
 def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
@@ -96,7 +96,7 @@ def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
 
 def stage(intake: str, place: int, part: Sequence[NewJob]) -> Call[None]:
     """Bring a part of a long list of jobs without idempotency keys; places count from 1."""
-    return Call((intake, place, _encoded(part), _STAGED_S), lambda _: None, script("stage"))
+    return Call((intake, place, encoded(part), _STAGED_S), lambda _: None, script("stage"))
 
 
 def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
@@ -142,7 +142,7 @@ def _refuse(answer: list[Any]) -> None:
         raise JobNotFound(told) if answer[0] == b"missing" else InvalidJob(f"{told}: nothing can come after it")
 
 
-def _encoded(jobs: Sequence[NewJob]) -> str:
+def encoded(jobs: Sequence[NewJob]) -> str:
     """Jobs as intake.lua takes them. What several have in common, for they share a spec object, is written once."""
     shapes: list[dict[str, object]] = []
     numbers: dict[tuple[object, ...], int] = {}

@@ -20,7 +20,7 @@
 | stoker:gang-outage:<owner> | hash | what a member of a gang met that is away: of, reason | 10 minutes later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
-| stoker:parts:<id> | hash | the parts of a spread job: id to result, '' while it is open | when the job ends |
+| stoker:children:<id> | hash | the jobs that a job asked for: id to result, '' while it is open | when the job ends |
 | stoker:discarded | hash | checkpoints that no job lists any more, by "<id>/<digest>" | entries go when the files do |
 | stoker:ended | set | ids of ended jobs that may have files in a part of the store | entries go when the files do |
 | stoker:sequence | integer | how many jobs were ever submitted | never: one number |
@@ -62,7 +62,7 @@
 """
 
 from ..fleet.topology import KOMBU_SEPARATOR, PRIORITIES, queues
-from ..kinds import KINDS, PART_KIND
+from ..kinds import KINDS
 
 # How many jobs of a queue and priority have a message at once, as long as no slots are known.
 WINDOW = 16
@@ -89,7 +89,7 @@ PREFIX = {
     "gang_outage": "stoker:gang-outage:",
     "gang_rung": "stoker:gang-rung:",
     "gathering": "stoker:gathering:",
-    "parts": "stoker:parts:",
+    "children": "stoker:children:",
     "discarded": "stoker:discarded",
     "ended": "stoker:ended",
     "sequence": "stoker:sequence",
@@ -150,7 +150,7 @@ def lua_tables() -> str:
     """The same table, the kinds of jobs and the topology of kombu's lists for the scripts, as Lua statements."""
     fields = ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items())
     steps = ", ".join(f"{priority} = {step}" for priority, step in PRIORITIES.items())
-    kinds = ", ".join(f"{kind} = true" for kind in (*KINDS, PART_KIND))
+    kinds = ", ".join(f"{kind} = true" for kind in KINDS)
     separator = "".join(f"\\{ord(character)}" for character in KOMBU_SEPARATOR)
     names = ", ".join(f"'{queue}'" for queue in queues())
     served = ", ".join(f"['{queue}'] = true" for queue in queues())
@@ -158,7 +158,6 @@ def lua_tables() -> str:
     return (
         f"local TYPE = {{ {types} }}\n"
         f"local KEY = {{ {fields} }}\nlocal STEP = {{ {steps} }}\nlocal KIND = {{ {kinds} }}\n"
-        f"local PART_KIND = '{PART_KIND}'\n"
         f"local SEPARATOR = '{separator}'\nlocal QUEUES = {{ {names} }}\nlocal QUEUE = {{ {served} }}\n"
         f"local WINDOW, DEFAULT_AGEING_MS = {WINDOW}, {AGEING_S * 1000:.0f}\n"
         f"local SILENT_MS = {SILENT_AFTER_S * 1000:.0f}\n"

@@ -17,6 +17,8 @@ from .keys import key
 from .scripts import iso_now, script
 
 _STATUS_FIELDS = (
+    # Where query.lua looks for it.
+    "parent",
     "kind",
     "state",
     "queue",
@@ -134,12 +136,14 @@ class Search:
     Attributes:
         model: a model's name, for all jobs of its versions, or an exact reference such as "digits@3".
         tags: what a job must be tagged with.
+        parent: the id of the job whose children to list; None for jobs that no other has asked for.
     """
 
     kinds: tuple[str, ...] = ()
     states: tuple[JobState, ...] = ()
     model: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
 
 
 def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[JobStatus]]:
@@ -184,6 +188,8 @@ def _page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tup
     }
     if wanted.model is not None:
         ask["model"] = wanted.model
+    if wanted.parent is not None:
+        ask["parent"] = wanted.parent
     if before:
         ask["before"] = before
 

@@ -10,7 +10,7 @@ from .tallies import lua_bounds
 
 # What stands between the prelude and some of the scripts.
 _PARTS = {
-    **dict.fromkeys(("submit", "accept", "take_in"), ("intake",)),
+    **dict.fromkeys(("submit", "accept", "take_in", "await_children"), ("intake",)),
     **dict.fromkeys(("claim", "release", "wake"), ("unserved",)),
     "repair": ("mend_records", "mend_indexes", "mend_counts"),
 }

@@ -10,9 +10,10 @@ import pytest
 
 from stoker.events import Event
 from stoker.models.access import Access
+from stoker.models.effects import Register
 from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
 from stoker.models.store import Store
-from stoker_workers.ml.run import Run
+from stoker_workers.ml.run import Outcome, Run
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
 
@@ -86,3 +87,10 @@ def damaged() -> Callable[[Store, Artifact], tuple[Artifact, ...]]:
         return flipped, gone, *(store.put_bytes(data, name) for name, data in nonsense.items())
 
     return copies
+
+
+def manifest_of(outcome: Outcome) -> ModelManifest:
+    """What a training is to register."""
+    [effect] = outcome.effects
+    assert isinstance(effect, Register)
+    return effect.manifest

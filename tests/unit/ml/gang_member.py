@@ -15,7 +15,7 @@ from stoker.kinds import Train
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
-from stoker_workers.kinds.train import train
+from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.run import Run, Stopped
 from stoker_workers.ml.training.checkpoint import Saved
 

@@ -15,11 +15,13 @@ from stoker.events import Event, Log, Progress
 from stoker.kinds import Evaluate, EvaluateResult, Optimizer, Train
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.models.store import Store
-from stoker_workers.kinds.evaluate import evaluate
-from stoker_workers.kinds.train import train
+from stoker_workers.kinds.evaluate import run as evaluate
+from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import progress
 from stoker_workers.ml.evaluation.report import Report
 from stoker_workers.ml.run import Run, Stopped
+
+from .conftest import manifest_of
 
 Register = Callable[..., ModelVersion]
 OpenRun = Callable[..., Run]
@@ -67,7 +69,7 @@ def result_of(run: Run, data: str, **fields: Any) -> EvaluateResult:
     [version] = run.models
     outcome = evaluate(Evaluate(model=version.ref, data=data, bootstrap=200, **fields), run)
     assert isinstance(outcome.result, EvaluateResult)
-    assert outcome.manifest is None
+    assert outcome.effects == ()
     return outcome.result
 
 
@@ -174,8 +176,7 @@ def test_a_trained_model_gets_a_report_with_its_learning_curve(open_run: OpenRun
     spec = Train(
         model="iris", data="sample://iris", epochs=5, batch_size=8, seed=1, optimizer=Optimizer(learning_rate=0.01)
     )
-    manifest = train(spec, open_run()).manifest
-    assert manifest is not None
+    manifest = manifest_of(train(spec, open_run()))
     run = open_run(ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z"))
     result = result_of(run, "sample://iris")
     report = Report.model_validate_json(store.read(result.files["report"]))
@@ -195,8 +196,7 @@ def test_columns_of_numbers_and_text_are_evaluated_by_name(open_run: OpenRun, tm
     lines = [f"{age},{city},{age > 40},{age > 40}" for age, city in zip(ages, cities, strict=True)]
     table.write_text("\n".join(["age,city,senior,truth", *lines]))
     spec = Train(model="people", data=str(table), target="senior", features=("age", "city"), epochs=30, seed=1)
-    manifest = train(spec, open_run()).manifest
-    assert manifest is not None
+    manifest = manifest_of(train(spec, open_run()))
     version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
     by_own_target = result_of(open_run(version), str(table))
     by_other_target = result_of(open_run(version), str(table), target="truth")

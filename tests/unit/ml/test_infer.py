@@ -15,9 +15,9 @@ from stoker.events import Checkpoint, Event, Log, Progress
 from stoker.kinds import Infer, InferResult
 from stoker.models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from stoker.models.store import Store
-from stoker_workers.kinds.infer import infer
+from stoker_workers.kinds.infer import run as infer
 from stoker_workers.ml import progress
-from stoker_workers.ml.run import Run, Spread, Stopped
+from stoker_workers.ml.run import Children, Run, Stopped
 
 OpenRun = Callable[..., Run]
 Damaged = Callable[[Store, Artifact], tuple[Artifact, ...]]
@@ -230,11 +230,12 @@ def test_what_is_worth_several_jobs_is_spread_by_whole_chunks_over_one_version(
     doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
 ) -> None:
     run = replace(open_run(doubler), slots=2, part_s=1e-9)
-    with pytest.raises(Spread) as spread:
+    with pytest.raises(Children) as asked:
         result_of(run, save(tmp_path / "data.npz", 1_000), chunk_rows=300)
 
-    assert spread.value.model == "doubler@1"
-    assert spread.value.parts == ((0, 300), (300, 600), (600, 900), (900, 1_000))
+    children = [child for child in asked.value.specs if isinstance(child, Infer)]
+    assert {child.model for child in children} == {"doubler@1"}
+    assert [child.rows for child in children] == [(0, 300), (300, 600), (600, 900), (900, 1_000)]
 
 
 @pytest.mark.parametrize("fields", [{"slots": 1, "part_s": 1e-9}, {"slots": 8, "part_s": 3600.0}])

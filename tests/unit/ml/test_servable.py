@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 import stoker
 from stoker.errors import InvalidJob
 from stoker.kinds.architecture import Architecture
-from stoker.models.manifest import ModelManifest, ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Tensors
-from stoker_workers.kinds.evaluate import evaluate
-from stoker_workers.kinds.train import train
+from stoker_workers.kinds.evaluate import run as evaluate
+from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction.loading import check_saved
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run
 from stoker_workers.ml.training import saving
+
+from .conftest import manifest_of
 
 OpenRun = Callable[..., Run]
 ROWS = 48
@@ -98,8 +100,7 @@ def write_arrays(folder: Path, x: NDArray[Any]) -> str:
 
 def trained(run: Run, spec: stoker.Train, rows: Tensors) -> ModelVersion:
     """What comes of a training, once each of its files has predicted the same for raw rows."""
-    manifest = train(spec, run).manifest
-    assert isinstance(manifest, ModelManifest)
+    manifest = manifest_of(train(spec, run))
     version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
     outputs = [
         predicted(version.model_copy(update={"files": {name: version.files[name]}}), run, rows) for name in spec.formats

@@ -19,12 +19,14 @@ from stoker.kinds import CNN, MLP, Checkpoints, EarlyStopping, Optimizer, Schedu
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
-from stoker_workers.kinds.train import train
+from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import data as engine_data
 from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.preprocessing.features import encode_inputs, encode_target
 from stoker_workers.ml.run import Outcome, Run, Stopped
 from stoker_workers.ml.training import dataset, rows
+
+from .conftest import manifest_of
 
 Stop = Literal["cancel", "drain"] | None
 Damaged = Callable[[Store, Artifact], tuple[Artifact, ...]]
@@ -122,12 +124,12 @@ def test_the_default_job_learns_digits_with_the_reference_network_and_describes_
     result, outcome = job.train(Train(model="digits", data="sample://digits", seed=1))
     assert result.metrics["val_accuracy"] > 0.9
     assert (result.epochs, result.seed, result.parameters) == (10, 1, 64 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10)
-    assert outcome.manifest is not None
-    signature = outcome.manifest.signature
+    manifest = manifest_of(outcome)
+    signature = manifest.signature
     assert (signature.task, signature.classes) == ("multiclass", tuple("0123456789"))
     (pixels,) = signature.inputs
     assert (pixels.name, pixels.shape, pixels.low, pixels.high) == ("x", (64,), 0, 16)
-    assert set(outcome.manifest.files) == {"keras", "history"}
+    assert set(manifest.files) == {"keras", "history"}
     dense = [layer for layer in job.model(result).layers if isinstance(layer, keras.layers.Dense)]
     assert [(layer.units, layer.activation.__name__) for layer in dense] == [
         (64, "relu"),
@@ -141,10 +143,10 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
         model="m", data="sample://wine", epochs=15, validation_data="sample://wine", validation_split=0, seed=1
     )
     result, outcome = job.train(spec)
-    assert outcome.manifest
+    manifest = manifest_of(outcome)
     test = next(load_sample("wine", "test").batches(1_000))
-    predictions = job.model(result).predict(encode_inputs(outcome.manifest.signature, test), verbose=0)
-    accuracy = np.mean(predictions.argmax(axis=1) == encode_target(outcome.manifest.signature, test["y"]))
+    predictions = job.model(result).predict(encode_inputs(manifest.signature, test), verbose=0)
+    accuracy = np.mean(predictions.argmax(axis=1) == encode_target(manifest.signature, test["y"]))
     assert accuracy == pytest.approx(result.metrics["val_accuracy"])
     assert accuracy > 0.9
 
@@ -168,11 +170,11 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
         validation_data="sample://breast_cancer",
     )
     result, outcome = job.train(spec)
-    assert outcome.manifest
+    manifest = manifest_of(outcome)
     test = next(load_sample("breast_cancer", "test").batches(1_000))
-    y = encode_target(outcome.manifest.signature, test["y"])
+    y = encode_target(manifest.signature, test["y"])
     truth = keras.utils.to_categorical(y) if loss == "categorical_crossentropy" else y.reshape(-1, 1)
-    x = encode_inputs(outcome.manifest.signature, test)
+    x = encode_inputs(manifest.signature, test)
     measured = job.model(result).evaluate(x, truth, verbose=0, return_dict=True)
     assert measured["loss"] == pytest.approx(result.metrics["val_loss"], rel=1e-4)
     assert measured["accuracy"] == pytest.approx(result.metrics["val_accuracy"], rel=1e-4)
@@ -181,8 +183,8 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
 def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table: Path) -> None:
     optimizer = Optimizer(learning_rate=0.01)
     result, outcome = job.train(Train(model="m", data=str(table), epochs=80, optimizer=optimizer, seed=1))
-    assert outcome.manifest
-    signature = outcome.manifest.signature
+    manifest = manifest_of(outcome)
+    signature = manifest.signature
     assert [(spec.name, spec.dtype, spec.shape) for spec in signature.inputs] == [
         ("age", "float32", ()),
         ("colour", "string", ()),
@@ -198,8 +200,8 @@ def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table
 def test_regression_learns_numbers(job: Attempts) -> None:
     spec = Train(model="m", data="sample://diabetes", epochs=60, optimizer=Optimizer(learning_rate=0.01), seed=1)
     result, outcome = job.train(spec)
-    assert outcome.manifest
-    assert outcome.manifest.signature.task == "regression"
+    manifest = manifest_of(outcome)
+    assert manifest.signature.task == "regression"
     assert set(result.metrics) == {"loss", "mae", "val_loss", "val_mae"}
     assert result.metrics["mae"] < 50  # guessing the mean is off by 66
 

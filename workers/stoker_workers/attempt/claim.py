@@ -38,7 +38,7 @@ def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
     free = slot.reservations.free_bytes(slot.place) if has_share else 0
     owner, lease_s = slot.new_owner(), slot.settings.lease_s
     claimed = insist(slot, ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
-    if claimed is Refused.MISSING and not ledger.is_part(job_id):
+    if claimed is Refused.MISSING and not ledger.is_child(job_id):
         insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
     if isinstance(claimed, Refused):
         return Ending("dropped", f"the job is {claimed}")

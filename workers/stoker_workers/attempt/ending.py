@@ -2,20 +2,22 @@
 
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeVar
 
 from stoker import ledger
 from stoker.errors import ModelNotFound, Unavailable
 from stoker.events import JobState
-from stoker.kinds import Infer, Spec, TrainResult
+from stoker.kinds import Spec
 from stoker.ledger import Attempt, Committed, registry
+from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 from stoker.redis.connection import Call
 
 from ..ml.run import StopRequest
 from .memory import larger
-from .messages import Away, Done, End, Failed, Halted, Lost, Outgrown, Parted
+from .messages import Asked, Away, Done, End, Failed, Halted, Lost, Outgrown
 from .slot import Slot
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ _RETRY_S = 1.0
 class Ending(NamedTuple):
     """How an attempt ended, and what to tell Celery's log and Flower of it."""
 
-    how: Literal["succeeded", "failed", "cancelled", "handed back", "spread", "dropped"]
+    how: Literal["succeeded", "failed", "cancelled", "handed back", "waiting", "dropped"]
     told: str
 
 
@@ -61,8 +63,8 @@ class Settlement:
                     return self._fail(JobState.FAILED, Ending("failed", error.message))
             case Failed():
                 return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
-            case Parted():
-                return self._spread(end)
+            case Asked():
+                return self._await_children(end)
             case Halted(reason="cancel"):
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Halted():
@@ -84,12 +86,10 @@ class Settlement:
         state = insist(self._slot, ledger.await_outage(self._attempt, end.outage))
         return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
 
-    def _spread(self, parted: Parted) -> Ending:
-        assert isinstance(self._spec, Infer), "only bulk predictions are spread"
-        spec = self._spec.model_copy(update={"model": parted.model})
-        if not insist(self._slot, ledger.spread(self._attempt, spec, parted.parts)):
+    def _await_children(self, asked: Asked) -> Ending:
+        if not insist(self._slot, ledger.await_children(self._attempt, self._spec, asked.children)):
             return TAKEN_AWAY
-        return Ending("spread", f"spread over {len(parted.parts)} parts")
+        return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
     def _outgrew(self, end: Outgrown) -> Ending:
         """Queue the job again with more memory, once, if a worker has more."""
@@ -111,16 +111,22 @@ class Settlement:
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:
-        """Write result and model in one step; a model takes the next number that is free."""
+        """Write the result and all effects in one step; a new version takes the next number that is free."""
         committed = Committed.VERSION_TAKEN
         while committed is Committed.VERSION_TAKEN:
-            result, version = done.result, None
-            if done.manifest is not None:
-                number = insist(self._slot, registry.next_number(done.manifest.name))
-                version = ModelVersion(**dict(done.manifest), version=number, created_at=datetime.now(UTC))
-                assert isinstance(result, TrainResult), "only training makes models"
-                result = result.model_copy(update={"model": version.ref})
-            committed = insist(self._slot, ledger.succeed(self._attempt, result, version))
+            result, effects = done.result, list[ModelVersion | MoveAlias]()
+            made = Counter[str]()
+            for effect in done.effects:
+                if isinstance(effect, Register):
+                    name = effect.manifest.name
+                    number = insist(self._slot, registry.next_number(name)) + made[name]
+                    made[name] += 1
+                    version = ModelVersion(**dict(effect.manifest), version=number, created_at=datetime.now(UTC))
+                    result = result.model_copy(update={effect.named_in: version.ref})
+                    effects.append(version)
+                else:
+                    effects.append(effect)
+            committed = insist(self._slot, ledger.succeed(self._attempt, result, effects))
         return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.words())
 
 

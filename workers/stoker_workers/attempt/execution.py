@@ -2,19 +2,19 @@
 
 import time
 from dataclasses import replace
-from functools import partial
+
+from pydantic import ValidationError
 
 from stoker import ledger
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Checkpoint, Progress
-from stoker.kinds import Deploy, Infer, Spec, TrainResult, kind_of
+from stoker.kinds import KINDS, RESULT, Result, Spec, kind_of
 from stoker.ledger import Answer, Attempt, registry
+from stoker.ledger.keys import key
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
-from stoker.models.store import Store
 from stoker.outages import DependencyUnavailable, Outage
 
-from ..kinds.deploy import deploy
 from ..ml.run import StopRequest
 from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
 from .gang import Leader
@@ -69,16 +69,12 @@ class Execution:
 
     def _begin(self) -> Ending:
         try:
-            versions = self._models()
+            versions, children = self._models(), self._children()
         except Unavailable:
             raise
         except StokerError as error:
             return self._settlement.settle(Failed(reason=error.message, traceback=""))
         settings = self._slot.settings
-        if isinstance(self._spec, Deploy):
-            [version] = versions
-            work = partial(deploy, self._spec, version, Store(settings.store))
-            return self._execute(InlineRunner(self._slot, work))
         assignment = Assignment(
             job=self._attempt.job_id,
             spec=self._spec,
@@ -88,12 +84,15 @@ class Execution:
             access=Access(settings.data_roots, settings.store),
             models=versions,
             checkpoints=self._attempt.checkpoints,
+            children=children,
+            children_s=self._attempt.children_ms / 1000,
             slots=self._slots_to_share(),
             part_s=settings.part_s,
         )
         if self._wanted_slots > 1:
             return self._lead(assignment, self._wanted_slots)
-        return self._execute(Runner(assignment))
+        is_brief = kind_of(self._spec).is_brief
+        return self._execute(InlineRunner(self._slot, assignment) if is_brief else Runner(assignment))
 
     def _await_memory(self) -> Ending | None:
         """Wait until the worker has the memory that the job was granted; gives how the attempt ended meanwhile."""
@@ -114,8 +113,8 @@ class Execution:
         return None
 
     def _slots_to_share(self) -> int:
-        """How many slots of this device a job could be spread over; 1 if it is none of those, or a part already."""
-        if not isinstance(self._spec, Infer) or self._spec.rows:
+        """How many slots of this device a job's children could run on; 1 if it asks for none."""
+        if not kind_of(self._spec).may_ask(self._spec):
             return 1
         workers = insist(self._slot, ledger.workers())
         return sum(worker.slots for worker in workers if worker.device == self._slot.device)
@@ -183,10 +182,21 @@ class Execution:
     def _resolved(self, ref: str) -> ModelVersion:
         if ref.startswith(registry.JOB_MODEL):
             made = insist(self._slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
-            if not isinstance(made, TrainResult):
+            field = KINDS[made.kind].makes if made else None
+            if field is None:
                 raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
-            ref = made.model
+            ref = str(getattr(made, field))
         return insist(self._slot, registry.resolve(ref))
+
+    def _children(self) -> tuple[Result, ...]:
+        """What the jobs gave that an earlier attempt has asked for."""
+        try:
+            return tuple(map(RESULT.validate_json, self._attempt.children))
+        except ValidationError:
+            raise InvalidJob(
+                "the result of a job that it has asked for cannot be read: something else than Stoker has written to "
+                f"{key('children', self._attempt.job_id)}"
+            ) from None
 
     def _watch(self, runner: Runner | InlineRunner) -> End | None:
         """Pass on what the runner tells until it ends; None if the lease is lost."""

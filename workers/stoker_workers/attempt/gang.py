@@ -17,7 +17,7 @@ from contextlib import closing
 
 from stoker import ledger
 from stoker.errors import InvalidJob, Unavailable
-from stoker.kinds import Train, read_spec
+from stoker.kinds import kind_of, read_spec
 from stoker.ledger import Attempt, Gang
 from stoker.models.access import Access
 from stoker.outages import DependencyUnavailable, Outage
@@ -132,7 +132,7 @@ class Member:
             spec = read_spec(attempt.spec)
         except InvalidJob as error:
             return f"job {self._job_id}: its record holds no job: {error.message}"
-        if not isinstance(spec, Train):
+        if kind_of(spec).slots(spec) < 2:
             return f"job {self._job_id}: a {spec.kind} job has no gang"
         assignment = Assignment(
             job=self._job_id,

@@ -2,28 +2,38 @@
 
 import os
 import queue
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..ml.run import Outcome, StopRequest
+from ..kinds import execute
+from ..ml.run import StopRequest
 from .messages import Blocked, Emitted, End
-from .runner import end_of
+from .runner import Assignment, end_of
 from .slot import Slot
 
 
 class InlineRunner:
     """Does what a runner does by a thread of the slot: for work that runs no TensorFlow and no code of the job's.
 
-    A thread cannot be killed. One that hangs in a read of the store is left behind when its attempt ends by a timeout,
-    a drain or a lost lease; it holds no lock and writes nothing.
+    Nobody asks such a job to stop: it ends sooner than that. A thread cannot be killed: one that hangs in a read of
+    the store is left behind when its attempt ends by a timeout, a drain or a lost lease. It holds no lock and writes
+    nothing.
     """
 
-    def __init__(self, slot: Slot, work: Callable[[], Outcome]) -> None:
+    def __init__(self, slot: Slot, assignment: Assignment) -> None:
         self._slot = slot
-        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Emitted | Blocked | End] = queue.SimpleQueue()
         self._has_ended = False
-        slot.thread.submit(lambda: self._ends.put(end_of(work)))
+        run = assignment.run(
+            scratch=Path(tempfile.gettempdir()),
+            emit=lambda event: self._messages.put(Emitted(event=event)),
+            blocked=lambda outage: self._messages.put(Blocked(outage=outage)),
+            stop_requested=lambda: None,
+        )
+        slot.thread.submit(lambda: self._messages.put(end_of(lambda: execute(assignment.spec, run))))
 
     def __enter__(self) -> Self:
         return self
@@ -44,10 +54,10 @@ class InlineRunner:
         """Nothing to do: it ends sooner than it could be asked to, or not at all."""
 
     def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
-        """How the work has ended, waiting up to `wait_s` for it."""
+        """What the job has sent since, waiting up to `wait_s` for it; an `End` comes last."""
         try:
-            end = self._ends.get(timeout=wait_s)
+            message = self._messages.get(timeout=wait_s)
         except queue.Empty:
             return
-        self._has_ended = True
-        yield end
+        self._has_ended = not isinstance(message, Emitted | Blocked)
+        yield message

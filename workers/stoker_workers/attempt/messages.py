@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from stoker.events import Event
-from stoker.kinds import Result
-from stoker.models.manifest import ModelManifest
+from stoker.kinds import Result, Spec
+from stoker.models.effects import Effect
 from stoker.outages import Outage
 from stoker.terminal.printable import Encodable
 
@@ -37,7 +37,7 @@ class Done(_Message):
 
     type: Literal["done"] = "done"
     result: Result
-    manifest: ModelManifest | None
+    effects: tuple[Effect, ...]
 
 
 class Failed(_Message):
@@ -48,12 +48,11 @@ class Failed(_Message):
     traceback: Encodable
 
 
-class Parted(_Message):
-    """The job is large enough to be done by several slots, each with some of its rows."""
+class Asked(_Message):
+    """The job has asked for others, and waits for them."""
 
-    type: Literal["parted"] = "parted"
-    model: str
-    parts: tuple[tuple[int, int], ...]
+    type: Literal["asked"] = "asked"
+    children: tuple[Spec, ...]
 
 
 class Halted(_Message):
@@ -89,6 +88,6 @@ class Outgrown(Lost):
     limit_bytes: int
 
 
-End = Away | Done | Failed | Halted | Lost | Parted
+End = Asked | Away | Done | Failed | Halted | Lost
 Message = Annotated[Emitted | Blocked | End, Field(discriminator="type")]
 MESSAGE: TypeAdapter[Emitted | Blocked | End] = TypeAdapter(Message)

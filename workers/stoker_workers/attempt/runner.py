@@ -19,7 +19,7 @@ from pydantic_core import PydanticSerializationError
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
-from stoker.kinds import Spec
+from stoker.kinds import Result, Spec
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
@@ -28,8 +28,8 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.native import level_of
-from ..ml.run import Outcome, Run, Spread, Stopped, StopRequest
-from .messages import MESSAGE, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost, Parted
+from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
+from .messages import MESSAGE, Asked, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost
 from .process import ForkedProcess
 from .scratch import held_bytes
 
@@ -50,6 +50,8 @@ class Assignment:
         access: what it may read as data.
         models: the registered versions that the spec names, in order.
         checkpoints: what earlier attempts left, the newest last.
+        children: what the jobs gave that an earlier attempt has asked for, in order.
+        children_s: for how many seconds those have been waited for.
         gang: addresses of all processes of a training by several.
         place: which of them this one is.
         slots: how many slots could share the work.
@@ -64,10 +66,40 @@ class Assignment:
     access: Access
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
+    children: tuple[Result, ...] = ()
+    children_s: float = 0.0
     gang: tuple[str, ...] = ()
     place: int = 0
     slots: int = 1
     part_s: float = 0.0
+
+    def run(
+        self,
+        scratch: Path,
+        emit: Callable[[Event], None],
+        blocked: Callable[[Outage | None], None],
+        stop_requested: Callable[[], StopRequest | None],
+    ) -> Run:
+        """The execution, seen from the inside."""
+        return Run(
+            job=self.job,
+            store=Store(self.store_url),
+            scratch=scratch,
+            builders=self.builders,
+            access=self.access,
+            models=self.models,
+            checkpoints=self.checkpoints,
+            emit=emit,
+            blocked=blocked,
+            stop_requested=stop_requested,
+            device=self.device,
+            children=self.children,
+            children_s=self.children_s,
+            gang=self.gang,
+            place=self.place,
+            slots=self.slots,
+            part_s=self.part_s,
+        )
 
 
 class Runner:
@@ -185,23 +217,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
 
-    run = Run(
-        job=assignment.job,
-        store=Store(assignment.store_url),
-        scratch=Path(tempfile.mkdtemp()),
-        builders=assignment.builders,
-        access=assignment.access,
-        models=assignment.models,
-        checkpoints=assignment.checkpoints,
-        emit=emit,
-        blocked=blocked,
-        stop_requested=stop_requested,
-        device=assignment.device,
-        gang=assignment.gang,
-        place=assignment.place,
-        slots=assignment.slots,
-        part_s=assignment.part_s,
-    )
+    run = assignment.run(Path(tempfile.mkdtemp()), emit, blocked, stop_requested)
 
     def work() -> Outcome:
         accelerator.require(assignment.device)
@@ -226,8 +242,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
         outcome = work()
     except Stopped as stop:
         return Halted(reason=stop.reason)
-    except Spread as spread:
-        return Parted(model=spread.model, parts=spread.parts)
+    except Children as asked:
+        return Asked(children=asked.specs)
     except DependencyUnavailable as error:
         return Away(outage=error.outage)
     except Unavailable as error:
@@ -243,7 +259,7 @@ def end_of(work: Callable[[], Outcome]) -> End:
         if is_machine_fault(error):
             return Lost(reason=f"the worker's machine failed it: {error}")
         return _failed(error)
-    return Done(result=outcome.result, manifest=outcome.manifest)
+    return Done(result=outcome.result, effects=outcome.effects)
 
 
 def own_doing(end: End) -> End:

@@ -7,22 +7,22 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from .evaluate import evaluate
-from .infer import infer
-from .train import train
+from . import deploy, evaluate, infer, train
 
-# By kind. `deploy` needs no process of its own, and is executed within the slot.
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
-    {"train": train, "evaluate": evaluate, "infer": infer}
+    {"train": train.run, "evaluate": evaluate.run, "deploy": deploy.run, "infer": infer.run}
 )
+# What the attempt does that has the results of the jobs which an earlier one has asked for.
+_GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather})
 
 
 def execute(spec: Spec, run: Run) -> Outcome:
-    """Do what a spec asks for, in a process of its own.
+    """Do what a spec asks for.
 
     Raises:
         Stopped: the run was asked to stop.
+        Children: it asks for other jobs first.
         InvalidJob: the spec, its data or its model is wrong.
         Unavailable: the store cannot be used.
     """
-    return _RUN[spec.kind](spec, run)
+    return (_GATHER if run.children else _RUN)[spec.kind](spec, run)

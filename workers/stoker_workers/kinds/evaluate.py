@@ -29,7 +29,7 @@ from ..ml.writing import BestEffort, write_result
 _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
 
 
-def evaluate(spec: Evaluate, run: Run) -> Outcome:
+def run(spec: Evaluate, run: Run) -> Outcome:
     """Measure its model on the spec's data.
 
     Raises:

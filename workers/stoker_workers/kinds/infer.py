@@ -24,7 +24,7 @@ from ..ml.prediction.predictor import Predictor
 from ..ml.preprocessing.features import encode
 from ..ml.progress import Meter, obey_stop
 from ..ml.resuming import UnreadableCheckpoint, read_newest
-from ..ml.run import Outcome, Run, Spread, Stopped
+from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.writing import BestEffort, write_result
 
 # So that a slot which is quicker, or comes later, finds something left to do.
@@ -61,12 +61,12 @@ class _Saved(BaseModel):
             ) from error
 
 
-def infer(spec: Infer, run: Run) -> Outcome:
+def run(spec: Infer, run: Run) -> Outcome:
     """Predict the spec's rows with its model; one chunk is in memory at a time.
 
     Raises:
         InvalidJob: the data has no rows, or not those that the model takes.
-        Spread: it is so much that several slots should share it.
+        Children: it is so much that several slots should share it.
         Stopped: a stop was asked for.
     """
     [version] = run.models
@@ -77,7 +77,9 @@ def infer(spec: Infer, run: Run) -> Outcome:
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)
     parts = _parts(spec, run, source.rows, predictor.row_s)
     if len(parts) > 1:
-        raise Spread(version.ref, parts)
+        # All use one version, even if an alias moves meanwhile.
+        one = spec.model_copy(update={"model": version.ref, "after": (), "not_before": None})
+        raise Children([one.model_copy(update={"rows": rows}) for rows in parts])
     done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
@@ -94,6 +96,14 @@ def infer(spec: Infer, run: Run) -> Outcome:
         raise InvalidJob(f"{spec.data} has no rows to predict; give data with at least one")
     speed = (rows - (first - start)) / max(time.monotonic() - began, 1e-9)
     return Outcome(InferResult(model=version.ref, rows=rows, chunks=tuple(done.chunks), rows_per_s=speed))
+
+
+def gather(_spec: Infer, run: Run) -> Outcome:
+    """The predictions of all parts as one result, in the order of the rows."""
+    parts = [part for part in run.children if isinstance(part, InferResult)]
+    rows = sum(part.rows for part in parts)
+    chunks = tuple(chunk for part in parts for chunk in part.chunks)
+    return Outcome(InferResult(model=parts[0].model, rows=rows, chunks=chunks, rows_per_s=rows / run.children_s))
 
 
 def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list[tuple[int, int]]:

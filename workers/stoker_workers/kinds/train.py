@@ -13,6 +13,7 @@ import tensorflow as tf
 from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds import Train, TrainResult
 from stoker.models.data import select_columns
+from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
@@ -33,7 +34,7 @@ from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
 
 
-def train(spec: Train, run: Run) -> Outcome:
+def run(spec: Train, run: Run) -> Outcome:
     """Fit a model, from the last checkpoint if there is one.
 
     Raises:
@@ -215,4 +216,4 @@ def _outcome(
         job=run.job,
         data=spec.data,
     )
-    return Outcome(result, manifest)
+    return Outcome(result, (Register(manifest=manifest),))

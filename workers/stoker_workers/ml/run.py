@@ -7,9 +7,10 @@ from typing import Literal
 
 from stoker.events import Event
 from stoker.fleet.topology import WorkDevice
-from stoker.kinds import Result
+from stoker.kinds import Result, Spec
 from stoker.models.access import Access
-from stoker.models.manifest import Artifact, ModelManifest, ModelVersion
+from stoker.models.effects import Effect
+from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
 from stoker.outages import Outage
 
@@ -30,18 +31,16 @@ class Stopped(Exception):
         self.reason: StopReason = reason
 
 
-class Spread(Exception):
-    """The execution is better done by several: it ends, and goes on as jobs with some of the rows each.
+class Children(Exception):
+    """The execution ends by asking for other jobs. When all have succeeded, another one gathers their results.
 
     Attributes:
-        model: the exact version that all of them are to use, even if an alias moves meanwhile.
-        parts: the rows of each, from the first up to but not including the second.
+        specs: what is asked for, in order.
     """
 
-    def __init__(self, model: str, parts: Sequence[tuple[int, int]]) -> None:
-        super().__init__(f"{len(parts)} parts")
-        self.model = model
-        self.parts = tuple(parts)
+    def __init__(self, specs: Sequence[Spec]) -> None:
+        super().__init__(f"{len(specs)} jobs")
+        self.specs = tuple(specs)
 
 
 def _nobody_asks(_outage: Outage | None) -> None:
@@ -63,6 +62,8 @@ class Run:
         checkpoints: what earlier attempts left, the newest last.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
+        children: what the jobs gave that an earlier attempt has asked for, in order.
+        children_s: for how many seconds those have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
         emit: sends an event on its way; returns at once.
@@ -82,6 +83,8 @@ class Run:
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0
+    children: tuple[Result, ...] = ()
+    children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0
     blocked: Callable[[Outage | None], None] = _nobody_asks
@@ -92,9 +95,9 @@ class Outcome:
     """What an execution gives back to be committed.
 
     Attributes:
-        result: the job's result; a `TrainResult` names its model without a version, which the commit assigns.
-        manifest: the model to register with it, if the job made one.
+        result: the job's result; it names a model that is to be registered without a version, which the commit assigns.
+        effects: what else the job changes, in one step with its success.
     """
 
     result: Result
-    manifest: ModelManifest | None = None
+    effects: tuple[Effect, ...] = ()

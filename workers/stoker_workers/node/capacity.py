@@ -5,7 +5,7 @@ import platform
 
 from stoker import ledger
 from stoker.fleet.topology import WorkDevice, queues_of
-from stoker.kinds import KINDS, PART_KIND
+from stoker.kinds import KINDS
 from stoker.settings import Settings
 from stoker.version import RELEASE
 
@@ -39,7 +39,7 @@ class Capacity:
             slots=slots,
             most_slots=settings.most_slots or max(slots, default),
             queues=queues_of(self.device),
-            kinds=(*KINDS, PART_KIND),
+            kinds=tuple(KINDS),
             release=RELEASE,
             host=platform.node(),
             pid=os.getpid(),

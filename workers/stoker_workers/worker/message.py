@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from stoker.kinds import KINDS, PART_KIND
+from stoker.kinds import KINDS
 from stoker.kinds.tasks import UNKNOWN_KIND_TASK, kind_of_task, task_name
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK, QuarantineReason
@@ -66,7 +66,7 @@ _LANE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?")
 _SEAT = re.compile(_JOB.pattern + r"\.\d{1,4}")
 # What each task may be given: its only argument.
 _TASKS = {
-    **{task_name(kind): _JOB for kind in (*KINDS, PART_KIND)},
+    **{task_name(kind): _JOB for kind in KINDS},
     UNKNOWN_KIND_TASK: _JOB,
     DRAIN_TASK: _LANE,
     JOIN_TASK: _SEAT,

@@ -6,7 +6,7 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry
 
 from stoker.errors import JobFailed
-from stoker.kinds import KINDS, PART_KIND
+from stoker.kinds import KINDS
 from stoker.kinds.tasks import UNKNOWN_KIND_TASK, task_name
 from stoker.lanes import DRAIN_TASK
 from stoker.ledger import JOIN_TASK
@@ -28,7 +28,7 @@ def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
     def join(seat: str) -> str:
         return Member(slot, seat).take_part()
 
-    for name in (*map(task_name, (*KINDS, PART_KIND)), UNKNOWN_KIND_TASK):
+    for name in (*map(task_name, KINDS), UNKNOWN_KIND_TASK):
         app.task(job, name=name, bind=True, throws=(JobFailed,))
     app.task(predictors.drain, name=DRAIN_TASK)
     app.task(join, name=JOIN_TASK)

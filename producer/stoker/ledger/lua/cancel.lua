@@ -5,8 +5,8 @@ local id, iso = ARGV[1], ARGV[2]
 local state = redis.call('HGET', KEY.job .. id, 'state')
 
 if state == 'QUEUED' or state == 'WAITING' then
-  local is_spread = redis.call('EXISTS', KEY.parts .. id) == 1
-  finish(id, 'CANCELLED', { reason = is_spread and 'cancelled while it ran' or 'cancelled before it started' }, iso)
+  local has_children = redis.call('EXISTS', KEY.children .. id) == 1
+  finish(id, 'CANCELLED', { reason = has_children and 'cancelled while it ran' or 'cancelled before it started' }, iso)
 elseif state == 'RUNNING' then
   redis.call('HSET', KEY.job .. id, 'cancel', 1)
 end

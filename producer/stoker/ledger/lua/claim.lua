@@ -46,6 +46,22 @@ local function versions_of(refs)
   return versions
 end
 
+-- What a job's children gave, in their order; none if it has not asked for any.
+local function results_of_children(id)
+  local gave, order, results = redis.call('HGETALL', KEY.children .. id), {}, {}
+  for n = 1, #gave, 2 do
+    if is_child_of(id, gave[n]) then
+      local attempt, number = string.match(gave[n], '%-(%d+)%-(%d+)$')
+      order[#order + 1] = { tonumber(attempt), tonumber(number), gave[n + 1] }
+    end
+  end
+  table.sort(order, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
+  for n, child in ipairs(order) do
+    results[n] = child[3]
+  end
+  return results
+end
+
 -- What this worker does not know of a job: 'kind' or 'release', and which; nil if there is nothing.
 local function unknown_of(kind, needs_release)
   if KNOWN_KINDS ~= '' and not string.find(' ' .. KNOWN_KINDS .. ' ', ' ' .. kind .. ' ', 1, true) then
@@ -66,8 +82,8 @@ end
 local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release, needs_release =
   unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release',
     'needs_release'))
-local memory, cpus, gpu_memory, outgrown, slots, model =
-  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'slots', 'model'))
+local memory, cpus, gpu_memory, outgrown, slots, model, asked_at =
+  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'slots', 'model', 'children_asked_at'))
 
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner then
@@ -116,4 +132,6 @@ if state == 'QUEUED' then
 end
 return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,
-  'outgrown', outgrown or 0, 'models', versions_of(model), 'release', tonumber(release or 0) }
+  'outgrown', outgrown or 0, 'models', versions_of(model),
+  'children', asked_at and results_of_children(id) or {},
+  'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(release or 0) }

@@ -40,7 +40,7 @@ local FORMS = {
   { 'queued_at', is_number }, { 'rung_at', is_number }, { 'started_at', is_number }, { 'lease_until', is_number },
   { 'memory', is_number }, { 'cpus', is_number }, { 'gpu_memory', is_number }, { 'slots', is_number },
   { 'release', is_number }, { 'needs_release', is_number }, { 'blockers', is_number },
-  { 'told', is_number }, { 'setbacks', is_number },
+  { 'told', is_number }, { 'turn', is_number }, { 'children_asked_at', is_number }, { 'setbacks', is_number },
 }
 local FIELDS = {}
 for n, form in ipairs(FORMS) do

@@ -73,14 +73,14 @@ local function line_up_all(id, shape, sequence, full, scores)
   local line = shape.queue .. ':' .. shape.priority
   local held = KEY.held .. line .. ':' .. tenant
   if full[held] then
-    add_to_list(scores, held, sequence, id)
+    add_to_list(scores, held, shape.turn or sequence, id)
     return
   end
   if full[line] then
-    hold(id, shape.queue, shape.priority, tenant, sequence)
+    hold(id, shape.queue, shape.priority, tenant, shape.turn or sequence)
     full[held] = true
   else
-    line_up(id, shape.queue, shape.priority, tenant, sequence)
+    line_up(id, shape.queue, shape.priority, tenant, shape.turn or sequence)
     full[line] = redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
   end
 end

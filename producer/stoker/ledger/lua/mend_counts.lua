@@ -71,19 +71,12 @@ local function recount_queued(queued)
       end
     end
   end
-  local function add_each(index, number)
-    for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-      add_to(queued, redis.call('HGET', KEY.job .. id, 'tenant') or '', number)
-    end
-  end
   for _, kind in ipairs(all_kinds()) do
     for _, index in ipairs(indexes_of(kind, 'WAITING')) do
-      add_each(index, 1)
+      for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+        add_to(queued, redis.call('HGET', KEY.job .. id, 'tenant') or '', 1)
+      end
     end
-  end
-  -- Of a job in parts, the job itself is counted, which waits for them.
-  for _, index in ipairs(indexes_of(PART_KIND, 'QUEUED')) do
-    add_each(index, -1)
   end
   for tenant, number in pairs(queued) do
     queued[tenant] = number > 0 and number or nil

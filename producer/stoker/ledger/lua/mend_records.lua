@@ -102,7 +102,8 @@ local function mend_queued(id)
   end
   if not is_rung and not is_held then
     mended(id, 'it was queued, and on no line')
-    line_up(id, queue, priority, tenant, redis.call('HGET', KEY.job .. id, 'sequence'))
+    local sequence, turn = unpack(record(id, 'sequence', 'turn'))
+    line_up(id, queue, priority, tenant, turn or sequence)
   end
 end
 
@@ -159,31 +160,35 @@ local function mend_blockers(id)
   return open, blockers > 0 and reason or nil
 end
 
--- A job that waits for its parts ends with the last of them.
-local function mend_parts(id)
-  local open, parts = 0, redis.call('HGETALL', KEY.parts .. id)
-  for n = 1, #parts, 2 do
-    if parts[n + 1] == '' and is_part_of(id, parts[n]) and redis.call('EXISTS', KEY.job .. parts[n]) == 1 then
+-- A job that waits for children is queued again with the last of them.
+local function mend_children(id)
+  local open, lost = 0, nil
+  for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
+    local state = is_child_of(id, child) and redis.call('HGET', KEY.job .. child, 'state')
+    if state and not IS_FINAL[state] then
       open = open + 1
+    elseif is_child_of(id, child) and redis.call('HGET', KEY.children .. id, child) == '' then
+      lost = child
     end
   end
-  if open == 0 then
-    mended(id, 'it waited for parts that had all ended')
-    local state, outcome = end_of_parts(id)
-    finish(id, state, outcome, iso)
-  elseif open ~= tonumber(redis.call('HGET', KEY.job .. id, 'open_parts') or nil) then
-    redis.call('HSET', KEY.job .. id, 'open_parts', open)
-    mended(id, 'it did not know how many of its parts were open')
+  if lost then
+    mended(id, 'a job that it waits for is lost')
+    finish(id, 'FAILED', { reason = 'job ' .. lost .. ', which it has asked for, is lost' }, iso)
+  elseif open == 0 then
+    mended(id, 'it waited for jobs that had all ended')
+    enqueue(id, nil)
+  elseif open ~= tonumber(redis.call('HGET', KEY.job .. id, 'open_children') or nil) then
+    redis.call('HSET', KEY.job .. id, 'open_children', open)
+    mended(id, 'it did not know how many of its jobs were open')
   end
 end
 
 local function mend_waiting(id)
   local needs, not_before = unpack(record(id, 'needs', 'not_before'))
-  if redis.call('EXISTS', KEY.parts .. id) == 1 then
-    return mend_parts(id)
-  elseif redis.call('ZSCORE', KEY.due, id)
-    or needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
+  if redis.call('ZSCORE', KEY.due, id) or needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
     return
+  elseif redis.call('EXISTS', KEY.children .. id) == 1 then
+    return mend_children(id)
   end
   local open, reason = mend_blockers(id)
   if open and reason then

@@ -23,10 +23,7 @@ local function all_kinds()
     listed[kind] = true
   end
   for kind in pairs(listed) do
-    -- Parts of a job are none of their own.
-    if kind ~= PART_KIND then
-      kinds[#kinds + 1] = kind
-    end
+    kinds[#kinds + 1] = kind
   end
   return kinds
 end
@@ -55,17 +52,16 @@ end
 
 -- Moves a record from one state to another, in its hash and in every index. Answers its kind.
 local function move(id, to)
-  local kind, from, sequence, tenant, needs, queue, parent =
-    unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue', 'parent'))
+  local kind, from, sequence, tenant, needs, queue =
+    unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue'))
   if from then
     redis.call('ZREM', index_of(kind, from, queue), id)
   end
   redis.call('ZADD', index_of(kind, to, queue), sequence, id)
   redis.call('HSET', KEY.job .. id, 'state', to)
-  -- Of a job in parts, the job itself is counted, which waits for them.
-  if not parent and YET_TO_START[to] and not YET_TO_START[from] then
+  if YET_TO_START[to] and not YET_TO_START[from] then
     redis.call('HINCRBY', KEY.queued, tenant or '', 1)
-  elseif not parent and YET_TO_START[from] and not YET_TO_START[to] then
+  elseif YET_TO_START[from] and not YET_TO_START[to] then
     count_down(KEY.queued, tenant or '')
   end
   if from == 'QUEUED' then
@@ -102,8 +98,8 @@ end
 -- Puts a job on its queue.
 local function enqueue(id, reason)
   local now = now_ms()
-  local state, queue, priority, tenant, sequence, may_fall_back =
-    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'may_fall_back'))
+  local state, queue, priority, tenant, sequence, turn, may_fall_back =
+    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'turn', 'may_fall_back'))
   if not (QUEUE[queue] and STEP[priority]) then
     if state ~= 'WAITING' then
       move(id, 'WAITING')
@@ -117,7 +113,7 @@ local function enqueue(id, reason)
   if may_fall_back then
     redis.call('ZADD', KEY.fallback .. queue, now, id)
   end
-  line_up(id, queue, priority, tenant or '', sequence)
+  line_up(id, queue, priority, tenant or '', turn or sequence)
 end
 
 -- Lets a job wait until a time, if that lies ahead and nothing else holds it; else queues it.
@@ -310,90 +306,57 @@ local function forget(id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
 end
 
--- Whether a field of a job's parts is the id of one: it begins with the job's.
-local function is_part_of(id, part)
-  return string.sub(part, 1, #id + 1) == id .. '-' and string.find(part, '%d$')
+-- Whether a field under a job's children is the id of one: it begins with the job's, and ends with two numbers.
+local function is_child_of(id, child)
+  return string.sub(child, 1, #id + 1) == id .. '-' and string.find(child, '%-%d+%-%d+$')
 end
 
--- The results of all parts of a job as one, in the order of the parts. Raises where something else has written to them.
-local function merged(id, results, started_at)
-  local whole, parts = nil, {}
-  for n = 1, #results, 2 do
-    if is_part_of(id, results[n]) then
-      parts[#parts + 1] = { tonumber(string.match(results[n], '%d+$')), cjson.decode(results[n + 1]) }
-    end
-  end
-  table.sort(parts, function(a, b) return a[1] < b[1] end)
-  for _, part in ipairs(parts) do
-    local one = part[2]
-    if whole then
-      whole.rows = whole.rows + one.rows
-      for _, chunk in ipairs(one.chunks) do
-        whole.chunks[#whole.chunks + 1] = chunk
-      end
-    else
-      whole = one
-    end
-  end
-  whole.rows_per_s = whole.rows * 1000 / math.max(1, now_ms() - started_at)
-  return cjson.encode(whole)
-end
-
--- How a job ends whose parts have all ended: its state and its outcome.
-local function end_of_parts(id)
-  local started_at = tonumber(redis.call('HGET', KEY.job .. id, 'started_at') or nil) or now_ms()
-  local is_whole, result = pcall(merged, id, redis.call('HGETALL', KEY.parts .. id), started_at)
-  if is_whole then
-    return 'SUCCEEDED', { result = result }
-  end
-  return 'FAILED', { reason = 'the result of a part cannot be read: something else than Stoker has written to '
-    .. KEY.parts .. id }
-end
-
--- A part of a job has ended, and is forgotten: what counts of it is kept with the job. Answers the job, its state and its
--- outcome if it ends with this part: when all have succeeded, or one has not.
-local function end_part(id, state, outcome)
+-- A job has ended that another has asked for, its parent. That is queued again when all have succeeded, to gather what they
+-- gave, and ends with the first that has not. Answers the parent, its state and its outcome if it ends.
+local function tell_parent(id, state, outcome)
   local parent, summary = unpack(record(id, 'parent', 'summary'))
   if not parent then
     return nil
   end
-  local parts = KEY.parts .. parent
-  -- Once it has ended there is no record of it: whatever stands there now is no result of its own.
-  local is_open = redis.call('HEXISTS', parts, id) == 1
-  if is_open and state == 'DEAD' then
-    for _, past in ipairs(redis.call('LRANGE', KEY.history .. id, 0, -1)) do
+  local children = KEY.children .. parent
+  -- Once the parent has ended it waits for no child.
+  local is_awaited = redis.call('HEXISTS', children, id) == 1
+  if state == 'DEAD' then
+    -- What an operator does with it is done with the parent.
+    for _, past in ipairs(is_awaited and redis.call('LRANGE', KEY.history .. id, 0, -1) or {}) do
       redis.call('RPUSH', KEY.history .. parent, past)
     end
+    forget(id)
   end
-  forget(id)
-  if not is_open then
+  if not is_awaited then
     return nil
   elseif state ~= 'SUCCEEDED' then
-    return parent, state, { reason = (summary or id) .. ': ' .. outcome.reason, traceback = outcome.traceback }
+    return parent, state, { reason = (summary or id) .. ': ' .. (outcome.reason or state), traceback = outcome.traceback }
   end
-  redis.call('HSET', parts, id, outcome.result)
-  local total = tonumber(redis.call('HGET', KEY.job .. parent, 'part_rows') or nil)
-  local progress = cjson.encode({ type = 'progress', stage = 'predicting', unit = 'rows', total = total,
-    done = redis.call('HINCRBY', KEY.job .. parent, 'done_rows', cjson.decode(outcome.result).rows) })
+  redis.call('HSET', children, id, outcome.result)
+  local open, total = redis.call('HINCRBY', KEY.job .. parent, 'open_children', -1), redis.call('HLEN', children)
+  local progress = cjson.encode({ type = 'progress', stage = 'waiting for its jobs', unit = 'jobs', total = total,
+    done = total - open })
   note_progress(parent, progress, redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress))
   redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
-  if redis.call('HINCRBY', KEY.job .. parent, 'open_parts', -1) == 0 then
-    return parent, end_of_parts(parent)
+  if open == 0 and redis.call('HGET', KEY.job .. parent, 'state') == 'WAITING' then
+    enqueue(parent, 'all the jobs that it waited for have succeeded')
   end
 end
 
--- A job has ended: what is left of its parts is cancelled.
-local function cancel_parts(id, iso)
-  for _, part in ipairs(redis.call('HKEYS', KEY.parts .. id)) do
-    local state = redis.call('HGET', KEY.job .. part, 'state')
+-- A job has ended: so do its children that have not. Those that had not started are added to `ended`.
+local function cancel_children(id, ended, iso)
+  for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
+    local state = redis.call('HGET', KEY.job .. child, 'state')
     if state == 'RUNNING' then
-      redis.call('HSET', KEY.job .. part, 'cancel', 1)
-    elseif state then
-      settle(part, 'CANCELLED', { reason = 'job ' .. id .. ', of which it is a part, has ended' }, iso)
-      forget(part)
+      redis.call('HSET', KEY.job .. child, 'cancel', 1)
+    elseif YET_TO_START[state] then
+      local outcome = { reason = 'job ' .. id .. ', which asked for it, has ended' }
+      settle(child, 'CANCELLED', outcome, iso)
+      ended[#ended + 1] = { child, 'CANCELLED', outcome }
     end
   end
-  redis.call('DEL', KEY.parts .. id)
+  redis.call('DEL', KEY.children .. id)
 end
 
 -- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
@@ -419,11 +382,11 @@ local function finish(id, state, outcome, iso)
       end
     end
     redis.call('DEL', KEY.after .. one)
-    cancel_parts(one, iso)
-    local parent, its_end, told = end_part(one, its_state, its_outcome)
+    cancel_children(one, ended, iso)
+    local parent, its_end, parents_outcome = tell_parent(one, its_state, its_outcome)
     if parent then
-      settle(parent, its_end, told, iso)
-      ended[#ended + 1] = { parent, its_end, told }
+      settle(parent, its_end, parents_outcome, iso)
+      ended[#ended + 1] = { parent, its_end, parents_outcome }
     end
   end
 end

@@ -1,6 +1,7 @@
 -- Lists jobs, the newest first, and looks at no more than `look` of them.
--- ARGV: JSON of {limit, look, kinds (none for all), states, fields, tags (what a job must have, by name)}, and where it
---   matters, {model (a name, or a reference with @), before (only jobs submitted before this one, by sequence)}
+-- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
+--   and where it matters, {model (a name, or a reference with @), parent (whose children: else jobs that are none's),
+--   before (only jobs submitted before this one, by sequence)}
 -- Answers {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
 local ask = cjson.decode(ARGV[1])
 local kinds = #ask.kinds > 0 and ask.kinds or all_kinds()
@@ -86,7 +87,9 @@ for id, sequence in next_job do
   if fits(id) then
     -- What is no hash is nobody's job; it must not spoil the list.
     local values = redis.pcall('HMGET', KEY.job .. id, unpack(ask.fields))
-    answer[#answer + 1] = { id, values.err and {} or values }
+    if values.err or (values[1] or nil) == ask.parent then
+      answer[#answer + 1] = { id, values.err and {} or values }
+    end
   end
   if #answer > ask.limit or looked_at == ask.look then
     answer[1] = string.format('%d', sequence)

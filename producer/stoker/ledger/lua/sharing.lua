@@ -227,7 +227,8 @@ local function may_start(id)
   hear(id, queue, queue .. ':' .. priority)
   redis.call('HDEL', KEY.seats, id)
   count_down(KEY.load, seat)
-  hold(id, queue, priority, tenant, redis.call('HGET', KEY.job .. id, 'sequence'))
+  local sequence, turn = unpack(record(id, 'sequence', 'turn'))
+  hold(id, queue, priority, tenant, turn or sequence)
   fill(queue, priority)
   return false
 end

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 # A label has few values: who has more models that cannot be loaded than these has one cause for them.
 _MOST_MODELS = 20
 _FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
-_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "spread", "lost")
+_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "children", "lost")
 
 
 class LedgerCollector(Collector):
