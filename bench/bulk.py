@@ -18,6 +18,7 @@ import stoker
 from .lineup import Lineup
 from .options import parse
 from .peers import STOKER
+from .processes import spent_s
 from .running import environment_for
 
 # Rows, and rows per batch.
@@ -47,17 +48,12 @@ def _rows(path: Path, count: int) -> Path:
 def _job(client: stoker.Client, rows: Path, batch: int) -> dict[str, float]:
     """Rows per second, from submit to result, and how many cores the worker kept busy for it."""
     [worker] = client.workers()
-    begun, spent_before = time.perf_counter(), _spent_s(worker.pid)
+    processes = [psutil.Process(worker.pid)]
+    begun, spent_before = time.perf_counter(), spent_s(processes)
     result = client.submit(stoker.Infer(model="mlp", data=str(rows), batch_size=batch)).result(timeout=600)
     took = time.perf_counter() - begun
     assert isinstance(result, stoker.InferResult)
-    return {"per_s": result.rows / took, "cores": (_spent_s(worker.pid) - spent_before) / took}
-
-
-def _spent_s(pid: int) -> float:
-    """The processor's time that a process, its children and those of them that have ended have had."""
-    process = psutil.Process(pid)
-    return sum(sum(each.cpu_times()[:4]) for each in (process, *process.children(recursive=True)))
+    return {"per_s": result.rows / took, "cores": (spent_s(processes) - spent_before) / took}
 
 
 def _loops(models: Path, rows: Path, batch: int) -> float:

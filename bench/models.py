@@ -1,6 +1,12 @@
-"""The models that are measured: trained by Stoker itself, so that every system serves the same weights."""
+"""The models that are measured: trained by Stoker itself, so that every system serves the same weights.
 
+`python -m bench.models FOLDER NAME…` trains them with the Stoker of STOKER_REDIS_URL and STOKER_HOME.
+"""
+
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +18,9 @@ import sklearn.datasets
 from numpy.typing import NDArray
 
 import stoker
-from stoker.kinds import CNN, MLP
-from stoker.models.store import Store
+from stoker import CNN, MLP
+
+from .figures import await_worker
 
 Rows = NDArray[np.float32]
 
@@ -56,7 +63,15 @@ MODELS = {
 }
 
 
-def train(client: stoker.Client, folder: Path, names: Iterable[str]) -> None:
+def main() -> None:
+    """Train what is named, as soon as there is a worker."""
+    folder, *names = sys.argv[1:]
+    with stoker.Client() as client:
+        await_worker(client)
+        _train(client, Path(folder), names)
+
+
+def _train(client: stoker.Client, folder: Path, names: Iterable[str]) -> None:
     """Train models and put into `folder` what references and callers need of each.
 
     These are `<name>.keras`, and `<name>.npz` with rows, `x`, and what Keras predicts for them, `y`.
@@ -72,14 +87,20 @@ def train(client: stoker.Client, folder: Path, names: Iterable[str]) -> None:
     for name, job in jobs.items():
         job.result(timeout=300)
         (folder / f"{name}-data.npz").unlink()
-        _export(client, name, folder)
+        _export(name, folder)
 
 
-def _export(client: stoker.Client, name: str, folder: Path) -> None:
+def _export(name: str, folder: Path) -> None:
     import keras
 
-    file = Store(client.settings.store).fetch(client.model(name).files["keras"], folder)
-    kept = file.rename(folder / f"{name}.keras")
+    # The command is there in every version of Stoker; the modules behind it move.
+    export = [sys.executable, "-m", "stoker.cli", "models", "export", name, str(folder), "--json"]
+    file = json.loads(subprocess.run(export, check=True, stdout=subprocess.PIPE).stdout)["path"]
+    kept = Path(file).rename(folder / f"{name}.keras")
     x, _ = MODELS[name].rows()
     predicted = keras.models.load_model(kept, compile=False).predict(x, verbose=0)
     np.savez(folder / f"{name}.npz", x=x, y=predicted.astype(np.float32))
+
+
+if __name__ == "__main__":
+    main()

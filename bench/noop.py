@@ -6,7 +6,6 @@ lane to a model with a single small layer.
 
 from .lineup import Lineup
 from .options import parse
-from .peers import STOKER
 
 _JOBS, _QUICK_JOBS = 2_000, 50
 _CALLERS, _QUICK_CALLERS = (64, 512), (64,)
@@ -20,7 +19,7 @@ def main() -> None:
         for peer in lineup.turns():
             lineup.measure(peer, {"what": "one job at a time"}, "noop", seconds=options.seconds)
             lineup.measure(peer, {"what": "many jobs"}, "noops", count=count)
-            if peer is STOKER:
+            if peer.is_stoker:
                 for callers in _QUICK_CALLERS if options.quick else _CALLERS:
                     case = {"model": "linear", "callers": callers, "style": "asyncio"}
                     lineup.measure(peer, {"what": "lane", **case}, "infer", seconds=options.seconds, **case)

@@ -4,9 +4,8 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any, Self
 from stoker.local.child import Child, Supervised
 from stoker.local.server import local_server
 
-from .peers import FOLDER, Peer
+from .checkouts import ROOT, Checkout
+from .peers import Peer
 from .venvs import python_for
 
-ROOT = FOLDER.parents[1]
 _STOP_S = 15.0
 # Longer than the longest measurement, so that a system which lost a job ends it.
 _LIMIT_S = 300.0
@@ -122,6 +121,48 @@ def running(peer: Peer, folder: Path, models: Path | None = None, *, serving: bo
         yield callers
 
 
+@contextmanager
+def running_stoker(
+    peer: Peer,
+    checkout: Checkout,
+    folder: Path,
+    names: Sequence[str],
+    settings: dict[str, str],
+    *,
+    serving: bool = True,
+) -> Iterator[Callers]:
+    """A Stoker that has trained the models, with a worker, a controller and callers.
+
+    Args:
+        folder: its home, and the place for the models that it trained.
+        names: of the models.
+        settings: its STOKER_… variables, besides those for this.
+        serving: whether anything runs the jobs, once the models are trained.
+
+    Raises:
+        CallerFailed: it does not answer.
+        subprocess.CalledProcessError: it cannot train the models.
+    """
+    models = folder / "models"
+    models.mkdir(parents=True)
+    with ExitStack() as stack:
+        url = stack.enter_context(local_server(folder))
+        place = {"STOKER_HOME": str(folder), "STOKER_REDIS_URL": url, "STOKER_DATA_ROOTS": "/"}
+        environment = environment_for(url, models) | checkout.environment() | settings | place
+        python = str(checkout.python)
+        with ExitStack() as training:
+            command = [python, "-m", "stoker.cli", "up"]
+            start = partial(Child, command, log=folder / "log", environment=environment)
+            training.enter_context(Supervised(start(), start, grace_s=_STOP_S))
+            subprocess.run([python, "-m", "bench.models", str(models), *names], env=environment, check=True)
+            if serving:
+                stack.push(training.pop_all())
+        callers = stack.enter_context(Callers(peer, checkout.python, url, environment, folder / "callers.log"))
+        if serving:
+            callers.measure("warm")
+        yield callers
+
+
 def environment_for(url: str, models: Path | None) -> dict[str, str]:
     """What a system's processes find in their environment."""
     found = {"BENCH_MODELS": str(models)} if models else {}
@@ -132,9 +173,3 @@ def _free_url() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
-def own_callers(peer: Peer, url: str, home: Path, models: Path | None) -> Callers:
-    """Callers of a Stoker that runs already."""
-    environment = environment_for(url, models) | {"STOKER_HOME": str(home), "STOKER_REDIS_URL": url}
-    return Callers(peer, Path(sys.executable), url, environment, home / "callers.log")

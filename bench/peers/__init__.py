@@ -43,6 +43,11 @@ class Peer:
         """Its adapter, as package.module:class."""
         return f"bench.peers.{self.folder}.adapter:{self.client}"
 
+    @property
+    def is_stoker(self) -> bool:
+        """Whether it is a Stoker: that of this checkout, or of another."""
+        return self.folder == "stoker"
+
 
 _CELERY = ("celery", "-A", "bench.peers.celery.serve", "worker", "--concurrency=2", "--loglevel=WARNING")
 _QUEUE = frozenset({"noop", "submit", "queue_depth"})

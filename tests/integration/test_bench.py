@@ -1,12 +1,15 @@
 """The benchmarks' harness runs and writes its figures; what they say is for `make bench`."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from bench.checkouts import Checkout
 
 from ..conftest import PATIENCE_S
 
@@ -25,6 +28,41 @@ def test_the_quickest_benchmark_of_stoker_alone_writes_right_answers_down(tmp_pa
     for case in figures["cases"]:
         assert [measured["wrong"] for measured in case["rounds"]] == [0], case
     assert all(measured["failed"] == {} for case in single for measured in case["rounds"])
+
+
+@pytest.mark.slow
+def test_two_checkouts_are_compared_in_one_run_scenario_by_scenario(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "submit", "--quick", "--against", str(ROOT), "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    cases = json.loads((tmp_path / "submit.json").read_text())["figures"]["cases"]
+    scenarios = {(case.get("what") or case["way"], case["system"]) for case in cases}
+    assert scenarios >= {("import stoker", "this checkout"), ("import stoker", str(ROOT))}
+    assert scenarios >= {("submit", "this checkout"), ("submit", str(ROOT))}
+    assert done.stdout.count("too few rounds to tell") == 7
+
+
+def test_a_checkout_to_compare_with_is_imported_from_its_own_copy(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for source in ("producer", "workers"):
+        shutil.copytree(ROOT / source, other / source)
+    for package in ("producer/stoker", "workers/stoker_workers"):
+        with (other / package / "__init__.py").open("a") as module:
+            module.write('OTHER = "the other one"\n')
+    checkout = Checkout.copied(other, tmp_path / "copy")
+    shutil.rmtree(other)
+    asked = "import stoker, stoker_workers, numpy; print(stoker.OTHER, stoker_workers.OTHER, sep=', ')"
+    command, environment = [str(checkout.python), "-c", asked], os.environ | checkout.environment()
+    # From a folder with a Stoker of its own, which must not come first.
+    answer = subprocess.run(command, env=environment, cwd=ROOT / "producer", capture_output=True, text=True)
+    assert answer.stdout.strip() == "the other one, the other one", answer.stderr
+
+
+def test_what_is_neither_a_revision_nor_a_checkout_is_refused() -> None:
+    command = [sys.executable, "-m", "bench", "submit", "--against", "no-such-revision"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "'no-such-revision' is neither a revision of this repository nor a checkout's folder" in done.stderr
 
 
 def test_every_benchmark_has_its_place_in_the_page() -> None:

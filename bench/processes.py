@@ -1,0 +1,55 @@
+"""The processes of a system: stopped while it has no turn, and what they take of the processor while it has.
+
+Idle, some of them would still take a good part of a core.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from stoker.local import guard
+
+# Of whichever copy of Stoker.
+_GUARD = Path(guard.__file__).parts[-3:]
+
+
+@contextmanager
+def paused(roots: Iterable[psutil.Process]) -> Iterator[None]:
+    """Keep all that these processes have started from running, for the length of a with block.
+
+    Guards run on: they would kill their group, and so what they guard, if we died.
+    """
+    stopped = [process for root in roots for process in _below(root) if not _is_guard(process)]
+    try:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def spent_s(roots: Iterable[psutil.Process]) -> float:
+    """The processor's time that these processes, all their children and those of them that have ended have had."""
+    total = 0.0
+    for process in itertools.chain.from_iterable((root, *_below(root)) for root in roots):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def _below(root: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return root.children(recursive=True)
+    return []
+
+
+def _is_guard(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return any(Path(argument).parts[-3:] == _GUARD for argument in process.cmdline())
+    return False
