@@ -44,7 +44,7 @@ from stoker.kinds.echo import Echo, EchoResult
 from ..ml.run import Outcome, Run
 
 
-def echo(spec: Echo, run: Run) -> Outcome:
+def run(spec: Echo, run: Run) -> Outcome:
     run.emit(Echoed())
     return Outcome(EchoResult(model=spec.model))
 """,
@@ -66,13 +66,13 @@ _BEFORE = (
     ("stoker/events.py", "| Finished, Field(", "| Echoed "),
 )
 _BEHIND = (
-    ("stoker/kinds/__init__.py", "evaluate, infer, train\n", "from . import echo\n"),
-    ("stoker/kinds/__init__.py", "import PART_KIND, Infer, InferResult\n", "from .echo import Echo, EchoResult\n"),
-    ("stoker/kinds/__init__.py", "Train | Evaluate | Deploy | Infer", " | Echo"),
-    ("stoker/kinds/__init__.py", "| InferResult", " | EchoResult"),
-    ("stoker/kinds/__init__.py", "deploy.KIND, infer.KIND", ", echo.KIND"),
-    ("stoker_workers/kinds/__init__.py", "from .infer import infer\n", "from .echo import echo\n"),
-    ("stoker_workers/kinds/__init__.py", '"infer": infer', ', "echo": echo'),
+    ("stoker/kinds/__init__.py", "from . import ", "echo, "),
+    ("stoker/kinds/__init__.py", "from .deploy import Deploy, DeployResult\n", "from .echo import Echo, EchoResult\n"),
+    ("stoker/kinds/__init__.py", "Annotated[Train | ", "Echo | "),
+    ("stoker/kinds/__init__.py", "Annotated[TrainResult | ", "EchoResult | "),
+    ("stoker/kinds/__init__.py", "(train.KIND, ", "echo.KIND, "),
+    ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
+    ("stoker_workers/kinds/__init__.py", '"train": train.run, ', '"echo": echo.run, '),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
     ("stoker/kinds/train.py", "    seed: int\n    run_s: float\n", _FIELD),
