@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from stoker.kinds import Interval
 from stoker.terminal.printable import printable
@@ -143,6 +143,8 @@ def trade_off(bubbles: Sequence[Bubble], x: str, y: str) -> Html:
         figure, axes = _axes()
         if min(costs) > 0 and max(costs) > _SPREAD * min(costs):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         for bubble in bubbles:
             color = _ACCENT if bubble.stands_out else _MUTED
             area = 18 + 400 * bubble.size / largest
