@@ -64,6 +64,7 @@ def test_jobs_and_lanes_are_shown_with_arguments_progress_and_results(
 
     spec = stoker.Train(model="shown", data="sample://digits", epochs=3, seed=1)
     trained = client.submit(spec).result(timeout=PATIENCE_S)
+    assert isinstance(trained, stoker.TrainResult)
     client.submit(stoker.Evaluate(model=trained.model, data="sample://digits")).result(timeout=PATIENCE_S)
     client.infer_many("shown", np.zeros((300, 64)), timeout=PATIENCE_S)
     eventually(lambda: sees("stoker.train", "shown, sample://digits, epochs=3", "SUCCESS", trained.model))
@@ -160,4 +161,4 @@ def test_a_task_that_is_none_of_stokers_is_put_aside_and_harms_nobody(
         eventually(lambda: put_aside() == before + 4)
     spec = stoker.Train(model="after", data="sample://iris", epochs=1, seed=1)
     result = client.submit(spec).result(timeout=PATIENCE_S)
-    assert result.model.startswith("after@")
+    assert result.words().startswith("after@")

@@ -135,7 +135,7 @@ class ClientsAndWorkers(BothSides):
             self._succeed(attempt, result_of(made.ref if made else name), made)
 
     def _succeed(self, attempt: Attempt, result: Result, made: ModelVersion | None) -> None:
-        name, _, number = (made.ref if made else result.model).partition("@")
+        name, _, number = (made.ref if made else result.words()).partition("@")
         alias = result.alias if isinstance(result, DeployResult) else None
         effects: list[ModelVersion | MoveAlias] = [made] if made else []
         if isinstance(result, DeployResult):

@@ -26,6 +26,7 @@ def model(stack: Settings) -> Iterator[str]:
     with stoker.Client(settings=stack) as client:
         spec = stoker.Train(model="bulk", data="sample://digits", epochs=2, seed=1)
         result = client.submit(spec).result(timeout=PATIENCE_S)
+        assert isinstance(result, stoker.TrainResult)
         yield result.model
 
 

@@ -38,6 +38,7 @@ def hanging(file: Path) -> Iterator[None]:
 def model(client: stoker.Client) -> stoker.ModelVersion:
     spec = stoker.Train(model="shipped", data="sample://iris", epochs=1)
     result = client.submit(spec).result(timeout=PATIENCE_S)
+    assert isinstance(result, stoker.TrainResult)
     return client.model(result.model)
 
 

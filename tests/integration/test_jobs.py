@@ -143,7 +143,7 @@ def test_the_async_client_does_the_same(trained: stoker.TrainResult, stack: Sett
                 [REFERENCE.model_copy(update={"model": f"small-{n}", "epochs": 1}) for n in range(2)]
             )
             results = await asyncio.gather(*(job.result(timeout=PATIENCE_S) for job in jobs))
-            assert {result.model for result in results} == {"small-0@1", "small-1@1"}
+            assert {result.words() for result in results} == {"small-0@1", "small-1@1"}
             types = [event.type async for event in jobs[0].events()]
             assert types[0] == "queued"
             assert types[-1] == "finished"
