@@ -69,7 +69,7 @@ _BEHIND = (
     ("stoker/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker/kinds/__init__.py", "from .deploy import Deploy, DeployResult\n", "from .echo import Echo, EchoResult\n"),
     ("stoker/kinds/__init__.py", "Annotated[Train | ", "Echo | "),
-    ("stoker/kinds/__init__.py", "Annotated[TrainResult | ", "EchoResult | "),
+    ("stoker/kinds/__init__.py", "TrainResult | ", "EchoResult | "),
     ("stoker/kinds/__init__.py", "(train.KIND, ", "echo.KIND, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker_workers/kinds/__init__.py", '"train": train.run, ', '"echo": echo.run, '),
