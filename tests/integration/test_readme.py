@@ -9,6 +9,7 @@ import pytest
 
 import stoker
 from stoker.local import redis_url_of
+from stoker.models.store import Store
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
@@ -40,6 +41,23 @@ def test_the_pipeline_example_runs_as_it_stands(
     assert "alias='champion'" in capsys.readouterr().out
 
 
+def test_the_comparison_example_runs_as_it_stands(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    names: dict[str, object] = {}
+    exec(compile(blocks("python")[2], "README.md", "exec"), names)
+    result = names["compared"]
+    assert isinstance(result, stoker.CompareResult)
+    small, large = result.models
+    assert small.parameters < large.parameters
+    assert result.chosen == large.model
+    assert result.rows == 359
+    assert result.why in capsys.readouterr().out
+    page = Store(stack.store).read(result.files["html"]).decode()
+    assert f"Chosen: {result.chosen}" in page
+
+
 def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     with stoker.Client(settings=stack) as client:
         job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
@@ -47,7 +65,7 @@ def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     given = (
         f"from types import SimpleNamespace\nredis_url, job = {redis_url_of(stack)!r}, SimpleNamespace(id={job.id!r})\n"
     )
-    program = [sys.executable, "-c", given + blocks("python")[2]]
+    program = [sys.executable, "-c", given + blocks("python")[3]]
     done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 import stoker
 from stoker.events import Checkpoint, Epoch, Log, Progress
-from stoker.kinds import Accuracy, ClassScore, DeployResult, EvaluateResult, InferResult, TrainResult
+from stoker.kinds import (
+    Accuracy,
+    ClassScore,
+    ComparedModel,
+    CompareResult,
+    DeployResult,
+    EvaluateResult,
+    InferResult,
+    TrainResult,
+)
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
 from stoker.outages import Outage
@@ -45,6 +54,7 @@ accuracies = st.builds(
 results = st.one_of(
     st.builds(TrainResult, files=files),
     st.builds(EvaluateResult, accuracy=accuracies, files=files),
+    st.builds(CompareResult, models=st.lists(st.builds(ComparedModel), max_size=2).map(tuple), files=files),
     st.builds(InferResult, chunks=st.lists(artifacts, max_size=2).map(tuple)),
     st.builds(DeployResult),
 )

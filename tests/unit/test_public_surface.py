@@ -19,6 +19,8 @@ PUBLIC = [
     "Checkpoints",
     "Client",
     "ClientClosed",
+    "Compare",
+    "CompareResult",
     "Deploy",
     "DeployResult",
     "EarlyStopping",

@@ -98,6 +98,11 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "model": refs, "data": paths, "chunk_rows": st.integers(1, 999),
         "rows": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 99)),
     },
+    "compare": {
+        "models": st.lists(refs, min_size=2, max_size=4, unique=True), "data": paths, "target": st.none() | words,
+        "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),
+        "choose": st.sampled_from([None, "max accuracy", "min p99_ms where bytes < 1_000_000 and f1 >= .9"]),
+    },
 }  # fmt: skip
 
 
@@ -107,7 +112,7 @@ def specs(draw: st.DrawFn) -> Spec:
     kind = draw(st.sampled_from(sorted(KINDS)))
     cls = spec_classes[kind]
     required: dict[str, st.SearchStrategy[Any]] = {
-        name: own[kind][name] for name in own[kind] if name in ("model", "data")
+        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

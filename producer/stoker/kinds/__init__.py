@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import deploy, evaluate, infer, train
+from . import compare, deploy, evaluate, infer, train
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
+from .compare import Compare, ComparedModel, CompareResult
 from .deploy import Deploy, DeployResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .infer import Infer, InferResult
@@ -17,13 +18,15 @@ from .kind import Kind
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 
-Spec = Annotated[Train | Evaluate | Deploy | Infer, Field(discriminator="kind")]
-Result = Annotated[TrainResult | EvaluateResult | DeployResult | InferResult, Field(discriminator="kind")]
+Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare, Field(discriminator="kind")]
+Result = Annotated[
+    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult, Field(discriminator="kind")
+]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND)}
+    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND)}
 )
 """Every kind of jobs, by name."""
 
@@ -84,6 +87,9 @@ __all__ = [
     "Builder",
     "Checkpoints",
     "ClassScore",
+    "Compare",
+    "CompareResult",
+    "ComparedModel",
     "DataRef",
     "Deploy",
     "DeployResult",

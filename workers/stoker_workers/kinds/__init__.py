@@ -7,10 +7,10 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import deploy, evaluate, infer, train
+from . import compare, deploy, evaluate, infer, train
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
-    {"train": train.run, "evaluate": evaluate.run, "deploy": deploy.run, "infer": infer.run}
+    {"train": train.run, "evaluate": evaluate.run, "deploy": deploy.run, "infer": infer.run, "compare": compare.run}
 )
 # What the attempt does that has the results of the jobs which an earlier one has asked for.
 _GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather})

@@ -1,0 +1,326 @@
+"""The `Compare` job: several models measured on the same rows, and the one that a rule chooses."""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+from types import MappingProxyType
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import InvalidJob
+from ..models.manifest import Artifact, Described, ModelRef, ModelVersion
+from .base import DataRef, JobSpec
+from .evaluate import Interval, Latency
+from .kind import Door, Kind, preflight_for, with_fields
+from .result import JobResult, Shown
+
+_QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "classification": ("accuracy", "precision", "recall", "f1", "loss", "roc_auc", "calibration_error"),
+        "regression": ("r2", "mse", "mae", "loss"),
+    }
+)
+_COSTS = (
+    "parameters", "bytes", "memory_bytes", "rows_per_s", "latency_ms", "p50_ms", "p99_ms", "p50_ms_32", "p99_ms_32",
+)  # fmt: skip
+METRICS = tuple(dict.fromkeys([*_QUALITIES["classification"], *_QUALITIES["regression"], *_COSTS]))
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType({"<": lt, "<=": le, ">": gt, ">=": ge})
+_EXAMPLE = "max accuracy where p99_ms < 5 and bytes < 1_000_000"
+_TOKEN = re.compile(
+    r"[a-z_]\w*|[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[+-]?\d+)?|[<>]=?|\S", re.ASCII | re.IGNORECASE
+)
+_NAMED_IN_SUMMARY = 3
+
+
+class Compare(JobSpec):
+    """Measure several models on the same rows, which none of them has seen, and choose one of them.
+
+    A rule is `max` or `min` and a metric; conditions may follow: `max accuracy where p99_ms < 5 and bytes < 1_000_000`.
+    Metrics are those of `Evaluate` (accuracy, precision, recall, f1, loss, roc_auc, calibration_error; or r2, mse, mae,
+    loss), `parameters`, `bytes` of the saved model, `memory_bytes`, `rows_per_s`, and milliseconds per call: `p50_ms`
+    (or `latency_ms`) and `p99_ms` for one row, `p50_ms_32` and `p99_ms_32` for 32.
+
+    Attributes:
+        models: model references, of one task and target.
+        data: what to measure on; a `sample://` set gives its test part.
+        target: the column with the truth; None takes the one the models were trained on.
+        batch_size: rows per forward pass.
+        bootstrap: resamples behind the 95 % intervals; all models see the same ones.
+        choose: the rule; None chooses none. If no model meets its conditions, the job fails, and says by how much.
+    """
+
+    kind: Literal["compare"] = "compare"
+    models: tuple[ModelRef, ...] = Field(min_length=2, max_length=32)
+    data: DataRef
+    target: str | None = None
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    bootstrap: int = Field(default=1000, ge=100, le=100_000)
+    choose: str | None = Field(default=None, max_length=1000)
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        _require_distinct(self.models, self.models)
+        if self.choose is not None:
+            Rule.parse(self.choose)
+        return self
+
+
+class ComparedModel(Described):
+    """One of the models.
+
+    Attributes:
+        model: the exact reference that was measured.
+        metrics: how good, by the names that rules have; what the data cannot tell is left out.
+        intervals: 95 % bootstrap intervals of the headline metrics.
+        latency: by batch size: 1 and 32.
+        rows_per_s: at `batch_size` rows per call.
+        memory_bytes: by how much the private memory of the process had grown when the model had been loaded and had
+            predicted a batch: its weights in every engine, graphs, and what those keep for themselves. What was free
+            before is used again, so that models alike may differ by a copy of their weights. None where the system
+            does not tell.
+        on_front: whether no other model is at least as good in all of the result's `axes`, and better in one.
+    """
+
+    model: str
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    parameters: int
+    file_bytes: int
+    latency: dict[int, Latency]
+    rows_per_s: float
+    memory_bytes: int | None
+    on_front: bool
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every number by the name that rules have for it."""
+        one, many = self.latency[1], self.latency[32]
+        memory = {} if self.memory_bytes is None else {"memory_bytes": self.memory_bytes}
+        return {
+            **self.metrics,
+            **memory,
+            "parameters": self.parameters,
+            "bytes": self.file_bytes,
+            "rows_per_s": self.rows_per_s,
+            "latency_ms": one.p50_ms,
+            "p50_ms": one.p50_ms,
+            "p99_ms": one.p99_ms,
+            "p50_ms_32": many.p50_ms,
+            "p99_ms_32": many.p99_ms,
+        }
+
+
+class CompareResult(JobResult):
+    """What a comparison gives.
+
+    Attributes:
+        data: what the models were measured on.
+        models: as they were named.
+        axes: what the front is made of: accuracy or R², the more the better; milliseconds for one row and bytes of the
+            saved model, the fewer the better.
+        chosen: the exact reference of the model that the rule chooses; None without a rule.
+        why: the choice in words: who met the conditions, who did not and by how much, how sure the order is.
+        files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
+    """
+
+    kind: Literal["compare"] = "compare"
+    data: str
+    rows: int
+    models: tuple[ComparedModel, ...]
+    axes: tuple[str, ...]
+    chosen: str | None
+    why: str
+    files: dict[str, Artifact]
+
+    def words(self) -> str:
+        return self.chosen or f"{len(self.models)} models"
+
+    def shown(self) -> Shown:
+        columns = (*self.models[0].intervals, *self.axes[1:], "p99_ms", "memory_bytes")
+        rows = [
+            (model.model, *(_cell(model.values.get(name)) for name in columns), "yes" if model.on_front else "")
+            for model in self.models
+        ]
+        return Shown(
+            self.chosen or "none chosen",
+            f"of {len(self.models)} models, on {self.rows:,} rows",
+            table=(("model", *columns, "on the front"), *rows),
+            notes=(self.why,),
+            files=self.files,
+        )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a model must meet to be chosen; `limit` is the number, and `text` as it was written."""
+
+    metric: str
+    operator: str
+    limit: float
+    text: str
+
+    def holds(self, value: float) -> bool:
+        """Whether a value meets it."""
+        return _OPERATORS[self.operator](value, self.limit)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """By what a model is chosen: the most or the least of a metric, of those that meet all conditions."""
+
+    goal: Literal["max", "min"]
+    metric: str
+    conditions: tuple[Condition, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A rule from its text: `max|min METRIC [where METRIC <|<=|>|>= NUMBER [and …]]`.
+
+        Raises:
+            InvalidJob: it is none; says where it goes wrong.
+        """
+        words = _Words(text)
+        goal: Literal["max", "min"] = "max" if words.take(("max", "min"), "'max' or 'min'") == "max" else "min"
+        metric = words.metric()
+        conditions: list[Condition] = []
+        while words.are_left:
+            joint = "and" if conditions else "where"
+            words.take((joint,), f"{joint!r} or the end")
+            conditions.append(words.condition())
+        return cls(goal, metric, tuple(conditions))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it names."""
+        return self.metric, *(condition.metric for condition in self.conditions)
+
+
+class _Words:
+    """The text of a rule, read word by word."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words = _TOKEN.findall(text)
+        self._at = 0
+
+    @property
+    def are_left(self) -> bool:
+        """Whether there are more."""
+        return self._at < len(self._words)
+
+    def take(self, allowed: Collection[str], expected: str) -> str:
+        """The next word, which must be one of the allowed."""
+        word = self._next
+        if word not in allowed:
+            raise self._refused(expected)
+        self._at += 1
+        return word
+
+    def metric(self) -> str:
+        """The next word, which must name a metric."""
+        close = difflib.get_close_matches(self._next.lower(), METRICS, n=1)
+        meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METRICS)}"
+        return self.take(METRICS, f"a metric ({meant})")
+
+    def condition(self) -> Condition:
+        """The next three words: a metric, how it compares, and a number."""
+        metric, operator = self.metric(), self.take(_OPERATORS, "one of <, <=, >, >=")
+        try:
+            limit = float(self._next)
+        except ValueError:
+            limit = math.nan
+        number = (self._next,) if math.isfinite(limit) else ()
+        return Condition(metric, operator, limit, self.take(number, "a number, such as 5, 0.5, 1e6 or 1_000_000"))
+
+    @property
+    def _next(self) -> str:
+        return self._words[self._at] if self.are_left else ""
+
+    def _refused(self, expected: str) -> InvalidJob:
+        before = " ".join(self._words[: self._at])
+        place = f"after {before!r}" if before else "first"
+        got = f"got {self._next!r}" if self.are_left else "and it ends there"
+        return InvalidJob(
+            f"choose={self._text!r} is no rule: expected {expected} {place}, {got}; write it like {_EXAMPLE!r}"
+        )
+
+
+def require_comparable(spec: Compare, versions: Sequence[ModelVersion]) -> None:
+    """Refuse versions that cannot be held against each other, or of which the rule cannot be told.
+
+    Args:
+        versions: those of the spec's models that are known yet.
+
+    Raises:
+        InvalidJob: one is named twice, they have not one task and one target, or the rule names another task's metric.
+    """
+    if not versions:
+        return
+    _require_distinct([version.ref for version in versions], spec.models)
+    first = versions[0]
+    for other in versions[1:]:
+        if _task(other) != _task(first):
+            raise InvalidJob(
+                f"{first.ref} is a model of {_task(first)} and {other.ref} one of {_task(other)}: nothing measures "
+                "both; compare models of one task"
+            )
+        if spec.target is None and _target(other) != _target(first):
+            raise InvalidJob(
+                f"{first.ref} predicts {_target(first)!r} and {other.ref} predicts {_target(other)!r}: compare models "
+                "of one target, or set target to the column that all of them shall be measured against"
+            )
+    known = (*_QUALITIES[_task(first)], *_COSTS)
+    named = Rule.parse(spec.choose).metrics if spec.choose is not None else ()
+    if unknown := next((metric for metric in named if metric not in known), None):
+        raise InvalidJob(
+            f"choose names {unknown!r}, but {first.ref} is a model of {_task(first)}, which is measured by "
+            f"{', '.join(known)}"
+        )
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _require_distinct(refs: Sequence[str], named: Sequence[str]) -> None:
+    twice = next((ref for at, ref in enumerate(refs) if ref in refs[:at]), None)
+    if twice:
+        raise InvalidJob(f"models={', '.join(named)} names {twice} twice; name each version once")
+
+
+def _task(version: ModelVersion) -> str:
+    return "regression" if version.signature.task == "regression" else "classification"
+
+
+def _target(version: ModelVersion) -> str:
+    return version.signature.target or "y"
+
+
+def _check(spec: Compare, door: Door) -> Compare:
+    require_comparable(spec, [version for ref in spec.models if (version := door.version(ref))])
+    checked = [preflight_for(ref, spec.data, door, target=spec.target, labelled=True) for ref in spec.models]
+    return with_fields(spec, data=checked[0])
+
+
+def _summary(spec: Compare) -> str:
+    more = len(spec.models) - _NAMED_IN_SUMMARY
+    named = [*spec.models[:_NAMED_IN_SUMMARY], *([f"{more} more"] if more > 0 else [])]
+    return ", ".join([*named, spec.data])
+
+
+KIND = Kind(
+    name="compare",
+    spec=Compare,
+    queue="batch",
+    usual_s=60.0,
+    reads=("models",),
+    checkpoints=lambda _: 0,
+    summary=_summary,
+    check=_check,
+)

@@ -1,0 +1,230 @@
+"""The `Compare` job from end to end, on tiny models."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn import metrics as reference
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Compare, CompareResult
+from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.store import Store
+from stoker_workers.kinds import compare
+from stoker_workers.ml.evaluation import efficiency
+from stoker_workers.ml.run import Run, Stopped
+
+Register = Callable[..., ModelVersion]
+OpenRun = Callable[..., Run]
+Numbers = NDArray[np.float64]
+
+WEIGHTS = np.random.default_rng(0).normal(size=(4, 3))
+# Right less often.
+ROUGH = WEIGHTS + np.random.default_rng(1).normal(scale=0.7, size=WEIGHTS.shape)
+CLASSES = ("a", "b", "c")
+
+
+@pytest.fixture(autouse=True)
+def _few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times each model by a few calls: here nobody looks at how long they take."""
+    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
+
+
+def signature(task: str = "multiclass", outputs: int = 3, **fields: Any) -> Signature:
+    x = {"name": "x", "shape": (4,), "dtype": "float32"}
+    classes = CLASSES if task == "multiclass" else ()
+    output = {"name": "output", "shape": (outputs,), "dtype": "float32"}
+    return Signature.model_validate({"inputs": [x], "outputs": [output], "task": task, "classes": classes} | fields)
+
+
+def dense(weights: Numbers, activation: str = "softmax", wide: int = 0) -> keras.Model:
+    """A model whose output is activation(x @ weights); `wide` units more weigh on its file, and compute nothing."""
+    x = keras.Input((len(weights),), name="x")
+    output = keras.layers.Dense(weights.shape[1], activation=activation, use_bias=False, name="answer")(x)
+    if wide:
+        idle = keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Dense(wide)(x))
+        output = keras.layers.Add()([output, idle])
+    model = keras.Model(x, output)
+    model.get_layer("answer").set_weights([weights])
+    return model
+
+
+def rows_of(count: int = 300) -> Numbers:
+    return np.random.default_rng(2).normal(size=(count, 4))
+
+
+def labels_of(x: Numbers) -> NDArray[np.str_]:
+    noise = np.random.default_rng(3).gumbel(size=(len(x), 3))
+    labels: NDArray[np.str_] = np.array(CLASSES)[(x @ WEIGHTS * 3 + noise).argmax(axis=1)]
+    return labels
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """300 rows with labels that `WEIGHTS` predict well."""
+    x = rows_of()
+    np.savez(tmp_path / "data.npz", x=x, y=labels_of(x))
+    return str(tmp_path / "data.npz")
+
+
+def result_of(run: Run, data: str, **fields: Any) -> CompareResult:
+    spec = Compare(models=tuple(f"named-{version.name}" for version in run.models), data=data, bootstrap=200, **fields)
+    outcome = compare.run(spec, run)
+    assert isinstance(outcome.result, CompareResult)
+    assert outcome.effects == ()
+    return outcome.result
+
+
+def test_models_are_measured_on_the_same_rows_and_the_best_that_fits_is_chosen(
+    register: Register, open_run: OpenRun, store: Store, data: str
+) -> None:
+    rough = register(dense(ROUGH), signature(), "rough")
+    good = register(dense(WEIGHTS), signature(), "good")
+    heavy = register(dense(WEIGHTS, wide=2000), signature(), "heavy")
+    limit = heavy.files["keras"].size
+    result = result_of(open_run(rough, good, heavy), data, choose=f"max accuracy where bytes < {limit}", batch_size=64)
+
+    assert [model.model for model in result.models] == ["rough@1", "good@1", "heavy@1"]
+    assert (result.data, result.rows, result.axes) == (data, 300, ("accuracy", "p50_ms", "bytes"))
+    x = rows_of()
+    for model, weights in zip(result.models, (ROUGH, WEIGHTS, WEIGHTS), strict=True):
+        predicted = np.array(CLASSES)[(x @ weights).argmax(axis=1)]
+        assert model.metrics["accuracy"] == reference.accuracy_score(labels_of(x), predicted)
+        assert model.intervals["f1"].low < model.metrics["f1"] < model.intervals["f1"].high
+        assert 0 < model.latency[1].p50_ms <= model.latency[1].p99_ms
+        assert model.values["p99_ms_32"] == model.latency[32].p99_ms
+        assert set(model.values) >= {"loss", "roc_auc", "parameters", "bytes", "memory_bytes", "rows_per_s"}
+    assert [model.parameters for model in result.models] == [12, 12, heavy.parameters]
+    assert result.models[2].values["bytes"] == limit
+    assert result.models[1].on_front
+
+    assert result.chosen == result.words() == "good@1"
+    accuracies = [f"{model.metrics['accuracy']:.4g}" for model in result.models]
+    assert f"good@1 is chosen: its accuracy is {accuracies[1]} (95 %: " in result.why
+    assert f"Next is rough@1 with {accuracies[0]} (95 %: " in result.why
+    assert "on the same resamples it is ahead by" in result.why
+    assert (
+        f"2 of 3 models meet the conditions; heavy@1 does not: bytes is {limit:,}, not < {limit}, off by 0"
+        in result.why
+    )
+
+    document = json.loads(store.read(result.files["report"]))
+    assert CompareResult.model_validate(document | {"files": result.files}) == result
+    assert [row[0] for row in result.shown().table] == ["model", "rough@1", "good@1", "heavy@1"]
+    page = store.read(result.files["html"]).decode()
+    assert "Chosen: good@1" in page
+    assert page.count("<svg") == 2
+
+
+def test_an_order_that_may_be_chance_is_said_to_be_one(register: Register, open_run: OpenRun, data: str) -> None:
+    slightly = WEIGHTS + np.random.default_rng(4).normal(scale=0.02, size=WEIGHTS.shape)
+    one, other = (register(dense(w), signature(), name) for name, w in (("one", WEIGHTS), ("other", slightly)))
+    result = result_of(open_run(one, other), data, choose="min accuracy")
+    first, second = (model.metrics["accuracy"] for model in result.models)
+    assert first != second
+    assert "each is within the other's interval" in result.why
+    assert "which may be chance" in result.why
+    bad = register(dense(-WEIGHTS), signature(), "bad")
+    result = result_of(open_run(bad, one), data, choose="max accuracy")
+    assert "their intervals do not overlap" in result.why
+    assert "which is more than chance" in result.why
+
+
+def test_of_equals_the_first_named_is_chosen(register: Register, open_run: OpenRun, data: str) -> None:
+    versions = [register(dense(WEIGHTS), signature(), name) for name in ("z", "a", "b")]
+    result = result_of(open_run(*versions), data, choose="max f1")
+    assert result.chosen == "z@1"
+    assert "a@1 is equal to it, and of equals the first named is chosen" in result.why
+
+
+def test_without_a_rule_none_is_chosen(register: Register, open_run: OpenRun, data: str) -> None:
+    versions = [register(dense(WEIGHTS), signature(), name) for name in ("a", "b")]
+    result = result_of(open_run(*versions), data)
+    assert (result.chosen, result.why) == (None, "No rule was given, so none is chosen.")
+    assert result.words() == "2 models"
+    assert any(model.on_front for model in result.models)
+
+
+def test_if_no_model_meets_the_conditions_the_job_fails_and_says_by_how_much(
+    register: Register, open_run: OpenRun, data: str
+) -> None:
+    versions = [register(dense(WEIGHTS), signature(), name) for name in ("a", "b")]
+    told = (
+        r"none of the 2 models meets .*: a@1 does not: parameters is 12, not < 10, off by 2; b@1 does not: parameters"
+    )
+    with pytest.raises(InvalidJob, match=told):
+        result_of(open_run(*versions), data, choose="max accuracy where parameters < 10 and bytes > 0")
+
+
+def test_numbers_are_compared_by_their_errors(register: Register, open_run: OpenRun, tmp_path: Path) -> None:
+    x = rows_of()
+    y = (x @ WEIGHTS[:, :1])[:, 0]
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    exact, rough = (
+        register(dense(weights[:, :1], "linear"), signature("regression", 1), name)
+        for name, weights in (("exact", WEIGHTS), ("rough", ROUGH))
+    )
+    result = result_of(open_run(rough, exact), str(tmp_path / "data.npz"), choose="min mse where r2 > 0.5")
+    assert result.chosen == "exact@1"
+    assert result.axes[0] == "r2"
+    assert result.models[0].metrics["mae"] == pytest.approx(
+        reference.mean_absolute_error(y, (x @ ROUGH[:, :1])[:, 0]), rel=1e-4
+    )
+
+
+def test_models_of_other_columns_are_compared_on_the_same_rows(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    x = rows_of(100)
+    lines = [f"{p:.6f},{q:.6f},{r:.6f},{s:.6f},{label}" for (p, q, r, s), label in zip(x, labels_of(x), strict=True)]
+    (tmp_path / "table.csv").write_text("\n".join(["p,q,r,s,y", *lines]))
+    versions = []
+    for name, columns in (("all", "pqrs"), ("some", "sq")):
+        vector = {"name": "x", "shape": (len(columns),), "dtype": "float32", "columns": tuple(columns)}
+        weights = np.stack([WEIGHTS["pqrs".index(column)] for column in columns])
+        versions.append(register(dense(weights), signature(inputs=[vector]), name))
+    everything, some = result_of(open_run(*versions), str(tmp_path / "table.csv"), batch_size=30).models
+    predicted = np.array(CLASSES)[(x[:, [3, 1]] @ WEIGHTS[[3, 1]]).argmax(axis=1)]
+    assert some.metrics["accuracy"] == reference.accuracy_score(labels_of(x), predicted)
+    assert everything.metrics["accuracy"] > some.metrics["accuracy"]
+
+
+def test_what_cannot_be_compared_is_refused(register: Register, open_run: OpenRun, data: str, tmp_path: Path) -> None:
+    good = register(dense(WEIGHTS), signature(), "good")
+    cases: list[tuple[ModelVersion, dict[str, str], str]] = [
+        (good, {}, "names good@1 twice"),
+        (register(dense(WEIGHTS[:, :1], "linear"), signature("regression", 1), "numbers"), {}, "one of regression"),
+        (register(dense(WEIGHTS), signature(target="z"), "z"), {}, "good@1 predicts 'y' and z@1 predicts 'z'"),
+        (register(dense(WEIGHTS * np.nan), signature(), "nan"), {}, "nan@1 gives NaN or infinite outputs"),
+        (
+            register(dense(WEIGHTS), signature(classes=("a", "b", "d")), "d"),
+            {},
+            "d@1 cannot be measured: column 'y' has labels",
+        ),
+        (register(dense(WEIGHTS), signature(), "other"), {"choose": "max r2"}, "choose names 'r2'"),
+    ]
+    for other, fields, says in cases:
+        with pytest.raises(InvalidJob, match=says):
+            compare.run(Compare(models=("a", "b"), data=data, bootstrap=100, **fields), open_run(good, other))
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 4)), y=np.array([], dtype=str))
+    with pytest.raises(InvalidJob, match="has no rows to compare models on"):
+        result_of(open_run(good, register(dense(WEIGHTS), signature(), "other")), str(tmp_path / "none.npz"))
+
+
+def test_a_stop_takes_effect_before_the_next_batch(register: Register, open_run: OpenRun, data: str) -> None:
+    asked: list[None] = []
+
+    def stop_requested() -> str | None:
+        asked.append(None)
+        return "cancel" if len(asked) > 5 else None
+
+    versions = [register(dense(WEIGHTS), signature(), name) for name in ("a", "b")]
+    # Behind three loads, and both models' first batch.
+    with pytest.raises(Stopped):
+        result_of(open_run(*versions, stop_requested=stop_requested), data, batch_size=100)
+    assert len(asked) == 6

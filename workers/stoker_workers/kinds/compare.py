@@ -1,0 +1,299 @@
+"""Executes `Compare`: models measured on the same rows, the best of them by a rule, and a report of it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Compare, ComparedModel, CompareResult, Interval
+from stoker.kinds.compare import Rule, require_comparable
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.tensors import Array
+
+from ..ml.data import Source, Values, open_source
+from ..ml.evaluation.classification import Floats
+from ..ml.evaluation.efficiency import measure
+from ..ml.evaluation.report.html import Html, lines, tag
+from ..ml.evaluation.report.parts import TITLES, between, number, page, panel, section, size, table
+from ..ml.evaluation.rows import LabelledRows, require_measurable
+from ..ml.evaluation.stability import interval, intervals, resampled
+from ..ml.evaluation.tally import Tally, open_tally
+from ..ml.memory import give_back
+from ..ml.prediction.predictor import Predictor
+from ..ml.progress import Meter, obey_stop
+from ..ml.run import Outcome, Run
+from ..ml.training.objective import gives_probabilities
+from ..ml.writing import BestEffort, write_result
+from ..node.machine import private_bytes
+
+
+def run(spec: Compare, run: Run) -> Outcome:
+    """Measure its models on the spec's data, all in this process, and choose one of them.
+
+    Raises:
+        InvalidJob: data and models do not fit together, a model gives no finite numbers, or none meets the conditions.
+        Stopped: a stop was asked for.
+    """
+    require_comparable(spec, run.models)
+    source = open_source(spec.data, "test", run.access, run.scratch)
+    entrants = _load(source, spec, run)
+    rows = _predict(source, entrants, spec, run)
+    draws, models = _measure(entrants, spec, run)
+    axes = ("r2" if "r2" in models[0].metrics else "accuracy", "p50_ms", "bytes")
+    chosen, why = _choose(spec.choose, models, draws)
+    result = CompareResult(
+        data=spec.data,
+        rows=rows,
+        models=tuple(model.model_copy(update={"on_front": _is_on_front(model, models, axes)}) for model in models),
+        axes=axes,
+        chosen=chosen,
+        why=why,
+        files={},
+    )
+    return Outcome(result.model_copy(update={"files": _write(result, run)}))
+
+
+@dataclass(frozen=True)
+class _Entrant:
+    """A loaded model.
+
+    Attributes:
+        inputs: of the first batch.
+        memory_bytes: what loading it and predicting those took; None if unknown.
+    """
+
+    predictor: Predictor
+    rows: LabelledRows
+    tally: Tally
+    inputs: dict[str, Array]
+    memory_bytes: int | None
+
+
+def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
+    """Load all models, one after the other, each with what it took."""
+    first = next(source.batches(spec.batch_size), None)
+    if first is None:
+        raise InvalidJob(f"{spec.data} has no rows to compare models on; give data with at least one")
+    # Whichever model is the first brings threads and converters into the process: so one is, that then is loaded anew.
+    _load_one(min(run.models, key=lambda version: version.parameters), source, first, spec, run)
+    return [_load_one(version, source, first, spec, run) for version in run.models]
+
+
+def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values], spec: Compare, run: Run) -> _Entrant:
+    obey_stop(run)
+    rows = LabelledRows(source, version, spec.target, spec.data)
+    inputs, _ = rows.encoded(first, 0)
+    before = _held_bytes()
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
+    predictor.predict(inputs)
+    after = _held_bytes()
+    return _Entrant(
+        predictor=predictor,
+        rows=rows,
+        tally=open_tally(version.signature, logits=not gives_probabilities(predictor.model)),
+        inputs=inputs,
+        memory_bytes=None if before is None or after is None else max(0, after - before),
+    )
+
+
+def _held_bytes() -> int | None:
+    """Memory of this process that is in use; None if unknown."""
+    give_back()
+    return private_bytes(os.getpid())
+
+
+def _predict(source: Source, entrants: Sequence[_Entrant], spec: Compare, run: Run) -> int:
+    """Predict every row by every model, into its tally; gives how many rows there are."""
+    meter = Meter(run, "predicting", total=source.rows)
+    done = 0
+    for columns in source.batches(spec.batch_size):
+        for entrant in entrants:
+            obey_stop(run)
+            inputs, truth = entrant.rows.encoded(columns, done)
+            outputs = entrant.predictor.predict(inputs)
+            require_measurable(truth, outputs, entrant.predictor.version)
+            entrant.tally.add(truth, outputs)
+        done += len(truth)
+        meter.at(done)
+    return done
+
+
+def _measure(
+    entrants: Sequence[_Entrant], spec: Compare, run: Run
+) -> tuple[dict[str, dict[str, Floats]], list[ComparedModel]]:
+    """Each model's metrics on every resample, and its figures."""
+    qualities = [entrant.tally.quality() for entrant in entrants]
+    draws = resampled([quality.scored for quality in qualities], spec.bootstrap)
+    efficiencies = measure([(entrant.predictor, entrant.inputs) for entrant in entrants], run)
+    models = []
+    for entrant, quality, drawn, efficiency in zip(entrants, qualities, draws, efficiencies, strict=True):
+        accuracy = quality.accuracy
+        optional = {"roc_auc": accuracy.roc_auc, "calibration_error": accuracy.calibration_error}
+        models.append(
+            ComparedModel(
+                model=entrant.predictor.version.ref,
+                metrics=accuracy.metrics | {name: value for name, value in optional.items() if value is not None},
+                intervals=intervals(drawn),
+                parameters=efficiency.parameters,
+                file_bytes=efficiency.file_bytes,
+                latency=efficiency.latency,
+                rows_per_s=efficiency.rows_per_s,
+                memory_bytes=entrant.memory_bytes,
+                on_front=False,
+            )
+        )
+    return {model.model: drawn for model, drawn in zip(models, draws, strict=True)}, models
+
+
+def _is_on_front(model: ComparedModel, models: Sequence[ComparedModel], axes: Sequence[str]) -> bool:
+    """Whether no other is at least as good on every axis, and better on one: more of the first, less of the others."""
+
+    def point(of: ComparedModel) -> tuple[float, ...]:
+        quality, *costs = (of.values[axis] for axis in axes)
+        return -quality, *costs
+
+    own = point(model)
+    others = [point(other) for other in models]
+    return not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in others)
+
+
+def _choose(
+    choose: str | None, models: Sequence[ComparedModel], draws: Mapping[str, Mapping[str, Floats]]
+) -> tuple[str | None, str]:
+    """The model that the rule chooses, and why."""
+    if choose is None:
+        return None, "No rule was given, so none is chosen."
+    rule = Rule.parse(choose)
+    for model in models:
+        if untold := next((metric for metric in rule.metrics if metric not in model.values), None):
+            raise InvalidJob(
+                f"choose names {untold}, which could not be told of {model.model}; choose by another metric"
+            )
+    misses = {model.model: _misses(rule, model) for model in models}
+    told = "; ".join(f"{ref} does not: {', '.join(missed)}" for ref, missed in misses.items() if missed)
+    sign = 1 if rule.goal == "max" else -1
+    # Of equals, the first named comes first.
+    fitting = sorted(
+        (model for model in models if not misses[model.model]), key=lambda model: -sign * model.values[rule.metric]
+    )
+    if not fitting:
+        raise InvalidJob(f"none of the {len(models)} models meets the conditions of {choose!r}: {told}")
+    best, *others = fitting
+    why = [f"By {choose!r}, {best.model} is chosen: its {rule.metric} is {_value(best, rule.metric)}."]
+    if others:
+        why.append(_comparison(rule.metric, best, others[0], draws, sign))
+    if rule.conditions:
+        why.append(f"{len(fitting)} of {len(models)} models meet the conditions{told and '; '}{told}.")
+    return best.model, " ".join(why)
+
+
+def _misses(rule: Rule, model: ComparedModel) -> list[str]:
+    """The conditions that a model does not meet, and by how much."""
+    return [
+        f"{each.metric} is {number(value)}, not {each.operator} {each.text}, off by {number(abs(value - each.limit))}"
+        for each in rule.conditions
+        if not each.holds(value := model.values[each.metric])
+    ]
+
+
+def _comparison(
+    metric: str, best: ComparedModel, other: ComparedModel, draws: Mapping[str, Mapping[str, Floats]], sign: int
+) -> str:
+    """The best model against the next one, and how sure their order is."""
+    first, second = best.values[metric], other.values[metric]
+    if first == second:
+        return f"{other.model} is equal to it, and of equals the first named is chosen."
+    told = f"Next is {other.model} with {_value(other, metric)}"
+    if metric not in best.intervals:
+        return f"{told}."
+    overlap = _overlap(first, best.intervals[metric], second, other.intervals[metric])
+    ahead = interval(sign * (draws[best.model][metric] - draws[other.model][metric]))
+    verdict = "may be chance" if ahead.low <= 0 else "is more than chance"
+    lead = f"on the same resamples it is ahead by {number(abs(first - second))} ({between(ahead)}), which {verdict}"
+    return f"{told}: {overlap}; {lead}."
+
+
+def _overlap(first: float, of_first: Interval, second: float, of_second: Interval) -> str:
+    if of_first.low <= second <= of_first.high and of_second.low <= first <= of_second.high:
+        return "each is within the other's interval"
+    if of_first.low <= of_second.high and of_second.low <= of_first.high:
+        return "their intervals overlap"
+    return "their intervals do not overlap"
+
+
+def _value(model: ComparedModel, metric: str) -> str:
+    told = number(model.values[metric])
+    return f"{told} ({between(model.intervals[metric])})" if metric in model.intervals else told
+
+
+def _write(result: CompareResult, run: Run) -> dict[str, Artifact]:
+    document = result.model_dump_json(exclude={"files"}, indent=1).encode()
+    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
+    html = BestEffort(run, "the page of the report").write(
+        lambda: run.store.put_bytes(_page(result).encode(), "report.html")
+    )
+    return files | ({"html": html} if html else {})
+
+
+def _page(result: CompareResult) -> str:
+    """The report as one page, every text from outside escaped."""
+    from ..ml.evaluation.report import plots  # with matplotlib, which nothing but a page needs
+
+    models = {model.model: model for model in result.models}
+    quality = TITLES[result.axes[0]]
+    values = {ref: model.metrics[result.axes[0]] for ref, model in models.items()}
+    bubbles = [
+        plots.Bubble(ref, model.latency[1].p50_ms, values[ref], model.file_bytes, model.on_front)
+        for ref, model in models.items()
+    ]
+    drawings = [
+        panel(
+            f"{quality} with 95 % intervals",
+            plots.intervals(values, {ref: model.intervals[result.axes[0]] for ref, model in models.items()}, quality),
+        ),
+        panel(
+            f"{quality}, speed and size",
+            plots.trade_off(bubbles, "milliseconds for one row", quality),
+            "Area of a point: bytes of the file. In colour: models than which no other is better in all three.",
+        ),
+    ]
+    title = f"Comparison of {len(models)} models"
+    return page(
+        title,
+        tag("h1", title),
+        tag("p", f"measured on {result.data} · {result.rows:,} rows", class_="about"),
+        panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
+        section("Quality against cost", drawings),
+        tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
+        tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
+    )
+
+
+def _quality(models: Sequence[ComparedModel]) -> Html:
+    def cell(model: ComparedModel, name: str) -> Html:
+        value, around = model.metrics.get(name), model.intervals.get(name)
+        below = [tag("small", f"{number(around.low)} to {number(around.high)}")] if around else []
+        return lines("" if value is None else number(value), *below)
+
+    names = dict.fromkeys([*models[0].intervals, *(name for model in models for name in model.metrics)])
+    rows = [(model.model, *(cell(model, name) for name in names)) for model in models]
+    return table(("Model", *(TITLES[name] for name in names)), rows)
+
+
+def _costs(models: Sequence[ComparedModel]) -> Html:
+    head = ("Model", "Parameters", "File", "Memory", "One row", "99th percentile", "32 rows", "Rows/s", "On the front")
+    rows = [
+        (
+            model.model,
+            f"{model.parameters:,}",
+            size(model.file_bytes),
+            "unknown" if model.memory_bytes is None else size(model.memory_bytes),
+            f"{model.latency[1].p50_ms:.3g} ms",
+            f"{model.latency[1].p99_ms:.3g} ms",
+            f"{model.latency[32].p50_ms:.3g} ms",
+            f"{model.rows_per_s:,.0f}",
+            "yes" if model.on_front else "no",
+        )
+        for model in models
+    ]
+    return table(head, rows)
