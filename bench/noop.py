@@ -7,14 +7,15 @@ lane to a model with a single small layer.
 from .lineup import Lineup
 from .options import parse
 
-_JOBS, _QUICK_JOBS = 2_000, 50
+# In all rounds together, so that many rounds are short ones.
+_JOBS, _QUICK_JOBS = 6_000, 50
 _CALLERS, _QUICK_CALLERS = (64, 512), (64,)
 
 
 def main() -> None:
     """Measure and write the figures down."""
     options = parse("noop", __doc__)
-    count = _QUICK_JOBS if options.quick else _JOBS
+    count = _QUICK_JOBS if options.quick else _JOBS // options.rounds
     with Lineup("noop", options, ["linear"]) as lineup:
         for peer in lineup.turns():
             lineup.measure(peer, {"what": "one job at a time"}, "noop", seconds=options.seconds)

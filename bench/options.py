@@ -12,7 +12,7 @@ from .peers import Peer, peers_of
 # What can compare two checkouts.
 _OF_CHECKOUTS = ("inference", "submit", "noop")
 # On a busy machine many short rounds tell more than few long ones.
-_ROUNDS_AGAINST, _SECONDS_AGAINST = 15, 0.5
+_ROUNDS_AGAINST, _SECONDS_AGAINST = 30, 0.25
 
 
 @dataclass(frozen=True)
