@@ -143,7 +143,7 @@ def test_a_process_short_of_memory_lets_go_of_others_than_what_it_has_just_loade
     assert loader.model(newest) is None
 
     def evicted() -> bool:
-        loader.let_go()
+        loader.shrink()
         return served.evicted
 
     eventually(evicted)

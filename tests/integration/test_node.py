@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker_workers.node.agent import NoDevice, posts
+from stoker_workers.node.agent import NoDevice, device_workers
 from stoker_workers.node.machine import Gpu, GpuLoad
 
 from ..conftest import PATIENCE_S, Eventually
@@ -39,9 +39,9 @@ while True:
 """
 AGENT = """
 import sys
-from stoker_workers.node.agent import Post, run
-posts = [Post(device, {"CUDA_VISIBLE_DEVICES": device}) for device in sys.argv[1].split(",")]
-sys.exit(run(posts, command=[sys.executable, "-c", sys.argv[2]]))
+from stoker_workers.node.agent import DeviceWorker, run
+workers = [DeviceWorker(device, {"CUDA_VISIBLE_DEVICES": device}) for device in sys.argv[1].split(",")]
+sys.exit(run(workers, command=[sys.executable, "-c", sys.argv[2]]))
 """
 # As much of NVIDIA's library as is asked for here.
 NVML = """
@@ -135,16 +135,16 @@ def agent(folder: Path, devices: str) -> Iterator[tuple[subprocess.Popen[str], T
     ],
 )
 def test_each_device_has_a_worker_that_sees_no_other(device: str, expected: list[tuple[str, str]]) -> None:
-    found = posts(device, TWO_GPUS)
+    found = device_workers(device, TWO_GPUS)
     assert [(post.device, post.environment["CUDA_VISIBLE_DEVICES"]) for post in found] == expected
 
 
 def test_without_a_gpu_auto_is_the_cpu_and_asking_for_one_is_refused() -> None:
-    assert [post.device for post in posts("auto", NO_GPU)] == ["cpu"]
+    assert [worker.device for worker in device_workers("auto", NO_GPU)] == ["cpu"]
     with pytest.raises(NoDevice, match=r"there is no gpu for this process; found: none"):
-        posts("gpu", NO_GPU)
+        device_workers("gpu", NO_GPU)
     with pytest.raises(NoDevice, match=r"there is no gpu:2 for this process; found: gpu:0, gpu:1"):
-        posts("gpu:2", TWO_GPUS)
+        device_workers("gpu:2", TWO_GPUS)
 
 
 def test_the_gpus_are_those_that_nvidias_library_tells_of(nvml: dict[str, str]) -> None:
@@ -166,9 +166,10 @@ def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path:
     installed = library(folder, "libcusolver.so.11", "int solve() { return 0; }")
     own = str(tmp_path / "own")
     look = (
-        "import json; from stoker_workers.node.machine import Gpu; from stoker_workers.node.agent import posts\n"
+        "import json\nfrom stoker_workers.node.machine import Gpu\n"
+        "from stoker_workers.node.agent import device_workers\n"
         "class One:\n    def gpus(self): return [Gpu(0, 'GPU-aaaa', 'small', 1)]\n"
-        "print(json.dumps([dict(post.environment) for post in posts('auto', One())]))"
+        "print(json.dumps([dict(worker.environment) for worker in device_workers('auto', One())]))"
     )
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site"), "LD_LIBRARY_PATH": own}
     told = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
@@ -182,7 +183,7 @@ def test_a_gpus_worker_loads_the_cuda_libraries_that_pip_has_installed(tmp_path:
 def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, str], tmp_path: Path) -> None:
     run = (
         "from stoker_workers.node.agent import *\n"
-        "run(posts('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
+        "run(device_workers('auto', Nvml()), command=[sys.executable, '-c', sys.argv[1]])"
     )
     leave = WORKER.replace("while True", "sys.exit(0)\nwhile True")
     subprocess.run(

@@ -18,7 +18,7 @@ from stoker.models.manifest import ModelVersion, Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.serving import drainer
-from stoker_workers.serving.drainer import Load, Model, Outcome
+from stoker_workers.serving.drainer import Load, Model, Response
 from stoker_workers.serving.watch import Watch
 
 from ..conftest import PATIENCE_S, Eventually
@@ -37,7 +37,7 @@ class Echo:
     def __init__(self, ref: str) -> None:
         self._ref = ref
 
-    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Response]:
         return [f"{self._ref} {request.decode()}".encode() for request in requests]
 
 

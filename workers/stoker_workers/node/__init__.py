@@ -1,1 +1,1 @@
-"""One machine: its agent, which runs a worker for each device, and what there is of cores, memory and GPUs."""
+"""One machine: its agent, which runs a worker for each device, and its cores, memory and GPUs."""

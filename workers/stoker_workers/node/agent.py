@@ -1,4 +1,4 @@
-"""The agent of a node, `stoker worker`: one Celery worker for each device, watched over. It never loads TensorFlow."""
+"""The agent of a node, `stoker worker`: it supervises a Celery worker for each device. It never loads TensorFlow."""
 
 import argparse
 import importlib.util
@@ -27,67 +27,67 @@ from .machine import Nvml, Probe
 
 _log = logging.getLogger(__name__)
 WORKER = (sys.executable, "-m", "stoker_workers")
-# A little longer than a worker takes at most to hand its jobs back.
+# A little longer than a worker takes at most to drain.
 _DRAIN_S = 72.0
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _DEVICE = re.compile(r"auto|cpu|gpu|gpu:\d+|tpu")
 
 
 class NoDevice(StokerError):
-    """The device asked for is not there."""
+    """The machine does not have the device."""
 
 
 @dataclass(frozen=True)
-class Post:
+class DeviceWorker:
     """A worker to run.
 
     Attributes:
-        device: what it serves: cpu, gpu:<number> or tpu.
-        environment: what its processes find there, beside ours.
+        device: the device that it serves: cpu, gpu:<number> or tpu.
+        environment: variables to add to those of the agent.
     """
 
     device: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def posts(device: str, probe: Probe) -> list[Post]:
-    """The workers for the devices asked for.
+def device_workers(device: str, probe: Probe) -> list[DeviceWorker]:
+    """The workers to run for `--device`.
 
     Args:
         device: auto (the CPU and every GPU), cpu, gpu (every GPU), gpu:<number> or tpu.
 
     Raises:
-        NoDevice: there is no such GPU here.
+        NoDevice: this machine has no such GPU.
     """
-    # No GPU is visible to the CPU's worker: TensorFlow would take memory of it.
-    cpu = Post("cpu", {"CUDA_VISIBLE_DEVICES": "-1"})
+    # The CPU's worker sees no GPU: TensorFlow would take memory of it.
+    cpu = DeviceWorker("cpu", {"CUDA_VISIBLE_DEVICES": "-1"})
     if device == "cpu":
         return [cpu]
     if device == "tpu":
-        return [Post("tpu")]
+        return [DeviceWorker("tpu")]
     gpus = probe.gpus()
     wanted = [gpu for gpu in gpus if device in ("auto", "gpu", f"gpu:{gpu.index}")]
     if device == "auto":
-        return [cpu, *map(_gpu_post, wanted)]
+        return [cpu, *map(_gpu_worker, wanted)]
     if not wanted:
-        found = ", ".join(f"gpu:{gpu.index}" for gpu in gpus) or "none"
+        names = ", ".join(f"gpu:{gpu.index}" for gpu in gpus) or "none"
         raise NoDevice(
-            f"there is no {device} for this process; found: {found}. Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, "
+            f"there is no {device} for this process; found: {names}. Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, "
             "and see that stoker[gpu] is installed"
         )
-    return list(map(_gpu_post, wanted))
+    return list(map(_gpu_worker, wanted))
 
 
-def _gpu_post(gpu: machine.Gpu) -> Post:
-    # With memory growth, several slots share a GPU; without, the first one would take all of its memory.
+def _gpu_worker(gpu: machine.Gpu) -> DeviceWorker:
+    # Without memory growth, the first slot would take all of the GPU's memory.
     pinned = {"CUDA_VISIBLE_DEVICES": gpu.id, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    return Post(f"gpu:{gpu.index}", pinned | {"LD_LIBRARY_PATH": _library_path()})
+    return DeviceWorker(f"gpu:{gpu.index}", pinned | {"LD_LIBRARY_PATH": _library_path()})
 
 
 def _library_path() -> str:
-    """Where the loader finds CUDA's libraries: what the environment names, then what pip has installed.
+    """Where the dynamic linker finds CUDA's libraries: the environment's folders, then those that pip has installed.
 
-    Of the latter, TensorFlow itself looks for some in the wrong place.
+    TensorFlow itself looks for some of the latter in the wrong place.
     """
     spec = importlib.util.find_spec("nvidia")
     roots = (spec and spec.submodule_search_locations) or ()
@@ -95,47 +95,47 @@ def _library_path() -> str:
     return os.pathsep.join([*filter(None, [os.environ.get("LD_LIBRARY_PATH")]), *installed])
 
 
-def run(posts: Sequence[Post], *, command: Sequence[str] = WORKER) -> int:
+def run(workers: Sequence[DeviceWorker], *, command: Sequence[str] = WORKER) -> int:
     """Run workers until SIGTERM or Ctrl-C, or until all have ended by themselves; gives the exit status.
 
-    One that crashes is started again. The first signal drains all of them at once, each further one hurries them.
+    A worker that crashes is started again. The first signal drains all workers, a second one hurries them.
     To be called from the main thread.
 
     Args:
         command: the program that runs one worker.
     """
-    share = (machine.memory_bytes() or 0) // len(posts)
-    gpus = sum(post.device.startswith("gpu") for post in posts)
-    asked, ask = os.pipe()
-    # A signal handler may take no lock, which the main thread could be holding: so it only writes to a pipe.
+    share = (machine.memory_bytes() or 0) // len(workers)
+    gpus = sum(worker.device.startswith("gpu") for worker in workers)
+    reader, writer = os.pipe()
+    # A signal handler may take no lock, which the main thread could hold: so it only writes to a pipe.
     with ExitStack() as stack:
-        stack.callback(os.close, asked)
-        stack.callback(os.close, ask)
-        stack.enter_context(_at_stop_signals(ask))
-        workers = [stack.enter_context(_supervised(post, command, share, gpus)) for post in posts]
-        while any(worker.runs for worker in workers):
-            if select.select([asked], [], [], _LOOK_S)[0]:
-                os.read(asked, 1)
-                for worker in workers:
+        stack.callback(os.close, reader)
+        stack.callback(os.close, writer)
+        stack.enter_context(_at_stop_signals(writer))
+        running = [stack.enter_context(_supervised(worker, command, share, gpus)) for worker in workers]
+        while any(worker.runs for worker in running):
+            if select.select([reader], [], [], _POLL_S)[0]:
+                os.read(reader, 1)
+                for worker in running:
                     worker.terminate()
-    return next((code for worker in workers if (code := worker.exit_code)), os.EX_OK)
+    return next((code for worker in running if (code := worker.exit_code)), os.EX_OK)
 
 
-def _supervised(post: Post, command: Sequence[str], memory_bytes: int, gpus: int) -> Supervised:
+def _supervised(worker: DeviceWorker, command: Sequence[str], memory_bytes: int, gpus: int) -> Supervised:
     memory = ["--memory", str(memory_bytes)] if memory_bytes else []
-    arguments = [*command, "--device", post.device, *memory, "--node-gpus", str(gpus)]
-    environment = os.environ | post.environment
+    arguments = [*command, "--device", worker.device, *memory, "--node-gpus", str(gpus)]
+    environment = os.environ | worker.environment
 
     def start() -> Child:
-        return Child(arguments, name=f"worker {post.device}", environment=environment)
+        return Child(arguments, name=f"worker {worker.device}", environment=environment)
 
     return Supervised(start(), start, grace_s=_DRAIN_S, final=(os.EX_OK, os.EX_CONFIG))
 
 
 @contextmanager
-def _at_stop_signals(ask: int) -> Iterator[None]:
+def _at_stop_signals(writer: int) -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda *_: os.write(ask, b".")) for number in numbers}
+    before = {number: signal.signal(number, lambda *_: os.write(writer, b".")) for number in numbers}
     try:
         yield
     finally:
@@ -160,19 +160,21 @@ def main() -> int:
 
 def _run(settings: Settings, device: str) -> int:
     try:
-        found = posts(device, Nvml())
+        workers = device_workers(device, Nvml())
     except NoDevice as error:
         exits.say(error)
         return os.EX_CONFIG
     redis_url = redis_url_of(settings)
     with ExitStack() as stack:
         if settings.node_metrics_port is not None:
-            stack.enter_context(_metrics(settings, redis_url, found, settings.node_metrics_port))
-        _log.info("this node runs: %s", ", ".join(post.device for post in found))
-        return run(found)
+            stack.enter_context(_metrics(settings, redis_url, workers, settings.node_metrics_port))
+        _log.info("this node runs: %s", ", ".join(worker.device for worker in workers))
+        return run(workers)
 
 
-def _metrics(settings: Settings, redis_url: str, posts: Sequence[Post], port: int) -> AbstractContextManager[None]:
+def _metrics(
+    settings: Settings, redis_url: str, workers: Sequence[DeviceWorker], port: int
+) -> AbstractContextManager[None]:
     node = settings.node or platform.node()
-    collector = NodeCollector(settings, redis_url, node, [post.device for post in posts])
+    collector = NodeCollector(settings, redis_url, node, [worker.device for worker in workers])
     return served(collector, settings.metrics_host, port)

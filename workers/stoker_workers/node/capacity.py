@@ -1,4 +1,4 @@
-"""What a worker has to offer: what it says of itself in the ledger."""
+"""A worker's resources and load, as it announces them in the ledger."""
 
 import os
 import platform
@@ -14,12 +14,12 @@ from .machine import Gpu, Probe
 
 
 class Capacity:
-    """One worker's device, and how busy it is.
+    """One worker's device, resources and load.
 
     Args:
         device: cpu, gpu:<number> or tpu.
-        memory_bytes: what its jobs may use together; None for all of the machine.
-        node_gpus: for how many GPUs its node runs workers.
+        memory_bytes: memory for all its jobs together; None for all of the machine's.
+        node_gpus: how many GPUs of its node have a worker.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Capacity:
         )
 
     def now(self, slots: int, busy: int, memory_used_bytes: int) -> ledger.Worker:
-        """The worker as it is at this moment."""
-        found: dict[str, float] = {"slots": slots, "busy": busy, "memory_used_bytes": memory_used_bytes}
+        """The worker's announcement, with its load at this moment."""
+        measured: dict[str, float] = {"slots": slots, "busy": busy, "memory_used_bytes": memory_used_bytes}
         if self._gpu and (load := self._probe.load(self._gpu)):
-            found |= {"gpu_memory_used_bytes": load.memory_used_bytes, "gpu_utilisation": load.utilisation}
-        return self.worker.model_copy(update=found)
+            measured |= {"gpu_memory_used_bytes": load.memory_used_bytes, "gpu_utilisation": load.utilisation}
+        return self.worker.model_copy(update=measured)
 
 
 def _gpu(device: str, probe: Probe) -> Gpu | None:

@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, GPUs. What a process uses of it. Nothing here knows TensorFlow."""
+"""This machine's cores, memory and GPUs, and a process' memory. Nothing here imports TensorFlow."""
 
 import os
 from contextlib import suppress
@@ -15,7 +15,7 @@ class Gpu:
 
     Attributes:
         index: its number, as `nvidia-smi` shows it.
-        id: what CUDA_VISIBLE_DEVICES selects it by, whatever order CUDA would count in.
+        id: its UUID, for CUDA_VISIBLE_DEVICES: CUDA may number GPUs in another order.
     """
 
     index: int
@@ -26,7 +26,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """How busy a GPU is, whoever uses it; `utilisation` is the share of the last moment in which it computed."""
+    """A GPU's load by all programs; `utilisation` is the share of the last moment in which it computed, 0 to 1."""
 
     memory_used_bytes: int
     utilisation: float
@@ -40,32 +40,32 @@ class Probe(Protocol):
         ...
 
     def load(self, gpu: Gpu) -> GpuLoad | None:
-        """How busy one is now; None if it does not answer."""
+        """The GPU's load now; None if the driver does not answer."""
         ...
 
 
 class Nvml:
-    """Asks NVIDIA's driver. Where there is none, or nvidia-ml-py is not installed, there is no GPU."""
+    """Finds GPUs by NVIDIA's driver; none if the driver or nvidia-ml-py is not installed."""
 
     def gpus(self) -> list[Gpu]:
-        """The GPUs of the machine, or those of them that CUDA_VISIBLE_DEVICES leaves."""
+        """The GPUs of the machine that CUDA_VISIBLE_DEVICES allows."""
         try:
             import pynvml
         except ImportError:
             return []
         try:
             pynvml.nvmlInit()
-            found = [_described(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            gpus = [_described(index) for index in range(pynvml.nvmlDeviceGetCount())]
         except pynvml.NVMLError:
             return []
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is None:
-            return found
+            return gpus
         wanted = [word.strip() for word in visible.split(",")]
-        return [gpu for gpu in found if str(gpu.index) in wanted or gpu.id in wanted]
+        return [gpu for gpu in gpus if str(gpu.index) in wanted or gpu.id in wanted]
 
     def load(self, gpu: Gpu) -> GpuLoad | None:
-        """How busy a GPU is now."""
+        """The GPU's load now; None if the driver does not answer."""
         import pynvml
 
         try:
@@ -76,13 +76,13 @@ class Nvml:
 
 
 def _used_bytes(handle: Any) -> int:
-    """Memory of a GPU that programs use."""
+    """The memory of a GPU that programs use."""
     import pynvml
 
     try:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2).used)
     except pynvml.NVMLError_FunctionNotFound:
-        # A driver from before 2021 knows only the structure in which what the driver itself reserves counts as used.
+        # A driver from before 2021 has only the first version, which counts the driver's own memory as used.
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
 
 
@@ -99,7 +99,7 @@ def _described(index: int) -> Gpu:
 
 
 def cores() -> int:
-    """Cores that this process may use, whole ones: of the machine, its affinity, and a container's quota."""
+    """How many whole cores this process may use: limited by its affinity and a container's quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):
         quota, period = (_CGROUPS / "cpu.max").read_text().split()
@@ -108,20 +108,20 @@ def cores() -> int:
 
 
 def memory_bytes() -> int | None:
-    """Memory of the machine, or of the container if that is less; None where nothing tells."""
+    """Memory of the machine, or of the container if that is less; None if unknown."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return None
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        # Where there is no limit, one says "max", the other a number larger than any memory.
+        # Without a limit, the first file holds "max", the second a number larger than any memory.
         with suppress(OSError, ValueError):
             total = min(total, int((_CGROUPS / name).read_text()))
     return total
 
 
 def private_bytes(pid: int) -> int | None:
-    """Memory that ends with a process: its own pages, swapped ones too, not those that it shares. None if unknown."""
+    """A process' private memory, swapped pages included, shared ones not. None if unknown."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -1,1 +1,1 @@
-"""What others see: metrics, traces, Flower, logs, and Celery's results in a Redis of their own."""
+"""Monitoring: metrics, traces, Flower, logs, and Celery's results in a Redis of their own."""

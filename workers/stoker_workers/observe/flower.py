@@ -1,4 +1,4 @@
-"""`python -m stoker_workers.observe.flower`: Flower with a login, a memory, and all of Stoker's queues."""
+"""`python -m stoker_workers.observe.flower`: Flower with a login, a history, and all of Stoker's queues."""
 
 import argparse
 import copy
@@ -27,7 +27,7 @@ from stoker.terminal import exits
 from stoker.urls import tls_options
 
 USER = "stoker"
-# Where these differ from Flower's own: see config/flowerconfig.py, which explains them.
+# config/flowerconfig.py explains each of them.
 DEFAULTS = {
     "address": "127.0.0.1",
     "persistent": True,
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path)
     arguments = parser.parse_args()
     settings = Settings()
-    # For its user's eyes only: Flower reads what it has seen back as a pickle.
+    # Private, because Flower stores its history as a pickle.
     home = settings.home / "flower"
     make_private(home)
     _configure(arguments.config, {"db": str(home / "state"), **DEFAULTS})
@@ -60,30 +60,30 @@ def main() -> None:
     _adapt_flower()
     url = redis_url_of(settings)
     app = celery_app(settings, url)
-    # The page of queues has no eye for what a URL says of certificates.
+    # Flower's page of queues ignores the TLS options of the URL.
     app.conf.broker_use_ssl = tls_options(url) or False
-    # Flower would read its file once more, and with it take the login away again where that says so.
+    # Else Flower would read its file again, and a file that says so would remove the login.
     app.start(["flower", f"--conf={os.devnull}"])
 
 
 def _adapt_flower() -> None:
-    """Change what Flower has no options for."""
-    # Its numbers for Prometheus name workers and tasks: behind the login, as all else.
+    """Change behaviour that Flower has no options for."""
+    # Its metrics name workers and tasks, and are public by default.
     Metrics.get = authenticated(Metrics.get)
-    # A queue that no worker serves is the one to be seen.
+    # By default it hides queues without a worker, the ones that matter most.
     BaseHandler.get_active_queue_names = lambda _: sorted(queues())
-    # PROGRESS comes after STARTED and before all ends; unknown, it would outlast a job that was cancelled.
+    # PROGRESS comes after STARTED and before the final states; unknown, it would outlast a job that was cancelled.
     states.PRECEDENCE_LOOKUP["PROGRESS"] = states.PRECEDENCE_LOOKUP[states.STARTED] - 0.5
     # A task in a state that Flower does not know has no button to end it.
     TaskView.format_task = _as_started
-    Flower.start = _until_told_to_end
+    Flower.start = _start_and_exit
 
 
 _start = Flower.start
 
 
-def _until_told_to_end(flower: Flower) -> None:
-    """Run Flower. By itself it would wait for its threads at the end, for ever if one waits for Redis."""
+def _start_and_exit(flower: Flower) -> None:
+    """Run Flower, and exit without waiting for its threads: one that waits for Redis may never end."""
     try:
         _start(flower)
     except (KeyboardInterrupt, SystemExit):
@@ -111,7 +111,7 @@ def _configure(config: Path | None, defaults: dict[str, object]) -> None:
 
 
 def _password(given: Path | None, home: Path) -> str:
-    """The password in the file that was given, or in our own, which is made and told of at the first start."""
+    """The password in the given file, or in our own, which is made and printed at the first start."""
     path = given or home / "password"
     if given is None and not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""Log lines of the processes that run things: each record is one line, in which no foreign text steers a terminal."""
+"""Logging of Stoker's processes: each record is one line without control characters."""
 
 import copy
 import logging
@@ -7,14 +7,14 @@ from stoker.terminal.printable import printable
 
 
 class OneLine(logging.Formatter):
-    """Formats as another formatter does, once what a record says is printable; tracebacks keep their lines."""
+    """Makes a record's message printable, then formats it by another formatter; tracebacks keep their lines."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """See `logging.Formatter.format`."""
         shown = copy.copy(record)
         shown.msg, shown.args = printable(record.getMessage()), None
         if record.exc_info:
@@ -24,12 +24,12 @@ class OneLine(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Log what this process does, from level INFO."""
+    """Log to stderr, from level INFO."""
     logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
     keep_to_lines(logging.getLogger())
 
 
 def keep_to_lines(logger: logging.Logger) -> None:
-    """Let the handlers of a logger write printable lines."""
+    """Have all handlers of a logger write printable lines."""
     for handler in logger.handlers:
         handler.setFormatter(OneLine(handler.formatter or logging.Formatter()))

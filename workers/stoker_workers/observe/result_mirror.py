@@ -13,7 +13,7 @@ _REST_S = 5.0
 
 
 class ResultMirror:
-    """Tells what is untold; does nothing where results stay with the ledger."""
+    """Copies states that are not copied yet; does nothing if results are in the ledger's Redis."""
 
     def __init__(self, settings: Settings, ledger_connection: Connection) -> None:
         self._ledger = ledger_connection
@@ -23,16 +23,16 @@ class ResultMirror:
         self._results = Connection.open(settings, url) if url else None
 
     def start(self) -> None:
-        """Ask for every state from now on."""
+        """Have the ledger collect every state from now on."""
         if self._results:
             self._ledger.run(ledger.mirror())
 
     def deliver(self) -> None:
-        """Copy every state that is untold.
+        """Copy all collected states.
 
         Raises:
-            DependencyUnavailable: the results' Redis is away. It is asked again only after a rest, so that it does not
-                take each job as long as its timeout.
+            DependencyUnavailable: the results' Redis is away. It is tried again only after `_REST_S`, so that not every
+                job waits for its timeout.
         """
         if not self._results:
             return

@@ -1,1 +1,1 @@
-"""Predictions through lanes: predictors that keep models warm, and how they drain what waits."""
+"""Predictions through lanes: predictors, which keep models loaded, and how they drain lanes."""

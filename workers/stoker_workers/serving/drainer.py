@@ -1,4 +1,4 @@
-"""Draining one lane, in a predictor's process: deliver the answers to the last batch, take the next one, compute it."""
+"""Draining one lane, in a predictor process: deliver the answers to the last batch, take the next one, compute it."""
 
 import itertools
 import math
@@ -15,39 +15,39 @@ from stoker.ledger import registry
 from stoker.models.manifest import ModelVersion
 from stoker.redis.connection import Connection
 
-Outcome = bytes | StokerError
+Response = bytes | StokerError
 
-# Longer than a batch takes; a drainer that is silent for so long has its requests taken back.
+# Longer than a batch takes; a drainer that does not renew its lease loses its requests.
 LEASE_S = 10.0
-# An alias that moves is noticed within this.
+# How soon a drainer notices that an alias has moved.
 _RESOLVE_EVERY_S = 1.0
-# How long callers wait for a store that is away before they are told so.
+# How long callers wait for a store that is away before they get an error.
 _OUTAGE_S = 5.0
-# How many requests are refused at once where there is no model.
+# How many requests are refused at once if there is no model.
 _TO_REFUSE = 256
 
 
 class Model(Protocol):
-    """What answers a batch of requests."""
+    """Answers batches of requests."""
 
     @property
     def evicted(self) -> bool:
-        """Whether it has made room for another: it answers nothing any more, and is to be loaded again."""
+        """Whether the model has been evicted: it must be loaded again."""
 
     @property
     def most(self) -> int:
-        """How many requests to take at once."""
+        """The largest batch to take."""
 
-    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
-        """The encoded outputs for each request's encoded inputs, or what is wrong with it."""
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Response]:
+        """The encoded output for each request's encoded inputs, or its error."""
 
 
 Load = Callable[[ModelVersion], Model | StokerError | None]
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """What is to be delivered: to clients that wait, and to Celery's results."""
+class _Delivery:
+    """The answers to a batch: encoded for each client, and for Celery's result backend."""
 
     by_client: Mapping[str, bytes] = field(default_factory=dict)
     results: Sequence[lanes.CeleryResult] = ()
@@ -57,13 +57,13 @@ class Drainer:
     """Drains one lane, step by step.
 
     Args:
-        name: of this drainer, and of no other ever.
-        load: gives the model of a version, None as long as it is being loaded, or why it cannot be; raises Unavailable
-            while the store is away.
+        name: unique among all drainers.
+        load: gives the model of a version, None while it is loaded, or the error that it cannot be loaded for; raises
+            Unavailable while the store is away.
 
     Attributes:
-        quiet_since: when the lane was last found to hold requests, by the monotonic clock.
-        lost: whether the lane was taken from this drainer, because its process stood still for longer than its lease.
+        quiet_since: when the lane last had requests, by the monotonic clock.
+        lost: whether the drainer has lost the lane, because its process stood still for longer than its lease.
         requests, batches: how many were computed.
     """
 
@@ -76,14 +76,14 @@ class Drainer:
         self._connection = connection
         self._load = load
         self._turns = itertools.count(1)
-        self._answers = _Answers()
+        self._delivery = _Delivery()
         self._served: Model | StokerError | None = None
         self._version: ModelVersion | None = None
         self._resolved_at = -math.inf
         self._outage_since: float | None = None
 
     def join(self) -> bool:
-        """Become one of the lane's drainers; False if none is wanted."""
+        """Become one of the lane's drainers; False if the lane needs none."""
         return self._connection.run(lanes.join(self.ref, self.name, LEASE_S))
 
     @property
@@ -93,22 +93,22 @@ class Drainer:
 
     @property
     def evicted(self) -> bool:
-        """Whether the lane's model has made room for another."""
+        """Whether the lane's model has been evicted."""
         return self._served is not None and not isinstance(self._served, StokerError) and self._served.evicted
 
     def turn(self) -> bool:
-        """Deliver, take and compute once; False if the lane was empty, or is not this drainer's any more."""
+        """Deliver, take and compute once; False if the lane was empty or is lost."""
         self._follow_alias()
         return self._step()
 
     def renew(self) -> bool:
-        """A `turn` of an idle lane, which leaves its model as it is: in use it is not."""
+        """A `turn` of an idle lane, which does not count as a use of its model."""
         return self._step()
 
     def leave(self) -> None:
-        """Deliver what is computed, and hand the lane to others."""
+        """Deliver the last answers, and leave the lane to others."""
         try:
-            if self._answers != _Answers():
+            if self._delivery != _Delivery():
                 self._take(most=0)
         finally:
             self._connection.run(lanes.leave(self.ref, self.name))
@@ -122,11 +122,11 @@ class Drainer:
             case model:
                 most = model.most
         batch = self._take(most)
-        self._answers = _Answers()
+        self._delivery = _Delivery()
         self.lost = batch is None
         if not (batch and batch.requests):
             return False
-        self._answers = self._compute(batch)
+        self._delivery = self._compute(batch)
         self.quiet_since = time.monotonic()
         return True
 
@@ -137,45 +137,45 @@ class Drainer:
             LEASE_S,
             turn=next(self._turns),
             most=most,
-            answers=self._answers.by_client,
-            results=self._answers.results,
+            answers=self._delivery.by_client,
+            results=self._delivery.results,
         )
         return self._connection.run(call)
 
-    def _compute(self, batch: lanes.Batch) -> _Answers:
-        """The answers to a batch. What is no request, or whose caller has gone, is left out."""
+    def _compute(self, batch: lanes.Batch) -> _Delivery:
+        """The answers to a batch, except for malformed requests and those whose deadline has passed."""
         taken = [request for request in map(frames.decode_request, batch.requests) if request]
         requests = [request for request in taken if request.deadline_ms > batch.now_ms]
-        outcomes: Sequence[Outcome]
+        responses: Sequence[Response]
         if self._served is None or isinstance(self._served, StokerError):
             assert self._served, "nothing is taken before there is a model"
-            outcomes = [self._served] * len(requests)
+            responses = [self._served] * len(requests)
         else:
-            outcomes = self._served.answer([request.tensors for request in requests])
+            responses = self._served.answer([request.tensors for request in requests])
         self.requests += len(requests)
         self.batches += 1
-        told: dict[str, list[tuple[int, Outcome]]] = defaultdict(list)
+        by_client: dict[str, list[tuple[int, Response]]] = defaultdict(list)
         results: list[lanes.CeleryResult] = []
-        for request, outcome in zip(requests, outcomes, strict=True):
+        for request, response in zip(requests, responses, strict=True):
             if request.number == frames.RESULT:
-                results.append(later.result(request.client, outcome))
+                results.append(later.result(request.client, response))
             else:
-                told[request.client].append((request.number, outcome))
+                by_client[request.client].append((request.number, response))
         if len(requests) < len(taken):
             results += [
                 later.result(request.client, Timeout(f"{self.ref!r} did not come to it in time; ask again"))
                 for request in taken
                 if request.number == frames.RESULT and request.deadline_ms <= batch.now_ms
             ]
-        return _Answers({client: frames.encode_answers(some) for client, some in told.items()}, results)
+        return _Delivery({client: frames.encode_answers(some) for client, some in by_client.items()}, results)
 
     def _follow_alias(self) -> None:
-        """Serve the newest version as soon as it is loaded; until then, the one before."""
+        """Serve the newest version as soon as it is loaded; until then, the previous one."""
         if self.evicted:
             self._served = None
         now = time.monotonic()
         resolves = now - self._resolved_at >= _RESOLVE_EVERY_S
-        # While the store is away, it is asked once a second as well.
+        # While the store is away, loading is tried once a second, too.
         if not resolves and (self._served is not None or self._outage_since is not None):
             return
         try:
@@ -185,7 +185,7 @@ class Drainer:
             assert self._version, "it was resolved, now or before"
             loaded = self._load(self._version)
         except Unavailable as error:
-            # Who is served goes on with what is loaded, and who waits may wait a little.
+            # A loaded model goes on; without one, callers wait a little.
             self._outage_since = now if self._outage_since is None else self._outage_since
             if self._served is None and now - self._outage_since >= _OUTAGE_S:
                 self._served = error
@@ -195,5 +195,5 @@ class Drainer:
             if loaded is not None:
                 self._served, self._outage_since = loaded, None
             elif isinstance(self._served, StokerError):
-                # What was refused is tried again, and its callers wait for how that ends.
+                # A version that was refused is tried again; its callers wait.
                 self._served = None

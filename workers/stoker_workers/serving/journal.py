@@ -1,4 +1,4 @@
-"""What a predictor process is at, kept where its slot can read it even after the process has died."""
+"""Which models a predictor process loads and computes, in memory that its slot can read after the process has died."""
 
 import time
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ _ENTRY_BYTES = 512
 
 
 class Entry(BaseModel):
-    """Work on one model.
+    """Loading or computing one model.
 
     Attributes:
         created_at: when its version was registered, ISO.
-        since: when it began, by the monotonic clock that all processes of a machine share.
+        since: start time, by the monotonic clock that all processes of a machine share.
     """
 
     ref: str
@@ -26,16 +26,16 @@ class Entry(BaseModel):
 
 
 class Journal:
-    """One entry for the model that is being loaded, one for the model that computes. Made before the process forks."""
+    """One entry for the model that is loaded, one for the model that computes. Made before the process is forked."""
 
     def __init__(self) -> None:
-        # Plain shared memory, without a lock that a killed process could hold for ever.
+        # Without a lock, which a killed process would never release.
         self._loading = RawArray("c", _ENTRY_BYTES)
         self._computing = RawArray("c", _ENTRY_BYTES)
 
     @contextmanager
     def load(self, version: ModelVersion) -> Iterator[None]:
-        """Note that a version is being loaded, for the length of a with block."""
+        """Enter a version that is loaded, for the length of a with block."""
         self._loading.value = entry_of(version)
         try:
             yield
@@ -44,7 +44,7 @@ class Journal:
 
     @contextmanager
     def compute(self, entry: bytes) -> Iterator[None]:
-        """Note that a model computes, for the length of a with block; `entry` is what `entry_of` gives for it."""
+        """Enter a model that computes, for the length of a with block; `entry` is from `entry_of`."""
         self._computing.value = entry
         try:
             yield
@@ -53,23 +53,23 @@ class Journal:
 
     @property
     def loading(self) -> Entry | None:
-        """What is being loaded, or was when the process died."""
+        """The model that is loaded, or was when the process died."""
         return _read(self._loading.value)
 
     @property
     def computing(self) -> Entry | None:
-        """What computes, or did when the process died; `since` is when its model was loaded."""
+        """The model that computes, or did when the process died; `since` is when it had been loaded."""
         return _read(self._computing.value)
 
 
 def entry_of(version: ModelVersion) -> bytes:
-    """Work on a version that begins now."""
+    """An encoded entry that starts now."""
     entry = Entry(ref=version.ref, created_at=version.created_at.isoformat(), since=time.monotonic())
     return entry.model_dump_json().encode()
 
 
 def _read(raw: bytes) -> Entry | None:
-    # One that is being written at this moment is half of one: the next look reads it.
+    # An entry may be half written: the next check reads it.
     with suppress(ValidationError):
         return Entry.model_validate_json(raw)
     return None

@@ -1,4 +1,4 @@
-"""Loading models in a predictor's process: beside its batches, within its memory, and not again what just failed."""
+"""Loading models in a predictor process: beside its batches, within its memory, and no retry of a recent failure."""
 
 import logging
 import os
@@ -22,21 +22,21 @@ from ..ml.prediction.models import LoadedModels, loading_bytes
 from ..ml.prediction.predictor import Predictor
 from ..ml.prediction.runtime.pace import Pace
 from ..node.machine import private_bytes
-from .drainer import Outcome
+from .drainer import Response
 from .journal import Journal, entry_of
 
 _log = logging.getLogger(__name__)
-# What a request shall take at most, waiting included, as far as the size of batches decides it.
+# The target latency of a request, waiting included; it decides the size of batches.
 _TARGET_S = 0.1
 _LARGEST_BATCH = 1024
-# What a predictor needs besides its models: TensorFlow, and batches on their way.
+# A predictor's memory besides its models: TensorFlow and the batches.
 _WORKING_BYTES = 200 << 20
 
 
 class LoadedModel:
-    """A loaded model as a drainer wants it; its batches are as large as the target latency allows.
+    """A drainer's handle of a loaded model; batches are as large as the target latency allows.
 
-    It holds no model: one that made room for another is gone.
+    The reference is weak, so that an evicted model is freed.
     """
 
     def __init__(self, predictor: Predictor, pace: Pace, journal: Journal) -> None:
@@ -53,27 +53,27 @@ class LoadedModel:
     def most(self) -> int:
         return self._pace.max_rows
 
-    def answer(self, requests: Sequence[bytes]) -> Sequence[Outcome]:
+    def answer(self, requests: Sequence[bytes]) -> Sequence[Response]:
         predictor = self._predictor()
-        assert predictor, "models make room only between two steps of a drainer"
+        assert predictor, "models are evicted only between two steps of a drainer"
         if not requests:
             return []
         started = time.perf_counter()
         with self._journal.compute(self._entry):
-            outcomes = predictor.predict_encoded(requests)
+            responses = predictor.predict_encoded(requests)
         self._pace.took(len(requests), time.perf_counter() - started)
-        return outcomes
+        return responses
 
 
 class Loader:
-    """Loads models in a thread of its own; those that are loaded already are served meanwhile.
+    """Loads models in a thread of its own, while loaded ones are served.
 
-    One is loaded at a time, and the next is chosen when it has ended: what each needs is known only then.
+    One model is loaded at a time, and the next is chosen when it has ended: its memory is known only then.
     """
 
     def __init__(self, slot: Slot, journal: Journal, connection: Connection, scratch: Path) -> None:
         settings, memory = slot.settings, slot.memory_bytes
-        # The cache is a part of what the slot may use, or its models would end the process before they are evicted.
+        # The cache is part of the slot's memory: models are evicted before the process is over its limit.
         room = max(0, memory - _WORKING_BYTES) if memory else settings.model_cache_bytes
         self._models = LoadedModels(min(settings.model_cache_bytes, room))
         self._memory_bytes = memory
@@ -85,22 +85,22 @@ class Loader:
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
         self._loading: tuple[ModelVersion, Future[Predictor]] | None = None
-        # By reference and birth: what their loads met, until they are asked for again, or another load succeeds.
+        # Outages that loads ended with, by version, until the version is wanted again or another load succeeds.
         self._away: dict[tuple[str, datetime], Unavailable] = {}
         self._paces: weakref.WeakKeyDictionary[Predictor, Pace] = weakref.WeakKeyDictionary()
 
     def model(self, version: ModelVersion) -> LoadedModel | StokerError | None:
-        """A version's model, None as long as it or another is being loaded, or why it cannot be.
+        """A version's model; None while it or another one is loaded, or the error that it cannot be loaded for.
 
         Raises:
             Unavailable: the store or Redis is away.
         """
         self._settle()
-        if found := self._models.find(version):
-            return self._served(found)
+        if predictor := self._models.find(version):
+            return self._handle(predictor)
         if away := self._away.pop((version.ref, version.created_at), None):
             raise away
-        # Before Redis is asked, which lets one worker at a time try again what has failed.
+        # Checked before `admit_load`, which admits one worker at a time.
         if self._loading:
             return None
         if failure := self._connection.run(failures.admit_load(version)):
@@ -112,9 +112,9 @@ class Loader:
         self._begin(version)
         return None
 
-    def let_go(self) -> None:
+    def shrink(self) -> None:
         """Evict all models but the one used or loaded last."""
-        with suppress(Unavailable):  # Redis, which is only told what became of a load
+        with suppress(Unavailable):  # of Redis, which only records how a load ended
             self._settle()
         self._models.evict_all(keep=1)
 
@@ -126,7 +126,7 @@ class Loader:
             return Predictor.load(version, self._store, self._scratch)
 
     def _settle(self) -> None:
-        """Keep the model whose load has ended, or what it ended with, whether or not anybody still waits for it.
+        """Keep the model, or the error, of a load that has ended, even if nobody waits for it any more.
 
         Raises:
             Unavailable: Redis is away.
@@ -150,11 +150,11 @@ class Loader:
             self._away.clear()
             self._connection.run(failures.loaded(version))
 
-    def _served(self, predictor: Predictor) -> LoadedModel:
+    def _handle(self, predictor: Predictor) -> LoadedModel:
         return LoadedModel(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)), self._journal)
 
     def _make_room(self, version: ModelVersion) -> None:
-        """Evict models until this one can be loaded; none if it would not fit into an empty process either.
+        """Evict models until this one can be loaded; none if it would not fit into an empty process.
 
         Raises:
             NoMemory: it does not fit.
@@ -173,13 +173,13 @@ class Loader:
             )
 
     def _failed(self, version: ModelVersion, error: StokerError) -> StokerError:
-        """Note for all workers that a version cannot be loaded; gives what its callers are raised."""
+        """Record for all workers that a version cannot be loaded; gives the error for its callers."""
         prefix = f"{version.ref} cannot be loaded: "
         message = error.message if error.message.startswith(prefix) else prefix + error.message
-        told = Unavailable(message) if isinstance(error, NoMemory) else InvalidJob(message)
+        public = Unavailable(message) if isinstance(error, NoMemory) else InvalidJob(message)
         _log.error("%s", message)
         created_at = version.created_at.isoformat()
-        return self._connection.run(failures.load_failed(version.ref, created_at, told, self._worker)).as_error()
+        return self._connection.run(failures.load_failed(version.ref, created_at, public, self._worker)).as_error()
 
 
 def _used_bytes() -> int:

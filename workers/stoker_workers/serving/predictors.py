@@ -1,4 +1,4 @@
-"""Serving lanes: a slot hands the lane of a doorbell to a predictor process, which it keeps warm with its models."""
+"""Serving lanes: for a doorbell, a slot has its predictor drain the lane, a process that keeps models loaded."""
 
 import logging
 import tempfile
@@ -26,31 +26,31 @@ from .watch import Watch
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.5
-# A predictor gives a sign of life between batches; one silent for longer hangs. Long enough to load a large model.
+# A predictor sends a heartbeat between batches; without one for so long it hangs. Long enough to load a large model.
 _SILENT_S = 120.0
-# A predictor over its slot's memory has a second to let go of models, unless it is far over.
+# A predictor over its slot's memory has a second to evict models, unless it is far over.
 _PATIENT_LOOKS = 2
 _FAR_TOO_MUCH = 1.5
-_ALIVE, _STOP, _EVICT = b"", b"stop", b"evict"
+_HEARTBEAT, _STOP, _EVICT = b"", b"stop", b"evict"
 # How long a process may take to end after its pipe broke.
 _END_S = 5.0
-# Signals by which others end a process. It may also have been the kernel, for want of memory.
+# Signals that come from other processes; the kernel also sends SIGKILL when memory runs out.
 _FROM_OUTSIDE = "SIGKILL SIGTERM SIGINT"
 
 
 class _Misbehaved(Exception):
-    """A predictor process hangs or uses too much: its slot ends it."""
+    """A predictor process hangs or uses too much memory: its slot ends it."""
 
 
 class _Assignment(BaseModel):
-    """A lane to drain, and the name of the watch to do it in."""
+    """A lane to drain, and the name for the watch that drains it."""
 
     ref: str
     watch: str
 
 
 class Predictors:
-    """The slot's side of its predictor process, which is forked for the first lane."""
+    """A slot's predictor process, which is forked for the first lane."""
 
     def __init__(self, slot: Slot, queues: Sequence[str]) -> None:
         self._slot = slot
@@ -58,7 +58,7 @@ class Predictors:
         self._journal = Journal()
 
     def drain(self, ref: str) -> str:
-        """Have a lane drained; gives what to show for it in Celery's log."""
+        """Have a lane drained; gives the task's result for Celery's log."""
         assignment = _Assignment(ref=ref, watch=uuid.uuid4().hex)
         if self._slot.predictor is None:
             self._journal = Journal()
@@ -67,36 +67,36 @@ class Predictors:
                 self._slot.predictor = ForkedProcess(_serve, process)
             except DependencyUnavailable as error:
                 self._slot.dependencies.met(error.outage)
-                # The lane is rung for again.
+                # The controller sends another doorbell for the lane.
                 return f"{ref}: not served here: {error.message}"
         try:
             return self._follow(self._slot.predictor, assignment)
         except (EOFError, OSError, _Misbehaved) as error:
-            # One whose pipe broke has ended by itself, or is about to.
+            # A process whose pipe broke has ended by itself, or is about to.
             ended = None if isinstance(error, _Misbehaved) else self._slot.predictor.join(_END_S)
             reason = f"it {ended}" if ended else str(error)
             _log.warning("the predictor process of lane %s ended: %s", ref, reason)
             self._slot.end_predictor()
-            self._blame(reason)
-            # What it had in hand goes to others at once, not only when its lease runs out.
+            self._record_cause(reason)
+            # Its requests go to others at once, not only when its lease runs out.
             self._slot.connection.run(lanes.leave(ref, lanes.drainer_name(assignment.watch, 0)))
             self._slot.connection.run(lanes.abandon(assignment.watch))
             return f"{ref}: its process died, the rest goes to another"
 
-    def _blame(self, reason: str) -> None:
-        """Have the callers of the model refused that was being loaded when the process ended, before others load it.
+    def _record_cause(self, reason: str) -> None:
+        """Record the model that was loading or computing when the process died, so that no other process dies of it.
 
-        A batch that ends its process is answered by another; only if that ends as well, its model is to blame.
+        A model that was computing is excused once: another process answers the batch, and records it if it dies, too.
         """
         outside = any(reason.endswith(signal) for signal in _FROM_OUTSIDE.split())
         if entry := self._journal.loading:
-            self._note(entry, f"cannot be loaded: that ended its process: {reason}", excused=outside)
+            self._record(entry, f"cannot be loaded: that ended its process: {reason}", excused=outside)
         elif (entry := self._journal.computing) and not outside:
-            self._note(
+            self._record(
                 entry, f"cannot be served: batches of it end their process: {reason}", excused=True, computed=True
             )
 
-    def _note(self, entry: Entry, what: str, *, excused: bool, computed: bool = False) -> None:
+    def _record(self, entry: Entry, what: str, *, excused: bool, computed: bool = False) -> None:
         error = Unavailable(
             f"{entry.ref} {what}; make the model smaller or give its slot more memory, or roll its "
             "alias back to a version that can be loaded"
@@ -111,32 +111,32 @@ class Predictors:
 
     def _follow(self, predictor: ForkedProcess, assignment: _Assignment) -> str:
         pipe = predictor.pipe
-        look_at = 0.0
+        next_check = 0.0
         pipe.send_bytes(assignment.model_dump_json().encode())
-        asked_to_stop, silent_s, over_looks = False, 0.0, 0
+        stop_sent, silent_s, over_looks = False, 0.0, 0
         while True:
             if pipe.poll(_TICK_S):
-                told = pipe.recv_bytes()
-                if told != _ALIVE:
-                    return told.decode()
+                message = pipe.recv_bytes()
+                if message != _HEARTBEAT:
+                    return message.decode()
                 silent_s = 0.0
             else:
                 silent_s += _TICK_S
                 if silent_s > _SILENT_S:
                     raise _Misbehaved(f"it gave no sign of life for {_SILENT_S:g} s")
-            if time.monotonic() >= look_at:
-                look_at = time.monotonic() + _TICK_S
-                over_looks = self._look_at_memory(predictor, over_looks)
-                self._look_at_loading()
-            if self._slot.draining_s and not asked_to_stop:
+            if time.monotonic() >= next_check:
+                next_check = time.monotonic() + _TICK_S
+                over_looks = self._check_memory(predictor, over_looks)
+                self._check_loading()
+            if self._slot.draining_s and not stop_sent:
                 pipe.send_bytes(_STOP)
-                asked_to_stop = True
+                stop_sent = True
 
-    def _look_at_memory(self, predictor: ForkedProcess, over_looks: int) -> int:
-        """Compare what a predictor uses with what its slot allows; gives how many looks in a row it was more.
+    def _check_memory(self, predictor: ForkedProcess, over_looks: int) -> int:
+        """Compare a predictor's memory with its slot's limit; gives how many checks in a row it was above.
 
         Raises:
-            _Misbehaved: it was too much, also after the predictor was asked to let go of models.
+            _Misbehaved: it stayed above, although the predictor was asked to evict models.
         """
         most, used = self._slot.memory_bytes, private_bytes(predictor.pid) or 0
         self._slot.uses(used)
@@ -148,8 +148,8 @@ class Predictors:
             predictor.pipe.send_bytes(_EVICT)
         return over_looks + 1
 
-    def _look_at_loading(self) -> None:
-        """Raises _Misbehaved if a model takes too long to load: the thread that hangs in it can only be ended so."""
+    def _check_loading(self) -> None:
+        """Raises _Misbehaved if a model takes too long to load: a thread that hangs can only be ended so."""
         entry, longest_s = self._journal.loading, self._slot.settings.model_load_timeout_s
         if entry and time.monotonic() - entry.since > longest_s:
             raise _Misbehaved(f"it took longer than {longest_s:g} s (STOKER_MODEL_LOAD_TIMEOUT_S)")
@@ -157,7 +157,7 @@ class Predictors:
 
 @dataclass(frozen=True)
 class _Process:
-    """What a predictor process is given when it is forked."""
+    """The arguments of a predictor process."""
 
     slot: Slot
     queues: tuple[str, ...]
@@ -165,29 +165,29 @@ class _Process:
 
 
 def _serve(pipe: Pipe, process: _Process) -> None:
-    """The predictor process's whole life: one watch over lanes after the other."""
+    """The main function of a predictor process: it runs one watch after the other."""
     slot = process.slot
     connection = Connection.open(slot.settings, slot.redis_url, patience_s=_SILENT_S / 4)
     with tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
         loader = Loader(slot, process.journal, connection, Path(scratch))
 
         def stop() -> bool:
-            """Whether the slot wants its predictor to end; also this process's sign of life."""
-            pipe.send_bytes(_ALIVE)
+            """Send a heartbeat; gives whether the slot wants its predictor to stop."""
+            pipe.send_bytes(_HEARTBEAT)
             while pipe.poll():
                 if pipe.recv_bytes() == _STOP:
                     return True
-                loader.let_go()
+                loader.shrink()
             return False
 
         while True:
             try:
-                told = pipe.recv_bytes()
+                message = pipe.recv_bytes()
             except EOFError:
                 return
-            if told in (_STOP, _EVICT):
+            if message in (_STOP, _EVICT):
                 continue
-            assignment = _Assignment.model_validate_json(told)
+            assignment = _Assignment.model_validate_json(message)
             watch = Watch(connection, assignment.watch, process.queues, loader.model, stop)
             try:
                 summary = watch.run(assignment.ref)

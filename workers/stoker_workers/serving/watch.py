@@ -1,7 +1,7 @@
-"""A predictor's watch over its lanes: it drains several in turn, and waits for requests to any of them.
+"""A predictor's watch over lanes: it drains several in turn, and waits for requests to any of them.
 
-A model that is being loaded holds up none of the others. A lane stays on the watch for a while when it is empty, so
-that its next request comes straight to a process that has the model.
+A model that is loaded meanwhile delays no other lane. An empty lane is watched for a while, so that its next request
+comes to a process that has the model.
 """
 
 import itertools
@@ -13,25 +13,25 @@ from stoker.redis.connection import Connection
 
 from .drainer import LEASE_S, Drainer, Load
 
-# How long an empty lane is watched for more, as long as nothing else waits for the slot.
+# How long an empty lane is watched, as long as nothing else waits for the slot.
 LINGER_S = 120.0
-# For how long lanes are drained before others that wait for the slot get their turn.
+# How long busy lanes are drained before jobs that wait for the slot get their turn.
 SLICE_S = 1.0
-_LOOK_AROUND_S = 0.1
-# How soon a lane sees that its model has been loaded.
-_LOADING_LOOK_S = 0.01
-# An idle lane's sign of life; it also finds a request whose wake was lost.
+_STOP_CHECK_S = 0.1
+# How soon a lane notices that its model has been loaded.
+_LOADING_CHECK_S = 0.01
+# How often an idle lane's lease is renewed; that also finds a request whose wake-up was lost.
 _RENEW_EVERY_S = LEASE_S / 10
 
 
 class Watch:
-    """Drains lanes for as long as it pays.
+    """Drains lanes until they stay empty, or until other work waits for the slot.
 
     Args:
-        name: of this watch, and of no other ever.
+        name: unique among all watches.
         queues: the Celery queues whose messages wait for this slot.
         load: see `Drainer`.
-        stop: asked every moment, also as a sign of life; True hands everything back.
+        stop: called often, also as a heartbeat; True ends the watch.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Watch:
         self._left: list[str] = []
 
     def run(self, ref: str) -> str:
-        """Drain the lane of a doorbell, and others that ring meanwhile; gives what to show for it in Celery's log."""
+        """Drain the lane of a doorbell, and others that ring meanwhile; gives a summary for Celery's log."""
         try:
             self._add(ref)
             self._drain()
@@ -77,38 +77,38 @@ class Watch:
 
     def _drain(self) -> None:
         now = time.monotonic()
-        look_at, told_at, renew_at, loading_at = now + SLICE_S, now, now + _RENEW_EVERY_S, now
+        yield_at, stop_at, renew_at, loading_at = now + SLICE_S, now, now + _RENEW_EVERY_S, now
         while self._lanes:
             for name in list(self._awake):
                 if not self._lanes[name].turn():
                     self._awake.discard(name)
                 self._join_again_if_lost(name)
             now = time.monotonic()
-            if now >= told_at:
-                told_at = now + _LOOK_AROUND_S
+            if now >= stop_at:
+                stop_at = now + _STOP_CHECK_S
                 if self._stop():
                     return
-                look_at = look_at if self._awake else now
-            if now >= look_at:
-                look_at = now + SLICE_S
-                if self._others_wait():
+                yield_at = yield_at if self._awake else now
+            if now >= yield_at:
+                yield_at = now + SLICE_S
+                if self._must_yield():
                     return
             if now >= renew_at:
                 renew_at = now + _RENEW_EVERY_S
-                self._see_to_idle(now)
+                self._renew_idle(now)
             if now >= loading_at:
-                loading_at = now + _LOADING_LOOK_S
+                loading_at = now + _LOADING_CHECK_S
                 self._awake.update(name for name, drainer in self._lanes.items() if drainer.loads)
             if len(self._awake) < len(self._lanes):
                 self._await_requests()
 
-    def _others_wait(self) -> bool:
-        """Take on lanes that nobody else has time for; then, whether jobs wait for this slot."""
+    def _must_yield(self) -> bool:
+        """Take on lanes whose doorbells wait for a slot; then, whether other messages wait for this one."""
         while ref := self._connection.run(lanes.take_doorbell(self._queues)):
             self._add(ref)
         return self._connection.run(lanes.make_way(self._queues))
 
-    def _see_to_idle(self, now: float) -> None:
+    def _renew_idle(self, now: float) -> None:
         for name in [name for name in self._lanes if name not in self._awake]:
             drainer = self._lanes[name]
             if (now - drainer.quiet_since > LINGER_S and not drainer.loads) or drainer.evicted:
@@ -119,7 +119,7 @@ class Watch:
                 self._join_again_if_lost(name)
 
     def _join_again_if_lost(self, name: str) -> None:
-        """Where this process stood still for too long, its requests are back in the lane, perhaps for it to take."""
+        """Join a lane again that was lost because this process stood still: its requests are back in the lane."""
         drainer = self._lanes[name]
         if drainer.lost:
             self._leave(name)
@@ -130,5 +130,5 @@ class Watch:
             woken = self._connection.run(lanes.woken(self._name))
         else:
             loads = any(drainer.loads for drainer in self._lanes.values())
-            woken = self._connection.run(lanes.await_wake(self._name, _LOADING_LOOK_S if loads else _LOOK_AROUND_S))
+            woken = self._connection.run(lanes.await_wake(self._name, _LOADING_CHECK_S if loads else _STOP_CHECK_S))
         self._awake.update(name for name in woken if name in self._lanes)

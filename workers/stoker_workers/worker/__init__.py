@@ -1,1 +1,1 @@
-"""The Celery worker: its tasks, its slots, its sign of life, and the door that every message passes."""
+"""The Celery worker: its tasks, its slots, its heartbeat, and the filter of its messages."""

@@ -1,4 +1,4 @@
-"""The Celery worker: tasks, a sign of life every second, slots that come and go, and the drain on shutdown."""
+"""The Celery worker: its tasks, a heartbeat every second, a resizable pool of slots, and the drain on shutdown."""
 
 import gc
 import multiprocessing
@@ -34,28 +34,28 @@ from ..observe import tracing
 from ..observe.logs import keep_to_lines
 from .control import register_commands
 from .guard import guarded
-from .heartbeat import LISTEN_S, Presence
+from .heartbeat import LISTEN_S, Heartbeat
 from .pool import SlotPool
 from .tasks import register_tasks
 
-# How long handing jobs back may take once they have stopped: a round trip to Redis, or its timeout.
+# How long a drain may take after the jobs have stopped: a round trip to Redis, or its timeout.
 _HURRY_S = 10
 
 
 def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
-    """Serve the queues of a device until told to stop; gives the exit status.
+    """Serve the queues of a device until SIGTERM; gives the exit status.
 
     SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
 
     Raises:
-        InvalidSettings: traces are wanted, and OpenTelemetry is not installed.
+        InvalidSettings: the settings want traces, and OpenTelemetry is not installed.
         Unavailable: TensorFlow does not see the device.
     """
     tracing.check(settings)
     remove_abandoned()
     scratch = Scratch()
     scratch.adopt()
-    # After what multiprocessing itself has put there is removed, at -100.
+    # After multiprocessing has removed its own files there, at priority -100.
     Finalize(None, scratch.remove, exitpriority=-200)
     worker = capacity.worker
     if worker.device != "cpu":
@@ -69,8 +69,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
     _connect_signals(slot)
-    # Celery collects garbage before each fork. What TensorFlow's import has left, half a million objects, is none, and
-    # looking through it would take longer than the fork; the forked would also write to all those pages.
+    # Celery collects garbage before each fork. To look through the half million objects of TensorFlow's import would
+    # take longer than the fork, and the children would write to all their pages.
     gc.collect()
     gc.freeze()
     controller = app.Worker(
@@ -88,7 +88,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
 
 
 def _connect_signals(slot: Slot) -> None:
-    """Have Celery tell what happens to the worker, its loggers and its children."""
+    """React to Celery's signals of the worker, its loggers and its children."""
 
     def drain(**_: Any) -> None:
         slot.stop()
@@ -103,9 +103,9 @@ def _connect_signals(slot: Slot) -> None:
 
 
 def _cut_off(_number: int, _frame: FrameType | None) -> None:
-    """End the worker at once though Celery still waits, as it does for a Redis that does not answer.
+    """End the worker at once although Celery still waits, for example for a Redis that does not answer.
 
-    What its slots still hold is given to others when the leases run out.
+    The jobs of its slots go to others when their leases run out.
     """
     for child in billiard.active_children():
         os.kill(child.pid, signal.SIGKILL)
@@ -114,13 +114,13 @@ def _cut_off(_number: int, _frame: FrameType | None) -> None:
 
 def _require(device: WorkDevice) -> None:
     """Look for the device in a process of its own: this one must not use TensorFlow."""
-    looking = ForkedProcess(_look, device)
+    child = ForkedProcess(_look, device)
     try:
-        missing = looking.pipe.recv_bytes().decode()
+        missing = child.pipe.recv_bytes().decode()
     except EOFError:
-        missing = f"looking for the {device} ended its process, which {looking.join()}"
+        missing = f"looking for the {device} ended its process, which {child.join()}"
     finally:
-        looking.close()
+        child.close()
     if missing:
         raise Unavailable(missing)
 
@@ -135,20 +135,20 @@ def _look(pipe: Connection, device: WorkDevice) -> None:
 
 
 def _start_slot(**_: Any) -> None:
-    """Remove what a slot in this one's place may have left, and allow children, which Celery's pool does not."""
+    """Remove the files of a slot that died before, and allow children, which Celery's pool forbids."""
     remove_abandoned()
     multiprocessing.current_process().daemon = False
 
 
 def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
-    """A step of the Celery worker that beats while it runs, and has its pool follow what is wanted of it."""
+    """A step of the Celery worker that sends its heartbeat and resizes its pool."""
 
     class Beating(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.components:Pool",)
 
         def start(self, parent: WorkController) -> None:
             self._pool = pool = cast("SlotPool", parent.pool)
-            pool.takes = lambda: _asks(parent.consumer)
+            pool.takes = lambda: _is_polling(parent.consumer)
 
             def describe() -> ledger.Worker:
                 worker = capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
@@ -157,12 +157,12 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             def resize(slots: int) -> None:
                 pool.resize(min(slots, capacity.worker.most_slots))
 
-            self._presence = Presence(describe, resize, slot.settings, slot.redis_url)
+            self._heartbeat = Heartbeat(describe, resize, slot.settings, slot.redis_url)
             self._dependencies = DependencyWatch(slot.dependencies, slot.settings)
             self._beat()
             self._timers = [
                 parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
-                parent.timer.call_repeatedly(LISTEN_S, self._presence.listen),
+                parent.timer.call_repeatedly(LISTEN_S, self._heartbeat.listen),
             ]
 
         def register_with_event_loop(self, _parent: WorkController, hub: Hub) -> None:
@@ -170,23 +170,23 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
 
         def _turn(self) -> None:
             self._pool.settle()
-            if self._pool.size != self._told:
+            if self._pool.size != self._announced:
                 self._beat()
 
         def _beat(self) -> None:
-            self._told = self._pool.size
+            self._announced = self._pool.size
             self._dependencies.step()
-            self._presence.beat()
+            self._heartbeat.beat()
 
         def stop(self, _parent: WorkController) -> None:
             for timer in self._timers:
                 timer.cancel()
             self._dependencies.end()
-            self._presence.end()
+            self._heartbeat.end()
 
     return Beating
 
 
-def _asks(consumer: Consumer) -> bool:
-    """Whether the worker has asked Redis for its next message, and has no answer yet."""
+def _is_polling(consumer: Consumer) -> bool:
+    """Whether the worker is reading its next message from Redis."""
     return bool(consumer.task_consumer and consumer.task_consumer.channel._in_poll)  # noqa: SLF001

@@ -1,8 +1,8 @@
-"""Commands of `celery control`, and so buttons of Flower, that would go past the ledger if Celery obeyed them itself.
+"""Commands of `celery control`, and so of Flower's buttons, which would bypass the ledger if Celery executed them.
 
-Celery keeps what was revoked in a worker's memory, where it would hide a job from that worker for ever; it ends a
-running task by killing its slot, which the ledger would count as a lost worker; and it shuts down as soon as every task
-has ended, which may take hours. Here a revoked job is a cancelled one, and a worker that is told to shut down drains.
+Celery keeps revoked ids in a worker's memory, where they would hide a job from that worker for ever; it ends a running
+task by killing its slot, which would count as a lost worker; and it shuts down when every task has ended, which may
+take hours. Here `revoke` cancels a job, and `shutdown` drains the worker.
 """
 
 import os
@@ -18,20 +18,20 @@ from stoker.settings import Settings
 
 
 def register_commands(settings: Settings, redis_url: str) -> None:
-    """Have the workers of this process obey as the module says."""
+    """Replace Celery's commands for the worker of this process."""
     connection = Connection.open(settings, redis_url)
 
     @control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
     def revoke(_state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:
-        """Cancel jobs: at once where they are queued, at the next step where they run."""
-        told = [_cancel(connection, each) for each in ([task_id] if isinstance(task_id, str) else task_id)]
-        return {"ok": "; ".join(told)}
+        """Cancel jobs: queued ones at once, running ones at their next step."""
+        answers = [_cancel(connection, each) for each in ([task_id] if isinstance(task_id, str) else task_id)]
+        return {"ok": "; ".join(answers)}
 
     @control_command(  # type: ignore[untyped-decorator]
         args=[("signal", str)], variadic="task_id", signature="<signal> [id1 [id2 [... [idN]]]]"
     )
     def terminate(state: Any, signal: str, task_id: str | list[str], **_: Any) -> dict[str, str]:  # noqa: ARG001
-        """The same as revoke: a job has a grace period to stop in, whatever the signal."""
+        """The same as `revoke`, whatever the signal: a job has a grace period to stop."""
         return revoke(state, task_id)  # type: ignore[no-any-return]
 
     @control_command()  # type: ignore[untyped-decorator]

@@ -1,7 +1,7 @@
-"""kombu's Redis transport with a door: what is no message for this worker goes into quarantine.
+"""kombu's Redis transport with a filter: invalid messages go into quarantine.
 
-kombu decodes whatever it takes from a queue and looks into it unchecked, so that one wrong byte would end a worker.
-Here each answer of Redis is looked at first, and kombu sees only what is right.
+kombu decodes whatever it takes from a queue without checks, so that one wrong byte would end a worker. Here each reply
+of Redis is validated first, and kombu sees valid messages only.
 """
 
 import logging
@@ -20,38 +20,38 @@ from stoker.fleet.topology import KOMBU_SEPARATOR
 from stoker.ledger import QuarantineReason
 from stoker.redis.connection import Call, Connection
 
-from .message import Unwelcome, check_command, doorbell
+from .message import InvalidMessage, check_command, doorbell
 
 _log = logging.getLogger(__name__)
 
 
 class GuardedConnection(KombuConnection):
-    """A connection to the broker whose transport has a door, whatever the URL: redis://, rediss:// or sentinel://.
+    """A connection to the broker with a filtered transport, for any URL: redis://, rediss:// or sentinel://.
 
     Attributes:
-        leaves: tells whether the messages of a queue are to stay there for now.
+        leaves: gives whether to leave the messages of a queue there for now.
     """
 
     leaves: Callable[[str], bool] = staticmethod(lambda _queue: False)
 
     def get_transport_cls(self) -> type[Transport]:
-        """The class of the transport; kombu asks again whenever it moves on to another URL."""
+        """The class of the transport for the current URL; kombu may switch to another URL."""
         return _GUARDED[super().get_transport_cls()]  # type: ignore[no-untyped-call]
 
     def ensure_connection(self, *arguments: Any, **options: Any) -> KombuConnection:
-        """Connect, again every second or two: by default kombu waits longer and longer, up to half a minute."""
+        """Connect, with a retry every second or two: by default kombu's pauses grow up to half a minute."""
         intervals = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
         super().ensure_connection(*arguments, **intervals, **options)  # type: ignore[no-untyped-call]
         return self
 
 
 def guarded(leaves: Callable[[str], bool]) -> type[GuardedConnection]:
-    """Connections of a worker that does not always want the messages of all its queues."""
+    """A class of connections that leave the messages of some queues there for now."""
     return type("GuardedConnection", (GuardedConnection,), {"leaves": staticmethod(leaves)})
 
 
 class _OpenQueues:
-    """The order in which kombu reads its queues, without those whose messages are to stay there for now."""
+    """kombu's order of queues, without those whose messages are left there for now."""
 
     def __init__(self, order: Any, leaves: Callable[[str], bool]) -> None:
         self._order = order
@@ -67,89 +67,89 @@ class _OpenQueues:
         self._order.rotate(last_used)
 
 
-class _Door:
-    """Decides what comes in, and puts aside what does not."""
+class _Filter:
+    """Validates messages; puts invalid ones into quarantine."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def admit(self, key: bytes, item: bytes) -> tuple[bytes, bytes] | None:
-        """The list and the message to deliver from it, or None."""
+    def task(self, key: bytes, raw: bytes) -> tuple[bytes, bytes] | None:
+        """The list and the message to deliver from it; None for an invalid message."""
         queue, _, step = key.decode().partition(KOMBU_SEPARATOR)
         try:
-            return key, doorbell(item, queue, int(step or 0))
-        except Unwelcome as refusal:
-            self._put_aside(refusal.reason, queue, item)
+            return key, doorbell(raw, queue, int(step or 0))
+        except InvalidMessage as invalid:
+            self._quarantine(invalid.reason, queue, raw)
             return None
 
-    def admits_command(self, topic: bytes, item: bytes) -> bool:
-        """Whether what was broadcast is to be delivered."""
+    def passes_command(self, topic: bytes, raw: bytes) -> bool:
+        """Whether to deliver a broadcast message."""
         try:
-            check_command(item)
-        except Unwelcome as refusal:
-            self._put_aside(refusal.reason, topic.decode(), item)
+            check_command(raw)
+        except InvalidMessage as invalid:
+            self._quarantine(invalid.reason, topic.decode(), raw)
             return False
         return True
 
-    def clear(self) -> None:
-        """Take away what is no list where a list should be: it keeps every queue from being read."""
+    def clear_keys(self) -> None:
+        """Delete queues' keys of a wrong type: one of them keeps all queues from being read."""
         steps, queues = self._channel.priority_steps, self._channel.active_queues
         self._run(ledger.evict([self._channel._q_for_pri(queue, step) for queue in queues for step in steps]))  # noqa: SLF001
         _log.warning("what lay under a queue's key was no list: put aside")
 
-    def _put_aside(self, reason: QuarantineReason, queue: str, item: bytes) -> None:
-        _log.warning("a message of %d bytes on %s is put aside: %s", len(item), queue, reason)
-        self._run(ledger.quarantine(reason, queue, item))
+    def _quarantine(self, reason: QuarantineReason, queue: str, raw: bytes) -> None:
+        _log.warning("a message of %d bytes on %s is put aside: %s", len(raw), queue, reason)
+        self._run(ledger.quarantine(reason, queue, raw))
 
     def _run(self, call: Call[Any]) -> None:
         with self._channel.conn_or_acquire() as client:
             try:
                 Connection(lambda: client, "the broker").run(call)
             except (StokerError, ResponseError) as error:
-                # The message is gone from its queue all the same, and the worker must go on.
+                # The message has left its queue all the same, and the worker must go on.
                 _log.warning("not counted: %s", error)
 
 
 class _Client(redis.Redis):
-    """What a channel reads from Redis with: tasks by BRPOP, commands by subscription."""
+    """The redis-py client of a channel: it reads tasks by BRPOP, commands by subscription."""
 
-    def __init__(self, door: _Door, **options: Any) -> None:
+    def __init__(self, message_filter: _Filter, **options: Any) -> None:
         super().__init__(**options)
-        self._door = door
+        self._filter = message_filter
 
     def parse_response(self, connection: Any, command_name: str | bytes, **options: Any) -> Any:
-        """Read an answer; None, as if the time were up, where nothing in it may come in."""
+        """Read a reply; None, as after a timeout, for an invalid message."""
         if command_name != "BRPOP":
             return super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         try:
-            answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+            reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            self._door.clear()
+            self._filter.clear_keys()
             return None
-        return self._door.admit(*answer) if answer else None
+        return self._filter.task(*reply) if reply else None
 
     def pubsub(self, **options: Any) -> redis.client.PubSub:
-        """A subscription with the same door."""
-        return _Subscription(self._door, connection_pool=self.connection_pool, **options)
+        """A subscription with the same filter."""
+        return _Subscription(self._filter, connection_pool=self.connection_pool, **options)
 
 
 class _Subscription(redis.client.PubSub):
-    def __init__(self, door: _Door, **options: Any) -> None:
+    def __init__(self, message_filter: _Filter, **options: Any) -> None:
         super().__init__(**options)
-        self._door = door
+        self._filter = message_filter
 
     def parse_response(self, block: bool = True, timeout: float = 0) -> Any:
-        """Read what was published; None, as if there were nothing, where it may not come in."""
-        answer = super().parse_response(block, timeout)  # type: ignore[no-untyped-call]
-        if answer and answer[0] in (b"message", b"pmessage") and not self._door.admits_command(*answer[-2:]):
+        """Read a published message; None for an invalid one."""
+        reply = super().parse_response(block, timeout)  # type: ignore[no-untyped-call]
+        if reply and reply[0] in (b"message", b"pmessage") and not self._filter.passes_command(*reply[-2:]):
             return None
-        return answer
+        return reply
 
 
 class _Guarded:
-    """What both kinds of channel have in common."""
+    """Makes a channel of either kind filter its messages."""
 
     connection: Any
     _queue_cycle: Any
@@ -160,7 +160,7 @@ class _Guarded:
 
     def _get_client(self) -> partial[_Client]:
         assert isinstance(self, Channel)
-        return partial(_Client, _Door(self))
+        return partial(_Client, _Filter(self))
 
 
 class _GuardedChannel(_Guarded, Channel):

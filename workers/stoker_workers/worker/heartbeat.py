@@ -1,4 +1,4 @@
-"""A worker's sign of life, and its ear for how many slots it shall have."""
+"""A worker's heartbeat, and the number of slots that the ledger wants of it."""
 
 import logging
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
 _log = logging.getLogger(__name__)
-# How often a worker asks, between two signs of life, whether it shall have more or fewer slots: what this takes of the
-# second in which a new slot shall serve is not left for forking it.
+# How often a worker reads the wanted number of slots between two heartbeats. A new slot shall serve within a second,
+# forking included.
 LISTEN_S = 0.25
 
 
-class Presence:
-    """Says that a worker is there. Redis being away makes it a line in the log, nothing more.
+class Heartbeat:
+    """Announces a worker in the ledger. While Redis is away, it only logs.
 
     Args:
-        describe: gives what the worker says of itself now.
-        resize: takes the number of slots wanted, whenever that has changed; what was done by hand lasts until then.
+        describe: gives the worker's announcement.
+        resize: takes the wanted number of slots whenever that changes; a resize by hand lasts until then.
     """
 
     def __init__(
@@ -30,33 +30,33 @@ class Presence:
         self._connection = Connection.open(settings, redis_url)
         self._name = describe().name
         self._wanted: int | None = None
-        self._heard = False
+        self._is_connected = False
 
     def beat(self) -> None:
         """Announce the worker."""
-        self._ask(ledger.announce(self._describe()))
+        self._run(ledger.announce(self._describe()))
 
     def listen(self) -> None:
-        """Ask for the number of slots alone; not while Redis is away, which would keep the worker from other things."""
-        if self._heard:
-            self._ask(ledger.wanted_slots(self._name))
+        """Read the wanted number of slots; not while Redis is away, because the worker would wait for it."""
+        if self._is_connected:
+            self._run(ledger.wanted_slots(self._name))
 
     def end(self) -> None:
-        """Say that the worker has gone."""
+        """Remove the worker from the ledger."""
         try:
             self._connection.run(ledger.leave(self._name))
         except StokerError as error:
             _log.warning("could not say goodbye: %s", error)
         self._connection.close()
 
-    def _ask(self, call: Call[int | None]) -> None:
+    def _run(self, call: Call[int | None]) -> None:
         try:
             wanted = self._connection.run(call)
         except StokerError as error:
-            self._heard = False
+            self._is_connected = False
             _log.warning("no sign of life this time: %s", error)
             return
-        self._heard = True
+        self._is_connected = True
         if wanted is not None and wanted != self._wanted:
             self._resize(wanted)
         self._wanted = wanted

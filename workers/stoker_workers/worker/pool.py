@@ -1,7 +1,7 @@
-"""The slots of a worker: Celery's prefork pool, made to grow and shrink at once and to take no slot from a job.
+"""The slots of a worker: Celery's prefork pool, which grows and shrinks at once and never kills a child with a job.
 
-In Celery's own pool, growing only raises a number, and the fork waits for a timer; shrinking kills a child that looks
-idle, even one that has just been handed a task. Here the number wanted is looked at in every turn of the event loop.
+In Celery's own pool, growing waits for a timer, and shrinking kills a child that looks idle, even if it has just got a
+task. Here the pool's size is adjusted in every turn of the event loop.
 """
 
 import logging
@@ -21,7 +21,7 @@ from stoker.kinds.tasks import task_name
 from ..attempt.slot import MOST_SLOTS
 
 _log = logging.getLogger(__name__)
-# Under `celery control autoscale`, a slot that no job needed for this long goes, as with Celery's own autoscaler.
+# Under `celery control autoscale`, a slot that was idle for this long ends, as with Celery's own autoscaler.
 _IDLE_S = 30.0
 # Tasks that are executed within a slot, in milliseconds.
 _BRIEF = {task_name(kind.name) for kind in KINDS.values() if kind.is_brief}
@@ -34,20 +34,20 @@ class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types
         """Add a child.
 
         Raises:
-            OSError, MemoryError: the machine has no room for it.
+            OSError, MemoryError: the machine has no memory or process left for it.
         """
         self.grow(1)
         try:
             self.maintain_pool()
         except (OSError, MemoryError):
-            self._forget_one()
+            self._count_down()
             raise
 
     def retire(self) -> bool:
-        """Let one idle child end by itself; tells whether there was one.
+        """Let one idle child end by itself; gives whether there was one.
 
-        Idle is who was written nothing that is not answered. It reads the request to end after anything else that it
-        might have been sent, so that it can lose no job even if this is wrong.
+        A child is idle if it has answered everything that was sent to it. It reads the request to end after any
+        earlier message, so that no job is lost even if it was not idle.
         """
         if self.outbound_buffer:
             return False
@@ -57,22 +57,22 @@ class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types
                 self._all_inqueues.discard(inbox)
                 child._controlled_termination = True  # noqa: SLF001  # its end is no error to log
                 child.inq.put(None)
-                self._forget_one()
+                self._count_down()
                 return True
         return False
 
-    def _forget_one(self) -> None:
+    def _count_down(self) -> None:
         self._processes -= 1
         self._putlock.shrink()
 
     @property
     def size(self) -> int:
-        """How many children there shall be."""
+        """The number of children that the pool keeps running."""
         return int(self._processes)
 
     @property
     def runs(self) -> bool:
-        """Whether the pool has not begun to end."""
+        """Whether the pool runs, and does not end."""
         return bool(self._state == RUN)
 
 
@@ -80,8 +80,8 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
     """A pool of slots: a fixed number, or under `celery control autoscale` as many as there is work for.
 
     Attributes:
-        limit: the most slots that are wanted now.
-        takes: tells whether a request for the next message is under way, which may be answered with a job.
+        limit: the number of slots wanted now, at most.
+        takes: gives whether the worker is reading the next message, which may be a job.
     """
 
     Pool = _Children
@@ -98,50 +98,50 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
 
     @property
     def num_processes(self) -> int:
-        """How many jobs the worker may have in hand; it asks for no more messages than that."""
+        """How many jobs the worker may hold; it reads no more messages than that."""
         if self.size > self.limit:
-            # What was asked for before a slot was to go may still come in.
+            # A read that began before the pool was to shrink may still bring a message.
             return self.size if self.takes() else int(self.limit)
-        # A brief job's slot is free again by the time that the next message is here; no other job waits in hand.
+        # A brief job's slot is free again when the next message arrives; other jobs are never prefetched.
         brief = sum(request.name in _BRIEF for request in reserved_requests)
         return int(self.limit + min(brief, self.limit))
 
     @property
     def size(self) -> int:
-        """How many slots there are."""
+        """The number of slots."""
         return self._pool.size if self._pool else 0
 
     @property
     def busy(self) -> int:
-        """How many of them have a job or a lane in hand."""
+        """The number of slots that have a job or a lane."""
         return min(len(reserved_requests), self.size)
 
     @property
     def places(self) -> list[int]:
-        """The places of the slots, each its own."""
+        """The index of each slot."""
         return [child.index for child in self._pool._pool] if self._pool else []  # noqa: SLF001
 
     def resize(self, most: int, least: int | None = None) -> None:
-        """Have `most` slots; with `least`, as many between the two as there is work for."""
+        """Set the pool to `most` slots; with `least`, to as many between the two as there is work for."""
         self.limit = min(max(most, 0), MOST_SLOTS)
         self._least = self.limit if least is None else min(max(least, 0), self.limit)
         _log.info("%d to %d slots are wanted; there are %d", self._least, self.limit, self.size)
 
     def settle(self) -> None:
-        """Come closer to what is wanted; to be called in every turn of the event loop."""
+        """Fork or retire children towards the wanted number; called in every turn of the event loop."""
         children = self._pool
         if children is None or not children.runs:
             return
-        in_hand = len(reserved_requests)
-        wanted = min(max(in_hand, self._least), self.limit)
-        if in_hand >= children.size:
+        jobs = len(reserved_requests)
+        wanted = min(max(jobs, self._least), self.limit)
+        if jobs >= children.size:
             self._needed_at = time.monotonic()
         if children.size < wanted:
-            # One in each turn; when it serves, that is an event, and so causes the next turn.
+            # One fork in each turn: a child that is ready is an event, which starts the next turn.
             self._fork()
         elif self._least == self.limit or time.monotonic() - self._needed_at > _IDLE_S:
-            # A message that may be under way needs a slot, too.
-            while children.size > max(wanted, in_hand + self.takes()) and children.retire():
+            # A message that is being read needs a slot, too.
+            while children.size > max(wanted, jobs + self.takes()) and children.retire():
                 pass
 
     def _fork(self) -> None:
@@ -155,6 +155,6 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
 
 @control_command(args=[("max", int), ("min", int)], signature="[max [min]]")  # type: ignore[untyped-decorator]
 def autoscale(state: Any, max: int, min: int = 0, **_: Any) -> dict[str, str]:  # noqa: A002  # Celery's names
-    """Have as many slots as there is work for, between min and max."""
+    """Resize the pool to as many slots as there is work for, between min and max."""
     state.consumer.pool.resize(max, min)
     return {"ok": f"autoscale now max={max} min={min}"}

@@ -1,4 +1,4 @@
-"""The Celery tasks: one per job kind, and one for lanes. Each takes an id or a lane's name and nothing else."""
+"""The Celery tasks: one for each job kind, one for lanes, one for gangs. The only argument is an id or a lane."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ from ..serving.predictors import Predictors
 
 
 def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
-    """Give an app the tasks of a worker that serves these queues."""
+    """Register the tasks of a worker that serves these queues."""
     predictors = Predictors(slot, queues)
 
     def job(task: Task, job_id: str) -> str:
         return _shown(task, run_job(slot, job_id, task.request.delivery_info["routing_key"]))
 
-    def join(seat: str) -> str:
-        return Member(slot, seat).take_part()
+    def join(member_id: str) -> str:
+        return Member(slot, member_id).take_part()
 
     for name in (*map(task_name, KINDS), UNKNOWN_KIND_TASK):
         app.task(job, name=name, bind=True, throws=(JobFailed,))
@@ -35,7 +35,7 @@ def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
 
 
 def _shown(task: Task, ending: Ending) -> str:
-    """End the task the way the attempt ended, so that Flower and the log show it; the ledger has been told already."""
+    """End the task as its attempt ended, for Flower and the log; the ledger already has the attempt's end."""
     match ending.how:
         case "succeeded":
             return ending.told

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes from a controller and from the agent of a node; docs/metrics.md lists it."""
+"""Prometheus metrics of a controller and of a node's agent; docs/metrics.md lists them."""
 
 from .ledger import LedgerCollector
 from .node import NodeCollector

@@ -1,4 +1,4 @@
-"""Families of metrics, in one call each."""
+"""Prometheus metric families, made in one call each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,29 @@ from stoker.ledger import Histogram
 Values = Mapping[tuple[str, ...], float]
 
 
-def gauge(name: str, told: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, told, value=value)
+def gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
 
 
-def gauges(name: str, told: str, labels: Sequence[str], values: Values) -> Metric:
-    family = GaugeMetricFamily(name, told, labels=labels)
+def gauges(name: str, documentation: str, labels: Sequence[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=labels)
     for words, value in values.items():
         family.add_metric(words, value)
     return family
 
 
-def counters(name: str, told: str, labels: Sequence[str], values: Values) -> Metric:
-    family = CounterMetricFamily(name, told, labels=labels)
+def counters(name: str, documentation: str, labels: Sequence[str], values: Values) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=labels)
     for words, value in values.items():
         family.add_metric(words, value)
     return family
 
 
 def histograms_of_ms(
-    name: str, told: str, labels: Sequence[str], histograms: Mapping[tuple[str, ...], Histogram]
+    name: str, documentation: str, labels: Sequence[str], histograms: Mapping[tuple[str, ...], Histogram]
 ) -> Metric:
     """Histograms of milliseconds, in seconds."""
-    family = HistogramMetricFamily(name, told, labels=labels)
+    family = HistogramMetricFamily(name, documentation, labels=labels)
     for words, histogram in histograms.items():
         buckets = [bucket(bound / 1000, count) for bound, count in histogram.buckets]
         family.add_metric(words, buckets, histogram.total / 1000)

@@ -1,4 +1,4 @@
-"""The ledger as Prometheus sees it: read from indexes and counters when it asks, never job by job."""
+"""Metrics of the ledger: read from indexes and counters at each scrape, never job by job."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ from .serving import hurried
 
 _log = logging.getLogger(__name__)
 
-# A label has few values: who has more models that cannot be loaded than these has one cause for them.
+# Bounds the label's values: more models than these cannot be loaded for one common reason.
 _MOST_MODELS = 20
 _FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
 _HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "children", "lost")
@@ -38,9 +38,9 @@ class LedgerCollector(Collector):
         self._connection = hurried(settings, redis_url)
 
     def collect(self) -> Iterable[Metric]:
-        """Read everything; if Redis is away, there is only `stoker_up`, and it is 0."""
+        """All metrics; only `stoker_up` = 0 if Redis is away."""
         try:
-            found = [
+            metrics = [
                 *self._jobs(),
                 *self._queues(),
                 *self._tallies(),
@@ -52,9 +52,9 @@ class LedgerCollector(Collector):
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
-            found = []
-        yield gauge("stoker_up", "Whether Redis answered this scrape: 1 or 0.", bool(found))
-        yield from found
+            metrics = []
+        yield gauge("stoker_up", "Whether Redis answered this scrape: 1 or 0.", bool(metrics))
+        yield from metrics
 
     def _jobs(self) -> Iterator[Metric]:
         counts = self._connection.run(ledger.counts())
@@ -77,30 +77,30 @@ class LedgerCollector(Collector):
             "For how long the running job that is silent longest has told nothing; 0 if none runs.",
             longest,
         )
-        by_queue = {(found.queue,): found for found in health.queues}
+        by_queue = {(queue.queue,): queue for queue in health.queues}
         yield gauges(
             "stoker_queue_jobs",
             "Jobs that are QUEUED.",
             ("queue",),
-            {queue: found.jobs for queue, found in by_queue.items()},
+            {labels: queue.jobs for labels, queue in by_queue.items()},
         )
         yield gauges(
             "stoker_queue_jobs_over_quota",
             "Those of them whose tenants have as many running as they may.",
             ("queue",),
-            {queue: found.over_quota for queue, found in by_queue.items()},
+            {labels: queue.over_quota for labels, queue in by_queue.items()},
         )
         yield gauges(
             "stoker_queue_messages",
             "Celery messages on the queue, doorbells of lanes included.",
             ("queue",),
-            {queue: found.messages for queue, found in by_queue.items()},
+            {labels: queue.messages for labels, queue in by_queue.items()},
         )
         yield gauges(
             "stoker_queue_oldest_wait_seconds",
             "For how long the job that waits longest has been QUEUED; 0 if none is.",
             ("queue",),
-            {queue: found.oldest_s for queue, found in by_queue.items()},
+            {labels: queue.oldest_s for labels, queue in by_queue.items()},
         )
 
     def _fleets(self) -> Iterator[Metric]:
@@ -133,10 +133,10 @@ class LedgerCollector(Collector):
         yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
 
     def _leftovers(self) -> Iterator[Metric]:
-        found = self._connection.run(ledger.leftovers())
-        told = "in the store that nothing names, as last found."
-        yield gauge("stoker_store_leftover_files", f"Files {told}", found.files if found else 0)
-        yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {told}", found.size if found else 0)
+        leftovers = self._connection.run(ledger.leftovers())
+        where = "in the store that nothing names, as last found."
+        yield gauge("stoker_store_leftover_files", f"Files {where}", leftovers.files if leftovers else 0)
+        yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {where}", leftovers.size if leftovers else 0)
 
     def _tallies(self) -> Iterator[Metric]:
         tallies = self._connection.run(ledger.tallies())
@@ -176,17 +176,17 @@ class LedgerCollector(Collector):
         )
 
     def _lanes(self) -> Iterator[Metric]:
-        census = self._connection.run(lanes.counts())
-        yield gauge("stoker_lanes", "Lanes that hold requests.", census.lanes)
-        yield gauge("stoker_lane_requests", "Requests that wait in lanes.", census.waiting)
-        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", census.taken)
-        yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", census.drainers)
-        shut = self._connection.run(load_failures())
+        counts = self._connection.run(lanes.counts())
+        yield gauge("stoker_lanes", "Lanes that hold requests.", counts.lanes)
+        yield gauge("stoker_lane_requests", "Requests that wait in lanes.", counts.waiting)
+        yield gauge("stoker_lane_requests_in_hand", "Requests taken and not answered yet.", counts.taken)
+        yield gauge("stoker_lane_drainers", "Predictors that drain a lane.", counts.drainers)
+        failures = self._connection.run(load_failures())
         yield gauges(
             "stoker_model_load_failures",
             "How often in a row a version could not be loaded whose callers are refused for it.",
             ("model",),
-            {(failure.model,): failure.failures for failure in shut[:_MOST_MODELS]},
+            {(failure.model,): failure.failures for failure in failures[:_MOST_MODELS]},
         )
 
     def _workers(self) -> Iterator[Metric]:
@@ -221,7 +221,7 @@ class LedgerCollector(Collector):
 
 def _outages(workers: Iterable[ledger.Worker]) -> Metric:
     now = datetime.now(UTC)
-    # A data host is the affair of the jobs that read from it.
+    # A data host that is away concerns single jobs, not workers.
     lasts_s = {of.value: 0.0 for of in Dependency if of != Dependency.DATA}
     for outage in (outage for worker in workers for outage in worker.outages):
         if outage.of in lasts_s:

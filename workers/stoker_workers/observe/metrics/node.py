@@ -1,4 +1,4 @@
-"""One node as Prometheus sees it: its workers, as they described themselves within the last second."""
+"""Metrics of one node: its workers, as they announced themselves within the last second."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from .serving import hurried
 
 _log = logging.getLogger(__name__)
 
-# Of each gauge: its name, what it means, and its value, None where that is unknown.
+# Of each gauge: its name, its documentation, and its value, None if unknown.
 _GAUGES: tuple[tuple[str, str, Callable[[ledger.Worker], float | None]], ...] = (
     ("stoker_node_slots", "Jobs that the worker can run at once.", lambda worker: worker.slots),
     ("stoker_node_slots_most", "Slots that the worker may be asked for.", lambda worker: worker.most_slots),
@@ -46,7 +46,7 @@ class NodeCollector(Collector):
 
     Args:
         node: its name.
-        devices: those that it has a worker for, as cpu, gpu:<number> or tpu.
+        devices: those with a worker: cpu, gpu:<number> or tpu.
     """
 
     def __init__(self, settings: Settings, redis_url: str, node: str, devices: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class NodeCollector(Collector):
         self._devices = devices
 
     def collect(self) -> Iterable[Metric]:
-        """Read what the workers say; if Redis is away, there is only `stoker_up`, and it is 0."""
+        """The metrics of the workers' announcements; only `stoker_up` = 0 if Redis is away."""
         try:
             workers = self._connection.run(ledger.workers())
         except (StokerError, ResponseError) as error:
@@ -73,13 +73,13 @@ class NodeCollector(Collector):
             ("device",),
             {(device,): worker is not None for device, worker in workers.items()},
         )
-        for name, told, value in _GAUGES:
+        for name, documentation, value in _GAUGES:
             values = {device: value(worker) for device, worker in workers.items() if worker}
             known: Values = {(device,): number for device, number in values.items() if number is not None}
             if known:
-                yield gauges(name, told, ("device",), known)
+                yield gauges(name, documentation, ("device",), known)
 
 
 def _device(worker: ledger.Worker) -> str:
-    """A worker's device as its node calls it: its Celery name begins with that, without the colon."""
+    """A worker's device with its number: its Celery name begins with that, without the colon."""
     return worker.name.partition("-")[0].replace("gpu", "gpu:")

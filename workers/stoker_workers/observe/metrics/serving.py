@@ -13,7 +13,7 @@ from stoker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-# A scrape is given up after ten seconds by default; until then it must have heard that Redis is away.
+# Prometheus gives a scrape ten seconds by default; it must have been told by then that Redis is away.
 _ANSWER_S = 3.0
 
 
@@ -22,7 +22,7 @@ def served(collector: Collector, host: str, port: int) -> Iterator[None]:
     """Serve a collector's metrics over HTTP, from a thread of their own, for the length of a with block.
 
     Raises:
-        InvalidSettings: the address cannot be listened on.
+        InvalidSettings: the address is taken or not this machine's.
     """
     registry = CollectorRegistry()
     registry.register(collector)
@@ -42,7 +42,7 @@ def served(collector: Collector, host: str, port: int) -> Iterator[None]:
 
 
 def hurried(settings: Settings, redis_url: str) -> Connection:
-    """A connection whose calls fail before a scrape is given up."""
+    """A connection whose calls fail before a scrape times out."""
     limits = {
         "connect_timeout_s": min(settings.connect_timeout_s, _ANSWER_S),
         "socket_timeout_s": min(settings.socket_timeout_s, _ANSWER_S),

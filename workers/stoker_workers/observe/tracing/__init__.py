@@ -1,4 +1,4 @@
-"""Traces: what a slot does for a job, told to OpenTelemetry if the settings say so."""
+"""Traces of attempts, sent to OpenTelemetry if the settings say so."""
 
 import importlib.util
 from collections.abc import Callable
@@ -9,39 +9,40 @@ from stoker.errors import InvalidSettings
 from stoker.ledger import Attempt
 from stoker.settings import Settings
 
-Tell = Callable[[str, str], None]
+SetEnd = Callable[[str, str], None]
+"""Takes how an attempt ended, and the reason."""
 
 
 class Tracer(Protocol):
-    """What is told of attempts. A tracer belongs to the process that made it."""
+    """Makes spans of attempts. A tracer belongs to the process that made it."""
 
-    def attempt(self, attempt: Attempt, worker: str) -> AbstractContextManager[Tell]:
-        """An attempt that begins now; gives what takes how it ended, and what there is to tell of that."""
+    def attempt(self, attempt: Attempt, worker: str) -> AbstractContextManager[SetEnd]:
+        """A span for an attempt that begins now."""
 
     def step(self, name: str) -> AbstractContextManager[object]:
-        """A part of the attempt that is under way."""
+        """A span for a step of the current attempt."""
 
     def close(self) -> None:
-        """Send what has not been sent yet."""
+        """Send the spans that are not sent yet."""
 
 
 class Untraced:
-    """Tells nothing."""
+    """Makes no spans."""
 
-    def attempt(self, attempt: Attempt, worker: str) -> AbstractContextManager[Tell]:  # noqa: ARG002
-        """Nothing."""
-        return nullcontext(lambda _how, _told: None)
+    def attempt(self, attempt: Attempt, worker: str) -> AbstractContextManager[SetEnd]:  # noqa: ARG002
+        """See `Tracer.attempt`."""
+        return nullcontext(lambda _how, _reason: None)
 
     def step(self, name: str) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing."""
+        """See `Tracer.step`."""
         return nullcontext()
 
     def close(self) -> None:
-        """Nothing."""
+        """See `Tracer.close`."""
 
 
 def check(settings: Settings) -> None:
-    """See whether traces can be made, if they are wanted.
+    """Check that traces can be sent, if the settings want them.
 
     Raises:
         InvalidSettings: OpenTelemetry is not installed.

@@ -17,9 +17,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from stoker.ledger import Attempt
 
-from . import Tell
+from . import SetEnd
 
-# How long a fork waits for a request that is under way. A collector that swallows requests must not hold up jobs.
+# How long a fork waits for a request that is under way: a collector that does not answer must not delay jobs.
 _FORK_WAITS_S = 1.0
 # How long the end of a slot waits for its last spans to be sent.
 _CLOSE_S = 2.0
@@ -27,21 +27,21 @@ _NS_PER_MS = 1_000_000
 
 
 class OpenTelemetryTracer:
-    """Tells of each attempt in a span of the trace that the job's producer began, or of a trace of its own.
+    """Makes a span for each attempt, in the trace that the job's producer began or in one of its own.
 
-    Beside it lies a span for the time in the queue. A thread sends what has ended; it sends nothing while the process
-    forks, because a child would inherit the locks that the C library holds meanwhile, and never get them.
+    Beside it is a span for the time in the queue. A thread sends ended spans, but not while the process forks: a child
+    would inherit locks that the C library holds during a request, and wait for them for ever.
     """
 
     def __init__(self) -> None:
-        # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say comes last, and wins.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come last, and win.
         resource = Resource({"service.name": "stoker-worker"}).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=_ForkedAround())))
         self._tracer = self._provider.get_tracer("stoker")
 
     @contextmanager
-    def attempt(self, attempt: Attempt, worker: str) -> Iterator[Tell]:
+    def attempt(self, attempt: Attempt, worker: str) -> Iterator[SetEnd]:
         """See `Tracer.attempt`."""
         parent = TraceContextTextMapPropagator().extract({"traceparent": attempt.traceparent})
         attributes: dict[str, str | int] = {
@@ -59,14 +59,14 @@ class OpenTelemetryTracer:
             f"stoker.{attempt.kind}", parent, SpanKind.CONSUMER, attributes=attributes
         ) as span:
 
-            def tell(how: str, told: str) -> None:
+            def set_end(how: str, reason: str) -> None:
                 span.set_attribute("stoker.ended", how)
                 if how == "failed":
-                    span.set_status(Status(StatusCode.ERROR, told))
+                    span.set_status(Status(StatusCode.ERROR, reason))
                 elif how != "succeeded":
-                    span.add_event(how, {"reason": told})
+                    span.add_event(how, {"reason": reason})
 
-            yield tell
+            yield set_end
 
     def step(self, name: str) -> AbstractContextManager[object]:
         """See `Tracer.step`."""
@@ -74,29 +74,29 @@ class OpenTelemetryTracer:
 
     def close(self) -> None:
         """See `Tracer.close`."""
-        # It tries for ten seconds to reach a collector that is away, and takes no shorter time.
+        # A shutdown tries for ten seconds to reach a collector that is away; that cannot be set.
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSE_S)
 
 
 class _ForkedAround(requests.Session):
-    """A session that has no request under way when its process forks, unless that takes too long."""
+    """A session that makes a fork wait for its request, for a bounded time."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._held = False
+        self._locked = False
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._after_fork)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request, when nobody forks."""
+        """Send a request, but not during a fork."""
         with self._lock:
             return super().send(request, **options)
 
     def _before_fork(self) -> None:
-        self._held = self._lock.acquire(timeout=_FORK_WAITS_S)
+        self._locked = self._lock.acquire(timeout=_FORK_WAITS_S)
 
     def _after_fork(self) -> None:
-        if self._held:
+        if self._locked:
             self._lock.release()
