@@ -1,4 +1,4 @@
-"""Every error an app can meet.
+"""All errors of the public API.
 
     StokerError
     ├── InvalidJob      a spec, its data or its model is wrong; nothing was queued, or the job FAILED for it
@@ -14,17 +14,17 @@
     ├── ClientClosed    the client was closed before
     └── InvalidSettings a setting is wrong, or the settings file is
 
-A message says what came, what was expected and what to do, in one line. Each error is built from that
-line alone, so that `celery.result.AsyncResult.get()` can raise the very same class from a stored result.
+A message says what came, what was expected and what to do, in one line. Each error is built from that line alone, so
+that `celery.result.AsyncResult.get()` can raise the same class from a stored result.
 """
 
 
 class StokerError(Exception):
-    """The root of every error raised by Stoker.
+    """The base class of all errors of Stoker.
 
     Attributes:
         message: one line for a person.
-        traceback: the worker's traceback, where the error came from a job's own code; else None.
+        traceback: the worker's traceback of an error in a job's own code; else None.
     """
 
     def __init__(self, message: str) -> None:
@@ -74,7 +74,7 @@ class InvalidArgument(StokerError, ValueError):
 
 
 class ClientClosed(StokerError, RuntimeError):
-    """The client was closed before, or while it was waited for an answer; jobs go on."""
+    """The client was closed, before the call or during it; jobs go on."""
 
 
 class InvalidSettings(StokerError, ValueError):
@@ -82,5 +82,5 @@ class InvalidSettings(StokerError, ValueError):
 
 
 def public_class(error: StokerError) -> type[StokerError]:
-    """The class of an error as apps know it: one of these, however far below it the error was raised."""
+    """The class of this module that an error belongs to: its own, or the nearest base."""
     return next(known for known in type(error).__mro__ if known.__module__ == __name__)

@@ -1,4 +1,4 @@
-"""Job states, and the typed events that tell a job's story."""
+"""Job states, events and status."""
 
 import re
 from abc import ABC, abstractmethod
@@ -20,14 +20,14 @@ from .models.manifest import Artifact
 from .outages import OngoingOutage
 from .terminal.printable import Encodable
 
-# As the scripts tell a newer version's state from damage.
+# A newer version's state looks like this; the scripts take anything else for damage.
 _NAME_OF_STATE = re.compile("[A-Z]{1,32}")
 
 
 class JobState(StrEnum):
-    """Where a job stands. The last four are final.
+    """The state of a job. The last four are final.
 
-    A state that only a newer version has is read as a member of its name that is in no list of these, and not final.
+    A state that only a newer version has is read as a member of that name, which is not listed and not final.
     """
 
     WAITING = "WAITING"
@@ -40,7 +40,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the state can no longer change."""
         return self in FINAL
 
     @classmethod
@@ -56,11 +56,11 @@ FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
 
 
 class _Event(BaseModel, ABC):
-    """What every event carries once it is in the stream.
+    """The base of all events.
 
     Attributes:
-        id: its place in the job's stream; `job.events(after=id)` goes on behind it.
-        at: when it happened, UTC, by the Redis server's clock.
+        id: its position in the job's stream: `job.events(after=id)` gives the events after it.
+        at: when it was sent, UTC, by the Redis server's clock.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
@@ -77,7 +77,7 @@ class _Event(BaseModel, ABC):
 
 
 class Waiting(_Event):
-    """The job waits: for other jobs, for a time, or a little after a lost attempt (`reason` tells).
+    """The job waits: for other jobs, for a time, or a little after a lost attempt (see `reason`).
 
     Attributes:
         after: ids of the jobs that must succeed first.
@@ -96,7 +96,7 @@ class Waiting(_Event):
 
 
 class Queued(_Event):
-    """The job lies on a queue, for the first time or again (`reason` tells why)."""
+    """The job is on a queue, for the first time or again (see `reason`)."""
 
     type: Literal["queued"] = "queued"
     queue: str
@@ -118,7 +118,7 @@ class Started(_Event):
 
 
 class Epoch(_Event):
-    """One pass over the data is done.
+    """An epoch has ended.
 
     Attributes:
         epoch: 1 … epochs.
@@ -140,12 +140,12 @@ class Epoch(_Event):
 
 
 class Progress(_Event):
-    """How far a stage of the job is, in rows or steps of it.
+    """The progress of a stage of the job.
 
     Attributes:
-        stage: what is going on: "reading data", "training", "predicting", …
-        done, total: in `unit`; total is None where it is not known yet.
-        eta_s: seconds left at this speed; None where total is.
+        stage: "reading data", "training", "predicting", …
+        done, total: in `unit`; total is None while it is unknown.
+        eta_s: seconds left at this speed; None while total is unknown.
     """
 
     type: Literal["progress"] = "progress"
@@ -161,7 +161,7 @@ class Progress(_Event):
 
 
 class Checkpoint(_Event):
-    """A checkpoint was saved: `epoch` epochs and `step` steps of the next are behind it."""
+    """A checkpoint was saved, after `epoch` epochs and `step` steps of the next one."""
 
     type: Literal["checkpoint"] = "checkpoint"
     epoch: int
@@ -187,7 +187,7 @@ class Finished(_Event):
     """The job has ended; the last event of every job.
 
     Attributes:
-        reason: why, in one line, unless it succeeded.
+        reason: one line, unless it succeeded.
     """
 
     type: Literal["finished"] = "finished"
@@ -199,11 +199,11 @@ class Finished(_Event):
 
 
 class Other(_Event):
-    """An event that this version cannot read: a newer one has sent it, or something else than Stoker.
+    """An event that this version cannot read: a newer version has sent it, or something else than Stoker.
 
     Attributes:
-        name: the type that it says it is; "" if it does not say.
-        fields: everything in it, as it came.
+        name: its type; "" if it has none.
+        fields: all its fields.
     """
 
     type: Literal["other"] = "other"
@@ -214,16 +214,16 @@ class Other(_Event):
         return f"an event that this version of Stoker does not know: {self.name or 'unreadable'}"
 
 
-Known = Annotated[
+KnownEvent = Annotated[
     Waiting | Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")
 ]
-Event = Known | Other
-_KNOWN: TypeAdapter[Known] = TypeAdapter(Known)
+Event = KnownEvent | Other
+_KNOWN: TypeAdapter[KnownEvent] = TypeAdapter(KnownEvent)
 _FIELDS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 def read_event(raw: bytes) -> Event:
-    """An event from its JSON, as it stands in the job's stream."""
+    """Decode an event of a job's stream."""
     try:
         return _KNOWN.validate_json(raw)
     except ValidationError:
@@ -236,7 +236,7 @@ def read_event(raw: bytes) -> Event:
 
 
 def _if_known(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """None in place of progress that only a newer version can read."""
+    """None for progress that only a newer version can read."""
     try:
         return read(value)
     except ValidationError:
@@ -244,19 +244,18 @@ def _if_known(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 class JobStatus(BaseModel):
-    """A job at one moment.
+    """The status of a job at one moment.
 
     Attributes:
-        queue: the Celery queue it was routed to, e.g. "cpu.train".
-        parent: the id of the job that has asked for it; None for a job that a client has submitted.
+        queue: its Celery queue, e.g. "cpu.train".
+        parent: the id of the job that submitted it; None for a job that a client submitted.
         attempt: how many workers have claimed it so far.
-        worker: the worker that has it, or had it last.
-        last_event_at: when an attempt last told anything of it: its start, progress, a checkpoint, a line of output. A
-            job that runs and has told nothing for long may hang: its slot renews the lease all the same.
-        progress: the last `Epoch` or `Progress` event; None also where a newer version reports in another way.
-        reason: why it ended, in one line, unless it succeeded; or why it waits, where no live worker can run it.
-        outage: what is away that it waits for, why, and since when; None for a job that does not wait for such a thing.
-            It costs the job no attempt; `cancel` ends it.
+        worker: the worker that runs it, or ran it last.
+        last_event_at: time of an attempt's last event: its start, progress, a checkpoint, a line of output. A running
+            job without one for long may hang: its slot renews the lease all the same.
+        progress: the last `Epoch` or `Progress` event; None also for progress that only a newer version can read.
+        reason: why it ended, in one line, unless it succeeded; or why it waits, if no live worker can run it.
+        outage: the outage that it waits for; None for none. It costs the job no attempt; `cancel` ends it.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")

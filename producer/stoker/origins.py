@@ -1,4 +1,4 @@
-"""Where settings come from besides arguments: STOKER_… variables, a folder of secrets, and stoker.toml."""
+"""The sources of settings besides arguments: STOKER_… variables, a folder of secrets, and stoker.toml."""
 
 import os
 import tomllib
@@ -14,27 +14,27 @@ _SECRETS = "STOKER_SECRETS_DIR"
 
 
 def variable(name: str) -> str:
-    """The variable that holds a setting."""
+    """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def origin_of(name: str, arguments: Container[str]) -> str:
-    """Where a setting's value came from, as `Settings.origin` tells it, unless it is the default."""
+    """The source of a setting that is not the default, as `Settings.origin` gives it."""
     if name in arguments:
         return "argument"
-    named = variable(name)
-    # Variables and files are found in any case, as pydantic-settings finds them.
-    if named in map(str.upper, os.environ):
-        return f"environment: {named}"
+    variable_name = variable(name)
+    # The case of variables and files does not matter, as in pydantic-settings.
+    if variable_name in map(str.upper, os.environ):
+        return f"environment: {variable_name}"
     folder = secrets_folder()
     for path in folder.iterdir() if folder else ():
-        if path.name.upper() == named:
+        if path.name.upper() == variable_name:
             return f"secret: {path}"
     return f"stoker.toml: {config_file()}"
 
 
 def secrets_folder() -> Path | None:
-    """The folder of files that hold one setting each, as Docker and Kubernetes mount secrets."""
+    """The folder of secrets, as Docker and Kubernetes mount them: a file for each setting."""
     folder = os.environ.get(_SECRETS)
     if folder and not Path(folder).is_dir():
         raise InvalidSettings(f"{folder} is no folder: check {_SECRETS}")
@@ -42,12 +42,12 @@ def secrets_folder() -> Path | None:
 
 
 def config_file() -> Path:
-    """The settings file, there or not."""
+    """The path of the settings file, which need not exist."""
     return Path(os.environ.get(_CONFIG) or "stoker.toml").expanduser().absolute()
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file's content; nothing if there is none and none was asked for."""
+    """The content of the settings file; empty if it does not exist and STOKER_CONFIG does not name it."""
     if not os.environ.get(_CONFIG) and not path.exists():
         return {}
     try:

@@ -1,10 +1,10 @@
-"""Outages: what jobs and workers depend on besides the ledger's Redis, and how its absence is told from other failures.
+"""Outages: the dependencies of jobs and workers besides the ledger's Redis, and how an outage differs from a failure.
 
-A failure is one of three, and each edge of a process asks here which:
+What goes wrong in an attempt is one of three:
 
-- the job's own fault: no data of this name, a file that is malformed. The job is FAILED;
-- an outage: something is away that comes back. The job waits in its queue, and it costs it no attempt;
-- the loss of a worker: its process died. That counts towards the job's `max_attempts`.
+- the job's own fault, such as missing data or a malformed file: the job is FAILED;
+- an outage, which passes: the job waits in its queue, and it costs no attempt;
+- the loss of a worker, whose process died: it counts towards the job's `max_attempts`.
 """
 
 import errno
@@ -24,7 +24,7 @@ from .terminal.printable import Encodable
 
 
 class Dependency(StrEnum):
-    """What can be away."""
+    """A dependency that can be away."""
 
     STORE = "store"
     """The artifact store: every job needs it."""
@@ -37,10 +37,10 @@ class Dependency(StrEnum):
 
 
 class Outage(BaseModel):
-    """Something is away.
+    """An outage of a dependency.
 
     Attributes:
-        of: a `Dependency`, or one that a newer version knows.
+        of: a `Dependency`, or one of a newer version.
         reason: one line for a person.
     """
 
@@ -51,20 +51,20 @@ class Outage(BaseModel):
 
 
 class Fault(StrEnum):
-    """Why something cannot be read."""
+    """Why something cannot be read. All but AWAY are the job's own fault."""
 
     AWAY = "away"
-    """Its host or file system is away, slow or broken off, which passes; whoever named it is at fault otherwise."""
+    """Its host or file system is away, slow or has broken off: an outage."""
     MISSING = "missing"
     FORBIDDEN = "forbidden"
     NO_PATH = "no path"
-    """What names it can name no file."""
+    """Its name cannot be a file's."""
     UNREADABLE = "unreadable"
-    """For another reason."""
+    """Any other reason."""
 
 
 class OngoingOutage(Outage):
-    """An outage that was first met at `since`, UTC."""
+    """An outage that was first noticed at `since`, UTC."""
 
     since: datetime
 
@@ -77,26 +77,26 @@ class DependencyUnavailable(Unavailable):
         self.outage = outage
 
 
-# A disk with less free is taken for the full one, where an error does not say which disk it means.
+# If an error does not say which disk is full, it is one with less than this free.
 _NEARLY_FULL_BYTES = 64 << 20
 _BROKEN_DISK = (errno.EROFS, errno.EIO)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# What this machine lacks, whatever it reads.
+# Shortages of this machine, whatever it reads.
 _LACKS = (*_NO_SPACE, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-# All other numbers are of a file system that is away, or broken.
+# All other numbers mean that a file system is away or broken.
 _NUMBERS = {
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR), Fault.MISSING),
     **dict.fromkeys((errno.EACCES, errno.EPERM), Fault.FORBIDDEN),
     **dict.fromkeys((errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP), Fault.NO_PATH),
     **dict.fromkeys((errno.EEXIST, errno.EBADF, errno.ESPIPE, errno.EFBIG), Fault.UNREADABLE),
 }
-# 408, 425 and 429 are of a host that is there and may serve the same request later.
+# With 408, 425 and 429 a host may serve the same request later.
 _STATUSES = {
     **dict.fromkeys((408, 425, 429), Fault.AWAY),
     **dict.fromkeys((404, 410), Fault.MISSING),
     **dict.fromkeys((401, 403), Fault.FORBIDDEN),
 }
-# Libraries of file systems whose errors are not all OSErrors.
+# Packages of fsspec's file systems whose errors are not all OSErrors.
 _CLIENTS = (
     "aiobotocore",
     "aiohttp",
@@ -112,25 +112,25 @@ _CLIENTS = (
 
 
 def has_no_space(error: BaseException) -> bool:
-    """Whether a disk, or somebody's share of it, is full."""
-    # TensorFlow and HDF5 tell the number only in words.
+    """Whether a disk, or a user's quota of it, is full."""
+    # TensorFlow's and HDF5's errors have the message, but not the number.
     return _errno(error) in _NO_SPACE or any(os.strerror(number) in str(error) for number in _NO_SPACE)
 
 
 def is_machine_fault(error: BaseException) -> bool:
-    """Whether this machine lacks something that another may have, or its disk fails: no job or model is to blame."""
+    """Whether this machine has a shortage or a broken disk: no job or model is to blame."""
     return _errno(error) in (*_LACKS, *_BROKEN_DISK)
 
 
 def temporary_folder() -> str:
-    """What the temporary folder of this node is called in reasons."""
+    """The name of this node's temporary folder in reasons."""
     return f"the temporary folder {tempfile.gettempdir()} of {platform.node()}"
 
 
 def disk_outage(error: BaseException) -> Outage | None:
-    """The outage that an error tells of if the temporary folder of this node is full or broken; None if it is not.
+    """The outage behind an error, if this node's temporary folder is full or broken; else None.
 
-    What a job's own code writes elsewhere is its own affair.
+    A job's own code that writes elsewhere is responsible for it.
     """
     folder = tempfile.gettempdir()
     if not (has_no_space(error) or _errno(error) in _BROKEN_DISK):
@@ -141,7 +141,7 @@ def disk_outage(error: BaseException) -> Outage | None:
 
 
 def _is_nearly_full(folder: str) -> bool:
-    """Whether there is hardly room; one that is gone, or does not answer, is not what an error without a path means."""
+    """Whether a folder's disk is nearly full; False if the folder is gone or does not answer."""
     try:
         return free_bytes(folder) < _NEARLY_FULL_BYTES
     except OSError:
@@ -149,17 +149,17 @@ def _is_nearly_full(folder: str) -> bool:
 
 
 def lacks_room(of: Dependency, what: str, folder: str | Path, least_free_bytes: int) -> Outage | None:
-    """Whether nothing can be written to a local folder: it is read-only, or has less free than that. Writes nothing.
+    """The outage of a local folder that is read-only or has less than `least_free_bytes` free; else None.
 
-    A folder that is not there yet is judged by the one that it would be made in. It may hang as long as a mount does.
+    It writes nothing. For a folder that does not exist yet, it looks at the nearest parent. It hangs if a mount does.
     """
     try:
-        found = _file_system(Path(folder))
+        stats = _file_system(Path(folder))
     except OSError as error:
         return outage(of, what, error)
-    if found.f_flag & os.ST_RDONLY:
+    if stats.f_flag & os.ST_RDONLY:
         return Outage(of=of, reason=f"{what} is read-only: mount it to be written to")
-    free = found.f_bavail * found.f_frsize
+    free = stats.f_bavail * stats.f_frsize
     if free < least_free_bytes:
         reason = f"{what} has no space left: {free:,} bytes are free, and {least_free_bytes:,} must be; free some"
         return Outage(of=of, reason=reason)
@@ -176,27 +176,27 @@ def _file_system(path: Path) -> os.statvfs_result:
 
 
 def free_bytes(folder: str | Path) -> int:
-    """How much may be written to a folder's file system."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    """The free bytes of a folder's file system."""
+    stats = os.statvfs(folder)
+    return stats.f_bavail * stats.f_frsize
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """Why something could not be read; None if an error is not of a host or a file system."""
+    """Why something could not be read; None if the error is not one of a host or a file system."""
     causes = [error]
     while (cause := causes[-1].__cause__) and cause not in causes:
         causes.append(cause)
-    # The innermost one knows best: fsspec turns whatever it meets into "no such file".
-    return next((fault for one in reversed(causes) if (fault := _fault(one)) is not None), None)
+    # The innermost error is the most exact: fsspec turns most errors into "no such file".
+    return next((fault for cause in reversed(causes) if (fault := _fault(cause)) is not None), None)
 
 
 def fault_of_status(status: int) -> Fault:
-    """Why something could not be read, if a host has answered with this status of HTTP."""
+    """Why something could not be read, by a host's HTTP status."""
     return Fault.AWAY if status >= 500 else _STATUSES.get(status, Fault.UNREADABLE)
 
 
 def _fault(error: BaseException) -> Fault | None:
-    """What one error says by itself, without its causes."""
+    """The fault of one error, without its causes."""
     status = _http_status(error)
     if status is not None:
         return fault_of_status(status)
@@ -231,13 +231,13 @@ def _errno(error: BaseException) -> int | None:
 
 @contextmanager
 def needing(of: Dependency, what: str) -> Iterator[None]:
-    """Turn errors of a dependency into its outage.
+    """Turn a dependency's errors into an outage.
 
     Args:
-        what: what cannot be used, to begin the reason with.
+        what: the dependency's name, with which the reason begins.
 
     Raises:
-        DependencyUnavailable: it is away, or full.
+        DependencyUnavailable: it is away or full.
     """
     try:
         yield
@@ -250,7 +250,7 @@ def needing(of: Dependency, what: str) -> Iterator[None]:
 
 
 def outage(of: Dependency, what: str, error: BaseException) -> Outage:
-    """The outage that an error tells of."""
+    """The outage behind an error."""
     if has_no_space(error):
         return Outage(of=of, reason=f"{what} has no space left: free some, or give it more")
     hint = "; check STOKER_STORE_URL" if of == Dependency.STORE else ""
@@ -258,5 +258,5 @@ def outage(of: Dependency, what: str, error: BaseException) -> Outage:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, for a message."""
+    """An error's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Settings: arguments over STOKER_… variables over secrets over stoker.toml over defaults; where each came from."""
+"""Settings, and the source of each: arguments, STOKER_… variables, secrets, stoker.toml or defaults, in this order."""
 
 import difflib
 import json
@@ -34,12 +34,12 @@ from .urls import checked, masked
 
 
 def _listed(value: object) -> object:
-    """Text, as a variable of the environment holds it, is a list with commas."""
+    """Splits text of an environment variable at its commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _tables(value: object) -> object:
-    """Text, as a variable of the environment holds it, is JSON."""
+    """Parses text of an environment variable as JSON."""
     if not isinstance(value, str):
         return value
     try:
@@ -48,19 +48,19 @@ def _tables(value: object) -> object:
         raise ValueError('expected JSON such as {"default": {"running": 4}}') from None
 
 
-def _target(text: str) -> str:
+def _builder_path(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError("expected package.module:function")
     return text
 
 
 class Quota(BaseModel):
-    """What one tenant may have: a table `[tenants.NAME]` of stoker.toml; "default" is for all that have none.
+    """A tenant's quota: a table `[tenants.NAME]` of stoker.toml; "default" holds for all tenants without a table.
 
     Attributes:
-        running: how many of its jobs run at once; None for any number.
-        queued: how many may wait or be queued; a submit beyond that is refused. None for any number.
-        weight: its share of the slots, beside the others'.
+        running: how many of its jobs may run at once; None for any number.
+        queued: how many may be waiting or queued; further submits are refused. None for any number.
+        weight: its share of the slots, relative to the other tenants'.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,19 +71,18 @@ class Quota(BaseModel):
 
 
 DEFAULT_TENANT = "default"
-# What a change in the settings file changes while a controller runs.
+# A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet")
 RedisUrl = Annotated[str, AfterValidator(checked)]
-Target = Annotated[str, AfterValidator(_target)]
+BuilderPath = Annotated[str, AfterValidator(_builder_path)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 
 
 class Settings(BaseSettings):
-    """Everything a deployment can set. Each field is a key of stoker.toml and, in capitals, a STOKER_… variable.
+    """All settings of a deployment. Each field is a key of stoker.toml and, in capitals, a STOKER_… variable.
 
     Raises:
-        InvalidSettings: a value does not fit, the file cannot be read, or it has a key that does not exist;
-            one line per problem.
+        InvalidSettings: a value is invalid, the file cannot be read, or it has an unknown key; one line per problem.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
@@ -120,7 +119,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds in the queue after which a job counts as one of the next higher priority.",
     )
-    builders: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    builders: Annotated[tuple[BuilderPath, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
         description="The functions that a Builder architecture may call, each as package.module:function; "
         "in the environment, with commas between them.",
@@ -239,7 +238,7 @@ class Settings(BaseSettings):
             super().__init__(**arguments)
         except ValidationError as error:
             problems = [_problem(e["loc"], e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
-            # Without its cause, which quotes the values: they may hold passwords.
+            # No cause, because it quotes the values, which may hold passwords.
             raise InvalidSettings("\n".join(problems)) from None
         self._origins = {name: origin_of(name, arguments) for name in self.model_fields_set}
 
@@ -275,24 +274,24 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> str:
-        """Where artifacts lie: `store_url`, or the folder that stands in for it."""
+        """Where artifacts are: `store_url`, or by default a folder of `home`."""
         return self.store_url or str(self.home / "store")
 
     def origin(self, name: str) -> str:
-        """Where a field's value came from: "default", "stoker.toml: <path>", "environment: STOKER_…" or "argument"."""
+        """The source of a field's value: "default", "stoker.toml: <path>", "environment: STOKER_…", "argument", …"""
         return self._origins.get(name, "default")
 
     def environment(self) -> dict[str, str]:
-        """The STOKER_… variables that give another process these very settings.
+        """The STOKER_… variables that give another process the same settings.
 
-        What a controller follows while it runs is left to the file, also if that does not name it yet.
+        Settings that a running controller follows are left to the file, even if it does not have them yet.
         """
         of_file = {name for name in FOLLOWED if self.origin(name).startswith(("stoker.toml", "default"))}
         return {variable(name): _as_text(value) for name, value in self if name not in of_file}
 
 
-class Source(NamedTuple):
-    """One setting, as `stoker config` shows it; `value` has no user and password, `origin` is `Settings.origin`."""
+class Setting(NamedTuple):
+    """A setting for `stoker config`; `value` has its password masked, `origin` is `Settings.origin`."""
 
     name: str
     value: str
@@ -300,16 +299,16 @@ class Source(NamedTuple):
     description: str
 
 
-def sources(settings: Settings) -> tuple[Source, ...]:
-    """Every setting, in the order of the fields, and where its value came from."""
+def all_settings(settings: Settings) -> tuple[Setting, ...]:
+    """All settings, in the order of the fields."""
     return tuple(
-        Source(name, _shown(name, value), settings.origin(name), Settings.model_fields[name].description or "")
+        Setting(name, _shown(name, value), settings.origin(name), Settings.model_fields[name].description or "")
         for name, value in settings
     )
 
 
 def _as_text(value: object) -> str:
-    """A value as an environment variable holds it."""
+    """A value as an environment variable."""
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -318,7 +317,7 @@ def _as_text(value: object) -> str:
 
 
 def _shown(name: str, value: object) -> str:
-    """A value fit to be shown: what has no repr may hold a password."""
+    """A printable value; fields without a repr may hold a password, which is masked."""
     if value in (None, (), {}):
         return "none"
     field = Settings.model_fields.get(name)
@@ -326,7 +325,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
-    """One line for a person about one value that does not fit."""
+    """The message for one invalid value."""
     name = ".".join(part for part in place if isinstance(part, str) and part != "[key]")
     origin = origin_of(str(place[0]), arguments)
     if kind == "extra_forbidden":

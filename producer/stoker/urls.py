@@ -1,4 +1,4 @@
-"""Where Redis is: the URL of one server, or of the sentinels that know which server is the master."""
+"""URLs of Redis: of a server, or of sentinels that know which server is the master."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _EXPECTED = (
     "with special characters of the password percent-encoded"
 )
 
-# Celery's transport fails for a URL with any other, so that a client would submit jobs which no worker can take.
+# Celery's transport fails for other options: a client would submit jobs that no worker can take.
 TLS_OPTIONS = {
     "ssl_ca_certs",
     "ssl_ca_path",
@@ -24,12 +24,12 @@ TLS_OPTIONS = {
     "ssl_password",
 }
 
-# Everything before the last @, whether the URL is well formed or not; and a password given as a parameter.
+# Everything before the last @, even if the URL is malformed; and a password in a parameter.
 _CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+", re.IGNORECASE)
 
 
 def masked(url: str) -> str:
-    """A URL, or what was meant as one, without its user and password: fit to be shown."""
+    """A URL, well formed or not, with its user and password masked."""
     parts = re.split(f";(?={_SENTINEL})", url) if url.startswith(_SENTINEL) else [url]
     return ";".join(
         _CREDENTIALS.sub(lambda match: f"{match[1] or ''}***{'@' if match[0].endswith('@') else ''}", part)
@@ -42,11 +42,11 @@ class Sentinels:
     """The sentinels that watch a master and its replicas.
 
     Attributes:
-        hosts: host and port of each.
-        master_name: the master's name among them.
+        hosts: host and port of each sentinel.
+        master_name: the master's name.
         database: the number of the database on the master.
-        login: `username` and `password` of the master and its replicas, as far as they have them.
-        sentinel_login: the same of the sentinels themselves.
+        login: `username` and `password` of the master and its replicas, if they need them.
+        sentinel_login: the same for the sentinels themselves.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -57,17 +57,17 @@ class Sentinels:
 
     @property
     def celery_url(self) -> str:
-        """The URL in the form that Celery and kombu read; they get the other attributes as transport options."""
+        """The URL for Celery and kombu, which take the other attributes as transport options."""
         words = (quote(self.login.get(name, ""), safe="") for name in ("username", "password"))
         login = f"{':'.join(words)}@" if self.login else ""
         return ";".join(f"{_SENTINEL}{login}{_bracketed(host)}:{port}/{self.database}" for host, port in self.hosts)
 
 
 def checked(url: str) -> str:
-    """A URL that Stoker can use; over TLS it says that the server's certificate is to be checked.
+    """Check a URL; a TLS URL gets the option that has the server's certificate verified.
 
     Raises:
-        ValueError: it is malformed, or asks for less than a full check of the certificate; one clause says what to do.
+        ValueError: it is malformed, or turns off a part of the certificate's verification; says what to do.
     """
     if sentinels_of(url):
         return url
@@ -92,18 +92,18 @@ def checked(url: str) -> str:
                     f"{name}={value} is refused, the server's certificate and host name are always checked: "
                     "leave it out, and name your CA's file with ssl_ca_certs=… if the system does not know it"
                 )
-    # Without this, Celery's transport would not check it, and would not say so.
+    # Without the option, Celery's transport would silently not verify the certificate.
     return url if "ssl_cert_reqs" in options else f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
 
 
 def tls_options(url: str) -> dict[str, str]:
-    """What a checked rediss:// URL says of certificates, as redis-py names it; nothing for other URLs."""
+    """The TLS options of a checked rediss:// URL, as redis-py names them; empty for other URLs."""
     options = parse_qs(urlsplit(url).query) if url.startswith("rediss:") else {}
     return {name: values[0] for name, values in options.items() if name.startswith("ssl_")}
 
 
 def sentinels_of(url: str) -> Sentinels | None:
-    """The sentinels that a URL names; None if it is not one of sentinels.
+    """The sentinels of a sentinel:// URL; None for any other URL.
 
     Raises:
         ValueError: it is malformed.
@@ -129,7 +129,7 @@ def sentinels_of(url: str) -> Sentinels | None:
 
 
 def endpoint(url: str) -> tuple[str, int]:
-    """Host and port that a URL leads to; those of the first sentinel where it names sentinels."""
+    """A URL's host and port; of a sentinel:// URL, those of the first sentinel."""
     if sentinels := sentinels_of(url):
         return sentinels.hosts[0]
     parts = urlsplit(url)

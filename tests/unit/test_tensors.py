@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.models.tensors import decode_tensors, encode_array, encode_parts, encode_tensors, joined, layouts_of
+from stoker.models.tensors import decode_tensors, encode_array, encode_slices, encode_tensors, joined, layouts_of
 
 SAMPLES: list[NDArray[Any]] = [
     np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -87,7 +87,7 @@ def test_what_is_neither_numbers_nor_text_is_not_sent(array: NDArray[Any]) -> No
 @pytest.mark.parametrize("rows", [[1, 1, 1, 1], [2, 0, 1, 1], [4]])
 def test_parts_are_the_rows_in_order(rows: list[int]) -> None:
     array = np.arange(12, dtype=np.float32).reshape(4, 3)
-    parts = [decode_tensors(part) for part in encode_parts(array, rows)]
+    parts = [decode_tensors(part) for part in encode_slices(array, rows)]
     assert [len(part) for part in parts] == rows
     np.testing.assert_array_equal(np.concatenate(parts), array)  # type: ignore[arg-type]  # single arrays, all of them
 

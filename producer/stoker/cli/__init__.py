@@ -12,7 +12,7 @@ from ..terminal.exits import lines_of, status_of
 from . import config, dead, doctor, fleet, jobs, models, services
 from .output import accept_any_encoding, print_json, say_error
 
-# What typer raises for words that it cannot read; it publishes the narrower class alone.
+# Typer's error for arguments that it cannot parse; it exports only a subclass.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
@@ -41,14 +41,14 @@ def main() -> None:
         status = app(standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
-        # Whoever reads our output (`| head`) has had enough; typer answers that with an exit of its own.
+        # The reader of our output (`| head`) has closed it; typer turns that into a SystemExit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = 0
     except (StokerError, OSError) as error:
         status = _fail(error, lines_of(error), status_of(error))
     except _UsageError as error:
         message = error.format_message()
-        # Without one, the help was asked for, and is printed.
+        # Without a message, typer has printed the help.
         status = _fail(error, [f"{message}; see `stoker --help`"], 2) if message else 2
     sys.exit(status)
 

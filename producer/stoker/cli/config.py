@@ -2,17 +2,17 @@
 
 import typer
 
-from ..settings import Settings, sources
+from ..settings import Settings, all_settings
 from .output import AsJson, print_json, say
 
 
 def config(as_json: AsJson = False) -> None:
     """Show every setting, its value and where that came from; passwords are masked."""
-    found = sources(Settings())
+    settings = all_settings(Settings())
     if as_json:
-        print_json({setting.name: {"value": setting.value, "origin": setting.origin} for setting in found})
+        print_json({setting.name: {"value": setting.value, "origin": setting.origin} for setting in settings})
         return
-    for setting in found:
+    for setting in settings:
         say((setting.name, "bold"), f" = {setting.value}  ", (f"({setting.origin})", "cyan"))
         say((f"    {setting.description}", "dim"))
 

@@ -1,4 +1,4 @@
-"""`stoker dead list`, `requeue`, `drop`: jobs that were given up after they had lost too many workers."""
+"""`stoker dead list`, `requeue`, `drop`: jobs that were given up because they lost too many workers."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -13,23 +13,23 @@ from ..ledger import PastAttempt
 from ..local import redis_url_of
 from ..redis.connection import Call, Connection
 from ..settings import Settings
-from .output import SHORT_ID, AsJson, Part, ago, draw, duration, print_json, say, say_block
+from .output import SHORT_ID, AsJson, Styled, ago, draw, duration, print_json, say, say_block
 from .short_id import SEARCHED, whole_id
 from .table import Table
 
-# How many --all takes at once.
+# How many jobs --all lists at once.
 _PAGE = 1000
 
-GivenId = Annotated[
+OptionalId = Annotated[
     str | None, typer.Argument(metavar="[ID]", help="The dead job's id, or its first characters.", show_default=False)
 ]
-AllOfThem = Annotated[bool, typer.Option("--all", help="Every dead job instead.")]
+AllDead = Annotated[bool, typer.Option("--all", help="Every dead job instead.")]
 
 dead = typer.Typer(help="Look at jobs that were given up; try them again or forget them.", no_args_is_help=True)
 
 
 class DeadJob(JobStatus):
-    """A job that was given up, with the attempts it had."""
+    """A dead job, with its attempts."""
 
     history: list[PastAttempt]
 
@@ -44,29 +44,29 @@ def list_dead(
 ) -> None:
     """List dead jobs and why they were given up; as JSON, always with their history."""
     with _connected() as connection:
-        found = _newest(connection, limit)
-        jobs = [_with_history(connection, status) for status in found] if with_history or as_json else []
+        statuses = _newest(connection, limit)
+        jobs = [_with_history(connection, status) for status in statuses] if with_history or as_json else []
     if as_json:
         print_json(jobs)
-    elif not found:
+    elif not statuses:
         say("no dead jobs")
     elif with_history:
         for job in jobs:
             _show(job)
     else:
-        draw(Table(["id", "kind", "model", "given up", "why"], map(_row, found), cut=["model", "why"]))
+        draw(Table(["id", "kind", "model", "given up", "why"], map(_row, statuses), cut=["model", "why"]))
 
 
 @dead.command()
-def requeue(job_id: GivenId = None, all_of_them: AllOfThem = False, as_json: AsJson = False) -> None:
+def requeue(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJson = False) -> None:
     """Give a dead job its max_attempts once more, from its last checkpoint."""
-    _apply(ledger.requeue, "requeued", job_id, all_of_them, as_json)
+    _apply(ledger.requeue, "requeued", job_id, all_dead, as_json)
 
 
 @dead.command()
-def drop(job_id: GivenId = None, all_of_them: AllOfThem = False, as_json: AsJson = False) -> None:
+def drop(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJson = False) -> None:
     """Forget a dead job, with its events and its checkpoints."""
-    _apply(ledger.drop, "dropped", job_id, all_of_them, as_json)
+    _apply(ledger.drop, "dropped", job_id, all_dead, as_json)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -87,16 +87,16 @@ def _with_history(connection: Connection, status: JobStatus) -> DeadJob:
     return DeadJob(**dict(status), history=connection.run(ledger.history(status.id)))
 
 
-def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, all_of_them: bool, as_json: bool) -> None:
-    if (given is None) != all_of_them:
+def _apply(action: Callable[[str], Call[None]], done: str, prefix: str | None, all_dead: bool, as_json: bool) -> None:
+    if (prefix is None) != all_dead:
         raise InvalidJob("name one job or give --all: `stoker dead list` shows the ids")
     ids: list[str] = []
     with _connected() as connection:
-        if given is not None:
-            ids.append(whole_id(given, lambda: _newest(connection, SEARCHED), "dead jobs"))
+        if prefix is not None:
+            ids.append(whole_id(prefix, lambda: _newest(connection, SEARCHED), "dead jobs"))
             connection.run(action(ids[0]))
-        # Each page leaves the list, so the next one is the newest again.
-        while all_of_them and (page := _newest(connection, _PAGE)):
+        # The jobs of a page are dead no more, so that the next page is again the newest one.
+        while all_dead and (page := _newest(connection, _PAGE)):
             for status in page:
                 connection.run(action(status.id))
                 ids.append(status.id)
@@ -109,7 +109,7 @@ def _apply(action: Callable[[str], Call[None]], done: str, given: str | None, al
         say("no dead jobs")
 
 
-def _row(status: JobStatus) -> list[Part]:
+def _row(status: JobStatus) -> list[Styled]:
     given_up = ago(status.finished_at) if status.finished_at else ""
     return [status.id[:SHORT_ID], status.kind, status.model, given_up, status.reason or ""]
 

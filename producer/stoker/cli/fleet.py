@@ -1,4 +1,4 @@
-"""`stoker fleet status`, `scale`: what fleets have to do and have, what was decided and why, and bounds by hand."""
+"""`stoker fleet status`, `scale`: the load and size of fleets, the autoscaler's decisions, and bounds set by hand."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from ..fleet.topology import DEVICES, WorkDevice, queues_of
 from ..local import redis_url_of
 from ..redis.connection import Connection
 from ..settings import Settings
-from .output import AsJson, Part, ago, console, draw, duration, line, print_json, say
+from .output import AsJson, Styled, ago, console, draw, duration, line, print_json, say
 from .table import Table
 
 _EVERY_S = 1.0
@@ -28,7 +28,7 @@ fleet = typer.Typer(help="See how fleets are scaled and why, and set their bound
 
 
 class QueueStatus(BaseModel):
-    """Jobs that are QUEUED on one queue, and for how long the first has been."""
+    """A queue's QUEUED jobs, and how long the oldest has waited."""
 
     queue: str
     jobs: int
@@ -36,7 +36,7 @@ class QueueStatus(BaseModel):
 
 
 class FleetStatus(BaseModel):
-    """One fleet: its workers, queues, what was set by hand, and the newest decisions, the present one first."""
+    """One fleet: its workers, queues, bounds set by hand, and the newest decisions, the current one first."""
 
     device: WorkDevice
     workers: int
@@ -72,7 +72,7 @@ def status(
 
 @fleet.command()
 def scale(
-    given: Annotated[
+    ranges: Annotated[
         list[str], typer.Argument(metavar="DEVICE=SLOTS", help="cpu=4, a range such as cpu=2:8, or cpu=auto.")
     ],
     target_wait: Annotated[float | None, typer.Option(help="Seconds within which a queued job shall start.")] = None,
@@ -83,17 +83,17 @@ def scale(
 
     What is set here beats the settings file until then, and takes effect within seconds. It needs a controller.
     """
-    wanted = dict(_bounds(text, target_wait, cooldown) for text in given)
+    wanted = dict(_bounds(text, target_wait, cooldown) for text in ranges)
     settings = Settings()
     with closing(Connection.open(settings, redis_url_of(settings))) as connection:
         for device, new in wanted.items():
             connection.run(ledger.clear_bounds(device) if new is None else ledger.set_bounds(device, new))
-        now = {device: connection.run(ledger.bounds(device)) for device in wanted}
+        current = {device: connection.run(ledger.bounds(device)) for device in wanted}
     if as_json:
-        print_json({device: found.model_dump(exclude_none=True) if found else None for device, found in now.items()})
+        print_json({device: new.model_dump(exclude_none=True) if new else None for device, new in current.items()})
         return
-    for device, found in now.items():
-        say((device, "bold"), f": {_told(found)}")
+    for device, bounds in current.items():
+        say((device, "bold"), f": {_as_text(bounds)}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -118,7 +118,7 @@ def _bounds(text: str, target_wait_s: float | None, cooldown_s: float | None) ->
 
 
 def _statuses(connection: Connection) -> list[FleetStatus]:
-    """All fleets that have workers, jobs, or were ever decided about."""
+    """All fleets that have workers, jobs, bounds or decisions."""
     health, workers = connection.run(ledger.health()), connection.run(ledger.workers())
     return list(_present(connection, health, workers))
 
@@ -126,7 +126,7 @@ def _statuses(connection: Connection) -> list[FleetStatus]:
 def _present(connection: Connection, health: ledger.Health, workers: list[ledger.Worker]) -> Iterator[FleetStatus]:
     for device in DEVICES:
         ours = [worker for worker in workers if worker.device == device]
-        found = FleetStatus(
+        status = FleetStatus(
             device=device,
             workers=len(ours),
             slots=sum(worker.slots for worker in ours),
@@ -140,38 +140,38 @@ def _present(connection: Connection, health: ledger.Health, workers: list[ledger
             bounds=connection.run(ledger.bounds(device)),
             decisions=connection.run(ledger.decisions(device, _SHOWN)),
         )
-        if ours or found.decisions or found.bounds or any(queue.jobs for queue in found.queues):
-            yield found
+        if ours or status.decisions or status.bounds or any(queue.jobs for queue in status.queues):
+            yield status
 
 
 def _shown(fleets: list[FleetStatus]) -> Group:
     if not fleets:
         return Group("no fleets: no worker runs, and nothing is queued")
-    rows: list[list[Part]] = [
+    rows: list[list[Styled]] = [
         [
-            (found.device, "bold"),
-            str(found.workers),
-            f"{found.busy} busy, {max(0, found.slots - found.busy)} idle of {max(found.offered, found.slots)}",
-            "  ".join(f"{q.queue} {q.jobs}" for q in found.queues if q.jobs) or ("nothing", "dim"),
-            duration(max(q.oldest_s for q in found.queues)),
-            str(found.decisions[0].wanted) if found.decisions else ("not scaled", "dim"),
+            (fleet.device, "bold"),
+            str(fleet.workers),
+            f"{fleet.busy} busy, {max(0, fleet.slots - fleet.busy)} idle of {max(fleet.offered, fleet.slots)}",
+            "  ".join(f"{q.queue} {q.jobs}" for q in fleet.queues if q.jobs) or ("nothing", "dim"),
+            duration(max(q.oldest_s for q in fleet.queues)),
+            str(fleet.decisions[0].wanted) if fleet.decisions else ("not scaled", "dim"),
         ]
-        for found in fleets
+        for fleet in fleets
     ]
     columns = ["fleet", "workers", "slots", "queued", "oldest", "wanted"]
-    parts: list[RenderableType] = [Table(columns, rows, cut=["queued"])]
-    for found in fleets:
-        if found.bounds:
-            parts.append(line((found.device, "bold"), f" by hand: {_told(found.bounds)}"))
-        for decision in found.decisions:
+    lines: list[RenderableType] = [Table(columns, rows, cut=["queued"])]
+    for fleet in fleets:
+        if fleet.bounds:
+            lines.append(line((fleet.device, "bold"), f" by hand: {_as_text(fleet.bounds)}"))
+        for decision in fleet.decisions:
             nodes = "" if decision.nodes is None else f" on {decision.nodes} nodes"
-            what = f"  {found.device} {decision.slots} → {decision.wanted}{nodes}: {'; '.join(decision.reasons)}"
-            parts.append(line((f"{ago(decision.at):>8}", "dim"), what))
-    return Group(*parts)
+            what = f"  {fleet.device} {decision.slots} → {decision.wanted}{nodes}: {'; '.join(decision.reasons)}"
+            lines.append(line((f"{ago(decision.at):>8}", "dim"), what))
+    return Group(*lines)
 
 
-def _told(found: Bounds | None) -> str:
-    if found is None:
+def _as_text(bounds: Bounds | None) -> str:
+    if bounds is None:
         return "as the settings say"
-    values: dict[str, Any] = found.model_dump(exclude_none=True)
+    values: dict[str, Any] = bounds.model_dump(exclude_none=True)
     return ", ".join(f"{name} {value:g}" for name, value in values.items())

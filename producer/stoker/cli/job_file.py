@@ -1,4 +1,4 @@
-"""Reads the jobs of a YAML or JSON file, within bounds: a file may be endless, circular, or a bomb of aliases."""
+"""Reads the jobs of a YAML or JSON file, within limits: a file may be endless, circular, or a bomb of aliases."""
 
 import sys
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from ..errors import InvalidJob
 from ..kinds import Spec, parse_spec
 
 _MOST_BYTES = 16 * 1024**2
-# Values of a whole file, those counted again that an alias repeats.
+# The values of a file; those behind an alias count each time.
 _MOST_VALUES = 1_000_000
 _DEEPEST = 100
 
@@ -20,7 +20,7 @@ def read_specs(file: Path) -> list[Spec]:
     """The jobs of a file; `-` is stdin.
 
     Raises:
-        InvalidJob: it cannot be read, is too large or no YAML or JSON, or one of its jobs is wrong.
+        InvalidJob: it cannot be read, is too large, is neither YAML nor JSON, or has an invalid job.
     """
     text = _read(file)
     try:
@@ -33,7 +33,7 @@ def read_specs(file: Path) -> list[Spec]:
     documents = document if isinstance(document, list) else [document]
     if not documents:
         raise InvalidJob(f"{file} has no jobs")
-    return [parse_spec(one) for one in documents]
+    return [parse_spec(document) for document in documents]
 
 
 def _read(file: Path) -> str:
@@ -51,9 +51,9 @@ def _read(file: Path) -> str:
 
 
 def _check(text: str, file: Path) -> None:
-    """Refuse what would take for ever to load, from the stream of its events alone."""
+    """Refuse a document that would take for ever to load; reads its parser events only."""
     sizes: dict[str, int] = {}
-    # The collections that are open: their anchors, and how many values they have so far.
+    # The open collections: their anchors, and how many values they have so far.
     anchors: list[str | None] = [None]
     counts = [0]
     for event in yaml.parse(text, Loader=yaml.SafeLoader):

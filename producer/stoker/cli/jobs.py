@@ -14,12 +14,12 @@ from ..kinds import KINDS
 from ..models.store import Store
 from .job_file import read_specs
 from .live import follow, show_result
-from .output import SHORT_ID, AsJson, Part, ago, console, draw, duration, print_json, say, say_block, state_text
+from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
 from .short_id import SEARCHED, whole_id
 from .table import Table
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
-# A running job that has told nothing for so long is shown as silent.
+# A running job without an event for so long is shown as silent.
 _SILENT_S = 60.0
 
 
@@ -75,15 +75,15 @@ def jobs(
     tags = dict(_name_and_value(each) for each in tag or ())
     with Client() as client:
         newest_before = None if before is None else _find(client, before).id
-        found = client.jobs(state, kind, limit, model=model, tags=tags, before=newest_before)
+        statuses = client.jobs(state, kind, limit, model=model, tags=tags, before=newest_before)
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
     if as_json:
-        print_json(found)
-    elif not found:
+        print_json(statuses)
+    elif not statuses:
         say("no jobs; submit one with `stoker submit FILE`")
     else:
         columns = ["id", "kind", "model", "state", "submitted", "progress"]
-        draw(Table(columns, map(_row, found), cut=["model", "progress"]))
+        draw(Table(columns, map(_row, statuses), cut=["model", "progress"]))
     for outage in () if as_json else away.values():
         say((f"the {outage.of} is away since {outage.since:%H:%M:%S} UTC", "yellow"), f": {outage.reason}")
 
@@ -105,11 +105,11 @@ def result(
 ) -> None:
     """Wait for a job and show its result."""
     with Client() as client:
-        found = _find(client, job_id).result(timeout)
+        job_result = _find(client, job_id).result(timeout)
         if as_json:
-            print_json(found)
+            print_json(job_result)
         else:
-            show_result(found, Store(client.settings.store))
+            show_result(job_result, Store(client.settings.store))
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
@@ -139,10 +139,10 @@ def _name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _find(client: Client, given: str | None) -> Job:
-    """A job by its id, by the first characters of it, or the newest."""
-    if given is not None:
-        return client.job(whole_id(given, lambda: client.jobs(limit=SEARCHED), "jobs"))
+def _find(client: Client, prefix: str | None) -> Job:
+    """A job by its id or the first characters of it; the newest job for None."""
+    if prefix is not None:
+        return client.job(whole_id(prefix, lambda: client.jobs(limit=SEARCHED), "jobs"))
     newest = client.jobs(limit=1)
     if not newest:
         raise JobNotFound("there are no jobs; submit one with `stoker submit FILE`")
@@ -162,28 +162,29 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
             say(f"no longer watching; the job goes on: `stoker watch {job.id}`")
             return
     try:
-        found = job.result()
+        job_result = job.result()
     except (JobFailed, JobCancelled, JobDead) as error:
         if error.traceback and not as_json:
             say_block(error.traceback, style="dim")
         raise typer.Exit(1) from None
     if not as_json:
-        show_result(found, Store(client.settings.store))
+        show_result(job_result, Store(client.settings.store))
 
 
-def _row(status: JobStatus) -> list[Part]:
-    told = ""
+def _row(status: JobStatus) -> list[Styled]:
+    progress = ""
     if status.reason:
-        told = status.reason
+        progress = status.reason
     elif status.outage:
-        told = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"
+        progress = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"
     elif isinstance(status.progress, Epoch):
-        told = f"epoch {status.progress.epoch}/{status.progress.epochs}"
+        progress = f"epoch {status.progress.epoch}/{status.progress.epochs}"
     elif status.progress and status.progress.total:
-        told = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
+        progress = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
     elif status.progress:
-        told = status.progress.words()
+        progress = status.progress.words()
     if status.state is JobState.RUNNING and status.last_event_at:
         silent_s = (datetime.now(UTC) - status.last_event_at).total_seconds()
-        told += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
-    return [status.id[:SHORT_ID], status.kind, status.model, state_text(status.state), ago(status.submitted_at), told]
+        progress += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
+    submitted = ago(status.submitted_at)
+    return [status.id[:SHORT_ID], status.kind, status.model, state_text(status.state), submitted, progress]

@@ -1,4 +1,4 @@
-"""A job followed live: a progress bar and metrics on a terminal, a line per event elsewhere."""
+"""Live view of a job: a progress bar and metrics on a terminal, a line for each event elsewhere."""
 
 from collections.abc import Iterable
 
@@ -17,12 +17,12 @@ _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "lo
 
 
 def follow(stream: Iterable[Event], console: Console) -> Finished | None:
-    """Show events until the stream ends; gives the last one if the job has ended."""
+    """Show events until the stream ends; gives the `Finished` event if it came."""
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         TaskProgressColumn(),
-        TextColumn("{task.fields[told]}", markup=False),
+        TextColumn("{task.fields[speed]}", markup=False),
         console=console,
         auto_refresh=False,
         disable=not console.is_terminal,
@@ -37,7 +37,7 @@ def follow(stream: Iterable[Event], console: Console) -> Finished | None:
 
 
 class _View:
-    """One bar, which starts anew with each stage of the job."""
+    """A progress bar, a new one for each stage of the job."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
@@ -46,7 +46,7 @@ class _View:
         self._stage = ""
 
     def show(self, event: Event) -> None:
-        """Show one event: progress on the bar, all else as a line above it."""
+        """Show an event: progress on the bar, other events as a line above it."""
         match event:
             case events.Progress():
                 self._advance(event.stage, event.done, event.total, _speed(event.rows_per_s, event.eta_s))
@@ -58,12 +58,12 @@ class _View:
         style = style_of(event.state) if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")
         self._console.print(line((event.words(), style)), soft_wrap=True)
 
-    def _advance(self, stage: str, done: int, total: int | None, told: str) -> None:
+    def _advance(self, stage: str, done: int, total: int | None, speed: str) -> None:
         if self._bar is None or stage != self._stage:
             self._drop_bar()
-            self._bar = self._progress.add_task(printable(stage), total=total, told=told)
+            self._bar = self._progress.add_task(printable(stage), total=total, speed=speed)
             self._stage = stage
-        self._progress.update(self._bar, completed=done, total=total, told=told)
+        self._progress.update(self._bar, completed=done, total=total, speed=speed)
 
     def _drop_bar(self) -> None:
         if self._bar is not None:
@@ -72,7 +72,7 @@ class _View:
 
 
 def show_result(result: Result, store: Store) -> None:
-    """Show what a job gave, and where its files lie."""
+    """Show a job's result, and where its files are."""
     shown = result.shown()
     say((shown.subject, "bold"), "  ", shown.about)
     if shown.table:

@@ -16,7 +16,7 @@ from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
 from ..settings import Settings
-from .output import AsJson, Part, ago, draw, line, metrics_text, print_json, say, size_text
+from .output import AsJson, Styled, ago, draw, line, metrics_text, print_json, say, size_text
 from .table import Table
 
 Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name, name@3 or name@alias.", show_default=False)]
@@ -30,18 +30,17 @@ def list_versions(as_json: AsJson = False) -> None:
     settings = Settings()
     with closing(Connection.open(settings, redis_url_of(settings))) as connection:
         catalogue = connection.run(registry.catalogue())
-        shut = connection.run(load_failures())
-    found = catalogue.versions
+        failures = connection.run(load_failures())
     if as_json:
-        print_json(found)
+        print_json(catalogue.versions)
         return
-    if found:
+    if catalogue.versions:
         columns = ["model", "aliases", "task", "metrics", "made"]
-        draw(Table(columns, map(_row, found), cut=["model", "aliases", "metrics"]))
+        draw(Table(columns, map(_row, catalogue.versions), cut=["model", "aliases", "metrics"]))
     elif not catalogue.damaged:
         say("no models; a train job registers one")
-    for told in [*(damaged.told for damaged in catalogue.damaged), *(failure.as_error().message for failure in shut)]:
-        say(("! ", "bold red"), told)
+    for flaw in [damaged.told for damaged in catalogue.damaged] + [failure.as_error().message for failure in failures]:
+        say(("! ", "bold red"), flaw)
 
 
 @models.command()
@@ -54,7 +53,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         print_json(version)
         return
     signature = version.signature
-    rows: list[tuple[str, Part]] = [
+    rows: list[tuple[str, Styled]] = [
         ("model", line((version.ref, "bold"), f"  {', '.join(version.aliases)}")),
         ("made", f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC by job {version.job}"),
         ("data", version.data),
@@ -65,8 +64,8 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         ("parameters", f"{version.parameters:,}"),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]
-    for name, told in rows:
-        say((f"{name:>11}", "dim"), "  ", told)
+    for name, value in rows:
+        say((f"{name:>11}", "dim"), "  ", value)
 
 
 @models.command()
@@ -100,12 +99,12 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(models, name="models", rich_help_panel="Models")
 
 
-def _row(version: ModelVersion) -> list[Part]:
+def _row(version: ModelVersion) -> list[Styled]:
     metrics = metrics_text(version.metrics)
     return [version.ref, ", ".join(version.aliases), version.signature.task, metrics, ago(version.created_at)]
 
 
 def _tensor(spec: TensorSpec) -> str:
     shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
-    seen = f" in {spec.low:.4g} … {spec.high:.4g}" if spec.low is not None and spec.high is not None else ""
-    return f"{spec.name}: {spec.dtype} ({shape}){seen}"
+    limits = f" in {spec.low:.4g} … {spec.high:.4g}" if spec.low is not None and spec.high is not None else ""
+    return f"{spec.name}: {spec.dtype} ({shape}){limits}"

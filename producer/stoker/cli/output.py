@@ -1,7 +1,7 @@
-"""How the command line shows things: lines and tables for people, JSON for programs.
+"""Output of the command line: lines and tables for people, JSON for programs.
 
-All that is shown goes through `line`: text in it is printed as it is, never read as markup, and what would steer a
-terminal is escaped. So no caller has to know which text is ours.
+All text goes through `line`, which takes no markup and escapes control characters. So no caller has to know which text
+comes from others.
 """
 
 import codecs
@@ -21,11 +21,11 @@ from ..events import JobState
 from ..terminal.printable import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-# Text, a part of a line that is made already, or text and its style.
-Part = str | Text | tuple[str, str]
+# Text without a style, rich's text, or text and its style.
+Styled = str | Text | tuple[str, str]
 
 _PIPE_WIDTH = 160
-# Enough of an id to tell jobs apart, and to name one on the command line.
+# Enough characters of an id to tell jobs apart, and to name a job on the command line.
 SHORT_ID = 8
 
 _STYLES = {
@@ -37,12 +37,12 @@ _STYLES = {
     JobState.CANCELLED: "magenta",
     JobState.DEAD: "bold red",
 }
-# Each as wide as what it stands for, so that columns stay columns.
+# Each as wide as the character that it replaces, so that columns stay aligned.
 _ASCII = {"…": "~", "→": ">", "–": "-", "│": "|", "░": ".", "▒": "+", "▓": "*", "█": "#"}
 
 
-def line(*parts: Part) -> Text:
-    """Parts one after the other, each in its style."""
+def line(*parts: Styled) -> Text:
+    """Joins parts of a line, each in its style."""
     text = Text()
     for part in parts:
         if isinstance(part, Text):
@@ -53,8 +53,8 @@ def line(*parts: Part) -> Text:
     return text
 
 
-def say(*parts: Part) -> None:
-    """Print one line, which a terminal wraps and nothing cuts."""
+def say(*parts: Styled) -> None:
+    """Print one line; a terminal wraps it, nothing cuts it."""
     draw(line(*parts))
 
 
@@ -65,7 +65,7 @@ def say_block(text: str, *, before: str = "", style: str = "") -> None:
 
 
 def draw(shown: RenderableType) -> None:
-    """Print a table or something else that rich can draw; text in it is treated as by `line`."""
+    """Print a table or another renderable of rich; its text is treated as by `line`."""
     console().print(shown, soft_wrap=True)
 
 
@@ -75,20 +75,20 @@ def say_error(message: str) -> None:
 
 
 def console() -> Console:
-    """Where lines and tables go; what goes into a file or a pipe is not cut to the width of a terminal."""
+    """The console for lines and tables; into a file or a pipe, lines are not cut to a terminal's width."""
     return _Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 class _Console(Console):
-    """rich's console, for which text is text."""
+    """rich's console without markup."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """The text as `line` makes it; in rich's own, square brackets would be markup."""
+        """The text as `line` makes it; rich would read square brackets as markup."""
         return line((text, options.get("style", "")))
 
 
 def accept_any_encoding() -> None:
-    """Let stdout and stderr print every character, also where the terminal's encoding does not have it."""
+    """Let stdout and stderr print every character, even if the terminal's encoding lacks it."""
     codecs.register_error("stoker", _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -102,7 +102,7 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
-    """One JSON document on one line, in ASCII: it reads back equal, and no terminal obeys it."""
+    """Print a JSON document on one line, in ASCII: it reads back equal, and holds no control characters."""
     match value:
         case BaseModel():
             document = _document(value)
@@ -114,12 +114,12 @@ def print_json(value: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> No
 
 
 def _document(model: BaseModel) -> Any:
-    # Not model_dump(mode="json"), which leaves infinity and NaN as they are.
+    # model_dump(mode="json") would leave infinity and NaN as they are.
     return json.loads(model.model_dump_json())
 
 
 def style_of(state: JobState) -> str:
-    """The colour of a state; that of a newer version has none."""
+    """The colour of a state; none for a newer version's."""
     return _STYLES.get(state, "")
 
 
@@ -134,7 +134,7 @@ def metrics_text(metrics: Mapping[str, float]) -> Text:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago, in the largest unit that fits."""
+    """How long ago a moment was, in the largest unit that fits."""
     return f"{duration((datetime.now(UTC) - moment).total_seconds())} ago"
 
 

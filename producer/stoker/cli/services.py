@@ -1,4 +1,4 @@
-"""`stoker demo`, `up`, `worker`, `controller`, `flower`: the commands that run things."""
+"""`stoker demo`, `up`, `worker`, `controller`, `flower`: the commands that run processes."""
 
 import importlib.util
 import os
@@ -79,8 +79,8 @@ def flower(
     """Watch jobs, lanes, queues and workers in a browser, until Ctrl-C. It asks for a login, always."""
     if importlib.util.find_spec("flower") is None:
         raise Unavailable("Flower is not installed here: pip install 'stoker[flower]'")
-    given = {"--address": address, "--port": port, "--config": config, "--password-file": password_file}
-    arguments = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    options = {"--address": address, "--port": port, "--config": config, "--password-file": password_file}
+    arguments = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.observe.flower", *arguments])
 
 
@@ -91,7 +91,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _become(module: str, *arguments: str) -> NoReturn:
-    """Turn this process into one of the heavy half, which this half must not import."""
+    """Replace this process by one of the heavy half, which this half must not import."""
     _need_tensorflow()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 

@@ -1,31 +1,31 @@
-"""Jobs named on the command line by the first characters of their ids."""
+"""Finds a job by the first characters of its id."""
 
 from collections.abc import Callable, Sequence
 
 from ..errors import JobNotFound
 from ..events import JobStatus
 
-# How many of the newest jobs a shortened id is looked up among.
+# Among how many of the newest jobs a shortened id is looked up.
 SEARCHED = 1000
 _SHORTEST = 4
 _WHOLE = 36
 
 
-def whole_id(given: str, newest: Callable[[], Sequence[JobStatus]], what: str) -> str:
-    """A job's id by its first characters; a whole id is taken as it is.
+def whole_id(prefix: str, newest: Callable[[], Sequence[JobStatus]], what: str) -> str:
+    """The id of the job whose id starts with `prefix`; a whole id is returned as it is.
 
     Args:
-        newest: looks up the newest jobs of those that are meant.
-        what: what those are called.
+        newest: lists the newest jobs.
+        what: what the message calls these jobs.
 
     Raises:
-        JobNotFound: none of them begins so, or several do.
+        JobNotFound: no id starts with it, or several do.
     """
-    if len(given) >= _WHOLE:
-        return given
-    matches = [status.id for status in newest() if status.id.startswith(given)]
-    if len(given) < _SHORTEST or len(matches) != 1:
+    if len(prefix) >= _WHOLE:
+        return prefix
+    matches = [status.id for status in newest() if status.id.startswith(prefix)]
+    if len(prefix) < _SHORTEST or len(matches) != 1:
         raise JobNotFound(
-            f"{len(matches)} of the newest {SEARCHED} {what} have an id that starts with {given!r}; give more of it"
+            f"{len(matches)} of the newest {SEARCHED} {what} have an id that starts with {prefix!r}; give more of it"
         )
     return matches[0]

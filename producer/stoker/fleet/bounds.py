@@ -1,4 +1,4 @@
-"""Fleets: what a deployment sets for the workers of one device type, and what the autoscaler decides about them."""
+"""Settings of fleets, and the autoscaler's decisions about them."""
 
 import re
 from datetime import datetime
@@ -20,13 +20,13 @@ KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 
 
 class Bounds(BaseModel):
-    """What can be changed while running, by `stoker fleet scale`; None leaves what the settings say.
+    """The bounds of a fleet that `stoker fleet scale` changes at run time; None keeps the settings' value.
 
     Attributes:
-        min: how many slots there are at least.
-        max: how many at most; None in settings: as many as the fleet's workers offer.
+        min: the least number of slots.
+        max: the largest number of slots; None in settings: as many as the fleet's workers offer.
         target_wait_s: seconds within which a queued job shall start.
-        cooldown_s: seconds for which slots are kept that were needed.
+        cooldown_s: seconds for which slots are kept after they were needed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,14 +41,14 @@ class FleetSettings(BaseModel):
     """A fleet that is scaled: a table `[fleet.DEVICE]` of stoker.toml. `Bounds` explains the first four.
 
     Attributes:
-        provider: who starts and ends nodes. "none": nobody, slots come and go in the workers that run.
+        provider: who starts and ends nodes. "none": nobody, only the slots of running workers are scaled.
             "process": the controller, as processes of its machine. "kubernetes": the controller, by the scale of a
-            deployment. "external": someone who reads the metric `stoker_fleet_slots_wanted`, such as KEDA.
-        slots_per_node: slots that a new node brings; None: what a worker of the fleet offers now, or 1.
+            deployment. "external": a reader of the metric `stoker_fleet_slots_wanted`, such as KEDA.
+        slots_per_node: the slots of a new node; None: as many as a worker of the fleet offers now, or 1.
         deployment: the Deployment whose pods are the nodes.
-        namespace: where it is; None: where the controller's pod is.
-        api_url, token_file, ca_file: the way to Kubernetes' API, by default a pod's own; the token is sent as a bearer
-            token, and read anew for each request.
+        namespace: the deployment's; None: that of the controller's pod.
+        api_url, token_file, ca_file: access to the Kubernetes API, by default a pod's own; the token is sent as a
+            bearer token, and read again for each request.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,7 +76,7 @@ class FleetSettings(BaseModel):
         return self
 
     def within(self, bounds: Bounds) -> Self:
-        """These settings with others' bounds in place of their own; a max beats a min that is larger."""
+        """These settings, overridden by bounds; a max beats a larger min."""
         changed = self.model_copy(update=bounds.model_dump(exclude_none=True))
         if changed.max is not None and changed.max < changed.min:
             changed = changed.model_copy(update={"min": changed.max})
@@ -84,14 +84,14 @@ class FleetSettings(BaseModel):
 
 
 class Decision(BaseModel):
-    """What the autoscaler wanted at one moment, and why.
+    """A decision of the autoscaler.
 
     Attributes:
-        slots: how many there were.
-        wanted: how many there shall be.
+        slots: the number of slots at that time.
+        wanted: the number of slots wanted.
         reasons: sentences for people, the deciding one first.
-        nodes: how many nodes were asked of the provider; None if there is no provider.
-        most: how many slots the fleet may grow to, by nodes that do not run yet too.
+        nodes: the number of nodes requested of the provider; None without one.
+        most: how many slots the fleet may grow to, with nodes that do not run yet.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""Which queue a job goes to: a pure function of its kind, device and priority."""
+"""The queues: one for each device and class of jobs."""
 
 from collections.abc import Collection
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from ..kinds import KINDS, Priority
 WorkDevice = Literal["cpu", "gpu", "tpu"]
 DEVICES: tuple[WorkDevice, ...] = ("cpu", "gpu", "tpu")
 
-# What a queue's jobs have in common: how long they run and what they need. A worker serves all three by default.
+# Jobs of a class are alike in how long they run and what they need. A worker serves all three.
 CLASSES = ("infer", "train", "batch")
 
 # Celery on Redis takes the lowest number first and treats 0 as the default, so 0 stays free and "normal" is explicit.
@@ -30,12 +30,12 @@ def device_of(queue: str) -> WorkDevice:
 
 
 def request_queue(device: WorkDevice) -> str:
-    """The Celery queue of single inference requests."""
+    """The Celery queue of the doorbells of lanes."""
     return f"{device}.infer"
 
 
 def served_request_queue(served: Collection[str]) -> str:
-    """The queue of single requests that workers serve, the CPU's first; the CPU's where nobody serves any yet."""
+    """The first of these queues that workers serve, the CPU's first; the CPU's if they serve none."""
     return next((queue for queue in map(request_queue, DEVICES) if queue in served), request_queue("cpu"))
 
 
@@ -50,5 +50,5 @@ def queues() -> tuple[str, ...]:
 
 
 def redis_lists() -> tuple[str, ...]:
-    """The Redis lists where kombu keeps the messages of jobs, one per queue and priority."""
+    """The Redis lists in which kombu keeps messages, one for each queue and priority."""
     return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())

@@ -1,4 +1,4 @@
-"""Stoker on one machine: a Redis server of its own and a worker, without any set-up."""
+"""Stoker on one machine without any set-up: a Redis server, a controller and a worker."""
 
 from .server import local_url, redis_url_of
 from .up import WORKER, AlreadyRunning, LocalStack, up

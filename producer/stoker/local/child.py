@@ -1,4 +1,4 @@
-"""Subprocesses that end with us, and are started again when they end by themselves."""
+"""Subprocesses that cannot outlive this process, and their supervision."""
 
 import logging
 import math
@@ -16,24 +16,24 @@ from typing import Self
 
 from . import guard
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 30.0
-# A child that ran this long was healthy: the next delay is the first one again.
+# A child that ran this long was healthy: the delays start again from the first.
 _STEADY_S = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class Child:
-    """A command in a session of its own, so that Ctrl-C in our terminal does not reach it. It cannot outlive us.
+    """A command that cannot outlive this process. It has its own session: Ctrl-C in our terminal does not reach it.
 
     Args:
         command: the program and its arguments.
-        name: what to call it; the name of its log, if it has one.
-        log: the file that its output is appended to; None leaves its output where ours goes.
-        environment: all of its environment variables; None gives it ours.
-        keep_open: file descriptors that stay open in it.
+        name: its name in messages; by default its log's name.
+        log: the file for its output; None for this process' stdout and stderr.
+        environment: its environment variables; None for this process' own.
+        keep_open: file descriptors that it inherits.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Child:
         self._reaping = threading.RLock()
         self.name = name or (log.stem if log else command[0])
         with log.open("ab") if log else nullcontext() as output:
-            # The pipe to its input is the thread it hangs by: see guard.py. Its id is also that of its process group.
+            # The guard kills the command when this pipe closes, see guard.py. Its pid is also its process group.
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, *command],
                 stdin=subprocess.PIPE,
@@ -61,21 +61,21 @@ class Child:
             )
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Its exit code, once nothing of its process group is left; None if it still runs after `timeout_s`."""
+        """The exit code, once its whole process group has ended; None if it still runs after `timeout_s`."""
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while (code := self._reaped()) is None:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return None
-            time.sleep(min(_LOOK_S, left_s))
+            time.sleep(min(_POLL_S, left_s))
         return code
 
     def terminate(self) -> None:
-        """Send it SIGTERM."""
+        """Send SIGTERM."""
         self._signal(os.kill, signal.SIGTERM)
 
     def stop(self, grace_s: float) -> None:
-        """End it by SIGTERM, and kill it if it still runs after `grace_s`."""
+        """Send SIGTERM, and kill it if it still runs after `grace_s`."""
         self.terminate()
         self.await_end(grace_s)
 
@@ -97,7 +97,7 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
     def _signal(self, send: Callable[[int, int], None], number: int) -> None:
-        # Once the guard is reaped, its id may be that of a stranger.
+        # Once the guard is reaped, its pid may belong to another process.
         with self._reaping:
             if self._guard.returncode is None:
                 send(self._guard.pid, number)
@@ -114,23 +114,23 @@ class Child:
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
-    """Whether a child of ours has ended; it stays a zombie, so that its id stays its own."""
+    """Whether a child has ended; it stays a zombie, so that its pid is not used again."""
     if hasattr(os, "waitid"):
         return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    # macOS before Python 3.13 cannot ask without reaping; its ids come round again only after all others.
+    # macOS before Python 3.13 can only reap it; there, a pid is used again only after all others.
     return child.poll() is not None
 
 
 class Supervised:
-    """Keeps a child running for the length of a with block; a child that ends by itself is started again.
+    """Keeps a child running for the length of a with block: restarts it whenever it ends by itself.
 
     Each restart waits twice as long as the one before, from 0.2 s up to 30 s.
 
     Args:
         child: the running child.
-        restart: starts the next one.
+        restart: starts it again.
         grace_s: seconds between SIGTERM and SIGKILL at the end of the block.
-        final: exit codes after which it is not started again.
+        final: exit codes after which it is not restarted.
     """
 
     def __init__(
@@ -158,22 +158,22 @@ class Supervised:
 
     @property
     def runs(self) -> bool:
-        """Whether the child runs, or will be started again."""
+        """Whether the child runs, or will be restarted."""
         return self._watch.is_alive()
 
     @property
     def exit_code(self) -> int | None:
-        """How the child ended; None if it still runs."""
+        """The child's exit code; None if it still runs."""
         return self._child.wait(0)
 
     def terminate(self) -> None:
-        """Send the child SIGTERM, and do not start it again."""
+        """Send the child SIGTERM, and do not restart it."""
         with self._restarting:
             self._stopping.set()
         self._child.terminate()
 
     def kill(self) -> None:
-        """Kill the child that runs now."""
+        """Kill the current child."""
         self._child.kill()
 
     def _keep_running(self) -> None:
@@ -201,5 +201,5 @@ class Supervised:
             try:
                 self._child = self._start_next()
             except OSError as error:
-                # No memory or no process left for it: the ended child stays, and its turn comes round again.
+                # No memory or no process left: tried again after the next delay.
                 _log.warning("%s cannot be started: %s", self._child.name, error)

@@ -1,8 +1,8 @@
-"""Run a command that cannot outlive whoever started it: `python guard.py COMMAND ARGUMENT…`.
+"""Runs a command that cannot outlive its starter: `python guard.py COMMAND ARGUMENT…`.
 
-The starter holds the other end of our standard input and never writes to it. When it dies, even of SIGKILL, the
-input ends, and we kill our whole process group, the command and its children included. SIGTERM is passed on to the
-command alone: ending its children is its own affair. Run as a file, so that nothing but the standard library loads.
+The starter keeps the other end of the guard's stdin open and never writes to it. When the starter dies, even of
+SIGKILL, stdin ends, and the guard kills its process group: the command and its children. SIGTERM is passed on to the
+command only, which ends its own children. Run as a file, so that only the standard library is imported.
 """
 
 import os
@@ -12,8 +12,8 @@ import threading
 
 
 def main(command: list[str]) -> int:
-    """Run the command in our process group, with an empty input; its exit code, 128 + n if signal n ended it."""
-    # Held back until there is a command to pass it on to.
+    """Run the command in this process group, with an empty stdin; gives its exit code, 128 + n for signal n."""
+    # Blocked until the command runs, which it is passed on to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[no_input], setsigmask=())
@@ -22,7 +22,7 @@ def main(command: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if hasattr(os, "waitid"):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    # As soon as it is reaped, its id may be that of a stranger.
+    # Once the command is reaped, its pid may belong to another process.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)

@@ -1,4 +1,4 @@
-"""Lock files: held for the life of a process, freed by the kernel however it ends."""
+"""Lock files, which the kernel releases however their process ends."""
 
 import fcntl
 import time
@@ -9,9 +9,9 @@ _PAUSE_S = 0.02
 
 
 def lock(path: Path, *, wait_s: float = 0.0) -> TextIO | None:
-    """Open a file under an exclusive lock; None if another process still has it after `wait_s`.
+    """Open and lock a file exclusively; None if another process still has the lock after `wait_s`.
 
-    The lock ends when the file is closed here and in every child that keeps it open.
+    The lock is released when the file is closed here and in every child that inherited it.
     """
     file = path.open("a+")
     deadline = time.monotonic() + wait_s
@@ -24,11 +24,11 @@ def lock(path: Path, *, wait_s: float = 0.0) -> TextIO | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock."""
+    """Whether a process has the lock."""
     if not path.exists():
         return False
     with path.open() as file:
-        # Shared, so that two who ask at once do not see each other.
+        # A shared lock, so that two simultaneous calls do not see each other.
         return not _locked(file, fcntl.LOCK_SH)
 
 

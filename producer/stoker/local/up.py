@@ -19,20 +19,20 @@ from .server import fresh_log, local_server
 
 WORKER = (sys.executable, "-m", "stoker.cli", "worker")
 CONTROLLER = (sys.executable, "-m", "stoker.cli", "controller")
-# Longer than the minute that a worker gives its jobs to save a checkpoint before it kills and hands them back itself.
+# Longer than a worker takes to drain: it gives its jobs a minute to save a checkpoint.
 _DRAIN_S = 75.0
 
 
 class AlreadyRunning(StokerError):
-    """Another process runs the local stack of this home."""
+    """Another process runs a local stack in this home."""
 
 
 class LocalStack:
     """Redis, a controller and one worker on this machine, as children of this process, for the length of a with block.
 
-    They get the settings through their environment. Each is started again when it crashes, and none outlives this
-    process, even if it is killed; the data stay under `settings.home` for the next time. With a `redis_url` in the
-    settings there is no local server, only the others.
+    They get the settings by environment variables. Each is restarted when it crashes, and none outlives this process,
+    even if it is killed; their data stay under `settings.home`. With a `redis_url` in the settings there is no local
+    server.
 
     Args:
         worker: the command that runs the worker.
@@ -51,16 +51,16 @@ class LocalStack:
         """Start them all.
 
         Raises:
-            AlreadyRunning: this home has a stack already.
+            AlreadyRunning: a stack runs in this home already.
             Unavailable: the server does not start.
         """
         home = self._settings.home
         with ExitStack() as stack:
-            stack.enter_context(_alone(home))
+            stack.enter_context(_exclusive(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
             if self._settings.redis_url is None and self._settings.origin("data_roots") == "default":
-                # Whoever has the password of the local server is its user, who may read these files anyway.
+                # Only this user has the local server's password, and may read all these files anyway.
                 environment["STOKER_DATA_ROOTS"] = "/"
 
             def supervised(name: str, command: Sequence[str]) -> Supervised:
@@ -82,38 +82,38 @@ class LocalStack:
         self.stop()
 
     def stop(self) -> None:
-        """End the worker, once its jobs have gone back to their queue, then the controller, then the server."""
+        """Drain the worker, then end the controller, then the server."""
         self._running.close()
 
     def hurry(self) -> None:
-        """Kill the worker instead of waiting until it has drained; its jobs go on when their leases run out."""
+        """Kill the worker without a drain; its jobs go on when their leases run out."""
         self._worker.kill()
 
 
 def up(settings: Settings, *, worker: Sequence[str] = WORKER, say: Callable[[str], object] = print) -> None:
-    """Run the local stack until Ctrl-C or SIGTERM, then end it in order; the second one does not wait for jobs.
+    """Run the local stack until Ctrl-C or SIGTERM, then end it in order; a second signal does not wait for jobs.
 
     To be called from the main thread.
 
     Args:
         worker: the command that runs the worker.
-        say: takes what there is to tell the user, line by line.
+        say: prints a line for the user.
 
     Raises:
-        AlreadyRunning: this home has a stack already.
+        AlreadyRunning: a stack runs in this home already.
         Unavailable: the server does not start.
     """
-    asked, ask = os.pipe()
-    # A signal handler may take no lock, which the main thread could be holding: so it only writes to a pipe.
+    reader, writer = os.pipe()
+    # A signal handler may take no lock, which the main thread could hold: so it only writes to a pipe.
     with (
-        os.fdopen(asked, "rb", buffering=0) as requests,
-        os.fdopen(ask, "wb", buffering=0) as request,
-        _at_stop_signals(lambda: request.write(b".")),
+        os.fdopen(reader, "rb", buffering=0) as signals,
+        os.fdopen(writer, "wb", buffering=0) as handler,
+        _at_stop_signals(lambda: handler.write(b".")),
         LocalStack(settings, worker=worker) as stack,
     ):
         log = settings.home / "logs" / "worker.log"
         say(f"Stoker is up: Redis at {masked(stack.redis_url)}, and a worker that logs to {log}. Ctrl-C ends it.")
-        requests.read(1)
+        signals.read(1)
         say("Ending: running jobs go back to their queue. A second Ctrl-C does not wait for them.")
         with _at_stop_signals(stack.hurry):
             stack.stop()
@@ -131,17 +131,17 @@ def _at_stop_signals(handler: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _exclusive(home: Path) -> Iterator[None]:
     """Be the only local stack of this home."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = home / "up.lock"
-    held = lock(path)
-    if held is None:
+    lock_file = lock(path)
+    if lock_file is None:
         raise AlreadyRunning(
             f"a local stack already runs in {home} ({path.read_text()}); use that one, or set another STOKER_HOME"
         )
-    with held:
-        held.truncate(0)
-        held.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-        held.flush()
+    with lock_file:
+        lock_file.truncate(0)
+        lock_file.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        lock_file.flush()
         yield

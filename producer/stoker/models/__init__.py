@@ -1,1 +1,1 @@
-"""What models and data are to an app: manifests, inputs, tensors, the store, references to data."""
+"""Models and data: manifests, inputs, tensors, the artifact store, data references."""

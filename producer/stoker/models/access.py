@@ -1,4 +1,4 @@
-"""What a worker may read as data: its store, buckets, public https, and the folders and URLs that its settings name."""
+"""Which data a worker may read: its store, buckets, public https, and the folders and URLs in its settings."""
 
 import ipaddress
 import os
@@ -9,52 +9,52 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ..errors import InvalidJob
 
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
-"""Schemes that are read with the worker's own credentials, which say what it may."""
+"""Schemes that are read with the worker's own credentials, which limit what it may read."""
 SCHEMES = BUCKETS | {"http", "https", "ftp", "sftp", "smb", "hdfs", "webhdfs", "hf"}
-"""All that can name data. fsspec's others read through one another, or what is on no file system at all."""
+"""All schemes of data. fsspec's others chain file systems, or are not file systems."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22, "smb": 445}
 _KERNELS = tuple(map(Path, ("/dev", "/proc", "/sys")))
 _SHOWN = 200
-# Addresses that stand for an IPv4 one, which is then reached through a translator.
+# IPv6 addresses that a NAT64 gateway translates to IPv4 ones.
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Access:
-    """The rule by which one worker opens data.
+    """A worker's permission to read data.
 
     Args:
         roots: its setting `data_roots`.
-        store: where its artifacts lie.
+        store: the location of its artifact store.
     """
 
     def __init__(self, roots: Sequence[str], store: str) -> None:
-        named = [*roots, store.removeprefix("file://")]
-        self._folders = tuple(Path(os.path.realpath(root)) for root in named if "://" not in root)
-        self._urls = tuple(urlsplit(root) for root in named if "://" in root)
+        allowed = [*roots, store.removeprefix("file://")]
+        self._folders = tuple(Path(os.path.realpath(root)) for root in allowed if "://" not in root)
+        self._urls = tuple(urlsplit(root) for root in allowed if "://" in root)
 
     def folder(self, path: Path, ref: str) -> None:
-        """Refuse a path that, links followed, is in no folder that may be read. It says nothing of what is there.
+        """Check that a path, with links resolved, is in an allowed folder; does not reveal whether it exists.
 
         Raises:
-            InvalidJob: so it is.
+            InvalidJob: it is not.
         """
-        # Not `Path.resolve`, which raises for links in a circle.
+        # `Path.resolve` raises for circular links.
         real = Path(os.path.realpath(path))
         refuse_kernels(path, ref)
         if not any(real.is_relative_to(folder) for folder in self._folders):
             raise refusal(ref)
 
     def names(self, url: str) -> bool:
-        """Whether a URL begins with one that is named; it then may have any address."""
+        """Whether a URL begins with an allowed one; its host then may have any address."""
         parts = urlsplit(url)
         return any(_begins_with(parts, root) for root in self._urls)
 
     def remote(self, ref: str) -> None:
-        """Refuse a URL of a scheme that is neither a bucket's nor https, unless it is named.
+        """Check a URL: it must be of a bucket or https, or begin with an allowed one.
 
         Raises:
-            InvalidJob: it may not be read, names no host, or tries to leave what it begins with.
+            InvalidJob: it may not be read, has no host, or has '..' in its path.
         """
         parts = parsed(ref)
         if ".." in unquote(parts.path).split("/"):
@@ -64,17 +64,17 @@ class Access:
 
 
 def refuse_kernels(path: Path, ref: str) -> None:
-    """Refuse what, links followed, is the system's own, such as the variables of a process.
+    """Refuse paths that, with links resolved, are in /dev, /proc or /sys.
 
     Raises:
-        InvalidJob: so it is.
+        InvalidJob: it is such a path.
     """
     if any(Path(os.path.realpath(path)).is_relative_to(kernels) for kernels in _KERNELS):
         raise InvalidJob(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's, and not of this machine, its network or a translator to them."""
+    """Whether an IP address is of the internet, not of this machine or a private network; looks through NAT64."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -88,7 +88,7 @@ def is_public(address: str) -> bool:
 
 
 def refusal(ref: str) -> InvalidJob:
-    """What may not be read, and how to allow it."""
+    """The error for data that may not be read; says how to allow it."""
     return InvalidJob(
         f"this worker may not read {shown(ref)}: it reads its store, buckets (s3://, gs://, az://), https:// of public "
         "addresses, and what its setting data_roots names; to allow more, add a folder or the beginning of a URL to "
@@ -97,7 +97,7 @@ def refusal(ref: str) -> InvalidJob:
 
 
 def checked_root(text: str) -> str:
-    """A value of `data_roots`: an absolute folder, or the beginning of a URL.
+    """Check a value of `data_roots`: an absolute folder, or the beginning of a URL.
 
     Raises:
         ValueError: it is neither.
@@ -120,15 +120,15 @@ def checked_root(text: str) -> str:
 
 
 def parsed(url: str) -> SplitResult:
-    """A URL in its parts.
+    """Split a URL.
 
     Raises:
-        InvalidJob: no host can have the name or the port in it, or there is none where one is needed.
+        InvalidJob: its host or port is invalid, or a host is missing.
     """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
-        # As whoever looks the name up writes it: its labels have at least one letter each, and at most 63.
+        # As for a DNS lookup: each label has 1 to 63 characters.
         host.encode("idna")
     except ValueError:
         raise _names_no_host(url) from None
@@ -147,7 +147,7 @@ def shown(ref: str) -> str:
 
 
 def _begins_with(url: SplitResult, root: SplitResult) -> bool:
-    """Whether scheme, host and port are the same, and the path is below the root's."""
+    """Whether scheme, host and port are equal, and the path is at or below the root's."""
     if (url.scheme, url.hostname, _port(url)) != (root.scheme, root.hostname, _port(root)):
         return False
     below = root.path.rstrip("/")

@@ -1,4 +1,4 @@
-"""What a model takes, by its signature: the one check of inputs, for clients before they ask and for workers again."""
+"""Checks of a model's inputs by its signature: by clients before they send, and by workers again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,21 +9,21 @@ from ..errors import InvalidJob
 from .manifest import Signature, TensorSpec
 from .tensors import Array, Tensors
 
-_CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that a kind of input takes
+_CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that an input of a kind accepts
 
 
 class Inputs:
     """The inputs of one model.
 
-    Checked are the names, the number of rows, shapes and dtypes, and that numbers are finite, fit the dtype and keep
-    the limits that the signature sets. The range seen in training is no limit: rows beyond it are drift, not an error.
+    A check covers names, the number of rows, shapes and dtypes; numbers must be finite, fit the dtype and be within the
+    signature's limits. The range of the training data is not a limit: rows outside are drift, not an error.
 
     Args:
         ref: the model's exact reference, for messages.
 
     Attributes:
-        specs: one per input, in the order of the signature.
-        dtypes: numpy's for each of them, what text is encoded to included.
+        specs: one for each input, in the order of the signature.
+        dtypes: numpy's dtype of each input; that of encoded text for strings.
     """
 
     def __init__(self, signature: Signature, ref: str) -> None:
@@ -34,20 +34,20 @@ class Inputs:
         self._keys = frozenset(self._names)
 
     def check(self, tensors: Tensors) -> None:
-        """See whether the model takes these, as a whole.
+        """Check inputs completely.
 
         Raises:
-            InvalidJob: what is wrong, and in which rows.
+            InvalidJob: the model does not accept them; says why, and in which rows.
         """
         columns = self.ordered(tensors)
         self.check_shapes([array.shape for array in columns])
         self.conform(columns)
 
     def ordered(self, tensors: Tensors) -> list[Array]:
-        """One array per input, with equally many rows each; nothing else is checked.
+        """One array for each input; checks only names and the number of rows.
 
         Raises:
-            InvalidJob: they are not one array per input, or their numbers of rows differ.
+            InvalidJob: an input is missing or unknown, or the numbers of rows differ.
         """
         if not isinstance(tensors, np.ndarray):
             return self._by_name(tensors)
@@ -60,16 +60,16 @@ class Inputs:
         return [tensors]
 
     def check_shapes(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        """Compare the shapes of ordered arrays with the signature's.
+        """Check the shapes of ordered arrays.
 
         Raises:
-            InvalidJob: one does not fit.
+            InvalidJob: a shape does not fit the signature.
         """
         for spec, shape in zip(self.specs, shapes, strict=True):
             if shape[1:] == spec.shape and shape:
                 continue
             fits = len(shape) == len(spec.shape) + 1 and all(
-                size is None or size == given for size, given in zip(spec.shape, shape[1:], strict=True)
+                expected in (None, size) for expected, size in zip(spec.shape, shape[1:], strict=True)
             )
             if not fits:
                 expected = ", ".join(["rows", *("any" if size is None else str(size) for size in spec.shape)])
@@ -79,11 +79,11 @@ class Inputs:
                 )
 
     def conform(self, columns: Sequence[Array]) -> list[Array]:
-        """The values of ordered arrays as the dtypes that the signature asks for.
+        """Cast ordered arrays to the signature's dtypes.
 
         Raises:
-            InvalidJob: they are numbers instead of text or the reverse, not finite, do not fit the dtype or are beyond
-                a limit of the signature.
+            InvalidJob: there is text in place of numbers or the reverse, or a number that is not finite, does not fit
+                the dtype or is outside the signature's limits.
         """
         return [
             self._text(array, spec) if spec.dtype == "string" else self._numbers(array, spec, dtype)
@@ -160,11 +160,11 @@ def _numpy_dtype(name: str) -> np.dtype[np.generic]:
     try:
         return np.dtype(name)
     except TypeError:
-        # bfloat16 and its like, which numpy knows only where TensorFlow is loaded: what is finite there is so here.
+        # bfloat16 and the like, which numpy knows only with TensorFlow: a finite value of these is finite as float32.
         return np.dtype(np.float32)
 
 
 def _rows_with(wrong: NDArray[np.bool_]) -> str:
-    """ "row 3", or "5 rows, first row 3", of those where anything is wrong."""
+    """The rows with a wrong value: "row 3", or "5 rows, first row 3"."""
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
     return f"row {rows[0]}" if len(rows) == 1 else f"{len(rows)} rows, first row {rows[0]}"

@@ -1,4 +1,4 @@
-"""What the store and the registry describe: artifacts, signatures, model versions."""
+"""Descriptions of artifacts, signatures and model versions, as the store and the registry hold them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]
-# "name", "name@3", "name@alias"; or the model that a job makes: "job:<id>", or "#0" for the first spec of a submit.
+# "name", "name@3", "name@alias"; or a model that a job trains: "job:<id>", or "#0" for the first spec of a submit.
 ModelRef = Annotated[
     str,
     StringConstraints(
@@ -17,7 +17,7 @@ ModelRef = Annotated[
 
 
 class Described(BaseModel):
-    """A frozen description. Fields that it does not know are a newer version's, and are passed over."""
+    """A frozen description. Unknown fields are a newer version's, and are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
@@ -26,7 +26,7 @@ class Artifact(Described):
     """Bytes in the store, named by their content.
 
     Attributes:
-        name: the file name, e.g. "model.keras"; its suffix tells the format.
+        name: the file name, e.g. "model.keras"; its suffix is the format.
         digest: SHA-256 of the bytes, 64 hex digits.
         size: length in bytes.
     """
@@ -43,9 +43,9 @@ class TensorSpec(Described):
         name: the tensor's or the column's name.
         shape: sizes after the batch dimension; None where it may vary.
         dtype: a numpy dtype name, or "string".
-        low, high: the range seen in training, per tensor; None for strings.
-        columns: the data columns behind a vector of numbers, in order; empty where there were none.
-        limits: the least and the most that the tensor or a column may be, by name; rows beyond are refused.
+        low, high: the range in the training data, per tensor; None for strings.
+        columns: the data columns of a vector of numbers, in order; empty if it had none.
+        limits: minimum and maximum of the tensor or a column, by name; rows outside are refused.
     """
 
     name: str
@@ -58,14 +58,14 @@ class TensorSpec(Described):
 
 
 class Signature(Described):
-    """What a model takes and gives.
+    """The inputs and outputs of a model.
 
     Attributes:
-        inputs: one tensor, or one per column where columns have types of their own.
+        inputs: one tensor, or one for each column if columns have different types.
         outputs: the model's outputs.
-        task: what the outputs mean.
+        task: the meaning of the outputs.
         classes: the label of each output unit, in order; empty for regression.
-        target: the column the model was trained to predict; None where the data had no column names.
+        target: the column that the model predicts; None if the data had no column names.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -76,17 +76,17 @@ class Signature(Described):
 
 
 class ModelManifest(Described):
-    """A trained model on its way into the registry: a version without its number.
+    """A trained model before its registration: a version without a number.
 
     Attributes:
         name: the model's name.
-        signature: what it takes and gives.
+        signature: its inputs and outputs.
         metrics: the final training and validation metrics.
-        files: the serialised model by format, e.g. {"keras": …}.
-        parameters: how many numbers it has learned.
-        job: id of the job that made it.
-        data: the data reference it was trained on.
-        parent: the reference of the model it started from, if any.
+        files: the saved model by format, e.g. {"keras": …}.
+        parameters: the number of its parameters.
+        job: id of the job that trained it.
+        data: reference of the training data.
+        parent: reference of the model that it was trained from, if any.
     """
 
     name: ModelName
@@ -104,8 +104,8 @@ class ModelVersion(ModelManifest):
 
     Attributes:
         version: 1, 2, 3, …
-        created_at: when the registry took it (UTC).
-        aliases: the aliases that point here at the time of reading.
+        created_at: when it was registered, UTC.
+        aliases: the aliases that point to it at the time of reading.
     """
 
     version: int = Field(ge=1)

@@ -1,9 +1,9 @@
 """Tensors as bytes: .npy, written and read in about a microsecond, never pickled.
 
-One array is one .npy. Several by name are .npy after .npy: the first holds the names, the others the arrays.
+One array is one .npy. Several named arrays are .npy after .npy: the first holds the names, the others the arrays.
 
-Peers send the same few shapes over and over, so headers are built and parsed once each. What comes in is not trusted:
-a header is matched against a pattern, never evaluated, and its sizes must agree with the number of bytes.
+Shapes repeat, so headers are built and parsed once each. The input is not trusted: a header is matched against a
+pattern, never evaluated, and its sizes must agree with the number of bytes.
 """
 
 import math
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidJob
 
-# Any number or text dtype; the model's signature says which.
+# Of any number or text dtype.
 Array = NDArray[Any]
 Tensors = Array | Mapping[str, Array]
 
 _MAGIC = b"\x93NUMPY"
-_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # of the header's length, by the format's version
-_ALIGNMENT = 64  # of the body, as the format wants it
+_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # size of the header's length, by the format's version
+_ALIGNMENT = 64  # of the body, by the format
 _KINDS = "biufcSU"
 _LARGEST_BYTES = 2**31
 _CACHED_HEADERS = 1024
@@ -38,13 +38,13 @@ _SHAPE = re.compile(rb"'shape': *\(((?: *\d{1,10} *,?){0,32} *)\)")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the header of a .npy says.
+    """The header of a .npy.
 
     Attributes:
-        start: where the body begins, in bytes after the header's first.
-        end: where it ends.
-        order: "C" or "F", as numpy names them.
-        row: all that counts for stacking, in a word: the same for arrays whose rows can be joined.
+        start: where the body begins, in bytes from the header's first byte.
+        end: where the body ends.
+        order: "C" or "F".
+        row: a key that is equal for arrays whose rows can be joined.
     """
 
     dtype: np.dtype[Any]
@@ -55,10 +55,10 @@ class Layout:
     row: str
 
     def array(self, data: bytes, at: int = 0) -> Array:
-        """The array whose header stands at `at`: a view of `data`, not to be written to.
+        """The array whose header begins at `at`: a read-only view of `data`.
 
         Raises:
-            InvalidJob: it is text with numbers in it that are no characters.
+            InvalidJob: it is text with invalid characters.
         """
         if self.dtype.kind == "U":
             _check_text(self.dtype, data[at + self.start : at + self.end])
@@ -66,22 +66,22 @@ class Layout:
 
 
 def encode_tensors(tensors: Tensors) -> bytes:
-    """One array or several by name, as bytes.
+    """Encode one array, or several by name.
 
     Raises:
-        InvalidJob: an array of something else than numbers or text.
+        InvalidJob: an array holds neither numbers nor text.
     """
     if not isinstance(tensors, Mapping):
         return encode_array(tensors)
-    parts = [encode_array(np.array(list(tensors), dtype=np.str_))]
-    return b"".join(parts + [encode_array(array) for array in tensors.values()])
+    names = encode_array(np.array(list(tensors), dtype=np.str_))
+    return names + b"".join([encode_array(array) for array in tensors.values()])
 
 
 def decode_tensors(data: bytes) -> Tensors:
     """The inverse of `encode_tensors`; the arrays are views of `data`.
 
     Raises:
-        InvalidJob: the bytes are something else.
+        InvalidJob: the bytes are malformed.
     """
     layout = layout_of(data)
     if layout.end == len(data):
@@ -99,29 +99,32 @@ def decode_tensors(data: bytes) -> Tensors:
 
 
 def encode_array(values: Array) -> bytes:
-    """One array as .npy.
+    """Encode one array as .npy.
 
     Raises:
-        InvalidJob: it holds something else than numbers or text.
+        InvalidJob: it holds neither numbers nor text.
     """
     array = np.asarray(values)
     return _header(array.dtype, array.shape) + array.tobytes()
 
 
 def decode_array(data: bytes) -> Array:
-    """One array from .npy: a view of `data`.
+    """Decode one array from .npy: a view of `data`.
 
     Raises:
-        InvalidJob: the bytes are something else.
+        InvalidJob: the bytes are malformed.
     """
     return layout_of(data).array(data)
 
 
-def encode_parts(array: Array, rows: Sequence[int]) -> list[bytes]:
-    """An array cut along its first axis into parts of so many rows, each as .npy.
+def encode_slices(array: Array, rows: Sequence[int]) -> list[bytes]:
+    """Cut an array along its first axis, and encode each slice as .npy.
+
+    Args:
+        rows: the number of rows of each slice.
 
     Raises:
-        InvalidJob: it holds something else than numbers or text.
+        InvalidJob: it holds neither numbers nor text.
     """
     body = array.tobytes()
     row_bytes = array.dtype.itemsize * math.prod(array.shape[1:])
@@ -136,7 +139,7 @@ def layout_of(data: bytes, at: int = 0) -> Layout:
     """Read the header of the .npy that begins at `at`.
 
     Raises:
-        InvalidJob: it is none, or `data` ends before it does.
+        InvalidJob: the header is malformed, or `data` is too short.
     """
     header = data[at : at + 10]
     if len(header) < 10 or header[:6] != _MAGIC or header[6] not in _LENGTH_BYTES:
@@ -150,7 +153,7 @@ def layout_of(data: bytes, at: int = 0) -> Layout:
 
 
 def layouts_of(items: Sequence[bytes]) -> list[Layout | InvalidJob]:
-    """The header of each .npy, or what is wrong with it; quick where they are alike."""
+    """The header of each .npy, or its error; quick if the headers are equal."""
     layouts: list[Layout | InvalidJob] = []
     layout, header, size = None, b"", 0
     for data in items:
@@ -167,10 +170,10 @@ def layouts_of(items: Sequence[bytes]) -> list[Layout | InvalidJob]:
 
 
 def joined(items: Sequence[tuple[bytes, Layout]]) -> Array:
-    """The rows of several .npy, one after the other; their layouts have the same `row`.
+    """Join the rows of several .npy whose layouts have the same `row`.
 
     Raises:
-        InvalidJob: there is text with numbers in it that are no characters.
+        InvalidJob: there is text with invalid characters.
     """
     first = items[0][1]
     if first.order == "F":
@@ -209,7 +212,7 @@ def _parsed(header: bytes) -> Layout:
 
 
 def _check_text(dtype: np.dtype[Any], body: bytes) -> None:
-    """Python would crash or raise at odd places over a string that holds what is no character."""
+    """Refuse invalid characters, on which Python would crash or raise in unexpected places."""
     largest = np.frombuffer(body, np.dtype(np.uint32).newbyteorder(dtype.byteorder)).max(initial=0)
     if largest > sys.maxunicode:
         raise _invalid(f"text holds the number {largest}, which is no character")

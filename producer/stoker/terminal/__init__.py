@@ -1,1 +1,1 @@
-"""What a person at a terminal is told: foreign text made harmless, errors as a line and a status."""
+"""Output to a terminal: escapes control characters in text, shows errors as a line and an exit status."""

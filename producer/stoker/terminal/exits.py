@@ -1,4 +1,4 @@
-"""How a process ends by an error: with a line on stderr, and with a status that tells kinds of errors apart."""
+"""Errors that end a process: a line on stderr, and an exit status."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from .printable import printable
 
 
 def status_of(error: Exception) -> int:
-    """2 for what has to be written otherwise, 3 for what is out of reach, else 1."""
+    """The exit status: 2 for wrong input, 3 if something is out of reach, else 1."""
     match error:
         case InvalidArgument() | InvalidJob() | InvalidSettings():
             return 2
@@ -19,12 +19,12 @@ def status_of(error: Exception) -> int:
 
 
 def lines_of(error: StokerError | OSError) -> list[str]:
-    """What a person is told of an error, fit to be shown: one line, or of wrong settings one for each."""
+    """An error as printable lines: one, or one for each wrong setting."""
     match error:
         case InvalidSettings():
             lines = error.message.split("\n")
         case StokerError():
-            # A line break in it is foreign text.
+            # A line break in it comes from foreign text, and is escaped.
             lines = [error.message]
         case _:
             lines = [f"{error.filename}: " * bool(error.filename) + (error.strerror or str(error))]
@@ -38,7 +38,7 @@ def say(error: StokerError | OSError) -> None:
 
 
 def status(main: Callable[[], int | None]) -> int:
-    """Run the whole of a process; gives its exit status, and says why if an error ended it."""
+    """Run a process' main function; gives the exit status, and prints an error that ended it."""
     try:
         return main() or 0
     except (StokerError, OSError) as error:

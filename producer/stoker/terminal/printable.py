@@ -1,19 +1,19 @@
-"""Text from elsewhere, fit to be shown: what would steer a terminal or reorder a line is shown itself instead."""
+"""Makes foreign text printable: escapes characters that would control a terminal or reorder a line."""
 
 import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-# Persian, the scripts of India and many emoji are spelled with them.
+# Persian, the scripts of India and many emoji need them.
 _JOINERS = "\u200c\u200d"
 _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def encodable(text: str) -> str:
-    r"""The same text, but with each lone surrogate, which UTF-8 cannot carry, as its escape, such as `\udcff`.
+    r"""Escapes lone surrogates, which UTF-8 cannot encode, such as `\udcff`.
 
-    Python reads file names that are not UTF-8 so, and errors tell of them.
+    Python decodes file names that are not UTF-8 to them, and errors quote these names.
     """
     return text.encode(errors="backslashreplace").decode()
 
@@ -22,10 +22,10 @@ Encodable = Annotated[str, AfterValidator(encodable)]
 
 
 def printable(text: str) -> str:
-    r"""The same text, but with each character that is no letter, mark or blank as its escape, such as `\x1b`.
+    r"""Escapes each character that is not a letter, mark or blank, such as `\x1b`.
 
-    These are control characters, line breaks among them, overrides of the writing direction, invisible format
-    characters and lone surrogates: a terminal would obey them, a page would hide them. A tab becomes a blank.
+    These are control characters, line breaks included, overrides of the writing direction, invisible format characters
+    and lone surrogates: a terminal would obey them, a page would hide them. A tab becomes a blank.
     """
     if text.isprintable():
         return text

@@ -1,6 +1,6 @@
-"""`stoker doctor`: is everything there that jobs need, and what to do about what is not.
+"""`stoker doctor`: checks everything that jobs need, and says what to do about what is wrong.
 
-Each topic's module ends in its list of checks. One that fails is a line of the report, and the others go on.
+Each module is a topic and ends in its list of checks. A check that fails is a line of the report; the others go on.
 """
 
 from contextlib import closing
@@ -21,17 +21,17 @@ _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 _UNREACHABLE = 3
 
 
-class Entry(Finding):
+class NamedFinding(Finding):
     """A finding with the name of its check."""
 
     name: str
 
 
-class Report(BaseModel):
+class DoctorReport(BaseModel):
     """All findings, and the worst verdict among them."""
 
     verdict: Verdict
-    checks: list[Entry]
+    checks: list[NamedFinding]
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -42,7 +42,7 @@ def doctor(as_json: AsJson = False) -> None:
     entries, status = _entries(System(Settings()))
     worst = max((entry.verdict for entry in entries), key=list(Verdict).index)
     if as_json:
-        print_json(Report(verdict=worst, checks=entries))
+        print_json(DoctorReport(verdict=worst, checks=entries))
     else:
         for entry in entries:
             label = f"{entry.verdict:<4}", _STYLES[entry.verdict]
@@ -55,16 +55,16 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Running Stoker")(doctor)
 
 
-def _entries(system: System) -> tuple[list[Entry], int]:
-    """All findings, and the exit status that they leave open: 3 if Redis cannot be asked, else 0."""
-    entries = _examined(_WITHOUT_REDIS, system)
+def _entries(system: System) -> tuple[list[NamedFinding], int]:
+    """All findings, and the exit status: 3 if Redis is out of reach, else 0."""
+    entries = _findings(_WITHOUT_REDIS, system)
     try:
         system.connection.run(Call(("PING",), bool))
     except (Unavailable, Unauthorized) as error:
-        return [*entries, Entry(name="redis", **dict(fail(error.message)))], _UNREACHABLE
+        return [*entries, NamedFinding(name="redis", **dict(fail(error.message)))], _UNREACHABLE
     with closing(system.connection):
-        return entries + _examined(_WITH_REDIS, system), 0
+        return entries + _findings(_WITH_REDIS, system), 0
 
 
-def _examined(checks: tuple[Check, ...], system: System) -> list[Entry]:
-    return [Entry(name=check.name, **dict(check.finding(system))) for check in checks]
+def _findings(checks: tuple[Check, ...], system: System) -> list[NamedFinding]:
+    return [NamedFinding(name=check.name, **dict(check.finding(system))) for check in checks]

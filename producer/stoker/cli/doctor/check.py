@@ -1,4 +1,4 @@
-"""What a check of `stoker doctor` is, what it may use, and what it answers."""
+"""The checks of `stoker doctor`: their inputs and their findings."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from ...settings import Settings
 
 
 class Verdict(StrEnum):
-    """How a check ended."""
+    """The verdict of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,11 +25,11 @@ class Verdict(StrEnum):
 
 
 class Finding(BaseModel):
-    """What a check answers.
+    """The result of a check.
 
     Attributes:
-        told: what is so and, unless it is well, what to do.
-        numbers: what was counted, by name.
+        told: a sentence: what the check saw and, unless all is well, what to do.
+        numbers: counts, by name.
     """
 
     verdict: Verdict
@@ -38,7 +38,7 @@ class Finding(BaseModel):
 
 
 class Info(BaseModel):
-    """What the Redis server says of itself."""
+    """The fields of Redis' INFO that checks use."""
 
     redis_version: str
     valkey_version: str = ""
@@ -52,7 +52,7 @@ class Info(BaseModel):
 
 
 class System:
-    """What the checks look at; each answer of Redis that several of them need is asked for once."""
+    """The inputs of the checks; what several checks need is read from Redis once."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -62,28 +62,28 @@ class System:
         """The Redis that the settings name, or the local server.
 
         Raises:
-            Unavailable: there is neither.
+            Unavailable: there is no such server.
         """
         return redis_url_of(self.settings)
 
     @cached_property
     def connection(self) -> Connection:
-        """To that Redis."""
+        """A connection to that Redis."""
         return Connection.open(self.settings, self.url)
 
     @cached_property
     def info(self) -> Info:
-        """The server's answer to INFO."""
+        """The server's INFO."""
         return self.connection.run(Call(("INFO",), Info.model_validate))
 
     @cached_property
     def health(self) -> Health:
-        """Queues, leases and the controller's lead."""
+        """The ledger's health: queues, leases, the leading controller."""
         return self.connection.run(ledger.health())
 
     @cached_property
     def workers(self) -> list[ledger.Worker]:
-        """The workers heard of lately."""
+        """The live workers."""
         return self.connection.run(ledger.workers())
 
     @cached_property
@@ -94,39 +94,39 @@ class System:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that `stoker doctor` looks at.
+    """A check of `stoker doctor`.
 
     Attributes:
         name: one word or two; the line's first column.
-        run: looks, and answers; what it raises becomes the finding.
+        run: makes the check; an error that it raises becomes the finding.
     """
 
     name: str
     run: Callable[[System], Finding]
 
     def finding(self, system: System) -> Finding:
-        """What the check answers, or why it has no answer; never raises, so that the checks after it run too."""
+        """The check's finding; never raises, so that the other checks run, too."""
         try:
             return self.run(system)
         except Unauthorized as error:
             return warn(f"may not ask: {error.message}")
-        except Exception as error:  # noqa: BLE001  # a check meets whatever is broken, and the others have to go on
+        except Exception as error:  # noqa: BLE001  # whatever is broken, the other checks have to go on
             return fail(f"could not be checked: {type(error).__name__}: {error}")
 
 
-def ok(told: str, numbers: Mapping[str, int] | None = None) -> Finding:
+def ok(message: str, numbers: Mapping[str, int] | None = None) -> Finding:
     """All is well."""
-    return Finding(verdict=Verdict.OK, told=told, numbers=dict(numbers or {}))
+    return Finding(verdict=Verdict.OK, told=message, numbers=dict(numbers or {}))
 
 
-def warn(told: str, numbers: Mapping[str, int] | None = None) -> Finding:
+def warn(message: str, numbers: Mapping[str, int] | None = None) -> Finding:
     """Jobs run, but somebody should look."""
-    return Finding(verdict=Verdict.WARN, told=told, numbers=dict(numbers or {}))
+    return Finding(verdict=Verdict.WARN, told=message, numbers=dict(numbers or {}))
 
 
-def fail(told: str, numbers: Mapping[str, int] | None = None) -> Finding:
+def fail(message: str, numbers: Mapping[str, int] | None = None) -> Finding:
     """Jobs do not run, or may be lost."""
-    return Finding(verdict=Verdict.FAIL, told=told, numbers=dict(numbers or {}))
+    return Finding(verdict=Verdict.FAIL, told=message, numbers=dict(numbers or {}))
 
 
 def listed(counts: Mapping[str, int]) -> str:

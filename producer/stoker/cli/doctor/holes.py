@@ -1,4 +1,4 @@
-"""Versions of Redis and Valkey with known holes that an authenticated client can use, and those that mend them."""
+"""Security holes of Redis and Valkey that an authenticated client can use, and the versions that fix them."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ _KILL = ("CVE-2026-56684", "CVE-2026-63639")
 
 @dataclass(frozen=True)
 class Hole:
-    """Holes that one release mended.
+    """Holes that one release fixed.
 
     Attributes:
-        fixed: the first version of its series without them, or that of the next one where the series got none.
+        fixed: the first version of a series without them, or of the next series if this one got no fix.
     """
 
     names: tuple[str, ...]
     fixed: str
 
 
-# By server and series, as the notes of the releases say. A series older than all of these gets no releases any more.
-_MENDED = {
+# By server and series, from the release notes. Older series get no releases any more.
+_FIXED = {
     "Redis": (
         Hole(_LUA, "6.2.20"),
         Hole(_LUA, "7.2.11"),
@@ -46,14 +46,14 @@ _MENDED = {
 
 
 def known_holes(version: str) -> list[Hole]:
-    """The holes of a server such as "Valkey 8.1.3"; none for one that is not known."""
+    """The holes of a server such as "Valkey 8.1.3"; none for an unknown server."""
     server, _, number = version.partition(" ")
     have = _numbers(number)
-    mended = _MENDED.get(server, ())
-    series = [hole for hole in mended if _numbers(hole.fixed)[:2] == have[:2]]
+    holes = _FIXED.get(server, ())
+    series = [hole for hole in holes if _numbers(hole.fixed)[:2] == have[:2]]
     if not series:
-        # 7.0 has no releases any more: what the next series mended stands open in it.
-        later = [hole for hole in mended if _numbers(hole.fixed) > have]
+        # 7.0 gets no releases any more: it has the holes that the next series fixed.
+        later = [hole for hole in holes if _numbers(hole.fixed) > have]
         series = [hole for hole in later if _numbers(hole.fixed)[:2] == _numbers(later[0].fixed)[:2]]
     return [hole for hole in series if have < _numbers(hole.fixed)]
 

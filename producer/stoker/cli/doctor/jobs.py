@@ -1,4 +1,4 @@
-"""Checks of the ledger: jobs that nobody carries on, and messages that were no jobs."""
+"""Checks of the ledger: jobs that make no progress, and messages that were no jobs."""
 
 from ... import ledger
 from ...events import JobState
@@ -6,9 +6,9 @@ from ...ledger.keys import key
 from ..output import duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
 
-# A job that computes tells of it every few seconds; loading data or a model may take minutes.
+# A job that computes sends an event every few seconds; loading data or a model may take minutes.
 _SILENT_S = 600.0
-# Of how many silent jobs a finding tells.
+# How many silent jobs a finding names.
 _NAMED = 10
 
 
@@ -26,10 +26,10 @@ def _silent(system: System) -> Finding:
     silent = system.connection.run(ledger.silent(_SILENT_S, limit=_NAMED))
     if not silent.count:
         return ok(f"no running job has told nothing for {duration(_SILENT_S)}", {"silent": 0})
-    told = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent.longest)
+    named = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent.longest)
     more = f" and {silent.count - len(silent.longest)} more" if silent.count > len(silent.longest) else ""
     return warn(
-        f"these running jobs have told nothing, and may hang: {told}{more}; `stoker watch ID` shows what came last, "
+        f"these running jobs have told nothing, and may hang: {named}{more}; `stoker watch ID` shows what came last, "
         "`stoker cancel ID` ends one, and a `timeout` bounds the next",
         {"silent": silent.count},
     )
@@ -55,16 +55,16 @@ def _quarantine(system: System) -> Finding:
 
 
 def _leftovers(system: System) -> Finding:
-    found = system.connection.run(ledger.leftovers())
-    if found is None:
+    leftovers = system.connection.run(ledger.leftovers())
+    if leftovers is None:
         return ok("the controller has not looked through all of the store yet")
-    numbers = {"files": found.files, "bytes": found.size}
-    if not found.files:
+    numbers = {"files": leftovers.files, "bytes": leftovers.size}
+    if not leftovers.files:
         return ok("every file in the store belongs to something", numbers)
-    told = f"{found.files} files with {size_text(found.size)} in the store belonged to nothing"
-    if found.removed:
-        return ok(f"{told} and were removed", numbers)
-    return warn(f"{told}: STOKER_REMOVE_LEFTOVERS=true has them removed; for example {found.examples[0]}", numbers)
+    files = f"{leftovers.files} files with {size_text(leftovers.size)} in the store belonged to nothing"
+    if leftovers.removed:
+        return ok(f"{files} and were removed", numbers)
+    return warn(f"{files}: STOKER_REMOVE_LEFTOVERS=true has them removed; for example {leftovers.examples[0]}", numbers)
 
 
 CHECKS = (

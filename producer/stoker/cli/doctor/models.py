@@ -15,12 +15,11 @@ def _records(system: System) -> Finding:
 
 
 def _loading(system: System) -> Finding:
-    shut = system.connection.run(load_failures())
-    if shut:
-        told = "; ".join(failure.as_error().message for failure in shut)
-        return fail(
-            f"callers of {len(shut)} are refused: {told}", {failure.model: failure.failures for failure in shut}
-        )
+    failures = system.connection.run(load_failures())
+    if failures:
+        reasons = "; ".join(failure.as_error().message for failure in failures)
+        numbers = {failure.model: failure.failures for failure in failures}
+        return fail(f"callers of {len(failures)} are refused: {reasons}", numbers)
     return ok("none has failed")
 
 

@@ -1,4 +1,4 @@
-"""Checks of the Redis server: its version, its access, and whether it keeps what it is given."""
+"""Checks of the Redis server: its version, access, durability and memory."""
 
 from urllib.parse import urlsplit
 
@@ -7,7 +7,7 @@ from ..output import size_text
 from .check import Check, Finding, System, fail, ok, warn
 from .holes import known_holes
 
-# kombu and the scripts need commands that came with it.
+# kombu and the scripts need commands of this version.
 _OLDEST_REDIS = (6, 2)
 _NEARLY_FULL = 0.8
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
@@ -54,20 +54,20 @@ def _memory(system: System) -> Finding:
     used = size_text(info.used_memory)
     if not info.maxmemory:
         return ok(f"{used} used, no limit", numbers)
-    told = f"{used} of {size_text(info.maxmemory)} used"
+    message = f"{used} of {size_text(info.maxmemory)} used"
     if info.used_memory - info.mem_not_counted_for_evict >= info.maxmemory:
-        return fail(f"{told}, it is full and takes no jobs: raise maxmemory or lower STOKER_KEEP_FINISHED", numbers)
+        return fail(f"{message}, it is full and takes no jobs: raise maxmemory or lower STOKER_KEEP_FINISHED", numbers)
     if info.used_memory > _NEARLY_FULL * info.maxmemory:
-        return warn(f"{told}: raise maxmemory or lower STOKER_KEEP_FINISHED; a full Redis takes no jobs", numbers)
-    return ok(told, numbers)
+        return warn(f"{message}: raise maxmemory or lower STOKER_KEEP_FINISHED; a full Redis takes no jobs", numbers)
+    return ok(message, numbers)
 
 
 def _eviction(system: System) -> Finding:
     info = system.info
     if info.maxmemory_policy == "noeviction":
         return ok("a full Redis refuses writes and forgets nothing")
-    told = f"maxmemory-policy is {info.maxmemory_policy}: a full Redis would forget jobs; set it to noeviction"
-    return fail(told) if info.maxmemory else warn(told)
+    message = f"maxmemory-policy is {info.maxmemory_policy}: a full Redis would forget jobs; set it to noeviction"
+    return fail(message) if info.maxmemory else warn(message)
 
 
 CHECKS = (

@@ -6,7 +6,7 @@ from ... import ledger
 from ...outages import Dependency
 from .check import Check, Finding, System, fail, listed, ok, warn
 
-# Longer than any duty of the controller rests or takes.
+# Longer than any duty of the controller takes or pauses.
 _HANGS_S = 1800
 
 
@@ -55,14 +55,14 @@ def _gpus(system: System) -> Finding:
 
 
 def _outages(system: System) -> Finding:
-    found = [(outage, worker.node) for worker in system.workers for outage in worker.outages]
-    if not found:
+    outages = [(outage, worker.node) for worker in system.workers for outage in worker.outages]
+    if not outages:
         return ok("the workers miss nothing that jobs need")
-    told = [
+    sentences = [
         f"{outage.of} away since {outage.since:%Y-%m-%d %H:%M:%S} UTC for node {node}: {outage.reason}"
-        for outage, node in found
+        for outage, node in outages
     ]
-    reasons, numbers = "; ".join(dict.fromkeys(told)), Counter(outage.of for outage, _ in found)
+    reasons, numbers = "; ".join(dict.fromkeys(sentences)), Counter(outage.of for outage, _ in outages)
     if set(numbers) == {Dependency.RESULTS}:
         return warn(f"{reasons}; jobs run meanwhile", numbers)
     return fail(f"{reasons}; jobs wait for its end and lose nothing, `stoker cancel` ends one", numbers)
@@ -81,10 +81,10 @@ def _queues(system: System) -> Finding:
             f"run `stoker worker --device {unserved[0]}`",
             numbers,
         )
-    told = f"{listed(waiting)} wait" if waiting else "empty"
+    message = f"{listed(waiting)} wait" if waiting else "empty"
     if over_quota := sum(queue.over_quota for queue in queues):
-        told += f", {over_quota} of them because their tenants have as many running as they may"
-    return ok(told, numbers)
+        message += f", {over_quota} of them because their tenants have as many running as they may"
+    return ok(message, numbers)
 
 
 CHECKS = (

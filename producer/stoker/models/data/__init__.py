@@ -1,4 +1,4 @@
-"""Data of jobs: which files a reference means, how they are opened, and what their headers say."""
+"""Data of jobs: data references, opening files, reading headers."""
 
 from .columns import select_columns
 from .files import file_system_of, open_file, reading

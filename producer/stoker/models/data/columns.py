@@ -1,4 +1,4 @@
-"""The columns of a data set: which of them is predicted, and from which."""
+"""The columns of a data set: target and features."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ def select_columns(
     if target is None:
         candidates = [name for name in columns if name in TARGET_NAMES]
         if len(candidates) != 1:
-            found = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
+            count = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
             raise InvalidJob(
                 f"{ref} does not say which column to predict: expected exactly one named {', '.join(TARGET_NAMES)}, "
-                f"found {found} among {listed(columns)}; set target"
+                f"found {count} among {listed(columns)}; set target"
             )
         target = candidates[0]
     chosen = tuple(features) if features is not None else tuple(name for name in columns if name != target)

@@ -1,4 +1,4 @@
-"""The files of data sets: opened on any file system, and what it means that one cannot be read."""
+"""Opening the files of data sets, on any file system, and the meaning of read errors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from ...outages import Dependency, DependencyUnavailable, Fault, disk_outage, fa
 from ..access import shown
 
 Damage = Callable[[Exception], str | None]
-"""What an error of a format's library says of a file, quoting nothing that the file holds; None if it is of others."""
+"""Describes an error of a format's library without a quote from the file; None for other errors."""
 
-# How long a host may take to be connected to, and to send nothing, and how often it is asked.
+# Timeouts of connecting to a host and of its silence, and how often it is tried.
 _CONNECT_S, _SILENT_S, _TRIES = 10, 30, 3
 
 
 def file_system_of(url: str) -> tuple[Any, str]:
-    """The file system that holds a file, and the path there; a silent bucket is given up after a while.
+    """The file system of a file, with timeouts for buckets, and the path there.
 
     Raises:
-        InvalidJob: what such a file system needs is not installed.
+        InvalidJob: the file system's package is not installed.
     """
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
@@ -35,16 +35,16 @@ def file_system_of(url: str) -> tuple[Any, str]:
 
 
 def _intact(_error: Exception) -> None:
-    """The damage that is told where files are looked for, and not yet looked into."""
+    """The `Damage` of files that are located, but not read."""
 
 
 @contextmanager
 def open_file(url: str, damage: Damage = _intact) -> Iterator[IO[bytes]]:
-    """A file of a data set, to be read anywhere in it; errors meanwhile are told as `reading` does.
+    """Open a file of a data set, with random access; errors are raised as by `reading`.
 
     Raises:
-        InvalidJob: it is not there, may not be read, or is damaged.
-        DependencyUnavailable: its host is away, or the line was cut.
+        InvalidJob: the file is missing, may not be read, or is damaged.
+        DependencyUnavailable: its host is away, or the connection broke.
     """
     with reading(url, damage):
         files, path = file_system_of(url)
@@ -54,29 +54,29 @@ def open_file(url: str, damage: Damage = _intact) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading(ref: str, damage: Damage = _intact) -> Iterator[None]:
-    """Tell what goes wrong while data is read: the fault of who named it, or an outage. All that reads data is in here.
+    """Turn errors while data is read into the job's fault or an outage. All reading of data happens in such a block.
 
     Args:
-        damage: tells what the errors of the format's library mean, to follow the reference in a message.
+        damage: describes the errors of the format's library, to follow the reference in a message.
 
     Raises:
-        InvalidJob: it is not there, may not be read, or is damaged.
-        DependencyUnavailable: its host is away, the line was cut, or the disk for copies is full.
+        InvalidJob: the data is missing, may not be read, or is damaged.
+        DependencyUnavailable: its host is away, the connection broke, or the disk for copies is full.
     """
     try:
         yield
     except StokerError:
         raise
-    # The clients of file systems, which are imported when first used, raise what they like.
+    # The packages of file systems are imported when first used, and raise errors of any class.
     except Exception as error:
-        meaning = _meaning(ref, error, damage)
-        if meaning is None:
+        public = _public(ref, error, damage)
+        if public is None:
             raise
-        # Without its cause, which may quote what the file holds.
-        raise meaning from None
+        # No cause, because it may quote the file.
+        raise public from None
 
 
-def _meaning(ref: str, error: Exception, damage: Damage) -> StokerError | None:
+def _public(ref: str, error: Exception, damage: Damage) -> StokerError | None:
     if disk := disk_outage(error):
         return DependencyUnavailable(disk)
     fault = fault_of(error)

@@ -1,4 +1,4 @@
-"""What can be known of data before a job is queued: that it is there, and what its headers say."""
+"""Checks of data before a job is queued: that it exists, and its headers."""
 
 import csv
 import stat
@@ -19,22 +19,21 @@ from .references import format_of, locate, sample, split
 def preflight(
     ref: str, *, target: str | None = None, features: Sequence[str] | None = None, labelled: bool = True
 ) -> str:
-    """Check all that can be known of data before a job is queued; the rows stay unread.
+    """Check data before a job is queued; reads headers, but no rows.
 
-    Local files must exist; CSV and npz headers must hold the target and the features. A reference with a
-    remote scheme is not contacted.
+    Local files must exist; CSV and npz headers must have the target and the features. Remote files are not checked.
 
     Args:
-        ref: a data reference; a relative path counts from the current folder.
+        ref: a data reference; a relative path is relative to the current folder.
         target: the column to predict; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
-        labelled: whether the job needs a target at all.
+        labelled: whether the job needs a target.
 
     Returns:
-        The reference to queue: the same one, made absolute.
+        The reference to queue, made absolute.
 
     Raises:
-        InvalidJob: the data is not there or does not fit.
+        InvalidJob: the data is missing or does not fit.
     """
     scheme, path = split(ref)
     if scheme == "sample":
@@ -83,7 +82,7 @@ def _csv_header(path: str) -> tuple[str, ...]:
 
 
 def _npz_header(path: str) -> tuple[str, ...]:
-    """The names of the arrays, after a look at the headers of x and y."""
+    """The names of the arrays x and y, whose headers are checked."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]

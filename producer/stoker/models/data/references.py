@@ -1,4 +1,4 @@
-"""Data references: which files a job means."""
+"""Data references, and the files that they name."""
 
 import re
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ GLOB = frozenset("*?[")
 
 @dataclass(frozen=True)
 class Location:
-    """Where data lies.
+    """The files of a data reference.
 
     Attributes:
-        sample: the name of the sample set, or None for files.
-        format: how the files are written; a sample set looks like an npz: arrays x and y.
-        urls: the files in order, absolute paths or URLs; empty for a sample set.
+        sample: the name of the sample set; None for files.
+        format: the format of the files; "npz" for a sample set, which has arrays x and y.
+        urls: the files in order, as absolute paths or URLs; empty for a sample set.
     """
 
     sample: str | None
@@ -31,11 +31,11 @@ class Location:
 
 
 def locate(ref: str) -> Location:
-    """Resolve a data reference to the files behind it.
+    """Resolve a data reference to its files.
 
     Raises:
-        InvalidJob: the reference is malformed, or there is nothing behind it.
-        DependencyUnavailable: the host that it names is away.
+        InvalidJob: the reference is malformed, or names no file.
+        DependencyUnavailable: its host is away.
     """
     scheme, path = split(ref)
     if scheme == "sample":
@@ -44,17 +44,17 @@ def locate(ref: str) -> Location:
 
 
 def split(ref: str) -> tuple[str, str]:
-    """Scheme and the rest; a plain path has the scheme "file".
+    """Split a reference into its scheme and the rest; a plain path has the scheme "file".
 
     Raises:
-        InvalidJob: no worker reads such a reference.
+        InvalidJob: the reference is malformed, or its scheme is unknown.
     """
     if not ref.strip() or any(not character.isprintable() for character in ref):
         raise InvalidJob(f"data reference {ref!r} is empty or holds unprintable characters; give a path or a URL")
     scheme, separator, path = ref.partition("://")
     if not separator:
         scheme, path = "file", ref
-    # An address of IPv6, in its brackets, is no chain.
+    # The :: of an IPv6 address, in brackets, is not a chain.
     if "::" in re.sub(r"//\[[^\]/]*\]", "//", ref):
         raise InvalidJob(f"data reference {shown(ref)} chains file systems with '::'; give one plain path or URL")
     if scheme in ("file", "local"):
@@ -75,7 +75,7 @@ def split(ref: str) -> tuple[str, str]:
 
 
 def format_of(ref: str) -> Format:
-    """How the files behind a reference are written, by its end; that of a URL's path, or of the whole URL."""
+    """The format of a reference's files, by its suffix; for http(s), that of the URL's path or of the whole URL."""
     for end in (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,):
         suffix = end.rpartition(".")[2]
         for known in FORMATS:
@@ -85,18 +85,18 @@ def format_of(ref: str) -> Format:
 
 
 def sample(name: str) -> str:
-    """The name of a sample set, which there is."""
+    """Check the name of a sample set."""
     if name not in SAMPLES:
         raise InvalidJob(f"there is no sample set {name!r}; expected one of {', '.join(SAMPLES)}")
     return name
 
 
 def _expand(ref: str, scheme: str) -> tuple[str, ...]:
-    """The files behind a path, URL or glob, sorted."""
+    """The files of a path, URL or glob, sorted."""
     with reading(ref):
         files, root = file_system_of(ref)
         if not GLOB.intersection(root):
-            # Not `isfile`, which takes a host that is away for a file that is not there.
+            # `isfile` would be False if the host is away.
             if files.info(root)["type"] == "directory":
                 raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
             return (root if scheme == "file" else str(files.unstrip_protocol(root)),)

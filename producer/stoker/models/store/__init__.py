@@ -1,4 +1,4 @@
-"""The artifact store: bytes named by their SHA-256, on any file system fsspec knows."""
+"""The artifact store: bytes named by their SHA-256, on any file system of fsspec."""
 
 import hashlib
 import platform
@@ -31,8 +31,8 @@ class Stored:
     """A file of the store.
 
     Attributes:
-        digest: of the artifact that it holds, or is part of.
-        is_partial: whether it is one on its way, which got its final name never, or not yet.
+        digest: of its artifact.
+        is_partial: whether its write has not finished, or never will.
     """
 
     path: str
@@ -42,41 +42,41 @@ class Stored:
 
 
 class Missing(StokerError):
-    """The store is there, and the artifact is not in it."""
+    """The store does not have the artifact."""
 
 
 class Store:
     """Immutable artifacts under `<url>/sha256/<2 hex>/<digest>/<name>`.
 
-    A file appears under its final name only when whole: it is written beside it and moved. Putting the same
-    bytes twice is one file, and a file that is no longer what was stored is replaced. Reading checks the digest.
+    A file gets its final name only when it is complete: it is written under another name and moved. The same bytes
+    are stored once, and a file that has changed is replaced. Reading checks the digest.
 
-    Whatever cannot be written or read because the store is away, full or read-only raises `DependencyUnavailable`.
+    Every method raises `DependencyUnavailable` if the store is away, full or read-only.
 
     Args:
         url: a folder, or any fsspec URL such as "s3://bucket/stoker".
-        part: the folder within it that this store is about.
+        folder: a folder within it.
 
     Raises:
-        InvalidSettings: there is no such kind of URL, or what it needs is not installed.
+        InvalidSettings: the URL's scheme is unknown, or its package is not installed.
     """
 
-    def __init__(self, url: str, part: str = "") -> None:
+    def __init__(self, url: str, folder: str = "") -> None:
         self.url = url
         self._files = Files(url)
-        self._root = f"{self._files.root}/{part}" if part else self._files.root
+        self._root = f"{self._files.root}/{folder}" if folder else self._files.root
 
     def of_job(self, job_id: str) -> "Store":
-        """The part of the store for what one job needs only while it runs: it is cleared when the job has ended."""
+        """The folder for artifacts that a job needs only while it runs; it is cleared after the job."""
         return Store(self.url, f"jobs/{job_id}")
 
     @property
     def folder(self) -> Path | None:
-        """The local folder that it is; None for any other file system."""
+        """The store's local folder; None for any other file system."""
         return Path(self._root) if self._files.local else None
 
     def probe(self) -> None:
-        """Write, read and delete a few bytes; no bucket is made for it.
+        """Write, read and delete a few bytes; does not create a bucket.
 
         Raises:
             Corrupt: what was read is not what was written.
@@ -87,12 +87,12 @@ class Store:
         self.delete(written)
 
     def clear(self) -> None:
-        """Forget everything in this store, or in this part of it."""
+        """Delete everything in this folder of the store."""
         with self._reachable():
             self._files.remove_folder(self._root)
 
     def stored(self, folder: str) -> Iterator[Stored]:
-        """Every file of an artifact below `sha256/<folder>`: two hex digits, or "" for all. Other files are not ours.
+        """The files of artifacts in `sha256/<folder>`: two hex digits, or "" for all. Other files are left out.
 
         Raises:
             Unavailable: the store cannot be read.
@@ -104,7 +104,7 @@ class Store:
                 yield Stored(path, match["digest"], size, is_partial=bool(match["partial"]))
 
     def jobs(self) -> list[str]:
-        """Ids of the jobs that have a part of the store.
+        """Ids of the jobs that have a folder in the store, see `of_job`.
 
         Raises:
             Unavailable: the store cannot be read.
@@ -113,19 +113,19 @@ class Store:
             return self._files.names(f"{self._root}/jobs")
 
     def is_older(self, file: Stored, than: datetime) -> bool:
-        """Whether a file was written before that; no if it is gone, or if its file system keeps no times."""
+        """Whether a file was written before `than`; False if it is gone, or its file system has no times."""
         with self._reachable(), suppress(FileNotFoundError):
             written_at = self._files.written_at(file.path)
             return written_at is not None and written_at < than
         return False
 
     def remove(self, file: Stored) -> None:
-        """Delete one file; one that is gone already is no error."""
+        """Delete a file, if it exists."""
         with self._reachable():
             self._files.remove(file.path)
 
     def location(self, artifact: Artifact) -> str:
-        """Where the artifact lies: a path in a folder store, else a URL."""
+        """The artifact's path, or its URL if the store is not a local folder."""
         return self._files.location(self._path(artifact))
 
     def put_file(self, path: Path, name: str | None = None) -> Artifact:
@@ -158,7 +158,7 @@ class Store:
         """The artifact's bytes, verified.
 
         Raises:
-            Corrupt: they are not what was stored.
+            Corrupt: the bytes have changed.
             Missing: the artifact is gone.
             DependencyUnavailable: the store is away.
         """
@@ -168,10 +168,10 @@ class Store:
         return data
 
     def fetch(self, artifact: Artifact, folder: Path) -> Path:
-        """Copy the artifact into a local folder, verified, and say where; whatever fails leaves the folder as it was.
+        """Copy the artifact into a local folder, verified; gives its path. A failure leaves no file.
 
         Raises:
-            Corrupt: the bytes are not what was stored.
+            Corrupt: the bytes have changed.
             Missing: the artifact is gone.
             DependencyUnavailable: the store is away, or the folder cannot be written.
         """
@@ -192,10 +192,10 @@ class Store:
         return target
 
     def verify(self, artifact: Artifact) -> None:
-        """Read the artifact, and nothing more.
+        """Read and verify the artifact.
 
         Raises:
-            Corrupt: the bytes are not what was stored.
+            Corrupt: the bytes have changed.
             Missing: the artifact is gone.
             DependencyUnavailable: the store is away.
         """
@@ -204,7 +204,7 @@ class Store:
         self._verify(artifact, digest)
 
     def delete(self, artifact: Artifact) -> None:
-        """Forget the artifact; one that is gone already is no error."""
+        """Delete the artifact, if it exists."""
         with self._reachable():
             self._files.remove_folder(self._path(artifact).rpartition("/")[0])
 
@@ -216,10 +216,9 @@ class Store:
             self._files.write(self._path(artifact), source)
 
     def _has(self, artifact: Artifact) -> bool:
-        """Whether the file is there, has the right content, and was written lately.
+        """Whether the file exists, has the right content, and is recent.
 
-        One that lies there for longer is written again: only what is old and belongs to nothing is ever taken for
-        left over, and whoever puts an artifact is about to need it.
+        An older one is written again, because only old files can be leftovers, and this one is about to be used.
         """
         path = self._path(artifact)
         try:
@@ -249,8 +248,8 @@ class Store:
             try:
                 yield
             except FileNotFoundError as error:
-                # A store that is away, such as a folder that is not mounted, has no artifacts either.
-                if not self._files.are_there():
+                # A store that is away, such as a folder that is not mounted, has no root either.
+                if not self._files.root_exists():
                     raise
                 where = self.location(artifact)
                 raise Missing(f"{where} is gone from the artifact store; restore it from a backup") from error

@@ -1,4 +1,4 @@
-"""The files of a store: on any file system that fsspec knows, each whole or not there."""
+"""The files of a store, on any file system of fsspec; writes are atomic."""
 
 import hashlib
 import os
@@ -22,14 +22,14 @@ _CHUNK = 1 << 20
 
 
 class Files:
-    """The file system that a URL names; it raises the errors of that file system.
+    """The file system of a URL; its methods raise that file system's errors.
 
     Attributes:
-        root: the path behind the URL.
-        local: whether they are on this machine.
+        root: the URL's path.
+        local: whether the files are on this machine.
 
     Raises:
-        InvalidSettings: there is no such kind of URL, or what it needs is not installed.
+        InvalidSettings: the URL's scheme is unknown, or its package is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,11 +37,11 @@ class Files:
         self.root: str = root.rstrip("/")
         self.local = isinstance(self._system, LocalFileSystem)
         protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else {*self._system.protocol}
-        # In a bucket a folder is part of a name, and making one makes a bucket.
+        # A bucket has no folders, and fsspec would create a bucket for one.
         self._has_folders = not protocols & BUCKETS
 
-    def are_there(self) -> bool:
-        """Whether the root is; the file system may be one that is not mounted."""
+    def root_exists(self) -> bool:
+        """Whether the root exists; it does not if the file system is not mounted."""
         return bool(self._system.exists(self.root))
 
     def location(self, path: str) -> str:
@@ -49,25 +49,25 @@ class Files:
         return path if self.local else str(self._system.unstrip_protocol(path))
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Every file in and below a folder, with its size in bytes."""
+        """All files in and below a folder, with their sizes in bytes."""
         self._system.invalidate_cache()
-        found = self._system.find(folder, detail=True)
-        return {path: int(info["size"] or 0) for path, info in found.items()}
+        files = self._system.find(folder, detail=True)
+        return {path: int(info["size"] or 0) for path, info in files.items()}
 
     def names(self, folder: str) -> list[str]:
-        """What lies in a folder; nothing if there is none."""
+        """The names in a folder; empty if it does not exist."""
         self._system.invalidate_cache()
         with suppress(FileNotFoundError):
             return [path.rstrip("/").rpartition("/")[2] for path in self._system.ls(folder, detail=False)]
         return []
 
     def size(self, path: str) -> int | None:
-        """Its size in bytes; None if its file system keeps none."""
+        """A file's size in bytes; None if its file system has none."""
         size: int | None = self._system.size(path)
         return size
 
     def written_at(self, path: str) -> datetime | None:
-        """When a file was written; None if its file system keeps no times."""
+        """When a file was written; None if its file system has no times."""
         try:
             written: datetime = self._system.modified(path)
         except NotImplementedError:
@@ -75,25 +75,25 @@ class Files:
         return written if written.tzinfo else written.replace(tzinfo=UTC)
 
     def read(self, path: str) -> bytes:
-        """All of a file."""
+        """A file's content."""
         content: bytes = self._system.cat_file(path)
         return content
 
     def blocks(self, path: str) -> Iterator[bytes]:
-        """All of a file, in pieces."""
+        """A file's content, block by block."""
         with self._system.open(path, "rb") as source:
             while block := source.read(_CHUNK):
                 yield block
 
     def sha256(self, path: str) -> str:
-        """The digest of what a file holds, in hex."""
+        """A file's SHA-256, in hex."""
         digest = hashlib.sha256()
         for block in self.blocks(path):
             digest.update(block)
         return digest.hexdigest()
 
     def write(self, path: str, source: IO[bytes]) -> None:
-        """Write a file beside its place, and move it there when it is whole."""
+        """Write a file under another name, then move it to `path`."""
         if self._has_folders:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
         partial = f"{path}.{uuid.uuid4().hex}.part"
@@ -110,7 +110,7 @@ class Files:
             raise
 
     def remove(self, path: str) -> None:
-        """Delete a file, and its folder if that is empty then; one that is gone already is no error."""
+        """Delete a file, if it exists, and its local folder if that is empty then."""
         with suppress(FileNotFoundError):
             self._system.rm_file(path)
         if self.local:
@@ -118,8 +118,8 @@ class Files:
                 Path(path).parent.rmdir()
 
     def remove_folder(self, folder: str) -> None:
-        """Delete a folder with all that it holds; one that is gone already is no error."""
-        # Not asked first whether it exists: a file system that is away answers no to that.
+        """Delete a folder and its content, if it exists."""
+        # `exists` would be False for a file system that is away, and hide the outage.
         with suppress(FileNotFoundError):
             self._system.rm(folder, recursive=True)
 

@@ -14,7 +14,7 @@ from stoker.models.tensors import (
     Layout,
     Tensors,
     decode_tensors,
-    encode_parts,
+    encode_slices,
     encode_tensors,
     joined,
     layouts_of,
@@ -66,7 +66,7 @@ def answer_encoded(requests: Sequence[bytes], inputs: Inputs, compute: Compute) 
     for group in alike.values():
         items = list(group.values())
         rows = [layout.shape[0] for _, layout in items]
-        parts = _settled(items, rows, lambda items: compute([joined(items)]), encode_parts)
+        parts = _settled(items, rows, lambda items: compute([joined(items)]), encode_slices)
         answers.update(zip(group, parts, strict=True))
     outputs = answer_requests(list(decoded.values()), inputs, compute)
     for at, output in zip(decoded, outputs, strict=True):
