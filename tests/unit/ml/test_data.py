@@ -16,9 +16,9 @@ from stoker.errors import InvalidJob
 from stoker.models.access import Access
 from stoker.models.data import SAMPLES
 from stoker_workers.ml import data
-from stoker_workers.ml.data import Column, Rows, Source, Values, arrays, copies
-from stoker_workers.ml.data.records import load_records
+from stoker_workers.ml.data import Column, RowRange, Source, Values, arrays, copies
 from stoker_workers.ml.data.tables import TableStream
+from stoker_workers.ml.data.tfrecords import load_records
 
 ROWS = 10
 AGES = np.arange(ROWS) * 1.5
@@ -179,7 +179,7 @@ def test_a_large_npz_gives_the_same_rows_whether_it_can_be_mapped_or_not(
     x = np.random.default_rng(0).normal(size=(70, 3)).astype(np.float32)
     save(tmp_path / "t.npz", x=np.asfortranarray(x), y=np.arange(70))
 
-    some = Rows(open_source(f"{tmp_path}/t.npz", "train"), 20, 55)
+    some = RowRange(open_source(f"{tmp_path}/t.npz", "train"), 20, 55)
 
     batches = list(some.batches(20))
     assert [len(batch["y"]) for batch in batches] == [20, 15]
@@ -191,7 +191,7 @@ def test_some_rows_of_a_stream_are_those_of_the_whole(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{n},{n}\n" for n in range(50)))
     stream = TableStream([str(tmp_path / "t.csv")], "csv")
 
-    rows = [int(value) for batch in Rows(stream, 7, 31).batches(10) for value in batch["a"]]
+    rows = [int(value) for batch in RowRange(stream, 7, 31).batches(10) for value in batch["a"]]
 
     assert rows == list(range(7, 31))
 

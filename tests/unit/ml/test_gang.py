@@ -11,7 +11,7 @@ import pytest
 
 from stoker.errors import Unavailable
 from stoker.kinds import Checkpoints, Train
-from stoker_workers.ml.training.gang import _communication, _resolver
+from stoker_workers.ml.training.replicas import _communication, _resolver
 
 from ...conftest import PATIENCE_S
 from .gang_member import outcome, tell

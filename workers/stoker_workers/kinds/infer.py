@@ -19,7 +19,7 @@ from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker.outages import one_line
 
-from ..ml.data import Rows, Source, open_source
+from ..ml.data import RowRange, Source, open_source
 from ..ml.prediction.predictor import Predictor
 from ..ml.preprocessing.features import encode
 from ..ml.progress import Meter, obey_stop
@@ -83,7 +83,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
-    outputs = _outputs(Rows(source, first, stop), predictor, spec.batch_size, run, first)
+    outputs = _outputs(RowRange(source, first, stop), predictor, spec.batch_size, run, first)
     try:
         for chunk in _chunks(outputs, spec.chunk_rows):
             done.add(_stored(chunk, f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.npy", run))

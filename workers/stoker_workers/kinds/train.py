@@ -26,10 +26,10 @@ from ..ml.run import Outcome, Run, Stopped
 from ..ml.training.architecture import build_network
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import build_rows, encoder, every_row
-from ..ml.training.gang import Gang
 from ..ml.training.objective import Objective, choose_objective
 from ..ml.training.optimizer import build_optimizer
-from ..ml.training.rows import Rows
+from ..ml.training.replicas import Replicas
+from ..ml.training.rows import EncodedRows
 from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
 
@@ -44,7 +44,7 @@ def run(spec: Train, run: Run) -> Outcome:
         Unavailable: it would be computed on another device than the worker's.
     """
     started = time.monotonic()
-    gang = Gang(run.gang, run.place)
+    gang = Replicas(run.gang, run.place)
     with _in_step(gang):
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
@@ -80,7 +80,7 @@ def run(spec: Train, run: Run) -> Outcome:
         trainer.resume(saved)
     with _in_step(gang):
         fitted = trainer.fit()
-    if not gang.leads:
+    if not gang.is_chief:
         raise Stopped("done")
     return _outcome(spec, run, found, model, fitted, seed, started)
 
@@ -106,7 +106,7 @@ class _Model:
 
 
 @contextmanager
-def _in_step(gang: Gang) -> Iterator[None]:
+def _in_step(gang: Replicas) -> Iterator[None]:
     """Let the gang do something together.
 
     Raises:
@@ -125,15 +125,15 @@ def _in_step(gang: Gang) -> Iterator[None]:
         raise Unavailable(f"another worker of the gang was lost: {error.message.splitlines()[0]}") from error
 
 
-def _saved(run: Run, gang: Gang) -> Saved | None:
+def _saved(run: Run, gang: Replicas) -> Saved | None:
     """The newest checkpoint that the whole gang can read."""
     store = run.store.of_job(run.job)
     return read_newest(run, lambda artifact: Saved.read(store.fetch(artifact, run.scratch)), gang.all)
 
 
-def _drawn_seed(gang: Gang) -> int:
+def _drawn_seed(gang: Replicas) -> int:
     """A random seed, the same in the whole gang."""
-    return round(gang.agree([gang.leads * secrets.randbelow(2**32)])[0])
+    return round(gang.agree([gang.is_chief * secrets.randbelow(2**32)])[0])
 
 
 def _fix_randomness(spec: Train, seed: int) -> None:
@@ -166,7 +166,7 @@ def _build(spec: Train, run: Run, found: Profile) -> _Model:
 
 def _rows(
     spec: Train, run: Run, source: Source, split: Split, found: Profile, model: _Model
-) -> tuple[Rows, Rows | None]:
+) -> tuple[EncodedRows, EncodedRows | None]:
     build = partial(
         build_rows,
         encode=encoder(model.signature, found.target, model.layers, model.objective),

@@ -1,1 +1,1 @@
-"""The TensorFlow side: data, models, training, evaluation, prediction. Importing it runs no TensorFlow operation."""
+"""The TensorFlow code: data, training, evaluation, prediction. Importing it runs no TensorFlow operation."""

@@ -1,4 +1,4 @@
-"""Makes sure that a job is computed on the device it is for: TensorFlow would silently take the CPU instead."""
+"""Checks that a job runs on its device: TensorFlow would silently use the CPU instead."""
 
 import ctypes
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from stoker.errors import Unavailable
 from stoker.fleet.topology import WorkDevice
 
 _DRIVER = "libcuda.so.1"
-# What TensorFlow 2.21 opens by name when it looks for a GPU; it sees none if a single one is missing.
+# TensorFlow 2.21 loads these to find GPUs; it sees none if a single one is missing.
 _LIBRARIES = (
     "libcudart.so.12",
     "libcublas.so.12",
@@ -22,7 +22,7 @@ _LIBRARIES = (
 
 
 def require(device: WorkDevice) -> None:
-    """Look for the device, which sets it up: so never in a process that forks others.
+    """Look for the device. That initialises it, so never do it in a process that forks.
 
     Raises:
         Unavailable: TensorFlow does not see it.
@@ -33,10 +33,10 @@ def require(device: WorkDevice) -> None:
 
 
 def check_placement(device: WorkDevice, used: Iterable[str]) -> None:
-    """Compare the device that a job is for with those that hold its tensors.
+    """Check that a job's tensors are on its device.
 
     Args:
-        used: what TensorFlow calls them, such as "/job:localhost/replica:0/task:0/device:GPU:0".
+        used: TensorFlow's names of their devices, such as "/job:localhost/replica:0/task:0/device:GPU:0".
 
     Raises:
         Unavailable: one of them is another kind of device.

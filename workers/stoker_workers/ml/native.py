@@ -1,4 +1,4 @@
-"""What native code writes to stderr, as log records."""
+"""Redirects native code's stderr to a logger."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# How lines of Python's logging, TensorFlow ("2026-01-31 12:00:00.000000: W ") and absl ("E0131 12:00:00.000 ") begin.
+# Beginnings of lines of Python's logging, TensorFlow ("2026-01-31 12:00:00.000000: W ") and absl ("E0131 12:00:00.0 ").
 _LEVEL = re.compile(r"(?P<word>WARNING|ERROR|CRITICAL)\b|(\d[\d-]+ [\d:.]+: )?(?P<letter>[WEF])(\d{4} [\d:.]+)?\s")
 _LEVELS = {
     "WARNING": logging.WARNING,
@@ -21,16 +21,16 @@ _LEVELS = {
 
 
 def level_of(line: str, otherwise: int = logging.INFO) -> int:
-    """The level that a line begins with: WARNING or ERROR; `otherwise` if it is neither."""
-    found = _LEVEL.match(line)
-    return _LEVELS[found["word"] or found["letter"]] if found else otherwise
+    """The level of a line, WARNING or ERROR, by its beginning; `otherwise` if it has none."""
+    match = _LEVEL.match(line)
+    return _LEVELS[match["word"] or match["letter"]] if match else otherwise
 
 
 @contextmanager
 def stderr_logged(log: logging.Logger) -> Iterator[None]:
-    """Log what this process writes to its stderr meanwhile, each line at its level; those that have none at DEBUG.
+    """Log this process's stderr during the block, each line at its level, or at DEBUG without one.
 
-    That is all of the process, whichever thread it comes from; so the log itself must have a descriptor of its own.
+    It includes all threads, so the logger's handler must not write to file descriptor 2.
     """
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as written:

@@ -1,4 +1,4 @@
-"""Telling how far a stage is, without flooding the event stream; and stopping where a stop was asked for."""
+"""Progress events at a limited rate, and stopping on request."""
 
 import time
 
@@ -7,11 +7,11 @@ from stoker.events import Progress
 from .run import Run, Stopped
 
 _INTERVAL_S = 1.0
-"""Seconds between two progress events: what a person watching can still read."""
+"""Seconds between two progress events: as fast as a person can read."""
 
 
 def obey_stop(run: Run) -> None:
-    """Raise `Stopped` if the execution should end."""
+    """Raise `Stopped` if a stop was requested."""
     if reason := run.stop_requested():
         raise Stopped(reason)
 
@@ -21,8 +21,8 @@ class Meter:
 
     Args:
         rows_per_unit: rows in one unit, for the rows per second.
-        total: units in the whole stage; None where it is not known.
-        done: units that an earlier attempt has done already.
+        total: units in the whole stage; None if unknown.
+        done: units that an earlier attempt has done.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Meter:
         self._started = self._emitted = time.monotonic()
 
     def at(self, done: int) -> None:
-        """Say that `done` units are behind."""
+        """Report that `done` units are done."""
         now = time.monotonic()
         if now - self._emitted < _INTERVAL_S:
             return

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: the newest one that can be read."""
+"""Resuming from the newest readable checkpoint."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,18 +14,17 @@ T = TypeVar("T")
 
 
 class UnreadableCheckpoint(StokerError):
-    """What a checkpoint's file holds is no checkpoint of this version of Stoker."""
+    """The file is not a checkpoint of this version of Stoker."""
 
 
 def read_newest(run: Run, read: Callable[[Artifact], T], can_all: Callable[[bool], bool] = lambda can: can) -> T | None:
-    """The newest checkpoint that can be read; None if there is none, so that the job starts anew.
+    """The newest readable checkpoint; None if there is none, so that the job starts anew.
 
-    Each one that is left out is told of.
+    It sends a warning for each checkpoint that is left out.
 
     Args:
-        read: reads one; raises `Corrupt`, `Missing` or `UnreadableCheckpoint` if it is damaged.
-        can_all: for those who have to go on from the same one: whether all of them can read it, from whether this
-            process can.
+        read: reads a checkpoint; raises `Corrupt`, `Missing` or `UnreadableCheckpoint` if it is damaged.
+        can_all: takes whether this process can read a checkpoint, gives whether all can that resume together.
 
     Raises:
         DependencyUnavailable: the store is away.

@@ -1,4 +1,4 @@
-"""Writing to a store that may be away: a result waits until it is back, what can be done without is left out."""
+"""Writing to a store that may be away: results wait until it is back, optional files are left out."""
 
 import time
 from collections.abc import Callable
@@ -13,43 +13,43 @@ from .run import Run
 
 T = TypeVar("T")
 _RETRY_S = 1.0
-# Between two events that say how long it has waited.
-_TELL_S = 10.0
+# Between two progress events of the wait.
+_REPORT_S = 10.0
 
 
 def write_result(run: Run, write: Callable[[], T]) -> T:
-    """Write what the job was done for, however long the store is away.
+    """Write a result of the job, however long the store is away.
 
     Raises:
-        Stopped: a stop was asked for meanwhile.
+        Stopped: a stop was requested meanwhile.
     """
-    met_at: float | None = None
-    tell_at = 0.0
+    away_at: float | None = None
+    report_at = 0.0
     while True:
         try:
             written = write()
             break
         except DependencyUnavailable as error:
-            if met_at is None:
-                met_at = time.monotonic()
+            if away_at is None:
+                away_at = time.monotonic()
                 _warn(run, f"what the job has made waits for the {error.outage.of}: {error.message}")
             run.blocked(error.outage)
-        if time.monotonic() >= tell_at:
-            waited_s = round(time.monotonic() - met_at)
+        if time.monotonic() >= report_at:
+            waited_s = round(time.monotonic() - away_at)
             run.emit(Progress(stage="waiting for the store", done=waited_s, unit="s"))
-            tell_at = time.monotonic() + _TELL_S
+            report_at = time.monotonic() + _REPORT_S
         obey_stop(run)
         time.sleep(_RETRY_S)
-    if met_at is not None:
+    if away_at is not None:
         run.blocked(None)
     return written
 
 
 class BestEffort:
-    """Writes of one kind that the job can do without, such as its checkpoints.
+    """Optional writes of one kind, such as checkpoints.
 
     Args:
-        what: what is written, for the warning, which is given once until a write succeeds again.
+        what: what is written, for the warning, which is sent once until a write succeeds again.
     """
 
     def __init__(self, run: Run, what: str) -> None:
@@ -58,7 +58,7 @@ class BestEffort:
         self._failing = False
 
     def write(self, write: Callable[[], T]) -> T | None:
-        """What `write` gives; None if the store or the disk is away, which is said."""
+        """The result of `write`; None, with a warning, if the store or the disk is away."""
         try:
             written = write()
         except Unavailable as error:

@@ -10,29 +10,29 @@ from stoker.models.data import Location, reading
 from .arrays import load_arrays
 from .reach import reach
 from .samples import load_sample
-from .source import Arrays, Column, Rows, Source, Values, file_bytes
+from .source import Arrays, Column, RowRange, Source, Values, file_bytes
 
-__all__ = ["Arrays", "Column", "Rows", "Source", "Values", "open_source"]
+__all__ = ["Arrays", "Column", "RowRange", "Source", "Values", "open_source"]
 
 IN_MEMORY_BYTES = 128 << 20
-"""Tables and records below this are loaded once; larger ones are streamed on every pass."""
+"""Tables and TFRecords below this are loaded once; larger ones are streamed on every pass."""
 
 
-def open_source(ref: str, part: Literal["train", "test"], access: Access, scratch: Path) -> Source:
-    """The rows behind a data reference.
+def open_source(ref: str, subset: Literal["train", "test"], access: Access, scratch: Path) -> Source:
+    """The rows of a data reference.
 
     Args:
         ref: a data reference.
-        part: which part of a sample set; files are taken whole either way.
-        access: what may be read.
-        scratch: a folder for copies of what is on web servers, which the source reads as long as it is used.
+        subset: of a sample set; files are read completely for either.
+        access: which data may be read.
+        scratch: a folder for copies from web servers, which the source reads as long as it is used.
 
     Raises:
-        InvalidJob: the data is not there, or malformed.
-        Unavailable: the file system that holds it cannot be reached.
+        InvalidJob: the data is missing or malformed.
+        Unavailable: its file system cannot be reached.
     """
     with reading(ref):
-        source = _opened(reach(ref, access, scratch), part)
+        source = _opened(reach(ref, access, scratch), subset)
     for column in source.columns:
         if 0 in column.shape:
             raise InvalidJob(f"column {column.name!r} of {ref} has rows of shape {column.shape}, which hold nothing")
@@ -41,14 +41,14 @@ def open_source(ref: str, part: Literal["train", "test"], access: Access, scratc
     return source
 
 
-def _opened(location: Location, part: Literal["train", "test"]) -> Source:
+def _opened(location: Location, subset: Literal["train", "test"]) -> Source:
     if location.sample:
-        return load_sample(location.sample, part)
+        return load_sample(location.sample, subset)
     if location.format == "npz":
         return load_arrays(location.urls)
     if location.format == "tfrecord":
-        # TensorFlow, which a program that only looks at samples need not wait for.
-        from .records import RecordStream, load_records
+        # Imports TensorFlow, which a program that only reads samples need not wait for.
+        from .tfrecords import RecordStream, load_records
 
         small = sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES
         return load_records(location.urls) if small else RecordStream(location.urls)

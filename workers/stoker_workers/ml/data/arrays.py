@@ -22,25 +22,25 @@ _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 200
 _ZIP_HEADER_BYTES = 30
 _DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, SyntaxError),
-    NotImplementedError,  # a RuntimeError, as which zipfile tells of encryption
+    NotImplementedError,  # a RuntimeError; any other RuntimeError of zipfile means encryption
 )
 
 
 def load_arrays(urls: Sequence[str]) -> Arrays:
-    """The arrays x and, where there is one, y of all files, joined along the rows.
+    """The arrays x and, if there are any, y of all files, joined along the rows.
 
     Raises:
-        InvalidJob: a file is no .npz, holds Python objects, or does not fit the others.
+        InvalidJob: a file is not an .npz, has Python objects, or does not fit the others.
     """
-    parts = [_load(url) for url in urls]
-    names = list(parts[0])
-    for url, part in zip(urls, parts, strict=True):
+    loaded = [_load(url) for url in urls]
+    names = list(loaded[0])
+    for url, arrays in zip(urls, loaded, strict=True):
         for name in names:
-            if name not in part or part[name].shape[1:] != parts[0][name].shape[1:]:
+            if name not in arrays or arrays[name].shape[1:] != loaded[0][name].shape[1:]:
                 raise InvalidJob(f"{url} does not fit {urls[0]}: array {name} is missing or has rows of another shape")
-    if len(parts) == 1:
-        return Arrays(parts[0], urls[0])
-    return Arrays({name: np.concatenate([part[name] for part in parts]) for name in names}, urls[0])
+    if len(loaded) == 1:
+        return Arrays(loaded[0], urls[0])
+    return Arrays({name: np.concatenate([arrays[name] for arrays in loaded]) for name in names}, urls[0])
 
 
 def _load(url: str) -> dict[str, Values]:
@@ -75,15 +75,15 @@ def _damage(error: Exception) -> str | None:
 
 
 def _check_size(archive: zipfile.ZipFile, member: str, what: str) -> None:
-    """Refuse an array whose header promises other bytes than there are, or that unpacks to very many from very few."""
+    """Refuse an array whose header does not match its size, and zip bombs."""
     info = archive.getinfo(member)
     with archive.open(info) as file:
         version = npy.read_magic(file)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(file)
-        promised, there = prod(shape) * dtype.itemsize, info.file_size - file.tell()
-    if not dtype.hasobject and promised != there:
-        raise InvalidJob(f"{what} should have {promised:,} bytes by its header, but has {there:,}; write it again")
+        expected, actual = prod(shape) * dtype.itemsize, info.file_size - file.tell()
+    if not dtype.hasobject and expected != actual:
+        raise InvalidJob(f"{what} should have {expected:,} bytes by its header, but has {actual:,}; write it again")
     if info.file_size > _BOMB_BYTES and info.file_size > _BOMB_RATIO * info.compress_size:
         raise InvalidJob(
             f"{what} unpacks from {info.compress_size:,} to {info.file_size:,} bytes; write it with numpy.savez, which "
@@ -92,9 +92,9 @@ def _check_size(archive: zipfile.ZipFile, member: str, what: str) -> None:
 
 
 def _mapped(path: Path, member: str) -> Values | None:
-    """An array of a large local file, of which only those rows are read that are used; None if it cannot be mapped.
+    """An array of a large local file, mapped into memory; None if it cannot be mapped.
 
-    numpy does not map what is in a .npz. Uncompressed, as `numpy.savez` writes it, a member is a .npy behind a header:
+    numpy maps no members of an .npz. An uncompressed member, as `numpy.savez` writes it, is a .npy after a header:
     https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
     """
     with zipfile.ZipFile(path) as archive:

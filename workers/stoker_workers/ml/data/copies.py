@@ -1,4 +1,4 @@
-"""Copies of remote files on this machine's disk, bounded: what is left is for the other jobs of the machine."""
+"""Copies of remote files on this machine's disk, bounded to leave room for other jobs."""
 
 import shutil
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ BLOCK_BYTES = 1 << 20
 
 
 def write_copy(target: Path, blocks: Iterable[bytes], url: str, expected: float | None) -> int:
-    """Write what is read of a URL into a new file, half of the free disk at most; gives its size.
+    """Write a URL's content into a new file of at most half of the free disk; gives its size.
 
     Args:
-        expected: the size in bytes that its host says, if it does.
+        expected: the size in bytes by the host; None if unknown.
 
     Raises:
         InvalidJob: it is too large.

@@ -1,4 +1,4 @@
-"""Files from web servers, copied whole; each address is checked when it is connected to, time and size are bounded."""
+"""Downloads from web servers: every address is checked when it is connected to, time and size are bounded."""
 
 import http.client
 import io
@@ -16,19 +16,19 @@ from .copies import BLOCK_BYTES, write_copy
 
 CONNECT_S = 10.0
 GRACE_S = 30.0
-"""Seconds that an answer may take, whatever its size."""
+"""Seconds that a response may take, whatever its size."""
 SLOWEST_BYTES_S = 20_000
-"""Bytes a second that an answer has to bring on average, once the grace is over."""
+"""The least average speed of a response in bytes per second, after the grace."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def download(url: str, target: Path, access: Access) -> None:
-    """Copy what is behind a URL into a new file; redirects are followed where they may be read as well.
+    """Download a URL into a new file; redirects are followed to URLs that may be read.
 
     Raises:
-        InvalidJob: it may not be read, is not there, is too large, or is no answer of a web server.
-        DependencyUnavailable: its host is away, too slow, or ended in the middle.
+        InvalidJob: it may not be read, is missing or too large, or its host is not a web server.
+        DependencyUnavailable: its host is away, too slow, or broke off.
     """
     place = url
     try:
@@ -61,7 +61,7 @@ def _away(reason: str) -> DependencyUnavailable:
 
 
 def _fetch(url: str, target: Path, access: Access) -> str | None:
-    """Copy one answer; gives the URL to ask instead where it is a redirect."""
+    """Download one response; for a redirect, gives its URL instead."""
     access.remote(url)
     parts = urlsplit(url)
     connection = _Connection(parts.hostname or "", parts.port, url, access)
@@ -70,18 +70,18 @@ def _fetch(url: str, target: Path, access: Access) -> str | None:
         path += "?" + quote(parts.query, safe="=&%+/:,;@")
     try:
         connection.request("GET", path, headers={"User-Agent": "stoker", "Accept-Encoding": "identity"})
-        answer = connection.getresponse()
-        if answer.status in _REDIRECTS:
-            return _redirected(url, answer.headers.get("Location", ""))
-        _check(answer, url)
-        _copy(answer, target, url)
+        response = connection.getresponse()
+        if response.status in _REDIRECTS:
+            return _redirected(url, response.headers.get("Location", ""))
+        _check(response, url)
+        _copy(response, target, url)
         return None
     finally:
         connection.end()
 
 
 def _redirected(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """The URL that a redirect leads to."""
     try:
         following = urljoin(url, location)
         scheme = parsed(following).scheme
@@ -92,10 +92,10 @@ def _redirected(url: str, location: str) -> str:
     return following
 
 
-def _check(answer: http.client.HTTPResponse, url: str) -> None:
-    if answer.status != 200:
-        answered = f"its host answers {answer.status}"
-        match fault_of_status(answer.status):
+def _check(response: http.client.HTTPResponse, url: str) -> None:
+    if response.status != 200:
+        answered = f"its host answers {response.status}"
+        match fault_of_status(response.status):
             case Fault.AWAY:
                 raise Unavailable(f"is not served at the moment: {answered}")
             case Fault.FORBIDDEN:
@@ -103,19 +103,19 @@ def _check(answer: http.client.HTTPResponse, url: str) -> None:
             case Fault.MISSING:
                 raise InvalidJob(f"there is no file {shown(url)}: {answered}; check the URL")
         raise InvalidJob(f"{shown(url)} cannot be read: {answered}; expected 200")
-    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InvalidJob(f"{shown(url)} is sent compressed, which was not asked for; serve the plain file")
 
 
-def _copy(answer: http.client.HTTPResponse, target: Path, url: str) -> None:
-    expected = answer.length  # None where the host does not say, or sends it in pieces
-    size = write_copy(target, iter(lambda: answer.read1(BLOCK_BYTES), b""), url, expected)
+def _copy(response: http.client.HTTPResponse, target: Path, url: str) -> None:
+    expected = response.length  # None without Content-Length, or with a chunked response
+    size = write_copy(target, iter(lambda: response.read1(BLOCK_BYTES), b""), url, expected)
     if expected is not None and size < expected:
         raise Unavailable(f"broke off after {size:,} of {expected:,} bytes")
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to a checked address: the name is resolved once, and what was checked is connected to."""
+    """A connection to a checked address: the name is resolved once, checked, and connected to."""
 
     def __init__(self, host: str, port: int | None, url: str, access: Access) -> None:
         self._secure = urlsplit(url).scheme == "https"
@@ -130,17 +130,17 @@ class _Connection(http.client.HTTPConnection):
             context = ssl.create_default_context()
             plain = context.wrap_socket(plain, server_hostname=self.host, suppress_ragged_eofs=False)
         self._plain = plain
-        self.sock = _Paced(plain)
+        self.sock = _TimedSocket(plain)
 
     def end(self) -> None:
-        """Close the socket; `close` leaves it to the answer, which is read from it still."""
+        """Close the socket; `close` leaves it open for the response."""
         self.close()
         if self._plain:
             self._plain.close()
 
     def _connected(self) -> socket.socket:
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        allowed = [entry for entry in found if self._any_address or is_public(str(entry[4][0]))]
+        addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        allowed = [entry for entry in addresses if self._any_address or is_public(str(entry[4][0]))]
         if not allowed:
             raise refusal(self._url)
         failure: OSError | None = None
@@ -158,8 +158,8 @@ class _Connection(http.client.HTTPConnection):
         raise Unavailable("cannot be reached: its host does not take the connection")
 
 
-class _Paced:
-    """A socket whose bytes have to come in time, however slowly its other end drips."""
+class _TimedSocket:
+    """A socket with a deadline for all its bytes, however slowly the other end sends them."""
 
     def __init__(self, plain: socket.socket) -> None:
         self._socket = plain
@@ -168,13 +168,13 @@ class _Paced:
         self._socket.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_PacedBytes(self._socket))
+        return io.BufferedReader(_TimedBytes(self._socket))
 
     def close(self) -> None:
-        """Nothing yet: an answer is read to its end after its connection is closed."""
+        """Nothing: a response is read after its connection is closed."""
 
 
-class _PacedBytes(io.RawIOBase):
+class _TimedBytes(io.RawIOBase):
     def __init__(self, plain: socket.socket) -> None:
         self._socket = plain
         self._began = time.monotonic()

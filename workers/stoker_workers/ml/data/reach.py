@@ -1,4 +1,4 @@
-"""From a data reference to files that may be read: the one place where a worker lets data in."""
+"""From a data reference to files that may be read: every access to data passes here."""
 
 import os
 import stat
@@ -13,14 +13,14 @@ from .http import download
 
 
 def reach(ref: str, access: Access, scratch: Path) -> Location:
-    """The files behind a reference: those of this machine by their real paths, those of web servers as copies.
+    """The files of a reference: local ones by their real paths, those of web servers as copies.
 
     Args:
         scratch: a folder for the copies.
 
     Raises:
-        InvalidJob: the reference is malformed, may not be read, or there is nothing behind it.
-        Unavailable: the file system that it names cannot be reached.
+        InvalidJob: the reference is malformed, may not be read, or names no file.
+        Unavailable: its file system cannot be reached.
     """
     scheme, path = split(ref)
     if scheme == "sample":
@@ -35,14 +35,14 @@ def reach(ref: str, access: Access, scratch: Path) -> Location:
 
 def _local(ref: str, path: str, access: Access) -> Location:
     plain = Path(path).absolute()
-    # A pattern is looked into only below a folder that may be read; what it finds is looked at again, for links.
+    # A pattern is expanded only in an allowed folder; its matches are checked again, because they may be links.
     fixed = next((folder for folder in (plain, *plain.parents) if not GLOB.intersection(str(folder))), plain)
     access.folder(fixed, ref)
     location = locate(str(plain))
-    for found in location.urls:
-        access.folder(Path(found), ref)
+    for match in location.urls:
+        access.folder(Path(match), ref)
     return Location(
-        None, location.format, tuple(_regular(Path(os.path.realpath(found)), ref) for found in location.urls)
+        None, location.format, tuple(_regular(Path(os.path.realpath(match)), ref) for match in location.urls)
     )
 
 

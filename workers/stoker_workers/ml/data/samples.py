@@ -1,4 +1,4 @@
-"""The sample sets behind `sample://…`: scikit-learn's, split once and for all."""
+"""The sample sets of `sample://…`: scikit-learn's, with a fixed split."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -19,15 +19,15 @@ _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
 _REGRESSIONS = ("diabetes",)
 _TEST_SHARE = 0.2
 _SEED = 20_260_101
-"""Any fixed number does: it decides which rows are test rows, so a change would leak them into training."""
+"""It decides which rows are test rows: never change it, or they would leak into training."""
 
 
-def load_sample(name: str, part: Literal["train", "test"]) -> Arrays:
-    """One part of a sample set: x is float64 of shape (features,), y the label or number to predict."""
+def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
+    """A subset of a sample set: x is float64 of shape (features,), y the label or number to predict."""
     x, y = _LOADERS[name](return_X_y=True)
     strata = np.zeros(len(y)) if name in _REGRESSIONS else y
     test = _test_rows(strata)
-    chosen = test if part == "test" else ~test
+    chosen = test if subset == "test" else ~test
     return Arrays({"x": x[chosen], "y": y[chosen]}, f"sample://{name}")
 
 

@@ -1,4 +1,4 @@
-"""What data looks like to the engine: named columns, read in batches in a stable order."""
+"""Sources of data: named columns, read in batches in a stable order."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from stoker.errors import InvalidJob
 from stoker.models.data import file_system_of, reading
 
 Values = NDArray[Any]
-"""The rows of one column: numbers or booleans of any width, or an object array of str (None where missing)."""
+"""The rows of a column: numbers or booleans of any width, or an object array of str (None for missing text)."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Column:
     """One column of a source.
 
     Attributes:
-        dtype: a numpy dtype name, "string", or the name of a foreign type that nothing can be learned from.
-        shape: the shape of one row's entry; () for a plain number or text.
+        dtype: a numpy dtype's name, "string", or the name of a type that is not learnable.
+        shape: the shape of one row's value; () for a plain number or text.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Column:
 
 
 class Source(Protocol):
-    """Rows that can be read again and again, always in the same order.
+    """Rows that can be read any number of times, always in the same order.
 
     Attributes:
-        rows: how many rows there are; None where only reading them all would tell.
-        in_memory: whether the rows are held in memory, so that any of them is at hand.
+        rows: the number of rows; None if unknown until all are read.
+        in_memory: whether the rows are in memory.
     """
 
     @property
@@ -61,7 +61,7 @@ class Source(Protocol):
 
 
 class Arrays:
-    """A source of arrays in memory, with equally many rows each."""
+    """A source of arrays in memory, all with the same number of rows."""
 
     in_memory = True
 
@@ -85,10 +85,10 @@ class Arrays:
             yield {name: array[start : min(start + rows, last)] for name, array in self._arrays.items()}
 
 
-class Rows:
-    """Some rows of another source, those from `start` up to but not including `stop`; to its end if that is None.
+class RowRange:
+    """The rows of another source from `start` to before `stop`, or to its end if that is None.
 
-    Of a source that is not in memory, the rows before them are read, too.
+    If the source is not in memory, the rows before `start` are read, too.
     """
 
     def __init__(self, source: Source, start: int, stop: int | None) -> None:
@@ -119,7 +119,7 @@ class Rows:
 
 
 def file_bytes(url: str) -> float:
-    """The size of a file; infinite where its host does not say."""
+    """The size of a file in bytes; infinite if its host does not say."""
     with reading(url):
         files, path = file_system_of(url)
         size = files.size(path)
@@ -128,20 +128,20 @@ def file_bytes(url: str) -> float:
 
 def rebatched(pieces: Iterator[dict[str, Values]], rows: int) -> Iterator[dict[str, Values]]:
     """The same rows in the same order, `rows` at a time."""
-    held: list[dict[str, Values]] = []
+    buffer: list[dict[str, Values]] = []
     count = 0
     for piece in pieces:
-        held.append(piece)
+        buffer.append(piece)
         count += len(next(iter(piece.values())))
         if count >= rows:
-            whole = _joined(held)
+            whole = _joined(buffer)
             full = count - count % rows
             for start in range(0, full, rows):
                 yield {name: values[start : start + rows] for name, values in whole.items()}
             count -= full
-            held = [{name: values[full:] for name, values in whole.items()}]
+            buffer = [{name: values[full:] for name, values in whole.items()}]
     if count:
-        yield _joined(held)
+        yield _joined(buffer)
 
 
 def _joined(pieces: list[dict[str, Values]]) -> dict[str, Values]:

@@ -17,7 +17,7 @@ from .source import Arrays, Column, Values, file_bytes, rebatched
 TableFormat = Literal["csv", "parquet"]
 
 _BLOCK_BYTES = 8 << 20
-"""CSV bytes read at a time; the types of a streamed file are read off its first block."""
+"""CSV bytes read at a time; the first block decides the column types of a streamed file."""
 _PARQUET_BATCH_ROWS = 65_536
 
 
@@ -39,7 +39,7 @@ def load_table(urls: Sequence[str], table_format: TableFormat) -> Arrays:
 
 
 def table_bytes(url: str, table_format: TableFormat) -> float:
-    """About how many bytes the file's rows take in memory."""
+    """The approximate size of the file's rows in memory, in bytes."""
     if table_format == "csv":
         return file_bytes(url)
     with open_file(url, _damage) as file:
@@ -48,7 +48,7 @@ def table_bytes(url: str, table_format: TableFormat) -> float:
 
 
 class TableStream:
-    """A source that reads its files anew on every pass, one block at a time.
+    """A source that reads its files on every pass, block by block.
 
     All files must have the columns and types of the first one.
     """
@@ -101,23 +101,23 @@ class TableStream:
 
 
 def _damage(error: Exception) -> str | None:
-    # Arrow raises OSErrors, without a number, for what is wrong with a file, and MemoryErrors for what is not.
+    # For a malformed file Arrow raises, among others, OSErrors without a number; its MemoryErrors are genuine.
     if isinstance(error, pa.ArrowException | OSError | UnicodeDecodeError) and not isinstance(error, MemoryError):
         return f"is malformed: {_reason(error)}; correct the file"
     return None
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, by place and type: nothing of what the file holds."""
+    """The place and kind of an error, without a quote from the file."""
     text = str(error)
     if "Empty CSV file" in text:
         return "Empty CSV file"
-    if found := re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", text):
-        row = f" in row {found[1]}" if found[1] else ""
-        return f"CSV parse error: expected {found[2]} columns, got {found[3]}{row}"
-    if found := re.search(r"In CSV column #(\d+):(?: Row #(\d+):)? CSV conversion error to (\w+)", text):
-        row = f" in row {found[2]}" if found[2] else ""
-        return f"column {int(found[1]) + 1} holds what is no {found[3]}{row}"
+    if match := re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", text):
+        row = f" in row {match[1]}" if match[1] else ""
+        return f"CSV parse error: expected {match[2]} columns, got {match[3]}{row}"
+    if match := re.search(r"In CSV column #(\d+):(?: Row #(\d+):)? CSV conversion error to (\w+)", text):
+        row = f" in row {match[2]}" if match[2] else ""
+        return f"column {int(match[1]) + 1} holds what is no {match[3]}{row}"
     if "UTF8" in text or isinstance(error, UnicodeDecodeError):
         return "its text is not UTF-8"
     if "encrypt" in text:
@@ -127,22 +127,22 @@ def _reason(error: Exception) -> str:
     return f"it cannot be read as a table ({type(error).__name__})"
 
 
-def _check_text(found: pa.Schema, url: str, table_format: TableFormat) -> None:
-    """Refuse a CSV with bytes that are no text, which Arrow takes for a column of bytes."""
-    for field in found:
+def _check_text(schema: pa.Schema, url: str, table_format: TableFormat) -> None:
+    """Refuse a CSV that is not UTF-8, of which Arrow makes a column of bytes."""
+    for field in schema:
         if table_format == "csv" and pa.types.is_binary(field.type):
             raise InvalidJob(
                 f"{url} is malformed: column {field.name!r} holds text that is not UTF-8; save it as UTF-8"
             )
 
 
-def _same_columns(expected: pa.Schema, found: pa.Schema, url: str) -> None:
-    if sorted(expected.names) != sorted(found.names):
+def _same_columns(expected: pa.Schema, actual: pa.Schema, url: str) -> None:
+    if sorted(expected.names) != sorted(actual.names):
         raise InvalidJob(
-            f"{url} has columns {found.names}, the first file {expected.names}; all files must have the same"
+            f"{url} has columns {actual.names}, the first file {expected.names}; all files must have the same"
         )
-    if len(set(found.names)) < len(found.names):
-        raise InvalidJob(f"{url} names a column twice: {found.names}")
+    if len(set(actual.names)) < len(actual.names):
+        raise InvalidJob(f"{url} names a column twice: {actual.names}")
 
 
 def _column(field: pa.Field) -> Column:

@@ -1,1 +1,1 @@
-"""A registered model, loaded and ready to predict by the quickest engine."""
+"""Loading registered models, and predicting with the quickest engine."""

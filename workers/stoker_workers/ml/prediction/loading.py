@@ -1,4 +1,4 @@
-"""Loading a saved Keras model, and being sure that it can be loaded before it is registered."""
+"""Loading saved Keras models, and checking before the registration that they can be loaded."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault,
 
 from .runtime import ModelFailed, TensorFlowEngine, sample
 
-# Of the largest output: the same graph on the same device differs by less, weights that were lost by more.
+# Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
 _TOLERANCE = 1e-3
 
 
@@ -29,11 +29,11 @@ def load_saved(path: Path, ref: str) -> keras.Model:
     """A model from its .keras or .h5 file, in Keras' safe mode.
 
     Args:
-        ref: the model, as messages call it.
+        ref: the model's name in messages.
 
     Raises:
         NoMemory: there is not enough memory for it.
-        InvalidJob: it cannot be loaded, whatever Keras raises for it.
+        InvalidJob: Keras cannot load it.
     """
     with loading(ref):
         try:
@@ -47,27 +47,27 @@ def load_saved(path: Path, ref: str) -> keras.Model:
 
 @contextmanager
 def loading(ref: str) -> Iterator[None]:
-    """Whatever goes wrong in the block as the one error of a model that cannot be loaded.
+    """Turn any error of the block into one that says that the model cannot be loaded.
 
     Raises:
         NoMemory: there was not enough memory.
         DependencyUnavailable: the temporary folder is full or broken.
-        Unavailable: this machine lacks something else.
+        Unavailable: this machine has another shortage.
         StokerError: as the block raised it.
-        InvalidJob: the block raised anything else.
+        InvalidJob: for every other error.
     """
     try:
         yield
     except StokerError:
         raise
     except Exception as error:  # a stored model is somebody's code: its layers may raise anything
-        raise _meaning(ref, error) from error
+        raise _public(ref, error) from error
 
 
-def _meaning(ref: str, error: Exception) -> StokerError:
+def _public(ref: str, error: Exception) -> StokerError:
     if outage := disk_outage(error):
         return DependencyUnavailable(outage)
-    # TensorFlow calls it exhausted, too, when all files are open.
+    # TensorFlow also raises ResourceExhaustedError when too many files are open.
     if is_machine_fault(error) or os.strerror(errno.EMFILE) in str(error):
         return Unavailable(f"{ref} cannot be loaded at the moment: the worker's machine failed it: {one_line(error)}")
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
@@ -82,7 +82,7 @@ def _meaning(ref: str, error: Exception) -> StokerError:
 
 
 def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
-    """Load what was saved of a trained model as a predictor does, and compare what both predict for one row.
+    """Load a saved model as a predictor does, and compare its prediction for one row with the trained model's.
 
     Raises:
         InvalidJob: it cannot be loaded, or predicts something else.
@@ -94,16 +94,16 @@ def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
         try:
             expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)
         except ModelFailed:
-            return  # made-up rows are not for every model; that it loads is known
-        given = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
+            return  # not every model takes made-up rows; at least it loads
+        actual = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
     largest = np.abs(expected).max(initial=0)
-    if not np.allclose(given, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
+    if not np.allclose(actual, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
         raise InvalidJob(
-            f"{name} predicts something else than the model itself, up to {np.abs(given - expected).max():.3g} apart: "
+            f"{name} predicts something else than the model itself, up to {np.abs(actual - expected).max():.3g} apart: "
             "one of its layers does not save its state; keep all state in weights, or use Keras' own layers"
         )
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says first, without a full stop."""
+    """The first line of an exception's message, without a full stop."""
     return str(error).strip().partition("\n")[0].rstrip(".") or "no message"

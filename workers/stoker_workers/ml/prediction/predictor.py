@@ -1,4 +1,4 @@
-"""A registered model, ready to predict: inputs checked, each batch computed by the quickest engine for its size."""
+"""A loaded model: checks inputs, and computes each batch by the quickest engine for its size."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Tensors
 
-from ..memory import give_back
+from ..garbage import collect
 from .loading import first_line, load_saved, loading
 from .runtime import (
     MEASURED_ROWS,
@@ -37,18 +37,18 @@ _log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded model behind the engines that compute it. For one thread.
+    """A loaded model with its engines. For one thread.
 
     Args:
         version: the model's description.
-        model: the model itself; its inputs and output are as the signature says.
-        max_batch: most rows per call; more are predicted in several calls.
-        rows: how many will be predicted in all, in large batches; None for requests without end. Engines whose making
-            would take longer than they save are not made.
+        model: the model, with the inputs and output of the signature.
+        max_batch: the most rows per call; more rows are predicted in several calls.
+        rows: how many rows will be predicted in all, in large batches; None for requests without an end. Engines that
+            take longer to make than they save are not made.
 
     Attributes:
-        engines: which engine computes batches from how many rows on, as measured on this device; empty if the model
-            could not compute made-up inputs, so that TensorFlow computes everything.
+        engines: the engine for each batch size, as measured on this device; empty if the model failed on made-up
+            inputs, so that TensorFlow computes everything.
     """
 
     def __init__(
@@ -65,16 +65,17 @@ class Predictor:
     def load(
         cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH, rows: int | None = None
     ) -> Self:
-        """Fetch a version's file, verified, load it in Keras' safe mode, and measure the engines: under 2 s in all for
-        all but large models.
+        """Fetch and verify a version's file, load it in Keras' safe mode, and measure the engines.
+
+        It takes less than 2 s for all but large models.
 
         Args:
-            scratch: an existing folder; the fetched file is gone from it again when this returns.
+            scratch: an existing folder for the file, which is deleted again.
 
         Raises:
             NoMemory: there is not enough memory for it.
             InvalidJob: it has no Keras file, or one that cannot be loaded.
-            Corrupt, Unavailable: the file cannot be had from the store.
+            Corrupt, Unavailable: the store does not give the file.
         """
         with loading(version.ref):
             path = store.fetch(saved_file(version), scratch)
@@ -86,35 +87,34 @@ class Predictor:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the loaded model takes: its weights and graph, and what the other engines made of them."""
+        """The memory of the loaded model: its weights, its graph, and the other engines' copies."""
         return sum(engine.size_bytes for engine in {self._reference, *(choice.engine for choice in self.engines)})
 
     @property
     def row_s(self) -> float | None:
-        """Seconds that one row takes in the largest batch that was measured; None if none was."""
+        """Seconds per row in the largest measured batch; None if none was measured."""
         return self.engines[-1].seconds / self.engines[-1].rows if self.engines else None
 
     def predict(self, inputs: Tensors) -> Array:
-        """The model's output for any number of rows, row for row.
+        """Predict any number of rows; the outputs are in the order of the rows.
 
         Args:
-            inputs: one array of shape (rows, …), or one per input by name.
+            inputs: one array of shape (rows, …), or one for each input by name.
 
         Raises:
-            InvalidJob: the inputs are not what the signature asks for, or the model fails on them.
+            InvalidJob: the inputs do not fit the signature, or the model fails on them.
         """
         return self._compute(self._inputs.ordered(inputs))
 
     def predict_encoded(self, requests: Sequence[bytes]) -> list[bytes | InvalidJob]:
-        """The output for each request, as `predict` gives it, or what it would raise; computed in common batches.
+        """The output or the error of each request, as of `predict`, computed in common batches.
 
-        A request that is wrong, or that the model fails on, does no harm to the others. Requests and outputs are bytes
-        as `stoker.models.tensors` encodes them.
+        A request that fails does not affect the others. Requests and outputs are encoded by `stoker.models.tensors`.
         """
         return answer_encoded(requests, self._inputs, self._compute)
 
     def warm_up(self, sizes: Iterable[int]) -> None:
-        """Predict made-up rows in batches of these sizes, so that the first real ones do not wait for kernels.
+        """Predict made-up rows in batches of these sizes, so that the first real batches do not wait for kernels.
 
         Raises:
             InvalidJob: the model fails on made-up rows.
@@ -136,7 +136,7 @@ class Predictor:
             _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
             return []
         if others:
-            give_back()
+            collect()
         _log.info("%s runs on %s", self.version.ref, ", ".join(map(str, choices)))
         return choices
 
@@ -152,8 +152,8 @@ class Predictor:
         try:
             if len(starts) == 1:
                 return self._engine(rows).run(columns)
-            parts = [[array[start : start + self._max_batch] for array in columns] for start in starts]
-            return np.concatenate([self._engine(len(part[0])).run(part) for part in parts])
+            batches = [[array[start : start + self._max_batch] for array in columns] for start in starts]
+            return np.concatenate([self._engine(len(batch[0])).run(batch) for batch in batches])
         except ModelFailed as error:
             raise InvalidJob(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
 
@@ -165,7 +165,7 @@ class Predictor:
 
 
 def saved_file(version: ModelVersion) -> Artifact:
-    """The file that `Predictor.load` takes.
+    """The file that `Predictor.load` loads.
 
     Raises:
         InvalidJob: the version has none.

@@ -1,1 +1,1 @@
-"""From raw columns to the numbers that a network reads."""
+"""From raw columns to a network's inputs."""

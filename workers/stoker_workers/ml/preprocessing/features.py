@@ -1,4 +1,4 @@
-"""From raw columns to what a model takes, by its signature: the same for training, evaluation and inference."""
+"""From raw columns to a model's inputs, by its signature; the same for training, evaluation and inference."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,21 +10,21 @@ from stoker.models.manifest import Signature, TensorSpec
 
 from ..data import Values
 
-Inputs = NDArray[np.float32] | dict[str, Values]
-"""One tensor of numbers, or one array per named input (float32, or object arrays of str)."""
+EncodedInputs = NDArray[np.float32] | dict[str, Values]
+"""One tensor of numbers, or one array for each named input (float32, or an object array of str)."""
 
 
-def encode_inputs(signature: Signature, columns: Mapping[str, Values]) -> Inputs:
-    """What the model takes, from the data's columns; columns that it does not know are ignored.
+def encode_inputs(signature: Signature, columns: Mapping[str, Values]) -> EncodedInputs:
+    """Encode the model's inputs; other columns are ignored.
 
     Raises:
-        InvalidJob: a column is missing, has rows of another shape, or holds missing or infinite values.
+        InvalidJob: a column is missing, has rows of another shape, or has missing or infinite values.
     """
     return encode(signature.inputs, columns)
 
 
 def encode_target(signature: Signature, values: Values) -> NDArray[np.float32] | NDArray[np.int32]:
-    """Class indices (int32, one per row) or numbers (float32, as they came).
+    """Encode the target: as class indices (int32, one for each row) or numbers (float32, of the same shape).
 
     Raises:
         InvalidJob: a label that the model was not trained on, or a missing or infinite value.
@@ -43,8 +43,8 @@ def encode_target(signature: Signature, values: Values) -> NDArray[np.float32] |
     return np.array([index[label] for label in labels], dtype=np.int32)[inverse]
 
 
-def encode(inputs: Sequence[TensorSpec], columns: Mapping[str, Values], first_row: int = 0) -> Inputs:
-    """`encode_inputs` for tensors given one by one; `first_row` is the index that messages count from."""
+def encode(inputs: Sequence[TensorSpec], columns: Mapping[str, Values], first_row: int = 0) -> EncodedInputs:
+    """`encode_inputs` for a list of tensors; messages count rows from `first_row`."""
     if len(inputs) == 1 and inputs[0].dtype != "string":
         return _tensor(inputs[0], columns, first_row)
     return {
@@ -63,7 +63,7 @@ def numbers(values: Values, name: str, first_row: int = 0) -> NDArray[np.float32
     """
     if values.dtype.kind not in "biuf":
         raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected numbers")
-    with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, and is found below
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite, and are refused below
         converted = values.astype(np.float32)
     finite = np.isfinite(converted)
     if not finite.all():
@@ -96,12 +96,12 @@ def texts(values: Values, name: str, first_row: int = 0) -> Values:
 
 
 def class_labels(values: Values, name: str, first_row: int = 0) -> tuple[list[str], NDArray[np.intp]]:
-    """The distinct labels of a target column in sorted order, and the position of each row's label among them.
+    """The distinct labels of a target column in sorted order, and the index of each row's label.
 
     Text stays as it is, whole numbers lose their decimals, booleans become False and True.
 
     Raises:
-        InvalidJob: not one label per row, a missing one, or a number that is not whole.
+        InvalidJob: a row has no label or several, or a number is not whole.
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

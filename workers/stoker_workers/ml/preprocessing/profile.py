@@ -1,4 +1,4 @@
-"""One pass over the training data: what its columns hold, before any model is built."""
+"""The profile of the training data, made in one pass before a model is built."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ Task = Literal["classification", "regression"]
 
 MAX_CLASSES = 10_000
 MAX_CATEGORIES = 1_000
-"""More different texts than this are free text or keys: one-hot columns of them teach nothing."""
+"""More distinct texts than this are free text or keys, from which one-hot columns learn nothing."""
 _PASS_BYTES = 16 << 20
 
 
 class Moments:
     """Mean, variance and range of numbers that arrive in batches (Chan, Golub & LeVeque 1979).
 
-    Rows of rank 1 are summed up for each of their entries; for rows of higher rank, images, all entries count alike.
+    Rows of rank 1 have moments for each entry; rows of higher rank (images) have one for all entries.
     """
 
     def __init__(self, shape: tuple[int | None, ...]) -> None:
@@ -44,7 +44,7 @@ class Moments:
         self.high = -np.inf
 
     def update(self, rows: NDArray[np.float32]) -> None:
-        """Take in rows of finite numbers."""
+        """Add rows of finite numbers."""
         values = rows.astype(np.float64).reshape(-1, self._width)
         if not len(values):
             return
@@ -65,19 +65,19 @@ class Moments:
 
 @dataclass(frozen=True)
 class Profile:
-    """What the training data holds.
+    """A summary of the training data.
 
     Attributes:
-        rows, held_out: rows for training and for validation.
-        inputs: the tensors that a model of it takes.
-        moments: of each number tensor, over the rows for training.
+        rows, held_out: the numbers of rows for training and for validation.
+        inputs: the model's inputs.
+        moments: the moments of each tensor of numbers, over the training rows.
         categories: the sorted texts of each text column.
         target: the column to predict.
-        named: whether the columns have names of their own; arrays x and y have not.
+        named: whether the columns have names; arrays x and y have not.
         classes: the labels in sorted order; empty for regression.
-        class_rows: rows for training of each class.
+        class_rows: the number of training rows of each class.
         target_shape: the shape of one row's target; () for a label or a plain number.
-        target_range: lowest and highest target in training; None for classes.
+        target_range: lowest and highest target of the training rows; None for classes.
     """
 
     rows: int
@@ -94,13 +94,13 @@ class Profile:
 
     @property
     def task(self) -> Literal["binary", "multiclass", "regression"]:
-        """What the outputs mean."""
+        """The task of the signature."""
         if not self.classes:
             return "regression"
         return "binary" if len(self.classes) == 2 else "multiclass"
 
     def signature(self, units: int) -> Signature:
-        """The signature of a model with this many output units."""
+        """The signature of a model with `units` output units."""
         low, high = self.target_range or (None, None)
         return Signature(
             inputs=self.inputs,
@@ -122,14 +122,14 @@ def profile(
     task: Task | None = None,
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> Profile:
-    """Read all rows once and sum up what they hold.
+    """Read all rows once and summarise them.
 
     Args:
-        limits: what the signature shall hold predictions to, by column.
+        limits: the signature's limits, by column.
 
     Raises:
-        InvalidJob: the columns do not fit, hold what nothing can be learned from, or are not those of the limits.
-        Stopped: a stop was asked for.
+        InvalidJob: a column is missing, wrong or not learnable, or a limit's column does not exist.
+        Stopped: a stop was requested.
     """
     by_name = {column.name: column for column in source.columns}
     target, chosen = select_columns(tuple(by_name), target, features, ref)
@@ -146,13 +146,13 @@ def profile(
 
 
 def pass_rows(source: Source) -> int:
-    """How many rows to read at a time so that they take little memory."""
+    """How many rows to read at a time, so that they take little memory."""
     row_bytes = sum(prod(column.shape) * 8 for column in source.columns)
     return max(_PASS_BYTES // row_bytes, 1)
 
 
 class _Scan:
-    """The sums behind a profile."""
+    """A profile that is being computed."""
 
     def __init__(
         self, features: list[Column], target: Column, task: Task | None, limits: Mapping[str, tuple[float, float]]
@@ -238,7 +238,7 @@ class _Scan:
 
 
 def _input_shapes(features: list[Column]) -> tuple[TensorSpec, ...]:
-    """One tensor of all number columns, or one per column as soon as one holds text."""
+    """One tensor of all columns, or one for each column if one of them is text."""
     if len(features) == 1 and features[0].shape and features[0].dtype != "string":
         return (TensorSpec(name=features[0].name, shape=features[0].shape, dtype="float32"),)
     for column in features:
@@ -259,7 +259,7 @@ def _input_shapes(features: list[Column]) -> tuple[TensorSpec, ...]:
 
 
 def _limited(shapes: tuple[TensorSpec, ...], limits: Mapping[str, tuple[float, float]]) -> tuple[TensorSpec, ...]:
-    """The same with the limits that belong to each."""
+    """The tensors with their limits."""
     numeric = [name for spec in shapes if spec.dtype != "string" for name in (spec.columns or (spec.name,))]
     for name in limits:
         if name not in numeric:

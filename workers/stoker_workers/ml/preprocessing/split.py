@@ -1,4 +1,4 @@
-"""Which rows are held out for validation."""
+"""The split of rows into training and validation."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ Mask = NDArray[np.bool_]
 
 
 class Split(Protocol):
-    """Assigns every row, by its index in the source, to training or to validation."""
+    """Assigns every row, by its index, to training or validation."""
 
     def held_out(self, start: int, stop: int) -> Mask:
         """Whether each of the rows start … stop - 1 is for validation."""
@@ -17,7 +17,7 @@ class Split(Protocol):
 
 
 class ExactSplit:
-    """Holds out a random choice of exactly `share` of the rows; at least one, and never all."""
+    """Holds out exactly `share` of the rows at random; at least one, and never all."""
 
     def __init__(self, rows: int, share: float, seed: int) -> None:
         self._mask = np.zeros(rows, dtype=bool)
@@ -30,7 +30,7 @@ class ExactSplit:
 
 
 class HashedSplit:
-    """Holds out about `share` of the rows by a hash of their index: needs no count of the rows beforehand."""
+    """Holds out about `share` of the rows by a hash of their index; the number of rows may be unknown."""
 
     def __init__(self, share: float, seed: int) -> None:
         self._limit = np.uint64(int(share * 2**64))

@@ -1,1 +1,1 @@
-"""Training: the network, its rows, the loop, its checkpoints, and what it leaves behind."""
+"""Training: the network, its rows, the loop, checkpoints, saved files."""

@@ -1,4 +1,4 @@
-"""Building the network a `Train` job asks for."""
+"""Building the network of a `Train` job."""
 
 import importlib
 import json
@@ -16,7 +16,7 @@ from .keras_config import load_config
 
 
 def output_units(spec: Train, profile: Profile) -> int:
-    """How many units the last layer of a network for this job needs."""
+    """The number of units of the network's last layer."""
     if not profile.classes:
         return prod(profile.target_shape)
     one_unit = spec.loss in (None, "binary_crossentropy") and getattr(spec.architecture, "output", None) != "softmax"
@@ -27,8 +27,8 @@ def build_network(spec: Train, profile: Profile, input_shape: tuple[int, ...], b
     """The uncompiled network from one preprocessed tensor to the outputs.
 
     Args:
-        input_shape: of one row, as preprocessing gives it.
-        builders: the targets that a `Builder` may name.
+        input_shape: the shape of one preprocessed row.
+        builders: the builders that the settings allow.
 
     Raises:
         InvalidJob: the architecture cannot be built, or does not fit the data.
@@ -134,7 +134,7 @@ def _call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, build
             f"the builder {spec.target!r} returned a {type(network).__name__}; expected a functional or Sequential "
             "Keras model with a known input shape"
         )
-    # What the registry serves is loaded in safe mode: better to learn now than after the training that it cannot be.
+    # Registered models are loaded in safe mode: if that is impossible, fail before the training, not after it.
     load_config(json.loads(network.to_json()))
     return network
 
@@ -157,7 +157,7 @@ def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int
 
 
 def _unnamed(network: keras.Model) -> keras.Model:
-    """The same network from tensor to tensor, where its one input or output has a name or stands in a list."""
+    """A network from tensor to tensor for one whose only input or output is in a dict or list."""
     if isinstance(network, keras.Sequential):
         return network
     if not any(isinstance(structure, dict | list | tuple) for structure in (network.input, network.output)):
@@ -166,14 +166,14 @@ def _unnamed(network: keras.Model) -> keras.Model:
 
 
 def _mix_precision(network: keras.Model) -> None:
-    """Let all layers but the last compute in half precision; weights, the output and the loss stay float32."""
+    """Set all layers but the last to half precision; weights, output and loss stay float32."""
     half = keras.DTypePolicy("mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16")
     for layer in list(_layers(network))[:-1]:
         layer.dtype_policy = half
 
 
 def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers in order, nested models opened up."""
+    """All layers in order, those of nested models included."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)

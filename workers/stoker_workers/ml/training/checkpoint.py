@@ -1,4 +1,4 @@
-"""Saving where a training is, so that another worker goes on as if nothing had happened."""
+"""Checkpoints of a training, from which another worker goes on as if nothing had happened."""
 
 import time
 import uuid
@@ -19,22 +19,22 @@ from ..resuming import UnreadableCheckpoint
 from ..run import Run
 from ..writing import BestEffort
 
-Arrays = list[NDArray[Any]]
-# What reading an archive raises that is cut, of another kind, or none: a TypeError for a lone array.
+Variables = list[NDArray[Any]]
+# Errors of an archive that is cut off, has other content, or is none: a TypeError for a lone array.
 _DAMAGES = (zipfile.BadZipFile, EOFError, RuntimeError, TypeError, ValueError, KeyError)
 
 
 class Position(BaseModel):
-    """Where a training is, besides its variables.
+    """The position of a training, besides its variables.
 
     Attributes:
-        seed: what all its randomness comes from.
-        rows: rows it trains on; another number means that the data has changed.
-        epoch: whole epochs done.
-        step: gradient steps done in the next epoch.
+        seed: the seed of all its randomness.
+        rows: the number of training rows; another number means that the data has changed.
+        epoch: completed epochs.
+        step: completed gradient steps of the next epoch.
         totals: sums over the rows of that epoch so far: loss, metric, rows.
-        history: every metric so far, one number per epoch.
-        best, best_epoch: the best value that early stopping has seen, and after how many epochs; 0 for none yet.
+        history: every metric, one number for each epoch.
+        best, best_epoch: early stopping's best value, and after how many epochs; 0 for none yet.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
@@ -50,9 +50,9 @@ class Position(BaseModel):
 
 
 class Saved:
-    """A checkpoint file: position, variables and the best weights so far, as an uncompressed .npz without pickles."""
+    """The content of a checkpoint: position, variables and the best weights so far; an uncompressed .npz as a file."""
 
-    def __init__(self, position: Position, variables: Arrays, best: Arrays | None) -> None:
+    def __init__(self, position: Position, variables: Variables, best: Variables | None) -> None:
         self.position = position
         self.variables = variables
         self.best = best
@@ -62,10 +62,10 @@ class Saved:
         """Read a checkpoint.
 
         Raises:
-            UnreadableCheckpoint: the file is none.
+            UnreadableCheckpoint: the file is not a checkpoint.
         """
         try:
-            # NumPy leaves a file open that is no archive.
+            # NumPy would leave a file open that is not an archive.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 position = Position.model_validate_json(str(archive["position"]))
                 variables = _numbered(archive, "variable")
@@ -77,7 +77,7 @@ class Saved:
     def write(self, path: Path) -> None:
         """Write the checkpoint to a file."""
         arrays: dict[str, NDArray[Any]] = {"position": np.array(self.position.model_dump_json())}
-        # The store names files by their content: no other attempt shall share this one and delete it.
+        # Makes the digest unique: two attempts would share an equal file, and one would delete it.
         arrays["unique"] = np.array(uuid.uuid4().hex)
         arrays |= {f"variable{number}": value for number, value in enumerate(self.variables)}
         arrays |= {f"best{number}": value for number, value in enumerate(self.best or [])}
@@ -85,9 +85,9 @@ class Saved:
 
 
 def save_checkpoint(run: Run, saved: Saved, best_effort: BestEffort) -> None:
-    """Put a checkpoint into the store and tell of it; older ones are deleted by whoever knows that this one counts.
+    """Store a checkpoint and send its event; older checkpoints are deleted once the event is in the ledger.
 
-    Where it cannot be written, the training goes on without it.
+    If it cannot be written, the training goes on without it.
     """
     position = saved.position
     path = run.scratch / f"checkpoint-{position.epoch}-{position.step}.npz"
@@ -104,7 +104,7 @@ def save_checkpoint(run: Run, saved: Saved, best_effort: BestEffort) -> None:
 
 
 class Due:
-    """Says when the next checkpoint is due; the first limit reached decides."""
+    """When the next checkpoint is due: at the first limit that is reached."""
 
     def __init__(self, limits: Checkpoints) -> None:
         self._limits = limits
@@ -112,23 +112,23 @@ class Due:
         self._at = time.monotonic()
 
     def saved(self, position: Position) -> None:
-        """A checkpoint of this position exists."""
+        """Record that this position has been saved."""
         self._epoch, self._step, self._steps, self._at = position.epoch, position.step, 0, time.monotonic()
 
     def moved(self, position: Position) -> bool:
-        """Whether there is anything to save since the last checkpoint, or since the start."""
+        """Whether the position has changed since the last checkpoint, or since the start."""
         return (position.epoch, position.step) != (self._epoch, self._step)
 
     def stepped(self, steps: int) -> None:
-        """That many gradient steps were done."""
+        """Count gradient steps."""
         self._steps += steps
 
     def steps_left(self) -> int | None:
-        """Gradient steps until one is due; None where they do not count."""
+        """Gradient steps until a checkpoint is due; None without a limit of steps."""
         return None if self._limits.steps is None else max(self._limits.steps - self._steps, 1)
 
     def reached(self, position: Position) -> bool:
-        """Whether one is due."""
+        """Whether a checkpoint is due."""
         limits = self._limits
         return (
             (limits.epochs is not None and position.epoch - self._epoch >= limits.epochs)
@@ -137,6 +137,6 @@ class Due:
         )
 
 
-def _numbered(archive: Any, prefix: str) -> Arrays:
+def _numbered(archive: Any, prefix: str) -> Variables:
     count = sum(name.startswith(prefix) for name in archive.files)
     return [archive[f"{prefix}{number}"] for number in range(count)]

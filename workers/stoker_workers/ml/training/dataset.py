@@ -1,4 +1,4 @@
-"""Training and validation rows: encoded and preprocessed once where they fit into memory, on every pass where not."""
+"""Training and validation rows: encoded and preprocessed once if they fit into memory, else on every pass."""
 
 from math import prod
 
@@ -12,17 +12,17 @@ from ..data import Source, Values
 from ..preprocessing.features import encode_inputs, encode_target
 from ..preprocessing.layers import preprocess
 from ..preprocessing.split import Mask
-from .objective import Objective, Target
-from .rows import Choose, Encode, ResidentRows, Rows, StreamedRows, encoded_pieces
+from .objective import EncodedTarget, Objective
+from .rows import Choose, Encode, EncodedRows, ResidentRows, StreamedRows, encoded_pieces
 
 RESIDENT_BYTES = 1 << 30
 """Preprocessed rows up to this size stay in memory; more are streamed."""
 
 
 def encoder(signature: Signature, target: str, layers: keras.Model | None, objective: Objective) -> Encode:
-    """What turns raw columns into what the network trains on."""
+    """A function from raw columns to the network's inputs and targets."""
 
-    def encode(columns: dict[str, Values]) -> tuple[NDArray[np.float32], Target]:
+    def encode(columns: dict[str, Values]) -> tuple[NDArray[np.float32], EncodedTarget]:
         x = preprocess(layers, encode_inputs(signature, columns))
         return x, objective.target(encode_target(signature, columns[target]))
 
@@ -31,12 +31,12 @@ def encoder(signature: Signature, target: str, layers: keras.Model | None, objec
 
 def build_rows(
     source: Source, chosen: Choose, encode: Encode, *, count: int | None, row_shape: tuple[int, ...], batch_size: int
-) -> Rows:
+) -> EncodedRows:
     """The chosen rows of a source.
 
     Args:
-        count: how many they are; None where it is not known.
-        row_shape: of one row after preprocessing.
+        count: their number; None if unknown.
+        row_shape: the shape of one preprocessed row.
         batch_size: rows per gradient step.
     """
     if count is None or count * prod(row_shape) * 4 > RESIDENT_BYTES:

@@ -1,4 +1,4 @@
-"""Stopping a training that no longer gets better."""
+"""Early stopping."""
 
 from stoker.errors import InvalidJob
 from stoker.kinds import EarlyStopping
@@ -7,10 +7,10 @@ from .checkpoint import Position
 
 
 class Patience:
-    """Follows one metric; what it has seen lives in the position, and so in every checkpoint.
+    """Monitors one metric; its state is in the position, and so in every checkpoint.
 
     Attributes:
-        restores_best: whether the best epoch's weights are to be kept.
+        restores_best: whether to restore the best epoch's weights at the end.
     """
 
     def __init__(self, spec: EarlyStopping) -> None:
@@ -18,7 +18,7 @@ class Patience:
         self.restores_best = spec.restore_best
 
     def improved(self, position: Position, metrics: dict[str, float]) -> bool:
-        """Take in the metrics of the epoch just done; whether it is the best so far.
+        """Record the metrics of an epoch; gives whether it is the best so far.
 
         Raises:
             InvalidJob: the training has no such metric.

@@ -1,4 +1,4 @@
-"""Loading a Keras model from a config that a stranger may have written."""
+"""Loading a Keras model from an untrusted config."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from stoker.kinds.keras_screen import screened
 
 
 def load_config(config: Mapping[str, Any]) -> keras.Model:
-    """The model that a `model.to_json()` document describes, with fresh weights, uncompiled.
+    """The model of a `model.to_json()` document, with new weights, uncompiled.
 
     Raises:
-        InvalidJob: the config is not one, or names anything but Keras' own layers.
+        InvalidJob: the config is malformed, or names anything but Keras' own layers.
     """
-    # Keras' safe mode has been bypassed time and again, so it only ever gets what was screened.
+    # Keras' safe mode has been bypassed time and again, so it gets screened configs only.
     document = json.dumps(screened(config))
     try:
         model = keras.models.model_from_json(document)
@@ -38,6 +38,6 @@ def load_config(config: Mapping[str, Any]) -> keras.Model:
 
 
 def _cause(error: Exception) -> str:
-    """The line that matters: Keras wraps it in pages about deserialisation."""
+    """The line with the cause, from Keras' long message about deserialisation."""
     cause = str(error).rpartition("Exception encountered: ")[2].strip()
     return cause.splitlines()[0] if cause else type(error).__name__

@@ -1,4 +1,4 @@
-"""What training minimises: the loss that fits the target and the network's last layer."""
+"""The objective of a training: the loss that fits the target and the network's last layer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +14,10 @@ from stoker.kinds.train import CROSS_ENTROPIES, Loss
 
 from ..preprocessing.profile import Profile
 
-Target = NDArray[np.int32] | NDArray[np.float32]
+EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
 
 _TRANSPARENT = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Cast", "Squeeze"})
-"""Layers and operations that leave an output what it was: probabilities or raw scores."""
+"""Layers and operations that change neither probabilities nor raw scores."""
 _PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid", "hardsigmoid"})
 
 
@@ -27,11 +27,11 @@ class Objective:
 
     Attributes:
         name: the loss.
-        loss: the Keras object that the saved model is compiled with.
+        loss: the Keras loss with which the saved model is compiled.
         metric: "accuracy" for classes, "mae" for numbers.
-        from_logits: whether the network gives raw scores rather than probabilities or numbers.
+        from_logits: whether the network's outputs are raw scores, not probabilities or numbers.
         units: output units of the network.
-        class_weights: weight of each class in the training loss; None where all count alike.
+        class_weights: the weight of each class in the training loss; None for equal weights.
     """
 
     name: Loss
@@ -41,8 +41,8 @@ class Objective:
     units: int
     class_weights: tuple[float, ...] | None
 
-    def target(self, encoded: Target) -> Target:
-        """Encoded targets in the shape that `losses` takes: class indices, or one float32 per output unit."""
+    def target(self, encoded: EncodedTarget) -> EncodedTarget:
+        """Encoded targets in the shape for `losses`: class indices, or one float32 for each output unit."""
         if self.name in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
             return encoded
         return encoded.astype(np.float32).reshape(len(encoded), self.units)
@@ -71,7 +71,7 @@ class Objective:
         return tf.cast(tf.equal(tf.argmax(output, axis=-1, output_type=tf.int32), target), tf.float32)
 
     def keras_metric(self) -> keras.metrics.Metric:
-        """The metric as Keras has it, for compiling the saved model."""
+        """The metric as a Keras object, for compiling the saved model."""
         if self.metric == "mae":
             return keras.metrics.MeanAbsoluteError(name="mae")
         if self.name == "binary_crossentropy":
@@ -82,7 +82,7 @@ class Objective:
 
 
 def choose_objective(spec: Train, network: keras.Model, profile: Profile) -> Objective:
-    """The loss the spec names, or the one that fits the target, checked against the network's last layer.
+    """The loss of the spec, or one that fits the target, checked against the network's last layer.
 
     Raises:
         InvalidJob: loss, target and last layer do not fit together.
@@ -105,9 +105,9 @@ def choose_objective(spec: Train, network: keras.Model, profile: Profile) -> Obj
 
 
 def output_activation(model: keras.Model) -> str:
-    """The function that a model's output went through last: "softmax", "sigmoid", "linear", "relu", …
+    """The last activation of a model's output: "softmax", "sigmoid", "linear", "relu", …
 
-    Sees it as a layer's argument, as a layer or as an operation of its own, and inside nested models.
+    It may be an argument of a layer, a layer or an operation, also inside nested models.
     """
     tensor = model.outputs[0]
     while True:
@@ -123,7 +123,7 @@ def output_activation(model: keras.Model) -> str:
 
 
 def gives_probabilities(model: keras.Model) -> bool:
-    """Whether a classifier's output is probabilities; else it is raw scores (logits)."""
+    """Whether a classifier's outputs are probabilities, not raw scores (logits)."""
     return output_activation(model) in _PROBABILITIES
 
 

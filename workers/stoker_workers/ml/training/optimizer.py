@@ -1,4 +1,4 @@
-"""Gradient descent: the optimizer a spec describes, and how its learning rate moves."""
+"""The optimizer of a spec, and its learning rate schedule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ LearningRate = Callable[[tf.Tensor], tf.Tensor]
 
 
 def build_optimizer(spec: Optimizer, network: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer with its variables for the network; it scales the loss where a layer computes in float16."""
+    """The optimizer, built for the network; it scales the loss if a layer computes in float16."""
     options: dict[str, Any] = {"learning_rate": base_rate(spec)}
     if spec.weight_decay is not None:
         options["weight_decay"] = spec.weight_decay
@@ -40,10 +40,10 @@ def base_rate(spec: Optimizer) -> float:
 
 
 def build_schedule(spec: Optimizer, steps: int) -> LearningRate | None:
-    """How the learning rate moves over `steps` optimizer steps; None where it does not.
+    """The learning rate's schedule over `steps` optimizer steps; None for a constant rate.
 
-    The training writes it into the optimizer's plain learning rate at every step, so that the saved model needs no
-    class of ours to be loaded.
+    The training assigns it to the optimizer's plain learning rate at every step, so that the saved model can be loaded
+    without any class of Stoker.
     """
     if spec.schedule is None:
         return None

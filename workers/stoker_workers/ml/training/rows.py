@@ -1,4 +1,4 @@
-"""Encoded rows on their way to the training step: window by window, in an order that (seed, epoch) fixes."""
+"""Encoded rows for the training step, window by window, in an order that (seed, epoch) determines."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +14,16 @@ from ..data import Source, Values
 from ..data.source import rebatched
 from ..preprocessing.profile import pass_rows
 from ..preprocessing.split import Mask
-from .objective import Target
+from .objective import EncodedTarget
 
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
 
-Encode = Callable[[dict[str, Values]], tuple[NDArray[np.float32], Target]]
+Encode = Callable[[dict[str, Values]], tuple[NDArray[np.float32], EncodedTarget]]
 """From a batch of raw columns to network inputs and targets."""
 
 Choose = Callable[[int, int], Mask]
-"""Which of a source's rows start … stop - 1 to take."""
+"""A mask of a source's rows start … stop - 1 to take."""
 
 Order = NDArray[np.int32]
 """Row indices in the order to visit them."""
@@ -34,11 +34,11 @@ Shuffle = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Rows at hand.
+    """Rows in memory.
 
     Attributes:
         x, y: network inputs and targets, rows along the first axis.
-        order: which rows to visit; a multiple of the batch size but for the last window.
+        order: the rows to visit; a multiple of the batch size except in the last window.
     """
 
     x: tf.Tensor
@@ -46,18 +46,18 @@ class Window:
     order: Order
 
 
-class Rows(Protocol):
-    """Rows that can be visited again and again."""
+class EncodedRows(Protocol):
+    """Encoded rows that can be visited any number of times."""
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
-        """All rows but the first `skip` of the order; in the order of the data where `shuffle` is None."""
+        """All rows but the first `skip` of the order; in the order of the data if `shuffle` is None."""
         ...
 
 
 class ResidentRows:
     """Rows that stay in the device's memory: one window, shuffled as a whole."""
 
-    def __init__(self, x: NDArray[np.float32], y: Target) -> None:
+    def __init__(self, x: NDArray[np.float32], y: EncodedTarget) -> None:
         self._x = tf.constant(x)
         self._y = tf.constant(y)
 
@@ -68,16 +68,16 @@ class ResidentRows:
 
 
 class StreamedRows:
-    """Rows read anew on every pass by a thread that works one window ahead.
+    """Rows read on every pass, by a thread that is one window ahead.
 
     Args:
-        batch_size: rows per gradient step; a window holds a multiple of it.
+        batch_size: rows per gradient step; a window has a multiple of it.
     """
 
-    def __init__(self, source: Source, mine: Choose, encode: Encode, batch_size: int) -> None:
+    def __init__(self, source: Source, chosen: Choose, encode: Encode, batch_size: int) -> None:
         self._source = source
         self._encode = encode
-        self._mine = mine
+        self._chosen = chosen
         self._batch_size = batch_size
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
@@ -88,7 +88,7 @@ class StreamedRows:
             skip = max(skip - rows, 0)
 
     def _read(self) -> Iterator[dict[str, Values]]:
-        pieces = encoded_pieces(self._source, self._mine, self._encode)
+        pieces = encoded_pieces(self._source, self._chosen, self._encode)
         first = next(pieces, None)
         if first is None:
             return
@@ -97,15 +97,15 @@ class StreamedRows:
         yield from rebatched(chain([first], pieces), batches * self._batch_size)
 
 
-def encoded_pieces(source: Source, mine: Choose, encode: Encode) -> Iterator[dict[str, Values]]:
+def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[dict[str, Values]]:
     """One pass over the chosen rows, as network inputs "x" and targets "y"."""
     start = 0
     for batch in source.batches(pass_rows(source)):
         stop = start + len(next(iter(batch.values())))
-        chosen = mine(start, stop)
+        mask = chosen(start, stop)
         start = stop
-        if chosen.any():
-            x, y = encode({name: values[chosen] for name, values in batch.items()})
+        if mask.any():
+            x, y = encode({name: values[mask] for name, values in batch.items()})
             yield {"x": x, "y": y}
 
 
@@ -116,7 +116,7 @@ def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
 
 
 def _read_ahead(items: Iterator[dict[str, Values]]) -> Iterator[dict[str, Values]]:
-    """The same items; while one is worked on, the next is being made by a thread."""
+    """The same items; a thread makes the next one while one is used."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as reader:
         pending = reader.submit(next, items, None)
         while (item := pending.result()) is not None:

@@ -1,4 +1,4 @@
-"""What a training leaves behind: the model in its formats, its history, its TensorBoard logs."""
+"""Saving the files of a training: the model in its formats, its history, its TensorBoard log."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from ..writing import BestEffort, write_result
 
 
 def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
-    """Store the model once per format ("keras", "h5"), each of which has been loaded again.
+    """Store the model in each format ("keras", "h5"), and check that each file can be loaded.
 
     Raises:
         InvalidJob: a file cannot be loaded, or predicts something else than the model.
@@ -33,7 +33,7 @@ def save_model(model: keras.Model, signature: Signature, formats: Sequence[str],
 
 
 def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, Artifact]:
-    """Store the metrics per epoch as JSON, and as a zip of TensorBoard logs: the runs "train" and "validation"."""
+    """Store the metrics of each epoch as JSON, and as a zip of TensorBoard runs "train" and "validation"."""
     document = write_result(run, lambda: run.store.put_bytes(json.dumps(history, indent=1).encode(), "history.json"))
     board = BestEffort(run, "the TensorBoard log").write(lambda: _tensorboard(history, run))
     return {"history": document} | ({"tensorboard": board} if board else {})
@@ -44,11 +44,11 @@ def _tensorboard(history: Mapping[str, Sequence[float]], run: Run) -> Artifact:
     training = {name: values for name, values in history.items() if not name.startswith("val_")}
     validation = {name.removeprefix("val_"): values for name, values in history.items() if name.startswith("val_")}
     with zipfile.ZipFile(logs, "w", zipfile.ZIP_DEFLATED) as archive:
-        for part, curves in (("train", training), ("validation", validation)):
+        for name, curves in (("train", training), ("validation", validation)):
             if curves:
-                path = run.scratch / f"events.out.tfevents.{part}"
+                path = run.scratch / f"events.out.tfevents.{name}"
                 _write_curves(path, curves)
-                archive.write(path, f"{part}/{path.name}")
+                archive.write(path, f"{name}/{path.name}")
     return run.store.put_file(logs)
 
 

@@ -1,4 +1,4 @@
-"""The compiled heart of training: many gradient steps per call, with the metrics summed up inside."""
+"""The compiled training loop: many gradient steps per call, metrics included."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .gang import Gang
 from .objective import Objective
 from .optimizer import LearningRate
+from .replicas import Replicas
 from .rows import Window
 
 Totals = tuple[float, float, float]
@@ -21,12 +21,12 @@ Lines = NDArray[np.int32]
 """Row indices of shape (steps, batch size)."""
 
 Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""From a replica's rows, their targets and the size of the whole batch to its part of the batch's totals."""
+"""From a replica's rows, their targets and the size of the whole batch to its share of the batch's totals."""
 
 Loop = Callable[[Window, Lines, Totals], Totals]
-"""Works through the lines, one step each, and gives the totals with their rows added.
+"""Takes one step for each line, and adds its rows to the totals.
 
-The totals pass through the compiled loop, so that sums come out the same however the steps are cut into calls.
+The totals pass through the compiled loop, so that the sums do not depend on how steps are divided into calls.
 """
 
 
@@ -35,9 +35,9 @@ def compile_training(
     objective: Objective,
     optimizer: keras.optimizers.Optimizer,
     schedule: LearningRate | None,
-    gang: Gang,
+    replicas: Replicas,
 ) -> Loop:
-    """One gradient step per line of indices, which the gang shares."""
+    """One gradient step for each line of indices, divided among the replicas."""
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
 
@@ -48,28 +48,28 @@ def compile_training(
             weights = objective.weights(y)
             if weights is not None:
                 losses = losses * weights
-            loss = _share_of_mean(losses, count, network, gang)
+            loss = _share_of_mean(losses, count, network, replicas)
             scaled = optimizer.scale_loss(loss)
         if schedule is not None:
             optimizer.learning_rate.assign(schedule(optimizer.iterations))
         optimizer.apply(tape.gradient(scaled, values), variables)
         return _sums(loss, objective.scores(y, output), count)
 
-    return _compile(step, network, objective, gang)
+    return _compile(step, network, objective, replicas)
 
 
-def compile_validation(network: keras.Model, objective: Objective, gang: Gang) -> Loop:
-    """One forward pass per line of indices, which the gang shares."""
+def compile_validation(network: keras.Model, objective: Objective, replicas: Replicas) -> Loop:
+    """One forward pass for each line of indices, divided among the replicas."""
 
     def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         output = network(x, training=False)
-        loss = _share_of_mean(objective.losses(y, output), count, network, gang)
+        loss = _share_of_mean(objective.losses(y, output), count, network, replicas)
         return _sums(loss, objective.scores(y, output), count)
 
-    return _compile(step, network, objective, gang)
+    return _compile(step, network, objective, replicas)
 
 
-def _compile(step: Step, network: keras.Model, objective: Objective, gang: Gang) -> Loop:
+def _compile(step: Step, network: keras.Model, objective: Objective, replicas: Replicas) -> Loop:
     sample = network.inputs[0].shape
     signature = [
         tf.TensorSpec(sample, tf.float32),
@@ -79,12 +79,12 @@ def _compile(step: Step, network: keras.Model, objective: Objective, gang: Gang)
     ]
 
     def shared(x: tf.Tensor, y: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        mine = gang.share(rows)
-        return gang.total(step(tf.gather(x, mine), tf.gather(y, mine), tf.size(rows)))
+        mine = replicas.share(rows)
+        return replicas.total(step(tf.gather(x, mine), tf.gather(y, mine), tf.size(rows)))
 
     def loop(x: tf.Tensor, y: tf.Tensor, indices: tf.Tensor, totals: tf.Tensor) -> tf.Tensor:
         def body(line: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return line + 1, totals + gang.run(shared, x, y, indices[line])
+            return line + 1, totals + replicas.run(shared, x, y, indices[line])
 
         steps = tf.shape(indices)[0]
         _, totals = tf.while_loop(lambda line, _: line < steps, body, [0, totals], parallel_iterations=1)
@@ -107,10 +107,10 @@ def _target_spec(objective: Objective) -> tuple[tuple[int | None, ...], tf.DType
     return (None, objective.units), tf.float32
 
 
-def _share_of_mean(losses: tf.Tensor, count: tf.Tensor, network: keras.Model, gang: Gang) -> tf.Tensor:
+def _share_of_mean(losses: tf.Tensor, count: tf.Tensor, network: keras.Model, replicas: Replicas) -> tf.Tensor:
     """A replica's part of the mean loss of a batch of `count` rows, and of the penalties that layers add (L1, L2)."""
     loss = tf.reduce_sum(losses) / tf.cast(count, losses.dtype)
-    return tf.add_n([loss, *(penalty / gang.size for penalty in network.losses)]) if network.losses else loss
+    return tf.add_n([loss, *(penalty / replicas.size for penalty in network.losses)]) if network.losses else loss
 
 
 def _sums(loss: tf.Tensor, scores: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

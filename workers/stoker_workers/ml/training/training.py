@@ -1,19 +1,19 @@
-"""The training loop: exact to the step, stoppable and resumable between any two calls of the compiled loop.
+"""The training loop, which can be stopped and resumed exactly, between any two calls of the compiled loop.
 
-A training is in one state, its variables and its `Position`, and moves it forward call by call:
+The state of a training is its variables and its `Position`. Each call moves it forward:
 
-    for each epoch                       the order of rows follows from (seed, epoch) alone
+    for each epoch                       (seed, epoch) determines the order of rows
         for each call                    as many gradient steps as take about a tenth of a second
-            train                        compiled; variables and totals move
-            cancelled?   → Stopped       nothing is kept
-            drained?     → Stopped       a checkpoint is left
+            train                        compiled; updates variables and totals
+            cancelled?   → Stopped       nothing is saved
+            drained?     → Stopped       a checkpoint is saved
             due?         → checkpoint
-            a gang agrees on all this, and on how many steps come next
+            all processes agree on this, and on the number of steps of the next call
         validate
-        best so far? patience at an end?
+        best so far? patience exhausted?
 
-`Trainer.resume` puts a checkpoint's state in place of the fresh one before the first call; which calls the steps
-are cut into makes no difference to the numbers.
+`Trainer.resume` replaces the state by a checkpoint's before the first call. How steps are divided into calls does not
+change the numbers.
 """
 
 import math
@@ -30,16 +30,16 @@ from stoker.kinds import Train
 from ..progress import Meter
 from ..run import Run, Stopped
 from ..writing import BestEffort
-from .checkpoint import Arrays, Due, Position, Saved, save_checkpoint
+from .checkpoint import Due, Position, Saved, Variables, save_checkpoint
 from .early_stopping import Patience
-from .gang import Gang
 from .objective import Objective
 from .optimizer import base_rate, build_schedule
-from .rows import Order, Rows, Window
+from .replicas import Replicas
+from .rows import EncodedRows, Order, Window
 from .step import NO_ROWS, Lines, Loop, Totals, compile_training, compile_validation
 
 _CALL_S = 0.1
-"""Aim for one call of a compiled loop: short enough to cancel at once, long enough that Python costs nothing."""
+"""Target duration of a call: short enough to cancel at once, long enough that Python's overhead is negligible."""
 _FIRST_STEPS = 8
 _MAX_STEPS = 65_536
 _VALIDATION_BATCH_ROWS = 256
@@ -47,11 +47,11 @@ _VALIDATION_BATCH_ROWS = 256
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training gives.
+    """The result of a training.
 
     Attributes:
-        metrics: of the last epoch, or of the best one where its weights were restored.
-        history: every metric, one number per epoch.
+        metrics: of the last epoch, or of the best one if its weights were restored.
+        history: every metric, one number for each epoch.
     """
 
     metrics: dict[str, float]
@@ -64,9 +64,9 @@ class Trainer:
 
     Args:
         optimizer: built for the network's trainable variables.
-        gang: who trains; network and optimizer were made in its scope.
         validation: rows to validate on after every epoch, or None.
-        position: a fresh one.
+        position: the start.
+        replicas: network and optimizer were made in their scope.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Trainer:
         network: keras.Model,
         objective: Objective,
         optimizer: keras.optimizers.Optimizer,
-        rows: Rows,
-        validation: Rows | None,
+        rows: EncodedRows,
+        validation: EncodedRows | None,
         position: Position,
-        gang: Gang,
+        replicas: Replicas,
     ) -> None:
         self._spec = spec
         self._run = run
@@ -88,19 +88,19 @@ class Trainer:
         self._rows = rows
         self._validation = validation
         self._position = position
-        self._gang = gang
+        self._replicas = replicas
         self._steps = math.ceil(position.rows / spec.batch_size)
         self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
-        self._best: Arrays | None = None
+        self._best: Variables | None = None
         self._patience = Patience(spec.early_stopping) if spec.early_stopping else None
         self._due = Due(spec.checkpoint)
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
-        self._train = _Paced(compile_training(network, objective, optimizer, schedule, gang))
-        self._validate = _Paced(compile_validation(network, objective, gang))
+        self._train = _PacedLoop(compile_training(network, objective, optimizer, schedule, replicas))
+        self._validate = _PacedLoop(compile_validation(network, objective, replicas))
 
     def resume(self, saved: Saved) -> None:
-        """Go on from a checkpoint.
+        """Continue from a checkpoint.
 
         Raises:
             InvalidJob: it is of another network, or of other data.
@@ -123,7 +123,7 @@ class Trainer:
 
         Raises:
             InvalidJob: the training diverged.
-            Stopped: a stop was asked for; at a drain, after saving a checkpoint.
+            Stopped: a stop was requested; for a drain, after saving a checkpoint.
         """
         position = self._position
         first, started = position.epoch, time.monotonic()
@@ -164,7 +164,7 @@ class Trainer:
         due = self._due.steps_left()
         return self._train.steps if due is None else min(self._train.steps, due)
 
-    def _validate_epoch(self, rows: Rows) -> Totals:
+    def _validate_epoch(self, rows: EncodedRows) -> Totals:
         totals = NO_ROWS
         for window in rows.windows():
             for lines in _cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
@@ -192,22 +192,22 @@ class Trainer:
             position.history.setdefault(name, []).append(value)
         position.epoch, position.step, position.totals = position.epoch + 1, 0, NO_ROWS
         if self._patience and self._patience.improved(position, metrics) and self._patience.restores_best:
-            self._best = [self._gang.value(variable).copy() for variable in self._network.variables]
+            self._best = [self._replicas.value(variable).copy() for variable in self._network.variables]
 
     def _pause(self) -> None:
-        """Between two calls: stop if one of the gang is asked to, save if it is time to.
+        """Between two calls: stop if any process was requested to, save a checkpoint if one is due.
 
-        How many steps a call takes, and when a checkpoint is due, is for the leader to say: all must do the same.
+        The chief decides on the steps of a call and on checkpoints, because all processes must do the same.
         """
-        asked, leads = self._run.stop_requested(), self._gang.leads
-        due = leads and self._due.reached(self._position)
-        wishes = (asked == "cancel", asked == "drain", due, leads * self._train.steps, leads * self._validate.steps)
-        cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._gang.agree(wishes))
+        stop, chief = self._run.stop_requested(), self._replicas.is_chief
+        due = chief and self._due.reached(self._position)
+        votes = (stop == "cancel", stop == "drain", due, chief * self._train.steps, chief * self._validate.steps)
+        cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._replicas.agree(votes))
         if cancel:
             raise Stopped("cancel")
         if (drain or save) and self._due.moved(self._position):
-            if leads:
-                variables = [self._gang.value(variable) for variable in self._variables]
+            if chief:
+                variables = [self._replicas.value(variable) for variable in self._variables]
                 save_checkpoint(self._run, Saved(self._position, variables, self._best), self._checkpoints)
             self._due.saved(self._position)
         if drain:
@@ -227,11 +227,11 @@ class Trainer:
         )
 
 
-class _Paced:
-    """A compiled loop that learns how many steps one call should take.
+class _PacedLoop:
+    """A compiled loop that learns how many steps a call should take.
 
     Attributes:
-        steps: the number for the next call.
+        steps: the number of steps of the next call.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -245,12 +245,12 @@ class _Paced:
         step_s = (time.monotonic() - started) / len(lines)
         if self._traced:
             self.steps = min(max(int(_CALL_S / step_s), 1), _MAX_STEPS)
-        self._traced = True  # the first call also traces and optimises the graph: its time says nothing
+        self._traced = True  # the first call also traces the graph: its duration is not typical
         return totals
 
 
 def _cut(order: Order, batch: int, steps_per_call: Callable[[], int]) -> Iterator[Lines]:
-    """The rows in order, one batch per line and one matrix per call; a shorter last batch comes alone."""
+    """The rows in order: a batch for each line, a matrix for each call; a shorter last batch has a call of its own."""
     done = 0
     while done < len(order):
         lines = min((len(order) - done) // batch, steps_per_call())

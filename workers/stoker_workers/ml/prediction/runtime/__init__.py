@@ -1,4 +1,4 @@
-"""Running a loaded model: the engines that can compute it, and which of them is quickest."""
+"""The engines that compute a model, and the choice of the quickest."""
 
 from .choice import MEASURED_ROWS, EngineChoice, choose, pilot
 from .convert import converted

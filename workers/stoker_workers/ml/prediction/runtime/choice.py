@@ -1,4 +1,4 @@
-"""Measures the engines on this device, and chooses the best of those that compute the same."""
+"""Measures engines on this device, and chooses the quickest of those whose outputs agree."""
 
 import logging
 import math
@@ -17,19 +17,19 @@ from .inputs import sample as made_up
 _log = logging.getLogger(__name__)
 
 MEASURED_ROWS = (1, 16, 256)
-_TOLERANCE = 1e-4  # of the largest output: what another order of float32 additions explains
+_TOLERANCE = 1e-4  # relative to the largest output: explained by another order of float32 additions
 _CALLS = 20
-_LIMIT_S = 0.05  # per engine and size; one call is made whatever it takes
-_OTHER_CORES_S = 0.0005  # what waking other cores costs those who use them: slots, Redis, the clients
-_SLOW_S = 0.25  # a model that takes longer for a batch is not measured with a larger one
+_LIMIT_S = 0.05  # per engine and size; at least one call is made
+_OTHER_CORES_S = 0.0005  # the cost of using other cores, which slots, Redis and clients need, too
+_SLOW_S = 0.25  # if a batch takes longer, no larger one is measured
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine for batches of `rows` and more, and how long it took for so many.
+    """The engine for batches of `rows` rows and more.
 
     Attributes:
-        seconds: of the quickest call; other processes only ever make calls slower.
+        seconds: the quickest call of `rows` rows; other processes only make calls slower.
     """
 
     rows: int
@@ -38,7 +38,7 @@ class EngineChoice:
 
     @property
     def cost_s(self) -> float:
-        """What the choice is made by."""
+        """The cost by which engines are compared."""
         return self.seconds + (_OTHER_CORES_S if self.engine.threads > 1 else 0)
 
     def __str__(self) -> str:
@@ -46,10 +46,10 @@ class EngineChoice:
 
 
 def pilot(engine: Engine, inputs: Inputs, rows: int, max_batch: int) -> tuple[int, float]:
-    """The batch to measure engines with that have so many rows to compute, and about how many seconds this one takes.
+    """The batch size to measure engines with, and about how many seconds `engine` takes for all rows.
 
     Raises:
-        ModelFailed: it cannot compute made-up rows.
+        ModelFailed: it fails on made-up rows.
     """
     for size in sorted({max(1, min(known, rows, max_batch)) for known in MEASURED_ROWS}):
         sample = made_up(inputs, size)
@@ -69,14 +69,15 @@ def choose(
     max_batch: int,
     sizes: Sequence[int] = MEASURED_ROWS,
 ) -> list[EngineChoice]:
-    """The engine to take from the first of these numbers of rows on, and those that are quicker from more rows on.
+    """The quickest engine for each batch size.
 
     Args:
-        reference: what the others must agree with.
-        inputs: of the model; representative ones are made up.
+        reference: the engine that the others must agree with.
+        inputs: the model's; representative rows are made up.
+        sizes: the batch sizes to measure, ascending.
 
     Raises:
-        ModelFailed: the reference cannot compute made-up inputs.
+        ModelFailed: the reference fails on made-up rows.
     """
     samples = []
     for rows in sizes:
@@ -96,13 +97,13 @@ def choose(
 
 def _agrees(engine: Engine, sample: Sequence[Array], expected: Array) -> bool:
     try:
-        given = engine.run(sample)
+        actual = engine.run(sample)
     except ModelFailed as error:
         _log.info("%s is not taken: it failed where TensorFlow did not: %s", engine.name, error)
         return False
     largest = np.abs(expected).max(initial=0)
-    if given.shape == expected.shape and given.dtype == expected.dtype:
-        difference = np.abs(given - expected).max(initial=0)
+    if actual.shape == expected.shape and actual.dtype == expected.dtype:
+        difference = np.abs(actual - expected).max(initial=0)
         if difference <= _TOLERANCE * largest:  # never true of NaN
             return True
     _log.info("%s is not taken: its outputs are not those of TensorFlow", engine.name)

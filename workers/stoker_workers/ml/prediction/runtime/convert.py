@@ -1,4 +1,4 @@
-"""Makes engines besides TensorFlow of a model, where that works and is worth its time."""
+"""Converts a model to other engines, if that works and is worth its time."""
 
 import logging
 import math
@@ -18,22 +18,22 @@ from .tensorflow import TensorFlowEngine
 
 _log = logging.getLogger(__name__)
 
-# Up to here both conversions together take about a second; and beyond, computing outweighs the overhead they save.
+# Up to here both conversions together take about a second; larger models gain little from less overhead.
 _LARGEST_PARAMETERS = 2_000_000
-# A conversion takes 0.1 to 0.5 s, and may halve the work; the second one seldom halves it again.
+# A conversion takes 0.1 to 0.5 s and may halve the computing time; a second conversion seldom halves it again.
 _WORTH_LITERT_S = 0.3
 _WORTH_ONNX_S = 5.0
-# Tables of texts, recurrent layers and Python code: converters fail on them, and print a page each about it.
+# Text lookups, recurrent layers and Python code: converters fail on them, with a page of output each.
 _UNCONVERTIBLE = {"LookupTableFindV2", "TensorListReserve", "EagerPyFunc"}
 
 
 def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: float = math.inf) -> list[Engine]:
-    """The other engines that take the model, and pay; none if it is large, takes text or has loops.
+    """The other engines for a model, if they are worth it; none if it is large, takes text or has loops.
 
     Args:
-        parameters: how many numbers the model has learned.
-        ref: the model, as the log calls it.
-        work_s: how long TensorFlow would take for all that is to be computed.
+        parameters: the number of the model's parameters.
+        ref: the model's name in the log.
+        work_s: how long TensorFlow would take for all rows.
     """
     graph = reference.graph
     if work_s < _WORTH_LITERT_S or parameters > _LARGEST_PARAMETERS:
@@ -60,7 +60,7 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: fl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Converters warn of how they work inside, and log what they raise as well."""
+    """Silences converters, which warn of their internals and log what they raise."""
     loggers = [logging.getLogger(name) for name in ("absl", "tensorflow", "tf2onnx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -75,7 +75,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _optional(what: str, ref: str) -> Iterator[None]:
-    """Do without what cannot be made."""
+    """Log an error and go on without `what`."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  # a converter may raise anything, and the model runs without it

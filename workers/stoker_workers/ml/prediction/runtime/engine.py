@@ -1,4 +1,4 @@
-"""What every engine can do."""
+"""The interface of engines."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,15 +7,15 @@ from stoker.models.tensors import Array
 
 
 class ModelFailed(Exception):
-    """The model cannot compute these inputs: an index out of range, a text it does not know, no memory for them."""
+    """The model cannot compute these inputs: an index out of range, an unknown text, not enough memory, …"""
 
 
 class Engine(Protocol):
-    """Something that computes a model's output. For one thread."""
+    """Computes a model's output. For one thread."""
 
     @property
     def name(self) -> str:
-        """As logs call it, e.g. "litert"."""
+        """Its name in logs, e.g. "litert"."""
         ...
 
     @property
@@ -25,14 +25,14 @@ class Engine(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes, its own copy of the weights included."""
+        """Its memory, with its own copy of the weights."""
         ...
 
     def run(self, columns: Sequence[Array]) -> Array:
-        """The output, row for row.
+        """The output for each row.
 
         Args:
-            columns: one checked array per input of the signature, in its order; at least one row.
+            columns: one checked array for each input of the signature, in its order; at least one row.
 
         Raises:
             ModelFailed: the model cannot compute these inputs.

@@ -1,4 +1,4 @@
-"""Representative inputs for a model, made up from its signature: what engines are measured and warmed up with."""
+"""Representative inputs for a model, made up from its signature, to measure and warm up engines."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from stoker.models.inputs import Inputs
 from stoker.models.manifest import TensorSpec
 from stoker.models.tensors import Array
 
-_VARIABLE_SIZE = 32  # made up for a dimension that may have any size
+_VARIABLE_SIZE = 32  # for a dimension of any size
 _SEED = 0
 
 
 def sample(inputs: Inputs, rows: int) -> list[Array]:
-    """Made-up inputs, the same ones every time: numbers from the range seen in training, empty texts."""
+    """Made-up inputs, equal in every call: numbers from the range of the training data, empty texts."""
     random = np.random.default_rng(_SEED)
     return [_drawn(spec, dtype, rows, random) for spec, dtype in zip(inputs.specs, inputs.dtypes, strict=True)]
 

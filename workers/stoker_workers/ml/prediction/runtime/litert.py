@@ -1,4 +1,4 @@
-"""LiteRT, once TensorFlow Lite: the least overhead per call there is, a few microseconds."""
+"""LiteRT, formerly TensorFlow Lite: it has the least overhead per call, a few microseconds."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from .engine import ModelFailed
 class LiteRTEngine:
     """An interpreter of a converted model.
 
-    It is resized whenever the number of rows changes. That takes 10 to 50 µs, less than computing padding would.
+    It is resized whenever the number of rows changes. That takes 10 to 50 µs, less than padding would.
 
     Args:
-        content: what `converted_to_litert` gives.
-        threads: how many compute one call.
+        content: from `converted_to_litert`.
+        threads: the number of threads of a call.
     """
 
     def __init__(self, content: bytes, threads: int) -> None:
@@ -57,7 +57,7 @@ class LiteRTEngine:
 
 
 def converted_to_litert(frozen: tf.types.experimental.ConcreteFunction) -> bytes:
-    """A graph whose weights are constants, as LiteRT's file."""
-    # Not the traced graph itself: with Keras 3, the converter loses weights that are still variables.
+    """Convert a graph whose weights are constants to LiteRT's format."""
+    # With Keras 3, the converter would lose weights that are variables.
     content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     return content

@@ -18,8 +18,8 @@ class OnnxEngine:
     """A session of a converted model.
 
     Args:
-        content: what `converted_to_onnx` gives.
-        threads: how many compute one call.
+        content: from `converted_to_onnx`.
+        threads: the number of threads of a call.
     """
 
     name = "onnx"
@@ -28,9 +28,9 @@ class OnnxEngine:
         self.threads = threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # errors are raised; logged, too, they would be told twice
-        options.enable_mem_pattern = False  # it keeps a plan for every number of rows it meets
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
+        options.log_severity_level = 4  # errors are raised, and need not be logged
+        options.enable_mem_pattern = False  # it would cache a plan for every number of rows
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads use no core
         self._session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
         self._output = [self._session.get_outputs()[0].name]
         self.size_bytes = len(content)
@@ -47,8 +47,8 @@ class OnnxEngine:
 
 
 def converted_to_onnx(frozen: tf.types.experimental.ConcreteFunction) -> bytes:
-    """A graph whose weights are constants, as an ONNX model."""
-    # Keras' own export to ONNX takes constants, those of a Normalization layer for one, for inputs.
+    """Convert a graph whose weights are constants to ONNX."""
+    # Keras' own export takes constants, such as those of a Normalization layer, for inputs.
     model, _ = from_graph_def(
         frozen.graph.as_graph_def(add_shapes=True),
         input_names=[tensor.name for tensor in frozen.inputs],

@@ -1,4 +1,4 @@
-"""Many requests as few batches: those alike are computed together, and one that is wrong fails alone."""
+"""Computes many requests in few batches: similar ones together, and a wrong one fails alone."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,16 +21,16 @@ from stoker.models.tensors import (
 )
 
 Item = TypeVar("Item")
-Part = TypeVar("Part")
+Output = TypeVar("Output")
 
 Compute = Callable[[Sequence[Array]], Array]
-"""The model: from one unchecked array per input to outputs, row for row; raises InvalidJob."""
+"""The model: takes one unchecked array for each input, gives the output for each row; raises InvalidJob."""
 
 
 def answer_requests(requests: Sequence[Tensors], inputs: Inputs, compute: Compute) -> list[Array | InvalidJob]:
-    """The model's output for each request, or what is wrong with it."""
+    """The model's output for each request, or its error."""
     answers: dict[int, Array | InvalidJob] = {}
-    alike: defaultdict[object, dict[int, list[Array]]] = defaultdict(dict)  # what can be stacked, by its place
+    alike: defaultdict[object, dict[int, list[Array]]] = defaultdict(dict)  # stackable requests by their index
     for at, request in enumerate(requests):
         try:
             columns = inputs.ordered(request)
@@ -42,13 +42,13 @@ def answer_requests(requests: Sequence[Tensors], inputs: Inputs, compute: Comput
     for group in alike.values():
         items = list(group.values())
         rows = [len(columns[0]) for columns in items]
-        parts = _settled(items, rows, lambda items: compute(_stacked(items)), _split)
-        answers.update(zip(group, parts, strict=True))
+        outputs = _computed(items, rows, lambda items: compute(_stacked(items)), _split)
+        answers.update(zip(group, outputs, strict=True))
     return [answers[at] for at in range(len(requests))]
 
 
 def answer_encoded(requests: Sequence[bytes], inputs: Inputs, compute: Compute) -> list[bytes | InvalidJob]:
-    """The same from bytes to bytes, as `encode_tensors` writes them: the quickest way for many small requests."""
+    """`answer_requests` for encoded tensors: the quickest way for many small requests."""
     answers: dict[int, bytes | InvalidJob] = {}
     decoded: dict[int, Tensors] = {}
     alike: defaultdict[str, dict[int, tuple[bytes, Layout]]] = defaultdict(dict)
@@ -66,53 +66,53 @@ def answer_encoded(requests: Sequence[bytes], inputs: Inputs, compute: Compute) 
     for group in alike.values():
         items = list(group.values())
         rows = [layout.shape[0] for _, layout in items]
-        parts = _settled(items, rows, lambda items: compute([joined(items)]), encode_slices)
-        answers.update(zip(group, parts, strict=True))
+        encoded = _computed(items, rows, lambda items: compute([joined(items)]), encode_slices)
+        answers.update(zip(group, encoded, strict=True))
     outputs = answer_requests(list(decoded.values()), inputs, compute)
     for at, output in zip(decoded, outputs, strict=True):
         answers[at] = output if isinstance(output, InvalidJob) else encode_tensors(output)
     return [answers[at] for at in range(len(requests))]
 
 
-def _settled(
+def _computed(
     items: Sequence[Item],
     rows: Sequence[int],
     compute: Callable[[Sequence[Item]], Array],
-    split: Callable[[Array, Sequence[int]], list[Part]],
-) -> list[Part | InvalidJob]:
-    """Each item's part of the outputs, or what is wrong with it.
+    split: Callable[[Array, Sequence[int]], list[Output]],
+) -> list[Output | InvalidJob]:
+    """The output of each item, or its error.
 
     Args:
-        rows: how many each of the items has.
-        split: cuts outputs into parts of so many rows.
+        rows: the number of rows of each item.
+        split: cuts an array into slices of so many rows.
     """
-    parts: list[Part | InvalidJob] = []
-    for count, outcome in _outcomes(items, compute):
-        if isinstance(outcome, InvalidJob):
-            parts.append(outcome)
+    outputs: list[Output | InvalidJob] = []
+    for count, result in _bisected(items, compute):
+        if isinstance(result, InvalidJob):
+            outputs.append(result)
         else:
-            parts += split(outcome, rows[len(parts) : len(parts) + count])
-    return parts
+            outputs += split(result, rows[len(outputs) : len(outputs) + count])
+    return outputs
 
 
-def _outcomes(
+def _bisected(
     items: Sequence[Item], compute: Callable[[Sequence[Item]], Array]
 ) -> Iterator[tuple[int, Array | InvalidJob]]:
-    """Outputs of all items together; where that fails, of either half, down to the ones to blame.
+    """Compute all items together; if that fails, each half, down to the items that fail.
 
     Yields:
-        for how many of the next items, and their outputs, row for row, or what is wrong with the one.
+        how many of the next items the result is for, and their output, or the error of a single item.
     """
     try:
-        outcome: Array | InvalidJob = compute(items)
+        result: Array | InvalidJob = compute(items)
     except InvalidJob as error:
         if len(items) > 1:
             half = len(items) // 2
-            yield from _outcomes(items[:half], compute)
-            yield from _outcomes(items[half:], compute)
+            yield from _bisected(items[:half], compute)
+            yield from _bisected(items[half:], compute)
             return
-        outcome = error
-    yield len(items), outcome
+        result = error
+    yield len(items), result
 
 
 def _stacked(items: Sequence[Sequence[Array]]) -> Sequence[Array]:

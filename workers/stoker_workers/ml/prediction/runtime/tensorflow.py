@@ -1,4 +1,4 @@
-"""The Keras model itself, as one TensorFlow graph."""
+"""The Keras model as one TensorFlow graph."""
 
 import math
 import os
@@ -15,17 +15,17 @@ from stoker.models.tensors import Array
 
 from .engine import ModelFailed
 
-_GRAPH_BYTES = 400_000  # resident memory of a traced model beyond its weights, measured on a small MLP
+_GRAPH_BYTES = 400_000  # memory of a traced model besides its weights, measured with a small MLP
 
 
 class TensorFlowEngine:
-    """A model behind one compiled call: it takes whatever Keras can express, on whatever device there is.
+    """A model as one compiled call: it computes any Keras model on any device.
 
-    The call is traced once, for any number of rows. Batches are padded to 1, 2, 4, … rows all the same: oneDNN and
-    cuDNN prepare their kernels anew for every size they meet, so that only a bounded number may meet them.
+    The call is traced once, for any number of rows. Batches are still padded to 1, 2, 4, … rows, because oneDNN and
+    cuDNN prepare kernels for every new size.
 
     Attributes:
-        specs: what the traced call takes, one tensor per input of the signature, in its order.
+        specs: the inputs of the traced call, one tensor for each input of the signature, in its order.
         graph: the traced call.
     """
 
@@ -59,15 +59,15 @@ class TensorFlowEngine:
         return output[:rows] if padding else output
 
     def no_rows(self) -> Array:
-        """The output for no rows at all."""
+        """The output for zero rows."""
         output = self.graph.structured_outputs
         return np.empty([size or 0 for size in output.shape], output.dtype.as_numpy_dtype)
 
 
 def _arrangement(model: keras.Model, names: Sequence[str]) -> Callable[[Sequence[tf.Tensor]], Any]:
-    """How tensors in the signature's order are put together for the model's call: as its own inputs are.
+    """A function from tensors in the signature's order to the structure of the model's inputs.
 
-    A model of one input takes it under whatever name it has for it. A loaded Sequential has no `input`, but takes one.
+    A model of one input may have any name for it. A loaded Sequential has no `input`, but takes one.
     """
     declared = None if isinstance(model, keras.Sequential) else model.input
     if isinstance(declared, dict):
@@ -79,11 +79,11 @@ def _arrangement(model: keras.Model, names: Sequence[str]) -> Callable[[Sequence
 
 
 def _pad(array: Array, padding: int) -> Array:
-    """More rows by repeating the last: unlike zeros, it is a value the model takes."""
+    """Adds copies of the last row, which, unlike zeros, is valid for the model."""
     return np.concatenate([array, np.repeat(array[-1:], padding, axis=0)]) if padding else array
 
 
 def _reason(message: str) -> str:
-    """The line that says it, of TensorFlow's page about a failed graph."""
+    """The line of TensorFlow's long message that has the reason."""
     lines = message.partition("[[{{node")[0].strip().splitlines()
     return lines[-1] if lines else message

@@ -1,7 +1,7 @@
-"""Those who train one model together: one process alone, several devices of it, or several processes in step.
+"""Synchronous training on replicas: one process, several devices of it, or several processes.
 
-Every batch is shared: each replica computes the gradient of its part, and each applies the sum of all. So the weights
-stay the same everywhere, and the losses are those of one process with the same batches, within float noise.
+Every batch is divided: each replica computes the gradient of its share, and applies the sum of all. So the weights stay
+equal everywhere, and the losses are those of one process with the same batches, within float noise.
 https://www.tensorflow.org/tutorials/distribute/custom_training
 """
 
@@ -16,37 +16,37 @@ from numpy.typing import NDArray
 _SUM = tf.distribute.ReduceOp.SUM
 
 
-class Gang:
-    """A process's place among those that train together. Making it waits until all of them are there.
+class Replicas:
+    """The replicas of one training, as one of its processes uses them. Making it waits for all processes.
 
     Args:
-        addresses: "host:port" of every process, this one's too; none for a process that trains alone, on every device
-            that it sees.
-        index: which of the addresses is this process's.
+        addresses: "host:port" of every process, this one included; empty for a process that trains alone, on every
+            device that it sees.
+        index: the place of this process among the addresses.
 
     Attributes:
-        leads: whether this process is the first one, which saves and tells.
-        size: how many replicas share a batch.
+        is_chief: whether this process is the first one, which saves checkpoints and sends events.
+        size: the number of replicas.
     """
 
     def __init__(self, addresses: Sequence[str] = (), index: int = 0) -> None:
-        self.leads = index == 0
+        self.is_chief = index == 0
         self._processes = max(1, len(addresses))
         self._strategy = _strategy(addresses, index)
         self.size: int = self._strategy.num_replicas_in_sync
         self._totals = tf.function(lambda values: self.run(self.total, values))
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Where variables must be made that every replica has."""
+        """The scope in which variables of every replica are made."""
         scope: AbstractContextManager[Any] = self._strategy.scope()
         return scope
 
     def run(self, step: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
-        """Let every replica take a step; gives what the step gives, which must be the same in all of them."""
+        """Run a step on every replica; gives its result, which must be equal on all of them."""
         return self._strategy.experimental_local_results(self._strategy.run(step, args=arguments))[0]
 
     def share(self, rows: tf.Tensor) -> tf.Tensor:
-        """Within a step: a replica's part of a batch's row indices; none where there are fewer rows than replicas."""
+        """Within a step: a replica's share of a batch's row indices; empty for some if rows are fewer than replicas."""
         if self.size == 1:
             return rows
         count = tf.shape(rows)[0]
@@ -60,7 +60,7 @@ class Gang:
         return tf.distribute.get_replica_context().all_reduce(_SUM, tf.identity(values))
 
     def agree(self, values: Sequence[float]) -> list[float]:
-        """Between two steps: the sum of all processes' values. Each process waits in it for all the others."""
+        """Between two steps: the sum of all processes' values. Each process waits for all others."""
         if self._processes == 1:
             return list(values)
         total = self._totals(tf.constant(values, tf.float64)).numpy()
@@ -68,15 +68,15 @@ class Gang:
         return agreed
 
     def all(self, holds: bool) -> bool:
-        """Whether something holds in every process; like `agree`, it waits for all of them."""
+        """Whether something holds in every process; it waits for all of them, as `agree` does."""
         return round(self.agree([holds])[0]) == self._processes
 
     def devices(self, variable: keras.Variable) -> list[str]:
-        """Where the replicas of a variable are, as TensorFlow calls these devices."""
+        """The devices of a variable's replicas, as TensorFlow names them."""
         return [replica.device for replica in self._strategy.experimental_local_results(variable.value)]
 
     def value(self, variable: keras.Variable) -> NDArray[Any]:
-        """What a variable holds, in every replica."""
+        """A variable's value, which is equal on every replica."""
         array: NDArray[Any] = self._strategy.experimental_local_results(variable.value)[0].numpy()
         return array
 
@@ -92,7 +92,7 @@ def _strategy(addresses: Sequence[str], index: int) -> tf.distribute.Strategy:
 
 
 def _resolver(addresses: Sequence[str], index: int, gpus: int) -> tf.distribute.cluster_resolver.ClusterResolver:
-    # Without the number of GPUs, the strategy would compute on the CPU.
+    # Without num_accelerators, the strategy would compute on the CPU.
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(addresses)}),
         task_type="worker",
@@ -103,7 +103,7 @@ def _resolver(addresses: Sequence[str], index: int, gpus: int) -> tf.distribute.
 
 
 def _communication(addresses: Sequence[str]) -> tf.distribute.experimental.CommunicationOptions:
-    """NCCL refuses two processes on one card, and those of one host may share one."""
+    """RING where two processes are on one host, because NCCL refuses two processes on one GPU."""
     options = tf.distribute.experimental
     hosts = [address.rpartition(":")[0] for address in addresses]
     implementation = options.CommunicationImplementation

@@ -25,7 +25,7 @@ _DTYPES = {
 
 
 _LOAD_ROWS = 8_192
-# What each record is framed by: its length, that one's checksum, and its own.
+# The frame of each record: its length, the length's checksum, and the record's own.
 # https://www.tensorflow.org/tutorials/load_data/tfrecord
 _FRAME_BYTES = 8 + 4 + 4
 _CUT = "is malformed: it is not a TFRecord file, or one that is cut off or damaged; write it again, uncompressed"
@@ -42,9 +42,9 @@ def load_records(urls: Sequence[str]) -> Arrays:
 
 
 class RecordStream:
-    """A source whose columns are read off the first record; every other record must have the same features.
+    """A source whose columns are those of its first record; every other record must have the same features.
 
-    A feature with one value is a plain column, one with k values has rows of shape (k,).
+    A feature of one value is a plain column; one of k values has rows of shape (k,).
     """
 
     in_memory = False
@@ -58,11 +58,11 @@ class RecordStream:
         features = {column.name: tf.io.FixedLenFeature(column.shape, _tf_dtype(column)) for column in self.columns}
 
         def parse(records: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            """How many bytes of their file some records take, and their features."""
+            """The size of some records in their file in bytes, and their features."""
             lengths = tf.cast(tf.strings.length(records), tf.int64) + _FRAME_BYTES
             return tf.reduce_sum(lengths), tf.io.parse_example(records, features)
 
-        # Traced once, and not for every file on every pass.
+        # Traced once, not for every file on every pass.
         self._parse = tf.function(parse, input_signature=[tf.TensorSpec([None], tf.string)])
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
@@ -76,7 +76,7 @@ class RecordStream:
                     size, features = self._parse(records)
                     unread -= int(size)
                     yield {name: _decoded(values.numpy()) for name, values in features.items()}
-            # TensorFlow takes the beginning of a record's length for the end of its file.
+            # TensorFlow takes a length that is cut off for the end of the file.
             if unread:
                 raise InvalidJob(f"{path} {_CUT}")
 
@@ -102,7 +102,7 @@ def _damage(error: Exception) -> str | None:
 
 
 def _local(url: str) -> str:
-    """A local path of the file; TensorFlow reads no fsspec URLs, so a remote file is copied first, once a process."""
+    """The file's local path; a remote file is copied first, once per process: TensorFlow reads no fsspec URLs."""
     if "://" not in url:
         return url
     target = _copies() / f"{sha256(url.encode()).hexdigest()}.tfrecord"
@@ -116,7 +116,7 @@ def _local(url: str) -> str:
 
 @cache
 def _copies() -> Path:
-    """This process's folder for them."""
+    """This process's folder for copies."""
     return Path(mkdtemp())
 
 
@@ -138,7 +138,7 @@ def _tf_dtype(column: Column) -> tf.DType:
 
 
 def _decoded(values: Values) -> Values:
-    """Bytes as str."""
+    """Decodes bytes to str; leaves other values as they are."""
     if values.dtype != object:
         return values
     texts = [value.decode("utf-8") for value in values.ravel()]
