@@ -10,17 +10,17 @@ from pathlib import Path
 
 import psutil
 
-from stoker.local import guard
+from stoker.local import watchdog
 
 # Of whichever copy of Stoker.
-_GUARD = Path(guard.__file__).parts[-3:]
+_GUARD = Path(watchdog.__file__).parts[-3:]
 
 
 @contextmanager
 def paused(roots: Iterable[psutil.Process]) -> Iterator[None]:
     """Keep all that these processes have started from running, for the length of a with block.
 
-    Guards run on: they would kill their group, and so what they guard, if we died.
+    Guards run on: they would kill their group, and so what they watchdog, if we died.
     """
     stopped = [process for root in roots for process in _below(root) if not _is_guard(process)]
     try:

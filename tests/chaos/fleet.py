@@ -55,7 +55,7 @@ class Party:
     def main(self) -> psutil.Process | None:
         """The process of its command; None if it has died."""
         with suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self._child._guard.pid).children()
+            children = psutil.Process(self._child._watchdog.pid).children()
             return children[0] if children else None
         return None
 

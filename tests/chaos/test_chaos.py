@@ -156,7 +156,7 @@ def _quiet(app: App, fleet: Fleet) -> bool:
 
 
 def _tree(fleet: Fleet) -> set[int]:
-    """The servers, which still run, and their guards."""
+    """The servers, which still run, and their watchdogs."""
     mains = [server.main for server in fleet.servers]
     return {process.pid for main in mains if main for process in (main, main.parent()) if process}
 

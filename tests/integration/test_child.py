@@ -1,4 +1,4 @@
-"""Subprocesses that hang by a guard: what they leave is ended with them, and nobody else ever gets a signal of ours."""
+"""Subprocesses that have a watchdog: what they leave is ended with them, and nobody else ever gets a signal of ours."""
 
 import os
 import signal

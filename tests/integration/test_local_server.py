@@ -357,24 +357,24 @@ def test_the_server_holds_its_folder_even_when_nobody_is_left_to_stop_it(home: P
         url = local_url(home)
         assert url is not None
         server = server_pid(url)
-        guard = parent(server)
-        os.kill(guard, signal.SIGSTOP)
-        cleanup.callback(os.kill, guard, signal.SIGCONT)
+        watchdog = parent(server)
+        os.kill(watchdog, signal.SIGSTOP)
+        cleanup.callback(os.kill, watchdog, signal.SIGCONT)
         process.kill()
         process.wait()
         assert answers(url)
         assert local_url(home) == url
         assert lock(home / "redis" / "lock") is None
-        os.kill(guard, signal.SIGCONT)
+        os.kill(watchdog, signal.SIGCONT)
         eventually(lambda: not alive(server))
         cleanup.pop_all()
         eventually(lambda: local_url(home) is None)
 
 
-def test_a_server_whose_guard_was_killed_does_not_meet_its_successor(home: Path, eventually: Eventually) -> None:
+def test_a_server_whose_watchdog_was_killed_does_not_meet_its_successor(home: Path, eventually: Eventually) -> None:
     with local_server(home) as url:
         first = server_pid(url)
-        guard = parent(first)
-        os.kill(guard, signal.SIGKILL)
+        watchdog = parent(first)
+        os.kill(watchdog, signal.SIGKILL)
         eventually(lambda: not alive(first))
         eventually(lambda: answers(url))

@@ -18,7 +18,7 @@ from stoker.models.manifest import ModelVersion, Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.serving import drainer
-from stoker_workers.serving.drainer import Load, Model, Response
+from stoker_workers.serving.drainer import LoadModel, Model, Response
 from stoker_workers.serving.watch import Watch
 
 from ..conftest import PATIENCE_S, Eventually
@@ -209,7 +209,7 @@ def test_a_model_that_cannot_be_loaded_is_the_answer(connection: Connection, ask
 
 
 @contextmanager
-def watched(connection: Connection, load: Load) -> Iterator[None]:
+def watched(connection: Connection, load: LoadModel) -> Iterator[None]:
     """The doorbell of the lane "hot" is heard and the lane drained, for the length of a with block."""
     stop = threading.Event()
     assert connection.client.rpop(BELLS)

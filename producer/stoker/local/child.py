@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from . import guard
+from . import watchdog
 
 _POLL_S = 0.05
 _FIRST_DELAY_S = 0.2
@@ -49,9 +49,9 @@ class Child:
         self._reaping = threading.RLock()
         self.name = name or (log.stem if log else command[0])
         with log.open("ab") if log else nullcontext() as output:
-            # The guard kills the command when this pipe closes, see guard.py. Its pid is also its process group.
-            self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, *command],
+            # The watchdog kills the command when this pipe closes, see watchdog.py. Its pid is also its process group.
+            self._watchdog = subprocess.Popen(
+                [sys.executable, "-I", "-S", watchdog.__file__, *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT if log else None,
@@ -97,20 +97,20 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
     def _signal(self, send: Callable[[int, int], None], number: int) -> None:
-        # Once the guard is reaped, its pid may belong to another process.
+        # Once the watchdog is reaped, its pid may belong to another process.
         with self._reaping:
-            if self._guard.returncode is None:
-                send(self._guard.pid, number)
+            if self._watchdog.returncode is None:
+                send(self._watchdog.pid, number)
 
     def _reaped(self) -> int | None:
         with self._reaping:
-            if self._guard.returncode is None and _has_ended(self._guard):
+            if self._watchdog.returncode is None and _has_ended(self._watchdog):
                 with suppress(ProcessLookupError):
-                    os.killpg(self._guard.pid, signal.SIGKILL)
-                self._guard.wait()
-                assert self._guard.stdin
-                self._guard.stdin.close()
-            return self._guard.returncode
+                    os.killpg(self._watchdog.pid, signal.SIGKILL)
+                self._watchdog.wait()
+                assert self._watchdog.stdin
+                self._watchdog.stdin.close()
+            return self._watchdog.returncode
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:

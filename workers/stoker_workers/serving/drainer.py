@@ -42,7 +42,7 @@ class Model(Protocol):
         """The encoded output for each request's encoded inputs, or its error."""
 
 
-Load = Callable[[ModelVersion], Model | StokerError | None]
+LoadModel = Callable[[ModelVersion], Model | StokerError | None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Drainer:
         requests, batches: how many were computed.
     """
 
-    def __init__(self, connection: Connection, ref: str, name: str, load: Load) -> None:
+    def __init__(self, connection: Connection, ref: str, name: str, load: LoadModel) -> None:
         self.ref = ref
         self.name = name
         self.quiet_since = time.monotonic()

@@ -23,7 +23,7 @@ from ..ml.prediction.predictor import Predictor
 from ..ml.prediction.runtime.pace import Pace
 from ..node.machine import private_bytes
 from .drainer import Response
-from .journal import Journal, entry_of
+from .journal import Journal, activity_of
 
 _log = logging.getLogger(__name__)
 # The target latency of a request, waiting included; it decides the size of batches.
@@ -43,7 +43,7 @@ class LoadedModel:
         self._predictor = weakref.ref(predictor)
         self._pace = pace
         self._journal = journal
-        self._entry = entry_of(predictor.version)
+        self._activity = activity_of(predictor.version)
 
     @property
     def evicted(self) -> bool:
@@ -59,7 +59,7 @@ class LoadedModel:
         if not requests:
             return []
         started = time.perf_counter()
-        with self._journal.compute(self._entry):
+        with self._journal.compute(self._activity):
             responses = predictor.predict_encoded(requests)
         self._pace.took(len(requests), time.perf_counter() - started)
         return responses

@@ -20,7 +20,7 @@ from stoker.redis.connection import Connection
 from ..attempt.process import ForkedProcess
 from ..attempt.slot import Slot
 from ..node.machine import private_bytes
-from .journal import Entry, Journal
+from .journal import Activity, Journal
 from .loader import Loader
 from .watch import Watch
 
@@ -89,20 +89,20 @@ class Predictors:
         A model that was computing is excused once: another process answers the batch, and records it if it dies, too.
         """
         outside = any(reason.endswith(signal) for signal in _FROM_OUTSIDE.split())
-        if entry := self._journal.loading:
-            self._record(entry, f"cannot be loaded: that ended its process: {reason}", excused=outside)
-        elif (entry := self._journal.computing) and not outside:
+        if activity := self._journal.loading:
+            self._record(activity, f"cannot be loaded: that ended its process: {reason}", excused=outside)
+        elif (activity := self._journal.computing) and not outside:
             self._record(
-                entry, f"cannot be served: batches of it end their process: {reason}", excused=True, computed=True
+                activity, f"cannot be served: batches of it end their process: {reason}", excused=True, computed=True
             )
 
-    def _record(self, entry: Entry, what: str, *, excused: bool, computed: bool = False) -> None:
+    def _record(self, activity: Activity, what: str, *, excused: bool, computed: bool = False) -> None:
         error = Unavailable(
-            f"{entry.ref} {what}; make the model smaller or give its slot more memory, or roll its "
+            f"{activity.ref} {what}; make the model smaller or give its slot more memory, or roll its "
             "alias back to a version that can be loaded"
         )
         call = failures.load_failed(
-            entry.ref, entry.created_at, error, self._slot.worker, excused=excused, computed=computed
+            activity.ref, activity.created_at, error, self._slot.worker, excused=excused, computed=computed
         )
         try:
             _log.error("%s", self._slot.connection.run(call).reason)
@@ -150,8 +150,8 @@ class Predictors:
 
     def _check_loading(self) -> None:
         """Raises _Misbehaved if a model takes too long to load: a thread that hangs can only be ended so."""
-        entry, longest_s = self._journal.loading, self._slot.settings.model_load_timeout_s
-        if entry and time.monotonic() - entry.since > longest_s:
+        activity, longest_s = self._journal.loading, self._slot.settings.model_load_timeout_s
+        if activity and time.monotonic() - activity.since > longest_s:
             raise _Misbehaved(f"it took longer than {longest_s:g} s (STOKER_MODEL_LOAD_TIMEOUT_S)")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from stoker import lanes
 from stoker.redis.connection import Connection
 
-from .drainer import LEASE_S, Drainer, Load
+from .drainer import LEASE_S, Drainer, LoadModel
 
 # How long an empty lane is watched, as long as nothing else waits for the slot.
 LINGER_S = 120.0
@@ -39,7 +39,7 @@ class Watch:
         connection: Connection,
         name: str,
         queues: Sequence[str],
-        load: Load,
+        load: LoadModel,
         stop: Callable[[], bool],
     ) -> None:
         self._connection = connection

@@ -8,23 +8,23 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from stoker.ledger import Histogram
 
 # By the values of their labels.
-Values = Mapping[tuple[str, ...], float]
+Samples = Mapping[tuple[str, ...], float]
 
 
 def gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)
 
 
-def gauges(name: str, documentation: str, labels: Sequence[str], values: Values) -> Metric:
+def gauges(name: str, documentation: str, labels: Sequence[str], samples: Samples) -> Metric:
     family = GaugeMetricFamily(name, documentation, labels=labels)
-    for words, value in values.items():
+    for words, value in samples.items():
         family.add_metric(words, value)
     return family
 
 
-def counters(name: str, documentation: str, labels: Sequence[str], values: Values) -> Metric:
+def counters(name: str, documentation: str, labels: Sequence[str], samples: Samples) -> Metric:
     family = CounterMetricFamily(name, documentation, labels=labels)
-    for words, value in values.items():
+    for words, value in samples.items():
         family.add_metric(words, value)
     return family
 

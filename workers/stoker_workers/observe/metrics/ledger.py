@@ -17,7 +17,7 @@ from stoker.lanes.failures import load_failures
 from stoker.outages import Dependency
 from stoker.settings import Settings
 
-from .families import Values, bucket, counters, gauge, gauges, histograms_of_ms
+from .families import Samples, bucket, counters, gauge, gauges, histograms_of_ms
 from .serving import hurried
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class LedgerCollector(Collector):
     def _duties(self) -> Iterator[Metric]:
         duties = self._connection.run(ledger.duties())
 
-        def each(value: Callable[[ledger.DutyState], float]) -> Values:
+        def each(value: Callable[[ledger.DutyState], float]) -> Samples:
             return {(duty.name,): value(duty) for duty in duties}
 
         label = ("duty",)
@@ -195,7 +195,7 @@ class LedgerCollector(Collector):
             by_device[worker.device].append(worker)
         yield _outages(worker for workers in by_device.values() for worker in workers)
 
-        def each(value: Callable[[list[ledger.Worker]], float]) -> Values:
+        def each(value: Callable[[list[ledger.Worker]], float]) -> Samples:
             return {(device,): value(workers) for device, workers in by_device.items()}
 
         yield gauges(

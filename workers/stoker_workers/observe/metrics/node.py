@@ -11,7 +11,7 @@ from stoker import ledger
 from stoker.errors import StokerError
 from stoker.settings import Settings
 
-from .families import Values, gauge, gauges
+from .families import Samples, gauge, gauges
 from .serving import hurried
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class NodeCollector(Collector):
         )
         for name, documentation, value in _GAUGES:
             values = {device: value(worker) for device, worker in workers.items() if worker}
-            known: Values = {(device,): number for device, number in values.items() if number is not None}
+            known: Samples = {(device,): number for device, number in values.items() if number is not None}
             if known:
                 yield gauges(name, documentation, ("device",), known)
 

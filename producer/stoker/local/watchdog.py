@@ -1,7 +1,7 @@
-"""Runs a command that cannot outlive its starter: `python guard.py COMMAND ARGUMENT…`.
+"""Runs a command that cannot outlive its starter: `python watchdog.py COMMAND ARGUMENT…`.
 
-The starter keeps the other end of the guard's stdin open and never writes to it. When the starter dies, even of
-SIGKILL, stdin ends, and the guard kills its process group: the command and its children. SIGTERM is passed on to the
+The starter keeps the other end of the watchdog's stdin open and never writes to it. When the starter dies, even of
+SIGKILL, stdin ends, and the watchdog kills its process group: the command and its children. SIGTERM is passed on to the
 command only, which ends its own children. Run as a file, so that only the standard library is imported.
 """
 
