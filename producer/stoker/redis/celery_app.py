@@ -1,4 +1,4 @@
-"""The Celery app: one broker, JSON only, and settings under which a lost message loses no job."""
+"""The Celery app: one broker, JSON only, and settings under which no message, lost or hostile, can lose a job."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ class GuardedConnection(KombuConnection):
     """A connection to the broker with a filtered transport, for any URL: redis://, rediss:// or sentinel://.
 
     Attributes:
-        leaves: gives whether to leave the messages of a queue there for now.
+        leaves: gives whether to leave the messages of a queue unread for now.
     """
 
     leaves: Callable[[str], bool] = staticmethod(lambda _queue: False)
@@ -46,12 +46,12 @@ class GuardedConnection(KombuConnection):
 
 
 def guarded(leaves: Callable[[str], bool]) -> type[GuardedConnection]:
-    """A class of connections that leave the messages of some queues there for now."""
+    """A class of connections that leave the messages of some queues unread for now."""
     return type("GuardedConnection", (GuardedConnection,), {"leaves": staticmethod(leaves)})
 
 
 class _OpenQueues:
-    """kombu's order of queues, without those whose messages are left there for now."""
+    """kombu's order of queues, without those whose messages are left unread for now."""
 
     def __init__(self, order: Any, leaves: Callable[[str], bool]) -> None:
         self._order = order
