@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import redis
 
-from .fleet import Fleet
+from .deployment import Deployment
 
 _EVERY_S = 0.5
 # A worker says twice a second that it is there; one silent for longer is no capacity.
@@ -18,8 +18,8 @@ _SILENT_MS = 3000
 class Capacity:
     """Looks at the workers' announcements and at what occupies their slots: jobs, members of gangs and lanes."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._redis = fleet.connect()
+    def __init__(self, deployment: Deployment) -> None:
+        self._redis = deployment.connect()
         self._looked_at = 0.0
         self._free: list[tuple[int, int]] = []
 

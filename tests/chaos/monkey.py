@@ -13,7 +13,7 @@ import psutil
 import redis
 
 from .capacity import Capacity
-from .fleet import Fleet, Party
+from .deployment import Deployment, Party
 from .workload import VICTIM
 
 # Longer than the time in which a busy machine stands still by itself, which is no fault of ours.
@@ -63,17 +63,17 @@ class Monkey:
         capacity: how many slots were free, twice a second.
     """
 
-    def __init__(self, fleet: Fleet, seed: int, interval_s: tuple[float, float]) -> None:
+    def __init__(self, deployment: Deployment, seed: int, interval_s: tuple[float, float]) -> None:
         self.faults: list[Fault] = []
-        self.capacity = Capacity(fleet)
-        self._fleet = fleet
+        self.capacity = Capacity(deployment)
+        self._deployment = deployment
         self._random = random.Random(seed)
         self._interval_s = interval_s
         self._next_at = 0.0
         self._bag: list[str] = []
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._broken: set[str] = set()
-        self._redis = fleet.connect()
+        self._redis = deployment.connect()
 
     def counts(self) -> "Counter[str]":
         """Faults by kind."""
@@ -82,7 +82,7 @@ class Monkey:
     def act(self) -> None:
         """Break something if it is time to; mend what has been broken for long enough. To be called often."""
         self._mend(time.monotonic())
-        self._fleet.supervise()
+        self._deployment.supervise()
         self.capacity.look()
         if time.monotonic() >= self._next_at:
             self._next_at = time.monotonic() + self._random.uniform(*self._interval_s)
@@ -129,11 +129,11 @@ class Monkey:
         """A whole party for this kind of fault, but never the last whole worker: somebody must do the work."""
         what = kind.rpartition(" ")[-1]
         fixed = {
-            "redis": [self._fleet.redis],
-            "results": self._fleet.servers[1:],
-            "controller": self._fleet.controllers,
+            "redis": [self._deployment.redis],
+            "results": self._deployment.servers[1:],
+            "controller": self._deployment.controllers,
         }
-        parties = fixed.get(what, self._fleet.workers)
+        parties = fixed.get(what, self._deployment.workers)
         whole = [party for party in parties if party.main and time.monotonic() >= party.busy_until]
         if what in ("parent", "worker") and len(whole) < 2:
             return None
@@ -207,7 +207,7 @@ class Monkey:
         return _owner(party)
 
     def _cut(self, party: Party) -> str | None:
-        network = self._fleet.network
+        network = self._deployment.network
         network.cut(party.name)
         self._until(party, self._random.choice(_CUTS_S), lambda: network.heal(party.name))
         return _owner(party)
@@ -233,14 +233,14 @@ class Monkey:
         return ""
 
     def _lock_store(self) -> str | None:
-        disk = self._fleet.store_disk
+        disk = self._deployment.store_disk
         if disk is None or not disk.lock():
             return None
         self._for_a_while("store", disk.unlock)
         return ""
 
     def _fill_store(self) -> str | None:
-        disk = self._fleet.store_disk
+        disk = self._deployment.store_disk
         if disk is None:
             return None
         disk.fill()
@@ -248,7 +248,7 @@ class Monkey:
         return ""
 
     def _freeze_store(self) -> str | None:
-        disk = self._fleet.store_disk
+        disk = self._deployment.store_disk
         if disk is None:
             return None
         disk.freeze()
@@ -256,7 +256,7 @@ class Monkey:
         return ""
 
     def _fill_scratch(self) -> str | None:
-        disk = self._fleet.scratch_disk
+        disk = self._deployment.scratch_disk
         if disk is None:
             return None
         disk.fill()
@@ -284,7 +284,7 @@ class Monkey:
                 with suppress(redis.ConnectionError, redis.TimeoutError):
                     mend()
                     break
-                self._fleet.supervise()
+                self._deployment.supervise()
                 time.sleep(0.1)
             self._broken.discard(thing)
 

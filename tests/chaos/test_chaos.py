@@ -15,8 +15,8 @@ import stoker
 from . import callers
 from .callers import Said
 from .checker import Evidence, orphaned, problems
+from .deployment import Deployment
 from .disk import Disk
-from .fleet import Fleet
 from .monkey import LEASE_S, Monkey
 from .network import Namespaces
 from .recovery import Recovery, percentile, recoveries
@@ -71,9 +71,9 @@ def test_minutes_of_chaos_lose_nothing_and_double_nothing(
 
 
 def run(scale: Scale, folder: Path, seed: int, *, namespaces: bool, disks: bool, say: Callable[[str], object]) -> None:
-    """Let the monkey loose on a fleet at work, wait for the end, and judge it."""
+    """Let the monkey loose on a deployment at work, wait for the end, and judge it."""
     began = time.monotonic()
-    with Fleet(
+    with Deployment(
         folder / "home",
         workers=scale.workers,
         slots=scale.slots,
@@ -82,37 +82,37 @@ def run(scale: Scale, folder: Path, seed: int, *, namespaces: bool, disks: bool,
         results=True,
         disks=disks,
         lease_s=LEASE_S,
-    ) as fleet:
-        fleet.await_workers()
-        app = App(fleet.settings, fleet.effects, seed, scale.ahead)
+    ) as deployment:
+        deployment.await_workers()
+        app = App(deployment.settings, deployment.effects, seed, scale.ahead)
         app.train_base()
-        fleet.start_callers()
-        monkey = Monkey(fleet, seed, scale.interval_s)
+        deployment.start_callers()
+        monkey = Monkey(deployment, seed, scale.interval_s)
         app.start()
         _torment(app, monkey, scale.faults_s)
         app.finish()
         monkey.rest()
-        fleet.stop_callers()
-        _finish(app, monkey, fleet, scale.ends_s)
-        fleet.stop_workers()
-        left = [process for process in fleet.processes() if process.pid not in _tree(fleet)]
-        said = callers.read(fleet.calls)
+        deployment.stop_callers()
+        _finish(app, monkey, deployment, scale.ends_s)
+        deployment.stop_workers()
+        left = [process for process in deployment.processes() if process.pid not in _tree(deployment)]
+        said = callers.read(deployment.calls)
         app.submitted |= _submitted_by(said)
-        with fleet.connect() as client, fleet.connect_to_results() as results:
+        with deployment.connect() as client, deployment.connect_to_results() as results:
             evidence = Evidence(
                 client=client,
                 results=results,
-                store=fleet.store,
-                effects=fleet.effects,
+                store=deployment.store,
+                effects=deployment.effects,
                 said=said,
                 submitted=app.submitted,
                 most_unacked=sum(monkey.counts().values()) * scale.slots,
                 most_orphans=sum(monkey.counts()[kind] for kind in _ORPHANING) * scale.slots,
             )
             found = [*problems(evidence), *(f"process {process} is left" for process in left)]
-            _tell(evidence, app, monkey, time.monotonic() - began, fleet.network.words, say)
+            _tell(evidence, app, monkey, time.monotonic() - began, deployment.network.words, say)
         app.close()
-    left = list(fleet.processes())
+    left = list(deployment.processes())
     assert not left, f"processes are left: {left}"
     assert not found, "\n".join(found)
 
@@ -138,26 +138,26 @@ def _torment(app: App, monkey: Monkey, seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _finish(app: App, monkey: Monkey, fleet: Fleet, seconds: float) -> None:
+def _finish(app: App, monkey: Monkey, deployment: Deployment, seconds: float) -> None:
     """Wait until all jobs have ended and nothing is to be cleared away any more."""
     until = time.monotonic() + seconds
-    while not (app.done and _quiet(app, fleet)):
+    while not (app.done and _quiet(app, deployment)):
         assert time.monotonic() < until, f"jobs have not ended within {seconds:g} s after the last fault"
-        fleet.supervise()
+        deployment.supervise()
         monkey.capacity.look()
         time.sleep(0.2)
 
 
-def _quiet(app: App, fleet: Fleet) -> bool:
-    with suppress(stoker.Unavailable, redis.ConnectionError, redis.TimeoutError), fleet.connect() as client:
+def _quiet(app: App, deployment: Deployment) -> bool:
+    with suppress(stoker.Unavailable, redis.ConnectionError, redis.TimeoutError), deployment.connect() as client:
         cleared = not any(map(client.exists, ("stoker:discarded", "stoker:ended", "stoker:untold")))
         return cleared and not app.open_jobs() and not list(client.names("stoker:gang*"))
     return False
 
 
-def _tree(fleet: Fleet) -> set[int]:
+def _tree(deployment: Deployment) -> set[int]:
     """The servers, which still run, and their watchdogs."""
-    mains = [server.main for server in fleet.servers]
+    mains = [server.main for server in deployment.servers]
     return {process.pid for main in mains if main for process in (main, main.parent()) if process}
 
 

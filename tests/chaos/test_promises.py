@@ -12,7 +12,7 @@ from stoker import JobState, events, ledger
 from stoker.kinds import Checkpoints, Train
 
 from ..conftest import PATIENCE_S, Eventually
-from .fleet import Fleet
+from .deployment import Deployment
 
 ENDLESS = Train(
     model="endless",
@@ -25,16 +25,18 @@ ENDLESS = Train(
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One worker with two slots, and a controller."""
-    with Fleet(tmp_path_factory.mktemp("fleet"), workers=1, slots=2, controllers=1, namespaces=False) as fleet:
-        fleet.await_workers()
-        yield fleet
+    with Deployment(
+        tmp_path_factory.mktemp("deployment"), workers=1, slots=2, controllers=1, namespaces=False
+    ) as deployment:
+        deployment.await_workers()
+        yield deployment
 
 
 @pytest.fixture
-def client(fleet: Fleet) -> Iterator[stoker.Client]:
-    with stoker.Client(settings=fleet.settings) as client:
+def client(deployment: Deployment) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=deployment.settings) as client:
         yield client
 
 
@@ -55,20 +57,20 @@ def cancel(job: stoker.Job) -> None:
 
 @pytest.mark.slow
 def test_a_drained_worker_hands_its_jobs_over_where_they_are_and_at_no_cost(
-    fleet: Fleet, client: stoker.Client, eventually: Eventually
+    deployment: Deployment, client: stoker.Client, eventually: Eventually
 ) -> None:
     # With one attempt allowed, a drain that cost one would be the end of them.
     jobs = [client.submit(ENDLESS) for _ in range(2)]
     for job in jobs:
         next(epochs_of(job, attempt=1))
-    [worker] = fleet.workers
+    [worker] = deployment.workers
     assert worker.main
     worker.main.terminate()
     eventually(worker.has_ended)
     for job in jobs:
         assert job.state is JobState.QUEUED
         assert isinstance(list(itertools.takewhile(_is_before_handover, job.events()))[-1], events.Checkpoint)
-    fleet.supervise()
+    deployment.supervise()
     for job in jobs:
         story = itertools.takewhile(_is_before_handover, job.events())
         last = max(event.epoch for event in story if isinstance(event, events.Epoch))
@@ -82,7 +84,7 @@ def _is_before_handover(event: events.Event) -> bool:
 
 @pytest.mark.slow
 def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind_the_one_before(
-    fleet: Fleet, client: stoker.Client, eventually: Eventually, tmp_path: Path
+    deployment: Deployment, client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
     chunk, count = 200_000, 500_000
     np.savez(tmp_path / "rows.npz", x=np.zeros((count, 4), "float32"))
@@ -101,7 +103,7 @@ def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind
     job = client.submit(spec)
     for attempt, done in ((1, chunk), (2, 0)):
         next(progress for progress in progress_of(job, attempt) if progress.done > done)
-        drain(fleet, eventually)
+        drain(deployment, eventually)
 
     result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.InferResult)
@@ -120,20 +122,20 @@ def progress_of(job: stoker.Job, attempt: int) -> Iterator[events.Progress]:
             yield event
 
 
-def drain(fleet: Fleet, eventually: Eventually) -> None:
+def drain(deployment: Deployment, eventually: Eventually) -> None:
     """End the worker, as a rolling restart does, and start it again."""
-    [worker] = fleet.workers
+    [worker] = deployment.workers
     assert worker.main
     worker.main.terminate()
     eventually(worker.has_ended)
-    fleet.supervise()
+    deployment.supervise()
 
 
 @pytest.mark.slow
-def test_a_poison_job_dies_alone_and_keeps_its_history(fleet: Fleet, client: stoker.Client) -> None:
+def test_a_poison_job_dies_alone_and_keeps_its_history(deployment: Deployment, client: stoker.Client) -> None:
     neighbour = client.submit(ENDLESS)
     next(epochs_of(neighbour, attempt=1))
-    builder = stoker.Builder("chaos_builders:poison", {"effects": str(fleet.effects), "label": "poison"})
+    builder = stoker.Builder("chaos_builders:poison", {"effects": str(deployment.effects), "label": "poison"})
     poison = client.submit(ENDLESS.model_copy(update={"architecture": builder, "max_attempts": 2}))
     with pytest.raises(
         stoker.JobDead, match="gave up after 2 lost workers; the last: its process was killed by SIGKILL"
@@ -141,6 +143,6 @@ def test_a_poison_job_dies_alone_and_keeps_its_history(fleet: Fleet, client: sto
         poison.result(timeout=PATIENCE_S)
     past = client._connection.run(ledger.history(poison.id))
     assert [(one.attempt, one.how) for one in past] == [(1, "lost"), (2, "DEAD")]
-    assert fleet.effects.read_text().splitlines().count("poison") == 2
+    assert deployment.effects.read_text().splitlines().count("poison") == 2
     cancel(neighbour)
     assert neighbour.status().attempt == 1

@@ -11,7 +11,7 @@ from stoker import events
 from stoker.kinds import Checkpoints, Result, Train, TrainResult
 from stoker.models.store import Store
 
-from .fleet import Fleet, Party
+from .deployment import Deployment, Party
 
 _ENDS_WITHIN_S = 600.0
 
@@ -45,20 +45,22 @@ def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undistur
 
 def compare(spec: Train, folder: Path) -> None:
     """Run a training twice at once, kill what runs the second one three times, and compare what they have learned."""
-    with Fleet(folder / "home", workers=2, slots=1, controllers=1, namespaces=False) as fleet:
-        fleet.await_workers()
-        with stoker.Client(settings=fleet.settings) as client:
+    with Deployment(folder / "home", workers=2, slots=1, controllers=1, namespaces=False) as deployment:
+        deployment.await_workers()
+        with stoker.Client(settings=deployment.settings) as client:
             undisturbed = client.submit(spec)
             killed = client.submit(spec.model_copy(update={"model": "killed"}))
-            _kill_three_times(killed, spec, fleet)
-            weights = [_weights(job.result(timeout=_ENDS_WITHIN_S), fleet, folder) for job in (undisturbed, killed)]
+            _kill_three_times(killed, spec, deployment)
+            weights = [
+                _weights(job.result(timeout=_ENDS_WITHIN_S), deployment, folder) for job in (undisturbed, killed)
+            ]
             assert (undisturbed.status().attempt, killed.status().attempt) == (1, 4)
             _started_from_checkpoints(list(killed.events()))
-        fleet.stop_workers()
+        deployment.stop_workers()
     assert weights[0] == weights[1]
 
 
-def _kill_three_times(job: stoker.Job, spec: Train, fleet: Fleet) -> None:
+def _kill_three_times(job: stoker.Job, spec: Train, deployment: Deployment) -> None:
     """Kill the runner, the slot and the whole worker, each in another third of the training, at an epoch by chance."""
     chance = random.Random(3)
     third = spec.epochs // 3
@@ -66,7 +68,7 @@ def _kill_three_times(job: stoker.Job, spec: Train, fleet: Fleet) -> None:
     whats = chance.sample(["runner", "slot", "worker"], 3)
     for attempt, (epoch, what) in enumerate(zip(epochs, whats, strict=True), start=1):
         _await_epoch(job, attempt, epoch)
-        _kill(what, _party_of(job, fleet))
+        _kill(what, _party_of(job, deployment))
 
 
 def _await_epoch(job: stoker.Job, attempt: int, epoch: int) -> None:
@@ -79,9 +81,9 @@ def _await_epoch(job: stoker.Job, attempt: int, epoch: int) -> None:
     raise AssertionError(f"attempt {attempt} ended before epoch {epoch}")
 
 
-def _party_of(job: stoker.Job, fleet: Fleet) -> Party:
+def _party_of(job: stoker.Job, deployment: Deployment) -> Party:
     worker = job.status().worker or ""
-    return next(party for party in fleet.workers if party.main and f"-{party.main.pid}@" in worker)
+    return next(party for party in deployment.workers if party.main and f"-{party.main.pid}@" in worker)
 
 
 def _kill(what: str, party: Party) -> None:
@@ -108,8 +110,8 @@ def _started_from_checkpoints(story: list[events.Event]) -> None:
             resumes = False
 
 
-def _weights(result: Result, fleet: Fleet, folder: Path) -> list[bytes]:
+def _weights(result: Result, deployment: Deployment, folder: Path) -> list[bytes]:
     """Every weight of the saved model, bit by bit."""
     assert isinstance(result, TrainResult)
-    path = Store(fleet.settings.store).fetch(result.files["keras"], folder)
+    path = Store(deployment.settings.store).fetch(result.files["keras"], folder)
     return [weight.tobytes() for weight in keras.saving.load_model(path).get_weights()]

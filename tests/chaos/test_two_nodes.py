@@ -9,7 +9,7 @@ import stoker
 from stoker import JobState
 
 from ..conftest import Eventually
-from .fleet import Fleet, Party
+from .deployment import Deployment, Party
 from .network import Namespaces
 
 _FIRST, _MEANWHILE = 16, 40
@@ -22,33 +22,35 @@ _ENDS_WITHIN_S = 600.0
 def test_two_nodes_share_the_load_and_one_that_is_cut_off_until_the_other_has_its_jobs_loses_nothing(
     tmp_path: Path, eventually: Eventually
 ) -> None:
-    with Fleet(tmp_path / "home", workers=2, slots=2, controllers=1, namespaces=Namespaces.possible()) as fleet:
-        fleet.await_workers()
-        with stoker.Client(settings=fleet.settings) as client:
+    with Deployment(
+        tmp_path / "home", workers=2, slots=2, controllers=1, namespaces=Namespaces.possible()
+    ) as deployment:
+        deployment.await_workers()
+        with stoker.Client(settings=deployment.settings) as client:
             jobs = client.submit_many([_training(number) for number in range(_FIRST)])
             _all_succeed(jobs)
-            shares = Counter(_party_of(job, fleet).name for job in jobs)
-            assert all(shares[party.name] for party in fleet.workers), shares
+            shares = Counter(_party_of(job, deployment).name for job in jobs)
+            assert all(shares[party.name] for party in deployment.workers), shares
 
             jobs += client.submit_many([_training(number) for number in range(_FIRST, _FIRST + _MEANWHILE)])
-            away, there = fleet.workers
-            eventually(lambda: _running_on(away, jobs, fleet))
-            hit = _running_on(away, jobs, fleet)
+            away, there = deployment.workers
+            eventually(lambda: _running_on(away, jobs, deployment))
+            hit = _running_on(away, jobs, deployment)
             ended_before = _succeeded(jobs)
-            fleet.network.cut(away.name)
+            deployment.network.cut(away.name)
             eventually(lambda: _succeeded(jobs) > ended_before)
-            eventually(lambda: not _running_on(away, jobs, fleet))
+            eventually(lambda: not _running_on(away, jobs, deployment))
             eventually(lambda: [worker.pid for worker in client.workers()] == [there.main.pid if there.main else 0])
-            fleet.network.heal(away.name)
+            deployment.network.heal(away.name)
 
             _all_succeed(jobs)
-            assert {_party_of(job, fleet).name for job in hit} == {there.name}
+            assert {_party_of(job, deployment).name for job in hit} == {there.name}
             assert sorted(version.name for version in client.models()) == sorted(f"job-{n}" for n in range(len(jobs)))
-            eventually(lambda: len(client.workers()) == len(fleet.workers))
+            eventually(lambda: len(client.workers()) == len(deployment.workers))
             later = client.submit_many([_training(n) for n in range(len(jobs), len(jobs) + _FIRST)])
             _all_succeed(later)
-            assert away.name in {_party_of(job, fleet).name for job in later}
-        fleet.stop_workers()
+            assert away.name in {_party_of(job, deployment).name for job in later}
+        deployment.stop_workers()
 
 
 def _training(number: int) -> stoker.Train:
@@ -65,10 +67,10 @@ def _succeeded(jobs: list[stoker.Job]) -> int:
     return sum(job.state is JobState.SUCCEEDED for job in jobs)
 
 
-def _running_on(party: Party, jobs: list[stoker.Job], fleet: Fleet) -> list[stoker.Job]:
-    return [job for job in jobs if job.state is JobState.RUNNING and _party_of(job, fleet) is party]
+def _running_on(party: Party, jobs: list[stoker.Job], deployment: Deployment) -> list[stoker.Job]:
+    return [job for job in jobs if job.state is JobState.RUNNING and _party_of(job, deployment) is party]
 
 
-def _party_of(job: stoker.Job, fleet: Fleet) -> Party:
+def _party_of(job: stoker.Job, deployment: Deployment) -> Party:
     worker = job.status().worker or ""
-    return next(party for party in fleet.workers if party.main and f"-{party.main.pid}@" in worker)
+    return next(party for party in deployment.workers if party.main and f"-{party.main.pid}@" in worker)

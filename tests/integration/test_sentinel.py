@@ -32,7 +32,7 @@ DOWN_AFTER_MS = 10_000
 
 
 @dataclass(frozen=True)
-class Fleet:
+class SentinelSetup:
     """Two servers and three sentinels, by their ports."""
 
     servers: tuple[int, int]
@@ -57,34 +57,34 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, eventually: Eventually) -> Iterator[Fleet]:
+def setup(tmp_path: Path, eventually: Eventually) -> Iterator[SentinelSetup]:
     ports = free_ports(5)
-    fleet = Fleet((ports[0], ports[1]), (ports[2], ports[3], ports[4]))
+    setup = SentinelSetup((ports[0], ports[1]), (ports[2], ports[3], ports[4]))
     with ExitStack() as running:
-        for port in fleet.servers:
+        for port in setup.servers:
             lines = [
                 f"requirepass {PASSWORD}",
                 f"masterauth {PASSWORD}",
                 "appendonly yes",
                 "repl-diskless-sync-delay 0",
             ]
-            if port != fleet.servers[0]:
-                lines.append(f"replicaof 127.0.0.1 {fleet.servers[0]}")
+            if port != setup.servers[0]:
+                lines.append(f"replicaof 127.0.0.1 {setup.servers[0]}")
             running.enter_context(valkey(tmp_path / str(port), port, lines))
         # Sentinels that see the replica when they start need not wait for their next look at the master, in 10 s.
-        eventually(lambda: is_replicating(fleet))
-        for port in fleet.sentinels:
+        eventually(lambda: is_replicating(setup))
+        for port in setup.sentinels:
             lines = [
                 f"requirepass {SENTINEL_PASSWORD}",
-                f"sentinel monitor stoker 127.0.0.1 {fleet.servers[0]} 2",
+                f"sentinel monitor stoker 127.0.0.1 {setup.servers[0]} 2",
                 f"sentinel auth-pass stoker {PASSWORD}",
                 f"sentinel sentinel-pass {SENTINEL_PASSWORD}",
                 f"sentinel down-after-milliseconds stoker {DOWN_AFTER_MS}",
                 f"sentinel failover-timeout stoker {3 * DOWN_AFTER_MS}",
             ]
             running.enter_context(valkey(tmp_path / str(port), port, lines, "--sentinel"))
-        eventually(lambda: is_complete(fleet))
-        yield fleet
+        eventually(lambda: is_complete(setup))
+        yield setup
 
 
 def free_ports(count: int) -> list[int]:
@@ -106,19 +106,19 @@ def valkey(folder: Path, port: int, lines: list[str], *arguments: str) -> Iterat
         process.wait()
 
 
-def is_replicating(fleet: Fleet) -> bool:
+def is_replicating(setup: SentinelSetup) -> bool:
     try:
-        with fleet.server(fleet.servers[0]) as master:
+        with setup.server(setup.servers[0]) as master:
             return bool(master.info("replication").get("slave0", {}).get("state") == "online")
     except redis.ConnectionError:
         return False
 
 
-def is_complete(fleet: Fleet) -> bool:
+def is_complete(setup: SentinelSetup) -> bool:
     """Whether every sentinel sees the master, its replica and the other sentinels."""
     try:
-        for port in fleet.sentinels:
-            with fleet.sentinel(port) as sentinel:
+        for port in setup.sentinels:
+            with setup.sentinel(port) as sentinel:
                 master = sentinel.sentinel_masters()["stoker"]
                 if (master["num-slaves"], master["num-other-sentinels"]) != (1, 2):
                     return False
@@ -127,8 +127,8 @@ def is_complete(fleet: Fleet) -> bool:
     return True
 
 
-def kill_master(fleet: Fleet) -> None:
-    with fleet.server(fleet.servers[0]) as master:
+def kill_master(setup: SentinelSetup) -> None:
+    with setup.server(setup.servers[0]) as master:
         os.kill(int(master.info("server")["process_id"]), signal.SIGKILL)
 
 
@@ -138,25 +138,25 @@ def running(client: stoker.Client, spec: stoker.Train) -> stoker.Job:
     return job
 
 
-def test_everything_goes_on_after_a_failover(fleet: Fleet, tmp_path: Path, eventually: Eventually) -> None:
-    settings = Settings(home=tmp_path / "home", redis_url=fleet.url, slots=2, patience_s=PATIENCE_S)
+def test_everything_goes_on_after_a_failover(setup: SentinelSetup, tmp_path: Path, eventually: Eventually) -> None:
+    settings = Settings(home=tmp_path / "home", redis_url=setup.url, slots=2, patience_s=PATIENCE_S)
     with LocalStack(settings), stoker.Client(settings=settings) as client:
         await_worker(settings)
         [worker] = client.workers()
         long = running(client, LONG)
         acknowledged = [client.submit(SPEC) for _ in range(5)]
-        with fleet.server(fleet.servers[0]) as master:
+        with setup.server(setup.servers[0]) as master:
             assert master.wait(1, 60_000) == 1, "the replica has them all"
-        kill_master(fleet)
+        kill_master(setup)
 
         later = client.submit(SPEC)
-        eventually(lambda: fleet.master() == fleet.servers[1])
+        eventually(lambda: setup.master() == setup.servers[1])
         for job in (long, *acknowledged, later):
             assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
             assert len([event for event in job.events() if isinstance(event, events.Started)]) == 1
         assert [one.pid for one in client.workers()] == [worker.pid], "the worker has not ended for it"
 
-        app = celery_app(settings, fleet.url)
+        app = celery_app(settings, setup.url)
         assert app.AsyncResult(later.id).get(timeout=PATIENCE_S)["model"].startswith("failover@")
         assert app.control.inspect([worker.name], timeout=PATIENCE_S).ping()
         close(app)
@@ -169,27 +169,27 @@ def close(app: Celery) -> None:
     app.close()
 
 
-def test_the_async_client_finds_the_new_master(fleet: Fleet) -> None:
+def test_the_async_client_finds_the_new_master(setup: SentinelSetup) -> None:
     async def story() -> None:
         async with stoker.AsyncClient(
-            fleet.url, settings=Settings(redis_url=fleet.url, patience_s=PATIENCE_S)
+            setup.url, settings=Settings(redis_url=setup.url, patience_s=PATIENCE_S)
         ) as client:
             job = await client.submit(SPEC)
-            with fleet.server(fleet.servers[0]) as master:
+            with setup.server(setup.servers[0]) as master:
                 assert master.wait(1, 60_000) == 1
-            await asyncio.to_thread(kill_master, fleet)
+            await asyncio.to_thread(kill_master, setup)
             later = await client.submit(SPEC)
             assert [status.id for status in await client.jobs()] == [later.id, job.id]
 
     asyncio.run(story())
 
 
-def test_a_wrong_password_or_name_or_a_replica_is_told_at_once(fleet: Fleet) -> None:
-    replica = f"redis://:{PASSWORD}@127.0.0.1:{fleet.servers[1]}/1"
+def test_a_wrong_password_or_name_or_a_replica_is_told_at_once(setup: SentinelSetup) -> None:
+    replica = f"redis://:{PASSWORD}@127.0.0.1:{setup.servers[1]}/1"
     for url, error, told in (
-        (fleet.url.replace(PASSWORD, "guessed"), stoker.Unauthorized, "refused the login"),
-        (fleet.url.replace(SENTINEL_PASSWORD, "guessed"), stoker.Unauthorized, "the sentinels of .* refused the login"),
-        (fleet.url.replace("=stoker", "=nobody"), stoker.Unavailable, "no sentinel of .* check master_name"),
+        (setup.url.replace(PASSWORD, "guessed"), stoker.Unauthorized, "refused the login"),
+        (setup.url.replace(SENTINEL_PASSWORD, "guessed"), stoker.Unauthorized, "the sentinels of .* refused the login"),
+        (setup.url.replace("=stoker", "=nobody"), stoker.Unavailable, "no sentinel of .* check master_name"),
         (replica, stoker.Unavailable, "takes no writes now"),
     ):
         with stoker.Client(settings=Settings(redis_url=url, patience_s=0)) as client:

@@ -89,7 +89,7 @@ class Party:
         self._child.stop(grace_s)
 
 
-class Fleet:
+class Deployment:
     """Redis servers, controllers and workers for the length of a with block; afterwards nothing of it runs.
 
     Args:
@@ -222,7 +222,7 @@ class Fleet:
             party.stop(grace_s)
 
     def processes(self) -> Iterator[psutil.Process]:
-        """Every process on this machine that was started for this fleet and still runs."""
+        """Every process on this machine that was started for this deployment and still runs."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.environ().get("STOKER_HOME") == str(self.home) and process.status() != "zombie":
