@@ -13,16 +13,16 @@ import psutil
 from stoker.local import watchdog
 
 # Of whichever copy of Stoker.
-_GUARD = Path(watchdog.__file__).parts[-3:]
+_WATCHDOG = Path(watchdog.__file__).parts[-3:]
 
 
 @contextmanager
 def paused(roots: Iterable[psutil.Process]) -> Iterator[None]:
     """Keep all that these processes have started from running, for the length of a with block.
 
-    Guards run on: they would kill their group, and so what they watchdog, if we died.
+    Watchdogs run on: they would kill their group, and so what they watch, if we died.
     """
-    stopped = [process for root in roots for process in _below(root) if not _is_guard(process)]
+    stopped = [process for root in roots for process in _below(root) if not _is_watchdog(process)]
     try:
         for process in stopped:
             with suppress(psutil.NoSuchProcess):
@@ -49,7 +49,7 @@ def _below(root: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _is_guard(process: psutil.Process) -> bool:
+def _is_watchdog(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return any(Path(argument).parts[-3:] == _GUARD for argument in process.cmdline())
+        return any(Path(argument).parts[-3:] == _WATCHDOG for argument in process.cmdline())
     return False
