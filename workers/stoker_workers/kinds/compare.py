@@ -18,7 +18,7 @@ from ..ml.evaluation.report.parts import TITLES, between, number, page, panel, s
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import interval, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
-from ..ml.memory import give_back
+from ..ml.garbage import collect
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -98,7 +98,7 @@ def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values]
 
 def _held_bytes() -> int | None:
     """Memory of this process that is in use; None if unknown."""
-    give_back()
+    collect()
     return private_bytes(os.getpid())
 
 
