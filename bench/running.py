@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from stoker.local.child import Child, Supervised
 from stoker.local.server import local_server
+from stoker.local.subprocesses import Subprocess, Supervised
 
 from .checkouts import ROOT, Checkout
 from .peers import Peer
@@ -112,7 +112,7 @@ def running(peer: Peer, folder: Path, models: Path | None = None, *, serving: bo
         for _ in range(peer.serves if serving else 0):
             program, *arguments = (word.format(url=url, port=url.rpartition(":")[2]) for word in peer.serve)
             command = [str(python.with_name(program)), *arguments]
-            start = partial(Child, command, log=log, environment=environment)
+            start = partial(Subprocess, command, log=log, environment=environment)
             # A server that picks its ports at random may find one taken, and comes up the next time.
             stack.enter_context(Supervised(start(), start, grace_s=_STOP_S))
         callers = stack.enter_context(Callers(peer, python, url, environment, log))
@@ -152,7 +152,7 @@ def running_stoker(
         python = str(checkout.python)
         with ExitStack() as training:
             command = [python, "-m", "stoker.cli", "up"]
-            start = partial(Child, command, log=folder / "log", environment=environment)
+            start = partial(Subprocess, command, log=folder / "log", environment=environment)
             training.enter_context(Supervised(start(), start, grace_s=_STOP_S))
             subprocess.run([python, "-m", "bench.models", str(models), *names], env=environment, check=True)
             if serving:

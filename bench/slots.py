@@ -24,8 +24,8 @@ from stoker import ledger
 from stoker.events import JobStatus
 from stoker.fleet.bounds import Bounds, FleetSettings
 from stoker.local import LocalStack
-from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -204,7 +204,7 @@ class _Cold:
         waiting = self._app.send_task("introduce")
         environment = os.environ | {"BENCH_URL": self._url, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         begun = time.monotonic()
-        worker = Child([sys.executable, "-m", "celery", *_COLD], log=self._log, environment=environment)
+        worker = Subprocess([sys.executable, "-m", "celery", *_COLD], log=self._log, environment=environment)
         try:
             _, pid = waiting.get(timeout=_LIMIT_S)
             took_s = time.monotonic() - begun

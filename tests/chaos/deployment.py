@@ -15,8 +15,8 @@ from typing import Self
 import psutil
 import redis
 
-from stoker.local.child import Child
 from stoker.local.server import server_binary
+from stoker.local.subprocesses import Subprocess
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
@@ -49,13 +49,13 @@ class Party:
 
     def start(self) -> None:
         """Start it, once nothing is left of the one before."""
-        self._child = Child(self._command, log=self._log, environment=self._environment)
+        self._process = Subprocess(self._command, log=self._log, environment=self._environment)
 
     @property
     def main(self) -> psutil.Process | None:
         """The process of its command; None if it has died."""
         with suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self._child._watchdog.pid).children()
+            children = psutil.Process(self._process._watchdog.pid).children()
             return children[0] if children else None
         return None
 
@@ -75,18 +75,18 @@ class Party:
 
     def signal_all(self, number: signal.Signals) -> None:
         """Send a signal to the whole tree."""
-        self._child._signal(os.killpg, number)
+        self._process._signal(os.killpg, number)
 
     def has_ended(self) -> bool:
-        return self._child.wait(0) is not None
+        return self._process.wait(0) is not None
 
     def kill(self) -> None:
         """Kill it with all its children, and wait until nothing of them is left."""
-        self._child.kill()
-        self._child.wait()
+        self._process.kill()
+        self._process.wait()
 
     def stop(self, grace_s: float) -> None:
-        self._child.stop(grace_s)
+        self._process.stop(grace_s)
 
 
 class Deployment:

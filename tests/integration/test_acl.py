@@ -15,8 +15,8 @@ import redis
 
 import stoker
 from stoker import JobState, events, ledger
-from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.local.subprocesses import Subprocess
 from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
@@ -53,7 +53,7 @@ def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
         admin.acl_log_reset()
         for user, module in (("controller", "stoker_workers.controller"), ("worker", "stoker_workers")):
             environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url_of(user, server_url)}
-            child = Child([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
+            child = Subprocess([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
             running.callback(child.stop, PATIENCE_S)
         client = running.enter_context(stoker.Client(settings=settings))
         # As long as no worker is there, a job may wait for a device that none will have.
@@ -110,7 +110,7 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
     with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
         admin.acl_log_reset()
         environment = os.environ | settings.environment()
-        child = Child([sys.executable, "-m", "stoker_workers"], log=tmp_path / "log", environment=environment)
+        child = Subprocess([sys.executable, "-m", "stoker_workers"], log=tmp_path / "log", environment=environment)
         running.callback(child.stop, PATIENCE_S)
         await_worker(settings)
         [worker] = admin.hkeys("stoker:workers")

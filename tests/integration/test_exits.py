@@ -9,7 +9,7 @@ import pytest
 
 import stoker
 from stoker import ledger
-from stoker.local.child import Child
+from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -85,7 +85,7 @@ def test_a_name_from_elsewhere_cannot_break_or_steer_the_log(
     connection.close()
     log = tmp_path / "log"
     environment = os.environ | settings.environment()
-    child = Child([sys.executable, "-m", "stoker_workers.controller"], log=log, environment=environment)
+    child = Subprocess([sys.executable, "-m", "stoker_workers.controller"], log=log, environment=environment)
     try:
         eventually(lambda: "went silent" in log.read_text())
     finally:

@@ -17,9 +17,9 @@ import redis
 
 from stoker.errors import Unavailable
 from stoker.local import AlreadyRunning, LocalStack, local_url, redis_url_of
-from stoker.local.child import Child
 from stoker.local.lock import lock
 from stoker.local.server import local_server, server_binary
+from stoker.local.subprocesses import Subprocess
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
@@ -225,7 +225,9 @@ def test_the_sample_redis_conf_starts_a_server_that_keeps_every_job(tmp_path: Pa
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     sample = Path(__file__).parents[2] / "config" / "redis.conf"
-    server = Child([str(server_binary()), str(sample), "--port", port, "--dir", str(tmp_path)], log=tmp_path / "log")
+    server = Subprocess(
+        [str(server_binary()), str(sample), "--port", port, "--dir", str(tmp_path)], log=tmp_path / "log"
+    )
     try:
         eventually(lambda: answers(f"redis://127.0.0.1:{port}"))
         with client_of(f"redis://127.0.0.1:{port}") as client:

@@ -25,8 +25,8 @@ from stoker import JobState, events, ledger
 from stoker.ledger import Answer, Attempt
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
-from stoker.local.child import Child
 from stoker.local.server import local_server
+from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -264,7 +264,7 @@ def test_a_controller_lets_workers_speak_first_when_the_server_is_back(
 ) -> None:
     settings = Settings(redis_url=server_url, home=tmp_path, lease_s=10)
     environment = os.environ | settings.environment()
-    controller = Child(
+    controller = Subprocess(
         [sys.executable, "-m", "stoker_workers.controller"], log=tmp_path / "controller.log", environment=environment
     )
     with ExitStack() as ending, stoker.Client(settings=settings) as client:

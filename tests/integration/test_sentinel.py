@@ -16,8 +16,8 @@ from celery import Celery
 import stoker
 from stoker import JobState, events
 from stoker.local import LocalStack
-from stoker.local.child import Child
 from stoker.local.server import server_binary
+from stoker.local.subprocesses import Subprocess
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
@@ -98,7 +98,7 @@ def valkey(folder: Path, port: int, lines: list[str], *arguments: str) -> Iterat
     folder.mkdir()
     config = folder / "valkey.conf"
     config.write_text("\n".join([f"port {port}", "bind 127.0.0.1", f'dir "{folder}"', 'save ""', *lines]))
-    process = Child([str(server_binary()), str(config), *arguments], log=folder / "log")
+    process = Subprocess([str(server_binary()), str(config), *arguments], log=folder / "log")
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import stoker
-from stoker.local.child import Child
+from stoker.local.subprocesses import Subprocess
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
@@ -48,7 +48,7 @@ class Site:
     def running(self, version: Path, module: str) -> Iterator[None]:
         """A worker or a controller of a version, which is drained behind the with block."""
         log = self._logs / f"{version.name}-{module}.log"
-        child = Child([sys.executable, "-m", module], log=log, environment=self.environment(version))
+        child = Subprocess([sys.executable, "-m", module], log=log, environment=self.environment(version))
         try:
             yield
         finally:

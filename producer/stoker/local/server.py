@@ -19,8 +19,8 @@ from redis.retry import Retry
 
 from ..errors import Unavailable
 from ..settings import Settings
-from .child import Child, Supervised
 from .lock import is_locked, lock
+from .subprocesses import Subprocess, Supervised
 
 _HOST = "127.0.0.1"
 # Below the ephemeral ports of Linux and macOS: outgoing connections would take the port now and then.
@@ -91,17 +91,17 @@ def local_server(home: Path) -> Iterator[str]:
         config = _folder(home) / "server.conf"
         _write_private(config, _config(address, _folder(home)))
 
-        def start() -> Child:
+        def start() -> Subprocess:
             # The server inherits the lock, so that two never use one folder.
-            return Child([str(binary), str(config)], log=log, keep_open=[lock_file.fileno()])
+            return Subprocess([str(binary), str(config)], log=log, keep_open=[lock_file.fileno()])
 
-        child = start()
+        process = start()
         try:
-            _await_ready(child, address)
+            _await_ready(process, address)
         except BaseException:
-            child.stop(_STOP_S)
+            process.stop(_STOP_S)
             raise
-        with Supervised(child, start, grace_s=_STOP_S):
+        with Supervised(process, start, grace_s=_STOP_S):
             yield address.url
 
 
@@ -215,21 +215,21 @@ def _write_private(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _await_ready(child: Child, address: _Address) -> None:
+def _await_ready(process: Subprocess, address: _Address) -> None:
     deadline = time.monotonic() + _READY_S
     with redis.Redis.from_url(
         address.url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
     ) as client:
-        while (code := child.wait(0.02)) is None:
+        while (code := process.wait(0.02)) is None:
             try:
                 client.ping()
                 return
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 # It does not listen yet, or still loads its data.
                 if time.monotonic() > deadline:
-                    raise Unavailable(_failure(f"does not answer: {error}", child)) from error
-    raise Unavailable(_failure(f"ended with exit code {code}", child))
+                    raise Unavailable(_failure(f"does not answer: {error}", process)) from error
+    raise Unavailable(_failure(f"ended with exit code {code}", process))
 
 
-def _failure(what: str, child: Child) -> str:
-    return f"the local Redis server {what}; its log {child.log} ends:\n{child.last_lines()}"
+def _failure(what: str, process: Subprocess) -> str:
+    return f"the local Redis server {what}; its log {process.log} ends:\n{process.last_lines()}"

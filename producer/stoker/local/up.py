@@ -13,9 +13,9 @@ from typing import Self
 from ..errors import StokerError
 from ..settings import Settings
 from ..urls import masked
-from .child import Child, Supervised
 from .lock import lock
 from .server import fresh_log, local_server
+from .subprocesses import Subprocess, Supervised
 
 WORKER = (sys.executable, "-m", "stoker.cli", "worker")
 CONTROLLER = (sys.executable, "-m", "stoker.cli", "controller")
@@ -66,8 +66,8 @@ class LocalStack:
             def supervised(name: str, command: Sequence[str]) -> Supervised:
                 log = fresh_log(home, name)
 
-                def start() -> Child:
-                    return Child(command, log=log, environment=environment)
+                def start() -> Subprocess:
+                    return Subprocess(command, log=log, environment=environment)
 
                 return stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
 

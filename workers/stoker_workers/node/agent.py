@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stoker.errors import StokerError
 from stoker.local import redis_url_of
-from stoker.local.child import Child, Supervised
+from stoker.local.subprocesses import Subprocess, Supervised
 from stoker.settings import Settings
 from stoker.terminal import exits
 
@@ -126,8 +126,8 @@ def _supervised(worker: DeviceWorker, command: Sequence[str], memory_bytes: int,
     arguments = [*command, "--device", worker.device, *memory, "--node-gpus", str(gpus)]
     environment = os.environ | worker.environment
 
-    def start() -> Child:
-        return Child(arguments, name=f"worker {worker.device}", environment=environment)
+    def start() -> Subprocess:
+        return Subprocess(arguments, name=f"worker {worker.device}", environment=environment)
 
     return Supervised(start(), start, grace_s=_DRAIN_S, final=(os.EX_OK, os.EX_CONFIG))
 

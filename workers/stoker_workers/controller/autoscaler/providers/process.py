@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Self
 
 from stoker.fleet.topology import WorkDevice
-from stoker.local.child import Child, Supervised
+from stoker.local.subprocesses import Subprocess, Supervised
 from stoker.settings import Settings
 
 # As for `stoker up`: longer than a worker gives its jobs to save a checkpoint.
@@ -68,8 +68,8 @@ class Processes:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = folder / f"{self._device}-node-{self._number}.log"
 
-        def start() -> Child:
-            return Child(self._command, log=log, environment=self._environment | {"STOKER_NODE": name})
+        def start() -> Subprocess:
+            return Subprocess(self._command, log=log, environment=self._environment | {"STOKER_NODE": name})
 
         return Supervised(start(), start, grace_s=_DRAIN_S).__enter__()
 

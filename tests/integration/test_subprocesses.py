@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker.local.child import Child, Supervised
+from stoker.local.subprocesses import Subprocess, Supervised
 
 from ..conftest import PATIENCE_S, Eventually
 
@@ -49,7 +49,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_child_that_has_ended_is_sent_nothing_more(strangers: list[int]) -> None:
-    child = Child(command("raise SystemExit(3)"))
+    child = Subprocess(command("raise SystemExit(3)"))
     assert child.wait(PATIENCE_S) == 3
     child.kill()
     child.terminate()
@@ -61,7 +61,7 @@ def test_a_child_that_has_ended_is_sent_nothing_more(strangers: list[int]) -> No
 def test_what_an_ended_child_has_left_is_killed_before_its_id_is_free(
     strangers: list[int], tmp_path: Path, eventually: Eventually
 ) -> None:
-    child = Child(command(PARENT), log=tmp_path / "log")
+    child = Subprocess(command(PARENT), log=tmp_path / "log")
     assert child.wait(PATIENCE_S) == 3
     left = int((tmp_path / "log").read_text())
     eventually(lambda: not is_alive(left))
@@ -71,7 +71,7 @@ def test_what_an_ended_child_has_left_is_killed_before_its_id_is_free(
 def test_a_child_that_does_not_heed_sigterm_is_killed(
     strangers: list[int], tmp_path: Path, eventually: Eventually
 ) -> None:
-    child = Child(command(PATIENT), log=tmp_path / "log")
+    child = Subprocess(command(PATIENT), log=tmp_path / "log")
     eventually(lambda: (tmp_path / "log").read_text() == "up\n")
     child.stop(0.01)
     assert child.wait(0) == -signal.SIGKILL
@@ -81,8 +81,8 @@ def test_a_child_that_does_not_heed_sigterm_is_killed(
 def test_a_supervised_child_that_ended_for_good_is_sent_nothing_at_the_end_of_its_block(
     strangers: list[int], eventually: Eventually
 ) -> None:
-    def start() -> Child:
-        return Child(command("raise SystemExit(0)"))
+    def start() -> Subprocess:
+        return Subprocess(command("raise SystemExit(0)"))
 
     with Supervised(start(), start, grace_s=1, final=(0,)) as supervised:
         eventually(lambda: not supervised.runs)

@@ -19,13 +19,13 @@ from . import watchdog
 _POLL_S = 0.05
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 30.0
-# A child that ran this long was healthy: the delays start again from the first.
+# One that ran this long was healthy: the delays start again from the first.
 _STEADY_S = 60.0
 
 _log = logging.getLogger(__name__)
 
 
-class Child:
+class Subprocess:
     """A command that cannot outlive this process. It has its own session: Ctrl-C in our terminal does not reach it.
 
     Args:
@@ -113,36 +113,36 @@ class Child:
             return self._watchdog.returncode
 
 
-def _has_ended(child: subprocess.Popen[bytes]) -> bool:
-    """Whether a child has ended; it stays a zombie, so that its pid is not used again."""
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has ended; it stays a zombie, so that its pid is not used again."""
     if hasattr(os, "waitid"):
-        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     # macOS before Python 3.13 can only reap it; there, a pid is used again only after all others.
-    return child.poll() is not None
+    return process.poll() is not None
 
 
 class Supervised:
-    """Keeps a child running for the length of a with block: restarts it whenever it ends by itself.
+    """Keeps a process running for the length of a with block: restarts it whenever it ends by itself.
 
     Each restart waits twice as long as the one before, from 0.2 s up to 30 s.
 
     Args:
-        child: the running child.
+        process: the running process.
         restart: starts it again.
         grace_s: seconds between SIGTERM and SIGKILL at the end of the block.
         final: exit codes after which it is not restarted.
     """
 
     def __init__(
-        self, child: Child, restart: Callable[[], Child], *, grace_s: float, final: Collection[int] = ()
+        self, process: Subprocess, restart: Callable[[], Subprocess], *, grace_s: float, final: Collection[int] = ()
     ) -> None:
-        self._child = child
+        self._process = process
         self._start_next = restart
         self._grace_s = grace_s
         self._final = final
         self._stopping = threading.Event()
         self._restarting = threading.Lock()
-        self._watch = threading.Thread(target=self._keep_running, name=f"watch {child.name}", daemon=True)
+        self._watch = threading.Thread(target=self._keep_running, name=f"watch {process.name}", daemon=True)
 
     def __enter__(self) -> Self:
         self._watch.start()
@@ -153,41 +153,41 @@ class Supervised:
     ) -> None:
         if not self._stopping.is_set():
             self.terminate()
-        self._child.await_end(self._grace_s)
+        self._process.await_end(self._grace_s)
         self._watch.join()
 
     @property
     def runs(self) -> bool:
-        """Whether the child runs, or will be restarted."""
+        """Whether the process runs, or will be restarted."""
         return self._watch.is_alive()
 
     @property
     def exit_code(self) -> int | None:
-        """The child's exit code; None if it still runs."""
-        return self._child.wait(0)
+        """The process's exit code; None if it still runs."""
+        return self._process.wait(0)
 
     def terminate(self) -> None:
-        """Send the child SIGTERM, and do not restart it."""
+        """Send the process SIGTERM, and do not restart it."""
         with self._restarting:
             self._stopping.set()
-        self._child.terminate()
+        self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the current child."""
-        self._child.kill()
+        """Kill the process that runs now."""
+        self._process.kill()
 
     def _keep_running(self) -> None:
         delay_s = _FIRST_DELAY_S
         while True:
             started = time.monotonic()
-            code = self._child.wait()
+            code = self._process.wait()
             if self._stopping.is_set() or code in self._final:
                 return
             if time.monotonic() - started > _STEADY_S:
                 delay_s = _FIRST_DELAY_S
-            where = f"; see {self._child.log}" if self._child.log else ""
+            where = f"; see {self._process.log}" if self._process.log else ""
             _log.warning(
-                "%s ended with exit code %s and starts again in %g s%s", self._child.name, code, delay_s, where
+                "%s ended with exit code %s and starts again in %g s%s", self._process.name, code, delay_s, where
             )
             if self._stopping.wait(delay_s):
                 return
@@ -199,7 +199,7 @@ class Supervised:
             if self._stopping.is_set():
                 return
             try:
-                self._child = self._start_next()
+                self._process = self._start_next()
             except OSError as error:
                 # No memory or no process left: tried again after the next delay.
-                _log.warning("%s cannot be started: %s", self._child.name, error)
+                _log.warning("%s cannot be started: %s", self._process.name, error)
