@@ -17,8 +17,9 @@ from .lock import lock
 from .server import fresh_log, local_server
 from .subprocesses import Subprocess, Supervised
 
-WORKER = (sys.executable, "-m", "stoker.cli", "worker")
-CONTROLLER = (sys.executable, "-m", "stoker.cli", "controller")
+# What `stoker worker` and `stoker controller` become, without importing the command line before that.
+WORKER = (sys.executable, "-m", "stoker_workers.node")
+CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
 # Longer than a worker takes to drain: it gives its jobs a minute to save a checkpoint.
 _DRAIN_S = 75.0
 
