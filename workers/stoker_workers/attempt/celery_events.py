@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,10 +11,12 @@ from celery import bootsteps
 from celery.worker.consumer import Consumer
 
 from stoker.errors import StokerError
+from stoker.events import Epoch, Event, Progress
 from stoker.kinds import Spec, kind_of
 from stoker.kinds.tasks import task_name
 from stoker.redis.connection import Call, Connection
 
+from .extras import Extra
 from .slot import Slot
 
 # Flower asks for events every five seconds; a second more goes unnoticed.
@@ -38,24 +41,34 @@ def await_watchers(slot: Slot) -> type[bootsteps.StartStopStep]:
     return Watching
 
 
-def show_progress(slot: Slot, job_id: str, spec: Spec, words: str) -> None:
-    """Show in words how far a running job is, as the result of a task in state PROGRESS; nobody is waited for.
+class FlowerProgress(Extra):
+    """Shows in words how far a job is, as the result of a task in state PROGRESS; nobody is waited for.
 
     What the task is goes along, for a monitor that came after the job had begun.
     """
-    if not slot.watched:
-        return
-    fields = {
-        "uuid": job_id,
-        "name": task_name(spec.kind),
-        "args": f"({kind_of(spec).summary(spec)})",
-        "result": " ".join(words.split()),
-        "hostname": slot.worker,
-        "pid": os.getpid(),
-    }
-    # Where this fails, the next one comes soon, and nothing depends on it.
-    with suppress(StokerError):
-        slot.connection.run(_publish(slot.connection, "task-progress", fields), patience_s=0)
+
+    def __init__(self, slot: Slot, job_id: str, spec: Spec) -> None:
+        self._slot = slot
+        self._job_id = job_id
+        self._spec = spec
+
+    def reported(self, events: Sequence[Event]) -> None:
+        """Show the newest of them that tells how far the job is."""
+        newest = next((event for event in reversed(events) if isinstance(event, Epoch | Progress)), None)
+        if not newest or not self._slot.watched:
+            return
+        fields = {
+            "uuid": self._job_id,
+            "name": task_name(self._spec.kind),
+            "args": f"({kind_of(self._spec).summary(self._spec)})",
+            "result": " ".join(newest.words().split()),
+            "hostname": self._slot.worker,
+            "pid": os.getpid(),
+        }
+        # Where this fails, the next one comes soon, and nothing depends on it.
+        with suppress(StokerError):
+            connection = self._slot.connection
+            connection.run(_publish(connection, "task-progress", fields), patience_s=0)
 
 
 def _publish(connection: Connection, kind: str, fields: dict[str, Any]) -> Call[None]:

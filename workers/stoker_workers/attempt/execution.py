@@ -1,34 +1,29 @@
 """The execution of a claimed job, as its slot sees it."""
 
 import time
-from dataclasses import replace
+from contextlib import ExitStack
 
-from pydantic import ValidationError
-
-from stoker import ledger
-from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Progress
-from stoker.kinds import KINDS, RESULT, Result, Spec, kind_of
-from stoker.ledger import Answer, Attempt, registry
-from stoker.ledger.keys import key
-from stoker.models.access import Access
-from stoker.models.manifest import ModelVersion
+from stoker.kinds import Spec, kind_of
+from stoker.ledger import Answer, Attempt
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import StopRequest
-from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement, insist
+from .assignment import assign
+from .celery_events import FlowerProgress
+from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement
+from .extras import Extra, GaveUp
 from .gang import Leader
 from .in_slot import InlineRunner
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted
 from .reports import Reports
-from .runner import Assignment, Runner
+from .runner import Runner
 from .slot import Slot
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5
-# How long a worker keeps what becomes free for a job that needs more than a slot's share, before others may have it.
-MEMORY_WAIT_S = 300.0
 
 
 class Execution:
@@ -44,16 +39,17 @@ class Execution:
     """
 
     def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
+        kind = kind_of(spec)
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
-        self._wanted_slots = kind_of(spec).slots(spec)
         self._settlement = Settlement(slot, attempt, spec)
-        self._reports = Reports(slot, attempt, spec)
-        # A gang's time begins when all of it are there.
-        self._times_out_at = None if self._wanted_slots > 1 else self._timeout_from_now()
-        self._allowance = Allowance(slot, attempt)
-        self._leader: Leader | None = None
+        self._extras: list[Extra] = [Allowance(slot, attempt), FlowerProgress(slot, attempt.job_id, spec)]
+        if (members := kind.slots(spec)) > 1:
+            self._extras.append(Leader(slot, attempt, members))
+        self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
+        # Its time begins when all is there that it needs.
+        self._times_out_at: float | None = None
         self._stopping: StopRequest | None = None
         self._kill_at: float | None = None
         self._blocked_at: float | None = None
@@ -62,89 +58,35 @@ class Execution:
         """See the attempt to its end."""
         if self._slot.draining_s:
             return self._settlement.settle(Halted(reason="drain"))
-        try:
-            return self._await_memory() or self._begin()
-        except DependencyUnavailable as error:
-            return self._settlement.settle(Away(outage=error.outage))
+        with ExitStack() as around:
+            for extra in self._extras:
+                around.callback(extra.close)
+                if ended := self._await(extra):
+                    return ended
+            try:
+                end = self._execute()
+            except DependencyUnavailable as error:
+                end = Away(outage=error.outage)
+            # What happened last comes before the end, however long Redis is away: it may be a drain's checkpoint.
+            if end:
+                self._reports.send_all()
+            return TAKEN_AWAY if end is None or self._reports.answer is Answer.LOST else self._settlement.settle(end)
 
-    def _begin(self) -> Ending:
+    def _await(self, extra: Extra) -> Ending | None:
+        """Wait for what must be there before the attempt begins; gives how it ended meanwhile."""
+        told: Progress | None = None
         try:
-            versions, children = self._models(), self._children()
-        except Unavailable:
-            raise
-        except StokerError as error:
-            return self._settlement.settle(Failed(reason=error.message, traceback=""))
-        settings = self._slot.settings
-        assignment = Assignment(
-            job=self._attempt.job_id,
-            spec=self._spec,
-            device=self._slot.device,
-            store_url=settings.store,
-            builders=settings.builders,
-            access=Access(settings.data_roots, settings.store),
-            models=versions,
-            checkpoints=self._attempt.checkpoints,
-            children=children,
-            children_s=self._attempt.children_ms / 1000,
-            slots=self._slots_to_share(),
-            part_s=settings.part_s,
-        )
-        if self._wanted_slots > 1:
-            return self._lead(assignment, self._wanted_slots)
-        is_brief = kind_of(self._spec).is_brief
-        return self._execute(InlineRunner(self._slot, assignment) if is_brief else Runner(assignment))
-
-    def _await_memory(self) -> Ending | None:
-        """Wait until the worker has the memory that the job was granted; gives how the attempt ended meanwhile."""
-        if self._allowance.reserve():
-            return None
-        gives_up_at, wanted = time.monotonic() + MEMORY_WAIT_S, self._allowance.bytes or 0
-        is_timed, self._times_out_at = self._times_out_at is not None, None
-        self._reports.tell(Progress(stage="waiting for memory", done=0, total=wanted, unit="bytes"))
-        while not self._allowance.reserve():
-            if time.monotonic() > gives_up_at:
-                reason = f"worker {self._slot.worker} had no {wanted:,} bytes of memory free within {MEMORY_WAIT_S:g} s"
-                return self._settlement.release("drained", reason)
-            if ended := self._ended_while_waiting():
-                return ended
-        self._reports.tell(Progress(stage="waiting for memory", done=wanted, total=wanted, unit="bytes"))
-        if is_timed:
-            self._times_out_at = self._timeout_from_now()
+            while missing := extra.missing():
+                if missing != told:
+                    told = missing
+                    self._reports.tell(missing)
+                if ended := self._ended_while_waiting():
+                    return ended
+        except GaveUp as reason:
+            return self._settlement.release("drained", str(reason))
+        if told:
+            self._reports.tell(told.model_copy(update={"done": told.total}))
         return None
-
-    def _slots_to_share(self) -> int:
-        """How many slots of this device a job's children could run on; 1 if it asks for none."""
-        if not kind_of(self._spec).may_ask(self._spec):
-            return 1
-        workers = insist(self._slot, ledger.workers())
-        return sum(worker.slots for worker in workers if worker.device == self._slot.device)
-
-    def _lead(self, assignment: Assignment, wanted: int) -> Ending:
-        """Execute together with other slots, once all of them are there."""
-        self._leader = Leader(self._slot, self._attempt, wanted)
-        try:
-            gathered = self._gather(self._leader)
-            if isinstance(gathered, Ending):
-                return gathered
-            return self._execute(Runner(replace(assignment, gang=gathered)))
-        finally:
-            self._leader.disband()
-
-    def _gather(self, leader: Leader) -> tuple[str, ...] | Ending:
-        """Wait for the members; gives where all are, or how the attempt ended meanwhile."""
-        there = 0
-        while True:
-            gang = leader.look()
-            if gang and gang.state == "complete":
-                self._times_out_at = self._timeout_from_now()
-                return gang.addresses
-            if gang and (reason := leader.gave_up(gang)):
-                return self._settlement.release("drained", reason)
-            if gang and len(gang.addresses) != there:
-                there = len(gang.addresses)
-                self._reports.tell(Progress(stage="gathering workers", done=there, total=leader.wanted, unit="workers"))
-            if ended := self._ended_while_waiting():
-                return ended
 
     def _ended_while_waiting(self) -> Ending | None:
         """Report, and pause until the next look; gives how the attempt ended, if it did."""
@@ -158,45 +100,21 @@ class Execution:
         time.sleep(TICK_S)
         return None
 
-    def _execute(self, runner: Runner | InlineRunner) -> Ending:
+    def _execute(self) -> End | None:
+        """Have a runner do the job; gives how it ended, None if the lease is lost."""
         try:
-            with self._slot.tracer.step("stoker.run"), runner:
-                end = self._watch(runner)
-        finally:
-            self._slot.uses(0)
-        # What happened last comes before the end, even if Redis has been away since: it may be a drain's checkpoint.
-        if end:
-            self._reports.send_all()
-        return TAKEN_AWAY if end is None or self._reports.answer is Answer.LOST else self._settlement.settle(end)
-
-    def _models(self) -> tuple[ModelVersion, ...]:
-        """The versions that the spec names: by reference, or as the model that another job made."""
-        refs = kind_of(self._spec).models(self._spec)
-        # What the claim has not brought is looked for by its own call, which can say what is wrong.
-        brought = self._attempt.models if len(self._attempt.models) == len(refs) else (b"",) * len(refs)
-        return tuple(
-            registry.read_version(version) if version else self._resolved(ref)
-            for ref, version in zip(refs, brought, strict=True)
-        )
-
-    def _resolved(self, ref: str) -> ModelVersion:
-        if ref.startswith(registry.JOB_MODEL):
-            made = insist(self._slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
-            field = KINDS[made.kind].makes if made else None
-            if field is None:
-                raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
-            ref = str(getattr(made, field))
-        return insist(self._slot, registry.resolve(ref))
-
-    def _children(self) -> tuple[Result, ...]:
-        """What the jobs gave that an earlier attempt has asked for."""
-        try:
-            return tuple(map(RESULT.validate_json, self._attempt.children))
-        except ValidationError:
-            raise InvalidJob(
-                "the result of a job that it has asked for cannot be read: something else than Stoker has written to "
-                f"{key('children', self._attempt.job_id)}"
-            ) from None
+            assignment = assign(self._slot, self._attempt, self._spec)
+        except Unavailable:
+            raise
+        except StokerError as error:
+            return Failed(reason=error.message, traceback="")
+        for extra in self._extras:
+            assignment = extra.assigned(assignment)
+        self._times_out_at = time.monotonic() + self._spec.timeout if self._spec.timeout else None
+        is_brief = kind_of(self._spec).is_brief
+        runner = InlineRunner(self._slot, assignment) if is_brief else Runner(assignment)
+        with self._slot.tracer.step("stoker.run"), runner:
+            return self._watch(runner)
 
     def _watch(self, runner: Runner | InlineRunner) -> End | None:
         """Pass on what the runner tells until it ends; None if the lease is lost."""
@@ -213,15 +131,17 @@ class Execution:
                         report_at = 0.0
                 else:
                     end = message
-            if (end and (self._reports.pending or self._leader)) or time.monotonic() >= report_at:
+            is_due = time.monotonic() >= report_at
+            if is_due or (end and self._reports.pending):
                 started = time.monotonic()
                 self._reports.send()
                 # While Redis does not answer, listen to the runner as long as was waited for it; but once it is back,
                 # renew the lease in time.
                 waited_s = min(time.monotonic() - started, self._slot.settings.lease_s / 3)
                 report_at = time.monotonic() + max(TICK_S, waited_s)
-                end = self._leader.explained(end) if self._leader else end
-                end = end or self._allowance.outgrown(runner.pid)
+            if is_due or end:
+                for extra in self._extras:
+                    end = extra.looked_at(end, runner.pid)
             if self._reports.answer is Answer.LOST:
                 return None
             if end:
@@ -239,9 +159,6 @@ class Execution:
         elif self._blocked_at is not None:
             self._times_out_at = self._times_out_at and self._times_out_at + now - self._blocked_at
             self._blocked_at = None
-
-    def _timeout_from_now(self) -> float | None:
-        return time.monotonic() + self._spec.timeout if self._spec.timeout else None
 
     def _overdue(self) -> End | None:
         now = time.monotonic()

@@ -14,18 +14,22 @@ import logging
 import socket
 import time
 from contextlib import closing
+from dataclasses import replace
 
 from stoker import ledger
 from stoker.errors import InvalidJob, Unavailable
+from stoker.events import Progress
 from stoker.kinds import kind_of, read_spec
 from stoker.ledger import Attempt, Gang
 from stoker.models.access import Access
 from stoker.outages import DependencyUnavailable, Outage
 from stoker.urls import endpoint
 
+from .assignment import Assignment
+from .extras import Extra, GaveUp
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
-from .runner import Assignment, Runner
+from .runner import Runner
 from .slot import Slot
 
 _log = logging.getLogger(__name__)
@@ -36,55 +40,61 @@ TICK_S = 0.5
 # needs as much, looks as often, and can have the job tried with more.
 _LOOKS_OVER = 3
 # How long a leader holds slots for a gang that does not come together, before it lets others have them.
-GATHER_S = 300.0
+_GATHER_S = 300.0
 
 
-class Leader:
-    """The leader's side of one attempt.
-
-    Attributes:
-        wanted: how many slots, its own included.
-    """
+class Leader(Extra):
+    """The leader's side of one attempt."""
 
     def __init__(self, slot: Slot, attempt: Attempt, wanted: int) -> None:
         self._slot = slot
         self._attempt = attempt
-        self.wanted = wanted
+        self._wanted = wanted
         self._address = free_address(slot.redis_url)
-        self._gives_up_at = time.monotonic() + GATHER_S
+        self._addresses: tuple[str, ...] = ()
+        self._gives_up_at = time.monotonic() + _GATHER_S
 
-    def look(self) -> Gang | None:
-        """Who is there; None while Redis is away."""
-        call = ledger.gather(self._attempt, self._address, self.wanted, self._slot.settings.lease_s)
-        try:
-            return self._slot.connection.run(call, patience_s=0)
-        except Unavailable as error:
-            _log.warning("job %s: its gang was not looked at: %s", self._attempt.job_id, error)
+    def missing(self) -> Progress | None:
+        """The members."""
+        gang = self._look()
+        self._addresses = gang.addresses if gang else self._addresses
+        if gang and gang.state == "complete":
             return None
+        come = len(self._addresses)
+        if gang and time.monotonic() > self._gives_up_at:
+            raise GaveUp(f"only {come} of {self._wanted} workers came within {_GATHER_S:g} s")
+        return Progress(stage="gathering workers", done=come, total=self._wanted, unit="workers")
 
-    def explained(self, end: End | None) -> End | None:
-        """How the attempt ends if a member has left, which may look like a failure of the runner here; else `end`."""
+    def assigned(self, assignment: Assignment) -> Assignment:
+        """With the addresses of all, its own first."""
+        return replace(assignment, gang=self._addresses)
+
+    def looked_at(self, end: End | None, runner: int) -> End | None:  # noqa: ARG002
+        """If a member has left, that is how the attempt ends; it may look like a failure of the runner here."""
         if end and not isinstance(end, Lost | Failed):
             return end
-        gang = self.look()
+        gang = self._look()
         if gang is None or gang.state != "broken":
             return end
         if gang.outage:
             return Away(outage=gang.outage, elsewhere=True)
         return Lost(reason=f"the worker at {gang.addresses[0]}, which trained it too, was lost")
 
-    def gave_up(self, gang: Gang) -> str | None:
-        """Why the slots that are held should be let go, if they should."""
-        if time.monotonic() > self._gives_up_at:
-            return f"only {len(gang.addresses)} of {self.wanted} workers came within {GATHER_S:g} s"
-        return None
-
-    def disband(self) -> None:
+    def close(self) -> None:
         """Let the members go."""
         try:
             self._slot.connection.run(ledger.disband(self._attempt))
         except Unavailable as error:
             _log.warning("job %s: its gang ends by itself: %s", self._attempt.job_id, error)
+
+    def _look(self) -> Gang | None:
+        """Who is there; None while Redis is away."""
+        call = ledger.gather(self._attempt, self._address, self._wanted, self._slot.settings.lease_s)
+        try:
+            return self._slot.connection.run(call, patience_s=0)
+        except Unavailable as error:
+            _log.warning("job %s: its gang was not looked at: %s", self._attempt.job_id, error)
+            return None
 
 
 class Member:

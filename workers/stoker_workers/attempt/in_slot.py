@@ -10,8 +10,9 @@ from typing import Self
 
 from ..kinds import execute
 from ..ml.run import StopRequest
+from .assignment import Assignment
 from .messages import Blocked, Emitted, End
-from .runner import Assignment, end_of
+from .runner import end_of
 from .slot import Slot
 
 

@@ -1,18 +1,25 @@
 """How much memory a slot's job may use, and where one goes that used more."""
 
+import time
 from collections.abc import Iterable
 
+from stoker.events import Progress
 from stoker.ledger import Attempt, Worker
 
 from ..node.machine import private_bytes
-from .messages import Outgrown
+from .extras import Extra, GaveUp
+from .messages import End, Outgrown
 from .slot import Slot
 
 # How much more a job gets that outgrew its slot, as far as a worker has that much: the same again would be a guess.
 _LARGER = 4
 
 
-class Allowance:
+# How long a worker keeps what becomes free for a job that needs more than a slot's share, before others may have it.
+_WAIT_S = 300.0
+
+
+class Allowance(Extra):
     """The memory of one attempt: what it asks for, more if an earlier one outgrew its slot, or a slot's share.
 
     Attributes:
@@ -22,6 +29,24 @@ class Allowance:
     def __init__(self, slot: Slot, attempt: Attempt) -> None:
         self._slot = slot
         self.bytes = attempt.memory_bytes or slot.memory_bytes
+        self._gives_up_at = time.monotonic() + _WAIT_S
+
+    def missing(self) -> Progress | None:
+        """The memory that it was granted."""
+        if self.reserve():
+            return None
+        wanted = self.bytes or 0
+        if time.monotonic() > self._gives_up_at:
+            raise GaveUp(f"worker {self._slot.worker} had no {wanted:,} bytes of memory free within {_WAIT_S:g} s")
+        return Progress(stage="waiting for memory", done=0, total=wanted, unit="bytes")
+
+    def looked_at(self, end: End | None, runner: int) -> End | None:
+        """An attempt that uses more memory ends."""
+        return end or self.outgrown(runner)
+
+    def close(self) -> None:
+        """The slot's processes use nothing any more."""
+        self._slot.uses(0)
 
     def reserve(self) -> bool:
         """Reserve it; tells whether so much is free. If not, the slot is next in line for it until it releases it."""

@@ -2,16 +2,16 @@
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 from stoker import ledger
 from stoker.errors import Unavailable
-from stoker.events import Epoch, Event, Progress
-from stoker.kinds import Spec, kind_of
+from stoker.events import Event
 from stoker.ledger import Answer, Attempt
 from stoker.redis.connection import Call
 
-from .celery_events import show_progress
 from .ending import insist
+from .extras import Extra
 from .slot import Slot
 
 _log = logging.getLogger(__name__)
@@ -24,17 +24,21 @@ class Reports:
 
     While Redis is away, events wait.
 
+    Args:
+        keep: how many of the job's checkpoints stay.
+        extras: what learns of the events that were reported.
+
     Attributes:
         answer: what the ledger has said to the last report that it heard.
         were_heard: whether Redis was there for the last report.
         pending: events for the next report.
     """
 
-    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
+    def __init__(self, slot: Slot, attempt: Attempt, keep: int, extras: Sequence[Extra]) -> None:
         self._slot = slot
         self._attempt = attempt
-        self._spec = spec
-        self._keep = kind_of(spec).checkpoints(spec)
+        self._keep = keep
+        self._extras = extras
         self._emitted = 0
         self.pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self.answer = Answer.OK
@@ -71,6 +75,6 @@ class Reports:
     def _take(self, answer: Answer) -> None:
         self.answer = answer
         self.were_heard = True
-        if shown := [event.words() for event in self.pending if isinstance(event, (Epoch, Progress))]:
-            show_progress(self._slot, self._attempt.job_id, self._spec, shown[-1])
+        for extra in self._extras:
+            extra.reported(self.pending)
         self.pending.clear()

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
@@ -18,17 +17,13 @@ from pydantic_core import PydanticSerializationError
 
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
-from stoker.fleet.topology import WorkDevice
-from stoker.kinds import Result, Spec
-from stoker.models.access import Access
-from stoker.models.manifest import Artifact, ModelVersion
-from stoker.models.store import Store
 from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.native import level_of
-from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
+from ..ml.run import Children, Outcome, Stopped, StopRequest
+from .assignment import Assignment
 from .messages import MESSAGE, Asked, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost
 from .process import ForkedProcess
 from .scratch import held_bytes
@@ -39,67 +34,6 @@ _LONGEST_LINE = 2_000
 _LAST_WORDS_S = 1.0
 _SILENCE_S = 0.1
 _LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What a runner is given.
-
-    Attributes:
-        device: what it is to compute on.
-        access: what it may read as data.
-        models: the registered versions that the spec names, in order.
-        checkpoints: what earlier attempts left, the newest last.
-        children: what the jobs gave that an earlier attempt has asked for, in order.
-        children_s: for how many seconds those have been waited for.
-        gang: addresses of all processes of a training by several.
-        place: which of them this one is.
-        slots: how many slots could share the work.
-        part_s: seconds of work that make a part worth a job of its own.
-    """
-
-    job: str
-    spec: Spec
-    device: WorkDevice
-    store_url: str
-    builders: tuple[str, ...]
-    access: Access
-    models: tuple[ModelVersion, ...]
-    checkpoints: tuple[Artifact, ...]
-    children: tuple[Result, ...] = ()
-    children_s: float = 0.0
-    gang: tuple[str, ...] = ()
-    place: int = 0
-    slots: int = 1
-    part_s: float = 0.0
-
-    def run(
-        self,
-        scratch: Path,
-        emit: Callable[[Event], None],
-        blocked: Callable[[Outage | None], None],
-        stop_requested: Callable[[], StopRequest | None],
-    ) -> Run:
-        """The execution, seen from the inside."""
-        return Run(
-            job=self.job,
-            store=Store(self.store_url),
-            scratch=scratch,
-            builders=self.builders,
-            access=self.access,
-            models=self.models,
-            checkpoints=self.checkpoints,
-            emit=emit,
-            blocked=blocked,
-            stop_requested=stop_requested,
-            device=self.device,
-            children=self.children,
-            children_s=self.children_s,
-            gang=self.gang,
-            place=self.place,
-            slots=self.slots,
-            part_s=self.part_s,
-        )
 
 
 class Runner:

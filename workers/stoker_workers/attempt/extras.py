@@ -1,0 +1,43 @@
+"""What an attempt has around it, whatever its kind: its memory, its members, a look for Flower. Extras nest."""
+
+from collections.abc import Sequence
+
+from stoker.events import Event, Progress
+
+from .assignment import Assignment
+from .messages import End
+
+
+class GaveUp(Exception):
+    """What the attempt waits for does not come. The job is handed back, so that its slot can do something else."""
+
+
+class Extra:
+    """Something around an attempt. Each does of this what it has to do; the last one is nearest to the runner."""
+
+    def missing(self) -> Progress | None:
+        """What must be there before the attempt begins, and how much of it is; None once all is.
+
+        Raises:
+            GaveUp: it does not come.
+        """
+        return None
+
+    def assigned(self, assignment: Assignment) -> Assignment:
+        """What the runner is given, with what the extra has for it."""
+        return assignment
+
+    def looked_at(self, end: End | None, runner: int) -> End | None:  # noqa: ARG002
+        """How the attempt ends, each time that it is looked at.
+
+        Args:
+            end: how it ends otherwise; None if it goes on.
+            runner: the process id of the runner.
+        """
+        return end
+
+    def reported(self, events: Sequence[Event]) -> None:
+        """The ledger has these events now."""
+
+    def close(self) -> None:
+        """The attempt is over."""
