@@ -19,7 +19,6 @@ from stoker.models.store import Store
 from stoker.outages import Outage
 
 from ..ml.run import Run, StopRequest
-from .ending import insist
 from .slot import Slot
 
 
@@ -121,12 +120,12 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
 def _resolved(slot: Slot, ref: str) -> ModelVersion:
     """The version behind a reference, or the one that the job has made which it names."""
     if ref.startswith(registry.JOB_MODEL):
-        made = insist(slot, ledger.result(ref.removeprefix(registry.JOB_MODEL)))
+        made = slot.insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))
         field = KINDS[made.kind].makes if made else None
         if field is None:
             raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
         ref = str(getattr(made, field))
-    return insist(slot, registry.resolve(ref))
+    return slot.insist(registry.resolve(ref))
 
 
 def _children(attempt: Attempt) -> tuple[Result, ...]:
@@ -143,5 +142,5 @@ def _slots_for_children(slot: Slot, spec: Spec) -> int:
     """How many slots of this device a job's children could run on; 1 if it asks for none."""
     if not kind_of(spec).may_ask(spec):
         return 1
-    workers = insist(slot, ledger.workers())
+    workers = slot.insist(ledger.workers())
     return sum(worker.slots for worker in workers if worker.device == slot.device)

@@ -10,7 +10,7 @@ from stoker.ledger import Attempt, QuarantineReason, Refused
 from stoker.outages import Dependency, DependencyUnavailable, one_line
 from stoker.version import RELEASE
 
-from .ending import Ending, Settlement, insist
+from .ending import Ending, Settlement
 from .execution import Execution
 from .messages import Lost
 from .slot import Slot
@@ -26,7 +26,7 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     """
     try:
         if missing := slot.dependencies.missing():
-            insist(slot, ledger.put_off(job_id, missing))
+            slot.insist(ledger.put_off(job_id, missing))
             return Ending("dropped", f"put off: {missing.reason}")
         with slot.reserved_share() as has_share:
             return _claim(slot, job_id, queue, has_share=has_share)
@@ -37,9 +37,9 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
 def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
     free = slot.reservations.free_bytes(slot.place) if has_share else 0
     owner, lease_s = slot.new_owner(), slot.settings.lease_s
-    claimed = insist(slot, ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
+    claimed = slot.insist(ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
     if claimed is Refused.MISSING and not ledger.is_child(job_id):
-        insist(slot, ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+        slot.insist(ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
     if isinstance(claimed, Refused):
         return Ending("dropped", f"the job is {claimed}")
     _deliver(slot)
@@ -55,9 +55,9 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
         spec = read_spec(attempt.spec)
     except InvalidJob as error:
         if attempt.release > RELEASE:
-            insist(slot, ledger.release(attempt, "unknown", error.message))
+            slot.insist(ledger.release(attempt, "unknown", error.message))
             return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
-        insist(slot, ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        slot.insist(ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
         return Ending("failed", error.message)
     try:
         return Execution(slot, attempt, spec).follow()

@@ -1,31 +1,24 @@
 """How an attempt ends: what is written to the ledger, and what Celery's log and Flower are told."""
 
 import logging
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeVar
 
 from stoker import ledger
-from stoker.errors import ModelNotFound, Unavailable
+from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec
 from stoker.ledger import Attempt, Committed, registry
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
-from stoker.redis.connection import Call
 
-from ..ml.run import StopRequest
 from .memory import larger
 from .messages import Asked, Away, Done, End, Failed, Halted, Lost, Outgrown
 from .slot import Slot
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-# How long a job may take to stop by itself before its process is killed. A drain writes a checkpoint meanwhile.
-GRACE_S: dict[StopRequest, float] = {"cancel": 10.0, "drain": 60.0}
-_RETRY_S = 1.0
 
 
 class Ending(NamedTuple):
@@ -77,23 +70,23 @@ class Settlement:
                 return self.release("lost", end.reason)
 
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
-        committed = insist(self._slot, ledger.fail(self._attempt, state, ending.told, traceback))
+        committed = self._slot.insist(ledger.fail(self._attempt, state, ending.told, traceback))
         return TAKEN_AWAY if committed is Committed.LOST else ending
 
     def _await(self, end: Away) -> Ending:
         if not end.elsewhere:
             self._slot.dependencies.met(end.outage)
-        state = insist(self._slot, ledger.await_outage(self._attempt, end.outage))
+        state = self._slot.insist(ledger.await_outage(self._attempt, end.outage))
         return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
 
     def _await_children(self, asked: Asked) -> Ending:
-        if not insist(self._slot, ledger.await_children(self._attempt, self._spec, asked.children)):
+        if not self._slot.insist(ledger.await_children(self._attempt, self._spec, asked.children)):
             return TAKEN_AWAY
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
     def _outgrew(self, end: Outgrown) -> Ending:
         """Queue the job again with more memory, once, if a worker has more."""
-        memory_bytes = larger(self._attempt, end, insist(self._slot, ledger.workers()))
+        memory_bytes = larger(self._attempt, end, self._slot.insist(ledger.workers()))
         if memory_bytes is None:
             more = (
                 "it has had more than a slot's share already"
@@ -107,7 +100,7 @@ class Settlement:
         self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
     ) -> Ending:
         """Hand the job back to its queue, at once or after a wait, or give it up."""
-        state = insist(self._slot, ledger.release(self._attempt, why, reason, memory_bytes))
+        state = self._slot.insist(ledger.release(self._attempt, why, reason, memory_bytes))
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:
@@ -119,28 +112,12 @@ class Settlement:
             for effect in done.effects:
                 if isinstance(effect, Register):
                     name = effect.manifest.name
-                    number = insist(self._slot, registry.next_number(name)) + made[name]
+                    number = self._slot.insist(registry.next_number(name)) + made[name]
                     made[name] += 1
                     version = ModelVersion(**dict(effect.manifest), version=number, created_at=datetime.now(UTC))
                     result = result.model_copy(update={effect.named_in: version.ref})
                     effects.append(version)
                 else:
                     effects.append(effect)
-            committed = insist(self._slot, ledger.succeed(self._attempt, result, effects))
+            committed = self._slot.insist(ledger.succeed(self._attempt, result, effects))
         return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.words())
-
-
-def insist(slot: Slot, call: Call[T]) -> T:
-    """Run a call however long Redis is away: the work behind it is done and must not be thrown away.
-
-    Raises:
-        Unavailable: Redis is away, and the worker has to end.
-    """
-    while True:
-        try:
-            return slot.connection.run(call)
-        except Unavailable as error:
-            if slot.hurrying or slot.draining_s > GRACE_S["drain"]:
-                raise
-            _log.warning("waiting for Redis: %s", error)
-            time.sleep(_RETRY_S)

@@ -12,7 +12,7 @@ from stoker.outages import DependencyUnavailable, Outage
 from ..ml.run import StopRequest
 from .assignment import assign
 from .celery_events import FlowerProgress
-from .ending import GRACE_S, TAKEN_AWAY, Ending, Settlement
+from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
 from .gang import Leader
 from .in_slot import InlineRunner
@@ -20,7 +20,7 @@ from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted
 from .reports import Reports
 from .runner import Runner
-from .slot import Slot
+from .slot import GRACE_S, Slot
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5

@@ -10,7 +10,6 @@ from stoker.events import Event
 from stoker.ledger import Answer, Attempt
 from stoker.redis.connection import Call
 
-from .ending import insist
 from .extras import Extra
 from .slot import Slot
 
@@ -64,7 +63,7 @@ class Reports:
             Unavailable: it is away, and the worker has to end.
         """
         if self.pending:
-            self._take(insist(self._slot, self._due()))
+            self._take(self._slot.insist(self._due()))
 
     def _due(self) -> Call[Answer]:
         """The report that is due now."""

@@ -1,5 +1,6 @@
 """A slot: one child of the worker's pool, which looks after one job at a time and never runs TensorFlow itself."""
 
+import logging
 import os
 import time
 import uuid
@@ -8,19 +9,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.sharedctypes import RawArray, RawValue
+from typing import TypeVar
 
 import billiard.process
 
+from stoker.errors import Unavailable
 from stoker.ledger import Worker
-from stoker.redis.connection import Connection
+from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
+from ..ml.run import StopRequest
 from ..observe.result_mirror import ResultMirror
 from ..observe.tracing import Tracer, tracer
 from .dependencies import Dependencies
 from .process import ForkedProcess
 from .reservations import Reservations
 
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+# How long a job may take to stop by itself before its process is killed. A drain writes a checkpoint meanwhile.
+GRACE_S: dict[StopRequest, float] = {"cancel": 10.0, "drain": 60.0}
+_RETRY_S = 1.0
 # What an operator may ask for by hand; Settings bound `slots` likewise.
 MOST_SLOTS = 1024
 
@@ -147,3 +157,18 @@ class Slot:
     def new_owner(self) -> str:
         """A name for one attempt that no other will ever have."""
         return f"{self.worker}/{os.getpid()}/{uuid.uuid4().hex}"
+
+    def insist(self, call: Call[T]) -> T:
+        """Run a call however long Redis is away: the work behind it is done and must not be thrown away.
+
+        Raises:
+            Unavailable: Redis is away, and the worker has to end.
+        """
+        while True:
+            try:
+                return self.connection.run(call)
+            except Unavailable as error:
+                if self.hurrying or self.draining_s > GRACE_S["drain"]:
+                    raise
+                _log.warning("waiting for Redis: %s", error)
+                time.sleep(_RETRY_S)

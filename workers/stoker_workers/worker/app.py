@@ -24,10 +24,9 @@ from stoker.settings import Settings
 
 from ..attempt.celery_events import await_watchers
 from ..attempt.dependencies import DependencyWatch
-from ..attempt.ending import GRACE_S
 from ..attempt.process import ForkedProcess
 from ..attempt.scratch import Scratch, remove_abandoned
-from ..attempt.slot import Slot
+from ..attempt.slot import GRACE_S, Slot
 from ..ml import accelerator
 from ..node.capacity import Capacity
 from ..observe import tracing
