@@ -50,15 +50,15 @@ class Attempts:
         scratch = self.folder / f"scratch{self._attempts}"
         scratch.mkdir()
         run = Run(
-            "job",
-            self.store,
-            scratch,
-            (),
-            Access(["/"], "/"),
-            (),
-            tuple(checkpoints),
-            self.events.append,
-            self._stop_requested,
+            job="job",
+            store=self.store,
+            scratch=scratch,
+            builders=(),
+            access=Access(["/"], "/"),
+            models=(),
+            checkpoints=tuple(checkpoints),
+            emit=self.events.append,
+            stop_requested=self._stop_requested,
         )
         outcome = train(spec, run)
         assert isinstance(outcome.result, TrainResult)

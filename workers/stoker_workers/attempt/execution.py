@@ -10,7 +10,6 @@ from stoker.ledger import Answer, Attempt
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import StopRequest
-from .assignment import assign
 from .celery_events import FlowerProgress
 from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
@@ -18,6 +17,7 @@ from .gang import Leader
 from .in_slot import InlineRunner
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted
+from .preparation import prepared
 from .reports import Reports
 from .runner import Runner
 from .slot import GRACE_S, Slot
@@ -103,16 +103,16 @@ class Execution:
     def _execute(self) -> End | None:
         """Have a runner do the job; gives how it ended, None if the lease is lost."""
         try:
-            assignment = assign(self._slot, self._attempt, self._spec)
+            run = prepared(self._slot, self._attempt, self._spec)
         except Unavailable:
             raise
         except StokerError as error:
             return Failed(reason=error.message, traceback="")
         for extra in self._extras:
-            assignment = extra.assigned(assignment)
+            run = extra.prepared(run)
         self._times_out_at = time.monotonic() + self._spec.timeout if self._spec.timeout else None
         is_brief = kind_of(self._spec).is_brief
-        runner = InlineRunner(self._slot, assignment) if is_brief else Runner(assignment)
+        runner = InlineRunner(self._slot, self._spec, run) if is_brief else Runner(self._spec, run)
         with self._slot.tracer.step("stoker.run"), runner:
             return self._watch(runner)
 

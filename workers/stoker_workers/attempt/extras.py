@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stoker.events import Event, Progress
 
-from .assignment import Assignment
+from ..ml.run import Run
 from .messages import End
 
 
@@ -23,9 +23,9 @@ class Extra:
         """
         return None
 
-    def assigned(self, assignment: Assignment) -> Assignment:
-        """What the runner is given, with what the extra has for it."""
-        return assignment
+    def prepared(self, run: Run) -> Run:
+        """The run, with what the extra has for it."""
+        return run
 
     def looked_at(self, end: End | None, runner: int) -> End | None:  # noqa: ARG002
         """How the attempt ends, each time that it is looked at.

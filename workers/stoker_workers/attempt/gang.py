@@ -21,14 +21,14 @@ from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Progress
 from stoker.kinds import kind_of, read_spec
 from stoker.ledger import Attempt, Gang
-from stoker.models.access import Access
 from stoker.outages import DependencyUnavailable, Outage
 from stoker.urls import endpoint
 
-from .assignment import Assignment
+from ..ml.run import Run
 from .extras import Extra, GaveUp
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
+from .preparation import prepared
 from .runner import Runner
 from .slot import Slot
 
@@ -65,9 +65,9 @@ class Leader(Extra):
             raise GaveUp(f"only {come} of {self._wanted} workers came within {_GATHER_S:g} s")
         return Progress(stage="gathering workers", done=come, total=self._wanted, unit="workers")
 
-    def assigned(self, assignment: Assignment) -> Assignment:
+    def prepared(self, run: Run) -> Run:
         """With the addresses of all, its own first."""
-        return replace(assignment, gang=self._addresses)
+        return replace(run, gang=self._addresses)
 
     def looked_at(self, end: End | None, runner: int) -> End | None:  # noqa: ARG002
         """If a member has left, that is how the attempt ends; it may look like a failure of the runner here."""
@@ -144,21 +144,11 @@ class Member:
             return f"job {self._job_id}: its record holds no job: {error.message}"
         if kind_of(spec).slots(spec) < 2:
             return f"job {self._job_id}: a {spec.kind} job has no gang"
-        assignment = Assignment(
-            job=self._job_id,
-            spec=spec,
-            device=self._slot.device,
-            store_url=self._slot.settings.store,
-            builders=self._slot.settings.builders,
-            access=Access(self._slot.settings.data_roots, self._slot.settings.store),
-            models=(),
-            checkpoints=attempt.checkpoints,
-            gang=gang.addresses,
-            place=gang.addresses.index(self._address),
-        )
+        place = gang.addresses.index(self._address)
+        run = replace(prepared(self._slot, attempt, spec), gang=gang.addresses, place=place)
         end: End
         try:
-            with Runner(assignment) as runner:
+            with Runner(spec, run) as runner:
                 end = self._follow(runner, Allowance(self._slot, attempt))
         except DependencyUnavailable as error:
             end = Away(outage=error.outage)

@@ -2,15 +2,15 @@
 
 import os
 import queue
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from stoker.kinds import Spec
+
 from ..kinds import execute
-from ..ml.run import StopRequest
-from .assignment import Assignment
+from ..ml.run import Run, StopRequest
 from .messages import Blocked, Emitted, End
 from .runner import end_of
 from .slot import Slot
@@ -24,17 +24,16 @@ class InlineRunner:
     nothing.
     """
 
-    def __init__(self, slot: Slot, assignment: Assignment) -> None:
+    def __init__(self, slot: Slot, spec: Spec, prepared: Run) -> None:
         self._slot = slot
         self._messages: queue.SimpleQueue[Emitted | Blocked | End] = queue.SimpleQueue()
         self._has_ended = False
-        run = assignment.run(
-            scratch=Path(tempfile.gettempdir()),
+        run = replace(
+            prepared,
             emit=lambda event: self._messages.put(Emitted(event=event)),
             blocked=lambda outage: self._messages.put(Blocked(outage=outage)),
-            stop_requested=lambda: None,
         )
-        slot.thread.submit(lambda: self._messages.put(end_of(lambda: execute(assignment.spec, run))))
+        slot.thread.submit(lambda: self._messages.put(end_of(lambda: execute(spec, run))))
 
     def __enter__(self) -> Self:
         return self

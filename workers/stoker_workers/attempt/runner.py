@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +18,13 @@ from pydantic_core import PydanticSerializationError
 
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Event, Log
+from stoker.kinds import Spec
 from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.native import level_of
-from ..ml.run import Children, Outcome, Stopped, StopRequest
-from .assignment import Assignment
+from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
 from .messages import MESSAGE, Asked, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost
 from .process import ForkedProcess
 from .scratch import held_bytes
@@ -43,10 +44,10 @@ class Runner:
         DependencyUnavailable: there is no room for the folder that it works in.
     """
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, spec: Spec, prepared: Run) -> None:
         self._output, writable = os.pipe()
         try:
-            self._process = ForkedProcess(_run, assignment, output=writable)
+            self._process = ForkedProcess(_run, (spec, prepared), output=writable)
         except BaseException:
             os.close(self._output)
             raise
@@ -136,7 +137,7 @@ def _logged(line: str) -> Emitted:
     return Emitted(event=Log(line=line, level=_LEVELS.get(level_of(line), "info")))
 
 
-def _run(pipe: Connection, assignment: Assignment) -> None:
+def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     """The runner's whole life."""
     asked: list[StopRequest] = []
 
@@ -151,11 +152,13 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
 
-    run = assignment.run(Path(tempfile.mkdtemp()), emit, blocked, stop_requested)
+    spec, prepared = job
+    scratch = Path(tempfile.mkdtemp())
+    run = replace(prepared, scratch=scratch, emit=emit, blocked=blocked, stop_requested=stop_requested)
 
     def work() -> Outcome:
-        accelerator.require(assignment.device)
-        return execute(assignment.spec, run)
+        accelerator.require(run.device)
+        return execute(spec, run)
 
     end = own_doing(end_of(work))
     try:
@@ -163,7 +166,7 @@ def _run(pipe: Connection, assignment: Assignment) -> None:
     except PydanticSerializationError as error:
         # Such as a class's name that is no valid Unicode.
         _send(pipe, Failed(reason=f"what the job has made cannot be written down: {error}", traceback=""))
-    if isinstance(end, Away) and assignment.gang:
+    if isinstance(end, Away) and run.gang:
         # The others notice when this process ends; why, they must be able to learn before.
         with suppress(EOFError):
             while True:

@@ -1,8 +1,9 @@
 """What an execution may touch of the world around it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal
 
 from stoker.events import Event
@@ -43,11 +44,15 @@ class Children(Exception):
         self.specs = tuple(specs)
 
 
-def _nobody_asks(_outage: Outage | None) -> None:
-    """What a run does with `blocked` that no slot follows."""
+def _nobody_listens(_message: object) -> None:
+    """Where what a run sends goes until a slot follows it."""
 
 
-@dataclass(frozen=True)
+def _nobody_asks() -> None:
+    """Why a run should end that no slot follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One execution of one job, seen from the inside: it knows no Redis, no Celery, no ledger.
 
@@ -55,7 +60,6 @@ class Run:
         job: the job's id.
         store: where artifacts go.
         device: what it is to compute on.
-        scratch: an empty folder of its own, deleted afterwards.
         builders: targets that a `Builder` architecture may name.
         access: what may be read as data.
         models: the registered versions that the job names, in order.
@@ -66,6 +70,7 @@ class Run:
         children_s: for how many seconds those have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
+        scratch: an empty folder of its own, deleted afterwards; that of all where the kind is brief.
         emit: sends an event on its way; returns at once.
         blocked: says what the execution waits for because it is away, or that it goes on (None).
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
@@ -73,13 +78,10 @@ class Run:
 
     job: str
     store: Store
-    scratch: Path
     builders: tuple[str, ...]
     access: Access
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
-    emit: Callable[[Event], None]
-    stop_requested: Callable[[], StopRequest | None]
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0
@@ -87,7 +89,10 @@ class Run:
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0
-    blocked: Callable[[Outage | None], None] = _nobody_asks
+    scratch: Path = field(default_factory=lambda: Path(gettempdir()))
+    emit: Callable[[Event], None] = _nobody_listens
+    blocked: Callable[[Outage | None], None] = _nobody_listens
+    stop_requested: Callable[[], StopRequest | None] = _nobody_asks
 
 
 @dataclass(frozen=True)
