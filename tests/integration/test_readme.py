@@ -53,7 +53,9 @@ def test_the_comparison_example_runs_as_it_stands(
     assert small.parameters < large.parameters
     assert result.chosen == large.model
     assert result.rows == 359
-    assert result.why in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert result.why in told
+    assert f"model={result.chosen!r} alias='champion'" in told
     page = Store(stack.store).read(result.files["html"]).decode()
     assert f"Chosen: {result.chosen}" in page
 

@@ -139,6 +139,9 @@ class CompareResult(JobResult):
     def words(self) -> str:
         return self.chosen or f"{len(self.models)} models"
 
+    def gives_model(self) -> str | None:
+        return self.chosen
+
     def shown(self) -> Shown:
         columns = (*self.models[0].intervals, *self.axes[1:], "p99_ms", "memory_bytes")
         rows = [

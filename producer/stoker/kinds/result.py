@@ -33,6 +33,10 @@ class JobResult(Described, ABC):
     def words(self) -> str:
         """The result in a few words, as Flower and logs show it."""
 
+    def gives_model(self) -> str | None:
+        """The exact reference of the model that a job coming after this one may name it by; None if there is none."""
+        return None
+
     @abstractmethod
     def shown(self) -> Shown:
         """The result for people."""

@@ -207,6 +207,9 @@ class TrainResult(JobResult):
     def words(self) -> str:
         return self.model
 
+    def gives_model(self) -> str | None:
+        return self.model
+
     def shown(self) -> Shown:
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from stoker import ledger
 from stoker.errors import InvalidJob
-from stoker.kinds import KINDS, RESULT, Result, Spec, kind_of
+from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.ledger import Attempt, registry
 from stoker.ledger.keys import key
 from stoker.models.access import Access
@@ -49,13 +49,13 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
 
 
 def _resolved(slot: Slot, ref: str) -> ModelVersion:
-    """The version behind a reference, or the one that the job has made which it names."""
+    """The version behind a reference, or the one that the job which it names has made or chosen."""
     if ref.startswith(registry.JOB_MODEL):
         made = slot.insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))
-        field = KINDS[made.kind].makes if made else None
-        if field is None:
-            raise InvalidJob(f"{ref} has made no model: name a training that has succeeded")
-        ref = str(getattr(made, field))
+        model = made.gives_model() if made else None
+        if model is None:
+            raise InvalidJob(f"{ref} has made or chosen no model: name a training or a comparison that has succeeded")
+        ref = model
     return slot.insist(registry.resolve(ref))
 
 
