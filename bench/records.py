@@ -16,8 +16,8 @@ from pathlib import Path
 import redis
 
 import stoker
-from stoker import ledger
-from stoker.ledger import NewJob
+from stoker.ledger import intake, monitoring, records, upkeep
+from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -41,9 +41,9 @@ def main() -> None:
             for count in _QUICK_COUNTS if options.quick else _COUNTS:
                 begun = time.perf_counter()
                 for jobs in _new_jobs(count - held):
-                    ids = connection.run(ledger.submit(jobs))
+                    ids = connection.run(intake.submit(jobs))
                     for job_id in ids[::10]:
-                        connection.run(ledger.cancel(job_id))
+                        connection.run(records.cancel(job_id))
                 taken_s, added, held = time.perf_counter() - begun, count - held, count
                 figures = _look(client, connection)
                 figures["bytes_per_job"] = (server.info("memory")["used_memory_dataset"] - empty) / count
@@ -81,9 +81,9 @@ def _look(client: stoker.Client, connection: Connection) -> Figures:
     return {
         "jobs_ms": _median_ms(client.jobs, _TIMES),
         "jobs_queued_ms": _median_ms(lambda: client.jobs(queued, "train"), _TIMES),
-        "counts_ms": _median_ms(lambda: connection.run(ledger.counts()), _TIMES),
-        "health_ms": _median_ms(lambda: connection.run(ledger.health()), _TIMES),
-        "ring_again_ms": _median_ms(lambda: connection.run(ledger.ring_again(10)), _TIMES),
+        "counts_ms": _median_ms(lambda: connection.run(records.counts()), _TIMES),
+        "health_ms": _median_ms(lambda: connection.run(monitoring.health()), _TIMES),
+        "ring_again_ms": _median_ms(lambda: connection.run(upkeep.resend(10)), _TIMES),
         "command_ms": _median_ms(
             lambda: subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL), _COMMANDS
         ),

@@ -20,9 +20,9 @@ import psutil
 from celery import Celery
 
 import stoker
-from stoker import ledger
 from stoker.events import JobStatus
 from stoker.fleet.bounds import Bounds, FleetSettings
+from stoker.ledger import autoscaling
 from stoker.local import LocalStack
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
@@ -114,7 +114,7 @@ class _Node:
         back_s = (datetime.now(UTC) - idle_since).total_seconds()
         decided = min(
             decision.at
-            for decision in self._connection.run(ledger.decisions("cpu"))
+            for decision in self._connection.run(autoscaling.decisions("cpu"))
             if decision.at > begun and decision.wanted == _MOST
         )
         waits = sorted(_wait_s(status) for status in later)
@@ -144,9 +144,9 @@ class _Node:
         begun = time.monotonic()
         for _ in range(cycles):
             for slots in (_UP, 1):
-                self._connection.run(ledger.set_bounds("cpu", Bounds(min=slots, max=slots)))
+                self._connection.run(autoscaling.set_bounds("cpu", Bounds(min=slots, max=slots)))
                 self._await_slots(slots, keep_ahead)
-        self._connection.run(ledger.clear_bounds("cpu"))
+        self._connection.run(autoscaling.clear_bounds("cpu"))
         ended = [_ended(job) for job in jobs]
         return {
             "cycles": cycles,
@@ -185,10 +185,10 @@ class _Bounds:
         self._slots = slots
 
     def __enter__(self) -> None:
-        self._connection.run(ledger.set_bounds("cpu", Bounds(min=self._slots, max=self._slots)))
+        self._connection.run(autoscaling.set_bounds("cpu", Bounds(min=self._slots, max=self._slots)))
 
     def __exit__(self, *_: object) -> None:
-        self._connection.run(ledger.clear_bounds("cpu"))
+        self._connection.run(autoscaling.clear_bounds("cpu"))
 
 
 class _Cold:

@@ -10,8 +10,8 @@ import sys
 import urllib.request
 from contextlib import closing
 
-from stoker import ledger
 from stoker.errors import StokerError
+from stoker.ledger import monitoring, presence
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -25,8 +25,8 @@ def main(what: str) -> str | None:
     try:
         with closing(Connection.open(settings, redis_url_of(settings))) as connection:
             if what == "controller":
-                return None if connection.run(ledger.health()).leader else "no controller leads"
-            here = [worker for worker in connection.run(ledger.workers()) if worker.host == platform.node()]
+                return None if connection.run(monitoring.health()).leader else "no controller leads"
+            here = [worker for worker in connection.run(presence.workers()) if worker.host == platform.node()]
             return None if here else f"no worker on {platform.node()} has announced itself lately"
     except StokerError as error:
         return error.message

@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, expect
 
 import stoker
-from stoker import JobState, ledger
-from stoker.ledger import Worker
+from stoker import JobState
+from stoker.ledger import quarantine
+from stoker.ledger.presence import Worker
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -148,7 +149,7 @@ def test_a_task_that_is_none_of_stokers_is_put_aside_and_harms_nobody(
     with closing(Connection.open(stack, redis_url_of(stack))) as connection:
 
         def put_aside() -> int:
-            return sum(connection.run(ledger.quarantined()).values())
+            return sum(connection.run(quarantine.quarantined()).values())
 
         before = put_aside()
         for name, body in (

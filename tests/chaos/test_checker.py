@@ -10,8 +10,9 @@ import pytest
 import redis
 
 import stoker
-from stoker import ledger
-from stoker.ledger import Attempt, NewJob
+from stoker.ledger import attempts, intake, upkeep
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
 from stoker.models.manifest import ModelVersion, Signature
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -30,8 +31,8 @@ SPEC = stoker.Train(model="m", data="sample://digits", tags={"label": "it"})
 def evidence(redis_url: str, tmp_path: Path) -> Evidence:
     """What one training leaves that was executed once and succeeded."""
     connection, store = Connection.open(Settings(), redis_url), Store(str(tmp_path / "store"))
-    connection.run(ledger.submit([NewJob(JOB, SPEC, "cpu.train")]))
-    attempt = connection.run(ledger.claim(JOB, "owner", "worker", 15))
+    connection.run(intake.submit([NewJob(JOB, SPEC, "cpu.train")]))
+    attempt = connection.run(attempts.claim(JOB, "owner", "worker", 15))
     assert isinstance(attempt, Attempt)
     file = store.put_bytes(b"weights", "model.keras")
     version = ModelVersion(
@@ -48,8 +49,8 @@ def evidence(redis_url: str, tmp_path: Path) -> Evidence:
     result = stoker.TrainResult(
         model="m@1", metrics={}, history={}, epochs=1, rows=1, parameters=1, seed=0, run_s=1, files={"keras": file}
     )
-    connection.run(ledger.succeed(attempt, result, [version]))
-    connection.run(ledger.cleared(JOB))
+    connection.run(attempts.succeed(attempt, result, [version]))
+    connection.run(upkeep.cleared(JOB))
     connection.close()
     (tmp_path / "effects").write_text("it\n")
     with redis.Redis.from_url(redis_url) as client:

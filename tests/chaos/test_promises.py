@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import stoker
-from stoker import JobState, events, ledger
+from stoker import JobState, events
 from stoker.kinds import Checkpoints, Train
+from stoker.ledger import dead_jobs
 
 from ..conftest import PATIENCE_S, Eventually
 from .deployment import Deployment
@@ -141,7 +142,7 @@ def test_a_poison_job_dies_alone_and_keeps_its_history(deployment: Deployment, c
         stoker.JobDead, match="gave up after 2 lost workers; the last: its process was killed by SIGKILL"
     ):
         poison.result(timeout=PATIENCE_S)
-    past = client._connection.run(ledger.history(poison.id))
+    past = client._connection.run(dead_jobs.history(poison.id))
     assert [(one.attempt, one.how) for one in past] == [(1, "lost"), (2, "DEAD")]
     assert deployment.effects.read_text().splitlines().count("poison") == 2
     cancel(neighbour)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stoker.ledger import QuarantineReason
+from stoker.ledger.quarantine import QuarantineReason
 
 SEED = 20260
 

@@ -12,8 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 import stoker
-from stoker import ledger
-from stoker.ledger import keys, scripts
+from stoker.ledger import keys, presence, scripts
 from stoker.local import LocalStack
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -24,7 +23,7 @@ from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
 
 # A worker of which there is nothing but its word.
-CPU = ledger.Worker(
+CPU = presence.Worker(
     name="cpu-1@here",
     node="here",
     device="cpu",
@@ -60,9 +59,9 @@ def client(stack: Settings) -> Iterator[stoker.Client]:
         yield client
 
 
-def attend(connection: Connection, worker: ledger.Worker = CPU) -> None:
+def attend(connection: Connection, worker: presence.Worker = CPU) -> None:
     """A worker says that it is there, and counts as live from then on, however long the test takes."""
-    connection.run(ledger.announce(worker))
+    connection.run(presence.announce(worker))
     connection.client.zadd(keys.key("seen"), {worker.name: FOREVER_MS})
 
 

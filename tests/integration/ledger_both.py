@@ -11,10 +11,11 @@ import redis
 from hypothesis.stateful import RuleBasedStateMachine
 
 import stoker
-from stoker import ledger
 from stoker.fleet.topology import WorkDevice, queue_for
 from stoker.kinds import Spec
-from stoker.ledger import Attempt, NewJob, Refused
+from stoker.ledger import attempts, intake
+from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -86,10 +87,10 @@ class BothSides(RuleBasedStateMachine):
 
     def _submit(self, new: list[NewJob], *, held: bool, in_parts: bool = False) -> None:
         answer = self.model.submit(new, held=held)
-        intake = self._name("intake")
+        list_id = self._name("intake")
         if in_parts:
-            self.connection.run(ledger.stage(intake, 1, new))
-        call = ledger.accept(intake, new) if in_parts else ledger.submit(new)
+            self.connection.run(intake.stage(list_id, 1, new))
+        call = intake.accept(list_id, new) if in_parts else intake.submit(new)
         if isinstance(answer, str):
             refusals = {"missing": stoker.JobNotFound, "quota": stoker.Unavailable}
             with pytest.raises(refusals.get(answer, stoker.InvalidJob)):
@@ -99,7 +100,7 @@ class BothSides(RuleBasedStateMachine):
         if in_parts:
             # Its client, and a controller that finds it at the same moment.
             for _ in range(2):
-                assert self.connection.run(ledger.take_in(intake)) is False
+                assert self.connection.run(intake.take_in(list_id)) is False
         self.submitted += [(job, held) for job in new]
 
     def _take(self, name: str, *, lost: bool) -> None:
@@ -111,9 +112,9 @@ class BothSides(RuleBasedStateMachine):
 
     def _claim(self, job_id: str, owner: str) -> None:
         answer = self.model.claim(job_id, owner)
-        claimed = self.connection.run(ledger.claim(job_id, owner, "worker", LEASE_S))
+        claimed = self.connection.run(attempts.claim(job_id, owner, "worker", LEASE_S))
         if isinstance(answer, str):
-            assert claimed is Refused(answer)
+            assert claimed is Refusal(answer)
             return
         assert isinstance(claimed, Attempt)
         assert (claimed.number, claimed.owner) == (answer, owner)

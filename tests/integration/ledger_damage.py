@@ -5,9 +5,22 @@ from collections import Counter
 from typing import Any, cast
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import Log
-from stoker.ledger import Attempt, NewJob
+from stoker.ledger import (
+    attempts,
+    autoscaling,
+    celery_results,
+    damage,
+    intake,
+    monitoring,
+    presence,
+    quotas,
+    records,
+    upkeep,
+)
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import TYPES, key
 from stoker.redis.connection import Connection
 
@@ -16,7 +29,7 @@ from .ledger_machine import result_of, version
 LEASE_S = 3600.0
 _RUNG = "stoker:rung:cpu.train:normal"
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
-WORKER = ledger.Worker(
+WORKER = presence.Worker(
     name="w", node="n", device="cpu", slots=2, most_slots=2, queues=("cpu.train",), kinds=("train",), host="h", pid=1
 )
 # One key of each sort that a name is part of, beside those that all jobs share.
@@ -58,7 +71,7 @@ class SmallLedger:
     def __init__(self, connection: Connection) -> None:
         self.run = connection.run
         self.client: Any = connection.client
-        self.run(ledger.announce(WORKER))
+        self.run(presence.announce(WORKER))
         for tenant in "aab" * 8:
             self.submit(tenant=tenant)
         self.running = [self.claim_next() for _ in range(3)]
@@ -66,9 +79,9 @@ class SmallLedger:
         self.after = self.submit(after=(self.running[1].job_id,))
         self.later = self.submit(not_before="2999-01-01T00:00:00Z")
         self.succeeded = self.claim_next()
-        self.run(ledger.succeed(self.succeeded, result_of("one@1"), [version("one", 1, self.succeeded.job_id)]))
-        self.run(ledger.fail(self.claim_next(), JobState.FAILED, "bad data"))
-        self.run(ledger.cancel(self.rung()[0]))
+        self.run(attempts.succeed(self.succeeded, result_of("one@1"), [version("one", 1, self.succeeded.job_id)]))
+        self.run(attempts.fail(self.claim_next(), JobState.FAILED, "bad data"))
+        self.run(records.cancel(self.rung()[0]))
         self.queued = self.in_state("QUEUED")
 
     def rung(self) -> list[str]:
@@ -76,7 +89,7 @@ class SmallLedger:
         return [str(job_id, "ascii") for job_id in cast(list[bytes], self.client.zrange(_RUNG, 0, -1))]
 
     def claim_next(self) -> Attempt:
-        attempt = self.run(ledger.claim(self.rung()[0], str(uuid.uuid4()), "w", LEASE_S, WORKER))
+        attempt = self.run(attempts.claim(self.rung()[0], str(uuid.uuid4()), "w", LEASE_S, WORKER))
         assert isinstance(attempt, Attempt), attempt
         return attempt
 
@@ -84,27 +97,33 @@ class SmallLedger:
         tags = {"tenant": tenant} if tenant else {}
         spec = stoker.Train.model_validate({"model": "one", "data": "sample://digits", "tags": tags} | fields)
         new = NewJob(str(uuid.uuid4()), spec, "cpu.train", spec.after)
-        [job_id] = self.run(ledger.submit([new]))
+        [job_id] = self.run(intake.submit([new]))
         return job_id
 
     def work(self) -> None:
         """Let everybody do something: clients, workers, operators and a controller; none may end in an error."""
-        self.run(ledger.announce(WORKER))
+        self.run(presence.announce(WORKER))
         one, two, three = self.running
-        self.run(ledger.report(one, LEASE_S, [Log(line="hello")]))
-        self.run(ledger.succeed(one, result_of("one")))
-        self.run(ledger.fail(two, JobState.FAILED, "bad data"))
-        self.run(ledger.release(three, "lost", "killed"))
+        self.run(attempts.report(one, LEASE_S, [Log(line="hello")]))
+        self.run(attempts.succeed(one, result_of("one")))
+        self.run(attempts.fail(two, JobState.FAILED, "bad data"))
+        self.run(attempts.release(three, "lost", "killed"))
         new = self.submit(tenant="a")
         self.submit(after=(new,))
-        self.run(ledger.cancel(new))
+        self.run(records.cancel(new))
         for job_id in self.queued:
-            self.run(ledger.claim(job_id, str(uuid.uuid4()), "w", LEASE_S, WORKER))
+            self.run(attempts.claim(job_id, str(uuid.uuid4()), "w", LEASE_S, WORKER))
         for call in (
-            *(ledger.lay_down({}, 600), ledger.wake(), ledger.ring_again(-1), ledger.fall_back(0), ledger.expired()),
-            *(ledger.expire(1000, 3600), ledger.tenants(), ledger.counts(), ledger.query(None, None, 10)),
-            *(ledger.traffic("cpu"), ledger.health(), ledger.workers(), ledger.reach(), ledger.want_slots("w", 2)),
-            *(ledger.mirror(), ledger.untold(), ledger.lead("c", 60), ledger.resign("c")),
+            *(quotas.set_quotas({}, 600), upkeep.wake(), upkeep.resend(-1), upkeep.fall_back(0), attempts.expired()),
+            *(upkeep.expire(1000, 3600), quotas.tenants(), records.counts(), records.query(None, None, 10)),
+            *(
+                autoscaling.traffic("cpu"),
+                monitoring.health(),
+                presence.workers(),
+                autoscaling.reach(),
+                presence.want_slots("w", 2),
+            ),
+            *(celery_results.mirror(), celery_results.pending(), upkeep.lead("c", 60), upkeep.resign("c")),
         ):
             self.run(call)
 
@@ -112,7 +131,7 @@ class SmallLedger:
         """Look at everything until nothing is found any more; gives what was."""
         found: list[str] = []
         for _ in range(5):
-            look = self.run(ledger.repair(keys=100_000))
+            look = self.run(damage.repair(keys=100_000))
             assert look.cursor == "0"
             found += look.found
             if not look.found:
@@ -124,15 +143,15 @@ class SmallLedger:
         for state in ("WAITING", "QUEUED"):
             for job_id in self.in_state(state):
                 self.client.zadd("stoker:due", {job_id: 0}, xx=True)
-        self.run(ledger.wake())
+        self.run(upkeep.wake())
         for _ in range(100):
             if not self.rung():
                 break
-            self.run(ledger.succeed(self.claim_next(), result_of("one")))
-            self.run(ledger.wake())
+            self.run(attempts.succeed(self.claim_next(), result_of("one")))
+            self.run(upkeep.wake())
         for job_id in self.in_state("RUNNING"):
             owner = self.records()[job_id]["owner"]
-            self.run(ledger.fail(Attempt(job_id, owner, 1, "", ()), JobState.FAILED, "the end"))
+            self.run(attempts.fail(Attempt(job_id, owner, 1, "", ()), JobState.FAILED, "the end"))
 
     def records(self) -> dict[str, dict[str, str]]:
         found = {}

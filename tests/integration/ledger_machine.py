@@ -6,11 +6,12 @@ from typing import Literal
 import hypothesis.strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
-from stoker.ledger import Attempt
+from stoker.ledger import attempts, records
+from stoker.ledger.attempts import Attempt
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
@@ -74,7 +75,7 @@ class ClientsAndWorkers(BothSides):
     def cancel(self, pick: int) -> None:
         job = some(list(self.model.jobs.values()), pick)
         before = self.model.cancel(job.id)
-        assert self.connection.run(ledger.cancel(job.id)) == before
+        assert self.connection.run(records.cancel(job.id)) == before
 
     # --- workers
 
@@ -112,7 +113,7 @@ class ClientsAndWorkers(BothSides):
         events = [checkpoint(text) if text in DIGESTS else Log(line=text) for text in told]
         for _ in range(2 if repeats else 1):
             answer = self.model.report(attempt.job_id, attempt.owner, events, before, keep)
-            call = ledger.report(attempt, LEASE_S, events, told_before=before, keep=keep)
+            call = attempts.report(attempt, LEASE_S, events, told_before=before, keep=keep)
             assert self.connection.run(call) == answer
         if answer != "lost":
             self.told[attempt.owner] = before + len(events)
@@ -141,21 +142,21 @@ class ClientsAndWorkers(BothSides):
         if isinstance(result, DeployResult):
             effects.append(MoveAlias(model=result.model, alias=result.alias))
         answer = self.model.succeed(attempt.job_id, attempt.owner, name, int(number or 0), alias)
-        assert self.connection.run(ledger.succeed(attempt, result, effects)) == answer
+        assert self.connection.run(attempts.succeed(attempt, result, effects)) == answer
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, state=st.sampled_from([JobState.FAILED, JobState.CANCELLED]))
     def fail(self, pick: int, state: Literal[JobState.FAILED, JobState.CANCELLED]) -> None:
         attempt = some(self.attempts, pick)
         answer = self.model.fail(attempt.job_id, attempt.owner, state)
-        assert self.connection.run(ledger.fail(attempt, state, "bad data", "Traceback …")) == answer
+        assert self.connection.run(attempts.fail(attempt, state, "bad data", "Traceback …")) == answer
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK)
     def meet_an_outage(self, pick: int) -> None:
         attempt = some(self.attempts, pick)
         answer = self.model.release(attempt.job_id, attempt.owner, "outage")
-        assert self.connection.run(ledger.await_outage(attempt, AWAY)) == answer
+        assert self.connection.run(attempts.await_outage(attempt, AWAY)) == answer
         self._hold(attempt.job_id, answer)
 
     @precondition(lambda self: self.model.jobs)
@@ -163,7 +164,7 @@ class ClientsAndWorkers(BothSides):
     def put_off(self, pick: int) -> None:
         job = some(list(self.model.jobs.values()), pick)
         was_queued = self.model.put_off(job.id)
-        assert self.connection.run(ledger.put_off(job.id, AWAY)) is was_queued
+        assert self.connection.run(attempts.put_off(job.id, AWAY)) is was_queued
         self._hold(job.id, "WAITING" if was_queued else None)
 
     @precondition(lambda self: self.attempts)
@@ -171,7 +172,7 @@ class ClientsAndWorkers(BothSides):
     def release(self, pick: int, why: Literal["drained", "lost"]) -> None:
         attempt = some(self.attempts, pick)
         answer = self.model.release(attempt.job_id, attempt.owner, why)
-        assert self.connection.run(ledger.release(attempt, why, "its process was killed")) == answer
+        assert self.connection.run(attempts.release(attempt, why, "its process was killed")) == answer
         self._hold(attempt.job_id, answer)
 
 

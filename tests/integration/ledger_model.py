@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from stoker.events import Checkpoint, Event
 from stoker.fleet.topology import PRIORITIES, queues
 from stoker.kinds import Spec
-from stoker.ledger import NewJob
+from stoker.ledger.intake import NewJob
 
 from .ledger_job import ModelJob
 from .ledger_sharing import SharingModel

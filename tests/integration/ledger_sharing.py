@@ -32,7 +32,7 @@ class SharingModel:
         """What holds for a tenant."""
         return self.quotas.get(tenant, self.quotas.get("default", Quota()))
 
-    def lay_down(self, quotas: dict[str, Quota]) -> bool:
+    def set_quotas(self, quotas: dict[str, Quota]) -> bool:
         """Let other quotas hold; tells whether they are others."""
         default = quotas.get("default", Quota())
         named = {name: default.model_copy(update=own.model_dump(exclude_unset=True)) for name, own in quotas.items()}

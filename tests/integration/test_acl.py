@@ -14,7 +14,8 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, events, ledger
+from stoker import JobState, events
+from stoker.ledger import presence
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
 from stoker.redis.celery_app import celery_app
@@ -201,6 +202,6 @@ def test_a_wrong_password_and_an_unknown_user_are_refused(server_url: str) -> No
         url = f"redis://{login}@127.0.0.1:{urlsplit(server_url).port}/0"
         connection = Connection.open(Settings(), url)
         with pytest.raises(stoker.Unauthorized, match=r"refused the login: .*check the user and password") as told:
-            connection.run(ledger.workers())
+            connection.run(presence.workers())
         assert "guessed" not in told.value.message
         connection.close()

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import Log
-from stoker.ledger import Attempt, NewJob
+from stoker.ledger import attempts, dead_jobs, intake, records
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -33,16 +35,16 @@ def dead_as_json(redis_url: str, *arguments: str) -> Any:
 
 def given_up(connection: Connection, job_id: str) -> str:
     """A job that has lost its only worker."""
-    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
-    attempt = connection.run(ledger.claim(job_id, "one", "cpu-1@node-7", 15))
+    connection.run(intake.submit([NewJob(job_id, SPEC, "cpu.train")]))
+    attempt = connection.run(attempts.claim(job_id, "one", "cpu-1@node-7", 15))
     assert isinstance(attempt, Attempt)
-    connection.run(ledger.report(attempt, 15, [Log(line="[bold]about to[/] run out of memory")]))
-    connection.run(ledger.release(attempt, "lost", "its process was killed by SIGKILL"))
+    connection.run(attempts.report(attempt, 15, [Log(line="[bold]about to[/] run out of memory")]))
+    connection.run(attempts.release(attempt, "lost", "its process was killed by SIGKILL"))
     return job_id
 
 
 def state(connection: Connection, job_id: str) -> JobState:
-    return connection.run(ledger.status(job_id)).state
+    return connection.run(records.status(job_id)).state
 
 
 @pytest.mark.parametrize("junk", ["junk", "{}", "7", b"\xff"])
@@ -52,7 +54,7 @@ def test_an_attempt_that_cannot_be_read_hides_no_other(
     job_id = given_up(connection, "11111111-0000-0000-0000-000000000001")
     connection.client.lpush(f"stoker:history:{job_id}", junk)
     connection.client.rpush(f"stoker:history:{job_id}", junk)
-    [attempt] = connection.run(ledger.history(job_id))
+    [attempt] = connection.run(dead_jobs.history(job_id))
     assert attempt.worker == "cpu-1@node-7"
 
 
@@ -102,7 +104,7 @@ def test_all_dead_jobs_at_once(connection: Connection, redis_url: str, action: s
 
 def test_a_job_that_is_not_dead_is_left_alone(connection: Connection, redis_url: str) -> None:
     job_id = "11111111-0000-0000-0000-000000000001"
-    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
+    connection.run(intake.submit([NewJob(job_id, SPEC, "cpu.train")]))
     refused = dead(redis_url, "drop", job_id)
     assert refused.returncode == 2
     assert "is QUEUED, not DEAD" in refused.stderr

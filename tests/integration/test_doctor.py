@@ -10,10 +10,12 @@ import pytest
 import redis
 
 import stoker
-from stoker import ledger
 from stoker.cli.doctor.check import System
 from stoker.cli.doctor.server import CHECKS
-from stoker.ledger import Attempt, NewJob, QuarantineReason
+from stoker.ledger import attempts, damage, intake, quarantine, quotas, upkeep
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
+from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
@@ -51,7 +53,7 @@ def server(redis_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def attended(connection: Connection) -> None:
     """A controller that leads, and a worker, however long doctor takes."""
-    connection.run(ledger.lead("here/1", 3600))
+    connection.run(upkeep.lead("here/1", 3600))
     attend(connection)
 
 
@@ -69,8 +71,8 @@ def test_a_running_stoker_is_well(stack: Settings) -> None:
 
 
 def test_a_running_job_that_tells_nothing_is_named(connection: Connection, redis_url: str, server: redis.Redis) -> None:
-    connection.run(ledger.submit([NewJob("hangs", SPEC, "cpu.train")]))
-    connection.run(ledger.claim("hangs", "owner", "cpu-1@here", 60))
+    connection.run(intake.submit([NewJob("hangs", SPEC, "cpu.train")]))
+    connection.run(attempts.claim("hangs", "owner", "cpu-1@here", 60))
     assert checks(redis_url)["silence"]["verdict"] == "ok"
     server.zadd("stoker:last-events", {"hangs": 1_000})
 
@@ -102,7 +104,7 @@ def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: st
 
 @pytest.mark.usefixtures("attended")
 def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, redis_url: str) -> None:
-    connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "gpu.train") for n in range(3)]))
+    connection.run(intake.submit([NewJob(f"job-{n}", SPEC, "gpu.train") for n in range(3)]))
     queues = checks(redis_url)["queues"]
     assert queues["verdict"] == "fail"
     assert queues["numbers"]["gpu.train"] == 3
@@ -113,9 +115,9 @@ def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, re
 
 @pytest.mark.usefixtures("attended")
 def test_jobs_that_wait_for_their_tenants_quota_are_counted(connection: Connection, redis_url: str) -> None:
-    connection.run(ledger.lay_down({"default": Quota(running=1)}, 600))
-    connection.run(ledger.submit([NewJob(f"job-{n}", SPEC, "cpu.train") for n in range(3)]))
-    connection.run(ledger.claim("job-0", "owner", "worker", 60))
+    connection.run(quotas.set_quotas({"default": Quota(running=1)}, 600))
+    connection.run(intake.submit([NewJob(f"job-{n}", SPEC, "cpu.train") for n in range(3)]))
+    connection.run(attempts.claim("job-0", "owner", "worker", 60))
     told = checks(redis_url)["queues"]["told"]
     assert told == "2 cpu.train wait, 2 of them because their tenants have as many running as they may"
 
@@ -129,16 +131,16 @@ def test_a_queue_whose_key_holds_something_else_is_found(server: redis.Redis, re
 
 
 def test_a_count_of_messages_that_is_no_number_hides_no_other(connection: Connection, server: redis.Redis) -> None:
-    connection.run(ledger.quarantine(QuarantineReason.NOT_JSON, "cpu.train", b"{"))
+    connection.run(quarantine.put_aside(QuarantineReason.NOT_JSON, "cpu.train", b"{"))
     server.hset("stoker:quarantined", mapping={"unknown task": "many", b"\xff": "1"})
-    assert connection.run(ledger.quarantined()) == {"not JSON": 1, "\N{REPLACEMENT CHARACTER}": 1}
+    assert connection.run(quarantine.quarantined()) == {"not JSON": 1, "\N{REPLACEMENT CHARACTER}": 1}
 
 
 @pytest.mark.usefixtures("attended")
 def test_quarantined_messages_are_counted_by_reason(connection: Connection, redis_url: str) -> None:
     for reason, count in ((QuarantineReason.NOT_JSON, 3), (QuarantineReason.TOO_LARGE, 1)):
         for _ in range(count):
-            connection.run(ledger.quarantine(reason, "cpu.train", b"\xff"))
+            connection.run(quarantine.put_aside(reason, "cpu.train", b"\xff"))
     found = checks(redis_url)["quarantine"]
     assert found["verdict"] == "warn"
     assert found["numbers"] == {"not JSON": 3, "too large": 1}
@@ -157,7 +159,7 @@ def test_keys_of_a_wrong_type_are_named_with_what_mends_them(
     assert "stoker:intakes holds a string and should hold a set" in found["told"]
     assert "stoker:leases holds a string and should hold a zset" in found["told"]
     assert "none runs: run `stoker controller`" in found["told"]
-    connection.run(ledger.lead("here/1", 3600))
+    connection.run(upkeep.lead("here/1", 3600))
     found = checks(redis_url)["ledger"]
     assert (found["verdict"], found["numbers"]) == ("warn", {"misplaced": 1}), "a script has met the other"
     assert "the controller's duty to repair the ledger mends that" in found["told"]
@@ -179,15 +181,15 @@ def test_keys_of_one_queue_are_looked_at_too(
     found = checks(redis_url)["ledger"]
     assert found["numbers"] == {"misplaced": 1}
     assert f"{key} holds a list" in found["told"]
-    connection.run(ledger.repair())
-    assert connection.run(ledger.misplaced()) == []
+    connection.run(damage.repair())
+    assert connection.run(damage.misplaced()) == []
 
 
 def test_damages_that_were_mended_are_counted_and_the_last_is_named_for_a_day_as_a_warning(
     connection: Connection, server: redis.Redis, redis_url: str
 ) -> None:
     server.set("stoker:leases", "x")
-    connection.run(ledger.repair())
+    connection.run(damage.repair())
     found = checks(redis_url)["ledger"]
     assert (found["verdict"], found["numbers"]) == ("warn", {"misplaced": 0, "mended": 1})
     assert "damages mended so far: 1, the last at" in found["told"]
@@ -199,11 +201,11 @@ def test_damages_that_were_mended_are_counted_and_the_last_is_named_for_a_day_as
 
 @pytest.mark.usefixtures("attended")
 def test_dead_jobs_and_silent_workers_are_counted(connection: Connection, server: redis.Redis, redis_url: str) -> None:
-    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train") for job_id in ("dead", "silent")]))
-    attempt = connection.run(ledger.claim("dead", "one", "worker-1", 15))
+    connection.run(intake.submit([NewJob(job_id, SPEC, "cpu.train") for job_id in ("dead", "silent")]))
+    attempt = connection.run(attempts.claim("dead", "one", "worker-1", 15))
     assert isinstance(attempt, Attempt)
-    connection.run(ledger.release(attempt, "lost", "killed"))
-    connection.run(ledger.claim("silent", "two", "worker-1", 15))
+    connection.run(attempts.release(attempt, "lost", "killed"))
+    connection.run(attempts.claim("silent", "two", "worker-1", 15))
     server.zadd("stoker:leases", {"silent": 0})
     found = checks(redis_url)
     assert (found["dead jobs"]["verdict"], found["dead jobs"]["numbers"]) == ("warn", {"dead": 1})

@@ -14,8 +14,11 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 import stoker
-from stoker import JobState, ledger
-from stoker.ledger import Attempt, DutyState, NewJob
+from stoker import JobState
+from stoker.ledger import attempts, celery_results, duty_runs, intake, presence, records
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.duty_runs import DutyState
+from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
 from stoker.models.manifest import Artifact
 from stoker.models.store import Missing, Store
@@ -70,8 +73,8 @@ def slow_store(tmp_path: Path) -> Iterator[str]:
 
 def silent_job(connection: Connection) -> str:
     """A job whose worker has claimed it and fallen silent."""
-    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), SPEC, "cpu.train")]))
-    assert isinstance(connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 0.1)), Attempt)
+    [job_id] = connection.run(intake.submit([NewJob(str(uuid.uuid4()), SPEC, "cpu.train")]))
+    assert isinstance(connection.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 0.1)), Attempt)
     return job_id
 
 
@@ -81,11 +84,11 @@ def discard(connection: Connection, artifact: Artifact, job_id: str = "job-1") -
 
 
 def is_reclaimed(connection: Connection, job_id: str) -> bool:
-    return connection.run(ledger.status(job_id)).state is not JobState.RUNNING
+    return connection.run(records.status(job_id)).state is not JobState.RUNNING
 
 
 def duty(connection: Connection, name: str) -> DutyState | None:
-    return {state.name: state for state in connection.run(ledger.duties())}.get(name)
+    return {state.name: state for state in connection.run(duty_runs.duties())}.get(name)
 
 
 def fails(connection: Connection, name: str) -> bool:
@@ -100,14 +103,14 @@ def works(connection: Connection, name: str) -> bool:
 
 def sees_to_the_rest(connection: Connection, job_id: str) -> bool:
     """Whether the controller has taken a job from a silent worker, and scaled a fleet."""
-    return is_reclaimed(connection, job_id) and connection.run(ledger.wanted_slots(CPU.name)) == 2
+    return is_reclaimed(connection, job_id) and connection.run(presence.wanted_slots(CPU.name)) == 2
 
 
 def test_while_the_redis_of_results_is_away_jobs_are_reclaimed_and_fleets_scaled(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
     job_id = silent_job(connection)
-    connection.run(ledger.mirror())
+    connection.run(celery_results.mirror())
     silent_job(connection)
     away = settings.model_copy(update={"result_url": f"redis://127.0.0.1:{free_port()}/0"})
     with controlled(away, redis_url):
@@ -183,7 +186,7 @@ def test_a_damaged_record_costs_other_jobs_nothing(
     connection.client.zadd(key("leases"), {damaged: 0})
     with controlled(settings, redis_url):
         eventually(lambda: all(is_reclaimed(connection, job_id) for job_id in (damaged, *others)))
-    states = [connection.run(ledger.status(job_id)).state for job_id in (damaged, *others)]
+    states = [connection.run(records.status(job_id)).state for job_id in (damaged, *others)]
     # Of how often it may be tried nothing is known.
     assert states == [JobState.DEAD, *[JobState.WAITING] * 3]
 
@@ -220,7 +223,7 @@ def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_sta
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
     connection.client.set(key("duties"), "no hash")
-    assert connection.run(ledger.duties()) == []
+    assert connection.run(duty_runs.duties()) == []
     with controlled(settings, redis_url):
         eventually(lambda: works(connection, "reclaim jobs"))
         connection.client.hset(key("duties"), mapping={"reclaim jobs": "[]", "wake jobs": json.dumps({"runs": "x"})})
@@ -230,7 +233,7 @@ def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_sta
 def test_the_duties_of_another_version_are_forgotten_by_the_next_leader(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    connection.run(ledger.duty_ran("a duty of old", 1.0, "it broke"))
+    connection.run(duty_runs.duty_ran("a duty of old", 1.0, "it broke"))
     assert fails(connection, "a duty of old")
     with controlled(settings, redis_url):
         eventually(lambda: works(connection, "reclaim jobs"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import stoker
-from stoker import ledger
+from stoker.ledger import attempts
 from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -81,7 +81,7 @@ def test_a_name_from_elsewhere_cannot_break_or_steer_the_log(
     with stoker.Client(settings=settings) as client:
         job = client.submit(stoker.Train(model="m", data="sample://iris"))
     connection = Connection.open(settings, redis_url)
-    assert connection.run(ledger.claim(job.id, "owner", f"worker{STEERING}", 0.1))
+    assert connection.run(attempts.claim(job.id, "owner", f"worker{STEERING}", 0.1))
     connection.close()
     log = tmp_path / "log"
     environment = os.environ | settings.environment()

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 import stoker
-from stoker import ledger
 from stoker.errors import Unauthorized, Unavailable
 from stoker.fleet.bounds import Decision, FleetSettings
+from stoker.ledger import attempts, autoscaling, duty_runs, intake, monitoring, presence
 from stoker.outages import OngoingOutage
 from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
@@ -64,95 +64,95 @@ def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Client, connection: Connection) -> None:
     first, *_ = client.submit_many([SPEC] * 3)
-    attempt = connection.run(ledger.claim(first.id, "owner", "worker", 10))
-    assert isinstance(attempt, ledger.Attempt)
-    traffic = connection.run(ledger.traffic("cpu"))
+    attempt = connection.run(attempts.claim(first.id, "owner", "worker", 10))
+    assert isinstance(attempt, attempts.Attempt)
+    traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.kinds["train"].started) == (2, 1)
     assert traffic.kinds["train"].service_ms == 0
     assert traffic.running.count == 1
     assert [kind for kind, _ in traffic.running.seen] == ["train"]
     connection.client.hincrby(f"stoker:job:{first.id}", "started_at", -2_000)
-    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "for a test"))
-    traffic = connection.run(ledger.traffic("cpu"))
+    connection.run(attempts.fail(attempt, stoker.JobState.FAILED, "for a test"))
+    traffic = connection.run(autoscaling.traffic("cpu"))
     assert traffic.running.count == 0
     assert traffic.kinds["train"].service_ms >= 2_000
-    assert connection.run(ledger.traffic("gpu")).kinds["train"].queued == 0
+    assert connection.run(autoscaling.traffic("gpu")).kinds["train"].queued == 0
 
 
 def test_a_clock_that_was_set_back_makes_no_time_negative(connection: Connection, redis_url: str) -> None:
-    connection.run(ledger.submit([ledger.NewJob(name, SPEC, "cpu.train") for name in ("ends", "runs", "waits")]))
-    ends, _ = (connection.run(ledger.claim(name, name, "worker", 60)) for name in ("ends", "runs"))
-    assert isinstance(ends, ledger.Attempt)
+    connection.run(intake.submit([intake.NewJob(name, SPEC, "cpu.train") for name in ("ends", "runs", "waits")]))
+    ends, _ = (connection.run(attempts.claim(name, name, "worker", 60)) for name in ("ends", "runs"))
+    assert isinstance(ends, attempts.Attempt)
     ahead = (datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000
     with redis.Redis.from_url(redis_url) as client:
         for name in ("ends", "runs", "waits"):
             client.hset(f"stoker:job:{name}", mapping=dict.fromkeys(("queued_at", "started_at"), round(ahead)))
         client.zadd("stoker:last-events", {"runs": ahead})
-    connection.run(ledger.fail(ends, stoker.JobState.FAILED, "for a test"))
+    connection.run(attempts.fail(ends, stoker.JobState.FAILED, "for a test"))
 
-    traffic = connection.run(ledger.traffic("cpu"))
+    traffic = connection.run(autoscaling.traffic("cpu"))
 
     assert (traffic.kinds["train"].service_ms, traffic.oldest_ms) == (0, 0)
     assert traffic.running.seen == (("train", 0),)
-    assert [job.silent_s for job in connection.run(ledger.silent()).longest] in ([], [0])
+    assert [job.silent_s for job in connection.run(monitoring.silent()).longest] in ([], [0])
 
 
 def test_the_jobs_of_a_device_are_counted_exactly_among_many_of_another(connection: Connection, redis_url: str) -> None:
     """By the autoscaler and by what metrics and the command line show alike."""
     crowd = SPEC.model_copy(update={"device": "cpu"})
     for start in range(0, 20_000, 500):
-        connection.run(ledger.submit([ledger.NewJob(f"crowd-{start + n}", crowd, "cpu.train") for n in range(500)]))
-    few = [ledger.NewJob(f"few-{n}", SPEC.model_copy(update={"device": "gpu"}), "gpu.train") for n in range(5)]
-    connection.run(ledger.submit(few))
+        connection.run(intake.submit([intake.NewJob(f"crowd-{start + n}", crowd, "cpu.train") for n in range(500)]))
+    few = [intake.NewJob(f"few-{n}", SPEC.model_copy(update={"device": "gpu"}), "gpu.train") for n in range(5)]
+    connection.run(intake.submit(few))
 
     for _ in range(20):
-        traffic = connection.run(ledger.traffic("gpu"))
+        traffic = connection.run(autoscaling.traffic("gpu"))
         assert (traffic.kinds["train"].jobs, traffic.kinds["train"].queued, traffic.running.count) == (5, 5, 0)
-        queues = {queue.queue: queue.jobs for queue in connection.run(ledger.health()).queues}
+        queues = {queue.queue: queue.jobs for queue in connection.run(monitoring.health()).queues}
         assert (queues["gpu.train"], queues["cpu.train"]) == (5, 20_000)
-    connection.run(ledger.claim("few-0", "owner", "worker", 60))
+    connection.run(attempts.claim("few-0", "owner", "worker", 60))
     with redis.Redis.from_url(redis_url) as client:
         for _ in range(300):
             message = json.loads(str(client.rpop("cpu.train\x06\x166"), "utf-8"))
-            claimed = ledger.claim(message["headers"]["id"], "owner", "worker", 60)
-            assert isinstance(connection.run(claimed), ledger.Attempt)
+            claimed = attempts.claim(message["headers"]["id"], "owner", "worker", 60)
+            assert isinstance(connection.run(claimed), attempts.Attempt)
     for _ in range(20):
-        traffic = connection.run(ledger.traffic("gpu"))
+        traffic = connection.run(autoscaling.traffic("gpu"))
         assert (traffic.kinds["train"].queued, traffic.running.count, len(traffic.running.seen)) == (4, 1, 1)
 
 
 def test_a_training_by_several_workers_counts_as_so_many_slots(client: stoker.Client, connection: Connection) -> None:
     job, _ = client.submit_many([SPEC.model_copy(update={"workers": 3}), SPEC])
-    traffic = connection.run(ledger.traffic("cpu"))
+    traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.widest) == (4, 3)
-    assert isinstance(connection.run(ledger.claim(job.id, "owner", "worker", 10)), ledger.Attempt)
-    traffic = connection.run(ledger.traffic("cpu"))
+    assert isinstance(connection.run(attempts.claim(job.id, "owner", "worker", 10)), attempts.Attempt)
+    traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.running.count, traffic.widest) == (1, 3, 3)
 
 
 def test_a_decision_of_long_ago_promises_no_node(connection: Connection) -> None:
     now = Decision(at=datetime.now(UTC), slots=0, wanted=0, reasons=("nothing to do",), most=8)
-    connection.run(ledger.decided("gpu", now, notable=True))
-    connection.run(ledger.decided("tpu", now.model_copy(update={"at": now.at - timedelta(hours=1)}), notable=True))
-    assert connection.run(ledger.reach()) == {"gpu": 8}
+    connection.run(autoscaling.decided("gpu", now, notable=True))
+    connection.run(autoscaling.decided("tpu", now.model_copy(update={"at": now.at - timedelta(hours=1)}), notable=True))
+    assert connection.run(autoscaling.reach()) == {"gpu": 8}
 
 
 def test_a_fleet_without_settings_is_left_alone(scaler: FleetScaler, connection: Connection) -> None:
     attend(connection)
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.wanted_slots(CPU.name)) is None
-    assert connection.run(ledger.decisions("cpu")) == []
+    assert connection.run(presence.wanted_slots(CPU.name)) is None
+    assert connection.run(autoscaling.decisions("cpu")) == []
 
 
 def test_a_fleet_without_workers_says_that_nobody_starts_any(scaler: FleetScaler, connection: Connection) -> None:
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.decisions("cpu"))[0].reasons[0].startswith("no worker runs")
+    assert connection.run(autoscaling.decisions("cpu"))[0].reasons[0].startswith("no worker runs")
     # What it has when it comes is where to begin.
     attend(connection)
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.decisions("cpu"))[0].slots == 1
-    assert connection.run(ledger.wanted_slots(CPU.name)) == 2
+    assert connection.run(autoscaling.decisions("cpu"))[0].slots == 1
+    assert connection.run(presence.wanted_slots(CPU.name)) == 2
 
 
 def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
@@ -163,10 +163,10 @@ def test_a_controller_follows_what_its_file_says_of_fleets_and_tenants(
     def holds() -> tuple[int | None, int]:
         """The slots that are wanted, and how many jobs the tenant may have running."""
         quota = connection.run(Call(("HGET", "stoker:quotas", "tenant a"), lambda told: json.loads(told or "{}")))
-        return connection.run(ledger.wanted_slots(CPU.name)), quota.get("running")
+        return connection.run(presence.wanted_slots(CPU.name)), quota.get("running")
 
     def fails_to_follow() -> bool:
-        states = {duty.name: duty for duty in connection.run(ledger.duties())}
+        states = {duty.name: duty for duty in connection.run(duty_runs.duties())}
         return "follow settings" in states and "min cannot be" in (states["follow settings"].failure or "")
 
     file = Path("stoker.toml")
@@ -186,14 +186,14 @@ def test_bounds_by_hand_beat_the_file_until_they_are_taken_back(
     attend(connection)
     Path("stoker.toml").write_text("[fleet.cpu]\nmin = 2\n")
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.wanted_slots(CPU.name)) == 2
+    assert connection.run(presence.wanted_slots(CPU.name)) == 2
     told = cli("scale", "cpu=3", "--json", redis_url=redis_url)
     assert json.loads(told.stdout) == {"cpu": {"min": 3, "max": 3}}
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.wanted_slots(CPU.name)) == 3
+    assert connection.run(presence.wanted_slots(CPU.name)) == 3
     assert cli("scale", "cpu=auto", redis_url=redis_url).returncode == 0
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.decisions("cpu"))[0].most == 4
+    assert connection.run(autoscaling.decisions("cpu"))[0].most == 4
 
 
 def test_a_backlog_grows_the_fleet_and_the_status_says_why(
@@ -203,7 +203,7 @@ def test_a_backlog_grows_the_fleet_and_the_status_says_why(
     attend(connection)
     client.submit_many([SPEC] * 7)
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.wanted_slots(CPU.name)) == 4
+    assert connection.run(presence.wanted_slots(CPU.name)) == 4
     [fleet] = json.loads(cli("status", "--json", redis_url=redis_url).stdout)
     assert (fleet["device"], fleet["workers"]) == ("cpu", 1)
     assert {queue["queue"]: queue["jobs"] for queue in fleet["queues"]}["cpu.train"] == 7
@@ -224,7 +224,7 @@ def test_a_fleet_whose_workers_miss_the_store_does_not_grow_for_what_none_could_
 
     def decided() -> Decision:
         scaler.step(Settings().fleet)
-        return connection.run(ledger.decisions("cpu"))[0]
+        return connection.run(autoscaling.decisions("cpu"))[0]
 
     attend(connection, away)
     client.submit_many([SPEC] * 7)
@@ -247,7 +247,7 @@ def test_one_worker_of_many_that_misses_the_store_holds_up_no_fleet(
         attend(connection, CPU.model_copy(update={"name": f"cpu-{number}@here", "outages": outages}))
     client.submit_many([SPEC] * 7)
     scaler.step(Settings().fleet)
-    assert connection.run(ledger.decisions("cpu"))[0].wanted > 3
+    assert connection.run(autoscaling.decisions("cpu"))[0].wanted > 3
 
 
 def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, connection: Connection) -> None:
@@ -255,7 +255,7 @@ def test_decisions_that_change_nothing_replace_each_other(scaler: FleetScaler, c
     attend(connection)
     for _ in range(5):
         scaler.step(Settings().fleet)
-    first, *before = connection.run(ledger.decisions("cpu"))
+    first, *before = connection.run(autoscaling.decisions("cpu"))
     assert len(before) <= 1
     assert first.wanted == 2
 
@@ -430,7 +430,7 @@ def test_a_fleet_goes_from_no_pod_to_some_and_back(
 
     eventually(gone)
     assert api.replicas == 0
-    assert connection.run(ledger.decisions("cpu"))[0].nodes == 0
+    assert connection.run(autoscaling.decisions("cpu"))[0].nodes == 0
 
 
 def test_a_fleet_of_no_node_gets_its_jobs_beside_live_workers_of_another(

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import stoker
-from stoker import events, ledger
-from stoker.ledger import Attempt
+from stoker import events
+from stoker.ledger import attempts
+from stoker.ledger.attempts import Attempt
 from stoker.redis.connection import Connection
 from stoker.redis.scopes import PerLoop, PerProcess
 from stoker.settings import Settings
@@ -61,9 +62,9 @@ def ask(client: stoker.Client, first: int) -> None:
 
 
 def finish(connection: Connection, job_id: str) -> None:
-    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    attempt = connection.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 60))
     assert isinstance(attempt, Attempt)
-    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+    connection.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
 
 
 def test_children_and_their_parent_get_each_their_own_answers(echo: str) -> None:

@@ -14,9 +14,10 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.fleet.topology import queues_of
-from stoker.ledger import QuarantineReason
+from stoker.ledger import quarantine
+from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
 from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Connection
@@ -74,12 +75,12 @@ class Watch:
 
     def __init__(self, client: stoker.Client) -> None:
         self._connection = Connection.open(client.settings, redis_url_of(client.settings))
-        self._before = Counter(self._connection.run(ledger.quarantined()))
+        self._before = Counter(self._connection.run(quarantine.quarantined()))
         self._client = client
         self._processes = self._now()
 
     def aside(self) -> Counter[str]:
-        return Counter(self._connection.run(ledger.quarantined())) - self._before
+        return Counter(self._connection.run(quarantine.quarantined())) - self._before
 
     def assert_nothing_died(self) -> None:
         assert self._now() == self._processes

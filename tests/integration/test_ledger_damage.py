@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import JobStatus
-from stoker.ledger import Attempt
+from stoker.ledger import attempts, damage, records, upkeep
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -124,7 +125,7 @@ def test_a_record_that_no_script_can_have_left_so_is_mended(
     harm(small)
     assert small.repair()
     small.assert_whole()
-    assert small.run(ledger.repairs())
+    assert small.run(damage.repairs())
     small.finish_all()
     assert set(small.in_state(*FINAL)) == set(small.records())
 
@@ -134,8 +135,8 @@ def test_a_running_job_without_a_lease_holds_up_no_other(small: SmallLedger) -> 
     small.client.hdel(f"stoker:job:{torn.job_id}", "lease_until")
     small.client.zadd("stoker:leases", {torn.job_id: 1, silent.job_id: 2})
     small.client.hset(f"stoker:job:{silent.job_id}", "lease_until", 2)
-    lost = small.run(ledger.expired())
-    assert [small.run(ledger.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
+    lost = small.run(attempts.expired())
+    assert [small.run(attempts.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
 
 
 @pytest.mark.parametrize("end", [JobState.SUCCEEDED, JobState.FAILED])
@@ -145,32 +146,32 @@ def test_a_damaged_record_ends_alone_when_the_job_before_it_does(small: SmallLed
     damaged, sound = (small.submit(after=(attempt.job_id,)) for _ in range(2))
     small.client.hset(f"stoker:job:{damaged}", field, "../x")
     if end is JobState.SUCCEEDED:
-        small.run(ledger.succeed(attempt, small_result(small)))
+        small.run(attempts.succeed(attempt, small_result(small)))
     else:
-        small.run(ledger.fail(attempt, JobState.FAILED, "wrong"))
-    assert small.run(ledger.status(damaged)).state is JobState.FAILED
+        small.run(attempts.fail(attempt, JobState.FAILED, "wrong"))
+    assert small.run(records.status(damaged)).state is JobState.FAILED
     expected = JobState.QUEUED if end is JobState.SUCCEEDED else JobState.CANCELLED
-    assert small.run(ledger.status(sound)).state is expected
+    assert small.run(records.status(sound)).state is expected
     assert not small.client.exists(f"stoker:after:{attempt.job_id}")
 
 
 def test_an_attempt_whose_records_place_in_the_order_is_damaged_commits_all_the_same(small: SmallLedger) -> None:
     attempt = small.running[1]
     small.client.hset(f"stoker:job:{attempt.job_id}", "sequence", "x")
-    small.run(ledger.succeed(attempt, small_result(small)))
-    assert small.run(ledger.status(attempt.job_id)).state is JobState.SUCCEEDED
+    small.run(attempts.succeed(attempt, small_result(small)))
+    assert small.run(records.status(attempt.job_id)).state is JobState.SUCCEEDED
     small.repair()
     small.assert_whole()
 
 
 def test_a_lost_result_is_taken_from_celerys_copy(small: SmallLedger) -> None:
     job_id = small.succeeded.job_id
-    before = small.run(ledger.result(job_id))
+    before = small.run(records.result(job_id))
     small.client.hdel(f"stoker:job:{job_id}", "result")
     with pytest.raises(stoker.InvalidJob, match="is SUCCEEDED, and its result is missing"):
-        small.run(ledger.result(job_id))
+        small.run(records.result(job_id))
     small.repair()
-    assert small.run(ledger.result(job_id)) == before
+    assert small.run(records.result(job_id)) == before
 
 
 def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallLedger) -> None:
@@ -179,19 +180,19 @@ def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallL
     small.client.delete(f"celery-task-meta-{job_id}")
     small.repair()
     with pytest.raises(stoker.JobFailed, match="its result is lost"):
-        small.run(ledger.result(job_id))
+        small.run(records.result(job_id))
     small.assert_whole()
 
 
 def test_a_job_that_comes_after_another_still_does_when_that_does_not_know_it(small: SmallLedger) -> None:
     small.client.delete(f"stoker:after:{small.running[1].job_id}")
     assert small.repair()
-    small.run(ledger.succeed(small.running[1], small_result(small)))
-    assert small.run(ledger.status(small.after)).state is JobState.QUEUED
+    small.run(attempts.succeed(small.running[1], small_result(small)))
+    assert small.run(records.status(small.after)).state is JobState.QUEUED
 
 
 def status(small: SmallLedger, job_id: str) -> JobStatus:
-    return small.run(ledger.status(job_id))
+    return small.run(records.status(job_id))
 
 
 def after_two(small: SmallLedger) -> tuple[Attempt, Attempt, str]:
@@ -203,11 +204,11 @@ def after_two(small: SmallLedger) -> tuple[Attempt, Attempt, str]:
 def test_a_job_that_succeeded_and_is_forgotten_holds_up_nobody_who_comes_after(small: SmallLedger) -> None:
     one, two, after = after_two(small)
     result = small_result(small)
-    small.run(ledger.succeed(one, result))
-    small.run(ledger.expire(0, 3600))
+    small.run(attempts.succeed(one, result))
+    small.run(upkeep.expire(0, 3600))
     assert small.client.exists(f"stoker:job:{one.job_id}") == 0
     assert small.repair() == []
-    small.run(ledger.succeed(two, result))
+    small.run(attempts.succeed(two, result))
     assert status(small, after).state is JobState.QUEUED
 
 
@@ -218,7 +219,7 @@ def test_a_job_whose_record_is_lost_cancels_those_that_come_after(small: SmallLe
     if others_are_first:
         # Their records are looked at while it is still noted who comes after it.
         small.client.zrem("stoker:due", after)
-        small.run(ledger.repair(keys=1))
+        small.run(damage.repair(keys=1))
     small.repair()
     assert (status(small, after).state, status(small, after).reason) == (
         JobState.CANCELLED,
@@ -230,7 +231,7 @@ def test_a_job_whose_record_is_lost_cancels_those_that_come_after(small: SmallLe
 def test_a_job_that_comes_after_one_that_did_not_succeed_is_cancelled(small: SmallLedger, state: str) -> None:
     one, _, after = after_two(small)
     small.client.delete(f"stoker:after:{one.job_id}")
-    small.run(ledger.fail(one, JobState.FAILED, "bad data"))
+    small.run(attempts.fail(one, JobState.FAILED, "bad data"))
     small.client.hset(f"stoker:job:{one.job_id}", "state", state)
     small.repair()
     assert status(small, after).reason == f"job {one.job_id}, which it comes after, is {state}"
@@ -241,12 +242,12 @@ def test_a_job_that_comes_after_one_in_a_state_of_a_newer_version_is_left_alone(
     small.client.hset(f"stoker:job:{one.job_id}", "state", "PAUSED")
     small.client.delete(f"stoker:after:{one.job_id}")
     before = small.records()[after]
-    small.run(ledger.repair(keys=100_000))
+    small.run(damage.repair(keys=100_000))
     assert small.records()[after] == before
 
 
 def small_result(small: SmallLedger) -> stoker.TrainResult:
-    result = small.run(ledger.result(small.succeeded.job_id))
+    result = small.run(records.result(small.succeeded.job_id))
     assert isinstance(result, stoker.TrainResult)
     return result
 
@@ -257,7 +258,7 @@ def test_a_queued_job_that_cannot_be_mended_fails_with_a_reason(small: SmallLedg
     small.client.hset(f"stoker:job:{job_id}", field, "../x")
     small.repair()
     with pytest.raises(stoker.JobFailed, match=f"its record is damaged, {field} is wrong"):
-        small.run(ledger.result(job_id))
+        small.run(records.result(job_id))
     small.client.delete(*small.client.keys(f"stoker:jobs:unknown:{JobState.FAILED}:*"), f"stoker:job:{job_id}")
     small.repair()
     small.assert_whole()
@@ -278,7 +279,7 @@ def commands_of(small: SmallLedger, keys: int = 100_000) -> int:
         return sum(command["calls"] for command in small.client.info("commandstats").values())
 
     small.client.config_resetstat()
-    small.run(ledger.repair(keys=keys))
+    small.run(damage.repair(keys=keys))
     return calls()
 
 
@@ -306,9 +307,9 @@ def test_damage_is_known_until_everything_was_looked_at(small: SmallLedger) -> N
     assert [look for look in looks(small) if look.is_damaged] == []
 
 
-def looks(small: SmallLedger) -> list[ledger.Look]:
+def looks(small: SmallLedger) -> list[damage.Look]:
     """Those that go over everything once, in steps."""
-    steps = [small.run(ledger.repair("0", 20))]
+    steps = [small.run(damage.repair("0", 20))]
     while steps[-1].cursor != "0":
-        steps.append(small.run(ledger.repair(steps[-1].cursor, 20)))
+        steps.append(small.run(damage.repair(steps[-1].cursor, 20)))
     return steps

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import Finished, Log
-from stoker.ledger import Attempt, Committed, NewJob
+from stoker.ledger import attempts, damage, dead_jobs, intake, records
+from stoker.ledger.attempts import Attempt, CommitReply
+from stoker.ledger.children import await_children
+from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -41,12 +44,12 @@ def connection(redis_url: str) -> Iterator[Connection]:
 
 
 def running(connection: Connection, spec: stoker.Train | stoker.Infer = SPEC) -> Attempt:
-    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
+    [job_id] = connection.run(intake.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
     return claimed(connection, job_id)
 
 
 def claimed(connection: Connection, job_id: str) -> Attempt:
-    attempt = connection.run(ledger.claim(job_id, str(uuid.uuid4()), "w", 15))
+    attempt = connection.run(attempts.claim(job_id, str(uuid.uuid4()), "w", 15))
     assert isinstance(attempt, Attempt)
     return attempt
 
@@ -59,21 +62,21 @@ def result(rows: int) -> stoker.InferResult:
 def end(connection: Connection, attempt: Attempt, how: str) -> JobState:
     match how:
         case "succeeded":
-            assert connection.run(ledger.succeed(attempt, result(1))) is Committed.OK
+            assert connection.run(attempts.succeed(attempt, result(1))) is CommitReply.OK
         case "failed":
-            assert connection.run(ledger.fail(attempt, JobState.FAILED, "bad data")) is Committed.OK
+            assert connection.run(attempts.fail(attempt, JobState.FAILED, "bad data")) is CommitReply.OK
         case "expired":
             connection.client.hset(f"stoker:job:{attempt.job_id}", "lease_until", 1)
             connection.client.zadd("stoker:leases", {attempt.job_id: 1})
-            for lost in connection.run(ledger.expired()):
-                connection.run(ledger.reclaim(lost))
+            for lost in connection.run(attempts.expired()):
+                connection.run(attempts.reclaim(lost))
         case _:
-            connection.run(ledger.release(attempt, "lost" if how == "lost" else "drained", "its process was killed"))
+            connection.run(attempts.release(attempt, "lost" if how == "lost" else "drained", "its process was killed"))
     return state(connection, attempt.job_id)
 
 
 def state(connection: Connection, job_id: str) -> JobState:
-    return connection.run(ledger.status(job_id)).state
+    return connection.run(records.status(job_id)).state
 
 
 @EXAMPLES
@@ -84,7 +87,7 @@ def test_an_attempt_ends_whatever_lies_among_its_events_and_history(
     connection: Connection, junk: list[bytes], where: str, how: str
 ) -> None:
     attempt = running(connection)
-    connection.run(ledger.report(attempt, 15, [Log(line="hello")]))
+    connection.run(attempts.report(attempt, 15, [Log(line="hello")]))
     client: Any = connection.client
     for one in junk:
         if where == "events":
@@ -95,17 +98,17 @@ def test_an_attempt_ends_whatever_lies_among_its_events_and_history(
     assert end(connection, attempt, how) == ended
     assert json.loads(client.lindex(f"stoker:history:{attempt.job_id}", -1))["attempt"] == 1
     if ended == "DEAD":
-        connection.run(ledger.requeue(attempt.job_id))
+        connection.run(dead_jobs.requeue(attempt.job_id))
         assert state(connection, attempt.job_id) is JobState.QUEUED
     # So that the next example's job is not held behind it.
-    connection.run(ledger.cancel(attempt.job_id))
+    connection.run(records.cancel(attempt.job_id))
 
 
 def asking(connection: Connection) -> tuple[str, list[str]]:
     """A bulk prediction that waits for its two children."""
     attempt = running(connection, BULK)
     children = [BULK.model_copy(update={"rows": rows}) for rows in [(0, 1), (1, 3)]]
-    assert connection.run(ledger.await_children(attempt, BULK, children))
+    assert connection.run(await_children(attempt, BULK, children))
     return attempt.job_id, [f"{attempt.job_id}-1-{n}" for n in range(2)]
 
 
@@ -119,14 +122,14 @@ def test_a_job_goes_on_after_the_last_of_its_children_whatever_lies_among_their_
         if n == when:
             connection.client.hset(f"stoker:children:{job_id}", [*children, "x"][where], junk)
         if repaired:
-            connection.run(ledger.repair(keys=100_000))
-        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
+            connection.run(damage.repair(keys=100_000))
+        connection.run(attempts.succeed(claimed(connection, child), result(1 + n)))
     attempt = claimed(connection, job_id)
     assert len(attempt.children) == 2
     # What a child writes when it ends is its result.
     if where >= when:
         assert [stoker.InferResult.model_validate_json(one).rows for one in attempt.children] == [1, 2]
-    connection.run(ledger.succeed(attempt, result(3)))
+    connection.run(attempts.succeed(attempt, result(3)))
     assert connection.client.exists(f"stoker:children:{job_id}") == 0
 
 
@@ -136,9 +139,9 @@ def test_a_job_that_miscounts_its_children_still_goes_on_after_the_last(
 ) -> None:
     job_id, children = asking(connection)
     connection.client.hset(f"stoker:job:{job_id}", "open_children", open_children)
-    assert connection.run(ledger.repair(keys=100_000)).found
+    assert connection.run(damage.repair(keys=100_000)).found
     for n, child in enumerate(children):
-        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
+        connection.run(attempts.succeed(claimed(connection, child), result(1 + n)))
     assert state(connection, job_id) is JobState.QUEUED
 
 
@@ -146,19 +149,19 @@ def test_a_job_whose_children_have_all_ended_without_its_learning_of_it_goes_on(
     job_id, children = asking(connection)
     connection.client.hset(f"stoker:job:{job_id}", "open_children", 99)
     for n, child in enumerate(children):
-        connection.run(ledger.succeed(claimed(connection, child), result(1 + n)))
+        connection.run(attempts.succeed(claimed(connection, child), result(1 + n)))
     assert state(connection, job_id) is JobState.WAITING
-    assert connection.run(ledger.repair(keys=100_000)).found
+    assert connection.run(damage.repair(keys=100_000)).found
     assert state(connection, job_id) is JobState.QUEUED
 
 
 def test_a_job_fails_whose_child_is_lost(connection: Connection) -> None:
     job_id, [first, last] = asking(connection)
     connection.client.delete(f"stoker:job:{first}")
-    connection.run(ledger.succeed(claimed(connection, last), result(2)))
-    assert connection.run(ledger.repair(keys=100_000)).found
+    connection.run(attempts.succeed(claimed(connection, last), result(2)))
+    assert connection.run(damage.repair(keys=100_000)).found
     with pytest.raises(stoker.JobFailed, match=f"job {first}, which it has asked for, is lost"):
-        connection.run(ledger.result(job_id))
+        connection.run(records.result(job_id))
 
 
 @pytest.mark.parametrize("torn", ["index", "stream", "line behind the end"])
@@ -170,15 +173,15 @@ def test_a_dead_job_that_is_requeued_has_no_end_among_its_events(
     match torn:
         case "index":
             connection.client.zrem("stoker:finished", attempt.job_id)
-            assert connection.run(ledger.repair(keys=100_000)).found
-            assert isinstance(connection.run(ledger.events(attempt.job_id, None))[-1], Finished)
+            assert connection.run(damage.repair(keys=100_000)).found
+            assert isinstance(connection.run(records.events(attempt.job_id, None))[-1], Finished)
         case "stream":
             connection.client.delete(f"stoker:events:{attempt.job_id}")
         case _:
             line = {"type": "log", "line": "hello"}
             connection.client.xadd(f"stoker:events:{attempt.job_id}", {"event": json.dumps(line)})
-    connection.run(ledger.requeue(attempt.job_id))
-    story = connection.run(ledger.events(attempt.job_id, None))
+    connection.run(dead_jobs.requeue(attempt.job_id))
+    story = connection.run(records.events(attempt.job_id, None))
     assert not [event for event in story if isinstance(event, Finished)]
     assert state(connection, attempt.job_id) is JobState.QUEUED
     assert connection.client.zscore("stoker:finished", attempt.job_id) is None
@@ -186,13 +189,13 @@ def test_a_dead_job_that_is_requeued_has_no_end_among_its_events(
 
 def test_a_commit_that_could_not_settle_is_no_success_when_it_is_repeated(connection: Connection) -> None:
     attempt = running(connection)
-    commit = ledger.fail(attempt, JobState.FAILED, "bad data")
+    commit = attempts.fail(attempt, JobState.FAILED, "bad data")
     connection.client.execute_command("ACL", "SETUSER", "default", "-rpush")
     try:
         with pytest.raises(stoker.StokerError):
             connection.run(commit)
     finally:
         connection.client.execute_command("ACL", "SETUSER", "default", "+rpush")
-    assert connection.run(commit) is Committed.OK
+    assert connection.run(commit) is CommitReply.OK
     assert state(connection, attempt.job_id) is JobState.FAILED
-    assert connection.run(commit) is Committed.OK
+    assert connection.run(commit) is CommitReply.OK

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 import stoker
-from stoker import ledger
+from stoker.ledger import attempts, autoscaling, celery_results, dead_jobs, records, upkeep
 
 from .ledger_both import FUTURE, LEASE_S, PICK, some
 from .ledger_job import FINAL, ModelJob
@@ -32,17 +32,17 @@ class Ledger(ClientsAndWorkers):
     def _reclaim(self, *, speaks: bool, controllers: int) -> None:
         """Take the jobs of silent workers from them, all of which the controllers have read before one of them acts."""
         silent = sorted((job for job in self.model.in_state("RUNNING") if job.silent), key=lambda job: job.silent or 0)
-        found = self.connection.run(ledger.expired())
+        found = self.connection.run(attempts.expired())
         assert [(lost.job_id, lost.owner) for lost in found] == [(job.id, job.owner) for job in silent]
         for lost in found:
             attempt = next(attempt for attempt in self.attempts if attempt.owner == lost.owner)
             if speaks:
                 before = self.told.get(lost.owner, 0)
                 answer = self.model.report(lost.job_id, lost.owner, [], before, 1)
-                assert self.connection.run(ledger.report(attempt, LEASE_S, told_before=before)) == answer
+                assert self.connection.run(attempts.report(attempt, LEASE_S, told_before=before)) == answer
             for _ in range(controllers):
                 state = self.model.release(lost.job_id, lost.owner, "expired")
-                assert self.connection.run(ledger.reclaim(lost)) == state
+                assert self.connection.run(attempts.reclaim(lost)) == state
                 self._hold(lost.job_id, state)
 
     @precondition(lambda self: self.model.in_state("QUEUED", "RUNNING"))
@@ -66,7 +66,7 @@ class Ledger(ClientsAndWorkers):
             self.redis.hset(f"stoker:job:{job.id}", "not_before", 1)
         if wakes:
             answer = self.model.wake()
-            assert self.connection.run(ledger.wake()) == answer
+            assert self.connection.run(upkeep.wake()) == answer
 
     def _waiting_for_a_time(self) -> list[ModelJob]:
         return [job for job in self.model.in_state("WAITING") if job.due or job.held]
@@ -75,7 +75,7 @@ class Ledger(ClientsAndWorkers):
     @rule(patience_s=st.sampled_from([-1.0, -1.0, 3600.0]))
     def ring_again(self, patience_s: float) -> None:
         answer = self.model.ring_again(patient=patience_s > 0)
-        assert self.connection.run(ledger.ring_again(patience_s)) == answer
+        assert self.connection.run(upkeep.resend(patience_s)) == answer
 
     @precondition(lambda self: len(self.model.in_state(*FINAL)) > 2)
     @rule(keep=st.integers(1, 4))
@@ -84,7 +84,7 @@ class Ledger(ClientsAndWorkers):
         old = sorted(ended)[: max(0, len(ended) - keep)]
         for _, job_id in old:
             self.model.forget(job_id)
-        assert self.connection.run(ledger.expire(keep, 3600)) == len(old)
+        assert self.connection.run(upkeep.expire(keep, 3600)) == len(old)
 
     def _field(self, job: ModelJob, name: str) -> Any:
         return self.redis.hget(f"stoker:job:{job.id}", name)
@@ -93,7 +93,7 @@ class Ledger(ClientsAndWorkers):
     @rule(pick=PICK, requeues=st.booleans())
     def requeue_or_drop(self, pick: int, requeues: bool) -> None:
         job = some(self.model.in_state("DEAD") or list(self.model.jobs.values()), pick)
-        call = ledger.requeue(job.id) if requeues else ledger.drop(job.id)
+        call = dead_jobs.requeue(job.id) if requeues else dead_jobs.drop(job.id)
         if job.state != "DEAD":
             with pytest.raises(stoker.InvalidJob, match=f"is {job.state}, not DEAD"):
                 self.connection.run(call)
@@ -106,15 +106,15 @@ class Ledger(ClientsAndWorkers):
     def lead(self, name: str, stays: bool) -> None:
         if self.model.leader in (None, name):
             self.model.leader = name
-        assert self.connection.run(ledger.lead(name, LEASE_S)) == (self.model.leader == name)
+        assert self.connection.run(upkeep.lead(name, LEASE_S)) == (self.model.leader == name)
         if not stays:
-            self.connection.run(ledger.resign(name))
+            self.connection.run(upkeep.resign(name))
             self.model.leader = None if self.model.leader == name else self.model.leader
 
     @precondition(lambda self: self.model.discarded)
     @rule()
     def a_controller_reads_what_is_discarded(self) -> None:
-        found = self.connection.run(ledger.discarded())
+        found = self.connection.run(upkeep.discarded())
         assert {f"{job_id}/{artifact.digest}" for job_id, artifact in found} == self.model.discarded
         self.doomed += found
 
@@ -122,24 +122,24 @@ class Ledger(ClientsAndWorkers):
     @rule()
     def and_deletes_it_whatever_has_happened_since(self) -> None:
         for job_id, artifact in self.doomed:
-            self.connection.run(ledger.deleted(job_id, artifact))
+            self.connection.run(upkeep.deleted(job_id, artifact))
             self.model.discarded.discard(f"{job_id}/{artifact.digest}")
         self.doomed = []
 
     @precondition(lambda self: self.model.ended)
     @rule()
     def clear_the_parts_of_ended_trainings(self) -> None:
-        for job_id in self.connection.run(ledger.ended()):
-            self.connection.run(ledger.cleared(job_id))
+        for job_id in self.connection.run(upkeep.ended()):
+            self.connection.run(upkeep.cleared(job_id))
             self.model.ended.remove(job_id)
 
     @precondition(lambda self: self.model.in_state("RUNNING"))
     @rule()
     def copy_results(self) -> None:
-        self.connection.run(ledger.mirror())
+        self.connection.run(celery_results.mirror())
         self.model.mirrored = True
-        for state in self.connection.run(ledger.untold()):
-            self.connection.run(ledger.told(state))
+        for state in self.connection.run(celery_results.pending()):
+            self.connection.run(celery_results.copied(state))
             self.model.untold.remove(state.job_id)
 
     # --- what must always hold
@@ -155,11 +155,11 @@ class Ledger(ClientsAndWorkers):
 
     @invariant()
     def counts_and_queries_agree(self) -> None:
-        counts = self.connection.run(ledger.counts())
+        counts = self.connection.run(records.counts())
         for (kind, state), count in counts.items():
             assert count == sum(job.spec.kind == kind for job in self.model.in_state(state))
         for device in ("cpu", "gpu"):
-            traffic = self.connection.run(ledger.traffic(device))
+            traffic = self.connection.run(autoscaling.traffic(device))
             of_device = [job for job in self.model.jobs.values() if job.queue.startswith(f"{device}.")]
             times = [elapsed_ms for _, elapsed_ms in traffic.running.seen]
             assert min([traffic.oldest_ms, *times, *(kind.service_ms for kind in traffic.kinds.values())]) >= 0
@@ -168,7 +168,7 @@ class Ledger(ClientsAndWorkers):
                 queued = sum(job.state == "QUEUED" and job.spec.kind == kind for job in of_device)
                 assert (traffic.kinds[kind].jobs, traffic.kinds[kind].queued) == (queued, queued)
         newest = sorted(self.model.jobs.values(), key=lambda job: -job.sequence)
-        found = self.connection.run(ledger.query(None, None, 5))
+        found = self.connection.run(records.query(None, None, 5))
         assert [(job.id, job.state) for job in found] == [(job.id, job.state) for job in newest[:5]]
 
 

@@ -11,9 +11,12 @@ from typing import NoReturn
 import pytest
 
 import stoker
-from stoker import JobState, ledger
-from stoker.ledger import Attempt, Leftovers, NewJob
+from stoker import JobState
+from stoker.ledger import attempts, intake, store_files
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
+from stoker.ledger.store_files import Leftovers
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -46,7 +49,7 @@ def look(store: Store, connection: Connection, *, removes: bool = True) -> Lefto
     """One whole look through the store; gives what it found."""
     connection.client.delete(key("leftovers"))
     search = LeftoverSearch(store, connection, removes=removes)
-    while (found := connection.run(ledger.leftovers())) is None:
+    while (found := connection.run(store_files.leftovers())) is None:
         search.step()
     return found
 
@@ -67,8 +70,8 @@ def is_there(store: Store, artifact: Artifact) -> bool:
 
 def claimed(connection: Connection) -> Attempt:
     job_id = str(uuid.uuid4())
-    connection.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
-    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    connection.run(intake.submit([NewJob(job_id, SPEC, "cpu.train")]))
+    attempt = connection.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 60))
     assert isinstance(attempt, Attempt)
     return attempt
 
@@ -78,7 +81,7 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     of_version, of_result, orphan = put(store), put(store, "report.json"), put(store)
     manifest = version(1, attempt.job_id).model_copy(update={"files": {"keras": of_version}})
     result = result_of().model_copy(update={"files": {"history": of_result}})
-    connection.run(ledger.succeed(attempt, result, [manifest]))
+    connection.run(attempts.succeed(attempt, result, [manifest]))
     store._files._system.pipe_file(f"{store._path(of_version)}.{'0' * 32}.part", b"half")
     store._files._system.makedirs(f"{store._root}/notes", exist_ok=True)
     store._files._system.pipe_file(f"{store._root}/notes/sha256.txt", b"somebody else's")
@@ -121,7 +124,7 @@ def test_what_was_put_since_the_oldest_job_was_submitted_that_has_not_ended_stay
     connection.client.hset(key("job", attempt.job_id), "submitted_at", 1)
     assert look(store, connection).files == 0
     assert is_there(store, chunk)
-    connection.run(ledger.fail(attempt, JobState.FAILED, "for a test"))
+    connection.run(attempts.fail(attempt, JobState.FAILED, "for a test"))
     assert look(store, connection).files == 2
     assert not is_there(store, chunk)
     assert not is_there(store.of_job(attempt.job_id), checkpoint)
@@ -162,7 +165,7 @@ def test_a_folder_that_cannot_be_cleared_keeps_no_other_from_it(
 
     assert len(failures.value.exceptions) == 1
     assert not is_there(store, orphan)
-    found = connection.run(ledger.leftovers())
+    found = connection.run(store_files.leftovers())
     assert found
     assert found.files == 2
 

@@ -8,9 +8,11 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, events, ledger
+from stoker import JobState, events
 from stoker.fleet.topology import queues_of
-from stoker.ledger import Attempt, NewJob, Refused
+from stoker.ledger import attempts, intake, presence, records, upkeep
+from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.intake import NewJob
 from stoker.local import LocalStack
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -84,8 +86,8 @@ def test_a_job_that_asks_for_memory_has_it_and_the_worker_tells_what_is_used(
     assert job.status().attempt == 1
 
 
-def worker(memory_bytes: int) -> ledger.Worker:
-    return ledger.Worker(
+def worker(memory_bytes: int) -> presence.Worker:
+    return presence.Worker(
         name="w",
         node="n",
         device="cpu",
@@ -100,13 +102,13 @@ def worker(memory_bytes: int) -> ledger.Worker:
 
 def test_a_worker_that_has_too_little_leaves_a_job_to_another(redis_url: str) -> None:
     connection = Connection.open(Settings(), redis_url)
-    connection.run(ledger.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
-    assert connection.run(ledger.claim("large", "small", "w", 5, worker(1000 * MIB))) is Refused.UNFIT
-    assert connection.run(ledger.status("large")).state is JobState.WAITING
+    connection.run(intake.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
+    assert connection.run(attempts.claim("large", "small", "w", 5, worker(1000 * MIB))) is Refusal.UNFIT
+    assert connection.run(records.status("large")).state is JobState.WAITING
     with redis.Redis.from_url(redis_url) as client:
         client.zadd("stoker:due", {"large": 0})
-    connection.run(ledger.wake())
-    assert isinstance(connection.run(ledger.claim("large", "owner", "w", 5, worker(4000 * MIB))), Attempt)
+    connection.run(upkeep.wake())
+    assert isinstance(connection.run(attempts.claim("large", "owner", "w", 5, worker(4000 * MIB))), Attempt)
     connection.close()
 
 
@@ -123,26 +125,26 @@ def wake(connection: Connection, redis_url: str) -> Iterator[Callable[[str], Non
     with redis.Redis.from_url(redis_url) as client:
 
         def wake(job_id: str) -> None:
-            assert connection.run(ledger.status(job_id)).state is JobState.WAITING
+            assert connection.run(records.status(job_id)).state is JobState.WAITING
             client.zadd("stoker:due", {job_id: 0})
-            connection.run(ledger.wake())
+            connection.run(upkeep.wake())
 
         yield wake
 
 
-def claim(connection: Connection, job_id: str, free_mib: int) -> Attempt | Refused:
+def claim(connection: Connection, job_id: str, free_mib: int) -> Attempt | Refusal:
     return connection.run(
-        ledger.claim(job_id, f"{job_id}/owner", "w", 5, worker(4000 * MIB), free_bytes=free_mib * MIB)
+        attempts.claim(job_id, f"{job_id}/owner", "w", 5, worker(4000 * MIB), free_bytes=free_mib * MIB)
     )
 
 
 def test_a_job_for_which_a_worker_has_not_enough_free_is_left_to_others_twice(
     connection: Connection, wake: Callable[[str], None]
 ) -> None:
-    connection.run(ledger.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
+    connection.run(intake.submit([NewJob("large", TRAIN.model_copy(update={"memory": 2000 * MIB}), "cpu.train")]))
     for _ in range(2):
-        assert claim(connection, "large", free_mib=1999) is Refused.UNFIT
-        last = connection.run(ledger.events("large", None))[-1]
+        assert claim(connection, "large", free_mib=1999) is Refusal.UNFIT
+        last = connection.run(records.events("large", None))[-1]
         assert isinstance(last, events.Waiting)
         assert last.reason == "w has promised its memory to other jobs"
         wake("large")
@@ -152,18 +154,18 @@ def test_a_job_for_which_a_worker_has_not_enough_free_is_left_to_others_twice(
 def test_one_that_was_granted_more_than_it_asks_for_needs_what_it_was_granted(
     connection: Connection, wake: Callable[[str], None]
 ) -> None:
-    connection.run(ledger.submit([NewJob("bomb", TRAIN, "cpu.train")]))
+    connection.run(intake.submit([NewJob("bomb", TRAIN, "cpu.train")]))
     first = claim(connection, "bomb", free_mib=300)
     assert isinstance(first, Attempt)
-    connection.run(ledger.release(first, "outgrown", "it grew", 1200 * MIB))
-    assert claim(connection, "bomb", free_mib=1100) is Refused.UNFIT
+    connection.run(attempts.release(first, "outgrown", "it grew", 1200 * MIB))
+    assert claim(connection, "bomb", free_mib=1100) is Refusal.UNFIT
     wake("bomb")
     assert isinstance(claim(connection, "bomb", free_mib=1200), Attempt)
 
 
 def test_a_worker_without_a_share_left_claims_nothing(connection: Connection, wake: Callable[[str], None]) -> None:
-    connection.run(ledger.submit([NewJob("small", TRAIN, "cpu.train")]))
+    connection.run(intake.submit([NewJob("small", TRAIN, "cpu.train")]))
     for _ in range(4):
-        assert claim(connection, "small", free_mib=0) is Refused.UNFIT
+        assert claim(connection, "small", free_mib=0) is Refusal.UNFIT
         wake("small")
     assert isinstance(claim(connection, "small", free_mib=1), Attempt)

@@ -20,9 +20,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import stoker
-from stoker import ledger
 from stoker.fleet.bounds import Decision
 from stoker.lanes.failures import load_failed
+from stoker.ledger import autoscaling, damage, presence
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
@@ -95,7 +95,7 @@ def scraped(stack: Settings, eventually: Eventually) -> Metrics:
         client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3, timeout=PATIENCE_S)
         decision = Decision(at=datetime.now(UTC), slots=2, wanted=3, reasons=("for a test",))
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
-            connection.run(ledger.decided("cpu", decision, notable=True))
+            connection.run(autoscaling.decided("cpu", decision, notable=True))
             connection.run(load_failed("torn@1", "2026-01-01", stoker.InvalidJob("torn@1 cannot be loaded"), "w"))
         found: list[Metrics] = []
 
@@ -117,7 +117,7 @@ def node(stack: Settings) -> Metrics:
 @pytest.fixture
 def gpu_node(redis_url: str) -> Metrics:
     """What the agent of a node with a GPU would tell of its worker."""
-    worker = ledger.Worker(
+    worker = presence.Worker(
         name="gpu0-4711@here",
         node="here",
         device="gpu",
@@ -170,7 +170,7 @@ def test_a_node_tells_of_its_gpu_and_of_a_worker_that_is_silent(gpu_node: Metric
 def test_damages_to_the_ledger_are_counted(redis_url: str) -> None:
     with closing(Connection.open(Settings(), redis_url)) as connection:
         connection.client.set("stoker:leases", "no index")
-        connection.run(ledger.repair())
+        connection.run(damage.repair())
     found = {family.name: family for family in LedgerCollector(Settings(), redis_url).collect()}
     assert value(found, "stoker_ledger_repairs_total") == 1
 

@@ -11,9 +11,10 @@ import pytest
 import redis
 
 import stoker
-from stoker import events, ledger
+from stoker import events
 from stoker.events import Other
-from stoker.ledger import Attempt
+from stoker.ledger import attempts, presence
+from stoker.ledger.attempts import Attempt
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -37,9 +38,9 @@ def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
 def finish(redis_url: str, job_id: str) -> None:
     """Do a worker's part: claim the job, and let it fail."""
     connection = Connection.open(Settings(), redis_url)
-    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    attempt = connection.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 60))
     assert isinstance(attempt, Attempt)
-    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+    connection.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
     connection.close()
 
 
@@ -190,7 +191,7 @@ def test_what_is_no_state_is_damage(redis_url: str) -> None:
 
 
 def test_announcements_may_have_fields_that_are_not_known(redis_url: str) -> None:
-    worker = ledger.Worker(
+    worker = presence.Worker(
         name="cpu-1@host", node="host", device="cpu", slots=1, most_slots=1, queues=("cpu.train",), host="host", pid=1
     )
     with redis.Redis.from_url(redis_url) as server, stoker.Client(redis_url) as client:

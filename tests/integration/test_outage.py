@@ -21,8 +21,9 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, events, ledger
-from stoker.ledger import Answer, Attempt
+from stoker import JobState, events
+from stoker.ledger import attempts, presence
+from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
@@ -75,11 +76,11 @@ def silent(pid: int) -> Iterator[Callable[[], None]]:
 
 def finish(behind: Connection, job_id: str) -> None:
     """Do a worker's part: claim the job, tell of one epoch, fail it."""
-    attempt = behind.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    attempt = behind.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 60))
     assert isinstance(attempt, Attempt)
     epoch = events.Epoch(epoch=1, epochs=1, metrics={}, rows_per_s=1, eta_s=0)
-    behind.run(ledger.report(attempt, 60, [epoch]))
-    behind.run(ledger.fail(attempt, JobState.FAILED, "no data"))
+    behind.run(attempts.report(attempt, 60, [epoch]))
+    behind.run(attempts.fail(attempt, JobState.FAILED, "no data"))
 
 
 def test_a_submit_fails_fast_when_the_server_is_gone(tmp_path: Path) -> None:
@@ -271,13 +272,13 @@ def test_a_controller_lets_workers_speak_first_when_the_server_is_back(
         ending.callback(controller.stop, PATIENCE_S)
         eventually(lambda: behind.client.exists("stoker:leader"))
         job = client.submit(SPEC)
-        attempt = behind.run(ledger.claim(job.id, "owner", "worker", settings.lease_s))
+        attempt = behind.run(attempts.claim(job.id, "owner", "worker", settings.lease_s))
         assert isinstance(attempt, Attempt)
         due = client.submit(SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(seconds=1)}))
         with silent(pid_of(server_url)):
             time.sleep(settings.lease_s + 1)
         eventually(lambda: due.state is JobState.QUEUED)
-        assert behind.run(ledger.report(attempt, settings.lease_s)) is Answer.OK, "a whole round has passed"
+        assert behind.run(attempts.report(attempt, settings.lease_s)) is ReportReply.OK, "a whole round has passed"
         eventually(lambda: job.state is not JobState.RUNNING)
 
 
@@ -300,7 +301,7 @@ def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Popen]
         kill_with_children(worker)
         # A worker that was killed counts as live for some seconds, and jobs of other tests would wait for it.
         connection = Connection.open(settings, redis_url_of(settings))
-        connection.run(ledger.leave(name), patience_s=PATIENCE_S)
+        connection.run(presence.leave(name), patience_s=PATIENCE_S)
         connection.close()
 
 

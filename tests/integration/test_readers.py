@@ -15,9 +15,10 @@ import pytest
 import redis
 
 import stoker
-from stoker import events, ledger
+from stoker import events
 from stoker.client.aio import AsyncJob
-from stoker.ledger import Attempt
+from stoker.ledger import attempts, dead_jobs
+from stoker.ledger.attempts import Attempt
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -58,9 +59,9 @@ def cut(server: "redis.Redis") -> None:
 
 
 def finish(connection: Connection, job_id: str) -> None:
-    attempt = connection.run(ledger.claim(job_id, f"owner of {job_id}", "worker", 60))
+    attempt = connection.run(attempts.claim(job_id, f"owner of {job_id}", "worker", 60))
     assert isinstance(attempt, Attempt)
-    connection.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+    connection.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
 
 
 def blocked(server: "redis.Redis") -> int:
@@ -320,11 +321,11 @@ def test_two_who_follow_one_job_from_different_places(redis_url: str) -> None:
         never = readers.submit(lambda: list(job.events(after="99999999999999-0")))
         late = readers.submit(lambda: [event.type for event in job.events(after=first.id)])
         whole = readers.submit(lambda: [event.type for event in job.events()])
-        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        attempt = behind.run(attempts.claim(job.id, "owner", "worker", 60))
         assert isinstance(attempt, Attempt)
         epochs = [events.Epoch(epoch=n, epochs=5, metrics={}, rows_per_s=1, eta_s=0) for n in range(1, 6)]
-        behind.run(ledger.report(attempt, 60, epochs))
-        behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+        behind.run(attempts.report(attempt, 60, epochs))
+        behind.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
         assert late.result(PATIENCE_S) == ["started", *["epoch"] * 5, "finished"]
         assert whole.result(PATIENCE_S) == ["queued", "started", *["epoch"] * 5, "finished"]
         assert never.result(PATIENCE_S) == []
@@ -356,7 +357,7 @@ def test_who_comes_for_an_event_that_redis_has_lost_waits_for_the_next_one(
         assert next(late).type == next(quick).type == "queued"
         news = readers.submit(next, quick)
         eventually(lambda: blocked(server) == 1)
-        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        attempt = behind.run(attempts.claim(job.id, "owner", "worker", 60))
         assert isinstance(attempt, Attempt)
         assert news.result(PATIENCE_S).type == "started"
         lose_newest_event(server, job.id)
@@ -365,7 +366,7 @@ def test_who_comes_for_an_event_that_redis_has_lost_waits_for_the_next_one(
         streams = client._listener.get()._streams
         eventually(lambda: streams.has_waiters or reads(server) > before + 100)
         assert streams.has_waiters
-        behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+        behind.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
         assert rest.result(PATIENCE_S) == ["finished"]
         assert reads(server) <= before + 100
     behind.close()
@@ -383,7 +384,7 @@ def test_an_asyncio_task_that_comes_for_an_event_that_redis_has_lost_waits_for_t
             assert (await anext(late)).type == (await anext(quick)).type == "queued"
             news = asyncio.ensure_future(anext(quick))
             await asyncio.to_thread(eventually, lambda: blocked(server) == 1)
-            attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+            attempt = behind.run(attempts.claim(job.id, "owner", "worker", 60))
             assert isinstance(attempt, Attempt)
             assert (await news).type == "started"
             lose_newest_event(server, job.id)
@@ -392,7 +393,7 @@ def test_an_asyncio_task_that_comes_for_an_event_that_redis_has_lost_waits_for_t
             streams = client._listener.get()._streams
             await asyncio.to_thread(eventually, lambda: streams.has_waiters or reads(server) > before + 100)
             assert streams.has_waiters
-            behind.run(ledger.fail(attempt, stoker.JobState.FAILED, "no data"))
+            behind.run(attempts.fail(attempt, stoker.JobState.FAILED, "no data"))
             assert (await rest).type == "finished"
             assert reads(server) <= before + 100
 
@@ -415,11 +416,11 @@ def test_who_comes_for_the_last_event_of_a_job_that_is_forgotten_is_told(
         assert next(late).type == next(quick).type == "queued"
         news = readers.submit(lambda: [event.type for event in quick])
         eventually(lambda: blocked(server) == 1)
-        attempt = behind.run(ledger.claim(job.id, "owner", "worker", 60))
+        attempt = behind.run(attempts.claim(job.id, "owner", "worker", 60))
         assert isinstance(attempt, Attempt)
-        behind.run(ledger.release(attempt, "lost", "its worker died"))
+        behind.run(attempts.release(attempt, "lost", "its worker died"))
         assert news.result(PATIENCE_S) == ["started", "finished"]
-        behind.run(ledger.drop(job.id))
+        behind.run(dead_jobs.drop(job.id))
         before = reads(server)
         rest = readers.submit(next, late)
         eventually(lambda: rest.done() or reads(server) > before + 100)

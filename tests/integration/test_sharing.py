@@ -13,9 +13,12 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.kinds import Priority
-from stoker.ledger import Attempt, NewJob
+from stoker.ledger import attempts, intake, monitoring, presence, quotas, records, upkeep
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.children import await_children
+from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Quota, Settings
 
@@ -47,21 +50,21 @@ def new_job(tenant: str = "", priority: Priority = "normal") -> NewJob:
 
 
 def submit(connection: Connection, count: int, tenant: str = "", priority: Priority = "normal") -> list[str]:
-    return connection.run(ledger.submit([new_job(tenant, priority) for _ in range(count)]))
+    return connection.run(intake.submit([new_job(tenant, priority) for _ in range(count)]))
 
 
 def take(connection: Connection, server: redis.Redis) -> Attempt | None:
     """What a free slot gets: the first message of the most urgent list whose job may start."""
     while popped := next((message for name in LISTS if (message := server.rpop(name))), None):
         job_id = json.loads(str(popped))["headers"]["id"]
-        attempt = connection.run(ledger.claim(job_id, str(uuid.uuid4()), "worker", 60))
+        attempt = connection.run(attempts.claim(job_id, str(uuid.uuid4()), "worker", 60))
         if isinstance(attempt, Attempt):
             return attempt
     return None
 
 
 def end(connection: Connection, attempt: Attempt) -> None:
-    connection.run(ledger.fail(attempt, JobState.FAILED, "has done its part"))
+    connection.run(attempts.fail(attempt, JobState.FAILED, "has done its part"))
 
 
 def waited(server: redis.Redis, job_id: str, seconds: float) -> None:
@@ -69,13 +72,13 @@ def waited(server: redis.Redis, job_id: str, seconds: float) -> None:
     server.hset(f"stoker:job:{job_id}", "queued_at", round((time.time() - seconds) * 1000))
 
 
-def lay_down(connection: Connection, quotas: Mapping[str, Quota] | None = None) -> None:
-    connection.run(ledger.lay_down(quotas or {}, AGEING_S))
+def set_quotas(connection: Connection, by_tenant: Mapping[str, Quota] | None = None) -> None:
+    connection.run(quotas.set_quotas(by_tenant or {}, AGEING_S))
 
 
 def slots_are(connection: Connection, slots: int) -> None:
     """Let the controller know of a worker."""
-    worker = ledger.Worker(
+    worker = presence.Worker(
         name="cpu@host",
         node="host",
         device="cpu",
@@ -86,7 +89,7 @@ def slots_are(connection: Connection, slots: int) -> None:
         pid=1,
     )
     attend(connection, worker)
-    connection.run(ledger.ring_again(60))
+    connection.run(upkeep.resend(60))
 
 
 def tenant_of(server: redis.Redis, attempt: Attempt) -> str:
@@ -94,23 +97,23 @@ def tenant_of(server: redis.Redis, attempt: Attempt) -> str:
 
 
 def test_children_count_as_queued_jobs_of_their_tenant_and_are_not_refused(connection: Connection) -> None:
-    lay_down(connection, {"a": Quota(queued=3)})
+    set_quotas(connection, {"a": Quota(queued=3)})
     spec = stoker.Infer(model="digits@1", data="rows.npz", tags={"tenant": "a"})
     bulk = NewJob(str(uuid.uuid4()), spec, "cpu.batch")
-    connection.run(ledger.submit([bulk]))
-    attempt = connection.run(ledger.claim(bulk.id, "owner", "worker", 60))
+    connection.run(intake.submit([bulk]))
+    attempt = connection.run(attempts.claim(bulk.id, "owner", "worker", 60))
     assert isinstance(attempt, Attempt)
     children = [spec.model_copy(update={"rows": (n, n + 1)}) for n in range(8)]
-    assert connection.run(ledger.await_children(attempt, spec, children))
+    assert connection.run(await_children(attempt, spec, children))
 
-    [tenant] = connection.run(ledger.tenants())
+    [tenant] = connection.run(quotas.tenants())
     assert (tenant.queued, tenant.running) == (9, 0)
     with pytest.raises(stoker.Unavailable, match="tenant 'a' has 9 jobs waiting or queued and may have 3"):
         submit(connection, 1, "a")
-    child = connection.run(ledger.claim(f"{bulk.id}-1-0", "other", "worker", 60))
+    child = connection.run(attempts.claim(f"{bulk.id}-1-0", "other", "worker", 60))
     assert isinstance(child, Attempt)
-    connection.run(ledger.fail(child, JobState.FAILED, "bad rows"))
-    assert connection.run(ledger.tenants()) == []
+    connection.run(attempts.fail(child, JobState.FAILED, "bad rows"))
+    assert connection.run(quotas.tenants()) == []
 
 
 def test_a_low_job_does_not_starve_under_a_stream_of_urgent_ones(connection: Connection, server: redis.Redis) -> None:
@@ -128,7 +131,7 @@ def test_a_low_job_does_not_starve_under_a_stream_of_urgent_ones(connection: Con
             assert not set(low) & set(begun), "urgent jobs go first at the beginning"
             for job_id in low:
                 waited(server, job_id, 2 * AGEING_S + 1)
-        connection.run(ledger.ring_again(60))
+        connection.run(upkeep.resend(60))
     assert len(set(low) & set(begun)) > 20, "after twice the time they are as urgent as any"
 
 
@@ -138,11 +141,11 @@ def test_a_job_that_has_waited_a_while_is_rung_for_on_the_next_list(
     [job_id] = submit(connection, 1, priority="low")
     for seconds, list_of_it in ((1.0, LISTS[2]), (AGEING_S + 1, LISTS[1]), (2 * AGEING_S + 1, LISTS[0])):
         waited(server, job_id, seconds)
-        connection.run(ledger.ring_again(60))
+        connection.run(upkeep.resend(60))
         [message] = server.lrange(list_of_it, 0, 0)
         assert json.loads(message)["headers"]["id"] == job_id
     before = server.get("stoker:rings")
-    connection.run(ledger.ring_again(60))
+    connection.run(upkeep.resend(60))
     assert server.get("stoker:rings") == before, "once is enough"
     assert take(connection, server)
     assert not server.exists("stoker:rung:cpu.train:low")
@@ -176,7 +179,7 @@ def test_a_tenant_with_a_thousand_jobs_and_one_with_ten_share_the_slots_evenly(
 
 
 def test_twice_the_weight_is_twice_the_share(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"a": Quota(weight=2)})
+    set_quotas(connection, {"a": Quota(weight=2)})
     slots_are(connection, SLOTS * 3)
     for tenant in ("a", "b"):
         submit(connection, 200, tenant)
@@ -192,16 +195,16 @@ def test_twice_the_weight_is_twice_the_share(connection: Connection, server: red
 
 
 def test_a_tenant_with_all_it_may_run_blocks_nobody(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"capped": Quota(running=2)})
+    set_quotas(connection, {"capped": Quota(running=2)})
     submit(connection, 50, "capped")
     submit(connection, 5, "other")
     attempts: list[Attempt] = []
     while attempt := take(connection, server):
         attempts.append(attempt)
     assert Counter(tenant_of(server, attempt) for attempt in attempts) == {"capped": 2, "other": 5}
-    [capped] = connection.run(ledger.tenants())[:1]
+    [capped] = connection.run(quotas.tenants())[:1]
     assert (capped.name, capped.queued, capped.running) == ("capped", 48, 2)
-    [health] = [found for found in connection.run(ledger.health()).queues if found.queue == "cpu.train"]
+    [health] = [found for found in connection.run(monitoring.health()).queues if found.queue == "cpu.train"]
     assert (health.jobs, health.over_quota, health.oldest_s) == (48, 48, 0), "more slots would not help them"
 
     end(connection, next(attempt for attempt in attempts if tenant_of(server, attempt) == "capped"))
@@ -212,23 +215,23 @@ def test_a_tenant_with_all_it_may_run_blocks_nobody(connection: Connection, serv
 
 
 def test_a_job_that_ends_makes_room_for_its_tenants_on_every_queue(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"default": Quota(running=1)})
+    set_quotas(connection, {"default": Quota(running=1)})
     submit(connection, 1)
     attempt = take(connection, server)
     assert attempt
     elsewhere = NewJob("elsewhere", new_job().spec, "gpu.train")
-    connection.run(ledger.submit([elsewhere]))
+    connection.run(intake.submit([elsewhere]))
     assert not server.llen("gpu.train\x06\x166")
     end(connection, attempt)
     assert server.llen("gpu.train\x06\x166") == 1
 
 
 def test_a_quota_that_is_raised_lets_more_jobs_run_at_once(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"default": Quota(running=1)})
+    set_quotas(connection, {"default": Quota(running=1)})
     submit(connection, 10)
     assert take(connection, server)
     assert take(connection, server) is None
-    lay_down(connection, {"default": Quota(running=3)})
+    set_quotas(connection, {"default": Quota(running=3)})
     assert take(connection, server)
     assert take(connection, server)
     assert take(connection, server) is None
@@ -237,7 +240,7 @@ def test_a_quota_that_is_raised_lets_more_jobs_run_at_once(connection: Connectio
 def test_jobs_beyond_a_quota_are_refused_all_or_none_however_many_submit_at_once(
     connection: Connection, server: redis.Redis
 ) -> None:
-    lay_down(connection, {"default": Quota(queued=50)})
+    set_quotas(connection, {"default": Quota(queued=50)})
 
     def try_one(_: int) -> int:
         with suppress(stoker.Unavailable):
@@ -250,17 +253,17 @@ def test_jobs_beyond_a_quota_are_refused_all_or_none_however_many_submit_at_once
     assert len(submit(connection, 50, "b")) == 50, "another tenant's quota is its own"
     told = "tenant 'a' has 48 jobs waiting or queued and may have 50: nothing was queued"
     with pytest.raises(stoker.Unavailable, match=told):
-        connection.run(ledger.submit([new_job("c"), *(new_job("a") for _ in range(3))]))
-    assert {tenant.name for tenant in connection.run(ledger.tenants())} == {"a", "b"}
+        connection.run(intake.submit([new_job("c"), *(new_job("a") for _ in range(3))]))
+    assert {tenant.name for tenant in connection.run(quotas.tenants())} == {"a", "b"}
     assert take(connection, server)
     assert len(submit(connection, 2, "a")) == 2, "a job that runs is not queued any more"
 
 
 def test_a_repeated_submit_is_not_counted_twice(connection: Connection) -> None:
-    lay_down(connection, {"default": Quota(queued=3)})
+    set_quotas(connection, {"default": Quota(queued=3)})
     jobs = [new_job() for _ in range(3)]
     for _ in range(2):
-        assert connection.run(ledger.submit(jobs)) == [job.id for job in jobs]
+        assert connection.run(intake.submit(jobs)) == [job.id for job in jobs]
 
 
 def test_a_lost_message_is_found_though_the_queue_is_never_empty(connection: Connection, server: redis.Redis) -> None:
@@ -272,15 +275,15 @@ def test_a_lost_message_is_found_though_the_queue_is_never_empty(connection: Con
         assert attempt.job_id != lost
         end(connection, attempt)
     assert server.llen(LISTS[1])
-    assert connection.run(ledger.ring_again(-1)) == [lost]
+    assert connection.run(upkeep.resend(-1)) == [lost]
 
 
 def test_when_all_jobs_have_ended_nothing_is_left_of_their_turns(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"a": Quota(running=3)})
+    set_quotas(connection, {"a": Quota(running=3)})
     for tenant in ("a", "b", ""):
         ids = submit(connection, 30, tenant)
         for job_id in ids[::7]:
-            connection.run(ledger.cancel(job_id))
+            connection.run(records.cancel(job_id))
     while attempt := take(connection, server):
         end(connection, attempt)
     left = {name for name in actual(server) if not name.startswith(("stoker:job:", "stoker:events:", "celery-"))}
@@ -289,12 +292,12 @@ def test_when_all_jobs_have_ended_nothing_is_left_of_their_turns(connection: Con
 
 
 def test_a_job_deleted_by_hand_gives_its_seat_back(connection: Connection, server: redis.Redis) -> None:
-    lay_down(connection, {"default": Quota(running=1)})
+    set_quotas(connection, {"default": Quota(running=1)})
     submit(connection, 3)
     attempt = take(connection, server)
     assert attempt
     assert take(connection, server) is None
     server.delete(f"stoker:job:{attempt.job_id}")
-    connection.run(ledger.ring_again(60))
-    assert connection.run(ledger.tenants())[0].running == 0
+    connection.run(upkeep.resend(60))
+    assert connection.run(quotas.tenants())[0].running == 0
     assert take(connection, server)

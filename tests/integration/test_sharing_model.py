@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from stoker import JobState, ledger
-from stoker.ledger import Attempt
+from stoker import JobState
+from stoker.ledger import attempts, quotas, records, upkeep
+from stoker.ledger.attempts import Attempt
 from stoker.settings import Quota
 
 from .ledger_both import PICK, BothSides, some
@@ -58,10 +59,10 @@ class Sharing(BothSides):
         attempt = self._attempt_of(some(self.model.in_state("RUNNING"), pick).id)
         if how == "fail":
             answer = self.model.fail(attempt.job_id, attempt.owner, "FAILED")
-            assert self.connection.run(ledger.fail(attempt, JobState.FAILED, "bad data")) == answer
+            assert self.connection.run(attempts.fail(attempt, JobState.FAILED, "bad data")) == answer
             return
         state = self.model.release(attempt.job_id, attempt.owner, how)
-        assert self.connection.run(ledger.release(attempt, how, "moved")) == state  # type: ignore[arg-type]
+        assert self.connection.run(attempts.release(attempt, how, "moved")) == state  # type: ignore[arg-type]
         self._hold(attempt.job_id, state)
 
     def _attempt_of(self, job_id: str) -> Attempt:
@@ -72,7 +73,7 @@ class Sharing(BothSides):
     def cancel(self, pick: int) -> None:
         job = some(self.model.in_state("QUEUED"), pick)
         before = self.model.cancel(job.id)
-        assert self.connection.run(ledger.cancel(job.id)) == before
+        assert self.connection.run(records.cancel(job.id)) == before
 
     @precondition(lambda self: any(job.waits for job in self.model.jobs.values()))
     @rule(pick=PICK)
@@ -90,12 +91,12 @@ class Sharing(BothSides):
     @rule(patient=st.booleans())
     def ring_again(self, patient: bool) -> None:
         answer = self.model.ring_again(patient=patient)
-        assert self.connection.run(ledger.ring_again(3600.0 if patient else -1.0)) == answer
+        assert self.connection.run(upkeep.resend(3600.0 if patient else -1.0)) == answer
 
-    @rule(quotas=st.dictionaries(st.sampled_from(["default", "a", "b"]), QUOTAS, max_size=3))
-    def other_quotas_hold(self, quotas: dict[str, Quota]) -> None:
-        changes = self.model.sharing.lay_down(quotas)
-        assert self.connection.run(ledger.lay_down(quotas, AGEING_S)) == changes
+    @rule(by_tenant=st.dictionaries(st.sampled_from(["default", "a", "b"]), QUOTAS, max_size=3))
+    def other_quotas_hold(self, by_tenant: dict[str, Quota]) -> None:
+        changes = self.model.sharing.set_quotas(by_tenant)
+        assert self.connection.run(quotas.set_quotas(by_tenant, AGEING_S)) == changes
 
     # --- what must always hold
 
@@ -105,7 +106,7 @@ class Sharing(BothSides):
 
     @invariant()
     def nobody_runs_more_than_may(self) -> None:
-        found = {tenant.name: (tenant.queued, tenant.running) for tenant in self.connection.run(ledger.tenants())}
+        found = {tenant.name: (tenant.queued, tenant.running) for tenant in self.connection.run(quotas.tenants())}
         queued, running = self.model.sharing.queued(), self.model.sharing.running()
         assert found == {name: (queued[name], running[name]) for name in queued | running}
 

@@ -7,7 +7,8 @@ import pytest
 from celery import Celery
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
+from stoker.ledger import presence
 from stoker.local import LocalStack, redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -31,12 +32,12 @@ class Worker:
         self.name = self.now().name
         self.control = Celery(broker=url).control
 
-    def now(self) -> ledger.Worker:
+    def now(self) -> presence.Worker:
         [worker] = self._client.workers()
         return worker
 
     def want(self, slots: int) -> None:
-        assert self._connection.run(ledger.want_slots(self.name, slots))
+        assert self._connection.run(presence.want_slots(self.name, slots))
 
     def has(self, slots: int) -> None:
         """Wait until it says that it has so many slots, and no other process."""
@@ -136,6 +137,6 @@ def test_celery_control_autoscale_has_as_many_slots_as_there_are_jobs(
 
 def test_nobody_asks_for_slots_of_a_worker_that_is_not_there(client: stoker.Client, stack: Settings) -> None:
     connection = Connection.open(stack, redis_url_of(stack))
-    assert not connection.run(ledger.want_slots("nobody@nowhere", 3))
-    assert connection.run(ledger.wanted_slots("nobody@nowhere")) is None
+    assert not connection.run(presence.want_slots("nobody@nowhere", 3))
+    assert connection.run(presence.wanted_slots("nobody@nowhere")) is None
     connection.close()

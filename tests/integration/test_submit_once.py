@@ -7,9 +7,11 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, ledger
+from stoker import JobState
 from stoker.events import Log, Started
-from stoker.ledger import Answer, Attempt, Committed, NewJob
+from stoker.ledger import attempts, intake, records
+from stoker.ledger.attempts import Attempt, CommitReply, ReportReply
+from stoker.ledger.intake import NewJob
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
@@ -46,7 +48,7 @@ def behind(redis_url: str) -> Iterator[Connection]:
 
 
 def jobs_and_messages(behind: Connection) -> tuple[int, int]:
-    return len(behind.run(ledger.query(None, None, 100))), behind.client.llen("cpu.train\x06\x166")
+    return len(behind.run(records.query(None, None, 100))), behind.client.llen("cpu.train\x06\x166")
 
 
 def test_a_submit_whose_answers_are_lost_is_repeated_and_makes_one_job(proxy: Proxy, behind: Connection) -> None:
@@ -55,7 +57,7 @@ def test_a_submit_whose_answers_are_lost_is_repeated_and_makes_one_job(proxy: Pr
         job = client.submit(SPEC)
     assert proxy.all_lost
     assert jobs_and_messages(behind) == (1, 1)
-    assert behind.run(ledger.status(job.id)).state is JobState.QUEUED
+    assert behind.run(records.status(job.id)).state is JobState.QUEUED
 
 
 def test_a_submit_repeated_by_the_app_with_the_same_key_is_the_job_that_it_was_not_told_of(
@@ -89,21 +91,21 @@ def test_the_async_client_submits_once_too(proxy: Proxy, behind: Connection) -> 
 
 def test_a_workers_calls_have_one_effect_though_each_is_sent_twice(proxy: Proxy, behind: Connection) -> None:
     job_id, connection = "a-job", Connection.open(Settings(), proxy.url, patience_s=PATIENCE_S)
-    behind.run(ledger.submit([NewJob(job_id, SPEC, "cpu.train")]))
+    behind.run(intake.submit([NewJob(job_id, SPEC, "cpu.train")]))
 
     proxy.lose_answers(request_for("claim"), times=1)
-    attempt = connection.run(ledger.claim(job_id, "owner", "worker", 15))
+    attempt = connection.run(attempts.claim(job_id, "owner", "worker", 15))
     assert isinstance(attempt, Attempt)
     assert attempt.number == 1
 
     proxy.lose_answers(request_for("report"), times=1)
-    assert connection.run(ledger.report(attempt, 15, [Log(line="a"), Log(line="b")])) is Answer.OK
+    assert connection.run(attempts.report(attempt, 15, [Log(line="a"), Log(line="b")])) is ReportReply.OK
 
     proxy.lose_answers(request_for("commit"), times=1)
-    assert connection.run(ledger.fail(attempt, JobState.FAILED, "bad data")) is Committed.OK
+    assert connection.run(attempts.fail(attempt, JobState.FAILED, "bad data")) is CommitReply.OK
 
     assert proxy.all_lost
-    told = [event.type for event in behind.run(ledger.events(job_id, None))]
+    told = [event.type for event in behind.run(records.events(job_id, None))]
     assert told == ["queued", "started", "log", "log", "finished"]
     connection.close()
 

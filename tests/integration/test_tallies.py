@@ -8,9 +8,12 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, lanes, ledger
+from stoker import JobState, lanes
 from stoker.lanes import LaneCounts, LaneRequests, frames
-from stoker.ledger import Attempt, NewJob, Tallies
+from stoker.ledger import attempts, counters, intake, monitoring, records, upkeep
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.counters import Tallies
+from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -34,18 +37,18 @@ def server(redis_url: str) -> Iterator[redis.Redis]:
 
 
 def submitted(connection: Connection, spec: stoker.Train = SPEC) -> str:
-    [job_id] = connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
+    [job_id] = connection.run(intake.submit([NewJob(str(uuid.uuid4()), spec, "cpu.train")]))
     return job_id
 
 
 def claimed(connection: Connection, job_id: str) -> Attempt:
-    attempt = connection.run(ledger.claim(job_id, uuid.uuid4().hex, "worker", 15))
+    attempt = connection.run(attempts.claim(job_id, uuid.uuid4().hex, "worker", 15))
     assert isinstance(attempt, Attempt)
     return attempt
 
 
 def counted(connection: Connection) -> Tallies:
-    return connection.run(ledger.tallies())
+    return connection.run(counters.read_tallies())
 
 
 def test_nothing_has_been_counted_at_first(connection: Connection) -> None:
@@ -57,10 +60,10 @@ def test_nothing_has_been_counted_at_first(connection: Connection) -> None:
 def test_every_end_is_counted_once_though_its_commit_is_repeated(connection: Connection) -> None:
     for _ in range(3):
         attempt = claimed(connection, submitted(connection))
-        connection.run(ledger.succeed(attempt, RESULT))
-        connection.run(ledger.succeed(attempt, RESULT))
-    connection.run(ledger.fail(claimed(connection, submitted(connection)), JobState.FAILED, "bad data"))
-    connection.run(ledger.cancel(submitted(connection)))
+        connection.run(attempts.succeed(attempt, RESULT))
+        connection.run(attempts.succeed(attempt, RESULT))
+    connection.run(attempts.fail(claimed(connection, submitted(connection)), JobState.FAILED, "bad data"))
+    connection.run(records.cancel(submitted(connection)))
     tallies = counted(connection)
     assert tallies.finished == {("train", "SUCCEEDED"): 3, ("train", "FAILED"): 1, ("train", "CANCELLED"): 1}
     assert {how: histogram.count for (_, how), histogram in tallies.attempts.items()} == {"SUCCEEDED": 3, "FAILED": 1}
@@ -68,11 +71,11 @@ def test_every_end_is_counted_once_though_its_commit_is_repeated(connection: Con
 
 def test_every_attempt_is_counted_by_how_it_ended(connection: Connection, server: redis.Redis) -> None:
     job_id = submitted(connection)
-    connection.run(ledger.release(claimed(connection, job_id), "drained", "drained"))
-    connection.run(ledger.release(claimed(connection, job_id), "lost", "killed"))
+    connection.run(attempts.release(claimed(connection, job_id), "drained", "drained"))
+    connection.run(attempts.release(claimed(connection, job_id), "lost", "killed"))
     server.zadd("stoker:due", {job_id: 0})
-    connection.run(ledger.wake())
-    connection.run(ledger.release(claimed(connection, job_id), "lost", "killed"))
+    connection.run(upkeep.wake())
+    connection.run(attempts.release(claimed(connection, job_id), "lost", "killed"))
     tallies = counted(connection)
     assert {how: histogram.count for (_, how), histogram in tallies.attempts.items()} == {
         "drained": 1,
@@ -86,12 +89,12 @@ def test_a_wait_lasts_from_the_queue_to_the_claim(connection: Connection, server
     later = SPEC.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})
     held, queued = submitted(connection, later), submitted(connection)
     server.hincrby(f"stoker:job:{queued}", "queued_at", -600_000)
-    [health] = [queue for queue in connection.run(ledger.health()).queues if queue.queue == "cpu.train"]
+    [health] = [queue for queue in connection.run(monitoring.health()).queues if queue.queue == "cpu.train"]
     assert health.jobs == 1
     assert 600 <= health.oldest_s < 900
     claimed(connection, queued)
     server.zadd("stoker:due", {held: 0})
-    connection.run(ledger.wake())
+    connection.run(upkeep.wake())
     claimed(connection, held)
     waits = counted(connection).waits["cpu.train"]
     assert waits.count == 2
@@ -106,7 +109,7 @@ def test_what_has_been_queued_longest_is_found_beside_what_others_wrote(
     server.zadd("stoker:rung:cpu.train:normal", {"junk": 0})
     server.set("stoker:job:junk", "no record")
     server.hset("stoker:tallies", mapping={"finished": "x", b"\xff": 1, "finished train DEAD": "many"})
-    assert {queue.oldest_s for queue in connection.run(ledger.health()).queues} == {0}
+    assert {queue.oldest_s for queue in connection.run(monitoring.health()).queues} == {0}
     assert counted(connection).finished == {}
 
 

@@ -10,8 +10,9 @@ import redis
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import stoker
-from stoker import ledger
-from stoker.ledger import NewJob, Refused
+from stoker.ledger import attempts, intake, records
+from stoker.ledger.attempts import Refusal
+from stoker.ledger.intake import NewJob
 from stoker.local import LocalStack
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -120,8 +121,8 @@ with stoker.Client() as client:
 def test_a_trace_that_is_none_is_damage_to_the_record(redis_url: str) -> None:
     connection = Connection.open(Settings(), redis_url)
     new = NewJob("job", stoker.Train(model="digits", data="sample://digits"), "cpu.train", traceparent="no trace")
-    connection.run(ledger.submit([new]))
-    assert connection.run(ledger.claim("job", "owner", "worker", 15)) is Refused.DAMAGED
+    connection.run(intake.submit([new]))
+    assert connection.run(attempts.claim("job", "owner", "worker", 15)) is Refusal.DAMAGED
     with pytest.raises(stoker.JobFailed, match="traceparent is wrong"):
-        connection.run(ledger.result("job"))
+        connection.run(records.result("job"))
     connection.close()

@@ -10,10 +10,12 @@ from typing import Literal, cast
 import pytest
 
 import stoker
-from stoker import JobState, kinds, ledger
+from stoker import JobState, kinds
 from stoker.fleet.topology import queues_of
 from stoker.kinds import KINDS, Spec
-from stoker.ledger import Attempt, NewJob, Refused
+from stoker.ledger import attempts, dead_jobs, intake, presence, quarantine, records, upkeep
+from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.intake import NewJob
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -48,11 +50,11 @@ def connection(redis_url: str) -> Iterator[Connection]:
 
 
 def submit(connection: Connection, spec: Spec = SPEC, count: int = 1) -> list[str]:
-    return connection.run(ledger.submit([NewJob(str(uuid.uuid4()), spec, "cpu.batch") for _ in range(count)]))
+    return connection.run(intake.submit([NewJob(str(uuid.uuid4()), spec, "cpu.batch") for _ in range(count)]))
 
 
-def worker(name: str, *kinds: str, release: int = RELEASE, slots: int = 1, busy: int = 0) -> ledger.Worker:
-    return ledger.Worker(
+def worker(name: str, *kinds: str, release: int = RELEASE, slots: int = 1, busy: int = 0) -> presence.Worker:
+    return presence.Worker(
         name=name,
         node="n",
         device="cpu",
@@ -73,7 +75,7 @@ OLD, NEW = worker("old", *KINDS), worker("new", *KINDS, "later")
 def refused(connection: Connection, job_id: str) -> None:
     """An old worker takes the job's message."""
     connection.client.rpop(QUEUE)
-    assert connection.run(ledger.claim(job_id, str(uuid.uuid4()), "old", 15, OLD)) is Refused.UNKNOWN
+    assert connection.run(attempts.claim(job_id, str(uuid.uuid4()), "old", 15, OLD)) is Refusal.UNKNOWN
 
 
 def waiting(connection: Connection) -> int:
@@ -84,12 +86,12 @@ def test_a_worker_that_does_not_know_a_kind_leaves_the_job_alone_at_no_cost(conn
     attend(connection, OLD)
     [job_id] = submit(connection)
     refused(connection, job_id)
-    status = connection.run(ledger.status(job_id))
+    status = connection.run(records.status(job_id))
     assert (status.state, status.kind, status.attempt) == (JobState.WAITING, "later", 0)
     assert status.reason == "no live worker knows kind later"
-    assert [found.id for found in connection.run(ledger.query(None, None, 10))] == [job_id]
-    assert connection.run(ledger.counts())["later", JobState.WAITING] == 1
-    assert connection.run(ledger.history(job_id)) == []
+    assert [found.id for found in connection.run(records.query(None, None, 10))] == [job_id]
+    assert connection.run(records.counts())["later", JobState.WAITING] == 1
+    assert connection.run(dead_jobs.history(job_id)) == []
 
 
 def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Connection) -> None:
@@ -97,17 +99,17 @@ def test_nothing_rings_for_it_before_a_worker_comes_that_knows_it(connection: Co
     [job_id] = submit(connection)
     refused(connection, job_id)
     for _ in range(3):
-        assert connection.run(ledger.wake()) == 0
-        assert connection.run(ledger.ring_again(-1)) == []
+        assert connection.run(upkeep.wake()) == 0
+        assert connection.run(upkeep.resend(-1)) == []
     assert waiting(connection) == 0
 
     attend(connection, NEW)
-    assert connection.run(ledger.wake()) == 1
+    assert connection.run(upkeep.wake()) == 1
     assert waiting(connection) == 1
-    attempt = connection.run(ledger.claim(job_id, "owner", "new", 15, NEW))
+    attempt = connection.run(attempts.claim(job_id, "owner", "new", 15, NEW))
     assert isinstance(attempt, Attempt)
     assert (attempt.number, attempt.kind) == (1, "later")
-    assert connection.run(ledger.status(job_id)).reason is None
+    assert connection.run(records.status(job_id)).reason is None
     assert not [*connection.client.scan_iter("stoker:unserved*"), *connection.client.scan_iter("stoker:needs*")]
 
 
@@ -117,9 +119,9 @@ def test_an_old_worker_that_takes_the_message_again_costs_one_message_a_round(co
     [job_id] = submit(connection)
     for _ in range(5):
         refused(connection, job_id)
-        assert connection.run(ledger.status(job_id)).reason == "waits for a worker that knows kind later"
+        assert connection.run(records.status(job_id)).reason == "waits for a worker that knows kind later"
         assert waiting(connection) == 0
-        assert connection.run(ledger.wake()) == 1
+        assert connection.run(upkeep.wake()) == 1
         assert waiting(connection) == 1
 
 
@@ -131,8 +133,8 @@ def test_as_many_are_rung_for_as_can_run_and_one_at_least(
     for job_id in jobs:
         refused(connection, job_id)
     attend(connection, worker("new", "later", slots=slots, busy=busy))
-    assert connection.run(ledger.wake()) == rung
-    assert [connection.run(ledger.status(job_id)).state for job_id in jobs] == ["QUEUED"] * rung + ["WAITING"] * (
+    assert connection.run(upkeep.wake()) == rung
+    assert [connection.run(records.status(job_id)).state for job_id in jobs] == ["QUEUED"] * rung + ["WAITING"] * (
         5 - rung
     )
 
@@ -141,17 +143,17 @@ def test_it_stands_in_the_way_of_no_other_job(connection: Connection) -> None:
     for job_id in submit(connection, count=100):
         # Only those whose turn it is have a message.
         if connection.client.rpop(QUEUE):
-            connection.run(ledger.claim(job_id, str(uuid.uuid4()), "old", 15, OLD))
+            connection.run(attempts.claim(job_id, str(uuid.uuid4()), "old", 15, OLD))
     [mine] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
     connection.client.rpop(QUEUE)
-    assert isinstance(connection.run(ledger.claim(mine, "owner", "old", 15, OLD)), Attempt)
+    assert isinstance(connection.run(attempts.claim(mine, "owner", "old", 15, OLD)), Attempt)
 
 
 def test_a_job_that_waits_for_such_a_worker_can_be_cancelled(connection: Connection) -> None:
     [job_id] = submit(connection)
     refused(connection, job_id)
-    connection.run(ledger.cancel(job_id))
-    assert connection.run(ledger.status(job_id)).state is JobState.CANCELLED
+    connection.run(records.cancel(job_id))
+    assert connection.run(records.status(job_id)).state is JobState.CANCELLED
     assert not [*connection.client.scan_iter("stoker:unserved*"), *connection.client.scan_iter("stoker:needs*")]
 
 
@@ -163,7 +165,7 @@ def test_a_queue_or_priority_that_is_unknown_is_left_to_newer_controllers(connec
     before = connection.client.hgetall(record)
     for _ in range(3):
         connection.client.zadd("stoker:due", {job_id: 0})
-        connection.run(ledger.wake())
+        connection.run(upkeep.wake())
         assert connection.client.hgetall(record) == before
     assert connection.client.zscore("stoker:due", job_id)
 
@@ -173,12 +175,12 @@ def test_a_state_that_is_unknown_is_left_alone(connection: Connection) -> None:
     record = f"stoker:job:{job_id}"
     connection.client.hset(record, "state", "PAUSED")
     before = connection.client.hgetall(record)
-    assert connection.run(ledger.claim(job_id, "owner", "old", 15, NEW)) is Refused.TAKEN
+    assert connection.run(attempts.claim(job_id, "owner", "old", 15, NEW)) is Refusal.TAKEN
     for index in ("stoker:due", "stoker:leases"):
         connection.client.zadd(index, {job_id: 0})
-    connection.run(ledger.wake())
-    assert connection.run(ledger.expired()) == []
-    connection.run(ledger.ring_again(-1))
+    connection.run(upkeep.wake())
+    assert connection.run(attempts.expired()) == []
+    connection.run(upkeep.resend(-1))
     assert connection.client.hgetall(record) == before
 
 
@@ -187,18 +189,18 @@ def test_a_spec_that_only_a_newer_release_can_read_waits_for_it(connection: Conn
     [job_id] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
     connection.client.hset(f"stoker:job:{job_id}", "release", RELEASE + 1)
     connection.client.rpop(QUEUE)
-    attempt = connection.run(ledger.claim(job_id, "owner", "old", 15, OLD))
+    attempt = connection.run(attempts.claim(job_id, "owner", "old", 15, OLD))
     assert isinstance(attempt, Attempt)
-    assert connection.run(ledger.release(attempt, "unknown", "no field 'x'")) is JobState.WAITING
-    reason = connection.run(ledger.status(job_id)).reason
+    assert connection.run(attempts.release(attempt, "unknown", "no field 'x'")) is JobState.WAITING
+    reason = connection.run(records.status(job_id)).reason
     assert reason == f"no live worker is of release {RELEASE + 1} or newer, which its spec needs"
 
     newer = worker("newer", *KINDS, release=RELEASE + 1)
     attend(connection, newer)
-    assert connection.run(ledger.wake()) == 1
+    assert connection.run(upkeep.wake()) == 1
     refused(connection, job_id)
-    assert connection.run(ledger.wake()) == 1
-    attempt = connection.run(ledger.claim(job_id, "another", "newer", 15, newer))
+    assert connection.run(upkeep.wake()) == 1
+    attempt = connection.run(attempts.claim(job_id, "another", "newer", 15, newer))
     assert isinstance(attempt, Attempt)
 
 
@@ -215,24 +217,24 @@ def ledger_of(stack: Settings) -> Iterator[Connection]:
 def test_a_real_worker_gives_back_what_it_does_not_know(
     client: stoker.Client, ledger_of: Connection, eventually: Eventually
 ) -> None:
-    before = ledger_of.run(ledger.quarantined())
+    before = ledger_of.run(quarantine.quarantined())
     jobs = submit(ledger_of, count=20)
     try:
         for job_id in jobs:
             eventually(lambda job_id=job_id: client.job(job_id).state is JobState.WAITING)  # type: ignore[misc]
         other = client.submit(stoker.Train(model="beside", data="sample://iris", epochs=1))
         assert other.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
-        assert ledger_of.run(ledger.quarantined()) == before
+        assert ledger_of.run(quarantine.quarantined()) == before
 
         attend(ledger_of, NEW)
 
         def claimed() -> bool:
-            return isinstance(ledger_of.run(ledger.claim(jobs[0], "owner", "new", 60, NEW)), Attempt)
+            return isinstance(ledger_of.run(attempts.claim(jobs[0], "owner", "new", 60, NEW)), Attempt)
 
         eventually(claimed)
         assert client.job(jobs[0]).status().attempt == 1
     finally:
-        ledger_of.run(ledger.leave("new"))
+        ledger_of.run(presence.leave("new"))
         for job_id in jobs:
             client.job(job_id).cancel()
 

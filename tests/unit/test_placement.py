@@ -3,18 +3,19 @@
 import pytest
 
 import stoker
-from stoker import InvalidJob, ledger
+from stoker import InvalidJob
 from stoker.client.placement import Offer, place
 from stoker.fleet.topology import WorkDevice, queues_of
 from stoker.kinds import Spec
+from stoker.ledger import presence
 
 GIB = 1024**3
 TRAIN = stoker.Train(model="m", data="sample://digits")
 EVALUATE = stoker.Evaluate(model="m", data="sample://digits")
 
 
-def worker(device: WorkDevice, memory: int | None = 8 * GIB, gpu_memory: int | None = None) -> ledger.Worker:
-    return ledger.Worker(
+def worker(device: WorkDevice, memory: int | None = 8 * GIB, gpu_memory: int | None = None) -> presence.Worker:
+    return presence.Worker(
         name=f"{device}-1@host",
         node="node",
         device=device,
@@ -46,7 +47,7 @@ CPU, GPU = worker("cpu"), worker("gpu", gpu_memory=16 * GIB)
     ],
 )
 def test_a_job_goes_to_the_best_device_that_can_run_it(
-    spec: Spec, workers: list[ledger.Worker], device: WorkDevice
+    spec: Spec, workers: list[presence.Worker], device: WorkDevice
 ) -> None:
     assert place(spec, Offer(workers)) == device
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from .. import ledger
 from ..errors import InvalidJob
 from ..events import JobState, JobStatus
-from ..ledger import PastAttempt
+from ..ledger import dead_jobs, records
+from ..ledger.dead_jobs import PastAttempt
 from ..local import redis_url_of
 from ..redis.connection import Call, Connection
 from ..settings import Settings
@@ -60,13 +60,13 @@ def list_dead(
 @dead.command()
 def requeue(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJson = False) -> None:
     """Give a dead job its max_attempts once more, from its last checkpoint."""
-    _apply(ledger.requeue, "requeued", job_id, all_dead, as_json)
+    _apply(dead_jobs.requeue, "requeued", job_id, all_dead, as_json)
 
 
 @dead.command()
 def drop(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJson = False) -> None:
     """Forget a dead job, with its events and its checkpoints."""
-    _apply(ledger.drop, "dropped", job_id, all_dead, as_json)
+    _apply(dead_jobs.drop, "dropped", job_id, all_dead, as_json)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,11 +80,11 @@ def _connected() -> closing[Connection]:
 
 
 def _newest(connection: Connection, limit: int) -> list[JobStatus]:
-    return connection.run(ledger.query(None, [JobState.DEAD], limit))
+    return connection.run(records.query(None, [JobState.DEAD], limit))
 
 
 def _with_history(connection: Connection, status: JobStatus) -> DeadJob:
-    return DeadJob(**dict(status), history=connection.run(ledger.history(status.id)))
+    return DeadJob(**dict(status), history=connection.run(dead_jobs.history(status.id)))
 
 
 def _apply(action: Callable[[str], Call[None]], done: str, prefix: str | None, all_dead: bool, as_json: bool) -> None:

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.live import Live
 
-from .. import ledger
 from ..errors import InvalidJob
 from ..fleet.bounds import Bounds, Decision
 from ..fleet.topology import DEVICES, WorkDevice, queues_of
+from ..ledger import autoscaling, monitoring, presence
 from ..local import redis_url_of
 from ..redis.connection import Connection
 from ..settings import Settings
@@ -87,8 +87,8 @@ def scale(
     settings = Settings()
     with closing(Connection.open(settings, redis_url_of(settings))) as connection:
         for device, new in wanted.items():
-            connection.run(ledger.clear_bounds(device) if new is None else ledger.set_bounds(device, new))
-        current = {device: connection.run(ledger.bounds(device)) for device in wanted}
+            connection.run(autoscaling.clear_bounds(device) if new is None else autoscaling.set_bounds(device, new))
+        current = {device: connection.run(autoscaling.bounds(device)) for device in wanted}
     if as_json:
         print_json({device: new.model_dump(exclude_none=True) if new else None for device, new in current.items()})
         return
@@ -119,11 +119,13 @@ def _bounds(text: str, target_wait_s: float | None, cooldown_s: float | None) ->
 
 def _statuses(connection: Connection) -> list[FleetStatus]:
     """All fleets that have workers, jobs, bounds or decisions."""
-    health, workers = connection.run(ledger.health()), connection.run(ledger.workers())
+    health, workers = connection.run(monitoring.health()), connection.run(presence.workers())
     return list(_present(connection, health, workers))
 
 
-def _present(connection: Connection, health: ledger.Health, workers: list[ledger.Worker]) -> Iterator[FleetStatus]:
+def _present(
+    connection: Connection, health: monitoring.Health, workers: list[presence.Worker]
+) -> Iterator[FleetStatus]:
     for device in DEVICES:
         ours = [worker for worker in workers if worker.device == device]
         status = FleetStatus(
@@ -137,8 +139,8 @@ def _present(connection: Connection, health: ledger.Health, workers: list[ledger
                 for queue in health.queues
                 if queue.queue in queues_of(device)
             ],
-            bounds=connection.run(ledger.bounds(device)),
-            decisions=connection.run(ledger.decisions(device, _SHOWN)),
+            bounds=connection.run(autoscaling.bounds(device)),
+            decisions=connection.run(autoscaling.decisions(device, _SHOWN)),
         )
         if ours or status.decisions or status.bounds or any(queue.jobs for queue in status.queues):
             yield status

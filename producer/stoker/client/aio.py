@@ -9,14 +9,13 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import ledger
 from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Priority, Result, Spec
 from ..lanes import later, push
 from ..lanes.aio import AsyncLaneClient
 from ..lanes.pending import lane_full
-from ..ledger import registry
+from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.tensors import Array, encode_tensors
@@ -81,7 +80,7 @@ class AsyncClient:
 
     async def job(self, job_id: str) -> "AsyncJob":
         """See `Client.job`."""
-        await self._connection.run(ledger.status(arguments.job_id(job_id)))
+        await self._connection.run(records.status(arguments.job_id(job_id)))
         return self._job(job_id)
 
     async def jobs(
@@ -97,7 +96,7 @@ class AsyncClient:
     ) -> list[JobStatus]:
         """See `Client.jobs`."""
         search = arguments.search(state, kind, model, tags, parent)
-        return await self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
+        return await self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(
         self,
@@ -149,9 +148,9 @@ class AsyncClient:
         """See `Client.model`."""
         return await self._connection.run(registry.resolve(arguments.model_ref(ref)))
 
-    async def workers(self) -> list[ledger.Worker]:
+    async def workers(self) -> list[presence.Worker]:
         """See `Client.workers`."""
-        return await self._connection.run(ledger.workers())
+        return await self._connection.run(presence.workers())
 
     def _job(self, job_id: str) -> "AsyncJob":
         return AsyncJob(self._connection, self._listener, job_id)
@@ -203,11 +202,11 @@ class AsyncJob:
 
     async def status(self) -> JobStatus:
         """See `Job.status`."""
-        return await self._connection.run(ledger.status(self.id))
+        return await self._connection.run(records.status(self.id))
 
     async def spec(self) -> Spec:
         """See `Job.spec`."""
-        return await self._connection.run(ledger.spec(self.id))
+        return await self._connection.run(records.spec(self.id))
 
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """See `Job.events`."""
@@ -223,14 +222,14 @@ class AsyncJob:
         timeout = arguments.timeout_or_none(timeout)
         deadline = Deadline(timeout, self._connection.patience_s)
         while True:
-            result = await self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
+            result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
                 return result
             check_end(self.id, await self._wait(timeout, deadline))
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
-        await self._connection.run(ledger.cancel(self.id))
+        await self._connection.run(records.cancel(self.id))
 
     async def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
         async for event in self._events(None, deadline):

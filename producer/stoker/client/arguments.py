@@ -10,7 +10,7 @@ from ..errors import InvalidArgument, JobNotFound
 from ..events import JobState
 from ..kinds import KINDS, Priority, Spec
 from ..kinds.base import JobSpec
-from ..ledger import Search
+from ..ledger.records import Search
 
 # A longer wait takes no timeout.
 _LONGEST_S = 366 * 24 * 3600.0

@@ -10,14 +10,13 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import ledger
 from ..errors import StokerError
 from ..events import JobState, JobStatus
 from ..kinds import Priority, Spec
 from ..lanes import later, push
 from ..lanes.blocking import LaneClient
 from ..lanes.pending import lane_full
-from ..ledger import registry
+from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.tensors import Array, encode_tensors
@@ -118,7 +117,7 @@ class Client:
         Raises:
             JobNotFound: no job has this id.
         """
-        self._run(ledger.status(arguments.job_id(job_id)))
+        self._run(records.status(arguments.job_id(job_id)))
         return self._job(job_id)
 
     def jobs(
@@ -149,7 +148,7 @@ class Client:
             JobNotFound: no job has the id `before`.
         """
         search = arguments.search(state, kind, model, tags, parent)
-        return self._drive(ledger.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
+        return self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(
         self,
@@ -229,9 +228,9 @@ class Client:
         """
         return self._run(registry.resolve(arguments.model_ref(ref)))
 
-    def workers(self) -> list[ledger.Worker]:
+    def workers(self) -> list[presence.Worker]:
         """The live workers: those with a heartbeat in the last seconds."""
-        return self._run(ledger.workers())
+        return self._run(presence.workers())
 
     def _job(self, job_id: str) -> Job:
         return Job(self._connection, self._listener, job_id)

@@ -4,9 +4,9 @@ import math
 import time
 from dataclasses import dataclass
 
-from .. import ledger
 from ..errors import InvalidJob
 from ..events import Event, Finished, JobState, JobStatus
+from ..ledger import records
 from ..redis.connection import Call
 
 # A wait without a timeout survives an outage of this length: a server's restart, a failover.
@@ -71,7 +71,7 @@ class Follower:
             return None
         if self._pause:
             return Pause(self._after, min(left_s, self._longest_pause_s))
-        return ledger.status(self._job_id) if self._look_up else ledger.events(self._job_id, self._after)
+        return records.status(self._job_id) if self._look_up else records.events(self._job_id, self._after)
 
     def take(self, read: list[Event] | JobStatus) -> list[Event]:
         """The new events in a read."""

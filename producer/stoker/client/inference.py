@@ -9,11 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import ledger
 from ..errors import InvalidJob, Timeout
 from ..fleet.topology import served_request_queue
 from ..kinds import Priority
-from ..ledger import registry
+from ..ledger import presence, registry
 from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
 from ..models.tensors import Array, Tensors, decode_array, encode_tensors
@@ -91,7 +90,7 @@ class ModelCache:
 
     def _look_up(self, model: str) -> Steps[_CachedModel]:
         version: ModelVersion = yield registry.resolve(model)
-        workers: list[ledger.Worker] = yield ledger.workers()
+        workers: list[presence.Worker] = yield presence.workers()
         queues = {queue for worker in workers for queue in worker.queues}
         queue = served_request_queue(queues)
         until = time.monotonic() + (_CACHED_S if queue in queues else _CACHED_WITHOUT_WORKER_S)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from .. import ledger
 from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Result, Spec
+from ..ledger import records
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from .arguments import event_id, timeout_or_none
@@ -35,11 +35,11 @@ class Job:
 
     def status(self) -> JobStatus:
         """The job's status now."""
-        return self._connection.run(ledger.status(self.id))
+        return self._connection.run(records.status(self.id))
 
     def spec(self) -> Spec:
         """The spec that was submitted."""
-        return self._connection.run(ledger.spec(self.id))
+        return self._connection.run(records.spec(self.id))
 
     def events(self, after: str | None = None) -> Iterator[Event]:
         """The job's events, from the first one or the one after `after`; ends with the job.
@@ -74,14 +74,14 @@ class Job:
         timeout = timeout_or_none(timeout)
         deadline = Deadline(timeout, self._connection.patience_s)
         while True:
-            result = self._connection.run(ledger.result(self.id), patience_s=deadline.patience_s())
+            result = self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
                 return result
             check_end(self.id, self._wait(timeout, deadline))
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
-        self._connection.run(ledger.cancel(self.id))
+        self._connection.run(records.cancel(self.id))
 
     def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
         for event in self._events(None, deadline):

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .. import ledger
 from ..errors import ClientClosed, StokerError
+from ..ledger import waiting
 from ..redis.connection import AsyncConnection, Call, Connection
 from ..redis.reading import TaskReader, ThreadReader, Waiter, deliver
 
@@ -96,7 +96,7 @@ class Streams(Generic[W]):
         }
         self._reading = {job_id: stream.position() for job_id, stream in self._streams.items()}
         positions = {job_id: _text(position) for job_id, position in self._reading.items()}
-        return ledger.news(self.name, _text(self._interrupted), positions, round(block_s * 1000))
+        return waiting.news(self.name, _text(self._interrupted), positions, round(block_s * 1000))
 
     def dispatch(self, read: dict[str, str]) -> Iterator[tuple[W, bool]]:
         """The waiters for new events, given the newest event of each job."""
@@ -141,7 +141,7 @@ class Listener:
         if must_interrupt:
             # If that fails, the reader's call times out a little later.
             with suppress(StokerError):
-                self._connection.run(ledger.interrupt(self._streams.name))
+                self._connection.run(waiting.interrupt(self._streams.name))
         try:
             return news.result(seconds)
         except TimeoutError:
@@ -152,7 +152,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop reading; whoever still waits gets `ClientClosed`."""
-        self._reader.close(ledger.interrupt(self._streams.name))
+        self._reader.close(waiting.interrupt(self._streams.name))
 
 
 class AsyncListener:
@@ -170,7 +170,7 @@ class AsyncListener:
         try:
             if self._streams.add(job_id, after, news):
                 with suppress(StokerError):
-                    await self._connection.run(ledger.interrupt(self._streams.name))
+                    await self._connection.run(waiting.interrupt(self._streams.name))
             async with asyncio.timeout(seconds):
                 return await news
         except TimeoutError:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .. import ledger
 from ..errors import InvalidJob
 from ..fleet.topology import WorkDevice, queue_for
 from ..kinds import Spec, kind_of
-from ..ledger import Worker
+from ..ledger import autoscaling, presence
+from ..ledger.presence import Worker
 from ..redis.connection import Steps
 
 
@@ -26,11 +26,11 @@ class Offer:
 
 def offer(specs: Iterable[Spec]) -> Steps[Offer]:
     """Read the live workers, and the limits of the fleets only if some job fits no live worker."""
-    workers: list[Worker] = yield ledger.workers()
+    workers: list[Worker] = yield presence.workers()
     live = Offer(workers)
     if not workers or all(any(_lack(spec, device, live) is None for device in _devices(spec)) for spec in specs):
         return live
-    reach: dict[WorkDevice, int] = yield ledger.reach()
+    reach: dict[WorkDevice, int] = yield autoscaling.reach()
     return Offer(workers, reach)
 
 

@@ -4,12 +4,11 @@ import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
-from .. import ledger
 from ..errors import InvalidJob
 from ..fleet import topology
 from ..kinds import Spec, checked, kind_of
 from ..kinds.kind import with_fields
-from ..ledger import registry
+from ..ledger import intake, registry
 from ..ledger.registry import JOB_MODEL
 from ..models.data import preflight
 from ..models.manifest import ModelVersion
@@ -23,24 +22,24 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[l
 
     Raises:
         InvalidJob, ModelNotFound: see `_prepare`.
-        InvalidJob, JobNotFound: see `ledger.submit`.
+        InvalidJob, JobNotFound: see `intake.submit`.
     """
     jobs = yield from _prepare(specs, idempotency_key)
-    batches = list(ledger.parts(jobs))
+    batches = list(intake.chunks(jobs))
     if len(batches) == 1:
-        ids: list[str] = yield ledger.submit(jobs)
+        ids: list[str] = yield intake.submit(jobs)
         return ids
     if batches:
-        intake = str(uuid.uuid4())
+        list_id = str(uuid.uuid4())
         for number, batch in enumerate(batches, 1):
-            yield ledger.stage(intake, number, batch)
-        yield ledger.accept(intake, jobs)
-        while (yield ledger.take_in(intake)):
+            yield intake.stage(list_id, number, batch)
+        yield intake.accept(list_id, jobs)
+        while (yield intake.take_in(list_id)):
             pass
     return [job.id for job in jobs]
 
 
-def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[ledger.NewJob]]:
+def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[intake.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
     A spec that is in the list twice is checked once.
@@ -58,13 +57,13 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[l
     offered = (yield from offer(distinct)) if specs else Offer()
     border = _Border((yield from _versions(distinct)), offered)
     routed: dict[int, tuple[Spec, str]] = {}
-    prepared: list[ledger.NewJob] = []
+    prepared: list[intake.NewJob] = []
     parent = traceparent()
     for spec in specs:
         if id(spec) not in routed:
             routed[id(spec)] = border.check(_with_ids(valid[id(spec)], prepared))
         ready, queue = routed[id(spec)]
-        prepared.append(ledger.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
+        prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
     return prepared
 
 
@@ -78,7 +77,7 @@ def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
     return dict(zip(refs, versions, strict=True))
 
 
-def _with_ids(spec: Spec, before: Sequence[ledger.NewJob]) -> Spec:
+def _with_ids(spec: Spec, before: Sequence[intake.NewJob]) -> Spec:
     """The spec with job ids in place of "#0"; it runs after the jobs whose models it reads."""
 
     def job_id(ref: str) -> str:

@@ -57,7 +57,7 @@ class Attempt:
     release: int = 0
 
 
-class Refused(StrEnum):
+class Refusal(StrEnum):
     """Why a claim was refused."""
 
     MISSING = "missing"
@@ -67,7 +67,7 @@ class Refused(StrEnum):
     TAKEN = "taken"
 
 
-class Answer(StrEnum):
+class ReportReply(StrEnum):
     """What the ledger says to a report."""
 
     OK = "ok"
@@ -75,7 +75,7 @@ class Answer(StrEnum):
     LOST = "lost"
 
 
-class Committed(StrEnum):
+class CommitReply(StrEnum):
     """What the ledger says to a commit."""
 
     OK = "ok"
@@ -91,7 +91,7 @@ def claim(
     offers: Worker | None = None,
     *,
     free_bytes: int | None = None,
-) -> Call[Attempt | Refused]:
+) -> Call[Attempt | Refusal]:
     """Take a queued job.
 
     Refused if no job has this id, or if it is no longer queued. One that asks for more than the worker offers is put
@@ -104,10 +104,10 @@ def claim(
             others had the chance, is claimed if it can have a share, to wait there until that much is free.
     """
 
-    def decode(answer: list[Any]) -> Attempt | Refused:
+    def decode(answer: list[Any]) -> Attempt | Refusal:
         how, *named = answer
         if how != b"claimed":
-            return Refused(_text(how))
+            return Refusal(_text(how))
         return read_attempt(
             job_id, owner, {_text(name): value for name, value in zip(named[::2], named[1::2], strict=True)}
         )
@@ -158,7 +158,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
 
 def report(
     attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, told_before: int = 0, keep: int = 1
-) -> Call[Answer]:
+) -> Call[ReportReply]:
     """Renew an attempt's lease and add its events; the checkpoints among them are what the next attempt may start from.
 
     The answer `LOST` means that nothing was written, and that those checkpoints will be deleted.
@@ -177,10 +177,10 @@ def report(
         told_before,
         *map(_event_json, events),
     )
-    return Call(words, lambda answer: Answer(_text(answer)), script("report"))
+    return Call(words, lambda answer: ReportReply(_text(answer)), script("report"))
 
 
-def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = ()) -> Call[Committed]:
+def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = ()) -> Call[CommitReply]:
     """End an attempt with its result, register the versions that it made, and move aliases."""
     words: tuple[Word, ...] = (
         attempt.job_id,
@@ -191,7 +191,7 @@ def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | M
         iso_now(),
         *(word for effect in effects for word in _effect_words(effect)),
     )
-    return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
+    return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
 
 def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
@@ -203,10 +203,10 @@ def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
 
 def fail(
     attempt: Attempt, state: Literal[JobState.FAILED, JobState.CANCELLED], reason: str, traceback: str = ""
-) -> Call[Committed]:
+) -> Call[CommitReply]:
     """End an attempt without a result."""
     words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now())
-    return Call(words, lambda answer: Committed(_text(answer)), script("commit"))
+    return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
 
 def release(

@@ -23,9 +23,9 @@ from .scripts import iso_now, script
 # The tag that says on whose behalf a job runs.
 TENANT = "tenant"
 # So many jobs keep the server busy for a few milliseconds.
-PART_JOBS = 250
+CHUNK_JOBS = 250
 # And so many bytes of specs fit well into one command.
-_PART_BYTES = 16 << 20
+_CHUNK_BYTES = 16 << 20
 # Parts that are not accepted so long after the last of them came are forgotten.
 _STAGED_S = 600
 _REFUSALS = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
@@ -78,14 +78,14 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
     return Call((encoded(jobs), iso_now()), decode, script("submit"))
 
 
-def parts(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+def chunks(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
     """A long list of jobs, in parts that can be taken in by one step each."""
     part: list[NewJob] = []
     sizes: dict[int, int] = {}
     for job in jobs:
         # What several share is written once.
         size = 0 if id(job.spec) in sizes else len(job.document)
-        if part and (len(part) == PART_JOBS or sum(sizes.values()) + size > _PART_BYTES):
+        if part and (len(part) == CHUNK_JOBS or sum(sizes.values()) + size > _CHUNK_BYTES):
             yield part
             part, sizes, size = [], {}, len(job.document)
         part.append(job)
@@ -115,7 +115,7 @@ def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
         _refuse(answer)
 
     tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
-    places = sum(1 for _ in parts(jobs))
+    places = sum(1 for _ in chunks(jobs))
     words = (intake, places, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
     return Call(words, decode, script("accept"))
 

@@ -27,7 +27,7 @@
 | stoker:rings | integer | how many messages were ever sent for jobs | never: one number |
 | stoker:held:<queue>:<priority>:<tenant> | sorted set | ids of queued jobs without a message | until they get one |
 | stoker:tenants:<queue>:<priority> | sorted set | tenants with such jobs, by whose turn it is | entries go with these |
-| stoker:rung:<queue>:<priority> | sorted set | queued jobs by their message: sharing.lua | entries go when claimed |
+| stoker:rung:<queue>:<priority> | sorted set | queued jobs by their message: turns.lua | entries go when claimed |
 | stoker:windows | hash | how many of these there may be, by queue | fields go with the queue's last worker |
 | stoker:seats | hash | by id, queue, priority and tenant of jobs that have a message or run | entries go when it ends |
 | stoker:load | hash | how many of these there are, by queue, priority and tenant | fields go at 0 |
@@ -36,7 +36,7 @@
 | stoker:quotas | hash | quotas and weights of tenants; after how long jobs rise | never: as the settings have it |
 | stoker:heard | hash | by list, the highest number of a message whose job was claimed | never: one field a list |
 | stoker:leader | string | the controller that leads | with its lease, seconds |
-| stoker:duties | hash | by duty of the leading controller, how its runs went: duties.py | never: one field a duty |
+| stoker:duties | hash | by duty of the leading controller, how its runs went: duty_runs.py | never: one field a duty |
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
 | stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
@@ -48,7 +48,7 @@
 | stoker:kinds | set | kinds of jobs that were ever submitted | never: bounded by kinds |
 | stoker:repairs | list | the newest 1,000 damages found: where, what, when | never: bounded |
 | stoker:damaged | string | set when damage was found, until everything was looked at | with the next look |
-| stoker:tallies | hash | what was counted so far: see tallies.py | never: bounded by kinds, states and queues |
+| stoker:tallies | hash | what was counted so far: see counters.py | never: bounded by kinds, states and queues |
 | stoker:models | set | names of all models | with their last version |
 | stoker:model:<name> | hash | a model's versions: number to manifest | never: models are kept |
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |

@@ -26,7 +26,7 @@ class QuarantineReason(StrEnum):
     WRONG_TYPE = "wrong Redis type"
 
 
-def quarantine(reason: QuarantineReason, queue: str, message: bytes) -> Call[None]:
+def put_aside(reason: QuarantineReason, queue: str, message: bytes) -> Call[None]:
     """Put a message aside; only its beginning is kept.
 
     Args:

@@ -5,8 +5,8 @@ from functools import cache
 from importlib.resources import files
 
 from ..redis.connection import Script
+from .counters import lua_bounds
 from .keys import lua_tables
-from .tallies import lua_bounds
 
 # What stands between the prelude and some of the scripts.
 _PARTS = {
@@ -19,7 +19,7 @@ _PARTS = {
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    parts = ("forms", "sharing", "prelude", *_PARTS.get(name, ()), name)
+    parts = ("forms", "turns", "states", *_PARTS.get(name, ()), name)
     return Script(basics() + "".join(map(_lua, parts)))
 
 

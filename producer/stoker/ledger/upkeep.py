@@ -28,7 +28,7 @@ def wake(limit: int = 500) -> Call[int]:
     return Call((limit, iso_now()), int, script("wake"))
 
 
-def ring_again(patience_s: float) -> Call[list[str]]:
+def resend(patience_s: float) -> Call[list[str]]:
     """Send new messages for queued jobs: where the last one must be lost, and where a job's priority has risen.
 
     Gives the ids of the former. Fits the number of messages to the slots, and rings for whoever's turn it is then.
@@ -41,7 +41,7 @@ def ring_again(patience_s: float) -> Call[list[str]]:
         return [job_id.decode() for job_id in answer]
 
     lines = [word for queue in queues() for priority in PRIORITIES for word in (queue, priority)]
-    return Call((round(patience_s * 1000), *lines), decode, script("ring_again"))
+    return Call((round(patience_s * 1000), *lines), decode, script("resend"))
 
 
 def fall_back(wait_s: float, limit: int = 100) -> Call[list[str]]:

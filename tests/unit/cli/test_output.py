@@ -28,7 +28,7 @@ from stoker.cli.table import Table
 from stoker.events import Finished, JobStatus, Log, Progress
 from stoker.fleet.bounds import Decision
 from stoker.kinds import DeployResult
-from stoker.ledger import PastAttempt
+from stoker.ledger.dead_jobs import PastAttempt
 from stoker.models.store import Store
 from stoker.terminal.printable import printable
 

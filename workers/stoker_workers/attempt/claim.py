@@ -2,11 +2,12 @@
 
 import logging
 
-from stoker import ledger
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import JobState
 from stoker.kinds import read_spec
-from stoker.ledger import Attempt, QuarantineReason, Refused
+from stoker.ledger import attempts, children, quarantine
+from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.quarantine import QuarantineReason
 from stoker.outages import Dependency, DependencyUnavailable, one_line
 from stoker.version import RELEASE
 
@@ -26,7 +27,7 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
     """
     try:
         if missing := slot.dependencies.missing():
-            slot.insist(ledger.put_off(job_id, missing))
+            slot.insist(attempts.put_off(job_id, missing))
             return Ending("dropped", f"put off: {missing.reason}")
         with slot.reserved_share() as has_share:
             return _claim(slot, job_id, queue, has_share=has_share)
@@ -37,10 +38,10 @@ def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
 def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
     free = slot.reservations.free_bytes(slot.place) if has_share else 0
     owner, lease_s = slot.new_owner(), slot.settings.lease_s
-    claimed = slot.insist(ledger.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
-    if claimed is Refused.MISSING and not ledger.is_child(job_id):
-        slot.insist(ledger.quarantine(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
-    if isinstance(claimed, Refused):
+    claimed = slot.insist(attempts.claim(job_id, owner, slot.worker, lease_s, slot.offers, free_bytes=free))
+    if claimed is Refusal.MISSING and not children.is_child(job_id):
+        slot.insist(quarantine.put_aside(QuarantineReason.UNKNOWN_JOB, queue, job_id.encode()))
+    if isinstance(claimed, Refusal):
         return Ending("dropped", f"the job is {claimed}")
     _deliver(slot)
     with slot.tracer.attempt(claimed, slot.worker) as tell:
@@ -55,9 +56,9 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
         spec = read_spec(attempt.spec)
     except InvalidJob as error:
         if attempt.release > RELEASE:
-            slot.insist(ledger.release(attempt, "unknown", error.message))
+            slot.insist(attempts.release(attempt, "unknown", error.message))
             return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
-        slot.insist(ledger.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        slot.insist(attempts.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
         return Ending("failed", error.message)
     try:
         return Execution(slot, attempt, spec).follow()

@@ -5,11 +5,11 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeVar
 
-from stoker import ledger
 from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec
-from stoker.ledger import Attempt, Committed, registry
+from stoker.ledger import attempts, children, presence, registry
+from stoker.ledger.attempts import Attempt, CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
@@ -70,23 +70,23 @@ class Settlement:
                 return self.release("lost", end.reason)
 
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
-        committed = self._slot.insist(ledger.fail(self._attempt, state, ending.told, traceback))
-        return TAKEN_AWAY if committed is Committed.LOST else ending
+        committed = self._slot.insist(attempts.fail(self._attempt, state, ending.told, traceback))
+        return TAKEN_AWAY if committed is CommitReply.LOST else ending
 
     def _await(self, end: Away) -> Ending:
         if not end.elsewhere:
             self._slot.dependencies.met(end.outage)
-        state = self._slot.insist(ledger.await_outage(self._attempt, end.outage))
+        state = self._slot.insist(attempts.await_outage(self._attempt, end.outage))
         return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
 
     def _await_children(self, asked: Asked) -> Ending:
-        if not self._slot.insist(ledger.await_children(self._attempt, self._spec, asked.children)):
+        if not self._slot.insist(children.await_children(self._attempt, self._spec, asked.children)):
             return TAKEN_AWAY
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
     def _outgrew(self, end: Outgrown) -> Ending:
         """Queue the job again with more memory, once, if a worker has more."""
-        memory_bytes = larger(self._attempt, end, self._slot.insist(ledger.workers()))
+        memory_bytes = larger(self._attempt, end, self._slot.insist(presence.workers()))
         if memory_bytes is None:
             more = (
                 "it has had more than a slot's share already"
@@ -100,13 +100,13 @@ class Settlement:
         self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
     ) -> Ending:
         """Hand the job back to its queue, at once or after a wait, or give it up."""
-        state = self._slot.insist(ledger.release(self._attempt, why, reason, memory_bytes))
+        state = self._slot.insist(attempts.release(self._attempt, why, reason, memory_bytes))
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:
         """Write the result and all effects in one step; a new version takes the next number that is free."""
-        committed = Committed.VERSION_TAKEN
-        while committed is Committed.VERSION_TAKEN:
+        committed = CommitReply.VERSION_TAKEN
+        while committed is CommitReply.VERSION_TAKEN:
             result, effects = done.result, list[ModelVersion | MoveAlias]()
             made = Counter[str]()
             for effect in done.effects:
@@ -119,5 +119,5 @@ class Settlement:
                     effects.append(version)
                 else:
                     effects.append(effect)
-            committed = self._slot.insist(ledger.succeed(self._attempt, result, effects))
-        return TAKEN_AWAY if committed is Committed.LOST else Ending("succeeded", result.words())
+            committed = self._slot.insist(attempts.succeed(self._attempt, result, effects))
+        return TAKEN_AWAY if committed is CommitReply.LOST else Ending("succeeded", result.words())

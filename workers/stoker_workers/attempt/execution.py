@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Progress
 from stoker.kinds import Spec, kind_of
-from stoker.ledger import Answer, Attempt
+from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import StopRequest
@@ -70,7 +70,9 @@ class Execution:
             # What happened last comes before the end, however long Redis is away: it may be a drain's checkpoint.
             if end:
                 self._reports.send_all()
-            return TAKEN_AWAY if end is None or self._reports.answer is Answer.LOST else self._settlement.settle(end)
+            return (
+                TAKEN_AWAY if end is None or self._reports.answer is ReportReply.LOST else self._settlement.settle(end)
+            )
 
     def _await(self, extra: Extra) -> Ending | None:
         """Wait for what must be there before the attempt begins; gives how it ended meanwhile."""
@@ -91,7 +93,7 @@ class Execution:
     def _ended_while_waiting(self) -> Ending | None:
         """Report, and pause until the next look; gives how the attempt ended, if it did."""
         self._reports.send()
-        if self._reports.answer is Answer.LOST:
+        if self._reports.answer is ReportReply.LOST:
             return TAKEN_AWAY
         if wanted := self._wanted_stop():
             return self._settlement.settle(Halted(reason=wanted))
@@ -142,7 +144,7 @@ class Execution:
             if is_due or end:
                 for extra in self._extras:
                     end = extra.looked_at(end, runner.pid)
-            if self._reports.answer is Answer.LOST:
+            if self._reports.answer is ReportReply.LOST:
                 return None
             if end:
                 return end
@@ -169,7 +171,7 @@ class Execution:
         return None
 
     def _wanted_stop(self) -> StopRequest | None:
-        if self._reports.answer is Answer.CANCEL:
+        if self._reports.answer is ReportReply.CANCEL:
             return "cancel"
         return "drain" if self._slot.draining_s else None
 

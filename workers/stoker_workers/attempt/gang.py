@@ -16,11 +16,12 @@ import time
 from contextlib import closing
 from dataclasses import replace
 
-from stoker import ledger
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Progress
 from stoker.kinds import kind_of, read_spec
-from stoker.ledger import Attempt, Gang
+from stoker.ledger import gangs
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.gangs import Gang
 from stoker.outages import DependencyUnavailable, Outage
 from stoker.urls import endpoint
 
@@ -83,13 +84,13 @@ class Leader(Extra):
     def close(self) -> None:
         """Let the members go."""
         try:
-            self._slot.connection.run(ledger.disband(self._attempt))
+            self._slot.connection.run(gangs.disband(self._attempt))
         except Unavailable as error:
             _log.warning("job %s: its gang ends by itself: %s", self._attempt.job_id, error)
 
     def _look(self) -> Gang | None:
         """Who is there; None while Redis is away."""
-        call = ledger.gather(self._attempt, self._address, self._wanted, self._slot.settings.lease_s)
+        call = gangs.gather(self._attempt, self._address, self._wanted, self._slot.settings.lease_s)
         try:
             return self._slot.connection.run(call, patience_s=0)
         except Unavailable as error:
@@ -102,7 +103,7 @@ class Member:
 
     def __init__(self, slot: Slot, seat: str) -> None:
         self._slot = slot
-        self._job_id = ledger.job_of_seat(seat)
+        self._job_id = gangs.job_of(seat)
         self._address = free_address(slot.redis_url)
         self._owner = ""
 
@@ -118,7 +119,7 @@ class Member:
     def _reserve(self) -> bool:
         """Reserve what the attempt was granted; the leader rings again for a member that does not come."""
         try:
-            attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, ""))
+            attempt = self._slot.connection.run(gangs.attempt_of(self._job_id, ""))
             return Allowance(self._slot, attempt).reserve()
         except Unavailable as error:
             _log.warning("job %s: what it needs is unknown: %s", self._job_id, error)
@@ -137,7 +138,7 @@ class Member:
             self._depart(done=False)
 
     def _train(self, gang: Gang) -> str:
-        attempt = self._slot.connection.run(ledger.attempt_of(self._job_id, gang.owner))
+        attempt = self._slot.connection.run(gangs.attempt_of(self._job_id, gang.owner))
         try:
             spec = read_spec(attempt.spec)
         except InvalidJob as error:
@@ -184,7 +185,7 @@ class Member:
 
     def _attend(self) -> Gang:
         """Say that this member is there, and learn how the gang is; as before if Redis does not answer."""
-        call = ledger.attend(self._job_id, self._owner, self._address, self._slot.settings.lease_s)
+        call = gangs.attend(self._job_id, self._owner, self._address, self._slot.settings.lease_s)
         try:
             gang = self._slot.connection.run(call)
         except Unavailable as error:
@@ -208,7 +209,7 @@ class Member:
         if not self._owner:
             return
         try:
-            self._slot.connection.run(ledger.depart(self._owner, self._address, done=done, outage=outage))
+            self._slot.connection.run(gangs.depart(self._owner, self._address, done=done, outage=outage))
         except Unavailable as error:
             _log.warning("job %s: could not say goodbye: %s", self._job_id, error)
         self._owner = ""

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable
 
 from stoker.events import Progress
-from stoker.ledger import Attempt, Worker
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.presence import Worker
 
 from ..node.machine import private_bytes
 from .extras import Extra, GaveUp

@@ -2,10 +2,10 @@
 
 from pydantic import ValidationError
 
-from stoker import ledger
 from stoker.errors import InvalidJob
 from stoker.kinds import RESULT, Result, Spec, kind_of
-from stoker.ledger import Attempt, registry
+from stoker.ledger import presence, records, registry
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
@@ -51,7 +51,7 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
 def _resolved(slot: Slot, ref: str) -> ModelVersion:
     """The version behind a reference, or the one that the job which it names has made or chosen."""
     if ref.startswith(registry.JOB_MODEL):
-        made = slot.insist(ledger.result(ref.removeprefix(registry.JOB_MODEL)))
+        made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL)))
         model = made.gives_model() if made else None
         if model is None:
             raise InvalidJob(f"{ref} has made or chosen no model: name a training or a comparison that has succeeded")
@@ -73,5 +73,5 @@ def _slots_for_children(slot: Slot, spec: Spec) -> int:
     """How many slots of this device a job's children could run on; 1 if it asks for none."""
     if not kind_of(spec).may_ask(spec):
         return 1
-    workers = slot.insist(ledger.workers())
+    workers = slot.insist(presence.workers())
     return sum(worker.slots for worker in workers if worker.device == slot.device)

@@ -4,10 +4,10 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
-from stoker import ledger
 from stoker.errors import Unavailable
 from stoker.events import Event
-from stoker.ledger import Answer, Attempt
+from stoker.ledger import attempts
+from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.redis.connection import Call
 
 from .extras import Extra
@@ -40,7 +40,7 @@ class Reports:
         self._extras = extras
         self._emitted = 0
         self.pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
-        self.answer = Answer.OK
+        self.answer = ReportReply.OK
         self.were_heard = True
 
     def tell(self, event: Event) -> None:
@@ -65,13 +65,13 @@ class Reports:
         if self.pending:
             self._take(self._slot.insist(self._due()))
 
-    def _due(self) -> Call[Answer]:
+    def _due(self) -> Call[ReportReply]:
         """The report that is due now."""
         events, lease_s = list(self.pending), self._slot.settings.lease_s
         told_before = self._emitted - len(events)
-        return ledger.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
+        return attempts.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: ReportReply) -> None:
         self.answer = answer
         self.were_heard = True
         for extra in self._extras:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import billiard.process
 
 from stoker.errors import Unavailable
-from stoker.ledger import Worker
+from stoker.ledger.presence import Worker
 from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 

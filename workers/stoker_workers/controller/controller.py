@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TypeVar
 
-from stoker import lanes, ledger
+from stoker import lanes
+from stoker.ledger import attempts, damage, intake, quotas, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
@@ -122,7 +123,7 @@ class Controller:
             Duty("follow settings", ROUND_S, self._follow_settings),
             Duty("set quotas", ROUND_S, self._set_quotas),
             Duty("reclaim jobs", ROUND_S, self._reclaim),
-            Duty("wake jobs", ROUND_S, lambda: self._connection.run(ledger.wake())),
+            Duty("wake jobs", ROUND_S, lambda: self._connection.run(upkeep.wake())),
             Duty("ring again", ROUND_S, self._ring_again),
             Duty("fall back to CPUs", ROUND_S, self._fall_back),
             Duty("forget old jobs", ROUND_S, self._forget_old),
@@ -138,29 +139,29 @@ class Controller:
         self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
 
     def _set_quotas(self) -> None:
-        if self._connection.run(ledger.lay_down(self._settings.tenants, self._settings.ageing_s)):
+        if self._connection.run(quotas.set_quotas(self._settings.tenants, self._settings.ageing_s)):
             _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
-        expired = self._connection.run(ledger.expired())
+        expired = self._connection.run(attempts.expired())
         # While Redis was away nobody could renew a lease: first let those speak who still work.
         if time.monotonic() - self._connection.away_at >= self._settings.lease_s:
             for_each(expired, self._reclaim_job)
 
-    def _reclaim_job(self, lost: ledger.Expired) -> None:
-        if state := self._connection.run(ledger.reclaim(lost)):
+    def _reclaim_job(self, lost: attempts.Expired) -> None:
+        if state := self._connection.run(attempts.reclaim(lost)):
             _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
     def _ring_again(self) -> None:
-        for job_id in self._connection.run(ledger.ring_again(RING_AGAIN_S)):
+        for job_id in self._connection.run(upkeep.resend(RING_AGAIN_S)):
             _log.warning("job %s: its message was lost, rung again", job_id)
 
     def _fall_back(self) -> None:
-        for job_id in self._connection.run(ledger.fall_back(self._settings.gpu_wait_s)):
+        for job_id in self._connection.run(upkeep.fall_back(self._settings.gpu_wait_s)):
             _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
 
     def _forget_old(self) -> None:
-        self._connection.run(ledger.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+        self._connection.run(upkeep.expire(self._settings.keep_finished, self._settings.keep_finished_s))
 
     def _return_requests(self) -> None:
         if returned := self._connection.run(lanes.sweep()):
@@ -169,20 +170,20 @@ class Controller:
     def _take_in(self) -> None:
         """Finish what clients had submitted and did not live to see taken in."""
 
-        def take_in(intake: str) -> None:
+        def take_in(list_id: str) -> None:
             for _ in range(_PARTS_A_ROUND):
-                if not self._connection.run(ledger.take_in(intake)):
+                if not self._connection.run(intake.take_in(list_id)):
                     break
 
-        for_each(self._connection.run(ledger.accepted()), take_in)
+        for_each(self._connection.run(intake.accepted()), take_in)
 
     def _repair(self) -> None:
         """Go on looking for damage where the last look ended; where there is some, in more steps, not longer ones."""
         for _ in range(_LOOKS_A_ROUND):
-            look = self._connection.run(ledger.repair(self._looked_up_to))
+            look = self._connection.run(damage.repair(self._looked_up_to))
             self._looked_up_to = look.cursor
-            for damage in look.found:
-                _log.warning("something else than Stoker has written to Redis: %s; mended", damage)
+            for flaw in look.found:
+                _log.warning("something else than Stoker has written to Redis: %s; mended", flaw)
             if not look.is_damaged:
                 break
 
@@ -194,16 +195,16 @@ class Controller:
         def delete(discarded: tuple[str, Artifact]) -> None:
             job_id, artifact = discarded
             self._store.of_job(job_id).delete(artifact)
-            self._connection.run(ledger.deleted(job_id, artifact))
+            self._connection.run(upkeep.deleted(job_id, artifact))
 
-        for_each(self._connection.run(ledger.discarded()), delete)
+        for_each(self._connection.run(upkeep.discarded()), delete)
 
     def _clear_ended(self) -> None:
         def clear(job_id: str) -> None:
             self._store.of_job(job_id).clear()
-            self._connection.run(ledger.cleared(job_id))
+            self._connection.run(upkeep.cleared(job_id))
 
-        for_each(self._connection.run(ledger.ended()), clear)
+        for_each(self._connection.run(upkeep.ended()), clear)
 
     def _scale(self) -> None:
         self._scaler.step(self._settings.fleet)

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from stoker import ledger
 from stoker.errors import StokerError
+from stoker.ledger import duty_runs
 from stoker.redis.connection import Connection
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class DutyThread(threading.Thread):
 
     def _note(self, duty: Duty, took_s: float, failure: str | None) -> None:
         try:
-            self._connection.run(ledger.duty_ran(duty.name, took_s, failure), patience_s=0)
+            self._connection.run(duty_runs.duty_ran(duty.name, took_s, failure), patience_s=0)
         except (StokerError, RedisError) as error:
             _log.debug("the run of duty %r is not counted: %s", duty.name, error)
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from stoker import ledger
 from stoker.errors import StokerError
+from stoker.ledger import duty_runs, upkeep
 from stoker.redis.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -51,15 +51,15 @@ class Lead(threading.Thread):
         self._resigning.set()
         self.join()
         try:
-            self._connection.run(ledger.resign(self._controller))
+            self._connection.run(upkeep.resign(self._controller))
         except (StokerError, RedisError) as error:
             _log.warning("another controller leads when the lease of this one has run out: %s", error)
 
     def _ask(self) -> None:
-        leads = self._connection.run(ledger.lead(self._controller, LEAD_S), patience_s=0)
+        leads = self._connection.run(upkeep.lead(self._controller, LEAD_S), patience_s=0)
         if leads == self.leads:
             return
         if leads:
-            self._connection.run(ledger.keep_duties(self._duties))
+            self._connection.run(duty_runs.keep_duties(self._duties))
         _log.info("controller %s %s", self._controller, "leads" if leads else "stands by")
         self.leads = leads

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from stoker import ledger
+from stoker.ledger import store_files
 from stoker.models.store import Store, Stored
 from stoker.outages import DependencyUnavailable
 from stoker.redis.connection import Connection
@@ -60,7 +60,7 @@ class LeftoverSearch:
         digests: set[bytes] = set()
         cursor = None
         while cursor != 0:
-            page = self._connection.run(ledger.named(cursor or 0))
+            page = self._connection.run(store_files.named(cursor or 0))
             cursor = page.cursor
             digests |= page.digests
             before = min(before, page.unfinished_since or before)
@@ -92,7 +92,7 @@ class LeftoverSearch:
     def _look_at_job(self, job_id: str, before: datetime, found: "_Found") -> Iterator[None]:
         part = self._store.of_job(job_id)
         files = list(part.stored(""))
-        if self._connection.run(ledger.has_ended(job_id)) and all(part.is_older(file, before) for file in files):
+        if self._connection.run(store_files.has_ended(job_id)) and all(part.is_older(file, before) for file in files):
             for file in files:
                 found.add(file)
             if self._removes:
@@ -101,10 +101,10 @@ class LeftoverSearch:
 
     def _tell(self, found: "_Found") -> None:
         at = datetime.now(UTC)
-        noted = ledger.Leftovers(
+        noted = store_files.Leftovers(
             at=at, files=found.files, size=found.size, removed=self._removes, examples=tuple(found.examples)
         )
-        self._connection.run(ledger.note_leftovers(noted))
+        self._connection.run(store_files.note_leftovers(noted))
         if found.files:
             done = "were removed" if self._removes else "would be removed with STOKER_REMOVE_LEFTOVERS=true"
             _log.info(

@@ -3,9 +3,9 @@
 import os
 import platform
 
-from stoker import ledger
 from stoker.fleet.topology import WorkDevice, queues_of
 from stoker.kinds import KINDS
+from stoker.ledger import presence
 from stoker.settings import Settings
 from stoker.version import RELEASE
 
@@ -32,7 +32,7 @@ class Capacity:
         cores = machine.cores()
         default = max(2, cores) if self.device == "cpu" else 1
         slots = settings.slots or default
-        self.worker = ledger.Worker(
+        self.worker = presence.Worker(
             name=f"{kind}{number}-{os.getpid()}@{platform.node()}",
             node=settings.node or platform.node(),
             device=self.device,
@@ -50,7 +50,7 @@ class Capacity:
             gpu_memory_bytes=self._gpu.memory_bytes if self._gpu else None,
         )
 
-    def now(self, slots: int, busy: int, memory_used_bytes: int) -> ledger.Worker:
+    def now(self, slots: int, busy: int, memory_used_bytes: int) -> presence.Worker:
         """The worker's announcement, with its load at this moment."""
         measured: dict[str, float] = {"slots": slots, "busy": busy, "memory_used_bytes": memory_used_bytes}
         if self._gpu and (load := self._probe.load(self._gpu)):

@@ -2,8 +2,8 @@
 
 import time
 
-from stoker import ledger
 from stoker.errors import Unavailable
+from stoker.ledger import celery_results
 from stoker.outages import Dependency, DependencyUnavailable, Outage
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -25,7 +25,7 @@ class ResultMirror:
     def start(self) -> None:
         """Have the ledger collect every state from now on."""
         if self._results:
-            self._ledger.run(ledger.mirror())
+            self._ledger.run(celery_results.mirror())
 
     def deliver(self) -> None:
         """Copy all collected states.
@@ -38,16 +38,16 @@ class ResultMirror:
             return
         if self._away and time.monotonic() < self._rests_until:
             raise self._away
-        while states := self._ledger.run(ledger.untold()):
+        while states := self._ledger.run(celery_results.pending()):
             for state in states:
                 if state.value:
                     self._copy(self._results, state)
-                self._ledger.run(ledger.told(state))
+                self._ledger.run(celery_results.copied(state))
         self._away = None
 
-    def _copy(self, results: Connection, state: ledger.Untold) -> None:
+    def _copy(self, results: Connection, state: celery_results.PendingResult) -> None:
         try:
-            results.run(ledger.copy(state))
+            results.run(celery_results.copy(state))
         except Unavailable as error:
             outage = Outage(of=Dependency.RESULTS, reason=f"results are copied later: {error.message}")
             self._away, self._rests_until = DependencyUnavailable(outage), time.monotonic() + _REST_S

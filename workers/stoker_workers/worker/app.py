@@ -16,9 +16,9 @@ from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import Hub
 
-from stoker import ledger
 from stoker.errors import Unavailable
 from stoker.fleet.topology import WorkDevice, request_queue
+from stoker.ledger import presence
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
@@ -149,7 +149,7 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             self._pool = pool = cast("SlotPool", parent.pool)
             pool.takes = lambda: _is_polling(parent.consumer)
 
-            def describe() -> ledger.Worker:
+            def describe() -> presence.Worker:
                 worker = capacity.now(pool.size, pool.busy, slot.used_bytes(pool.places))
                 return worker.model_copy(update={"outages": slot.dependencies.ongoing()})
 
@@ -160,7 +160,7 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             self._dependencies = DependencyWatch(slot.dependencies, slot.settings)
             self._beat()
             self._timers = [
-                parent.timer.call_repeatedly(ledger.BEAT_S, self._beat),
+                parent.timer.call_repeatedly(presence.BEAT_S, self._beat),
                 parent.timer.call_repeatedly(LISTEN_S, self._heartbeat.listen),
             ]
 

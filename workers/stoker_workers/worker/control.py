@@ -11,8 +11,8 @@ from typing import Any
 
 from celery.worker.control import control_command
 
-from stoker import ledger
 from stoker.errors import JobNotFound, StokerError
+from stoker.ledger import records
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -43,7 +43,7 @@ def register_commands(settings: Settings, redis_url: str) -> None:
 
 def _cancel(connection: Connection, job_id: str) -> str:
     try:
-        return f"{job_id} was {connection.run(ledger.cancel(job_id))}, cancelled"
+        return f"{job_id} was {connection.run(records.cancel(job_id))}, cancelled"
     except JobNotFound:
         return f"{job_id} is no job"
     except StokerError as error:

@@ -14,10 +14,10 @@ from kombu.connection import Connection as KombuConnection
 from kombu.transport.redis import Channel, SentinelChannel, SentinelTransport, Transport
 from redis.exceptions import ResponseError
 
-from stoker import ledger
 from stoker.errors import StokerError
 from stoker.fleet.topology import KOMBU_SEPARATOR
-from stoker.ledger import QuarantineReason
+from stoker.ledger import quarantine
+from stoker.ledger.quarantine import QuarantineReason
 from stoker.redis.connection import Call, Connection
 
 from .message import InvalidMessage, check_command, doorbell
@@ -94,12 +94,12 @@ class _Filter:
     def clear_keys(self) -> None:
         """Delete queues' keys of a wrong type: one of them keeps all queues from being read."""
         steps, queues = self._channel.priority_steps, self._channel.active_queues
-        self._run(ledger.evict([self._channel._q_for_pri(queue, step) for queue in queues for step in steps]))  # noqa: SLF001
+        self._run(quarantine.evict([self._channel._q_for_pri(queue, step) for queue in queues for step in steps]))  # noqa: SLF001
         _log.warning("what lay under a queue's key was no list: put aside")
 
     def _quarantine(self, reason: QuarantineReason, queue: str, raw: bytes) -> None:
         _log.warning("a message of %d bytes on %s is put aside: %s", len(raw), queue, reason)
-        self._run(ledger.quarantine(reason, queue, raw))
+        self._run(quarantine.put_aside(reason, queue, raw))
 
     def _run(self, call: Call[Any]) -> None:
         with self._channel.conn_or_acquire() as client:

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from stoker import ledger
 from stoker.errors import StokerError
+from stoker.ledger import presence
 from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
@@ -23,7 +23,7 @@ class Heartbeat:
     """
 
     def __init__(
-        self, describe: Callable[[], ledger.Worker], resize: Callable[[int], None], settings: Settings, redis_url: str
+        self, describe: Callable[[], presence.Worker], resize: Callable[[int], None], settings: Settings, redis_url: str
     ) -> None:
         self._describe = describe
         self._resize = resize
@@ -34,17 +34,17 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Announce the worker."""
-        self._run(ledger.announce(self._describe()))
+        self._run(presence.announce(self._describe()))
 
     def listen(self) -> None:
         """Read the wanted number of slots; not while Redis is away, because the worker would wait for it."""
         if self._is_connected:
-            self._run(ledger.wanted_slots(self._name))
+            self._run(presence.wanted_slots(self._name))
 
     def end(self) -> None:
         """Remove the worker from the ledger."""
         try:
-            self._connection.run(ledger.leave(self._name))
+            self._connection.run(presence.leave(self._name))
         except StokerError as error:
             _log.warning("could not say goodbye: %s", error)
         self._connection.close()

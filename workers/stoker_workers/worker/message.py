@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from stoker.kinds import KINDS
 from stoker.kinds.tasks import UNKNOWN_KIND_TASK, kind_of_task, task_name
 from stoker.lanes import DRAIN_TASK
-from stoker.ledger import JOIN_TASK, QuarantineReason
+from stoker.ledger.gangs import JOIN_TASK
+from stoker.ledger.quarantine import QuarantineReason
 
 # A doorbell has less than a kilobyte, a command of `celery control` little more.
 LARGEST_BYTES = 65_536

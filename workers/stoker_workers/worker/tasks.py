@@ -9,7 +9,7 @@ from stoker.errors import JobFailed
 from stoker.kinds import KINDS
 from stoker.kinds.tasks import UNKNOWN_KIND_TASK, task_name
 from stoker.lanes import DRAIN_TASK
-from stoker.ledger import JOIN_TASK
+from stoker.ledger.gangs import JOIN_TASK
 
 from ..attempt.claim import run_job
 from ..attempt.ending import Ending

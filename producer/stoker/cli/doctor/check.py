@@ -8,9 +8,9 @@ from functools import cached_property
 
 from pydantic import BaseModel, Field
 
-from ... import ledger
 from ...errors import Unauthorized
-from ...ledger import Health
+from ...ledger import monitoring, presence
+from ...ledger.monitoring import Health
 from ...local import redis_url_of
 from ...redis.connection import Call, Connection
 from ...settings import Settings
@@ -79,12 +79,12 @@ class System:
     @cached_property
     def health(self) -> Health:
         """The ledger's health: queues, leases, the leading controller."""
-        return self.connection.run(ledger.health())
+        return self.connection.run(monitoring.health())
 
     @cached_property
-    def workers(self) -> list[ledger.Worker]:
+    def workers(self) -> list[presence.Worker]:
         """The live workers."""
-        return self.connection.run(ledger.workers())
+        return self.connection.run(presence.workers())
 
     @cached_property
     def devices(self) -> Counter[str]:

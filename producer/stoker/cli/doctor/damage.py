@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ... import ledger
+from ...ledger import counters, damage
 from .check import Check, Finding, System, fail, ok, warn
 
 # How recent a damage is that deserves a warning.
@@ -10,9 +10,12 @@ _LATELY = timedelta(days=1)
 
 
 def _ledger(system: System) -> Finding:
-    if misplaced := system.connection.run(ledger.misplaced()):
+    if misplaced := system.connection.run(damage.misplaced()):
         return _misplaced(system, misplaced)
-    mended, newest = system.connection.run(ledger.tallies()).repairs, system.connection.run(ledger.repairs(limit=1))
+    mended, newest = (
+        system.connection.run(counters.read_tallies()).repairs,
+        system.connection.run(damage.repairs(limit=1)),
+    )
     numbers = {"misplaced": 0, "mended": mended}
     if not newest:
         return ok("what lies under its keys is what belongs there", numbers)
@@ -23,7 +26,7 @@ def _ledger(system: System) -> Finding:
     return warn(f"{message}; find what else than Stoker writes to Redis", numbers)
 
 
-def _misplaced(system: System, misplaced: list[ledger.Misplaced]) -> Finding:
+def _misplaced(system: System, misplaced: list[damage.Misplaced]) -> Finding:
     keys = ", ".join(f"{key.where} holds a {key.actual} and should hold a {key.expected}" for key in misplaced)
     message, numbers = f"something else than Stoker has written to Redis: {keys}", {"misplaced": len(misplaced)}
     if system.health.leader is None:

@@ -1,7 +1,7 @@
 """Checks of the ledger: jobs that make no progress, and messages that were no jobs."""
 
-from ... import ledger
 from ...events import JobState
+from ...ledger import monitoring, quarantine, records, store_files
 from ...ledger.keys import key
 from ..output import duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
@@ -23,7 +23,7 @@ def _leases(system: System) -> Finding:
 
 
 def _silent(system: System) -> Finding:
-    silent = system.connection.run(ledger.silent(_SILENT_S, limit=_NAMED))
+    silent = system.connection.run(monitoring.silent(_SILENT_S, limit=_NAMED))
     if not silent.count:
         return ok(f"no running job has told nothing for {duration(_SILENT_S)}", {"silent": 0})
     named = ", ".join(f"job {job.job_id} on {job.worker} for {duration(job.silent_s)}" for job in silent.longest)
@@ -36,7 +36,7 @@ def _silent(system: System) -> Finding:
 
 
 def _dead(system: System) -> Finding:
-    counts = system.connection.run(ledger.counts())
+    counts = system.connection.run(records.counts())
     dead = sum(count for (_, state), count in counts.items() if state is JobState.DEAD)
     if dead:
         return warn(f"{dead}: `stoker dead list --history` tells why, requeue or drop them", {"dead": dead})
@@ -44,7 +44,7 @@ def _dead(system: System) -> Finding:
 
 
 def _quarantine(system: System) -> Finding:
-    counts = system.connection.run(ledger.quarantined())
+    counts = system.connection.run(quarantine.quarantined())
     if not counts:
         return ok("empty")
     return warn(
@@ -55,7 +55,7 @@ def _quarantine(system: System) -> Finding:
 
 
 def _leftovers(system: System) -> Finding:
-    leftovers = system.connection.run(ledger.leftovers())
+    leftovers = system.connection.run(store_files.leftovers())
     if leftovers is None:
         return ok("the controller has not looked through all of the store yet")
     numbers = {"files": leftovers.files, "bytes": leftovers.size}

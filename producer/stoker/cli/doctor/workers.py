@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from ... import ledger
+from ...ledger import duty_runs
 from ...outages import Dependency
 from .check import Check, Finding, System, fail, listed, ok, warn
 
@@ -17,7 +17,7 @@ def _controller(system: System) -> Finding:
 
 
 def _duties(system: System) -> Finding:
-    duties = system.connection.run(ledger.duties())
+    duties = system.connection.run(duty_runs.duties())
     numbers = {duty.name: duty.failures for duty in duties if duty.failures}
     failing = [
         f"{duty.name!r} has failed since {duty.failing_since:%Y-%m-%d %H:%M:%S} UTC: {duty.failure}"

@@ -79,7 +79,7 @@ local function window_of(queue)
   return windows[queue]
 end
 
--- Counts that only grow: tallies.py tells their names.
+-- Counts that only grow: counters.py tells their names.
 local function tally(name, by)
   redis.call('HINCRBY', KEY.tallies, name, by)
 end

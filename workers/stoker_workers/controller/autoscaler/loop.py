@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from stoker import lanes, ledger
+from stoker import lanes
 from stoker.errors import StokerError
 from stoker.fleet.bounds import Decision, FleetSettings
 from stoker.fleet.topology import DEVICES, WorkDevice
-from stoker.ledger import Traffic, Worker
+from stoker.ledger import autoscaling, presence
+from stoker.ledger.autoscaling import Traffic
+from stoker.ledger.presence import Worker
 from stoker.outages import Dependency
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -40,9 +42,9 @@ class FleetScaler:
     def step(self, configured: Mapping[WorkDevice, FleetSettings]) -> None:
         """Look at all fleets once, as they are configured now."""
         drainers = self._connection.run(lanes.demand())
-        workers = self._connection.run(ledger.workers())
+        workers = self._connection.run(presence.workers())
         for device in DEVICES:
-            bounds = self._connection.run(ledger.bounds(device))
+            bounds = self._connection.run(autoscaling.bounds(device))
             settings = configured.get(device)
             if settings is None and bounds is None:
                 self._forget(device)
@@ -91,8 +93,8 @@ class _Fleet:
         if fleet.provider == "none" and not workers:
             self._tell_of_nobody()
             return
-        traffic = self._connection.run(ledger.traffic(self._device))
-        asked = {w.name: a for w in workers if (a := self._connection.run(ledger.wanted_slots(w.name))) is not None}
+        traffic = self._connection.run(autoscaling.traffic(self._device))
+        asked = {w.name: a for w in workers if (a := self._connection.run(presence.wanted_slots(w.name))) is not None}
         grown = _Grown.of(fleet, provider, workers)
         coming = self._starts.coming(grown.nodes, grown.there, traffic.at / 1000)
         load = _load(traffic, workers, drainers, self._asked_for(workers, asked, coming * grown.each))
@@ -100,7 +102,7 @@ class _Fleet:
         wish, self._memory = decide(target, load, self._memory)
         for name, slots in shares(workers, wish.slots, asked).items():
             if slots != asked.get(name):
-                self._connection.run(ledger.want_slots(name, slots))
+                self._connection.run(presence.want_slots(name, slots))
         wanted_nodes = None
         if provider:
             wanted_nodes = grown.wanted(wish.slots)
@@ -142,14 +144,14 @@ class _Fleet:
         decision = Decision(
             at=datetime.now(UTC), slots=slots, wanted=wish.slots, reasons=wish.reasons, nodes=nodes, most=most
         )
-        self._connection.run(ledger.decided(self._device, decision, notable=notable))
+        self._connection.run(autoscaling.decided(self._device, decision, notable=notable))
 
     def _tell_of_nobody(self) -> None:
         """Nothing can be scaled. When a worker comes, the slots that it has are where to begin."""
         self._told = self._memory = None
         reasons = ("no worker runs, and the settings name no provider that could start one",)
         decision = Decision(at=datetime.now(UTC), slots=0, wanted=0, reasons=reasons, nodes=None, most=0)
-        self._connection.run(ledger.decided(self._device, decision, notable=False))
+        self._connection.run(autoscaling.decided(self._device, decision, notable=False))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from stoker.ledger import Worker
+from stoker.ledger.presence import Worker
 
 
 def shares(workers: Sequence[Worker], slots: int, asked: Mapping[str, int]) -> dict[str, int]:

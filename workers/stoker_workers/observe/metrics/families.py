@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from stoker.ledger import Histogram
+from stoker.ledger.counters import Histogram
 
 # By the values of their labels.
 Samples = Mapping[tuple[str, ...], float]

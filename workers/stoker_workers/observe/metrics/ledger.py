@@ -8,12 +8,14 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import ResponseError
 
-from stoker import lanes, ledger
+from stoker import lanes
 from stoker.errors import StokerError
 from stoker.events import JobState
 from stoker.fleet.topology import DEVICES, queues
 from stoker.kinds import KINDS
 from stoker.lanes.failures import load_failures
+from stoker.ledger import autoscaling, duty_runs, monitoring, presence, quarantine, records, store_files
+from stoker.ledger.counters import NO_TIMES, Tallies, read_tallies
 from stoker.outages import Dependency
 from stoker.settings import Settings
 
@@ -57,7 +59,7 @@ class LedgerCollector(Collector):
         yield from metrics
 
     def _jobs(self) -> Iterator[Metric]:
-        counts = self._connection.run(ledger.counts())
+        counts = self._connection.run(records.counts())
         yield gauges(
             "stoker_jobs",
             "Jobs that the ledger holds; finished ones until they are forgotten.",
@@ -66,12 +68,12 @@ class LedgerCollector(Collector):
         )
 
     def _queues(self) -> Iterator[Metric]:
-        health = self._connection.run(ledger.health())
+        health = self._connection.run(monitoring.health())
         yield gauge("stoker_leader_present", "Whether a controller leads: 1 or 0.", health.leader is not None)
         yield gauge(
             "stoker_leases_overdue", "Running jobs whose lease ran out more than ten seconds ago.", health.overdue
         )
-        longest = max((job.silent_s for job in self._connection.run(ledger.silent()).longest), default=0.0)
+        longest = max((job.silent_s for job in self._connection.run(monitoring.silent()).longest), default=0.0)
         yield gauge(
             "stoker_job_longest_silence_seconds",
             "For how long the running job that is silent longest has told nothing; 0 if none runs.",
@@ -106,16 +108,16 @@ class LedgerCollector(Collector):
     def _fleets(self) -> Iterator[Metric]:
         wanted: dict[tuple[str, ...], float] = {}
         for device in DEVICES:
-            for decision in self._connection.run(ledger.decisions(device, limit=1)):
+            for decision in self._connection.run(autoscaling.decisions(device, limit=1)):
                 wanted[device,] = decision.wanted
         yield gauges(
             "stoker_fleet_slots_wanted", "Slots that the autoscaler wants a fleet to have.", ("fleet",), wanted
         )
 
     def _duties(self) -> Iterator[Metric]:
-        duties = self._connection.run(ledger.duties())
+        duties = self._connection.run(duty_runs.duties())
 
-        def each(value: Callable[[ledger.DutyState], float]) -> Samples:
+        def each(value: Callable[[duty_runs.DutyState], float]) -> Samples:
             return {(duty.name,): value(duty) for duty in duties}
 
         label = ("duty",)
@@ -133,13 +135,13 @@ class LedgerCollector(Collector):
         yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
 
     def _leftovers(self) -> Iterator[Metric]:
-        leftovers = self._connection.run(ledger.leftovers())
+        leftovers = self._connection.run(store_files.leftovers())
         where = "in the store that nothing names, as last found."
         yield gauge("stoker_store_leftover_files", f"Files {where}", leftovers.files if leftovers else 0)
         yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {where}", leftovers.size if leftovers else 0)
 
     def _tallies(self) -> Iterator[Metric]:
-        tallies = self._connection.run(ledger.tallies())
+        tallies = self._connection.run(read_tallies())
         ended = [(kind, state.value) for kind in KINDS for state in _FINAL]
         yield counters(
             "stoker_jobs_finished",
@@ -151,14 +153,14 @@ class LedgerCollector(Collector):
             "stoker_job_wait_seconds",
             "From QUEUED to the claim.",
             ("queue",),
-            {(queue,): tallies.waits.get(queue, ledger.NO_TIMES) for queue in queues()},
+            {(queue,): tallies.waits.get(queue, NO_TIMES) for queue in queues()},
         )
         how = [(kind, str(how)) for kind in KINDS for how in _HOW_ATTEMPTS_END]
         yield histograms_of_ms(
             "stoker_attempt_seconds",
             "From the claim to the attempt's end.",
             ("kind", "how"),
-            {labels: tallies.attempts.get(labels, ledger.NO_TIMES) for labels in how},
+            {labels: tallies.attempts.get(labels, NO_TIMES) for labels in how},
         )
         yield from _lane_tallies(tallies)
         yield counters(
@@ -167,12 +169,12 @@ class LedgerCollector(Collector):
             (),
             {(): tallies.repairs},
         )
-        reasons = self._connection.run(ledger.quarantined())
+        reasons = self._connection.run(quarantine.quarantined())
         yield counters(
             "stoker_messages_quarantined",
             "Messages put aside because they were no jobs.",
             ("reason",),
-            {(reason.value,): reasons.get(reason, 0) for reason in ledger.QuarantineReason},
+            {(reason.value,): reasons.get(reason, 0) for reason in quarantine.QuarantineReason},
         )
 
     def _lanes(self) -> Iterator[Metric]:
@@ -190,12 +192,12 @@ class LedgerCollector(Collector):
         )
 
     def _workers(self) -> Iterator[Metric]:
-        by_device: dict[str, list[ledger.Worker]] = {device: [] for device in DEVICES}
-        for worker in self._connection.run(ledger.workers()):
+        by_device: dict[str, list[presence.Worker]] = {device: [] for device in DEVICES}
+        for worker in self._connection.run(presence.workers()):
             by_device[worker.device].append(worker)
         yield _outages(worker for workers in by_device.values() for worker in workers)
 
-        def each(value: Callable[[list[ledger.Worker]], float]) -> Samples:
+        def each(value: Callable[[list[presence.Worker]], float]) -> Samples:
             return {(device,): value(workers) for device, workers in by_device.items()}
 
         yield gauges(
@@ -219,7 +221,7 @@ class LedgerCollector(Collector):
         )
 
 
-def _outages(workers: Iterable[ledger.Worker]) -> Metric:
+def _outages(workers: Iterable[presence.Worker]) -> Metric:
     now = datetime.now(UTC)
     # A data host that is away concerns single jobs, not workers.
     lasts_s = {of.value: 0.0 for of in Dependency if of != Dependency.DATA}
@@ -234,7 +236,7 @@ def _outages(workers: Iterable[ledger.Worker]) -> Metric:
     )
 
 
-def _lane_tallies(tallies: ledger.Tallies) -> Iterator[Metric]:
+def _lane_tallies(tallies: Tallies) -> Iterator[Metric]:
     batches = HistogramMetricFamily("stoker_lane_batch_requests", "Requests that were answered together.")
     batches.add_metric([], [bucket(*counted) for counted in tallies.batches.buckets], tallies.batches.total)
     yield batches

@@ -7,8 +7,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import ResponseError
 
-from stoker import ledger
 from stoker.errors import StokerError
+from stoker.ledger import presence
 from stoker.settings import Settings
 
 from .families import Samples, gauge, gauges
@@ -17,7 +17,7 @@ from .serving import hurried
 _log = logging.getLogger(__name__)
 
 # Of each gauge: its name, its documentation, and its value, None if unknown.
-_GAUGES: tuple[tuple[str, str, Callable[[ledger.Worker], float | None]], ...] = (
+_GAUGES: tuple[tuple[str, str, Callable[[presence.Worker], float | None]], ...] = (
     ("stoker_node_slots", "Jobs that the worker can run at once.", lambda worker: worker.slots),
     ("stoker_node_slots_most", "Slots that the worker may be asked for.", lambda worker: worker.most_slots),
     ("stoker_node_slots_busy", "Slots of the worker that have a job or a lane in hand.", lambda worker: worker.busy),
@@ -57,7 +57,7 @@ class NodeCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """The metrics of the workers' announcements; only `stoker_up` = 0 if Redis is away."""
         try:
-            workers = self._connection.run(ledger.workers())
+            workers = self._connection.run(presence.workers())
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
             yield gauge("stoker_up", "Whether Redis answered this scrape: 1 or 0.", 0)
@@ -66,7 +66,7 @@ class NodeCollector(Collector):
         mine = {_device(worker): worker for worker in workers if worker.node == self._node}
         yield from self._describe({device: mine.get(device) for device in self._devices})
 
-    def _describe(self, workers: dict[str, ledger.Worker | None]) -> Iterator[Metric]:
+    def _describe(self, workers: dict[str, presence.Worker | None]) -> Iterator[Metric]:
         yield gauges(
             "stoker_node_worker_present",
             "Whether the worker was heard of lately: 1 or 0.",
@@ -80,6 +80,6 @@ class NodeCollector(Collector):
                 yield gauges(name, documentation, ("device",), known)
 
 
-def _device(worker: ledger.Worker) -> str:
+def _device(worker: presence.Worker) -> str:
     """A worker's device with its number: its Celery name begins with that, without the colon."""
     return worker.name.partition("-")[0].replace("gpu", "gpu:")

@@ -85,7 +85,7 @@ def disband(attempt: Attempt) -> Call[None]:
     return Call((attempt.owner, attempt.job_id, "", 0, "", ""), lambda _: None, script("depart"))
 
 
-def job_of_seat(argument: str) -> str:
+def job_of(argument: str) -> str:
     """The job's id in the argument of a `stoker.join` message."""
     return argument.rpartition(".")[0]
 

@@ -70,7 +70,7 @@ def traffic(device: WorkDevice) -> Call[Traffic]:
     """Look at a fleet's jobs; as `health`, it moves none."""
     queues = {kind: queue_for(kind, device) for kind in KINDS}
     words = [word for pair in queues.items() for word in pair]
-    return Call((device, _SAMPLE, *words), Traffic.model_validate_json, script("traffic"))
+    return Call((device, _SAMPLE, *words), Traffic.model_validate_json, script("autoscaling"))
 
 
 def bounds(device: WorkDevice) -> Call[Bounds | None]:

@@ -16,7 +16,7 @@ _MIRRORED_S = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Untold:
+class PendingResult:
     """A state to copy: `value` goes to the key `name`, and to the channel of that name."""
 
     job_id: str
@@ -29,20 +29,20 @@ def mirror() -> Call[None]:
     return Call(("SET", key("mirrored"), 1, "EX", _MIRRORED_S), lambda _: None)
 
 
-def untold(limit: int = 100) -> Call[list[Untold]]:
+def pending(limit: int = 100) -> Call[list[PendingResult]]:
     """Some of the states to copy."""
 
-    def decode(rows: list[tuple[bytes, bytes, bytes]]) -> list[Untold]:
-        return [Untold(job_id.decode(), name.decode(), value) for job_id, name, value in rows]
+    def decode(rows: list[tuple[bytes, bytes, bytes]]) -> list[PendingResult]:
+        return [PendingResult(job_id.decode(), name.decode(), value) for job_id, name, value in rows]
 
-    return Call((limit,), decode, script("untold"))
+    return Call((limit,), decode, script("pending_results"))
 
 
-def copy(state: Untold) -> Call[None]:
+def copy(state: PendingResult) -> Call[None]:
     """Store a state in the results' own Redis as Celery does, unless a newer one stands there, and wake who waits."""
     return Call((state.name, state.value, _KEPT_S), lambda _: None, lone_script("copy"))
 
 
-def told(state: Untold) -> Call[None]:
+def copied(state: PendingResult) -> Call[None]:
     """Cross a copied state off."""
-    return Call((state.job_id, state.value), lambda _: None, script("told"))
+    return Call((state.job_id, state.value), lambda _: None, script("copied"))

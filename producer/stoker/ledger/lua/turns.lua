@@ -96,7 +96,7 @@ local function risen(priority, queued_at, tenant)
   return priority
 end
 
--- Sends a message for a queued job, and remembers its number and, in sixteenths, the step of its list: see ring_again.lua.
+-- Sends a message for a queued job, and remembers its number and, in sixteenths, the step of its list: see resend.lua.
 local function ring(id)
   local kind, queue, priority, tenant, summary, queued_at =
     unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))

@@ -22,7 +22,7 @@ class Tenant:
     running: int
 
 
-def lay_down(quotas: Mapping[str, Quota], ageing_s: float) -> Call[bool]:
+def set_quotas(quotas: Mapping[str, Quota], ageing_s: float) -> Call[bool]:
     """Make quotas and weights hold, in place of those that did; tells whether anything has changed.
 
     What a tenant of its own entry leaves open is as the entry "default" has it. Jobs that run beyond a new quota go on.

@@ -57,7 +57,7 @@ class Tallies:
     repairs: int
 
 
-def tallies() -> Call[Tallies]:
+def read_tallies() -> Call[Tallies]:
     """Read them all."""
     return Call(("HGETALL", key("tallies")), _decode)
 
