@@ -85,19 +85,19 @@ class BothSides(RuleBasedStateMachine):
         )
         return NewJob(self._name("job"), spec, queue_for(kind, device), after, key)
 
-    def _submit(self, new: list[NewJob], *, held: bool, in_parts: bool = False) -> None:
+    def _submit(self, new: list[NewJob], *, held: bool, in_chunks: bool = False) -> None:
         answer = self.model.submit(new, held=held)
         list_id = self._name("intake")
-        if in_parts:
+        if in_chunks:
             self.connection.run(intake.stage(list_id, 1, new))
-        call = intake.accept(list_id, new) if in_parts else intake.submit(new)
+        call = intake.accept(list_id, new) if in_chunks else intake.submit(new)
         if isinstance(answer, str):
             refusals = {"missing": stoker.JobNotFound, "quota": stoker.Unavailable}
             with pytest.raises(refusals.get(answer, stoker.InvalidJob)):
                 self.connection.run(call)
             return
-        assert self.connection.run(call) == (None if in_parts else answer)
-        if in_parts:
+        assert self.connection.run(call) == (None if in_chunks else answer)
+        if in_chunks:
             # Its client, and a controller that finds it at the same moment.
             for _ in range(2):
                 assert self.connection.run(intake.take_in(list_id)) is False

@@ -133,10 +133,10 @@ class SmallLedger:
         for _ in range(5):
             look = self.run(damage.repair(keys=100_000))
             assert look.cursor == "0"
-            found += look.found
-            if not look.found:
+            found += look.damages
+            if not look.damages:
                 return found
-        raise AssertionError(f"never whole: {look.found}")
+        raise AssertionError(f"never whole: {look.damages}")
 
     def finish_all(self) -> None:
         """Run every job that can be, to its end."""

@@ -38,7 +38,7 @@ class ClientsAndWorkers(BothSides):
         after=st.lists(PICK, max_size=2),
         key=st.sampled_from([None, None, "monday", "tuesday"]),
         chained=st.booleans(),
-        in_parts=st.booleans(),
+        in_chunks=st.booleans(),
         device=st.sampled_from(["cpu", "cpu", "gpu"]),
     )
     def submit(
@@ -51,7 +51,7 @@ class ClientsAndWorkers(BothSides):
         after: list[int],
         key: str | None,
         chained: bool,
-        in_parts: bool,
+        in_chunks: bool,
         device: WorkDevice,
     ) -> None:
         known = [job.id for job, _ in self.submitted] or ["nobody"]
@@ -61,7 +61,7 @@ class ClientsAndWorkers(BothSides):
         new = [first]
         if chained and key is None:
             new.append(self._new("deploy", common, (first.id,), None))
-        self._submit(new, held=when is FUTURE, in_parts=in_parts and key is None)
+        self._submit(new, held=when is FUTURE, in_chunks=in_chunks and key is None)
 
     @precondition(lambda self: self.submitted)
     @rule(pick=PICK)
@@ -113,7 +113,7 @@ class ClientsAndWorkers(BothSides):
         events = [checkpoint(text) if text in DIGESTS else Log(line=text) for text in told]
         for _ in range(2 if repeats else 1):
             answer = self.model.report(attempt.job_id, attempt.owner, events, before, keep)
-            call = attempts.report(attempt, LEASE_S, events, told_before=before, keep=keep)
+            call = attempts.report(attempt, LEASE_S, events, sent_before=before, keep=keep)
             assert self.connection.run(call) == answer
         if answer != "lost":
             self.told[attempt.owner] = before + len(events)

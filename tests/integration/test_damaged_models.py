@@ -37,8 +37,8 @@ def test_one_damaged_record_hides_no_other_model(connection: Connection, redis_u
 def test_what_is_damaged_is_named(connection: Connection) -> None:
     damaged = connection.run(registry.catalogue()).damaged
     assert [one.ref for one in damaged] == ["bad", "torn@2"]
-    assert "of another type than a hash" in damaged[0].told
-    assert "the record of a model is damaged" in damaged[1].told
+    assert "of another type than a hash" in damaged[0].reason
+    assert "the record of a model is damaged" in damaged[1].reason
 
 
 @pytest.mark.parametrize("ref", ["bad", "torn@2"])

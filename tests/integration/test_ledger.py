@@ -283,7 +283,7 @@ def test_a_jobs_status_tells_when_it_last_told_anything(connection: Connection, 
         client.hset(f"stoker:job:{job_id}", "last_event_at", 1_000)
         client.zadd("stoker:last-events", {job_id: 1_000})
 
-    connection.run(attempts.report(attempt, 15, told_before=2))
+    connection.run(attempts.report(attempt, 15, sent_before=2))
 
     status = connection.run(records.status(job_id))
     assert status.last_event_at == datetime.fromtimestamp(1, UTC), "a lease that is renewed is no sign of life"
@@ -292,7 +292,7 @@ def test_a_jobs_status_tells_when_it_last_told_anything(connection: Connection, 
     assert told.at
     [silent] = connection.run(monitoring.silent(3600)).longest
     assert (silent.job_id, silent.worker) == (job_id, status.worker)
-    connection.run(attempts.report(attempt, 15, [Log(line="it goes on")], told_before=2))
+    connection.run(attempts.report(attempt, 15, [Log(line="it goes on")], sent_before=2))
     assert connection.run(monitoring.silent(3600)).count == 0
     connection.run(attempts.release(attempt, "drained", "moved"))
     assert connection.run(monitoring.silent()).count == 0

@@ -139,7 +139,7 @@ def test_a_job_that_miscounts_its_children_still_goes_on_after_the_last(
 ) -> None:
     job_id, children = asking(connection)
     connection.client.hset(f"stoker:job:{job_id}", "open_children", open_children)
-    assert connection.run(damage.repair(keys=100_000)).found
+    assert connection.run(damage.repair(keys=100_000)).damages
     for n, child in enumerate(children):
         connection.run(attempts.succeed(claimed(connection, child), result(1 + n)))
     assert state(connection, job_id) is JobState.QUEUED
@@ -151,7 +151,7 @@ def test_a_job_whose_children_have_all_ended_without_its_learning_of_it_goes_on(
     for n, child in enumerate(children):
         connection.run(attempts.succeed(claimed(connection, child), result(1 + n)))
     assert state(connection, job_id) is JobState.WAITING
-    assert connection.run(damage.repair(keys=100_000)).found
+    assert connection.run(damage.repair(keys=100_000)).damages
     assert state(connection, job_id) is JobState.QUEUED
 
 
@@ -159,7 +159,7 @@ def test_a_job_fails_whose_child_is_lost(connection: Connection) -> None:
     job_id, [first, last] = asking(connection)
     connection.client.delete(f"stoker:job:{first}")
     connection.run(attempts.succeed(claimed(connection, last), result(2)))
-    assert connection.run(damage.repair(keys=100_000)).found
+    assert connection.run(damage.repair(keys=100_000)).damages
     with pytest.raises(stoker.JobFailed, match=f"job {first}, which it has asked for, is lost"):
         connection.run(records.result(job_id))
 
@@ -173,7 +173,7 @@ def test_a_dead_job_that_is_requeued_has_no_end_among_its_events(
     match torn:
         case "index":
             connection.client.zrem("stoker:finished", attempt.job_id)
-            assert connection.run(damage.repair(keys=100_000)).found
+            assert connection.run(damage.repair(keys=100_000)).damages
             assert isinstance(connection.run(records.events(attempt.job_id, None))[-1], Finished)
         case "stream":
             connection.client.delete(f"stoker:events:{attempt.job_id}")

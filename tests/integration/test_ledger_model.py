@@ -39,7 +39,7 @@ class Ledger(ClientsAndWorkers):
             if speaks:
                 before = self.told.get(lost.owner, 0)
                 answer = self.model.report(lost.job_id, lost.owner, [], before, 1)
-                assert self.connection.run(attempts.report(attempt, LEASE_S, told_before=before)) == answer
+                assert self.connection.run(attempts.report(attempt, LEASE_S, sent_before=before)) == answer
             for _ in range(controllers):
                 state = self.model.release(lost.job_id, lost.owner, "expired")
                 assert self.connection.run(attempts.reclaim(lost)) == state

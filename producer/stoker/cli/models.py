@@ -39,7 +39,9 @@ def list_versions(as_json: AsJson = False) -> None:
         draw(Table(columns, map(_row, catalogue.versions), cut=["model", "aliases", "metrics"]))
     elif not catalogue.damaged:
         say("no models; a train job registers one")
-    for flaw in [damaged.told for damaged in catalogue.damaged] + [failure.as_error().message for failure in failures]:
+    for flaw in [damaged.reason for damaged in catalogue.damaged] + [
+        failure.as_error().message for failure in failures
+    ]:
         say(("! ", "bold red"), flaw)
 
 

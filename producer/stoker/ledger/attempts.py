@@ -26,7 +26,7 @@ class Attempt:
     Attributes:
         owner: names this attempt and no other; the fencing token of all it writes.
         number: 1 for the first claim of the job, 2 for the second, …
-        spec: what was asked for, as JSON that may have been written by anyone.
+        spec: as JSON that may have been written by anyone.
         checkpoints: what earlier attempts left, the newest last.
         kind, queue: what kind of job it is, and where it was queued.
         queued_at_ms: since when it was; 0 where that is unknown.
@@ -35,8 +35,8 @@ class Attempt:
         has_outgrown: whether an earlier attempt did.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
-        children: what the jobs gave that an earlier attempt has asked for, in order, as such JSON.
-        children_ms: for how long those have been waited for.
+        children: the results of the job's children, in order, as such JSON.
+        children_ms: for how long the job has waited for them.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
     """
 
@@ -68,7 +68,7 @@ class Refusal(StrEnum):
 
 
 class ReportReply(StrEnum):
-    """What the ledger says to a report."""
+    """The ledger's reply to a report."""
 
     OK = "ok"
     CANCEL = "cancel"
@@ -76,7 +76,7 @@ class ReportReply(StrEnum):
 
 
 class CommitReply(StrEnum):
-    """What the ledger says to a commit."""
+    """The ledger's reply to a commit."""
 
     OK = "ok"
     LOST = "lost"
@@ -157,14 +157,14 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
 
 
 def report(
-    attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, told_before: int = 0, keep: int = 1
+    attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, sent_before: int = 0, keep: int = 1
 ) -> Call[ReportReply]:
     """Renew an attempt's lease and add its events; the checkpoints among them are what the next attempt may start from.
 
-    The answer `LOST` means that nothing was written, and that those checkpoints will be deleted.
+    The reply `LOST` means that nothing was written, and that those checkpoints will be deleted.
 
     Args:
-        told_before: how many events the attempt had before these, so that a repeated report adds none twice.
+        sent_before: how many events the attempt had before these, so that a repeated report adds none twice.
         keep: how many of the job's checkpoints stay listed, the newest ones; the others will be deleted.
     """
     progress = next((event for event in reversed(events) if isinstance(event, Epoch | Progress)), None)
@@ -174,7 +174,7 @@ def report(
         _ms(lease_s),
         _event_json(progress) if progress else "",
         keep,
-        told_before,
+        sent_before,
         *map(_event_json, events),
     )
     return Call(words, lambda answer: ReportReply(_text(answer)), script("report"))
@@ -238,7 +238,7 @@ def await_outage(attempt: Attempt, outage: Outage) -> Call[JobState | None]:
 
 
 def put_off(job_id: str, outage: Outage) -> Call[bool]:
-    """Let a queued job wait, unclaimed, because something is away that it needs; tells whether it was queued."""
+    """Let a queued job wait, unclaimed, because something is away that it needs; returns whether it was queued."""
     return Call((job_id, outage.of, outage.reason), bool, script("put_off"))
 
 
@@ -257,7 +257,7 @@ def expired(limit: int = 100) -> Call[list[Expired]]:
 
 
 def reclaim(lost: Expired) -> Call[JobState | None]:
-    """Take a silent worker's job from it, unless it has spoken meanwhile; gives what `release` does."""
+    """Take a silent worker's job from it, unless its lease was renewed meanwhile; gives what `release` does."""
     words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now(), 0, "")
     return Call(words, _released, script("release"))
 

@@ -113,6 +113,6 @@ def reach() -> Call[dict[WorkDevice, int]]:
         now_ms, *heads = answer
         since = datetime.fromtimestamp(float(now_ms) / 1000, UTC) - _DECIDED_WITHIN
         present = zip(DEVICES, (readable(Decision, head) for head in heads), strict=True)
-        return {device: found.most for device, found in present if found and found.at > since}
+        return {device: decision.most for device, decision in present if decision and decision.at > since}
 
     return Call(DEVICES, decode, script("reach"))

@@ -1,7 +1,7 @@
 """Celery's view of jobs, copied to a Redis of its own where STOKER_RESULT_URL names one.
 
-The scripts write it beside the record in the same step. With the flag set they also note the job as untold, and whoever
-copies the state crosses it off: a copy that was missed is made up for by the next.
+The scripts write it beside the record in the same step. With the flag set they also note the job as pending, until its
+state is copied: a copy that was missed is made up for by the next.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class PendingResult:
 
 
 def mirror() -> Call[None]:
-    """Note every state from now on as untold, for a day; whoever copies them says so again and again."""
+    """Note every state from now on as pending, for a day; whoever copies them repeats this."""
     return Call(("SET", key("mirrored"), 1, "EX", _MIRRORED_S), lambda _: None)
 
 
@@ -44,5 +44,5 @@ def copy(state: PendingResult) -> Call[None]:
 
 
 def copied(state: PendingResult) -> Call[None]:
-    """Cross a copied state off."""
+    """Note that a state has been copied."""
     return Call((state.job_id, state.value), lambda _: None, script("copied"))

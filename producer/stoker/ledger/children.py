@@ -1,4 +1,4 @@
-"""Jobs that a job asks for, its children: it waits for them without a slot, and gathers what they gave.
+"""A job's children: jobs that it submits, for which it waits without a slot, and whose results it gathers.
 
                 asks for children                    all have succeeded
     RUNNING ───────────────────────▶ WAITING for them ──────────────────▶ QUEUED: its next attempt has their results
@@ -6,7 +6,7 @@
                                         └── one has not ──▶ FAILED, DEAD or CANCELLED as that one, the others cancelled
 
 A child is a job like any other, with a Celery message, a lease and attempts of its own: a lost worker costs one child.
-It takes its parent's turn in the queue, and has its tenant, tags and priority. What it gave is kept with the parent.
+It takes its parent's turn in the queue, and has its tenant, tags and priority. Its result is kept with the parent.
 """
 
 import re
@@ -23,7 +23,7 @@ _CHILD = re.compile(r"[0-9a-f-]{36}(-\d+-\d+)+")
 
 
 def await_children(attempt: Attempt, parent: Spec, children: Sequence[Spec]) -> Call[bool]:
-    """End an attempt by asking for jobs, in order; False if the attempt had lost its job.
+    """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
     They run on the device of the parent if they do not name one.
     """

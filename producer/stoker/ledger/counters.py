@@ -43,10 +43,10 @@ class Tallies:
     Attributes:
         finished: jobs that ended, by kind and state; one that is requeued and ends again counts again.
         waits: from QUEUED to the claim, by queue.
-        attempts: from the claim to its end, by kind and how it ended, as `PastAttempt.how` tells.
+        attempts: from the claim to its end, by kind and how it ended, as `PastAttempt.how` has it.
         batches: requests that lanes answered together; their sum is how many were answered.
         refused_requests: what lanes refused because they were full.
-        repairs: damages to the ledger that were found and mended.
+        repairs: damages to the ledger that were mended.
     """
 
     finished: Mapping[tuple[str, str], int]

@@ -23,12 +23,12 @@ class Look:
 
     Attributes:
         cursor: where the next look begins; "0" once everything was looked at.
-        found: the damage that was found and mended, in words.
-        is_damaged: whether there may be more, because not everything was looked at since some was found.
+        damages: what was mended, in words.
+        is_damaged: whether there may be more, because not everything was looked at since the last damage.
     """
 
     cursor: str
-    found: tuple[str, ...]
+    damages: tuple[str, ...]
     is_damaged: bool
 
 
@@ -66,8 +66,7 @@ def misplaced() -> Call[list[Misplaced]]:
     """What lies where something else belongs, by key; it is left to `repair`, and to the scripts that meet it."""
 
     def decode(answer: list[tuple[bytes, bytes, bytes]]) -> list[Misplaced]:
-        found = [Misplaced(*(word.decode() for word in words)) for words in answer]
-        return sorted(found, key=lambda each: each.where)
+        return sorted((Misplaced(*(word.decode() for word in words)) for words in answer), key=lambda each: each.where)
 
     return Call((), decode, script("misplaced"))
 
@@ -76,8 +75,8 @@ def repair(cursor: str = "0", keys: int = 200) -> Call[Look]:
     """Look at some of the ledger's keys behind `cursor`, and mend what is wrong."""
 
     def decode(answer: tuple[bytes, list[bytes], int]) -> Look:
-        end, found, is_damaged = answer
-        return Look(end.decode(), tuple(words.decode(errors="replace") for words in found), bool(is_damaged))
+        cursor_after, damages, is_damaged = answer
+        return Look(cursor_after.decode(), tuple(words.decode(errors="replace") for words in damages), bool(is_damaged))
 
     return Call((cursor, keys, iso_now()), decode, script("repair"))
 

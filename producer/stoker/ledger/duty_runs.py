@@ -74,9 +74,9 @@ def duties() -> Call[list[DutyState]]:
 
     def decode(answer: list[Any]) -> list[DutyState]:
         now, words = answer[0], iter(answer[1:])
-        found = [
+        read = [
             (name.decode(errors="replace"), readable(DutyRuns, raw)) for name, raw in zip(words, words, strict=True)
         ]
-        return [DutyState(**dict(runs), name=name, at=now) for name, runs in sorted(found, key=itemgetter(0)) if runs]
+        return [DutyState(**dict(runs), name=name, at=now) for name, runs in sorted(read, key=itemgetter(0)) if runs]
 
     return Call((), decode, script("duties"))

@@ -1,9 +1,9 @@
 """Several slots for one training, all or none.
 
-Its leader is the slot that has claimed the job. It rings for members, one `stoker.join` message for each that is
+Its chief is the slot that has claimed the job. It sends messages for members, one `stoker.join` for each that is
 missing, until it has as many as the job wants; only one gang of a queue gathers at a time, so that two never hold half
 of what each needs. Members have leases of their own and belong to one attempt, by its token: when that ends, so do
-they, and when one of them falls silent, the leader gives the attempt up.
+they, and when one of them falls silent, the chief gives the attempt up.
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from .attempts import Attempt, read_attempt
 from .keys import key
 from .scripts import script
 
-# The Celery task behind a member's doorbell; its only argument is the job's id and the seat: "<id>.<n>".
+# The Celery task of a member's message; its only argument is the job's id and the member's number: "<id>.<n>".
 JOIN_TASK = "stoker.join"
 
 
 @dataclass(frozen=True)
 class Gang:
-    """What a leader or a member learns when it looks at its gang.
+    """A gang as its chief or a member sees it.
 
     Attributes:
-        state: "gathering"; "complete"; to a leader also "broken" (a member is lost) or "lost" (the attempt is no longer
-            the job's); to a member "gone" (it is not wanted any more).
-        owner: the attempt's token; to a leader "".
-        addresses: those who are there, the leader first, as far as told; of a broken gang the lost member's.
+        state: "gathering"; "complete"; to the chief also "broken" (a member is lost) or "lost" (the attempt is not the
+            job's any more); to a member "gone" (it is not wanted any more).
+        owner: the attempt's token; to the chief "".
+        addresses: of the members so far, the chief first; of a broken gang the lost member's.
         outage: what is away, if a member has left a broken gang because of that.
     """
 
@@ -38,10 +38,10 @@ class Gang:
 
 
 def gather(attempt: Attempt, address: str, wanted: int, lease_s: float) -> Call[Gang]:
-    """A leader's look at its gang: rings for missing members, and completes it when all are there.
+    """The chief's look at its gang: sends messages for missing members, and completes it with the last.
 
     Args:
-        wanted: how many slots, the leader's included.
+        wanted: how many slots, the chief's included.
     """
 
     def decode(answer: list[bytes | None]) -> Gang:
@@ -56,22 +56,21 @@ def gather(attempt: Attempt, address: str, wanted: int, lease_s: float) -> Call[
 
 
 def attend(job_id: str, owner: str, address: str, lease_s: float) -> Call[Gang]:
-    """A member's sign of life.
+    """A member's heartbeat, which gives the gang.
 
     Args:
-        owner: as told the first time; "" that time.
+        owner: as the first heartbeat gave it; "" for that one.
     """
 
     def decode(answer: list[bytes]) -> Gang:
         state, *rest = (word.decode() for word in answer)
-        owner_there = rest[0] if rest else ""
-        return Gang(state, owner_there, tuple(rest[1:]))  # type: ignore[arg-type]  # the script's own words
+        return Gang(state, rest[0] if rest else "", tuple(rest[1:]))  # type: ignore[arg-type]  # the script's own words
 
     return Call((job_id, owner, address, round(lease_s * 1000)), decode, script("attend"))
 
 
 def depart(owner: str, address: str, *, done: bool, outage: Outage | None = None) -> Call[None]:
-    """A member leaves: its part is done, or it cannot go on and the gang breaks.
+    """A member leaves: its work is done, or it cannot go on and the gang breaks.
 
     Args:
         outage: what is away, if it cannot go on because of that.
@@ -81,7 +80,7 @@ def depart(owner: str, address: str, *, done: bool, outage: Outage | None = None
 
 
 def disband(attempt: Attempt) -> Call[None]:
-    """A leader's gang is over."""
+    """The chief ends its gang."""
     return Call((attempt.owner, attempt.job_id, "", 0, "", ""), lambda _: None, script("depart"))
 
 

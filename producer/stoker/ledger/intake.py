@@ -1,8 +1,8 @@
-"""How jobs come into the ledger: a few in one step; a long list in parts, of which all are taken in or none.
+"""How jobs come into the ledger: a few in one step; a long list in chunks, of which all are taken in or none.
 
-The parts of a long list are staged where nothing looks at them, and go away by themselves if their client does. Then
-one script checks and accepts the list: that is the moment when it is submitted. What is accepted is taken in part by
-part, so that the server is never kept busy for long; by the client or, should that die meanwhile, by the controller.
+The chunks of a long list are staged where nothing reads them, and expire if their client goes away. Then one script
+checks and accepts the list: that is the moment when it is submitted. Then the client, or the controller should that
+die meanwhile, takes it in chunk by chunk, so that the server is never kept busy for long.
 """
 
 import json
@@ -26,7 +26,7 @@ TENANT = "tenant"
 CHUNK_JOBS = 250
 # And so many bytes of specs fit well into one command.
 _CHUNK_BYTES = 16 << 20
-# Parts that are not accepted so long after the last of them came are forgotten.
+# Chunks that are not accepted so long after the last of them came expire.
 _STAGED_S = 600
 _REFUSALS = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
 
@@ -79,32 +79,32 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
 
 
 def chunks(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
-    """A long list of jobs, in parts that can be taken in by one step each."""
-    part: list[NewJob] = []
+    """A long list of jobs, in chunks that can be taken in by one step each."""
+    chunk: list[NewJob] = []
     sizes: dict[int, int] = {}
     for job in jobs:
         # What several share is written once.
         size = 0 if id(job.spec) in sizes else len(job.document)
-        if part and (len(part) == CHUNK_JOBS or sum(sizes.values()) + size > _CHUNK_BYTES):
-            yield part
-            part, sizes, size = [], {}, len(job.document)
-        part.append(job)
+        if chunk and (len(chunk) == CHUNK_JOBS or sum(sizes.values()) + size > _CHUNK_BYTES):
+            yield chunk
+            chunk, sizes, size = [], {}, len(job.document)
+        chunk.append(job)
         sizes.setdefault(id(job.spec), size)
-    if part:
-        yield part
+    if chunk:
+        yield chunk
 
 
-def stage(intake: str, place: int, part: Sequence[NewJob]) -> Call[None]:
-    """Bring a part of a long list of jobs without idempotency keys; places count from 1."""
-    return Call((intake, place, encoded(part), _STAGED_S), lambda _: None, script("stage"))
+def stage(list_id: str, number: int, chunk: Sequence[NewJob]) -> Call[None]:
+    """Store a chunk of a long list of jobs without idempotency keys; numbers count from 1."""
+    return Call((list_id, number, encoded(chunk), _STAGED_S), lambda _: None, script("stage"))
 
 
-def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
-    """Submit a long list of jobs whose parts have been staged: from here on, all will be taken in.
+def accept(list_id: str, jobs: Sequence[NewJob]) -> Call[None]:
+    """Submit a long list of jobs whose chunks have been staged: from here on, all will be taken in.
 
     Raises:
         InvalidJob, JobNotFound: as `submit` does.
-        Unavailable: it is as `submit` says of quotas, or staging took so long that the first parts are gone.
+        Unavailable: it is as `submit` says of quotas, or staging took so long that the first chunks are gone.
     """
     own = {job.id for job in jobs}
     others = {first: None for job in jobs for first in job.after if first not in own}
@@ -115,19 +115,19 @@ def accept(intake: str, jobs: Sequence[NewJob]) -> Call[None]:
         _refuse(answer)
 
     tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
-    places = sum(1 for _ in chunks(jobs))
-    words = (intake, places, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
+    count = sum(1 for _ in chunks(jobs))
+    words = (list_id, count, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
     return Call(words, decode, script("accept"))
 
 
-def take_in(intake: str) -> Call[bool]:
-    """Take in the next part of an accepted list; tells whether more is left."""
-    return Call((intake, iso_now()), bool, script("take_in"))
+def take_in(list_id: str) -> Call[bool]:
+    """Take in the next chunk of an accepted list; returns whether more are left."""
+    return Call((list_id, iso_now()), bool, script("take_in"))
 
 
 def accepted(limit: int = 100) -> Call[list[str]]:
     """Some of the accepted lists of which something is left to be taken in."""
-    return Call(("SRANDMEMBER", key("intakes"), limit), lambda answer: [intake.decode() for intake in answer])
+    return Call(("SRANDMEMBER", key("intakes"), limit), lambda answer: [list_id.decode() for list_id in answer])
 
 
 def _refuse(answer: list[Any]) -> None:
@@ -138,8 +138,8 @@ def _refuse(answer: list[Any]) -> None:
             "submit again when some of them have started, or raise its quota"
         )
     if answer and (why := _REFUSALS.get(answer[0])):
-        told = f"job {answer[1].decode()!r}, which the new job comes after, {why}"
-        raise JobNotFound(told) if answer[0] == b"missing" else InvalidJob(f"{told}: nothing can come after it")
+        problem = f"job {answer[1].decode()!r}, which the new job comes after, {why}"
+        raise JobNotFound(problem) if answer[0] == b"missing" else InvalidJob(f"{problem}: nothing can come after it")
 
 
 def encoded(jobs: Sequence[NewJob]) -> str:

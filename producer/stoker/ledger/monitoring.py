@@ -4,12 +4,12 @@ It moves no job; as every script does, it takes away what lies under a key of th
 note for `repairs`. Whoever wants to see that asks for `misplaced` first.
 """
 
-from collections.abc import Sequence
+import itertools
+import json
 from dataclasses import dataclass
-from typing import Any
 
 from ..fleet.topology import KOMBU_SEPARATOR, PRIORITY_STEPS, queues
-from ..redis.connection import Call, Word
+from ..redis.connection import Call
 from .scripts import script
 
 
@@ -50,7 +50,7 @@ class Health:
 
 @dataclass(frozen=True)
 class SilentJob:
-    """A running job that tells nothing; its slot renews the lease all the same.
+    """A running job that sends no events; its slot renews the lease all the same.
 
     Attributes:
         silent_s: for how long, since its start or its last event.
@@ -63,7 +63,7 @@ class SilentJob:
 
 @dataclass(frozen=True)
 class SilentJobs:
-    """The running jobs that have told nothing for so long.
+    """The running jobs that have sent no event for so long.
 
     Attributes:
         count: of all of them.
@@ -75,7 +75,7 @@ class SilentJobs:
 
 
 def silent(for_s: float = 0, limit: int = 1) -> Call[SilentJobs]:
-    """The running jobs that have told nothing for so long, at most `limit` of them by name."""
+    """The running jobs that have sent no event for so long, at most `limit` of them by name."""
 
     def decode(answer: tuple[int, list[tuple[bytes, int, bytes]]]) -> SilentJobs:
         count, rows = answer
@@ -88,29 +88,29 @@ def silent(for_s: float = 0, limit: int = 1) -> Call[SilentJobs]:
 
 
 def health(overdue_after_s: float = 10) -> Call[Health]:
-    """Look at everything."""
-    lists = [f"{queue}{KOMBU_SEPARATOR}{step}" if step else queue for queue in queues() for step in PRIORITY_STEPS]
+    """The leader, the leases and the queues."""
+    lists = {
+        queue: [f"{queue}{KOMBU_SEPARATOR}{step}" if step else queue for step in PRIORITY_STEPS] for queue in queues()
+    }
 
-    def decode(answer: list[Any]) -> Health:
-        leader, overdue = answer[:2]
-        steps, messages, counted = len(PRIORITY_STEPS), answer[2 : 2 + len(lists)], answer[2 + len(lists) :]
-        found = tuple(
-            _queue(queue, lists[n * steps : (n + 1) * steps], messages[n * steps : (n + 1) * steps], counted[n])
-            for n, queue in enumerate(queues())
+    def decode(answer: bytes) -> Health:
+        read = json.loads(answer)
+        messages: dict[str, int] = read["messages"]
+        return Health(
+            read.get("leader"),
+            read["overdue"],
+            tuple(
+                QueueHealth(
+                    queue,
+                    messages=sum(max(0, messages[name]) for name in lists[queue]),
+                    jobs=read["queues"][queue]["jobs"],
+                    over_quota=read["queues"][queue]["over_quota"],
+                    oldest_s=read["queues"][queue]["oldest_ms"] / 1000,
+                    blocked_by=tuple(name for name in lists[queue] if messages[name] < 0),
+                )
+                for queue in lists
+            ),
         )
-        return Health(leader.decode() if leader else None, overdue, found)
 
-    words: tuple[Word, ...] = (round(overdue_after_s * 1000), len(lists), *lists, *queues())
-    return Call(words, decode, script("health"))
-
-
-def _queue(queue: str, lists: Sequence[str], messages: Sequence[int], counted: Sequence[int]) -> QueueHealth:
-    rung, held, over_quota, oldest_ms = counted
-    return QueueHealth(
-        queue,
-        messages=sum(max(0, count) for count in messages),
-        jobs=rung + held,
-        over_quota=over_quota,
-        oldest_s=oldest_ms / 1000,
-        blocked_by=tuple(name for name, count in zip(lists, messages, strict=True) if count < 0),
-    )
+    names = (*lists, *itertools.chain.from_iterable(lists.values()))
+    return Call((round(overdue_after_s * 1000), len(lists), *names), decode, script("health"))

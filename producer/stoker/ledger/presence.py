@@ -1,4 +1,4 @@
-"""Which workers are there, and how many slots each shall have: a worker says so every second, and is answered."""
+"""Which workers live, and how many slots each shall have: the reply to its heartbeat, every second."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,13 +13,13 @@ BEAT_S = 1.0
 
 
 class Worker(BaseModel):
-    """What a worker says of itself.
+    """A worker, as it describes itself.
 
     Attributes:
         name: its Celery node name, e.g. "cpu-4711@host".
         node: the node it belongs to; workers of one node share a machine.
         slots: how many jobs it runs at once, as of now.
-        most_slots: how many it may be asked for.
+        most_slots: how many it may have.
         busy: how many of its slots have a job, or a lane, in hand.
         queues: the Celery queues it serves.
         kinds: the kinds of jobs that it knows.
@@ -32,7 +32,7 @@ class Worker(BaseModel):
         gpu_memory_bytes: memory of the GPU.
         gpu_memory_used_bytes: how much of that is in use, by whomever.
         gpu_utilisation: share of the last moment in which the GPU computed, 0 to 1.
-        outages: what it depends on and finds away now.
+        outages: what it depends on and is away now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,18 +60,18 @@ class Worker(BaseModel):
 
 
 def announce(worker: Worker) -> Call[int | None]:
-    """Say that a worker is there, and forget those silent for long; gives what `wanted_slots` does."""
+    """Send a heartbeat of a worker, and forget those silent for long; gives what `wanted_slots` does."""
     words = (worker.name, worker.model_dump_json(), round(SILENT_AFTER_S * 1000))
     return Call(words, number, script("announce"))
 
 
 def leave(name: str) -> Call[None]:
-    """Say that a worker has gone."""
-    return Call((name,), lambda _: None, script("leave"))
+    """Forget a worker, which ends."""
+    return Call((name, "", round(SILENT_AFTER_S * 1000)), lambda _: None, script("announce"))
 
 
 def want_slots(name: str, slots: int) -> Call[bool]:
-    """Ask a worker for this many slots, which it has within a second; tells whether there is such a worker.
+    """Set how many slots a worker shall have, within a second; returns whether there is such a worker.
 
     It takes no slot from a job: what is too many goes when its job has ended.
     """
@@ -79,12 +79,12 @@ def want_slots(name: str, slots: int) -> Call[bool]:
 
 
 def wanted_slots(name: str) -> Call[int | None]:
-    """How many slots a worker was last asked for; None if it never was."""
+    """How many slots a worker shall have; None if that was never set."""
     return Call(("HGET", key("wanted"), name), number)
 
 
 def workers() -> Call[list[Worker]]:
-    """The workers heard of lately, by name."""
+    """The live workers, by name."""
 
     def decode(answer: list[bytes]) -> list[Worker]:
         return sorted(all_readable(Worker, answer), key=lambda worker: worker.name)

@@ -32,8 +32,8 @@ def put_aside(reason: QuarantineReason, queue: str, message: bytes) -> Call[None
     Args:
         queue: where it came from.
     """
-    told = {"reason": reason, "queue": queue, "size": len(message), "start": repr(message[:_SHOWN_BYTES])}
-    return Call((reason, json.dumps(told), _KEPT), lambda _: None, script("quarantine"))
+    entry = {"reason": reason, "queue": queue, "size": len(message), "start": repr(message[:_SHOWN_BYTES])}
+    return Call((reason, json.dumps(entry), _KEPT), lambda _: None, script("quarantine"))
 
 
 def evict(lists: Sequence[str]) -> Call[int]:

@@ -1,4 +1,4 @@
-"""How tenants share the workers: what holds for each, and what each has."""
+"""How tenants share the workers: the quotas of each, and the jobs that each has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .scripts import script
 
 @dataclass(frozen=True)
 class Tenant:
-    """What one tenant has now.
+    """The jobs that one tenant has now.
 
     Attributes:
         name: "" for the jobs without a `tenant` tag.
@@ -23,7 +23,7 @@ class Tenant:
 
 
 def set_quotas(quotas: Mapping[str, Quota], ageing_s: float) -> Call[bool]:
-    """Make quotas and weights hold, in place of those that did; tells whether anything has changed.
+    """Replace the tenants' quotas and weights; returns whether anything has changed.
 
     What a tenant of its own entry leaves open is as the entry "default" has it. Jobs that run beyond a new quota go on.
 

@@ -28,5 +28,6 @@ def number(raw: bytes | None) -> int | None:
 
 def counts(answer: Mapping[bytes, bytes]) -> dict[str, int]:
     """The counts in a hash, by field."""
-    found = {field.decode(errors="replace"): number(raw) for field, raw in answer.items()}
-    return {name: count for name, count in found.items() if count is not None}
+    return {
+        field.decode(errors="replace"): count for field, raw in answer.items() if (count := number(raw)) is not None
+    }

@@ -67,7 +67,7 @@ def status(job_id: str) -> Call[JobStatus]:
 
 
 def spec(job_id: str) -> Call[Spec]:
-    """What was asked for."""
+    """A job's spec."""
     return Call(("HGET", key("job", job_id), "spec"), lambda answer: read_spec(_known(job_id, answer)))
 
 
@@ -124,7 +124,7 @@ def _event(entry_id: str, raw: bytes) -> Event:
 
 
 def _place(entry_id: str) -> dict[str, object]:
-    """What an event's entry in its job's stream tells: its place, and when it came; "" for an entry that is unknown."""
+    """An event's place in its job's stream, and its time; "" for an entry that is unknown."""
     milliseconds = entry_id.partition("-")[0]
     return {"id": entry_id, "at": _time(milliseconds.encode())} if milliseconds else {}
 
@@ -136,7 +136,7 @@ class Search:
     Attributes:
         model: a model's name, for all jobs of its versions, or an exact reference such as "digits@3".
         tags: what a job must be tagged with.
-        parent: the id of the job whose children to list; None for jobs that no other has asked for.
+        parent: the id of the job whose children to list; None for jobs that are no children.
     """
 
     kinds: tuple[str, ...] = ()
@@ -160,14 +160,14 @@ def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[
     place: str | None = None
     if before is not None:
         place = yield Call(("HGET", key("job", before), "sequence"), lambda answer: _known(before, answer).decode())
-    found: list[JobStatus] = []
+    statuses: list[JobStatus] = []
     picky = wanted.model is not None or bool(wanted.tags)
-    while (left := limit - len(found)) > 0:
-        statuses, place = yield _page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
-        found += statuses
+    while (left := limit - len(statuses)) > 0:
+        page, place = yield _page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
+        statuses += page
         if not place:
             break
-    return found
+    return statuses
 
 
 def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
@@ -178,7 +178,7 @@ def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit:
 
 def _page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tuple[list[JobStatus], str]]:
     """Some jobs, and where to go on; "" where there are no more."""
-    ask: dict[str, object] = {
+    query: dict[str, object] = {
         "limit": limit,
         "look": look,
         "kinds": wanted.kinds,
@@ -187,22 +187,22 @@ def _page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tup
         "tags": dict(wanted.tags),
     }
     if wanted.model is not None:
-        ask["model"] = wanted.model
+        query["model"] = wanted.model
     if wanted.parent is not None:
-        ask["parent"] = wanted.parent
+        query["parent"] = wanted.parent
     if before:
-        ask["before"] = before
+        query["before"] = before
 
     def decode(answer: list[Any]) -> tuple[list[JobStatus], str]:
         place, *rows = answer
-        found = []
+        statuses = []
         for job_id, values in rows:
             # A record that something else wrote must not hide the others.
             with suppress(JobNotFound, InvalidJob):
-                found.append(_status(job_id.decode(errors="replace"), values))
-        return found, place.decode()
+                statuses.append(_status(job_id.decode(errors="replace"), values))
+        return statuses, place.decode()
 
-    return Call((json.dumps(ask),), decode, script("query"))
+    return Call((json.dumps(query),), decode, script("query"))
 
 
 def counts() -> Call[dict[tuple[str, JobState], int]]:
@@ -211,8 +211,8 @@ def counts() -> Call[dict[tuple[str, JobState], int]]:
     def decode(answer: list[Any]) -> dict[tuple[str, JobState], int]:
         return {
             (kind.decode(), state): count
-            for kind, *found in answer
-            for state, count in zip(JobState, found, strict=True)
+            for kind, *counted in answer
+            for state, count in zip(JobState, counted, strict=True)
         }
 
     return Call(tuple(JobState), decode, script("count"))

@@ -85,7 +85,7 @@ def resolve_all(refs: Sequence[str]) -> Call[list[ModelVersion]]:
     names = [_split(ref) for ref in refs]
 
     def decode(answer: list[Any]) -> list[ModelVersion]:
-        return [_found(name, pick, *found) for (name, pick), found in zip(names, answer, strict=True)]
+        return [_checked(name, pick, *record) for (name, pick), record in zip(names, answer, strict=True)]
 
     return Call(tuple(word for pair in names for word in pair), decode, _RESOLVE)
 
@@ -97,7 +97,7 @@ def _split(ref: str) -> tuple[str, str]:
     return match["name"], match["pick"] or "champion"
 
 
-def _found(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
+def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
     if raw is None:
         known = sorted(alias.decode() for alias in aliases[::2])
         hint = f"its aliases are {', '.join(known)}" if known else "train it first; `stoker models list` shows all"
@@ -129,11 +129,11 @@ class Damaged:
 
     Attributes:
         ref: the version whose record it is, or the model where all of it is no record.
-        told: what is wrong with it.
+        reason: what is wrong with it.
     """
 
     ref: str
-    told: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def catalogue() -> Call[Catalogue]:
                     damaged.append(Damaged(ref, f"{ref}: {error.message}"))
         return Catalogue(
             sorted(versions, key=lambda version: (version.name, -version.version)),
-            sorted(damaged, key=lambda one: one.ref),
+            sorted(damaged, key=lambda record: record.ref),
         )
 
     return Call((), decode, _ALL)

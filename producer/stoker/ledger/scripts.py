@@ -1,4 +1,4 @@
-"""Loads the ledger's Lua scripts, each behind the shared prelude and the table of keys."""
+"""Loads the ledger's Lua scripts, each behind the table of keys and the functions that it uses."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -8,19 +8,23 @@ from ..redis.connection import Script
 from .counters import lua_bounds
 from .keys import lua_tables
 
-# What stands between the prelude and some of the scripts.
-_PARTS = {
-    **dict.fromkeys(("submit", "accept", "take_in", "await_children"), ("intake",)),
-    **dict.fromkeys(("claim", "release", "wake"), ("unserved",)),
-    "repair": ("mend_records", "mend_indexes", "mend_counts"),
+_STATES = ("forms", "turns", "states")
+# What stands before a script besides the basics.
+_INCLUDES = {
+    **dict.fromkeys(("autoscaling", "cancel", "commit", "count", "drop", "expire", "fall_back", "health"), _STATES),
+    **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend"), _STATES),
+    **dict.fromkeys(("submit", "accept", "take_in", "await_children"), (*_STATES, "intake")),
+    **dict.fromkeys(("claim", "release", "wake"), (*_STATES, "unserved")),
+    **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
+    "misplaced": ("wrong_types",),
+    "repair": (*_STATES, "wrong_types", "mend_records", "mend_indexes", "mend_counts"),
 }
 
 
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    parts = ("forms", "turns", "states", *_PARTS.get(name, ()), name)
-    return Script(basics() + "".join(map(_lua, parts)))
+    return Script(basics() + "".join(map(_lua, (*_INCLUDES.get(name, ()), name))))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the ledger knows of files in the store: which it names, and which were found that nothing names."""
+"""What the ledger knows of files in the store: which it names, and those that nothing names."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ class Named:
 
 
 class Leftovers(BaseModel):
-    """Files in the store that nothing names, as the last look through it found them.
+    """Files in the store that nothing names, as of the last look through it.
 
     Attributes:
         at: when the look ended.
@@ -66,11 +66,11 @@ def has_ended(job_id: str) -> Call[bool]:
     return Call(("HGET", key("job", job_id), "state"), lambda state: state in ended)
 
 
-def note_leftovers(found: Leftovers) -> Call[None]:
-    """Keep what a look has found, for metrics and `stoker doctor`."""
-    return Call(("SET", key("leftovers"), found.model_dump_json()), lambda _: None)
+def note_leftovers(leftovers: Leftovers) -> Call[None]:
+    """Keep the outcome of a look, for metrics and `stoker doctor`."""
+    return Call(("SET", key("leftovers"), leftovers.model_dump_json()), lambda _: None)
 
 
 def leftovers() -> Call[Leftovers | None]:
-    """What the last look has found; None if there was none yet."""
+    """The outcome of the last look; None if there was none yet."""
     return Call(("GET", key("leftovers")), partial(readable, Leftovers))

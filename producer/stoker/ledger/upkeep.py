@@ -1,4 +1,4 @@
-"""What a controller does with the ledger: lead, wake what is due, ring again, forget what is old."""
+"""What a controller does with the ledger: lead, wake what is due, send lost messages again, forget what is old."""
 
 import re
 
@@ -14,7 +14,7 @@ _DISCARDED = re.compile(rb"(?P<id>" + _ID.pattern + rb")/[0-9a-f]{64}")
 
 
 def lead(name: str, lease_s: float) -> Call[bool]:
-    """Take or keep the lead among controllers; tells whether this one leads."""
+    """Take or keep the lead among controllers; returns whether this one leads."""
     return Call((name, round(lease_s * 1000)), bool, script("lead"))
 
 
@@ -31,7 +31,7 @@ def wake(limit: int = 500) -> Call[int]:
 def resend(patience_s: float) -> Call[list[str]]:
     """Send new messages for queued jobs: where the last one must be lost, and where a job's priority has risen.
 
-    Gives the ids of the former. Fits the number of messages to the slots, and rings for whoever's turn it is then.
+    Gives the ids of the former. Fits the number of messages to the slots, and sends those whose turn it is then.
 
     Args:
         patience_s: how long a message may be under way before its job is suspect.
@@ -65,13 +65,13 @@ def discarded(limit: int = 100) -> Call[list[tuple[str, Artifact]]]:
     """Some of the checkpoints that no job lists any more, each behind its job's id: their files are to be deleted."""
 
     def decode(answer: list[bytes]) -> list[tuple[str, Artifact]]:
-        found = []
+        artifacts = []
         for field, raw in zip(answer[::2], answer[1::2], strict=True):
             # What something else has written there is no file of ours to delete.
             match, artifact = _DISCARDED.fullmatch(field), readable(Artifact, raw)
             if match and artifact:
-                found.append((match["id"].decode(), artifact))
-        return found
+                artifacts.append((match["id"].decode(), artifact))
+        return artifacts
 
     return Call(("HRANDFIELD", key("discarded"), limit, "WITHVALUES"), decode)
 

@@ -68,8 +68,8 @@ class Reports:
     def _due(self) -> Call[ReportReply]:
         """The report that is due now."""
         events, lease_s = list(self.pending), self._slot.settings.lease_s
-        told_before = self._emitted - len(events)
-        return attempts.report(self._attempt, lease_s, events, told_before=told_before, keep=self._keep)
+        sent_before = self._emitted - len(events)
+        return attempts.report(self._attempt, lease_s, events, sent_before=sent_before, keep=self._keep)
 
     def _take(self, answer: ReportReply) -> None:
         self.answer = answer

@@ -37,7 +37,7 @@ END_S = 5.0
 # How long a message may be under way between its queue and a claim before the job is rung for again.
 RING_AGAIN_S = 10.0
 # Of each long list of jobs, so that a round stays short.
-_PARTS_A_ROUND = 20
+_CHUNKS_A_ROUND = 20
 # While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
 _LOOKS_A_ROUND = 10
 
@@ -171,7 +171,7 @@ class Controller:
         """Finish what clients had submitted and did not live to see taken in."""
 
         def take_in(list_id: str) -> None:
-            for _ in range(_PARTS_A_ROUND):
+            for _ in range(_CHUNKS_A_ROUND):
                 if not self._connection.run(intake.take_in(list_id)):
                     break
 
@@ -182,7 +182,7 @@ class Controller:
         for _ in range(_LOOKS_A_ROUND):
             look = self._connection.run(damage.repair(self._looked_up_to))
             self._looked_up_to = look.cursor
-            for flaw in look.found:
+            for flaw in look.damages:
                 _log.warning("something else than Stoker has written to Redis: %s; mended", flaw)
             if not look.is_damaged:
                 break

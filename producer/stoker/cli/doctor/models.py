@@ -9,7 +9,7 @@ def _records(system: System) -> Finding:
     catalogue = system.connection.run(registry.catalogue())
     numbers = {"versions": len(catalogue.versions), "damaged": len(catalogue.damaged)}
     if catalogue.damaged:
-        flaws = "; ".join(damaged.told for damaged in catalogue.damaged)
+        flaws = "; ".join(damaged.reason for damaged in catalogue.damaged)
         return fail(f"{flaws}: restore Redis from a backup, or remove these records and train again", numbers)
     return ok(f"{len(catalogue.versions)} versions", numbers)
 

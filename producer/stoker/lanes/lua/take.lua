@@ -23,7 +23,7 @@ else
     end
   end
   for n = 8 + 2 * clients, #ARGV, 3 do
-    tell_celery(ARGV[n], 1, ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
+    store_celery_result(ARGV[n], 1, ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
     redis.call('EXPIRE', KEY.meta .. ARGV[n], RESULT_KEPT_S)
   end
   local answered = count_taken(drainer)

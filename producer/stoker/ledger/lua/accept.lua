@@ -1,8 +1,8 @@
--- Accepts a long list of jobs that was staged in parts: from here on, all of them will be taken in.
--- ARGV: intake, how many parts, the last job's id, ids of jobs outside the list that some come after (JSON), how many
---   of the jobs are whose (JSON, by tenant)
--- Answers {}; {'gone'} (its parts were not all there in time), or why not, as submit.lua does.
-local id, parts, last = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+-- Accepts a long list of jobs that was staged in chunks: from here on, all of them will be taken in.
+-- ARGV: list, how many chunks, the last job's id, ids of jobs outside the list that some come after (JSON), how many
+--   jobs each tenant has in it (JSON)
+-- Returns {}; {'gone'} (some of its chunks have expired), or why not, as submit.lua does.
+local id, chunks, last = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local others, tenants = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local key = KEY.intake .. id
 
@@ -10,7 +10,7 @@ local key = KEY.intake .. id
 if redis.call('SISMEMBER', KEY.intakes, id) == 1 or redis.call('EXISTS', KEY.job .. last) == 1 then
   return {}
 end
-if redis.call('HLEN', key) ~= parts then
+if redis.call('HLEN', key) ~= chunks then
   return { 'gone' }
 end
 local refusal = over_quota(tenants)

@@ -1,6 +1,6 @@
--- A member of a gang comes, or says that it is still there.
--- ARGV: id, owner of the attempt ('' for one that comes), its address, lease in ms
--- Answers {'gone'} (the gang has ended, or is complete without this one), {'gathering', owner}, or
+-- A member's heartbeat in its gang, the first of which joins it.
+-- ARGV: id, owner of the attempt ('' the first time), its address, lease in ms
+-- Returns {'gone'} (the gang has ended, or is complete without this one), {'gathering', owner}, or
 --   {'complete', owner, addresses …}.
 local id, owner, address, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local state, holder, gang = unpack(record(id, 'state', 'owner', 'gang'))

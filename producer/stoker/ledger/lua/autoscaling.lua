@@ -1,5 +1,5 @@
--- What a fleet has to do, in one look. ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
--- Answers JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
+-- The autoscaler's input: what a fleet has to do at one moment. ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
+-- Returns JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
 -- (QUEUED), `queued` (slots that those of them need whose tenants may have more running), `started` (ever) and
 -- `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms} …}}; `widest`, the most slots that
 -- one job needs at once. Jobs are counted exactly; how wide they are, and for how long they run, is read from so many.
@@ -35,9 +35,9 @@ end
 local shares = {}
 local function may_start(queue)
   if not shares[queue] then
-    local rung, held, over_quota, oldest_ms = census(queue)
-    oldest = math.max(oldest, oldest_ms)
-    shares[queue] = 1 - over_quota / math.max(1, rung + held)
+    local counted = census(queue)
+    oldest = math.max(oldest, counted.oldest_ms)
+    shares[queue] = 1 - counted.over_quota / math.max(1, counted.jobs)
   end
   return shares[queue]
 end

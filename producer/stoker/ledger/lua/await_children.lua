@@ -1,6 +1,6 @@
 -- Ends an attempt that asks for other jobs, its children: its job waits for them, without a slot.
 -- ARGV: id, owner, ISO time, children (JSON, see intake.lua)
--- Answers 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
+-- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, iso = unpack(ARGV)
 local holder, asked_by, cancel, sequence, turn, tenant =
   unpack(record(id, 'owner', 'children_asked_by', 'cancel', 'sequence', 'turn', 'tenant'))

@@ -10,13 +10,13 @@ local function now_ms()
   return moment
 end
 
--- Something else than Stoker may have written to any key. A command that meets a value of a wrong type finds nothing of
--- ours there: the value is deleted, with a note, and the command is run again. So no script ends half done for it. What
--- was lost is derived from the records anew: see repair.lua.
+-- Something else than Stoker may have written to any key. A command that meets a value of a wrong type deletes
+-- that value, notes the damage and is run again, so that no script ends half done for it. What was lost is derived from
+-- the records anew: see repair.lua.
 local server, note_damage = redis, nil
 
--- Takes away what a command failed for. Answers whether it did. Whatever else a server refuses a command for (no memory,
--- no replicas, no permission) says nothing of the value.
+-- Deletes the value that a command failed for. Returns whether it did: whatever else a server refuses a command for (no
+-- memory, no replicas, no permission) says nothing of the value.
 local function clear(reason, command, key, field)
   local function says(text)
     return string.find(reason, text, 1, true)
@@ -33,7 +33,7 @@ local function clear(reason, command, key, field)
     return false
   end
   if key == KEY.rings or key == KEY.sequence then
-    -- Above every number that there ever was.
+    -- Above every number used before.
     server.call('SET', key, now_ms())
   end
   note_damage(key, was)
@@ -51,7 +51,7 @@ end
 
 local redis = setmetatable({ call = call }, { __index = server })
 
--- Notes damage that was found and taken away, and that what depends on it is to be looked at.
+-- Notes damage that was removed, and that what depends on it must be checked.
 local damages = {}
 function note_damage(where, was)
   damages[#damages + 1] = where .. ': ' .. was
@@ -73,13 +73,13 @@ end
 local windows = {}
 local function window_of(queue)
   if not windows[queue] then
-    local laid = redis.call('HGET', KEY.windows, queue)
-    windows[queue] = tonumber(laid or nil) or WINDOW
+    local stored = redis.call('HGET', KEY.windows, queue)
+    windows[queue] = tonumber(stored or nil) or WINDOW
   end
   return windows[queue]
 end
 
--- Counts that only grow: counters.py tells their names.
+-- Counts that only grow: see counters.py for their names.
 local function tally(name, by)
   redis.call('HINCRBY', KEY.tallies, name, by)
 end
@@ -100,28 +100,28 @@ local function append_event(id, event)
 end
 
 -- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
--- Answers the list, the number and the message.
+-- Returns the list, the number and the message.
 -- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of
 -- kombu's Redis transport, the body as plain JSON text.
-local function push_message(task, id, queue, priority, told)
+local function push_message(task, id, queue, priority, summary)
   local list, json_id = queue .. SEPARATOR .. STEP[priority], cjson.encode(id)
   local number = redis.call('INCR', KEY.rings)
   local body = '[[' .. json_id .. '],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
   local message = '{"body":' .. cjson.encode(body)
     .. ',"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"' .. task
     .. '","id":' .. json_id .. ',"root_id":' .. json_id .. ',"parent_id":null,"group":null,"eta":null,"expires":null,'
-    .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. told .. ')')
+    .. '"retries":0,"timelimit":[null,null],"argsrepr":' .. cjson.encode('(' .. summary .. ')')
     .. ',"kwargsrepr":"{}","origin":"stoker","ignore_result":true},"properties":{"correlation_id":' .. json_id
     .. ',"reply_to":"","delivery_mode":2,"delivery_info":{"exchange":"","routing_key":"' .. queue .. '"},"priority":'
     .. STEP[priority] .. ',"delivery_tag":"' .. number .. '"}}'
-  -- Where something else lies in a queue's place, the job is rung for again once a worker has taken that away.
+  -- Where the key of a queue holds no list, the message is sent again once a worker has deleted that.
   redis.pcall('LPUSH', list, message)
   return list, number, message
 end
 
 -- Writes a job's state where celery.result.AsyncResult looks, and wakes whoever waits there.
 -- `result` and `traceback` are JSON texts. The attempt tells copiers which of two states is the newer one: see copy.lua.
-local function tell_celery(id, attempt, status, result, traceback, iso)
+local function store_celery_result(id, attempt, status, result, traceback, iso)
   local meta = '{"status":"' .. status .. '","result":' .. result .. ',"traceback":' .. traceback
     .. ',"children":[],"date_done":' .. (iso and cjson.encode(iso) or 'null')
     .. ',"task_id":' .. cjson.encode(id) .. ',"attempt":' .. attempt .. '}'

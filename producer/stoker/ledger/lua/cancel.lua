@@ -1,6 +1,6 @@
 -- Asks for a job's end: at once if it only waits, else through its worker.
 -- ARGV: id, ISO time
--- Answers the state the job had, or false if there is none.
+-- Returns the state the job had, or false if there is none.
 local id, iso = ARGV[1], ARGV[2]
 local state = redis.call('HGET', KEY.job .. id, 'state')
 

@@ -1,7 +1,7 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms, ISO time, then what the worker has ('' if unknown): memory, cpus, memory of its GPU,
 --   the kinds that it knows (in words), its release (a number), memory that it has promised to no job (0: not even a share)
--- Answers {'missing'}, {'taken'}, {'unfit'} (it asks for more than that, or than is free), {'unknown'} (it needs a worker that knows more),
+-- Returns {'missing'}, {'taken'}, {'unfit'} (it asks for more than that, or than is free), {'unknown'} (it needs a worker that knows more),
 --   {'damaged'} (its record: the job has been ended), or {'claimed', name, value, name, value …}: see attempts.py.
 local id, owner, worker, lease_ms, iso = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local KNOWN_KINDS, RELEASE = ARGV[9], tonumber(ARGV[10])
@@ -46,13 +46,13 @@ local function versions_of(refs)
   return versions
 end
 
--- What a job's children gave, in their order; none if it has not asked for any.
+-- The results of a job's children, in order; none if it has no children.
 local function results_of_children(id)
-  local gave, order, results = redis.call('HGETALL', KEY.children .. id), {}, {}
-  for n = 1, #gave, 2 do
-    if is_child_of(id, gave[n]) then
-      local attempt, number = string.match(gave[n], '%-(%d+)%-(%d+)$')
-      order[#order + 1] = { tonumber(attempt), tonumber(number), gave[n + 1] }
+  local fields, order, results = redis.call('HGETALL', KEY.children .. id), {}, {}
+  for n = 1, #fields, 2 do
+    if is_child_of(id, fields[n]) then
+      local attempt, number = string.match(fields[n], '%-(%d+)%-(%d+)$')
+      order[#order + 1] = { tonumber(attempt), tonumber(number), fields[n + 1] }
     end
   end
   table.sort(order, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
@@ -123,12 +123,12 @@ if state == 'QUEUED' then
   redis.call('HSET', KEY.job .. id, 'owner', owner, 'worker', worker, 'attempt', attempt,
     'started_at', now, 'lease_until', now + lease_ms)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
-  note_life(id)
+  note_activity(id)
   redis.call('HDEL', KEY.job .. id, 'unfit')
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (tonumber(queued_at or nil) or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
-  tell_celery(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
+  store_celery_result(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
 return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,

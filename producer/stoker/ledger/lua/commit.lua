@@ -1,8 +1,18 @@
 -- Ends an attempt for good, with its effects: models that it registers, aliases that it moves.
 -- ARGV: id, owner, state, result (JSON) or reason, traceback, ISO time, and for each effect: the model's name, the number of
 --   the version, the new version's JSON ('' for none), the alias to move there ('' for none)
--- Answers 'ok', 'lost' (the attempt is no longer the job's; nothing was written), or 'version' (a number is taken; likewise).
-local id, owner, state, told, traceback, iso = unpack(ARGV)
+-- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), or 'version' (a number is taken; likewise).
+
+-- Points a model's alias at a version, and notes that it did.
+local function move_alias(model, alias, version, by)
+  local before = redis.call('HGET', KEY.aliases .. model, alias)
+  redis.call('HSET', KEY.aliases .. model, alias, version)
+  redis.call('LPUSH', KEY.moves .. model, cjson.encode({ alias = alias, from = tonumber(before or nil),
+    to = tonumber(version), by = by, at = now_ms() }))
+  redis.call('LTRIM', KEY.moves .. model, 0, 999)
+end
+
+local id, owner, state, outcome, traceback, iso = unpack(ARGV)
 local holder, committed_by = unpack(record(id, 'owner', 'committed_by'))
 
 if committed_by == owner then
@@ -35,9 +45,9 @@ for n = 7, #ARGV, 4 do
   end
 end
 if state == 'SUCCEEDED' then
-  finish(id, state, { result = told }, iso)
+  finish(id, state, { result = outcome }, iso)
 else
-  finish(id, state, { reason = told, traceback = traceback }, iso)
+  finish(id, state, { reason = outcome, traceback = traceback }, iso)
 end
 -- Last: a repeat is not to hear of an end that there was not. A dead child is forgotten by now.
 if redis.call('EXISTS', KEY.job .. id) == 1 then

@@ -1,4 +1,4 @@
--- Counts jobs. ARGV: states. Answers {kind, how many in each of the states …} of every kind.
+-- Counts jobs. ARGV: states. Returns {kind, how many in each of the states …} of every kind.
 local answer = {}
 for n, kind in ipairs(all_kinds()) do
   answer[n] = { kind }

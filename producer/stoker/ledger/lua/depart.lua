@@ -1,5 +1,5 @@
--- A member leaves its gang, or its leader ends it. ARGV: owner of the attempt, the job's id from a leader ('' from a
---   member), the member's address, 1 if the member has done its part, so that it is not missed, what is away that it
+-- A member leaves its gang, or the chief ends it. ARGV: owner of the attempt, the job's id from the chief ('' from a
+--   member), the member's address, 1 if the member has done its work, so that it is not missed, what is away that it
 --   needs ('' if nothing is), why
 local owner, id, address, done, of, reason = unpack(ARGV)
 local OUTAGE_KEPT_S = 600

@@ -1,4 +1,4 @@
--- Forgets a dead job. ARGV: id. Answers its state before, or false.
+-- Forgets a dead job. ARGV: id. Returns its state before, or false.
 local state = redis.call('HGET', KEY.job .. ARGV[1], 'state')
 if state == 'DEAD' then
   forget(ARGV[1])

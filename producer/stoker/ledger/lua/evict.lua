@@ -1,13 +1,13 @@
--- Puts aside what lies where a list should be. ARGV: reason, how many to keep, lists … Answers how many it found.
-local reason, kept, found = ARGV[1], tonumber(ARGV[2]), 0
+-- Puts aside what lies where a list should be. ARGV: reason, how many to keep, lists … Returns how many those were.
+local reason, kept, evicted = ARGV[1], tonumber(ARGV[2]), 0
 for n = 3, #ARGV do
   local list = ARGV[n]
   local kind = type_of(list)
   if kind ~= 'none' and kind ~= 'list' then
-    local told = { reason = reason, queue = list, size = redis.call('MEMORY', 'USAGE', list), start = 'a ' .. kind }
-    put_aside(reason, cjson.encode(told), kept)
+    local entry = { reason = reason, queue = list, size = redis.call('MEMORY', 'USAGE', list), start = 'a ' .. kind }
+    put_aside(reason, cjson.encode(entry), kept)
     redis.call('UNLINK', list)
-    found = found + 1
+    evicted = evicted + 1
   end
 end
-return found
+return evicted

@@ -1,4 +1,4 @@
--- Forgets jobs that ended long ago, the oldest first. ARGV: how many to keep, for how long (ms), limit. Answers how many.
+-- Forgets jobs that ended long ago, the oldest first. ARGV: how many to keep, for how long (ms), limit. Returns how many.
 local keep, age_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local old = redis.call('ZRANGEBYSCORE', KEY.finished, '-inf', now_ms() - age_ms, 'LIMIT', 0, limit)
 local excess = math.min(redis.call('ZCARD', KEY.finished) - keep, limit)

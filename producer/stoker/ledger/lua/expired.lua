@@ -1,4 +1,4 @@
--- Lists attempts whose lease has run out, the oldest first. ARGV: limit. Answers {id, owner, worker} of each.
+-- Lists attempts whose lease has run out, the oldest first. ARGV: limit. Returns {id, owner, worker} of each.
 local answer = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', now_ms(), 'LIMIT', 0, tonumber(ARGV[1]))) do
   local state, owner, worker = unpack(record(id, 'state', 'owner', 'worker'))

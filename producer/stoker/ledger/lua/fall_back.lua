@@ -1,5 +1,5 @@
 -- Moves jobs to a CPU's queue that have waited for a GPU for long, though a CPU would do and one serves that queue.
--- ARGV: how long, ms; silence after which a worker does not count, ms; limit of each queue. Answers the ids moved.
+-- ARGV: how long, ms; silence after which a worker does not count, ms; limit of each queue. Returns the ids moved.
 local now, silence_ms = now_ms(), tonumber(ARGV[2])
 local reason = 'no GPU was free for ' .. math.floor(tonumber(ARGV[1]) / 1000) .. ' s'
 local moved = {}

@@ -52,7 +52,7 @@ local function is_state(value)
   return value and #value <= 32 and string.find(value, '^%u+$')
 end
 
--- What is wrong with a record: by field, 'missing' or 'wrong'. Answers its state (nil if there is no record), what is
+-- What is wrong with a record: by field, 'missing' or 'wrong'. Returns its state (nil if there is no record), what is
 -- wrong, and whether this version knows its queue and priority.
 local function examine(id)
   local values = record(id, 'state', unpack(FIELDS))

@@ -1,6 +1,6 @@
--- The leader of a gang looks who is there, rings for those who are missing, and closes the gang when it is complete.
+-- The chief of a gang lists its members, sends messages for missing ones, and closes the gang when it is complete.
 -- ARGV: id, owner, its address, how many it wants, lease in ms
--- Answers {'lost'} (the attempt is no longer the job's), {'gathering', addresses …}, {'complete', addresses …} with its own
+-- Returns {'lost'} (the attempt is no longer the job's), {'gathering', addresses …}, {'complete', addresses …} with its own
 --   first, or {'broken', the address gone silent} with what is away and why, if a member has left because of that.
 local id, owner, address, wanted, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local holder, queue, gang, summary = unpack(record(id, 'owner', 'queue', 'gang', 'summary'))
@@ -33,10 +33,10 @@ if #addresses == wanted then
   end
   return { 'complete', unpack(addresses) }
 end
--- A message may be lost, or heard by a worker that is about to end: after a while the missing ones are rung for again.
+-- A message may be lost, or taken by a worker that is about to end: after a while it is sent again.
 if redis.call('SET', KEY.gang_rung .. owner, 1, 'NX', 'PX', 10000) then
-  for seat = #addresses + 1, wanted do
-    push_message('stoker.join', id .. '.' .. seat, queue, 'high', summary)
+  for member = #addresses + 1, wanted do
+    push_message('stoker.join', id .. '.' .. member, queue, 'high', summary)
   end
 end
 return { 'gathering', unpack(addresses) }

@@ -28,7 +28,7 @@ local function over_quota(tenants)
   end
 end
 
--- Notes whom a new job waits for. Answers how many they are, and why the job must be cancelled, if it must.
+-- Notes whom a new job waits for. Returns how many they are, and why the job must be cancelled, if it must.
 local function wait_for(id, others)
   local blockers, reason = 0, nil
   for _, first in ipairs(others) do
@@ -129,8 +129,8 @@ local function take_in(chunk, iso)
       redis.call('ZADD', key, unpack(members, n, math.min(n + MOST_WORDS - 1, #members)))
     end
   end
-  for _, one in ipairs(doomed) do
-    local id, reason = unpack(one)
+  for _, cancelled in ipairs(doomed) do
+    local id, reason = unpack(cancelled)
     -- The end of another of them may have ended it already.
     if redis.call('HGET', KEY.job .. id, 'state') == 'WAITING' then
       finish(id, 'CANCELLED', { reason = reason }, iso)

@@ -1,4 +1,4 @@
--- Takes or keeps the lead among controllers. ARGV: name, lease in ms. Answers 1 if this one leads.
+-- Takes or keeps the lead among controllers. ARGV: name, lease in ms. Returns 1 if this one leads.
 local leader = redis.call('GET', KEY.leader)
 if leader and leader ~= ARGV[1] then
   return 0

@@ -25,7 +25,7 @@ local function add_to(counts, field, number)
   counts[field] = (counts[field] or 0) + number
 end
 
--- Counts the seats that tenants have. Answers how many jobs with a message each has.
+-- Counts the seats that tenants have. Returns how many jobs with a message each has.
 local function recount_seats()
   local load, running, rung = {}, {}, {}
   local seats = redis.call('HGETALL', KEY.seats)
@@ -33,8 +33,8 @@ local function recount_seats()
     local queue, priority, tenant = parts_of(seats[n + 1])
     if queue then
       add_to(load, seats[n + 1], 1)
-      local is_rung = redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, seats[n])
-      add_to(is_rung and rung or running, tenant, 1)
+      local has_message = redis.call('ZSCORE', KEY.rung .. queue .. ':' .. priority, seats[n])
+      add_to(has_message and rung or running, tenant, 1)
     end
   end
   set_counts(KEY.load, load)

@@ -16,8 +16,8 @@ end
 local function is_state_of(...)
   local wanted = { ... }
   return function(state)
-    for _, one in ipairs(wanted) do
-      if state == one then
+    for _, allowed in ipairs(wanted) do
+      if state == allowed then
         return true
       end
     end
@@ -38,7 +38,7 @@ local function rest_of(key, prefix)
   return string.sub(key, 1, #prefix) == prefix and string.sub(key, #prefix + 1) or nil
 end
 
--- The record of a job is lost: those that still wait for its end learn of it.
+-- The record of a job is lost: those that still wait for its end are mended.
 local function mend_those_after(lost)
   for _, id in ipairs(redis.call('SMEMBERS', KEY.after .. lost)) do
     if redis.call('HGET', KEY.job .. id, 'state') == 'WAITING' then

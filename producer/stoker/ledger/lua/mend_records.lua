@@ -89,18 +89,18 @@ end
 local function mend_queued(id)
   local line, tenant, queue, priority = line_of(id)
   local held = KEY.held .. line .. ':' .. tenant
-  local is_rung = redis.call('ZSCORE', KEY.rung .. line, id)
-  if is_rung and redis.call('ZREM', held, id) == 1 then
+  local has_message = redis.call('ZSCORE', KEY.rung .. line, id)
+  if has_message and redis.call('ZREM', held, id) == 1 then
     leave_if_empty(line, tenant)
     mended(id, 'it was rung for and held')
   end
   local is_held = redis.call('ZSCORE', held, id)
-  fit_seat(id, is_rung)
+  fit_seat(id, has_message)
   if is_held and not redis.call('ZSCORE', KEY.tenants .. line, tenant) then
     redis.call('ZADD', KEY.tenants .. line, place_of(queue, tenant), tenant)
     mended(id, 'its tenant had no turn')
   end
-  if not is_rung and not is_held then
+  if not has_message and not is_held then
     mended(id, 'it was queued, and on no line')
     local sequence, turn = unpack(record(id, 'sequence', 'turn'))
     line_up(id, queue, priority, tenant, turn or sequence)
@@ -135,7 +135,7 @@ local function standing_of(first, id)
   return is_state(state) and not IS_STATE[state] and 'newer' or 'open'
 end
 
--- Reads whom a job comes after anew, and waits for those that have not ended. Answers how many those are, nil if only a
+-- Reads whom a job comes after anew, and waits for those that have not ended. Returns how many those are, nil if only a
 -- newer Stoker knows; and why the job is to be cancelled.
 local function mend_blockers(id)
   local blockers, after = unpack(record(id, 'blockers', 'after'))

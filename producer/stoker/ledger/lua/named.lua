@@ -1,5 +1,5 @@
 -- Looks through a page of the keys for what names artifacts: records of jobs, lists of them, and models, of any version.
--- ARGV: cursor, how many keys. Answers the next cursor, when the oldest job on the page was submitted that has not ended
+-- ARGV: cursor, how many keys. Returns the next cursor, when the oldest job on the page was submitted that has not ended
 -- for good (ms, 0 for none), and every digest that is named.
 local NAMES = { KEY.job, KEY.model, KEY.children, KEY.intake }
 local ENDED = { SUCCEEDED = true, FAILED = true, CANCELLED = true }

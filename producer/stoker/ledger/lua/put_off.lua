@@ -1,5 +1,5 @@
 -- Lets a queued job wait, unclaimed, because something is away that it needs. ARGV: id, what is away, why
--- Answers 1, or 0 if the job is not queued.
+-- Returns 1, or 0 if the job is not queued.
 local id, of, reason = unpack(ARGV)
 if state_of(id) ~= 'QUEUED' then
   return 0

@@ -2,10 +2,10 @@
 -- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
 --   and where it matters, {model (a name, or a reference with @), parent (whose children: else jobs that are none's),
 --   before (only jobs submitted before this one, by sequence)}
--- Answers {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
-local ask = cjson.decode(ARGV[1])
-local kinds = #ask.kinds > 0 and ask.kinds or all_kinds()
-local newest = ask.before and '(' .. ask.before or '+inf'
+-- Returns {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
+local search = cjson.decode(ARGV[1])
+local kinds = #search.kinds > 0 and search.kinds or all_kinds()
+local newest = search.before and '(' .. search.before or '+inf'
 
 -- The indexes to go through, each at the newest of its jobs that is still to come.
 local indexes, share = {}, nil
@@ -22,7 +22,7 @@ local function advance(index)
 end
 
 for _, kind in ipairs(kinds) do
-  for _, state in ipairs(ask.states) do
+  for _, state in ipairs(search.states) do
     for _, name in ipairs(indexes_of(kind, state)) do
       if redis.call('EXISTS', name) == 1 then
         indexes[#indexes + 1] = { name = name, entries = {}, at = 0, read = 0 }
@@ -30,7 +30,7 @@ for _, kind in ipairs(kinds) do
     end
   end
 end
-share = math.ceil(ask.look / math.max(1, #indexes))
+share = math.ceil(search.look / math.max(1, #indexes))
 for _, index in ipairs(indexes) do
   advance(index)
 end
@@ -52,11 +52,11 @@ local function next_job()
 end
 
 local function is_of_model(refs)
-  if not ask.model then
+  if not search.model then
     return true
   end
   for ref in string.gmatch(refs or '', '%S+') do
-    if ref == ask.model or string.sub(ref, 1, #ask.model + 1) == ask.model .. '@' then
+    if ref == search.model or string.sub(ref, 1, #search.model + 1) == search.model .. '@' then
       return true
     end
   end
@@ -65,7 +65,7 @@ end
 
 local function has_tags(tags)
   local is_json, has = pcall(cjson.decode, tags or '')
-  for name, value in pairs(ask.tags) do
+  for name, value in pairs(search.tags) do
     if not is_json or type(has) ~= 'table' or has[name] ~= value then
       return false
     end
@@ -74,7 +74,7 @@ local function has_tags(tags)
 end
 
 local function fits(id)
-  if not ask.model and not next(ask.tags) then
+  if not search.model and not next(search.tags) then
     return true
   end
   local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model')
@@ -86,12 +86,12 @@ for id, sequence in next_job do
   looked_at = looked_at + 1
   if fits(id) then
     -- What is no hash is nobody's job; it must not spoil the list.
-    local values = redis.pcall('HMGET', KEY.job .. id, unpack(ask.fields))
-    if values.err or (values[1] or nil) == ask.parent then
+    local values = redis.pcall('HMGET', KEY.job .. id, unpack(search.fields))
+    if values.err or (values[1] or nil) == search.parent then
       answer[#answer + 1] = { id, values.err and {} or values }
     end
   end
-  if #answer > ask.limit or looked_at == ask.look then
+  if #answer > search.limit or looked_at == search.look then
     answer[1] = string.format('%d', sequence)
     break
   end

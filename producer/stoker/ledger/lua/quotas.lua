@@ -1,13 +1,13 @@
--- Lays down what holds for tenants. ARGV: field, value, field, value … Answers 1 if that is new.
-local laid = redis.call('HGETALL', KEY.quotas)
-local before, is_new = {}, #laid ~= #ARGV
-for n = 1, #laid, 2 do
-  before[laid[n]] = laid[n + 1]
+-- Replaces the tenants' quotas and weights. ARGV: field, value, field, value … Returns 1 if anything has changed.
+local stored = redis.call('HGETALL', KEY.quotas)
+local before, has_changed = {}, #stored ~= #ARGV
+for n = 1, #stored, 2 do
+  before[stored[n]] = stored[n + 1]
 end
 for n = 1, #ARGV, 2 do
-  is_new = is_new or before[ARGV[n]] ~= ARGV[n + 1]
+  has_changed = has_changed or before[ARGV[n]] ~= ARGV[n + 1]
 end
-if not is_new then
+if not has_changed then
   return 0
 end
 redis.call('DEL', KEY.quotas)

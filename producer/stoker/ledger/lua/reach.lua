@@ -1,5 +1,5 @@
 -- The present decision about each fleet. ARGV: devices
--- Answers the time (ms), then for each device its decision (JSON), '' if there is none.
+-- Returns the time (ms), then for each device its decision (JSON), '' if there is none.
 local answer = { tostring(now_ms()) }
 for _, device in ipairs(ARGV) do
   local list = KEY.decisions .. device

@@ -3,7 +3,7 @@
 -- little and counts towards max_attempts.
 -- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lost' or 'expired' (lost, but only if its
 --   lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage
--- Answers the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
+-- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts, release =
   unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts', 'release'))

@@ -1,7 +1,7 @@
 -- Looks at some of what Redis holds, in the order of its keys, and mends what no script can have left so. A million jobs
 -- are looked at in a million small steps: mend_records.lua, mend_indexes.lua and mend_counts.lua stand before this.
 -- ARGV: where the last look ended (0 to begin), how many keys to look at, ISO time
--- Answers where this one ended (0 for the end), what was found, in words, and 1 if not all has been looked at since
+-- Returns where this one ended (0 for the end), what was found, in words, and 1 if not all has been looked at since
 --   something was found, else 0.
 local cursor, most = ARGV[1], tonumber(ARGV[2])
 

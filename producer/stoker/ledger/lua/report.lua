@@ -1,14 +1,14 @@
--- A running attempt's sign of life: renews its lease and takes what it has to tell.
+-- A running attempt's heartbeat: renews its lease and adds its events.
 -- ARGV: id, owner, lease in ms, latest progress ('' for none), how many checkpoints to keep,
---   how many events the attempt has told before these, events (JSON) …
--- Answers 'ok', 'cancel' (asked to stop), or 'lost' (the attempt is no longer the job's; nothing was written).
-local id, owner, lease_ms, progress, keep, before = unpack(ARGV, 1, 6)
-local holder, cancel, told = unpack(record(id, 'owner', 'cancel', 'told'))
-told, before = tonumber(told or 0), tonumber(before)
+--   how many events the attempt has sent before these, events (JSON) …
+-- Returns 'ok', 'cancel' (asked to stop), or 'lost' (the attempt is no longer the job's; nothing was written).
+local id, owner, lease_ms, progress, keep, sent_before = unpack(ARGV, 1, 6)
+local holder, cancel, sent = unpack(record(id, 'owner', 'cancel', 'told'))
+sent, sent_before = tonumber(sent or 0), tonumber(sent_before)
 
 -- A report repeated because its answer was lost begins with events that are written already.
 local events, checkpoints = {}, {}
-for n = 7 + math.max(0, told - before), #ARGV do
+for n = 7 + math.max(0, sent - sent_before), #ARGV do
   events[#events + 1] = ARGV[n]
   local event = cjson.decode(ARGV[n])
   if event.type == 'checkpoint' then
@@ -21,7 +21,7 @@ if holder ~= owner then
   return 'lost'
 end
 local lease_until = now_ms() + tonumber(lease_ms)
-redis.call('HSET', KEY.job .. id, 'lease_until', lease_until, 'told', math.max(told, before + #ARGV - 6))
+redis.call('HSET', KEY.job .. id, 'lease_until', lease_until, 'told', math.max(sent, sent_before + #ARGV - 6))
 redis.call('ZADD', KEY.leases, lease_until, id)
 if #checkpoints > 0 then
   list_checkpoints(id, checkpoints, tonumber(keep))
@@ -33,6 +33,6 @@ for _, event in ipairs(events) do
   end
 end
 if #events > 0 then
-  note_life(id)
+  note_activity(id)
 end
 return cancel and 'cancel' or 'ok'

@@ -1,4 +1,4 @@
--- Gives a dead job another try, with its checkpoint and its history. ARGV: id. Answers its state before, or false.
+-- Gives a dead job another try, with its checkpoint and its history. ARGV: id. Returns its state before, or false.
 local id = ARGV[1]
 local state = redis.call('HGET', KEY.job .. id, 'state')
 

@@ -1,8 +1,8 @@
--- Rings again for queued jobs whose message must be lost, and for those whose priority has risen. Messages of one list are
--- taken in the order they were sent: a job is suspect when a later message of its list has been heard, or when the list is
--- empty. It gets some time first, because a worker may have the message in hand; one ring too many does no harm.
+-- Sends new messages for queued jobs whose message must be lost, and for those whose priority has risen. Messages of one
+-- list are taken in the order they were sent: a job is suspect when a later message of its list has led to a claim, or when
+-- the list is empty. It gets some time first, because a worker may have the message in hand; one too many does no harm.
 -- ARGV: time a message may be under way, ms; queue, priority, queue, priority …
--- Answers the ids whose message was lost.
+-- Returns the ids whose message was lost.
 local patience_ms, now = tonumber(ARGV[1]), now_ms()
 local lost, newest = {}, {}
 
@@ -12,7 +12,7 @@ local function newest_gone(list)
   return newest[list]
 end
 
-local function see_to(id, score, queue, priority)
+local function check(id, score, queue, priority)
   local list, number = message_of(queue, score)
   if number <= newest_gone(list) then
     if state_of(id) ~= 'QUEUED' then
@@ -22,14 +22,14 @@ local function see_to(id, score, queue, priority)
       end
       redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id)
     elseif now - (tonumber(redis.call('HGET', KEY.job .. id, 'rung_at') or nil) or 0) > patience_ms then
-      ring(id)
+      send_message(id)
       lost[#lost + 1] = id
     end
   elseif RAISED[priority] then
     local queued_at = redis.pcall('HGET', KEY.job .. id, 'queued_at')
     local is_time = type(queued_at) == 'string' and tonumber(queued_at)
     if is_time and list ~= queue .. SEPARATOR .. STEP[risen(priority, queued_at, '')] and state_of(id) == 'QUEUED' then
-      ring(id)
+      send_message(id)
     end
   end
 end
@@ -37,9 +37,9 @@ end
 fit_windows()
 for n = 2, #ARGV, 2 do
   local queue, priority = ARGV[n], ARGV[n + 1]
-  local rung = redis.call('ZRANGE', KEY.rung .. queue .. ':' .. priority, 0, -1, 'WITHSCORES')
-  for m = 1, #rung, 2 do
-    see_to(rung[m], tonumber(rung[m + 1]), queue, priority)
+  local sent = redis.call('ZRANGE', KEY.rung .. queue .. ':' .. priority, 0, -1, 'WITHSCORES')
+  for m = 1, #sent, 2 do
+    check(sent[m], tonumber(sent[m + 1]), queue, priority)
   end
   fill(queue, priority)
 end

@@ -1,5 +1,5 @@
 -- Lists running jobs of which nothing was heard for long, the longest silent first. ARGV: for how long, ms; limit
--- Answers how many there are, and of so many of them {id, for how long (ms), worker}.
+-- Returns how many there are, and of so many of them {id, for how long (ms), worker}.
 local now, rows = now_ms(), {}
 local until_ms = now - tonumber(ARGV[1])
 local heard = redis.call('ZRANGEBYSCORE', KEY.last_events, '-inf', until_ms, 'WITHSCORES', 'LIMIT', 0, ARGV[2])

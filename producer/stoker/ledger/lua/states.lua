@@ -50,7 +50,7 @@ local function indexes_of(kind, state)
   return indexes
 end
 
--- Moves a record from one state to another, in its hash and in every index. Answers its kind.
+-- Moves a record from one state to another, in its hash and in every index. Returns its kind.
 local function move(id, to)
   local kind, from, sequence, tenant, needs, queue =
     unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue'))
@@ -85,8 +85,8 @@ local function move(id, to)
   return kind
 end
 
--- An attempt has told something of its job: a lease is renewed by its slot, also while the job hangs.
-local function note_life(id)
+-- Notes that a running job has sent an event: its slot renews the lease also while the job hangs.
+local function note_activity(id)
   redis.call('HSET', KEY.job .. id, 'last_event_at', now_ms())
   redis.call('ZADD', KEY.last_events, now_ms(), id)
 end
@@ -145,7 +145,7 @@ local function discard(id, artifacts)
   end
 end
 
--- A job has ended and needs its part of the store no more, with checkpoints that no ledger has ever heard of.
+-- A job has ended and needs its part of the store no more, with checkpoints that were never listed.
 local function discard_all(id)
   redis.call('HDEL', KEY.job .. id, 'checkpoints')
   if redis.call('HEXISTS', KEY.job .. id, 'keeps_nothing') == 0 then
@@ -278,7 +278,7 @@ local function settle(id, state, outcome, iso)
   if state == 'SUCCEEDED' then
     redis.call('HSET', KEY.job .. id, 'result', outcome.result)
     append_event(id, { type = 'finished', state = state })
-    tell_celery(id, attempt, CELERY[state], outcome.result, 'null', iso)
+    store_celery_result(id, attempt, CELERY[state], outcome.result, 'null', iso)
     return
   end
   local traceback = outcome.traceback or ''
@@ -286,7 +286,7 @@ local function settle(id, state, outcome, iso)
   append_event(id, { type = 'finished', state = state, reason = outcome.reason })
   local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
     .. '],"exc_module":"stoker.errors"}'
-  tell_celery(id, attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
+  store_celery_result(id, attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
 end
 
 -- Forgets a job that has ended.
@@ -311,9 +311,9 @@ local function is_child_of(id, child)
   return string.sub(child, 1, #id + 1) == id .. '-' and string.find(child, '%-%d+%-%d+$')
 end
 
--- A job has ended that another has asked for, its parent. That is queued again when all have succeeded, to gather what they
--- gave, and ends with the first that has not. Answers the parent, its state and its outcome if it ends.
-local function tell_parent(id, state, outcome)
+-- A child has ended. Its parent is queued again when all have succeeded, to gather their results, and ends with the first
+-- that has not. Returns the parent, its state and its outcome if it ends.
+local function notify_parent(id, state, outcome)
   local parent, summary = unpack(record(id, 'parent', 'summary'))
   if not parent then
     return nil
@@ -365,15 +365,15 @@ local function finish(id, state, outcome, iso)
   settle(id, state, outcome, iso)
   local ended = { { id, state, outcome } }
   while #ended > 0 do
-    local one, its_state, its_outcome = unpack(table.remove(ended))
-    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. one)) do
+    local last, its_state, its_outcome = unpack(table.remove(ended))
+    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. last)) do
       local next_state, flaws = examine(next_id)
       if next_state == 'WAITING' then
         if next(flaws) then
           settle(next_id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
           ended[#ended + 1] = { next_id, 'FAILED', {} }
         elseif its_state ~= 'SUCCEEDED' then
-          local reason = 'job ' .. one .. ', which it comes after, is ' .. its_state
+          local reason = 'job ' .. last .. ', which it comes after, is ' .. its_state
           settle(next_id, 'CANCELLED', { reason = reason }, iso)
           ended[#ended + 1] = { next_id, 'CANCELLED', {} }
         elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
@@ -381,9 +381,9 @@ local function finish(id, state, outcome, iso)
         end
       end
     end
-    redis.call('DEL', KEY.after .. one)
-    cancel_children(one, ended, iso)
-    local parent, its_end, parents_outcome = tell_parent(one, its_state, its_outcome)
+    redis.call('DEL', KEY.after .. last)
+    cancel_children(last, ended, iso)
+    local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome)
     if parent then
       settle(parent, its_end, parents_outcome, iso)
       ended[#ended + 1] = { parent, its_end, parents_outcome }
@@ -394,50 +394,4 @@ end
 -- Ends a job whose record something else has written to: it cannot be run, and stands in nobody's way.
 local function condemn(id, flaws, iso)
   finish(id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
-end
-
--- What lies under keys that jobs share and is of another type: of each the key, that type, and the one it should have.
-local function misplaced()
-  local found = {}
-  local function look(key, kind)
-    local its_kind = type_of(key)
-    if its_kind ~= 'none' and its_kind ~= kind then
-      found[#found + 1] = { key, its_kind, kind }
-    end
-  end
-  for name, kind in pairs(TYPE) do
-    look(KEY[name], kind)
-  end
-  for _, queue in ipairs(QUEUES) do
-    look(KEY.fallback .. queue, 'zset')
-    look(KEY.gathering .. queue, 'string')
-    for _, priority in ipairs(RANKED) do
-      look(KEY.rung .. queue .. ':' .. priority, 'zset')
-      look(KEY.tenants .. queue .. ':' .. priority, 'zset')
-    end
-  end
-  return found
-end
-
--- Forgets a worker, and what was asked of it.
-local function forget_worker(name)
-  redis.call('ZREM', KEY.seen, name)
-  redis.call('HDEL', KEY.workers, name)
-  redis.call('HDEL', KEY.wanted, name)
-end
-
--- Points a model's alias at a version, and notes that it did.
-local function move_alias(model, alias, version, by)
-  local before = redis.call('HGET', KEY.aliases .. model, alias)
-  redis.call('HSET', KEY.aliases .. model, alias, version)
-  redis.call('LPUSH', KEY.moves .. model, cjson.encode({ alias = alias, from = tonumber(before or nil),
-    to = tonumber(version), by = by, at = now_ms() }))
-  redis.call('LTRIM', KEY.moves .. model, 0, 999)
-end
-
--- Counts what is no job of ours, and keeps the newest of it for a look. `told` is JSON.
-local function put_aside(reason, told, kept)
-  redis.call('HINCRBY', KEY.quarantined, reason, 1)
-  redis.call('LPUSH', KEY.quarantine, told)
-  redis.call('LTRIM', KEY.quarantine, 0, kept - 1)
 end

@@ -1,5 +1,5 @@
 -- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time. A job is {id, number of its shape} or {id, number of its shape, idempotency key, digest}.
--- Answers {place, id, …} of the jobs whose idempotency key is an older job's;
+-- Returns {place, id, …} of the jobs whose idempotency key is an older job's;
 --   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after;
 --   {'quota', tenant, its jobs that have not started, how many these may be}.
 local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]

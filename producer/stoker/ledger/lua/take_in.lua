@@ -1,4 +1,4 @@
--- Takes in the next part of an accepted list of jobs. ARGV: intake, ISO time. Answers 1 while more is left, else 0.
+-- Takes in the next chunk of an accepted list of jobs. ARGV: list, ISO time. Returns 1 while more are left, else 0.
 local id, iso = ARGV[1], ARGV[2]
 local key = KEY.intake .. id
 local place = tonumber(redis.call('HGET', key, 'next') or 1)

@@ -19,14 +19,13 @@ local function count(key, field)
   return tonumber(redis.call('HGET', key, field) or nil) or 0
 end
 
--- What is laid down for a tenant: `running`, `queued` (how many it may have, nil for any number) and `weight`; and for
--- all, `ageing_ms`.
+-- A tenant's quotas `running` and `queued` (nil for no limit) and its `weight`; and `ageing_ms`, which all share.
 local rules = {}
 local function rule_of(tenant)
   if not rules[tenant] then
-    -- Who may only read them goes on without them where they are damaged: the controller lays them down anew.
-    local laid = redis.pcall('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default', 'ageing_ms')
-    local own, default, ageing_ms = unpack(laid.err and {} or laid)
+    -- Who may only read them goes on without them where they are damaged: the controller writes them anew.
+    local stored = redis.pcall('HMGET', KEY.quotas, 'tenant ' .. tenant, 'default', 'ageing_ms')
+    local own, default, ageing_ms = unpack(stored.err and {} or stored)
     local is_json, rule = pcall(cjson.decode, own or default or '{}')
     rule = is_json and type(rule) == 'table' and rule or {}
     rules[tenant] = { running = tonumber(rule.running), queued = tonumber(rule.queued),
@@ -97,7 +96,7 @@ local function risen(priority, queued_at, tenant)
 end
 
 -- Sends a message for a queued job, and remembers its number and, in sixteenths, the step of its list: see resend.lua.
-local function ring(id)
+local function send_message(id)
   local kind, queue, priority, tenant, summary, queued_at =
     unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))
   local seat = seat_of(id)
@@ -137,7 +136,7 @@ local function leave_if_empty(line, tenant)
   end
 end
 
--- Whether a job can be rung for. A damaged one is left to repair.lua, one of a newer Stoker's queue to that.
+-- Whether a message can be sent for a job. A damaged one is left to repair.lua, one of a newer Stoker's queue to that.
 local function is_queued(id)
   local state, kind, queue, priority = unpack(record(id, 'state', 'kind', 'queue', 'priority'))
   if state == 'QUEUED' and is_word(kind) and QUEUE[queue] and STEP[priority] then
@@ -170,7 +169,7 @@ local function fill(queue, priority)
     local id = redis.call('ZPOPMIN', KEY.held .. line .. ':' .. tenant)[1]
     leave_if_empty(line, tenant)
     if id and is_queued(id) then
-      ring(id)
+      send_message(id)
     elseif id and redis.call('EXISTS', KEY.job .. id) == 0 then
       count_down(KEY.queued, tenant)
     end
@@ -182,7 +181,7 @@ local function line_up(id, queue, priority, tenant, sequence)
   local line = queue .. ':' .. priority
   if redis.call('EXISTS', KEY.tenants .. line) == 0 and redis.call('ZCARD', KEY.rung .. line) < window_of(queue)
     and not has_enough(line, tenant) then
-    ring(id)
+    send_message(id)
   else
     hold(id, queue, priority, tenant, sequence)
     fill(queue, priority)
@@ -201,7 +200,7 @@ local function vacate(id, seat)
 end
 
 -- A queued job is claimed: its message was heard.
-local function hear(id, queue, line)
+local function note_claimed_message(id, queue, line)
   local score = tonumber(redis.call('ZSCORE', KEY.rung .. line, id) or nil)
   if score then
     local list, number = message_of(queue, score)
@@ -224,7 +223,7 @@ local function may_start(id)
   if not most or count(KEY.running, tenant) < most then
     return true
   end
-  hear(id, queue, queue .. ':' .. priority)
+  note_claimed_message(id, queue, queue .. ':' .. priority)
   redis.call('HDEL', KEY.seats, id)
   count_down(KEY.load, seat)
   local sequence, turn = unpack(record(id, 'sequence', 'turn'))
@@ -245,7 +244,7 @@ local function start(id)
   end
   local queue, priority, tenant = parts_of(seat)
   redis.call('HINCRBY', KEY.running, tenant, 1)
-  hear(id, queue, queue .. ':' .. priority)
+  note_claimed_message(id, queue, queue .. ':' .. priority)
   fill(queue, priority)
 end
 
@@ -255,7 +254,7 @@ local function fill_all(queue)
   end
 end
 
--- A queued job is gone: its message, if it has one, will ring in vain.
+-- A queued job is gone: its message, if it has one, will be dropped.
 local function withdraw(id)
   local seat = seat_of(id)
   if seat then
@@ -270,7 +269,7 @@ local function withdraw(id)
   leave_if_empty(line, tenant or '')
 end
 
--- A job runs no longer. If its tenant had enough until now, the next of its jobs is rung for, on whichever queue.
+-- A job runs no longer. If its tenant had enough until now, the next of its jobs gets its message, on whichever queue.
 local function stop(id)
   local seat = seat_of(id)
   if not seat then
@@ -292,8 +291,8 @@ end
 -- message although some messages are lost.
 local function fit_windows()
   local slots = {}
-  for _, said in ipairs(redis.call('HVALS', KEY.workers)) do
-    local is_json, worker = pcall(cjson.decode, said)
+  for _, description in ipairs(redis.call('HVALS', KEY.workers)) do
+    local is_json, worker = pcall(cjson.decode, description)
     local is_worker = is_json and type(worker) == 'table' and type(worker.queues) == 'table'
     for _, queue in ipairs(is_worker and worker.queues or {}) do
       slots[queue] = (slots[queue] or 0) + (tonumber(worker.slots) or 0)
@@ -331,11 +330,11 @@ local function check_seats(limit)
   end
 end
 
--- Counts a queue's jobs: with a message, held, held because their tenants have enough; and for how many ms the one that
--- waits longest has been queued, those last ones aside. It looks at so many tenants of each priority for that.
+-- Counts a queue's jobs: `jobs` in all; `over_quota`, held because their tenants have enough; and `oldest_ms`, for how
+-- long the one that waits longest has been queued, those last ones aside. It looks at so many tenants of each priority for that.
 local LOOKED_AT = 64
 local function census(queue)
-  local rung, held, over_quota, oldest = 0, 0, 0, now_ms()
+  local jobs, over_quota, oldest = 0, 0, now_ms()
   local function look(id)
     -- What something else has written there has no time, and hides no other queue.
     local since = id and redis.pcall('HGET', KEY.job .. id, 'queued_at')
@@ -344,7 +343,7 @@ local function census(queue)
   for _, priority in ipairs(RANKED) do
     local line = queue .. ':' .. priority
     local ids = redis.call('ZRANGE', KEY.rung .. line, 0, -1)
-    rung = rung + #ids
+    jobs = jobs + #ids
     for _, id in ipairs(ids) do
       look(id)
     end
@@ -352,7 +351,7 @@ local function census(queue)
     for n = 1, #tenants, 2 do
       local key = KEY.held .. line .. ':' .. tenants[n]
       local count_held = redis.call('ZCARD', key)
-      held = held + count_held
+      jobs = jobs + count_held
       if tenants[n + 1] == 'inf' and has_enough(line, tenants[n]) then
         over_quota = over_quota + count_held
       elseif n < 2 * LOOKED_AT then
@@ -360,5 +359,5 @@ local function census(queue)
       end
     end
   end
-  return rung, held, over_quota, math.max(0, now_ms() - oldest)
+  return { jobs = jobs, over_quota = over_quota, oldest_ms = math.max(0, now_ms() - oldest) }
 end

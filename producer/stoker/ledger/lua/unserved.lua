@@ -39,8 +39,8 @@ local function await_worker(id, what, name)
   move(id, 'WAITING')
   redis.call('ZADD', KEY.unserved .. needs, sequence, id)
   redis.call('SADD', KEY.needs, needs)
-  local told = what == 'kind' and 'knows kind ' .. name or 'is of release ' .. name .. ' or newer, which its spec needs'
-  local reason = workers_for(needs) == 0 and 'no live worker ' .. told or 'waits for a worker that ' .. told
+  local condition = what == 'kind' and 'knows kind ' .. name or 'is of release ' .. name .. ' or newer, which its spec needs'
+  local reason = workers_for(needs) == 0 and 'no live worker ' .. condition or 'waits for a worker that ' .. condition
   redis.call('HSET', KEY.job .. id, 'needs', needs, 'reason', reason)
   append_event(id, { type = 'waiting', reason = reason })
 end

@@ -1,5 +1,5 @@
 -- Queues the jobs whose time has come, the longest overdue first, and those whose worker has: see unserved.lua.
--- ARGV: limit, ISO time. Answers how many.
+-- ARGV: limit, ISO time. Returns how many.
 local limit, iso, woken = tonumber(ARGV[1]), ARGV[2], 0
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.due, '-inf', now_ms(), 'LIMIT', 0, limit)) do

@@ -1,4 +1,4 @@
--- What the workers heard of lately say of themselves. ARGV: silence after which one does not count, ms
+-- Returns the descriptions of the live workers. ARGV: silence after which one does not count, ms
 local answer = {}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEY.seen, now_ms() - tonumber(ARGV[1]), '+inf')) do
   answer[#answer + 1] = redis.call('HGET', KEY.workers, name) or nil

@@ -1,2 +1,0 @@
--- A worker has gone. ARGV: name
-forget_worker(ARGV[1])
