@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stoker_workers.controller.autoscaler.policy import Kind, Load
+from stoker_workers.controller.autoscaler.policy import KindLoad, Load
 
 from .loads import Floats, Jobs
 
@@ -144,7 +144,7 @@ class _Run:
             queued = arrived - self._started[n]
             if queued:
                 oldest_s = max(oldest_s, now - float(self._arrivals[n][self._started[n]]))
-            kinds[name] = Kind(queued, queued, self._started[n], self._mean[n])
+            kinds[name] = KindLoad(queued, queued, self._started[n], self._mean[n])
         return Load(
             at_s=now,
             kinds=kinds,

@@ -23,7 +23,7 @@ def version(name: str, task: str = "multiclass", target: str | None = None) -> M
     )
 
 
-class Door:
+class Checks:
     """Knows some versions, by reference."""
 
     def __init__(self, **versions: ModelVersion) -> None:
@@ -139,21 +139,21 @@ def test_what_cannot_be_compared_is_refused_at_the_door_as_far_as_it_is_known(
     versions: dict[str, ModelVersion], fields: dict[str, str], says: str
 ) -> None:
     with pytest.raises(stoker.InvalidJob, match=says):
-        KIND.check(compared("a", "b", **fields), Door(**versions))
+        KIND.check(compared("a", "b", **fields), Checks(**versions))
 
 
 def test_models_of_different_targets_are_compared_against_the_one_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text("x,price,rating\n1,2,3\n")
     versions = {name: version(name, "regression", target) for name, target in (("a", "price"), ("b", "rating"))}
     spec = compared("a", "b", data=str(tmp_path / "shop.csv"), target="price", choose="max r2")
-    assert KIND.check(spec, Door(**versions)) == spec
+    assert KIND.check(spec, Checks(**versions)) == spec
     with pytest.raises(stoker.InvalidJob, match="'cost'"):
-        KIND.check(spec.model_copy(update={"target": "cost"}), Door(**versions))
+        KIND.check(spec.model_copy(update={"target": "cost"}), Checks(**versions))
 
 
 def test_models_that_other_jobs_are_yet_to_make_wait_for_the_worker_to_judge() -> None:
     spec = compared("#0", "job:4711", choose="max r2 where bytes < 1e6")
-    assert KIND.check(spec, Door()) == spec
+    assert KIND.check(spec, Checks()) == spec
     assert KIND.models(spec) == ("#0", "job:4711")
 
 

@@ -6,7 +6,7 @@ import pytest
 from bench.simulation import loads, rules
 from bench.simulation.simulator import Fleet, Outcome, simulate
 
-from stoker_workers.controller.autoscaler.policy import Kind, Load, Memory, Target, Wish, decide
+from stoker_workers.controller.autoscaler.policy import KindLoad, Load, Memory, Target, Wish, decide
 
 NODE = Fleet(nodes=1, slots_per_node=64, node_start_s=0.0, tick_s=1.0)
 TARGET = Target(least=0, most=64, target_wait_s=10.0, cooldown_s=60.0)
@@ -21,14 +21,14 @@ def idle(at_s: float, slots: int, busy: int = 0) -> Load:
 
 
 def test_a_backlog_gets_the_slots_that_start_it_in_time_and_the_reason_says_so() -> None:
-    load = Load(0.0, {"infer": Kind(120, 120, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    load = Load(0.0, {"infer": KindLoad(120, 120, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
     wish, _ = decide(TARGET, load, None)
     assert wish.slots == 24
     assert wish.reasons[0] == "120 queued jobs of 2.0 s within 10.0 s -> 24 slots"
 
 
 def test_more_than_the_maximum_is_wanted_but_not_given() -> None:
-    load = Load(0.0, {"infer": Kind(5000, 5000, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    load = Load(0.0, {"infer": KindLoad(5000, 5000, 0, 2.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
     wish, _ = decide(TARGET, load, None)
     assert wish.slots == 64
     assert wish.reasons[:2] == ("at most 64", "1000 would be needed")
@@ -37,7 +37,7 @@ def test_more_than_the_maximum_is_wanted_but_not_given() -> None:
 def test_a_backlog_that_no_slot_could_start_holds_the_fleet_until_it_can_and_the_reason_says_so() -> None:
     load = Load(
         1.0,
-        {"infer": Kind(120, 120, 0, 2.0)},
+        {"infer": KindLoad(120, 120, 0, 2.0)},
         running=0,
         seen=(),
         drainers=0,
@@ -59,7 +59,7 @@ def test_an_outage_keeps_no_slot_that_is_not_needed() -> None:
 
 
 def test_a_kind_that_was_never_measured_is_not_taken_for_short() -> None:
-    load = Load(0.0, {"train": Kind(6, 6, 0, 0.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    load = Load(0.0, {"train": KindLoad(6, 6, 0, 0.0)}, running=0, seen=(), drainers=0, slots=1, busy=0)
     assert decide(TARGET, load, None)[0].slots == 6
 
 
@@ -69,7 +69,7 @@ def test_lanes_count_as_the_drainers_they_need() -> None:
 
 
 def test_a_training_by_several_workers_gets_them_all_at_once() -> None:
-    load = Load(0.0, {"train": Kind(4, 4, 9, 1.0)}, running=0, seen=(), drainers=0, slots=1, busy=0, widest=4)
+    load = Load(0.0, {"train": KindLoad(4, 4, 9, 1.0)}, running=0, seen=(), drainers=0, slots=1, busy=0, widest=4)
     wish, _ = decide(TARGET, load, None)
     assert wish.slots == 4
     assert wish.reasons[0] == "4 queued jobs of 1.0 s within 10.0 s, 4 at once for one -> 4 slots"

@@ -1,4 +1,4 @@
-"""Submitting: checks specs, and queues them if all are right."""
+"""Submitting: what is refused, and the jobs that are queued if nothing is."""
 
 import functools
 import uuid
@@ -55,13 +55,13 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[i
     valid = {id(spec): checked(spec) for spec in specs}
     distinct = valid.values()
     offered = (yield from offer(distinct)) if specs else Offer()
-    border = _Border((yield from _versions(distinct)), offered)
+    checks = _Checks((yield from _versions(distinct)), offered)
     routed: dict[int, tuple[Spec, str]] = {}
     prepared: list[intake.NewJob] = []
     parent = traceparent()
     for spec in specs:
         if id(spec) not in routed:
-            routed[id(spec)] = border.check(_with_ids(valid[id(spec)], prepared))
+            routed[id(spec)] = checks.check(_with_ids(valid[id(spec)], prepared))
         ready, queue = routed[id(spec)]
         prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
     return prepared
@@ -94,7 +94,7 @@ def _with_ids(spec: Spec, before: Sequence[intake.NewJob]) -> Spec:
     return with_fields(named, after=tuple(dict.fromkeys([*map(job_id, spec.after), *makers])))
 
 
-class _Border:
+class _Checks:
     """The checks of one submit.
 
     Args:
@@ -115,5 +115,5 @@ class _Border:
         return checked, queue
 
     def version(self, ref: str) -> ModelVersion | None:
-        """See `Door`."""
+        """See `SubmitChecks`."""
         return self._versions.get(ref)

@@ -15,7 +15,7 @@ from ..errors import InvalidJob
 from ..models.manifest import Artifact, Described, ModelRef, ModelVersion
 from .base import DataRef, JobSpec
 from .evaluate import Interval, Latency
-from .kind import Door, Kind, preflight_for, with_fields
+from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 
 _QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -305,9 +305,9 @@ def _target(version: ModelVersion) -> str:
     return version.signature.target or "y"
 
 
-def _check(spec: Compare, door: Door) -> Compare:
-    require_comparable(spec, [version for ref in spec.models if (version := door.version(ref))])
-    checked = [preflight_for(ref, spec.data, door, target=spec.target, labelled=True) for ref in spec.models]
+def _check(spec: Compare, checks: SubmitChecks) -> Compare:
+    require_comparable(spec, [version for ref in spec.models if (version := checks.version(ref))])
+    checked = [preflight_for(ref, spec.data, checks, target=spec.target, labelled=True) for ref in spec.models]
     return with_fields(spec, data=checked[0])
 
 

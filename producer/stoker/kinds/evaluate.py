@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import DataRef, JobSpec
-from .kind import Door, Kind, preflight_for, with_fields
+from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 
 
@@ -144,8 +144,8 @@ class EvaluateResult(JobResult):
         )
 
 
-def _check(spec: Evaluate, door: Door) -> Evaluate:
-    return with_fields(spec, data=preflight_for(spec.model, spec.data, door, target=spec.target, labelled=True))
+def _check(spec: Evaluate, checks: SubmitChecks) -> Evaluate:
+    return with_fields(spec, data=preflight_for(spec.model, spec.data, checks, target=spec.target, labelled=True))
 
 
 KIND = Kind(

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, ModelRef
 from .base import DataRef, JobSpec
-from .kind import Door, Kind, preflight_for, with_fields
+from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 
 Row = Annotated[int, Field(ge=0)]
@@ -62,8 +62,8 @@ class InferResult(JobResult):
         return Shown(self.model, f"predicted {self.rows:,} rows, {self.rows_per_s:,.0f}/s", files=files)
 
 
-def _check(spec: Infer, door: Door) -> Infer:
-    return with_fields(spec, data=preflight_for(spec.model, spec.data, door, labelled=False))
+def _check(spec: Infer, checks: SubmitChecks) -> Infer:
+    return with_fields(spec, data=preflight_for(spec.model, spec.data, checks, labelled=False))
 
 
 def _summary(spec: Infer) -> str:
@@ -77,6 +77,6 @@ KIND = Kind(
     queue="batch",
     usual_s=20.0,
     summary=_summary,
-    may_ask=lambda spec: spec.rows is None,
+    may_have_children=lambda spec: spec.rows is None,
     check=_check,
 )

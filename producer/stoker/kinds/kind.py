@@ -10,7 +10,7 @@ from .base import JobSpec
 S = TypeVar("S", bound=JobSpec)
 
 
-class Door(Protocol):
+class SubmitChecks(Protocol):
     """What a spec can be checked against before it is queued."""
 
     def version(self, ref: str) -> ModelVersion | None:
@@ -35,10 +35,10 @@ class Kind(Generic[S]):
         reads: the fields that name the models which it reads, each one reference or several.
         makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
-        may_ask: whether it may ask for children, and is told how many slots there are for them.
+        may_have_children: whether it may submit children, and learns how many slots there are for them.
         checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
             that keeps no files.
-        check: what is refused at the door; gives the spec with its data as a worker finds them.
+        check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Kind(Generic[S]):
     reads: tuple[str, ...] = ("model",)
     makes: str | None = None
     slots: Callable[[S], int] = lambda _: 1
-    may_ask: Callable[[S], bool] = lambda _: False
+    may_have_children: Callable[[S], bool] = lambda _: False
     checkpoints: Callable[[S], int] = lambda _: 2
-    check: Callable[[S, Door], S] = lambda spec, _: spec
+    check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:
         """The references of the models that a job reads."""
@@ -77,12 +77,12 @@ def with_fields(spec: S, **fields: object) -> S:
     return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
 
 
-def preflight_for(model: str, data: str, door: Door, *, target: str | None = None, labelled: bool) -> str:
+def preflight_for(model: str, data: str, checks: SubmitChecks, *, target: str | None = None, labelled: bool) -> str:
     """Check data that a model shall read, as far as the model is known yet; gives it as a worker finds it."""
-    version = door.version(model)
+    version = checks.version(model)
     if version is None:
-        return door.preflight(data, target=target, features=None, labelled=False)
+        return checks.preflight(data, target=target, features=None, labelled=False)
     inputs = version.signature.inputs
     features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
     target = target or version.signature.target
-    return door.preflight(data, target=target, features=features or None, labelled=labelled)
+    return checks.preflight(data, target=target, features=features or None, labelled=labelled)

@@ -8,7 +8,7 @@ from ..errors import InvalidJob
 from ..models.manifest import Artifact, ModelName
 from .architecture import MLP, Architecture
 from .base import DataRef, Frozen, JobSpec
-from .kind import Door, Kind, with_fields
+from .kind import Kind, SubmitChecks, with_fields
 from .result import JobResult, Shown
 
 Loss = Literal[
@@ -216,9 +216,9 @@ class TrainResult(JobResult):
         return Shown(self.model, metrics, notes=(f"{cost}, seed {self.seed}",), files=self.files)
 
 
-def _check(spec: Train, door: Door) -> Train:
+def _check(spec: Train, checks: SubmitChecks) -> Train:
     def preflight(data: str) -> str:
-        return door.preflight(data, target=spec.target, features=spec.features)
+        return checks.preflight(data, target=spec.target, features=spec.features)
 
     data = preflight(spec.data)
     validation_data = None if spec.validation_data is None else preflight(spec.validation_data)

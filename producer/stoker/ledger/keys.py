@@ -38,7 +38,7 @@
 | stoker:leader | string | the controller that leads | with its lease, seconds |
 | stoker:duties | hash | by duty of the leading controller, how its runs went: duty_runs.py | never: one field a duty |
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
-| stoker:intake:<id> | hash | a long list of jobs, in parts by place | when all is taken in, or 10 minutes later |
+| stoker:intake:<id> | hash | a long list of jobs, in chunks by number | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |

@@ -1,4 +1,4 @@
-"""What Flower and `celery events` are told of a running job, as long as anyone watches."""
+"""Celery's events of a running job's progress, for Flower and `celery events`, as long as anyone watches."""
 
 import json
 import os
@@ -53,7 +53,7 @@ class FlowerProgress(Extra):
         self._spec = spec
 
     def reported(self, events: Sequence[Event]) -> None:
-        """Show the newest of them that tells how far the job is."""
+        """Show the newest of them that says how far the job is."""
         newest = next((event for event in reversed(events) if isinstance(event, Epoch | Progress)), None)
         if not newest or not self._slot.watched:
             return

@@ -1,4 +1,4 @@
-"""Claiming a job: from the message that rings for it to the end of the attempt."""
+"""Claiming a job: from its message to the end of the attempt."""
 
 import logging
 
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 def run_job(slot: Slot, job_id: str, queue: str) -> Ending:
-    """Claim a job, for which a message on `queue` rang, and see it to its end.
+    """Claim a job, whose message came from `queue`, and see it to its end.
 
-    A message that rings for a job which is taken, ended or unknown is dropped: the ledger decides, not the message.
-    If Redis stays away until the worker has to end, so is the job itself: it is rung for again, or its lease runs out.
+    The message of a job which is taken, ended or unknown is dropped: the ledger decides, not the message.
+    If Redis stays away until the worker has to end, so is the job itself: its message is sent again, or its lease ends.
     """
     try:
         if missing := slot.dependencies.missing():
@@ -44,9 +44,9 @@ def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
     if isinstance(claimed, Refusal):
         return Ending("dropped", f"the job is {claimed}")
     _deliver(slot)
-    with slot.tracer.attempt(claimed, slot.worker) as tell:
+    with slot.tracer.attempt(claimed, slot.worker) as set_end:
         ending = _follow(slot, claimed)
-        tell(*ending)
+        set_end(*ending)
     _deliver(slot)
     return ending
 

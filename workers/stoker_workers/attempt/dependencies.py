@@ -66,7 +66,7 @@ class Dependencies:
                     self._since[of].value = time.time()
 
     def is_back(self, of: str) -> None:
-        """Note that something is there again."""
+        """Note that something is available again."""
         for watched in _WATCHED:
             if watched == of and self._since[watched].value:
                 _log.warning("back: the %s, after %.0f s", of, time.time() - self._since[watched].value)
@@ -102,18 +102,18 @@ class _RoomWatch:
         self._since: float | None = None
 
     def step(self) -> Outage | None:
-        """Take the answer of the last look, if it is there, and start another; gives what is away."""
+        """Take the result of the last look, if there is one, and start another; gives what is away."""
         now = time.monotonic()
         if self._since is not None:
             try:
-                found = self._answers.get_nowait()
+                outage = self._answers.get_nowait()
             except Empty:
                 return self._away if now - self._since > _SILENT_S else None
         else:
-            found = None
+            outage = None
         self._since = now
         Thread(target=lambda: self._answers.put(self._look()), daemon=True).start()
-        return found
+        return outage
 
 
 class DependencyWatch:
@@ -130,7 +130,7 @@ class DependencyWatch:
         self._since = 0.0
 
     def step(self) -> None:
-        """Look for room, and if something is away, start a look at all, or take its answer if that is there."""
+        """Look for room, and if something is away, start a look at all, or take its result."""
         for room in self._rooms:
             if outage := room.step():
                 self._dependencies.met(outage)
@@ -171,12 +171,12 @@ class DependencyWatch:
         for outage in self._dependencies.ongoing():
             if all(other.of != outage.of for other in away):
                 self._dependencies.is_back(outage.of)
-        for found in away:
-            self._dependencies.met(found)
+        for met in away:
+            self._dependencies.met(met)
 
 
 def _look(pipe: Pipe, settings: Settings) -> None:
-    """Use everything once, and tell what is away."""
+    """Use everything once, and send what is away."""
     away = [outage for look in (_store, _disk, _results) if (outage := look(settings))]
     pipe.send_bytes(_OUTAGES.dump_json(tuple(away)))
 

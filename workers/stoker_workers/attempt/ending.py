@@ -1,4 +1,4 @@
-"""How an attempt ends: what is written to the ledger, and what Celery's log and Flower are told."""
+"""How an attempt ends: what is written to the ledger, and the message for Celery's log and Flower."""
 
 import logging
 from collections import Counter
@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Ending(NamedTuple):
-    """How an attempt ended, and what to tell Celery's log and Flower of it."""
+    """How an attempt ended, and a message that says so in Celery's log and Flower."""
 
     how: Literal["succeeded", "failed", "cancelled", "handed back", "waiting", "dropped"]
-    told: str
+    message: str
 
 
 TAKEN_AWAY = Ending("dropped", "its lease ran out, and another worker has the job")
@@ -70,7 +70,7 @@ class Settlement:
                 return self.release("lost", end.reason)
 
     def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
-        committed = self._slot.insist(attempts.fail(self._attempt, state, ending.told, traceback))
+        committed = self._slot.insist(attempts.fail(self._attempt, state, ending.message, traceback))
         return TAKEN_AWAY if committed is CommitReply.LOST else ending
 
     def _await(self, end: Away) -> Ending:

@@ -13,7 +13,7 @@ from ..ml.run import StopRequest
 from .celery_events import FlowerProgress
 from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
-from .gang import Leader
+from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted
@@ -46,7 +46,7 @@ class Execution:
         self._settlement = Settlement(slot, attempt, spec)
         self._extras: list[Extra] = [Allowance(slot, attempt), FlowerProgress(slot, attempt.job_id, spec)]
         if (members := kind.slots(spec)) > 1:
-            self._extras.append(Leader(slot, attempt, members))
+            self._extras.append(Chief(slot, attempt, members))
         self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
         # Its time begins when all is there that it needs.
         self._times_out_at: float | None = None
@@ -76,18 +76,18 @@ class Execution:
 
     def _await(self, extra: Extra) -> Ending | None:
         """Wait for what must be there before the attempt begins; gives how it ended meanwhile."""
-        told: Progress | None = None
+        last: Progress | None = None
         try:
             while missing := extra.missing():
-                if missing != told:
-                    told = missing
-                    self._reports.tell(missing)
+                if missing != last:
+                    last = missing
+                    self._reports.add(missing)
                 if ended := self._ended_while_waiting():
                     return ended
         except GaveUp as reason:
             return self._settlement.release("drained", str(reason))
-        if told:
-            self._reports.tell(told.model_copy(update={"done": told.total}))
+        if last:
+            self._reports.add(last.model_copy(update={"done": last.total}))
         return None
 
     def _ended_while_waiting(self) -> Ending | None:
@@ -119,7 +119,7 @@ class Execution:
             return self._watch(runner)
 
     def _watch(self, runner: Runner | InlineRunner) -> End | None:
-        """Pass on what the runner tells until it ends; None if the lease is lost."""
+        """Pass the runner's events on until it ends; None if the lease is lost."""
         report_at = time.monotonic() + TICK_S
         while True:
             end: End | None = None
@@ -127,9 +127,9 @@ class Execution:
                 if isinstance(message, Blocked):
                     self._block(message.outage)
                 elif isinstance(message, Emitted):
-                    self._reports.tell(message.event)
-                    # At once, unless Redis is away: what is not told of is repeated after a loss, and its file stays.
-                    if isinstance(message.event, Checkpoint) and self._reports.were_heard:
+                    self._reports.add(message.event)
+                    # At once, unless Redis is away: what is not reported is repeated after a loss, and its file stays.
+                    if isinstance(message.event, Checkpoint) and self._reports.were_received:
                         report_at = 0.0
                 else:
                     end = message

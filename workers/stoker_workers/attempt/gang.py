@@ -1,10 +1,11 @@
-"""Training by several slots: the leader's side and a member's.
+"""Training by several slots: the chief's side and a member's.
 
-1. The slot that claims a training for several workers leads. It rings for members until all are there; until then it
+1. The slot that claims a training for several workers is the chief. It sends messages for members until all have come;
+   until then it
    holds its slot, and they hold theirs.
 2. Then all fork a runner each, which find each other by their addresses and train in step.
-3. The leader alone talks of the job: it renews the lease, tells events and checkpoints, and commits the end.
-4. A member says every tick that it is there. If one falls silent or its runner dies, the leader gives the attempt up,
+3. The chief alone reports on the job: it renews the lease, sends events and checkpoints, and commits the end.
+4. A member sends a heartbeat every tick. If one falls silent or its runner dies, the chief gives the attempt up,
    and the job goes on from its checkpoint with a new gang; if the attempt ends, so do its members. A member that meets
    an outage says so when it leaves, and the job waits for the end of that.
 5. A cancel or a drain of any of them is obeyed by all behind the same step: their runners agree on it.
@@ -37,15 +38,15 @@ _log = logging.getLogger(__name__)
 
 # How often a member looks at its gang and at its runner.
 TICK_S = 0.5
-# How often in a row a member finds that its runner uses too much memory, until it ends it: the leader, whose own runner
+# How often in a row a member finds that its runner uses too much memory, until it ends it: the chief, whose own runner
 # needs as much, looks as often, and can have the job tried with more.
 _LOOKS_OVER = 3
-# How long a leader holds slots for a gang that does not come together, before it lets others have them.
+# How long a chief holds slots for a gang that does not come together, before it lets others have them.
 _GATHER_S = 300.0
 
 
-class Leader(Extra):
-    """The leader's side of one attempt."""
+class Chief(Extra):
+    """The chief's side of one attempt."""
 
     def __init__(self, slot: Slot, attempt: Attempt, wanted: int) -> None:
         self._slot = slot
@@ -89,7 +90,7 @@ class Leader(Extra):
             _log.warning("job %s: its gang ends by itself: %s", self._attempt.job_id, error)
 
     def _look(self) -> Gang | None:
-        """Who is there; None while Redis is away."""
+        """The members so far; None while Redis is away."""
         call = gangs.gather(self._attempt, self._address, self._wanted, self._slot.settings.lease_s)
         try:
             return self._slot.connection.run(call, patience_s=0)
@@ -99,11 +100,11 @@ class Leader(Extra):
 
 
 class Member:
-    """A slot that has heard a `stoker.join` message, for as long as it takes part."""
+    """A slot that has taken a `stoker.join` message, for as long as it takes part."""
 
-    def __init__(self, slot: Slot, seat: str) -> None:
+    def __init__(self, slot: Slot, argument: str) -> None:
         self._slot = slot
-        self._job_id = gangs.job_of(seat)
+        self._job_id = gangs.job_of(argument)
         self._address = free_address(slot.redis_url)
         self._owner = ""
 
@@ -117,7 +118,7 @@ class Member:
             return self._join()
 
     def _reserve(self) -> bool:
-        """Reserve what the attempt was granted; the leader rings again for a member that does not come."""
+        """Reserve what the attempt was granted; the chief sends another message for a member that does not come."""
         try:
             attempt = self._slot.connection.run(gangs.attempt_of(self._job_id, ""))
             return Allowance(self._slot, attempt).reserve()
@@ -159,7 +160,7 @@ class Member:
 
     def _follow(self, runner: Runner, allowance: Allowance) -> End:
         """Watch the runner until it ends, uses too much memory, or the attempt ends."""
-        look_at, asked, over = 0.0, False, 0
+        look_at, is_stopping, over = 0.0, False, 0
         while True:
             for message in runner.receive(TICK_S):
                 if isinstance(message, Blocked):
@@ -170,9 +171,9 @@ class Member:
                     return message
             if self._slot.hurrying:
                 return Halted(reason="drain")
-            if self._slot.draining_s and not asked:
+            if self._slot.draining_s and not is_stopping:
                 runner.stop("drain")
-                asked = True
+                is_stopping = True
             if time.monotonic() >= look_at:
                 if self._attend().state == "gone":
                     return Lost(reason="the attempt has ended")
@@ -184,12 +185,12 @@ class Member:
                 look_at = time.monotonic() + TICK_S
 
     def _attend(self) -> Gang:
-        """Say that this member is there, and learn how the gang is; as before if Redis does not answer."""
+        """Send a heartbeat, which gives the gang; the last one if Redis does not answer."""
         call = gangs.attend(self._job_id, self._owner, self._address, self._slot.settings.lease_s)
         try:
             gang = self._slot.connection.run(call)
         except Unavailable as error:
-            _log.warning("job %s: no sign of life this time: %s", self._job_id, error)
+            _log.warning("job %s: no heartbeat this time: %s", self._job_id, error)
             return Gang("gathering", self._owner, ())
         self._owner = gang.owner or self._owner
         return gang
@@ -199,7 +200,7 @@ class Member:
             self._slot.dependencies.met(end.outage)
             self._depart(done=False, outage=end.outage)
         elif isinstance(end, Failed | Outgrown):
-            # What ends this runner most likely ends the leader's too, which must get to say so; if not, the leader
+            # What ends this runner most likely ends the chief's too, which must get to say so; if not, the chief
             # misses this member when its lease runs out.
             self._owner = ""
         else:

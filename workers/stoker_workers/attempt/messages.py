@@ -1,4 +1,4 @@
-"""What a runner tells its slot over their pipe, as JSON."""
+"""The messages from a runner to its slot over their pipe, as JSON."""
 
 from typing import Annotated, Literal
 
@@ -49,7 +49,7 @@ class Failed(_Message):
 
 
 class Asked(_Message):
-    """The job has asked for others, and waits for them."""
+    """The job submits children, and waits for them."""
 
     type: Literal["asked"] = "asked"
     children: tuple[Spec, ...]
@@ -74,7 +74,7 @@ class Away(_Message):
 
     Attributes:
         elsewhere: whether another worker of its gang has met that, which may be of that worker's node alone; only the
-            leader of a gang says so.
+            chief of a gang says so.
     """
 
     type: Literal["away"] = "away"

@@ -39,12 +39,12 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
 
 
 def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...]:
-    """The versions that a spec names. What the claim has not brought is looked for: that can say what is wrong."""
+    """The versions that a spec names. What the claim has not read is read here, with errors that say what is wrong."""
     refs = kind_of(spec).models(spec)
-    brought = attempt.models if len(attempt.models) == len(refs) else (b"",) * len(refs)
+    claimed = attempt.models if len(attempt.models) == len(refs) else (b"",) * len(refs)
     return tuple(
         registry.read_version(version) if version else _resolved(slot, ref)
-        for ref, version in zip(refs, brought, strict=True)
+        for ref, version in zip(refs, claimed, strict=True)
     )
 
 
@@ -71,7 +71,7 @@ def _children(attempt: Attempt) -> tuple[Result, ...]:
 
 def _slots_for_children(slot: Slot, spec: Spec) -> int:
     """How many slots of this device a job's children could run on; 1 if it asks for none."""
-    if not kind_of(spec).may_ask(spec):
+    if not kind_of(spec).may_have_children(spec):
         return 1
     workers = slot.insist(presence.workers())
     return sum(worker.slots for worker in workers if worker.device == slot.device)

@@ -24,8 +24,8 @@ _FORK = get_context("fork")
 _LOOK_S = 0.01
 
 
-class Child(Protocol):
-    """What runs in the child: it gets its end of the pipe."""
+class Main(Protocol):
+    """What the child executes, with its end of the pipe."""
 
     def __call__(self, pipe: Connection, *arguments: Any) -> None: ...
 
@@ -42,7 +42,7 @@ class ForkedProcess:
         DependencyUnavailable: there is no room for that folder.
     """
 
-    def __init__(self, target: Child, *arguments: Any, output: int | None = None) -> None:
+    def __init__(self, main: Main, *arguments: Any, output: int | None = None) -> None:
         self._code: int | None = None
         with ExitStack() as undo:
             # Ours, so that it goes even if the child is killed.
@@ -52,7 +52,7 @@ class ForkedProcess:
             self.pipe, theirs = _FORK.Pipe()
             undo.callback(self.pipe.close)
             with theirs:
-                arguments = (os.getpid(), self._scratch, theirs, output, target, arguments)
+                arguments = (os.getpid(), self._scratch, theirs, output, main, arguments)
                 self._process = _FORK.Process(target=_main, args=arguments)
                 self._process.start()
             undo.pop_all()
@@ -115,7 +115,7 @@ class ForkedProcess:
 
 
 def _main(
-    parent: int, scratch: Scratch, pipe: Connection, output: int | None, target: Child, arguments: tuple[Any, ...]
+    parent: int, scratch: Scratch, pipe: Connection, output: int | None, main: Main, arguments: tuple[Any, ...]
 ) -> None:
     _die_with(parent)
     os.setsid()
@@ -131,7 +131,7 @@ def _main(
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
     try:
-        target(pipe, *arguments)
+        main(pipe, *arguments)
     finally:
         scratch.remove()
 

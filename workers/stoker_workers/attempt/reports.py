@@ -19,7 +19,7 @@ _MOST_PENDING_EVENTS = 5_000
 
 
 class Reports:
-    """What an attempt tells the ledger: that it lives, and the events since the last report.
+    """An attempt's reports to the ledger: heartbeats, with the events since the last one.
 
     While Redis is away, events wait.
 
@@ -28,8 +28,8 @@ class Reports:
         extras: what learns of the events that were reported.
 
     Attributes:
-        answer: what the ledger has said to the last report that it heard.
-        were_heard: whether Redis was there for the last report.
+        answer: the ledger's reply to the last report that it received.
+        were_received: whether it received the last report.
         pending: events for the next report.
     """
 
@@ -41,9 +41,9 @@ class Reports:
         self._emitted = 0
         self.pending: deque[Event] = deque(maxlen=_MOST_PENDING_EVENTS)
         self.answer = ReportReply.OK
-        self.were_heard = True
+        self.were_received = True
 
-    def tell(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Put an event into the next report."""
         self.pending.append(event)
         self._emitted += 1
@@ -53,7 +53,7 @@ class Reports:
         try:
             self._take(self._slot.connection.run(self._due(), patience_s=0))
         except Unavailable as error:
-            self.were_heard = False
+            self.were_received = False
             _log.warning("job %s goes on without Redis: %s", self._attempt.job_id, error)
 
     def send_all(self) -> None:
@@ -73,7 +73,7 @@ class Reports:
 
     def _take(self, answer: ReportReply) -> None:
         self.answer = answer
-        self.were_heard = True
+        self.were_received = True
         for extra in self._extras:
             extra.reported(self.pending)
         self.pending.clear()

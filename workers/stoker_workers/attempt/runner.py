@@ -1,4 +1,4 @@
-"""The runner: a process forked for one job. It executes, and tells its slot over a pipe; it knows no Redis."""
+"""The runner: a process forked for one job. It executes, and sends its slot messages over a pipe; it knows no Redis."""
 
 import logging
 import os
@@ -78,7 +78,7 @@ class Runner:
         return self._process.pid
 
     def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
-        """What the job has told since, waiting up to `wait_s` for the first of it; an `End` comes last."""
+        """The job's messages since, waiting up to `wait_s` for the first of it; an `End` comes last."""
         sources: list[Any] = [self._process.pipe, *([self._output] if self._output_open else [])]
         ready = wait(sources, wait_s)
         if self._output in ready:
@@ -139,12 +139,12 @@ def _logged(line: str) -> Emitted:
 
 def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     """The runner's whole life."""
-    asked: list[StopRequest] = []
+    requests: list[StopRequest] = []
 
     def stop_requested() -> StopRequest | None:
         while pipe.poll():
-            asked.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
-        return asked[-1] if asked else None
+            requests.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
+        return requests[-1] if requests else None
 
     def emit(event: Event) -> None:
         _send(pipe, Emitted(event=event))
@@ -179,8 +179,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
         outcome = work()
     except Stopped as stop:
         return Halted(reason=stop.reason)
-    except Children as asked:
-        return Asked(children=asked.specs)
+    except Children as children:
+        return Asked(children=children.specs)
     except DependencyUnavailable as error:
         return Away(outage=error.outage)
     except Unavailable as error:

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 ROUND_S = 1.0
 # How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
 END_S = 5.0
-# How long a message may be under way between its queue and a claim before the job is rung for again.
+# How long a message may be under way between its queue and a claim before it is sent again.
 RING_AGAIN_S = 10.0
 # Of each long list of jobs, so that a round stays short.
 _CHUNKS_A_ROUND = 20
@@ -64,7 +64,7 @@ class _WatchedConnection(Connection):
 class Controller:
     """One of the controllers.
 
-    The leader takes jobs from workers that went silent, queues those whose time has come, rings again where a message
+    The leader takes jobs from workers that went silent, queues those whose time has come, sends a message again that
     was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the fleets. Each of
     these is a duty. What a duty does to the ledger is one script in Redis over an index: it costs as little with a
     million jobs as with ten, and a second leader for a moment does no harm.
@@ -124,7 +124,7 @@ class Controller:
             Duty("set quotas", ROUND_S, self._set_quotas),
             Duty("reclaim jobs", ROUND_S, self._reclaim),
             Duty("wake jobs", ROUND_S, lambda: self._connection.run(upkeep.wake())),
-            Duty("ring again", ROUND_S, self._ring_again),
+            Duty("ring again", ROUND_S, self._resend),
             Duty("fall back to CPUs", ROUND_S, self._fall_back),
             Duty("forget old jobs", ROUND_S, self._forget_old),
             Duty("return requests", ROUND_S, self._return_requests),
@@ -152,9 +152,9 @@ class Controller:
         if state := self._connection.run(attempts.reclaim(lost)):
             _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
-    def _ring_again(self) -> None:
+    def _resend(self) -> None:
         for job_id in self._connection.run(upkeep.resend(RING_AGAIN_S)):
-            _log.warning("job %s: its message was lost, rung again", job_id)
+            _log.warning("job %s: its message was lost and is sent again", job_id)
 
     def _fall_back(self) -> None:
         for job_id in self._connection.run(upkeep.fall_back(self._settings.gpu_wait_s)):

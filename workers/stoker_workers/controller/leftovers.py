@@ -65,59 +65,61 @@ class LeftoverSearch:
             digests |= page.digests
             before = min(before, page.unfinished_since or before)
             yield
-        found = _Found()
+        findings = _Findings()
         for folder in (f"{first}{second}" for first in _HEX for second in _HEX):
-            yield from found.reachable(self._look_at_artifacts(folder, digests, before - YOUNG, found))
-        yield from found.reachable(self._look_at_jobs(before - YOUNG, found))
+            yield from findings.reachable(self._look_at_artifacts(folder, digests, before - YOUNG, findings))
+        yield from findings.reachable(self._look_at_jobs(before - YOUNG, findings))
         self._rests_until = time.monotonic() + _REST_S
-        self._tell(found)
-        if found.failures:
-            raise ExceptionGroup("some of the store could not be looked at", found.failures)
+        self._note(findings)
+        if findings.failures:
+            raise ExceptionGroup("some of the store could not be looked at", findings.failures)
 
-    def _look_at_artifacts(self, folder: str, named: set[bytes], before: datetime, found: "_Found") -> Iterator[None]:
+    def _look_at_artifacts(
+        self, folder: str, named: set[bytes], before: datetime, findings: "_Findings"
+    ) -> Iterator[None]:
         for number, file in enumerate(self._store.stored(folder)):
             is_named = file.digest.encode() in named and not file.is_partial
             if not is_named and self._store.is_older(file, before):
-                found.add(file)
+                findings.add(file)
                 if self._removes:
                     self._store.remove(file)
             if number % _PAGE_FILES == _PAGE_FILES - 1:
                 yield
         yield
 
-    def _look_at_jobs(self, before: datetime, found: "_Found") -> Iterator[None]:
+    def _look_at_jobs(self, before: datetime, findings: "_Findings") -> Iterator[None]:
         for job_id in self._store.jobs():
-            yield from found.reachable(self._look_at_job(job_id, before, found))
+            yield from findings.reachable(self._look_at_job(job_id, before, findings))
 
-    def _look_at_job(self, job_id: str, before: datetime, found: "_Found") -> Iterator[None]:
+    def _look_at_job(self, job_id: str, before: datetime, findings: "_Findings") -> Iterator[None]:
         part = self._store.of_job(job_id)
         files = list(part.stored(""))
         if self._connection.run(store_files.has_ended(job_id)) and all(part.is_older(file, before) for file in files):
             for file in files:
-                found.add(file)
+                findings.add(file)
             if self._removes:
                 part.clear()
         yield
 
-    def _tell(self, found: "_Found") -> None:
+    def _note(self, findings: "_Findings") -> None:
         at = datetime.now(UTC)
         noted = store_files.Leftovers(
-            at=at, files=found.files, size=found.size, removed=self._removes, examples=tuple(found.examples)
+            at=at, files=findings.files, size=findings.size, removed=self._removes, examples=tuple(findings.examples)
         )
         self._connection.run(store_files.note_leftovers(noted))
-        if found.files:
+        if findings.files:
             done = "were removed" if self._removes else "would be removed with STOKER_REMOVE_LEFTOVERS=true"
             _log.info(
                 "%d files of %d bytes in the store belong to nothing and %s: %s, …",
-                found.files,
-                found.size,
+                findings.files,
+                findings.size,
                 done,
-                ", ".join(found.examples),
+                ", ".join(findings.examples),
             )
 
 
-class _Found:
-    """What one look has found, and what kept it from looking at the rest."""
+class _Findings:
+    """The leftovers of one look, and the failures that kept it from looking at the rest."""
 
     def __init__(self) -> None:
         self.failures: list[DependencyUnavailable] = []

@@ -12,16 +12,16 @@ from . import compare, deploy, evaluate, infer, train
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
     {"train": train.run, "evaluate": evaluate.run, "deploy": deploy.run, "infer": infer.run, "compare": compare.run}
 )
-# What the attempt does that has the results of the jobs which an earlier one has asked for.
+# How the attempt runs that has the results of the job's children.
 _GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather})
 
 
 def execute(spec: Spec, run: Run) -> Outcome:
-    """Do what a spec asks for.
+    """Run a job.
 
     Raises:
         Stopped: the run was asked to stop.
-        Children: it asks for other jobs first.
+        Children: it submits children first.
         InvalidJob: the spec, its data or its model is wrong.
         Unavailable: the store cannot be used.
     """

@@ -78,8 +78,8 @@ def run(spec: Infer, run: Run) -> Outcome:
     parts = _parts(spec, run, source.rows, predictor.row_s)
     if len(parts) > 1:
         # All use one version, even if an alias moves meanwhile.
-        one = spec.model_copy(update={"model": version.ref, "after": (), "not_before": None})
-        raise Children([one.model_copy(update={"rows": rows}) for rows in parts])
+        part = spec.model_copy(update={"model": version.ref, "after": (), "not_before": None})
+        raise Children([part.model_copy(update={"rows": rows}) for rows in parts])
     done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
@@ -110,7 +110,7 @@ def _parts(spec: Infer, run: Run, rows: int | None, row_s: float | None) -> list
     """The rows of each part that is worth a job of its own; fewer than two if the job is best done as it is.
 
     Args:
-        rows: how many there are; None where only reading them would tell.
+        rows: how many there are; None where only reading them shows that.
         row_s: seconds that computing one takes; None where that is unknown.
     """
     if run.slots < 2 or spec.rows or run.checkpoints or rows is None or row_s is None:
@@ -137,7 +137,7 @@ class _Done:
         self._saved = len(self.chunks)
 
     def add(self, chunk: Artifact) -> None:
-        """Another chunk is there."""
+        """Note another chunk that is in the store."""
         self.chunks.append(chunk)
         if time.monotonic() - self._saved_at > _CHECKPOINT_S:
             self.save()

@@ -51,7 +51,7 @@ def run(spec: Train, run: Run) -> Outcome:
     _fix_randomness(spec, seed)
     source = open_source(spec.data, "train", run.access, run.scratch)
     split = _split(spec, source, seed)
-    found = profile(
+    profiled = profile(
         source,
         split,
         run,
@@ -62,9 +62,9 @@ def run(spec: Train, run: Run) -> Outcome:
         limits=spec.limits,
     )
     with gang.scope():
-        model = _build(spec, run, found)
+        model = _build(spec, run, profiled)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation = _rows(spec, run, source, split, found, model)
+    rows, validation = _rows(spec, run, source, split, profiled, model)
     trainer = Trainer(
         spec,
         run,
@@ -73,7 +73,7 @@ def run(spec: Train, run: Run) -> Outcome:
         model.optimizer,
         rows,
         validation,
-        Position(seed=seed, rows=found.rows),
+        Position(seed=seed, rows=profiled.rows),
         gang,
     )
     if saved:
@@ -82,7 +82,7 @@ def run(spec: Train, run: Run) -> Outcome:
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, found, model, fitted, seed, started)
+    return _outcome(spec, run, profiled, model, fitted, seed, started)
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,13 @@ def _split(spec: Train, source: Source, seed: int) -> Split:
     return HashedSplit(share, seed)
 
 
-def _build(spec: Train, run: Run, found: Profile) -> _Model:
-    layers = build_preprocessing(found, normalize=spec.normalize)
-    row_shape = tuple(layers.output.shape[1:]) if layers else tuple(size or 1 for size in found.inputs[0].shape)
-    network = build_network(spec, found, row_shape, run.builders)
-    objective = choose_objective(spec, network, found)
+def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
+    layers = build_preprocessing(profiled, normalize=spec.normalize)
+    row_shape = tuple(layers.output.shape[1:]) if layers else tuple(size or 1 for size in profiled.inputs[0].shape)
+    network = build_network(spec, profiled, row_shape, run.builders)
+    objective = choose_objective(spec, network, profiled)
     return _Model(
-        signature=found.signature(objective.units),
+        signature=profiled.signature(objective.units),
         layers=layers,
         network=network,
         objective=objective,
@@ -165,19 +165,19 @@ def _build(spec: Train, run: Run, found: Profile) -> _Model:
 
 
 def _rows(
-    spec: Train, run: Run, source: Source, split: Split, found: Profile, model: _Model
+    spec: Train, run: Run, source: Source, split: Split, profiled: Profile, model: _Model
 ) -> tuple[EncodedRows, EncodedRows | None]:
     build = partial(
         build_rows,
-        encode=encoder(model.signature, found.target, model.layers, model.objective),
+        encode=encoder(model.signature, profiled.target, model.layers, model.objective),
         row_shape=model.row_shape,
         batch_size=spec.batch_size,
     )
-    rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=found.rows)
+    rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=profiled.rows)
     if spec.validation_data:
-        other = _validation(spec.validation_data, run, found.target)
+        other = _validation(spec.validation_data, run, profiled.target)
         return rows, build(other, every_row, count=other.rows)
-    return rows, build(source, split.held_out, count=found.held_out) if found.held_out else None
+    return rows, build(source, split.held_out, count=profiled.held_out) if profiled.held_out else None
 
 
 def _validation(ref: str, run: Run, target: str) -> Source:
@@ -189,7 +189,7 @@ def _validation(ref: str, run: Run, target: str) -> Source:
 
 
 def _outcome(
-    spec: Train, run: Run, found: Profile, model: _Model, fitted: Fitted, seed: int, started: float
+    spec: Train, run: Run, profiled: Profile, model: _Model, fitted: Fitted, seed: int, started: float
 ) -> Outcome:
     whole = assemble(model.layers, model.network)
     whole.compile(optimizer=model.optimizer, loss=model.objective.loss, metrics=[model.objective.keras_metric()])
@@ -201,7 +201,7 @@ def _outcome(
         metrics=fitted.metrics,
         history=fitted.history,
         epochs=fitted.epochs,
-        rows=found.rows,
+        rows=profiled.rows,
         parameters=parameters,
         seed=seed,
         run_s=time.monotonic() - started,

@@ -38,11 +38,11 @@ def _shown(task: Task, ending: Ending) -> str:
     """End the task as its attempt ended, for Flower and the log; the ledger already has the attempt's end."""
     match ending.how:
         case "succeeded":
-            return ending.told
+            return ending.message
         case "failed":
-            raise JobFailed(ending.told)
+            raise JobFailed(ending.message)
         case "handed back":
-            raise Retry(ending.told)
+            raise Retry(ending.message)
         case "cancelled":
             task.send_event("task-revoked", terminated=True, signum=None, expired=False)
-    raise Ignore(ending.told)
+    raise Ignore(ending.message)

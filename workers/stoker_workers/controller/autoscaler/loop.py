@@ -19,9 +19,9 @@ from stoker.outages import Dependency
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
-from .policy import Kind, Load, Memory, Target, Wish, decide
+from .distribution import distribute
+from .policy import KindLoad, Load, Memory, Target, Wish, decide
 from .providers import Provider, provider_of
-from .sharing import shares
 
 _log = logging.getLogger(__name__)
 # A node that was never seen to start is taken to need this long: TensorFlow is imported, and perhaps a pod scheduled.
@@ -79,7 +79,7 @@ class _Fleet:
         self._redis_url = redis_url
         self._memory: Memory | None = None
         self._provider: tuple[FleetSettings, Provider | None] | None = None
-        self._told: Wish | None = None
+        self._last: Wish | None = None
         self._starts = _Starts()
 
     def close(self) -> None:
@@ -91,30 +91,30 @@ class _Fleet:
         """Look, decide, and see to it."""
         provider = self._provider_of(fleet)
         if fleet.provider == "none" and not workers:
-            self._tell_of_nobody()
+            self._decide_nothing()
             return
         traffic = self._connection.run(autoscaling.traffic(self._device))
-        asked = {w.name: a for w in workers if (a := self._connection.run(presence.wanted_slots(w.name))) is not None}
-        grown = _Grown.of(fleet, provider, workers)
-        coming = self._starts.coming(grown.nodes, grown.there, traffic.at / 1000)
-        load = _load(traffic, workers, drainers, self._asked_for(workers, asked, coming * grown.each))
+        wanted = {w.name: n for w in workers if (n := self._connection.run(presence.wanted_slots(w.name))) is not None}
+        nodes = _Nodes.of(fleet, provider, workers)
+        coming = self._starts.coming(nodes.expected, nodes.present, traffic.at / 1000)
+        load = _load(traffic, workers, drainers, self._slots_to_come(workers, wanted, coming * nodes.each))
         target = self._target(fleet, workers, load)
         wish, self._memory = decide(target, load, self._memory)
-        for name, slots in shares(workers, wish.slots, asked).items():
-            if slots != asked.get(name):
+        for name, slots in distribute(workers, wish.slots, wanted).items():
+            if slots != wanted.get(name):
                 self._connection.run(presence.want_slots(name, slots))
         wanted_nodes = None
         if provider:
-            wanted_nodes = grown.wanted(wish.slots)
-            if wanted_nodes != grown.nodes:
-                provider.scale(wanted_nodes, grown.idle)
-        self._tell(wish, sum(worker.slots for worker in workers), wanted_nodes, target.most)
+            wanted_nodes = nodes.wanted(wish.slots)
+            if wanted_nodes != nodes.expected:
+                provider.scale(wanted_nodes, nodes.idle)
+        self._note(wish, sum(worker.slots for worker in workers), wanted_nodes, target.most)
 
-    def _asked_for(self, workers: list[Worker], asked: Mapping[str, int], coming: int) -> int:
-        """How many slots there are or shall be: what was wanted last, or, to begin with, what is found."""
-        if self._told is not None:
-            return self._told.slots
-        return coming + sum(min(asked.get(worker.name, worker.slots), worker.most_slots) for worker in workers)
+    def _slots_to_come(self, workers: list[Worker], wanted: Mapping[str, int], coming: int) -> int:
+        """How many slots there are or shall be: what was decided last, or, to begin with, what the workers have."""
+        if self._last is not None:
+            return self._last.slots
+        return coming + sum(min(wanted.get(worker.name, worker.slots), worker.most_slots) for worker in workers)
 
     def _provider_of(self, fleet: FleetSettings) -> Provider | None:
         # Bounds may change at any time without a node having to end for it.
@@ -136,38 +136,38 @@ class _Fleet:
         start_s = 0.0 if fleet.provider == "none" or load.slots < offered else self._starts.mean_s
         return Target(min(least, most), most, fleet.target_wait_s, fleet.cooldown_s, start_s)
 
-    def _tell(self, wish: Wish, slots: int, nodes: int | None, most: int) -> None:
-        notable = self._told is None or wish.slots != self._told.slots
+    def _note(self, wish: Wish, slots: int, nodes: int | None, most: int) -> None:
+        notable = self._last is None or wish.slots != self._last.slots
         if notable:
             _log.info("fleet %s: %d slots -> %d: %s", self._device, slots, wish.slots, "; ".join(wish.reasons))
-        self._told = wish
+        self._last = wish
         decision = Decision(
             at=datetime.now(UTC), slots=slots, wanted=wish.slots, reasons=wish.reasons, nodes=nodes, most=most
         )
         self._connection.run(autoscaling.decided(self._device, decision, notable=notable))
 
-    def _tell_of_nobody(self) -> None:
+    def _decide_nothing(self) -> None:
         """Nothing can be scaled. When a worker comes, the slots that it has are where to begin."""
-        self._told = self._memory = None
+        self._last = self._memory = None
         reasons = ("no worker runs, and the settings name no provider that could start one",)
         decision = Decision(at=datetime.now(UTC), slots=0, wanted=0, reasons=reasons, nodes=None, most=0)
         self._connection.run(autoscaling.decided(self._device, decision, notable=False))
 
 
 @dataclass(frozen=True)
-class _Grown:
+class _Nodes:
     """The nodes of a fleet's provider.
 
     Attributes:
-        nodes: how many it has been asked for.
-        there: how many of them have announced themselves, with a worker of this fleet.
+        expected: how many it shall have.
+        present: how many of them have announced themselves, with a worker of this fleet.
         idle: names of those that have nothing in hand.
         each: slots that one brings.
         others: slots that the workers of other nodes offer.
     """
 
-    nodes: int
-    there: int
+    expected: int
+    present: int
     idle: frozenset[str]
     each: int
     others: int
@@ -182,8 +182,8 @@ class _Grown:
             busy[worker.node] += worker.busy
         owned = {node for node in offered if provider and provider.owns(node)}
         return cls(
-            nodes=provider.nodes() if provider else 0,
-            there=len(owned),
+            expected=provider.nodes() if provider else 0,
+            present=len(owned),
             idle=frozenset(node for node in owned if not busy[node]),
             each=fleet.slots_per_node or max(offered.values(), default=1),
             others=sum(slots for node, slots in offered.items() if node not in owned),
@@ -192,8 +192,8 @@ class _Grown:
     def wanted(self, slots: int) -> int:
         """How many nodes it takes; as many go as have nothing to do, or are not there yet."""
         needed = math.ceil(max(0, slots - self.others) / self.each)
-        not_there = max(0, self.nodes - self.there)
-        return max(needed, self.nodes - len(self.idle) - not_there) if needed < self.nodes else needed
+        absent = max(0, self.expected - self.present)
+        return max(needed, self.expected - len(self.idle) - absent) if needed < self.expected else needed
 
 
 class _Starts:
@@ -220,7 +220,7 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
     return Load(
         at_s=traffic.at / 1000,
         kinds={
-            name: Kind(kind.jobs, kind.queued, kind.started, kind.service_ms / 1000)
+            name: KindLoad(kind.jobs, kind.queued, kind.started, kind.service_ms / 1000)
             for name, kind in traffic.kinds.items()
         },
         oldest_s=traffic.oldest_ms / 1000,
@@ -237,8 +237,8 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
 def _outage(workers: list[Worker]) -> str:
     """Why no worker can be expected to run a job; "" if there is no such reason.
 
-    Most workers tell: a single one may have lost its way to a store that is there for others, and one whose slots are
-    all taken has not met the outage yet.
+    Most workers must have met it: a single one may have lost its way to a store that others reach, and one whose slots
+    are all taken has not met the outage yet.
     """
     away = [outage for worker in workers for outage in worker.outages if outage.of == Dependency.STORE]
     return away[0].reason if away and 2 * len(away) >= len(workers) else ""

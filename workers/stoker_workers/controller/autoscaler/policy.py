@@ -33,11 +33,11 @@ _LARGEST_STEP, _SMALLEST_STEP = 4, 20
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of a fleet.
+    """What a fleet shall do.
 
     Attributes:
         least, most: bounds of its slots.
-        start_s: how long a slot takes to serve once it was asked for, where a node has to start first; 0 otherwise.
+        start_s: how long a new slot takes to serve, where a node has to start first; 0 otherwise.
     """
 
     least: int
@@ -48,7 +48,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindLoad:
     """Jobs of one kind.
 
     Attributes:
@@ -81,7 +81,7 @@ class Load:
     """
 
     at_s: float
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, KindLoad]
     running: int
     seen: tuple[tuple[str, float], ...]
     drainers: int
@@ -178,21 +178,21 @@ def _to_drain(target: Target, load: Load) -> tuple[int, str]:
     rest_s = sum(min(_rest_s(_service_s(kind, load), elapsed_s), horizon_s) for kind, elapsed_s in load.seen)
     rest_s *= load.running / max(1, len(load.seen))
     slots = (backlog_s + rest_s) / horizon_s
-    there = max(0, load.slots - load.drainers)
-    if slots > there and target.start_s:
-        slots = there + (slots - there) * horizon_s / (horizon_s - target.start_s)
+    present = max(0, load.slots - load.drainers)
+    if slots > present and target.start_s:
+        slots = present + (slots - present) * horizon_s / (horizon_s - target.start_s)
     # A training by several workers starts when all of them are free, and not before.
     needed = max(min(math.ceil(slots - 1e-6), queued + load.running), load.widest) + load.drainers
-    told = []
+    terms = []
     if queued:
-        told.append(f"{queued} queued jobs of {backlog_s / queued:.1f} s within {horizon_s:.1f} s")
+        terms.append(f"{queued} queued jobs of {backlog_s / queued:.1f} s within {horizon_s:.1f} s")
     if load.running:
-        told.append(f"{load.running} running")
+        terms.append(f"{load.running} running")
     if load.widest > 1:
-        told.append(f"{load.widest} at once for one")
+        terms.append(f"{load.widest} at once for one")
     if load.drainers:
-        told.append(f"{load.drainers} for lanes")
-    return needed, f"{', '.join(told)} -> {_slots(needed)}"
+        terms.append(f"{load.drainers} for lanes")
+    return needed, f"{', '.join(terms)} -> {_slots(needed)}"
 
 
 def _rest_s(service_s: float, elapsed_s: float) -> float:

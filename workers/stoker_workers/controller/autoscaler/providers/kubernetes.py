@@ -112,16 +112,16 @@ class Kubernetes:
             self._opener = urllib.request.build_opener(*handlers)
         return self._opener.open(request, timeout=_TIMEOUT_S)
 
-    def _refused(self, status: int, told: str) -> StokerError:
+    def _refused(self, status: int, message: str) -> StokerError:
         where = f"deployment {self._deployment} in namespace {self._namespace}"
         match status:
             case 401 | 403:
                 return Unauthorized(
                     f"Kubernetes' API refuses (HTTP {status}) to scale {where}: the service account needs the verbs "
-                    f"get and patch on deployments/scale; it said: {told}"
+                    f"get and patch on deployments/scale; it said: {message}"
                 )
             case 404:
-                return Unavailable(f"Kubernetes knows no {where}; it said: {told}")
+                return Unavailable(f"Kubernetes knows no {where}; it said: {message}")
             case 409:
                 return Unavailable(f"somebody else has just scaled {where}; the next round looks again")
-        return Unavailable(f"Kubernetes' API answered HTTP {status} for {where}: {told}")
+        return Unavailable(f"Kubernetes' API answered HTTP {status} for {where}: {message}")

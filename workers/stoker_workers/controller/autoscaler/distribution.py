@@ -1,20 +1,20 @@
-"""How the slots of a fleet are shared out among its workers: pure functions."""
+"""How the slots of a fleet are distributed among its workers: a pure function."""
 
 from collections.abc import Mapping, Sequence
 
 from stoker.ledger.presence import Worker
 
 
-def shares(workers: Sequence[Worker], slots: int, asked: Mapping[str, int]) -> dict[str, int]:
+def distribute(workers: Sequence[Worker], slots: int, wanted: Mapping[str, int]) -> dict[str, int]:
     """How many slots each worker shall have, by name, so that they have so many together.
 
     A live worker has at least one, and at most what it offers; whoever has the fewest grows first, and whoever has most
     idle ones shrinks first, so that few workers change.
 
     Args:
-        asked: how many each worker that was asked is asked for now; others have what they have.
+        wanted: how many some workers shall have by now; others keep what they have.
     """
-    share = {worker.name: min(max(1, asked.get(worker.name, worker.slots)), worker.most_slots) for worker in workers}
+    share = {worker.name: min(max(1, wanted.get(worker.name, worker.slots)), worker.most_slots) for worker in workers}
     offered = {worker.name: worker.most_slots for worker in workers}
     busy = {worker.name: worker.busy for worker in workers}
     while sum(share.values()) < slots and (room := [name for name in share if share[name] < offered[name]]):
