@@ -47,7 +47,7 @@ class BothSides(RuleBasedStateMachine):
         self.model = LedgerModel(self._members)
         self.submitted: list[tuple[NewJob, bool]] = []
         self.attempts: list[Attempt] = []
-        self.told: dict[str, int] = {}
+        self.events_sent: dict[str, int] = {}
         self.doomed: list[tuple[str, Artifact]] = []
         self.clock = self.names = 0
 

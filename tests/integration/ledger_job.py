@@ -19,7 +19,7 @@ class ModelJob:
 
     Attributes:
         held: its `not_before` has not come yet.
-        ripe: the score under which its time has come; None while it has not, or it waits for none.
+        due_score: the score under which its time has come; None while it has not, or it waits for none.
         number: of its last message; None unless it is queued, and not held.
         step: of the list of that message.
         waits: whether it is held until its turn comes.
@@ -37,9 +37,9 @@ class ModelJob:
     attempt: int = 0
     losses: int = 0
     owner: str | None = None
-    told: int = 0
+    events_sent: int = 0
     due: bool = False
-    ripe: int | None = None
+    due_score: int | None = None
     silent: int | None = None
     number: int | None = None
     step: int = 0
@@ -74,5 +74,5 @@ class ModelJob:
 
     @property
     def has_seat(self) -> bool:
-        """Whether it runs or is rung for."""
+        """Whether it runs or has a message."""
         return self.state == "RUNNING" or self.number is not None

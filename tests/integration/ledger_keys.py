@@ -79,7 +79,7 @@ def _of_job(job: ModelJob) -> Held:
         "blockers": job.blockers,
         "owner": job.owner,
         "committed_by": job.committed_by,
-        "told": job.told,
+        "told": job.events_sent,
         "checkpoints": list(job.checkpoints),
         "fields": set(job.fields),
     }

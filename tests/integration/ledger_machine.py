@@ -103,20 +103,20 @@ class ClientsAndWorkers(BothSides):
     @precondition(lambda self: self.attempts)
     @rule(
         pick=PICK,
-        told=st.lists(st.sampled_from(["a log line", *DIGESTS]), max_size=3),
+        texts=st.lists(st.sampled_from(["a log line", *DIGESTS]), max_size=3),
         repeats=st.booleans(),
         keep=st.integers(1, 2),
     )
-    def report(self, pick: int, told: list[str], repeats: bool, keep: int) -> None:
+    def report(self, pick: int, texts: list[str], repeats: bool, keep: int) -> None:
         attempt = some(self.attempts, pick)
-        before = self.told.get(attempt.owner, 0)
-        events = [checkpoint(text) if text in DIGESTS else Log(line=text) for text in told]
+        before = self.events_sent.get(attempt.owner, 0)
+        events = [checkpoint(text) if text in DIGESTS else Log(line=text) for text in texts]
         for _ in range(2 if repeats else 1):
             answer = self.model.report(attempt.job_id, attempt.owner, events, before, keep)
             call = attempts.report(attempt, LEASE_S, events, sent_before=before, keep=keep)
             assert self.connection.run(call) == answer
         if answer != "lost":
-            self.told[attempt.owner] = before + len(events)
+            self.events_sent[attempt.owner] = before + len(events)
 
     @precondition(lambda self: self.attempts)
     @rule(

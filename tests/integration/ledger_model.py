@@ -121,19 +121,19 @@ class LedgerModel:
             job.events.append("started")
             self.tallies[f"wait {job.queue}"] += 1
             self.service[f"started {job.queue.partition('.')[0]} {job.spec.kind}"] += 1
-            self._tell_celery(job, "STARTED")
+            self._store_celery_result(job, "STARTED")
         return job.attempt if job.owner == owner else "taken"
 
     def report(self, job_id: str, owner: str, events: Sequence[Event], before: int, keep: int) -> str:
         """ "ok", "cancel" or "lost"."""
         job = self.jobs.get(job_id)
-        new = list(events)[max(0, (job.told if job and job.owner else 0) - before) :]
+        new = list(events)[max(0, (job.events_sent if job and job.owner else 0) - before) :]
         saved = [event.artifact.digest for event in new if isinstance(event, Checkpoint)]
         if job is None or job.owner != owner:
             self._discard(job_id, saved)
             return "lost"
         job.silent = None
-        job.told = max(job.told, before + len(events))
+        job.events_sent = max(job.events_sent, before + len(events))
         job.fields.add("told")
         job.events += [event.type for event in new]
         if saved:
@@ -221,12 +221,14 @@ class LedgerModel:
 
     def wake(self) -> int:
         """How many jobs' time has come."""
-        ripe = sorted((job for job in self.jobs.values() if job.ripe is not None), key=lambda job: job.ripe or 0)
-        for job in ripe:
+        due_score = sorted(
+            (job for job in self.jobs.values() if job.due_score is not None), key=lambda job: job.due_score or 0
+        )
+        for job in due_score:
             self._enqueue(job)
-        return len(ripe)
+        return len(due_score)
 
-    def ring_again(self, *, patient: bool) -> list[str]:
+    def resend(self, *, patient: bool) -> list[str]:
         """The jobs whose message was lost, unless messages may be under way still."""
         lost: list[str] = []
         gone: dict[str, int] = {}
@@ -301,7 +303,7 @@ class LedgerModel:
             if job.spec.kind in ("train", "infer"):
                 self.ended.add(job.id)
         job.events.append(f"finished {state}")
-        self._tell_celery(job, CELERY[state])
+        self._store_celery_result(job, CELERY[state])
 
     def _remember_attempt(self, job: ModelJob, how: str) -> None:
         job.history.append((job.attempt, how))
@@ -309,17 +311,17 @@ class LedgerModel:
         if how in ("SUCCEEDED", "FAILED"):
             self.service[f"{job.queue.partition('.')[0]} {job.spec.kind}"] += 1
 
-    def _tell_celery(self, job: ModelJob, status: str) -> None:
+    def _store_celery_result(self, job: ModelJob, status: str) -> None:
         job.meta = status
         if self.mirrored:
             self.untold.add(job.id)
 
     def _move(self, job: ModelJob, state: str) -> None:
-        before, rung = job.state, job.number is not None
+        before, had_message = job.state, job.number is not None
         job.state = state
-        job.owner = job.number = job.ripe = job.silent = None
-        job.due, job.waits, job.told = False, False, 0
-        self.sharing.left(job, before, rung=rung)
+        job.owner = job.number = job.due_score = job.silent = None
+        job.due, job.waits, job.events_sent = False, False, 0
+        self.sharing.left(job, before, had_message=had_message)
         job.fields -= {"owner", "lease_until", "told"}
 
     def _enqueue(self, job: ModelJob) -> None:
@@ -348,7 +350,7 @@ class LedgerModel:
         job.fields.add("rung_at")
         self.lists.setdefault(job.list, []).insert(0, job.id)
         if not was_rung:
-            self.sharing.rung(job)
+            self.sharing.message_sent(job)
 
     def _move_alias(self, model: str, alias: str, version: int) -> None:
         self.aliases.setdefault(model, {})[alias] = version

@@ -1,4 +1,4 @@
-"""Whose turn it is, as plain Python: which of the queued jobs is rung for next."""
+"""Whose turn it is, as plain Python: which of the queued jobs gets its message next."""
 
 import math
 from collections import Counter
@@ -53,7 +53,7 @@ class SharingModel:
         return Counter(job.tenant for job in self._jobs.values() if job.state == "RUNNING")
 
     def load(self) -> Counter[str]:
-        """How many run or are rung for, by line and tenant."""
+        """How many run or have a message, by line and tenant."""
         return Counter(f"{job.line}:{job.tenant}" for job in self._jobs.values() if job.has_seat)
 
     def hold(self, job: ModelJob) -> None:
@@ -71,15 +71,15 @@ class SharingModel:
         self.fill(job.line)
         return False
 
-    def rung(self, job: ModelJob) -> None:
-        """A job that had no seat has been rung for."""
+    def message_sent(self, job: ModelJob) -> None:
+        """A job that had no seat has got its message."""
         self._place(job.queue, job.tenant)
 
-    def left(self, job: ModelJob, before: str, *, rung: bool) -> None:
-        """A job has changed its state: it was rung for, or was held or ran before."""
+    def left(self, job: ModelJob, before: str, *, had_message: bool) -> None:
+        """A job has changed its state: it had a message, or was held or ran before."""
         if before == "QUEUED" and job.state == "RUNNING":
             self.fill(job.line)
-        elif before == "QUEUED" and rung:
+        elif before == "QUEUED" and had_message:
             self._place(job.queue, job.tenant)
             self.fill(job.line)
         elif before == "QUEUED":

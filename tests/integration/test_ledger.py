@@ -287,9 +287,9 @@ def test_a_jobs_status_tells_when_it_last_told_anything(connection: Connection, 
 
     status = connection.run(records.status(job_id))
     assert status.last_event_at == datetime.fromtimestamp(1, UTC), "a lease that is renewed is no sign of life"
-    [told] = [event for event in connection.run(records.events(job_id, None)) if isinstance(event, Epoch)]
-    assert status.progress == told
-    assert told.at
+    [reported] = [event for event in connection.run(records.events(job_id, None)) if isinstance(event, Epoch)]
+    assert status.progress == reported
+    assert reported.at
     [silent] = connection.run(monitoring.silent(3600)).longest
     assert (silent.job_id, silent.worker) == (job_id, status.worker)
     connection.run(attempts.report(attempt, 15, [Log(line="it goes on")], sent_before=2))
@@ -302,8 +302,8 @@ def test_checkpoints_go_to_the_next_attempt(connection: Connection) -> None:
     job_id = submitted(connection)
     first = claimed(connection, job_id, owner="first")
     kept = [Artifact(name=f"checkpoint-{n}.npz", digest=f"{n}" * 64, size=n) for n in (1, 2)]
-    told = [Checkpoint(epoch=1, step=n, artifact=artifact) for n, artifact in enumerate(kept)]
-    connection.run(attempts.report(first, 15, told, keep=2))
+    events = [Checkpoint(epoch=1, step=n, artifact=artifact) for n, artifact in enumerate(kept)]
+    connection.run(attempts.report(first, 15, events, keep=2))
     connection.run(attempts.release(first, "drained", "moved"))
     assert claimed(connection, job_id, owner="second").checkpoints == tuple(kept)
 

@@ -37,7 +37,7 @@ class Ledger(ClientsAndWorkers):
         for lost in found:
             attempt = next(attempt for attempt in self.attempts if attempt.owner == lost.owner)
             if speaks:
-                before = self.told.get(lost.owner, 0)
+                before = self.events_sent.get(lost.owner, 0)
                 answer = self.model.report(lost.job_id, lost.owner, [], before, 1)
                 assert self.connection.run(attempts.report(attempt, LEASE_S, sent_before=before)) == answer
             for _ in range(controllers):
@@ -59,8 +59,8 @@ class Ledger(ClientsAndWorkers):
     def a_time_comes(self, pick: int, wakes: bool) -> None:
         job = some(self._waiting_for_a_time(), pick)
         if job.due:
-            job.ripe = self._tick()
-            self.redis.zadd("stoker:due", {job.id: job.ripe})
+            job.due_score = self._tick()
+            self.redis.zadd("stoker:due", {job.id: job.due_score})
         job.held = False
         if "not_before" in job.fields:
             self.redis.hset(f"stoker:job:{job.id}", "not_before", 1)
@@ -73,8 +73,8 @@ class Ledger(ClientsAndWorkers):
 
     @precondition(lambda self: self.model.in_state("QUEUED"))
     @rule(patience_s=st.sampled_from([-1.0, -1.0, 3600.0]))
-    def ring_again(self, patience_s: float) -> None:
-        answer = self.model.ring_again(patient=patience_s > 0)
+    def resend(self, patience_s: float) -> None:
+        answer = self.model.resend(patient=patience_s > 0)
         assert self.connection.run(upkeep.resend(patience_s)) == answer
 
     @precondition(lambda self: len(self.model.in_state(*FINAL)) > 2)

@@ -251,8 +251,8 @@ def test_jobs_beyond_a_quota_are_refused_all_or_none_however_many_submit_at_once
         taken = sum(pool.map(try_one, range(40)))
     assert taken == 48
     assert len(submit(connection, 50, "b")) == 50, "another tenant's quota is its own"
-    told = "tenant 'a' has 48 jobs waiting or queued and may have 50: nothing was queued"
-    with pytest.raises(stoker.Unavailable, match=told):
+    refusal = "tenant 'a' has 48 jobs waiting or queued and may have 50: nothing was queued"
+    with pytest.raises(stoker.Unavailable, match=refusal):
         connection.run(intake.submit([new_job("c"), *(new_job("a") for _ in range(3))]))
     assert {tenant.name for tenant in connection.run(quotas.tenants())} == {"a", "b"}
     assert take(connection, server)

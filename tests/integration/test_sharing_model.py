@@ -89,8 +89,8 @@ class Sharing(BothSides):
 
     @precondition(lambda self: self.model.in_state("QUEUED"))
     @rule(patient=st.booleans())
-    def ring_again(self, patient: bool) -> None:
-        answer = self.model.ring_again(patient=patient)
+    def resend(self, patient: bool) -> None:
+        answer = self.model.resend(patient=patient)
         assert self.connection.run(upkeep.resend(3600.0 if patient else -1.0)) == answer
 
     @rule(by_tenant=st.dictionaries(st.sampled_from(["default", "a", "b"]), QUOTAS, max_size=3))

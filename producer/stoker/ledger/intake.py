@@ -132,9 +132,9 @@ def accepted(limit: int = 100) -> Call[list[str]]:
 
 def _refuse(answer: list[Any]) -> None:
     if answer and answer[0] == b"quota":
-        tenant, queued, most = answer[1].decode(), int(answer[2]), int(answer[3])
+        _, tenant, queued, most = answer
         raise Unavailable(
-            f"tenant {tenant!r} has {queued} jobs waiting or queued and may have {most}: nothing was queued; "
+            f"tenant {tenant.decode()!r} has {queued} jobs waiting or queued and may have {most}: nothing was queued; "
             "submit again when some of them have started, or raise its quota"
         )
     if answer and (why := _REFUSALS.get(answer[0])):

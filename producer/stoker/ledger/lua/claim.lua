@@ -28,12 +28,6 @@ local function lacks_room(id, wish)
   return (tonumber(redis.call('HGET', KEY.job .. id, 'unfit') or nil) or 0) < PUT_OFFS_FOR_ROOM
 end
 
-local function put_off(id, due_ms, reason)
-  move(id, 'WAITING')
-  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
-  redis.call('ZADD', KEY.due, due_ms, id)
-end
-
 -- The versions behind references; '' for one that another job makes, or that is not there.
 local function versions_of(refs)
   local versions = {}
@@ -107,13 +101,13 @@ if state == 'QUEUED' and not short and lacks_room(id, tonumber(memory or nil)) t
 end
 if reason then
   local times = redis.call('HINCRBY', KEY.job .. id, 'unfit', 1)
-  put_off(id, now_ms() + math.min(1000 * 2 ^ math.min(times - 1, 10), LONGEST_UNFIT_MS), reason)
+  wait_until(id, now_ms() + math.min(1000 * 2 ^ math.min(times - 1, 10), LONGEST_UNFIT_MS), reason)
   return { 'unfit' }
 end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
 if state == 'QUEUED' and (tonumber(slots or nil) or 1) > 1
   and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then
-  put_off(id, now_ms() + GANG_WAITS_MS, 'another job gathers its workers')
+  wait_until(id, now_ms() + GANG_WAITS_MS, 'another job gathers its workers')
   return { 'taken' }
 end
 if state == 'QUEUED' then

@@ -7,8 +7,7 @@ local moved = {}
 local function queues_served()
   local served = {}
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEY.seen, now - silence_ms, '+inf')) do
-    local is_json, worker = pcall(cjson.decode, redis.call('HGET', KEY.workers, name) or '')
-    for _, queue in ipairs(is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker.queues or {}) do
+    for _, queue in ipairs(read_worker(redis.call('HGET', KEY.workers, name)).queues) do
       served[queue] = true
     end
   end

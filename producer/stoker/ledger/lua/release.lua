@@ -45,8 +45,5 @@ end
 remember_attempt(id, 'lost', reason)
 -- A job that has got further since the last loss is not what kills its workers.
 local setbacks = redis.call('HINCRBY', KEY.job .. id, 'setbacks', 1)
-local due_ms = now_ms() + math.min(1000 * 2 ^ (setbacks - 1), LONGEST_BACKOFF_MS)
-move(id, 'WAITING')
-append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
-redis.call('ZADD', KEY.due, due_ms, id)
+wait_until(id, now_ms() + math.min(1000 * 2 ^ (setbacks - 1), LONGEST_BACKOFF_MS), reason)
 return 'WAITING'

@@ -212,6 +212,13 @@ local function remember_attempt(id, how, reason)
   redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
 end
 
+-- Lets a job wait until a time.
+local function wait_until(id, due_ms, reason)
+  move(id, 'WAITING')
+  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
+  redis.call('ZADD', KEY.due, due_ms, id)
+end
+
 -- Lets a job wait because something is away that it needs: a second first, then a second more each time, up to a minute.
 -- No longer, because who has met the outage takes no job before it is over.
 -- What that is, why and since when is kept until the job has got further, so that its status can say so.
@@ -222,11 +229,9 @@ local function await_outage(id, of, reason)
   local times = (goes_on and tonumber(before.times) or 0) + 1
   local since = goes_on and before.since or now_ms()
   local due_ms = now_ms() + math.min(1000 * times, LONGEST_OUTAGE_WAIT_MS)
-  move(id, 'WAITING')
   redis.call('HSET', KEY.job .. id, 'outage',
     cjson.encode({ of = of, reason = reason, since = since, times = times }))
-  append_event(id, { type = 'waiting', not_before = due_ms, reason = reason })
-  redis.call('ZADD', KEY.due, due_ms, id)
+  wait_until(id, due_ms, reason)
 end
 
 local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }

@@ -287,14 +287,19 @@ local function stop(id)
   end
 end
 
+-- A worker from its description, without queues where something else has written that.
+local function read_worker(description)
+  local is_json, worker = pcall(cjson.decode, description or '')
+  return is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker or { queues = {} }
+end
+
 -- Makes windows twice as wide as there are slots: so many jobs wait at most for another tenant's turn, and slots find a
 -- message although some messages are lost.
 local function fit_windows()
   local slots = {}
   for _, description in ipairs(redis.call('HVALS', KEY.workers)) do
-    local is_json, worker = pcall(cjson.decode, description)
-    local is_worker = is_json and type(worker) == 'table' and type(worker.queues) == 'table'
-    for _, queue in ipairs(is_worker and worker.queues or {}) do
+    local worker = read_worker(description)
+    for _, queue in ipairs(worker.queues) do
       slots[queue] = (slots[queue] or 0) + (tonumber(worker.slots) or 0)
     end
   end

@@ -21,8 +21,8 @@ local function workers_for(needs)
   local queue, what, name = string.match(needs, '^(%S+) (%S+) (%S+)$')
   local count_workers, free = 0, 0
   for _, known in ipairs(redis.call('ZRANGEBYSCORE', KEY.seen, now_ms() - SILENT_MS, '+inf')) do
-    local is_json, worker = pcall(cjson.decode, redis.call('HGET', KEY.workers, known) or '')
-    for _, served in ipairs(is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker.queues or {}) do
+    local worker = read_worker(redis.call('HGET', KEY.workers, known))
+    for _, served in ipairs(worker.queues) do
       if served == queue and knows(worker, what, name) then
         count_workers = count_workers + 1
         free = free + math.max(0, (tonumber(worker.slots) or 0) - (tonumber(worker.busy) or 0))
