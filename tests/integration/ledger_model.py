@@ -233,8 +233,8 @@ class LedgerModel:
         lost: list[str] = []
         gone: dict[str, int] = {}
         for line in [f"{queue}:{priority}" for queue in queues() for priority in PRIORITIES]:
-            rung = [job for job in self.jobs.values() if job.number is not None and job.line == line]
-            for job in sorted(rung, key=lambda job: job.number or 0):
+            sent = [job for job in self.jobs.values() if job.number is not None and job.line == line]
+            for job in sorted(sent, key=lambda job: job.number or 0):
                 newest = self.heard.get(job.list, 0) if self.lists.get(job.list) else self.rings
                 if (job.number or 0) <= gone.setdefault(job.list, newest):
                     if not patient:
