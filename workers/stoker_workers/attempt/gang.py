@@ -1,8 +1,7 @@
 """Training by several slots: the chief's side and a member's.
 
-1. The slot that claims a training for several workers is the chief. It sends messages for members until all have come;
-   until then it
-   holds its slot, and they hold theirs.
+1. The slot that claims a training for several workers is the chief. It sends messages for members until all have come.
+   Meanwhile it holds its slot, and they hold theirs.
 2. Then all fork a runner each, which find each other by their addresses and train in step.
 3. The chief alone reports on the job: it renews the lease, sends events and checkpoints, and commits the end.
 4. A member sends a heartbeat every tick. If one falls silent or its runner dies, the chief gives the attempt up,

@@ -64,8 +64,8 @@ class _WatchedConnection(Connection):
 class Controller:
     """One of the controllers.
 
-    The leader takes jobs from workers that went silent, queues those whose time has come, sends a message again that
-    was lost, copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the fleets. Each of
+    The leader takes jobs from workers that went silent, queues those whose time has come, sends lost messages again,
+    copies results, forgets what is old, deletes checkpoints that nobody needs, and scales the fleets. Each of
     these is a duty. What a duty does to the ledger is one script in Redis over an index: it costs as little with a
     million jobs as with ten, and a second leader for a moment does no harm.
     """

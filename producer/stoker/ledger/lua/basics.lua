@@ -10,9 +10,9 @@ local function now_ms()
   return moment
 end
 
--- Something else than Stoker may have written to any key. A command that meets a value of a wrong type deletes
--- that value, notes the damage and is run again, so that no script ends half done for it. What was lost is derived from
--- the records anew: see repair.lua.
+-- Something else than Stoker may have written to any key. Where a command meets a value of a wrong type, that is deleted,
+-- the damage is noted and the command is run again, so that no script ends half done. What was lost is derived from the
+-- records anew: see repair.lua.
 local server, note_damage = redis, nil
 
 -- Deletes the value that a command failed for. Returns whether it did: whatever else a server refuses a command for (no

@@ -80,10 +80,7 @@ local memory, cpus, gpu_memory, outgrown, slots, model, asked_at =
   unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'slots', 'model', 'children_asked_at'))
 
 -- The same owner again is a repeat of a call whose answer was lost.
-if state ~= 'QUEUED' and holder ~= owner then
-  return { 'taken' }
-end
-if state == 'QUEUED' and not may_start(id) then
+if state ~= 'QUEUED' and holder ~= owner or state == 'QUEUED' and not may_start(id) then
   return { 'taken' }
 end
 if state == 'QUEUED' and not is_known then
