@@ -15,6 +15,8 @@ from . import commands
 Eventually = Callable[[Callable[[], object]], None]
 # How long a process may take to start, and a job to end, on a machine that does much else: nothing that a test judges.
 PATIENCE_S = 240.0
+# Between two looks: soon at first, and later so that looking takes little of the machine from what is waited for.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +34,11 @@ def eventually() -> Eventually:
 
     def wait(condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_S
+        pause_s = _FIRST_PAUSE_S
         while not condition():
             assert time.monotonic() < deadline, f"the condition did not come true within {PATIENCE_S:g} seconds"
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(1.2 * pause_s, _LONGEST_PAUSE_S)
 
     return wait
 

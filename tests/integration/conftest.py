@@ -1,10 +1,11 @@
 """A whole Stoker, as `stoker up` runs it: a real server and a real worker with TensorFlow."""
 
+import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import fsspec
@@ -13,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 import stoker
 from stoker.ledger import keys, presence, scripts
-from stoker.local import LocalStack
+from stoker.local import WORKER, LocalStack
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -33,6 +34,8 @@ CPU = presence.Worker(
     host="here",
     pid=1,
 )
+# A network whose training takes long, and little of the processor.
+SLOW = stoker.Builder("unhurried:slow")
 # A time that no test lives to see, as milliseconds since 1970.
 FOREVER_MS = 10**14
 
@@ -45,12 +48,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         part_s=1e-5,
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
+        builders=(SLOW.target, "one_sided:full_for_members"),
         metrics_port=free_port(),
         node_metrics_port=free_port(),
     )
-    with LocalStack(settings):
-        await_worker(settings)
+    with serving(settings):
         yield settings
+
+
+@contextmanager
+def serving(settings: Settings, *, worker: Sequence[str] = WORKER) -> Iterator[LocalStack]:
+    """A stack whose worker serves, and can import the networks of these tests."""
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+            stack = running.enter_context(LocalStack(settings, worker=worker))
+        await_worker(settings)
+        yield stack
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """Training by several workers: all or none at once, as one worker would, and whoever of them dies."""
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,20 +10,20 @@ import redis
 
 import stoker
 from stoker.events import Epoch, Progress, Waiting
-from stoker.local import LocalStack, redis_url_of
+from stoker.local import redis_url_of
 from stoker.outages import Dependency, Outage
 from stoker.settings import Settings
 from stoker_workers.attempt.gang import Member
 from stoker_workers.attempt.slot import Slot
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import CPU, await_worker
+from .conftest import CPU, SLOW
 
 LONG = 100_000
 
 
 def training(**more: object) -> stoker.Train:
-    fields = {"model": "together", "data": "sample://digits", "epochs": 3, "batch_size": 50, "seed": 3, "workers": 2}
+    fields = {"model": "together", "data": "sample://digits", "epochs": 3, "batch_size": 100, "seed": 3, "workers": 2}
     return stoker.Train.model_validate(fields | more)
 
 
@@ -32,17 +31,6 @@ def losses(job: stoker.Job) -> tuple[float, ...]:
     result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     return result.history["loss"]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A worker with two slots, and with networks of these tests."""
-    settings = Settings(home=tmp_path_factory.mktemp("gang"), slots=2, builders=("one_sided:full_for_members",))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        with LocalStack(settings):
-            await_worker(settings)
-            yield settings
 
 
 @pytest.fixture
@@ -103,7 +91,7 @@ def test_the_timeout_of_a_gang_begins_when_all_of_it_are_there(
     client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
 ) -> None:
     before = runners()
-    alone = client.submit(training(workers=1, epochs=LONG))
+    alone = client.submit(training(workers=1, epochs=LONG, architecture=SLOW))
     eventually(lambda: trains(alone) and alone.state is stoker.JobState.RUNNING)
     job = client.submit(training(timeout=2.0, epochs=LONG))
     eventually(lambda: isinstance(job.status().progress, Progress))

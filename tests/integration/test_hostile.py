@@ -31,7 +31,14 @@ BATCHES = 10
 # No job that was submitted has a number as high as this.
 BY_HAND = 1_000_000
 LISTS = [f"{queue}{step}" for queue in queues_of("cpu") for step in ("", "\x06\x163", "\x06\x166", "\x06\x169")]
-JOB = stoker.Train(model="after-the-storm", data="sample://iris", epochs=1, seed=1)
+JOB = stoker.Train(
+    model="after-the-storm",
+    data="sample://iris",
+    architecture=stoker.MLP(hidden=(4,)),
+    epochs=1,
+    validation_split=0,
+    seed=1,
+)
 
 
 def by_hand(server: redis.Redis, fields: Mapping[str, str | bytes], *, ring: bool = True) -> str:

@@ -18,6 +18,7 @@ from stoker.models.store import Store
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
+from .conftest import SLOW
 
 REFERENCE = stoker.Train(
     model="digits",
@@ -28,7 +29,9 @@ REFERENCE = stoker.Train(
     seed=1,
 )
 # Far more work than any test waits for; the tests that use it stop it.
-ENDLESS = REFERENCE.model_copy(update={"model": "endless", "epochs": 1_000_000})
+ENDLESS = REFERENCE.model_copy(
+    update={"model": "endless", "epochs": 1_000_000, "architecture": SLOW, "batch_size": 256}
+)
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +177,7 @@ def test_a_job_that_takes_longer_than_its_timeout_fails_and_frees_its_slot(clien
 
 
 def test_a_job_whose_process_is_killed_starts_again(client: stoker.Client) -> None:
-    job = client.submit(REFERENCE.model_copy(update={"model": "killed", "epochs": 200}))
+    job = client.submit(ENDLESS.model_copy(update={"model": "killed", "epochs": 30}))
     wait_for_epoch(job)
     runner_of(job).kill()
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
@@ -210,7 +213,7 @@ def test_a_training_leaves_out_every_checkpoint_that_is_gone_and_says_so(
 
 
 def test_a_job_whose_slot_is_killed_goes_to_another(client: stoker.Client) -> None:
-    job = client.submit(REFERENCE.model_copy(update={"model": "orphan", "epochs": 300}))
+    job = client.submit(ENDLESS.model_copy(update={"model": "orphan", "epochs": 30}))
     wait_for_epoch(job)
     runner = runner_of(job)
     slot = runner.parent()

@@ -1,6 +1,5 @@
 """Jobs that use more memory than their slot allows."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +12,16 @@ from stoker.fleet.topology import queues_of
 from stoker.ledger import attempts, intake, presence, records, upkeep
 from stoker.ledger.attempts import Attempt, Refusal
 from stoker.ledger.intake import NewJob
-from stoker.local import LocalStack
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import serving
 
 MIB = 1024**2
-TRAIN = stoker.Train(model="m", data="sample://digits", epochs=1, batch_size=256, device="cpu")
+TRAIN = stoker.Train(
+    model="m", data="sample://digits", epochs=1, batch_size=256, validation_split=0, normalize=False, device="cpu"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         slot_memory_bytes=300 * MIB,
         builders=("hungry:hungry",),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        with LocalStack(settings):
-            await_worker(settings)
-            yield settings
+    with serving(settings):
+        yield settings
 
 
 def hungry(mib: int, until: Path) -> stoker.Train:

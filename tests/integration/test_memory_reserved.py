@@ -1,6 +1,5 @@
 """Jobs that need more memory than a slot's share, and what else runs beside them."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +8,16 @@ import pytest
 
 import stoker
 from stoker import Job, JobState, events
-from stoker.local import LocalStack
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import serving
 
 MIB = 1024**2
 SHARE, TOTAL = 300 * MIB, 1500 * MIB
-TRAIN = stoker.Train(model="m", data="sample://digits", epochs=1, batch_size=256, device="cpu")
+TRAIN = stoker.Train(
+    model="m", data="sample://digits", epochs=1, batch_size=256, validation_split=0, normalize=False, device="cpu"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         builders=("hungry:hungry",),
     )
     worker = (sys.executable, "-m", "stoker_workers", "--memory", str(TOTAL))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        with LocalStack(settings, worker=worker):
-            await_worker(settings)
-            yield settings
+    with serving(settings, worker=worker):
+        yield settings
 
 
 def hungry(mib: int, until: Path, memory: int | None = None) -> stoker.Train:

@@ -32,12 +32,13 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SLOW
 from .proxy import proxy_before
 
 SPEC = stoker.Train(model="outage", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 # A few seconds of work, and more than anyone waits for.
-LONG = SPEC.model_copy(update={"epochs": 400})
-ENDLESS = SPEC.model_copy(update={"epochs": 1_000_000})
+LONG = SPEC.model_copy(update={"epochs": 40, "architecture": SLOW})
+ENDLESS = LONG.model_copy(update={"epochs": 1_000_000})
 
 
 @pytest.fixture

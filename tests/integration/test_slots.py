@@ -9,16 +9,16 @@ from celery import Celery
 import stoker
 from stoker import JobState
 from stoker.ledger import presence
-from stoker.local import LocalStack, redis_url_of
+from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import SLOW, serving
 
 SPEC = stoker.Train(model="slots", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 # Far more work than any test waits for; the tests that use it stop it.
-ENDLESS = SPEC.model_copy(update={"epochs": 1_000_000})
+ENDLESS = SPEC.model_copy(update={"epochs": 1_000_000, "architecture": SLOW})
 
 
 class Worker:
@@ -52,9 +52,8 @@ class Worker:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A worker that starts with one slot, and may have four."""
-    settings = Settings(home=tmp_path_factory.mktemp("slots"), slots=1, most_slots=4)
-    with LocalStack(settings):
-        await_worker(settings)
+    settings = Settings(home=tmp_path_factory.mktemp("slots"), slots=1, most_slots=4, builders=(SLOW.target,))
+    with serving(settings):
         yield settings
 
 
@@ -84,7 +83,7 @@ def test_a_slot_that_is_wanted_takes_the_next_job_while_the_first_is_busy(
 def test_a_busy_slot_goes_when_its_job_has_ended_and_none_is_left(
     client: stoker.Client, worker: Worker, eventually: Eventually
 ) -> None:
-    job = client.submit(SPEC.model_copy(update={"epochs": 100}))
+    job = client.submit(SPEC.model_copy(update={"epochs": 10, "architecture": SLOW}))
     eventually(lambda: job.state is not JobState.QUEUED)
     worker.want(0)
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
@@ -99,7 +98,7 @@ def test_going_up_and_down_under_load_loses_no_job_and_costs_none_an_attempt(
     client: stoker.Client, worker: Worker
 ) -> None:
     jobs = client.submit_many([SPEC] * 8)
-    for slots in (3, 1, 4, 0, 2, 0, 3, 1, 4, 2) * 2:
+    for slots in (3, 1, 4, 0, 2, 0, 3, 1, 4, 2):
         worker.want(slots)
         worker.has(slots)
     for job in jobs:

@@ -1,7 +1,6 @@
 """Jobs whose code does what it should not, and slots that fail themselves: neither holds a slot or a job."""
 
 import itertools
-import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.events import Waiting
-from stoker.local import LocalStack
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import serving
 
 SPEC = stoker.Train(model="stubborn", data="sample://iris", epochs=1, device="cpu", seed=1)
 
@@ -26,11 +24,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A worker with one slot, whose lease outlasts every test."""
     builders = ("stubborn:chatty", "stubborn:quitter", "stubborn:latin")
     settings = Settings(home=tmp_path_factory.mktemp("stubborn"), slots=1, lease_s=3600, builders=builders)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        with LocalStack(settings):
-            await_worker(settings)
-            yield settings
+    with serving(settings):
+        yield settings
 
 
 def built_by(builder: str, **kwargs: str) -> stoker.Train:

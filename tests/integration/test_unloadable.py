@@ -20,18 +20,20 @@ from typer.testing import CliRunner
 import stoker
 from stoker.cli import app
 from stoker.lanes.failures import load_failures
-from stoker.local import LocalStack, redis_url_of
+from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import serving
 from .test_load_failures import postpone
 from .test_serving import predictors
 
 ROWS = np.ones((1, 4), np.float32)
+# Between two requests of a caller that goes on all the while.
+_PACE_S = 0.02
 Register = Callable[..., ModelVersion]
 
 
@@ -39,8 +41,7 @@ Register = Callable[..., ModelVersion]
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Two slots that give a model so long to load as a busy machine stands still, and a bit more."""
     settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, model_load_timeout_s=15)
-    with LocalStack(settings):
-        await_worker(settings)
+    with serving(settings):
         yield settings
 
 
@@ -82,7 +83,7 @@ def unharmed(client: stoker.Client, healthy: ModelVersion) -> Iterator[None]:
     done, failed = threading.Event(), []
 
     def ask() -> None:
-        while not done.is_set():
+        while not done.wait(_PACE_S):
             try:
                 client.infer("healthy@1", ROWS, timeout=PATIENCE_S)
             except stoker.StokerError as error:
