@@ -31,6 +31,8 @@ from .test_store import overwrite
 # A look asks a store for 256 folders; the S3 server of the tests is slow.
 pytestmark = pytest.mark.timeout(600)
 SPEC = stoker.Train(model="leftovers", data="sample://iris", device="cpu")
+# For what the ledger alone decides.
+quick_stores = pytest.mark.parametrize("store", ["folder", "memory"], indirect=True)
 
 
 @pytest.fixture
@@ -96,6 +98,7 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     assert look(store, connection).files == 0
 
 
+@quick_stores
 def test_without_leave_it_only_counts(store: Store, connection: Connection, redis_url: str, all_old: None) -> None:
     orphan = put(store)
     found = look(store, connection, removes=False)
@@ -115,6 +118,7 @@ def test_what_is_younger_than_a_day_stays(store: Store, connection: Connection) 
     assert is_there(store.of_job("gone"), of_gone)
 
 
+@quick_stores
 def test_what_was_put_since_the_oldest_job_was_submitted_that_has_not_ended_stays(
     store: Store, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +134,7 @@ def test_what_was_put_since_the_oldest_job_was_submitted_that_has_not_ended_stay
     assert not is_there(store.of_job(attempt.job_id), checkpoint)
 
 
+@quick_stores
 def test_a_checkpoint_that_a_job_lists_and_a_record_of_another_version_keep_their_files(
     store: Store, connection: Connection, all_old: None
 ) -> None:
@@ -141,6 +146,7 @@ def test_a_checkpoint_that_a_job_lists_and_a_record_of_another_version_keep_thei
     assert look(store, connection).files == 0
 
 
+@quick_stores
 def test_what_is_corrupt_is_named_as_before(store: Store, connection: Connection, all_old: None) -> None:
     artifact = put(store)
     connection.client.hset(key("model", "digits"), "1", artifact.model_dump_json())

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +17,7 @@ from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from .. import commands
 from ..conftest import PATIENCE_S
 from .echo import register
 
@@ -26,13 +25,7 @@ SPEC = stoker.Deploy(model="echo")
 
 
 def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stoker.cli", *arguments],
-        env=os.environ | {"STOKER_REDIS_URL": redis_url},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    return commands.run(*arguments, env={"STOKER_REDIS_URL": redis_url})
 
 
 def finish(redis_url: str, job_id: str) -> None:

@@ -118,7 +118,7 @@ def predicted(version: ModelVersion, run: Run, rows: Tensors) -> Array:
 
 
 def check_evaluated(version: ModelVersion, open_run: OpenRun) -> None:
-    outcome = evaluate(stoker.Evaluate(model="m@1", data=version.data, bootstrap=100), open_run(version))
+    outcome = evaluate(stoker.Evaluate(model="m@1", data=version.data, bootstrap=100, noise=(0.1,)), open_run(version))
     assert isinstance(outcome.result, stoker.EvaluateResult)
     assert outcome.result.rows == ROWS
 
@@ -139,7 +139,7 @@ def test_every_architecture_is_served_with_and_without_normalisation(
     architecture: str, run: Run, open_run: OpenRun, tmp_path: Path
 ) -> None:
     data = write_arrays(tmp_path, NUMBERS)
-    spec = stoker.Train(model="m", data=data, architecture=built(architecture, (4,)), epochs=1)
+    spec = stoker.Train(model="m", data=data, architecture=built(architecture, (4,)), epochs=1, validation_split=0)
     trained(run, spec.model_copy(update={"normalize": False}), NUMBERS)
     check_evaluated(trained(run, spec, NUMBERS), open_run)
 
@@ -150,7 +150,7 @@ def test_every_architecture_is_served_with_and_without_normalisation(
 def test_images_are_served(architecture: str, normalize: bool, run: Run, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 255, (ROWS, 4, 4)).astype(np.uint8)
     data, network = write_arrays(tmp_path, images), built(architecture, (4, 4))
-    spec = stoker.Train(model="m", data=data, architecture=network, epochs=1, normalize=normalize)
+    spec = stoker.Train(model="m", data=data, architecture=network, epochs=1, normalize=normalize, validation_split=0)
     trained(run, spec, images.astype(np.float32))
 
 
@@ -162,7 +162,7 @@ def test_every_kind_of_table_is_served_by_its_raw_columns_from_either_format(
     by_column = any(values.dtype.kind == "U" for values in columns.values())
     rows = columns if by_column else np.stack([values.astype(np.float32) for values in columns.values()], axis=1)
     data = write_table(tmp_path, columns)
-    spec = stoker.Train(model="m", data=data, target="y", epochs=1, formats=("keras", "h5"))
+    spec = stoker.Train(model="m", data=data, target="y", epochs=1, validation_split=0, formats=("keras", "h5"))
     check_evaluated(trained(run, spec, rows), open_run)
     if any(values.dtype.kind == "f" for values in columns.values()):
         trained(run, spec.model_copy(update={"normalize": False}), rows)
