@@ -10,7 +10,7 @@ from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import StopRequest
-from .celery_events import FlowerProgress
+from .flower_progress import FlowerProgress
 from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
 from .gang import Chief
