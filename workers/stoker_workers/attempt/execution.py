@@ -10,9 +10,9 @@ from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import StopRequest
-from .flower_progress import FlowerProgress
 from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
+from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance

@@ -22,8 +22,8 @@ from stoker.ledger import presence
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
-from ..attempt.flower_progress import await_watchers
 from ..attempt.dependencies import DependencyWatch
+from ..attempt.flower_progress import await_watchers
 from ..attempt.process import ForkedProcess
 from ..attempt.scratch import Scratch, remove_abandoned
 from ..attempt.slot import GRACE_S, Slot
