@@ -120,7 +120,8 @@ def _callers(said: Sequence[Said]) -> Iterator[str]:
 
 
 def _lost_or_doubled(jobs: Mapping[str, Ended], submitted: Mapping[str, Submitted]) -> Iterator[str]:
-    by_label = Counter(job.label for job in jobs.values())
+    # Children have the tags of their parent, and were submitted by nobody.
+    by_label = Counter(job.label for job in jobs.values() if "parent" not in job.record)
     for label, count in by_label.items():
         if label not in submitted:
             yield f"{label}: nobody submitted it"
@@ -139,7 +140,8 @@ def _of_job(job: Ended, evidence: Evidence) -> Iterator[str]:
         yield f"has not ended, it is {job.state}"
         return
     known = evidence.submitted.get(job.label) or Submitted(job.label, FINAL)
-    if job.state not in known.ends:
+    # A child may be cancelled because its parent has ended.
+    if job.state not in (FINAL if "parent" in job.record else known.ends):
         yield f"ended as {job.state}, not {' or '.join(known.ends)}: {job.record.get('reason')}"
     if not known.torn:
         yield from _story(job, evidence.client)

@@ -61,7 +61,7 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
 
 
 def _kind(event: Mapping[str, Any]) -> str:
-    """An event's type; a bulk job that waits for its parts has done its own work."""
+    """An event's type; a bulk job that waits for its children has done its own work."""
     return "asked" if (event.get("reason") or "").endswith("jobs that it has asked for") else str(event["type"])
 
 

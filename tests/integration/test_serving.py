@@ -230,7 +230,7 @@ def test_thousands_of_requests_leave_nothing_behind(
 
     soak(stack)
     first, keys = megabytes(), lasting()
-    assert soak(stack) < 200, "5,760 requests; one object kept of each would be many more"
+    assert soak(stack) < 1_000, "5,760 requests; one object kept of each would be many more"
     later = megabytes()
     # One that has begun to serve meanwhile is no leak.
     grown = {pid: later[pid] - first[pid] for pid in first.keys() & later.keys()}
