@@ -33,7 +33,7 @@ def test_the_quickest_benchmark_of_stoker_alone_writes_right_answers_down(tmp_pa
 @pytest.mark.slow
 def test_two_checkouts_are_compared_in_one_run_scenario_by_scenario(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "submit", "--quick", "--against", str(ROOT), "--results", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stderr
     cases = json.loads((tmp_path / "submit.json").read_text())["figures"]["cases"]
     scenarios = {(case.get("what") or case["way"], case["system"]) for case in cases}
