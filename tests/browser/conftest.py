@@ -10,12 +10,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import stoker
 from stoker import JobState
-from stoker.local import LocalStack
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
 from ..flower import Flower, running_flower
-from ..integration.conftest import await_worker
+from ..integration.conftest import SLOW, serving
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
@@ -34,9 +33,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests here; gives the settings to reach them."""
-    settings = Settings(home=tmp_path_factory.mktemp("browser"), slots=2)
-    with LocalStack(settings):
-        await_worker(settings)
+    settings = Settings(home=tmp_path_factory.mktemp("browser"), slots=2, builders=(SLOW.target,))
+    with serving(settings):
         yield settings
 
 

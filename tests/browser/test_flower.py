@@ -16,8 +16,11 @@ from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import Flower
+from ..integration.conftest import SLOW
 
-ENDLESS = stoker.Train(model="endless", data="sample://digits", epochs=1_000_000, device="cpu", seed=1)
+ENDLESS = stoker.Train(
+    model="endless", data="sample://digits", architecture=SLOW, epochs=1_000_000, batch_size=256, device="cpu", seed=1
+)
 
 
 def row(page: Page, *words: str) -> Locator:

@@ -22,6 +22,7 @@ from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
+from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
 from .conftest import await_worker
@@ -133,13 +134,7 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
 
 @pytest.mark.parametrize("user", PASSWORDS)
 def test_doctor_says_what_a_user_may_not_ask_and_checks_the_rest(server_url: str, user: str) -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "stoker.cli", "doctor", "--json"],
-        env=os.environ | {"STOKER_REDIS_URL": url_of(user, server_url)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    told = commands.run("doctor", "--json", env={"STOKER_REDIS_URL": url_of(user, server_url)})
     checks = {check["name"]: check for check in json.loads(told.stdout)["checks"]}
     refused = {name for name, check in checks.items() if "may not ask" in check["told"]}
     assert all(checks[name]["verdict"] == "warn" for name in refused)

@@ -249,7 +249,13 @@ def test_plain_keras_training_in_the_same_order_gives_the_same_weights(job: Atte
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(job: Attempts) -> None:
     spec = Train(
-        model="m", data="sample://digits", architecture=CNN(filters=(4,), dropout=0.2), epochs=1, batch_size=256, seed=3
+        model="m",
+        data="sample://digits",
+        architecture=CNN(filters=(4,), dropout=0.2),
+        epochs=1,
+        batch_size=256,
+        validation_split=0,
+        seed=3,
     )
     first, second = (job.weights(job.train(spec)[0]) for _ in range(2))
     other = job.weights(job.train(spec.model_copy(update={"seed": 4}))[0])
@@ -394,7 +400,7 @@ def test_a_diverging_training_says_so(job: Attempts) -> None:
 
 
 def test_class_weights_shift_what_is_learned(job: Attempts) -> None:
-    spec = Train(model="m", data="sample://breast_cancer", epochs=2, seed=0)
+    spec = Train(model="m", data="sample://breast_cancer", epochs=2, validation_split=0, seed=0)
     plain, _ = job.train(spec)
     weighted, _ = job.train(spec.model_copy(update={"class_weights": {"0": 50.0}}))
     x = next(load_sample("breast_cancer", "test").batches(1_000))["x"].astype(np.float32)
