@@ -87,7 +87,7 @@ def _is_before_handover(event: events.Event) -> bool:
 def test_a_bulk_prediction_that_is_drained_twice_within_one_chunk_goes_on_behind_the_one_before(
     deployment: Deployment, client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
-    chunk, count = 200_000, 500_000
+    chunk, count = 80_000, 200_000
     np.savez(tmp_path / "rows.npz", x=np.zeros((count, 4), "float32"))
     training = client.submit(stoker.Train(model="bulk", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
     assert isinstance(training, stoker.TrainResult)
