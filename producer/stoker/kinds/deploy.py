@@ -32,9 +32,6 @@ class DeployResult(JobResult):
     model: str
     alias: str
 
-    def words(self) -> str:
-        return self.model
-
     def shown(self) -> Shown:
         return Shown(self.model, f"is now {self.alias}")
 

@@ -123,9 +123,6 @@ class EvaluateResult(JobResult):
     stability: Stability
     files: dict[str, Artifact]
 
-    def words(self) -> str:
-        return self.model
-
     def shown(self) -> Shown:
         rows = []
         for name, value in self.metrics.items():

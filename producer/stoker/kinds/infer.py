@@ -54,9 +54,6 @@ class InferResult(JobResult):
     chunks: tuple[Artifact, ...]
     rows_per_s: float
 
-    def words(self) -> str:
-        return self.model
-
     def shown(self) -> Shown:
         files = {f"chunk {number}": chunk for number, chunk in enumerate(self.chunks)}
         return Shown(self.model, f"predicted {self.rows:,} rows, {self.rows_per_s:,.0f}/s", files=files)

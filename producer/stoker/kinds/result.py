@@ -29,9 +29,9 @@ class Shown:
 class JobResult(Described, ABC):
     """What a job gives."""
 
-    @abstractmethod
     def words(self) -> str:
         """The result in a few words, as Flower and logs show it."""
+        return self.shown().subject
 
     def gives_model(self) -> str | None:
         """The exact reference of the model that a job coming after this one may name it by; None if there is none."""

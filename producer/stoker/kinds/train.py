@@ -204,9 +204,6 @@ class TrainResult(JobResult):
     run_s: float
     files: dict[str, Artifact]
 
-    def words(self) -> str:
-        return self.model
-
     def gives_model(self) -> str | None:
         return self.model
 
