@@ -116,3 +116,21 @@ def test_a_look_that_cannot_be_forked_is_taken_again(tmp_path: Path, eventually:
         return not dependencies.ongoing()
 
     eventually(is_back)
+
+
+def exit_with_three(_pipe: Connection) -> None:
+    sys.exit(3)
+
+
+def test_how_a_child_has_ended_is_known_after_another_was_started(temp: Path, eventually: Eventually) -> None:
+    ended, other = ForkedProcess(exit_with_three), None
+    try:
+        eventually(ended.has_ended)
+        other = ForkedProcess(start_and_wait)
+        assert ended.has_ended()
+        assert ended.join(PATIENCE_S) == "exited with status 3"
+    finally:
+        ended.close()
+        if other:
+            other.close()
+    assert list(temp.iterdir()) == []

@@ -55,6 +55,9 @@ class ForkedProcess:
                 arguments = (os.getpid(), self._scratch, theirs, output, main, arguments)
                 self._process = _FORK.Process(target=_main, args=arguments)
                 self._process.start()
+            # Else the start of any other would reap this one once it has ended: how it did would be lost, and its id
+            # might be that of a stranger.
+            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]  # noqa: SLF001
             undo.pop_all()
 
     @property
@@ -84,9 +87,6 @@ class ForkedProcess:
         self.kill()
         if self.join(_END_S):
             self.close()
-        else:
-            # When this process ends, Python would wait for every child that it knows.
-            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def join(self, timeout_s: float | None = None) -> str | None:
         """How the child ended, in words; None if it has not after `timeout_s`."""
