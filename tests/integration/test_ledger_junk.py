@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 import stoker
 from stoker import JobState
@@ -113,6 +113,7 @@ def asking(connection: Connection) -> tuple[str, list[str]]:
 
 
 @EXAMPLES
+@example(junk=b"", when=1, where=0, repaired=True)
 @given(junk=JUNK, when=st.integers(0, 1), where=st.integers(0, 2), repaired=st.booleans())
 def test_a_job_goes_on_after_the_last_of_its_children_whatever_lies_among_their_results(
     connection: Connection, junk: bytes, when: int, where: int, repaired: bool

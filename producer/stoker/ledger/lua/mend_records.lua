@@ -168,7 +168,13 @@ local function mend_children(id)
     if state and not IS_FINAL[state] then
       open = open + 1
     elseif is_child_of(id, child) and redis.call('HGET', KEY.children .. id, child) == '' then
-      lost = child
+      local result = redis.call('HGET', KEY.job .. child, 'result')
+      if result then
+        redis.call('HSET', KEY.children .. id, child, result)
+        mended(id, 'the result of a job that it waits for was missing')
+      else
+        lost = child
+      end
     end
   end
   if lost then
