@@ -118,7 +118,7 @@ def test_a_look_that_cannot_be_forked_is_taken_again(tmp_path: Path, eventually:
     eventually(is_back)
 
 
-def exit_with_three(_pipe: Connection) -> None:
+def exit_with_three(pipe: Connection) -> None:
     sys.exit(3)
 
 
