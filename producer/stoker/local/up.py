@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ..errors import StokerError
+from ..models.store import Store
 from ..settings import Settings
 from ..urls import masked
 from .lock import lock
@@ -59,6 +60,10 @@ class LocalStack:
         with ExitStack() as stack:
             stack.enter_context(_exclusive(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
+            # Once workers run, a folder that is not there counts as gone; what is wrong with it, they say.
+            if folder := Store(self._settings.store).folder:
+                with suppress(OSError):
+                    folder.mkdir(parents=True, exist_ok=True)
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
             if self._settings.redis_url is None and self._settings.origin("data_roots") == "default":
                 # Only this user has the local server's password, and may read all these files anyway.
