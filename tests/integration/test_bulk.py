@@ -1,5 +1,9 @@
 """Bulk predictions that ask for children: the rows of one job, in order, and whoever dies costs one child."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,6 +80,10 @@ def test_a_job_in_children_gives_the_rows_of_one_in_their_order(
     children = client.jobs(parent=job.id)
     assert [child.state for child in children] == [stoker.JobState.SUCCEEDED] * 8
     assert {child.parent for child in children} == {job.id}
+    program = [sys.executable, "-m", "stoker.cli", "jobs", "--parent", job.id, "--json"]
+    environment = os.environ | {"STOKER_REDIS_URL": redis_url_of(stack)}
+    listed = subprocess.run(program, env=environment, capture_output=True, check=True, timeout=PATIENCE_S)
+    assert [row["id"] for row in json.loads(listed.stdout)] == [child.id for child in children]
 
 
 def test_rows_that_are_asked_for_are_predicted_alone(

@@ -67,6 +67,9 @@ def jobs(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only jobs with this tag; give it again for more.")
     ] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Only jobs that the one with this id has asked for; other lists leave them out.")
+    ] = None,
     before: Annotated[str | None, typer.Option(help="Only jobs submitted before the one with this id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
     as_json: AsJson = False,
@@ -75,7 +78,8 @@ def jobs(
     tags = dict(_name_and_value(each) for each in tag or ())
     with Client() as client:
         newest_before = None if before is None else _find(client, before).id
-        statuses = client.jobs(state, kind, limit, model=model, tags=tags, before=newest_before)
+        asker = None if parent is None else _find(client, parent).id
+        statuses = client.jobs(state, kind, limit, model=model, tags=tags, parent=asker, before=newest_before)
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
     if as_json:
         print_json(statuses)

@@ -1,4 +1,4 @@
-"""Executes `Infer`: predictions for a whole data set, chunk by chunk into the store; a large one is spread."""
+"""Executes `Infer`: predictions for a whole data set, chunk by chunk into the store; a large one by children."""
 
 import itertools
 import math

@@ -234,16 +234,9 @@ end
 
 -- Puts in the place of a running or ended job's fields that are wrong what lets it go on.
 local function mend_fields(id, flaws)
-  for _, form in ipairs(FORMS) do
-    local field, _, default = unpack(form)
-    if flaws[field] and default then
-      redis.call('HSET', KEY.job .. id, field, default)
-    elseif flaws[field] then
-      redis.call('HDEL', KEY.job .. id, field)
-    end
-    if flaws[field] then
-      mended(id, field .. ' was ' .. flaws[field])
-    end
+  replace_flaws(id, flaws)
+  for field, flaw in pairs(flaws) do
+    mended(id, field .. ' was ' .. flaw)
   end
 end
 

@@ -238,7 +238,7 @@ local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CA
 local ERROR = { FAILED = 'JobFailed', DEAD = 'JobDead', CANCELLED = 'JobCancelled' }
 
 -- Puts what scripts can read in the place of what something else has written to a record.
-local function make_sound(id, flaws)
+local function replace_flaws(id, flaws)
   for _, form in ipairs(FORMS) do
     local name, _, default = unpack(form)
     if flaws[name] and default then
@@ -247,6 +247,11 @@ local function make_sound(id, flaws)
       redis.call('HDEL', KEY.job .. id, name)
     end
   end
+end
+
+-- Does so for a job that ends.
+local function make_sound(id, flaws)
+  replace_flaws(id, flaws)
   if flaws.kind then
     redis.call('SADD', KEY.kinds, 'unknown')
   end
