@@ -265,7 +265,8 @@ class Monkey:
 
     def _tear_record(self) -> str | None:
         """Take something out of the record of a job that runs, as no script would leave it."""
-        for job_id in self._random.sample(sorted(self._running()), len(self._running())):
+        running = sorted(self._running())
+        for job_id in self._random.sample(running, len(running)):
             record = self._redis.fields(f"stoker:job:{job_id}")
             if VICTIM in record.get("tags", "") and record.get("state") == "RUNNING":
                 self._redis.send("HDEL", f"stoker:job:{job_id}", self._random.choice(_LIFELINES))
