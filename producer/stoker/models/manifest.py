@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from .data.columns import ColumnKind
+
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]
 # "name", "name@3", "name@alias"; or a model that a job trains: "job:<id>", or "#0" for the first spec of a submit.
@@ -39,12 +41,17 @@ class Artifact(Described):
 class TensorSpec(Described):
     """One input or output of a model.
 
+    Columns of one kind share a tensor: numbers and booleans as numbers with NaN for missing ones, categories as text,
+    times as microseconds since 1970 (UTC). Other kinds have a tensor for each column.
+
     Attributes:
         name: the tensor's or the column's name.
         shape: sizes after the batch dimension; None where it may vary.
         dtype: a numpy dtype name, or "string".
         low, high: the range in the training data, per tensor; None for strings.
-        columns: the data columns of a vector of numbers, in order; empty if it had none.
+        kind: how rows of data become this tensor; None if they are the tensor's numbers or texts already.
+        gaps: whether values may be missing.
+        columns: the data columns of the tensor's last axis, in order; empty if it had none.
         limits: minimum and maximum of the tensor or a column, by name; rows outside are refused.
     """
 
@@ -53,6 +60,8 @@ class TensorSpec(Described):
     dtype: str
     low: float | None = None
     high: float | None = None
+    kind: ColumnKind | None = None
+    gaps: bool = False
     columns: tuple[str, ...] = ()
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
 

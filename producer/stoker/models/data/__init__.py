@@ -1,6 +1,6 @@
 """Data of jobs: data references, opening files, reading headers."""
 
-from .columns import select_columns
+from .columns import ColumnKind, select_columns
 from .files import file_system_of, open_file, reading
 from .headers import preflight
 from .references import FORMATS, GLOB, SAMPLES, Format, Location, format_of, locate, split
@@ -9,6 +9,7 @@ __all__ = [
     "FORMATS",
     "GLOB",
     "SAMPLES",
+    "ColumnKind",
     "Format",
     "Location",
     "file_system_of",

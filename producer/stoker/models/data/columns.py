@@ -1,9 +1,12 @@
 """The columns of a data set: target and features."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ...errors import InvalidJob
 
+ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
+"""What is made of a column; "ignore" leaves it out."""
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
