@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stoker.errors import InvalidJob
-from stoker.models.data import SAMPLES, Location, locate, preflight, select_columns
+from stoker.models.data import SAMPLES, Location, boolean_of, locate, preflight, select_columns, time_of
 
 
 @pytest.fixture
@@ -133,3 +133,31 @@ def test_the_target_is_the_one_column_with_a_usual_name() -> None:
         select_columns(("a", "b"), None, None, "data")
     with pytest.raises(InvalidJob, match=r"found 2 of them \(label, y\)"):
         select_columns(("label", "y"), None, None, "data")
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"), [("Yes", True), (" off ", False), ("T", True), ("0", False), ("maybe", None), ("", None)]
+)
+def test_conventional_words_are_booleans(text: str, meaning: bool | None) -> None:
+    assert boolean_of(text) is meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-05-01", "2024-05-01T00:00:00+00:00"),
+        (" 2024-05-01 12:30 ", "2024-05-01T12:30:00+00:00"),
+        ("2024-05-01T12:30:15.5Z", "2024-05-01T12:30:15.500000+00:00"),
+        ("2024-05-01T12:30:00+02:00", "2024-05-01T10:30:00+00:00"),
+        ("20240501", "2024-05-01T00:00:00+00:00"),
+        ("2024-05", "2024-05-01T00:00:00+00:00"),
+        ("2024-13-01", None),
+        ("98101234", None),
+        ("2024", None),
+        ("01.05.2024", None),
+        ("soon", None),
+    ],
+)
+def test_times_are_those_of_iso_8601(text: str, moment: str | None) -> None:
+    told = time_of(text)
+    assert (told and told.isoformat()) == moment

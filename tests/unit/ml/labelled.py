@@ -84,9 +84,9 @@ def events(mean: float, rows: int = 1000) -> Values:
 def gaps(values: Values, share: float) -> Values:
     """The same with missing ones."""
     missing = _RANDOM.random(len(values)) < share
-    if values.dtype == object:
-        return np.where(missing, None, values)
-    return np.where(missing, np.nan, values.astype(np.float64))
+    with_gaps = values.copy() if values.dtype == object else values.astype(np.float64)
+    with_gaps[missing] = None if values.dtype == object else np.nan
+    return with_gaps
 
 
 def phrases(words: int, rows: int = 1000) -> Values:

@@ -1,6 +1,8 @@
-"""The columns of a data set: target and features."""
+"""The columns of a data set: target and features, what a column may be, and the texts that are values of its kind."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 from ...errors import InvalidJob
@@ -8,6 +10,35 @@ from ...errors import InvalidJob
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
 """What is made of a column; "ignore" leaves it out."""
 TARGET_NAMES = ("target", "label", "class", "y")
+BOOLEAN_WORDS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("1", "0"))
+"""The words for true and for false; a column keeps to one pair, in any case."""
+_MEANINGS = {word: truth for pair in BOOLEAN_WORDS for word, truth in zip(pair, (True, False), strict=True)}
+_ISO_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?|\d{8}|\d{4}-\d\d)", re.ASCII
+)
+# Eight digits are a date only within these years: else they are a number or a key.
+_DATED_YEARS = range(1900, 2101)
+
+
+def boolean_of(text: str) -> bool | None:
+    """What a conventional word for true or false means; None for any other text."""
+    return _MEANINGS.get(text.strip().lower())
+
+
+def time_of(text: str) -> datetime | None:
+    """The moment of a text by ISO 8601, such as 2024-05-01, 2024-05-01 12:30, 20240501 or 2024-05; None for others.
+
+    A text without an offset is in UTC.
+    """
+    if not _ISO_TIME.fullmatch(text := text.strip()):
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{text}-01" if len(text) == len("2024-05") else text)
+    except ValueError:
+        return None
+    if text.isdigit() and moment.year not in _DATED_YEARS:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def select_columns(

@@ -148,6 +148,8 @@ class ColumnStats:
         moments: of numbers, of booleans, of times in µs since 1970 and of arrays; of lists, those of all their entries.
         sample: of the rows that are present, except of arrays.
         whole: whether all numbers so far are whole.
+        ordered: whether each number so far is one more than the one before, as in an index.
+        one_hot: whether each array so far is all zeros but for a single 1.
         words: the mean number of words of a text.
         lengths: of lists.
     """
@@ -156,6 +158,8 @@ class ColumnStats:
     rows: int = 0
     missing: int = 0
     whole: bool = True
+    ordered: bool = True
+    one_hot: bool = True
     words: float = 0.0
     distinct: Distinct = field(default_factory=Distinct)
     sample: Sample = field(default_factory=Sample)
@@ -196,10 +200,19 @@ class ColumnStats:
 
     def _numbers(self, values: Values) -> None:
         present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if self.ordered:
+            self.ordered = self._goes_on(values)
         self._add(values, present)
         self.moments.update(present)
         if self.whole and values.dtype.kind == "f":
             self.whole = bool((np.floor(present) == present).all())
+
+    def _goes_on(self, values: Values) -> bool:
+        """Whether the rows count on by one, from the highest number before."""
+        if values.dtype.kind == "b":
+            return False
+        known = np.array([self.moments.high]) if self.moments.count.any() else np.empty(0)
+        return bool((np.diff(np.concatenate([known, values.astype(np.float64)])) == 1).all())
 
     def _times(self, values: Values) -> None:
         present = values[~np.isnat(values)]
@@ -208,7 +221,7 @@ class ColumnStats:
 
     def _texts(self, values: Values) -> None:
         present = values[~_no_texts(values)]
-        before = self.present
+        before = self.present - len(values)
         self._add(values, present)
         some = present[: max(_SAMPLE - before, 0)]
         if len(some):
@@ -224,8 +237,12 @@ class ColumnStats:
         else:
             gaps = np.zeros(len(values), dtype=bool)
         self.missing += int(gaps.sum())
-        if values.dtype != object:
-            self.moments.update(values)
+        if values.dtype == object:
+            return
+        self.moments.update(values)
+        if self.one_hot:
+            rows = values.reshape(len(values), -1)
+            self.one_hot = bool((((rows == 0) | (rows == 1)).all(axis=1) & ((rows == 1).sum(axis=1) == 1)).all())
 
     def _lists(self, values: Values) -> None:
         present = [value for value in values if value is not None]

@@ -1,0 +1,104 @@
+"""What a column's values are: tests of its statistics, and words for messages."""
+
+from itertools import islice
+
+from stoker.models.data import BOOLEAN_WORDS, time_of
+
+from .stats import ColumnStats
+
+_QUOTED = 30
+# The range of dates that are written as numbers of eight digits.
+_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
+
+
+def is_plain(stats: ColumnStats) -> bool:
+    """Whether a row has one value."""
+    return not stats.column.shape and stats.column.dtype != "list"
+
+
+def is_number(stats: ColumnStats) -> bool:
+    """Whether it has one number or boolean in a row."""
+    return is_plain(stats) and stats.column.dtype not in ("string", "time") and stats.column.learnable
+
+
+def is_text(stats: ColumnStats) -> bool:
+    """Whether it has one text in a row."""
+    return is_plain(stats) and stats.column.dtype == "string"
+
+
+def is_boolean(stats: ColumnStats) -> bool:
+    """Whether it has no other numbers than 0 and 1, or one conventional pair of words."""
+    counts = stats.distinct.counts
+    if is_number(stats):
+        return 0 < len(counts) <= 2 and set(counts) <= {0, 1}
+    if not is_text(stats) or not 2 <= len(counts) <= 2 * len(BOOLEAN_WORDS):
+        return False
+    words = {str(value).strip().lower() for value in counts}
+    return any(words == set(pair) for pair in BOOLEAN_WORDS)
+
+
+def holds_times(stats: ColumnStats) -> bool:
+    """Whether all texts, or all whole numbers of eight digits, are dates or times."""
+    counts = stats.distinct.counts
+    if is_number(stats):
+        eight = stats.moments.low >= _FIRST_DAY and stats.moments.high <= _LAST_DAY
+        return stats.whole and eight and all(time_of(word(value)) for value in counts)
+    return is_text(stats) and all(time_of(str(value)) for value in counts)
+
+
+def holds_tokens(stats: ColumnStats) -> bool:
+    """Whether its arrays or lists hold texts, or whole numbers none of which is negative."""
+    return bool(stats.distinct.counts) or (stats.whole and stats.moments.low >= 0)
+
+
+def is_array_of_numbers(stats: ColumnStats) -> bool:
+    """Whether it has an array of numbers in a row, of the same shape in each."""
+    return bool(stats.column.shape) and stats.column.learnable and stats.column.dtype != "string"
+
+
+def is_list(stats: ColumnStats) -> bool:
+    """Whether it has a list in a row, as long as it likes."""
+    return stats.column.dtype == "list"
+
+
+def content(stats: ColumnStats) -> str:
+    """What a column holds, for a message."""
+    column = stats.column
+    if column.dtype == "list":
+        return f"lists of {'texts' if stats.distinct.counts else 'numbers'}"
+    if column.shape:
+        return f"arrays of {shape_text(stats)} ({column.dtype})"
+    if column.dtype == "string":
+        return f"text such as {quoted(stats)}"
+    if column.dtype == "time":
+        return f"times such as {quoted(stats)}"
+    return f"numbers such as {quoted(stats)}" if column.learnable else column.dtype
+
+
+def shape_text(stats: ColumnStats) -> str:
+    """The shape of a row's array."""
+    return " × ".join(map(str, stats.column.shape))
+
+
+def count_text(stats: ColumnStats) -> str:
+    """How many values differ."""
+    more = "" if stats.distinct.complete else "more than "
+    return f"{more}{len(stats.distinct.counts):,}"
+
+
+def range_text(stats: ColumnStats) -> str:
+    """The least and the largest of whole numbers."""
+    return f"from {stats.moments.low:.0f} to {stats.moments.high:.0f}"
+
+
+def quoted(stats: ColumnStats) -> str:
+    """The first values."""
+    values = [word(value) for value in islice(stats.distinct.counts, 3)]
+    if stats.column.dtype == "string":
+        values = [repr(value if len(value) <= _QUOTED else value[: _QUOTED - 1] + "…") for value in values]
+    return ", ".join(values)
+
+
+def word(value: object) -> str:
+    """A value as text; a whole number without a point."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)

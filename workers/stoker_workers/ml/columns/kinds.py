@@ -1,0 +1,303 @@
+"""What kind a column is: the first rule that fits its statistics, or the word of the user."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from stoker.errors import InvalidJob
+from stoker.models.data import ColumnKind
+
+from .codes import code_counts, is_balanced
+from .content import (
+    content,
+    count_text,
+    holds_times,
+    holds_tokens,
+    is_array_of_numbers,
+    is_boolean,
+    is_list,
+    is_number,
+    is_plain,
+    is_text,
+    quoted,
+    range_text,
+    shape_text,
+    word,
+)
+from .stats import ColumnStats
+
+MOST_CATEGORIES = 10_000
+"""More are taken for categories only with a warning."""
+
+# Words in a name that make its column a key. Index columns of table tools have names of their own.
+_KEY_WORDS = frozenset({"id", "ids", "uuid", "guid", "zip", "zipcode", "postcode", "postal", "code", "phone"})
+_INDEX_NAME = re.compile(r"|index|Unnamed: \d+|__index_level_\d+__|Row ?(Number|ID)", re.IGNORECASE)
+_NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# A key that repeats more often than this tells something of its rows: a zone, a vendor.
+_KEY_SHARE = 0.05
+_LEAST_INDEX_ROWS = 20
+# Codes: how many of any shares, and how many that are balanced; rows for each.
+_MOST_CODES, _MOST_BALANCED_CODES, _CODE_ROWS = 5, 50, 5
+# Consecutive small numbers up to here may be codes as well as amounts.
+_MOST_DOUBTFUL = 20
+# A text has so many words, and so large a share and number of its values differ.
+_TEXT_WORDS, _TEXT_SHARE, _LEAST_TEXTS = 3, 0.15, 9
+_KEY_TEXT_SHARE, _LEAST_KEYS, _KEY_TEXT_WORDS = 0.95, 20, 2
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is made of a column.
+
+    Attributes:
+        why: what in its values or its name says so.
+        warning: what else is as well to be thought, and which setting says so; None if nothing.
+    """
+
+    kind: ColumnKind
+    why: str
+    warning: str | None = None
+
+
+Rule = Callable[[ColumnStats], Decision | None]
+
+
+def decide(stats: ColumnStats, chosen: ColumnKind | None = None) -> Decision:
+    """The kind of a column: the chosen one, or that of the first rule which fits.
+
+    Raises:
+        InvalidJob: the column cannot be of the chosen kind.
+    """
+    if chosen is not None:
+        return _as_chosen(stats, chosen)
+    return next(decision for rule in _RULES if (decision := rule(stats)))
+
+
+def _empty(stats: ColumnStats) -> Decision | None:
+    if stats.present:
+        return None
+    return Decision("ignore", f"it has no value in any of {stats.rows:,} rows")
+
+
+def _unlearnable(stats: ColumnStats) -> Decision | None:
+    column = stats.column
+    if column.dtype in ("time", "list") or (column.learnable and not (column.dtype == "string" and column.shape)):
+        return None
+    return Decision("ignore", f"it holds {content(stats)}, of which nothing can be learned")
+
+
+def _constant(stats: ColumnStats) -> Decision | None:
+    if not is_plain(stats) or len(stats.distinct.counts) > 1:
+        return None
+    told = f"it is {quoted(stats)} in every row"
+    if not stats.missing:
+        return Decision("ignore", told)
+    gaps = f"but where it is missing ({stats.missing:,} of {stats.rows:,}), which may tell something"
+    return Decision("ignore", f"{told} {gaps}; {_use(stats, 'category')}")
+
+
+def _array(stats: ColumnStats) -> Decision | None:
+    column = stats.column
+    match column.shape:
+        case ():
+            return None
+        case (_,):
+            return Decision("vector", f"{column.shape[0]} numbers in every row")
+        case (_, _) if column.dtype != "uint8":
+            told = f"{column.shape[0]} steps of {column.shape[1]} numbers in every row"
+            square = column.shape[0] == column.shape[1]
+            return Decision("sequence", told, f"if it is an image, {_use(stats, 'image')}" if square else None)
+        case (_, _) | (_, _, _):
+            return Decision("image", f"an array of {shape_text(stats)} in every row")
+        case _:
+            return Decision("vector", f"an array of {shape_text(stats)} in every row")
+
+
+def _list(stats: ColumnStats) -> Decision | None:
+    if stats.column.dtype != "list":
+        return None
+    if holds_tokens(stats):
+        told = "texts" if stats.distinct.counts else "whole numbers"
+        return Decision("tokens", f"lists of {told}")
+    return Decision("sequence", "lists of numbers")
+
+
+def _boolean(stats: ColumnStats) -> Decision | None:
+    if not is_boolean(stats):
+        return None
+    return Decision("boolean", f"only {' and '.join(sorted(map(word, stats.distinct.counts)))}")
+
+
+def _time(stats: ColumnStats) -> Decision | None:
+    if stats.column.dtype == "time":
+        return Decision("time", "dates or times")
+    if not holds_times(stats):
+        return None
+    if stats.column.dtype == "string":
+        return Decision("time", f"its texts are dates or times, such as {quoted(stats)}")
+    return Decision("time", f"its numbers are dates, such as {quoted(stats)}", f"if not, {_use(stats, 'number')}")
+
+
+def _fraction(stats: ColumnStats) -> Decision | None:
+    if not is_number(stats) or stats.whole:
+        return None
+    return Decision("number", "it has fractions")
+
+
+def _index(stats: ColumnStats) -> Decision | None:
+    """Numbers that only count or name the rows."""
+    if not is_number(stats):
+        return None
+    counted = stats.ordered and stats.moments.low in (0, 1) and stats.rows >= _LEAST_INDEX_ROWS
+    if _INDEX_NAME.fullmatch(stats.column.name):
+        return Decision("ignore", f"an index, by its name; {_use(stats, 'number')}")
+    if counted:
+        return Decision("ignore", f"an index: {quoted(stats)} and so on, row by row; {_use(stats, 'number')}")
+    return None
+
+
+def _key(stats: ColumnStats) -> Decision | None:
+    """Numbers or texts that name something, by the column's own name."""
+    if not _is_named_key(stats.column.name) or stats.words >= _TEXT_WORDS:
+        return None
+    distinct = len(stats.distinct.counts)
+    if stats.distinct.share <= _KEY_SHARE:
+        return Decision("category", f"a key, by its name, of {count_text(stats)} values that repeat")
+    if distinct <= _LEAST_KEYS:
+        return None
+    return Decision(
+        "ignore",
+        f"a key, by its name: {count_text(stats)} of {stats.distinct.rows:,} values differ; {_use(stats, 'category')}",
+    )
+
+
+def _code(stats: ColumnStats) -> Decision | None:
+    """Whole numbers that stand for something: two others than 0 and 1, a few from 0 or 1, or all alike often."""
+    if not is_number(stats):
+        return None
+    distinct, other = stats.distinct.counts, f"if they are amounts, {_use(stats, 'number')}"
+    if len(distinct) == 2:
+        return Decision("category", f"only {' and '.join(sorted(map(word, distinct)))}", other)
+    counts = code_counts(stats, _MOST_BALANCED_CODES)
+    if counts is None:
+        return None
+    told = f"whole numbers {range_text(stats)}"
+    if is_balanced(counts):
+        return Decision("category", f"{told}, all about equally often", other)
+    if len(counts) <= _MOST_CODES and stats.present >= _CODE_ROWS * len(counts):
+        return Decision("category", told, other)
+    return None
+
+
+def _number(stats: ColumnStats) -> Decision | None:
+    if not is_number(stats):
+        return None
+    doubtful = code_counts(stats, _MOST_DOUBTFUL) is not None
+    other = f"if they are codes, {_use(stats, 'category')}" if doubtful else None
+    return Decision("number", f"whole numbers {range_text(stats)}", other)
+
+
+def _text(stats: ColumnStats) -> Decision | None:
+    distinct = stats.distinct
+    if stats.words < _TEXT_WORDS or distinct.share <= _TEXT_SHARE or len(distinct.counts) <= _LEAST_TEXTS:
+        return None
+    return Decision("text", f"{stats.words:.0f} words on average, {count_text(stats)} different texts")
+
+
+def _key_text(stats: ColumnStats) -> Decision | None:
+    """Texts of which hardly one comes twice: keys, or short texts."""
+    distinct = stats.distinct
+    if len(distinct.counts) <= _LEAST_KEYS or distinct.share < _KEY_TEXT_SHARE:
+        return None
+    told = f"{count_text(stats)} of {distinct.rows:,} values differ"
+    if stats.words < _KEY_TEXT_WORDS:
+        return Decision("ignore", f"a key: {told}; {_use(stats, 'category')}")
+    return Decision("text", f"{stats.words:.0f} words on average, {told}")
+
+
+def _category(stats: ColumnStats) -> Decision:
+    count = len(stats.distinct.counts)
+    many = count > MOST_CATEGORIES
+    other = f"they are so many that most tell nothing; {_use(stats, 'text')} for its words" if many else None
+    return Decision("category", f"{count_text(stats)} different values", other)
+
+
+_RULES: tuple[Rule, ...] = (
+    _empty,
+    _unlearnable,
+    _array,
+    _list,
+    _constant,
+    _boolean,
+    _time,
+    _fraction,
+    _index,
+    _key,
+    _code,
+    _number,
+    _text,
+    _key_text,
+    _category,
+)
+
+
+def _as_chosen(stats: ColumnStats, chosen: ColumnKind) -> Decision:
+    if chosen == "ignore":
+        return Decision("ignore", "as columns says")
+    if chosen not in (possible := [kind for kind, fits in _FITS.items() if fits(stats)]):
+        raise InvalidJob(
+            f"column {stats.column.name!r} cannot be {_NOUNS[chosen]}: it holds {content(stats)}; correct its "
+            f"values, or choose {' or '.join([*possible, 'ignore'])} for it in columns"
+        )
+    return replace(Decision(chosen, "as columns says"), warning=_objection(stats, chosen))
+
+
+def _objection(stats: ColumnStats, chosen: ColumnKind) -> str | None:
+    distinct = stats.distinct
+    if chosen == "category" and distinct.share > 0.5 and len(distinct.counts) > _LEAST_KEYS:
+        told = "as categories they tell next to nothing of other rows"
+        return f"{count_text(stats)} of {distinct.rows:,} values differ: {told}"
+    return None
+
+
+_FITS: Mapping[ColumnKind, Callable[[ColumnStats], bool]] = MappingProxyType(
+    {
+        "number": is_number,
+        "boolean": is_boolean,
+        "category": lambda stats: is_number(stats) or is_text(stats),
+        "text": is_text,
+        "time": lambda stats: stats.column.dtype == "time" or holds_times(stats),
+        "vector": is_array_of_numbers,
+        "tokens": lambda stats: (
+            holds_tokens(stats) and (is_list(stats) or (is_array_of_numbers(stats) and len(stats.column.shape) == 1))
+        ),
+        "image": lambda stats: is_array_of_numbers(stats) and len(stats.column.shape) in (2, 3),
+        "sequence": lambda stats: (
+            (is_list(stats) and not stats.distinct.counts)
+            or (is_array_of_numbers(stats) and len(stats.column.shape) <= 2)
+        ),
+    }
+)
+_NOUNS: Mapping[ColumnKind, str] = MappingProxyType(
+    {
+        "number": "a number",
+        "boolean": "a boolean",
+        "category": "a category",
+        "text": "a text",
+        "time": "a time",
+        "vector": "a vector",
+        "tokens": "tokens",
+        "image": "an image",
+        "sequence": "a sequence",
+    }
+)
+
+
+def _is_named_key(name: str) -> bool:
+    return not _KEY_WORDS.isdisjoint(word.lower() for word in _NAME_WORD.findall(name))
+
+
+def _use(stats: ColumnStats, kind: ColumnKind) -> str:
+    """How to say otherwise."""
+    return f"columns={{{stats.column.name!r}: {kind!r}}} makes it {_NOUNS[kind]}"
