@@ -250,7 +250,7 @@ def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
         | times
         | {
             "id": job_id,
-            "model": (fields.pop("makes", None) or fields.pop("model")).decode(),
+            "model": (fields.pop("makes", None) or fields.pop("model", b"")).decode(),
             "tags": json.loads(tags),
             "progress": json.loads(progress) | _place(progress_id) if progress else None,
             "cancel_requested": fields.pop("cancel", None) is not None,
