@@ -249,6 +249,8 @@ def _stray_keys(jobs: Mapping[str, Ended], evidence: Evidence) -> Iterator[str]:
             continue
         if not _LASTING.fullmatch(name) and not evidence.client.expires(name):
             yield f"the key {name!r} has leaked"
+    for message in evidence.client.listed("stoker:quarantine")[:5]:
+        yield f"a message was put aside: {message}"
     if evidence.results is not evidence.client:
         for name in evidence.results.names():
             if not _OF_JOBS.fullmatch(name) or not evidence.results.expires(name):

@@ -190,7 +190,8 @@ class Namespaces:
 
     def prefix(self, party: str) -> list[str]:
         self._join(party)
-        return ["ip", "netns", "exec", f"{self._name}-{party}"]
+        # Not `ip netns exec`, which copies all mounts: a copy of a read-only one would stay so when the disk is mended.
+        return ["nsenter", f"--net=/run/netns/{self._name}-{party}", "--"]
 
     def url(self, party: str, server: str) -> str:
         self._join(party)

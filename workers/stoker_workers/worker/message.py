@@ -115,9 +115,11 @@ def _message(task: str, job_id: str, summary: str, queue: str, priority: int) ->
         "delivery_info": {"exchange": "", "routing_key": queue},
         "delivery_tag": next(_tags),
         "priority": priority,
+        # Without it, kombu could not give a message back: it decodes text to bytes, which JSON does not hold.
+        "body_encoding": "base64",
     }
     message = {
-        "body": json.dumps([[job_id], {}, {}]),
+        "body": base64.b64encode(json.dumps([[job_id], {}, {}]).encode()).decode(),
         "content-type": "application/json",
         "content-encoding": "utf-8",
         "headers": headers,
