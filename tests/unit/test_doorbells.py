@@ -4,7 +4,7 @@ import json
 import uuid
 
 import pytest
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.transport.virtual import Message
 from kombu.utils.json import dumps
 
