@@ -32,7 +32,7 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 def test_help_names_every_command() -> None:
     told = run("--help").stdout
-    jobs = ("submit", "jobs", "watch", "result", "cancel", "dead")
+    jobs = ("submit", "jobs", "watch", "result", "cancel", "dead", "describe")
     for command in (*jobs, "demo", "up", "worker", "controller", "doctor", "models", "config"):
         assert command in told
 
@@ -102,6 +102,21 @@ def test_a_wrong_job_is_bad_usage_told_in_one_line_and_queues_nothing(
     assert len(refused.stderr.strip().splitlines()) == 1
     assert refused.stdout == ""
     assert job_ids(running) == before
+
+
+def test_data_are_described_from_the_shell(running: dict[str, str], tmp_path: Path) -> None:
+    rows = "".join(f"{place},{place % 3 + 0.5},{'ab'[place % 2]}\n" for place in range(60))
+    (tmp_path / "rows.csv").write_text(f"id,size,grade\n{rows}")
+    told = run("describe", str(tmp_path / "rows.csv"), "--target", "grade", env=running)
+    assert told.returncode == 0, told.stderr
+    assert "60 rows, 3 columns" in told.stdout
+    assert "warning: column 'id' is left out" in told.stdout
+    assert "grade asks for classification: 2 different texts" in told.stdout
+    [document] = documents(run("describe", str(tmp_path / "rows.csv"), "--json", env=running).stdout)
+    assert [column["kind"] for column in document["columns"]] == ["ignore", "number", "category"]
+    refused = run("describe", str(tmp_path / "rows.csv"), "--target", "price", env=running)
+    assert refused.returncode == 2
+    assert "'price'" in refused.stderr
 
 
 def test_a_wrong_column_is_refused_before_queuing(running: dict[str, str], tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from stoker.kinds import (
     ComparedModel,
     CompareResult,
     DeployResult,
+    DescribedColumn,
+    DescribeResult,
     EvaluateResult,
+    Histogram,
     InferResult,
     TrainResult,
 )
@@ -51,12 +54,16 @@ accuracies = st.builds(
     classes=st.dictionaries(st.text(), st.builds(ClassScore)),
     roc_auc=st.none() | st.floats(),
 )
+described = st.builds(
+    DescribedColumn, shape=st.just((2,)), histogram=st.none() | st.builds(Histogram), commonest=st.just({"a": 1})
+)
 results = st.one_of(
     st.builds(TrainResult, files=files),
     st.builds(EvaluateResult, accuracy=accuracies, files=files),
     st.builds(CompareResult, models=st.lists(st.builds(ComparedModel), max_size=2).map(tuple), files=files),
     st.builds(InferResult, chunks=st.lists(artifacts, max_size=2).map(tuple)),
     st.builds(DeployResult),
+    st.builds(DescribeResult, columns=st.lists(described, max_size=2).map(tuple), files=files),
 )
 tensors = st.builds(
     TensorSpec, low=st.none() | st.floats(), limits=st.dictionaries(st.text(), st.tuples(st.floats(), st.floats()))

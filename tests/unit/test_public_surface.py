@@ -23,6 +23,8 @@ PUBLIC = [
     "CompareResult",
     "Deploy",
     "DeployResult",
+    "Describe",
+    "DescribeResult",
     "EarlyStopping",
     "Evaluate",
     "EvaluateResult",

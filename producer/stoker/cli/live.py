@@ -77,9 +77,11 @@ def show_result(result: Result, store: Store) -> None:
     say((shown.subject, "bold"), "  ", shown.about)
     if shown.table:
         columns, *rows = shown.table
-        draw(Table(columns, rows, cut=columns[:1]))
+        draw(Table(columns, rows, cut=shown.cut or columns[:1]))
     for note in shown.notes:
         say(note)
+    for warning in shown.warnings:
+        say(("warning: ", "yellow"), warning)
     for name, artifact in shown.files.items():
         say((f"{name:>12}", "dim"), f"  {store.location(artifact)}")
 

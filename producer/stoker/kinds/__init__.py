@@ -7,26 +7,28 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, evaluate, infer, train
+from . import compare, deploy, describe, evaluate, infer, train
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
 from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .deploy import Deploy, DeployResult
+from .describe import Describe, DescribedColumn, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .infer import Infer, InferResult
 from .kind import Kind
 from .problems import sentence
 from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 
-Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare, Field(discriminator="kind")]
+Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe, Field(discriminator="kind")]
 Result = Annotated[
-    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult, Field(discriminator="kind")
+    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult | DescribeResult,
+    Field(discriminator="kind"),
 ]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
 RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND)}
+    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND, describe.KIND)}
 )
 """Every kind of jobs, by name."""
 
@@ -93,11 +95,15 @@ __all__ = [
     "DataRef",
     "Deploy",
     "DeployResult",
+    "Describe",
+    "DescribeResult",
+    "DescribedColumn",
     "Device",
     "EarlyStopping",
     "Efficiency",
     "Evaluate",
     "EvaluateResult",
+    "Histogram",
     "Infer",
     "InferResult",
     "Interval",

@@ -15,14 +15,18 @@ class Shown:
         subject: what it is about, such as the model.
         about: what comes behind that.
         table: a head and rows; empty for none.
+        cut: the columns of the table that are cut where a terminal is narrow; empty for the first one.
         notes: lines below.
+        warnings: lines below those, which should be read.
         files: what lies in the store.
     """
 
     subject: str
     about: str = ""
     table: tuple[tuple[str, ...], ...] = ()
+    cut: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     files: Mapping[str, Artifact] = field(default_factory=dict)
 
 

@@ -27,7 +27,7 @@ from stoker.cli.output import console, draw, metrics_text, print_json, say, say_
 from stoker.cli.table import Table
 from stoker.events import Finished, JobStatus, Log, Progress
 from stoker.fleet.bounds import Decision
-from stoker.kinds import DeployResult
+from stoker.kinds import DeployResult, DescribeResult
 from stoker.ledger.dead_jobs import PastAttempt
 from stoker.models.store import Store
 from stoker.terminal.printable import printable
@@ -73,6 +73,18 @@ def dead_job(text: str) -> DeadJob:
     return DeadJob(**dict(status(text)), history=[past])
 
 
+def description(text: str) -> DescribeResult:
+    column = {
+        "name": text, "kind": "category", "why": text, "warning": text, "dtype": "string", "shape": (), "missing": 1,
+        "distinct": 3, "exact": True, "low": None, "high": None, "mean": None, "median": None, "examples": [text],
+        "histogram": None, "commonest": {text: 2},
+    }  # fmt: skip
+    task = {"target": text, "task": "classification", "task_why": text, "task_doubt": text}
+    return DescribeResult.model_validate(
+        {"data": text, "rows": 9, "columns": [column], **task, "warnings": [text], "files": {}}
+    )
+
+
 def stream(text: str) -> list[Log | Progress | Finished]:
     at = {"id": "1-0", "at": NOW, "attempt": 1}
     return [
@@ -92,6 +104,7 @@ SHOWN: dict[str, Callable[[str], object]] = {
     "a string for rich": draw,
     "metrics": lambda text: say(metrics_text({text: 0.5})),
     "a result": lambda text: show_result(DeployResult(model=text, alias=text), Store("memory://shown")),
+    "a description": lambda text: show_result(description(text), Store("memory://shown")),
     "an error": say_error,
     "a traceback": lambda text: say_block(text, style="dim"),
 }

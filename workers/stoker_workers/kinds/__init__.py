@@ -7,10 +7,17 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, evaluate, infer, train
+from . import compare, deploy, describe, evaluate, infer, train
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
-    {"train": train.run, "evaluate": evaluate.run, "deploy": deploy.run, "infer": infer.run, "compare": compare.run}
+    {
+        "train": train.run,
+        "evaluate": evaluate.run,
+        "deploy": deploy.run,
+        "infer": infer.run,
+        "compare": compare.run,
+        "describe": describe.run,
+    }
 )
 # How the attempt runs that has the results of the job's children.
 _GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather})

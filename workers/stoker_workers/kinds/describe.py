@@ -1,0 +1,193 @@
+"""Executes `Describe`: what a data set holds, read in one pass, and what is wrong with it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Describe, DescribeResult
+from stoker.kinds.describe import percent
+from stoker.models.data import TARGET_NAMES
+from stoker.models.manifest import Artifact
+
+from ..ml.columns.description import described
+from ..ml.columns.duplicates import Duplicates
+from ..ml.columns.giveaways import giveaways
+from ..ml.columns.kinds import Decision, decide
+from ..ml.columns.stats import ColumnStats, Sample
+from ..ml.columns.task import Task, decide_task
+from ..ml.data import Column, Source, Values, open_source
+from ..ml.evaluation.report.description import render
+from ..ml.preprocessing.profile import pass_rows
+from ..ml.progress import Meter, obey_stop
+from ..ml.run import Outcome, Run
+from ..ml.writing import BestEffort, write_result
+
+_SAMPLED_ROWS = 20_000
+"""Rows on which single columns are tried as predictors of the target."""
+_MOSTLY_MISSING = 0.9
+_IMBALANCE = 20
+
+
+def run(spec: Describe, run: Run) -> Outcome:
+    """Describe the spec's data.
+
+    Raises:
+        InvalidJob: the data cannot be read, or has no such target.
+        Stopped: a stop was asked for.
+    """
+    source = open_source(spec.data, "train", run.access, run.scratch)
+    target = _target(spec, source)
+    survey = _read(source, target, run)
+    decisions = {name: decide(stats) for name, stats in survey.stats.items()}
+    task, refusal = _task(survey.stats, target)
+    result = DescribeResult(
+        data=str(spec.data),
+        rows=survey.rows,
+        columns=tuple(described(survey.stats[name], decision) for name, decision in decisions.items()),
+        target=target,
+        task=task.task if task else None,
+        task_why=task.why if task else None,
+        task_doubt=task.doubt if task else None,
+        warnings=(
+            *_of_columns(survey, decisions, target),
+            *([refusal] if refusal else []),
+            *(_of_target(survey, decisions, target, task) if target and task else []),
+            *_of_rows(survey),
+        ),
+        files={},
+    )
+    return Outcome(result.model_copy(update={"files": _write(result, run)}))
+
+
+@dataclass
+class _Survey:
+    """What one pass over the rows gathers.
+
+    Attributes:
+        samples: the same rows of all columns of plain values; empty where there is no target.
+        keys: the columns that are left aside where rows are compared, for they name the rows.
+    """
+
+    stats: dict[str, ColumnStats]
+    samples: dict[str, Sample]
+    rows: int = 0
+    keys: tuple[str, ...] = ()
+    duplicates: Duplicates = field(default_factory=Duplicates)
+
+    def update(self, batch: Mapping[str, Values]) -> None:
+        """Add the rows of a batch."""
+        for name, stats in self.stats.items():
+            stats.update(batch[name])
+        for name, sample in self.samples.items():
+            sample.update(batch[name])
+        if not self.rows:
+            self.keys = tuple(name for name, stats in self.stats.items() if _names_rows(stats))
+        compared = [values for name, values in batch.items() if name not in self.keys]
+        self.duplicates.update(compared)
+        self.rows += len(next(iter(batch.values())))
+
+
+def _target(spec: Describe, source: Source) -> str | None:
+    names = [column.name for column in source.columns]
+    if spec.target is None:
+        conventional = [name for name in names if name in TARGET_NAMES]
+        return conventional[0] if len(conventional) == 1 and len(names) > 1 else None
+    if spec.target not in names:
+        raise InvalidJob(f"{spec.data} has no column {spec.target!r}; it has {', '.join(map(repr, names[:20]))}")
+    return spec.target
+
+
+def _read(source: Source, target: str | None, run: Run) -> _Survey:
+    plain = [column.name for column in source.columns if _is_plain(column)] if target else []
+    survey = _Survey(
+        {column.name: ColumnStats(column) for column in source.columns},
+        {name: Sample(_SAMPLED_ROWS) for name in plain},
+    )
+    meter = Meter(run, "reading", total=source.rows)
+    for batch in source.batches(pass_rows(source)):
+        obey_stop(run)
+        survey.update(batch)
+        meter.at(survey.rows)
+    return survey
+
+
+def _is_plain(column: Column) -> bool:
+    return column.dtype == "time" or (column.learnable and not column.shape)
+
+
+def _names_rows(stats: ColumnStats) -> bool:
+    return decide(stats).kind == "ignore" and len(stats.distinct.counts) > 1 and stats.distinct.share == 1
+
+
+def _task(stats: Mapping[str, ColumnStats], target: str | None) -> tuple[Task | None, str | None]:
+    """The task of the target; or why there is none."""
+    if target is None:
+        return None, None
+    try:
+        return decide_task(stats[target]), None
+    except InvalidJob as error:
+        return None, error.message
+
+
+def _of_columns(survey: _Survey, decisions: Mapping[str, Decision], target: str | None) -> Iterator[str]:
+    for name, decision in decisions.items():
+        stats = survey.stats[name]
+        if decision.kind == "ignore" and name != target:
+            yield f"column {name!r} is left out: {decision.why}"
+        elif stats.missing > _MOSTLY_MISSING * stats.rows:
+            share = percent(stats.missing / stats.rows)
+            yield f"column {name!r} is missing in {share} of the rows ({stats.missing:,} of {stats.rows:,})"
+        if np.isinf([stats.moments.low, stats.moments.high]).any() and stats.moments.count.any():
+            yield f"column {name!r} holds infinite numbers; correct them, or leave them empty"
+
+
+def _of_target(survey: _Survey, decisions: Mapping[str, Decision], target: str, task: Task) -> Iterator[str]:
+    if task.doubt:
+        yield f"target {target!r} is taken for {task.task} ({task.why}); {task.doubt}"
+    stats = survey.stats[target]
+    if task.task == "classification" and not stats.column.shape:
+        yield from _imbalance(target, stats)
+    if stats.missing:
+        yield f"target {target!r} is missing in {stats.missing:,} of {stats.rows:,} rows, from which nothing is learned"
+    if target in survey.samples:
+        tried = {
+            name: sample.rows
+            for name, sample in survey.samples.items()
+            if name != target and decisions[name].kind != "ignore"
+        }
+        for name, how_well in giveaways(tried, survey.samples[target].rows, task.task).items():
+            yield (
+                f"column {name!r} alone tells {target!r} {how_well}: if it is not known when a prediction is made, "
+                f"leave it out with columns={{{name!r}: 'ignore'}}"
+            )
+
+
+def _imbalance(target: str, stats: ColumnStats) -> Iterator[str]:
+    ordered: Sequence[tuple[object, int]] = stats.distinct.counts.most_common()
+    (commonest, most), (rarest, fewest) = ordered[0], ordered[-1]
+    if most > _IMBALANCE * fewest:
+        yield (
+            f"the classes of {target!r} are out of balance: {most:,} rows of {commonest!r}, {fewest:,} of {rarest!r}; "
+            "look at precision and recall of each class, and consider class_weights='balanced'"
+        )
+
+
+def _of_rows(survey: _Survey) -> Iterator[str]:
+    if count := survey.duplicates.count():
+        about = "" if survey.duplicates.exact else "about "
+        aside = f", but for {', '.join(map(repr, survey.keys))}" if survey.keys else ""
+        yield (
+            f"{about}{count:,} of {survey.rows:,} rows are equal to an earlier one{aside}: a validation split "
+            "would have rows that were trained on"
+        )
+
+
+def _write(result: DescribeResult, run: Run) -> dict[str, Artifact]:
+    document = result.model_dump_json(exclude={"files"}, indent=1).encode()
+    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
+    html = BestEffort(run, "the page of the report").write(
+        lambda: run.store.put_bytes(render(result).encode(), "report.html")
+    )
+    return files | ({"html": html} if html else {})
