@@ -33,7 +33,7 @@ class Capacity:
             heard = self._redis.scored("stoker:workers:seen")
             workers = self._redis.fields("stoker:workers")
             slots = sum(
-                json.loads(said)["slots"] for name, said in workers.items() if heard[name] > now_ms - _SILENT_MS
+                json.loads(said)["slots"] for name, said in workers.items() if heard.get(name, 0) > now_ms - _SILENT_MS
             )
             self._free.append((now_ms, slots - self._occupied()))
 
