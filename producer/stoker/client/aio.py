@@ -108,8 +108,8 @@ class AsyncClient:
     ) -> Array:
         """See `Client.infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._models.check(options.model, tensors))
+        given = inference.tensors_of(inputs)
+        queue, tensors = await self._drive(self._models.check(options.model, given))
         return (await self._predict(options, queue, [encode_tensors(tensors)]))[0]
 
     async def infer_many(
@@ -118,7 +118,7 @@ class AsyncClient:
         """See `Client.infer_many`."""
         options = inference.InferOptions.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = await self._drive(self._models.check(options.model, array))
+        queue, _ = await self._drive(self._models.check(options.model, array))
         return np.concatenate(await self._predict(options, queue, inference.encode_rows(array)))
 
     async def infer_later(
@@ -131,8 +131,8 @@ class AsyncClient:
     ) -> str:
         """See `Client.infer_later`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        tensors = inference.tensors_of(inputs)
-        queue = await self._drive(self._models.check(options.model, tensors))
+        given = inference.tensors_of(inputs)
+        queue, tensors = await self._drive(self._models.check(options.model, given))
         data = encode_tensors(tensors)
         result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
         [full_at] = await self._connection.run(push([request]))

@@ -176,15 +176,15 @@ class Client:
             Unavailable: Redis cannot take the request.
         """
         options = inference.InferOptions.checked(model, timeout, priority)
-        tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._models.check(options.model, tensors))
+        given = inference.tensors_of(inputs)
+        queue, tensors = self._drive(self._models.check(options.model, given))
         return self._predict(options, queue, [encode_tensors(tensors)])[0]
 
     def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
         """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
         array = inference.rows_of(rows)
-        queue = self._drive(self._models.check(options.model, array))
+        queue, _ = self._drive(self._models.check(options.model, array))
         return np.concatenate(self._predict(options, queue, inference.encode_rows(array)))
 
     def infer_later(
@@ -207,8 +207,8 @@ class Client:
             InvalidJob, ModelNotFound, Unavailable: as `infer`.
         """
         options = inference.InferOptions.checked(model, timeout, priority)
-        tensors = inference.tensors_of(inputs)
-        queue = self._drive(self._models.check(options.model, tensors))
+        given = inference.tensors_of(inputs)
+        queue, tensors = self._drive(self._models.check(options.model, given))
         data = encode_tensors(tensors)
         result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
         [full_at] = self._run(push([request]))

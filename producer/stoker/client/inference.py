@@ -15,6 +15,7 @@ from ..kinds import Priority
 from ..ledger import presence, registry
 from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
+from ..models.rows import values_of
 from ..models.tensors import Array, Tensors, decode_array, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
@@ -69,8 +70,8 @@ class ModelCache:
     def __init__(self) -> None:
         self._cached: dict[str, _CachedModel] = {}
 
-    def check(self, model: str, tensors: Tensors) -> Steps[str]:
-        """Check inputs; gives the queue for the doorbells of the model's lane.
+    def check(self, model: str, given: Tensors) -> Steps[tuple[str, Tensors]]:
+        """Check inputs; gives the queue for the doorbells of the model's lane, and the tensors to send.
 
         Raises:
             InvalidJob: the inputs do not fit the model.
@@ -79,14 +80,12 @@ class ModelCache:
         cached, now = self._cached.get(model), time.monotonic()
         if cached and now < cached.until:
             with suppress(InvalidJob):
-                cached.inputs.check(tensors)
-                return cached.queue
+                return cached.queue, _checked(cached.inputs, given)
         elif cached:
             # One caller looks it up again; meanwhile the others use the old entry.
             self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
         cached = yield from self._look_up(model)
-        cached.inputs.check(tensors)
-        return cached.queue
+        return cached.queue, _checked(cached.inputs, given)
 
     def _look_up(self, model: str) -> Steps[_CachedModel]:
         version: ModelVersion = yield registry.resolve(model)
@@ -100,6 +99,12 @@ class ModelCache:
         return cached
 
 
+def _checked(inputs: Inputs, given: Tensors) -> Tensors:
+    tensors = inputs.encoded(given)
+    inputs.check(tensors)
+    return tensors
+
+
 def tensors_of(inputs: ArrayLike | Mapping[str, ArrayLike]) -> Tensors:
     """Inputs as arrays whose first axis counts rows.
 
@@ -108,7 +113,7 @@ def tensors_of(inputs: ArrayLike | Mapping[str, ArrayLike]) -> Tensors:
     """
     try:
         if isinstance(inputs, Mapping):
-            return {name: np.asarray(value) for name, value in inputs.items()}
+            return {name: values_of(value) for name, value in inputs.items()}
         array = np.asarray(inputs)
     except ValueError as error:
         raise InvalidJob(f"inputs must be rows of one shape: {error}") from None

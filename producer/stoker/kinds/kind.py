@@ -83,6 +83,7 @@ def preflight_for(model: str, data: str, checks: SubmitChecks, *, target: str | 
     if version is None:
         return checks.preflight(data, target=target, features=None, labelled=False)
     inputs = version.signature.inputs
-    features = inputs[0].columns if len(inputs) == 1 else tuple(tensor.name for tensor in inputs)
+    arrays = len(inputs) == 1 and not inputs[0].columns and inputs[0].kind is None
+    features = () if arrays else tuple(name for tensor in inputs for name in tensor.columns or (tensor.name,))
     target = target or version.signature.target
     return checks.preflight(data, target=target, features=features or None, labelled=labelled)

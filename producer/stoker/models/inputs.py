@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidJob
 from .manifest import Signature, TensorSpec
+from .rows import encode, values_of
 from .tensors import Array, Tensors
 
 _CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that an input of a kind accepts
@@ -16,7 +17,8 @@ class Inputs:
     """The inputs of one model.
 
     A check covers names, the number of rows, shapes and dtypes; numbers must be finite, fit the dtype and be within the
-    signature's limits. The range of the training data is not a limit: rows outside are drift, not an error.
+    signature's limits. NaN is a missing number where the model takes gaps. The range of the training data is not a
+    limit: rows outside are drift, not an error.
 
     Args:
         ref: the model's exact reference, for messages.
@@ -32,6 +34,21 @@ class Inputs:
         self._ref = ref
         self._names = tuple(spec.name for spec in self.specs)
         self._keys = frozenset(self._names)
+
+    def encoded(self, given: Array | Mapping[str, object]) -> Tensors:
+        """The model's tensors for rows by column; an array, or tensors by their own names, stay as they are.
+
+        Raises:
+            InvalidJob: a column is missing, or holds what it cannot.
+        """
+        if isinstance(given, np.ndarray):
+            return given
+        columns = {name for spec in self.specs for name in spec.columns}
+        are_tensors = given.keys() == self._keys and columns.isdisjoint(given)
+        if are_tensors or all(spec.kind is None and not spec.columns for spec in self.specs):
+            return {name: values_of(values) for name, values in given.items()}
+        tensors = encode(self.specs, given)
+        return {name: array.astype(np.str_) if array.dtype == object else array for name, array in tensors.items()}
 
     def check(self, tensors: Tensors) -> None:
         """Check inputs completely.
@@ -134,10 +151,12 @@ class Inputs:
             with np.errstate(over="ignore"):
                 cast = array.astype(target)
         if kind == "f":
-            if not np.isfinite(cast).all():
+            finite = ~np.isinf(cast) if spec.gaps else np.isfinite(cast)
+            if not finite.all():
+                got = "infinite" if spec.gaps else "NaN, infinite"
                 raise InvalidJob(
-                    f"input {spec.name!r} of {self._ref} must hold finite {spec.dtype} numbers, got NaN, infinite or "
-                    f"too large ones in {_rows_with(~np.isfinite(cast))}; fill or drop them"
+                    f"input {spec.name!r} of {self._ref} must hold finite {spec.dtype} numbers, got {got} or too large "
+                    f"ones in {_rows_with(~finite)}; fill or drop them"
                 )
         elif cast.dtype != array.dtype and not np.array_equal(cast, array):
             raise InvalidJob(

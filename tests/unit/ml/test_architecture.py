@@ -11,6 +11,7 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Optimizer, Schedule, Train
 from stoker.kinds.architecture import Architecture
+from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.preprocessing.profile import Profile
 from stoker_workers.ml.training.architecture import build_network
 from stoker_workers.ml.training.objective import Objective, choose_objective, gives_probabilities, output_activation
@@ -45,16 +46,22 @@ def data(classes: int = 3, units: int = 1) -> Profile:
     return Profile(
         rows=90,
         held_out=0,
+        features={},
         inputs=(),
-        moments={},
-        categories={},
         target="y",
         named=True,
         classes=labels,
         class_rows=(60, 20, 10)[:classes],
         target_shape=() if classes or units == 1 else (units,),
-        target_range=None if classes else (0.0, 1.0),
+        targets=None if classes else targets(units),
     )
+
+
+def targets(units: int) -> Moments:
+    """Moments of numbers from 0 to 1."""
+    moments = Moments((units,))
+    moments.update(np.linspace(0, 1, 5 * units).reshape(5, units))
+    return moments
 
 
 def spec(architecture: Architecture | None = None, **fields: Any) -> Train:
@@ -70,7 +77,7 @@ def config_of(model: keras.Model) -> KerasConfig:
 
 
 def network(job: Train, profile: Profile, shape: tuple[int, ...] = (4,)) -> keras.Model:
-    return build_network(job, profile, shape, (HERE,))
+    return build_network(job, profile, shape, (), (HERE,))
 
 
 def objective(job: Train, profile: Profile) -> Objective:
@@ -125,7 +132,7 @@ def test_the_output_layer_fits_the_target(classes: int, fields: dict[str, Any], 
 def test_a_keras_config_gives_its_model() -> None:
     model = sequential(keras.layers.Dense(7), keras.layers.BatchNormalization(), keras.layers.Dense(3))
     built = network(spec(config_of(model)), data())
-    assert [layer.name for layer in built.layers] == [layer.name for layer in model.layers]
+    assert [layer.name for layer in built.layers[1:]] == [layer.name for layer in model.layers]
 
 
 def test_a_config_of_a_compiled_model_is_taken_without_what_it_was_compiled_with() -> None:
@@ -214,7 +221,7 @@ def test_a_builder_on_the_list_is_called_with_the_shapes() -> None:
 )
 def test_a_builder_is_refused_by_its_reason(target: str, builders: tuple[str, ...], message: str) -> None:
     with pytest.raises(InvalidJob, match=message):
-        build_network(spec(Builder(target)), data(), (4,), builders)
+        build_network(spec(Builder(target)), data(), (4,), (), builders)
 
 
 def with_operation(function: Callable[[Any], Any]) -> keras.Model:

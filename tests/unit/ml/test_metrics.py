@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from stoker.kinds import Interval
+from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.evaluation import regression
 from stoker_workers.ml.evaluation.classification import (
     MANY_CLASSES,
@@ -19,7 +20,6 @@ from stoker_workers.ml.evaluation.classification import (
 )
 from stoker_workers.ml.evaluation.stability import Noise, Scored, intervals, resampled
 from stoker_workers.ml.evaluation.tally import ClassifierTally, RegressionTally, Tally
-from stoker_workers.ml.preprocessing.profile import Moments
 
 
 def guesses(rows: int, classes: int, seed: int = 0) -> tuple[Ints, Floats]:

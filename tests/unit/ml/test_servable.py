@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import stoker
 from stoker.errors import InvalidJob
 from stoker.kinds.architecture import Architecture
+from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Tensors
@@ -82,7 +83,6 @@ TABLES: dict[str, dict[str, NDArray[Any]]] = {
     "numbers and texts": {"a": NUMBERS[:, 0], "city": texts("Bern", "Rome", "Oslo")},
     "texts": {"city": texts("Bern", "Rome", "Oslo"), "kind": texts("x", "y")},
     "one column of texts": {"city": texts("Bern", "Rome", "Oslo")},
-    "one text": {"city": texts("Bern")},
 }
 
 
@@ -114,7 +114,8 @@ def trained(run: Run, spec: stoker.Train, rows: Tensors) -> ModelVersion:
 
 def predicted(version: ModelVersion, run: Run, rows: Tensors) -> Array:
     """As a job that infers so many rows has them predicted."""
-    return Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(rows)
+    tensors = Inputs(version.signature, version.ref).encoded(rows)
+    return Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(tensors)
 
 
 def check_evaluated(version: ModelVersion, open_run: OpenRun) -> None:
@@ -155,17 +156,23 @@ def test_images_are_served(architecture: str, normalize: bool, run: Run, tmp_pat
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_kind_of_table_is_served_by_its_raw_columns_from_either_format(
+def test_every_kind_of_table_is_served_by_its_raw_columns(
     table: str, run: Run, open_run: OpenRun, tmp_path: Path
 ) -> None:
     columns = TABLES[table]
-    by_column = any(values.dtype.kind == "U" for values in columns.values())
-    rows = columns if by_column else np.stack([values.astype(np.float32) for values in columns.values()], axis=1)
-    data = write_table(tmp_path, columns)
-    spec = stoker.Train(model="m", data=data, target="y", epochs=1, validation_split=0, formats=("keras", "h5"))
-    check_evaluated(trained(run, spec, rows), open_run)
+    spec = stoker.Train(model="m", data=write_table(tmp_path, columns), target="y", epochs=1, validation_split=0)
+    check_evaluated(trained(run, spec, columns), open_run)
     if any(values.dtype.kind == "f" for values in columns.values()):
-        trained(run, spec.model_copy(update={"normalize": False}), rows)
+        trained(run, spec.model_copy(update={"normalize": False}), columns)
+
+
+def test_arrays_are_saved_as_h5_too_and_tables_are_refused_at_once(run: Run, tmp_path: Path) -> None:
+    formats: tuple[Any, ...] = ("keras", "h5")
+    spec = stoker.Train(model="m", data=write_arrays(tmp_path, NUMBERS), epochs=1, validation_split=0, formats=formats)
+    trained(run, spec, NUMBERS)
+    table = write_table(tmp_path, TABLES["numbers"])
+    with pytest.raises(InvalidJob, match="formats names h5, which cannot hold what prepares"):
+        train(spec.model_copy(update={"data": table, "target": "y"}), run)
 
 
 def test_what_a_file_lost_is_found_before_it_is_registered(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from stoker.events import Checkpoint, Epoch, Event, Log, Progress
 from stoker.kinds import CNN, MLP, Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact
+from stoker.models.rows import encode
 from stoker.models.store import Store
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import data as engine_data
 from stoker_workers.ml.data.samples import load_sample
-from stoker_workers.ml.preprocessing.features import encode_inputs, encode_target
+from stoker_workers.ml.preprocessing.target import encode_target
 from stoker_workers.ml.run import Outcome, Run, Stopped
 from stoker_workers.ml.training import dataset, rows
 
@@ -145,7 +146,7 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
     result, outcome = job.train(spec)
     manifest = manifest_of(outcome)
     test = next(load_sample("wine", "test").batches(1_000))
-    predictions = job.model(result).predict(encode_inputs(manifest.signature, test), verbose=0)
+    predictions = job.model(result).predict(encode(manifest.signature.inputs, test)["x"], verbose=0)
     accuracy = np.mean(predictions.argmax(axis=1) == encode_target(manifest.signature, test["y"]))
     assert accuracy == pytest.approx(result.metrics["val_accuracy"])
     assert accuracy > 0.9
@@ -174,7 +175,7 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
     test = next(load_sample("breast_cancer", "test").batches(1_000))
     y = encode_target(manifest.signature, test["y"])
     truth = keras.utils.to_categorical(y) if loss == "categorical_crossentropy" else y.reshape(-1, 1)
-    x = encode_inputs(manifest.signature, test)
+    x = encode(manifest.signature.inputs, test)["x"]
     measured = job.model(result).evaluate(x, truth, verbose=0, return_dict=True)
     assert measured["loss"] == pytest.approx(result.metrics["val_loss"], rel=1e-4)
     assert measured["accuracy"] == pytest.approx(result.metrics["val_accuracy"], rel=1e-4)
@@ -185,14 +186,13 @@ def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table
     result, outcome = job.train(Train(model="m", data=str(table), epochs=80, optimizer=optimizer, seed=1))
     manifest = manifest_of(outcome)
     signature = manifest.signature
-    assert [(spec.name, spec.dtype, spec.shape) for spec in signature.inputs] == [
-        ("age", "float32", ()),
-        ("colour", "string", ()),
+    assert [(spec.name, spec.dtype, spec.columns) for spec in signature.inputs] == [
+        ("features", "float32", ("age",)),
+        ("categories", "string", ("colour",)),
     ]
     assert (signature.target, signature.classes, signature.task) == ("label", ("no", "yes"), "binary")
     rows = {"age": np.array([60.0, 60.0]), "colour": np.array(["red", "blue"], dtype=object)}
-    inputs = encode_inputs(signature, rows)
-    assert isinstance(inputs, dict)
+    inputs = encode(signature.inputs, rows)
     scores = job.model(result).predict({name: tf.constant(values) for name, values in inputs.items()}, verbose=0)
     assert (scores[:, 0] > 0.5).tolist() == [False, True]
 

@@ -12,6 +12,7 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 
+from ..ml.columns.stats import Moments
 from ..ml.data import open_source
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.regression import Floats
@@ -20,7 +21,6 @@ from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import Noise, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
 from ..ml.prediction.predictor import Predictor
-from ..ml.preprocessing.profile import Moments
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
 from ..ml.training.objective import gives_probabilities
@@ -80,7 +80,7 @@ class _Seen:
 def _predict(rows: LabelledRows, predictor: Predictor, tally: Tally, spec: Evaluate, run: Run) -> _Seen:
     """Predict every row once, into the tally."""
     version = predictor.version
-    floats = (each for each in version.signature.inputs if each.dtype.startswith("float"))
+    floats = (each for each in version.signature.inputs if each.dtype.startswith("float") and each.kind != "boolean")
     seen = _Seen(0, {}, {each.name: Moments(tuple(size or 0 for size in each.shape)) for each in floats})
     meter = Meter(run, "predicting", total=rows.count)
     for inputs, truth in rows.batches(spec.batch_size):

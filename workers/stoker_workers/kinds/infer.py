@@ -15,13 +15,13 @@ from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
 from stoker.models.manifest import Artifact
+from stoker.models.rows import encode
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker.outages import one_line
 
 from ..ml.data import RowRange, Source, open_source
 from ..ml.prediction.predictor import Predictor
-from ..ml.preprocessing.features import encode
 from ..ml.progress import Meter, obey_stop
 from ..ml.resuming import UnreadableCheckpoint, read_newest
 from ..ml.run import Children, Outcome, Run, Stopped

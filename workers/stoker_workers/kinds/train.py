@@ -11,19 +11,20 @@ import keras
 import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
-from stoker.kinds import Train, TrainResult
+from stoker.events import Log
+from stoker.kinds import MLP, Train, TrainResult
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.data import Source, open_source
-from ..ml.preprocessing.layers import assemble, build_preprocessing
+from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile, profile
 from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
 from ..ml.resuming import read_newest
 from ..ml.run import Outcome, Run, Stopped
-from ..ml.training.architecture import build_network
+from ..ml.training.architecture import build_network, takes_raw
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import build_rows, encoder, every_row
 from ..ml.training.objective import Objective, choose_objective
@@ -90,19 +91,15 @@ class _Model:
     """A model in the making.
 
     Attributes:
-        layers: preprocessing before the network, if any.
+        row_shape: of one preprocessed row.
     """
 
     signature: Signature
-    layers: keras.Model | None
+    preprocessing: Preprocessing
     network: keras.Model
     objective: Objective
     optimizer: keras.optimizers.Optimizer
-
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """The shape of one preprocessed row."""
-        return tuple(self.layers.output.shape[1:]) if self.layers else tuple(self.network.inputs[0].shape[1:])
+    row_shape: tuple[int, ...]
 
 
 @contextmanager
@@ -151,16 +148,26 @@ def _split(spec: Train, source: Source, seed: int) -> Split:
 
 
 def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
-    layers = build_preprocessing(profiled, normalize=spec.normalize)
-    row_shape = tuple(layers.output.shape[1:]) if layers else tuple(size or 1 for size in profiled.inputs[0].shape)
-    network = build_network(spec, profiled, row_shape, run.builders)
+    embed = isinstance(spec.architecture, MLP)  # other networks take plain numbers
+    preprocessing = build_preprocessing(profiled, normalize=spec.normalize, embed=embed)
+    row_shape = preprocessing.row_shape(profiled.inputs)
+    network = build_network(spec, profiled, row_shape, preprocessing.codes, run.builders)
+    if spec.normalize and (layer := takes_raw(network)):
+        run.emit(Log(line=f"inputs are not scaled: the network begins with {layer}, which takes them as they are"))
+        preprocessing = build_preprocessing(profiled, normalize=False)
+    if "h5" in spec.formats and preprocessing.has_operations:
+        raise InvalidJob(
+            "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
+            "categories): leave it out, and save as keras"
+        )
     objective = choose_objective(spec, network, profiled)
     return _Model(
         signature=profiled.signature(objective.units),
-        layers=layers,
+        preprocessing=preprocessing,
         network=network,
         objective=objective,
         optimizer=build_optimizer(spec.optimizer, network),
+        row_shape=row_shape,
     )
 
 
@@ -169,7 +176,7 @@ def _rows(
 ) -> tuple[EncodedRows, EncodedRows | None]:
     build = partial(
         build_rows,
-        encode=encoder(model.signature, profiled.target, model.layers, model.objective),
+        encode=encoder(model.signature, profiled.target, model.preprocessing, model.objective),
         row_shape=model.row_shape,
         batch_size=spec.batch_size,
     )
@@ -191,7 +198,10 @@ def _validation(ref: str, run: Run, target: str) -> Source:
 def _outcome(
     spec: Train, run: Run, profiled: Profile, model: _Model, fitted: Fitted, seed: int, started: float
 ) -> Outcome:
-    whole = assemble(model.layers, model.network)
+    scale = model.objective.scale
+    whole = assemble(
+        model.preprocessing, model.network, (scale.spread.tolist(), scale.mean.tolist()) if scale else None
+    )
     whole.compile(optimizer=model.optimizer, loss=model.objective.loss, metrics=[model.objective.keras_metric()])
     files = save_model(whole, model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)

@@ -30,8 +30,8 @@ class Column:
 
     @property
     def learnable(self) -> bool:
-        """Whether it holds numbers, booleans or text."""
-        return self.dtype == "string" or self.dtype == "bool" or self.dtype.startswith(("int", "uint", "float"))
+        """Whether it holds numbers, booleans, text, times or lists."""
+        return self.dtype in ("string", "bool", "time", "list") or self.dtype.startswith(("int", "uint", "float"))
 
 
 class Source(Protocol):
@@ -160,4 +160,6 @@ def _as_text(array: Values) -> Values:
 
 
 def _dtype_name(array: Values) -> str:
-    return "string" if array.dtype == object else array.dtype.name
+    if array.dtype == object:
+        return "string"
+    return "time" if array.dtype.kind == "M" else array.dtype.name

@@ -6,10 +6,11 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.models.manifest import ModelVersion
+from stoker.models.rows import encode
 from stoker.models.tensors import Array
 
 from ..data import Source, Values
-from ..preprocessing.features import encode, encode_target
+from ..preprocessing.target import encode_target, has_target
 
 
 class LabelledRows:
@@ -43,11 +44,15 @@ class LabelledRows:
         start = 0
         for columns in self._source.batches(rows):
             inputs, truth = self.encoded(columns, start)
-            yield inputs, truth
-            start += len(truth)
+            if len(truth):
+                yield inputs, truth
+            start += len(columns[self._target])
 
     def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Array]:
-        """Inputs by name, and the encoded truth, of a batch; `first_row` is the index that messages count from.
+        """Inputs by name, and the encoded truth, of a batch's rows that have one.
+
+        Args:
+            first_row: the index that messages count from.
 
         Raises:
             InvalidJob: the model does not take such rows, or does not know such a truth.
@@ -55,10 +60,11 @@ class LabelledRows:
         signature = self._version.signature
         try:
             inputs = encode(signature.inputs, columns, first_row)
-            truth = encode_target(signature, columns[self._target])
+            there = has_target(columns[self._target])
+            truth = encode_target(signature, columns[self._target][there])
         except InvalidJob as error:
             raise InvalidJob(f"{self._version.ref} cannot be measured: {error.message}") from None
-        return inputs if isinstance(inputs, dict) else {signature.inputs[0].name: inputs}, truth
+        return inputs if there.all() else {name: array[there] for name, array in inputs.items()}, truth
 
 
 def require_measurable(truth: Array, outputs: Array, version: ModelVersion) -> None:

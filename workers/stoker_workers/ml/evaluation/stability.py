@@ -8,7 +8,7 @@ import numpy as np
 from stoker.kinds import Interval
 from stoker.models.tensors import Array
 
-from ..preprocessing.profile import Moments
+from ..columns.stats import Moments
 from .classification import Floats, Ints
 
 _SEED = 0  # of every resample and all noise: the same model on the same data gives the same figures

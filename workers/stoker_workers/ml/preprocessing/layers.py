@@ -1,81 +1,150 @@
-"""Preprocessing layers, which turn a model's inputs into one tensor of numbers and are saved with the network."""
+"""Preprocessing as a Keras model: from a model's inputs to one tensor of numbers, saved with the network.
 
+Only Keras' own layers and operations are used, and constants in place of state, so that a saved model loads everywhere
+in safe mode and has no weights but those that it learns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from keras import ops
 
-from .features import EncodedInputs
-from .profile import Moments, Profile
+from stoker.errors import InvalidJob
+from stoker.models.manifest import TensorSpec
+from stoker.models.tensors import Array
+
+from ..columns.stats import ColumnStats
+from .calendar import calendar
+from .categories import Codes, categories
+from .numbers import scaled, standardised
+from .profile import Profile
+from .texts import term_weights
 
 _ROWS = 65_536
 """Rows preprocessed per call, which bounds the memory of texts and one-hot rows."""
 
 
-def build_preprocessing(profile: Profile, *, normalize: bool) -> keras.Model | None:
-    """A model from the data's inputs to one float32 tensor; None if the only input needs no preprocessing.
+@dataclass(frozen=True)
+class Preprocessing:
+    """From inputs to the network's tensor.
 
-    With `normalize`, numbers are scaled to mean 0 and variance 1 on the training rows. Text becomes one-hot, with a
-    first unit for unknown texts.
+    Attributes:
+        model: None if the only input is the network's tensor already.
+        codes: the categories that the network embeds; their codes are the tensor's last columns.
     """
-    if not profile.categories:
-        if not normalize:
-            return None
-        spec = profile.inputs[0]
-        tensor = keras.Input(spec.shape, name=spec.name)
-        return keras.Model(tensor, _normalization(profile.moments[spec.name])(tensor))
-    inputs = {spec.name: keras.Input((), name=spec.name, dtype=spec.dtype) for spec in profile.inputs}
-    parts = []
-    for name, tensor in inputs.items():
-        if name in profile.categories:
-            lookup = keras.layers.StringLookup(vocabulary=list(profile.categories[name]), output_mode="one_hot")
-            parts.append(lookup(tensor))
-        else:
-            column = keras.layers.Reshape((1,))(tensor)
-            parts.append(_normalization(profile.moments[name])(column) if normalize else column)
-    joined = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    if len(profile.categories) == len(inputs):
-        # One-hot rows alone are int64, whatever Keras says of their dtype; beside numbers they become floats.
-        joined = keras.layers.Rescaling(1.0)(joined)
-    return keras.Model(inputs, joined)
+
+    model: keras.Model | None
+    codes: tuple[Codes, ...] = ()
+
+    @property
+    def has_operations(self) -> bool:
+        """Whether there are operations besides layers, which the .h5 format cannot hold."""
+        operations = self.model.operations if self.model else []
+        return any(not isinstance(each, keras.layers.Layer) for each in operations)
+
+    def row_shape(self, inputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+        """The shape of one row of the network's tensor."""
+        shape = self.model.output.shape[1:] if self.model else inputs[0].shape
+        return tuple(size or 1 for size in shape)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        """The network's tensor for encoded inputs."""
+        if self.model is None:
+            [tensor] = inputs.values()
+            return tensor
+        rows = len(next(iter(inputs.values())))
+        pieces = [self._piece(inputs, start) for start in range(0, max(rows, 1), _ROWS)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _piece(self, inputs: Mapping[str, Array], start: int) -> Array:
+        assert self.model is not None
+        tensors = {name: tf.constant(values[start : start + _ROWS]) for name, values in inputs.items()}
+        several = isinstance(self.model.input, dict)
+        output = self.model(tensors if several else next(iter(tensors.values())), training=False)
+        return cast(Array, output.numpy())
 
 
-def preprocess(layers: keras.Model | None, inputs: EncodedInputs) -> NDArray[np.float32]:
-    """The network's input for encoded inputs."""
-    if layers is None:
-        assert not isinstance(inputs, dict)  # several inputs always have layers that join them
-        return inputs
-    rows = len(next(iter(inputs.values()))) if isinstance(inputs, dict) else len(inputs)
-    pieces = [
-        layers(_slice(inputs, start, start + _ROWS), training=False).numpy() for start in range(0, max(rows, 1), _ROWS)
-    ]
-    return cast(NDArray[np.float32], pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
+def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = False) -> Preprocessing:
+    """The preprocessing of a profile's inputs.
+
+    Numbers are imputed by their median, with an indicator of gaps where training had some, and scaled to mean 0 and
+    variance 1. Categories become one-hot, with a first place for unseen ones. Times become elapsed time and the cycles
+    of the calendar; texts, the weights of their terms.
+
+    Args:
+        normalize: whether to scale numbers.
+        embed: whether the network can embed categories; those of many values become codes then.
+    """
+    sole = len(profile.inputs) == 1
+    if sole and not normalize and profile.inputs[0].kind is None and not profile.inputs[0].gaps:
+        return Preprocessing(None)
+    inputs = {
+        spec.name: keras.Input(spec.shape, name="inputs" if sole else spec.name, dtype=spec.dtype)
+        for spec in profile.inputs
+    }
+    parts: list[keras.KerasTensor] = []
+    codes: list[tuple[Codes, keras.KerasTensor]] = []
+    for spec in profile.inputs:
+        tensor, stats = inputs[spec.name], [profile.features[name].stats for name in spec.columns or (spec.name,)]
+        match spec.kind:
+            case "number" | "boolean":
+                parts += scaled(tensor, stats, normalize=normalize)
+            case "category":
+                one_hot, coded = categories(tensor, stats, embed=embed)
+                parts += one_hot
+                codes += coded
+            case "time":
+                parts += calendar(tensor, stats)
+            case "text":
+                parts.append(term_weights(tensor, stats[0]))
+            case "tokens":
+                codes.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
+            case _:
+                parts.append(standardised(tensor, spec, stats[0], normalize=normalize))
+    tensors = [_flat(part) for part in parts] if len(parts) + len(codes) > 1 else parts
+    tensors += [code for _, code in codes]
+    output = ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
+    declared = inputs[profile.inputs[0].name] if sole else inputs
+    return Preprocessing(keras.Model(declared, output), tuple(each for each, _ in codes))
 
 
-def assemble(layers: keras.Model | None, network: keras.Model) -> keras.Model:
-    """The whole model, preprocessing and network; it shares their weights."""
-    if layers is None:
+def assemble(
+    preprocessing: Preprocessing, network: keras.Model, target: tuple[list[float], list[float]] | None
+) -> keras.Model:
+    """The whole model: preprocessing, network, and the way back to the target's scale; it shares their weights.
+
+    Args:
+        target: what the network's outputs are multiplied by, and what is then added; None to leave them.
+    """
+    if preprocessing.model is None and target is None:
         return network
-    tensor = layers.output
+    front = preprocessing.model.input if preprocessing.model else network.inputs[0]
+    tensor = preprocessing.model.output if preprocessing.model else front
     # A Sequential is replaced by its layers, so that the saved model is a flat list.
     for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
         tensor = layer(tensor)
-    return keras.Model(layers.input, tensor, name=network.name)
+    if target is not None:
+        tensor = keras.layers.Rescaling(*target)(tensor)
+    return keras.Model(front, tensor, name=network.name)
 
 
-def _slice(inputs: EncodedInputs, start: int, stop: int) -> tf.Tensor | dict[str, tf.Tensor]:
-    if isinstance(inputs, dict):
-        return {name: tf.constant(values[start:stop]) for name, values in inputs.items()}
-    return tf.constant(inputs[start:stop])
+def _flat(part: keras.KerasTensor) -> keras.KerasTensor:
+    return part if len(part.shape) == 2 else keras.layers.Flatten()(part)
 
 
-def _normalization(moments: Moments) -> keras.layers.Layer:
-    """A layer with mean and variance as constants, so that the model has only weights that it learns."""
-    # A column that is constant in training, up to float32's precision, has no scale: it is only centred.
-    varied = moments.variance > (1e-7 * moments.mean) ** 2
-    variance = np.where(varied, moments.variance, 1.0)
-    if len(moments.mean) == 1:
-        return keras.layers.Normalization(axis=None, mean=float(moments.mean[0]), variance=float(variance[0]))
-    return keras.layers.Normalization(mean=moments.mean.tolist(), variance=variance.tolist())
+def _ids(spec: TensorSpec, stats: ColumnStats) -> Codes:
+    """The codes of a list of ids, which are whole numbers from 0 on.
+
+    Raises:
+        InvalidJob: there are others.
+    """
+    if stats.moments.low < 0 or not stats.whole:
+        raise InvalidJob(
+            f"column {stats.column.name!r} holds numbers from {stats.moments.low:g} on; as tokens, ids are whole "
+            "numbers from 0 on: shift them, or choose another kind"
+        )
+    return Codes(int(stats.moments.high) + 1, int(spec.shape[0] or 1), is_list=True)

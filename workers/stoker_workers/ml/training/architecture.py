@@ -7,12 +7,28 @@ from math import isqrt, prod
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Train
 
+from ..preprocessing.categories import Codes, embedding_width
 from ..preprocessing.profile import Profile
 from .keras_config import load_config
+
+_RAW = frozenset(
+    (
+        "Embedding",
+        "Rescaling",
+        "Normalization",
+        "Masking",
+        "Discretization",
+        "IntegerLookup",
+        "CategoryEncoding",
+        "Hashing",
+    )
+)
+"""Layers that mean the data's own numbers: ids, grey levels, zeros as padding."""
 
 
 def output_units(spec: Train, profile: Profile) -> int:
@@ -23,11 +39,14 @@ def output_units(spec: Train, profile: Profile) -> int:
     return 1 if len(profile.classes) == 2 and one_unit else len(profile.classes)
 
 
-def build_network(spec: Train, profile: Profile, input_shape: tuple[int, ...], builders: Sequence[str]) -> keras.Model:
+def build_network(
+    spec: Train, profile: Profile, input_shape: tuple[int, ...], codes: Sequence[Codes], builders: Sequence[str]
+) -> keras.Model:
     """The uncompiled network from one preprocessed tensor to the outputs.
 
     Args:
         input_shape: the shape of one preprocessed row.
+        codes: what its last places hold, each to be embedded; of a row without them, nothing.
         builders: the builders that the settings allow.
 
     Raises:
@@ -37,7 +56,7 @@ def build_network(spec: Train, profile: Profile, input_shape: tuple[int, ...], b
     architecture = spec.architecture
     match architecture:
         case MLP():
-            network = _build(_mlp_layers(architecture, input_shape), input_shape, units, architecture, profile)
+            network = _build(_mlp_layers(architecture, input_shape), input_shape, units, architecture, profile, codes)
         case CNN():
             network = _build(_cnn_layers(architecture, input_shape), input_shape, units, architecture, profile)
         case KerasConfig():
@@ -45,20 +64,50 @@ def build_network(spec: Train, profile: Profile, input_shape: tuple[int, ...], b
         case Builder():
             network = _call_builder(architecture, input_shape, units, builders)
     _check_shapes(network, input_shape, units, profile)
-    network = _unnamed(network)
+    if not isinstance(architecture, MLP | CNN):
+        network = _unnamed(network)
     if spec.precision == "mixed":
         _mix_precision(network)
     return network
 
 
 def _build(
-    hidden: list[keras.layers.Layer], input_shape: tuple[int, ...], units: int, spec: MLP | CNN, profile: Profile
-) -> keras.Sequential:
+    hidden: list[keras.layers.Layer],
+    input_shape: tuple[int, ...],
+    units: int,
+    spec: MLP | CNN,
+    profile: Profile,
+    codes: Sequence[Codes] = (),
+) -> keras.Model:
     activation: str = spec.output
     if activation == "auto":
         activation = "linear" if not profile.classes else "sigmoid" if units == 1 else "softmax"
     output = keras.layers.Dense(units, activation=activation, kernel_regularizer=_penalty(spec))
-    return keras.Sequential([keras.Input(input_shape), *hidden, output])
+    if not codes:
+        return keras.Sequential([keras.Input(input_shape), *hidden, output])
+    row = keras.Input(input_shape)
+    tensor = _embedded(row, codes)
+    for layer in (*hidden, output):
+        tensor = layer(tensor)
+    return keras.Model(row, tensor, name="network")
+
+
+def _embedded(row: keras.KerasTensor, codes: Sequence[Codes]) -> keras.KerasTensor:
+    """A row with an embedding in place of each code."""
+    place = row.shape[-1] - sum(code.length for code in codes)
+    parts = [row[:, :place]] if place else []
+    for code in codes:
+        ids = ops.cast(row[:, place : place + code.length], "int32")
+        vectors = keras.layers.Embedding(code.count, embedding_width(code))(ids)
+        parts.append(_mean(vectors, ids) if code.is_list else vectors[:, 0])
+        place += code.length
+    return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _mean(vectors: keras.KerasTensor, ids: keras.KerasTensor) -> keras.KerasTensor:
+    """The mean of a list's vectors, without its padding; 0 for an empty list, where Keras' pooling would give NaN."""
+    there = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), "float32"), -1)
+    return ops.sum(vectors * there, axis=1) / ops.maximum(ops.sum(there, axis=1), 1.0)
 
 
 def _mlp_layers(spec: MLP, input_shape: tuple[int, ...]) -> list[keras.layers.Layer]:
@@ -139,6 +188,19 @@ def _call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, build
     return network
 
 
+def takes_raw(network: keras.Model) -> str | None:
+    """The class of a layer that reads the network's input as it is, such as Embedding; None without one."""
+    inputs = {id(tensor) for tensor in network.inputs}
+    for layer in network.layers:
+        tensors = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+        if isinstance(layer, keras.layers.InputLayer) or not inputs.intersection(map(id, tensors)):
+            continue
+        name = takes_raw(layer) if isinstance(layer, keras.Model) else type(layer).__name__
+        if name in _RAW:
+            return name
+    return None
+
+
 def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, profile: Profile) -> None:
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise InvalidJob(
@@ -157,12 +219,8 @@ def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int
 
 
 def _unnamed(network: keras.Model) -> keras.Model:
-    """A network from tensor to tensor for one whose only input or output is in a dict or list."""
-    if isinstance(network, keras.Sequential):
-        return network
-    if not any(isinstance(structure, dict | list | tuple) for structure in (network.input, network.output)):
-        return network
-    return keras.Model(network.inputs[0], network.outputs[0], name=network.name)
+    """A network from tensor to tensor, under a name that no column has, for one of any structure and name."""
+    return keras.Model(network.inputs[0], network.outputs[0], name="network")
 
 
 def _mix_precision(network: keras.Model) -> None:

@@ -2,29 +2,31 @@
 
 from math import prod
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from stoker.models.manifest import Signature
+from stoker.models.rows import encode as encode_inputs
+from stoker.models.tensors import Array
 
 from ..data import Source, Values
-from ..preprocessing.features import encode_inputs, encode_target
-from ..preprocessing.layers import preprocess
+from ..preprocessing.layers import Preprocessing
 from ..preprocessing.split import Mask
-from .objective import EncodedTarget, Objective
+from ..preprocessing.target import EncodedTarget, encode_target, has_target
+from .objective import Objective
 from .rows import Choose, Encode, EncodedRows, ResidentRows, StreamedRows, encoded_pieces
 
 RESIDENT_BYTES = 1 << 30
 """Preprocessed rows up to this size stay in memory; more are streamed."""
 
 
-def encoder(signature: Signature, target: str, layers: keras.Model | None, objective: Objective) -> Encode:
-    """A function from raw columns to the network's inputs and targets."""
+def encoder(signature: Signature, target: str, preprocessing: Preprocessing, objective: Objective) -> Encode:
+    """A function from raw columns to the network's inputs and targets, of the rows that have a target."""
 
-    def encode(columns: dict[str, Values]) -> tuple[NDArray[np.float32], EncodedTarget]:
-        x = preprocess(layers, encode_inputs(signature, columns))
-        return x, objective.target(encode_target(signature, columns[target]))
+    def encode(columns: dict[str, Values]) -> tuple[Array, EncodedTarget]:
+        there = has_target(columns[target])
+        rows = columns if there.all() else {name: values[there] for name, values in columns.items()}
+        x = preprocessing(encode_inputs(signature.inputs, rows))
+        return x, objective.target(encode_target(signature, rows[target]))
 
     return encode
 

@@ -13,12 +13,32 @@ from stoker.kinds import Train
 from stoker.kinds.train import CROSS_ENTROPIES, Loss
 
 from ..preprocessing.profile import Profile
-
-EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
+from ..preprocessing.target import EncodedTarget
 
 _TRANSPARENT = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Cast", "Squeeze"})
 """Layers and operations that change neither probabilities nor raw scores."""
 _PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid", "hardsigmoid"})
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers to predict are centred and scaled for the network.
+
+    Attributes:
+        mean, spread: of each output unit, float32.
+    """
+
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    def scaled(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Targets as the network learns them."""
+        scaled: NDArray[np.float32] = (target - self.mean) / self.spread
+        return scaled
+
+    def unscaled(self, tensor: tf.Tensor) -> tf.Tensor:
+        """What the network learns or gives, as numbers to predict."""
+        return tensor * self.spread + self.mean
 
 
 @dataclass(frozen=True)
@@ -32,6 +52,7 @@ class Objective:
         from_logits: whether the network's outputs are raw scores, not probabilities or numbers.
         units: output units of the network.
         class_weights: the weight of each class in the training loss; None for equal weights.
+        scale: of numbers to predict; None where the network gives them as they are.
     """
 
     name: Loss
@@ -40,18 +61,26 @@ class Objective:
     from_logits: bool
     units: int
     class_weights: tuple[float, ...] | None
+    scale: Scale | None = None
 
     def target(self, encoded: EncodedTarget) -> EncodedTarget:
         """Encoded targets in the shape for `losses`: class indices, or one float32 for each output unit."""
         if self.name in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
             return encoded
-        return encoded.astype(np.float32).reshape(len(encoded), self.units)
+        numbers = encoded.astype(np.float32).reshape(len(encoded), self.units)
+        return self.scale.scaled(numbers) if self.scale else numbers
 
     def losses(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The loss of each row."""
         if self.name == "categorical_crossentropy":
             target = tf.one_hot(target, self.units)
         return self.loss.call(target, output)
+
+    def reported(self, target: tf.Tensor, output: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+        """The loss of each row in the target's own units."""
+        if self.scale is None:
+            return losses
+        return self.losses(self.scale.unscaled(target), self.scale.unscaled(output))
 
     def weights(self, target: tf.Tensor) -> tf.Tensor | None:
         """The weight of each row in the training loss."""
@@ -63,7 +92,8 @@ class Objective:
     def scores(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The metric of each row."""
         if self.metric == "mae":
-            return tf.reduce_mean(tf.abs(target - output), axis=-1)
+            error = tf.abs(target - output)
+            return tf.reduce_mean(error * self.scale.spread if self.scale else error, axis=-1)
         if self.name == "binary_crossentropy":
             threshold = 0.0 if self.from_logits else 0.5
             hit = tf.equal(output > threshold, target > 0.5)
@@ -101,6 +131,7 @@ def choose_objective(spec: Train, network: keras.Model, profile: Profile) -> Obj
         from_logits=raw,
         units=units,
         class_weights=_class_weights(spec, profile),
+        scale=_scale(profile, units) if spec.normalize and activation == "linear" else None,
     )
 
 
@@ -204,6 +235,16 @@ def _keras_loss(name: Loss, from_logits: bool) -> keras.losses.Loss:
             return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
         case "sparse_categorical_crossentropy":
             return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+
+
+def _scale(profile: Profile, units: int) -> Scale | None:
+    """The scale of the training rows' targets; what is constant among them is only centred."""
+    if profile.targets is None:
+        return None
+    mean, spread = profile.targets.mean, np.sqrt(profile.targets.variance)
+    spread = np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+    shape = profile.target_shape or (1,)
+    return Scale(*(np.broadcast_to(each, shape).reshape(units).astype(np.float32) for each in (mean, spread)))
 
 
 def _class_weights(spec: Train, profile: Profile) -> tuple[float, ...] | None:

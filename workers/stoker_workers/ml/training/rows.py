@@ -10,16 +10,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from stoker.models.tensors import Array
+
 from ..data import Source, Values
 from ..data.source import rebatched
 from ..preprocessing.profile import pass_rows
 from ..preprocessing.split import Mask
-from .objective import EncodedTarget
+from ..preprocessing.target import EncodedTarget
 
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
 
-Encode = Callable[[dict[str, Values]], tuple[NDArray[np.float32], EncodedTarget]]
+Encode = Callable[[dict[str, Values]], tuple[Array, EncodedTarget]]
 """From a batch of raw columns to network inputs and targets."""
 
 Choose = Callable[[int, int], Mask]
@@ -57,7 +59,7 @@ class EncodedRows(Protocol):
 class ResidentRows:
     """Rows that stay in the device's memory: one window, shuffled as a whole."""
 
-    def __init__(self, x: NDArray[np.float32], y: EncodedTarget) -> None:
+    def __init__(self, x: Array, y: EncodedTarget) -> None:
         self._x = tf.constant(x)
         self._y = tf.constant(y)
 
@@ -106,7 +108,8 @@ def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[d
         start = stop
         if mask.any():
             x, y = encode({name: values[mask] for name, values in batch.items()})
-            yield {"x": x, "y": y}
+            if len(y):
+                yield {"x": x, "y": y}
 
 
 def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:

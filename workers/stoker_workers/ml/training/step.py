@@ -53,6 +53,8 @@ def compile_training(
         if schedule is not None:
             optimizer.learning_rate.assign(schedule(optimizer.iterations))
         optimizer.apply(tape.gradient(scaled, values), variables)
+        if objective.scale is not None:
+            loss = _share_of_mean(objective.reported(y, output, losses), count, network, replicas)
         return _sums(loss, objective.scores(y, output), count)
 
     return _compile(step, network, objective, replicas)
@@ -63,7 +65,8 @@ def compile_validation(network: keras.Model, objective: Objective, replicas: Rep
 
     def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         output = network(x, training=False)
-        loss = _share_of_mean(objective.losses(y, output), count, network, replicas)
+        losses = objective.reported(y, output, objective.losses(y, output))
+        loss = _share_of_mean(losses, count, network, replicas)
         return _sums(loss, objective.scores(y, output), count)
 
     return _compile(step, network, objective, replicas)
@@ -72,7 +75,7 @@ def compile_validation(network: keras.Model, objective: Objective, replicas: Rep
 def _compile(step: Step, network: keras.Model, objective: Objective, replicas: Replicas) -> Loop:
     sample = network.inputs[0].shape
     signature = [
-        tf.TensorSpec(sample, tf.float32),
+        tf.TensorSpec(sample, network.inputs[0].dtype),
         tf.TensorSpec(*_target_spec(objective)),
         tf.TensorSpec((None, None), tf.int32),
         tf.TensorSpec((3,), tf.float64),

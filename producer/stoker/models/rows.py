@@ -1,0 +1,291 @@
+"""From columns of data to a model's input tensors: what clients do before they send, and workers with files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidJob
+from .data.columns import ColumnKind, boolean_of, listed, time_of
+from .manifest import TensorSpec
+from .tensors import Array
+
+MISSING_CATEGORY = "\ue001"
+"""What stands for a missing category in a tensor: a character that no text is meant to hold."""
+MISSING_TIME = np.iinfo(np.int64).min
+"""What stands for a missing time, as in numpy's NaT."""
+
+
+def encode(inputs: Sequence[TensorSpec], columns: Mapping[str, object], first_row: int = 0) -> dict[str, Array]:
+    """The tensors of some rows, by name.
+
+    Args:
+        inputs: what the model takes.
+        columns: values of equally many rows by column; others than the model's are ignored. None and NaN are missing.
+        first_row: the number of the first row, for messages.
+
+    Raises:
+        InvalidJob: a column is missing, has rows of another shape, or holds what it cannot.
+    """
+    return {spec.name: _tensor(spec, columns, first_row) for spec in inputs}
+
+
+def values_of(column: object) -> Array:
+    """An array-like as an array: of its own type, or of objects if it holds texts, gaps or lists of several lengths."""
+    if isinstance(column, np.ndarray):
+        return column.astype(object) if column.dtype.kind == "U" else column
+    try:
+        array: Array = np.asarray(column)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, dtype="U1")
+    if array.dtype.kind not in "US":
+        return array
+    # numpy would make text of numbers beside it.
+    rows = list(cast(Sequence[object], column))
+    objects = np.empty(len(rows), dtype=object)
+    objects[:] = rows
+    return objects
+
+
+def numbers(values: object, name: str, *, gaps: bool = False, first_row: int = 0) -> NDArray[np.float64]:
+    """A column as float64, with NaN for missing values.
+
+    Raises:
+        InvalidJob: it does not hold numbers, one is infinite, or one is missing that may not be.
+    """
+    array = values_of(values)
+    if array.dtype == object:
+        array = _mixed_numbers(array, name, first_row)
+    if array.dtype.kind not in "biuf":
+        raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected numbers")
+    converted = array.astype(np.float64)
+    wrong = np.isinf(converted) if gaps else ~np.isfinite(converted)
+    if wrong.any():
+        _refuse_number(array, wrong, name, first_row)
+    return converted
+
+
+def texts(values: object, name: str, first_row: int = 0) -> Array:
+    """A column of text without missing values, as an object array of str.
+
+    Raises:
+        InvalidJob: it does not hold text, or one is missing.
+    """
+    array = values_of(values)
+    if array.dtype != object:
+        raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected text")
+    for row, value in enumerate(array.ravel()):
+        if not isinstance(value, str):
+            raise InvalidJob(
+                f"column {name!r} holds {value!r} in row {first_row + row} (the first row is 0); expected text: "
+                "fill or drop such rows"
+            )
+    return array
+
+
+def category(value: Any) -> str:
+    """The one spelling of a category that files, numbers and booleans share; `MISSING_CATEGORY` for a missing one.
+
+    Whole numbers lose their decimals, because gaps make a column of integers one of floats.
+    """
+    match value:
+        case None:
+            return MISSING_CATEGORY
+        case str():
+            text = value.strip()
+            lower = text.lower()
+            return (lower if lower in ("true", "false") else text) or MISSING_CATEGORY
+        case bool() | np.bool_():
+            return "true" if value else "false"
+        case float() | np.floating():
+            number = float(value)
+            if number != number:
+                return MISSING_CATEGORY
+            return str(int(number)) if number.is_integer() else repr(number)
+        case int() | np.integer():
+            return str(int(value))
+    raise TypeError(type(value).__name__)
+
+
+def _tensor(spec: TensorSpec, columns: Mapping[str, object], first_row: int) -> Array:
+    kind = spec.kind or ("number" if spec.columns else None)
+    if kind in _SHARED:
+        parts = [_SHARED[kind](spec, _scalar(_column(name, columns), name), name, first_row) for name in spec.columns]
+        return np.stack(parts, axis=1)
+    name = spec.columns[0] if spec.columns else spec.name
+    return _SINGLE.get(kind, _array)(spec, values_of(_column(name, columns)), name, first_row)
+
+
+def _array(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    """The data's own numbers or texts."""
+    if spec.dtype == "string":
+        return texts(values, name, first_row)
+    if len(values.shape) != len(spec.shape) + 1 or any(
+        size not in (None, had) for size, had in zip(spec.shape, values.shape[1:], strict=True)
+    ):
+        raise InvalidJob(f"column {name!r} has rows of shape {values.shape[1:]}; the model takes {spec.shape}")
+    return _numbers(spec, values, name, first_row)
+
+
+def _numbers(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    exact = numbers(values, name, gaps=spec.gaps, first_row=first_row)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+        cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
+    if cast.dtype.kind == "f" and (wrong := np.isinf(cast)).any():
+        _refuse_number(values, wrong, name, first_row)
+    return cast
+
+
+def _booleans(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    """1, 0, or NaN for a missing one; words for yes and no are understood."""
+    if values.dtype.kind not in "OU":
+        return _numbers(spec, values, name, first_row)
+    encoded = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        if _is_missing(value):
+            continue
+        known = boolean_of(value) if isinstance(value, str) else value
+        if known is None:
+            raise InvalidJob(
+                f"column {name!r} holds {_quoted(value)} in row {first_row + row} (the first row is 0); expected "
+                "yes or no: words such as true, no, on, 0"
+            )
+        encoded[row] = float(known)
+    return encoded.astype(spec.dtype)
+
+
+def _categories(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    if values.dtype.kind not in "OU":
+        distinct, inverse = np.unique(values, return_inverse=True)
+        return np.array([category(value) for value in distinct], dtype=object)[inverse]
+    spelt = {text: category(text) for text in {value for value in values.tolist() if isinstance(value, str)}}
+    tensor = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values.tolist()):
+        try:
+            tensor[row] = spelt[value] if isinstance(value, str) else category(value)
+        except TypeError as error:
+            raise InvalidJob(
+                f"column {name!r} holds a {error} in row {first_row + row} (the first row is 0); expected a category: "
+                "text, a whole number or a boolean"
+            ) from None
+    return tensor
+
+
+def _free_texts(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    if values.dtype.kind not in "OU":
+        raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected text")
+    filled = ["" if _is_missing(value) else value for value in values.tolist()]
+    return texts(np.array(filled, dtype=object), name, first_row)
+
+
+def _times(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    """Microseconds since 1970, UTC."""
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[us]").astype(np.int64)
+    if values.dtype.kind not in "OU":
+        raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected times such as 2026-01-31T12:00:00")
+    return np.array([_time(value, name, first_row + row) for row, value in enumerate(values)], dtype=np.int64)
+
+
+def _time(value: Any, name: str, row: int) -> int:
+    if _is_missing(value):
+        return MISSING_TIME
+    moment = _moment(value)
+    if moment is None:
+        raise InvalidJob(
+            f"column {name!r} holds {_quoted(value)} in row {row} (the first row is 0); expected a time such as "
+            "2026-01-31 or 2026-01-31T12:00:00+01:00"
+        )
+    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return int(np.datetime64(naive, "us").astype(np.int64))
+
+
+def _moment(value: Any) -> datetime | None:
+    match value:
+        case str():
+            return time_of(value)
+        case datetime():
+            return value
+        case date():
+            return datetime.combine(value, time())
+    return None
+
+
+def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    """Ids padded with 0, or cut, to the tensor's length."""
+    if values.ndim == 2:
+        return _array(spec, values, name, first_row)
+    length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
+    padded = np.zeros((len(values), length), dtype=spec.dtype)
+    for row, ids in enumerate(values):
+        if ids is not None:
+            known = np.asarray(ids)
+            if len(known) and known.dtype.kind not in "iu":
+                raise InvalidJob(
+                    f"column {name!r} holds {_kind(known)} in row {first_row + row}; expected whole numbers"
+                )
+            padded[row, : len(known)] = known[:length]
+    return padded
+
+
+_Encoder = Callable[[TensorSpec, Array, str, int], Array]
+_SHARED: dict[ColumnKind | None, _Encoder] = {
+    "number": _numbers,
+    "boolean": _booleans,
+    "category": _categories,
+    "time": _times,
+}
+"""Kinds of which all columns share a tensor."""
+_SINGLE: dict[ColumnKind | None, _Encoder] = {"text": _free_texts, "tokens": _tokens}
+
+
+def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float64]:
+    """Python numbers with None for missing ones."""
+    converted = np.empty(array.shape, dtype=np.float64)
+    for at, value in enumerate(array.flat):
+        if value is not None and not isinstance(value, int | float | np.number | np.bool_):
+            if all(isinstance(each, str) for each in array.flat if each is not None):
+                raise InvalidJob(f"column {name!r} holds text; expected numbers")
+            row = first_row + at // max(array[0:1].size, 1)
+            raise InvalidJob(
+                f"column {name!r} holds {_quoted(value)} in row {row} (the first row is 0); expected a number"
+            )
+        converted.flat[at] = np.nan if value is None else value
+    return converted
+
+
+def _refuse_number(values: Array, wrong: NDArray[np.bool_], name: str, first_row: int) -> None:
+    row = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
+    value = values[row][wrong[row]][0] if values.ndim > 1 else values[row]
+    raise InvalidJob(
+        f"column {name!r} holds {value} in row {first_row + row} (the first row is 0); expected a finite number: "
+        "fill or drop such rows"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip()) or bool(value != value)
+
+
+def _scalar(values: object, name: str) -> Array:
+    array = values_of(values)
+    if array.ndim != 1:
+        raise InvalidJob(f"column {name!r} has rows of shape {array.shape[1:]}; expected one value per row")
+    return array
+
+
+def _column(name: str, columns: Mapping[str, object]) -> object:
+    if name not in columns:
+        raise InvalidJob(f"the data has no column {name!r}, which the model takes; it has {listed(list(columns))}")
+    return columns[name]
+
+
+def _kind(values: Array) -> str:
+    return "text" if values.dtype.kind in "OU" else values.dtype.name
+
+
+def _quoted(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 42 else f"{shown[:40]}…"

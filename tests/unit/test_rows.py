@@ -1,0 +1,110 @@
+"""Rows of any spelling become the same tensors."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stoker.errors import InvalidJob
+from stoker.models.data import ColumnKind
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.rows import MISSING_CATEGORY, MISSING_TIME, encode
+
+_DTYPES = {"number": "float64", "boolean": "float32", "category": "string", "time": "int64"}
+
+
+def one_column(kind: ColumnKind, values: object) -> list[Any]:
+    """The tensor of a single column."""
+    spec = TensorSpec(name="t", shape=(1,), dtype=_DTYPES[kind], kind=kind, gaps=True, columns=("c",))
+    tensor = encode((spec,), {"c": values})["t"]
+    assert tensor.shape == (len(tensor), 1)
+    column: list[Any] = tensor[:, 0].tolist()
+    return column
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("number", [1, None, 2.5], [1, np.nan, 2.5]),
+        ("number", np.array([True, False]), [1, 0]),
+        ("number", [float("nan"), np.int16(3)], [np.nan, 3]),
+        ("boolean", ["yes", "No", None, " TRUE ", "0", ""], [1, 0, np.nan, 1, 0, np.nan]),
+        ("boolean", [True, None, False], [1, np.nan, 0]),
+        ("boolean", np.array([1.0, np.nan]), [1, np.nan]),
+        ("category", ["a", None, " a ", "", float("nan")], ["a", MISSING_CATEGORY, "a", *[MISSING_CATEGORY] * 2]),
+        ("category", np.array([1.0, np.nan, 2.5]), ["1", MISSING_CATEGORY, "2.5"]),
+        ("category", np.array([1, 2**60]), ["1", str(2**60)]),
+        ("category", [True, "False", "true", "TRUE story"], ["true", "false", "true", "TRUE story"]),
+    ],
+)
+def test_spellings_of_one_value_are_one(kind: ColumnKind, values: object, expected: list[Any]) -> None:
+    np.testing.assert_equal(one_column(kind, values), expected)
+
+
+def test_times_of_any_type_are_microseconds_of_utc() -> None:
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    expected = int(moment.timestamp()) * 1_000_000
+    berlin = moment.astimezone(timezone(timedelta(hours=1)))
+    spellings = [moment, berlin, moment.replace(tzinfo=None), "2026-01-31T12:00:00", "2026-01-31 13:00:00+01:00"]
+    assert one_column("time", spellings) == [expected] * 5
+    assert one_column("time", np.array(["2026-01-31T12", "NaT"], "datetime64[h]")) == [expected, MISSING_TIME]
+    assert (
+        one_column("time", [date(2026, 1, 31), "2026-01-31", None, ""])
+        == [expected - 43_200_000_000] * 2 + [MISSING_TIME] * 2
+    )
+
+
+def test_texts_and_lists_have_a_tensor_each() -> None:
+    text = TensorSpec(name="text_note", dtype="string", kind="text", gaps=True, columns=("note",))
+    ids = TensorSpec(name="tokens_ids", shape=(3,), dtype="int32", kind="tokens", columns=("ids",))
+    lists = np.empty(3, dtype=object)
+    lists[:] = [[1, 2], None, [1, 2, 3, 4]]
+    tensors = encode((text, ids), {"note": ["hello", None, float("nan")], "ids": lists, "other": [1, 2, 3]})
+    assert tensors["text_note"].tolist() == ["hello", "", ""]
+    assert tensors["tokens_ids"].tolist() == [[1, 2, 0], [0, 0, 0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("number", ["1", "2"], "column 'c' holds text; expected numbers"),
+        ("number", [1, "oops"], r"column 'c' holds 'oops' in row 1 \(the first row is 0\); expected a number"),
+        ("number", [1.0, np.inf], "column 'c' holds inf in row 1.*expected a finite number"),
+        ("number", [[1, 2]], r"column 'c' has rows of shape \(2,\); expected one value per row"),
+        ("boolean", ["yes", "maybe"], "column 'c' holds 'maybe' in row 1.*expected yes or no"),
+        ("category", [["a"], "b"], "column 'c' holds a list.*expected a category"),
+        ("time", ["2026-01-31", "31.1.26"], "column 'c' holds '31.1.26' in row 1.*such as 2026-01-31"),
+        ("time", [1, 2], "column 'c' holds int64; expected times"),
+    ],
+)
+def test_what_a_column_cannot_hold_is_refused_with_its_row(kind: ColumnKind, values: object, message: str) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        one_column(kind, values)
+
+
+def test_a_column_that_is_missing_is_named() -> None:
+    spec = TensorSpec(name="t", shape=(1,), dtype="float32", kind="number", columns=("c",))
+    with pytest.raises(InvalidJob, match="the data has no column 'c', which the model takes; it has 'd'"):
+        encode((spec,), {"d": [1]})
+
+
+def test_a_client_takes_columns_or_the_tensors_themselves() -> None:
+    inputs = Inputs(
+        Signature(
+            inputs=(
+                TensorSpec(name="features", shape=(2,), dtype="float32", kind="number", gaps=True, columns=("a", "b")),
+                TensorSpec(name="categories", shape=(1,), dtype="string", kind="category", gaps=True, columns=("c",)),
+            ),
+            outputs=(TensorSpec(name="output", shape=(1,), dtype="float32"),),
+            task="regression",
+        ),
+        "m@1",
+    )
+    by_column = inputs.encoded({"c": ["x", None], "b": [1, 2], "a": [None, 3], "unused": [0, 0]})
+    assert isinstance(by_column, dict)
+    np.testing.assert_equal(by_column["features"], np.array([[np.nan, 1], [3, 2]], np.float32))
+    assert by_column["categories"].tolist() == [["x"], [MISSING_CATEGORY]]
+    inputs.check(by_column)
+    assert set(inputs.encoded(by_column)) == set(by_column)
