@@ -72,7 +72,7 @@ _BEHIND = (
     ("stoker/kinds/__init__.py", "TrainResult | ", "EchoResult | "),
     ("stoker/kinds/__init__.py", "(train.KIND, ", "echo.KIND, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
-    ("stoker_workers/kinds/__init__.py", '"train": train.run, ', '"echo": echo.run, '),
+    ("stoker_workers/kinds/__init__.py", '"train": train.run,\n', '        "echo": echo.run,\n'),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
     ("stoker/kinds/train.py", "    seed: int\n    run_s: float\n", _FIELD),

@@ -67,6 +67,13 @@ def test_distinct_values_are_counted_up_to_a_limit() -> None:
     assert (many.complete, many.rows, many.share) == (False, 40, 0.5)
 
 
+def test_of_fractions_fewer_distinct_values_are_counted() -> None:
+    stats = gathered(np.arange(3000) / 2, batch=300)
+    assert not stats.distinct.complete
+    assert len(stats.distinct.counts) == 1200
+    assert gathered(np.arange(3000.0), batch=300).distinct.complete
+
+
 def test_a_sample_of_rows_is_the_same_however_they_come() -> None:
     def sampled(batch: int) -> NDArray[np.int64]:
         sample = Sample(size=10)

@@ -11,6 +11,8 @@ from ..data import Column, Values
 
 MOST_DISTINCT = 100_000
 """Distinct values that are counted; a column with more is a key, free text or a measurement."""
+_MOST_FRACTIONS = 1_000
+"""The same for numbers with fractions, which are never codes: wide tables of measurements would fill the memory."""
 _SAMPLE = 100_000
 _EXAMPLES = 5
 _SEED = 20_260_101
@@ -111,13 +113,14 @@ class Distinct:
     """Distinct values and how often each occurred, up to a limit.
 
     Attributes:
+        most: the limit, which may be lowered.
         counts: occurrences by value, in order of appearance.
         rows: the rows that were counted; where the limit was reached, no further ones.
         complete: whether all rows were counted.
     """
 
     def __init__(self, most: int = MOST_DISTINCT) -> None:
-        self._most = most
+        self.most = most
         self.counts: Counter[Value] = Counter()
         self.rows = 0
         self.complete = True
@@ -129,7 +132,7 @@ class Distinct:
         for value, count in _counted(present):
             self.counts[value] += count
         self.rows += len(present)
-        self.complete = len(self.counts) <= self._most
+        self.complete = len(self.counts) <= self.most
 
     @property
     def share(self) -> float:
@@ -200,12 +203,14 @@ class ColumnStats:
 
     def _numbers(self, values: Values) -> None:
         present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if self.whole and values.dtype.kind == "f":
+            self.whole = bool((np.floor(present) == present).all())
+        if not self.whole:
+            self.distinct.most = _MOST_FRACTIONS
         if self.ordered:
             self.ordered = self._goes_on(values)
         self._add(values, present)
         self.moments.update(present)
-        if self.whole and values.dtype.kind == "f":
-            self.whole = bool((np.floor(present) == present).all())
 
     def _goes_on(self, values: Values) -> bool:
         """Whether the rows count on by one, from the highest number before."""
