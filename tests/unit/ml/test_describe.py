@@ -145,6 +145,13 @@ def test_infinite_and_mostly_missing_numbers_are_warned_of(open_run: OpenRun, tm
     assert result.columns[0].high is None
 
 
+def test_categories_that_differ_only_in_case_or_spaces_are_warned_of(open_run: OpenRun, tmp_path: Path) -> None:
+    (tmp_path / "cities.csv").write_text("city,land\n" + "New York,US\nnew  york,US\nBoston,us\n" * 9)
+    warnings = result_of(open_run(), str(tmp_path / "cities.csv")).warnings
+    assert any("'New York' and 'new  york' are two values of column 'city'" in warning for warning in warnings)
+    assert any("'US' and 'us' are two values of column 'land'" in warning for warning in warnings)
+
+
 def test_it_stops_between_batches_when_asked_to(open_run: OpenRun, messy: str) -> None:
     with pytest.raises(Stopped):
         result_of(open_run(stop_requested=lambda: "cancel"), messy)

@@ -139,8 +139,24 @@ def _of_columns(survey: _Survey, decisions: Mapping[str, Decision], target: str 
         elif stats.missing > _MOSTLY_MISSING * stats.rows:
             share = percent(stats.missing / stats.rows)
             yield f"column {name!r} is missing in {share} of the rows ({stats.missing:,} of {stats.rows:,})"
+        if decision.kind == "category" and (alike := _alike(stats)):
+            yield (
+                f"{alike[0]!r} and {alike[1]!r} are two values of column {name!r}, and differ only in case or spaces; "
+                "if they are the same, write them alike"
+            )
         if np.isinf([stats.moments.low, stats.moments.high]).any() and stats.moments.count.any():
             yield f"column {name!r} holds infinite numbers; correct them, or leave them empty"
+
+
+def _alike(stats: ColumnStats) -> tuple[str, str] | None:
+    """Two texts that differ only in case or spaces; the first of them, if there are any."""
+    known: dict[str, str] = {}
+    for value in stats.distinct.counts:
+        text = str(value)
+        other = known.setdefault(" ".join(text.casefold().split()), text)
+        if other != text:
+            return other, text
+    return None
 
 
 def _of_target(survey: _Survey, decisions: Mapping[str, Decision], target: str, task: Task) -> Iterator[str]:

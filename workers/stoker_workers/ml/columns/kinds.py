@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from stoker.errors import InvalidJob
@@ -250,7 +250,7 @@ def _as_chosen(stats: ColumnStats, chosen: ColumnKind) -> Decision:
             f"column {stats.column.name!r} cannot be {_NOUNS[chosen]}: it holds {content(stats)}; correct its "
             f"values, or choose {' or '.join([*possible, 'ignore'])} for it in columns"
         )
-    return replace(Decision(chosen, "as columns says"), warning=_objection(stats, chosen))
+    return Decision(chosen, "as columns says", _objection(stats, chosen))
 
 
 def _objection(stats: ColumnStats, chosen: ColumnKind) -> str | None:
