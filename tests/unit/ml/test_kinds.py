@@ -177,6 +177,7 @@ def test_categories_that_hardly_repeat_are_taken_at_the_users_word_and_warned_of
     decision = decided([f"{place:x}" for place in range(100)], chosen="category")
     assert decision.warning is not None
     assert "100 of 100 values differ" in decision.warning
+    assert "more than 2,000 values" in str(decided(np.arange(2000) / 4, chosen="category").warning)
 
 
 def test_columns_of_public_tables_are_what_they_are_in_at_least_85_of_100() -> None:

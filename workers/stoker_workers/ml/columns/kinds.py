@@ -255,6 +255,8 @@ def _as_chosen(stats: ColumnStats, chosen: ColumnKind) -> Decision:
 
 def _objection(stats: ColumnStats, chosen: ColumnKind) -> str | None:
     distinct = stats.distinct
+    if chosen == "category" and not distinct.complete:
+        return f"it has more than {len(distinct.counts):,} values: those that come up late are taken for unknown"
     if chosen == "category" and distinct.share > 0.5 and len(distinct.counts) > _LEAST_KEYS:
         told = "as categories they tell next to nothing of other rows"
         return f"{count_text(stats)} of {distinct.rows:,} values differ: {told}"
