@@ -13,6 +13,7 @@ from kombu.connection import Connection as KombuConnection
 
 import stoker
 from stoker import JobState
+from stoker.errors import InvalidJob, ModelNotFound
 from stoker.events import Checkpoint, Epoch, Finished, Log, Queued, Started, Waiting
 from stoker.kinds import read_spec
 from stoker.ledger import (
@@ -30,6 +31,7 @@ from stoker.ledger import (
 from stoker.ledger.attempts import Attempt, CommitReply, Refusal, ReportReply
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
+from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
 from stoker.redis.connection import Call, Connection
@@ -254,6 +256,28 @@ def test_the_champion_stays_when_a_second_version_comes(connection: Connection) 
         connection.run(attempts.succeed(attempt, result_of(), [version(number, attempt.job_id)]))
     assert connection.run(registry.resolve("digits")).version == 1
     assert [found.version for found in connection.run(registry.versions())] == [2, 1]
+
+
+def test_the_latest_version_is_the_newest_for_clients_and_for_jobs(connection: Connection) -> None:
+    for number in (1, 2):
+        attempt = claimed(connection, submitted(connection), owner=f"owner {number}")
+        connection.run(attempts.succeed(attempt, result_of(), [version(number, attempt.job_id)]))
+    assert connection.run(registry.resolve("digits@latest")).version == 2
+    evaluation = stoker.Evaluate(model="digits@latest", data="sample://digits")
+    [job_id] = connection.run(intake.submit([NewJob(str(uuid.uuid4()), evaluation, "cpu.batch", ())]))
+    [reads] = claimed(connection, job_id).models
+    assert json.loads(reads)["version"] == 2
+    with pytest.raises(ModelNotFound, match="there is no model unknown@latest"):
+        connection.run(registry.resolve("unknown@latest"))
+    with pytest.raises(InvalidJob, match="'latest' is always the newest version and cannot be moved"):
+        stoker.Deploy(model="digits@2", alias="latest")
+
+
+def test_a_version_that_comes_with_an_alias_has_it_at_once(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    canary = MoveAlias(model="digits@1", alias="canary")
+    connection.run(attempts.succeed(attempt, result_of(), [version(1, attempt.job_id), canary]))
+    assert connection.run(registry.resolve("digits@canary")).aliases == ("canary", "champion")
 
 
 def test_a_lost_attempt_can_write_nothing(connection: Connection) -> None:

@@ -10,10 +10,11 @@ from ..client.blocking import Client
 from ..client.job import Job
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
-from ..kinds import KINDS
+from ..kinds import KINDS, Result
 from ..models.store import Store
 from .job_file import read_specs
 from .live import follow, show_result
+from .models import newer_than_champion
 from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
 from .short_id import SEARCHED, whole_id
 from .table import Table
@@ -114,6 +115,7 @@ def result(
             print_json(job_result)
         else:
             show_result(job_result, Store(client.settings.store))
+            _say_champion(client, job_result)
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
@@ -153,6 +155,15 @@ def _find(client: Client, prefix: str | None) -> Job:
     return client.job(newest[0].id)
 
 
+def _say_champion(client: Client, result: Result) -> None:
+    """Say it where a job has made a version that its model's plain name does not mean."""
+    made = result.gives_model()
+    if made:
+        versions = [version for version in client.models() if version.name == made.partition("@")[0]]
+        for note in newer_than_champion(versions):
+            say((note, "yellow"))
+
+
 def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
     if as_json:
         for event in job.events(after):
@@ -173,6 +184,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
         raise typer.Exit(1) from None
     if not as_json:
         show_result(job_result, Store(client.settings.store))
+        _say_champion(client, job_result)
 
 
 def _row(status: JobStatus) -> list[Styled]:

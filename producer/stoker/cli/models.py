@@ -1,6 +1,8 @@
 """`stoker models list`, `show`, `export`."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from ..errors import InvalidArgument, ModelNotFound
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
-from ..models.manifest import ModelVersion, TensorSpec
+from ..models.manifest import CHAMPION, ModelVersion, TensorSpec
 from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
@@ -19,7 +21,9 @@ from ..settings import Settings
 from .output import AsJson, Styled, ago, draw, line, metrics_text, print_json, say, size_text
 from .table import Table
 
-Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name, name@3 or name@alias.", show_default=False)]
+Ref = Annotated[
+    str, typer.Argument(metavar="MODEL", help="name, name@3, name@alias or name@latest.", show_default=False)
+]
 
 models = typer.Typer(help="Look at registered models, and take their files out.", no_args_is_help=True)
 
@@ -37,6 +41,8 @@ def list_versions(as_json: AsJson = False) -> None:
     if catalogue.versions:
         columns = ["model", "aliases", "task", "metrics", "made"]
         draw(Table(columns, map(_row, catalogue.versions), cut=["model", "aliases", "metrics"]))
+        for note in newer_than_champion(catalogue.versions):
+            say((note, "yellow"))
     elif not catalogue.damaged:
         say("no models; a train job registers one")
     for flaw in [damaged.reason for damaged in catalogue.damaged] + [
@@ -94,6 +100,18 @@ def export(
         print_json({"path": str(path)})
     else:
         say(str(path))
+
+
+def newer_than_champion(versions: Sequence[ModelVersion]) -> Iterator[str]:
+    """A sentence for each model whose newest version is not what its plain name means."""
+    for name, of_model in groupby(versions, key=lambda version: version.name):
+        newest, *older = of_model
+        champion = next((version for version in older if CHAMPION in version.aliases), None)
+        if champion:
+            yield (
+                f"{newest.ref} is newer than {champion.ref}, which {name} means: "
+                f"a job Deploy(model={newest.ref!r}) makes it the champion"
+            )
 
 
 def add_to(app: typer.Typer) -> None:

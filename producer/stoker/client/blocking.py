@@ -221,7 +221,7 @@ class Client:
         return self._run(registry.versions())
 
     def model(self, ref: str) -> ModelVersion:
-        """The version behind "name" (its champion), "name@3" or "name@alias".
+        """The version behind "name" (its champion), "name@3", "name@alias" or "name@latest".
 
         Raises:
             ModelNotFound: no version has this reference.

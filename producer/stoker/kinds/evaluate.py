@@ -111,6 +111,7 @@ class EvaluateResult(JobResult):
     Attributes:
         model: the exact reference that was measured.
         metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, MAE and R².
+        warnings: why the figures may say less than they seem to.
         files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
     """
 
@@ -121,6 +122,7 @@ class EvaluateResult(JobResult):
     accuracy: Accuracy
     efficiency: Efficiency
     stability: Stability
+    warnings: tuple[str, ...] = ()
     files: dict[str, Artifact]
 
     def shown(self) -> Shown:
@@ -137,6 +139,7 @@ class EvaluateResult(JobResult):
                 f"one row {one.p50_ms:.2f} ms (p99 {one.p99_ms:.2f} ms), {cost.rows_per_s:,.0f} rows/s in batches",
                 f"{cost.parameters:,} parameters, {cost.file_bytes:,} bytes",
             ),
+            warnings=self.warnings,
             files=self.files,
         )
 

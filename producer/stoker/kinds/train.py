@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, ModelName
+from ..models.manifest import Alias, Artifact, ModelName
 from .architecture import MLP, Architecture
 from .base import DataRef, Frozen, JobSpec
 from .kind import Kind, SubmitChecks, with_fields
@@ -87,10 +87,14 @@ def _named(value: Any) -> Any:
 
 
 class Train(JobSpec):
-    """Fit a model to data; its first success becomes the model's `champion`.
+    """Fit a model to data, and register it as the next version of its name.
+
+    A plain name means its version under the alias `champion`: the first one, until the alias is moved, by `alias` or by
+    a `Deploy` job. `name@latest` is the newest one.
 
     Attributes:
         model: the name to register the result under.
+        alias: what shall point at the new version, such as "champion"; None moves no alias.
         data: what to learn from: `sample://digits`, or a path, URL or glob of .npz, .csv, .parquet or .tfrecord.
         architecture: the network.
         target: the column to predict (csv, parquet, tfrecord); None takes the one named target, label, class or y.
@@ -115,6 +119,7 @@ class Train(JobSpec):
 
     kind: Literal["train"] = "train"
     model: ModelName
+    alias: Alias | None = None
     data: DataRef
     architecture: Architecture = MLP()
     target: str | None = None

@@ -35,7 +35,8 @@ for n = 1, #ARGV, 2 do
   local name, pick = ARGV[n], ARGV[n + 1]
   if is_hash(KEY.model .. name) and is_hash(KEY.aliases .. name) then
     local aliases = redis.call('HGETALL', KEY.aliases .. name)
-    local number = redis.call('HGET', KEY.aliases .. name, pick) or pick
+    local newest = pick == 'latest' and redis.call('HLEN', KEY.model .. name)
+    local number = newest or redis.call('HGET', KEY.aliases .. name, pick) or pick
     answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
   else
     answer[#answer + 1] = { 'of another type than a hash', {} }
@@ -71,7 +72,7 @@ return answer
 
 
 def resolve(ref: str) -> Call[ModelVersion]:
-    """The version behind "name" (its champion), "name@3" or "name@alias".
+    """The version behind "name" (its champion), "name@3", "name@alias" or "name@latest".
 
     Raises:
         ModelNotFound: no such model, version or alias.

@@ -16,11 +16,13 @@ class Register(_Effect):
 
     Attributes:
         named_in: the field of the job's result that is to hold the new version's reference.
+        alias: what shall point at the new version; None moves none.
     """
 
     type: Literal["register"] = "register"
     manifest: ModelManifest
     named_in: str = "model"
+    alias: Alias | None = None
 
 
 class MoveAlias(_Effect):

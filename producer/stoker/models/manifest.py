@@ -3,13 +3,26 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from .data.columns import ColumnKind
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]
-# "name", "name@3", "name@alias"; or a model that a job trains: "job:<id>", or "#0" for the first spec of a submit.
+CHAMPION = "champion"
+"""The alias that a plain model name means."""
+LATEST = "latest"
+"""What stands for a model's newest version; no alias can have this name."""
+
+
+def _moves(alias: str) -> str:
+    if alias == LATEST:
+        raise ValueError("'latest' is always the newest version and cannot be moved: choose another alias")
+    return alias
+
+
+Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$"), AfterValidator(_moves)]
+# "name", "name@3", "name@alias", "name@latest"; or a model that a job trains: "job:<id>", or "#0" for the first spec of
+# a submit.
 ModelRef = Annotated[
     str,
     StringConstraints(

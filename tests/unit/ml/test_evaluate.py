@@ -205,6 +205,18 @@ def test_columns_of_numbers_and_text_are_evaluated_by_name(open_run: OpenRun, tm
     assert set(by_own_target.accuracy.classes) == {"False", "True"}
 
 
+def test_rows_that_the_model_was_trained_on_are_called_so(
+    register: Register, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    x = rows_of(40)
+    seen, unseen = (save(tmp_path / f"{name}.npz", x, labels_of(x, WEIGHTS)) for name in ("seen", "unseen"))
+    model = register(dense(WEIGHTS, "softmax"), signature("multiclass", ("a", "b", "c"), 3))
+    version = model.model_copy(update={"data": seen})
+    [warning] = result_of(open_run(version), seen).warnings
+    assert warning.startswith(f"{version.ref} was trained on {seen} itself: these figures say how well it remembers")
+    assert not result_of(open_run(version), unseen).warnings
+
+
 def test_progress_is_told_in_rows(
     register: Register, open_run: OpenRun, tmp_path: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:

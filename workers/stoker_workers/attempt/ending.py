@@ -117,6 +117,8 @@ class Settlement:
                     version = ModelVersion(**dict(effect.manifest), version=number, created_at=datetime.now(UTC))
                     result = result.model_copy(update={effect.named_in: version.ref})
                     effects.append(version)
+                    if effect.alias:
+                        effects.append(MoveAlias(model=version.ref, alias=effect.alias))
                 else:
                     effects.append(effect)
             committed = self._slot.insist(attempts.succeed(self._attempt, result, effects))

@@ -1,5 +1,6 @@
 """Executes `Evaluate`: how good, how fast and how steady a model is, and a report of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         learning=_learning_curve(version, run.store),
         reliability=quality.reliability,
         pairs=quality.pairs,
+        warnings=tuple(_warnings(spec, version)),
     )
     _pass_gate(spec, report)
     return _outcome(report, run)
@@ -127,6 +129,15 @@ def _predict_noisy(
     return {f"{level:g}": tally.score(total) for level, total in sums.items()}
 
 
+def _warnings(spec: Evaluate, version: ModelVersion) -> Iterator[str]:
+    # A sample set has rows that no training sees.
+    if spec.data == version.data and not spec.data.startswith("sample://"):
+        yield (
+            f"{version.ref} was trained on {spec.data} itself: these figures say how well it remembers, not how well "
+            "it predicts; measure it on rows that it has not seen"
+        )
+
+
 def _learning_curve(version: ModelVersion, store: Store) -> dict[str, tuple[float, ...]]:
     """The metrics of its training by epoch; none if it was not trained here."""
     history = version.files.get("history")
@@ -159,6 +170,7 @@ def _outcome(report: Report, run: Run) -> Outcome:
             accuracy=report.accuracy,
             efficiency=report.efficiency,
             stability=report.stability,
+            warnings=report.warnings,
             files=files,
         )
     )

@@ -226,4 +226,4 @@ def _outcome(
         job=run.job,
         data=spec.data,
     )
-    return Outcome(result, (Register(manifest=manifest),))
+    return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))

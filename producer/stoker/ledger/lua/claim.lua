@@ -34,8 +34,9 @@ local function versions_of(refs)
   for ref in string.gmatch(refs or '', '%S+') do
     local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
     pick = pick ~= '' and pick or 'champion'
+    local newest = name and pick == 'latest' and redis.call('HLEN', KEY.model .. name)
     versions[#versions + 1] = name and redis.call('HGET', KEY.model .. name,
-      redis.call('HGET', KEY.aliases .. name, pick) or pick) or ''
+      newest or redis.call('HGET', KEY.aliases .. name, pick) or pick) or ''
   end
   return versions
 end

@@ -5,7 +5,7 @@ from stoker.kinds.describe import percent
 
 from .bars import histogram, shares
 from .html import Html, lines, tag
-from .parts import number, page, panel, section, table
+from .parts import number, page, panel, section, table, warnings
 
 _MOST_PANELS = 300
 """Columns that a page shows; the report in JSON has all."""
@@ -17,7 +17,7 @@ def render(result: DescribeResult) -> str:
     shown = result.columns[:_MOST_PANELS]
     sections = [lines(tag("h1", title), tag("p", result.data, class_="about"))]
     if result.warnings:
-        sections.append(panel("Look at this first", tag("ul", lines(*(tag("li", told) for told in result.warnings)))))
+        sections.append(warnings(result.warnings))
     if result.task and result.task_why:
         sections.append(panel(f"Target {result.target}: {result.task}", tag("p", result.task_why)))
     sections.append(section("Columns", [_column(column, result.rows) for column in shown]))

@@ -19,6 +19,7 @@ class Report(Described):
         learning: every training metric, one number per epoch; empty where the model's history is not known.
         reliability: confidence against accuracy; None for regression.
         pairs: truth against prediction; None for classes.
+        warnings: why the figures may say less than they seem to.
     """
 
     model: str
@@ -32,3 +33,4 @@ class Report(Described):
     learning: dict[str, tuple[float, ...]]
     reliability: Reliability | None
     pairs: Pairs | None
+    warnings: tuple[str, ...] = ()

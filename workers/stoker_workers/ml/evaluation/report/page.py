@@ -4,14 +4,15 @@ from stoker.kinds import Accuracy, Efficiency
 
 from .document import Report
 from .html import Html, lines, tag
-from .parts import TITLES, between, card, number, page, panel, section, size, table
+from .parts import TITLES, between, card, number, page, panel, section, size, table, warnings
 
 _TASKS = {"binary": "two classes", "multiclass": "{} classes", "regression": "numbers"}
 
 
 def render(report: Report) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
-    sections = [_header(report), _cards(report), _quality(report), _efficiency(report.efficiency)]
+    first = [warnings(report.warnings)] if report.warnings else []
+    sections = [_header(report), *first, _cards(report), _quality(report), _efficiency(report.efficiency)]
     if report.learning:
         sections.append(_training(report.learning))
     return page(f"Evaluation of {report.model}", *sections)

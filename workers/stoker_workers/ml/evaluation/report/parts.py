@@ -33,6 +33,11 @@ def panel(title: str, content: Html, note: str = "") -> Html:
     return tag("div", lines(tag("h3", title), content, *below), class_="panel")
 
 
+def warnings(texts: Iterable[str]) -> Html:
+    """What a reader should know before all else."""
+    return panel("Look at this first", tag("ul", lines(*(tag("li", each) for each in texts))))
+
+
 def card(title: str, value: float, note: str) -> Html:
     """One number, large."""
     return tag("div", title, tag("b", number(value)), tag("small", note), class_="card")
