@@ -1,5 +1,6 @@
 """Reads the jobs of a YAML or JSON file, within limits: a file may be endless, circular, or a bomb of aliases."""
 
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,8 @@ _MOST_BYTES = 16 * 1024**2
 # The values of a file; those behind an alias count each time.
 _MOST_VALUES = 1_000_000
 _DEEPEST = 100
+# A reference to another job of the file, which must be in quotes.
+_COMMENTED_REF = re.compile(r"^[ \t-]*\w+:[ \t]+(#\d+)[ \t]*$", re.MULTILINE)
 
 
 def read_specs(file: Path) -> list[Spec]:
@@ -25,15 +28,27 @@ def read_specs(file: Path) -> list[Spec]:
     text = _read(file)
     try:
         _check(text, file)
-        document: Any = yaml.safe_load(text)
+        document: Any = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         raise InvalidJob(f"{file} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     except ValueError as error:
         raise InvalidJob(f"{file} has a value that YAML cannot read: {error}") from None
     documents = document if isinstance(document, list) else [document]
-    if not documents:
-        raise InvalidJob(f"{file} has no jobs")
+    if not documents or document is None:
+        raise InvalidJob(f"{file} has no jobs: expected a job, or a list of jobs")
     return [parse_spec(document) for document in documents]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML, which refuses a key that is there twice: else the last one would hold, without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                raise InvalidJob(f"{key.value!r} stands in lines {lines[key.value]} and {line}; leave one of them out")
+        return super().construct_mapping(node, deep)
 
 
 def _read(file: Path) -> str:
@@ -51,7 +66,9 @@ def _read(file: Path) -> str:
 
 
 def _check(text: str, file: Path) -> None:
-    """Refuse a document that would take for ever to load; reads its parser events only."""
+    """Refuse a document that would take for ever to load, or means another than it seems; reads its parser events."""
+    if comment := _COMMENTED_REF.search(text):
+        raise InvalidJob(f'{file}: to YAML, {comment[1]} is a comment: write "{comment[1]}", in quotes')
     sizes: dict[str, int] = {}
     # The open collections: their anchors, and how many values they have so far.
     anchors: list[str | None] = [None]

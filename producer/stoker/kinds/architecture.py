@@ -1,14 +1,23 @@
 """The shapes of network a `Train` job can ask for."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from .base import Frozen, Plain, plain
 from .keras_screen import screened
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
 OutputActivation = Literal["auto", "softmax", "sigmoid", "linear"]
+
+
+def _several(value: Any) -> Any:
+    """A lone number as a list of one."""
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], BeforeValidator(_several)]
 
 
 class _Regularised(Frozen):
@@ -31,7 +40,7 @@ class MLP(_Regularised):
     """Dense layers of `hidden` units each, then the output layer."""
 
     type: Literal["mlp"] = "mlp"
-    hidden: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(64, 32), max_length=64)
+    hidden: Sizes = Field(default=(64, 32), max_length=64)
 
 
 class CNN(_Regularised):
@@ -41,21 +50,28 @@ class CNN(_Regularised):
     """
 
     type: Literal["cnn"] = "cnn"
-    filters: tuple[Annotated[int, Field(ge=1, le=8_192)], ...] = Field(default=(32, 64), min_length=1, max_length=32)
+    filters: Sizes = Field(default=(32, 64), min_length=1, max_length=32)
     kernel_size: int = Field(default=3, ge=1, le=63)
     pool_size: int = Field(default=2, ge=1, le=16)
-    dense: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(64,), max_length=64)
+    dense: Sizes = Field(default=(64,), max_length=64)
+
+
+def _parsed(config: Any) -> Any:
+    try:
+        return json.loads(config) if isinstance(config, str) else config
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from None
 
 
 class KerasConfig(Frozen):
-    """A whole Keras model as its JSON config: what `json.loads(model.to_json())` gives.
+    """A whole Keras model as its JSON config: what `model.to_json()` gives, as text or parsed.
 
     It may name Keras' own layers, initializers, regularizers, constraints and operations on tensors. What can run code
     or read files is refused, such as Lambda layers and custom classes; what the model was compiled with is left out.
     """
 
     type: Literal["keras"] = "keras"
-    config: Annotated[dict[str, Any], AfterValidator(screened), AfterValidator(plain)]
+    config: Annotated[dict[str, Any], BeforeValidator(_parsed), AfterValidator(screened), AfterValidator(plain)]
 
 
 class Builder(Frozen):

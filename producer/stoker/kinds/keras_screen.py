@@ -10,6 +10,14 @@ from .keras_objects import ALLOWED, NUMPY_TYPES, VALUES
 _DEEPEST = 100
 _MOST_VALUES = 1_000_000
 _SHOWN = 60
+# What a layer learns by adapt(), which is no part of a config: the fields that say it there.
+_ADAPTED = {
+    "Normalization": ("mean", "variance"),
+    "StringLookup": ("vocabulary",),
+    "IntegerLookup": ("vocabulary",),
+    "TextVectorization": ("vocabulary",),
+    "Discretization": ("bin_boundaries",),
+}
 _RUNS_CODE = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__"})
 _ALLOWED_INSTEAD = (
     "a config may name Keras' own layers, initializers, regularizers and constraints, and operations that take no "
@@ -24,6 +32,12 @@ def screened(config: Mapping[str, Any]) -> dict[str, Any]:
         InvalidJob: it names an object that is not in `keras_objects.ALLOWED`, reads a file, is nested too deeply or
             in itself, or is no JSON.
     """
+    version = config.get("keras_version")
+    if isinstance(version, str) and version.startswith(("1.", "2.")):
+        raise InvalidJob(
+            f"the architecture's config was written by Keras {_shown(version)}, whose configs Keras 3 reads otherwise; "
+            "load the model with Keras 3 and give its to_json()"
+        )
     copied: dict[str, Any] = _Screen().mapping(config, 1)
     return copied
 
@@ -41,7 +55,10 @@ class _Screen:
             raise InvalidJob(
                 "the architecture's config reads a vocabulary from a file; write the words into it as a list"
             )
-        return {_key(key): self._value(item, depth) for key, item in value.items() if key != "compile_config"}
+        copied = {_key(key): self._value(item, depth) for key, item in value.items() if key != "compile_config"}
+        if "class_name" in value and isinstance(value.get("config"), dict):
+            _check_adapted(value["class_name"], value["config"])
+        return copied
 
     def _value(self, value: object, depth: int) -> object:
         self._values += 1
@@ -97,6 +114,16 @@ def _check_object(part: Mapping[str, Any]) -> None:
         raise InvalidJob(
             f'the architecture\'s config has no settings for {module}.{name}: expected a dict under "config", as '
             "json.loads(model.to_json()) has it"
+        )
+
+
+def _check_adapted(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse a layer whose adapted state is not in its config: it would do nothing, without a word."""
+    lacking = [field for field in _ADAPTED.get(name, ()) if config.get(field) is None]
+    if lacking:
+        raise InvalidJob(
+            f"the architecture's config has a {name} without its {' and '.join(lacking)}, which adapt() keeps "
+            f"elsewhere; give the values: {name}({', '.join(f'{field}=…' for field in lacking)})"
         )
 
 

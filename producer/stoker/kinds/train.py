@@ -82,6 +82,14 @@ class Checkpoints(Frozen):
     keep: int = Field(default=2, ge=1, le=100)
 
 
+def _by_label(weights: Any) -> Any:
+    """Class weights by label as text: labels may be numbers or booleans, too."""
+    return {str(label): weight for label, weight in weights.items()} if isinstance(weights, dict) else weights
+
+
+ClassWeights = Annotated[Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_by_label)]
+
+
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -134,7 +142,7 @@ class Train(JobSpec):
     optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
     normalize: bool = True
     early_stopping: EarlyStopping | None = None
-    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    class_weights: ClassWeights | None = None
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     precision: Literal["float32", "mixed"] = "float32"

@@ -82,7 +82,11 @@ class _Seen:
 def _predict(rows: LabelledRows, predictor: Predictor, tally: Tally, spec: Evaluate, run: Run) -> _Seen:
     """Predict every row once, into the tally."""
     version = predictor.version
-    floats = (each for each in version.signature.inputs if each.dtype.startswith("float") and each.kind != "boolean")
+    floats = (
+        each
+        for each in version.signature.inputs
+        if each.dtype.startswith("float") and each.kind not in ("boolean", "tokens")
+    )
     seen = _Seen(0, {}, {each.name: Moments(tuple(size or 0 for size in each.shape)) for each in floats})
     meter = Meter(run, "predicting", total=rows.count)
     for inputs, truth in rows.batches(spec.batch_size):

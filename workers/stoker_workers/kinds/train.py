@@ -24,11 +24,12 @@ from ..ml.preprocessing.profile import Profile, profile
 from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
 from ..ml.resuming import read_newest
 from ..ml.run import Outcome, Run, Stopped
-from ..ml.training.architecture import build_network, takes_raw
+from ..ml.training.architecture import build_network
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import build_rows, encoder, every_row
 from ..ml.training.objective import Objective, choose_objective
 from ..ml.training.optimizer import build_optimizer
+from ..ml.training.raw import raw_layer, with_ids
 from ..ml.training.replicas import Replicas
 from ..ml.training.rows import EncodedRows
 from ..ml.training.saving import save_history, save_model
@@ -152,9 +153,12 @@ def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, embed=embed)
     row_shape = preprocessing.row_shape(profiled.inputs)
     network = build_network(spec, profiled, row_shape, preprocessing.codes, run.builders)
-    if spec.normalize and (layer := takes_raw(network)):
-        run.emit(Log(line=f"inputs are not scaled: the network begins with {layer}, which takes them as they are"))
+    if (layer := raw_layer(network)) and len(profiled.inputs) == 1:
+        name = type(layer).__name__
+        run.emit(Log(line=f"inputs are not scaled: the network begins with {name}, which takes them as they are"))
         preprocessing = build_preprocessing(profiled, normalize=False)
+        if isinstance(layer, keras.layers.Embedding) and preprocessing.model is None:
+            profiled = with_ids(profiled, layer, network.inputs[0].dtype)
     if "h5" in spec.formats and preprocessing.has_operations:
         raise InvalidJob(
             "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "

@@ -16,20 +16,6 @@ from ..preprocessing.categories import Codes, embedding_width
 from ..preprocessing.profile import Profile
 from .keras_config import load_config
 
-_RAW = frozenset(
-    (
-        "Embedding",
-        "Rescaling",
-        "Normalization",
-        "Masking",
-        "Discretization",
-        "IntegerLookup",
-        "CategoryEncoding",
-        "Hashing",
-    )
-)
-"""Layers that mean the data's own numbers: ids, grey levels, zeros as padding."""
-
 
 def output_units(spec: Train, profile: Profile) -> int:
     """The number of units of the network's last layer."""
@@ -60,7 +46,7 @@ def build_network(
         case CNN():
             network = _build(_cnn_layers(architecture, input_shape), input_shape, units, architecture, profile)
         case KerasConfig():
-            network = load_config(architecture.config)
+            network = _built(load_config(architecture.config), input_shape)
         case Builder():
             network = _call_builder(architecture, input_shape, units, builders)
     _check_shapes(network, input_shape, units, profile)
@@ -188,23 +174,22 @@ def _call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, build
     return network
 
 
-def takes_raw(network: keras.Model) -> str | None:
-    """The class of a layer that reads the network's input as it is, such as Embedding; None without one."""
-    inputs = {id(tensor) for tensor in network.inputs}
-    for layer in network.layers:
-        tensors = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
-        if isinstance(layer, keras.layers.InputLayer) or not inputs.intersection(map(id, tensors)):
-            continue
-        name = takes_raw(layer) if isinstance(layer, keras.Model) else type(layer).__name__
-        if name in _RAW:
-            return name
-    return None
+def _built(network: keras.Model, input_shape: tuple[int, ...]) -> keras.Model:
+    """A Sequential without an input, built for the data; any other network as it is."""
+    if isinstance(network, keras.Sequential) and not network.built:
+        network = keras.Sequential([keras.Input(input_shape), *network.layers], name=network.name)
+    return network
 
 
 def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, profile: Profile) -> None:
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise InvalidJob(
             f"the network has {len(network.inputs)} inputs and {len(network.outputs)} outputs; expected one of each"
+        )
+    if network.inputs[0].shape[0] is not None:
+        raise InvalidJob(
+            f"the network takes batches of exactly {network.inputs[0].shape[0]} rows; give its input a shape without a "
+            "batch size: keras.Input(shape)"
         )
     taken = tuple(network.inputs[0].shape[1:])
     if len(taken) != len(input_shape) or any(
