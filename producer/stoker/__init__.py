@@ -41,6 +41,7 @@ from .kinds import (
     TrainResult,
 )
 from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
+from .models.predictions import Prediction
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ __all__ = [
     "ModelNotFound",
     "ModelVersion",
     "Optimizer",
+    "Prediction",
     "Schedule",
     "Settings",
     "Signature",

@@ -70,7 +70,7 @@ def test_a_timeout_is_a_number_of_seconds(redis_url: str, timeout: Any) -> None:
         (lambda c, j: c.infer("echo", None), stoker.InvalidJob, "rows"),
         (lambda c, j: c.infer("echo", [[1], [1, 2]]), stoker.InvalidJob, "rows of one shape"),
         (lambda c, j: c.infer("echo", [object()]), stoker.InvalidJob, "x"),
-        (lambda c, j: c.infer_many("echo", {"x": ROWS}), stoker.InvalidJob, "one array of rows"),
+        (lambda c, j: c.infer_many("echo", {"x": [1.0], "y": "a"}), stoker.InvalidJob, "'y' is one value"),
         (lambda c, j: c.jobs(state="faild"), stoker.InvalidArgument, "did you mean 'FAILED'?"),
         (lambda c, j: c.jobs(state=3), stoker.InvalidArgument, "state=3 is unknown"),
         (lambda c, j: c.jobs(kind="trian"), stoker.InvalidArgument, "did you mean 'train'?"),

@@ -45,6 +45,7 @@ PUBLIC = [
     "ModelNotFound",
     "ModelVersion",
     "Optimizer",
+    "Prediction",
     "Schedule",
     "Settings",
     "Signature",

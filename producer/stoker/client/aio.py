@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
@@ -18,6 +18,7 @@ from ..lanes.pending import lane_full
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
+from ..models.predictions import Prediction, predictions
 from ..models.tensors import Array, encode_tensors
 from ..redis.connection import AsyncConnection, Steps
 from ..redis.scopes import PerLoop
@@ -25,6 +26,7 @@ from ..settings import Settings
 from . import arguments, inference, submission
 from .following import Deadline, Follower, Pause, check_end, timeout_message
 from .listening import AsyncListener
+from .tables import Rows, tensors_of
 from .tracing import submitting
 
 T = TypeVar("T")
@@ -101,37 +103,47 @@ class AsyncClient:
     async def infer(
         self,
         model: str,
-        inputs: ArrayLike | dict[str, ArrayLike],
+        inputs: Rows,
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
     ) -> Array:
         """See `Client.infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        given = inference.tensors_of(inputs)
+        given = tensors_of(inputs)
         queue, tensors = await self._drive(self._models.check(options.model, given))
         return (await self._predict(options, queue, [encode_tensors(tensors)]))[0]
 
     async def infer_many(
-        self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal"
+        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> Array:
         """See `Client.infer_many`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        array = inference.rows_of(rows)
-        queue, _ = await self._drive(self._models.check(options.model, array))
-        return np.concatenate(await self._predict(options, queue, inference.encode_rows(array)))
+        given = tensors_of(rows)
+        queue, tensors = await self._drive(self._models.check(options.model, given))
+        return np.concatenate(await self._predict(options, queue, inference.encode_rows(tensors)))
+
+    async def predict(
+        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
+    ) -> list[Prediction]:
+        """See `Client.predict`."""
+        options = inference.InferOptions.checked(model, timeout, priority)
+        given = tensors_of(rows)
+        version, queue, tensors = await self._drive(self._models.check_version(options.model, given))
+        outputs = await self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
+        return predictions(version, np.concatenate(outputs))
 
     async def infer_later(
         self,
         model: str,
-        inputs: ArrayLike | dict[str, ArrayLike],
+        inputs: Rows,
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
     ) -> str:
         """See `Client.infer_later`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        given = inference.tensors_of(inputs)
+        given = tensors_of(inputs)
         queue, tensors = await self._drive(self._models.check(options.model, given))
         data = encode_tensors(tensors)
         result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)

@@ -3,12 +3,12 @@
 import concurrent.futures
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..errors import StokerError
 from ..events import JobState, JobStatus
@@ -19,6 +19,7 @@ from ..lanes.pending import lane_full
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
+from ..models.predictions import Prediction, predictions
 from ..models.tensors import Array, encode_tensors
 from ..redis.connection import Call, Connection, Steps
 from ..redis.scopes import PerProcess
@@ -26,6 +27,7 @@ from ..settings import Settings
 from . import arguments, inference, submission
 from .job import Job
 from .listening import Listener
+from .tables import Rows, tensors_of
 from .tracing import submitting
 
 T = TypeVar("T")
@@ -153,16 +155,20 @@ class Client:
     def infer(
         self,
         model: str,
-        inputs: ArrayLike | dict[str, ArrayLike],
+        inputs: Rows,
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
     ) -> Array:
         """Predict rows with a registered model.
 
+        Rows whose columns have names go by these, in any order; None and NaN are missing values. Columns that the
+        model does not read are ignored, with a warning.
+
         Args:
             model: a model reference.
-            inputs: shape (rows, …), as the model's signature says; a dict by name for several inputs.
+            inputs: an array of shape (rows, …), as the model's signature says; a dict of columns; a list of dicts, one
+                for each row; a dict of single values, which is one row; or a table of pandas, polars or pyarrow.
             timeout: seconds to wait for the answer.
             priority: waiting requests are taken in the order of their priorities.
 
@@ -176,21 +182,42 @@ class Client:
             Unavailable: Redis cannot take the request.
         """
         options = inference.InferOptions.checked(model, timeout, priority)
-        given = inference.tensors_of(inputs)
+        given = tensors_of(inputs)
         queue, tensors = self._drive(self._models.check(options.model, given))
         return self._predict(options, queue, [encode_tensors(tensors)])[0]
 
-    def infer_many(self, model: str, rows: ArrayLike, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
+    def infer_many(self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
         """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
-        array = inference.rows_of(rows)
-        queue, _ = self._drive(self._models.check(options.model, array))
-        return np.concatenate(self._predict(options, queue, inference.encode_rows(array)))
+        given = tensors_of(rows)
+        queue, tensors = self._drive(self._models.check(options.model, given))
+        return np.concatenate(self._predict(options, queue, inference.encode_rows(tensors)))
+
+    def predict(
+        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
+    ) -> list[Prediction]:
+        """Predict rows, and say what the model's output means: labels with probabilities, or numbers.
+
+        It looks up which version the reference names, a round trip more than `infer` takes. Many rows are shared by
+        several workers.
+
+        Args:
+            rows: as the `inputs` of `infer`.
+
+        Raises:
+            InvalidJob: the rows do not fit the model, or what it gives are no probabilities.
+            ModelNotFound, Timeout, Unavailable: as `infer`.
+        """
+        options = inference.InferOptions.checked(model, timeout, priority)
+        given = tensors_of(rows)
+        version, queue, tensors = self._drive(self._models.check_version(options.model, given))
+        outputs = self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
+        return predictions(version, np.concatenate(outputs))
 
     def infer_later(
         self,
         model: str,
-        inputs: ArrayLike | dict[str, ArrayLike],
+        inputs: Rows,
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
@@ -207,7 +234,7 @@ class Client:
             InvalidJob, ModelNotFound, Unavailable: as `infer`.
         """
         options = inference.InferOptions.checked(model, timeout, priority)
-        given = inference.tensors_of(inputs)
+        given = tensors_of(inputs)
         queue, tensors = self._drive(self._models.check(options.model, given))
         data = encode_tensors(tensors)
         result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)

@@ -1,21 +1,21 @@
 """What both clients do for a prediction: check inputs, encode rows as requests, decode answers as arrays."""
 
+import inspect
 import time
-from collections.abc import Mapping
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..errors import InvalidJob, Timeout
 from ..fleet.topology import served_request_queue
 from ..kinds import Priority
 from ..ledger import presence, registry
+from ..models.data import listed
 from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
-from ..models.rows import values_of
 from ..models.tensors import Array, Tensors, decode_array, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
@@ -69,23 +69,49 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._cached: dict[str, _CachedModel] = {}
+        self._warned: set[tuple[str, frozenset[str]]] = set()
 
     def check(self, model: str, given: Tensors) -> Steps[tuple[str, Tensors]]:
-        """Check inputs; gives the queue for the doorbells of the model's lane, and the tensors to send.
+        """Check rows; gives the queue for the doorbells of the model's lane, and the tensors to send.
+
+        Warns of columns that the model does not read, once.
 
         Raises:
-            InvalidJob: the inputs do not fit the model.
+            InvalidJob: the rows do not fit the model.
             ModelNotFound: no model has this name.
         """
         cached, now = self._cached.get(model), time.monotonic()
         if cached and now < cached.until:
             with suppress(InvalidJob):
-                return cached.queue, _checked(cached.inputs, given)
+                return cached.queue, self._checked(cached.inputs, given)
         elif cached:
             # One caller looks it up again; meanwhile the others use the old entry.
             self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
         cached = yield from self._look_up(model)
-        return cached.queue, _checked(cached.inputs, given)
+        return cached.queue, self._checked(cached.inputs, given)
+
+    def check_version(self, model: str, given: Tensors) -> Steps[tuple[ModelVersion, str, Tensors]]:
+        """`check` for the version that the reference names now, which comes first: its labels are the answers'."""
+        version: ModelVersion = yield registry.resolve(model)
+        queue, tensors = yield from self.check(version.ref, given)
+        return version, queue, tensors
+
+    def _checked(self, inputs: Inputs, given: Tensors) -> Tensors:
+        tensors = inputs.encoded(given)
+        inputs.check(tensors)
+        if tensors is not given and (unused := inputs.unused(given)):
+            self._warn(inputs.ref, unused)
+        return tensors
+
+    def _warn(self, ref: str, unused: list[str]) -> None:
+        warning = ref, frozenset(unused)
+        if warning in self._warned:
+            return
+        if len(self._warned) >= _MOST_CACHED:
+            self._warned.clear()
+        self._warned.add(warning)
+        message = f"{ref} does not read the column(s) {listed(unused)}, which are ignored"
+        warnings.warn(message, stacklevel=_callers_level())
 
     def _look_up(self, model: str) -> Steps[_CachedModel]:
         version: ModelVersion = yield registry.resolve(model)
@@ -99,41 +125,26 @@ class ModelCache:
         return cached
 
 
-def _checked(inputs: Inputs, given: Tensors) -> Tensors:
-    tensors = inputs.encoded(given)
-    inputs.check(tensors)
-    return tensors
+def _callers_level() -> int:
+    """How far up the stack, seen from whoever calls this, the app's own code is."""
+    level, frame = 0, inspect.currentframe()
+    while frame and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
-def tensors_of(inputs: ArrayLike | Mapping[str, ArrayLike]) -> Tensors:
-    """Inputs as arrays whose first axis counts rows.
-
-    Raises:
-        InvalidJob: a lone value, or rows of different lengths.
-    """
-    try:
-        if isinstance(inputs, Mapping):
-            return {name: values_of(value) for name, value in inputs.items()}
-        array = np.asarray(inputs)
-    except ValueError as error:
-        raise InvalidJob(f"inputs must be rows of one shape: {error}") from None
-    if array.ndim == 0:
-        raise InvalidJob(f"inputs must be rows, shape (rows, …), not the single value {array!r}")
-    return array
-
-
-def rows_of(rows: ArrayLike) -> Array:
-    """Many rows as one array; raises what `tensors_of` does."""
-    array = tensors_of(rows)
-    if isinstance(array, Mapping):
-        raise InvalidJob("infer_many takes one array of rows; for several inputs by name use infer")
-    return array
-
-
-def encode_rows(rows: Array) -> list[bytes]:
+def encode_rows(tensors: Tensors) -> list[bytes]:
     """Many rows as requests of `ROWS_PER_REQUEST` rows each, in order."""
-    starts = range(0, max(1, len(rows)), ROWS_PER_REQUEST)
-    return [encode_tensors(rows[start : start + ROWS_PER_REQUEST]) for start in starts]
+    rows = len(tensors if isinstance(tensors, np.ndarray) else next(iter(tensors.values())))
+    starts = range(0, max(1, rows), ROWS_PER_REQUEST)
+    return [encode_tensors(_cut(tensors, slice(start, start + ROWS_PER_REQUEST))) for start in starts]
+
+
+def _cut(tensors: Tensors, rows: slice) -> Tensors:
+    if isinstance(tensors, np.ndarray):
+        cut: Array = tensors[rows]
+        return cut
+    return {name: array[rows] for name, array in tensors.items()}
 
 
 def outputs(answer: bytes) -> Array:

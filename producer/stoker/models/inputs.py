@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
+from .data.columns import listed
 from .manifest import Signature, TensorSpec
 from .rows import encode, values_of
 from .tensors import Array, Tensors
@@ -24,6 +25,7 @@ class Inputs:
         ref: the model's exact reference, for messages.
 
     Attributes:
+        ref: the same.
         specs: one for each input, in the order of the signature.
         dtypes: numpy's dtype of each input; that of encoded text for strings.
     """
@@ -31,9 +33,11 @@ class Inputs:
     def __init__(self, signature: Signature, ref: str) -> None:
         self.specs = signature.inputs
         self.dtypes = tuple(_numpy_dtype(spec.dtype) for spec in self.specs)
-        self._ref = ref
+        self.ref = ref
         self._names = tuple(spec.name for spec in self.specs)
         self._keys = frozenset(self._names)
+        self._columns = frozenset(name for spec in self.specs for name in spec.columns or (spec.name,))
+        self._target = signature.target
 
     def encoded(self, given: Array | Mapping[str, object]) -> Tensors:
         """The model's tensors for rows by column; an array, or tensors by their own names, stay as they are.
@@ -43,12 +47,16 @@ class Inputs:
         """
         if isinstance(given, np.ndarray):
             return given
-        columns = {name for spec in self.specs for name in spec.columns}
-        are_tensors = given.keys() == self._keys and columns.isdisjoint(given)
-        if are_tensors or all(spec.kind is None and not spec.columns for spec in self.specs):
-            return {name: values_of(values) for name, values in given.items()}
+        if self._are_tensors(given) or all(spec.kind is None and not spec.columns for spec in self.specs):
+            return self._own(given)
         tensors = encode(self.specs, given)
         return {name: array.astype(np.str_) if array.dtype == object else array for name, array in tensors.items()}
+
+    def unused(self, given: Array | Mapping[str, object]) -> list[str]:
+        """The columns of rows that the model does not read, in order; its target, if it is there, is none of them."""
+        if isinstance(given, np.ndarray) or self._are_tensors(given):
+            return []
+        return [name for name in given if name not in self._columns and name != self._target]
 
     def check(self, tensors: Tensors) -> None:
         """Check inputs completely.
@@ -70,7 +78,7 @@ class Inputs:
             return self._by_name(tensors)
         if len(self._names) > 1:
             raise InvalidJob(
-                f"{self._ref} takes one array per input, by name: {', '.join(self._names)}; got a single array"
+                f"{self.ref} takes one array per input, by name: {', '.join(self._names)}; got a single array"
             )
         if not tensors.ndim:
             self.check_shapes([()])
@@ -91,7 +99,7 @@ class Inputs:
             if not fits:
                 expected = ", ".join(["rows", *("any" if size is None else str(size) for size in spec.shape)])
                 raise InvalidJob(
-                    f"input {spec.name!r} of {self._ref} must have shape ({expected}), got {shape}; "
+                    f"input {spec.name!r} of {self.ref} must have shape ({expected}), got {shape}; "
                     "the first axis counts rows, also for a single one"
                 )
 
@@ -107,10 +115,21 @@ class Inputs:
             for array, spec, dtype in zip(columns, self.specs, self.dtypes, strict=True)
         ]
 
+    def _are_tensors(self, given: Mapping[str, object]) -> bool:
+        return given.keys() == self._keys and self._columns.isdisjoint(given)
+
+    def _own(self, given: Mapping[str, object]) -> Tensors:
+        if len(self._names) == 1 and self._names[0] not in given:
+            raise InvalidJob(
+                f"{self.ref} was trained on an array {self._names[0]!r} without names of columns; got "
+                f"{listed(list(given))}: give the rows as an array, in the order of the training"
+            )
+        return {name: values_of(values) for name, values in given.items() if name in self._keys}
+
     def _by_name(self, arrays: Mapping[str, Array]) -> list[Array]:
         if arrays.keys() != self._keys:
             raise InvalidJob(
-                f"{self._ref} takes the inputs {', '.join(self._names)}; got {', '.join(arrays) or 'none'}: "
+                f"{self.ref} takes the inputs {', '.join(self._names)}; got {', '.join(arrays) or 'none'}: "
                 "give exactly one array per input"
             )
         columns = [np.asarray(arrays[name]) for name in self._names]
@@ -119,7 +138,7 @@ class Inputs:
             self.check_shapes([array.shape for array in columns])
         if rows.count(rows[0]) < len(rows):
             raise InvalidJob(
-                f"the inputs of {self._ref} must have equally many rows; got "
+                f"the inputs of {self.ref} must have equally many rows; got "
                 + ", ".join(f"{count} in {name}" for name, (count,) in zip(self._names, rows, strict=True))
             )
         return columns
@@ -134,16 +153,14 @@ class Inputs:
                 encoded = [value.encode() if isinstance(value, str) else value for value in array.flat]
                 return np.array(encoded, dtype=object).reshape(array.shape)
         except ValueError as error:  # half a surrogate pair, or a number that is no character
-            raise InvalidJob(f"input {spec.name!r} of {self._ref} must be text, but is no Unicode: {error}") from None
-        raise InvalidJob(
-            f"input {spec.name!r} of {self._ref} must be text, got {array.dtype}; give an array of strings"
-        )
+            raise InvalidJob(f"input {spec.name!r} of {self.ref} must be text, but is no Unicode: {error}") from None
+        raise InvalidJob(f"input {spec.name!r} of {self.ref} must be text, got {array.dtype}; give an array of strings")
 
     def _numbers(self, array: Array, spec: TensorSpec, target: np.dtype[np.generic]) -> Array:
         kind = "f" if target.kind == "V" else target.kind  # numpy calls bfloat16 a void
         if array.dtype.kind not in _CASTS[kind]:
             raise InvalidJob(
-                f"input {spec.name!r} of {self._ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
+                f"input {spec.name!r} of {self.ref} must be {spec.dtype}, got {array.dtype}; convert it before sending"
             )
         if array.dtype == target:
             cast = array
@@ -155,19 +172,19 @@ class Inputs:
             if not finite.all():
                 got = "infinite" if spec.gaps else "NaN, infinite"
                 raise InvalidJob(
-                    f"input {spec.name!r} of {self._ref} must hold finite {spec.dtype} numbers, got {got} or too large "
+                    f"input {spec.name!r} of {self.ref} must hold finite {spec.dtype} numbers, got {got} or too large "
                     f"ones in {_rows_with(~finite)}; fill or drop them"
                 )
         elif cast.dtype != array.dtype and not np.array_equal(cast, array):
             raise InvalidJob(
-                f"input {spec.name!r} of {self._ref} must fit into {spec.dtype}, but {_rows_with(cast != array)} do not"
+                f"input {spec.name!r} of {self.ref} must fit into {spec.dtype}, but {_rows_with(cast != array)} do not"
             )
         for name, (least, most) in spec.limits.items():
             limited = cast[:, spec.columns.index(name)] if name in spec.columns else cast
             beyond = (limited < least) | (limited > most)
             if beyond.any():
                 raise InvalidJob(
-                    f"{name!r} must be from {least:g} to {most:g} for {self._ref}, but is not in {_rows_with(beyond)}; "
+                    f"{name!r} must be from {least:g} to {most:g} for {self.ref}, but is not in {_rows_with(beyond)}; "
                     "check its unit, or drop such rows"
                 )
         return cast

@@ -88,6 +88,7 @@ class Signature(Described):
         task: the meaning of the outputs.
         classes: the label of each output unit, in order; empty for regression.
         target: the column that the model predicts; None if the data had no column names.
+        logits: whether the outputs for classes are raw scores, not probabilities.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -95,6 +96,7 @@ class Signature(Described):
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[str, ...] = ()
     target: str | None = None
+    logits: bool = False
 
 
 class ModelManifest(Described):

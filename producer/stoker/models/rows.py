@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
@@ -135,6 +136,8 @@ def _numbers(spec: TensorSpec, values: Array, name: str, first_row: int) -> Arra
         cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
     if cast.dtype.kind == "f" and (wrong := np.isinf(cast)).any():
         _refuse_number(values, wrong, name, first_row)
+    if cast.dtype.kind in "iu" and (wrong := cast != exact).any():
+        _refuse_number(values, wrong, name, first_row, expected=f"a whole number that fits into {spec.dtype}")
     return cast
 
 
@@ -245,7 +248,7 @@ def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float6
     """Python numbers with None for missing ones."""
     converted = np.empty(array.shape, dtype=np.float64)
     for at, value in enumerate(array.flat):
-        if value is not None and not isinstance(value, int | float | np.number | np.bool_):
+        if value is not None and not isinstance(value, int | float | Decimal | np.number | np.bool_):
             if all(isinstance(each, str) for each in array.flat if each is not None):
                 raise InvalidJob(f"column {name!r} holds text; expected numbers")
             row = first_row + at // max(array[0:1].size, 1)
@@ -256,11 +259,13 @@ def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float6
     return converted
 
 
-def _refuse_number(values: Array, wrong: NDArray[np.bool_], name: str, first_row: int) -> None:
+def _refuse_number(
+    values: Array, wrong: NDArray[np.bool_], name: str, first_row: int, expected: str = "a finite number"
+) -> None:
     row = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
     value = values[row][wrong[row]][0] if values.ndim > 1 else values[row]
     raise InvalidJob(
-        f"column {name!r} holds {value} in row {first_row + row} (the first row is 0); expected a finite number: "
+        f"column {name!r} holds {value} in row {first_row + row} (the first row is 0); expected {expected}: "
         "fill or drop such rows"
     )
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from stoker.kinds import Interval
+from stoker.models.predictions import probabilities
 from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.evaluation import regression
 from stoker_workers.ml.evaluation.classification import (
@@ -16,7 +17,6 @@ from stoker_workers.ml.evaluation.classification import (
     Predictions,
     Reliability,
     accuracy,
-    probabilities,
 )
 from stoker_workers.ml.evaluation.stability import Noise, Scored, intervals, resampled
 from stoker_workers.ml.evaluation.tally import ClassifierTally, RegressionTally, Tally

@@ -82,14 +82,14 @@ def test_each_other_kind_has_its_tensors(profile_of: ProfileOf) -> None:
         ("text_note", "string", (), ("note",)),
         ("vector_box", "float32", (3,), ("box",)),
     ]
-    assert found.signature(1).target == "y"
+    assert found.signature(1, logits=False).target == "y"
 
 
 def test_arrays_of_any_shape_stay_one_tensor(profile_of: ProfileOf) -> None:
     found = profile_of(x=np.arange(24).reshape(2, 3, 4), y=[0, 1])
     [x] = found.inputs
     assert (x.name, x.shape, x.dtype, x.low, x.high, x.kind) == ("x", (3, 4), "float32", 0, 23, None)
-    assert found.signature(1).target is None
+    assert found.signature(1, logits=False).target is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_task_is_read_off_the_target(
 
 
 def test_labels_become_indices_into_the_classes(profile_of: ProfileOf) -> None:
-    signature = profile_of(a=[0.5, 2, 3], y=[10, 9, 2], task="classification").signature(3)
+    signature = profile_of(a=[0.5, 2, 3], y=[10, 9, 2], task="classification").signature(3, logits=False)
     indices = encode_target(signature, np.array([2, 10, 9, 10]))
     assert indices.tolist() == [0, 2, 1, 2]
     assert indices.dtype == np.int32
@@ -126,8 +126,8 @@ def test_labels_become_indices_into_the_classes(profile_of: ProfileOf) -> None:
 
 def test_numbers_to_predict_stay_numbers(profile_of: ProfileOf) -> None:
     found = profile_of(a=[0.5, 2, 3], y=[0.5, -1.5, 2.0])
-    assert found.signature(1).outputs[0].low == -1.5
-    assert encode_target(found.signature(1), np.array([1, 2])).dtype == np.float32
+    assert found.signature(1, logits=False).outputs[0].low == -1.5
+    assert encode_target(found.signature(1, logits=False), np.array([1, 2])).dtype == np.float32
 
 
 def test_rows_without_a_target_are_left_out_and_counted(profile_of: ProfileOf, events: list[Event]) -> None:

@@ -166,7 +166,7 @@ def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
         )
     objective = choose_objective(spec, network, profiled)
     return _Model(
-        signature=profiled.signature(objective.units),
+        signature=profiled.signature(objective.units, logits=objective.from_logits),
         preprocessing=preprocessing,
         network=network,
         objective=objective,

@@ -149,26 +149,6 @@ class Reliability:
         return float(np.average(gaps, weights=self.rows))
 
 
-def probabilities(outputs: Array, *, logits: bool) -> Floats:
-    """A distribution over the classes per row, from a model's output.
-
-    Args:
-        outputs: (rows, classes), or (rows, 1) for the second of two classes.
-        logits: whether the outputs are raw scores: they pass a softmax, or a sigmoid for a single column.
-
-    Returns:
-        (rows, classes); each row sums to 1.
-    """
-    scores = outputs.astype(np.float64)
-    if scores.shape[1] == 1:
-        second = 0.5 * (1 + np.tanh(scores / 2)) if logits else scores.clip(0, 1)
-        return np.hstack([1 - second, second])
-    if logits:
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    distribution: Floats = scores / scores.sum(axis=1, keepdims=True)
-    return distribution
-
-
 def accuracy(predictions: Predictions, confusion: Confusion, labels: tuple[str, ...]) -> Accuracy:
     """Every figure of a classifier with these class labels."""
     scores = zip(labels, *(values.tolist() for values in confusion.scores(confusion.counts)), strict=True)

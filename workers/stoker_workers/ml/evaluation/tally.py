@@ -7,10 +7,11 @@ import numpy as np
 
 from stoker.kinds import Accuracy
 from stoker.models.manifest import Signature
+from stoker.models.predictions import probabilities
 from stoker.models.tensors import Array
 
 from . import regression
-from .classification import Confusion, Ints, Predictions, Reliability, accuracy, probabilities
+from .classification import Confusion, Ints, Predictions, Reliability, accuracy
 from .regression import Floats
 from .stability import Scored
 

@@ -62,8 +62,8 @@ class Profile:
             return "regression"
         return "binary" if len(self.classes) == 2 else "multiclass"
 
-    def signature(self, units: int) -> Signature:
-        """The signature of a model with `units` output units."""
+    def signature(self, units: int, *, logits: bool) -> Signature:
+        """The signature of a model with `units` output units, which give raw scores if `logits`."""
         low, high = (self.targets.low, self.targets.high) if self.targets else (None, None)
         return Signature(
             inputs=self.inputs,
@@ -71,6 +71,7 @@ class Profile:
             task=self.task,
             classes=self.classes,
             target=self.target if self.named else None,
+            logits=logits,
         )
 
 
