@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, ModelRef
+from ..models.manifest import Artifact, ModelRef, Signature
+from ..models.predictions import prediction_names
 from .base import DataRef, JobSpec
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
@@ -16,11 +17,16 @@ Row = Annotated[int, Field(ge=0)]
 class Infer(JobSpec):
     """Predict every row of a data set and write the predictions to the store, in order, in chunks.
 
+    A .npy holds the model's output as it is. A table (parquet, csv) holds what it means, as `Client.predict` says it:
+    the columns "label" and "probability_<class>" for each class or, for numbers, "value", or "value_0", "value_1", …
+
     Attributes:
         model: a model reference; it must exist when the job is submitted.
         data: the rows; a target column, where there is one, is ignored. A `sample://` set gives its test part.
         batch_size: rows per forward pass.
         chunk_rows: rows per file of predictions.
+        format: of the files.
+        columns: columns of the data that a table of predictions begins with, such as a key.
         rows: only these rows, from the first up to but not including the second, counted from 0; None for all.
     """
 
@@ -29,12 +35,22 @@ class Infer(JobSpec):
     data: DataRef
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     chunk_rows: int = Field(default=65_536, ge=1, le=16_777_216)
+    format: Literal["npy", "parquet", "csv"] = "npy"
+    columns: tuple[str, ...] = Field(default=(), max_length=1_000)
     rows: tuple[Row, Row] | None = None
 
     @model_validator(mode="after")
     def _rows_are_some(self) -> Self:
         if self.rows and self.rows[0] >= self.rows[1]:
             raise InvalidJob(f"rows={self.rows} names none: give the first and the one behind the last, counted from 0")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_a_table(self) -> Self:
+        if self.columns and self.format == "npy":
+            raise InvalidJob("columns are written beside predictions in a table: set format to 'parquet' or 'csv'")
+        if len(set(self.columns)) < len(self.columns):
+            raise InvalidJob(f"columns names one twice: {', '.join(self.columns)}")
         return self
 
 
@@ -44,7 +60,7 @@ class InferResult(JobResult):
     Attributes:
         model: the exact reference that predicted.
         rows: how many rows were predicted.
-        chunks: .npy files of the model's output, in the order of the rows; concatenate along the first axis.
+        chunks: files of predictions in the job's format, in the order of the rows.
         rows_per_s: rows predicted per second, reading and writing included.
     """
 
@@ -59,7 +75,19 @@ class InferResult(JobResult):
         return Shown(self.model, f"predicted {self.rows:,} rows, {self.rows_per_s:,.0f}/s", files=files)
 
 
+def refuse_namesakes(spec: Infer, signature: Signature) -> None:
+    """Refuse columns of the data that have the name of a column of predictions.
+
+    Raises:
+        InvalidJob: one has.
+    """
+    for name in set(spec.columns).intersection(prediction_names(signature)):
+        raise InvalidJob(f"columns names {name!r}, as a column of predictions is called; rename it in the data")
+
+
 def _check(spec: Infer, checks: SubmitChecks) -> Infer:
+    if version := checks.version(spec.model):
+        refuse_namesakes(spec, version.signature)
     return with_fields(spec, data=preflight_for(spec.model, spec.data, checks, labelled=False))
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
@@ -245,3 +248,76 @@ def test_what_is_not_worth_it_is_done_as_it_is(
     result = result_of(replace(open_run(doubler), **fields), save(tmp_path / "data.npz", 1_000), chunk_rows=300)
 
     assert (result.rows, len(result.chunks)) == (1_000, 4)
+
+
+@pytest.fixture(scope="module")
+def chooser(register: Callable[..., ModelVersion]) -> ModelVersion:
+    """A model of the column "b" alone, which is the raw score of the class "yes"."""
+    tensor = TensorSpec(name="features", shape=(1,), dtype="float32", kind="number", gaps=True, columns=("b",))
+    b = keras.Input((1,), name="features")
+    output = TensorSpec(name="output", shape=(1,), dtype="float32")
+    signature = Signature(inputs=(tensor,), outputs=(output,), task="binary", classes=("no", "yes"), logits=True)
+    return register(keras.Model(b, keras.layers.Rescaling(1.0)(b)), signature, "chooser")
+
+
+TABLE = "id,b,when\n7,0,2026-01-31\n,2,\n9,-2,2026-02-01\n"
+
+
+@pytest.mark.parametrize("table_format", ["parquet", "csv"])
+def test_a_table_has_the_predictions_beside_columns_of_the_data(
+    table_format: Literal["parquet", "csv"], chooser: ModelVersion, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text(TABLE)
+
+    spec = Infer(
+        model="chooser@1", data=str(tmp_path / "data.csv"), format=table_format, columns=("when", "id"), chunk_rows=2
+    )
+    result = infer(spec, open_run(chooser)).result
+
+    assert isinstance(result, InferResult)
+    assert [chunk.name for chunk in result.chunks] == [f"predictions-0000{n}.{table_format}" for n in (0, 1)]
+    paths = [store.fetch(chunk, tmp_path) for chunk in result.chunks]
+    read = pa.parquet.read_table if table_format == "parquet" else pa.csv.read_csv
+    table = pa.concat_tables([read(path) for path in paths], promote_options="permissive")
+    assert table.column_names == ["when", "id", "label", "probability_no", "probability_yes"]
+    assert table["id"].to_pylist() == [7, None, 9]
+    assert [str(day)[:10] for day in table["when"].to_pylist()] == ["2026-01-31", "None", "2026-02-01"]
+    assert table["label"].to_pylist() == ["no", "yes", "no"]
+    second = 1 / (1 + np.exp([0, -2, 2]))
+    np.testing.assert_allclose(table["probability_yes"].to_pylist(), second, rtol=1e-5)
+    np.testing.assert_allclose(table["probability_no"].to_pylist(), 1 - second, rtol=1e-5)
+
+
+def test_a_table_of_numbers_has_a_column_for_each(
+    doubler: ModelVersion, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    result = result_of(open_run(doubler), save(tmp_path / "data.npz", 3), format="parquet", columns=("x",))
+    table = pa.parquet.read_table(store.fetch(result.chunks[0], tmp_path))
+    assert table.to_pydict() == {"x": [[0, 1], [2, 3], [4, 5]], "value_0": [0, 4, 8], "value_1": [2, 6, 10]}
+
+
+def test_columns_that_no_table_can_hold_are_refused(
+    chooser: ModelVersion, doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    data = save(tmp_path / "data.npz", 3)
+    with pytest.raises(InvalidJob, match=r"columns names 'id', which .*data.npz has not; it has 'x'"):
+        result_of(open_run(doubler), data, format="csv", columns=("id",))
+    with pytest.raises(InvalidJob, match=r"column 'x' holds .*list.*, which .csv cannot.*parquet"):
+        result_of(open_run(doubler), data, format="csv", columns=("x",))
+    with pytest.raises(InvalidJob, match="columns names 'label', as a column of predictions is called"):
+        result_of(open_run(chooser), data, format="csv", columns=("label",))
+    with pytest.raises(InvalidJob, match="set format to 'parquet' or 'csv'"):
+        Infer(model="m", data=data, columns=("id",))
+
+
+def test_children_write_the_same_table(chooser: ModelVersion, open_run: OpenRun, tmp_path: Path) -> None:
+    data = tmp_path / "data.parquet"
+    pa.parquet.write_table(pa.table({"id": range(1_000), "b": np.zeros(1_000)}), data)
+    spec = Infer(model="chooser@1", data=str(data), format="csv", columns=("id",), chunk_rows=300)
+
+    with pytest.raises(Children) as asked:
+        infer(spec, replace(open_run(chooser), slots=2, part_s=1e-9))
+
+    children = [child for child in asked.value.specs if isinstance(child, Infer)]
+    assert [child.rows for child in children] == [(0, 300), (300, 600), (600, 900), (900, 1_000)]
+    assert {(child.format, child.columns) for child in children} == {("csv", ("id",))}

@@ -4,23 +4,24 @@ import itertools
 import math
 import time
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Self
 
-import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
+from stoker.kinds.infer import refuse_namesakes
+from stoker.models.data import listed
 from stoker.models.manifest import Artifact
+from stoker.models.predictions import prediction_columns
 from stoker.models.rows import encode
 from stoker.models.store import Store
-from stoker.models.tensors import Array
 from stoker.outages import one_line
 
-from ..ml.data import RowRange, Source, open_source
+from ..ml.data import RowRange, Source, Values, open_source, rebatched
+from ..ml.prediction.files import write_array, write_table
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.resuming import UnreadableCheckpoint, read_newest
@@ -32,6 +33,7 @@ _PARTS_PER_SLOT = 4
 # What reading, checking and writing a small row takes besides computing it.
 _ROW_S = 1e-6
 _CHECKPOINT_S = 5.0
+_OUTPUT = "output"
 
 
 class _Saved(BaseModel):
@@ -65,13 +67,15 @@ def run(spec: Infer, run: Run) -> Outcome:
     """Predict the spec's rows with its model; one chunk is in memory at a time.
 
     Raises:
-        InvalidJob: the data has no rows, or not those that the model takes.
+        InvalidJob: the data has no rows, or not the columns that the model takes or the spec names.
         Children: it is so much that several slots should share it.
         Stopped: a stop was asked for.
     """
     [version] = run.models
     began = time.monotonic()
     source = open_source(spec.data, "test", run.access, run.scratch)
+    refuse_namesakes(spec, version.signature)
+    _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)
     count = None if stop is None else stop - start
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)
@@ -83,11 +87,12 @@ def run(spec: Infer, run: Run) -> Outcome:
     done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
-    outputs = _outputs(RowRange(source, first, stop), predictor, spec.batch_size, run, first)
+    predicted = _predicted(spec, RowRange(source, first, stop), predictor, run, first)
     try:
-        for chunk in _chunks(outputs, spec.chunk_rows):
-            done.add(_stored(chunk, f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.npy", run))
-            rows += len(chunk)
+        for chunk in rebatched(predicted, spec.chunk_rows):
+            name = f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.{spec.format}"
+            done.add(_stored(spec, source, chunk, name, run))
+            rows += len(next(iter(chunk.values())))
     except Stopped as stopped:
         if stopped.reason == "drain":
             done.save()
@@ -154,39 +159,40 @@ class _Done:
         self._saved_at = time.monotonic()
 
 
-def _outputs(source: Source, predictor: Predictor, batch_rows: int, run: Run, first: int) -> Iterator[Array]:
-    """The model's output, batch by batch; `first` is the number of the source's first row, for messages."""
+def _refuse_unknown(spec: Infer, source: Source) -> None:
+    names = [column.name for column in source.columns]
+    for name in spec.columns:
+        if name not in names:
+            raise InvalidJob(f"columns names {name!r}, which {spec.data} has not; it has {listed(names)}")
+
+
+def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, first: int) -> Iterator[dict[str, Values]]:
+    """The columns of the files, batch by batch: for .npy the model's output alone.
+
+    Args:
+        first: the number of the source's first row, for messages.
+    """
+    version = predictor.version
     meter = Meter(run, "predicting", total=source.rows)
     done = 0
-    for columns in source.batches(batch_rows):
+    for columns in source.batches(spec.batch_size):
         obey_stop(run)
-        outputs = predictor.predict(encode(predictor.version.signature.inputs, columns, first + done))
+        outputs = predictor.predict(encode(version.signature.inputs, columns, first + done))
         done += len(outputs)
         meter.at(done)
-        yield outputs
+        if spec.format == "npy":
+            yield {_OUTPUT: outputs}
+        else:
+            yield {name: columns[name] for name in spec.columns} | prediction_columns(version, outputs)
 
 
-def _chunks(batches: Iterator[Array], rows: int) -> Iterator[Array]:
-    """The same rows, `rows` at a time; the last chunk may be shorter."""
-    held: list[Array] = []
-    count = 0
-    for batch in batches:
-        rest = batch
-        while count + len(rest) >= rows:
-            cut = rows - count
-            yield np.concatenate([*held, rest[:cut]])
-            held, count, rest = [], 0, rest[cut:]
-        if len(rest):
-            held.append(rest)
-            count += len(rest)
-    if held:
-        yield np.concatenate(held)
-
-
-def _stored(chunk: Array, name: str, run: Run) -> Artifact:
-    path: Path = run.scratch / name
-    np.save(path, chunk, allow_pickle=False)
+def _stored(spec: Infer, source: Source, chunk: Mapping[str, Values], name: str, run: Run) -> Artifact:
+    path = run.scratch / name
     try:
+        if spec.format == "npy":
+            write_array(chunk[_OUTPUT], path)
+        else:
+            write_table(chunk, path, spec.format, [column for column in source.columns if column.name in spec.columns])
         return write_result(run, lambda: run.store.put_file(path))
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)

@@ -10,9 +10,9 @@ from stoker.models.data import Location, reading
 from .arrays import load_arrays
 from .reach import reach
 from .samples import load_sample
-from .source import Arrays, Column, RowRange, Source, Values, file_bytes
+from .source import Arrays, Column, RowRange, Source, Values, file_bytes, rebatched
 
-__all__ = ["Arrays", "Column", "RowRange", "Source", "Values", "open_source"]
+__all__ = ["Arrays", "Column", "RowRange", "Source", "Values", "open_source", "rebatched"]
 
 IN_MEMORY_BYTES = 128 << 20
 """Tables and TFRecords below this are loaded once; larger ones are streamed on every pass."""
