@@ -9,7 +9,7 @@ import typer
 
 from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
-from . import config, dead, describe, doctor, fleet, jobs, models, services
+from . import config, dead, describe, doctor, fleet, infer, jobs, models, predict, services
 from .output import accept_any_encoding, print_json, say_error
 
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
@@ -29,6 +29,8 @@ services.add_to(app)
 doctor.add_to(app)
 jobs.add_to(app)
 describe.add_to(app)
+predict.add_to(app)
+infer.add_to(app)
 dead.add_to(app)
 models.add_to(app)
 fleet.add_to(app)

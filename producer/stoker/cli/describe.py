@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from ..client.blocking import Client
-from ..events import Log, Progress
 from ..kinds import Describe
 from ..models.store import Store
-from .live import follow, show_result
-from .output import AsJson, console, print_json, say
+from .live import result_of, show_result
+from .output import AsJson, print_json
 
 
 def describe(
@@ -37,18 +36,7 @@ def describe(
     """
     with Client() as client:
         job = client.submit(Describe(data=data, target=target))
-        if not as_json:
-            device = job.status().queue.partition(".")[0]
-            if device not in {worker.device for worker in client.workers()}:
-                say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
-            try:
-                follow((event for event in job.events() if isinstance(event, Progress | Log)), console())
-            except KeyboardInterrupt:
-                job.cancel()
-                say()
-                say(f"job {job.id} is cancelled")
-                raise typer.Exit(1) from None
-        result = job.result()
+        result = result_of(client, job, quiet=as_json)
         if as_json:
             print_json(result)
         else:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from .. import events
-from ..events import Event, Finished
+from ..client.blocking import Client
+from ..client.job import Job
+from ..events import Event, Finished, Log
 from ..kinds import Result
 from ..models.store import Store
 from ..terminal.printable import printable
+from .output import console as new_console
 from .output import draw, duration, line, say, style_of
 from .table import Table
 
@@ -69,6 +73,27 @@ class _View:
         if self._bar is not None:
             self._progress.remove_task(self._bar)
             self._bar = None
+
+
+def result_of(client: Client, job: Job, *, quiet: bool) -> Result:
+    """Wait for a job that was submitted for its result, and show how far it is; Ctrl-C cancels it.
+
+    Raises:
+        JobFailed, JobCancelled, JobDead: it has none.
+    """
+    if quiet:
+        return job.result()
+    device = job.status().queue.partition(".")[0]
+    if device not in {worker.device for worker in client.workers()}:
+        say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
+    try:
+        follow((event for event in job.events() if isinstance(event, events.Progress | Log)), new_console())
+    except KeyboardInterrupt:
+        job.cancel()
+        say()
+        say(f"job {job.id} is cancelled")
+        raise typer.Exit(1) from None
+    return job.result()
 
 
 def show_result(result: Result, store: Store) -> None:

@@ -71,7 +71,16 @@ def draw(shown: RenderableType) -> None:
 
 def say_error(message: str) -> None:
     """Print an error to stderr, in one line."""
-    _Console(stderr=True, highlight=False).print(line(("error: ", "bold red"), message), soft_wrap=True)
+    _say_aside(line(("error: ", "bold red"), message))
+
+
+def say_warning(message: str) -> None:
+    """Print a warning to stderr, in one line."""
+    _say_aside(line(("warning: ", "yellow"), message))
+
+
+def _say_aside(text: Text) -> None:
+    _Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def console() -> Console:
