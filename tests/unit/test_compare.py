@@ -32,7 +32,10 @@ class Checks:
     def version(self, ref: str) -> ModelVersion | None:
         return self._versions.get(ref)
 
-    preflight = staticmethod(preflight)
+    def preflight(
+        self, data: str | stoker.Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+    ) -> str:
+        return preflight(str(data), target=target, features=features, labelled=labelled)
 
 
 def compared(*models: str, data: str = "sample://digits", **fields: object) -> stoker.Compare:

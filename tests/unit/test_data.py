@@ -38,7 +38,6 @@ def test_a_file_url_is_a_local_file(folder: Path) -> None:
     ("ref", "message"),
     [
         ("sample://mnist", "no sample set 'mnist'; expected one of digits, iris"),
-        ("/data/table.txt", r"must end in \.npz, \.csv, \.parquet, \.tfrecord"),
         ("nowhere://table.csv", "unknown scheme 'nowhere'"),
         ("zip://table.csv::/data/archive.zip", "chains file systems"),
         ("/data/\x00.csv", "unprintable characters"),
@@ -52,10 +51,38 @@ def test_a_reference_to_nothing_is_refused_by_its_reason(ref: str, message: str)
         locate(ref)
 
 
-def test_a_folder_is_refused_with_a_hint(folder: Path) -> None:
-    (folder / "shards.csv").mkdir()
-    with pytest.raises(InvalidJob, match=r"is a folder; name its files, for example .*shards\.csv/\*\.csv"):
-        locate(f"{folder}/shards.csv")
+def test_a_file_of_another_name_needs_its_format(folder: Path) -> None:
+    (folder / "table.txt").write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidJob, match=r"must end in \.npz, \.csv, \.jsonl, .*; rename or convert .*, or set format"):
+        locate(f"{folder}/table.txt")
+    assert locate(f"{folder}/table.txt", "csv").format == "csv"
+
+
+def test_a_folder_becomes_the_files_of_one_format_below_it(folder: Path) -> None:
+    for name in ("year=2024/b.CSV", "year=2023/a.csv.gz", "_SUCCESS", ".hidden/c.csv", "year=2024/.b.CSV.crc"):
+        (folder / "shards" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "shards" / name).touch()
+    (folder / "shards" / "again").symlink_to(folder / "shards")
+    paths = (f"{folder}/shards/year=2023/a.csv.gz", f"{folder}/shards/year=2024/b.CSV")
+    expected = Location(None, "csv", paths, ((("year", "2023"),), (("year", "2024"),)))
+    assert locate(f"{folder}/shards") == locate(f"{folder}/shards/year=*/*") == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "is a folder without files"),
+        (("a.csv", "b.parquet"), r"has files of several formats \(a\.csv, b\.parquet\); name those of one"),
+        (("year=1/a.csv", "b.csv"), "is not in folders of the same keys as"),
+    ],
+)
+def test_a_folder_of_no_one_data_set_is_refused(names: tuple[str, ...], message: str, folder: Path) -> None:
+    (folder / "shards").mkdir()
+    for name in names:
+        (folder / "shards" / name).parent.mkdir(exist_ok=True)
+        (folder / "shards" / name).touch()
+    with pytest.raises(InvalidJob, match=message):
+        locate(f"{folder}/shards")
 
 
 def test_preflight_makes_relative_paths_absolute(folder: Path) -> None:
@@ -111,12 +138,34 @@ def test_preflight_reads_the_headers_of_an_npz(tmp_path: Path, arrays: dict[str,
 
 
 def test_preflight_refuses_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
-    for name in ("data.npz", "data.csv"):
+    for name in ("data.npz", "data.csv.gz"):
         (tmp_path / name).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidJob, match=r"is not an \.npz file"):
         preflight(str(tmp_path / "data.npz"))
-    with pytest.raises(InvalidJob, match="is not a UTF-8 CSV file"):
-        preflight(str(tmp_path / "data.csv"))
+    with pytest.raises(InvalidJob, match="cannot be decompressed"):
+        preflight(str(tmp_path / "data.csv.gz"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x;y\n1,5;2\n".encode("utf-16"),
+        "größe;label\n1;2\n".encode("cp1252"),
+        b"1.5,2\n3.5,4\n",
+        b"Report of May\n\nx;label\n1;2\n3;4\n",
+        b"sep=;\nx;label\n1;2\n",
+    ],
+)
+def test_preflight_lets_through_what_a_worker_can_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data.csv").write_bytes(content)
+    assert preflight(str(tmp_path / "data.csv"), labelled=False) == str(tmp_path / "data.csv")
+
+
+def test_preflight_finds_the_columns_of_any_separator(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("size;label\n1,5;2\n2,5;3\n")
+    assert preflight(str(tmp_path / "data.csv"))
+    with pytest.raises(InvalidJob, match="has no column 'price'; it has 'size', 'label'"):
+        preflight(str(tmp_path / "data.csv"), target="price")
 
 
 def test_preflight_needs_no_target_for_rows_that_are_only_predicted(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PUBLIC = [
     "ClientClosed",
     "Compare",
     "CompareResult",
+    "Data",
     "Deploy",
     "DeployResult",
     "Describe",

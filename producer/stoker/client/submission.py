@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import InvalidJob
 from ..fleet import topology
-from ..kinds import Spec, checked, kind_of
+from ..kinds import Data, Spec, as_data, checked, kind_of
 from ..kinds.kind import with_fields
 from ..ledger import intake, registry
 from ..ledger.registry import JOB_MODEL
@@ -106,7 +106,7 @@ class _Checks:
         self._versions = versions
         self._offered = offered
         # The same data is checked once.
-        self.preflight = functools.cache(preflight)
+        self._preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The checked spec, its data references made absolute, and its queue."""
@@ -117,3 +117,12 @@ class _Checks:
     def version(self, ref: str) -> ModelVersion | None:
         """See `SubmitChecks`."""
         return self._versions.get(ref)
+
+    def preflight(
+        self, data: str | Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+    ) -> str | Data:
+        """See `SubmitChecks`."""
+        ref = self._preflight(
+            as_data(data).ref, as_data(data).stated, target=target, features=features, labelled=labelled
+        )
+        return data.model_copy(update={"ref": ref}) if isinstance(data, Data) else ref

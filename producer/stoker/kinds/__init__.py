@@ -9,8 +9,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, infer, train
 from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
-from .base import MOST_BYTES, DataRef, Device, JobSpec, Priority
+from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
+from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
@@ -92,6 +93,7 @@ __all__ = [
     "Compare",
     "CompareResult",
     "ComparedModel",
+    "Data",
     "DataRef",
     "Deploy",
     "DeployResult",
@@ -119,6 +121,7 @@ __all__ = [
     "Stability",
     "Train",
     "TrainResult",
+    "as_data",
     "checked",
     "kind_of",
     "parse_spec",

@@ -22,7 +22,6 @@ from .problems import sentence
 
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Priority = Literal["low", "normal", "high"]
-DataRef = Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)]
 # A job's id, or "#2" for the third of the specs submitted together.
 JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1,64})$")]
 Tag = Annotated[str, StringConstraints(max_length=256)]

@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, Described, ModelRef, ModelVersion
-from .base import DataRef, JobSpec
+from .base import JobSpec
+from .data import DataRef
 from .evaluate import Interval, Latency
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
@@ -314,7 +315,7 @@ def _check(spec: Compare, checks: SubmitChecks) -> Compare:
 def _summary(spec: Compare) -> str:
     more = len(spec.models) - _NAMED_IN_SUMMARY
     named = [*spec.models[:_NAMED_IN_SUMMARY], *([f"{more} more"] if more > 0 else [])]
-    return ", ".join([*named, spec.data])
+    return ", ".join([*named, str(spec.data)])
 
 
 KIND = Kind(

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from ..models.data import ColumnKind
 from ..models.manifest import Artifact, Described
-from .base import DataRef, JobSpec
+from .base import JobSpec
+from .data import DataRef
 from .kind import Kind, SubmitChecks, with_fields
 from .result import JobResult, Shown
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..models.manifest import Artifact, Described, ModelRef
-from .base import DataRef, JobSpec
+from .base import JobSpec
+from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, ModelRef, Signature
 from ..models.predictions import prediction_names
-from .base import DataRef, JobSpec
+from .base import JobSpec
+from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 

@@ -6,6 +6,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from ..models.manifest import ModelVersion
 from .base import JobSpec
+from .data import Data
 
 S = TypeVar("S", bound=JobSpec)
 
@@ -17,9 +18,9 @@ class SubmitChecks(Protocol):
         """The registered version behind a reference; None if another job is yet to make it."""
 
     def preflight(
-        self, ref: str, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
-    ) -> str:
-        """Check a data reference; gives it as a worker finds it. See `models.data.preflight`."""
+        self, data: str | Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+    ) -> str | Data:
+        """Check data; gives them as a worker finds them. See `models.data.preflight`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def with_fields(spec: S, **fields: object) -> S:
     return spec.model_copy(update=fields) if any(getattr(spec, name) != fields[name] for name in fields) else spec
 
 
-def preflight_for(model: str, data: str, checks: SubmitChecks, *, target: str | None = None, labelled: bool) -> str:
+def preflight_for(
+    model: str, data: str | Data, checks: SubmitChecks, *, target: str | None = None, labelled: bool
+) -> str | Data:
     """Check data that a model shall read, as far as the model is known yet; gives it as a worker finds it."""
     version = checks.version(model)
     if version is None:

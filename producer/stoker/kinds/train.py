@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, ModelName
 from .architecture import MLP, Architecture
-from .base import DataRef, Frozen, JobSpec
+from .base import Frozen, JobSpec
+from .data import Data, DataRef
 from .kind import Kind, SubmitChecks, with_fields
 from .result import JobResult, Shown
 
@@ -103,9 +104,10 @@ class Train(JobSpec):
     Attributes:
         model: the name to register the result under.
         alias: what shall point at the new version, such as "champion"; None moves no alias.
-        data: what to learn from: `sample://digits`, or a path, URL or glob of .npz, .csv, .parquet or .tfrecord.
+        data: what to learn from: `sample://digits`, or a path, URL, glob or folder of files; or `Data`, which says how
+            to read them.
         architecture: the network.
-        target: the column to predict (csv, parquet, tfrecord); None takes the one named target, label, class or y.
+        target: the column to predict; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
         task: None reads it off the target: text, booleans and integers are classes, other numbers are regression.
         validation_data: a data reference to validate on, instead of a share of `data`.
@@ -227,7 +229,7 @@ class TrainResult(JobResult):
 
 
 def _check(spec: Train, checks: SubmitChecks) -> Train:
-    def preflight(data: str) -> str:
+    def preflight(data: str | Data) -> str | Data:
         return checks.preflight(data, target=spec.target, features=spec.features)
 
     data = preflight(spec.data)

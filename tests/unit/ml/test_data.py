@@ -17,7 +17,6 @@ from stoker.models.access import Access
 from stoker.models.data import SAMPLES
 from stoker_workers.ml import data
 from stoker_workers.ml.data import Column, RowRange, Source, Values, arrays, copies
-from stoker_workers.ml.data.tables import TableStream
 from stoker_workers.ml.data.tfrecords import load_records
 
 ROWS = 10
@@ -136,8 +135,10 @@ def test_missing_numbers_are_nan_and_missing_texts_are_none(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"", "is malformed: Empty CSV file"),
-        ("t.csv", b"a,b\n1,2\n3\n", "is malformed: CSV parse error"),
+        ("t.csv", b"", "is empty; expected a header line"),
+        ("t.csv", b"a,b\n1,2\n3\n", r"t\.csv, line 3: 1 cells, but the header has 2"),
+        ("t.jsonl", b'{"a": 1}\n{"a":\n', r"t\.jsonl, line 2: no JSON"),
+        ("t.arrow", b"no arrow", "is malformed: it is damaged, or no file of Arrow"),
         ("t.parquet", b"no parquet", "is malformed: Parquet"),
         ("t.tfrecord", b"no records, by far", "is not a TFRecord file"),
         ("t.tfrecord", b"", "holds no records"),
@@ -187,9 +188,11 @@ def test_a_large_npz_gives_the_same_rows_whether_it_can_be_mapped_or_not(
     assert batches[0]["y"][0] == 20
 
 
-def test_some_rows_of_a_stream_are_those_of_the_whole(tmp_path: Path) -> None:
+def test_some_rows_of_a_stream_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "IN_MEMORY_BYTES", 0)
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{n},{n}\n" for n in range(50)))
-    stream = TableStream([str(tmp_path / "t.csv")], "csv")
+    stream = open_source(f"{tmp_path}/t.csv", "train")
+    assert not stream.in_memory
 
     rows = [int(value) for batch in RowRange(stream, 7, 31).batches(10) for value in batch["a"]]
 

@@ -10,7 +10,7 @@ from stoker.kinds.compare import Rule, require_comparable
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.tensors import Array
 
-from ..ml.data import Source, Values, open_source
+from ..ml.data import Source, Values
 from ..ml.evaluation.classification import Floats
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.report.html import Html, lines, tag
@@ -19,6 +19,7 @@ from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import interval, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
 from ..ml.garbage import collect
+from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -35,14 +36,14 @@ def run(spec: Compare, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     require_comparable(spec, run.models)
-    source = open_source(spec.data, "test", run.access, run.scratch)
+    source = open_data(spec.data, "test", run)
     entrants = _load(source, spec, run)
     rows = _predict(source, entrants, spec, run)
     draws, models = _measure(entrants, spec, run)
     axes = ("r2" if "r2" in models[0].metrics else "accuracy", "p50_ms", "bytes")
     chosen, why = _choose(spec.choose, models, draws)
     result = CompareResult(
-        data=spec.data,
+        data=str(spec.data),
         rows=rows,
         models=tuple(model.model_copy(update={"on_front": _is_on_front(model, models, axes)}) for model in models),
         axes=axes,
@@ -81,7 +82,7 @@ def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
 
 def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values], spec: Compare, run: Run) -> _Entrant:
     obey_stop(run)
-    rows = LabelledRows(source, version, spec.target, spec.data)
+    rows = LabelledRows(source, version, spec.target, str(spec.data))
     inputs, _ = rows.encoded(first, 0)
     before = _held_bytes()
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)

@@ -17,8 +17,9 @@ from ..ml.columns.giveaways import giveaways
 from ..ml.columns.kinds import Decision, decide
 from ..ml.columns.stats import ColumnStats, Sample
 from ..ml.columns.task import Task, decide_task
-from ..ml.data import Column, Source, Values, open_source
+from ..ml.data import Column, Source, Values
 from ..ml.evaluation.report.description import render
+from ..ml.opening import open_data
 from ..ml.preprocessing.profile import pass_rows
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -37,7 +38,7 @@ def run(spec: Describe, run: Run) -> Outcome:
         InvalidJob: the data cannot be read, or has no such target.
         Stopped: a stop was asked for.
     """
-    source = open_source(spec.data, "train", run.access, run.scratch)
+    source = open_data(spec.data, "train", run)
     target = _target(spec, source)
     survey = _read(source, target, run)
     decisions = {name: decide(stats) for name, stats in survey.stats.items()}

@@ -14,13 +14,13 @@ from stoker.models.store import Store
 from stoker.models.tensors import Array
 
 from ..ml.columns.stats import Moments
-from ..ml.data import open_source
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import Noise, intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
+from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -39,8 +39,8 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     """
     [version] = run.models
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
-    source = open_source(spec.data, "test", run.access, run.scratch)
-    rows = LabelledRows(source, version, spec.target, spec.data)
+    source = open_data(spec.data, "test", run)
+    rows = LabelledRows(source, version, spec.target, str(spec.data))
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
     seen = _predict(rows, predictor, tally, spec, run)
     quality = tally.quality()
@@ -49,7 +49,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     [efficiency] = measure([(predictor, seen.first)], run)
     report = Report(
         model=version.ref,
-        data=spec.data,
+        data=str(spec.data),
         task=version.signature.task,
         rows=seen.rows,
         metrics={name: quality.accuracy.metrics[name] for name in draws},
@@ -135,7 +135,7 @@ def _predict_noisy(
 
 def _warnings(spec: Evaluate, version: ModelVersion) -> Iterator[str]:
     # A sample set has rows that no training sees.
-    if spec.data == version.data and not spec.data.startswith("sample://"):
+    if str(spec.data) == version.data and not version.data.startswith("sample://"):
         yield (
             f"{version.ref} was trained on {spec.data} itself: these figures say how well it remembers, not how well "
             "it predicts; measure it on rows that it has not seen"

@@ -20,7 +20,8 @@ from stoker.models.rows import encode
 from stoker.models.store import Store
 from stoker.outages import one_line
 
-from ..ml.data import RowRange, Source, Values, open_source, rebatched
+from ..ml.data import RowRange, Source, Values, rebatched
+from ..ml.opening import open_data
 from ..ml.prediction.files import write_array, write_table
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
@@ -73,7 +74,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     """
     [version] = run.models
     began = time.monotonic()
-    source = open_source(spec.data, "test", run.access, run.scratch)
+    source = open_data(spec.data, "test", run)
     refuse_namesakes(spec, version.signature)
     _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)

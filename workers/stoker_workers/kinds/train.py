@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, Train, TrainResult
+from stoker.kinds import MLP, Data, Train, TrainResult
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
-from ..ml.data import Source, open_source
+from ..ml.data import Source
+from ..ml.opening import open_data
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile, profile
 from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
@@ -51,13 +52,13 @@ def run(spec: Train, run: Run) -> Outcome:
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
-    source = open_source(spec.data, "train", run.access, run.scratch)
+    source = open_data(spec.data, "train", run)
     split = _split(spec, source, seed)
     profiled = profile(
         source,
         split,
         run,
-        ref=spec.data,
+        ref=str(spec.data),
         target=spec.target,
         features=spec.features,
         task=spec.task,
@@ -191,11 +192,11 @@ def _rows(
     return rows, build(source, split.held_out, count=profiled.held_out) if profiled.held_out else None
 
 
-def _validation(ref: str, run: Run, target: str) -> Source:
-    source = open_source(ref, "test", run.access, run.scratch)
-    select_columns([column.name for column in source.columns], target, None, ref)
+def _validation(data: str | Data, run: Run, target: str) -> Source:
+    source = open_data(data, "test", run)
+    select_columns([column.name for column in source.columns], target, None, str(data))
     if source.rows == 0:
-        raise InvalidJob(f"validation_data {ref} has no rows; give data with at least one, or a validation_split")
+        raise InvalidJob(f"validation_data {data} has no rows; give data with at least one, or a validation_split")
     return source
 
 
@@ -228,6 +229,6 @@ def _outcome(
         files={**files, "history": curves["history"]},
         parameters=parameters,
         job=run.job,
-        data=spec.data,
+        data=str(spec.data),
     )
     return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))

@@ -1,28 +1,39 @@
 """Data of jobs: data references, opening files, reading headers."""
 
+from .cells import MISSING, MISSING_NUMBERS
 from .columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, listed, select_columns, time_of
+from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
+from .encodings import decoded_head, marked_encoding
 from .files import file_system_of, open_file, reading
 from .headers import preflight
-from .references import FORMATS, GLOB, SAMPLES, Format, Location, format_of, locate, split
+from .references import GLOB, SAMPLES, Location, Partition, locate, named_format, split, unknown_format
 
 __all__ = [
     "BOOLEAN_WORDS",
-    "FORMATS",
     "GLOB",
+    "HEAD_BYTES",
+    "MISSING",
+    "MISSING_NUMBERS",
+    "NO_SEPARATOR",
     "SAMPLES",
     "TARGET_NAMES",
     "ColumnKind",
-    "Format",
+    "Dialect",
     "Location",
+    "Partition",
     "boolean_of",
+    "decoded_head",
     "file_system_of",
-    "format_of",
     "listed",
     "locate",
+    "marked_encoding",
+    "named_format",
     "open_file",
     "preflight",
     "reading",
     "select_columns",
+    "sniff",
     "split",
     "time_of",
+    "unknown_format",
 ]

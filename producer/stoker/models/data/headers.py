@@ -1,10 +1,12 @@
 """Checks of data before a job is queued: that it exists, and its headers."""
 
-import csv
+import bz2
+import gzip
 import stat
 import zipfile
 import zlib
 from collections.abc import Sequence
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO
 
@@ -12,19 +14,31 @@ from numpy.lib import format as npy
 
 from ...errors import InvalidJob
 from ..access import refuse_kernels
+from ..formats import Stated
 from .columns import listed, select_columns
-from .references import format_of, locate, sample, split
+from .dialect import HEAD_BYTES, sniff
+from .encodings import decoded_head, marked_encoding
+from .references import GLOB, locate, named_format, sample, split, unknown_format
+
+_PLAIN = Stated()
 
 
 def preflight(
-    ref: str, *, target: str | None = None, features: Sequence[str] | None = None, labelled: bool = True
+    ref: str,
+    stated: Stated = _PLAIN,
+    *,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    labelled: bool = True,
 ) -> str:
     """Check data before a job is queued; reads headers, but no rows.
 
-    Local files must exist; CSV and npz headers must have the target and the features. Remote files are not checked.
+    Local files must exist; headers of npz files, and of CSV files where they are plain, must have the target and the
+    features. Remote files are not checked.
 
     Args:
         ref: a data reference; a relative path is relative to the current folder.
+        stated: what is said of the files.
         target: the column to predict; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
         labelled: whether the job needs a target.
@@ -40,18 +54,24 @@ def preflight(
         sample(path)
         select_columns(("x", "y"), target, features, ref)
         return ref
-    data_format = format_of(ref)
     if scheme != "file":
+        # A folder may have any name, and only a worker sees it.
+        last = path.rstrip("/").rpartition("/")[2]
+        if "." in last and not (stated.format or named_format(ref) or GLOB.intersection(last)):
+            raise unknown_format(ref)
         return ref
     absolute = str(Path(path).expanduser().absolute())
-    first = locate(absolute).urls[0]
+    location = locate(absolute, stated.format)
+    first = location.urls[0]
     refuse_kernels(Path(first), ref)
     _check_readable(Path(first))
     columns: tuple[str, ...] | None = None
-    if data_format == "csv":
-        columns = _csv_header(first)
-    elif data_format == "npz":
+    if location.format == "csv":
+        columns = _csv_header(first, stated)
+    elif location.format == "npz":
         columns = _npz_header(first)
+    if columns and location.partitions:
+        columns += tuple(key for key, _ in location.partitions[0])
     if columns is not None and labelled:
         select_columns(columns, target, features, ref)
     return absolute
@@ -68,17 +88,29 @@ def _check_readable(path: Path) -> None:
         ) from None
 
 
-def _csv_header(path: str) -> tuple[str, ...]:
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        try:
-            header = next(csv.reader(file), [])
-        except (UnicodeDecodeError, csv.Error):
-            raise InvalidJob(f"{path} is not a UTF-8 CSV file; save it as one") from None
-    if not header:
+def _csv_header(path: str, stated: Stated) -> tuple[str, ...] | None:
+    """The names of the columns; None where only a worker can tell them."""
+    try:
+        with _uncompressed(path) as file:
+            head = file.read(HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        raise InvalidJob(f"{path} is damaged or cut off: it cannot be decompressed; write it again") from None
+    if not head.strip():
         raise InvalidJob(f"{path} is empty; expected a header line with the column names")
-    if len(set(header)) < len(header):
-        raise InvalidJob(f"{path} names a column twice: {listed(header)}")
-    return tuple(header)
+    text = decoded_head(head, stated.encoding or marked_encoding(head) or "utf-8")
+    dialect = sniff(text, stated, whole=len(head) < HEAD_BYTES) if text else None
+    if dialect is None or not dialect.has_header:
+        return None
+    names = tuple(filter(None, dialect.names))
+    if len(set(names)) < len(names):
+        raise InvalidJob(f"{path} names a column twice: {listed(names)}")
+    return names
+
+
+def _uncompressed(path: str) -> BufferedIOBase:
+    if path.lower().endswith(".gz"):
+        return gzip.open(path)
+    return bz2.open(path) if path.lower().endswith(".bz2") else Path(path).open("rb")
 
 
 def _npz_header(path: str) -> tuple[str, ...]:

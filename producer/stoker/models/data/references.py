@@ -1,18 +1,25 @@
 """Data references, and the files that they name."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
-from urllib.parse import urlsplit
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ...errors import InvalidJob
 from ..access import SCHEMES, parsed, shown
+from ..formats import COMPRESSIONS, SUFFIXES, Format, format_by_suffix
 from .files import file_system_of, reading
 
-Format = Literal["npz", "csv", "parquet", "tfrecord"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 SAMPLES = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 GLOB = frozenset("*?[")
+
+Partition = tuple[tuple[str, str], ...]
+"""The keys and values of the folders that a file is in, as in `year=2024/month=05/part-0.parquet`."""
+
+# Folders below this are no partitions of a data set, but, on some file systems, links in a circle.
+_DEEPEST_FOLDER = 8
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,20 @@ class Location:
         sample: the name of the sample set; None for files.
         format: the format of the files; "npz" for a sample set, which has arrays x and y.
         urls: the files in order, as absolute paths or URLs; empty for a sample set.
+        partitions: of each file; all have the same keys. Empty where there are none.
     """
 
     sample: str | None
     format: Format
     urls: tuple[str, ...]
+    partitions: tuple[Partition, ...] = ()
 
 
-def locate(ref: str) -> Location:
+def locate(ref: str, data_format: Format | None = None) -> Location:
     """Resolve a data reference to its files.
+
+    Args:
+        data_format: of the files; None reads it off their names.
 
     Raises:
         InvalidJob: the reference is malformed, or names no file.
@@ -40,7 +52,12 @@ def locate(ref: str) -> Location:
     scheme, path = split(ref)
     if scheme == "sample":
         return Location(sample(path), "npz", ())
-    return Location(None, format_of(ref), _expand(ref, scheme))
+    with reading(ref):
+        files, root = file_system_of(ref)
+        paths = _expand(files, root, ref)
+    data_format = data_format or named_format(ref) or _common_format(paths, ref)
+    urls = paths if scheme == "file" else [str(files.unstrip_protocol(path)) for path in paths]
+    return Location(None, data_format, tuple(urls), _partitions(paths, root, ref))
 
 
 def split(ref: str) -> tuple[str, str]:
@@ -74,14 +91,18 @@ def split(ref: str) -> tuple[str, str]:
     return scheme, path
 
 
-def format_of(ref: str) -> Format:
-    """The format of a reference's files, by its suffix; for http(s), that of the URL's path or of the whole URL."""
-    for end in (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,):
-        suffix = end.rpartition(".")[2]
-        for known in FORMATS:
-            if suffix == known:
-                return known
-    raise InvalidJob(f"data reference {shown(ref)!r} must end in .{', .'.join(FORMATS)}; rename or convert the file")
+def named_format(ref: str) -> Format | None:
+    """The format by a reference's suffix; for http(s), by that of the URL's path or of the whole URL."""
+    ends = (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,)
+    return next(filter(None, map(format_by_suffix, ends)), None)
+
+
+def unknown_format(ref: str) -> InvalidJob:
+    """The error for a file whose name does not tell its format."""
+    return InvalidJob(
+        f"data reference {shown(ref)!r} must end in .{', .'.join(SUFFIXES)}, or, for text, in one of them and "
+        f".{', .'.join(COMPRESSIONS)}; rename or convert the file, or set format"
+    )
 
 
 def sample(name: str) -> str:
@@ -91,16 +112,79 @@ def sample(name: str) -> str:
     return name
 
 
-def _expand(ref: str, scheme: str) -> tuple[str, ...]:
-    """The files of a path, URL or glob, sorted."""
-    with reading(ref):
-        files, root = file_system_of(ref)
-        if not GLOB.intersection(root):
-            # `isfile` would be False if the host is away.
-            if files.info(root)["type"] == "directory":
-                raise InvalidJob(f"{ref} is a folder; name its files, for example {ref.rstrip('/')}/*.csv")
-            return (root if scheme == "file" else str(files.unstrip_protocol(root)),)
-        paths = sorted(path for path in files.glob(root) if files.isfile(path))
+def _expand(files: Any, root: str, ref: str) -> list[str]:
+    """The files of a path, glob or folder, sorted."""
+    if GLOB.intersection(root):
+        shows_hidden = _is_hidden(root)
+        paths = sorted(
+            path for path in files.glob(root) if (shows_hidden or not _is_hidden(path)) and files.isfile(path)
+        )
+        if not paths:
+            raise InvalidJob(f"no file matches {ref}; check the pattern, and that the workers see the files too")
+        return paths
+    # `isfile` would be False if the host is away.
+    if files.info(root)["type"] != "directory":
+        return [root]
+    paths = sorted(_below(files, root))
     if not paths:
-        raise InvalidJob(f"no file matches {ref}; check the pattern, and that the workers see the files too")
-    return tuple(paths if scheme == "file" else (str(files.unstrip_protocol(path)) for path in paths))
+        raise InvalidJob(f"{ref} is a folder without files; check the path, and that the workers see the files too")
+    return paths
+
+
+def _below(files: Any, root: str) -> list[str]:
+    """The files below a folder, but hidden ones."""
+    found = []
+    for folder, folders, names in files.walk(root, maxdepth=_DEEPEST_FOLDER, detail=True):
+        for name in [name for name, info in folders.items() if _is_hidden(name) or info.get("islink")]:
+            del folders[name]
+        paths = {name: f"{folder.rstrip('/')}/{name}" for name in names if not _is_hidden(name)}
+        # A link may lead to a folder, and in a circle.
+        found += [path for name, path in paths.items() if not names[name].get("islink") or files.isfile(path)]
+    return found
+
+
+def _is_hidden(path: str) -> bool:
+    """Whether a file is no data: hidden, or left by what wrote the others, as `_SUCCESS` is."""
+    return path.rpartition("/")[2].startswith((".", "_"))
+
+
+def _common_format(paths: Sequence[str], ref: str) -> Format:
+    """The one format of files that a folder or a pattern gives.
+
+    Raises:
+        InvalidJob: they have several, or none that is known.
+    """
+    by_format: dict[Format | None, str] = {}
+    for path in paths:
+        by_format.setdefault(format_by_suffix(path), path)
+    match list(by_format):
+        case [None]:
+            raise unknown_format(paths[0])
+        case [known] if known:
+            return known
+    examples = ", ".join(PurePosixPath(path).name for path in by_format.values())
+    raise InvalidJob(f"{ref} has files of several formats ({examples}); name those of one, for example {ref}/*.csv")
+
+
+def _partitions(paths: Sequence[str], root: str, ref: str) -> tuple[Partition, ...]:
+    """The partition of each file; empty where no folder has a key.
+
+    Raises:
+        InvalidJob: the files are not all below the same keys.
+    """
+    fixed = len(PurePosixPath(root).parts)
+    if pattern := next((at for at, part in enumerate(PurePosixPath(root).parts) if GLOB.intersection(part)), None):
+        fixed = pattern
+    partitions = tuple(
+        tuple(
+            (key, unquote(value))
+            for part in PurePosixPath(path).parts[fixed:-1]
+            for key, mark, value in [part.partition("=")]
+            if key and mark
+        )
+        for path in paths
+    )
+    for path, partition in zip(paths, partitions, strict=True):
+        if [key for key, _ in partition] != [key for key, _ in partitions[0]]:
+            raise InvalidJob(f"{path} is not in folders of the same keys as {paths[0]}; {ref} must have one layout")
+    return partitions if partitions[0] else ()

@@ -1,59 +1,89 @@
 """Opening data: one `Source` for every kind of reference."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from stoker.errors import InvalidJob
+from stoker.kinds import Data, as_data
 from stoker.models.access import Access
 from stoker.models.data import Location, reading
 
 from .arrays import load_arrays
 from .reach import reach
 from .samples import load_sample
-from .source import Arrays, Column, RowRange, Source, Values, file_bytes, rebatched
+from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, rebatched
 
-__all__ = ["Arrays", "Column", "RowRange", "Source", "Values", "open_source", "rebatched"]
+__all__ = ["Arrays", "Column", "ColumnType", "RowRange", "Source", "Values", "open_source", "rebatched"]
 
 IN_MEMORY_BYTES = 128 << 20
 """Tables and TFRecords below this are loaded once; larger ones are streamed on every pass."""
 
+_UNKNOWN: Mapping[str, ColumnType] = MappingProxyType({})
 
-def open_source(ref: str, subset: Literal["train", "test"], access: Access, scratch: Path) -> Source:
-    """The rows of a data reference.
+
+def open_source(
+    data: str | Data,
+    subset: Literal["train", "test"],
+    access: Access,
+    scratch: Path,
+    *,
+    types: Mapping[str, ColumnType] | None = None,
+) -> Source:
+    """The rows of data.
 
     Args:
-        ref: a data reference.
+        data: a data reference, or one and how to read it.
         subset: of a sample set; files are read completely for either.
         access: which data may be read.
         scratch: a folder for copies from web servers, which the source reads as long as it is used.
+        types: of the columns that a model takes: cells of tables are read as these, or refused.
 
     Raises:
         InvalidJob: the data is missing or malformed.
         Unavailable: its file system cannot be reached.
     """
-    with reading(ref):
-        source = _opened(reach(ref, access, scratch), subset)
+    data = as_data(data)
+    with reading(data.ref):
+        location = reach(data.ref, access, scratch, data.format)
+        source = _opened(location, data, subset, _UNKNOWN if types is None else types)
     for column in source.columns:
         if 0 in column.shape:
-            raise InvalidJob(f"column {column.name!r} of {ref} has rows of shape {column.shape}, which hold nothing")
+            raise InvalidJob(f"column {column.name!r} of {data} has rows of shape {column.shape}, which hold nothing")
     if not source.columns:
-        raise InvalidJob(f"{ref} has no columns; give data with at least one")
+        raise InvalidJob(f"{data} has no columns; give data with at least one")
     return source
 
 
-def _opened(location: Location, subset: Literal["train", "test"]) -> Source:
+def _opened(
+    location: Location, data: Data, subset: Literal["train", "test"], types: Mapping[str, ColumnType]
+) -> Source:
     if location.sample:
         return load_sample(location.sample, subset)
-    if location.format == "npz":
-        return load_arrays(location.urls)
-    if location.format == "tfrecord":
-        # Imports TensorFlow, which a program that only reads samples need not wait for.
-        from .tfrecords import RecordStream, load_records
+    match location.format:
+        case "npz":
+            return load_arrays(location.urls)
+        case "tfrecord":
+            # Imports TensorFlow, which a program that only reads samples need not wait for.
+            from .tfrecords import RecordStream, load_records
 
-        small = sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES
-        return load_records(location.urls) if small else RecordStream(location.urls)
+            small = sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES
+            return load_records(location.urls) if small else RecordStream(location.urls)
     # pyarrow takes a quarter of a second to import, which jobs on arrays need not pay.
-    from .tables import TableStream, load_table, table_bytes
+    from .columnar import ColumnarTable
+    from .delimited import DelimitedTable
+    from .evidence import Markers
+    from .jsonl import JsonTable
+    from .table import Table, TableStream
 
-    small = sum(table_bytes(url, location.format) for url in location.urls) < IN_MEMORY_BYTES
-    return load_table(location.urls, location.format) if small else TableStream(location.urls, location.format)
+    table: Table
+    match location.format:
+        case "csv":
+            table = DelimitedTable(location.urls, data.stated, types, data.columns)
+        case "jsonl":
+            table = JsonTable(location.urls, data.stated, types, data.columns)
+        case columnar:
+            table = ColumnarTable(location.urls, columnar, Markers.of(data.missing), types, data.columns)
+    stream = TableStream(table, location.partitions, types)
+    return stream.loaded() if table.size < IN_MEMORY_BYTES else stream

@@ -7,15 +7,17 @@ from urllib.parse import unquote, urlsplit
 
 from stoker.errors import InvalidJob
 from stoker.models.access import Access, shown
-from stoker.models.data import GLOB, Location, format_of, locate, split
+from stoker.models.data import GLOB, Location, locate, named_format, split, unknown_format
+from stoker.models.formats import Format
 
 from .http import download
 
 
-def reach(ref: str, access: Access, scratch: Path) -> Location:
+def reach(ref: str, access: Access, scratch: Path, data_format: Format | None = None) -> Location:
     """The files of a reference: local ones by their real paths, those of web servers as copies.
 
     Args:
+        data_format: of the files; None reads it off their names.
         scratch: a folder for the copies.
 
     Raises:
@@ -26,24 +28,23 @@ def reach(ref: str, access: Access, scratch: Path) -> Location:
     if scheme == "sample":
         return locate(ref)
     if scheme == "file":
-        return _local(ref, path, access)
+        return _local(ref, path, access, data_format)
     if scheme in ("http", "https"):
-        return _copied(ref, access, scratch)
+        return _copied(ref, access, scratch, data_format)
     access.remote(ref)
-    return locate(ref)
+    return locate(ref, data_format)
 
 
-def _local(ref: str, path: str, access: Access) -> Location:
+def _local(ref: str, path: str, access: Access, data_format: Format | None) -> Location:
     plain = Path(path).absolute()
     # A pattern is expanded only in an allowed folder; its matches are checked again, because they may be links.
     fixed = next((folder for folder in (plain, *plain.parents) if not GLOB.intersection(str(folder))), plain)
     access.folder(fixed, ref)
-    location = locate(str(plain))
+    location = locate(str(plain), data_format)
     for match in location.urls:
         access.folder(Path(match), ref)
-    return Location(
-        None, location.format, tuple(_regular(Path(os.path.realpath(match)), ref) for match in location.urls)
-    )
+    urls = tuple(_regular(Path(os.path.realpath(match)), ref) for match in location.urls)
+    return Location(None, location.format, urls, location.partitions)
 
 
 def _regular(path: Path, ref: str) -> str:
@@ -53,8 +54,10 @@ def _regular(path: Path, ref: str) -> str:
     return str(path)
 
 
-def _copied(ref: str, access: Access, scratch: Path) -> Location:
-    data_format = format_of(ref)
+def _copied(ref: str, access: Access, scratch: Path, data_format: Format | None) -> Location:
+    data_format = data_format or named_format(ref)
+    if data_format is None:
+        raise unknown_format(ref)
     folder = scratch / "downloads"
     folder.mkdir(exist_ok=True)
     name = PurePosixPath(unquote(urlsplit(ref).path)).stem[-100:] or "data"

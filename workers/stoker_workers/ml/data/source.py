@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from stoker.errors import InvalidJob
 from stoker.models.data import file_system_of, reading
 
 Values = NDArray[Any]
-"""The rows of a column: numbers or booleans of any width, or an object array of str (None for missing text)."""
+"""The rows of a column.
+
+Numbers and booleans of any width; a column of them with gaps is float64, with NaN. Text is an object array of str, None
+where it is missing. Times are datetime64[us] in UTC, NaT where they are missing. Lists are an object array of 1-D
+arrays of numbers, or of lists of str.
+"""
+
+ColumnType = Literal["number", "string", "time", "bool"]
+"""What a column's cells are read as, where that is not to be found by looking at them."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Column:
     """One column of a source.
 
     Attributes:
-        dtype: a numpy dtype's name, "string", or the name of a type that is not learnable.
+        dtype: a numpy dtype's name, "string", "time", "list", or the name of a type of which nothing is learned.
         shape: the shape of one row's value; () for a plain number or text.
     """
 
@@ -40,6 +48,7 @@ class Source(Protocol):
     Attributes:
         rows: the number of rows; None if unknown until all are read.
         in_memory: whether the rows are in memory.
+        notes: what was found by looking at the data and may be wrong, each in a sentence.
     """
 
     @property
@@ -51,6 +60,9 @@ class Source(Protocol):
     @property
     def in_memory(self) -> bool: ...
 
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
         """The columns of `rows` rows at a time; the last batch may be shorter.
 
@@ -61,16 +73,28 @@ class Source(Protocol):
 
 
 class Arrays:
-    """A source of arrays in memory, all with the same number of rows."""
+    """A source of arrays in memory, all with the same number of rows.
+
+    Args:
+        origin: where they are from, for messages.
+        columns: what the arrays hold; None reads it off them.
+    """
 
     in_memory = True
 
-    def __init__(self, arrays: Mapping[str, Values], origin: str) -> None:
+    def __init__(
+        self,
+        arrays: Mapping[str, Values],
+        origin: str,
+        notes: tuple[str, ...] = (),
+        columns: tuple[Column, ...] | None = None,
+    ) -> None:
+        self.notes = notes
         try:
             self._arrays = {name: _as_text(array) for name, array in arrays.items()}
         except UnicodeDecodeError:
             raise InvalidJob(f"{origin} holds text that is not UTF-8; write it as UTF-8") from None
-        self.columns = tuple(
+        self.columns = columns or tuple(
             Column(name, _dtype_name(array), tuple(array.shape[1:])) for name, array in self._arrays.items()
         )
         lengths = {name: len(array) for name, array in self._arrays.items()}
@@ -97,6 +121,7 @@ class RowRange:
         self._stop = stop if source.rows is None else min(source.rows if stop is None else stop, source.rows)
         self.columns = source.columns
         self.in_memory = source.in_memory
+        self.notes = source.notes
         self.rows = None if self._stop is None else max(0, self._stop - start)
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:

@@ -1,7 +1,10 @@
 """Columns of .tfrecord files of tf.train.Example, as a stream."""
 
+import gzip
 import math
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,10 +28,11 @@ _DTYPES = {
 
 
 _LOAD_ROWS = 8_192
+_GZIP = b"\x1f\x8b"
 # The frame of each record: its length, the length's checksum, and the record's own.
 # https://www.tensorflow.org/tutorials/load_data/tfrecord
 _FRAME_BYTES = 8 + 4 + 4
-_CUT = "is malformed: it is not a TFRecord file, or one that is cut off or damaged; write it again, uncompressed"
+_CUT = "is malformed: it is not a TFRecord file, or one that is cut off or damaged; write it again"
 
 
 def load_records(urls: Sequence[str]) -> Arrays:
@@ -49,6 +53,7 @@ class RecordStream:
 
     in_memory = False
     rows = None
+    notes = ()
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._paths = [_local(url) for url in urls]
@@ -92,7 +97,7 @@ class RecordStream:
 
 def _damage(error: Exception) -> str | None:
     match error:
-        case tf.errors.DataLossError():
+        case tf.errors.DataLossError() | EOFError() | gzip.BadGzipFile() | zlib.error():
             return _CUT
         case tf.errors.InvalidArgumentError():
             return "is malformed: a record is no tf.train.Example with the features of the first; correct the file"
@@ -102,15 +107,20 @@ def _damage(error: Exception) -> str | None:
 
 
 def _local(url: str) -> str:
-    """The file's local path; a remote file is copied first, once per process: TensorFlow reads no fsspec URLs."""
-    if "://" not in url:
+    """The file's local path; a remote or compressed file is copied first, once per process, and decompressed.
+
+    TensorFlow reads no fsspec URLs, and takes a compressed file that is cut off for a whole one.
+    """
+    with open_file(url) as file:
+        is_compressed = file.read(2) == _GZIP
+    if "://" not in url and not is_compressed:
         return url
     target = _copies() / f"{sha256(url.encode()).hexdigest()}.tfrecord"
     if target.exists():
         return str(target)
-    expected = file_bytes(url)
-    with open_file(url) as file:
-        write_copy(target, iter(lambda: file.read(BLOCK_BYTES), b""), url, None if math.isinf(expected) else expected)
+    expected = math.inf if is_compressed else file_bytes(url)
+    with open_file(url, _damage) as file, gzip.open(file) if is_compressed else nullcontext(file) as plain:
+        write_copy(target, iter(lambda: plain.read(BLOCK_BYTES), b""), url, None if math.isinf(expected) else expected)
     return str(target)
 
 

@@ -1,0 +1,39 @@
+"""What a cell of text looks like, on its own."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+CellKind = Literal["number", "date", "text", "mixed", "missing"]
+
+MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", "<NA>")
+"""The cells that mean no value, wherever they stand."""
+MISSING_NUMBERS = ("?", "-", "--", "–", "—", ".", "none", "None", "NONE")
+"""The cells that mean no value in a column of numbers or times; among words, they are words."""
+
+_NUMBER = re.compile(
+    r"[+\-−]?\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)?\s*[+\-−]?"
+    r"(?:\d[\d.,'’ \u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?"
+    r"\s*(?:[%$€£¥₹]|USD|EUR|GBP|CHF)?"
+)
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ].*)?|\d{1,2}[ -][A-Za-z]{3,9}\.?,?[ -]\d{2,4}")
+# A separator with no space behind it is seldom one of a sentence.
+_SEPARATED = re.compile(r"[,;|\t](?=\S)|^[,;|\t]|[;|\t]$|^['\"]|['\"]$")
+
+
+def kind_of_cell(cell: str) -> CellKind:
+    """What a stripped cell looks like; "mixed" is text that seems to hold several cells."""
+    if cell in MISSING or cell in MISSING_NUMBERS:
+        return "missing"
+    if _DATE.fullmatch(cell):
+        return "date"
+    if _NUMBER.fullmatch(cell):
+        return "number"
+    return "mixed" if _SEPARATED.search(cell) else "text"
+
+
+def rest_kind(cells: Sequence[str]) -> CellKind:
+    """The kind of most cells of a column, those that are missing aside."""
+    kinds = Counter(kind for cell in cells if (kind := kind_of_cell(cell)) != "missing")
+    return kinds.most_common(1)[0][0] if kinds else "missing"

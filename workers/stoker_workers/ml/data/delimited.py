@@ -1,0 +1,302 @@
+"""Columns of .csv and .tsv files: text first, then typed by all of its cells."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from stoker.errors import InvalidJob
+from stoker.models.data import HEAD_BYTES, NO_SEPARATOR, ColumnKind, Dialect, decoded_head, reading, sniff
+from stoker.models.formats import Stated
+
+from .evidence import Evidence, Markers, Place
+from .plans import Misfit, Plan, Rules, plan, values_of, vote
+from .quotes import guarded
+from .source import Column, ColumnType, Values
+from .table import gap_notes, index_note, is_index, require_same_names
+from .text import BLOCK_BYTES, BlockFile, find_encoding, open_text, utf8_blocks
+
+_SEPARATOR_NAMES = {"\t": "tabs", " ": "spaces"}
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, and how it is written. `names` are its columns' in order, with names for those that have none."""
+
+    url: str
+    encoding: str
+    dialect: Dialect
+    names: tuple[str, ...]
+    text_bytes: int
+    notes: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """Its name without its folder."""
+        return PurePosixPath(self.url).name
+
+
+class DelimitedTable:
+    """Files of separated cells, whose columns' types are chosen by all cells of all files.
+
+    Args:
+        stated: what need not be found by looking.
+        types: of columns whose type is known.
+        kinds: what columns hold, by the user.
+
+    Attributes:
+        size: the bytes of all text, decompressed.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        stated: Stated,
+        types: Mapping[str, ColumnType],
+        kinds: Mapping[str, ColumnKind],
+    ) -> None:
+        self._files = [_looked_at(url, stated) for url in urls]
+        first = self._files[0]
+        for file in self._files:
+            require_same_names(file.names, first.names, file.url, first.url)
+        self.size = float(sum(file.text_bytes for file in self._files))
+        self._markers = Markers.of(stated.missing)
+        known = types.keys() | kinds.keys()
+        evidence, self.rows = self._gather(first.names)
+        indexes = [name for name in first.names if name not in known and _is_index(name, evidence[name], first)]
+        hollow = [name for name in first.names if name not in known and _is_hollow(name, evidence[name], first)]
+        rules = Rules(_decimal(stated), vote([*evidence.values()]), _usual(first), stated.thousands != "", self._where)
+        self._plans = [
+            plan(evidence[name], types.get(name) or _type_of(kinds.get(name)), rules, is_text=_is_text(kinds.get(name)))
+            for name in first.names
+            if name not in indexes and name not in hollow
+        ]
+        self.columns = tuple(Column(plan.name, _dtype(plan)) for plan in self._plans)
+        self.notes = (
+            *_notes(self._files, rules, self._plans),
+            *([index_note(indexes)] if indexes else []),
+            *(f"{name}: left out, for it has neither name nor values" for name in hollow),
+            *filter(None, (plan.note for plan in self._plans)),
+            *gap_notes(
+                {plan.name: _gaps(plan, evidence[plan.name]) for plan in self._plans if plan.gaps}, sum(self.rows)
+            ),
+        )
+
+    def pieces(self, file: int) -> Iterator[dict[str, Values]]:
+        first_row = 0
+        for cells in self._cells(self._files[file]):
+            yield {plan.name: self._values(plan, cells[plan.name], file, first_row) for plan in self._plans}
+            first_row += len(cells[self._plans[0].name])
+
+    def _values(self, plan: Plan, cells: pa.StringArray, file: int, first_row: int) -> Values:
+        try:
+            return values_of(plan, cells, self._markers)
+        except Misfit as misfit:
+            place = Place(self._files[file].url, first_row + misfit.row, cells[misfit.row].as_py())
+            raise InvalidJob(
+                f"{self._where(place)}, column {plan.name!r}: {place.cell[:40]!r} is {misfit.what}; correct it, or add "
+                "it to missing"
+            ) from None
+
+    def _gather(self, names: Sequence[str]) -> tuple[dict[str, Evidence], list[int]]:
+        """What all cells say, and the number of rows of each file."""
+        evidence = {name: Evidence(name, self._markers) for name in names}
+        rows = []
+        for file in self._files:
+            count = 0
+            for cells in self._cells(file):
+                for name, column in cells.items():
+                    evidence[name].add(column, self._markers.missing(column), file.url, count)
+                count += len(column)
+            rows.append(count)
+        return evidence, rows
+
+    def _cells(self, file: _File) -> Iterator[dict[str, pa.StringArray]]:
+        """The stripped cells of a file, some rows at a time.
+
+        Raises:
+            InvalidJob: a row has more or fewer cells than there are columns, or a quote is not closed.
+        """
+        is_ragged = False
+
+        def refuse(_row: object) -> str:
+            nonlocal is_ragged
+            is_ragged = True
+            return "error"
+
+        blocks = guarded(_below_header(file), file.dialect, file.url)
+        with reading(file.url, _damage):
+            try:
+                for batch in _batches(file, blocks, refuse):
+                    if batch.num_rows:
+                        yield {name: pc.ascii_trim_whitespace(batch.column(at)) for at, name in enumerate(file.names)}
+            except pa.ArrowInvalid:
+                if not is_ragged:
+                    raise
+        if is_ragged:
+            raise self._ragged(file)
+
+    def _where(self, place: Place) -> str:
+        file = next(file for file in self._files if file.url == place.url)
+        line = next((line for row, (_, line) in enumerate(_numbered(file)) if row == place.row), None)
+        return f"{place.url}, line {line}" if line else f"{place.url}, row {place.row + 1}"
+
+    def _ragged(self, file: _File) -> InvalidJob:
+        width = len(file.names)
+        for cells, line in _numbered(file):
+            if len(cells) != width:
+                than = "the header has" if file.dialect.has_header else "the first row has"
+                return InvalidJob(
+                    f"{file.url}, line {line}: {len(cells)} cells, but {than} {width}; correct the line, or set "
+                    "separator or quote if the cells are not what they should be"
+                )
+        return InvalidJob(f"{file.url}: not every line has {width} cells, as the header has; correct the file")
+
+
+def _looked_at(url: str, stated: Stated) -> _File:
+    """A file whose encoding and dialect are found."""
+    encoding, text_bytes, note = find_encoding(url, stated.encoding)
+    with open_text(url) as file:
+        head = file.read(HEAD_BYTES)
+    # As the light half would; the rest of a character at the end is left out.
+    text = decoded_head(head, encoding) or ""
+    dialect = sniff(text, stated, whole=text_bytes <= len(head))
+    if dialect is None:
+        raise InvalidJob(f"{url} is empty; expected a header line with the column names")
+    # A nameless column is called by its place.
+    names = tuple(name or f"column_{at}" for at, name in enumerate(dialect.names, 1))
+    return _File(url, encoding, dialect, names, text_bytes, tuple(filter(None, (note, *dialect.notes))))
+
+
+def _below_header(file: _File) -> Iterator[bytes]:
+    """The blocks of a file's text below its header."""
+    skip = file.dialect.skip
+    for block in utf8_blocks(file.url, file.encoding):
+        # A line ends with \n, \r or both; `splitlines` knows more ends, but not of bytes.
+        if skip:
+            lines = block.splitlines(keepends=True)
+            block = b"".join(lines[skip:])  # noqa: PLW2901
+            skip = max(skip - len(lines), 0)
+        if block:
+            yield block
+
+
+def _batches(file: _File, blocks: Iterator[bytes], refuse: Callable[[object], str]) -> Iterator[pa.RecordBatch]:
+    first = next((block for block in blocks if block.strip()), None)
+    if first is None:
+        return
+    dialect = file.dialect
+
+    def all_blocks() -> Iterator[bytes]:
+        yield first
+        yield from blocks
+
+    # Numbers for names: Arrow takes no name twice, and refuses none that is empty.
+    names = [str(at) for at in range(len(file.names))]
+    yield from pa.csv.open_csv(
+        BlockFile(all_blocks()),
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=dialect.separator,
+            quote_char=dialect.quote or False,
+            escape_char=dialect.escape or False,
+            newlines_in_values=bool(dialect.quote),
+            invalid_row_handler=refuse,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            check_utf8=False, column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _damage(error: Exception) -> str | None:
+    if isinstance(error, pa.ArrowInvalid):
+        # "straddling object straddles two block boundaries"
+        what = f"has a row of more than {BLOCK_BYTES:,} bytes" if "straddl" in str(error) else "is malformed"
+        return f"{what}; correct the file, or set separator and quote"
+    return None
+
+
+def _numbered(file: _File) -> Iterator[tuple[list[str], int]]:
+    """The rows of a file and the lines where they begin, for messages."""
+    # `str.splitlines` knows more ends of lines than CSV does.
+    lines = (line.decode() for block in _below_header(file) for line in block.splitlines(keepends=True))
+    dialect = file.dialect
+    rows = csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        escapechar=dialect.escape or None,
+    )
+    # Cells beyond its limit have no line; the message then does without.
+    with suppress(csv.Error):
+        begin = dialect.skip + 1
+        for row in rows:
+            if row:
+                yield row, begin
+            begin = dialect.skip + rows.line_num + 1
+
+
+def _is_index(name: str, evidence: Evidence, file: _File) -> bool:
+    """Whether a column only numbers the rows: it has a tool's name for that, or is the first, nameless."""
+    is_whole = evidence.forms["whole"] == evidence.rows > 0
+    is_first = file.dialect.has_header and name == file.names[0] and not file.dialect.names[0]
+    return is_whole and (is_index(name) or is_first) and len(file.names) > 1
+
+
+def _is_hollow(name: str, evidence: Evidence, file: _File) -> bool:
+    """Whether a column is there only because each line ends with a separator."""
+    is_nameless = not file.dialect.names[file.names.index(name)]
+    return is_nameless and not evidence.present and not evidence.weak and len(file.names) > 1
+
+
+def _decimal(stated: Stated) -> str | None:
+    """The stated decimal mark, or the one that the stated mark of groups leaves."""
+    return stated.decimal or {".": ",", ",": "."}.get(stated.thousands or "")
+
+
+def _usual(file: _File) -> Literal[".", ""]:
+    return "." if file.dialect.separator != ";" else ""
+
+
+def _type_of(kind: ColumnKind | None) -> ColumnType | None:
+    return "number" if kind == "number" else "time" if kind == "time" else None
+
+
+def _is_text(kind: ColumnKind | None) -> bool:
+    return kind is not None and kind not in ("number", "time")
+
+
+def _dtype(plan: Plan) -> str:
+    return "float64" if plan.dtype == "bool" and plan.gaps else plan.dtype
+
+
+def _gaps(plan: Plan, evidence: Evidence) -> tuple[int, list[str]]:
+    markers = evidence.missing if plan.dtype == "string" else evidence.missing + evidence.weak
+    return plan.gaps, [marker for marker, _ in markers.most_common()]
+
+
+def _notes(files: Sequence[_File], rules: Rules, plans: Sequence[Plan]) -> list[str]:
+    """What was found of how the files are written, where it is not as usual."""
+    notes = []
+    has_comma = any(plan.decimal == "," for plan in plans if plan.dtype in ("int64", "float64"))
+    for file in files:
+        dialect = file.dialect
+        found = []
+        if dialect.separator not in (",", NO_SEPARATOR):
+            found.append(f"separated by {_SEPARATOR_NAMES.get(dialect.separator) or repr(dialect.separator)}")
+        if has_comma and rules.stated is None:
+            found.append("decimal comma")
+        if file.encoding.startswith("utf-16"):
+            found.insert(0, f"read as {file.encoding}")
+        if found:
+            notes.append(f"{file.short}: {', '.join(found)}")
+        notes += [f"{file.short}: {note}" for note in file.notes]
+    return notes

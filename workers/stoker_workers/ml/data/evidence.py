@@ -1,0 +1,179 @@
+"""What all cells of a column of text say of its type, gathered block by block."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from stoker.models.data import MISSING, MISSING_NUMBERS
+
+from .dates import PATTERNS, times_of
+from .numerals import DECIMALS, Form, forms_of
+
+Mask = NDArray[np.bool_]
+# A pattern that so few of a column's cells have had is given up.
+_HOPELESS = 0.5
+
+
+@dataclass(frozen=True)
+class Markers:
+    """The cells that mean no value: always, or in columns of numbers and times."""
+
+    always: pa.StringArray
+    in_numbers: pa.StringArray
+
+    @classmethod
+    def of(cls, stated: tuple[str, ...] | None) -> Self:
+        """The stated ones and the empty cell; if none are, the usual ones."""
+        if stated is None:
+            return cls(pa.array(MISSING), pa.array(MISSING_NUMBERS))
+        return cls(pa.array(["", *stated]), pa.array([], pa.string()))
+
+    def missing(self, cells: pa.StringArray) -> Mask:
+        """Which of some stripped cells are always missing."""
+        return np.asarray(pc.is_in(cells, self.always))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell: of the file at `url`, in a row counted from 0."""
+
+    url: str
+    row: int
+    cell: str
+
+
+class Evidence:
+    """How many cells of a column are written in which way, and the first of each.
+
+    Args:
+        markers: of missing values.
+        has_numbers: whether text may be numbers, as in CSV; in JSON it is text.
+
+    Attributes:
+        missing: how often each marker stands for no value.
+        weak: how often each marker stands that means no value in a column of numbers or times only.
+        forms: how many of the other cells have each form.
+        signs: how many numbers have each sign of a unit, such as %.
+        times: how many cells are times of each pattern that is not hopeless.
+        first: the first cell of each form, and of each sign; "weak" for a weak marker.
+        not_time: the first cell that is not of a pattern.
+    """
+
+    def __init__(self, name: str, markers: Markers, *, has_numbers: bool = True) -> None:
+        self.name = name
+        self.rows = 0
+        self.missing: Counter[str] = Counter()
+        self.weak: Counter[str] = Counter()
+        self.forms: Counter[Form] = Counter()
+        self.signs: Counter[str] = Counter()
+        self.times: Counter[str] = Counter()
+        self.first: dict[str, Place] = {}
+        self.not_time: dict[str, Place] = {}
+        self._markers = markers
+        self._has_numbers = has_numbers
+        self._patterns = set(PATTERNS)
+
+    @property
+    def present(self) -> int:
+        """The number of cells that hold something, weak markers aside."""
+        return sum(self.forms.values())
+
+    def numbers(self, decimal: str) -> int:
+        """The number of cells that are numbers under a decimal mark."""
+        return sum(self.forms[form] for form in DECIMALS[decimal])
+
+    def add(self, cells: pa.StringArray, missing: Mask, url: str, first_row: int) -> None:
+        """Add some stripped cells, of which the masked ones are missing."""
+        self.rows += len(cells)
+        if missing.any():
+            self.missing.update(dict(_counts(cells.filter(pa.array(missing)))))
+            present = cells.filter(pa.array(~missing))
+        else:
+            present = cells
+        if not len(present) or (self._has_numbers and self._add_plain(present)):
+            return
+        counted = pc.value_counts(present)
+        values, counts = counted.field("values"), np.asarray(counted.field("counts"))
+        block = _Block(cells, values, counts, url, first_row)
+        weak = np.asarray(pc.is_in(values, self._markers.in_numbers))
+        if weak.any():
+            self.weak.update(dict(zip(values.filter(pa.array(weak)).to_pylist(), counts[weak].tolist(), strict=True)))
+            self.first.setdefault("weak", block.place(weak))
+        self._add_forms(block, ~weak)
+
+    def _add_plain(self, cells: pa.StringArray) -> bool:
+        """Add cells if they are plain numbers, which need no closer look; False if they may not be."""
+        try:
+            whole = cells.cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass
+        else:
+            if pc.all(pc.equal(whole.cast(pa.string()), cells)).as_py():
+                self.forms["whole"] += len(cells)
+                return True
+            return False
+        # Cells like 1.234 do not matter once the column is known to have decimals.
+        if not self.forms["point"]:
+            return False
+        try:
+            cells.cast(pa.float64())
+        except pa.ArrowInvalid:
+            return False
+        if pc.any(pc.match_substring_regex(cells, r"^[+\-]?(?:0\d|\d{19,}$)")).as_py():
+            return False
+        self.forms["point"] += len(cells)
+        return True
+
+    def _add_forms(self, block: "_Block", chosen: Mask) -> None:
+        others = chosen
+        if self._has_numbers:
+            forms = forms_of(block.values)
+            others = chosen & (forms.codes == forms.names.index("other"))
+            for code, form in enumerate(forms.names):
+                self._count(self.forms, form, block, chosen & (forms.codes == code))
+            for sign in set(forms.signs.tolist()) - {""}:
+                self._count(self.signs, sign, block, chosen & ~others & (forms.signs == sign))
+        else:
+            self._count(self.forms, "other", block, others)
+        if others.any():
+            self._add_times(block, chosen)
+
+    def _count(self, counter: "Counter[Form] | Counter[str]", key: Form, block: "_Block", mask: Mask) -> None:
+        if mask.any():
+            counter[key] += int(block.counts[mask].sum())
+            self.first.setdefault(key, block.place(mask))
+
+    def _add_times(self, block: "_Block", chosen: Mask) -> None:
+        for pattern in sorted(self._patterns):
+            is_time = ~np.isnat(times_of(block.values, pattern))
+            self.times[pattern] += int(block.counts[chosen & is_time].sum())
+            if pattern not in self.not_time and (chosen & ~is_time).any():
+                self.not_time[pattern] = block.place(chosen & ~is_time)
+            if self.times[pattern] < _HOPELESS * self.present:
+                self._patterns.remove(pattern)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some cells of a column: those that differ, and how often each is there."""
+
+    cells: pa.StringArray
+    values: pa.StringArray
+    counts: NDArray[np.int64]
+    url: str
+    first_row: int
+
+    def place(self, mask: Mask) -> Place:
+        """The first of the masked values: values are in the order in which they are seen."""
+        cell = self.values[int(np.argmax(mask))].as_py()
+        return Place(self.url, self.first_row + pc.index(self.cells, cell).as_py(), cell)
+
+
+def _counts(cells: pa.StringArray) -> Iterable[tuple[str, int]]:
+    return ((entry["values"], entry["counts"]) for entry in pc.value_counts(cells).to_pylist())

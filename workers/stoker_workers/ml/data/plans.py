@@ -1,0 +1,291 @@
+"""From what is known of a column of text to its type, and from its cells to values of that type."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stoker.errors import InvalidJob
+
+from .dates import times_of
+from .evidence import Evidence, Markers, Mask, Place
+from .numerals import Form, numbers_of
+from .source import ColumnType, Values
+
+Where = Callable[[Place], str]
+"""Names a cell's file and line, for messages."""
+Dtype = Literal["int64", "float64", "bool", "string", "time"]
+
+# Where at most this share of a column's cells are no numbers, they are taken for errors, and are not read as words.
+_STRAYS = 0.1
+_STRAY_TIMES = 0.05
+_MOSTLY = 0.5
+_OWN: tuple[tuple[str, Form, Form], ...] = ((".", "point", "comma"), (",", "comma", "point"))
+_SHOWN = 40
+_TRUE, _FALSE = pa.array(["true", "t", "yes", "y", "1", "on"]), pa.array(["false", "f", "no", "n", "0", "off"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a column's cells become values.
+
+    Attributes:
+        decimal: the decimal mark of its numbers.
+        pattern: of its times.
+        gaps: how many cells are missing.
+        note: what is to be said of the choice; "" for nothing.
+    """
+
+    name: str
+    dtype: Dtype
+    decimal: str = "."
+    pattern: str = ""
+    gaps: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides where a column's cells alone do not.
+
+    Attributes:
+        stated: the decimal mark by the user.
+        voted: the decimal mark of the columns that admit only one.
+        usual: the decimal mark where nothing decides: a file separated by commas does not have decimal commas, one
+            separated by semicolons may have either.
+        has_groups: whether numbers may have marks of groups of three digits.
+        where: names a cell's place.
+    """
+
+    stated: str | None
+    voted: str | None
+    usual: Literal[".", ""]
+    has_groups: bool
+    where: Where
+
+
+def vote(columns: Sequence[Evidence]) -> str | None:
+    """The decimal mark on which all columns of numbers agree that admit only one."""
+    votes = {
+        decimal
+        for column in columns
+        for decimal, own, other in _OWN
+        if column.forms[own] > column.forms[other] and column.numbers(decimal) >= (1 - _STRAYS) * column.present
+    }
+    return votes.pop() if len(votes) == 1 else None
+
+
+def plan(column: Evidence, wanted: ColumnType | None, rules: Rules, *, is_text: bool = False) -> Plan:
+    """Choose a column's type.
+
+    Args:
+        wanted: the type, if it is known.
+        is_text: whether the user says that it holds no numbers, so that no cell is amiss.
+
+    Raises:
+        InvalidJob: a few cells are not of the type of all others, or nothing decides what they mean.
+    """
+    text = Plan(column.name, "string", gaps=sum(column.missing.values()))
+    if wanted == "string" or (is_text and wanted is None and not _is_clean(column)):
+        return text
+    if wanted == "bool":
+        return replace(text, dtype="bool", gaps=text.gaps + sum(column.weak.values()))
+    if wanted == "time":
+        return _times(column, rules, text) or text
+    if not column.present and wanted is None:
+        return replace(text, dtype="string" if column.weak else "float64")
+    number = _numbers(column, wanted, rules)
+    return number or _times(column, rules, text) or replace(text, note=_why_text(column))
+
+
+def _is_clean(column: Evidence) -> bool:
+    return any(column.numbers(decimal) == column.present for decimal in ".,") and column.present > 0
+
+
+def _numbers(column: Evidence, wanted: ColumnType | None, rules: Rules) -> Plan | None:
+    """The plan of a column of numbers; None if it is none."""
+    decimal = _decimal(column, rules)
+    codes = column.forms["leading zero"] + column.forms["huge"]
+    numbers = column.numbers(decimal or ".")
+    if wanted == "number":
+        numbers += codes
+    elif not numbers or codes or column.present - numbers > _STRAYS * column.present:
+        return None
+    if decimal is None:
+        raise _undecided(column, rules)
+    if numbers < column.present:
+        raise _stray(column, decimal, rules)
+    unit = _unit(column, numbers, rules)
+    gaps = sum(column.missing.values()) + sum(column.weak.values())
+    is_whole = numbers == column.forms["whole"] + column.forms["groups"] + column.forms[_groups(decimal)]
+    dtype: Dtype = "int64" if is_whole and not gaps else "float64"
+    return Plan(column.name, dtype, decimal, gaps=gaps, note=unit or _ambiguous(column, decimal))
+
+
+def _groups(decimal: str) -> Literal["point or groups", "comma or groups"]:
+    """The form that is a whole number with groups under a decimal mark."""
+    return "comma or groups" if decimal == "." else "point or groups"
+
+
+def _decimal(column: Evidence, rules: Rules) -> str | None:
+    """The decimal mark of a column's numbers; None if nothing decides."""
+    forms = column.forms
+    if rules.stated:
+        return rules.stated
+    if forms["point"] != forms["comma"]:
+        return "." if forms["point"] > forms["comma"] else ","
+    points, commas = forms["point or groups"], forms["comma or groups"]
+    if not points and not commas:
+        return "."
+    if not rules.has_groups:
+        return None if points and commas else "." if points else ","
+    if rules.voted:
+        return rules.voted
+    return rules.usual or None
+
+
+def _ambiguous(column: Evidence, decimal: str) -> str:
+    """What is to be said of numbers that could be read in two ways, where the column itself does not decide."""
+    if column.forms["point"] or column.forms["comma"]:
+        return ""
+    for form in ("point or groups", "comma or groups"):
+        if form in column.first:
+            meaning = "the mark of groups of three digits" if form == _groups(decimal) else "a decimal mark"
+            mark = "." if form == "point or groups" else ","
+            return f"{column.name}: {_quoted(column.first[form].cell)} is read with {mark!r} as {meaning}"
+    return ""
+
+
+def _undecided(column: Evidence, rules: Rules) -> InvalidJob:
+    place = next(column.first[form] for form in ("point or groups", "comma or groups") if form in column.first)
+    digits = place.cell.replace(".", "").replace(",", "")
+    return InvalidJob(
+        f"{rules.where(place)}, column {column.name!r}: {_quoted(place.cell)} may be {digits} or "
+        f"{place.cell.replace(',', '.')}, and nothing in the file decides; set decimal='.' or decimal=','"
+    )
+
+
+def _stray(column: Evidence, decimal: str, rules: Rules) -> InvalidJob:
+    forms = {"other", "leading zero", "huge", "comma" if decimal == "." else "point"}
+    place = min(
+        (column.first[form] for form in forms if form in column.first), key=lambda place: (place.url, place.row)
+    )
+    return _misfit(column, place, f"no number (the decimal mark is {decimal!r})", rules)
+
+
+def _misfit(column: Evidence, place: Place, what: str, rules: Rules) -> InvalidJob:
+    return InvalidJob(
+        f"{rules.where(place)}, column {column.name!r}: {_quoted(place.cell)} is {what}, which others of its "
+        f"{column.present:,} cells are; correct it, add it to missing, or set columns={{{column.name!r}: 'category'}}"
+    )
+
+
+def _unit(column: Evidence, numbers: int, rules: Rules) -> str:
+    """What is to be said of a unit that is left off.
+
+    Raises:
+        InvalidJob: not all numbers have the same.
+    """
+    if not column.signs:
+        return ""
+    most, count = column.signs.most_common(1)[0]
+    if len(column.signs) > 1 or (most == "%" and count < numbers):
+        least = min(column.signs, key=lambda sign: column.signs[sign])
+        raise InvalidJob(
+            f"{rules.where(column.first[least])}, column {column.name!r}: {_quoted(column.first[least].cell)} has "
+            f"another unit than other cells of the column; write all in one"
+        )
+    return f"{column.name}: read without the {most!r} of its cells"
+
+
+def _times(column: Evidence, rules: Rules, text: Plan) -> Plan | None:
+    """The plan of a column of times; None if it is none."""
+    if not column.times:
+        return None
+    day_first = ("month/day/year", "day/month/year") if rules.usual == "." else ("day/month/year", "month/day/year")
+    order = {pattern: place for place, pattern in enumerate(day_first)}
+    pattern, hits = max(column.times.items(), key=lambda item: (item[1], -order.get(item[0], 0)))
+    if not hits or hits < (1 - _STRAY_TIMES) * column.present:
+        return None
+    if hits < column.present:
+        raise _misfit(column, column.not_time[pattern], f"no time written as {pattern}", rules)
+    note = f"{column.name}: read as times, written as {pattern}"
+    if pattern in order and column.times[day_first[0]] == column.times[day_first[1]]:
+        note += "; no cell tells which number is the day"
+    return replace(text, dtype="time", pattern=pattern, gaps=text.gaps + sum(column.weak.values()), note=note)
+
+
+def _why_text(column: Evidence) -> str:
+    """What is to be said of a column of text that looks much like one of numbers."""
+    numbers = max(column.numbers("."), column.numbers(","))
+    if "leading zero" in column.first and numbers + column.forms["leading zero"] == column.present:
+        return f"{column.name}: read as text, for {_quoted(column.first['leading zero'].cell)} is a code, not a number"
+    if numbers >= _MOSTLY * column.present and "other" in column.first:
+        place = column.first["other"]
+        share = 100 * (1 - numbers / column.present)
+        return f"{column.name}: read as text, for {share:.0f} % of its cells are no numbers ({_quoted(place.cell)})"
+    return ""
+
+
+def values_of(chosen: Plan, cells: pa.StringArray, markers: Markers) -> Values:
+    """Stripped cells as values.
+
+    Raises:
+        Misfit: a cell is not of the type.
+    """
+    missing = markers.missing(cells)
+    if chosen.dtype == "string":
+        texts = cells if not missing.any() else pc.if_else(pa.array(missing), None, cells)
+        return np.asarray(texts.to_numpy(zero_copy_only=False), dtype=object)
+    missing = missing | np.asarray(pc.is_in(cells, markers.in_numbers))
+    present = pc.if_else(pa.array(missing), None, cells) if missing.any() else cells
+    match chosen.dtype:
+        case "time":
+            values: Values = times_of(present, chosen.pattern)
+            _require(~np.isnat(values) | missing, f"no time written as {chosen.pattern}")
+            return values
+        case "bool":
+            return _booleans(present, missing, has_gaps=chosen.gaps > 0)
+        case _:
+            return _numbers_of(chosen, present)
+
+
+def _numbers_of(chosen: Plan, cells: pa.StringArray) -> Values:
+    is_whole = chosen.dtype == "int64"
+    if chosen.decimal == ".":
+        try:
+            plain: Values = cells.cast(pa.int64() if is_whole else pa.float64()).to_numpy(zero_copy_only=False)
+            return plain
+        except pa.ArrowInvalid:
+            pass
+    values: Values = numbers_of(cells, chosen.decimal, is_whole=is_whole).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _booleans(cells: pa.StringArray, missing: Mask, *, has_gaps: bool) -> Values:
+    lower = pc.utf8_lower(cells)
+    true, false = np.asarray(pc.is_in(lower, _TRUE)), np.asarray(pc.is_in(lower, _FALSE))
+    _require(true | false | missing, "neither true nor false")
+    return np.where(missing, np.nan, true) if has_gaps else true
+
+
+def _require(fits: Mask, what: str) -> None:
+    if not fits.all():
+        raise Misfit(int(np.argmin(fits)), what)
+
+
+class Misfit(Exception):
+    """A cell is not of its column's type; `row` is its place among those that were given."""
+
+    def __init__(self, row: int, what: str) -> None:
+        super().__init__(what)
+        self.row = row
+        self.what = what
+
+
+def _quoted(cell: str) -> str:
+    shown = cell if len(cell) <= _SHOWN else cell[: _SHOWN - 1] + "…"
+    return '"' + "".join(character if character.isprintable() else "�" for character in shown) + '"'

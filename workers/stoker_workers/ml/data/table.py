@@ -1,0 +1,156 @@
+"""Tables of named columns in several files, streamed or in memory."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.models.data import Partition
+
+from .source import Arrays, Column, ColumnType, Values, rebatched
+
+_LOAD_ROWS = 65_536
+_MOST_NOTES = 8
+# How Hive and Spark write a key without a value.
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+class Table(Protocol):
+    """Files of the same columns.
+
+    Attributes:
+        rows: the number of rows of each file.
+        size: about how many bytes the rows take in memory.
+    """
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def rows(self) -> Sequence[int]: ...
+
+    @property
+    def size(self) -> float: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def pieces(self, file: int) -> Iterator[dict[str, Values]]:
+        """The rows of one file, by its place among them, some at a time.
+
+        Raises:
+            InvalidJob: it is malformed.
+        """
+        ...
+
+
+class TableStream:
+    """A source that reads the files of a table on every pass; the keys of their folders are columns, too.
+
+    Args:
+        partitions: of each file; empty where there are none.
+        types: of columns whose type is known.
+    """
+
+    in_memory = False
+
+    def __init__(self, table: Table, partitions: Sequence[Partition], types: Mapping[str, ColumnType]) -> None:
+        self._table = table
+        own = {column.name for column in table.columns}
+        keys = [key for key, _ in partitions[0] if key not in own] if partitions else []
+        self._keys = {
+            key: _constants([dict(partition)[key] for partition in partitions], types.get(key)) for key in keys
+        }
+        self.columns = (
+            *table.columns,
+            *(
+                Column(key, "string" if values.dtype == object else values.dtype.name)
+                for key, values in self._keys.items()
+            ),
+        )
+        self.rows = sum(table.rows)
+        self.notes = table.notes
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        return rebatched(self._pieces(), rows)
+
+    def loaded(self) -> Arrays:
+        """All rows, in memory."""
+        batches = list(self.batches(_LOAD_ROWS))
+        if not batches:
+            return Arrays({column.name: _nothing(column) for column in self.columns}, "", self.notes, self.columns)
+        arrays = {column.name: np.concatenate([batch[column.name] for batch in batches]) for column in self.columns}
+        return Arrays(arrays, "", self.notes, self.columns)
+
+    def _pieces(self) -> Iterator[dict[str, Values]]:
+        for file in range(len(self._table.rows)):
+            for piece in self._table.pieces(file):
+                rows = len(next(iter(piece.values())))
+                yield piece | {key: np.repeat(values[file : file + 1], rows) for key, values in self._keys.items()}
+
+
+def _constants(texts: Sequence[str], wanted: ColumnType | None) -> Values:
+    """The value of a key for each file."""
+    if wanted != "string" and all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", text) for text in texts):
+        return np.array([int(text) for text in texts], np.int64)
+    return np.array([None if text == _NO_VALUE else text for text in texts], dtype=object)
+
+
+def _nothing(column: Column) -> Values:
+    dtype = {"string": "object", "list": "object", "time": "datetime64[us]"}.get(column.dtype, column.dtype)
+    return np.empty((0, *column.shape), dtype)
+
+
+def require_same_names(names: Sequence[str], first: Sequence[str], url: str, first_url: str) -> None:
+    """Refuse a file whose columns are not those of the first one, or that names one twice.
+
+    Raises:
+        InvalidJob: it is such a file.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InvalidJob(f"{url} names a column twice: {', '.join(map(repr, twice[:10]))}; rename one of each")
+    if sorted(names) != sorted(first):
+        raise InvalidJob(
+            f"{url} has columns {_listed(names)}, but {first_url} {_listed(first)}; all files must have the same"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(repr, names[:10])) + more
+
+
+def is_index(name: str) -> bool:
+    """Whether a column's name is one that tools for tables give to the numbers of rows."""
+    return bool(re.fullmatch(r"Unnamed: \d+(\.\d+)?|__index_level_\d+__", name))
+
+
+def index_note(names: Sequence[str]) -> str:
+    """What is said of columns that only number the rows."""
+    quoted = ", ".join(f"{name!r}" for name in names)
+    return f"{quoted}: left out, for it numbers the rows; set columns={{{names[0]!r}: 'number'}} to read it"
+
+
+def gap_notes(gaps: Mapping[str, tuple[int, Sequence[str]]], rows: int) -> list[str]:
+    """What is said of missing values.
+
+    Args:
+        gaps: of each column with gaps, their number, and how they are written, the most frequent first.
+        rows: the number of rows.
+    """
+    notes = []
+    for name, (count, markers) in list(gaps.items())[:_MOST_NOTES]:
+        written = ", ".join(f'"{marker}"' if marker else "empty" for marker in markers[:3])
+        notes.append(f"{name}: {_percent(count, rows)} missing" + (f" ({written})" if written else ""))
+    if len(gaps) > _MOST_NOTES:
+        notes.append(f"{len(gaps) - _MOST_NOTES} more columns have missing values")
+    return notes
+
+
+def _percent(count: int, rows: int) -> str:
+    share = 100 * count / rows
+    return f"{share:.1f} %" if share >= 0.05 else f"{count:,} of {rows:,}"
