@@ -183,9 +183,9 @@ def _described(table: _Parsed, first_line: int) -> Dialect:
         used = start
         if _is_header(body[0], body[1:]):
             names, used = tuple(body[0]), start + 1
-    first = start - (used == start and names is not None)
-    if first:
-        notes.append(f"the first {'line is' if first == 1 else f'{first} lines are'} left out: no row of the table")
+    top = used - 1 if names else used
+    if top:
+        notes.append(f"what is above line {table.lines[top] + first_line} is left out: no row of the table")
     if names is None:
         notes.append(f"has no header, so its columns are called column_1 to column_{width}")
         names, has_header = tuple(f"column_{at}" for at in range(1, width + 1)), False

@@ -88,6 +88,11 @@ class Evidence:
         """The number of cells that are numbers under a decimal mark."""
         return sum(self.forms[form] for form in DECIMALS[decimal])
 
+    def sure(self, decimal: str) -> int:
+        """The number of cells that are numbers under no other decimal mark."""
+        own: tuple[Form, Form] = ("point", "commas") if decimal == "." else ("comma", "points")
+        return sum(self.forms[form] for form in own)
+
     def add(self, cells: pa.StringArray, missing: Mask, url: str, first_row: int) -> None:
         """Add some stripped cells, of which the masked ones are missing."""
         self.rows += len(cells)

@@ -11,17 +11,28 @@ from numpy.typing import NDArray
 from .source import Values
 
 Form = Literal[
-    "whole", "point", "comma", "point or groups", "comma or groups", "groups", "leading zero", "huge", "other"
+    "whole",
+    "point",
+    "comma",
+    "points",
+    "commas",
+    "point or groups",
+    "comma or groups",
+    "groups",
+    "leading zero",
+    "huge",
+    "other",
 ]
 """How a cell is written.
 
-A number with a "point" or a "comma" admits one reading; `1.234` and `1,234` ("or groups") admit two. "groups" are
+A number with a decimal "point" or "comma" admits one reading, as do groups between several "points" or "commas";
+`1.234` and `1,234` ("or groups") admit two. "groups" are
 `1 234`, which is one number in both. "leading zero" is `007`, which is a code; "huge" has more digits than a number of
 64 bits; "other" is no number.
 """
 DECIMALS: dict[str, tuple[Form, ...]] = {
-    ".": ("whole", "groups", "point", "point or groups", "comma or groups"),
-    ",": ("whole", "groups", "comma", "point or groups", "comma or groups"),
+    ".": ("whole", "groups", "point", "commas", "point or groups", "comma or groups"),
+    ",": ("whole", "groups", "comma", "points", "point or groups", "comma or groups"),
 }
 """The forms that are numbers under each decimal mark."""
 
@@ -46,8 +57,8 @@ _FORMS: tuple[tuple[Form, str], ...] = (
     ("point or groups", r"^[1-9]\d{0,2}\.\d{3}$"),
     ("comma or groups", r"^[1-9]\d{0,2},\d{3}$"),
     ("groups", rf"^[1-9]\d{{0,2}}(?:[{_BLANKS}]\d{{3}})+$"),
-    ("comma", r"^[1-9]\d{0,2}(?:\.\d{3}){2,}$"),
-    ("point", r"^[1-9]\d{0,2}(?:,\d{3}){2,}$"),
+    ("points", r"^[1-9]\d{0,2}(?:\.\d{3}){2,}$"),
+    ("commas", r"^[1-9]\d{0,2}(?:,\d{3}){2,}$"),
     ("point", rf"^\d+{_EXPONENT}$"),
     ("point", _decimal(r"\.", ",")),
     ("comma", _decimal(",", ".")),

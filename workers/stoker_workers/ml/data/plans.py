@@ -12,7 +12,7 @@ from stoker.errors import InvalidJob
 
 from .dates import times_of
 from .evidence import Evidence, Markers, Mask, Place
-from .numerals import Form, numbers_of
+from .numerals import DECIMALS, Form, numbers_of
 from .source import ColumnType, Values
 
 Where = Callable[[Place], str]
@@ -23,7 +23,8 @@ Dtype = Literal["int64", "float64", "bool", "string", "time"]
 _STRAYS = 0.1
 _STRAY_TIMES = 0.05
 _MOSTLY = 0.5
-_OWN: tuple[tuple[str, Form, Form], ...] = ((".", "point", "comma"), (",", "comma", "point"))
+# The forms that are whole numbers with groups under each decimal mark.
+_WHOLE: dict[str, tuple[Form, ...]] = {".": ("comma or groups", "commas"), ",": ("point or groups", "points")}
 _SHOWN = 40
 _TRUE, _FALSE = pa.array(["true", "t", "yes", "y", "1", "on"]), pa.array(["false", "f", "no", "n", "0", "off"])
 
@@ -72,8 +73,8 @@ def vote(columns: Sequence[Evidence]) -> str | None:
     votes = {
         decimal
         for column in columns
-        for decimal, own, other in _OWN
-        if column.forms[own] > column.forms[other] and column.numbers(decimal) >= (1 - _STRAYS) * column.present
+        for decimal, other in ((".", ","), (",", "."))
+        if column.sure(decimal) > column.sure(other) and column.numbers(decimal) >= (1 - _STRAYS) * column.present
     }
     return votes.pop() if len(votes) == 1 else None
 
@@ -94,7 +95,7 @@ def plan(column: Evidence, wanted: ColumnType | None, rules: Rules, *, is_text: 
     if wanted == "bool":
         return replace(text, dtype="bool", gaps=text.gaps + sum(column.weak.values()))
     if wanted == "time":
-        return _times(column, rules, text) or text
+        return _times(column, rules, text) or _only_times(column, rules, text)
     if not column.present and wanted is None:
         return replace(text, dtype="string" if column.weak else "float64")
     number = _numbers(column, wanted, rules)
@@ -120,14 +121,9 @@ def _numbers(column: Evidence, wanted: ColumnType | None, rules: Rules) -> Plan 
         raise _stray(column, decimal, rules)
     unit = _unit(column, numbers, rules)
     gaps = sum(column.missing.values()) + sum(column.weak.values())
-    is_whole = numbers == column.forms["whole"] + column.forms["groups"] + column.forms[_groups(decimal)]
+    is_whole = numbers == sum(column.forms[form] for form in ("whole", "groups", *_WHOLE[decimal]))
     dtype: Dtype = "int64" if is_whole and not gaps else "float64"
     return Plan(column.name, dtype, decimal, gaps=gaps, note=unit or _ambiguous(column, decimal))
-
-
-def _groups(decimal: str) -> Literal["point or groups", "comma or groups"]:
-    """The form that is a whole number with groups under a decimal mark."""
-    return "comma or groups" if decimal == "." else "point or groups"
 
 
 def _decimal(column: Evidence, rules: Rules) -> str | None:
@@ -135,8 +131,8 @@ def _decimal(column: Evidence, rules: Rules) -> str | None:
     forms = column.forms
     if rules.stated:
         return rules.stated
-    if forms["point"] != forms["comma"]:
-        return "." if forms["point"] > forms["comma"] else ","
+    if column.sure(".") != column.sure(","):
+        return "." if column.sure(".") > column.sure(",") else ","
     points, commas = forms["point or groups"], forms["comma or groups"]
     if not points and not commas:
         return "."
@@ -144,16 +140,17 @@ def _decimal(column: Evidence, rules: Rules) -> str | None:
         return None if points and commas else "." if points else ","
     if rules.voted:
         return rules.voted
-    return rules.usual or None
+    # Beside whole numbers, cells that all have three decimals are rather groups, of which those below 1000 have none.
+    return None if points and forms["whole"] else rules.usual or None
 
 
 def _ambiguous(column: Evidence, decimal: str) -> str:
     """What is to be said of numbers that could be read in two ways, where the column itself does not decide."""
-    if column.forms["point"] or column.forms["comma"]:
+    if column.sure(".") or column.sure(","):
         return ""
     for form in ("point or groups", "comma or groups"):
         if form in column.first:
-            meaning = "the mark of groups of three digits" if form == _groups(decimal) else "a decimal mark"
+            meaning = "the mark of groups of three digits" if form in _WHOLE[decimal] else "a decimal mark"
             mark = "." if form == "point or groups" else ","
             return f"{column.name}: {_quoted(column.first[form].cell)} is read with {mark!r} as {meaning}"
     return ""
@@ -169,10 +166,8 @@ def _undecided(column: Evidence, rules: Rules) -> InvalidJob:
 
 
 def _stray(column: Evidence, decimal: str, rules: Rules) -> InvalidJob:
-    forms = {"other", "leading zero", "huge", "comma" if decimal == "." else "point"}
-    place = min(
-        (column.first[form] for form in forms if form in column.first), key=lambda place: (place.url, place.row)
-    )
+    forms = column.first.keys() - DECIMALS[decimal] - column.signs.keys() - {"weak"}
+    place = min((column.first[form] for form in forms), key=lambda place: (place.url, place.row))
     return _misfit(column, place, f"no number (the decimal mark is {decimal!r})", rules)
 
 
@@ -216,6 +211,14 @@ def _times(column: Evidence, rules: Rules, text: Plan) -> Plan | None:
     if pattern in order and column.times[day_first[0]] == column.times[day_first[1]]:
         note += "; no cell tells which number is the day"
     return replace(text, dtype="time", pattern=pattern, gaps=text.gaps + sum(column.weak.values()), note=note)
+
+
+def _only_times(column: Evidence, rules: Rules, text: Plan) -> Plan:
+    """The plan of a column that must be one of times, and holds none."""
+    if column.present:
+        pattern = max(column.not_time, key=lambda pattern: column.times[pattern])
+        raise _misfit(column, column.not_time[pattern], f"no time written as {pattern}", rules)
+    return replace(text, dtype="time", pattern="year-month-day", gaps=column.rows)
 
 
 def _why_text(column: Evidence) -> str:

@@ -1,0 +1,343 @@
+# ruff: noqa: E501  # a table of cases has one a line
+"""Tables as people have them: what is read of them, what is said of it, and what is refused."""
+
+import bz2
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from stoker import Data
+from stoker.errors import InvalidJob
+from stoker.models.access import Access
+from stoker_workers.ml import data
+from stoker_workers.ml.data import Column, ColumnType, Source, Values
+
+NAN = np.nan
+Read = Callable[..., tuple[Source, dict[str, Values]]]
+
+
+@pytest.fixture(params=[1 << 27, 0], ids=["in memory", "streamed"])
+def read(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Reads a file of some content."""
+    monkeypatch.setattr(data, "IN_MEMORY_BYTES", request.param)
+
+    def opened(
+        content: str | bytes | pa.Table,
+        name: str = "t.csv",
+        types: dict[str, ColumnType] | None = None,
+        **stated: object,
+    ) -> tuple[Source, dict[str, Values]]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match content:
+            case str():
+                path.write_bytes(content.encode())
+            case bytes():
+                path.write_bytes(content)
+            case _:
+                pa.parquet.write_table(content, path)
+        return rows_of(Data.model_validate({"ref": tmp_path / name.partition("/")[0], **stated}), types)
+
+    return opened
+
+
+def rows_of(ref: Data, types: dict[str, ColumnType] | None = None) -> tuple[Source, dict[str, Values]]:
+    source = data.open_source(ref, "train", Access(["/"], "/"), Path("/nowhere"), types=types)
+    batches = list(source.batches(1_000))
+    assert source.rows == sum(len(next(iter(batch.values()))) for batch in batches)
+    return source, {
+        column.name: np.concatenate([batch[column.name] for batch in batches] or [np.empty(0)])
+        for column in source.columns
+    }
+
+
+def seconds(values: Values) -> list[str]:
+    return list(map(str, values.astype("datetime64[s]")))
+
+
+def same(values: Values, expected: list[object]) -> bool:
+    if values.dtype.kind == "M":
+        return seconds(values) == expected
+    return all(value == other or (value != value and other != other) for value, other in zip(values.tolist(), expected))  # noqa: B905  # lengths differ only if a value does
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype", "expected"),
+    [
+        (["1", "2", "-3"], "int64", [1, 2, -3]),
+        (["1", "", "3"], "float64", [1.0, NAN, 3.0]),
+        (["1", "?", "3"], "float64", [1.0, NAN, 3.0]),
+        (["1.5", "-", "none"], "float64", [1.5, NAN, NAN]),
+        (["1,5", "2,25"], "float64", [1.5, 2.25]),
+        (["1.234,5", "17"], "float64", [1234.5, 17.0]),
+        (["1,234,567", "2"], "int64", [1_234_567, 2]),
+        (["1 234", "17"], "int64", [1234, 17]),
+        (["1'234.50", "17"], "float64", [1234.5, 17.0]),
+        (["45%", "2.5 %"], "float64", [45.0, 2.5]),
+        (["$1,001.50", "-$3", "$ 5"], "float64", [1001.5, -3.0, 5.0]),
+        (["−1.5", "1e3", ".5"], "float64", [-1.5, 1000.0, 0.5]),
+        (["01234", "12345"], "string", ["01234", "12345"]),
+        (["12345678901234567890", "12345678901234567891"], "string", ["12345678901234567890", "12345678901234567891"]),
+        (["yes", " no", "no "], "string", ["yes", "no", "no"]),
+        (["true", "false"], "string", ["true", "false"]),
+        (["x", "NaN", "none"], "string", ["x", None, "none"]),
+        (
+            ["2024-02-29", "", "2023-01-01"],
+            "time",
+            ["2024-02-29T00:00:00", "NaT", "2023-01-01T00:00:00"],
+        ),
+        (["29.02.2024", "01.03.2024"], "time", ["2024-02-29T00:00:00", "2024-03-01T00:00:00"]),
+        (["13/02/2024", "01/03/2024"], "time", ["2024-02-13T00:00:00", "2024-03-01T00:00:00"]),
+        (["2/13/24 5:06 PM"], "time", ["2024-02-13T17:06:00"]),
+        (["2024-01-01T00:30:00+02:00"], "time", ["2023-12-31T22:30:00"]),
+        (["Fri, 05 Jan 2024 10:00:00 GMT"], "time", ["2024-01-05T10:00:00"]),
+        (["", "NA"], "float64", [NAN, NAN]),
+    ],
+)
+def test_a_column_is_what_all_its_cells_are(cells: list[str], dtype: str, expected: list[object], read: Read) -> None:
+    content = "v\tw\n" + "".join(f"{cell}\tx\n" for cell in cells)
+    source, rows = read(content, "t.tsv")
+    assert source.columns == (Column("v", dtype), Column("w", "string"))
+    assert same(rows["v"], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "stated", "expected", "notes"),
+    [
+        ("a;b\n1,5;x\n", {}, {"a": [1.5], "b": ["x"]}, ["t.csv: separated by ';', decimal comma"]),
+        ("sep=;\na;b\n1;x\n", {}, {"a": [1], "b": ["x"]}, ["t.csv: separated by ';'"]),
+        ("Report\n\na,b\n1,x\n2,y\n", {}, {"a": [1, 2], "b": ["x", "y"]}, ["t.csv: what is above line 3 is left out: no row of the table"]),
+        ("1.5,x\n2.5,y\n", {}, {"column_1": [1.5, 2.5], "column_2": ["x", "y"]}, ["t.csv: has no header, so its columns are called column_1 to column_2"]),
+        ('a,b\n1,"x\ny"\n2,"say ""hi"""\n', {}, {"a": [1, 2], "b": ["x\ny", 'say "hi"']}, []),
+        ("review\nGood, but slow\nBad\nWell, I think, ok\n", {}, {"review": ["Good, but slow", "Bad", "Well, I think, ok"]}, []),
+        ('"a","b","c"\n"m",1,2\n"n",3,4\n', {}, {"a": ["m", "n"], "b": [1, 3], "c": [2, 4]}, []),
+        ('"b","c"\n"m",1,2\n"n",3,4\n', {}, {"column_1": ["m", "n"], "b": [1, 3], "c": [2, 4]}, []),
+        ("a,b,\n1,2,\n3,4,\n", {}, {"a": [1, 3], "b": [2, 4]}, ["column_3: left out, for it has neither name nor values"]),
+        (",a\n0,5\n1,6\n", {}, {"a": [5, 6]}, ["'column_1': left out, for it numbers the rows; set columns={'column_1': 'number'} to read it"]),
+        ("Unnamed: 0,a\n3,5\n1,6\n", {}, {"a": [5, 6]}, ["'Unnamed: 0': left out, for it numbers the rows; set columns={'Unnamed: 0': 'number'} to read it"]),
+        (",a\n0,5\n1,6\n", {"columns": {"column_1": "number"}}, {"column_1": [0, 1], "a": [5, 6]}, []),
+        ("a\tb\n1.234\t2\n", {"decimal": ","}, {"a": [1234], "b": [2]}, ["t.csv: separated by tabs", 'a: "1.234" is read with \'.\' as the mark of groups of three digits']),
+        ("a b\n1 x\n", {"separator": " "}, {"a": [1], "b": ["x"]}, ["t.csv: separated by spaces"]),
+        ("a,b\n-9,x\n1,-9\n", {"missing": "-9"}, {"a": [NAN, 1.0], "b": ["x", None]}, ['a: 50.0 % missing ("-9")', 'b: 50.0 % missing ("-9")']),
+        ("a,b\n1,NA\n2,x\n", {"missing": ()}, {"a": [1, 2], "b": ["NA", "x"]}, []),
+        ('a,b\n1,5" pipe\n2,x\n', {}, {"a": [1, 2], "b": ['5" pipe', "x"]}, []),
+    ],
+)  # fmt: skip
+def test_a_file_is_read_as_it_is_written_and_that_is_said(
+    content: str, stated: dict[str, object], expected: dict[str, list[object]], notes: list[str], read: Read
+) -> None:
+    source, rows = read(content, **stated)
+    assert {name: same(values, expected[name]) for name, values in rows.items()} == dict.fromkeys(expected, True)
+    assert list(source.notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n3\n4,5\n", r"t\.csv, line 3: 1 cells, but the header has 2; correct the line"),
+        ('a,b\n"x\ny",2\n3,4,5\n', r"t\.csv, line 4: 3 cells, but the header has 2"),
+        ('a,b\n1,x\n2,"y\n3,z\n', r"t\.csv: a quote opened in line 3 is never closed; close it, or set quote=''"),
+        ('a,b\n1,"x\n2,"y"\n3,z\n', r"t\.csv: a quote opened in line 2 is never closed"),
+        ("a,b\n" + "1,2\n" * 20 + "seven,2\n", r"""t\.csv, line 22, column 'a': "seven" is no number .*missing, .*columns=\{'a': 'category'\}"""),
+        ("a;b\n" + "1.5;x\n" * 20 + "1,5;x\n", r"""t\.csv, line 22, column 'a': "1,5" is no number \(the decimal mark is '\.'\)"""),
+        ("a,b\n45%,x\n0.45,y\n", r"""t\.csv, line 2, column 'a': "45%" has another unit"""),
+        ("a;b\n1.234;x\n", r"""t\.csv, line 2, column 'a': "1\.234" may be 1234 or 1\.234, .*set decimal='\.' or decimal=','"""),
+        ("d,b\n" + "2024-01-01,x\n" * 30 + "soon,x\n", r"""line 32, column 'd': "soon" is no time written as year-month-day"""),
+        ("a,a\n1,2\n", r"t\.csv names a column twice: 'a'"),
+        ("a,b\n1,x\0y\n" + "2,y\n" * 10, "holds zero bytes, so it is no text"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_by_its_place(content: str, message: str, read: Read) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        read(content)
+
+
+def test_a_stray_cell_is_a_value_of_a_column_that_is_called_a_category(read: Read) -> None:
+    _, rows = read("a,b\n" + "1,2\n" * 20 + "seven,2\n", columns={"a": "category"})
+    assert set(rows["a"]) == {"1", "seven"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8-sig", "name,v\nŁódź,1\n"),
+        ("utf-16", "name,v\nŁódź,1\n"),
+        ("utf-16-le", "name,v\nŁódź and others,1\n"),
+        ("cp1252", "name,v\n" + "plain,1\n" * 99_999 + "Zürich,2\nnaïve,3\n"),
+        ("cp1251", "имя,v\n" + "Москва и Санкт-Петербург,1\nНижний Новгород,2\n" * 9),
+    ],
+)
+def test_text_of_any_encoding_is_read(encoding: str, text: str, read: Read) -> None:
+    source, rows = read(text.encode(encoding))
+    expected = [line.rpartition(",")[0] for line in text.splitlines()[1:]]
+    assert rows[source.columns[0].name].tolist() == expected
+    if encoding == "cp1252":
+        assert source.notes[0].startswith("t.csv: line 100001 is not UTF-8, so it is read as cp1252 ('Zürich,2')")
+
+
+@pytest.mark.parametrize(
+    ("name", "compressed"),
+    [
+        ("t.csv.gz", gzip.compress),
+        ("t.CSV.bz2", bz2.compress),
+        ("t.csv.zst", lambda content: pa.compress(content, codec="zstd", asbytes=True)),
+    ],
+)
+def test_compressed_text_is_read_of_a_whole_file(name: str, compressed: Callable[[bytes], bytes], read: Read) -> None:
+    content = compressed(b"a,b\n" + b"1,x\n" * 5_000)
+    _, rows = read(content, name)
+    assert len(rows["a"]) == 5_000
+    with pytest.raises(InvalidJob, match="cannot be decompressed: it is damaged or cut off"):
+        read(content[:-9], name)
+
+
+def test_a_decimal_far_down_makes_a_column_of_decimals(read: Read) -> None:
+    _, rows = read("a,b\n" + "1,x\n" * 400_000 + "1.5,x\n")
+    assert rows["a"].dtype == np.float64
+    assert rows["a"][-1] == 1.5
+
+
+def test_lines_within_cells_are_read_however_large_the_file_is(read: Read) -> None:
+    letters = [f'{row},"Dear Sir,\n\nthis is letter {row}.\n"\n' for row in range(60_000)]
+    _, rows = read("n,letter\n" + "".join(letters))
+    assert rows["n"].tolist() == list(range(60_000))
+    assert rows["letter"][-1] == "Dear Sir,\n\nthis is letter 59999."
+
+
+def test_keys_of_folders_are_columns(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "t" / "year=2023").mkdir(parents=True)
+    (tmp_path / "t" / "year=2023" / "a.csv").write_text("v,w\n1,x\n")
+    source, rows = read("w,v\ny,2.5\n", "t/year=2024/a.csv")
+    assert source.columns == (Column("v", "float64"), Column("w", "string"), Column("year", "int64"))
+    assert [rows[name].tolist() for name in ("v", "w", "year")] == [[1.0, 2.5], ["x", "y"], [2023, 2024]]
+
+
+def test_shards_of_parquet_whose_types_differ_are_read_as_one(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    pa.parquet.write_table(pa.table({"v": [1, 2]}), tmp_path / "t" / "a.parquet")
+    _, rows = read(pa.table({"v": [1.5]}), "t/b.parquet")
+    assert rows["v"].tolist() == [1.0, 2.0, 1.5]
+    with pytest.raises(InvalidJob, match=r"column 'v' is double in .*a\.parquet, but string in .*c\.parquet; write it"):
+        read(pa.table({"v": ["x"]}), "t/c.parquet")
+
+
+TYPES: dict[str, ColumnType] = {"code": "string", "ok": "bool", "n": "number", "t": "time"}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_a_column_of_known_type_is_read_as_it(name: str, read: Read) -> None:
+    contents: dict[str, str | pa.Table] = {
+        "t.csv": "code;ok;n;t\n7;yes;1,5;2024-01-01\n8;no;007;\n",
+        "t.jsonl": '{"code": 7, "ok": true, "n": "1.5", "t": "2024-01-01"}\n{"code": 8, "ok": false, "n": 7}\n',
+        "t.parquet": pa.table({"code": [7, 8], "ok": ["t", "f"], "n": ["1.5", "7"], "t": ["2024-01-01", None]}),
+    }
+    source, rows = read(contents[name], name, TYPES)
+    assert {column.name: column.dtype for column in source.columns} == {
+        "code": "string", "ok": "bool", "n": "float64", "t": "time"
+    }  # fmt: skip
+    assert rows["code"].tolist() == ["7", "8"]
+    assert rows["ok"].tolist() == [True, False]
+    assert rows["n"].tolist() == [1.5, 7.0]
+    assert seconds(rows["t"]) == ["2024-01-01T00:00:00", "NaT"]
+
+
+@pytest.mark.parametrize(
+    ("content", "types", "message"),
+    [
+        ("ok,n\ntrue,1\nunknown,2\n", {"ok": "bool"}, r"t\.csv, line 3, column 'ok': 'unknown' is neither true nor false"),
+        ("ok,n\nx,1\ny,b\n", {"n": "number"}, r"""t\.csv, line 3, column 'n': "b" is no number"""),
+        ("ok,n\nx,2024-01-01\ny,b\n", {"n": "time"}, r"""t\.csv, line 3, column 'n': "b" is no time"""),
+    ],
+)  # fmt: skip
+def test_a_cell_that_is_not_of_the_known_type_is_refused(
+    content: str, types: dict[str, ColumnType], message: str, read: Read
+) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        read(content, types=types)
+
+
+def test_json_lines_are_objects_of_any_keys(read: Read) -> None:
+    lines = [
+        '{"a": 1, "b": " x", "v": [1, 2], "w": [1], "t": ["a"], "ok": true}',
+        '{"a": 2, "b": "", "v": [3, 4], "w": [2, 3], "t": ["b", "c"], "ok": null}',
+        '{"a": 3, "b": "007", "v": [5, 6], "w": [], "t": null, "ok": false, "late": 1.5}',
+    ]
+    source, rows = read("\n".join(lines), "t.jsonl")
+    assert source.columns == (
+        Column("a", "int64"),
+        Column("b", "string"),
+        Column("v", "float64", (2,)),
+        Column("w", "list"),
+        Column("t", "list"),
+        Column("ok", "float64"),
+        Column("late", "float64"),
+    )
+    assert rows["b"].tolist() == ["x", None, "007"]
+    assert rows["v"].tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert [row.tolist() for row in rows["w"]] == [[1.0], [2.0, 3.0], []]
+    assert rows["t"].tolist() == [["a"], ["b", "c"], None]
+    assert same(rows["ok"], [1.0, NAN, 0.0])
+    assert same(rows["late"], [NAN, NAN, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"a": ', r"t\.jsonl, line 22: no JSON in column 7; expected an object"),
+        ("[1]", r"t\.jsonl, line 22: list is no object"),
+        ('{"a": 1, "a": 2}', r"t\.jsonl, line 22: a key is there twice"),
+        ('{"a": "seven"}', r"""t\.jsonl, line 22, 'a': "seven" is of another kind than nearly all of its 21 values"""),
+        ('{"a": [1]}', r"t\.jsonl, line 22, 'a': \[1\] is of another kind"),
+    ],
+)
+def test_a_json_line_that_is_wrong_is_refused_by_its_place(line: str, message: str, read: Read) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        read('{"a": 1}\n' * 20 + f"\n{line}\n", "t.jsonl")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather"])
+def test_every_type_of_arrow_is_read_or_named(suffix: str, read: Read, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "gaps": pa.array([1, None], pa.int32()),
+            "text": [" no", "NaN"],
+            "kind": pa.array(["u", "v"]).dictionary_encode(),
+            "day": pa.array([np.datetime64("2024-01-01"), None]),
+            "at": pa.array([0, 1], pa.timestamp("ns", "Europe/Berlin")),
+            "money": pa.array([1, 2]).cast(pa.decimal128(21, 2)),
+            "tokens": [[1, 2], [3]],
+            "words": [["a"], None],
+            "half": pa.array(np.array([1, 2], np.float16)),
+            "nothing": pa.nulls(2),
+            "struct": [{"q": 1}, {"q": 2}],
+            "__index_level_0__": [5, 3],
+        }
+    )
+    if suffix == "parquet":
+        source, rows = read(table, "t.parquet")
+    else:
+        pa.feather.write_feather(table, tmp_path / f"t.{suffix}")
+        source, rows = rows_of(Data(tmp_path / f"t.{suffix}"))
+    assert {column.name: column.dtype for column in source.columns} == {
+        "gaps": "float64", "text": "string", "kind": "string", "day": "time", "at": "time", "money": "float64",
+        "tokens": "list", "words": "list", "half": "float16", "nothing": "float64", "struct": "struct<q: int64>",
+    }  # fmt: skip
+    assert rows["text"].tolist() == ["no", None]
+    assert seconds(rows["day"]) == ["2024-01-01T00:00:00", "NaT"]
+    assert rows["at"].dtype == "datetime64[us]"
+    assert [row.tolist() for row in rows["tokens"]] == [[1, 2], [3]]
+    assert "'__index_level_0__': left out, for it numbers the rows" in source.notes[0]
+
+
+def test_batches_of_a_column_with_gaps_further_down_have_one_type(read: Read) -> None:
+    table = pa.table({"v": pa.array([*range(70_000), None])})
+    source, rows = read(table, "t.parquet")
+    assert source.columns == (Column("v", "float64"),)
+    assert {batch["v"].dtype.name for batch in source.batches(1_000)} == {"float64"}
+    assert np.isnan(rows["v"]).sum() == 1
