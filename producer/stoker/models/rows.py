@@ -233,6 +233,18 @@ def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array
     return padded
 
 
+def _sequence(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+    """Lists of numbers, filled up with NaN, or cut, to the tensor's length; arrays of one shape as they are."""
+    if values.ndim > 1:
+        return _array(spec, values, name, first_row)
+    padded = np.full((len(values), spec.shape[0] or 1), np.nan, dtype=spec.dtype)
+    for row, entries in enumerate(values):
+        if entries is not None:
+            known = numbers(entries, name, gaps=True, first_row=first_row + row)[: padded.shape[1]]
+            padded[row, : len(known)] = known
+    return padded
+
+
 _Encoder = Callable[[TensorSpec, Array, str, int], Array]
 _SHARED: dict[ColumnKind | None, _Encoder] = {
     "number": _numbers,
@@ -241,7 +253,7 @@ _SHARED: dict[ColumnKind | None, _Encoder] = {
     "time": _times,
 }
 """Kinds of which all columns share a tensor."""
-_SINGLE: dict[ColumnKind | None, _Encoder] = {"text": _free_texts, "tokens": _tokens}
+_SINGLE: dict[ColumnKind | None, _Encoder] = {"text": _free_texts, "tokens": _tokens, "sequence": _sequence}
 
 
 def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float64]:

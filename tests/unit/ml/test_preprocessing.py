@@ -301,6 +301,16 @@ def test_texts_become_the_weights_of_their_terms(profile_of: ProfileOf) -> None:
     assert tensor[4, 0] == 1
 
 
+def test_lists_of_numbers_are_filled_up_and_say_how_long_they_are(profile_of: ProfileOf) -> None:
+    lists = np.empty(3, dtype=object)
+    lists[:] = [np.array([1.0, 2.0]), np.array([3.0]), None]
+    found = profile_of(pulse=np.resize(lists, 30), size=np.linspace(0, 1, 30), y=[0, 1, 0] * 10)
+    [_, pulse] = found.inputs
+    assert (pulse.name, pulse.kind, pulse.shape) == ("sequence_pulse", "sequence", (2,))
+    tensor = prepared(found, {"pulse": lists, "size": [0.5, 0.5, 0.5]}, normalize=False)
+    np.testing.assert_allclose(tensor[:, 1:], [[1.0, 2.0, 0.0, 0.0], [3.0, 2.0, 0.0, 1.0], [2.0, 2.0, 1.0, 1.0]])
+
+
 def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(profile_of: ProfileOf) -> None:
     rows = 50
     columns: dict[str, object] = {

@@ -105,6 +105,8 @@ def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = Fals
                 codes.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
             case _:
                 parts.append(standardised(tensor, spec, stats[0], normalize=normalize))
+                if spec.kind == "sequence" and stats[0].column.dtype == "list":
+                    parts.append(ops.cast(ops.isnan(tensor), "float32"))  # what is padding
     tensors = [_flat(part) for part in parts] if len(parts) + len(codes) > 1 else parts
     tensors += [code for _, code in codes]
     output = ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]

@@ -22,7 +22,7 @@ _SHARED: dict[ColumnKind, tuple[str, str]] = {
 """Kinds of which all columns share a tensor: its name and dtype."""
 # Above this ratio of a column's mean to its spread, float32 would round away more than a thousandth of the spread.
 _LARGEST_OFFSET = 1e4
-_LONGEST_TOKENS = 512
+_LONGEST_LIST = 512
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,10 @@ def _single(column: str, feature: Feature, name: str) -> TensorSpec:
     if feature.kind == "text":
         return TensorSpec(**named, dtype="string", kind="text", gaps=True)
     low, high = stats.moments.low, stats.moments.high
+    length = shape[0] if shape else min(max(int(stats.lengths.high), 1), _LONGEST_LIST) if stats.present else 1
+    if feature.kind == "sequence" and not shape:
+        return TensorSpec(**named, shape=(length,), dtype="float32", low=low, high=high, kind="sequence", gaps=True)
     if feature.kind == "tokens":
-        length = shape[0] if shape else min(max(int(stats.lengths.high), 1), _LONGEST_TOKENS)
         return TensorSpec(**named, shape=(length,), dtype="int32", low=0, high=high, kind="tokens")
     dtype = "float64" if _needs_float64(stats) else "float32"
     kind = feature.kind if name else None
