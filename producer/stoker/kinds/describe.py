@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..models.data import ColumnKind
+from ..models.columns import ColumnKind
 from ..models.manifest import Artifact, Described
 from .base import JobSpec
 from .data import DataRef

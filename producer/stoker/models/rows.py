@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
-from .data.columns import ColumnKind, boolean_of, listed, time_of
+from .columns import ColumnKind, boolean_of, listed, time_of
 from .manifest import TensorSpec
 from .tensors import Array
 

@@ -1,7 +1,7 @@
 """Data of jobs: data references, opening files, reading headers."""
 
+from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, listed, select_columns, time_of
 from .cells import MISSING, MISSING_NUMBERS
-from .columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, listed, select_columns, time_of
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, marked_encoding
 from .files import file_system_of, open_file, reading

@@ -14,8 +14,8 @@ from numpy.lib import format as npy
 
 from ...errors import InvalidJob
 from ..access import refuse_kernels
+from ..columns import listed, select_columns
 from ..formats import Stated
-from .columns import listed, select_columns
 from .dialect import HEAD_BYTES, sniff
 from .encodings import decoded_head, marked_encoding
 from .references import GLOB, locate, named_format, sample, split, unknown_format

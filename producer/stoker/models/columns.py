@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from ...errors import InvalidJob
+from ..errors import InvalidJob
 
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
 """What is made of a column; "ignore" leaves it out."""
