@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from ..models.data import ColumnKind
+from ..models.columns import ColumnKind
 from ..models.formats import Format, Stated
 from .base import Frozen
 

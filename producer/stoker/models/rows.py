@@ -1,5 +1,6 @@
 """From columns of data to a model's input tensors: what clients do before they send, and workers with files."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -15,6 +16,8 @@ from .tensors import Array
 
 MISSING_CATEGORY = "\ue001"
 """What stands for a missing category in a tensor: a character that no text is meant to hold."""
+# A whole number as a table tool writes a column with gaps.
+_WHOLE = re.compile(r"-?[1-9]\d*\.0+|0\.0+")
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for a missing time, as in numpy's NaT."""
 
@@ -97,6 +100,8 @@ def category(value: Any) -> str:
         case str():
             text = value.strip()
             lower = text.lower()
+            if _WHOLE.fullmatch(text):
+                return text.partition(".")[0]
             return (lower if lower in ("true", "false") else text) or MISSING_CATEGORY
         case bool() | np.bool_():
             return "true" if value else "false"

@@ -14,7 +14,7 @@ from stoker.events import Event, Log
 from stoker.models.rows import encode, values_of
 from stoker.models.tensors import Array
 from stoker_workers.ml.columns.task import TaskName
-from stoker_workers.ml.data import Arrays, Values
+from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
 from stoker_workers.ml.preprocessing.profile import Profile, profile
 from stoker_workers.ml.preprocessing.split import ExactSplit, HashedSplit
@@ -24,7 +24,12 @@ from stoker_workers.ml.run import Run, Stopped
 
 def source_of(columns: Mapping[str, object]) -> Arrays:
     arrays: dict[str, Values] = {name: values_of(values) for name, values in columns.items()}
-    return Arrays(arrays, "test")
+    plain = Arrays(arrays, "test")
+    lists = {name for name, values in arrays.items() if any(isinstance(value, np.ndarray) for value in values)}
+    columns_of = tuple(
+        Column(column.name, "list") if column.name in lists and not column.shape else column for column in plain.columns
+    )
+    return Arrays(arrays, "test", columns=columns_of)
 
 
 @pytest.fixture
@@ -303,12 +308,13 @@ def test_texts_become_the_weights_of_their_terms(profile_of: ProfileOf) -> None:
 
 def test_lists_of_numbers_are_filled_up_and_say_how_long_they_are(profile_of: ProfileOf) -> None:
     lists = np.empty(3, dtype=object)
-    lists[:] = [np.array([1.0, 2.0]), np.array([3.0]), None]
+    lists[:] = [np.array([1.5, 2.0]), np.array([3.0]), None]
     found = profile_of(pulse=np.resize(lists, 30), size=np.linspace(0, 1, 30), y=[0, 1, 0] * 10)
     [_, pulse] = found.inputs
     assert (pulse.name, pulse.kind, pulse.shape) == ("sequence_pulse", "sequence", (2,))
+    mean = 6.5 / 3
     tensor = prepared(found, {"pulse": lists, "size": [0.5, 0.5, 0.5]}, normalize=False)
-    np.testing.assert_allclose(tensor[:, 1:], [[1.0, 2.0, 0.0, 0.0], [3.0, 2.0, 0.0, 1.0], [2.0, 2.0, 1.0, 1.0]])
+    np.testing.assert_allclose(tensor[:, 1:], [[1.5, 2.0, 0.0, 0.0], [3.0, mean, 0.0, 1.0], [mean, mean, 1.0, 1.0]])
 
 
 def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(profile_of: ProfileOf) -> None:

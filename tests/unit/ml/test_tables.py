@@ -4,6 +4,7 @@
 import bz2
 import gzip
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -308,7 +309,7 @@ def test_every_type_of_arrow_is_read_or_named(suffix: str, read: Read, tmp_path:
             "gaps": pa.array([1, None], pa.int32()),
             "text": [" no", "NaN"],
             "kind": pa.array(["u", "v"]).dictionary_encode(),
-            "day": pa.array([np.datetime64("2024-01-01"), None]),
+            "day": pa.array([date(2024, 1, 1), None]),
             "at": pa.array([0, 1], pa.timestamp("ns", "Europe/Berlin")),
             "money": pa.array([1, 2]).cast(pa.decimal128(21, 2)),
             "tokens": [[1, 2], [3]],

@@ -36,7 +36,7 @@ def run(spec: Compare, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     require_comparable(spec, run.models)
-    source = open_data(spec.data, "test", run)
+    source = open_data(spec.data, "test", run, run.models[0].signature)
     entrants = _load(source, spec, run)
     rows = _predict(source, entrants, spec, run)
     draws, models = _measure(entrants, spec, run)

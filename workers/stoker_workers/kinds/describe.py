@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Describe, DescribeResult
+from stoker.kinds import Describe, DescribeResult, as_data
 from stoker.kinds.describe import percent
 from stoker.models.data import TARGET_NAMES
 from stoker.models.manifest import Artifact
@@ -41,7 +41,8 @@ def run(spec: Describe, run: Run) -> Outcome:
     source = open_data(spec.data, "train", run)
     target = _target(spec, source)
     survey = _read(source, target, run)
-    decisions = {name: decide(stats) for name, stats in survey.stats.items()}
+    kinds = as_data(spec.data).columns
+    decisions = {name: decide(stats, kinds.get(name)) for name, stats in survey.stats.items()}
     task, refusal = _task(survey.stats, target)
     result = DescribeResult(
         data=str(spec.data),
@@ -52,6 +53,7 @@ def run(spec: Describe, run: Run) -> Outcome:
         task_why=task.why if task else None,
         task_doubt=task.doubt if task else None,
         warnings=(
+            *source.notes,
             *_of_columns(survey, decisions, target),
             *([refusal] if refusal else []),
             *(_of_target(survey, decisions, target, task) if target and task else []),

@@ -39,7 +39,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     """
     [version] = run.models
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
-    source = open_data(spec.data, "test", run)
+    source = open_data(spec.data, "test", run, version.signature)
     rows = LabelledRows(source, version, spec.target, str(spec.data))
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
     seen = _predict(rows, predictor, tally, spec, run)

@@ -74,7 +74,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     """
     [version] = run.models
     began = time.monotonic()
-    source = open_data(spec.data, "test", run)
+    source = open_data(spec.data, "test", run, version.signature)
     refuse_namesakes(spec, version.signature)
     _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, Data, Train, TrainResult
+from stoker.kinds import MLP, Data, Train, TrainResult, as_data
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
@@ -62,6 +62,7 @@ def run(spec: Train, run: Run) -> Outcome:
         target=spec.target,
         features=spec.features,
         task=spec.task,
+        kinds=as_data(spec.data).columns,
         limits=spec.limits,
     )
     with gang.scope():
@@ -187,13 +188,13 @@ def _rows(
     )
     rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=profiled.rows)
     if spec.validation_data:
-        other = _validation(spec.validation_data, run, profiled.target)
+        other = _validation(spec.validation_data, run, profiled.target, model.signature)
         return rows, build(other, every_row, count=other.rows)
     return rows, build(source, split.held_out, count=profiled.held_out) if profiled.held_out else None
 
 
-def _validation(data: str | Data, run: Run, target: str) -> Source:
-    source = open_data(data, "test", run)
+def _validation(data: str | Data, run: Run, target: str, signature: Signature) -> Source:
+    source = open_data(data, "test", run, signature)
     select_columns([column.name for column in source.columns], target, None, str(data))
     if source.rows == 0:
         raise InvalidJob(f"validation_data {data} has no rows; give data with at least one, or a validation_split")

@@ -1,21 +1,45 @@
 """Opening the data of a job."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from stoker.events import Log
 from stoker.kinds import Data
+from stoker.models.columns import ColumnKind
+from stoker.models.manifest import Signature
 
-from .data import Source, open_source
+from .data import ColumnType, Source, open_source
 from .run import Run
 
+# How a model's columns are read from text: never guessed anew from a file of which all values may look otherwise.
+# Booleans are words or numbers, and the encoding of rows knows both.
+_TYPES: Mapping[ColumnKind, ColumnType] = {"number": "number", "category": "string", "text": "string", "time": "time"}
 
-def open_data(data: str | Data, subset: Literal["train", "test"], run: Run) -> Source:
+
+def open_data(
+    data: str | Data, subset: Literal["train", "test"], run: Run, signature: Signature | None = None
+) -> Source:
     """The rows of a job's data; what was found by looking at them is said in its events.
+
+    Args:
+        signature: of the model that reads them; None where none does yet.
 
     Raises:
         InvalidJob, Unavailable: see `open_source`.
     """
-    source = open_source(data, subset, run.access, run.scratch)
+    types = column_types(signature) if signature else None
+    source = open_source(data, subset, run.access, run.scratch, types=types)
     for note in source.notes:
         run.emit(Log(line=note))
     return source
+
+
+def column_types(signature: Signature) -> dict[str, ColumnType]:
+    """The types of a model's columns, and of a target that is a number."""
+    types: dict[str, ColumnType] = {}
+    for spec in signature.inputs:
+        if spec.kind and spec.kind in _TYPES:
+            types |= dict.fromkeys(spec.columns or (spec.name,), _TYPES[spec.kind])
+    if signature.task == "regression" and signature.target:
+        types[signature.target] = "number"
+    return types

@@ -101,8 +101,8 @@ def profile(
     """
     by_name = {column.name: column for column in source.columns}
     target, chosen = select_columns(tuple(by_name), target, features, ref)
-    for name in kinds:
-        if name not in by_name:
+    for name, kind in kinds.items():
+        if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
     scan = _Scan([by_name[name] for name in chosen], by_name[target])
     meter = Meter(run, "reading data", total=source.rows)
