@@ -42,19 +42,25 @@ from .kinds import (
     TrainResult,
 )
 from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
-from .models.predictions import Prediction
 from .version import VERSION
 
 if TYPE_CHECKING:
     from .client.aio import AsyncClient
     from .client.blocking import Client
     from .client.job import Job
+    from .models.predictions import Prediction
     from .settings import Settings
 
 __version__ = VERSION
 
-# These bring redis-py and pydantic-settings along, which a program that only builds specs need not wait for.
-_LAZY = {"AsyncClient": "client.aio", "Client": "client.blocking", "Job": "client.job", "Settings": "settings"}
+# These bring redis-py, pydantic-settings or numpy along, which a program that only builds specs need not wait for.
+_LAZY = {
+    "AsyncClient": "client.aio",
+    "Client": "client.blocking",
+    "Job": "client.job",
+    "Prediction": "models.predictions",
+    "Settings": "settings",
+}
 
 __all__ = [
     "CNN",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stoker
-from stoker.models.predictions import Prediction, prediction_columns, prediction_names, predictions
+from stoker.models.predictions import Prediction, prediction_columns, predictions
 
 
 def version(classes: tuple[str, ...] = (), units: int = 1, *, logits: bool = False) -> stoker.ModelVersion:
@@ -69,4 +69,4 @@ def test_the_same_as_columns_of_a_table() -> None:
         "label": ["no", "yes"], "probability_no": [0.75, 0.4375], "probability_yes": [0.25, 0.5625]
     }  # fmt: skip
     assert prediction_columns(version(), np.array([[1.5], [2]]))["value"].tolist() == [1.5, 2]
-    assert prediction_names(version(units=2).signature) == ("value_0", "value_1")
+    assert version(units=2).signature.prediction_names == ("value_0", "value_1")

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, ModelRef, Signature
-from ..models.predictions import prediction_names
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
@@ -82,7 +81,7 @@ def refuse_namesakes(spec: Infer, signature: Signature) -> None:
     Raises:
         InvalidJob: one has.
     """
-    for name in set(spec.columns).intersection(prediction_names(signature)):
+    for name in set(spec.columns).intersection(signature.prediction_names):
         raise InvalidJob(f"columns names {name!r}, as a column of predictions is called; rename it in the data")
 
 

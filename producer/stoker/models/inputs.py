@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
-from .data.columns import listed
+from .columns import listed
 from .manifest import Signature, TensorSpec
 from .rows import encode, values_of
 from .tensors import Array, Tensors

@@ -1,6 +1,7 @@
 """Descriptions of artifacts, signatures and model versions, as the store and the registry hold them."""
 
 from datetime import datetime
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -97,6 +98,14 @@ class Signature(Described):
     classes: tuple[str, ...] = ()
     target: str | None = None
     logits: bool = False
+
+    @property
+    def prediction_names(self) -> tuple[str, ...]:
+        """The columns of a table of predictions: the label and each class' probability, or the numbers."""
+        if self.classes:
+            return ("label", *(f"probability_{label}" for label in self.classes))
+        units = prod(size or 1 for size in self.outputs[0].shape)
+        return ("value",) if units == 1 else tuple(f"value_{unit}" for unit in range(units))
 
 
 class ModelManifest(Described):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import InvalidJob
-from .manifest import Described, ModelVersion, Signature
+from .manifest import Described, ModelVersion
 from .tensors import Array
 
 Floats = NDArray[np.float64]
@@ -60,16 +60,10 @@ def predictions(version: ModelVersion, outputs: Array) -> list[Prediction]:
     ]
 
 
-def prediction_names(signature: Signature) -> tuple[str, ...]:
-    """The names of the columns that `prediction_columns` gives."""
-    if signature.classes:
-        return ("label", *(f"probability_{label}" for label in signature.classes))
-    units = prod(size or 1 for size in signature.outputs[0].shape)
-    return ("value",) if units == 1 else tuple(f"value_{unit}" for unit in range(units))
-
-
 def prediction_columns(version: ModelVersion, outputs: Array) -> dict[str, Array]:
     """The meaning of a model's output, as columns of a table: the label and each class' probability, or the numbers.
+
+    Their names are the signature's `prediction_names`.
 
     Raises:
         InvalidJob: the output is no distribution over the classes.
@@ -81,7 +75,7 @@ def prediction_columns(version: ModelVersion, outputs: Array) -> dict[str, Array
         distribution = _distribution(version, outputs)
         labels = np.array(signature.classes, dtype=object)
         columns = [labels[distribution.argmax(axis=1)], *distribution.T]
-    return dict(zip(prediction_names(signature), columns, strict=True))
+    return dict(zip(signature.prediction_names, columns, strict=True))
 
 
 def probabilities(outputs: Array, *, logits: bool) -> Floats:
