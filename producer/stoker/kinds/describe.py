@@ -98,6 +98,7 @@ class DescribeResult(JobResult):
         target: the column to predict; None where none was named.
         task: what it asks for, and `task_why`; None where there is no target, or it cannot be predicted.
         task_doubt: why the task may be another, and the setting that says so; None where that is hardly in question.
+        notes: how the files were read, as far as that was found by looking at them.
         warnings: what should be looked at before a model is trained on this.
         files: "report" (JSON) and "html" (the same as one page with histograms; not if the store was away just then).
     """
@@ -110,6 +111,7 @@ class DescribeResult(JobResult):
     task: Literal["classification", "regression"] | None
     task_why: str | None
     task_doubt: str | None
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...]
     files: dict[str, Artifact]
 

@@ -49,6 +49,7 @@ def profile_of(open_run: Callable[..., Run]) -> Callable[..., Profile]:
 
 
 ProfileOf = Callable[..., Profile]
+OpenRun = Callable[..., Run]
 
 
 def prepared(found: Profile, columns: Mapping[str, object], *, normalize: bool = True) -> Array:
@@ -153,6 +154,13 @@ def test_what_was_decided_is_said(profile_of: ProfileOf, events: list[Event]) ->
 
 def lines(events: Sequence[Event]) -> list[str]:
     return [event.line for event in events if isinstance(event, Log)]
+
+
+def test_an_index_is_left_out_whichever_rows_are_held_out(open_run: OpenRun) -> None:
+    source = source_of({"id": np.arange(200), "size": np.linspace(0, 1, 200), "y": ["a", "b"] * 100})
+    for seed in range(3):
+        found = profile(source, ExactSplit(200, 0.3, seed), open_run(), ref="test")
+        assert list(found.features) == ["size"]
 
 
 def test_a_column_that_is_asked_for_is_never_left_out(profile_of: ProfileOf) -> None:

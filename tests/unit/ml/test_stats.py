@@ -135,3 +135,10 @@ def test_nothing_has_no_moments() -> None:
     moments = Moments()
     moments.update(np.array([np.nan]))
     assert (moments.count.sum(), moments.low, moments.high) == (0, np.inf, -np.inf)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+def test_times_of_any_unit_are_counted_in_microseconds(unit: str) -> None:
+    stats = ColumnStats(Column("at", "time"))
+    stats.update(np.array(["1970-01-02", "NaT", "1970-01-04"], f"datetime64[{unit}]"))
+    assert (stats.moments.low, stats.moments.high, stats.missing) == (86_400e6, 3 * 86_400e6, 1)

@@ -114,6 +114,7 @@ def test_a_column_is_what_all_its_cells_are(cells: list[str], dtype: str, expect
         ("a;b\n1,5;x\n", {}, {"a": [1.5], "b": ["x"]}, ["t.csv: separated by ';', decimal comma"]),
         ("sep=;\na;b\n1;x\n", {}, {"a": [1], "b": ["x"]}, ["t.csv: separated by ';'"]),
         ("Report\n\na,b\n1,x\n2,y\n", {}, {"a": [1, 2], "b": ["x", "y"]}, ["t.csv: what is above line 3 is left out: no row of the table"]),
+        ("Report;;\n;;\na;b;c\n1;x;5\n2;y;6\n", {}, {"a": [1, 2], "b": ["x", "y"], "c": [5, 6]}, ["t.csv: separated by ';'", "t.csv: what is above line 3 is left out: no row of the table"]),
         ("1.5,x\n2.5,y\n", {}, {"column_1": [1.5, 2.5], "column_2": ["x", "y"]}, ["t.csv: has no header, so its columns are called column_1 to column_2"]),
         ('a,b\n1,"x\ny"\n2,"say ""hi"""\n', {}, {"a": [1, 2], "b": ["x\ny", 'say "hi"']}, []),
         ("review\nGood, but slow\nBad\nWell, I think, ok\n", {}, {"review": ["Good, but slow", "Bad", "Well, I think, ok"]}, []),

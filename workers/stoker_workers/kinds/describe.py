@@ -52,8 +52,8 @@ def run(spec: Describe, run: Run) -> Outcome:
         task=task.task if task else None,
         task_why=task.why if task else None,
         task_doubt=task.doubt if task else None,
+        notes=source.notes,
         warnings=(
-            *source.notes,
             *_of_columns(survey, decisions, target),
             *([refusal] if refusal else []),
             *(_of_target(survey, decisions, target, task) if target and task else []),

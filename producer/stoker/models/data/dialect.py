@@ -21,6 +21,7 @@ _MOST_ROWS = 1000
 _LEAST_FIT = 0.45
 _FITS: dict[CellKind, float] = {"number": 1.0, "date": 1.0, "text": 0.9, "mixed": 0.3, "missing": 1.0}
 _SHOWN = 40
+_MOST_TITLES = 5
 
 Row = list[str]
 
@@ -133,6 +134,8 @@ def _parse(head: str, separator: str, quote: str, escape: str) -> _Parsed | None
     if width < 2:
         return None
     start = next(at for at, row in enumerate(rows) if len(row) == width)
+    while start + 2 < len(rows) and _is_title(rows[start], rows[start + 1 :]):
+        start += 1
     body = [row for row in rows[start:] if len(row) == width]
     share = len(body) / len(rows[start:])
     fits = [_fit([row[at] for row in (body[1:] or body)]) for at in range(width)]
@@ -198,6 +201,11 @@ def _described(table: _Parsed, first_line: int) -> Dialect:
             notes.append(f"the line below the header is left out: {units!r} are units, not a row")
     skip = first_line + (table.lines[used - 1] if used else 0)
     return Dialect(table.separator, table.quote, table.escape, skip, names, has_header, tuple(notes))
+
+
+def _is_title(row: Row, below: Sequence[Row]) -> bool:
+    """Whether a row is a title above the header, or a blank one, filled up to the table's width by a table tool."""
+    return len(row) > 2 and sum(map(bool, row)) <= 1 < max(sum(map(bool, each)) for each in below[:_MOST_TITLES])
 
 
 def _is_short_header(row: Row, width: int) -> bool:

@@ -149,7 +149,7 @@ def _index(stats: ColumnStats) -> Decision | None:
     """Numbers that only count or name the rows."""
     if not is_number(stats):
         return None
-    counted = stats.ordered and stats.moments.low in (0, 1) and stats.rows >= _LEAST_INDEX_ROWS
+    counted = stats.ordered and stats.first in (0, 1) and stats.rows >= _LEAST_INDEX_ROWS
     if _INDEX_NAME.fullmatch(stats.column.name):
         return Decision("ignore", f"an index, by its name; {_use(stats, 'number')}")
     if counted:

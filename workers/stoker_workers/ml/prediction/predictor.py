@@ -8,6 +8,7 @@ from typing import Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
@@ -77,6 +78,8 @@ class Predictor:
             InvalidJob: it has no Keras file, or one that cannot be loaded.
             Corrupt, Unavailable: the store does not give the file.
         """
+        # GPUs would multiply float32 as TF32, of 10 bits: a row's answer would depend on the batch that it is in.
+        tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
         with loading(version.ref):
             path = store.fetch(saved_file(version), scratch)
             try:

@@ -192,7 +192,7 @@ class _Scan:
         there = has_target(values)
         mine = there & ~held_out
         for name, stats in self.features.items():
-            stats.update(batch[name][mine])
+            stats.update(batch[name], mine)
         self.target.update(values[there])
         self._trained.update(values[mine])
         self.dropped += int((~there).sum())

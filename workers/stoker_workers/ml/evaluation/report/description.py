@@ -16,6 +16,8 @@ def render(result: DescribeResult) -> str:
     title = f"{result.rows:,} rows of {len(result.columns)} columns"
     shown = result.columns[:_MOST_PANELS]
     sections = [lines(tag("h1", title), tag("p", result.data, class_="about"))]
+    if result.notes:
+        sections.append(panel("How it was read", tag("ul", lines(*(tag("li", note) for note in result.notes)))))
     if result.warnings:
         sections.append(warnings(result.warnings))
     if result.task and result.task_why:
