@@ -32,12 +32,38 @@ def test_the_first_example_runs_as_it_stands(
     assert "epoch 10/10" in capsys.readouterr().out
 
 
+def write_customers(folder: Path) -> None:
+    """A table as an office saves it: a title, semicolons, decimal commas, gaps, days first, and no UTF-8."""
+    lines = ["Kundenliste für 2026;;;;", "age;plan;since;monthly;churned"]
+    for number in range(300):
+        age, plan = "" if number % 9 == 0 else 18 + number % 50, ("basic", "plus", " basic")[number % 3]
+        churned = "" if number == 7 else "yes" if plan != "plus" and number % 2 else "no"
+        lines.append(f"{age};{plan};{1 + number % 28:02}.{1 + number % 12:02}.2024;{19 + number % 2},90;{churned}")
+    (folder / "customers.csv").write_bytes("\r\n".join(lines).encode("cp1252"))
+
+
+def test_the_example_on_data_as_it_is_runs_as_it_stands(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    monkeypatch.chdir(tmp_path)
+    write_customers(tmp_path)
+    [command] = re.findall(r"\$ stoker (describe [^#\n]*)", README)
+    described = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", *command.split()], capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert described.returncode == 0, described.stderr
+    assert "what is above line 2 is left out" in described.stdout
+    exec(compile(blocks("python")[1], "README.md", "exec"), {})
+    assert re.fullmatch(r"(yes|no) \{'no': [\d.e-]+, 'yes': [\d.e-]+\}\n", capsys.readouterr().out)
+
+
 def test_the_pipeline_example_runs_as_it_stands(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    exec(compile(blocks("python")[2], "README.md", "exec"), names)
     assert "alias='champion'" in capsys.readouterr().out
 
 
@@ -46,7 +72,7 @@ def test_the_comparison_example_runs_as_it_stands(
 ) -> None:
     monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[2], "README.md", "exec"), names)
+    exec(compile(blocks("python")[3], "README.md", "exec"), names)
     result = names["compared"]
     assert isinstance(result, stoker.CompareResult)
     small, large = result.models
@@ -67,7 +93,7 @@ def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
     given = (
         f"from types import SimpleNamespace\nredis_url, job = {redis_url_of(stack)!r}, SimpleNamespace(id={job.id!r})\n"
     )
-    program = [sys.executable, "-c", given + blocks("python")[3]]
+    program = [sys.executable, "-c", given + blocks("python")[4]]
     done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 
