@@ -87,8 +87,11 @@ def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
         while sum(not job.status().state.final for job in small[-8:]) < 4:
             small.append(client.submit(hungry(10, until=tmp_path)))
 
-    keep_busy()
-    eventually(lambda: client.workers()[0].busy == 3)
+    def all_are_busy() -> bool:
+        keep_busy()
+        return client.workers()[0].busy == 3
+
+    eventually(all_are_busy)
     large = client.submit(hungry(10, until=tmp_path, memory=TOTAL))
 
     def has_ended() -> bool:

@@ -224,7 +224,7 @@ def _moment(value: Any) -> datetime | None:
 def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
     """Ids padded with 0, or cut, to the tensor's length."""
     if values.ndim == 2:
-        return _array(spec, values, name, first_row)
+        return _known_ids(spec, _array(spec, values, name, first_row), name, first_row)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
     padded = np.zeros((len(values), length), dtype=spec.dtype)
     for row, ids in enumerate(values):
@@ -235,7 +235,20 @@ def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array
                     f"column {name!r} holds {_kind(known)} in row {first_row + row}; expected whole numbers"
                 )
             padded[row, : len(known)] = known[:length]
-    return padded
+    return _known_ids(spec, padded, name, first_row)
+
+
+def _known_ids(spec: TensorSpec, ids: Array, name: str, first_row: int) -> Array:
+    """Ids as they are; others than the model has are refused."""
+    low, high = spec.limits.get(spec.name, (0.0, np.inf))
+    wrong = (ids < low) | (ids > high)
+    if wrong.any():
+        row = int(np.argmax(wrong.any(axis=1)))
+        raise InvalidJob(
+            f"column {name!r} holds the id {ids[row][wrong[row]][0]:g} in row {first_row + row} (the first row is 0); "
+            f"the model takes those from {low:g} to {high:g}"
+        )
+    return ids
 
 
 def _sequence(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:

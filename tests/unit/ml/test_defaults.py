@@ -95,15 +95,27 @@ def test_ids_reach_an_embedding_as_they_are(served: Served, events: list[Event],
         served(spec.model_copy(update={"epochs": 1}), ids + 1)
 
 
-@pytest.mark.parametrize(("shift", "message"), [(-1, "ids from -1 to 48"), (1, "ids from 1 to 50.*input_dim=51")])
+@pytest.mark.parametrize(
+    ("shift", "split", "message"),
+    [
+        (-1, 0.0, "ids from -1 to 48"),
+        (1, 0.0, "ids from 1 to 50.*input_dim=51"),
+        (1, 0.9, "holds the id 50 in row .*the model takes those from 0 to 49"),
+    ],
+)
 def test_ids_that_an_embedding_does_not_have_are_refused(
-    shift: int, message: str, open_run: OpenRun, tmp_path: Path
+    shift: int, split: float, message: str, open_run: OpenRun, tmp_path: Path
 ) -> None:
     ids = np.arange(50).reshape(10, 5) + shift
     layers = (keras.layers.Embedding(50, 2), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid"))
     data = arrays(tmp_path, ids, np.arange(10) % 2)
     with pytest.raises(InvalidJob, match=message):
-        train(stoker.Train(model="m", data=data, architecture=config_of(*layers, shape=(5,))), open_run())
+        train(
+            stoker.Train(
+                model="m", data=data, architecture=config_of(*layers, shape=(5,)), validation_split=split, seed=0
+            ),
+            open_run(),
+        )
 
 
 def test_grey_levels_reach_a_rescaling_as_they_are(served: Served, events: list[Event], tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Seq
         by_kind.setdefault(feature.kind, []).append(name)
     for kind, names in by_kind.items():
         yield f"{kind}: {', '.join(names)}"
+    for name, feature in kept.items():
+        if feature.stats.column.shape and feature.stats.missing:
+            yield f"{feature.stats.missing:,} rows of {name!r} have gaps, which take the mean of their place"
     yield from left_out
 
 
