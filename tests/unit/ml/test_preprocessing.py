@@ -147,7 +147,7 @@ def test_what_was_decided_is_said(profile_of: ProfileOf, events: list[Event]) ->
     assert list(found.features) == ["size"]
     told = lines(events)
     assert any(line.startswith("target 'y': classification") for line in told)
-    assert "number: size" in told
+    assert "number: size (it has fractions)" in told
     assert any(line.startswith("column 'id' is left out: ") for line in told)
     assert any(line.startswith("column 'same' is left out: ") for line in told)
 
@@ -323,6 +323,19 @@ def test_lists_of_numbers_are_filled_up_and_say_how_long_they_are(profile_of: Pr
     mean = 6.5 / 3
     tensor = prepared(found, {"pulse": lists, "size": [0.5, 0.5, 0.5]}, normalize=False)
     np.testing.assert_allclose(tensor[:, 1:], [[1.5, 2.0, 0.0, 0.0], [3.0, mean, 0.0, 1.0], [mean, mean, 1.0, 1.0]])
+
+
+def test_what_a_column_may_be_as_well_is_said(profile_of: ProfileOf, events: list[Event]) -> None:
+    profile_of(grade=[1, 2, 3, 4] * 20, y=["a", "b"] * 40)
+    [doubt] = [line for line in lines(events) if line.startswith("column 'grade': ")]
+    assert "columns={'grade': 'number'}" in doubt
+
+
+def test_ids_that_would_fill_the_memory_are_refused(profile_of: ProfileOf) -> None:
+    lists = np.empty(30, dtype=object)
+    lists[:] = [np.array([number, 10**9]) for number in range(15)] + [np.array([number]) for number in range(15)]
+    with pytest.raises(InvalidJob, match=r"column 'words' holds ids up to 1e.09.*number them anew"):
+        build_preprocessing(profile_of(words=lists, y=[0, 1] * 15), normalize=True)
 
 
 def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(profile_of: ProfileOf) -> None:

@@ -26,6 +26,8 @@ from .texts import term_weights
 
 _ROWS = 65_536
 """Rows preprocessed per call, which bounds the memory of texts and one-hot rows."""
+_MOST_IDS = 1_000_000
+"""Ids that a list of tokens may have: each has a row in an embedding."""
 
 
 @dataclass(frozen=True)
@@ -148,5 +150,10 @@ def _ids(spec: TensorSpec, stats: ColumnStats) -> Codes:
         raise InvalidJob(
             f"column {stats.column.name!r} holds numbers from {stats.moments.low:g} on; as tokens, ids are whole "
             "numbers from 0 on: shift them, or choose another kind"
+        )
+    if stats.moments.high >= _MOST_IDS:
+        raise InvalidJob(
+            f"column {stats.column.name!r} holds ids up to {stats.moments.high:g}, and an embedding of so many would "
+            f"fill the memory; number them anew, from 0 to at most {_MOST_IDS - 1:,}"
         )
     return Codes(int(stats.moments.high) + 1, int(spec.shape[0] or 1), is_list=True)

@@ -146,7 +146,7 @@ def _features(
         if kind == "ignore":
             left_out.append(f"column {name!r} is left out: {why}")
         else:
-            kept[name] = Feature(kind, why, seen)
+            kept[name] = Feature(kind, why, seen, decision.warning)
     return kept, left_out
 
 
@@ -159,10 +159,12 @@ def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Seq
         yield f"{scan.dropped:,} rows without {scan.target.column.name!r} are left out"
     by_kind: dict[ColumnKind, list[str]] = {}
     for name, feature in kept.items():
-        by_kind.setdefault(feature.kind, []).append(name)
+        by_kind.setdefault(feature.kind, []).append(f"{name} ({feature.why})")
     for kind, names in by_kind.items():
         yield f"{kind}: {', '.join(names)}"
     for name, feature in kept.items():
+        if feature.warning:
+            yield f"column {name!r}: {feature.warning}"
         if feature.stats.column.shape and feature.stats.missing:
             yield f"{feature.stats.missing:,} rows of {name!r} have gaps, which take the mean of their place"
     yield from left_out

@@ -32,11 +32,13 @@ class Feature:
     Attributes:
         why: the reason for its kind, in words.
         stats: of the training rows.
+        warning: what else it may be, and which setting says so; None if nothing.
     """
 
     kind: ColumnKind
     why: str
     stats: ColumnStats
+    warning: str | None = None
 
 
 def input_tensors(features: Mapping[str, Feature], limits: Mapping[str, tuple[float, float]]) -> tuple[TensorSpec, ...]:
