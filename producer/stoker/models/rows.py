@@ -1,6 +1,7 @@
 """From columns of data to a model's input tensors: what clients do before they send, and workers with files."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -18,22 +19,27 @@ MISSING_CATEGORY = "\ue001"
 """What stands for a missing category in a tensor: a character that no text is meant to hold."""
 # A whole number as a table tool writes a column with gaps.
 _WHOLE = re.compile(r"-?[1-9]\d*\.0+|0\.0+")
+Numbering = Sequence[int] | NDArray[np.intp]
+"""The number by which messages name each row."""
+FROM_0: Numbering = range(sys.maxsize)
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for a missing time, as in numpy's NaT."""
 
 
-def encode(inputs: Sequence[TensorSpec], columns: Mapping[str, object], first_row: int = 0) -> dict[str, Array]:
+def encode(
+    inputs: Sequence[TensorSpec], columns: Mapping[str, object], numbering: Numbering = FROM_0
+) -> dict[str, Array]:
     """The tensors of some rows, by name.
 
     Args:
         inputs: what the model takes.
         columns: values of equally many rows by column; others than the model's are ignored. None and NaN are missing.
-        first_row: the number of the first row, for messages.
+        numbering: the number of each row, for messages.
 
     Raises:
         InvalidJob: a column is missing, has rows of another shape, or holds what it cannot.
     """
-    return {spec.name: _tensor(spec, columns, first_row) for spec in inputs}
+    return {spec.name: _tensor(spec, columns, numbering) for spec in inputs}
 
 
 def values_of(column: object) -> Array:
@@ -53,7 +59,7 @@ def values_of(column: object) -> Array:
     return objects
 
 
-def numbers(values: object, name: str, *, gaps: bool = False, first_row: int = 0) -> NDArray[np.float64]:
+def numbers(values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0) -> NDArray[np.float64]:
     """A column as float64, with NaN for missing values.
 
     Raises:
@@ -61,17 +67,17 @@ def numbers(values: object, name: str, *, gaps: bool = False, first_row: int = 0
     """
     array = values_of(values)
     if array.dtype == object:
-        array = _mixed_numbers(array, name, first_row)
+        array = _mixed_numbers(array, name, numbering)
     if array.dtype.kind not in "biuf":
         raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected numbers")
     converted = array.astype(np.float64)
     wrong = np.isinf(converted) if gaps else ~np.isfinite(converted)
     if wrong.any():
-        _refuse_number(array, wrong, name, first_row)
+        _refuse_number(array, wrong, name, numbering)
     return converted
 
 
-def texts(values: object, name: str, first_row: int = 0) -> Array:
+def texts(values: object, name: str, numbering: Numbering = FROM_0) -> Array:
     """A column of text without missing values, as an object array of str.
 
     Raises:
@@ -83,7 +89,7 @@ def texts(values: object, name: str, first_row: int = 0) -> Array:
     for row, value in enumerate(array.ravel()):
         if not isinstance(value, str):
             raise InvalidJob(
-                f"column {name!r} holds {value!r} in row {first_row + row} (the first row is 0); expected text: "
+                f"column {name!r} holds {value!r} in row {numbering[row]} (the first row is 0); expected text: "
                 "fill or drop such rows"
             )
     return array
@@ -115,41 +121,41 @@ def category(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
-def _tensor(spec: TensorSpec, columns: Mapping[str, object], first_row: int) -> Array:
+def _tensor(spec: TensorSpec, columns: Mapping[str, object], numbering: Numbering) -> Array:
     kind = spec.kind or ("number" if spec.columns else None)
     if kind in _SHARED:
-        parts = [_SHARED[kind](spec, _scalar(_column(name, columns), name), name, first_row) for name in spec.columns]
+        parts = [_SHARED[kind](spec, _scalar(_column(name, columns), name), name, numbering) for name in spec.columns]
         return np.stack(parts, axis=1)
     name = spec.columns[0] if spec.columns else spec.name
-    return _SINGLE.get(kind, _array)(spec, values_of(_column(name, columns)), name, first_row)
+    return _SINGLE.get(kind, _array)(spec, values_of(_column(name, columns)), name, numbering)
 
 
-def _array(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _array(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """The data's own numbers or texts."""
     if spec.dtype == "string":
-        return texts(values, name, first_row)
+        return texts(values, name, numbering)
     if len(values.shape) != len(spec.shape) + 1 or any(
         size not in (None, had) for size, had in zip(spec.shape, values.shape[1:], strict=True)
     ):
         raise InvalidJob(f"column {name!r} has rows of shape {values.shape[1:]}; the model takes {spec.shape}")
-    return _numbers(spec, values, name, first_row)
+    return _numbers(spec, values, name, numbering)
 
 
-def _numbers(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
-    exact = numbers(values, name, gaps=spec.gaps, first_row=first_row)
+def _numbers(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
+    exact = numbers(values, name, gaps=spec.gaps, numbering=numbering)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
         cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
     if cast.dtype.kind == "f" and (wrong := np.isinf(cast)).any():
-        _refuse_number(values, wrong, name, first_row)
+        _refuse_number(values, wrong, name, numbering)
     if cast.dtype.kind in "iu" and (wrong := cast != exact).any():
-        _refuse_number(values, wrong, name, first_row, expected=f"a whole number that fits into {spec.dtype}")
+        _refuse_number(values, wrong, name, numbering, expected=f"a whole number that fits into {spec.dtype}")
     return cast
 
 
-def _booleans(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _booleans(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """1, 0, or NaN for a missing one; words for yes and no are understood."""
     if values.dtype.kind not in "OU":
-        return _numbers(spec, values, name, first_row)
+        return _numbers(spec, values, name, numbering)
     encoded = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         if _is_missing(value):
@@ -157,14 +163,14 @@ def _booleans(spec: TensorSpec, values: Array, name: str, first_row: int) -> Arr
         known = boolean_of(value) if isinstance(value, str) else value
         if known is None:
             raise InvalidJob(
-                f"column {name!r} holds {_quoted(value)} in row {first_row + row} (the first row is 0); expected "
+                f"column {name!r} holds {_quoted(value)} in row {numbering[row]} (the first row is 0); expected "
                 "yes or no: words such as true, no, on, 0"
             )
         encoded[row] = float(known)
     return encoded.astype(spec.dtype)
 
 
-def _categories(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _categories(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     if values.dtype.kind not in "OU":
         distinct, inverse = np.unique(values, return_inverse=True)
         return np.array([category(value) for value in distinct], dtype=object)[inverse]
@@ -175,26 +181,26 @@ def _categories(_spec: TensorSpec, values: Array, name: str, first_row: int) -> 
             tensor[row] = spelt[value] if isinstance(value, str) else category(value)
         except TypeError as error:
             raise InvalidJob(
-                f"column {name!r} holds a {error} in row {first_row + row} (the first row is 0); expected a category: "
+                f"column {name!r} holds a {error} in row {numbering[row]} (the first row is 0); expected a category: "
                 "text, a whole number or a boolean"
             ) from None
     return tensor
 
 
-def _free_texts(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _free_texts(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     if values.dtype.kind not in "OU":
         raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected text")
     filled = ["" if _is_missing(value) else value for value in values.tolist()]
-    return texts(np.array(filled, dtype=object), name, first_row)
+    return texts(np.array(filled, dtype=object), name, numbering)
 
 
-def _times(_spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _times(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """Microseconds since 1970, UTC."""
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]").astype(np.int64)
     if values.dtype.kind not in "OU":
         raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected times such as 2026-01-31T12:00:00")
-    return np.array([_time(value, name, first_row + row) for row, value in enumerate(values)], dtype=np.int64)
+    return np.array([_time(value, name, numbering[row]) for row, value in enumerate(values)], dtype=np.int64)
 
 
 def _time(value: Any, name: str, row: int) -> int:
@@ -221,10 +227,10 @@ def _moment(value: Any) -> datetime | None:
     return None
 
 
-def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """Ids padded with 0, or cut, to the tensor's length."""
     if values.ndim == 2:
-        return _known_ids(spec, _array(spec, values, name, first_row), name, first_row)
+        return _known_ids(spec, _array(spec, values, name, numbering), name, numbering)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
     padded = np.zeros((len(values), length), dtype=spec.dtype)
     for row, ids in enumerate(values):
@@ -232,38 +238,38 @@ def _tokens(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array
             known = np.asarray(ids)
             if len(known) and known.dtype.kind not in "iu":
                 raise InvalidJob(
-                    f"column {name!r} holds {_kind(known)} in row {first_row + row}; expected whole numbers"
+                    f"column {name!r} holds {_kind(known)} in row {numbering[row]}; expected whole numbers"
                 )
             padded[row, : len(known)] = known[:length]
-    return _known_ids(spec, padded, name, first_row)
+    return _known_ids(spec, padded, name, numbering)
 
 
-def _known_ids(spec: TensorSpec, ids: Array, name: str, first_row: int) -> Array:
+def _known_ids(spec: TensorSpec, ids: Array, name: str, numbering: Numbering) -> Array:
     """Ids as they are; others than the model has are refused."""
     low, high = spec.limits.get(spec.name, (0.0, np.inf))
     wrong = (ids < low) | (ids > high)
     if wrong.any():
         row = int(np.argmax(wrong.any(axis=1)))
         raise InvalidJob(
-            f"column {name!r} holds the id {ids[row][wrong[row]][0]:g} in row {first_row + row} (the first row is 0); "
+            f"column {name!r} holds the id {ids[row][wrong[row]][0]:g} in row {numbering[row]} (the first row is 0); "
             f"the model takes those from {low:g} to {high:g}"
         )
     return ids
 
 
-def _sequence(spec: TensorSpec, values: Array, name: str, first_row: int) -> Array:
+def _sequence(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """Lists of numbers, filled up with NaN, or cut, to the tensor's length; arrays of one shape as they are."""
     if values.ndim > 1:
-        return _array(spec, values, name, first_row)
+        return _array(spec, values, name, numbering)
     padded = np.full((len(values), spec.shape[0] or 1), np.nan, dtype=spec.dtype)
     for row, entries in enumerate(values):
         if entries is not None:
-            known = numbers(entries, name, gaps=True, first_row=first_row + row)[: padded.shape[1]]
+            known = numbers(entries, name, gaps=True, numbering=[numbering[row]] * len(entries))[: padded.shape[1]]
             padded[row, : len(known)] = known
     return padded
 
 
-_Encoder = Callable[[TensorSpec, Array, str, int], Array]
+_Encoder = Callable[[TensorSpec, Array, str, Numbering], Array]
 _SHARED: dict[ColumnKind | None, _Encoder] = {
     "number": _numbers,
     "boolean": _booleans,
@@ -274,14 +280,14 @@ _SHARED: dict[ColumnKind | None, _Encoder] = {
 _SINGLE: dict[ColumnKind | None, _Encoder] = {"text": _free_texts, "tokens": _tokens, "sequence": _sequence}
 
 
-def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float64]:
+def _mixed_numbers(array: Array, name: str, numbering: Numbering) -> NDArray[np.float64]:
     """Python numbers with None for missing ones."""
     converted = np.empty(array.shape, dtype=np.float64)
     for at, value in enumerate(array.flat):
         if value is not None and not isinstance(value, int | float | Decimal | np.number | np.bool_):
             if all(isinstance(each, str) for each in array.flat if each is not None):
                 raise InvalidJob(f"column {name!r} holds text; expected numbers")
-            row = first_row + at // max(array[0:1].size, 1)
+            row = numbering[at // max(array[0:1].size, 1)]
             raise InvalidJob(
                 f"column {name!r} holds {_quoted(value)} in row {row} (the first row is 0); expected a number"
             )
@@ -290,12 +296,12 @@ def _mixed_numbers(array: Array, name: str, first_row: int) -> NDArray[np.float6
 
 
 def _refuse_number(
-    values: Array, wrong: NDArray[np.bool_], name: str, first_row: int, expected: str = "a finite number"
+    values: Array, wrong: NDArray[np.bool_], name: str, numbering: Numbering, expected: str = "a finite number"
 ) -> None:
     row = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
     value = values[row][wrong[row]][0] if values.ndim > 1 else values[row]
     raise InvalidJob(
-        f"column {name!r} holds {value} in row {first_row + row} (the first row is 0); expected {expected}: "
+        f"column {name!r} holds {value} in row {numbering[row]} (the first row is 0); expected {expected}: "
         "fill or drop such rows"
     )
 

@@ -391,6 +391,19 @@ def test_validation_data_that_nothing_can_be_measured_on_is_refused(
         job.train(Train(model="m", data=str(table), validation_data=str(empty), target="label", epochs=1))
 
 
+@pytest.mark.parametrize("row", [0, 7, 49])
+def test_a_refused_value_is_named_by_its_row_in_the_data_whichever_rows_are_held_out(
+    job: Attempts, tmp_path: Path, row: int
+) -> None:
+    x, y = np.ones((50, 3)), np.arange(50) % 2.0
+    x[row, 1] = np.inf
+    y[[3, 20]] = np.nan
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    for seed in range(3):
+        with pytest.raises(InvalidJob, match=f"column 'x' holds inf in row {row} "):
+            job.train(Train(model="m", data=str(tmp_path / "data.npz"), validation_split=0.5, seed=seed))
+
+
 def test_a_diverging_training_says_so(job: Attempts) -> None:
     spec = Train(
         model="m", data="sample://diabetes", normalize=False, optimizer=Optimizer(name="sgd", learning_rate=1e9)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -178,7 +179,7 @@ def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, firs
     done = 0
     for columns in source.batches(spec.batch_size):
         obey_stop(run)
-        outputs = predictor.predict(encode(version.signature.inputs, columns, first + done))
+        outputs = predictor.predict(encode(version.signature.inputs, columns, range(first + done, sys.maxsize)))
         done += len(outputs)
         meter.at(done)
         if spec.format == "npy":

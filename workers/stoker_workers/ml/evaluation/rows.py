@@ -58,10 +58,12 @@ class LabelledRows:
             InvalidJob: the model does not take such rows, or does not know such a truth.
         """
         signature = self._version.signature
+        truth_column = columns[self._target]
+        numbering = np.arange(first_row, first_row + len(truth_column))
         try:
-            inputs = encode(signature.inputs, columns, first_row)
-            there = has_target(columns[self._target])
-            truth = encode_target(signature, columns[self._target][there])
+            inputs = encode(signature.inputs, columns, numbering)
+            there = has_target(truth_column)
+            truth = encode_target(signature, truth_column[there], numbering[there])
         except InvalidJob as error:
             raise InvalidJob(f"{self._version.ref} cannot be measured: {error.message}") from None
         return inputs if there.all() else {name: array[there] for name, array in inputs.items()}, truth

@@ -13,6 +13,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.models.data import ColumnKind, listed, select_columns
 from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.rows import numbers
 
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats, Moments
@@ -105,10 +106,13 @@ def profile(
         if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
     scan = _Scan([by_name[name] for name in chosen], by_name[target])
+    used = [name for name in (*chosen, target) if kinds.get(name) != "ignore"]
     meter = Meter(run, "reading data", total=source.rows)
     start = 0
     for batch in source.batches(pass_rows(source)):
         stop = start + len(batch[target])
+        for name in used:
+            _require_finite(batch[name], name, has_target(batch[target]), start)
         scan.update(batch, split.held_out(start, stop))
         start = stop
         meter.at(stop)
@@ -168,6 +172,16 @@ def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Seq
         if feature.stats.column.shape and feature.stats.missing:
             yield f"{feature.stats.missing:,} rows of {name!r} have gaps, which take the mean of their place"
     yield from left_out
+
+
+def _require_finite(values: Values, name: str, there: NDArray[np.bool_], first_row: int) -> None:
+    """Refuse infinite numbers before they spoil the statistics.
+
+    Args:
+        there: the rows that are used.
+    """
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        numbers(values[there], name, gaps=True, numbering=np.flatnonzero(there) + first_row)
 
 
 class _Scan:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
 from stoker.models.manifest import Signature
-from stoker.models.rows import numbers, texts
+from stoker.models.rows import FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Value
 from ..data import Values
@@ -28,18 +28,21 @@ def has_target(values: Values) -> NDArray[np.bool_]:
     return cast(NDArray[np.bool_], present.reshape(len(values), -1).all(axis=1))
 
 
-def encode_target(signature: Signature, values: Values) -> EncodedTarget:
+def encode_target(signature: Signature, values: Values, numbering: Numbering = FROM_0) -> EncodedTarget:
     """Encode the target: as class indices (int32, one for each row) or numbers (float32, of the same shape).
+
+    Args:
+        numbering: the number of each row, for messages.
 
     Raises:
         InvalidJob: a label that the model was not trained on, or a missing or infinite value.
     """
     name = signature.target or "y"
     if signature.task == "regression":
-        return numbers(values, name).astype(np.float32)
+        return numbers(values, name, numbering=numbering).astype(np.float32)
     if is_one_hot(values, len(signature.classes)):
         return np.asarray(np.argmax(values, axis=1), dtype=np.int32)
-    labels, inverse = class_labels(values, name)
+    labels, inverse = class_labels(values, name, numbering)
     index = {label: position for position, label in enumerate(signature.classes)}
     unknown = [label for label in labels if label not in index]
     if unknown:
@@ -57,7 +60,7 @@ def is_one_hot(values: Values, classes: int) -> bool:
     return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
 
 
-def class_labels(values: Values, name: str, first_row: int = 0) -> tuple[list[str], NDArray[np.intp]]:
+def class_labels(values: Values, name: str, numbering: Numbering) -> tuple[list[str], NDArray[np.intp]]:
     """The distinct labels of a target column in sorted order, and the index of each row's label.
 
     Text stays as it is, whole numbers lose their decimals, booleans become False and True.
@@ -72,9 +75,9 @@ def class_labels(values: Values, name: str, first_row: int = 0) -> tuple[list[st
             f"target {name!r} has entries of shape {values.shape[1:]}; expected one label per row, or one-hot rows"
         )
     if values.dtype.kind in "OU":
-        values = texts(values, name, first_row)
+        values = texts(values, name, numbering)
     elif values.dtype.kind == "f":
-        numbers(values, name, first_row=first_row)
+        numbers(values, name, numbering=numbering)
     elif values.dtype.kind not in "biu":
         raise InvalidJob(f"target {name!r} holds {values.dtype.name}; expected labels")
     distinct, inverse = np.unique(values, return_inverse=True)

@@ -3,6 +3,7 @@
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stoker.models.manifest import Signature
 from stoker.models.rows import encode as encode_inputs
@@ -22,11 +23,13 @@ RESIDENT_BYTES = 1 << 30
 def encoder(signature: Signature, target: str, preprocessing: Preprocessing, objective: Objective) -> Encode:
     """A function from raw columns to the network's inputs and targets, of the rows that have a target."""
 
-    def encode(columns: dict[str, Values]) -> tuple[Array, EncodedTarget]:
+    def encode(columns: dict[str, Values], numbering: NDArray[np.intp]) -> tuple[Array, EncodedTarget]:
         there = has_target(columns[target])
-        rows = columns if there.all() else {name: values[there] for name, values in columns.items()}
-        x = preprocessing(encode_inputs(signature.inputs, rows))
-        return x, objective.target(encode_target(signature, rows[target]))
+        if not there.all():
+            columns = {name: values[there] for name, values in columns.items()}
+            numbering = numbering[there]
+        x = preprocessing(encode_inputs(signature.inputs, columns, numbering))
+        return x, objective.target(encode_target(signature, columns[target], numbering))
 
     return encode
 

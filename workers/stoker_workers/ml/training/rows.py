@@ -21,8 +21,8 @@ from ..preprocessing.target import EncodedTarget
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
 
-Encode = Callable[[dict[str, Values]], tuple[Array, EncodedTarget]]
-"""From a batch of raw columns to network inputs and targets."""
+Encode = Callable[[dict[str, Values], NDArray[np.intp]], tuple[Array, EncodedTarget]]
+"""From a batch of raw columns, and the number of each row in the data, to network inputs and targets."""
 
 Choose = Callable[[int, int], Mask]
 """A mask of a source's rows start … stop - 1 to take."""
@@ -105,11 +105,11 @@ def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[d
     for batch in source.batches(pass_rows(source)):
         stop = start + len(next(iter(batch.values())))
         mask = chosen(start, stop)
-        start = stop
         if mask.any():
-            x, y = encode({name: values[mask] for name, values in batch.items()})
+            x, y = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
             if len(y):
                 yield {"x": x, "y": y}
+        start = stop
 
 
 def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
