@@ -20,7 +20,7 @@ def _several(value: Any) -> Any:
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], BeforeValidator(_several)]
 
 
-class _Regularised(Frozen):
+class Regularised(Frozen):
     """Regularisation and output of the architectures that Stoker builds itself.
 
     Attributes:
@@ -36,14 +36,14 @@ class _Regularised(Frozen):
     output: OutputActivation = "auto"
 
 
-class MLP(_Regularised):
+class MLP(Regularised):
     """Dense layers of `hidden` units each, then the output layer."""
 
     type: Literal["mlp"] = "mlp"
     hidden: Sizes = Field(default=(64, 32), max_length=64)
 
 
-class CNN(_Regularised):
+class CNN(Regularised):
     """Convolution, activation and pooling once per entry of `filters`, then dense layers, then the output layer.
 
     Takes rows of shape (height, width) or (height, width, channels); square flat rows are reshaped.

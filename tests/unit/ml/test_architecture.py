@@ -12,8 +12,8 @@ from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Optimizer, Schedule, Train
 from stoker.kinds.architecture import Architecture
 from stoker_workers.ml.columns.stats import Moments
+from stoker_workers.ml.networks.building import build_network
 from stoker_workers.ml.preprocessing.profile import Profile
-from stoker_workers.ml.training.architecture import build_network
 from stoker_workers.ml.training.objective import Objective, choose_objective, gives_probabilities, output_activation
 from stoker_workers.ml.training.optimizer import build_optimizer, build_schedule
 

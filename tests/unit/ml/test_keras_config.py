@@ -18,7 +18,7 @@ import stoker
 from stoker.errors import InvalidJob
 from stoker.kinds import KerasConfig, keras_screen
 from stoker.kinds.keras_objects import ALLOWED
-from stoker_workers.ml.training.keras_config import load_config
+from stoker_workers.ml.networks.keras_config import load_config
 
 Config = dict[str, Any]
 layers, ops = keras.layers, keras.ops

@@ -19,13 +19,13 @@ from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.data import Source
+from ..ml.networks.building import build_network
 from ..ml.opening import open_data
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile, profile
 from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
 from ..ml.resuming import read_newest
 from ..ml.run import Outcome, Run, Stopped
-from ..ml.training.architecture import build_network
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import build_rows, encoder, every_row
 from ..ml.training.objective import Objective, choose_objective

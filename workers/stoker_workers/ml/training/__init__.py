@@ -1,1 +1,1 @@
-"""Training: the network, its rows, the loop, checkpoints, saved files."""
+"""Training: the objective, the rows, the loop, checkpoints, saved files."""

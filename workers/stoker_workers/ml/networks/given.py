@@ -1,0 +1,51 @@
+"""Networks that users give: as a config, or by a function of theirs."""
+
+import importlib
+import json
+from collections.abc import Sequence
+
+import keras
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Builder, KerasConfig
+
+from .keras_config import load_config
+
+
+def configured(spec: KerasConfig, input_shape: tuple[int, ...]) -> keras.Model:
+    """The network of a config; a Sequential without an input is built for the data.
+
+    Raises:
+        InvalidJob: Keras cannot build it.
+    """
+    network = load_config(spec.config)
+    if isinstance(network, keras.Sequential) and not network.built:
+        network = keras.Sequential([keras.Input(input_shape), *network.layers], name=network.name)
+    return network
+
+
+def call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, builders: Sequence[str]) -> keras.Model:
+    """The network that a user's function returns.
+
+    Raises:
+        InvalidJob: the settings do not allow the function, or it returns something else.
+    """
+    if spec.target not in builders:
+        raise InvalidJob(
+            f"this worker does not run the builder {spec.target!r}; to allow it, add it to `builders` in the worker's "
+            "stoker.toml or STOKER_BUILDERS"
+        )
+    module_name, _, function_name = spec.target.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidJob(f"the builder {spec.target!r} cannot be imported on the worker: {error}") from error
+    network = function(input_shape=input_shape, output_units=units, **spec.kwargs)
+    if not isinstance(network, keras.Model) or not network.inputs:
+        raise InvalidJob(
+            f"the builder {spec.target!r} returned a {type(network).__name__}; expected a functional or Sequential "
+            "Keras model with a known input shape"
+        )
+    # Registered models are loaded in safe mode: if that is impossible, fail before the training, not after it.
+    load_config(json.loads(network.to_json()))
+    return network
