@@ -86,12 +86,20 @@ def test_every_format_gives_the_same_columns(
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_parts_of_a_sample_set_are_disjoint_and_always_the_same(name: str) -> None:
     train, test = (rows_of(open_source(f"sample://{name}", part)) for part in ("train", "test"))
-    whole = len(train["y"]) + len(test["y"])
-    assert len(test["y"]) == pytest.approx(0.2 * whole, abs=2)
-    np.testing.assert_array_equal(rows_of(open_source(f"sample://{name}", "test"))["x"], test["x"])
-    if name != "diabetes":
+    assert tuple(train) == SAMPLES[name]
+    rows, held_out = (len(next(iter(part.values()))) for part in (train, test))
+    assert held_out == pytest.approx(0.2 * (rows + held_out), abs=4)
+    again = rows_of(open_source(f"sample://{name}", "test"))
+    for column, values in test.items():
+        np.testing.assert_array_equal(again[column], values)
+    if "y" in train and name != "diabetes":
         shares = [np.bincount(part["y"]) / len(part["y"]) for part in (train, test)]
         np.testing.assert_allclose(shares[0], shares[1], atol=0.02)
+
+
+def test_the_newest_hours_of_consumption_are_the_test_rows() -> None:
+    train, test = (rows_of(open_source("sample://consumption", part)) for part in ("train", "test"))
+    assert train["when"].max() < test["when"].min()
 
 
 def test_arrays_keep_their_shapes_and_types(tmp_path: Path) -> None:

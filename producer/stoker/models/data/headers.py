@@ -18,7 +18,7 @@ from ..columns import listed, select_columns
 from ..formats import Stated
 from .dialect import HEAD_BYTES, sniff
 from .encodings import decoded_head, marked_encoding
-from .references import GLOB, locate, named_format, sample, split, unknown_format
+from .references import GLOB, SAMPLES, locate, named_format, sample, split, unknown_format
 
 _PLAIN = Stated()
 
@@ -52,7 +52,8 @@ def preflight(
     scheme, path = split(ref)
     if scheme == "sample":
         sample(path)
-        select_columns(("x", "y"), target, features, ref)
+        if labelled:
+            select_columns(SAMPLES[path], target, features, ref)
         return ref
     if scheme != "file":
         # A folder may have any name, and only a worker sees it.

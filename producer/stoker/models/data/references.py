@@ -1,9 +1,10 @@
 """Data references, and the files that they name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +13,15 @@ from ..access import SCHEMES, parsed, shown
 from ..formats import COMPRESSIONS, SUFFIXES, Format, format_by_suffix
 from .files import file_system_of, reading
 
-SAMPLES = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+_ARRAYS = ("x", "y")
+SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("digits", "iris", "wine", "breast_cancer", "diabetes"), _ARRAYS),
+        "churn": ("customer", "joined", "plan", "region", "age", "monthly", "calls", "paperless", "churned"),
+        "consumption": ("when", "meter", "temperature", "kwh"),
+    }
+)
+"""The sample sets, and the columns of each."""
 GLOB = frozenset("*?[")
 
 Partition = tuple[tuple[str, str], ...]
@@ -28,7 +37,7 @@ class Location:
 
     Attributes:
         sample: the name of the sample set; None for files.
-        format: the format of the files; "npz" for a sample set, which has arrays x and y.
+        format: the format of the files; "npz" for a sample set.
         urls: the files in order, as absolute paths or URLs; empty for a sample set.
         partitions: of each file; all have the same keys. Empty where there are none.
     """

@@ -1,4 +1,4 @@
-"""The sample sets of `sample://…`: scikit-learn's, with a fixed split."""
+"""The sample sets of `sample://…`: scikit-learn's and drawn ones, with a fixed split."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,6 +7,7 @@ import numpy as np
 import sklearn.datasets
 from numpy.typing import NDArray
 
+from . import generated
 from .source import Arrays, Values
 
 _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
@@ -23,12 +24,24 @@ _SEED = 20_260_101
 
 
 def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
-    """A subset of a sample set: x is float64 of shape (features,), y the label or number to predict."""
-    x, y = _LOADERS[name](return_X_y=True)
-    strata = np.zeros(len(y)) if name in _REGRESSIONS else y
-    test = _test_rows(strata)
+    """A subset of a sample set.
+
+    Those of scikit-learn have x, float64 of shape (features,), and y, the label or number to predict. The test rows of
+    "consumption" are the newest ones; of all others, they are drawn.
+    """
+    if name == "consumption":
+        columns = generated.consumption()
+        newest = np.sort(columns["when"])[round(len(columns["when"]) * (1 - _TEST_SHARE))]
+        test = columns["when"] >= newest
+    elif name == "churn":
+        columns = generated.churn()
+        test = _test_rows(columns["churned"])
+    else:
+        x, y = _LOADERS[name](return_X_y=True)
+        columns = {"x": x, "y": y}
+        test = _test_rows(np.zeros(len(y)) if name in _REGRESSIONS else y)
     chosen = test if subset == "test" else ~test
-    return Arrays({"x": x[chosen], "y": y[chosen]}, f"sample://{name}")
+    return Arrays({column: values[chosen] for column, values in columns.items()}, f"sample://{name}")
 
 
 def _test_rows(strata: Values) -> NDArray[np.bool_]:

@@ -1,0 +1,43 @@
+"""The pages of docs/examples run as they stand, all on one stack, and end with an answer to raw rows."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.md"))
+# What a reader takes in at a glance.
+MOST_LINES = 15
+# Writes the files that a page's reader has, into the folder that it runs in; by the page's name.
+FILES: Mapping[str, Callable[[Path], None]] = {}
+
+
+def code(page: Path) -> str:
+    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_an_example_is_short_and_ends_with_a_served_prediction(page: Path) -> None:
+    lines = [line for line in code(page).splitlines() if line.strip()]
+    assert 0 < len(lines) <= MOST_LINES
+    assert re.search(r"client\.(predict|infer)\(.*\n +print\(.*$", "\n".join(lines))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_an_example_runs_as_it_stands(
+    page: Path, stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    monkeypatch.chdir(tmp_path)
+    if write := FILES.get(page.stem):
+        write(tmp_path)
+    exec(compile(code(page), page.name, "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    # Each page says behind its last line what that prints, the first word of it exactly.
+    promised = re.findall(r"print\(.*\)  # (\w+)", code(page))
+    assert promised
+    assert [line.split()[0] for line in printed[-len(promised) :]] == promised
