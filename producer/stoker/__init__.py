@@ -17,7 +17,6 @@ from .errors import (
     Unauthorized,
     Unavailable,
 )
-from .events import Event, JobState, JobStatus
 from .kinds import (
     CNN,
     MLP,
@@ -48,16 +47,21 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient
     from .client.blocking import Client
     from .client.job import Job
+    from .events import Event, JobState, JobStatus
     from .models.predictions import Prediction
     from .settings import Settings
 
 __version__ = VERSION
 
-# These bring redis-py, pydantic-settings or numpy along, which a program that only builds specs need not wait for.
+# These bring redis-py, pydantic-settings, numpy or the models of events along, which a program that only builds specs
+# need not wait for.
 _LAZY = {
     "AsyncClient": "client.aio",
     "Client": "client.blocking",
+    "Event": "events",
     "Job": "client.job",
+    "JobState": "events",
+    "JobStatus": "events",
     "Prediction": "models.predictions",
     "Settings": "settings",
 }
@@ -118,3 +122,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

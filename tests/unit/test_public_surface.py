@@ -92,6 +92,19 @@ def test_importing_stoker_loads_neither_redis_nor_celery() -> None:
     assert printed_by(code) == ""
 
 
+def test_what_is_only_read_is_not_built_before_it_is_read() -> None:
+    code = (
+        "import sys, inspect, stoker; assert 'stoker.events' not in sys.modules\n"
+        "print(stoker.TrainResult.__pydantic_complete__, 'epochs' in inspect.signature(stoker.Train).parameters)\n"
+        "stoker.Artifact(name='model.keras', digest='0' * 64, size=1); print(stoker.Artifact.__pydantic_complete__)"
+    )
+    assert printed_by(code).split() == ["False", "True", "True"]
+
+
+def test_names_that_are_loaded_later_are_listed_before() -> None:
+    assert printed_by("import stoker; print(*{*stoker.__all__} - {*dir(stoker)})") == ""
+
+
 def test_both_clients_have_the_same_methods() -> None:
     def methods(client: type) -> set[str]:
         return {name for name in vars(client) if not name.startswith("_")}

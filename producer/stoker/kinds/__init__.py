@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, infer, train
@@ -27,7 +27,7 @@ Result = Annotated[
 ]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
-RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=True))
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND, describe.KIND)}
 )

@@ -1,9 +1,9 @@
 """The shapes of network a `Train` job can ask for."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import from_json
 
 from .base import Frozen, Plain, plain
 from .keras_screen import screened
@@ -58,7 +58,7 @@ class CNN(Regularised):
 
 def _parsed(config: Any) -> Any:
     try:
-        return json.loads(config) if isinstance(config, str) else config
+        return from_json(config) if isinstance(config, str) else config
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from None
 

@@ -15,10 +15,12 @@ from celery.platforms import EX_FAILURE
 from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import Hub
+from pydantic import BaseModel
 
 from stoker.errors import Unavailable
 from stoker.fleet.topology import WorkDevice, request_queue
 from stoker.ledger import presence
+from stoker.models.manifest import Described
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
@@ -68,6 +70,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
     _connect_signals(slot)
+    # Else each child would build those that it needs, and a child that is forked meanwhile would find pydantic locked.
+    _build(Described)
     # Celery collects garbage before each fork. To look through the half million objects of TensorFlow's import would
     # take longer than the fork, and the children would write to all their pages.
     gc.collect()
@@ -84,6 +88,13 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     controller.start()
     signal.alarm(0)
     return int(controller.exitcode or 0)
+
+
+def _build(models: type[BaseModel]) -> None:
+    """Build the models below one that are otherwise built when they are first used."""
+    for model in models.__subclasses__():
+        model.model_rebuild()
+        _build(model)
 
 
 def _connect_signals(slot: Slot) -> None:
