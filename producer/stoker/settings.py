@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         description="The functions that a Builder architecture may call, each as package.module:function; "
         "in the environment, with commas between them.",
     )
+    objectives: Annotated[tuple[BuilderPath, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="The functions that a training may call as its loss or a metric, each as package.module:function; "
+        "in the environment, with commas between them.",
+    )
     data_roots: Annotated[tuple[DataRoot, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
         description="What a worker reads as data besides its store, buckets and https of public addresses: absolute "

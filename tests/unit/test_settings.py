@@ -181,6 +181,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "result_url",
         "store_url",
         "builders",
+        "objectives",
         "data_roots",
         "slots",
         "most_slots",

@@ -15,10 +15,11 @@ from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
+from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
 from .infer import Infer, InferResult
 from .kind import Kind
 from .problems import sentence
-from .train import Checkpoints, EarlyStopping, Optimizer, Schedule, Train, TrainResult
+from .train import Train, TrainResult
 
 Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe, Field(discriminator="kind")]
 Result = Annotated[

@@ -7,88 +7,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, ModelName
 from .architecture import MLP, Architecture
-from .base import Frozen, JobSpec
+from .base import JobSpec
 from .data import Data, DataRef
+from .fitting import Checkpoints, EarlyStopping, Optimizer
 from .kind import Kind, SubmitChecks, with_fields
+from .outputs import CLASS_LOSSES, NUMBER_LOSSES, ClassWeights, Loss, Metrics, is_class_metric, is_function, metric_name
 from .result import JobResult, Shown
-
-Loss = Literal[
-    "mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"
-]
-CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
-
-
-class Schedule(Frozen):
-    """How the learning rate moves over the whole training.
-
-    Attributes:
-        decay: "cosine" and "linear" fall to `final` × the learning rate; "exponential" falls to it geometrically.
-        final: share of the learning rate left at the end; must be above 0 for "exponential".
-        warmup: share of the training over which the rate first climbs from 0.
-    """
-
-    decay: Literal["cosine", "linear", "exponential"]
-    final: float = Field(default=0.01, ge=0, le=1)
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _exponential_never_reaches_zero(self) -> Self:
-        if self.decay == "exponential" and self.final == 0:
-            raise InvalidJob("an exponential decay never reaches final=0: give a small share such as 0.01")
-        return self
-
-
-class Optimizer(Frozen):
-    """Gradient descent: which rule, and how fast.
-
-    Attributes:
-        learning_rate: None takes the rule's usual one: 0.01 for sgd, 0.001 for the others.
-        momentum: for sgd and rmsprop only.
-        weight_decay: decoupled weight decay, for adamw (0.004 if None) and any other rule that is given one.
-    """
-
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
-    learning_rate: float | None = Field(default=None, gt=0)
-    momentum: float = Field(default=0.0, ge=0, lt=1)
-    weight_decay: float | None = Field(default=None, ge=0)
-    schedule: Schedule | None = None
-
-    @model_validator(mode="after")
-    def _momentum_fits(self) -> Self:
-        if self.momentum and self.name not in ("sgd", "rmsprop"):
-            raise InvalidJob(f"momentum is for sgd and rmsprop; {self.name} has none: leave it out")
-        return self
-
-
-class EarlyStopping(Frozen):
-    """Stop when `monitor` has not improved by `min_delta` for `patience` epochs, and keep the best weights."""
-
-    monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
-    patience: int = Field(default=5, ge=1)
-    min_delta: float = Field(default=0.0, ge=0)
-    restore_best: bool = True
-
-
-class Checkpoints(Frozen):
-    """How often a training saves where it is; a resumed one goes on from there. The first limit reached saves.
-
-    Attributes:
-        epochs, steps, seconds: the interval in each unit; None for no limit in that unit.
-        keep: how many to keep; older ones are deleted.
-    """
-
-    epochs: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=30.0, gt=0)
-    keep: int = Field(default=2, ge=1, le=100)
-
-
-def _by_label(weights: Any) -> Any:
-    """Class weights by label as text: labels may be numbers or booleans, too."""
-    return {str(label): weight for label, weight in weights.items()} if isinstance(weights, dict) else weights
-
-
-ClassWeights = Annotated[Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_by_label)]
 
 
 def _named(value: Any) -> Any:
@@ -114,7 +38,14 @@ class Train(JobSpec):
         validation_split: share of the rows held out for validation; 0 for none, also by validation_data.
         epochs: passes over the data.
         batch_size: rows per gradient step.
-        loss: None fits the target: mse for numbers, else the cross-entropy.
+        loss: None fits the target: mse for numbers, else the cross-entropy. A function of yours,
+            "package.module:function", takes truth and output of a batch and gives the loss of each row; the worker
+            calls it only if its settings list it under `objectives`.
+        metrics: what is measured after every epoch, on the rows trained on and on those of validation: of classes
+            "accuracy", "auc", "precision", "recall", "f1" (the mean over the classes) and "top_5" and the like; of
+            numbers "mae", "rmse", "mape" (in percent, of rows that are not 0) and "r2"; and functions of yours, as for
+            `loss`, of which the mean over the rows is taken. None measures the accuracy of classes, "mae" of numbers.
+        sample_weight: a column with the weight of each row in loss and metrics, 0 or more; it is no feature.
         from_logits: whether the cross-entropy takes raw scores; None reads it off the last layer.
         normalize: centre and scale number columns by the training data, inside the saved model.
         class_weights: weight of each class in the loss; "balanced" weighs by rarity.
@@ -140,6 +71,8 @@ class Train(JobSpec):
     epochs: int = Field(default=10, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_048_576)
     loss: Loss | None = None
+    metrics: Metrics | None = None
+    sample_weight: str | None = None
     from_logits: bool | None = None
     optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
     normalize: bool = True
@@ -162,20 +95,8 @@ class Train(JobSpec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        output = getattr(self.architecture, "output", "auto")
-        if self.from_logits is not None and self.loss is not None and self.loss not in CROSS_ENTROPIES:
-            raise InvalidJob(f"from_logits is for a cross-entropy; loss={self.loss!r} takes numbers: leave it out")
-        if self.from_logits and output in ("softmax", "sigmoid"):
-            raise InvalidJob(
-                f"output={output!r} already gives probabilities, from_logits=True would squash them a second time: "
-                "drop one of the two"
-            )
-        if self.from_logits is False and output == "linear" and self.loss in CROSS_ENTROPIES:
-            raise InvalidJob("output='linear' gives raw scores, which from_logits=False would read as probabilities")
-        if self.task == "regression" and self.loss in CROSS_ENTROPIES:
-            raise InvalidJob(f"loss={self.loss!r} is for classes; task='regression' wants mse, mae or huber")
-        if self.task == "classification" and self.loss in ("mse", "mae", "huber"):
-            raise InvalidJob(f"loss={self.loss!r} is for numbers; task='classification' wants a cross-entropy")
+        self._check_loss()
+        self._check_metrics()
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         for name, (least, most) in self.limits.items():
@@ -186,10 +107,50 @@ class Train(JobSpec):
                 f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "
                 "fewer workers"
             )
-        stop = self.early_stopping
-        if stop and stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split):
-            raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
+        self._check_monitor()
         return self
+
+    def _check_loss(self) -> None:
+        output, loss = getattr(self.architecture, "output", "auto"), self.loss
+        if self.from_logits is not None and loss is not None and loss not in CLASS_LOSSES:
+            raise InvalidJob(f"from_logits is for a cross-entropy; loss={loss!r} takes what it gets: leave it out")
+        if self.from_logits and output in ("softmax", "sigmoid"):
+            raise InvalidJob(
+                f"output={output!r} already gives probabilities, from_logits=True would squash them a second time: "
+                "drop one of the two"
+            )
+        if self.from_logits is False and output == "linear" and loss in CLASS_LOSSES:
+            raise InvalidJob("output='linear' gives raw scores, which from_logits=False would read as probabilities")
+        if self.task == "regression" and loss in CLASS_LOSSES:
+            raise InvalidJob(f"loss={loss!r} is for classes; task='regression' wants mse, mae, huber, msle or log_cosh")
+        if self.task == "classification" and loss in NUMBER_LOSSES:
+            raise InvalidJob(f"loss={loss!r} is for numbers; task='classification' wants a cross-entropy or focal")
+
+    def _check_metrics(self) -> None:
+        for metric in self.metrics or ():
+            if self.task is None or is_function(metric):
+                continue
+            if is_class_metric(metric) != (self.task != "regression"):
+                of = "classes" if is_class_metric(metric) else "numbers"
+                raise InvalidJob(f"metrics names {metric!r}, which is of {of}; task={self.task!r} has others")
+
+    def _check_monitor(self) -> None:
+        stop = self.early_stopping
+        if stop is None:
+            return
+        if stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split):
+            raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
+        known = ("loss", *map(metric_name, self.metrics or ("accuracy", "mae")))
+        watched = stop.monitor.removeprefix("val_")
+        if watched not in known:
+            raise InvalidJob(
+                f"early stopping watches {stop.monitor}, but the metrics are {', '.join(known[1:])}: name it in metrics"
+            )
+        if stop.rises is None:
+            raise InvalidJob(
+                f"early stopping watches {stop.monitor}, and only you know whether less of it is better: "
+                "set mode to 'min' or 'max'"
+            )
 
 
 class TrainResult(JobResult):

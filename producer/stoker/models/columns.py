@@ -42,9 +42,16 @@ def time_of(text: str) -> datetime | None:
 
 
 def select_columns(
-    columns: Sequence[str], target: str | None, features: Sequence[str] | None, ref: str
+    columns: Sequence[str],
+    target: str | None,
+    features: Sequence[str] | None,
+    ref: str,
+    aside: Sequence[str] = (),
 ) -> tuple[str, tuple[str, ...]]:
     """The target column and the feature columns of a data set.
+
+    Args:
+        aside: columns that are neither, such as one with the weights of rows.
 
     Raises:
         InvalidJob: a column is missing, named twice, or both target and feature.
@@ -58,12 +65,17 @@ def select_columns(
                 f"found {count} among {listed(columns)}; set target"
             )
         target = candidates[0]
-    chosen = tuple(features) if features is not None else tuple(name for name in columns if name != target)
-    for name in (target, *chosen):
+    others = (target, *aside)
+    chosen = tuple(features) if features is not None else tuple(name for name in columns if name not in others)
+    for name in (*others, *chosen):
         if name not in columns:
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(columns)}")
     if target in chosen:
         raise InvalidJob(f"column {target!r} is the target and a feature at once; take it out of features")
+    for name in aside:
+        if name == target or name in chosen:
+            what = "the target" if name == target else "a feature"
+            raise InvalidJob(f"column {name!r} is {what}, and sample_weight at once; take it out of one of the two")
     if len(set(chosen)) < len(chosen):
         raise InvalidJob(f"features names a column twice: {listed(chosen)}")
     if not chosen:

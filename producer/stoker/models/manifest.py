@@ -82,31 +82,60 @@ class TensorSpec(Described):
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
+Task = Literal["binary", "multiclass", "multilabel", "regression", "several"]
+
+
 class Signature(Described):
     """The inputs and outputs of a model.
 
     Attributes:
         inputs: one tensor, or one for each column if columns have different types.
         outputs: the model's outputs.
-        task: the meaning of the outputs.
+        task: the meaning of the only output; "several" where there are more.
         classes: the label of each output unit, in order; empty for regression.
-        target: the column that the model predicts; None if the data had no column names.
+        target: the column that the model predicts; None if the data had no column names, or it predicts several.
+        columns: the columns that the output's units are, in order, if there are several.
         logits: whether the outputs for classes are raw scores, not probabilities.
+        parts: the meaning of each output by its name, as that of a model without inputs; empty for a single output.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    task: Literal["binary", "multiclass", "regression"]
+    task: Task
     classes: tuple[str, ...] = ()
     target: str | None = None
+    columns: tuple[str, ...] = ()
     logits: bool = False
+    parts: dict[str, "Signature"] = Field(default_factory=dict)
+
+    @property
+    def each(self) -> dict[str, "Signature"]:
+        """The meaning of each output by its name, also of the only one."""
+        return self.parts or {self.outputs[0].name: self}
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that the model predicts; none if the data had no names."""
+        if self.parts:
+            return tuple(name for part in self.parts.values() for name in part.target_columns)
+        return self.columns or ((self.target,) if self.target is not None else ())
 
     @property
     def prediction_names(self) -> tuple[str, ...]:
-        """The columns of a table of predictions: the label and each class' probability, or the numbers."""
+        """The columns of a table of predictions: label and probabilities, or numbers.
+
+        Of labels that hold at once, each has a probability and whether it is predicted. Of several outputs, names begin
+        with the output's.
+        """
+        if self.parts:
+            return tuple(f"{name}_{each}" for name, part in self.parts.items() for each in part.prediction_names)
+        if self.task == "multilabel":
+            return tuple(f"{what}_{label}" for what in ("label", "probability") for label in self.classes)
         if self.classes:
             return ("label", *(f"probability_{label}" for label in self.classes))
         units = prod(size or 1 for size in self.outputs[0].shape)
+        if self.columns:
+            return tuple(f"value_{column}" for column in self.columns)
         return ("value",) if units == 1 else tuple(f"value_{unit}" for unit in range(units))
 
 

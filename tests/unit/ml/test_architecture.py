@@ -14,7 +14,9 @@ from stoker.kinds.architecture import Architecture
 from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.networks.building import build_network
 from stoker_workers.ml.preprocessing.profile import Profile
-from stoker_workers.ml.training.objective import Objective, choose_objective, gives_probabilities, output_activation
+from stoker_workers.ml.preprocessing.target import Target
+from stoker_workers.ml.training.activation import gives_probabilities, output_activation
+from stoker_workers.ml.training.objective import Objective, choose_objective
 from stoker_workers.ml.training.optimizer import build_optimizer, build_schedule
 
 HERE = f"{__name__}:builder"
@@ -48,12 +50,18 @@ def data(classes: int = 3, units: int = 1) -> Profile:
         held_out=0,
         features={},
         inputs=(),
-        target="y",
+        targets=(
+            Target(
+                name="output",
+                columns=("y",),
+                task="regression" if not classes else "binary" if classes == 2 else "multiclass",
+                classes=labels,
+                class_rows=(60, 20, 10)[:classes],
+                shape=() if classes or units == 1 else (units,),
+                moments=None if classes else targets(units),
+            ),
+        ),
         named=True,
-        classes=labels,
-        class_rows=(60, 20, 10)[:classes],
-        target_shape=() if classes or units == 1 else (units,),
-        targets=None if classes else targets(units),
     )
 
 

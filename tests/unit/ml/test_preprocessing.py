@@ -88,14 +88,14 @@ def test_each_other_kind_has_its_tensors(profile_of: ProfileOf) -> None:
         ("text_note", "string", (), ("note",)),
         ("vector_box", "float32", (3,), ("box",)),
     ]
-    assert found.signature(1, logits=False).target == "y"
+    assert found.signature((1, False)).target == "y"
 
 
 def test_arrays_of_any_shape_stay_one_tensor(profile_of: ProfileOf) -> None:
     found = profile_of(x=np.arange(24).reshape(2, 3, 4), y=[0, 1])
     [x] = found.inputs
     assert (x.name, x.shape, x.dtype, x.low, x.high, x.kind) == ("x", (3, 4), "float32", 0, 23, None)
-    assert found.signature(1, logits=False).target is None
+    assert found.signature((1, False)).target is None
 
 
 @pytest.mark.parametrize(
@@ -115,25 +115,26 @@ def test_the_task_is_read_off_the_target(
     profile_of: ProfileOf, target: object, task: TaskName | None, classes: tuple[str, ...]
 ) -> None:
     found = profile_of(a=np.linspace(0, 1, 80), y=target, task=task)
-    assert found.classes == classes
-    assert found.task == ("regression" if not classes else "binary" if len(classes) == 2 else "multiclass")
+    [target] = found.targets
+    assert target.classes == classes
+    assert target.task == ("regression" if not classes else "binary" if len(classes) == 2 else "multiclass")
 
 
 def test_labels_become_indices_into_the_classes(profile_of: ProfileOf) -> None:
-    signature = profile_of(a=[0.5, 2, 3], y=[10, 9, 2], task="classification").signature(3, logits=False)
-    indices = encode_target(signature, np.array([2, 10, 9, 10]))
+    signature = profile_of(a=[0.5, 2, 3], y=[10, 9, 2], task="classification").signature((3, False))
+    indices = encode_target(signature, {"y": np.array([2, 10, 9, 10])})
     assert indices.tolist() == [0, 2, 1, 2]
     assert indices.dtype == np.int32
-    assert encode_target(signature, np.array(["9", "2"], dtype=object)).tolist() == [1, 0]
-    assert encode_target(signature, np.eye(3)).tolist() == [0, 1, 2]
+    assert encode_target(signature, {"y": np.array(["9", "2"], dtype=object)}).tolist() == [1, 0]
+    assert encode_target(signature, {"y": np.eye(3)}).tolist() == [0, 1, 2]
     with pytest.raises(InvalidJob, match=r"labels that the model was not trained on: '7'; it knows '2', '9', '10'"):
-        encode_target(signature, np.array([2, 7]))
+        encode_target(signature, {"y": np.array([2, 7])})
 
 
 def test_numbers_to_predict_stay_numbers(profile_of: ProfileOf) -> None:
     found = profile_of(a=[0.5, 2, 3], y=[0.5, -1.5, 2.0])
-    assert found.signature(1, logits=False).outputs[0].low == -1.5
-    assert encode_target(found.signature(1, logits=False), np.array([1, 2])).dtype == np.float32
+    assert found.signature((1, False)).outputs[0].low == -1.5
+    assert encode_target(found.signature((1, False)), {"y": np.array([1, 2])}).dtype == np.float32
 
 
 def test_rows_without_a_target_are_left_out_and_counted(profile_of: ProfileOf, events: list[Event]) -> None:
@@ -187,7 +188,7 @@ def test_numbers_are_scaled_by_the_training_rows_alone(open_run: Callable[..., R
     source = source_of({"a": a, "y": np.arange(100) % 2})
     split = ExactSplit(100, 0.2, 1)
     found = profile(source, split, open_run(), ref="test")
-    assert (found.rows, found.held_out, sum(found.class_rows)) == (80, 20, 80)
+    assert (found.rows, found.held_out, sum(found.targets[0].class_rows)) == (80, 20, 80)
     trained_on = a[~split.held_out(0, 100)]
     expected = (trained_on - trained_on.mean()) / trained_on.std()
     np.testing.assert_allclose(prepared(found, {"a": trained_on})[:, 0], expected, rtol=1e-4, atol=1e-5)

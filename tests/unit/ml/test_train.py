@@ -147,7 +147,7 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
     manifest = manifest_of(outcome)
     test = next(load_sample("wine", "test").batches(1_000))
     predictions = job.model(result).predict(encode(manifest.signature.inputs, test)["x"], verbose=0)
-    accuracy = np.mean(predictions.argmax(axis=1) == encode_target(manifest.signature, test["y"]))
+    accuracy = np.mean(predictions.argmax(axis=1) == encode_target(manifest.signature, test))
     assert accuracy == pytest.approx(result.metrics["val_accuracy"])
     assert accuracy > 0.9
 
@@ -173,7 +173,7 @@ def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Atte
     result, outcome = job.train(spec)
     manifest = manifest_of(outcome)
     test = next(load_sample("breast_cancer", "test").batches(1_000))
-    y = encode_target(manifest.signature, test["y"])
+    y = encode_target(manifest.signature, test)
     truth = keras.utils.to_categorical(y) if loss == "categorical_crossentropy" else y.reshape(-1, 1)
     x = encode(manifest.signature.inputs, test)["x"]
     measured = job.model(result).evaluate(x, truth, verbose=0, return_dict=True)
@@ -239,7 +239,7 @@ def test_plain_keras_training_in_the_same_order_gives_the_same_weights(job: Atte
     )
     plain.compile("adam", "sparse_categorical_crossentropy")
     for epoch in range(2):
-        (window,) = rows.ResidentRows(x, y.astype(np.int32)).windows((7, epoch))
+        (window,) = rows.ResidentRows({"x0": x, "y0": y.astype(np.int32)}).windows((7, epoch))
         for start in range(0, 70, 32):
             batch = window.order[start : start + 32]
             plain.train_on_batch(x[batch], y[batch])

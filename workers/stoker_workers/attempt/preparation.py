@@ -28,6 +28,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         device=slot.device,
         store=Store(settings.store),
         builders=settings.builders,
+        objectives=settings.objectives,
         access=Access(settings.data_roots, settings.store),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,

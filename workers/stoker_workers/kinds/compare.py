@@ -23,7 +23,7 @@ from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.training.objective import gives_probabilities
+from ..ml.training.activation import gives_probabilities
 from ..ml.writing import BestEffort, write_result
 from ..node.machine import private_bytes
 

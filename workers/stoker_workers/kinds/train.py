@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, Data, Train, TrainResult, as_data
+from stoker.kinds import MLP, Train, TrainResult, as_data
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
@@ -27,7 +27,7 @@ from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
 from ..ml.resuming import read_newest
 from ..ml.run import Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
-from ..ml.training.dataset import build_rows, encoder, every_row
+from ..ml.training.dataset import Weighting, build_rows, encoder, every_row
 from ..ml.training.objective import Objective, choose_objective
 from ..ml.training.optimizer import build_optimizer
 from ..ml.training.raw import raw_layer, with_ids
@@ -64,6 +64,7 @@ def run(spec: Train, run: Run) -> Outcome:
         task=spec.task,
         kinds=as_data(spec.data).columns,
         limits=spec.limits,
+        weight=spec.sample_weight,
     )
     with gang.scope():
         model = _build(spec, run, profiled)
@@ -73,7 +74,7 @@ def run(spec: Train, run: Run) -> Outcome:
         spec,
         run,
         model.network,
-        model.objective,
+        model.objectives,
         model.optimizer,
         rows,
         validation,
@@ -100,7 +101,7 @@ class _Model:
     signature: Signature
     preprocessing: Preprocessing
     network: keras.Model
-    objective: Objective
+    objectives: tuple[Objective, ...]
     optimizer: keras.optimizers.Optimizer
     row_shape: tuple[int, ...]
 
@@ -166,12 +167,12 @@ def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
             "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
             "categories): leave it out, and save as keras"
         )
-    objective = choose_objective(spec, network, profiled)
+    objectives = (choose_objective(spec, network, profiled, run.objectives),)
     return _Model(
-        signature=profiled.signature(objective.units, logits=objective.from_logits),
+        signature=profiled.signature(*((each.units, each.from_logits) for each in objectives)),
         preprocessing=preprocessing,
         network=network,
-        objective=objective,
+        objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
         row_shape=row_shape,
     )
@@ -182,20 +183,28 @@ def _rows(
 ) -> tuple[EncodedRows, EncodedRows | None]:
     build = partial(
         build_rows,
-        encode=encoder(model.signature, profiled.target, model.preprocessing, model.objective),
+        encode=encoder(model.signature, model.preprocessing, model.objectives, _weighting(spec, profiled)),
         row_shape=model.row_shape,
         batch_size=spec.batch_size,
     )
     rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=profiled.rows)
     if spec.validation_data:
-        other = _validation(spec.validation_data, run, profiled.target, model.signature)
+        other = _validation(spec, run, model.signature)
         return rows, build(other, every_row, count=other.rows)
     return rows, build(source, split.held_out, count=profiled.held_out) if profiled.held_out else None
 
 
-def _validation(data: str | Data, run: Run, target: str, signature: Signature) -> Source:
+def _weighting(spec: Train, profiled: Profile) -> Weighting | None:
+    return None if spec.sample_weight is None else Weighting(spec.sample_weight, profiled.mean_weight)
+
+
+def _validation(spec: Train, run: Run, signature: Signature) -> Source:
+    data = spec.validation_data
+    assert data is not None
     source = open_data(data, "test", run, signature)
-    select_columns([column.name for column in source.columns], target, None, str(data))
+    [target] = signature.target_columns or ("y",)
+    aside = () if spec.sample_weight is None else (spec.sample_weight,)
+    select_columns([column.name for column in source.columns], target, None, str(data), aside)
     if source.rows == 0:
         raise InvalidJob(f"validation_data {data} has no rows; give data with at least one, or a validation_split")
     return source
@@ -204,11 +213,13 @@ def _validation(data: str | Data, run: Run, target: str, signature: Signature) -
 def _outcome(
     spec: Train, run: Run, profiled: Profile, model: _Model, fitted: Fitted, seed: int, started: float
 ) -> Outcome:
-    scale = model.objective.scale
+    [objective] = model.objectives
+    scale = objective.scale
     whole = assemble(
         model.preprocessing, model.network, (scale.spread.tolist(), scale.mean.tolist()) if scale else None
     )
-    whole.compile(optimizer=model.optimizer, loss=model.objective.loss, metrics=[model.objective.keras_metric()])
+    if objective.saved:
+        whole.compile(optimizer=model.optimizer, loss=objective.saved, metrics=[objective.keras_metric()])
     files = save_model(whole, model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
     parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)

@@ -40,6 +40,7 @@ def column_types(signature: Signature) -> dict[str, ColumnType]:
     for spec in signature.inputs:
         if spec.kind and spec.kind in _TYPES:
             types |= dict.fromkeys(spec.columns or (spec.name,), _TYPES[spec.kind])
-    if signature.task == "regression" and signature.target:
-        types[signature.target] = "number"
+    for part in signature.each.values():
+        if part.task == "regression":
+            types |= dict.fromkeys(part.target_columns, "number")
     return types

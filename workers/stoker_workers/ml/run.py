@@ -61,6 +61,7 @@ class Run:
         store: where artifacts go.
         device: what it is to compute on.
         builders: targets that a `Builder` architecture may name.
+        objectives: the author's functions that may be a loss or a metric.
         access: what may be read as data.
         models: the registered versions that the job names, in order.
         checkpoints: what earlier attempts left, the newest last.
@@ -82,6 +83,7 @@ class Run:
     access: Access
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
+    objectives: tuple[str, ...] = ()
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0

@@ -63,7 +63,8 @@ class LabelledRows:
         try:
             inputs = encode(signature.inputs, columns, numbering)
             there = has_target(truth_column)
-            truth = encode_target(signature, truth_column[there], numbering[there])
+            named = {(signature.target or "y"): truth_column[there]}
+            truth = encode_target(signature, named, numbering[there])
         except InvalidJob as error:
             raise InvalidJob(f"{self._version.ref} cannot be measured: {error.message}") from None
         return inputs if there.all() else {name: array[there] for name, array in inputs.items()}, truth

@@ -1,7 +1,6 @@
 """Building the network of a `Train` job."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import prod
 
 import keras
 import tensorflow as tf
@@ -11,22 +10,15 @@ from stoker.kinds import CNN, MLP, Builder, KerasConfig, Train
 
 from ..preprocessing.categories import Codes
 from ..preprocessing.profile import Profile
+from ..preprocessing.target import Target
 from .cnn import cnn_layers
 from .codes import embedded
 from .given import call_builder, configured
-from .layers import penalty
+from .heads import head, output_units
 from .mlp import mlp_layers
 
 Hidden = list[keras.layers.Layer] | Callable[[keras.KerasTensor], keras.KerasTensor]
 """What comes before the output layer: layers one after the other, or a function of the row."""
-
-
-def output_units(spec: Train, profile: Profile) -> int:
-    """The number of units of the network's last layer."""
-    if not profile.classes:
-        return prod(profile.target_shape)
-    one_unit = spec.loss in (None, "binary_crossentropy") and getattr(spec.architecture, "output", None) != "softmax"
-    return 1 if len(profile.classes) == 2 and one_unit else len(profile.classes)
 
 
 def build_network(
@@ -42,19 +34,20 @@ def build_network(
     Raises:
         InvalidJob: the architecture cannot be built, or does not fit the data.
     """
-    units = output_units(spec, profile)
+    [target] = profile.targets
+    units = output_units(spec, target)
     architecture = spec.architecture
     match architecture:
         case MLP():
             hidden = _mlp(architecture, input_shape, codes)
-            network = _network(hidden, input_shape, units, architecture, profile)
+            network = _network(hidden, input_shape, units, architecture, target)
         case CNN():
-            network = _network(cnn_layers(architecture, input_shape), input_shape, units, architecture, profile)
+            network = _network(cnn_layers(architecture, input_shape), input_shape, units, architecture, target)
         case KerasConfig():
             network = configured(architecture, input_shape)
         case Builder():
             network = call_builder(architecture, input_shape, units, builders)
-    _check_shapes(network, input_shape, units, profile)
+    _check_shapes(network, input_shape, units, target)
     if not isinstance(architecture, MLP | CNN):
         network = _unnamed(network)
     if spec.precision == "mixed":
@@ -76,21 +69,16 @@ def _mlp(spec: MLP, input_shape: tuple[int, ...], codes: Sequence[Codes]) -> Hid
     return hidden
 
 
-def _network(
-    hidden: Hidden, input_shape: tuple[int, ...], units: int, spec: MLP | CNN, profile: Profile
-) -> keras.Model:
+def _network(hidden: Hidden, input_shape: tuple[int, ...], units: int, spec: MLP | CNN, target: Target) -> keras.Model:
     """A network of hidden layers, or of a function that makes them, and the output layer."""
-    activation: str = spec.output
-    if activation == "auto":
-        activation = "linear" if not profile.classes else "sigmoid" if units == 1 else "softmax"
-    output = keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(spec))
+    output = head(spec, target, units)
     if isinstance(hidden, list):
         return keras.Sequential([keras.Input(input_shape), *hidden, output])
     row = keras.Input(input_shape)
     return keras.Model(row, output(hidden(row)), name="network")
 
 
-def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, profile: Profile) -> None:
+def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, target: Target) -> None:
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise InvalidJob(
             f"the network has {len(network.inputs)} inputs and {len(network.outputs)} outputs; expected one of each"
@@ -106,10 +94,11 @@ def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int
     ):
         raise InvalidJob(f"the network takes rows of shape {taken}, but the data has rows of shape {input_shape}")
     given = tuple(network.outputs[0].shape[1:])
-    accepted = {units, 1, 2} if len(profile.classes) == 2 else {units}
+    accepted = {units, 1, 2} if target.task == "binary" else {units}
     if len(given) != 1 or given[0] not in accepted:
-        wanted = f"{len(profile.classes)} classes" if profile.classes else f"{units} number(s) per row"
-        raise InvalidJob(f"the network's output has shape {given}, but the target {profile.target!r} has {wanted}")
+        wanted = f"{len(target.classes)} classes" if target.classes else f"{units} number(s) per row"
+        names = ", ".join(map(repr, target.columns))
+        raise InvalidJob(f"the network's output has shape {given}, but the target {names} has {wanted}")
 
 
 def _unnamed(network: keras.Model) -> keras.Model:

@@ -1,6 +1,5 @@
 """Networks that users give: as a config, or by a function of theirs."""
 
-import importlib
 import json
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ import keras
 from stoker.errors import InvalidJob
 from stoker.kinds import Builder, KerasConfig
 
+from ..own import own_function
 from .keras_config import load_config
 
 
@@ -30,16 +30,7 @@ def call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, builde
     Raises:
         InvalidJob: the settings do not allow the function, or it returns something else.
     """
-    if spec.target not in builders:
-        raise InvalidJob(
-            f"this worker does not run the builder {spec.target!r}; to allow it, add it to `builders` in the worker's "
-            "stoker.toml or STOKER_BUILDERS"
-        )
-    module_name, _, function_name = spec.target.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidJob(f"the builder {spec.target!r} cannot be imported on the worker: {error}") from error
+    function = own_function(spec.target, builders, "builder", "builders")
     network = function(input_shape=input_shape, output_units=units, **spec.kwargs)
     if not isinstance(network, keras.Model) or not network.inputs:
         raise InvalidJob(

@@ -22,8 +22,9 @@ from ..data import Column, Source, Values
 from ..progress import Meter, obey_stop
 from ..run import Run
 from .split import Split
-from .target import has_target, in_order, label_of
+from .target import Target, has_target, in_order, label_of
 from .tensors import Feature, input_tensors
+from .weights import mean_weight, row_weights
 
 MAX_CLASSES = 10_000
 _PASS_BYTES = 16 << 20
@@ -37,42 +38,37 @@ class Profile:
         rows, held_out: the numbers of rows for training and for validation.
         features: the columns that the model reads, in order.
         inputs: the model's inputs, which they become.
-        target: the column to predict.
+        targets: what each of its outputs predicts.
         named: whether the columns have names; arrays x and y have not.
-        classes: the labels in order; empty for regression.
-        class_rows: the number of training rows of each class.
-        target_shape: the shape of one row's target; () for a label or a plain number.
-        targets: of the numbers to predict in the training rows; None for classes.
+        mean_weight: of the training rows.
     """
 
     rows: int
     held_out: int
     features: dict[str, Feature]
     inputs: tuple[TensorSpec, ...]
-    target: str
+    targets: tuple[Target, ...]
     named: bool
-    classes: tuple[str, ...] = ()
-    class_rows: tuple[int, ...] = ()
-    target_shape: tuple[int, ...] = ()
-    targets: Moments | None = None
+    mean_weight: float = 1.0
 
     @property
-    def task(self) -> Literal["binary", "multiclass", "regression"]:
-        """The task of the signature."""
-        if not self.classes:
-            return "regression"
-        return "binary" if len(self.classes) == 2 else "multiclass"
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that hold the targets."""
+        return tuple(name for target in self.targets for name in target.columns)
 
-    def signature(self, units: int, *, logits: bool) -> Signature:
-        """The signature of a model with `units` output units, which give raw scores if `logits`."""
-        low, high = (self.targets.low, self.targets.high) if self.targets else (None, None)
+    def signature(self, *outputs: tuple[int, bool]) -> Signature:
+        """The signature of a model with these outputs: of each its units, and whether it gives raw scores."""
+        parts = [
+            target.signature(units, logits=logits, named=self.named)
+            for target, (units, logits) in zip(self.targets, outputs, strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0].model_copy(update={"inputs": self.inputs})
         return Signature(
             inputs=self.inputs,
-            outputs=(TensorSpec(name="output", shape=(units,), dtype="float32", low=low, high=high),),
-            task=self.task,
-            classes=self.classes,
-            target=self.target if self.named else None,
-            logits=logits,
+            outputs=tuple(tensor for part in parts for tensor in part.outputs),
+            task="several",
+            parts={target.name: part for target, part in zip(self.targets, parts, strict=True)},
         )
 
 
@@ -87,6 +83,7 @@ def profile(
     task: Literal["classification", "regression"] | None = None,
     kinds: Mapping[str, ColumnKind] = MappingProxyType({}),
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    weight: str | None = None,
 ) -> Profile:
     """Read all rows once, summarise them, and decide what each column is. What was decided is sent as events.
 
@@ -95,25 +92,32 @@ def profile(
         task: None decides by the target.
         kinds: the kinds of columns that the job's author knows better.
         limits: the signature's limits, by column.
+        weight: the column with the weights of rows.
 
     Raises:
         InvalidJob: a column is missing, wrong or not learnable, or a limit's column does not exist.
         Stopped: a stop was requested.
     """
     by_name = {column.name: column for column in source.columns}
-    target, chosen = select_columns(tuple(by_name), target, features, ref)
+    aside = () if weight is None else (weight,)
+    target, chosen = select_columns(tuple(by_name), target, features, ref, aside)
     for name, kind in kinds.items():
         if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
     scan = _Scan([by_name[name] for name in chosen], by_name[target])
+    weights = Moments()
     used = [name for name in (*chosen, target) if kinds.get(name) != "ignore"]
     meter = Meter(run, "reading data", total=source.rows)
     start = 0
     for batch in source.batches(pass_rows(source)):
         stop = start + len(batch[target])
+        there, held_out = has_target(batch[target]), split.held_out(start, stop)
         for name in used:
-            _require_finite(batch[name], name, has_target(batch[target]), start)
-        scan.update(batch, split.held_out(start, stop))
+            _require_finite(batch[name], name, there, start)
+        scan.update(batch, held_out)
+        if weight is not None:
+            numbering = np.flatnonzero(there) + start
+            weights.update(row_weights(batch[weight][there], weight, numbering)[~held_out[there]])
         start = stop
         meter.at(stop)
         obey_stop(run)
@@ -124,7 +128,15 @@ def profile(
         raise InvalidJob(f"{ref} has no column to predict {target!r} from: {'; '.join(left_out)}")
     for line in _words(scan, decided, kept, left_out):
         run.emit(Log(line=line))
-    return scan.result(decided, kept, input_tensors(kept, limits), named=sorted(by_name) != ["x", "y"])
+    return Profile(
+        rows=scan.rows,
+        held_out=scan.held_out,
+        features=kept,
+        inputs=input_tensors(kept, limits),
+        targets=(scan.result(decided),),
+        named=sorted(by_name) != ["x", "y"],
+        mean_weight=1.0 if weight is None else mean_weight(weights, weight),
+    )
 
 
 def pass_rows(source: Source) -> int:
@@ -191,6 +203,7 @@ class _Scan:
         features: statistics of the training rows, by column.
         target: of all rows that have one.
         dropped: how many rows have none.
+        held_out: how many rows have one and are for validation.
     """
 
     def __init__(self, features: list[Column], target: Column) -> None:
@@ -204,7 +217,7 @@ class _Scan:
         self.target = ColumnStats(target)
         self.dropped = 0
         self._trained = ColumnStats(target)
-        self._held_out = 0
+        self.held_out = 0
 
     def update(self, batch: Mapping[str, Values], held_out: NDArray[np.bool_]) -> None:
         values = batch[self.target.column.name]
@@ -215,29 +228,29 @@ class _Scan:
         self.target.update(values[there])
         self._trained.update(values[mine])
         self.dropped += int((~there).sum())
-        self._held_out += int((there & held_out).sum())
+        self.held_out += int((there & held_out).sum())
 
     def check(self, ref: str) -> None:
         if not self._trained.rows:
             why = f": none of {self.dropped:,} has a {self.target.column.name!r}" if self.dropped else ""
             raise InvalidJob(f"{ref} has no rows to train on{why}")
 
-    def result(
-        self, task: Task, features: dict[str, Feature], inputs: tuple[TensorSpec, ...], *, named: bool
-    ) -> Profile:
+    @property
+    def rows(self) -> int:
+        """How many rows there are to train on."""
+        return self._trained.rows
+
+    def result(self, task: Task) -> Target:
         column = self.target.column
         classes, class_rows = self._classes() if task.task == "classification" else ((), ())
-        return Profile(
-            rows=self._trained.rows,
-            held_out=self._held_out,
-            features=features,
-            inputs=inputs,
-            target=column.name,
-            named=named,
+        return Target(
+            name="output",
+            columns=(column.name,),
+            task="regression" if not classes else "binary" if len(classes) == 2 else "multiclass",
             classes=classes,
             class_rows=class_rows,
-            target_shape=() if classes else column.shape,
-            targets=None if classes else self._trained.moments,
+            shape=() if classes else column.shape,
+            moments=None if classes else self._trained.moments,
         )
 
     def _classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:

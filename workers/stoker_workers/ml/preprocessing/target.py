@@ -1,6 +1,7 @@
 """The column to predict: rows without one, labels, and its encoding by a model's signature."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -8,17 +9,62 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.manifest import Signature
+from stoker.models.manifest import Signature, Task, TensorSpec
 from stoker.models.rows import FROM_0, Numbering, numbers, texts
 
-from ..columns.stats import Value
+from ..columns.stats import Moments, Value
 from ..data import Values
 
 EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
 
 
-def has_target(values: Values) -> NDArray[np.bool_]:
-    """Which rows have a target; one of several numbers is there if all of them are."""
+@dataclass(frozen=True)
+class Target:
+    """What an output of a model is to predict, summarised from the training data.
+
+    Attributes:
+        name: that of the output.
+        columns: the columns that it is read from.
+        task: the meaning of the output.
+        classes: the labels in order; empty for regression.
+        class_rows: the number of training rows of each class.
+        shape: that of one row; () for a label or a plain number.
+        moments: of the numbers to predict in the training rows; None for classes.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    task: Task
+    classes: tuple[str, ...] = ()
+    class_rows: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+    moments: Moments | None = None
+
+    def signature(self, units: int, *, logits: bool, named: bool) -> Signature:
+        """The meaning of an output of so many units, which gives raw scores if `logits`.
+
+        Args:
+            named: whether the data's columns have names.
+        """
+        low, high = (self.moments.low, self.moments.high) if self.moments else (None, None)
+        several = len(self.columns) > 1
+        return Signature(
+            inputs=(),
+            outputs=(TensorSpec(name=self.name, shape=(units,), dtype="float32", low=low, high=high),),
+            task=self.task,
+            classes=self.classes,
+            target=self.columns[0] if named and not several else None,
+            columns=self.columns if several else (),
+            logits=logits,
+        )
+
+
+def has_target(*columns: Values) -> NDArray[np.bool_]:
+    """Which rows have a target in each of the columns; one of several numbers is there if all of them are."""
+    return cast(NDArray[np.bool_], np.logical_and.reduce([_present(values) for values in columns]))
+
+
+def _present(values: Values) -> NDArray[np.bool_]:
     if values.dtype == object:
         present = np.fromiter((value is not None for value in values.flat), bool, values.size).reshape(values.shape)
     elif values.dtype.kind == "f":
@@ -28,18 +74,23 @@ def has_target(values: Values) -> NDArray[np.bool_]:
     return cast(NDArray[np.bool_], present.reshape(len(values), -1).all(axis=1))
 
 
-def encode_target(signature: Signature, values: Values, numbering: Numbering = FROM_0) -> EncodedTarget:
-    """Encode the target: as class indices (int32, one for each row) or numbers (float32, of the same shape).
+def encode_target(signature: Signature, columns: Mapping[str, Values], numbering: Numbering = FROM_0) -> EncodedTarget:
+    """Encode the target of an output: as class indices (int32, one for each row), as numbers (float32, of the same
+    shape; of several columns beside each other), or as 0 and 1 (float32) for each label of those that hold at once.
 
     Args:
+        columns: all rows have a target in them.
         numbering: the number of each row, for messages.
 
     Raises:
         InvalidJob: a label that the model was not trained on, or a missing or infinite value.
     """
-    name = signature.target or "y"
+    names = signature.target_columns or ("y",)
     if signature.task == "regression":
-        return numbers(values, name, numbering=numbering).astype(np.float32)
+        parts = [numbers(columns[name], name, numbering=numbering).astype(np.float32) for name in names]
+        return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+    [name] = names
+    values = columns[name]
     if is_one_hot(values, len(signature.classes)):
         return np.asarray(np.argmax(values, axis=1), dtype=np.int32)
     labels, inverse = class_labels(values, name, numbering)

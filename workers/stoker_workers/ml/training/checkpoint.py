@@ -32,7 +32,7 @@ class Position(BaseModel):
         rows: the number of training rows; another number means that the data has changed.
         epoch: completed epochs.
         step: completed gradient steps of the next epoch.
-        totals: sums over the rows of that epoch so far: loss, metric, rows.
+        totals: sums over the rows of that epoch so far, as `step.Totals`; empty before the first.
         history: every metric, one number for each epoch.
         best, best_epoch: early stopping's best value, and after how many epochs; 0 for none yet.
     """
@@ -43,7 +43,7 @@ class Position(BaseModel):
     rows: int
     epoch: int = 0
     step: int = 0
-    totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    totals: tuple[float, ...] = ()
     history: dict[str, list[float]] = {}
     best: float | None = None
     best_epoch: int = 0

@@ -1,5 +1,7 @@
 """Training and validation rows: encoded and preprocessed once if they fit into memory, else on every pass."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -7,29 +9,58 @@ from numpy.typing import NDArray
 
 from stoker.models.manifest import Signature
 from stoker.models.rows import encode as encode_inputs
-from stoker.models.tensors import Array
 
 from ..data import Source, Values
 from ..preprocessing.layers import Preprocessing
 from ..preprocessing.split import Mask
-from ..preprocessing.target import EncodedTarget, encode_target, has_target
+from ..preprocessing.target import encode_target, has_target
+from ..preprocessing.weights import row_weights
 from .objective import Objective
-from .rows import Choose, Encode, EncodedRows, ResidentRows, StreamedRows, encoded_pieces
+from .rows import (
+    WEIGHT,
+    Choose,
+    Encode,
+    EncodedRows,
+    ResidentRows,
+    Rows,
+    StreamedRows,
+    encoded_pieces,
+    input_key,
+    target_key,
+)
 
 RESIDENT_BYTES = 1 << 30
 """Preprocessed rows up to this size stay in memory; more are streamed."""
 
 
-def encoder(signature: Signature, target: str, preprocessing: Preprocessing, objective: Objective) -> Encode:
-    """A function from raw columns to the network's inputs and targets, of the rows that have a target."""
+@dataclass(frozen=True)
+class Weighting:
+    """The column with the weights of rows, and what they are divided by: their mean in the training rows."""
 
-    def encode(columns: dict[str, Values], numbering: NDArray[np.intp]) -> tuple[Array, EncodedTarget]:
-        there = has_target(columns[target])
+    column: str
+    mean: float
+
+
+def encoder(
+    signature: Signature,
+    preprocessing: Preprocessing,
+    objectives: Sequence[Objective],
+    weighting: Weighting | None = None,
+) -> Encode:
+    """A function from raw columns to what a training step takes, of the rows that have a target."""
+    names = signature.target_columns or ("y",)
+
+    def encode(columns: dict[str, Values], numbering: NDArray[np.intp]) -> Rows:
+        there = has_target(*(columns[name] for name in names))
         if not there.all():
             columns = {name: values[there] for name, values in columns.items()}
             numbering = numbering[there]
-        x = preprocessing(encode_inputs(signature.inputs, columns, numbering))
-        return x, objective.target(encode_target(signature, columns[target], numbering))
+        rows: Rows = {input_key(0): preprocessing(encode_inputs(signature.inputs, columns, numbering))}
+        for place, (part, objective) in enumerate(zip(signature.each.values(), objectives, strict=True)):
+            rows[target_key(place)] = objective.encoded(encode_target(part, columns, numbering))
+        if weighting:
+            rows[WEIGHT] = row_weights(columns[weighting.column], weighting.column, numbering) / weighting.mean
+        return rows
 
     return encode
 
@@ -48,8 +79,8 @@ def build_rows(
         return StreamedRows(source, chosen, encode, batch_size)
     pieces = list(encoded_pieces(source, chosen, encode))
     if len(pieces) == 1:
-        return ResidentRows(pieces[0]["x"], pieces[0]["y"])
-    return ResidentRows(*(np.concatenate([piece[name] for piece in pieces]) for name in ("x", "y")))
+        return ResidentRows(pieces[0])
+    return ResidentRows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
 
 
 def every_row(start: int, stop: int) -> Mask:

@@ -30,7 +30,7 @@ class Patience:
             )
         value = metrics[monitor]
         if position.best is not None:
-            gain = value - position.best if monitor.endswith("accuracy") else position.best - value
+            gain = value - position.best if self._spec.rises else position.best - value
             if gain <= self._spec.min_delta:
                 return False
         position.best, position.best_epoch = value, position.epoch

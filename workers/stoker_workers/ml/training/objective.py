@@ -1,7 +1,7 @@
-"""The objective of a training: the loss that fits the target and the network's last layer."""
+"""The objective of an output: the loss that fits its target and the network's last layer, and its metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.train import CROSS_ENTROPIES, Loss
+from stoker.kinds.outputs import CLASS_LOSSES, NUMBER_LOSSES, is_function
 
+from ..own import own_function
 from ..preprocessing.profile import Profile
-from ..preprocessing.target import EncodedTarget
-
-_TRANSPARENT = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Cast", "Squeeze"})
-"""Layers and operations that change neither probabilities nor raw scores."""
-_PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid", "hardsigmoid"})
+from ..preprocessing.target import EncodedTarget, Target
+from .activation import PROBABILITIES, output_activation
+from .losses import RowLosses, checked, keras_loss, row_losses
+from .measures import Measure
+from .metrics import choose_metrics
 
 
 @dataclass(frozen=True)
@@ -43,142 +44,140 @@ class Scale:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and a metric, computed row by row.
+    """A loss and metrics of one output, computed row by row.
 
     Attributes:
+        target: what it predicts.
         name: the loss.
-        loss: the Keras loss with which the saved model is compiled.
-        metric: "accuracy" for classes, "mae" for numbers.
+        compute: the loss of each row, from targets and outputs.
+        saved: the Keras loss with which the saved model is compiled; None for a function of the author's.
+        measures: the metrics.
         from_logits: whether the network's outputs are raw scores, not probabilities or numbers.
         units: output units of the network.
         class_weights: the weight of each class in the training loss; None for equal weights.
         scale: of numbers to predict; None where the network gives them as they are.
+        in_own_units: whether the loss is one of the numbers themselves, not of scaled ones.
     """
 
-    name: Loss
-    loss: keras.losses.Loss
-    metric: Literal["accuracy", "mae"]
+    target: Target
+    name: str
+    compute: RowLosses
+    saved: keras.losses.Loss | None
+    measures: tuple[Measure, ...]
     from_logits: bool
     units: int
     class_weights: tuple[float, ...] | None
     scale: Scale | None = None
+    in_own_units: bool = False
 
-    def target(self, encoded: EncodedTarget) -> EncodedTarget:
-        """Encoded targets in the shape for `losses`: class indices, or one float32 for each output unit."""
-        if self.name in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
-            return encoded
-        numbers = encoded.astype(np.float32).reshape(len(encoded), self.units)
+    @property
+    def by_index(self) -> bool:
+        """Whether targets are class numbers, one for each row."""
+        return self.target.task in ("binary", "multiclass") and self.units > 1
+
+    @property
+    def target_spec(self) -> tf.TensorSpec:
+        """What `encoded` gives."""
+        return tf.TensorSpec((None,), tf.int32) if self.by_index else tf.TensorSpec((None, self.units), tf.float32)
+
+    def encoded(self, target: EncodedTarget) -> EncodedTarget:
+        """Encoded targets as `losses` takes them: class numbers, or one float32 for each output unit."""
+        if self.by_index:
+            return target
+        numbers = target.astype(np.float32).reshape(len(target), self.units)
         return self.scale.scaled(numbers) if self.scale else numbers
 
     def losses(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """The loss of each row."""
-        if self.name == "categorical_crossentropy":
-            target = tf.one_hot(target, self.units)
-        return self.loss.call(target, output)
+        """The loss of each row, which is learned."""
+        if self.scale and self.in_own_units:
+            return self.reported(target, output)
+        return self.compute(target, output)
 
-    def reported(self, target: tf.Tensor, output: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    def reported(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The loss of each row in the target's own units."""
         if self.scale is None:
-            return losses
-        return self.losses(self.scale.unscaled(target), self.scale.unscaled(output))
+            return self.compute(target, output)
+        return self.compute(self.scale.unscaled(target), self.scale.unscaled(output))
 
     def weights(self, target: tf.Tensor) -> tf.Tensor | None:
-        """The weight of each row in the training loss."""
+        """The weight of each row in the training loss, by its class."""
         if self.class_weights is None:
             return None
-        index = tf.reshape(tf.cast(target, tf.int32), [-1])
-        return tf.gather(tf.constant(self.class_weights, tf.float32), index)
+        weights = tf.constant(self.class_weights, tf.float32)
+        if self.target.task == "multilabel":
+            return tf.reduce_mean(1 + target * (weights - 1), axis=-1)
+        return tf.gather(weights, tf.reshape(tf.cast(target, tf.int32), [-1]))
 
-    def scores(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """The metric of each row."""
-        if self.metric == "mae":
-            error = tf.abs(target - output)
-            return tf.reduce_mean(error * self.scale.spread if self.scale else error, axis=-1)
-        if self.name == "binary_crossentropy":
-            threshold = 0.0 if self.from_logits else 0.5
-            hit = tf.equal(output > threshold, target > 0.5)
-            return tf.cast(tf.reshape(hit, [-1]), tf.float32)
-        return tf.cast(tf.equal(tf.argmax(output, axis=-1, output_type=tf.int32), target), tf.float32)
+    def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """What a batch adds to the metrics, one after the other."""
+        target, output = (self._from_mean_on(tensor) for tensor in (target, output))
+        return tf.concat([measure.sums(target, output, weights) for measure in self.measures], axis=0)
 
     def keras_metric(self) -> keras.metrics.Metric:
-        """The metric as a Keras object, for compiling the saved model."""
-        if self.metric == "mae":
+        """A metric as a Keras object, for compiling the saved model."""
+        if not self.target.classes:
             return keras.metrics.MeanAbsoluteError(name="mae")
-        if self.name == "binary_crossentropy":
+        if not self.by_index:
             return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if self.from_logits else 0.5)
-        if self.name == "categorical_crossentropy":
+        if self.name in ("categorical_crossentropy", "focal"):
             return keras.metrics.CategoricalAccuracy(name="accuracy")
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
+    def _from_mean_on(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Numbers in their own units without the mean, at which float32 would lose their digits."""
+        return tensor * self.scale.spread if self.scale else tensor
 
-def choose_objective(spec: Train, network: keras.Model, profile: Profile) -> Objective:
+
+def choose_objective(spec: Train, network: keras.Model, profile: Profile, allowed: Sequence[str] = ()) -> Objective:
     """The loss of the spec, or one that fits the target, checked against the network's last layer.
 
+    Args:
+        allowed: the author's functions that the settings allow.
+
     Raises:
-        InvalidJob: loss, target and last layer do not fit together.
+        InvalidJob: loss, metrics, target and last layer do not fit together.
     """
+    [target] = profile.targets
     units = int(network.outputs[0].shape[-1])
     activation = output_activation(network)
-    name = _fitting_loss(spec, profile, units)
-    _check_activation(name, activation, units)
-    raw = name in CROSS_ENTROPIES and activation not in _PROBABILITIES
+    name = _fitting_loss(spec, target, units)
+    _check_activation(name, target, activation, units)
+    raw = bool(target.classes) and activation not in PROBABILITIES
     if spec.from_logits is not None and spec.from_logits != raw:
         raise InvalidJob(_contradiction(spec.from_logits, activation, name))
+    scale = _scale(target, units) if spec.normalize and activation == "linear" else None
+    own, saved = is_function(name), None
+    if own:
+        compute = checked(own_function(name, allowed, "loss", "objectives"), name)
+    else:
+        saved = keras_loss(name, units, from_logits=raw, one_hot=target.task in ("binary", "multiclass"))
+        compute = row_losses(saved, units)
     return Objective(
+        target=target,
         name=name,
-        loss=_keras_loss(name, raw),
-        metric="accuracy" if profile.classes else "mae",
+        compute=compute,
+        saved=saved,
+        measures=choose_metrics(
+            spec.metrics, target, units, from_logits=raw, offset=scale.mean if scale else None, allowed=allowed
+        ),
         from_logits=raw,
         units=units,
-        class_weights=_class_weights(spec, profile),
-        scale=_scale(profile, units) if spec.normalize and activation == "linear" else None,
+        class_weights=_class_weights(spec, target, profile.rows),
+        scale=scale,
+        in_own_units=own or name == "msle",
     )
 
 
-def output_activation(model: keras.Model) -> str:
-    """The last activation of a model's output: "softmax", "sigmoid", "linear", "relu", …
-
-    It may be an argument of a layer, a layer or an operation, also inside nested models.
-    """
-    tensor = model.outputs[0]
-    while True:
-        # The graph behind a symbolic tensor has no public name; Keras' own exporters read it this way too.
-        operation, node, _ = tensor._keras_history  # noqa: SLF001
-        if isinstance(operation, keras.Model):
-            return output_activation(operation)
-        name = _activation_name(operation)
-        passes = name == "linear" and isinstance(operation, keras.layers.Activation)
-        if not passes and type(operation).__name__ not in _TRANSPARENT:
-            return name
-        tensor = operation._inbound_nodes[node].input_tensors[0]  # noqa: SLF001
-
-
-def gives_probabilities(model: keras.Model) -> bool:
-    """Whether a classifier's outputs are probabilities, not raw scores (logits)."""
-    return output_activation(model) in _PROBABILITIES
-
-
-def _activation_name(operation: keras.Operation) -> str:
-    function = getattr(operation, "activation", None)
-    if function is not None:
-        return str(getattr(function, "__name__", type(function).__name__)).lower()
-    own = type(operation).__name__.lower()
-    return own if own in _PROBABILITIES or own in ("relu", "tanh", "logsoftmax") else "linear"
-
-
-def _fitting_loss(spec: Train, profile: Profile, units: int) -> Loss:
-    classes, target = len(profile.classes), profile.target
+def _fitting_loss(spec: Train, target: Target, units: int) -> str:
+    classes, names = len(target.classes), ", ".join(map(repr, target.columns))
+    if spec.loss and is_function(spec.loss):
+        return spec.loss
     if not classes:
-        if spec.loss in CROSS_ENTROPIES or spec.from_logits is not None:
-            raise InvalidJob(
-                f"target {target!r} holds numbers, and {spec.loss or 'from_logits'} is for classes; use mse, mae or "
-                "huber, or set task='classification' if the numbers are labels"
-            )
-        return spec.loss or "mse"
+        return _loss_of_numbers(spec, target, names)
     name = spec.loss or ("binary_crossentropy" if units == 1 else "sparse_categorical_crossentropy")
-    if name not in CROSS_ENTROPIES:
+    if name in NUMBER_LOSSES:
         raise InvalidJob(
-            f"target {target!r} holds {classes} classes, and loss={name!r} is for numbers; use a cross-entropy, or set "
+            f"target {names} holds {classes} classes, and loss={name!r} is for numbers; use a cross-entropy, or set "
             "task='regression'"
         )
     if name == "binary_crossentropy" and (classes, units) != (2, 1):
@@ -186,7 +185,7 @@ def _fitting_loss(spec: Train, profile: Profile, units: int) -> Loss:
             f"binary_crossentropy needs two classes and one output unit; there are {classes} classes and {units} "
             "unit(s): use sparse_categorical_crossentropy"
         )
-    if name != "binary_crossentropy" and units != classes:
+    if name != "binary_crossentropy" and units != classes and not (name == "focal" and (classes, units) == (2, 1)):
         raise InvalidJob(
             f"{name} needs one output unit per class; there are {classes} classes and {units} unit(s): "
             "use binary_crossentropy or change the last layer"
@@ -194,21 +193,38 @@ def _fitting_loss(spec: Train, profile: Profile, units: int) -> Loss:
     return name
 
 
-def _check_activation(name: Loss, activation: str, units: int) -> None:
-    if activation == "softmax" and name not in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+def _loss_of_numbers(spec: Train, target: Target, names: str) -> str:
+    if spec.loss in CLASS_LOSSES or spec.from_logits is not None:
+        raise InvalidJob(
+            f"target {names} holds numbers, and {spec.loss or 'from_logits'} is for classes; use mse, mae or "
+            "huber, or set task='classification' if the numbers are labels"
+        )
+    if spec.loss == "msle" and target.moments and target.moments.low < 0:
+        raise InvalidJob(
+            f"msle compares logarithms of numbers from 0 on, but target {names} falls to {target.moments.low:g}: use "
+            "mse, mae or huber"
+        )
+    return spec.loss or "mse"
+
+
+def _check_activation(name: str, target: Target, activation: str, units: int) -> None:
+    one_of_many = target.task in ("binary", "multiclass") and units > 1
+    if is_function(name):
+        return
+    if activation == "softmax" and not one_of_many:
         raise InvalidJob(
             f"the last layer is a softmax over {units} unit(s), whose outputs always sum to 1, and does not fit "
-            f"{name}; use {'sigmoid' if name == 'binary_crossentropy' else 'a linear output'}"
+            f"{name}; use {'sigmoid' if target.classes else 'a linear output'}"
         )
-    if activation in _PROBABILITIES - {"softmax"} and name.endswith("categorical_crossentropy"):
+    if activation in PROBABILITIES - {"softmax"} and one_of_many:
         raise InvalidJob(
             f"the last layer is a {activation}, which scores each class for itself, but {name} needs a distribution "
             "over the classes; use softmax, or linear"
         )
 
 
-def _contradiction(from_logits: bool, activation: str, name: Loss) -> str:
-    if name not in CROSS_ENTROPIES:
+def _contradiction(from_logits: bool, activation: str, name: str) -> str:
+    if name not in CLASS_LOSSES:
         return f"from_logits is for a cross-entropy, not for {name}; leave it out"
     if from_logits:
         return (
@@ -221,43 +237,28 @@ def _contradiction(from_logits: bool, activation: str, name: Loss) -> str:
     )
 
 
-def _keras_loss(name: Loss, from_logits: bool) -> keras.losses.Loss:
-    match name:
-        case "mse":
-            return keras.losses.MeanSquaredError()
-        case "mae":
-            return keras.losses.MeanAbsoluteError()
-        case "huber":
-            return keras.losses.Huber()
-        case "binary_crossentropy":
-            return keras.losses.BinaryCrossentropy(from_logits=from_logits)
-        case "categorical_crossentropy":
-            return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
-        case "sparse_categorical_crossentropy":
-            return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-
-
-def _scale(profile: Profile, units: int) -> Scale | None:
+def _scale(target: Target, units: int) -> Scale | None:
     """The scale of the training rows' targets; what is constant among them is only centred."""
-    if profile.targets is None:
+    if target.moments is None:
         return None
-    mean, spread = profile.targets.mean, np.sqrt(profile.targets.variance)
+    mean, spread = target.moments.mean, np.sqrt(target.moments.variance)
     spread = np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
-    shape = profile.target_shape or (1,)
+    shape = target.shape or (1,)
     return Scale(*(np.broadcast_to(each, shape).reshape(units).astype(np.float32) for each in (mean, spread)))
 
 
-def _class_weights(spec: Train, profile: Profile) -> tuple[float, ...] | None:
+def _class_weights(spec: Train, target: Target, rows: int) -> tuple[float, ...] | None:
+    names = ", ".join(map(repr, target.columns))
     if spec.class_weights is None:
         return None
-    if not profile.classes:
-        raise InvalidJob(f"class_weights are for classes, but target {profile.target!r} holds numbers; leave them out")
+    if not target.classes:
+        raise InvalidJob(f"class_weights are for classes, but target {names} holds numbers; leave them out")
     if spec.class_weights == "balanced":
-        return tuple(profile.rows / (len(profile.classes) * max(rows, 1)) for rows in profile.class_rows)
-    unknown = sorted(set(spec.class_weights) - set(profile.classes))
+        return tuple(rows / (len(target.classes) * max(count, 1)) for count in target.class_rows)
+    unknown = sorted(set(spec.class_weights) - set(target.classes))
     if unknown:
         raise InvalidJob(
-            f"class_weights names {', '.join(unknown)}, but target {profile.target!r} has the classes "
-            f"{', '.join(profile.classes[:20])}"
+            f"class_weights names {', '.join(unknown)}, but target {names} has the classes "
+            f"{', '.join(target.classes[:20])}"
         )
-    return tuple(spec.class_weights.get(label, 1.0) for label in profile.classes)
+    return tuple(spec.class_weights.get(label, 1.0) for label in target.classes)

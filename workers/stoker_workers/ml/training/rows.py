@@ -10,19 +10,21 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stoker.models.tensors import Array
-
 from ..data import Source, Values
 from ..data.source import rebatched
 from ..preprocessing.profile import pass_rows
 from ..preprocessing.split import Mask
-from ..preprocessing.target import EncodedTarget
 
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
 
-Encode = Callable[[dict[str, Values], NDArray[np.intp]], tuple[Array, EncodedTarget]]
-"""From a batch of raw columns, and the number of each row in the data, to network inputs and targets."""
+Rows = dict[str, Values]
+"""Equally many rows of network inputs, targets and weights, by `input_key`, `target_key` and `WEIGHT`."""
+
+WEIGHT = "weight"
+
+Encode = Callable[[dict[str, Values], NDArray[np.intp]], Rows]
+"""From a batch of raw columns, and the number of each row in the data, to what a training step takes."""
 
 Choose = Callable[[int, int], Mask]
 """A mask of a source's rows start … stop - 1 to take."""
@@ -34,17 +36,26 @@ Shuffle = tuple[int, int]
 """(seed, epoch): two passes with the same pair have the same order."""
 
 
+def input_key(place: int) -> str:
+    """The name of a network's input among rows."""
+    return f"x{place}"
+
+
+def target_key(place: int) -> str:
+    """The name of an output's target among rows."""
+    return f"y{place}"
+
+
 @dataclass(frozen=True)
 class Window:
     """Rows in memory.
 
     Attributes:
-        x, y: network inputs and targets, rows along the first axis.
+        rows: as `Rows`, each a tensor.
         order: the rows to visit; a multiple of the batch size except in the last window.
     """
 
-    x: tf.Tensor
-    y: tf.Tensor
+    rows: dict[str, tf.Tensor]
     order: Order
 
 
@@ -59,14 +70,14 @@ class EncodedRows(Protocol):
 class ResidentRows:
     """Rows that stay in the device's memory: one window, shuffled as a whole."""
 
-    def __init__(self, x: Array, y: EncodedTarget) -> None:
-        self._x = tf.constant(x)
-        self._y = tf.constant(y)
+    def __init__(self, rows: Rows) -> None:
+        self._count = _count(rows)
+        self._rows = _tensors(rows)
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
-        order = _order(len(self._x), shuffle, 0)[skip:]
+        order = _order(self._count, shuffle, 0)[skip:]
         if len(order):
-            yield Window(self._x, self._y, order)
+            yield Window(self._rows, order)
 
 
 class StreamedRows:
@@ -84,32 +95,40 @@ class StreamedRows:
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
         for number, window in enumerate(_read_ahead(self._read())):
-            rows = len(window["x"])
+            rows = _count(window)
             if skip < rows:
-                yield Window(tf.constant(window["x"]), tf.constant(window["y"]), _order(rows, shuffle, number)[skip:])
+                yield Window(_tensors(window), _order(rows, shuffle, number)[skip:])
             skip = max(skip - rows, 0)
 
-    def _read(self) -> Iterator[dict[str, Values]]:
+    def _read(self) -> Iterator[Rows]:
         pieces = encoded_pieces(self._source, self._chosen, self._encode)
         first = next(pieces, None)
         if first is None:
             return
-        row_bytes = max(first["x"][:1].nbytes, 4)
+        row_bytes = max(sum(values[:1].nbytes for name, values in first.items() if name.startswith("x")), 4)
         batches = max(WINDOW_BYTES // row_bytes // self._batch_size, 1)
         yield from rebatched(chain([first], pieces), batches * self._batch_size)
 
 
-def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[dict[str, Values]]:
-    """One pass over the chosen rows, as network inputs "x" and targets "y"."""
+def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[Rows]:
+    """One pass over the chosen rows."""
     start = 0
     for batch in source.batches(pass_rows(source)):
         stop = start + len(next(iter(batch.values())))
         mask = chosen(start, stop)
         if mask.any():
-            x, y = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
-            if len(y):
-                yield {"x": x, "y": y}
+            rows = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
+            if _count(rows):
+                yield rows
         start = stop
+
+
+def _count(rows: Rows) -> int:
+    return len(next(iter(rows.values())))
+
+
+def _tensors(rows: Rows) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(values) for name, values in rows.items()}
 
 
 def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
@@ -118,7 +137,7 @@ def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
     return np.random.default_rng([*shuffle, window]).permutation(rows).astype(np.int32)
 
 
-def _read_ahead(items: Iterator[dict[str, Values]]) -> Iterator[dict[str, Values]]:
+def _read_ahead(items: Iterator[Rows]) -> Iterator[Rows]:
     """The same items; a thread makes the next one while one is used."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as reader:
         pending = reader.submit(next, items, None)

@@ -1,27 +1,31 @@
 """The compiled training loop: many gradient steps per call, metrics included."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from stoker.errors import InvalidJob
+
 from .objective import Objective
 from .optimizer import LearningRate
 from .replicas import Replicas
-from .rows import Window
+from .rows import WEIGHT, Window, input_key, target_key
 
-Totals = tuple[float, float, float]
-"""Sums over rows: loss, metric, and how many rows."""
-
-NO_ROWS: Totals = (0.0, 0.0, 0.0)
+Totals = tuple[float, ...]
+"""Sums over rows: the loss; of several outputs, that of each; what the metrics need; and the weights of the rows."""
 
 Lines = NDArray[np.int32]
 """Row indices of shape (steps, batch size)."""
 
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""From a replica's rows, their targets and the size of the whole batch to its share of the batch's totals."""
+Batch = Mapping[str, tf.Tensor]
+"""Rows by the names that `rows` gives them."""
+
+Step = Callable[[Batch, tf.Tensor], tf.Tensor]
+"""From a replica's rows and the size of the whole batch to its share of the batch's totals."""
 
 Loop = Callable[[Window, Lines, Totals], Totals]
 """Takes one step for each line, and adds its rows to the totals.
@@ -30,64 +34,101 @@ The totals pass through the compiled loop, so that the sums do not depend on how
 """
 
 
+def no_rows(objectives: Sequence[Objective]) -> Totals:
+    """The totals before the first row."""
+    losses = 1 if len(objectives) == 1 else 1 + len(objectives)
+    return (0.0,) * (losses + sum(measure.size for each in objectives for measure in each.measures) + 1)
+
+
+def epoch_metrics(objectives: Sequence[Objective], totals: Totals) -> dict[str, float]:
+    """Loss and metrics of all rows that were added up; of several outputs, after the output's name.
+
+    Raises:
+        InvalidJob: a metric cannot be computed of these rows, or their weights are all 0.
+    """
+    sums, weight = np.array(totals[:-1]), totals[-1]
+    if not weight:
+        raise InvalidJob("sample_weight is 0 in every row of validation; correct it, or validate on other rows")
+    metrics = {"loss": float(sums[0] / weight)}
+    start = 1
+    if len(objectives) > 1:
+        metrics |= {f"{each.target.name}_loss": float(sums[1 + at] / weight) for at, each in enumerate(objectives)}
+        start += len(objectives)
+    for objective in objectives:
+        prefix = f"{objective.target.name}_" if len(objectives) > 1 else ""
+        for measure in objective.measures:
+            metrics[prefix + measure.name] = measure.value(sums[start : start + measure.size], weight)
+            start += measure.size
+    return metrics
+
+
 def compile_training(
     network: keras.Model,
-    objective: Objective,
+    objectives: Sequence[Objective],
     optimizer: keras.optimizers.Optimizer,
     schedule: LearningRate | None,
     replicas: Replicas,
+    *,
+    weighted: bool,
 ) -> Loop:
-    """One gradient step for each line of indices, divided among the replicas."""
+    """One gradient step for each line of indices, divided among the replicas.
+
+    Args:
+        weighted: whether rows have weights.
+    """
     variables = network.trainable_variables
     values = [variable.value for variable in variables]
 
-    def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    def step(batch: Batch, count: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            output = network(x, training=True)
-            losses = objective.losses(y, output)
-            weights = objective.weights(y)
-            if weights is not None:
-                losses = losses * weights
-            loss = _share_of_mean(losses, count, network, replicas)
+            outputs = _outputs(network, batch, objectives, training=True)
+            learned = []
+            for place, (objective, output) in enumerate(zip(objectives, outputs, strict=True)):
+                target = batch[target_key(place)]
+                losses, by_class = objective.losses(target, output), objective.weights(target)
+                learned.append(losses if by_class is None else losses * by_class)
+            loss = _mean_loss(learned, batch, count, network, replicas)
             scaled = optimizer.scale_loss(loss)
         if schedule is not None:
             optimizer.learning_rate.assign(schedule(optimizer.iterations))
         optimizer.apply(tape.gradient(scaled, values), variables)
-        if objective.scale is not None:
-            loss = _share_of_mean(objective.reported(y, output, losses), count, network, replicas)
-        return _sums(loss, objective.scores(y, output), count)
+        return _totals(network, objectives, batch, outputs, learned)
 
-    return _compile(step, network, objective, replicas)
+    return _compile(step, network, objectives, replicas, weighted=weighted)
 
 
-def compile_validation(network: keras.Model, objective: Objective, replicas: Replicas) -> Loop:
+def compile_validation(
+    network: keras.Model, objectives: Sequence[Objective], replicas: Replicas, *, weighted: bool
+) -> Loop:
     """One forward pass for each line of indices, divided among the replicas."""
 
-    def step(x: tf.Tensor, y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        output = network(x, training=False)
-        losses = objective.reported(y, output, objective.losses(y, output))
-        loss = _share_of_mean(losses, count, network, replicas)
-        return _sums(loss, objective.scores(y, output), count)
+    def step(batch: Batch, _count: tf.Tensor) -> tf.Tensor:
+        outputs = _outputs(network, batch, objectives, training=False)
+        losses = [
+            objective.losses(batch[target_key(place)], output)
+            for place, (objective, output) in enumerate(zip(objectives, outputs, strict=True))
+        ]
+        return _totals(network, objectives, batch, outputs, losses)
 
-    return _compile(step, network, objective, replicas)
+    return _compile(step, network, objectives, replicas, weighted=weighted)
 
 
-def _compile(step: Step, network: keras.Model, objective: Objective, replicas: Replicas) -> Loop:
-    sample = network.inputs[0].shape
-    signature = [
-        tf.TensorSpec(sample, network.inputs[0].dtype),
-        tf.TensorSpec(*_target_spec(objective)),
-        tf.TensorSpec((None, None), tf.int32),
-        tf.TensorSpec((3,), tf.float64),
-    ]
+def _compile(
+    step: Step, network: keras.Model, objectives: Sequence[Objective], replicas: Replicas, *, weighted: bool
+) -> Loop:
+    rows = {input_key(place): tf.TensorSpec(tensor.shape, tensor.dtype) for place, tensor in enumerate(network.inputs)}
+    rows |= {target_key(place): objective.target_spec for place, objective in enumerate(objectives)}
+    if weighted:
+        rows[WEIGHT] = tf.TensorSpec((None,), tf.float64)
+    signature = [rows, tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((len(no_rows(objectives)),), tf.float64)]
 
-    def shared(x: tf.Tensor, y: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        mine = replicas.share(rows)
-        return replicas.total(step(tf.gather(x, mine), tf.gather(y, mine), tf.size(rows)))
+    def shared(window: Batch, lines: tf.Tensor) -> tf.Tensor:
+        mine = replicas.share(lines)
+        return replicas.total(step({name: tf.gather(tensor, mine) for name, tensor in window.items()}, tf.size(lines)))
 
-    def loop(x: tf.Tensor, y: tf.Tensor, indices: tf.Tensor, totals: tf.Tensor) -> tf.Tensor:
+    def loop(window: Batch, indices: tf.Tensor, totals: tf.Tensor) -> tf.Tensor:
         def body(line: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return line + 1, totals + replicas.run(shared, x, y, indices[line])
+            return line + 1, totals + replicas.run(shared, window, indices[line])
 
         steps = tf.shape(indices)[0]
         _, totals = tf.while_loop(lambda line, _: line < steps, body, [0, totals], parallel_iterations=1)
@@ -98,25 +139,53 @@ def _compile(step: Step, network: keras.Model, objective: Objective, replicas: R
     compiled = tf.function(loop, input_signature=signature, autograph=False)
 
     def call(window: Window, lines: Lines, totals: Totals) -> Totals:
-        loss, score, rows = compiled(window.x, window.y, lines, tf.constant(totals, tf.float64)).numpy().tolist()
-        return loss, score, rows
+        return tuple(compiled(window.rows, lines, tf.constant(totals, tf.float64)).numpy().tolist())
 
     return call
 
 
-def _target_spec(objective: Objective) -> tuple[tuple[int | None, ...], tf.DType]:
-    if objective.name.endswith("categorical_crossentropy"):
-        return (None,), tf.int32
-    return (None, objective.units), tf.float32
+def _outputs(network: keras.Model, batch: Batch, objectives: Sequence[Objective], *, training: bool) -> list[tf.Tensor]:
+    """The network's outputs in the order of the objectives."""
+    inputs: Any = [batch[input_key(place)] for place in range(len(network.inputs))]
+    output = network(inputs[0] if len(inputs) == 1 else inputs, training=training)
+    return [output[each.target.name] for each in objectives] if isinstance(output, dict) else [output]
 
 
-def _share_of_mean(losses: tf.Tensor, count: tf.Tensor, network: keras.Model, replicas: Replicas) -> tf.Tensor:
+def _mean_loss(
+    learned: Sequence[tf.Tensor], batch: Batch, count: tf.Tensor, network: keras.Model, replicas: Replicas
+) -> tf.Tensor:
     """A replica's part of the mean loss of a batch of `count` rows, and of the penalties that layers add (L1, L2)."""
+    losses = tf.add_n(list(learned))
+    if WEIGHT in batch:
+        losses = losses * tf.cast(batch[WEIGHT], losses.dtype)
     loss = tf.reduce_sum(losses) / tf.cast(count, losses.dtype)
     return tf.add_n([loss, *(penalty / replicas.size for penalty in network.losses)]) if network.losses else loss
 
 
-def _sums(loss: tf.Tensor, scores: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    rows = tf.cast(count, tf.float64)
-    of_replica = tf.cast(tf.size(scores), tf.float64)
-    return tf.stack([tf.cast(loss, tf.float64) * rows, tf.cast(tf.reduce_sum(scores), tf.float64), of_replica])
+def _totals(
+    network: keras.Model,
+    objectives: Sequence[Objective],
+    batch: Batch,
+    outputs: Sequence[tf.Tensor],
+    learned: Sequence[tf.Tensor],
+) -> tf.Tensor:
+    """What a replica's rows add to the totals.
+
+    Losses are in the targets' own units but for the sum of several, which nothing but the scaled ones can have.
+    """
+    targets = [batch[target_key(place)] for place in range(len(objectives))]
+    weights = batch[WEIGHT] if WEIGHT in batch else tf.ones(tf.shape(targets[0])[:1], tf.float64)
+    reported = [
+        objective.reported(target, output) if objective.scale else losses
+        for objective, target, output, losses in zip(objectives, targets, outputs, learned, strict=True)
+    ]
+    total = tf.add_n(list(learned)) if len(objectives) > 1 else reported[0]
+    amount = tf.reduce_sum(weights)
+    penalty = tf.cast(tf.add_n(network.losses), tf.float64) * amount if network.losses else 0.0
+    sums = [tf.reduce_sum(tf.cast(each, tf.float64) * weights) for each in (total, *reported)]
+    losses = [sums[0] + penalty, *(sums[1:] if len(objectives) > 1 else [])]
+    metrics = [
+        objective.sums(target, output, weights)
+        for objective, target, output in zip(objectives, targets, outputs, strict=True)
+    ]
+    return tf.concat([tf.stack(losses), *metrics, amount[None]], axis=0)

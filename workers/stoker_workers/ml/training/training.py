@@ -18,7 +18,7 @@ change the numbers.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -36,7 +36,7 @@ from .objective import Objective
 from .optimizer import base_rate, build_schedule
 from .replicas import Replicas
 from .rows import EncodedRows, Order, Window
-from .step import NO_ROWS, Lines, Loop, Totals, compile_training, compile_validation
+from .step import Lines, Loop, Totals, compile_training, compile_validation, epoch_metrics, no_rows
 
 _CALL_S = 0.1
 """Target duration of a call: short enough to cancel at once, long enough that Python's overhead is negligible."""
@@ -67,6 +67,7 @@ class Trainer:
         validation: rows to validate on after every epoch, or None.
         position: the start.
         replicas: network and optimizer were made in their scope.
+        objectives: one for each output of the network.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Trainer:
         spec: Train,
         run: Run,
         network: keras.Model,
-        objective: Objective,
+        objectives: Sequence[Objective],
         optimizer: keras.optimizers.Optimizer,
         rows: EncodedRows,
         validation: EncodedRows | None,
@@ -84,7 +85,7 @@ class Trainer:
         self._spec = spec
         self._run = run
         self._network = network
-        self._metric = objective.metric
+        self._objectives = tuple(objectives)
         self._rows = rows
         self._validation = validation
         self._position = position
@@ -96,8 +97,12 @@ class Trainer:
         self._due = Due(spec.checkpoint)
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
-        self._train = _PacedLoop(compile_training(network, objective, optimizer, schedule, replicas))
-        self._validate = _PacedLoop(compile_validation(network, objective, replicas))
+        weighted = spec.sample_weight is not None
+        self._train = _PacedLoop(
+            compile_training(network, self._objectives, optimizer, schedule, replicas, weighted=weighted)
+        )
+        self._validate = _PacedLoop(compile_validation(network, self._objectives, replicas, weighted=weighted))
+        position.totals = no_rows(self._objectives)
 
     def resume(self, saved: Saved) -> None:
         """Continue from a checkpoint.
@@ -112,6 +117,8 @@ class Trainer:
                 f"the data has changed since the checkpoint: {saved.position.rows} rows to train on then, "
                 f"{self._position.rows} now; submit the job again"
             )
+        if len(saved.position.totals) != len(self._position.totals):
+            raise InvalidJob("the checkpoint to resume from has other metrics; submit the job again")
         for variable, value in zip(self._variables, saved.variables, strict=True):
             variable.assign(value)
         self._best = saved.best
@@ -128,12 +135,13 @@ class Trainer:
         position = self._position
         first, started = position.epoch, time.monotonic()
         while position.epoch < self._spec.epochs and not (self._patience and self._patience.exhausted(position)):
-            epoch_started, rows_before = time.monotonic(), position.totals[2]
+            epoch_started = time.monotonic()
+            rows = position.rows - position.step * self._spec.batch_size
             self._train_epoch()
-            rows = position.totals[2] - rows_before
-            metrics = self._metrics("", position.totals)
+            metrics = epoch_metrics(self._objectives, position.totals)
             if self._validation:
-                metrics |= self._metrics("val_", self._validate_epoch(self._validation))
+                validated = epoch_metrics(self._objectives, self._validate_epoch(self._validation))
+                metrics |= {f"val_{name}": value for name, value in validated.items()}
             self._close_epoch(metrics)
             now = time.monotonic()
             self._run.emit(
@@ -165,17 +173,13 @@ class Trainer:
         return self._train.steps if due is None else min(self._train.steps, due)
 
     def _validate_epoch(self, rows: EncodedRows) -> Totals:
-        totals = NO_ROWS
+        totals = no_rows(self._objectives)
         for window in rows.windows():
             for lines in _cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
                 totals = self._validate(window, lines, totals)
                 self._pause()
         self._check_finite(totals)
         return totals
-
-    def _metrics(self, prefix: str, totals: Totals) -> dict[str, float]:
-        loss, score, rows = totals
-        return {f"{prefix}loss": loss / rows, f"{prefix}{self._metric}": score / rows}
 
     def _check_finite(self, totals: Totals) -> None:
         if not math.isfinite(totals[0]):
@@ -190,7 +194,7 @@ class Trainer:
         position = self._position
         for name, value in metrics.items():
             position.history.setdefault(name, []).append(value)
-        position.epoch, position.step, position.totals = position.epoch + 1, 0, NO_ROWS
+        position.epoch, position.step, position.totals = position.epoch + 1, 0, no_rows(self._objectives)
         if self._patience and self._patience.improved(position, metrics) and self._patience.restores_best:
             self._best = [self._replicas.value(variable).copy() for variable in self._network.variables]
 

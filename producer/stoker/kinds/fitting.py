@@ -1,0 +1,86 @@
+"""How a training goes: gradient descent, early stopping, checkpoints."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import InvalidJob
+from .base import Frozen
+from .outputs import larger_is_better
+
+
+class Schedule(Frozen):
+    """How the learning rate moves over the whole training.
+
+    Attributes:
+        decay: "cosine" and "linear" fall to `final` × the learning rate; "exponential" falls to it geometrically.
+        final: share of the learning rate left at the end; must be above 0 for "exponential".
+        warmup: share of the training over which the rate first climbs from 0.
+    """
+
+    decay: Literal["cosine", "linear", "exponential"]
+    final: float = Field(default=0.01, ge=0, le=1)
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _exponential_never_reaches_zero(self) -> Self:
+        if self.decay == "exponential" and self.final == 0:
+            raise InvalidJob("an exponential decay never reaches final=0: give a small share such as 0.01")
+        return self
+
+
+class Optimizer(Frozen):
+    """Gradient descent: which rule, and how fast.
+
+    Attributes:
+        learning_rate: None takes the rule's usual one: 0.01 for sgd, 0.001 for the others.
+        momentum: for sgd and rmsprop only.
+        weight_decay: decoupled weight decay, for adamw (0.004 if None) and any other rule that is given one.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
+    learning_rate: float | None = Field(default=None, gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float | None = Field(default=None, ge=0)
+    schedule: Schedule | None = None
+
+    @model_validator(mode="after")
+    def _momentum_fits(self) -> Self:
+        if self.momentum and self.name not in ("sgd", "rmsprop"):
+            raise InvalidJob(f"momentum is for sgd and rmsprop; {self.name} has none: leave it out")
+        return self
+
+
+class EarlyStopping(Frozen):
+    """Stop when `monitor` has not improved by `min_delta` for `patience` epochs, and keep the best weights.
+
+    Attributes:
+        monitor: a name of the training's history: "loss" or one of its metrics, of validation rows with "val_" before
+            it; of several outputs, "price_mae" for one.
+        mode: whether the least or the largest is best; None knows it for every metric but functions of yours.
+    """
+
+    monitor: str = Field(default="val_loss", min_length=1, max_length=256)
+    mode: Literal["min", "max"] | None = None
+    patience: int = Field(default=5, ge=1)
+    min_delta: float = Field(default=0.0, ge=0)
+    restore_best: bool = True
+
+    @property
+    def rises(self) -> bool | None:
+        """Whether larger values are better; None where only the author knows."""
+        return larger_is_better(self.monitor) if self.mode is None else self.mode == "max"
+
+
+class Checkpoints(Frozen):
+    """How often a training saves where it is; a resumed one goes on from there. The first limit reached saves.
+
+    Attributes:
+        epochs, steps, seconds: the interval in each unit; None for no limit in that unit.
+        keep: how many to keep; older ones are deleted.
+    """
+
+    epochs: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=30.0, gt=0)
+    keep: int = Field(default=2, ge=1, le=100)

@@ -1,0 +1,64 @@
+"""Losses, computed row by row."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from stoker.errors import InvalidJob
+
+RowLosses = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""From targets and outputs to the loss of each row."""
+
+
+def keras_loss(name: str, units: int, *, from_logits: bool, one_hot: bool) -> keras.losses.Loss:
+    """The Keras loss of this name.
+
+    Args:
+        one_hot: whether there is an output unit for each class, of which one is true.
+    """
+    match name:
+        case "mse":
+            return keras.losses.MeanSquaredError()
+        case "mae":
+            return keras.losses.MeanAbsoluteError()
+        case "huber":
+            return keras.losses.Huber()
+        case "msle":
+            return keras.losses.MeanSquaredLogarithmicError()
+        case "log_cosh":
+            return keras.losses.LogCosh()
+        case "binary_crossentropy":
+            return keras.losses.BinaryCrossentropy(from_logits=from_logits)
+        case "categorical_crossentropy":
+            return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
+        case "sparse_categorical_crossentropy":
+            return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+        case "focal" if one_hot and units > 1:
+            return keras.losses.CategoricalFocalCrossentropy(from_logits=from_logits)
+        case "focal":
+            return keras.losses.BinaryFocalCrossentropy(from_logits=from_logits)
+    raise ValueError(name)
+
+
+def row_losses(loss: keras.losses.Loss, units: int) -> RowLosses:
+    """A Keras loss row by row; class numbers become one-hot rows where it takes those."""
+    if not isinstance(loss, keras.losses.CategoricalCrossentropy | keras.losses.CategoricalFocalCrossentropy):
+        call: RowLosses = loss.call
+        return call
+    return lambda target, output: loss.call(tf.one_hot(target, units), output)
+
+
+def checked(function: Callable[..., tf.Tensor], path: str) -> RowLosses:
+    """A function of the author's, whose result must be one number for each row."""
+
+    def call(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        values = tf.convert_to_tensor(function(target, output))
+        if values.shape.rank != 1:
+            raise InvalidJob(
+                f"{path} gives a tensor of shape {values.shape}; expected one number for each row of the batch: take "
+                "the mean over the last axis"
+            )
+        return tf.cast(values, tf.float32)
+
+    return call
