@@ -19,7 +19,7 @@ from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
 from .infer import Infer, InferResult
 from .kind import Kind
 from .problems import sentence
-from .train import Train, TrainResult
+from .train import CrossValidation, Train, TrainResult
 
 Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe, Field(discriminator="kind")]
 Result = Annotated[
@@ -94,6 +94,7 @@ __all__ = [
     "Compare",
     "CompareResult",
     "ComparedModel",
+    "CrossValidation",
     "Data",
     "DataRef",
     "Deploy",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Alias, Artifact, ModelName
+from ..models.manifest import Alias, Artifact, Described, ModelName
 from .architecture import MLP, Architecture
 from .base import JobSpec
 from .data import Data, DataRef
@@ -13,6 +13,7 @@ from .fitting import Checkpoints, EarlyStopping, Optimizer
 from .kind import Kind, SubmitChecks, with_fields
 from .outputs import CLASS_LOSSES, NUMBER_LOSSES, ClassWeights, Loss, Metrics, is_class_metric, is_function, metric_name
 from .result import JobResult, Shown
+from .splits import Column, refuse_wrong_split
 
 
 def _named(value: Any) -> Any:
@@ -35,7 +36,14 @@ class Train(JobSpec):
         features: the columns to predict from; None takes all but the target.
         task: None reads it off the target: text, booleans and integers are classes, other numbers are regression.
         validation_data: a data reference to validate on, instead of a share of `data`.
-        validation_split: share of the rows held out for validation; 0 for none, also by validation_data.
+        validation_split: share of the rows held out for validation; 0 for none, also by validation_data and folds.
+        stratify: keep the share of every class, or of every value of the column that is named, on both sides; None does
+            so for classes where the rows are in memory, which exact shares need.
+        group: a column such as "customer": all rows of one of its values are on one side.
+        time: a column of times or numbers: the newest rows are held out, those of one moment together.
+        folds: train so many models first, each validated on its part of the rows, as jobs of their own; the model that
+            is registered is then trained on all rows. By time, each is trained on what is older than its part.
+        fold: of `folds`, counted from 0: train that one alone, and register nothing.
         epochs: passes over the data.
         batch_size: rows per gradient step.
         loss: None fits the target: mse for numbers, else the cross-entropy. A function of yours,
@@ -68,6 +76,11 @@ class Train(JobSpec):
     task: Literal["classification", "regression"] | None = None
     validation_data: DataRef | None = None
     validation_split: float = Field(default=0.1, ge=0, lt=1)
+    stratify: bool | Column | None = None
+    group: Column | None = None
+    time: Column | None = None
+    folds: int | None = Field(default=None, ge=2, le=100)
+    fold: int | None = Field(default=None, ge=0)
     epochs: int = Field(default=10, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_048_576)
     loss: Loss | None = None
@@ -87,10 +100,11 @@ class Train(JobSpec):
 
     @model_validator(mode="before")
     @classmethod
-    def _validation_data_needs_no_split(cls, data: Any) -> Any:
-        """With data to validate on, none is split off, unless that is asked for too, which is refused below."""
-        if isinstance(data, dict) and data.get("validation_data") is not None and "validation_split" not in data:
-            return {**data, "validation_split": 0.0}
+    def _validated_otherwise(cls, data: Any) -> Any:
+        """With data or folds to validate on, no share is, unless that is asked for too, which is refused below."""
+        if isinstance(data, dict) and "validation_split" not in data:
+            otherwise = any(data.get(name) is not None for name in ("validation_data", "folds"))
+            return {**data, "validation_split": 0.0} if otherwise else data
         return data
 
     @model_validator(mode="after")
@@ -99,6 +113,7 @@ class Train(JobSpec):
         self._check_metrics()
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
+        refuse_wrong_split(self)
         for name, (least, most) in self.limits.items():
             if not least <= most:
                 raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")
@@ -138,7 +153,7 @@ class Train(JobSpec):
         stop = self.early_stopping
         if stop is None:
             return
-        if stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split):
+        if stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split or self.folds):
             raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
         known = ("loss", *map(metric_name, self.metrics or ("accuracy", "mae")))
         watched = stop.monitor.removeprefix("val_")
@@ -153,12 +168,26 @@ class Train(JobSpec):
             )
 
 
+class CrossValidation(Described):
+    """How well models do on rows that they were not trained on, each fold's by one of them.
+
+    Attributes:
+        folds: the metrics of each, in order.
+        mean, spread: of every metric, and its standard deviation between the folds.
+    """
+
+    folds: tuple[dict[str, float], ...]
+    mean: dict[str, float]
+    spread: dict[str, float]
+
+
 class TrainResult(JobResult):
     """What a training gives.
 
     Attributes:
-        model: the exact reference of the new version, e.g. "digits@1".
-        metrics: the last epoch's metrics (the best one's where early stopping restored it).
+        model: the exact reference of the new version, e.g. "digits@1"; empty for one fold's, which is not registered.
+        metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
+            begin with val_ are means over the folds.
         history: every metric, one number per epoch.
         epochs: how many epochs ran.
         rows: how many rows were trained on.
@@ -167,6 +196,7 @@ class TrainResult(JobResult):
         run_s: seconds from the start of the attempt that finished.
         files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder, unless it could not
             be written).
+        cross_validation: what the folds gave; None without any.
     """
 
     kind: Literal["train"] = "train"
@@ -179,14 +209,19 @@ class TrainResult(JobResult):
     seed: int
     run_s: float
     files: dict[str, Artifact]
+    cross_validation: CrossValidation | None = None
 
     def gives_model(self) -> str | None:
-        return self.model
+        return self.model or None
 
     def shown(self) -> Shown:
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
-        return Shown(self.model, metrics, notes=(f"{cost}, seed {self.seed}",), files=self.files)
+        notes = [f"{cost}, seed {self.seed}"]
+        if scores := self.cross_validation:
+            told = (f"{name} {mean:.4g} ± {scores.spread[name]:.2g}" for name, mean in scores.mean.items())
+            notes.append(f"over {len(scores.folds)} folds: {'  '.join(told)}")
+        return Shown(self.model or "one fold, not registered", metrics, notes=tuple(notes), files=self.files)
 
 
 def _check(spec: Train, checks: SubmitChecks) -> Train:
@@ -208,6 +243,7 @@ KIND = Kind(
     makes="model",
     summary=lambda spec: f"{spec.model}, {spec.data}, epochs={spec.epochs}",
     slots=lambda spec: spec.workers,
+    may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,
     check=_check,
 )

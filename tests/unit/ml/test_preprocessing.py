@@ -17,7 +17,8 @@ from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
 from stoker_workers.ml.preprocessing.profile import Profile, profile
-from stoker_workers.ml.preprocessing.split import ExactSplit, HashedSplit
+from stoker_workers.ml.preprocessing.shares import Part, by_chance
+from stoker_workers.ml.preprocessing.split import TRAINED, ExactSplit
 from stoker_workers.ml.preprocessing.target import encode_target
 from stoker_workers.ml.run import Run, Stopped
 
@@ -42,7 +43,7 @@ def profile_of(open_run: Callable[..., Run]) -> Callable[..., Profile]:
         **columns: object,
     ) -> Profile:
         source, run = source_of(columns), open_run()
-        split = ExactSplit(source.rows, 0, 0)
+        split = held_out_by_chance(source.rows, 0)
         return profile(source, split, run, ref="the test's data", task=task, features=features)
 
     return profile_columns
@@ -153,6 +154,10 @@ def test_what_was_decided_is_said(profile_of: ProfileOf, events: list[Event]) ->
     assert any(line.startswith("column 'same' is left out: ") for line in told)
 
 
+def held_out_by_chance(rows: int, share: float, seed: int = 0) -> ExactSplit:
+    return ExactSplit.holding_out(rows, by_chance(rows, Part(share), seed))
+
+
 def lines(events: Sequence[Event]) -> list[str]:
     return [event.line for event in events if isinstance(event, Log)]
 
@@ -160,7 +165,7 @@ def lines(events: Sequence[Event]) -> list[str]:
 def test_an_index_is_left_out_whichever_rows_are_held_out(open_run: OpenRun) -> None:
     source = source_of({"id": np.arange(200), "size": np.linspace(0, 1, 200), "y": ["a", "b"] * 100})
     for seed in range(3):
-        found = profile(source, ExactSplit(200, 0.3, seed), open_run(), ref="test")
+        found = profile(source, held_out_by_chance(200, 0.3, seed), open_run(), ref="test")
         assert list(found.features) == ["size"]
 
 
@@ -186,10 +191,10 @@ def test_a_target_that_cannot_be_learned_is_named(
 def test_numbers_are_scaled_by_the_training_rows_alone(open_run: Callable[..., Run]) -> None:
     a = np.linspace(0, 99.5, 100)
     source = source_of({"a": a, "y": np.arange(100) % 2})
-    split = ExactSplit(100, 0.2, 1)
+    split = held_out_by_chance(100, 0.2, 1)
     found = profile(source, split, open_run(), ref="test")
     assert (found.rows, found.held_out, sum(found.targets[0].class_rows)) == (80, 20, 80)
-    trained_on = a[~split.held_out(0, 100)]
+    trained_on = a[split.sides({"a": a}, 0) == TRAINED]
     expected = (trained_on - trained_on.mean()) / trained_on.std()
     np.testing.assert_allclose(prepared(found, {"a": trained_on})[:, 0], expected, rtol=1e-4, atol=1e-5)
 
@@ -365,18 +370,4 @@ def test_without_normalization_arrays_need_no_layers(profile_of: ProfileOf) -> N
 def test_reading_stops_when_asked_to(open_run: Callable[..., Run]) -> None:
     source = source_of({"a": [0.5, 2], "y": [0, 1]})
     with pytest.raises(Stopped):
-        profile(source, ExactSplit(2, 0, 0), open_run(stop_requested=lambda: "cancel"), ref="test")
-
-
-def test_an_exact_split_holds_out_its_share_but_never_all() -> None:
-    assert [ExactSplit(rows, 0.1, 0).held_out(0, rows).sum() for rows in (1, 2, 4, 100)] == [0, 1, 1, 10]
-    assert not np.array_equal(ExactSplit(100, 0.5, 0).held_out(0, 100), ExactSplit(100, 0.5, 1).held_out(0, 100))
-
-
-def test_a_hashed_split_depends_on_the_row_alone() -> None:
-    split = HashedSplit(0.1, seed=7)
-    whole = split.held_out(0, 100_000)
-    assert whole.mean() == pytest.approx(0.1, abs=0.005)
-    assert np.array_equal(np.concatenate([split.held_out(0, 300), split.held_out(300, 1_000)]), whole[:1_000])
-    assert (whole & HashedSplit(0.1, seed=8).held_out(0, 100_000)).mean() == pytest.approx(0.01, abs=0.002)
-    assert not HashedSplit(0, seed=7).held_out(0, 100_000).any()
+        profile(source, held_out_by_chance(2, 0), open_run(stop_requested=lambda: "cancel"), ref="test")

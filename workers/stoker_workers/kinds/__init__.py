@@ -20,7 +20,7 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
     }
 )
 # How the attempt runs that has the results of the job's children.
-_GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather})
+_GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather, "train": train.gather})
 
 
 def execute(spec: Spec, run: Run) -> Outcome:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, Train, TrainResult, as_data
+from stoker.kinds import MLP, CrossValidation, Train, TrainResult, as_data
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
@@ -21,13 +21,15 @@ from ..ml import accelerator
 from ..ml.data import Source
 from ..ml.networks.building import build_network
 from ..ml.opening import open_data
+from ..ml.preprocessing.division import divide
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile, profile
-from ..ml.preprocessing.split import ExactSplit, HashedSplit, Split
+from ..ml.preprocessing.split import HELD_OUT, TRAINED, Split
 from ..ml.resuming import read_newest
-from ..ml.run import Outcome, Run, Stopped
+from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
-from ..ml.training.dataset import Weighting, build_rows, encoder, every_row
+from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
+from ..ml.training.folds import cross_validation, final_job, fold_jobs
 from ..ml.training.objective import Objective, choose_objective
 from ..ml.training.optimizer import build_optimizer
 from ..ml.training.raw import raw_layer, with_ids
@@ -38,7 +40,30 @@ from ..ml.training.training import Fitted, Trainer
 
 
 def run(spec: Train, run: Run) -> Outcome:
+    """Fit a model, or ask for that of each fold; see `_fit`.
+
+    Raises:
+        Children: there are folds to be validated on first.
+    """
+    if spec.folds is not None and spec.fold is None:
+        raise Children(fold_jobs(spec, secrets.randbelow(2**32) if spec.seed is None else spec.seed))
+    return _fit(spec, run)
+
+
+def gather(spec: Train, run: Run) -> Outcome:
+    """Fit a model to all rows, whose quality is that of the folds."""
+    folds = [fold for fold in run.children if isinstance(fold, TrainResult)]
+    scores, final = cross_validation(folds), final_job(spec, folds)
+    if final.epochs != spec.epochs:
+        run.emit(Log(line=f"trains on all rows for {final.epochs} epochs, after which the folds were best on average"))
+    return _fit(final, run, scores)
+
+
+def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcome:
     """Fit a model, from the last checkpoint if there is one.
+
+    Args:
+        scores: of the folds.
 
     Raises:
         InvalidJob: data, architecture and loss do not fit together, the training diverged, or the model that was saved
@@ -53,10 +78,12 @@ def run(spec: Train, run: Run) -> Outcome:
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
     source = open_data(spec.data, "train", run)
-    split = _split(spec, source, seed)
+    names = [column.name for column in source.columns]
+    target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
+    division = divide(spec, source, target, seed, run)
     profiled = profile(
         source,
-        split,
+        division.split,
         run,
         ref=str(spec.data),
         target=spec.target,
@@ -65,11 +92,12 @@ def run(spec: Train, run: Run) -> Outcome:
         kinds=as_data(spec.data).columns,
         limits=spec.limits,
         weight=spec.sample_weight,
+        set_aside=division.set_aside,
     )
     with gang.scope():
         model = _build(spec, run, profiled)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation = _rows(spec, run, source, split, profiled, model)
+    rows, validation = _rows(spec, run, source, division.split, profiled, model)
     trainer = Trainer(
         spec,
         run,
@@ -87,7 +115,7 @@ def run(spec: Train, run: Run) -> Outcome:
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, profiled, model, fitted, seed, started)
+    return _outcome(spec, run, profiled, model, fitted, seed, started, scores)
 
 
 @dataclass(frozen=True)
@@ -144,13 +172,6 @@ def _fix_randomness(spec: Train, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _split(spec: Train, source: Source, seed: int) -> Split:
-    share = 0.0 if spec.validation_data else spec.validation_split
-    if source.in_memory and source.rows is not None:
-        return ExactSplit(source.rows, share, seed)
-    return HashedSplit(share, seed)
-
-
 def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
     embed = isinstance(spec.architecture, MLP)  # other networks take plain numbers
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, embed=embed)
@@ -187,11 +208,11 @@ def _rows(
         row_shape=model.row_shape,
         batch_size=spec.batch_size,
     )
-    rows = build(source, lambda start, stop: ~split.held_out(start, stop), count=profiled.rows)
+    rows = build(source, on_side(split, TRAINED), count=profiled.rows)
     if spec.validation_data:
         other = _validation(spec, run, model.signature)
         return rows, build(other, every_row, count=other.rows)
-    return rows, build(source, split.held_out, count=profiled.held_out) if profiled.held_out else None
+    return rows, build(source, on_side(split, HELD_OUT), count=profiled.held_out) if profiled.held_out else None
 
 
 def _weighting(spec: Train, profiled: Profile) -> Weighting | None:
@@ -211,8 +232,30 @@ def _validation(spec: Train, run: Run, signature: Signature) -> Source:
 
 
 def _outcome(
-    spec: Train, run: Run, profiled: Profile, model: _Model, fitted: Fitted, seed: int, started: float
+    spec: Train,
+    run: Run,
+    profiled: Profile,
+    model: _Model,
+    fitted: Fitted,
+    seed: int,
+    started: float,
+    scores: CrossValidation | None,
 ) -> Outcome:
+    parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
+    result = TrainResult(
+        model="",
+        metrics=fitted.metrics | _validated(scores),
+        history=fitted.history,
+        epochs=fitted.epochs,
+        rows=profiled.rows,
+        parameters=parameters,
+        seed=seed,
+        run_s=time.monotonic() - started,
+        files={},
+        cross_validation=scores,
+    )
+    if spec.fold is not None:
+        return Outcome(result)
     [objective] = model.objectives
     scale = objective.scale
     whole = assemble(
@@ -222,25 +265,19 @@ def _outcome(
         whole.compile(optimizer=model.optimizer, loss=objective.saved, metrics=[objective.keras_metric()])
     files = save_model(whole, model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
-    parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
-    result = TrainResult(
-        model=spec.model,
-        metrics=fitted.metrics,
-        history=fitted.history,
-        epochs=fitted.epochs,
-        rows=profiled.rows,
-        parameters=parameters,
-        seed=seed,
-        run_s=time.monotonic() - started,
-        files={**files, **curves},
-    )
+    update = {"model": spec.model, "files": {**files, **curves}, "run_s": time.monotonic() - started}
     manifest = ModelManifest(
         name=spec.model,
         signature=model.signature,
-        metrics=fitted.metrics,
+        metrics=result.metrics,
         files={**files, "history": curves["history"]},
         parameters=parameters,
         job=run.job,
         data=str(spec.data),
     )
-    return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))
+    return Outcome(result.model_copy(update=update), (Register(manifest=manifest, alias=spec.alias),))
+
+
+def _validated(scores: CrossValidation | None) -> dict[str, float]:
+    """The folds' mean metrics of the rows that they held out."""
+    return {name: mean for name, mean in scores.mean.items() if name.startswith("val_")} if scores else {}

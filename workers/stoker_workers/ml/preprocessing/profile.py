@@ -21,7 +21,7 @@ from ..columns.task import Task, decide_task
 from ..data import Column, Source, Values
 from ..progress import Meter, obey_stop
 from ..run import Run
-from .split import Split
+from .split import HELD_OUT, TRAINED, Sides, Split
 from .target import Target, has_target, in_order, label_of
 from .tensors import Feature, input_tensors
 from .weights import mean_weight, row_weights
@@ -84,6 +84,7 @@ def profile(
     kinds: Mapping[str, ColumnKind] = MappingProxyType({}),
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     weight: str | None = None,
+    set_aside: Mapping[str, str] = MappingProxyType({}),
 ) -> Profile:
     """Read all rows once, summarise them, and decide what each column is. What was decided is sent as events.
 
@@ -93,6 +94,7 @@ def profile(
         kinds: the kinds of columns that the job's author knows better.
         limits: the signature's limits, by column.
         weight: the column with the weights of rows.
+        set_aside: columns that are not learned from, unless `features` names them, and why.
 
     Raises:
         InvalidJob: a column is missing, wrong or not learnable, or a limit's column does not exist.
@@ -101,6 +103,8 @@ def profile(
     by_name = {column.name: column for column in source.columns}
     aside = () if weight is None else (weight,)
     target, chosen = select_columns(tuple(by_name), target, features, ref, aside)
+    if features is None:
+        chosen = tuple(name for name in chosen if name not in set_aside)
     for name, kind in kinds.items():
         if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
@@ -111,19 +115,20 @@ def profile(
     start = 0
     for batch in source.batches(pass_rows(source)):
         stop = start + len(batch[target])
-        there, held_out = has_target(batch[target]), split.held_out(start, stop)
+        there, sides = has_target(batch[target]), split.sides(batch, start)
         for name in used:
             _require_finite(batch[name], name, there, start)
-        scan.update(batch, held_out)
+        scan.update(batch, sides)
         if weight is not None:
             numbering = np.flatnonzero(there) + start
-            weights.update(row_weights(batch[weight][there], weight, numbering)[~held_out[there]])
+            weights.update(row_weights(batch[weight][there], weight, numbering)[(sides == TRAINED)[there]])
         start = stop
         meter.at(stop)
         obey_stop(run)
     scan.check(ref)
     decided = decide_task(scan.target, task)
     kept, left_out = _features(scan.features, kinds, required=features is not None)
+    left_out += [f"column {name!r} is left out: {why}" for name, why in set_aside.items() if name not in chosen]
     if not kept:
         raise InvalidJob(f"{ref} has no column to predict {target!r} from: {'; '.join(left_out)}")
     for line in _words(scan, decided, kept, left_out):
@@ -219,16 +224,16 @@ class _Scan:
         self._trained = ColumnStats(target)
         self.held_out = 0
 
-    def update(self, batch: Mapping[str, Values], held_out: NDArray[np.bool_]) -> None:
+    def update(self, batch: Mapping[str, Values], sides: Sides) -> None:
         values = batch[self.target.column.name]
         there = has_target(values)
-        mine = there & ~held_out
+        mine = there & (sides == TRAINED)
         for name, stats in self.features.items():
             stats.update(batch[name], mine)
         self.target.update(values[there])
         self._trained.update(values[mine])
         self.dropped += int((~there).sum())
-        self.held_out += int((there & held_out).sum())
+        self.held_out += int((there & (sides == HELD_OUT)).sum())
 
     def check(self, ref: str) -> None:
         if not self._trained.rows:

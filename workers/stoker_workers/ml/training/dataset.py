@@ -1,6 +1,6 @@
 """Training and validation rows: encoded and preprocessed once if they fit into memory, else on every pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,7 +12,7 @@ from stoker.models.rows import encode as encode_inputs
 
 from ..data import Source, Values
 from ..preprocessing.layers import Preprocessing
-from ..preprocessing.split import Mask
+from ..preprocessing.split import Mask, Split, rows_of
 from ..preprocessing.target import encode_target, has_target
 from ..preprocessing.weights import row_weights
 from .objective import Objective
@@ -83,6 +83,11 @@ def build_rows(
     return ResidentRows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
 
 
-def every_row(start: int, stop: int) -> Mask:
+def every_row(batch: Mapping[str, Values], first: int) -> Mask:  # noqa: ARG001  # it is a `Choose`
     """Chooses all rows."""
-    return np.ones(stop - start, dtype=bool)
+    return np.ones(rows_of(batch), dtype=bool)
+
+
+def on_side(split: Split, side: int) -> Choose:
+    """Chooses the rows of one side."""
+    return lambda batch, first: split.sides(batch, first) == side

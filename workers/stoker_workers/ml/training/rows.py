@@ -1,6 +1,6 @@
 """Encoded rows for the training step, window by window, in an order that (seed, epoch) determines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -26,8 +26,8 @@ WEIGHT = "weight"
 Encode = Callable[[dict[str, Values], NDArray[np.intp]], Rows]
 """From a batch of raw columns, and the number of each row in the data, to what a training step takes."""
 
-Choose = Callable[[int, int], Mask]
-"""A mask of a source's rows start … stop - 1 to take."""
+Choose = Callable[[Mapping[str, Values], int], Mask]
+"""A mask of the rows of a batch to take, whose first has this index in the data."""
 
 Order = NDArray[np.int32]
 """Row indices in the order to visit them."""
@@ -114,13 +114,12 @@ def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[R
     """One pass over the chosen rows."""
     start = 0
     for batch in source.batches(pass_rows(source)):
-        stop = start + len(next(iter(batch.values())))
-        mask = chosen(start, stop)
+        mask = chosen(batch, start)
         if mask.any():
             rows = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
             if _count(rows):
                 yield rows
-        start = stop
+        start += len(mask)
 
 
 def _count(rows: Rows) -> int:

@@ -1,0 +1,71 @@
+"""How a `Train` job says which rows it is validated on."""
+
+from typing import Annotated, Protocol
+
+from pydantic import StringConstraints
+
+from ..errors import InvalidJob
+
+Column = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class _Splitting(Protocol):
+    """The fields of a job that say so."""
+
+    @property
+    def target(self) -> object: ...
+    @property
+    def validation_data(self) -> object: ...
+    @property
+    def validation_split(self) -> float: ...
+    @property
+    def stratify(self) -> bool | str | None: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def time(self) -> str | None: ...
+    @property
+    def folds(self) -> int | None: ...
+    @property
+    def fold(self) -> int | None: ...
+    @property
+    def workers(self) -> int: ...
+
+
+def refuse_wrong_split(spec: _Splitting) -> None:
+    """Refuse what contradicts itself.
+
+    Raises:
+        InvalidJob: something does.
+    """
+    ways = [name for name in ("stratify", "group", "time") if getattr(spec, name)]
+    if len(ways) > 1:
+        raise InvalidJob(
+            f"{' and '.join(ways)} are several ways to split rows, which cannot hold at once: leave {ways[0]} or the "
+            "others out"
+        )
+    if ways and spec.validation_data is not None:
+        raise InvalidJob(
+            f"{ways[0]} says which rows of data are held out, and with validation_data none are: leave one of them out"
+        )
+    if ways and not spec.validation_split and not spec.folds:
+        raise InvalidJob(f"{ways[0]} says which rows are held out, and validation_split=0 holds out none")
+    for name in ("group", "time"):
+        if getattr(spec, name) is not None and getattr(spec, name) == spec.target:
+            raise InvalidJob(f"{name} names {spec.target!r}, which is to be predicted; name another column")
+    if spec.folds is not None:
+        _refuse_wrong_folds(spec)
+    elif spec.fold is not None:
+        raise InvalidJob(f"fold={spec.fold} is one of folds, of which there are none: set folds, or leave fold out")
+
+
+def _refuse_wrong_folds(spec: _Splitting) -> None:
+    assert spec.folds is not None
+    if spec.validation_data is not None or spec.validation_split:
+        raise InvalidJob("folds validate on every row in turn: leave validation_data and validation_split out")
+    if spec.workers > 1:
+        raise InvalidJob(
+            f"folds are trained by {spec.folds} jobs of their own, each on one worker: leave folds or workers out"
+        )
+    if spec.fold is not None and spec.fold >= spec.folds:
+        raise InvalidJob(f"fold={spec.fold} is none of {spec.folds} folds, which are counted from 0")

@@ -1,0 +1,37 @@
+"""Cross-validation: a training that asks for one of each fold, and then trains on all rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stoker.kinds import CrossValidation, Train, TrainResult
+
+
+def fold_jobs(spec: Train, seed: int) -> list[Train]:
+    """The training of each fold; all split the rows by one seed."""
+    own = {"seed": seed, "alias": None, "after": (), "not_before": None}
+    return [spec.model_copy(update={**own, "fold": fold}) for fold in range(spec.folds or 0)]
+
+
+def cross_validation(folds: Sequence[TrainResult]) -> CrossValidation:
+    """What the folds' metrics say."""
+    metrics = tuple(fold.metrics for fold in folds)
+    values = {name: np.array([each[name] for each in metrics]) for name in metrics[0]}
+    return CrossValidation(
+        folds=metrics,
+        mean={name: float(each.mean()) for name, each in values.items()},
+        spread={name: float(each.std()) for name, each in values.items()},
+    )
+
+
+def final_job(spec: Train, folds: Sequence[TrainResult]) -> Train:
+    """The training on all rows, by the folds' seed; without what they stopped early by, it takes their mean time."""
+    stop = spec.early_stopping
+    update: dict[str, object] = {"seed": folds[0].seed}
+    if stop and stop.monitor.startswith("val_"):
+        best = np.argmax if stop.rises else np.argmin
+        update |= {
+            "epochs": round(np.mean([best(fold.history[stop.monitor]) + 1 for fold in folds])),
+            "early_stopping": None,
+        }
+    return spec.model_copy(update=update)
