@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import InvalidJob
 from ..fleet import topology
-from ..kinds import Data, Spec, as_data, checked, kind_of
+from ..kinds import Data, Spec, checked, kind_of
 from ..kinds.kind import with_fields
 from ..ledger import intake, registry
 from ..ledger.registry import JOB_MODEL
 from ..models.data import preflight
+from ..models.formats import Stated
 from ..models.manifest import ModelVersion
 from ..redis.connection import Steps
 from .placement import Offer, offer, place
@@ -122,7 +123,7 @@ class _Checks:
         self, data: str | Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
     ) -> str | Data:
         """See `SubmitChecks`."""
-        ref = self._preflight(
-            as_data(data).ref, as_data(data).stated, target=target, features=features, labelled=labelled
-        )
-        return data.model_copy(update={"ref": ref}) if isinstance(data, Data) else ref
+        absolute = functools.partial(self._preflight, target=target, features=features, labelled=labelled)
+        if isinstance(data, Data):
+            return data.model_copy(update={"ref": absolute(data.ref, data.stated)})
+        return absolute(data, Stated())

@@ -101,6 +101,9 @@ class Data(Frozen):
 
 def _data(value: Any) -> Any:
     match value:
+        case str():
+            # First, for it is the usual one, and the abstract classes below are slow to ask.
+            pass
         case Data():
             return value
         case Mapping():
