@@ -7,15 +7,22 @@ from typing import Literal
 
 CellKind = Literal["number", "date", "text", "mixed", "missing"]
 
-MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", "<NA>")
-"""The cells that mean no value, wherever they stand."""
-MISSING_NUMBERS = ("?", "-", "--", "–", "—", ".", "none", "None", "NONE")
+_EXCEL_ERRORS = (
+    *("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
+    *("#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOM?", "#NOMBRE!"),
+)
+MISSING = (
+    *("", "NA", "N/A", "n/a", "n.a.", "N.A.", "NULL", "null", "NaN", "nan", "NaT", "<NA>"),
+    *("\\N", "(null)", "(NULL)", "[NULL]", *_EXCEL_ERRORS),
+)
+"""The cells that mean no value, wherever they stand; \\N is how databases write it."""
+MISSING_NUMBERS = ("?", "-", "--", "---", "–", "—", ".", "none", "None", "NONE", "n.d.", "N.D.", "n/d", "N/D", "k.A.")
 """The cells that mean no value in a column of numbers or times; among words, they are words."""
 
 _NUMBER = re.compile(
-    r"[+\-−]?\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)?\s*[+\-−]?"
+    r"[+\-−]?\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)?\s*[+\-−]?\(?[$€£¥₹]?"
     r"(?:\d[\d.,'’ \u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?"
-    r"\s*(?:[%$€£¥₹]|USD|EUR|GBP|CHF)?"
+    r"\s*(?:[%$€£¥₹]|USD|EUR|GBP|CHF)?[)\-]?"
 )
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ].*)?|\d{1,2}[ -][A-Za-z]{3,9}\.?,?[ -]\d{2,4}")
 # A separator with no space behind it is seldom one of a sentence.

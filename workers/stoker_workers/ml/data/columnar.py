@@ -10,10 +10,10 @@ from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind, open_file
 
 from .evidence import Markers, Place
-from .plans import Misfit
 from .source import ColumnType, Values
 from .table import gap_notes, index_note, is_index, require_same_names
 from .typed import TypedColumn
+from .values import Misfit
 
 ColumnarFormat = Literal["parquet", "arrow"]
 

@@ -16,11 +16,12 @@ from stoker.models.data import HEAD_BYTES, NO_SEPARATOR, ColumnKind, Dialect, de
 from stoker.models.formats import Stated
 
 from .evidence import Evidence, Markers, Place
-from .plans import Misfit, Plan, Rules, plan, values_of, vote
+from .plans import Plan, Rules, plan, vote
 from .quotes import guarded
 from .source import Column, ColumnType, Values
 from .table import gap_notes, index_note, is_index, require_same_names
 from .text import BLOCK_BYTES, BlockFile, find_encoding, open_text, utf8_blocks
+from .values import Misfit, values_of
 
 _SEPARATOR_NAMES = {"\t": "tabs", " ": "spaces"}
 

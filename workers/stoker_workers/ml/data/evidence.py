@@ -17,7 +17,7 @@ from .numerals import DECIMALS, Form, forms_of
 
 Mask = NDArray[np.bool_]
 # A pattern that so few of a column's cells have had is given up.
-_HOPELESS = 0.5
+_HOPELESS = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Evidence:
         forms: how many of the other cells have each form.
         signs: how many numbers have each sign of a unit, such as %.
         times: how many cells are times of each pattern that is not hopeless.
-        first: the first cell of each form, and of each sign; "weak" for a weak marker.
-        not_time: the first cell that is not of a pattern.
+        first: the first cell of each form, and of each sign; "weak" for a weak marker, "negated" for a number below
+            zero that has no minus before it.
     """
 
     def __init__(self, name: str, markers: Markers, *, has_numbers: bool = True) -> None:
@@ -74,7 +74,8 @@ class Evidence:
         self.signs: Counter[str] = Counter()
         self.times: Counter[str] = Counter()
         self.first: dict[str, Place] = {}
-        self.not_time: dict[str, Place] = {}
+        self._not_time: dict[str, Place] = {}
+        self._plain: Place | None = None
         self._markers = markers
         self._has_numbers = has_numbers
         self._patterns = set(PATTERNS)
@@ -93,6 +94,11 @@ class Evidence:
         own: tuple[Form, Form] = ("point", "commas") if decimal == "." else ("comma", "points")
         return sum(self.forms[form] for form in own)
 
+    def not_time(self, pattern: str) -> Place:
+        """The first cell that is not of a pattern, of a column that has one."""
+        places = [place for place in (self._not_time.get(pattern), self._plain) if place]
+        return min(places, key=lambda place: (place.url, place.row))
+
     def add(self, cells: pa.StringArray, missing: Mask, url: str, first_row: int) -> None:
         """Add some stripped cells, of which the masked ones are missing."""
         self.rows += len(cells)
@@ -101,7 +107,11 @@ class Evidence:
             present = cells.filter(pa.array(~missing))
         else:
             present = cells
-        if not len(present) or (self._has_numbers and self._add_plain(present)):
+        if not len(present):
+            return
+        if self._has_numbers and self._add_plain(present):
+            if not self._plain:
+                self._plain = Place(url, first_row + pc.index(cells, present[0]).as_py(), present[0].as_py())
             return
         counted = pc.value_counts(present)
         values, counts = counted.field("values"), np.asarray(counted.field("counts"))
@@ -144,6 +154,9 @@ class Evidence:
                 self._count(self.forms, form, block, chosen & (forms.codes == code))
             for sign in set(forms.signs.tolist()) - {""}:
                 self._count(self.signs, sign, block, chosen & ~others & (forms.signs == sign))
+            negated = chosen & ~others & forms.negated
+            if negated.any():
+                self.first.setdefault("negated", block.place(negated))
         else:
             self._count(self.forms, "other", block, others)
         if others.any():
@@ -158,8 +171,8 @@ class Evidence:
         for pattern in sorted(self._patterns):
             is_time = ~np.isnat(times_of(block.values, pattern))
             self.times[pattern] += int(block.counts[chosen & is_time].sum())
-            if pattern not in self.not_time and (chosen & ~is_time).any():
-                self.not_time[pattern] = block.place(chosen & ~is_time)
+            if pattern not in self._not_time and (chosen & ~is_time).any():
+                self._not_time[pattern] = block.place(chosen & ~is_time)
             if self.times[pattern] < _HOPELESS * self.present:
                 self._patterns.remove(pattern)
 

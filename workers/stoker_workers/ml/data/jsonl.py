@@ -15,10 +15,11 @@ from stoker.models.data import ColumnKind, reading
 from stoker.models.formats import Stated
 
 from .evidence import Evidence, Markers, Place
-from .plans import Misfit, Plan, Rules, Where, plan, values_of
+from .plans import Plan, Rules, Where, plan
 from .source import Column, ColumnType, Values
 from .table import gap_notes
 from .text import find_encoding, utf8_blocks
+from .values import Misfit, values_of
 
 _BLOCK_ROWS = 4_096
 # Where at most this share of a column's values are of another kind than the rest, they are taken for errors.

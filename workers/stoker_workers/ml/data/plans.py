@@ -1,19 +1,15 @@
-"""From what is known of a column of text to its type, and from its cells to values of that type."""
+"""From what is known of a column of text to its type."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from stoker.errors import InvalidJob
 
-from .dates import times_of
-from .evidence import Evidence, Markers, Mask, Place
-from .numerals import DECIMALS, Form, numbers_of
-from .source import ColumnType, Values
+from .dates import PATTERNS
+from .evidence import Evidence, Place
+from .numerals import DECIMALS, Form
+from .source import ColumnType
 
 Where = Callable[[Place], str]
 """Names a cell's file and line, for messages."""
@@ -23,10 +19,10 @@ Dtype = Literal["int64", "float64", "bool", "string", "time"]
 _STRAYS = 0.1
 _STRAY_TIMES = 0.05
 _MOSTLY = 0.5
+_OFTEN = 0.3
 # The forms that are whole numbers with groups under each decimal mark.
 _WHOLE: dict[str, tuple[Form, ...]] = {".": ("comma or groups", "commas"), ",": ("point or groups", "points")}
 _SHOWN = 40
-_TRUE, _FALSE = pa.array(["true", "t", "yes", "y", "1", "on"]), pa.array(["false", "f", "no", "n", "0", "off"])
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def plan(column: Evidence, wanted: ColumnType | None, rules: Rules, *, is_text: 
     if not column.present and wanted is None:
         return replace(text, dtype="string" if column.weak else "float64")
     number = _numbers(column, wanted, rules)
-    return number or _times(column, rules, text) or replace(text, note=_why_text(column))
+    return number or _times(column, rules, text) or replace(text, note=_why_text(column, rules))
 
 
 def _is_clean(column: Evidence) -> bool:
@@ -119,11 +115,13 @@ def _numbers(column: Evidence, wanted: ColumnType | None, rules: Rules) -> Plan 
         raise _undecided(column, rules)
     if numbers < column.present:
         raise _stray(column, decimal, rules)
-    unit = _unit(column, numbers, rules)
+    if numbers == column.forms["infinite"] and wanted is None:
+        return None
+    said = [_unit(column, numbers, rules) or _ambiguous(column, decimal), _negated(column)]
     gaps = sum(column.missing.values()) + sum(column.weak.values())
     is_whole = numbers == sum(column.forms[form] for form in ("whole", "groups", *_WHOLE[decimal]))
     dtype: Dtype = "int64" if is_whole and not gaps else "float64"
-    return Plan(column.name, dtype, decimal, gaps=gaps, note=unit or _ambiguous(column, decimal))
+    return Plan(column.name, dtype, decimal, gaps=gaps, note="; ".join(filter(None, said)))
 
 
 def _decimal(column: Evidence, rules: Rules) -> str | None:
@@ -156,6 +154,11 @@ def _ambiguous(column: Evidence, decimal: str) -> str:
     return ""
 
 
+def _negated(column: Evidence) -> str:
+    place = column.first.get("negated")
+    return f"{column.name}: {_quoted(place.cell)} is read as a number below zero" if place else ""
+
+
 def _undecided(column: Evidence, rules: Rules) -> InvalidJob:
     place = next(column.first[form] for form in ("point or groups", "comma or groups") if form in column.first)
     digits = place.cell.replace(".", "").replace(",", "")
@@ -166,9 +169,14 @@ def _undecided(column: Evidence, rules: Rules) -> InvalidJob:
 
 
 def _stray(column: Evidence, decimal: str, rules: Rules) -> InvalidJob:
-    forms = column.first.keys() - DECIMALS[decimal] - column.signs.keys() - {"weak"}
-    place = min((column.first[form] for form in forms), key=lambda place: (place.url, place.row))
+    place = _first_stray(column, decimal)
     return _misfit(column, place, f"no number (the decimal mark is {decimal!r})", rules)
+
+
+def _first_stray(column: Evidence, decimal: str) -> Place:
+    """The first cell that is no number under a decimal mark, of a column that has some."""
+    forms = column.first.keys() - DECIMALS[decimal] - column.signs.keys() - {"weak", "negated"}
+    return min((column.first[form] for form in forms), key=lambda place: (place.url, place.row))
 
 
 def _misfit(column: Evidence, place: Place, what: str, rules: Rules) -> InvalidJob:
@@ -206,7 +214,7 @@ def _times(column: Evidence, rules: Rules, text: Plan) -> Plan | None:
     if not hits or hits < (1 - _STRAY_TIMES) * column.present:
         return None
     if hits < column.present:
-        raise _misfit(column, column.not_time[pattern], f"no time written as {pattern}", rules)
+        raise _misfit(column, column.not_time(pattern), f"no time written as {pattern}", rules)
     note = f"{column.name}: read as times, written as {pattern}"
     if pattern in order and column.times[day_first[0]] == column.times[day_first[1]]:
         note += "; no cell tells which number is the day"
@@ -216,77 +224,30 @@ def _times(column: Evidence, rules: Rules, text: Plan) -> Plan | None:
 def _only_times(column: Evidence, rules: Rules, text: Plan) -> Plan:
     """The plan of a column that must be one of times, and holds none."""
     if column.present:
-        pattern = max(column.not_time, key=lambda pattern: column.times[pattern])
-        raise _misfit(column, column.not_time[pattern], f"no time written as {pattern}", rules)
+        pattern = max(PATTERNS, key=lambda pattern: column.times[pattern])
+        raise _misfit(column, column.not_time(pattern), f"no time written as {pattern}", rules)
     return replace(text, dtype="time", pattern="year-month-day", gaps=column.rows)
 
 
-def _why_text(column: Evidence) -> str:
-    """What is to be said of a column of text that looks much like one of numbers."""
-    numbers = max(column.numbers("."), column.numbers(","))
+def _why_text(column: Evidence, rules: Rules) -> str:
+    """What is to be said of a column of text that looks much like one of numbers, or of times."""
+    decimal = max(".,", key=column.numbers)
+    numbers = column.numbers(decimal)
     if "leading zero" in column.first and numbers + column.forms["leading zero"] == column.present:
         return f"{column.name}: read as text, for {_quoted(column.first['leading zero'].cell)} is a code, not a number"
-    if numbers >= _MOSTLY * column.present and "other" in column.first:
-        place = column.first["other"]
-        share = 100 * (1 - numbers / column.present)
-        return f"{column.name}: read as text, for {share:.0f} % of its cells are no numbers ({_quoted(place.cell)})"
-    return ""
-
-
-def values_of(chosen: Plan, cells: pa.StringArray, markers: Markers) -> Values:
-    """Stripped cells as values.
-
-    Raises:
-        Misfit: a cell is not of the type.
-    """
-    missing = markers.missing(cells)
-    if chosen.dtype == "string":
-        texts = cells if not missing.any() else pc.if_else(pa.array(missing), None, cells)
-        return np.asarray(texts.to_numpy(zero_copy_only=False), dtype=object)
-    missing = missing | np.asarray(pc.is_in(cells, markers.in_numbers))
-    present = pc.if_else(pa.array(missing), None, cells) if missing.any() else cells
-    match chosen.dtype:
-        case "time":
-            values: Values = times_of(present, chosen.pattern)
-            _require(~np.isnat(values) | missing, f"no time written as {chosen.pattern}")
-            return values
-        case "bool":
-            return _booleans(present, missing, has_gaps=chosen.gaps > 0)
-        case _:
-            return _numbers_of(chosen, present)
-
-
-def _numbers_of(chosen: Plan, cells: pa.StringArray) -> Values:
-    is_whole = chosen.dtype == "int64"
-    if chosen.decimal == ".":
-        try:
-            plain: Values = cells.cast(pa.int64() if is_whole else pa.float64()).to_numpy(zero_copy_only=False)
-            return plain
-        except pa.ArrowInvalid:
-            pass
-    values: Values = numbers_of(cells, chosen.decimal, is_whole=is_whole).to_numpy(zero_copy_only=False)
-    return values
-
-
-def _booleans(cells: pa.StringArray, missing: Mask, *, has_gaps: bool) -> Values:
-    lower = pc.utf8_lower(cells)
-    true, false = np.asarray(pc.is_in(lower, _TRUE)), np.asarray(pc.is_in(lower, _FALSE))
-    _require(true | false | missing, "neither true nor false")
-    return np.where(missing, np.nan, true) if has_gaps else true
-
-
-def _require(fits: Mask, what: str) -> None:
-    if not fits.all():
-        raise Misfit(int(np.argmin(fits)), what)
-
-
-class Misfit(Exception):
-    """A cell is not of its column's type; `row` is its place among those that were given."""
-
-    def __init__(self, row: int, what: str) -> None:
-        super().__init__(what)
-        self.row = row
-        self.what = what
+    pattern = max(column.times, key=lambda pattern: column.times[pattern], default="")
+    hits = column.times[pattern]
+    if numbers >= _MOSTLY * column.present and numbers < column.present and numbers >= hits:
+        place, what = _first_stray(column, decimal), f"numbers (the decimal mark is {decimal!r})"
+    elif hits >= _OFTEN * column.present:
+        numbers, place, what = hits, column.not_time(pattern), f"times written as {pattern}"
+    else:
+        return ""
+    share = 100 * (1 - numbers / column.present)
+    return (
+        f"{column.name}: read as text, for {share:.0f} % of its cells are no {what}: {_quoted(place.cell)} in "
+        f"{rules.where(place)}"
+    )
 
 
 def _quoted(cell: str) -> str:

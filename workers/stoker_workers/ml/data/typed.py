@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from stoker.errors import InvalidJob
 
 from .evidence import Evidence, Markers
-from .plans import Misfit, Plan, Rules, Where, plan, values_of
+from .plans import Plan, Rules, Where, plan
 from .source import Column, ColumnType, Values
+from .values import Misfit, values_of
 
 _FITS: dict[ColumnType, tuple[str, ...]] = {
     "number": ("number", "bool"),
