@@ -3,9 +3,10 @@
 from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, listed, select_columns, time_of
 from .cells import MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
-from .encodings import decoded_head, marked_encoding
+from .encodings import decoded_head, foreign_format, marked_encoding
 from .files import file_system_of, open_file, reading
 from .headers import preflight
+from .layout import Layout, laid_out
 from .references import GLOB, SAMPLES, Location, Partition, locate, named_format, split, unknown_format
 
 __all__ = [
@@ -19,11 +20,14 @@ __all__ = [
     "TARGET_NAMES",
     "ColumnKind",
     "Dialect",
+    "Layout",
     "Location",
     "Partition",
     "boolean_of",
     "decoded_head",
     "file_system_of",
+    "foreign_format",
+    "laid_out",
     "listed",
     "locate",
     "marked_encoding",

@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from ..formats import Stated
 from .cells import CellKind, kind_of_cell, rest_kind
+from .layout import ALIGNED, LAYOUT_NOTES, RULE, Layout, laid_out
+from .naming import Row, is_header, is_title, short_header, units_below
 
 HEAD_BYTES = 256 << 10
 """What is looked at of a file."""
@@ -19,11 +20,10 @@ _SEPARATORS = (",", ";", "\t", "|", " ")
 _MOST_ROWS = 1000
 # Below this share of rows of one width, weighted by how alike the cells of each column are, it is no separator.
 _LEAST_FIT = 0.45
+_LEAST_SEPARATED = 0.9
 _FITS: dict[CellKind, float] = {"number": 1.0, "date": 1.0, "text": 0.9, "mixed": 0.3, "missing": 1.0}
-_SHOWN = 40
-_MOST_TITLES = 5
-
-Row = list[str]
+# A table that is drawn with lines has one of them above or below its header.
+_MOST_ABOVE_RULE = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Dialect:
 
     Attributes:
         quote, escape: "" for none. A quote within a quoted cell is written twice, or after the escape.
+        layout: what is to be undone before lines are cells.
         skip: lines before the first row of data.
         names: of the columns, in order; "" for one without a name.
         has_header: whether the names are the file's own.
@@ -41,6 +42,7 @@ class Dialect:
     separator: str
     quote: str
     escape: str
+    layout: Layout
     skip: int
     names: tuple[str, ...]
     has_header: bool
@@ -48,12 +50,18 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class _Guess:
+    separator: str
+    quote: str
+    escape: str = ""
+    layout: Layout = Layout.PLAIN
+
+
+@dataclass(frozen=True)
 class _Parsed:
     """The rows of a head under a guess: those of the table begin at `start`; `lines` are where rows end."""
 
-    separator: str
-    quote: str
-    escape: str
+    guess: _Guess
     rows: list[Row]
     lines: list[int]
     width: int
@@ -74,15 +82,20 @@ def sniff(head: str, stated: Stated, *, whole: bool) -> Dialect | None:
     head = head[announced.end() :] if announced else head
     separators = _separators(stated, announced[1] if announced else None)
     parsed = [
-        guess
+        table
         for separator in separators
         for quote in _quotes(head, stated)
         for escape in _escapes(head, quote)
-        if (guess := _parse(head, separator, quote, escape))
+        for layout in _layouts(head, separator, quote)
+        if (table := _parse(head, _Guess(separator, quote, escape, layout)))
     ]
-    table = max(parsed, key=lambda guess: guess.fit, default=None)
+    if stated.separator is None and not announced and ALIGNED.search(head) and "\t" not in head:
+        aligned = _parse(head, _Guess("\t", "", "", Layout.ALIGNED))
+        parsed += [aligned] if aligned else []
+    table = max(parsed, key=lambda table: table.fit, default=None)
     if table is None or (table.fit < _LEAST_FIT and stated.separator is None and not announced):
-        table = _single(head, '"' if stated.quote is None else stated.quote)
+        quote = '"' if stated.quote is None else stated.quote
+        table = (None if stated.separator else _unfitting(head, quote)) or _single(head, quote)
     return _described(table, first_line=1 if announced else 0) if table else None
 
 
@@ -102,19 +115,28 @@ def _escapes(head: str, quote: str) -> Sequence[str]:
     return ("", "\\") if quote and f"\\{quote}" in head else ("",)
 
 
-def _rows(head: str, separator: str, quote: str, escape: str) -> Iterator[tuple[Row, int]]:
+def _layouts(head: str, separator: str, quote: str) -> Sequence[Layout]:
+    if separator == "|" and RULE.search("\n".join(head.splitlines()[:_MOST_ABOVE_RULE])):
+        return (Layout.RULED,)
+    is_padded = quote and separator != " " and re.search(rf"{re.escape(separator)} +{quote}", head)
+    return (Layout.PLAIN, Layout.PADDED) if is_padded else (Layout.PLAIN,)
+
+
+def _rows(head: str, guess: _Guess) -> Iterator[tuple[Row, int]]:
     """The rows that are not blank, and the lines where they end."""
+    text = laid_out(head.encode(), guess.layout, guess.separator, guess.quote).decode()
     reader = csv.reader(
-        io.StringIO(head, newline=""),
-        delimiter=separator,
-        quotechar=quote or None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        escapechar=escape or None,
+        io.StringIO(text, newline=""),
+        delimiter=guess.separator,
+        quotechar=guess.quote or None,
+        quoting=csv.QUOTE_MINIMAL if guess.quote else csv.QUOTE_NONE,
+        escapechar=guess.escape or None,
     )
     try:
         for row in reader:
-            if row:
-                yield [cell.strip() for cell in row], reader.line_num
+            cells = [cell.strip() for cell in row]
+            if len(cells) > 1 or any(cells):
+                yield cells, reader.line_num
             if reader.line_num >= _MOST_ROWS:
                 return
     except csv.Error:
@@ -122,9 +144,9 @@ def _rows(head: str, separator: str, quote: str, escape: str) -> Iterator[tuple[
         return
 
 
-def _parse(head: str, separator: str, quote: str, escape: str) -> _Parsed | None:
+def _parse(head: str, guess: _Guess) -> _Parsed | None:
     """A head under a guess, and how well it fits; None if it gives no table."""
-    found = list(_rows(head, separator, quote, escape))
+    found = list(_rows(head, guess))
     rows, lines = [row for row, _ in found], [line for _, line in found]
     widths = Counter(map(len, rows))
     if not widths:
@@ -134,27 +156,49 @@ def _parse(head: str, separator: str, quote: str, escape: str) -> _Parsed | None
     if width < 2:
         return None
     start = next(at for at, row in enumerate(rows) if len(row) == width)
-    while start + 2 < len(rows) and _is_title(rows[start], rows[start + 1 :]):
+    while start + 2 < len(rows) and is_title(rows[start], rows[start + 1 :]):
         start += 1
     body = [row for row in rows[start:] if len(row) == width]
     share = len(body) / len(rows[start:])
     fits = [_fit([row[at] for row in (body[1:] or body)]) for at in range(width)]
-    is_headed = _is_header(body[0], body[1:])
+    is_headed = is_header(body[0], body[1:])
+    is_named = start > 0 and short_header(rows[start - 1], body) is not None
     fit = (share if is_headed and not start else share**2) * sum(fits) / width
-    if separator == " " and (share < 1 or start > 0 or _numeric(body) < 0.5):
-        return None
-    if start and not _is_short_header(rows[start - 1], width) and not is_headed:
+    if guess.separator == " " or guess.layout is Layout.ALIGNED:
+        # Blanks are between words, too.
+        least = 0.5 if guess.separator == " " else 0.0
+        if share < 1 or start > (1 if is_named else 0) or _numeric(body) < least or _is_listing(body):
+            return None
+    if start and not is_named and not is_headed:
         # Lines before a table without a header: more likely its cells hold the separator.
         fit *= 0.4
-    return _Parsed(separator, quote, escape, rows, lines, width, start, fit)
+    return _Parsed(guess, rows, lines, width, start, fit)
 
 
 def _single(head: str, quote: str) -> _Parsed | None:
     """A head as a table of one column."""
-    found = list(_rows(head, NO_SEPARATOR, quote, ""))
-    if not found:
-        return None
-    return _Parsed(NO_SEPARATOR, quote, "", [row for row, _ in found], [line for _, line in found], 1, 0, 1.0)
+    guess = _Guess(NO_SEPARATOR, quote)
+    found = list(_rows(head, guess))
+    return _Parsed(guess, [row for row, _ in found], [line for _, line in found], 1, 0, 1.0) if found else None
+
+
+def _unfitting(head: str, quote: str) -> _Parsed | None:
+    """A head whose first line names several columns, though no other line has as many cells: they are then refused."""
+    for separator in _SEPARATORS[:-1]:
+        guess = _Guess(separator, quote)
+        found = list(_rows(head, guess))
+        rows = [row for row, _ in found]
+        if len(rows) < 2 or len(rows[0]) < 2 or re.search(rf"{re.escape(separator)}\s", head.splitlines()[0]):
+            continue
+        is_named = all(rows[0]) and len(set(rows[0])) == len(rows[0]) and is_header(rows[0], [])
+        if is_named and sum(len(row) > 1 for row in rows) >= _LEAST_SEPARATED * len(rows):
+            return _Parsed(guess, rows, [line for _, line in found], len(rows[0]), 0, 1.0)
+    return None
+
+
+def _is_listing(body: Sequence[Row]) -> bool:
+    """Whether cells end with commas or semicolons, which then are what separates."""
+    return all(row[0].endswith((",", ";")) for row in body)
 
 
 def _fit(cells: Sequence[str]) -> float:
@@ -173,18 +217,16 @@ def _numeric(body: Sequence[Row]) -> float:
 
 def _described(table: _Parsed, first_line: int) -> Dialect:
     rows, start, width = table.rows, table.start, table.width
-    notes = []
-    names: tuple[str, ...] | None = None
-    before = rows[start - 1] if start else []
+    notes = [LAYOUT_NOTES[table.guess.layout]] if table.guess.layout in LAYOUT_NOTES else []
     body = rows[start:]
-    if _is_short_header(before, width):
-        names, used = ("", *before), start
-    else:
+    names = short_header(rows[start - 1], [row for row in body if len(row) == width]) if start else None
+    used = start
+    if names is None:
         # Of several lines that could be headers, those that begin with a # are comments.
-        while len(body) > 2 and body[0][0].startswith("#") and _is_header(body[1], body[2:]):
+        while len(body) > 2 and body[0][0].startswith("#") and is_header(body[1], body[2:]):
             start, body = start + 1, body[1:]
         used = start
-        if _is_header(body[0], body[1:]):
+        if is_header(body[0], body[1:]):
             names, used = tuple(body[0]), start + 1
     top = used - 1 if names else used
     if top:
@@ -196,63 +238,9 @@ def _described(table: _Parsed, first_line: int) -> Dialect:
         has_header = True
         if any(kind_of_cell(name) == "number" for name in names):
             notes.append(f"the numbers in line {table.lines[used - 1] + first_line} are read as the columns' names")
-        if units := _units(rows[used:], width):
+        if units := units_below(rows[used:], width):
             used += 1
             notes.append(f"the line below the header is left out: {units!r} are units, not a row")
     skip = first_line + (table.lines[used - 1] if used else 0)
-    return Dialect(table.separator, table.quote, table.escape, skip, names, has_header, tuple(notes))
-
-
-def _is_title(row: Row, below: Sequence[Row]) -> bool:
-    """Whether a row is a title above the header, or a blank one, filled up to the table's width by a table tool."""
-    return len(row) > 2 and sum(map(bool, row)) <= 1 < max(sum(map(bool, each)) for each in below[:_MOST_TITLES])
-
-
-def _is_short_header(row: Row, width: int) -> bool:
-    """Whether a row names all columns but the first, as R writes it where rows have names."""
-    return width > 2 and len(row) == width - 1 and not any(kind_of_cell(cell) == "number" for cell in row)
-
-
-def _is_header(first: Row, rest: Sequence[Row]) -> bool:
-    """Whether the first row of a table names its columns."""
-    columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
-    kinds = [kind_of_cell(cell) for cell in first]
-    if not columns:
-        return "number" not in kinds
-    below = [rest_kind(column) for column in columns]
-    typed = [at for at, kind in enumerate(below) if kind in ("number", "date")]
-    if not typed:
-        # A word that stands below itself is a value.
-        again = sum(bool(cell) and cell in column for cell, column in zip(first, columns, strict=True))
-        return again * 2 < len(first)
-    if any(kinds[at] not in (below[at], "missing") for at in typed):
-        return True
-    return _counts([first[at] for at in typed], {cell for at in typed for cell in columns[at]})
-
-
-def _counts(names: Sequence[str], cells: set[str]) -> bool:
-    """Whether numbers are names: years in order, or 0, 1, 2, …, and none of the cells below."""
-    if len(names) < 2 or not all(re.fullmatch(r"\d{1,4}", name) for name in names):
-        return False
-    values = [int(name) for name in names]
-    steps = {after - before for before, after in pairwise(values)}
-    is_years = 1800 <= values[0] <= 2100 and len(steps) == 1
-    is_index = steps == {1} and values[0] == 0 and len(values) > 2
-    return (is_years or is_index) and not cells.issuperset(names)
-
-
-def _units(body: Sequence[Row], width: int) -> str:
-    """The line of units below a header, as it is written; "" if there is none."""
-    rows = [row for row in body if len(row) == width]
-    if len(rows) < 4:
-        return ""
-    columns = list(zip(*rows, strict=True))
-    numbers = [column for column in columns if rest_kind(column[1:]) == "number"]
-    if not numbers or any(kind_of_cell(column[0]) == "number" for column in columns):
-        return ""
-    is_units = all(column[0] and not column[0].isspace() for column in numbers) and all(
-        re.fullmatch(r"[\[(]?[^\W\d][\w°µ%/^·*.² ³-]{0,15}[\])]?|[\[(]?[%°][\w/]{0,8}[\])]?", column[0])
-        and kind_of_cell(column[0]) != "missing"
-        for column in numbers
-    )
-    return " ".join(filter(None, rows[0]))[:_SHOWN] if is_units else ""
+    how = table.guess
+    return Dialect(how.separator, how.quote, how.escape, how.layout, skip, names, has_header, tuple(notes))

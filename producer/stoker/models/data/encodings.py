@@ -1,6 +1,7 @@
 """The encoding of a text file, as far as its first bytes tell."""
 
 import codecs
+import re
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -10,6 +11,12 @@ _MARKS = (
 )
 # Of the bytes of UTF-16, at least this share is zero where most of the text is ASCII; of other text, none is.
 _ZEROS = 0.6
+_FOREIGN = (
+    (rb"PK\x03\x04", "a workbook of Excel or another archive"),
+    (rb"\xd0\xcf\x11\xe0", "an old workbook of Excel"),
+    (rb"%PDF-", "a PDF"),
+    (rb"\s*(?i:<!doctype html|<html|<table|<\?xml)", "HTML or XML"),
+)
 
 
 def marked_encoding(head: bytes) -> str | None:
@@ -31,3 +38,9 @@ def decoded_head(head: bytes, encoding: str) -> str | None:
         return codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
         return None
+
+
+def foreign_format(head: bytes) -> str | None:
+    """What a file is that its first bytes say to be no lines of cells; None for all that may be."""
+    text = head.removeprefix(codecs.BOM_UTF8)
+    return next((what for begin, what in _FOREIGN if re.match(begin, text)), None)

@@ -17,7 +17,7 @@ from ..access import refuse_kernels
 from ..columns import listed, select_columns
 from ..formats import Stated
 from .dialect import HEAD_BYTES, sniff
-from .encodings import decoded_head, marked_encoding
+from .encodings import decoded_head, foreign_format, marked_encoding
 from .references import GLOB, SAMPLES, locate, named_format, sample, split, unknown_format
 
 _PLAIN = Stated()
@@ -98,6 +98,8 @@ def _csv_header(path: str, stated: Stated) -> tuple[str, ...] | None:
         raise InvalidJob(f"{path} is damaged or cut off: it cannot be decompressed; write it again") from None
     if not head.strip():
         raise InvalidJob(f"{path} is empty; expected a header line with the column names")
+    if what := foreign_format(head):
+        raise InvalidJob(f"{path} is {what}, not lines of cells; save it as CSV")
     text = decoded_head(head, stated.encoding or marked_encoding(head) or "utf-8")
     dialect = sniff(text, stated, whole=len(head) < HEAD_BYTES) if text else None
     if dialect is None or not dialect.has_header:

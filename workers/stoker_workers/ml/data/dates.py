@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _TIME = (
     r"(?:[T ]\s*(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?\s*(?P<p>[AaPp]\.?[Mm]\.?)?"
-    r"\s*(?P<z>Z|UTC|GMT|[+\-]\d{2}:?\d{2})?)?$"
+    r"\s*(?P<z>Z|UTC|GMT|[+\-]\d{2}(?::?\d{2})?)?)?$"
 )
 _DAY, _MONTH, _YEAR = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<y>\d{4})"
 _NAME = r"(?P<b>[A-Za-z]{3,9})\.?"
@@ -84,11 +84,13 @@ def _micros(parts: pa.StructArray, names: set[str]) -> NDArray[np.timedelta64]:
 
 def _zones(parts: pa.StructArray, names: set[str]) -> NDArray[np.int64]:
     """Seconds that the zone of each time is ahead of UTC."""
-    if "z" not in names:
+    zones = pc.struct_field(parts, "z") if "z" in names else None
+    if zones is None or not pc.any(pc.not_equal(zones, "")).as_py():
         return np.zeros(len(parts), np.int64)
-    offset = pc.extract_regex(pc.struct_field(parts, "z"), r"^(?P<sign>[+\-])(?P<h>\d{2}):?(?P<m>\d{2})$")
+    offset = pc.extract_regex(zones, r"^(?P<sign>[+\-])(?P<h>\d{2}):?(?P<m>\d{2})?$")
     hours, minutes = (
-        np.asarray(pc.fill_null(pc.struct_field(offset, name), "0").cast(pa.int64())) for name in ("h", "m")
+        np.asarray(pc.utf8_lpad(pc.fill_null(pc.struct_field(offset, name), "0"), 1, "0").cast(pa.int64()))
+        for name in ("h", "m")
     )
     behind = pc.fill_null(pc.equal(pc.struct_field(offset, "sign"), "-"), False)  # noqa: FBT003
     seconds: NDArray[np.int64] = (hours * 60 + minutes) * 60

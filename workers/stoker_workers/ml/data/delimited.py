@@ -1,46 +1,25 @@
 """Columns of .csv and .tsv files: text first, then typed by all of its cells."""
 
-import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from stoker.errors import InvalidJob
-from stoker.models.data import HEAD_BYTES, NO_SEPARATOR, ColumnKind, Dialect, decoded_head, reading, sniff
+from stoker.models.data import NO_SEPARATOR, ColumnKind, reading
 from stoker.models.formats import Stated
 
 from .evidence import Evidence, Markers, Place
 from .plans import Plan, Rules, plan, vote
 from .quotes import guarded
+from .separated import TextFile, batches_of, below_header, damage, looked_at, numbered_rows
 from .source import Column, ColumnType, Values
 from .table import gap_notes, index_note, is_index, require_same_names
-from .text import BLOCK_BYTES, BlockFile, find_encoding, open_text, utf8_blocks
 from .values import Misfit, values_of
 
 _SEPARATOR_NAMES = {"\t": "tabs", " ": "spaces"}
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file, and how it is written. `names` are its columns' in order, with names for those that have none."""
-
-    url: str
-    encoding: str
-    dialect: Dialect
-    names: tuple[str, ...]
-    text_bytes: int
-    notes: tuple[str, ...]
-
-    @property
-    def short(self) -> str:
-        """Its name without its folder."""
-        return PurePosixPath(self.url).name
 
 
 class DelimitedTable:
@@ -62,13 +41,14 @@ class DelimitedTable:
         types: Mapping[str, ColumnType],
         kinds: Mapping[str, ColumnKind],
     ) -> None:
-        self._files = [_looked_at(url, stated) for url in urls]
+        self._files = [looked_at(url, stated) for url in urls]
         first = self._files[0]
         for file in self._files:
             require_same_names(file.names, first.names, file.url, first.url)
         self.size = float(sum(file.text_bytes for file in self._files))
         self._markers = Markers.of(stated.missing)
         known = types.keys() | kinds.keys()
+        self._has_blank: set[str] = set()
         evidence, self.rows = self._gather(first.names)
         indexes = [name for name in first.names if name not in known and _is_index(name, evidence[name], first)]
         hollow = [name for name in first.names if name not in known and _is_hollow(name, evidence[name], first)]
@@ -81,6 +61,7 @@ class DelimitedTable:
         self.columns = tuple(Column(plan.name, _dtype(plan)) for plan in self._plans)
         self.notes = (
             *_notes(self._files, rules, self._plans),
+            *(f"{file}: rows without any value are left out" for file in sorted(self._has_blank)),
             *([index_note(indexes)] if indexes else []),
             *(f"{name}: left out, for it has neither name nor values" for name in hollow),
             *filter(None, (plan.note for plan in self._plans)),
@@ -114,11 +95,11 @@ class DelimitedTable:
             for cells in self._cells(file):
                 for name, column in cells.items():
                     evidence[name].add(column, self._markers.missing(column), file.url, count)
-                count += len(column)
+                count += len(cells[names[0]])
             rows.append(count)
         return evidence, rows
 
-    def _cells(self, file: _File) -> Iterator[dict[str, pa.StringArray]]:
+    def _cells(self, file: TextFile) -> Iterator[dict[str, pa.StringArray]]:
         """The stripped cells of a file, some rows at a time.
 
         Raises:
@@ -131,26 +112,41 @@ class DelimitedTable:
             is_ragged = True
             return "error"
 
-        blocks = guarded(_below_header(file), file.dialect, file.url)
-        with reading(file.url, _damage):
+        blocks = guarded(below_header(file), file.dialect, file.url)
+        with reading(file.url, damage):
             try:
-                for batch in _batches(file, blocks, refuse):
-                    if batch.num_rows:
-                        yield {name: pc.ascii_trim_whitespace(batch.column(at)) for at, name in enumerate(file.names)}
+                for batch in batches_of(file, blocks, refuse):
+                    cells = {name: pc.ascii_trim_whitespace(batch.column(at)) for at, name in enumerate(file.names)}
+                    if batch.num_rows and (filled := self._filled(cells, file)):
+                        yield filled
             except pa.ArrowInvalid:
                 if not is_ragged:
                     raise
         if is_ragged:
             raise self._ragged(file)
 
+    def _filled(self, cells: dict[str, pa.StringArray], file: TextFile) -> dict[str, pa.StringArray]:
+        """The rows that are not blank, as lines of separators alone are; nothing if none is."""
+        blank = np.ones(len(cells[file.names[0]]), np.bool_)
+        for column in cells.values():
+            blank &= np.asarray(pc.equal(column, ""))
+            if not blank.any() or len(cells) == 1:
+                return cells
+        self._has_blank.add(file.short)
+        if blank.all():
+            return {}
+        chosen = pa.array(~blank)
+        return {name: column.filter(chosen) for name, column in cells.items()}
+
     def _where(self, place: Place) -> str:
         file = next(file for file in self._files if file.url == place.url)
-        line = next((line for row, (_, line) in enumerate(_numbered(file)) if row == place.row), None)
+        filled = (line for cells, line in numbered_rows(file) if len(cells) == 1 or any(map(str.strip, cells)))
+        line = next((line for row, line in enumerate(filled) if row == place.row), None)
         return f"{place.url}, line {line}" if line else f"{place.url}, row {place.row + 1}"
 
-    def _ragged(self, file: _File) -> InvalidJob:
+    def _ragged(self, file: TextFile) -> InvalidJob:
         width = len(file.names)
-        for cells, line in _numbered(file):
+        for cells, line in numbered_rows(file):
             if len(cells) != width:
                 than = "the header has" if file.dialect.has_header else "the first row has"
                 return InvalidJob(
@@ -160,99 +156,14 @@ class DelimitedTable:
         return InvalidJob(f"{file.url}: not every line has {width} cells, as the header has; correct the file")
 
 
-def _looked_at(url: str, stated: Stated) -> _File:
-    """A file whose encoding and dialect are found."""
-    encoding, text_bytes, note = find_encoding(url, stated.encoding)
-    with open_text(url) as file:
-        head = file.read(HEAD_BYTES)
-    # As the light half would; the rest of a character at the end is left out.
-    text = decoded_head(head, encoding) or ""
-    dialect = sniff(text, stated, whole=text_bytes <= len(head))
-    if dialect is None:
-        raise InvalidJob(f"{url} is empty; expected a header line with the column names")
-    # A nameless column is called by its place.
-    names = tuple(name or f"column_{at}" for at, name in enumerate(dialect.names, 1))
-    return _File(url, encoding, dialect, names, text_bytes, tuple(filter(None, (note, *dialect.notes))))
-
-
-def _below_header(file: _File) -> Iterator[bytes]:
-    """The blocks of a file's text below its header."""
-    skip = file.dialect.skip
-    for block in utf8_blocks(file.url, file.encoding):
-        # A line ends with \n, \r or both; `splitlines` knows more ends, but not of bytes.
-        if skip:
-            lines = block.splitlines(keepends=True)
-            block = b"".join(lines[skip:])  # noqa: PLW2901
-            skip = max(skip - len(lines), 0)
-        if block:
-            yield block
-
-
-def _batches(file: _File, blocks: Iterator[bytes], refuse: Callable[[object], str]) -> Iterator[pa.RecordBatch]:
-    first = next((block for block in blocks if block.strip()), None)
-    if first is None:
-        return
-    dialect = file.dialect
-
-    def all_blocks() -> Iterator[bytes]:
-        yield first
-        yield from blocks
-
-    # Numbers for names: Arrow takes no name twice, and refuses none that is empty.
-    names = [str(at) for at in range(len(file.names))]
-    yield from pa.csv.open_csv(
-        BlockFile(all_blocks()),
-        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
-        parse_options=pa.csv.ParseOptions(
-            delimiter=dialect.separator,
-            quote_char=dialect.quote or False,
-            escape_char=dialect.escape or False,
-            newlines_in_values=bool(dialect.quote),
-            invalid_row_handler=refuse,
-        ),
-        convert_options=pa.csv.ConvertOptions(
-            check_utf8=False, column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-        ),
-    )
-
-
-def _damage(error: Exception) -> str | None:
-    if isinstance(error, pa.ArrowInvalid):
-        # "straddling object straddles two block boundaries"
-        what = f"has a row of more than {BLOCK_BYTES:,} bytes" if "straddl" in str(error) else "is malformed"
-        return f"{what}; correct the file, or set separator and quote"
-    return None
-
-
-def _numbered(file: _File) -> Iterator[tuple[list[str], int]]:
-    """The rows of a file and the lines where they begin, for messages."""
-    # `str.splitlines` knows more ends of lines than CSV does.
-    lines = (line.decode() for block in _below_header(file) for line in block.splitlines(keepends=True))
-    dialect = file.dialect
-    rows = csv.reader(
-        lines,
-        delimiter=dialect.separator,
-        quotechar=dialect.quote or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        escapechar=dialect.escape or None,
-    )
-    # Cells beyond its limit have no line; the message then does without.
-    with suppress(csv.Error):
-        begin = dialect.skip + 1
-        for row in rows:
-            if row:
-                yield row, begin
-            begin = dialect.skip + rows.line_num + 1
-
-
-def _is_index(name: str, evidence: Evidence, file: _File) -> bool:
+def _is_index(name: str, evidence: Evidence, file: TextFile) -> bool:
     """Whether a column only numbers the rows: it has a tool's name for that, or is the first, nameless."""
     is_whole = evidence.forms["whole"] == evidence.rows > 0
     is_first = file.dialect.has_header and name == file.names[0] and not file.dialect.names[0]
     return is_whole and (is_index(name) or is_first) and len(file.names) > 1
 
 
-def _is_hollow(name: str, evidence: Evidence, file: _File) -> bool:
+def _is_hollow(name: str, evidence: Evidence, file: TextFile) -> bool:
     """Whether a column is there only because each line ends with a separator."""
     is_nameless = not file.dialect.names[file.names.index(name)]
     return is_nameless and not evidence.present and not evidence.weak and len(file.names) > 1
@@ -263,7 +174,7 @@ def _decimal(stated: Stated) -> str | None:
     return stated.decimal or {".": ",", ",": "."}.get(stated.thousands or "")
 
 
-def _usual(file: _File) -> Literal[".", ""]:
+def _usual(file: TextFile) -> Literal[".", ""]:
     return "." if file.dialect.separator != ";" else ""
 
 
@@ -284,7 +195,7 @@ def _gaps(plan: Plan, evidence: Evidence) -> tuple[int, list[str]]:
     return plan.gaps, [marker for marker, _ in markers.most_common()]
 
 
-def _notes(files: Sequence[_File], rules: Rules, plans: Sequence[Plan]) -> list[str]:
+def _notes(files: Sequence[TextFile], rules: Rules, plans: Sequence[Plan]) -> list[str]:
     """What was found of how the files are written, where it is not as usual."""
     notes = []
     has_comma = any(plan.decimal == "," for plan in plans if plan.dtype in ("int64", "float64"))

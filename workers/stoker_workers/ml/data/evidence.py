@@ -152,7 +152,7 @@ class Evidence:
             others = chosen & (forms.codes == forms.names.index("other"))
             for code, form in enumerate(forms.names):
                 self._count(self.forms, form, block, chosen & (forms.codes == code))
-            for sign in set(forms.signs.tolist()) - {""}:
+            for sign in filter(None, dict.fromkeys(forms.signs.tolist())):
                 self._count(self.signs, sign, block, chosen & ~others & (forms.signs == sign))
             negated = chosen & ~others & forms.negated
             if negated.any():

@@ -196,7 +196,7 @@ def _unit(column: Evidence, numbers: int, rules: Rules) -> str:
         return ""
     most, count = column.signs.most_common(1)[0]
     if len(column.signs) > 1 or (most == "%" and count < numbers):
-        least = min(column.signs, key=lambda sign: column.signs[sign])
+        least = min(column.signs.keys() - {most} or {most}, key=lambda sign: (column.signs[sign], sign))
         raise InvalidJob(
             f"{rules.where(column.first[least])}, column {column.name!r}: {_quoted(column.first[least].cell)} has "
             f"another unit than other cells of the column; write all in one"

@@ -3,6 +3,7 @@
 import bz2
 import codecs
 import gzip
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
@@ -22,6 +23,9 @@ _SHOWN = 40
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 # In text of Latin letters few are not ASCII. Where most are, the encoding is of another alphabet.
 _LATIN = 0.3
+_WESTERN = ("cp1252", "latin-1")
+# Text beside which no other letters stand than signs of cp1252: €, dashes, quotes, a blank, £, °, ² and the like.
+_SIGNS = re.compile(rb"[\x00-\x7f]+|(?<![\x80-\xff])[\x80\x85\x91-\x97\x99\xa0-\xbf](?![\x80-\xff])")
 
 
 @contextmanager
@@ -79,6 +83,7 @@ class _Survey:
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._bytes = self._lines = 0
         self._bad_line: int | None = None
+        self._has_others = False
         self._others = bytearray()
         self._tail = b""
 
@@ -91,7 +96,11 @@ class _Survey:
                 self._bad_line = self._lines + 1 + error.object[: error.start].count(b"\n")
             else:
                 if "\0" in text:
-                    raise InvalidJob(f"{self._url} holds zero bytes, so it is no text; check the file and its name")
+                    line = self._lines + 1 + text.count("\n", 0, text.index("\0"))
+                    raise InvalidJob(
+                        f"{self._url}, line {line}: holds zero bytes, so it is no text; check the file and its name"
+                    )
+                self._has_others |= not text.isascii()
                 self._lines += text.count("\n")
                 return
         if len(self._others) < _SAMPLE_BYTES:
@@ -108,6 +117,10 @@ class _Survey:
             )
         sample = bytes(self._others)
         encoding = _guessed(sample)
+        if encoding in _WESTERN and (self._has_others or any(map(_is_utf8, sample.splitlines()))):
+            raise InvalidJob(
+                f"{self._url}, line {self._bad_line}: not UTF-8, as other lines are; write all in one, or set encoding"
+            )
         if encoding is None:
             raise InvalidJob(
                 f"{self._url}, line {self._bad_line}: not UTF-8, nor any other encoding that was tried; set encoding"
@@ -117,13 +130,21 @@ class _Survey:
         return encoding, self._bytes, f"{note}; if that looks wrong, set encoding"
 
 
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _guessed(sample: bytes) -> str | None:
     """The encoding of lines that are not UTF-8; None if none fits."""
     high = sum(byte >= 0x80 for byte in sample)
     letters = sum(bytes((byte,)).isalpha() for byte in sample)
-    if high < _LATIN * (high + letters):
+    if high < _LATIN * (high + letters) or not _SIGNS.sub(b"", sample).strip():
         # Which of the Latin code pages cannot be told; nearly always it is this.
-        for encoding in ("cp1252", "latin-1"):
+        for encoding in _WESTERN:
             try:
                 sample.decode(encoding)
             except UnicodeDecodeError:
