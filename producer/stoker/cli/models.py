@@ -10,10 +10,11 @@ import typer
 
 from ..client.blocking import Client
 from ..errors import InvalidArgument, ModelNotFound
+from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
-from ..models.manifest import CHAMPION, ModelVersion, TensorSpec
+from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion, TensorSpec
 from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
@@ -68,12 +69,17 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         ("inputs", "; ".join(map(_tensor, signature.inputs))),
         ("outputs", "; ".join(map(_tensor, signature.outputs))),
         ("task", signature.task + (f": {', '.join(signature.classes)}" if signature.classes else "")),
+        *((("why", version.task_why),) if version.task_why else ()),
         ("metrics", metrics_text(version.metrics)),
+        *((("validation", version.split),) if version.split else ()),
         ("parameters", f"{version.parameters:,}"),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]
     for name, value in rows:
         say((f"{name:>11}", "dim"), "  ", value)
+    if version.columns:
+        head = ["column", "kind", "missing", "why"]
+        draw(Table(head, map(_learned, version.columns), cut=["column", "why"]))
 
 
 @models.command()
@@ -122,6 +128,11 @@ def add_to(app: typer.Typer) -> None:
 def _row(version: ModelVersion) -> list[Styled]:
     metrics = metrics_text(version.metrics)
     return [version.ref, ", ".join(version.aliases), version.signature.task, metrics, ago(version.created_at)]
+
+
+def _learned(column: LearnedColumn) -> list[Styled]:
+    missing = percent(column.missing) if column.missing else ""
+    return [column.name, column.kind, missing, f"{column.why}; {column.doubt}" if column.doubt else column.why]
 
 
 def _tensor(spec: TensorSpec) -> str:

@@ -139,6 +139,22 @@ class Signature(Described):
         return ("value",) if units == 1 else tuple(f"value_{unit}" for unit in range(units))
 
 
+class LearnedColumn(Described):
+    """What a training made of a column, and why.
+
+    Attributes:
+        kind: "ignore" where it was left out.
+        missing: the share of the training rows in which it is missing; None where it was not looked at.
+        doubt: what else it may be, and which setting says so; None if nothing.
+    """
+
+    name: str
+    kind: ColumnKind
+    why: str
+    missing: float | None = None
+    doubt: str | None = None
+
+
 class ModelManifest(Described):
     """A trained model before its registration: a version without a number.
 
@@ -151,6 +167,10 @@ class ModelManifest(Described):
         job: id of the job that trained it.
         data: reference of the training data.
         parent: reference of the model that it was trained from, if any.
+        columns: what was made of each column but the target, the first thousand of them; empty in versions that an
+            older Stoker registered.
+        task_why: why the task was taken for what it is.
+        split: which rows it was validated on, in words.
     """
 
     name: ModelName
@@ -161,6 +181,9 @@ class ModelManifest(Described):
     job: str
     data: str
     parent: str | None = None
+    columns: tuple[LearnedColumn, ...] = ()
+    task_why: str = ""
+    split: str = ""
 
 
 class ModelVersion(ModelManifest):

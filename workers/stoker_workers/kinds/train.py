@@ -38,6 +38,9 @@ from ..ml.training.rows import EncodedRows
 from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
 
+# Of wide tables: Redis keeps every version's manifest, and clients read it.
+_MOST_COLUMNS = 1_000
+
 
 def run(spec: Train, run: Run) -> Outcome:
     """Fit a model, or ask for that of each fold; see `_fit`.
@@ -115,7 +118,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, profiled, model, fitted, seed, started, scores)
+    return _outcome(spec, run, profiled, model, fitted, seed, started, scores, division.why)
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ def _outcome(
     seed: int,
     started: float,
     scores: CrossValidation | None,
+    split: str,
 ) -> Outcome:
     parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
     result = TrainResult(
@@ -274,6 +278,9 @@ def _outcome(
         parameters=parameters,
         job=run.job,
         data=str(spec.data),
+        columns=profiled.columns[:_MOST_COLUMNS],
+        task_why=profiled.task_why,
+        split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else split,
     )
     return Outcome(result.model_copy(update=update), (Register(manifest=manifest, alias=spec.alias),))
 

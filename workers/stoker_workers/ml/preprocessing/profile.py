@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.models.data import ColumnKind, listed, select_columns
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
 from stoker.models.rows import numbers
 
 from ..columns.kinds import decide
@@ -41,6 +41,8 @@ class Profile:
         targets: what each of its outputs predicts.
         named: whether the columns have names; arrays x and y have not.
         mean_weight: of the training rows.
+        columns: what was made of each, also of those that are left out.
+        task_why: why the task is what it is.
     """
 
     rows: int
@@ -50,6 +52,8 @@ class Profile:
     targets: tuple[Target, ...]
     named: bool
     mean_weight: float = 1.0
+    columns: tuple[LearnedColumn, ...] = ()
+    task_why: str = ""
 
     @property
     def target_columns(self) -> tuple[str, ...]:
@@ -128,9 +132,9 @@ def profile(
     scan.check(ref)
     decided = decide_task(scan.target, task)
     kept, left_out = _features(scan.features, kinds, required=features is not None)
-    left_out += [f"column {name!r} is left out: {why}" for name, why in set_aside.items() if name not in chosen]
+    left_out |= {name: why for name, why in set_aside.items() if name not in chosen}
     if not kept:
-        raise InvalidJob(f"{ref} has no column to predict {target!r} from: {'; '.join(left_out)}")
+        raise InvalidJob(f"{ref} has no column to predict {target!r} from: {'; '.join(_left_out(left_out))}")
     for line in _words(scan, decided, kept, left_out):
         run.emit(Log(line=line))
     return Profile(
@@ -141,6 +145,8 @@ def profile(
         targets=(scan.result(decided),),
         named=sorted(by_name) != ["x", "y"],
         mean_weight=1.0 if weight is None else mean_weight(weights, weight),
+        columns=tuple(_learned(scan.features, kept, left_out)),
+        task_why=decided.why,
     )
 
 
@@ -152,26 +158,26 @@ def pass_rows(source: Source) -> int:
 
 def _features(
     stats: Mapping[str, ColumnStats], kinds: Mapping[str, ColumnKind], *, required: bool
-) -> tuple[dict[str, Feature], list[str]]:
-    """The columns that the model reads, and a sentence for each that is left out.
+) -> tuple[dict[str, Feature], dict[str, str]]:
+    """The columns that the model reads, and why the others are left out.
 
     Args:
         required: whether the columns were named one by one, so that none is left out.
     """
-    kept, left_out = {}, []
+    kept, left_out = {}, {}
     for name, seen in stats.items():
         decision = decide(seen, kinds.get(name))
         kind, why = decision.kind, decision.why
         if kind == "ignore" and required:
             kind = "category" if seen.column.dtype == "string" else "number"
         if kind == "ignore":
-            left_out.append(f"column {name!r} is left out: {why}")
+            left_out[name] = why
         else:
             kept[name] = Feature(kind, why, seen, decision.warning)
     return kept, left_out
 
 
-def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Sequence[str]) -> Iterator[str]:
+def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Mapping[str, str]) -> Iterator[str]:
     """What was decided, one sentence each."""
     yield f"target {scan.target.column.name!r}: {task.task}, {task.why}"
     if task.doubt:
@@ -188,7 +194,23 @@ def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Seq
             yield f"column {name!r}: {feature.warning}"
         if feature.stats.column.shape and feature.stats.missing:
             yield f"{feature.stats.missing:,} rows of {name!r} have gaps, which take the mean of their place"
-    yield from left_out
+    yield from _left_out(left_out)
+
+
+def _left_out(left_out: Mapping[str, str]) -> list[str]:
+    return [f"column {name!r} is left out: {why}" for name, why in left_out.items()]
+
+
+def _learned(
+    stats: Mapping[str, ColumnStats], kept: Mapping[str, Feature], left_out: Mapping[str, str]
+) -> Iterator[LearnedColumn]:
+    """What was decided, for the model's manifest."""
+    for name, feature in kept.items():
+        missing = feature.stats.missing / max(feature.stats.rows, 1)
+        yield LearnedColumn(name=name, kind=feature.kind, why=feature.why, missing=missing, doubt=feature.warning)
+    for name, why in left_out.items():
+        share = stats[name].missing / max(stats[name].rows, 1) if name in stats else None
+        yield LearnedColumn(name=name, kind="ignore", why=why, missing=share)
 
 
 def _require_finite(values: Values, name: str, there: NDArray[np.bool_], first_row: int) -> None:
