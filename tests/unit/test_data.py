@@ -185,7 +185,17 @@ def test_the_target_is_the_one_column_with_a_usual_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "meaning"), [("Yes", True), (" off ", False), ("T", True), ("0", False), ("maybe", None), ("", None)]
+    ("text", "meaning"),
+    [
+        ("Yes", True),
+        (" off ", False),
+        ("T", True),
+        ("0", False),
+        ("Nein", False),
+        ("SÍ", True),
+        ("maybe", None),
+        ("", None),
+    ],
 )
 def test_conventional_words_are_booleans(text: str, meaning: bool | None) -> None:
     assert boolean_of(text) is meaning

@@ -134,6 +134,13 @@ def test_a_dict_of_single_values_is_one_row(inputs: Inputs) -> None:
     assert {name: values.tolist() for name, values in one.items()} == {"note": ["a text"], "on": [date(2026, 1, 31)]}
 
 
+@pytest.mark.parametrize("rows", [{"age": [], "city": []}, Frame({"age": [], "city": []}), pa.table(COLUMNS)[:0]])
+def test_a_table_without_rows_has_tensors_without_rows(inputs: Inputs, rows: Rows) -> None:
+    tensors = inputs.encoded(tensors_of(rows))
+    assert isinstance(tensors, dict)
+    assert {name: array.shape for name, array in tensors.items()} == {"features": (0, 1), "categories": (0, 1)}
+
+
 def test_vectors_are_rows_of_one_array() -> None:
     for column in ([[1, 2], [3, 4]], pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))):
         tensors = tensors_of(pa.table({"x": column}))

@@ -10,8 +10,13 @@ from ..errors import InvalidJob
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
 """What is made of a column; "ignore" leaves it out."""
 TARGET_NAMES = ("target", "label", "class", "y")
-BOOLEAN_WORDS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("1", "0"))
-"""The words for true and for false; a column keeps to one pair, in any case."""
+BOOLEAN_WORDS = (
+    *(("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("1", "0")),
+    *(("wahr", "falsch"), ("ja", "nein"), ("j", "n"), ("vrai", "faux"), ("oui", "non")),
+    *(("verdadero", "falso"), ("vero", "falso"), ("sí", "no"), ("sì", "no"), ("si", "no")),
+)
+"""The words for true and for false, also of German, French, Spanish and Italian tables; a column keeps to one pair, in
+any case."""
 _MEANINGS = {word: truth for pair in BOOLEAN_WORDS for word, truth in zip(pair, (True, False), strict=True)}
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?|\d{8}|\d{4}-\d\d)", re.ASCII

@@ -77,8 +77,10 @@ class Inputs:
         if not isinstance(tensors, np.ndarray):
             return self._by_name(tensors)
         if len(self._names) > 1:
+            names = [name for spec in self.specs for name in spec.columns or (spec.name,)]
             raise InvalidJob(
-                f"{self.ref} takes one array per input, by name: {', '.join(self._names)}; got a single array"
+                f"{self.ref} takes rows by name: {listed(names)}; got a single array: give a dict of columns, a list "
+                "of dicts or a table"
             )
         if not tensors.ndim:
             self.check_shapes([()])

@@ -51,7 +51,9 @@ def values_of(column: object) -> Array:
     except ValueError:  # rows of different lengths
         array = np.empty(0, dtype="U1")
     if array.dtype.kind not in "US":
-        return array
+        # Of no rows, any type will do: an empty list does not say that it holds numbers.
+        is_empty = array.shape == (0,) and not hasattr(column, "dtype")
+        return array.astype(object) if is_empty else array
     # numpy would make text of numbers beside it.
     rows = list(cast(Sequence[object], column))
     objects = np.empty(len(rows), dtype=object)

@@ -62,6 +62,8 @@ AMOUNTS = RANDOM.integers(0, 500, 100)
         (np.array([True, False]), None, "boolean", "only False and True"),
         (["Yes", "no", " NO ", None], None, "boolean", "NO"),
         (["on", "off"], None, "boolean", "only off and on"),
+        (["Ja", "nein", "NEIN", None], None, "boolean", "nein"),
+        (["oui", "nein"], None, "category", "2 different values"),
         (np.array(["2024-01-01", "2024-01-05"], "M8[us]"), "time", "time", "dates or times"),
         (DAYS, None, "time", "its texts are dates or times, such as '2024-01-01'"),
         (["2024-01-01T12:00:00Z", "2024-01-01 12:30:00.5+02:00"], None, "time", "dates or times"),

@@ -209,7 +209,7 @@ def test_columns_that_do_not_fit_are_refused(
 
 
 def test_one_array_is_no_answer_to_several_inputs(mixed_predictor: Predictor) -> None:
-    with pytest.raises(InvalidJob, match="one array per input, by name: age, city, visits"):
+    with pytest.raises(InvalidJob, match="takes rows by name: 'age', 'city', 'visits'; got a single array"):
         mixed_predictor.predict(np.ones((3, 3)))
 
 

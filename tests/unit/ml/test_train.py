@@ -404,6 +404,13 @@ def test_a_refused_value_is_named_by_its_row_in_the_data_whichever_rows_are_held
             job.train(Train(model="m", data=str(tmp_path / "data.npz"), validation_split=0.5, seed=seed))
 
 
+def test_a_header_without_rows_is_refused(job: Attempts, tmp_path: Path) -> None:
+    path = tmp_path / "header.csv"
+    path.write_text("age,label\n")
+    with pytest.raises(InvalidJob, match=r"header\.csv has no rows to train on"):
+        job.train(Train(model="m", data=str(path), target="label"))
+
+
 def test_a_diverging_training_says_so(job: Attempts) -> None:
     spec = Train(
         model="m", data="sample://diabetes", normalize=False, optimizer=Optimizer(name="sgd", learning_rate=1e9)

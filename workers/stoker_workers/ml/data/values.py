@@ -4,13 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stoker.models.data import BOOLEAN_WORDS
+
 from .dates import times_of
 from .evidence import Markers, Mask
 from .numerals import numbers_of
 from .plans import Plan
 from .source import Values
 
-_TRUE, _FALSE = pa.array(["true", "t", "yes", "y", "1", "on"]), pa.array(["false", "f", "no", "n", "0", "off"])
+_TRUE, _FALSE = map(pa.array, zip(*BOOLEAN_WORDS, strict=True))
 
 
 def values_of(chosen: Plan, cells: pa.StringArray, markers: Markers) -> Values:

@@ -71,7 +71,7 @@ def _present(values: Values) -> NDArray[np.bool_]:
         present = ~np.isnan(values)
     else:
         return np.ones(len(values), dtype=bool)
-    return cast(NDArray[np.bool_], present.reshape(len(values), -1).all(axis=1))
+    return cast(NDArray[np.bool_], present.all(axis=tuple(range(1, values.ndim))))
 
 
 def encode_target(signature: Signature, columns: Mapping[str, Values], numbering: Numbering = FROM_0) -> EncodedTarget:
