@@ -20,6 +20,7 @@ from .errors import (
 from .kinds import (
     CNN,
     MLP,
+    Augment,
     Builder,
     Checkpoints,
     Compare,
@@ -71,6 +72,7 @@ __all__ = [
     "MLP",
     "Artifact",
     "AsyncClient",
+    "Augment",
     "Builder",
     "Checkpoints",
     "Client",

@@ -15,6 +15,7 @@ PUBLIC = [
     "MLP",
     "Artifact",
     "AsyncClient",
+    "Augment",
     "Builder",
     "Checkpoints",
     "Client",

@@ -16,12 +16,14 @@ from ..ledger import presence, registry
 from ..models.data import listed
 from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
+from ..models.picture_rows import row_bytes
 from ..models.tensors import Array, Tensors, decode_array, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
 
-# The most rows of one request, so that several workers compute a large call.
+# The most rows of one request, so that several workers compute a large call, and about the most bytes.
 ROWS_PER_REQUEST = 4096
+_BYTES_PER_REQUEST = 16 << 20
 # How long a cached model is used without a look at the registry; it never refuses inputs, see `ModelCache`.
 _CACHED_S = 10.0
 # The same where no worker served any queue: one may start at any moment.
@@ -134,10 +136,11 @@ def _callers_level() -> int:
 
 
 def encode_rows(tensors: Tensors) -> list[bytes]:
-    """Many rows as requests of `ROWS_PER_REQUEST` rows each, in order."""
-    rows = len(tensors if isinstance(tensors, np.ndarray) else next(iter(tensors.values())))
-    starts = range(0, max(1, rows), ROWS_PER_REQUEST)
-    return [encode_tensors(_cut(tensors, slice(start, start + ROWS_PER_REQUEST))) for start in starts]
+    """Many rows as requests of `ROWS_PER_REQUEST` rows each, or of fewer large ones, in order."""
+    arrays = [tensors] if isinstance(tensors, np.ndarray) else list(tensors.values())
+    size = max(min(ROWS_PER_REQUEST, _BYTES_PER_REQUEST // max(row_bytes(arrays), 1)), 1)
+    starts = range(0, max(1, len(arrays[0])), size)
+    return [encode_tensors(_cut(tensors, slice(start, start + size))) for start in starts]
 
 
 def _cut(tensors: Tensors, rows: slice) -> Tensors:

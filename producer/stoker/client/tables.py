@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import InvalidJob
 from ..models.data import listed
+from ..models.picture_rows import as_objects, holds_pictures
 from ..models.rows import values_of
 from ..models.tensors import Array, Tensors
 
@@ -20,8 +21,17 @@ class Table(Protocol):
     def __getitem__(self, name: Any, /) -> Any: ...
 
 
-Rows = ArrayLike | Mapping[str, object] | Sequence[Mapping[str, object]] | Table
-"""An array; columns by name; one row by name; a list of rows by name; a table of pandas, polars or pyarrow."""
+class Image(Protocol):
+    """An image of Pillow."""
+
+    def getexif(self) -> Any: ...
+
+    def convert(self, mode: str, /) -> Any: ...
+
+
+Rows = ArrayLike | Mapping[str, object] | Sequence[Mapping[str, object]] | Table | Image | Sequence[Image]
+"""An array; columns by name; one row by name; a list of rows by name; a table of pandas, polars or pyarrow; a picture,
+as the bytes of its file or as Pillow has it, or a list of such."""
 
 
 def tensors_of(rows: Rows) -> Tensors:
@@ -35,6 +45,10 @@ def tensors_of(rows: Rows) -> Tensors:
     """
     if isinstance(rows, np.ndarray):
         return _counted(rows)
+    if holds_pictures([rows]):
+        return as_objects([rows])
+    if isinstance(rows, list | tuple) and holds_pictures(rows):
+        return as_objects(rows)
     if isinstance(rows, list | tuple) and rows and hasattr(rows[0], "keys"):
         return _columns(_by_column(rows))
     names = _names(rows)
@@ -122,6 +136,8 @@ def _array(rows: ArrayLike) -> Array:
     try:
         array = np.asarray(rows)
     except ValueError as error:
+        if isinstance(rows, list | tuple) and all(isinstance(row, np.ndarray) and row.ndim in (2, 3) for row in rows):
+            return as_objects(rows)  # pictures of several sizes
         raise InvalidJob(f"inputs must be rows of one shape: {error}") from None
     if array.dtype == object and _are_numbers(array.flat):
         array = array.astype(np.float64)  # which makes NaN of None

@@ -16,6 +16,7 @@ from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
+from .images import Augment
 from .infer import Infer, InferResult
 from .kind import Kind
 from .problems import sentence
@@ -88,6 +89,7 @@ __all__ = [
     "SPEC",
     "Accuracy",
     "Architecture",
+    "Augment",
     "Builder",
     "Checkpoints",
     "ClassScore",

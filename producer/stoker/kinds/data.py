@@ -40,13 +40,14 @@ _Name = Annotated[str, StringConstraints(max_length=1024)]
 class Data(Frozen):
     """A data reference, and what is known of its files; what is left out is found by looking at them.
 
-    Everything but `format` and `columns` is about text: .csv, .tsv and, for `encoding` and `missing`, .jsonl.
+    Everything from `separator` to `missing` is about text: .csv, .tsv and, for `encoding` and `missing`, .jsonl.
 
         Data("sales.csv", separator=";", decimal=",", columns={"zip": "category", "id": "ignore"})
 
     Attributes:
         ref: `sample://digits`, or a path, URL, glob or folder of .npz, .csv, .tsv, .jsonl, .parquet, .arrow, .feather
             or .tfrecord; text may be compressed (.gz, .zst, .bz2). The keys of folders like `year=2024` are columns.
+            Or a folder of pictures (.jpg, .jpeg, .png, .bmp, .gif, .webp), with one folder a class.
         format: of the files, if their names do not tell.
         separator: between the cells of a line, one character.
         decimal: the mark before a number's decimals.
@@ -54,7 +55,9 @@ class Data(Frozen):
         quote: the mark around cells; "" where none are quoted.
         encoding: of the text, e.g. "cp1252".
         missing: the cells that mean no value, beside empty ones; None for the usual ones, such as NA and null.
-        columns: what these columns hold; "ignore" leaves one out.
+        columns: what these columns hold; "ignore" leaves one out. An "image" is a picture's path, seen from the
+            table's folder, or its URL.
+        skip_broken: leave rows out whose picture is missing or broken, and say so, instead of refusing the data.
     """
 
     ref: _Ref
@@ -66,6 +69,7 @@ class Data(Frozen):
     encoding: Annotated[str, AfterValidator(_known)] | None = None
     missing: Annotated[tuple[_Marker, ...], BeforeValidator(_several), Field(max_length=64)] | None = None
     columns: dict[_Name, ColumnKind] = Field(default_factory=dict, max_length=100_000)
+    skip_broken: bool = False
 
     if TYPE_CHECKING:
 
@@ -81,6 +85,7 @@ class Data(Frozen):
             encoding: str | None = None,
             missing: str | tuple[str, ...] | None = None,
             columns: Mapping[str, ColumnKind] = ...,
+            skip_broken: bool = False,
         ) -> None: ...
 
     else:

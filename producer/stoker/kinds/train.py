@@ -6,10 +6,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, Described, ModelName
-from .architecture import MLP, Architecture
+from .architecture import Architecture
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer
+from .images import Augment, ImageSize
 from .kind import Kind, SubmitChecks, with_fields
 from .outputs import CLASS_LOSSES, NUMBER_LOSSES, ClassWeights, Loss, Metrics, is_class_metric, is_function, metric_name
 from .result import JobResult, Shown
@@ -31,7 +32,7 @@ class Train(JobSpec):
         alias: what shall point at the new version, such as "champion"; None moves no alias.
         data: what to learn from: `sample://digits`, or a path, URL, glob or folder of files; or `Data`, which says how
             to read them.
-        architecture: the network.
+        architecture: the network; None takes an MLP, or for pictures a CNN.
         target: the column to predict; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
         task: None reads it off the target: text, booleans and integers are classes, other numbers are regression.
@@ -61,6 +62,9 @@ class Train(JobSpec):
             has seen is no limit of its own.
         seed: two runs with one seed and one machine give equal weights; None draws one.
         precision: "mixed" computes in float16 (GPU) or bfloat16 (CPU, TPU) and keeps float32 weights.
+        image_size: the height and width that all pictures get, or one number for both; None takes the size that most
+            have, or else the median, with 128 at most.
+        augment: how pictures vary at random while training.
         formats: the files to save the model as.
         workers: how many slots of one fleet train it together, in step; each takes its part of every batch, so that the
             losses are those of one worker with the same batch_size. They start together, once so many are free.
@@ -70,7 +74,7 @@ class Train(JobSpec):
     model: ModelName
     alias: Alias | None = None
     data: DataRef
-    architecture: Architecture = MLP()
+    architecture: Architecture | None = None
     target: str | None = None
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     task: Literal["classification", "regression"] | None = None
@@ -95,6 +99,8 @@ class Train(JobSpec):
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     precision: Literal["float32", "mixed"] = "float32"
     checkpoint: Checkpoints = Checkpoints()
+    image_size: ImageSize | None = None
+    augment: Augment | None = None
     formats: tuple[Literal["keras", "h5"], ...] = Field(default=("keras",), min_length=1)
     workers: int = Field(default=1, ge=1, le=256)
 

@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-Format = Literal["npz", "csv", "jsonl", "parquet", "arrow", "tfrecord"]
+Format = Literal["npz", "csv", "jsonl", "parquet", "arrow", "tfrecord", "images"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+PICTURES = ("jpg", "jpeg", "png", "bmp", "gif", "webp")
+"""The suffixes of pictures."""
 SUFFIXES: Mapping[str, Format] = MappingProxyType(
-    {**{name: name for name in FORMATS}, "tsv": "csv", "ndjson": "jsonl", "feather": "arrow"}
+    {
+        **{name: name for name in FORMATS if name != "images"},
+        "tsv": "csv",
+        "ndjson": "jsonl",
+        "feather": "arrow",
+        **dict.fromkeys(PICTURES, "images"),
+    }
 )
 COMPRESSIONS = ("gz", "zst", "bz2")
 _COMPRESSED: tuple[Format, ...] = ("csv", "jsonl")

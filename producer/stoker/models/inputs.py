@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidJob
 from .columns import listed
 from .manifest import Signature, TensorSpec
+from .picture_rows import as_rows, takes_pictures
 from .rows import encode, values_of
 from .tensors import Array, Tensors
 
@@ -46,10 +47,12 @@ class Inputs:
             InvalidJob: a column is missing, or holds what it cannot.
         """
         if isinstance(given, np.ndarray):
-            return given
+            if len(self.specs) > 1 or not takes_pictures(self.specs[0]):
+                return given
+            given = {(self.specs[0].columns or self._names)[0]: given}
         if self._are_tensors(given) or all(spec.kind is None and not spec.columns for spec in self.specs):
             return self._own(given)
-        tensors = encode(self.specs, given)
+        tensors = encode(self.specs, {**given, **self._pictures(given)})
         return {name: array.astype(np.str_) if array.dtype == object else array for name, array in tensors.items()}
 
     def unused(self, given: Array | Mapping[str, object]) -> list[str]:
@@ -116,6 +119,11 @@ class Inputs:
             self._text(array, spec) if spec.dtype == "string" else self._numbers(array, spec, dtype)
             for array, spec, dtype in zip(columns, self.specs, self.dtypes, strict=True)
         ]
+
+    def _pictures(self, given: Mapping[str, object]) -> dict[str, Array]:
+        """The columns of pictures, each with rows."""
+        names = [name for spec in self.specs if takes_pictures(spec) for name in spec.columns or (spec.name,)]
+        return {name: as_rows(values_of(given[name])) for name in names if name in given}
 
     def _are_tensors(self, given: Mapping[str, object]) -> bool:
         return given.keys() == self._keys and self._columns.isdisjoint(given)

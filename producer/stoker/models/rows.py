@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidJob
 from .columns import ColumnKind, boolean_of, listed, time_of
 from .manifest import TensorSpec
+from .picture_rows import as_objects, encode_pictures, holds_pictures, takes_pictures
 from .tensors import Array
 
 MISSING_CATEGORY = "\ue001"
@@ -46,6 +47,8 @@ def values_of(column: object) -> Array:
     """An array-like as an array: of its own type, or of objects if it holds texts, gaps or lists of several lengths."""
     if isinstance(column, np.ndarray):
         return column.astype(object) if column.dtype.kind == "U" else column
+    if isinstance(column, list | tuple) and holds_pictures(column):
+        return as_objects(column)
     try:
         array: Array = np.asarray(column)
     except ValueError:  # rows of different lengths
@@ -55,10 +58,7 @@ def values_of(column: object) -> Array:
         is_empty = array.shape == (0,) and not hasattr(column, "dtype")
         return array.astype(object) if is_empty else array
     # numpy would make text of numbers beside it.
-    rows = list(cast(Sequence[object], column))
-    objects = np.empty(len(rows), dtype=object)
-    objects[:] = rows
-    return objects
+    return as_objects(list(cast(Sequence[object], column)))
 
 
 def numbers(values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0) -> NDArray[np.float64]:
@@ -271,6 +271,10 @@ def _sequence(spec: TensorSpec, values: Array, name: str, numbering: Numbering) 
     return padded
 
 
+def _images(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
+    return (encode_pictures if takes_pictures(spec) else _array)(spec, values, name, numbering)
+
+
 _Encoder = Callable[[TensorSpec, Array, str, Numbering], Array]
 _SHARED: dict[ColumnKind | None, _Encoder] = {
     "number": _numbers,
@@ -279,7 +283,12 @@ _SHARED: dict[ColumnKind | None, _Encoder] = {
     "time": _times,
 }
 """Kinds of which all columns share a tensor."""
-_SINGLE: dict[ColumnKind | None, _Encoder] = {"text": _free_texts, "tokens": _tokens, "sequence": _sequence}
+_SINGLE: dict[ColumnKind | None, _Encoder] = {
+    "text": _free_texts,
+    "tokens": _tokens,
+    "sequence": _sequence,
+    "image": _images,
+}
 
 
 def _mixed_numbers(array: Array, name: str, numbering: Numbering) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import keras
 import tensorflow as tf
@@ -32,6 +33,7 @@ from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
 from ..ml.training.objective import Objective, choose_objective
 from ..ml.training.optimizer import build_optimizer
+from ..ml.training.pictures import staged, with_default
 from ..ml.training.raw import raw_layer, with_ids
 from ..ml.training.replicas import Replicas
 from ..ml.training.rows import EncodedRows
@@ -80,7 +82,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
-    source = open_data(spec.data, "train", run)
+    source = open_data(spec.data, "train", run, image_size=spec.image_size)
     names = [column.name for column in source.columns]
     target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
     division = divide(spec, source, target, seed, run)
@@ -97,8 +99,11 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         weight=spec.sample_weight,
         set_aside=division.set_aside,
     )
+    spec, told = with_default(spec, profiled)
+    if told:
+        run.emit(Log(line=told))
     with gang.scope():
-        model = _build(spec, run, profiled)
+        model = _build(spec, run, profiled, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
     rows, validation = _rows(spec, run, source, division.split, profiled, model)
     trainer = Trainer(
@@ -126,15 +131,18 @@ class _Model:
     """A model in the making.
 
     Attributes:
-        row_shape: of one preprocessed row.
+        network: as it is trained.
+        served: as it is saved, with the same weights.
+        row_bytes: the size of one preprocessed row.
     """
 
     signature: Signature
     preprocessing: Preprocessing
     network: keras.Model
+    served: keras.Model
     objectives: tuple[Objective, ...]
     optimizer: keras.optimizers.Optimizer
-    row_shape: tuple[int, ...]
+    row_bytes: int
 
 
 @contextmanager
@@ -175,12 +183,13 @@ def _fix_randomness(spec: Train, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
-    embed = isinstance(spec.architecture, MLP)  # other networks take plain numbers
+def _build(spec: Train, run: Run, profiled: Profile, seed: int) -> _Model:
+    embed = isinstance(spec.architecture or MLP(), MLP)  # other networks take plain numbers
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, embed=embed)
     row_shape = preprocessing.row_shape(profiled.inputs)
     network = build_network(spec, profiled, row_shape, preprocessing.codes, run.builders)
-    if (layer := raw_layer(network)) and len(profiled.inputs) == 1:
+    layer = raw_layer(network)
+    if layer and len(profiled.inputs) == 1:
         name = type(layer).__name__
         run.emit(Log(line=f"inputs are not scaled: the network begins with {name}, which takes them as they are"))
         preprocessing = build_preprocessing(profiled, normalize=False)
@@ -191,14 +200,17 @@ def _build(spec: Train, run: Run, profiled: Profile) -> _Model:
             "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
             "categories): leave it out, and save as keras"
         )
+    stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and layer is None)
+    network = stages.trained
     objectives = (choose_objective(spec, network, profiled, run.objectives),)
     return _Model(
         signature=profiled.signature(*((each.units, each.from_logits) for each in objectives)),
         preprocessing=preprocessing,
         network=network,
+        served=stages.served,
         objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
-        row_shape=row_shape,
+        row_bytes=prod(row_shape) * tf.as_dtype(network.inputs[0].dtype).size,
     )
 
 
@@ -208,7 +220,7 @@ def _rows(
     build = partial(
         build_rows,
         encode=encoder(model.signature, model.preprocessing, model.objectives, _weighting(spec, profiled)),
-        row_shape=model.row_shape,
+        row_bytes=model.row_bytes,
         batch_size=spec.batch_size,
     )
     rows = build(source, on_side(split, TRAINED), count=profiled.rows)
@@ -262,9 +274,7 @@ def _outcome(
         return Outcome(result)
     [objective] = model.objectives
     scale = objective.scale
-    whole = assemble(
-        model.preprocessing, model.network, (scale.spread.tolist(), scale.mean.tolist()) if scale else None
-    )
+    whole = assemble(model.preprocessing, model.served, (scale.spread.tolist(), scale.mean.tolist()) if scale else None)
     if objective.saved:
         whole.compile(optimizer=model.optimizer, loss=objective.saved, metrics=[objective.keras_metric()])
     files = save_model(whole, model.signature, spec.formats, run)

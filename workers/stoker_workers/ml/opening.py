@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Literal
 
 from stoker.events import Log
-from stoker.kinds import Data
+from stoker.kinds import Data, as_data
 from stoker.models.columns import ColumnKind
 from stoker.models.manifest import Signature
+from stoker.models.picture_rows import takes_pictures
+from stoker.models.pictures import Size
 
-from .data import ColumnType, Source, open_source
+from .data import ColumnType, Source, Wanted, open_source
 from .run import Run
 
 # How a model's columns are read from text: never guessed anew from a file of which all values may look otherwise.
@@ -17,18 +19,27 @@ _TYPES: Mapping[ColumnKind, ColumnType] = {"number": "number", "category": "stri
 
 
 def open_data(
-    data: str | Data, subset: Literal["train", "test"], run: Run, signature: Signature | None = None
+    data: str | Data,
+    subset: Literal["train", "test"],
+    run: Run,
+    signature: Signature | None = None,
+    *,
+    image_size: Size | None = None,
 ) -> Source:
     """The rows of a job's data; what was found by looking at them is said in its events.
 
     Args:
         signature: of the model that reads them; None where none does yet.
+        image_size: of pictures; None reads it off them. Those of a model are of its size.
 
     Raises:
         InvalidJob, Unavailable: see `open_source`.
     """
     types = column_types(signature) if signature else None
-    source = open_source(data, subset, run.access, run.scratch, types=types)
+    wanted = Wanted(
+        image_size, _picture_shapes(signature) if signature else None, skip_broken=as_data(data).skip_broken
+    )
+    source = open_source(data, subset, run.access, run.scratch, types=types, pictures=wanted)
     for note in source.notes:
         run.emit(Log(line=note))
     return source
@@ -44,3 +55,13 @@ def column_types(signature: Signature) -> dict[str, ColumnType]:
         if part.task == "regression":
             types |= dict.fromkeys(part.target_columns, "number")
     return types
+
+
+def _picture_shapes(signature: Signature) -> dict[str, tuple[int, int, int]]:
+    """The shape of each column of pictures that a model takes."""
+    shapes: dict[str, tuple[int, int, int]] = {}
+    for spec in signature.inputs:
+        if takes_pictures(spec):
+            height, width, channels = (size or 1 for size in spec.shape)
+            shapes |= dict.fromkeys(spec.columns or (spec.name,), (height, width, channels))
+    return shapes

@@ -7,15 +7,22 @@ from .encodings import decoded_head, foreign_format, marked_encoding
 from .files import file_system_of, open_file, reading
 from .headers import preflight
 from .layout import Layout, laid_out
-from .references import GLOB, SAMPLES, Location, Partition, locate, named_format, split, unknown_format
+from .pictures import FILE, IMAGE, LABEL, MASK, MASKS, PICTURES, label_of_file, picture_columns
+from .references import GLOB, SAMPLES, Location, Partition, folder_of, locate, named_format, split, unknown_format
 
 __all__ = [
     "BOOLEAN_WORDS",
+    "FILE",
     "GLOB",
     "HEAD_BYTES",
+    "IMAGE",
+    "LABEL",
+    "MASK",
+    "MASKS",
     "MISSING",
     "MISSING_NUMBERS",
     "NO_SEPARATOR",
+    "PICTURES",
     "SAMPLES",
     "TARGET_NAMES",
     "ColumnKind",
@@ -26,13 +33,16 @@ __all__ = [
     "boolean_of",
     "decoded_head",
     "file_system_of",
+    "folder_of",
     "foreign_format",
+    "label_of_file",
     "laid_out",
     "listed",
     "locate",
     "marked_encoding",
     "named_format",
     "open_file",
+    "picture_columns",
     "preflight",
     "reading",
     "select_columns",

@@ -18,6 +18,7 @@ from ..columns import listed, select_columns
 from ..formats import Stated
 from .dialect import HEAD_BYTES, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
+from .pictures import picture_columns
 from .references import GLOB, SAMPLES, locate, named_format, sample, split, unknown_format
 
 _PLAIN = Stated()
@@ -71,7 +72,9 @@ def preflight(
         columns = _csv_header(first, stated)
     elif location.format == "npz":
         columns = _npz_header(first)
-    if columns and location.partitions:
+    elif location.format == "images":
+        columns = picture_columns(location)
+    if columns and location.partitions and location.format != "images":
         columns += tuple(key for key, _ in location.partitions[0])
     if columns is not None and labelled:
         select_columns(columns, target, features, ref)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("digits", "iris", "wine", "breast_cancer", "diabetes"), _ARRAYS),
         "churn": ("customer", "joined", "plan", "region", "age", "monthly", "calls", "paperless", "churned"),
+        "shapes": ("image", "label"),
+        "spots": ("image", "mask"),
         "consumption": ("when", "meter", "temperature", "kwh"),
     }
 )
@@ -40,12 +42,16 @@ class Location:
         format: the format of the files; "npz" for a sample set.
         urls: the files in order, as absolute paths or URLs; empty for a sample set.
         partitions: of each file; all have the same keys. Empty where there are none.
+        names: of each picture, its path below the folder or the pattern; empty for other formats.
+        others: files beside pictures that are left out, for they are none.
     """
 
     sample: str | None
     format: Format
     urls: tuple[str, ...]
     partitions: tuple[Partition, ...] = ()
+    names: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def locate(ref: str, data_format: Format | None = None) -> Location:
@@ -65,8 +71,15 @@ def locate(ref: str, data_format: Format | None = None) -> Location:
         files, root = file_system_of(ref)
         paths = _expand(files, root, ref)
     data_format = data_format or named_format(ref) or _common_format(paths, ref)
+    names: list[str] = []
+    others: list[str] = []
+    if data_format == "images":
+        paths, others = _pictures(paths)
+        names = [
+            "/".join(PurePosixPath(path).parts[_fixed_parts(root) :]) or PurePosixPath(path).name for path in paths
+        ]
     urls = paths if scheme == "file" else [str(files.unstrip_protocol(path)) for path in paths]
-    return Location(None, data_format, tuple(urls), _partitions(paths, root, ref))
+    return Location(None, data_format, tuple(urls), _partitions(paths, root, ref), tuple(names), tuple(others))
 
 
 def split(ref: str) -> tuple[str, str]:
@@ -104,6 +117,21 @@ def named_format(ref: str) -> Format | None:
     """The format by a reference's suffix; for http(s), by that of the URL's path or of the whole URL."""
     ends = (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,)
     return next(filter(None, map(format_by_suffix, ends)), None)
+
+
+def folder_of(ref: str) -> str:
+    """The folder of a file, or before a pattern; a folder is its own. An absolute path, or a URL."""
+    scheme, path = split(ref)
+    if scheme == "file":
+        place = Path(path).absolute()
+        fixed = Path(*place.parts[: _fixed_parts(str(place))])
+        return str(fixed if fixed.is_dir() else fixed.parent)
+    host, _, below = path.partition("/")
+    parts = PurePosixPath(below).parts
+    fixed_parts = parts[: _fixed_parts(below)]
+    if named_format(ref) and len(fixed_parts) == len(parts):
+        fixed_parts = parts[:-1]
+    return "/".join([f"{scheme}://{host}", *fixed_parts])
 
 
 def unknown_format(ref: str) -> InvalidJob:
@@ -171,8 +199,18 @@ def _common_format(paths: Sequence[str], ref: str) -> Format:
             raise unknown_format(paths[0])
         case [known] if known:
             return known
+        case ["images", None] | [None, "images"]:
+            return "images"
     examples = ", ".join(PurePosixPath(path).name for path in by_format.values())
     raise InvalidJob(f"{ref} has files of several formats ({examples}); name those of one, for example {ref}/*.csv")
+
+
+def _pictures(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The pictures among some files, and the others; all of them are pictures if no name tells."""
+    pictures = [path for path in paths if format_by_suffix(path) == "images"]
+    if not pictures:
+        return list(paths), []
+    return pictures, [path for path in paths if format_by_suffix(path) != "images"]
 
 
 def _partitions(paths: Sequence[str], root: str, ref: str) -> tuple[Partition, ...]:
@@ -181,9 +219,7 @@ def _partitions(paths: Sequence[str], root: str, ref: str) -> tuple[Partition, .
     Raises:
         InvalidJob: the files are not all below the same keys.
     """
-    fixed = len(PurePosixPath(root).parts)
-    if pattern := next((at for at, part in enumerate(PurePosixPath(root).parts) if GLOB.intersection(part)), None):
-        fixed = pattern
+    fixed = _fixed_parts(root)
     partitions = tuple(
         tuple(
             (key, unquote(value))
@@ -197,3 +233,9 @@ def _partitions(paths: Sequence[str], root: str, ref: str) -> tuple[Partition, .
         if [key for key, _ in partition] != [key for key, _ in partitions[0]]:
             raise InvalidJob(f"{path} is not in folders of the same keys as {paths[0]}; {ref} must have one layout")
     return partitions if partitions[0] else ()
+
+
+def _fixed_parts(root: str) -> int:
+    """How many parts of a path there are before its pattern, if it has one; of a file, before its name."""
+    parts = PurePosixPath(root).parts
+    return next((at for at, part in enumerate(parts) if GLOB.intersection(part)), len(parts))

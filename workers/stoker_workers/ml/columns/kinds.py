@@ -87,6 +87,12 @@ def _unlearnable(stats: ColumnStats) -> Decision | None:
     return Decision("ignore", f"it holds {content(stats)}, of which nothing can be learned")
 
 
+def _file(stats: ColumnStats) -> Decision | None:
+    if stats.column.role != "file":
+        return None
+    return Decision("ignore", "it names the files")
+
+
 def _constant(stats: ColumnStats) -> Decision | None:
     if not is_plain(stats) or len(stats.distinct.counts) > 1:
         return None
@@ -102,6 +108,8 @@ def _array(stats: ColumnStats) -> Decision | None:
     match column.shape:
         case ():
             return None
+        case _ if column.role == "picture":
+            return Decision("image", f"pictures of {shape_text(stats)}")
         case (_,):
             return Decision("vector", f"{column.shape[0]} numbers in every row")
         case (_, _) if column.dtype != "uint8":
@@ -226,6 +234,7 @@ def _category(stats: ColumnStats) -> Decision:
 _RULES: tuple[Rule, ...] = (
     _empty,
     _unlearnable,
+    _file,
     _array,
     _list,
     _constant,

@@ -8,14 +8,15 @@ from typing import Literal
 from stoker.errors import InvalidJob
 from stoker.kinds import Data, as_data
 from stoker.models.access import Access
-from stoker.models.data import Location, reading
+from stoker.models.data import Location, folder_of, reading
 
 from .arrays import load_arrays
+from .images import Wanted, open_folder, with_pictures
 from .reach import reach
 from .samples import load_sample
 from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, rebatched
 
-__all__ = ["Arrays", "Column", "ColumnType", "RowRange", "Source", "Values", "open_source", "rebatched"]
+__all__ = ["Arrays", "Column", "ColumnType", "RowRange", "Source", "Values", "Wanted", "open_source", "rebatched"]
 
 IN_MEMORY_BYTES = 128 << 20
 """Tables and TFRecords below this are loaded once; larger ones are streamed on every pass."""
@@ -30,6 +31,7 @@ def open_source(
     scratch: Path,
     *,
     types: Mapping[str, ColumnType] | None = None,
+    pictures: Wanted = Wanted(),  # noqa: B008  # frozen
 ) -> Source:
     """The rows of data.
 
@@ -39,6 +41,7 @@ def open_source(
         access: which data may be read.
         scratch: a folder for copies from web servers, which the source reads as long as it is used.
         types: of the columns that a model takes: cells of tables are read as these, or refused.
+        pictures: what becomes of pictures.
 
     Raises:
         InvalidJob: the data is missing or malformed.
@@ -47,7 +50,7 @@ def open_source(
     data = as_data(data)
     with reading(data.ref):
         location = reach(data.ref, access, scratch, data.format)
-        source = _opened(location, data, subset, _UNKNOWN if types is None else types)
+        source = _opened(location, data, subset, _UNKNOWN if types is None else types, access, scratch, pictures)
     for column in source.columns:
         if 0 in column.shape:
             raise InvalidJob(f"column {column.name!r} of {data} has rows of shape {column.shape}, which hold nothing")
@@ -57,13 +60,21 @@ def open_source(
 
 
 def _opened(
-    location: Location, data: Data, subset: Literal["train", "test"], types: Mapping[str, ColumnType]
+    location: Location,
+    data: Data,
+    subset: Literal["train", "test"],
+    types: Mapping[str, ColumnType],
+    access: Access,
+    scratch: Path,
+    pictures: Wanted,
 ) -> Source:
     if location.sample:
         return load_sample(location.sample, subset)
     match location.format:
         case "npz":
             return load_arrays(location.urls)
+        case "images":
+            return open_folder(location, subset, pictures, scratch)
         case "tfrecord":
             # Imports TensorFlow, which a program that only reads samples need not wait for.
             from .tfrecords import RecordStream, load_records
@@ -86,4 +97,5 @@ def _opened(
         case columnar:
             table = ColumnarTable(location.urls, columnar, Markers.of(data.missing), types, data.columns)
     stream = TableStream(table, location.partitions, types)
-    return stream.loaded() if table.size < IN_MEMORY_BYTES else stream
+    rows = stream.loaded() if table.size < IN_MEMORY_BYTES else stream
+    return with_pictures(rows, folder_of(data.ref), pictures, data.columns, access, scratch)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -43,11 +44,16 @@ def _local(ref: str, path: str, access: Access, data_format: Format | None) -> L
     location = locate(str(plain), data_format)
     for match in location.urls:
         access.folder(Path(match), ref)
-    urls = tuple(_regular(Path(os.path.realpath(match)), ref) for match in location.urls)
-    return Location(None, location.format, urls, location.partitions)
+    urls = tuple(regular(Path(os.path.realpath(match)), ref) for match in location.urls)
+    return replace(location, urls=urls)
 
 
-def _regular(path: Path, ref: str) -> str:
+def regular(path: Path, ref: str) -> str:
+    """A path of a file, rather than of a pipe or a device, that may be opened.
+
+    Raises:
+        InvalidJob: it is of another thing.
+    """
     if not stat.S_ISREG(path.stat().st_mode):
         raise InvalidJob(f"{shown(ref)} is a pipe, a device or a socket; name a file")
     path.open("rb").close()
@@ -63,4 +69,4 @@ def _copied(ref: str, access: Access, scratch: Path, data_format: Format | None)
     name = PurePosixPath(unquote(urlsplit(ref).path)).stem[-100:] or "data"
     target = folder / f"{len(list(folder.iterdir()))}-{name}.{data_format}"
     download(ref, target, access)
-    return Location(None, data_format, (str(target),))
+    return Location(None, data_format, (str(target),), names=(name,) if data_format == "images" else ())

@@ -1,14 +1,15 @@
 """The sample sets of `sample://…`: scikit-learn's and drawn ones, with a fixed split."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import sklearn.datasets
 from numpy.typing import NDArray
 
-from . import generated
-from .source import Arrays, Values
+from . import drawn, generated
+from .source import Arrays, Role, Values
 
 _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
     "digits": sklearn.datasets.load_digits,
@@ -18,6 +19,7 @@ _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
     "diabetes": sklearn.datasets.load_diabetes,
 }
 _REGRESSIONS = ("diabetes",)
+_ROLES: dict[str, Role] = {"image": "picture", "mask": "mask"}
 _TEST_SHARE = 0.2
 _SEED = 20_260_101
 """It decides which rows are test rows: never change it, or they would leak into training."""
@@ -36,12 +38,20 @@ def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
     elif name == "churn":
         columns = generated.churn()
         test = _test_rows(columns["churned"])
+    elif name == "shapes":
+        columns = drawn.shapes()
+        test = _test_rows(columns["label"])
+    elif name == "spots":
+        columns = drawn.spots()
+        test = _test_rows(np.zeros(len(columns["mask"])))
     else:
         x, y = _LOADERS[name](return_X_y=True)
         columns = {"x": x, "y": y}
         test = _test_rows(np.zeros(len(y)) if name in _REGRESSIONS else y)
     chosen = test if subset == "test" else ~test
-    return Arrays({column: values[chosen] for column, values in columns.items()}, f"sample://{name}")
+    arrays = Arrays({column: values[chosen] for column, values in columns.items()}, f"sample://{name}")
+    arrays.columns = tuple(replace(column, role=_ROLES.get(column.name, "value")) for column in arrays.columns)
+    return arrays
 
 
 def _test_rows(strata: Values) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Sources of data: named columns, read in batches in a stable order."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -22,6 +23,8 @@ arrays of numbers, or of lists of str.
 ColumnType = Literal["number", "string", "time", "bool"]
 """What a column's cells are read as, where that is not to be found by looking at them."""
 
+Role = Literal["value", "picture", "mask", "file"]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -30,11 +33,13 @@ class Column:
     Attributes:
         dtype: a numpy dtype's name, "string", "time", "list", or the name of a type of which nothing is learned.
         shape: the shape of one row's value; () for a plain number or text.
+        role: "picture" if it was decoded, "mask" if its pixels are classes, "file" for names of files.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
+    role: Role = "value"
 
     @property
     def learnable(self) -> bool:
@@ -72,7 +77,15 @@ class Source(Protocol):
         ...
 
 
-class Arrays:
+class Ranged(ABC):
+    """What need not read the rows before those that are wanted."""
+
+    @abstractmethod
+    def batches(self, rows: int, first: int = 0, last: int | None = None) -> Iterator[dict[str, Values]]:
+        """The rows from `first` up to but not including `last`."""
+
+
+class Arrays(Ranged):
     """A source of arrays in memory, all with the same number of rows.
 
     Args:
@@ -103,7 +116,6 @@ class Arrays:
             raise InvalidJob(f"{origin} has columns of different lengths ({lengths}); they must have equally many rows")
 
     def batches(self, rows: int, first: int = 0, last: int | None = None) -> Iterator[dict[str, Values]]:
-        """The rows from `first` up to but not including `last`."""
         last = self.rows if last is None else last
         for start in range(first, last, rows):
             yield {name: array[start : min(start + rows, last)] for name, array in self._arrays.items()}
@@ -112,7 +124,7 @@ class Arrays:
 class RowRange:
     """The rows of another source from `start` to before `stop`, or to its end if that is None.
 
-    If the source is not in memory, the rows before `start` are read, too.
+    Unless the source is `Ranged`, the rows before `start` are read, too.
     """
 
     def __init__(self, source: Source, start: int, stop: int | None) -> None:
@@ -125,7 +137,7 @@ class RowRange:
         self.rows = None if self._stop is None else max(0, self._stop - start)
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
-        if isinstance(self._source, Arrays):
+        if isinstance(self._source, Ranged):
             yield from self._source.batches(rows, self._start, self._stop)
         else:
             yield from rebatched(self._pieces(rows), rows)

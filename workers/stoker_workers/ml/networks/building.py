@@ -36,7 +36,7 @@ def build_network(
     """
     [target] = profile.targets
     units = output_units(spec, target)
-    architecture = spec.architecture
+    architecture = spec.architecture or MLP()
     match architecture:
         case MLP():
             hidden = _mlp(architecture, input_shape, codes)

@@ -15,12 +15,13 @@ from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.models.manifest import TensorSpec
+from stoker.models.picture_rows import takes_pictures
 from stoker.models.tensors import Array
 
 from ..columns.stats import ColumnStats
 from .calendar import calendar
 from .categories import Codes, categories
-from .numbers import scaled, standardised
+from .numbers import rescaling, scaled, standardised
 from .profile import Profile
 from .texts import term_weights
 
@@ -82,6 +83,8 @@ def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = Fals
         embed: whether the network can embed categories; those of many values become codes then.
     """
     sole = len(profile.inputs) == 1
+    if sole and takes_pictures(profile.inputs[0]):
+        return Preprocessing(None)  # the network scales them itself, and bytes take less memory than numbers
     if sole and not normalize and profile.inputs[0].kind is None and not profile.inputs[0].gaps:
         return Preprocessing(None)
     inputs = {
@@ -105,6 +108,8 @@ def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = Fals
                 parts.append(term_weights(tensor, stats[0]))
             case "tokens":
                 codes.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
+            case "image" if takes_pictures(spec):
+                parts.append(rescaling(stats[0], normalize=normalize)(tensor))
             case _:
                 parts.append(standardised(tensor, spec, stats[0], normalize=normalize))
                 if spec.kind == "sequence" and stats[0].column.dtype == "list":

@@ -54,6 +54,15 @@ def standardised(
     return ops.cast(filled, "float32")
 
 
+def rescaling(stats: ColumnStats, *, normalize: bool) -> keras.layers.Rescaling:
+    """A layer that makes numbers of grey levels, centred and scaled as a whole, or as they are."""
+    if not normalize:
+        return keras.layers.Rescaling(1.0)
+    mean, variance = stats.moments.pooled()
+    spread = float(_root(mean, variance))
+    return keras.layers.Rescaling(1 / spread, -mean / spread)
+
+
 def _figures(stats: ColumnStats) -> tuple[float, float, float]:
     """Median, mean and standard deviation; of words for yes and no, those of 1 and 0."""
     if stats.column.dtype != "string":

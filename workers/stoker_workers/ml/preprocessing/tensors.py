@@ -116,6 +116,8 @@ def _single(column: str, feature: Feature, name: str) -> TensorSpec:
         return TensorSpec(**named, shape=(length,), dtype="float32", low=low, high=high, kind="sequence", gaps=True)
     if feature.kind == "tokens":
         return TensorSpec(**named, shape=(length,), dtype="int32", low=0, high=high, kind="tokens")
+    if stats.column.role == "picture":
+        return TensorSpec(**named, shape=shape, dtype="uint8", low=0, high=255, kind="image")
     dtype = "float64" if _needs_float64(stats) else "float32"
     kind = feature.kind if name else None
     return TensorSpec(**named, shape=shape, dtype=dtype, low=low, high=high, kind=kind, gaps=stats.missing > 0)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,16 +65,16 @@ def encoder(
 
 
 def build_rows(
-    source: Source, chosen: Choose, encode: Encode, *, count: int | None, row_shape: tuple[int, ...], batch_size: int
+    source: Source, chosen: Choose, encode: Encode, *, count: int | None, row_bytes: int, batch_size: int
 ) -> EncodedRows:
     """The chosen rows of a source.
 
     Args:
         count: their number; None if unknown.
-        row_shape: the shape of one preprocessed row.
+        row_bytes: the size of one preprocessed row.
         batch_size: rows per gradient step.
     """
-    if count is None or count * prod(row_shape) * 4 > RESIDENT_BYTES:
+    if count is None or count * row_bytes > RESIDENT_BYTES:
         return StreamedRows(source, chosen, encode, batch_size)
     pieces = list(encoded_pieces(source, chosen, encode))
     if len(pieces) == 1:

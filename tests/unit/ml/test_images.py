@@ -1,0 +1,339 @@
+"""Folders of pictures and tables that name them: read, trained on, measured and served, or refused by their path."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import stoker
+from stoker.errors import InvalidJob
+from stoker.events import Checkpoint, Event, Log
+from stoker.kinds import CNN, Checkpoints, Data, Evaluate, Infer, Train
+from stoker.models.access import Access
+from stoker.models.data import preflight
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.pictures import Pixels
+from stoker.models.store import Store
+from stoker_workers.kinds.evaluate import run as evaluate
+from stoker_workers.kinds.infer import run as infer
+from stoker_workers.kinds.train import run as train
+from stoker_workers.ml import data
+from stoker_workers.ml.data import Values, Wanted
+from stoker_workers.ml.data.drawn import shapes
+from stoker_workers.ml.data.images import cache
+from stoker_workers.ml.evaluation import efficiency
+from stoker_workers.ml.prediction.predictor import Predictor
+from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.training import dataset, rows
+
+from .conftest import manifest_of
+
+ANYWHERE = Access(["/"], "/")
+SHAPES = shapes()
+
+
+def photographs(folder: Path, count: int = 48) -> Path:
+    """Shapes as files in folders of their classes, of several sizes and formats, one of them grey."""
+    for at in range(count):
+        pixels = Image.fromarray(SHAPES["image"][at]).resize((32 + at % 3 * 8, 32 + at % 3 * 8))
+        path = folder / ("round" if SHAPES["label"][at] in ("disc", "ring") else "pointed") / f"deep {at % 2}"
+        path.mkdir(parents=True, exist_ok=True)
+        image = pixels.convert("L") if at == 7 else pixels
+        image.save(path / f"{at:02}.{('png', 'JPG', 'webp', 'bmp')[at % 4]}", quality=95)
+    return folder
+
+
+def opened(ref: str | Data, subset: str = "test", access: Access = ANYWHERE, **wanted: Any) -> data.Source:
+    scratch = Path(str(ref)).parent / "scratch"
+    scratch.mkdir(exist_ok=True)
+    return data.open_source(ref, subset, access, scratch, pictures=Wanted(**wanted))  # type: ignore[arg-type]
+
+
+def whole(source: data.Source) -> dict[str, Values]:
+    batches = list(source.batches(7))
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def log(events: Sequence[Event]) -> str:
+    return "\n".join(event.line for event in events if isinstance(event, Log))
+
+
+def test_a_folder_is_pictures_of_one_size_with_the_folders_names_as_labels(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "photos")
+    (folder / "list.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    source = opened(f"{folder}/")
+    assert [(column.name, column.shape, column.role) for column in source.columns] == [
+        ("image", (40, 40, 3), "picture"),
+        ("label", (), "value"),
+        ("file", (), "file"),
+    ]
+    assert source.rows == 48
+    table = whole(source)
+    assert list(table["file"]) == sorted(table["file"])
+    assert set(table["label"]) == {"round", "pointed"}
+    assert all(file.startswith(f"{label}/deep ") for file, label in zip(table["file"], table["label"], strict=True))
+    [at] = [at for at, file in enumerate(table["file"]) if file.endswith("/04.png")]
+    assert np.abs(table["image"][at].astype(int) - np.asarray(Image.open(folder / table["file"][at]))).max() <= 1
+    assert source.notes == (
+        "1 file is no picture by the suffix: left out (list.txt)",
+        "image: 48 pictures of 3 sizes, in colour (1 grey ones, too)",
+        "image: pictures are resized to 40 × 40 (the median size; image_size sets another)",
+    )
+    for _ in range(2):  # decoded, and as they are kept from then on
+        assert (whole(source)["image"] == table["image"]).all()
+    shuffled = whole(opened(str(folder), "train"))
+    assert list(shuffled["file"]) != list(table["file"])
+    assert sorted(shuffled["file"]) == list(table["file"])
+    assert (shuffled["image"][np.argsort(shuffled["file"].astype(str))] == table["image"]).all()
+
+
+def test_sizes_are_chosen_visibly_and_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at, size in enumerate([(600, 300)] * 3 + [(20, 20)]):
+        Image.new("L", size).save(tmp_path / f"{at}.png")
+    source = opened(f"{tmp_path}/*.png")
+    assert [column.name for column in source.columns] == ["image", "file"]
+    assert source.columns[0].shape == (64, 128, 1)
+    why = "the commonest size, 300 × 600, so that no side is above 128; image_size sets another"
+    assert source.notes[1:] == (
+        f"image: pictures are resized to 64 × 128 ({why})",
+        "image: 1 of 4 pictures have other proportions, and are stretched",
+    )
+    monkeypatch.setattr(cache, "MOST_BYTES", 100)
+    asked = opened(f"{tmp_path}/*.png", size=(16, 24))
+    assert [whole(asked)["image"].shape for _ in range(2)] == [(4, 16, 24, 1)] * 2
+    assert "(as image_size says)" in asked.notes[1]
+
+
+def test_what_is_broken_is_refused_by_its_path_or_left_out_and_counted(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "photos", 8)
+    (folder / "round" / "empty.jpg").touch()
+    with pytest.raises(InvalidJob, match=r"round/empty\.jpg is empty; repair or remove it, or set skip_broken"):
+        opened(str(folder))
+    (folder / "round" / "text.png").write_text("s3cret")
+    with pytest.raises(InvalidJob, match=r"2 pictures are broken: .*empty\.jpg is empty; .*text\.png is no") as refused:
+        opened(str(folder))
+    assert "s3cret" not in refused.value.message
+    for name in ("empty.jpg", "text.png"):
+        (folder / "round" / name).unlink()
+    cut = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3)).astype(np.uint8))
+    cut.save(folder / "round" / "cut.jpg")
+    content = (folder / "round" / "cut.jpg").read_bytes()
+    (folder / "round" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InvalidJob, match=r"round/cut\.jpg is cut off; repair or remove it"):
+        whole(opened(str(folder)))
+    source = opened(str(folder), skip_broken=True)
+    assert source.rows == len(whole(source)["file"]) == 8
+    assert any("1 of 9 rows are left out, for a picture is broken: " in note for note in source.notes)
+
+
+def write_table(path: Path, names: Sequence[str | None]) -> str:
+    with path.open("w", newline="") as file:
+        rows = [(name, at, f"c{at % 2}") for at, name in enumerate(names)]
+        csv.writer(file).writerows([("photo", "size", "label"), *rows])
+    return str(path)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """A folder of tables beside one of pictures, and a picture outside."""
+    (tmp_path / "inside" / "pictures").mkdir(parents=True)
+    for at in range(6):
+        Image.fromarray(SHAPES["image"][at]).save(tmp_path / "inside" / "pictures" / f"{at}.png")
+    Image.fromarray(SHAPES["image"][0]).save(tmp_path / "outside.png")
+    return tmp_path / "inside"
+
+
+def test_a_column_of_paths_is_read_from_the_tables_folder(tables: Path) -> None:
+    names = [f"pictures/{at}.png" for at in range(5)] + [str(tables / "pictures" / "5.png")]
+    source = opened(write_table(tables / "t.csv", names))
+    assert [(column.name, column.shape) for column in source.columns][:2] == [("photo", (32, 32, 3)), ("size", ())]
+    assert (whole(source)["photo"] == SHAPES["image"][:6]).all()
+    left = opened(Data(str(tables / "t.csv"), columns={"photo": "ignore"}))
+    assert left.columns[0].dtype == "string"
+    by_model = opened(str(tables / "t.csv"), shapes={"photo": (8, 8, 1)})
+    assert whole(by_model)["photo"].shape == (6, 8, 8, 1)
+    assert opened(str(tables / "t.csv"), shapes={}).columns[0].dtype == "string"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../outside.png", "may not read ../outside.png"),
+        ("pictures/../../outside.png", "may not read pictures"),
+        ("/etc/hostname.png", "may not read /etc/hostname.png"),
+        ("link.png", "may not read link.png"),
+        ("file:///etc/hostname.png", "may not read"),
+        ("zip://x.png::pictures.zip", "chains file systems"),
+        ("http://127.0.0.1:9/x.png", "may not read"),
+        ("sample://digits.png", "is a sample set"),
+        ("s3://bucket/../other/x.png", r"has '\.\.' in its path"),
+        ("pictures/none.png", r"pictures/none\.png does not exist, seen from .*/inside; repair .*'ignore'"),
+    ],
+)
+def test_no_path_of_a_table_leads_out_of_what_may_be_read(tables: Path, name: str, message: str) -> None:
+    (tables / "link.png").symlink_to(tables.parent / "outside.png")
+    table, only = write_table(tables / "t.csv", ["pictures/0.png"] * 30 + [name]), Access([str(tables)], "/none")
+    with pytest.raises(InvalidJob, match=message):
+        opened(Data(table, columns={"photo": "image"}) if "://" in name else table, access=only)
+
+
+def test_rows_without_their_picture_are_refused_or_left_out(tables: Path) -> None:
+    table = write_table(tables / "t.csv", ["pictures/0.png", None, "pictures/1.png", "pictures/9.png"])
+    with pytest.raises(InvalidJob, match=r"2 pictures are broken: .* is missing; pictures/9\.png does not exist"):
+        opened(table)
+    source = opened(table, skip_broken=True)
+    assert source.rows == 2
+    assert list(whole(source)["size"]) == [0, 2]
+
+
+def test_the_door_checks_the_columns_of_a_folder(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "photos", 8)
+    assert preflight(str(folder)) == str(folder)
+    with pytest.raises(InvalidJob, match="has no column 'kind'; it has 'image', 'label', 'file'"):
+        preflight(str(folder), target="kind")
+    with pytest.raises(InvalidJob, match="does not say which column to predict"):
+        preflight(str(folder / "round" / "deep 0"))
+
+
+CHANGES = stoker.Augment(flip="both", rotate=20, zoom=0.1, shift=0.1, contrast=0.1, brightness=0.1)
+NETWORK = CNN(filters=(8, 8), dense=(8,))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photographs(tmp_path_factory.mktemp("photographs") / "photos")
+
+
+@pytest.fixture(autouse=True)
+def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a small folder take the path of a large one."""
+    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 0)
+    monkeypatch.setattr(rows, "WINDOW_BYTES", 100_000)
+
+
+def registered(run: Run, spec: Train) -> ModelVersion:
+    manifest = manifest_of(train(spec, run))
+    return ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
+
+
+def exported(version: ModelVersion, store: Store, folder: Path) -> keras.Model:
+    """The model as anybody loads it who has Keras."""
+    return keras.saving.load_model(store.fetch(version.files["keras"], folder), safe_mode=True)
+
+
+def test_a_folder_is_learned_measured_and_served_as_keras_does(
+    folder: Path, open_run: Callable[..., Run], events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    spec = Train(model="m", data=str(folder), epochs=12, batch_size=8, seed=3, augment=CHANGES, image_size=24)
+    version = registered(open_run(), spec)
+    said = log(events)
+    assert "image: pictures are resized to 24 × 24 (as image_size says)" in said
+    assert "column 'file' is left out: it names the files" in said
+    assert "network: CNN(filters=(32, 64)), for the data are pictures; architecture sets another" in said
+    [pixels] = version.signature.inputs
+    assert (pixels.name, pixels.shape, pixels.dtype, pixels.kind) == ("image", (24, 24, 3), "uint8", "image")
+    model = exported(version, store, tmp_path)
+    assert not [layer for layer in model._flatten_layers() if "Random" in type(layer).__name__]
+
+    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100), open_run(version)).result
+    assert isinstance(report, stoker.EvaluateResult)
+    assert report.rows == 48
+    assert report.metrics["accuracy"] > 0.8
+
+    wanted = Infer(model="m@1", data=str(folder), format="csv", columns=("file",))
+    told = infer(wanted, open_run(version)).result
+    assert isinstance(told, stoker.InferResult)
+    table = list(csv.DictReader(io.StringIO(store.read(told.chunks[0]).decode())))
+    assert [row["file"] for row in table] == sorted(row["file"] for row in table)
+    assert len(table) == 48
+
+    paths = [folder / row["file"] for row in table]
+    sent = Inputs(version.signature, version.ref).encoded({"image": [path.read_bytes() for path in paths]})
+    assert not isinstance(sent, np.ndarray)
+    served = Predictor.load(version, store, tmp_path).predict(sent)[:, 0]
+    np.testing.assert_allclose(model.predict(sent["image"], verbose=0)[:, 0], served, atol=1e-5)
+    np.testing.assert_allclose([float(row["probability_round"]) for row in table], served, atol=1e-5)
+
+
+@pytest.mark.usefixtures("streamed")
+def test_augmented_pictures_are_the_same_by_seed_and_after_a_stop(
+    folder: Path, open_run: Callable[..., Run], events: list[Event], store: Store
+) -> None:
+    spec = Train(
+        model="m",
+        data=str(folder),
+        architecture=NETWORK,
+        epochs=3,
+        batch_size=8,
+        seed=3,
+        augment=CHANGES,
+        image_size=16,
+        checkpoint=Checkpoints(steps=2, seconds=None),
+    )
+
+    def checkpoints() -> list[Checkpoint]:
+        return [event for event in events if isinstance(event, Checkpoint)]
+
+    def in_the_second_epoch() -> Literal["drain"] | None:
+        return "drain" if any(event.epoch == 1 for event in checkpoints()) else None
+
+    undisturbed = train(spec, open_run()).result
+    events.clear()
+    with pytest.raises(Stopped):
+        train(spec, open_run(stop_requested=in_the_second_epoch))
+    left: list[Artifact] = [event.artifact for event in checkpoints()]
+    again = open_run()
+    resumed = train(spec, Run(**{**vars(again), "checkpoints": tuple(left)})).result
+    assert isinstance(undisturbed, stoker.TrainResult)
+    assert isinstance(resumed, stoker.TrainResult)
+    assert resumed.history == undisturbed.history
+    plain = train(spec.model_copy(update={"augment": None}), open_run()).result
+    assert isinstance(plain, stoker.TrainResult)
+    assert plain.history != undisturbed.history
+
+
+def test_pictures_beside_other_columns_and_for_numbers_are_served(
+    open_run: Callable[..., Run], events: list[Event], store: Store, tables: Path, tmp_path: Path
+) -> None:
+    names = [f"pictures/{at % 6}.png" for at in range(24)]
+    table = write_table(tables / "t.csv", names)
+    mixed = registered(open_run(), Train(model="m", data=Data(table, columns={"size": "number"}), epochs=1))
+    assert "the pixels of photo go to the network in one row with the other columns" in log(events)
+    numbers = Train(model="m", data=table, target="size", features=("photo",), task="regression", epochs=1)
+    measured = registered(open_run(), numbers.model_copy(update={"augment": CHANGES}))
+    assert measured.signature.task == "regression"
+    pictures: list[Pixels] = [SHAPES["image"][at % 6] for at in range(24)]
+    for version in (mixed, measured):
+        sent = Inputs(version.signature, version.ref).encoded({"photo": pictures, "size": np.arange(24)})
+        assert not isinstance(sent, np.ndarray)
+        arrays: Any = sent if len(sent) > 1 else next(iter(sent.values()))
+        expected = exported(version, store, tmp_path).predict(arrays, verbose=0)
+        served = Predictor.load(version, store, tmp_path).predict(sent)
+        np.testing.assert_allclose(served, expected, rtol=1e-5, atol=1e-5)
+    several = Train(model="m", data=table, target="label", features=("photo", "size"), augment=CHANGES)
+    with pytest.raises(InvalidJob, match="augment is for data with a picture as its only feature"):
+        train(several, open_run())
+
+
+def test_an_mlp_of_pictures_is_told_what_it_does_not_know(open_run: Callable[..., Run], events: list[Event]) -> None:
+    spec = Train(model="m", data="sample://shapes", architecture=stoker.MLP(hidden=(4,)), epochs=1)
+    train(spec, open_run())
+    assert "an MLP does not know which pixels are neighbours; leave architecture out for a CNN" in log(events)
+
+
+def test_augment_says_what_varies() -> None:
+    with pytest.raises(InvalidJob, match=r"Augment\(\) changes nothing: say what may vary"):
+        stoker.Augment()
