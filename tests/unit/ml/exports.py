@@ -1,7 +1,7 @@
 # ruff: noqa: E501  # a table of cases has one a line
 """Tables as people export them, each with what a careful reader takes it for.
 
-They were written down before the reader had met any of them.
+Nearly all were written down before the reader had met any of them.
 """
 
 from dataclasses import dataclass
@@ -135,4 +135,13 @@ EXPORTS: list[Export] = [
     Export("phones", "phone,v\n+49 170 1234567,1.5\n030 123456,2.5\n", {"phone": ["+49 170 1234567", "030 123456"], "v": [1.5, 2.5]}),
     Export("years", "year,v\n2019,1.5\n2020,2.5\n2021,3.5\n", {"year": [2019, 2020, 2021], "v": [1.5, 2.5, 3.5]}),
     Export("kaggle semicolon quotes", '"fixed acidity";"quality"\n7.4;5\n7.8;5\n11.2;6\n', {"fixed acidity": [7.4, 7.8, 11.2], "quality": [5, 5, 6]}),
+    Export("cyrillic", "город;цена\nМосква;1,5\nТверь;2,5\n", {"город": ["Москва", "Тверь"], "цена": [1.5, 2.5]}, encoding="cp1251"),
+    Export("chinese", "城市,价格\n北京,1.5\n联通,2.5\n上海,3.5\n", {"城市": ["北京", "联通", "上海"], "价格": [1.5, 2.5, 3.5]}, encoding="gbk"),
+    Export("mysql box", "+----+-------+\n| id | name  |\n+----+-------+\n|  1 | Ann   |\n|  2 | NULL  |\n+----+-------+\n", {"id": [1, 2], "name": ["Ann", None]}, said="lines of dashes are left out"),
+    Export("markdown", "| a | b |\n|---|:-:|\n| 1 | x |\n| 2 | y |\n", {"a": [1, 2], "b": ["x", "y"]}),
+    Export("dashes in a cell", "a|b\n1|---\n2|x\n", {"a": [1, 2], "b": ["---", "x"]}),
+    Export("one column with separators behind", "price\n1,\n2,\n3,\n", {"price": [1, 2, 3]}),
+    Export("numpy savetxt", "   1.0   2.0\n   3.5   4.0\n   5.5   6.0\n", {"*0": [1, 3.5, 5.5], "*1": [2, 4, 6]}),
+    Export("sentences with two blanks", "review\nGood.  Fast.\nBad.  Slow.\nMeh.  Late.\n", {"review": ["Good.  Fast.", "Bad.  Slow.", "Meh.  Late."]}),
+    Export("json in cells", 'id,meta\n1,"{""a"": 1, ""b"": 2}"\n2,"{""a"": 3, ""b"": ""x, y""}"\n', {"id": [1, 2], "meta": ['{"a": 1, "b": 2}', '{"a": 3, "b": "x, y"}']}),
 ]  # fmt: skip

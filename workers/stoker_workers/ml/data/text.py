@@ -13,7 +13,7 @@ import charset_normalizer
 import pyarrow as pa
 
 from stoker.errors import InvalidJob
-from stoker.models.data import marked_encoding, open_file
+from stoker.models.data import decoded_head, marked_encoding, open_file
 
 BLOCK_BYTES = 1 << 20
 """Text read at a time: with 8 MiB pyarrow takes four times the memory, and no less time."""
@@ -23,6 +23,8 @@ _SHOWN = 40
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 # In text of Latin letters few are not ASCII. Where most are, the encoding is of another alphabet.
 _LATIN = 0.3
+# Of two code pages that share most letters, the one of Windows: files of old Macs are hardly left.
+_OF_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253", "mac_turkish": "cp1254", "mac_latin2": "cp1250"}
 _WESTERN = ("cp1252", "latin-1")
 # Text beside which no other letters stand than signs of cp1252: €, dashes, quotes, a blank, £, °, ² and the like.
 _SIGNS = re.compile(rb"[\x00-\x7f]+|(?<![\x80-\xff])[\x80\x85\x91-\x97\x99\xa0-\xbf](?![\x80-\xff])")
@@ -151,7 +153,10 @@ def _guessed(sample: bytes) -> str | None:
                 continue
             return encoding
     best = charset_normalizer.from_bytes(sample).best()
-    return best.encoding if best else None
+    if best is None:
+        return None
+    twin = _OF_WINDOWS.get(best.encoding)
+    return twin if twin and decoded_head(sample, twin) is not None else best.encoding
 
 
 def utf8_blocks(url: str, encoding: str) -> Iterator[bytes]:
