@@ -1,5 +1,6 @@
 """What every test can ask for."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,21 @@ Eventually = Callable[[Callable[[], object]], None]
 PATIENCE_S = 240.0
 # Between two looks: soon at first, and later so that looking takes little of the machine from what is waited for.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while the tests' modules are imported, nor ever after among what came with them.
+
+    Of TensorFlow's half a million objects none is garbage: to look through them would take a quarter of the imports,
+    and a tenth of each training. A worker does the same.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
