@@ -1,8 +1,10 @@
 """The models that are measured: trained by Stoker itself, so that every system serves the same weights.
 
-`python -m bench.models FOLDER NAME…` trains them with the Stoker of STOKER_REDIS_URL and STOKER_HOME.
+`python -m bench.models FOLDER NAME…` trains them with the Stoker of STOKER_REDIS_URL and STOKER_HOME; with
+`--uncalled`, nobody will call them, and they are only registered.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -65,17 +67,21 @@ MODELS = {
 
 def main() -> None:
     """Train what is named, as soon as there is a worker."""
-    folder, *names = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="+", choices=MODELS)
+    parser.add_argument("--uncalled", action="store_true")
+    arguments = parser.parse_args()
     with stoker.Client() as client:
         await_worker(client)
-        _train(client, Path(folder), names)
+        _train(client, arguments.folder, arguments.names)
+    if not arguments.uncalled:
+        for name in arguments.names:
+            _export(name, arguments.folder)
 
 
 def _train(client: stoker.Client, folder: Path, names: Iterable[str]) -> None:
-    """Train models and put into `folder` what references and callers need of each.
-
-    These are `<name>.keras`, and `<name>.npz` with rows, `x`, and what Keras predicts for them, `y`.
-    """
+    """Train models on data that lies in `folder` meanwhile."""
     jobs = {}
     for name in names:
         x, y = MODELS[name].rows()
@@ -87,10 +93,13 @@ def _train(client: stoker.Client, folder: Path, names: Iterable[str]) -> None:
     for name, job in jobs.items():
         job.result(timeout=300)
         (folder / f"{name}-data.npz").unlink()
-        _export(name, folder)
 
 
 def _export(name: str, folder: Path) -> None:
+    """Put into `folder` what references and callers need of a model.
+
+    These are `<name>.keras`, and `<name>.npz` with rows, `x`, and what Keras predicts for them, `y`.
+    """
     import keras
 
     # The command is there in every version of Stoker; the modules behind it move.

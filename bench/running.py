@@ -154,7 +154,8 @@ def running_stoker(
             command = [python, "-m", "stoker.cli", "up"]
             start = partial(Subprocess, command, log=folder / "log", environment=environment)
             training.enter_context(Supervised(start(), start, grace_s=_STOP_S))
-            subprocess.run([python, "-m", "bench.models", str(models), *names], env=environment, check=True)
+            uncalled = [] if serving else ["--uncalled"]
+            subprocess.run([python, "-m", "bench.models", str(models), *names, *uncalled], env=environment, check=True)
             if serving:
                 stack.push(training.pop_all())
         callers = stack.enter_context(Callers(peer, checkout.python, url, environment, folder / "callers.log"))
