@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,19 +50,45 @@ def url_of(user: str, server_url: str) -> str:
     return f"redis://{user}:{PASSWORDS[user]}@127.0.0.1:{urlsplit(server_url).port}/0"
 
 
-def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
-    settings = Settings(redis_url=url_of("client", server_url), home=tmp_path, slots=2)
+@dataclass(frozen=True)
+class Fleet:
+    """A controller and a worker, each its own user.
+
+    Attributes:
+        settings: of a client.
+        waiting: the id of a job for a device that nobody has, submitted before there was any worker.
+    """
+
+    settings: Settings
+    waiting: str
+
+
+@pytest.fixture(scope="module")
+def fleet(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("fleet")
+    settings = Settings(redis_url=url_of("client", server_url), home=home, slots=2)
     with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
         admin.acl_log_reset()
+        # As long as no worker is there, a job may wait for a device that none will have.
+        with stoker.Client(settings=settings) as client:
+            waiting = client.submit(SPEC.model_copy(update={"device": "gpu"})).id
         for user, module in (("controller", "stoker_workers.controller"), ("worker", "stoker_workers")):
             environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url_of(user, server_url)}
-            child = Subprocess([sys.executable, "-m", module], log=tmp_path / f"{user}.log", environment=environment)
+            child = Subprocess([sys.executable, "-m", module], log=home / f"{user}.log", environment=environment)
             running.callback(child.stop, PATIENCE_S)
-        client = running.enter_context(stoker.Client(settings=settings))
-        # As long as no worker is there, a job may wait for a device that none will have.
-        waiting = client.submit(SPEC.model_copy(update={"device": "gpu"}))
         await_worker(settings)
+        assert denied(admin) == []
+        yield Fleet(settings, waiting)
 
+
+def denied(admin: redis.Redis) -> list[str]:
+    """What users tried and may not, since the log was reset."""
+    return [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()]
+
+
+def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
+    with stoker.Client(settings=fleet.settings) as client, redis.Redis.from_url(server_url) as admin:
+        admin.acl_log_reset()
         result = client.submit(SPEC, idempotency_key="monday").result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
         assert client.infer(result.model, [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
@@ -74,14 +101,14 @@ def test_every_user_can_do_its_work(server_url: str, tmp_path: Path) -> None:
         assert endless.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         wrong = client.submit(stoker.Train(model="bad", data="sample://diabetes", loss="binary_crossentropy"))
         assert wrong.wait(timeout=PATIENCE_S) is JobState.FAILED
-        waiting.cancel()
+        client.job(fleet.waiting).cancel()
         assert len(client.jobs(limit=10)) == 6
 
         [worker] = client.workers()
-        app = celery_app(settings, url_of("worker", server_url))
+        app = celery_app(fleet.settings, url_of("worker", server_url))
         assert app.control.inspect([worker.name], timeout=PATIENCE_S).ping()
         app.close()
-        assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
+        assert denied(admin) == []
 
 
 @pytest.mark.parametrize("user", NEVER_RUN)
@@ -105,18 +132,14 @@ def test_a_user_may_run_each_command_of_the_scripts(server_url: str, user: str) 
 
 
 def test_flower_and_celerys_commands_see_and_reach_workers(
-    server_url: str, tmp_path: Path, eventually: Eventually
+    server_url: str, fleet: Fleet, tmp_path: Path, eventually: Eventually
 ) -> None:
     url = url_of("worker", server_url)
-    settings = Settings(redis_url=url, home=tmp_path, slots=1)
+    settings = Settings(redis_url=url, home=tmp_path)
     with ExitStack() as running, redis.Redis.from_url(server_url) as admin:
         admin.acl_log_reset()
-        environment = os.environ | settings.environment()
-        child = Subprocess([sys.executable, "-m", "stoker_workers"], log=tmp_path / "log", environment=environment)
-        running.callback(child.stop, PATIENCE_S)
-        await_worker(settings)
-        [worker] = admin.hkeys("stoker:workers")
         flower = running.enter_context(running_flower(settings))
+        [worker] = admin.hkeys("stoker:workers")
         eventually(lambda: "cpu" in flower.get("/workers?json=1").decode())
         eventually(lambda: b'"status": true' in flower.get("/workers?json=1"))
         options = ("--timeout", str(PATIENCE_S), "--destination", worker.decode())
@@ -129,7 +152,7 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
             )
             assert (told.returncode, told.stderr) == (0, ""), command
             assert "OK" in told.stdout or "online" in told.stdout
-        assert [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in admin.acl_log()] == []
+        assert denied(admin) == []
 
 
 @pytest.mark.parametrize("user", PASSWORDS)

@@ -40,97 +40,107 @@ ROWS = np.zeros((1, 64))
 # Where a host of data may be.
 DATA_PORT = free_port()
 DATA_HOST = f"http://127.0.0.1:{DATA_PORT}"
-
-
-class Folder:
-    """A folder that a test takes away and brings back."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True)
-
-    def take_away(self) -> None:
-        """Put a file where the folder was."""
-        self.path.rename(self.path.with_suffix(".away"))
-        self.path.touch()
-
-    def bring_back(self) -> None:
-        self.path.unlink()
-        self.path.with_suffix(".away").rename(self.path)
-
-
-class Mounted(Folder):
-    """A small file system of its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path], capture_output=True)
-        if mounted.returncode:
-            pytest.skip("only root may mount a file system")
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", "--lazy", self.path], check=True)
-
-
-class ReadOnly(Mounted):
-    """… that is mounted to be read only."""
-
-    def take_away(self) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
-
-    def bring_back(self) -> None:
-        subprocess.run(["mount", "-o", "remount,rw", self.path], check=True)
-
-
-class Full(Mounted):
-    """… that is filled."""
-
-    def take_away(self) -> None:
-        free = os.statvfs(self.path)
-        with (self.path / "filling").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
-
-    def bring_back(self) -> None:
-        (self.path / "filling").unlink()
+DISK_BYTES = 64 << 20
 
 
 class Away:
-    """A stack whose store is a folder that can be taken away."""
+    """A stack whose store is a folder on a small disk of its own; it can be taken away in several ways.
 
-    def __init__(self, settings: Settings, store: Folder) -> None:
+    Attributes:
+        store: the folder.
+        reads: whether it can still be read from while it is away.
+    """
+
+    reads = False
+
+    def __init__(self, settings: Settings, disk: Path) -> None:
         self.settings = settings
-        self.store = store
+        self.disk = disk
+        self.store = disk / "artifacts"
 
     @contextmanager
     def outage(self) -> Iterator[None]:
         """The store is away for the length of a with block."""
-        self.store.take_away()
+        self._take_away()
         try:
             yield
         finally:
-            self.store.bring_back()
+            self._bring_back()
+
+    def _take_away(self) -> None:
+        """Put a file where the folder was."""
+        self.store.rename(self.store.with_suffix(".away"))
+        self.store.touch()
+
+    def _bring_back(self) -> None:
+        self.store.unlink()
+        self.store.with_suffix(".away").rename(self.store)
 
 
-@pytest.fixture(scope="module", params=[Folder, ReadOnly, Full], ids=["gone", "read-only", "full"])
-def away(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
+class ReadOnly(Away):
+    """… whose disk is mounted to be read only."""
+
+    reads = True
+
+    def _take_away(self) -> None:
+        subprocess.run(["mount", "-o", "remount,ro", self.disk], check=True)
+
+    def _bring_back(self) -> None:
+        subprocess.run(["mount", "-o", "remount,rw", self.disk], check=True)
+
+
+class Full(Away):
+    """… whose disk is filled."""
+
+    reads = True
+
+    def _take_away(self) -> None:
+        free = os.statvfs(self.disk)
+        with (self.disk / "filling").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+
+    def _bring_back(self) -> None:
+        (self.disk / "filling").unlink()
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small file system of its own, where one may be mounted, and else a folder."""
     home = tmp_path_factory.mktemp("away")
-    store: Folder = request.param(home / "artifacts")
+    disk = home / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
+    is_mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    (disk / "artifacts").mkdir()
+    try:
+        yield disk
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def away_settings(disk: Path) -> Iterator[Settings]:
     settings = Settings(
-        home=home,
-        store_url=str(store.path),
+        home=disk.parent,
+        store_url=str(disk / "artifacts"),
         slots=2,
         builders=(SLOW.target,),
         data_roots=(DATA_HOST,),
         least_free_bytes=1 << 20,
         metrics_port=free_port(),
     )
-    try:
-        with serving(settings):
-            yield Away(settings, store)
-    finally:
-        if isinstance(store, Mounted):
-            store.unmount()
-        shutil.rmtree(home, ignore_errors=True)
+    with serving(settings):
+        yield settings
+
+
+@pytest.fixture(params=[Away, ReadOnly, Full], ids=["gone", "read-only", "full"])
+def away(request: pytest.FixtureRequest, away_settings: Settings, disk: Path) -> Away:
+    way: type[Away] = request.param
+    if way is not Away and not disk.is_mount():
+        pytest.skip("only root may mount a file system")
+    return way(away_settings, disk)
 
 
 @pytest.fixture
@@ -146,7 +156,7 @@ def client(away: Away) -> Iterator[stoker.Client]:
 
 
 # For what happens alike however the store is away.
-only_gone = pytest.mark.parametrize("away", [pytest.param(Folder, id="gone")], indirect=True)
+only_gone = pytest.mark.parametrize("away", [pytest.param(Away, id="gone")], indirect=True)
 
 
 def says(client: stoker.Client) -> list[str]:
@@ -194,7 +204,7 @@ def test_jobs_wait_for_the_store_and_are_done_when_it_is_back(
         eventually(lambda: "store" in says(client))
         eventually(lambda: any(waits(job) for job in jobs))
         [outage] = [outage for worker in client.workers() for outage in worker.outages]
-        assert str(away.store.path) in outage.reason
+        assert str(away.store) in outage.reason
         assert {job.state for job in jobs} <= {JobState.QUEUED, JobState.WAITING, JobState.RUNNING}
     for job in jobs:
         assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
@@ -214,7 +224,7 @@ def test_doctor_and_metrics_tell_of_a_store_that_is_away_until_it_is_back(
         eventually(lambda: lasts_s() > 0)
         checks = doctor(away.settings)
         assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == ("fail", "fail")
-        assert str(away.store.path) in checks["outages"]["told"]
+        assert str(away.store) in checks["outages"]["told"]
         assert "jobs wait for its end and lose nothing" in checks["outages"]["told"]
         assert "the store is away since" in stoker_command(away.settings, "jobs")
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
@@ -242,9 +252,9 @@ def test_the_time_that_a_job_waits_for_the_store_is_none_of_its_timeout(
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status().reason
 
 
-def cold_answers(client: stoker.Client) -> bool:
+def answers(client: stoker.Client, model: str) -> bool:
     try:
-        return client.infer("cold", ROWS, timeout=PATIENCE_S).shape == (1, 10)
+        return client.infer(model, ROWS, timeout=PATIENCE_S).shape == (1, 10)
     except stoker.Unavailable:
         return False
 
@@ -252,18 +262,20 @@ def cold_answers(client: stoker.Client) -> bool:
 def test_a_loaded_model_answers_while_the_store_is_away_and_another_if_it_can_be_read(
     away: Away, client: stoker.Client, eventually: Eventually
 ) -> None:
-    for name in ("warm", "cold"):
+    # No slot knows them from the ways before.
+    warm, cold = (f"{kind}-{type(away).__name__.lower()}" for kind in ("warm", "cold"))
+    for name in (warm, cold):
         client.submit(SPEC.model_copy(update={"model": name})).result(timeout=PATIENCE_S)
-    answer = client.infer("warm", ROWS, timeout=PATIENCE_S)
+    answer = client.infer(warm, ROWS, timeout=PATIENCE_S)
     with away.outage():
         job = client.submit(SPEC)
         eventually(lambda: "store" in says(client))
-        assert (client.infer("warm", ROWS, timeout=PATIENCE_S) == answer).all()
+        assert (client.infer(warm, ROWS, timeout=PATIENCE_S) == answer).all()
         # What cannot be written to can be read from.
-        assert cold_answers(client) is isinstance(away.store, Mounted)
-        assert (client.infer("warm", ROWS, timeout=PATIENCE_S) == answer).all()
+        assert answers(client, cold) is away.reads
+        assert (client.infer(warm, ROWS, timeout=PATIENCE_S) == answer).all()
     # A worker that serves nobody for want of the store looks at it once a second.
-    eventually(lambda: cold_answers(client))
+    eventually(lambda: answers(client, cold))
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 

@@ -13,6 +13,7 @@ from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 
 COMMANDS = ["controller", "worker", "flower"]
@@ -20,13 +21,7 @@ STEERING = "\x1b[2J\n"
 
 
 def ended(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stoker.cli", *command],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    return commands.run(*command, env=variables)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -35,9 +36,25 @@ def of_jobs(temp: Path) -> set[Path]:
     return {path for path in temp.glob("stoker-*/files/*") if not path.name.startswith("pymp-")}
 
 
+def is_gone(temp: Path, left: set[Path]) -> bool:
+    return not left & of_jobs(temp)
+
+
 def runner_of(worker: psutil.Process) -> psutil.Process:
     [runner] = [process for slot in worker.children() for process in slot.children()]
     return runner
+
+
+def slot_of(worker: psutil.Process) -> psutil.Process:
+    [slot] = [slot for slot in worker.children() if slot.children()]
+    return slot
+
+
+# What the kernel may kill while a job runs.
+KILLED: dict[str, Callable[[psutil.Process], psutil.Process]] = {
+    "the runner": runner_of,
+    "the slot": slot_of,
+}
 
 
 def await_worker(client: stoker.Client, worker: psutil.Popen) -> None:
@@ -59,51 +76,38 @@ def write_records(path: Path) -> None:
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
 
-def test_copies_of_remote_data_and_what_tensorflow_writes_go_with_the_job(
-    stack: Settings, tmp_path: Path, temp: Path, eventually: Eventually
+def test_no_temporary_file_outlives_its_job_or_its_process(
+    stack: Settings, tmp_path: Path, temp: Path, eventually: Eventually, subtests: pytest.Subtests
 ) -> None:
     write_records(tmp_path / "rows.tfrecord")
     data = f"file://{tmp_path}/rows.tfrecord"
-    spec = stoker.Train(model="scratch", data=data, target="y", device="gpu", epochs=1)
+    settings, log = stack.model_copy(update={"data_roots": ("/",)}), tmp_path / "worker.log"
     with (
         stoker.Client(settings=stack) as client,
-        worker_of(
-            stack.model_copy(update={"data_roots": ("/",)}), redis_url_of(stack), tmp_path / "worker.log"
-        ) as worker,
+        worker_of(settings, redis_url_of(stack), log) as worker,
     ):
         await_worker(client, worker)
-        job = client.submit(spec)
-        assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status()
-        eventually(lambda: not of_jobs(temp))
-        worker.terminate()
-        worker.wait(timeout=PATIENCE_S)
-        assert not any(temp.glob("stoker-*"))
-    assert "Traceback" not in (tmp_path / "worker.log").read_text()
-
-
-@pytest.mark.parametrize(
-    "killed", [runner_of, lambda worker: runner_of(worker).parent()], ids=["the runner", "the slot"]
-)
-def test_what_a_killed_process_has_left_goes_while_its_worker_lives(
-    stack: Settings,
-    tmp_path: Path,
-    temp: Path,
-    eventually: Eventually,
-    killed: Callable[[psutil.Process], psutil.Process],
-) -> None:
-    with (
-        stoker.Client(settings=stack) as client,
-        worker_of(stack, redis_url_of(stack), tmp_path / "worker.log") as worker,
-    ):
-        await_worker(client, worker)
-        job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
-        eventually(lambda: of_jobs(temp))
-        left = of_jobs(temp)
-        killed(worker).kill()
-        eventually(lambda: not left & of_jobs(temp))
-        job.cancel()
-        assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
-        eventually(lambda: not of_jobs(temp))
+        with subtests.test("copies of remote data and what TensorFlow writes go with the job"):
+            job = client.submit(stoker.Train(model="scratch", data=data, target="y", device="gpu", epochs=1))
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status()
+            eventually(lambda: not of_jobs(temp))
+            assert "Traceback" not in log.read_text()
+        for name, killed in KILLED.items():
+            with subtests.test(f"what {name} has left when it is killed goes while its worker lives"):
+                job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
+                eventually(lambda: of_jobs(temp))
+                left = of_jobs(temp)
+                killed(worker).kill()
+                eventually(partial(is_gone, temp, left))
+                job.cancel()
+                assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
+                eventually(lambda: not of_jobs(temp))
+        with subtests.test("a worker that is told to end leaves nothing"):
+            before = len(log.read_text())
+            worker.terminate()
+            worker.wait(timeout=PATIENCE_S)
+            assert not any(temp.glob("stoker-*"))
+            assert "Traceback" not in log.read_text()[before:]
 
 
 def test_what_a_killed_worker_has_left_goes_when_the_next_one_starts(
