@@ -37,9 +37,13 @@ from .kinds import (
     InferResult,
     KerasConfig,
     Optimizer,
+    ResNet,
     Schedule,
+    Sequence,
+    Text,
     Train,
     TrainResult,
+    WideAndDeep,
 )
 from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from .version import VERSION
@@ -105,16 +109,20 @@ __all__ = [
     "ModelVersion",
     "Optimizer",
     "Prediction",
+    "ResNet",
     "Schedule",
+    "Sequence",
     "Settings",
     "Signature",
     "StokerError",
     "TensorSpec",
+    "Text",
     "Timeout",
     "Train",
     "TrainResult",
     "Unauthorized",
     "Unavailable",
+    "WideAndDeep",
 ]
 
 

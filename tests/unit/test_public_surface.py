@@ -48,16 +48,20 @@ PUBLIC = [
     "ModelVersion",
     "Optimizer",
     "Prediction",
+    "ResNet",
     "Schedule",
+    "Sequence",
     "Settings",
     "Signature",
     "StokerError",
     "TensorSpec",
+    "Text",
     "Timeout",
     "Train",
     "TrainResult",
     "Unauthorized",
     "Unavailable",
+    "WideAndDeep",
 ]
 
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, infer, train
-from .architecture import CNN, MLP, Architecture, Builder, KerasConfig
+from .architecture import CNN, MLP, Architecture, Builder, KerasConfig, ResNet, Sequence, Text, WideAndDeep
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
@@ -119,12 +119,16 @@ __all__ = [
     "Latency",
     "Optimizer",
     "Priority",
+    "ResNet",
     "Result",
     "Schedule",
+    "Sequence",
     "Spec",
     "Stability",
+    "Text",
     "Train",
     "TrainResult",
+    "WideAndDeep",
     "as_data",
     "checked",
     "kind_of",

@@ -1,10 +1,11 @@
 """The shapes of network a `Train` job can ask for."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import from_json
 
+from ..errors import InvalidJob
 from .base import Frozen, Plain, plain
 from .keras_screen import screened
 
@@ -37,10 +38,19 @@ class Regularised(Frozen):
 
 
 class MLP(Regularised):
-    """Dense layers of `hidden` units each, then the output layer."""
+    """Dense layers of `hidden` units each, then the output layer.
+
+    Attributes:
+        norm: what follows each hidden layer before its activation: "batch" centres and scales each unit over the rows
+            of a batch, "layer" the units of each row; None for nothing.
+        residual: whether each hidden layer is added to what it was computed from; a plain linear layer fits the widths
+            where they differ.
+    """
 
     type: Literal["mlp"] = "mlp"
     hidden: Sizes = Field(default=(64, 32), max_length=64)
+    norm: Literal["batch", "layer"] | None = None
+    residual: bool = False
 
 
 class CNN(Regularised):
@@ -54,6 +64,108 @@ class CNN(Regularised):
     kernel_size: int = Field(default=3, ge=1, le=63)
     pool_size: int = Field(default=2, ge=1, le=16)
     dense: Sizes = Field(default=(64,), max_length=64)
+
+
+class ResNet(Regularised):
+    """Residual blocks of two convolutions with batch norm, in stages; the mean over the image, and the output layer.
+
+    Takes the rows that a `CNN` takes; small images such as 28 × 28 or 32 × 32 need no more than this.
+
+    Attributes:
+        filters: of each stage's convolutions; every stage but the first halves height and width.
+        blocks: residual blocks in each stage.
+    """
+
+    type: Literal["resnet"] = "resnet"
+    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8)
+    blocks: int = Field(default=2, ge=1, le=64)
+    kernel_size: int = Field(default=3, ge=1, le=63)
+
+
+class Cells(Regularised):
+    """How a sequence becomes one vector.
+
+    Attributes:
+        units: the width of every layer; of lists of ids and of texts, also of the embedding.
+        layers: how many; None is one for lstm and gru, two for transformer, and as many for tcn as let the last step
+            see the first.
+        heads: of a transformer's attention.
+        kernel_size: steps that a tcn's convolution sees at once.
+        dense: dense layers before the output layer.
+    """
+
+    cell: Literal["mean", "lstm", "gru", "tcn", "transformer"]
+    units: int = Field(default=64, ge=1, le=65_536)
+    layers: int | None = Field(default=None, ge=1, le=64)
+    heads: int = Field(default=4, ge=1, le=256)
+    kernel_size: int = Field(default=3, ge=1, le=63)
+    dense: Sizes = Field(default=(), max_length=64)
+
+    @model_validator(mode="after")
+    def _heads_share_the_units(self) -> Self:
+        if self.cell == "transformer" and self.units % self.heads:
+            raise InvalidJob(
+                f"a transformer divides its units among its heads: {self.units} units are no multiple of {self.heads} "
+                "heads"
+            )
+        return self
+
+
+class Sequence(Cells):
+    """An encoder of sequences, then dense layers and the output layer.
+
+    Takes rows of shape (steps, channels), lists of numbers of varying length, and lists of token ids, which it embeds;
+    padding is masked. Lists of equally many steps are channels of one sequence; other columns go straight to the dense
+    layers.
+
+    Attributes:
+        cell: "lstm" and "gru" read step by step; "tcn" is residual causal convolutions, each twice as far apart as the
+            one before; "transformer" is self-attention with learned positions.
+    """
+
+    type: Literal["sequence"] = "sequence"
+    cell: Literal["lstm", "gru", "tcn", "transformer"] = "lstm"
+
+
+class Text(Cells):
+    """Texts as the ids of their words, each with an embedding; then an encoder, dense layers and the output layer.
+
+    The vocabulary is part of the saved model, which takes plain texts. Columns of other kinds go straight to the dense
+    layers.
+
+    Attributes:
+        cell: "mean" takes the words of a text in any order; for the others, see `Sequence`.
+        words: the commonest words have an embedding each, the others share one.
+        length: words of a text that are read; None takes the longest text's, at most 256.
+    """
+
+    type: Literal["text"] = "text"
+    cell: Literal["mean", "lstm", "gru", "tcn", "transformer"] = "mean"
+    dense: Sizes = Field(default=(64,), max_length=64)
+    words: int = Field(default=20_000, ge=1, le=50_000)
+    length: int | None = Field(default=None, ge=1, le=4096)
+
+
+class WideAndDeep(Regularised):
+    """A linear model beside a dense network, their outputs added up (Cheng et al. 2016): for tables with categories.
+
+    The wide part has a weight for every number, every category and every cross; the deep part is an `MLP` on the
+    numbers and an embedding of every category. Both are trained together.
+
+        WideAndDeep(hidden=(64, 32), crosses=[("weekday", "shop")])
+
+    Attributes:
+        hidden: units of each hidden layer of the deep part.
+        crosses: columns of categories of which the wide part also learns every combination, by name.
+        buckets: how many weights a cross has; combinations beyond share them by a hash.
+    """
+
+    type: Literal["wide_and_deep"] = "wide_and_deep"
+    hidden: Sizes = Field(default=(64, 32), min_length=1, max_length=64)
+    crosses: tuple[Annotated[tuple[str, ...], Field(min_length=2, max_length=8)], ...] = Field(
+        default=(), max_length=256
+    )
+    buckets: int = Field(default=10_000, ge=2, le=1_000_000)
 
 
 def _parsed(config: Any) -> Any:
@@ -90,4 +202,6 @@ class Builder(Frozen):
         super().__init__(**fields)
 
 
-Architecture = Annotated[MLP | CNN | KerasConfig | Builder, Field(discriminator="type")]
+Architecture = Annotated[
+    MLP | CNN | ResNet | Sequence | Text | WideAndDeep | KerasConfig | Builder, Field(discriminator="type")
+]

@@ -238,7 +238,8 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
     for row, ids in enumerate(values):
         if ids is not None:
             known = np.asarray(ids)
-            if len(known) and known.dtype.kind not in "iu":
+            # Files give the numbers of lists as float64.
+            if len(known) and not (known.dtype.kind in "iuf" and (known == np.floor(known)).all()):
                 raise InvalidJob(
                     f"column {name!r} holds {_kind(known)} in row {numbering[row]}; expected whole numbers"
                 )

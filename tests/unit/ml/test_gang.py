@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stoker.errors import Unavailable
-from stoker.kinds import Checkpoints, Train
+from stoker.kinds import MLP, Checkpoints, Train
 from stoker_workers.ml.training.replicas import _communication, _resolver
 
 from ...conftest import PATIENCE_S
@@ -23,6 +23,7 @@ DRAIN_AT_CALL = 2
 SPEC = Train(
     model="digits",
     data="sample://digits",
+    architecture=MLP(norm="batch"),  # its statistics are those of whole batches
     epochs=2,
     seed=7,
     batch_size=50,  # the last batch of an epoch is smaller, and not even

@@ -16,6 +16,7 @@ from stoker.models.tensors import Array
 from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
+from stoker_workers.ml.preprocessing.parts import Codes, Needs
 from stoker_workers.ml.preprocessing.profile import Profile, profile
 from stoker_workers.ml.preprocessing.shares import Part, by_chance
 from stoker_workers.ml.preprocessing.split import TRAINED, ExactSplit
@@ -244,8 +245,8 @@ def test_few_categories_become_one_hot_with_a_place_for_unseen_ones(profile_of: 
 def test_many_categories_become_codes_and_those_that_occur_once_are_unseen(profile_of: ProfileOf) -> None:
     words = [f"shop {number % 30:02}" for number in range(90)] + ["seldom"]
     found = profile_of(t=words, y=["a", "b"] * 45 + ["a"])
-    preprocessing = build_preprocessing(found, normalize=True, embed=True)
-    assert [code.count for code in preprocessing.codes] == [31]
+    preprocessing = build_preprocessing(found, normalize=True, needs=Needs(embed_above=16))
+    assert preprocessing.parts == (Codes(31, column="t"),)
     codes = preprocessing(encode(found.inputs, {"t": ["shop 00", "shop 29", "seldom", "new", None]}))
     assert codes.tolist() == [[1], [30], [0], [0], [0]]
 

@@ -20,7 +20,7 @@ from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.data import Source
-from ..ml.networks.building import build_network
+from ..ml.networks.building import build_network, needs
 from ..ml.opening import open_data
 from ..ml.preprocessing.division import divide
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
@@ -119,7 +119,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     )
     if saved:
         trainer.resume(saved)
-    with _in_step(gang):
+    with _in_step(gang), gang.whole_batches(model.network):
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
@@ -184,10 +184,12 @@ def _fix_randomness(spec: Train, seed: int) -> None:
 
 
 def _build(spec: Train, run: Run, profiled: Profile, seed: int) -> _Model:
-    embed = isinstance(spec.architecture or MLP(), MLP)  # other networks take plain numbers
-    preprocessing = build_preprocessing(profiled, normalize=spec.normalize, embed=embed)
+    takes = needs(spec.architecture or MLP())
+    preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=takes)
+    for line in preprocessing.notes:
+        run.emit(Log(line=line))
     row_shape = preprocessing.row_shape(profiled.inputs)
-    network = build_network(spec, profiled, row_shape, preprocessing.codes, run.builders)
+    network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
     layer = raw_layer(network)
     if layer and len(profiled.inputs) == 1:
         name = type(layer).__name__

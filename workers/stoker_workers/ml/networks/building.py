@@ -1,34 +1,55 @@
 """Building the network of a `Train` job."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
+from stoker import kinds
 from stoker.errors import InvalidJob
-from stoker.kinds import CNN, MLP, Builder, KerasConfig, Train
+from stoker.kinds import CNN, MLP, Builder, KerasConfig, ResNet, Text, Train, WideAndDeep
+from stoker.kinds.architecture import Architecture
 
-from ..preprocessing.categories import Codes
+from ..preprocessing.parts import Needs, Part, Words
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import Target
 from .cnn import cnn_layers
-from .codes import embedded
 from .given import call_builder, configured
-from .heads import head, output_units
-from .mlp import mlp_layers
+from .heads import head, output_activation, output_units
+from .layers import all_layers
+from .mlp import mlp, mlp_layers
+from .resnet import resnet
+from .row import joined, table, taken_apart
+from .sequence import sequence, text, whole_sequence
+from .wide_and_deep import wide_and_deep
 
-Hidden = list[keras.layers.Layer] | Callable[[keras.KerasTensor], keras.KerasTensor]
-"""What comes before the output layer: layers one after the other, or a function of the row."""
+Own = MLP | CNN | ResNet | kinds.Sequence | Text | WideAndDeep
+_FEW = 16
+"""Categories that are one-hot for most networks; of more, each has an embedding."""
+
+
+def needs(architecture: Architecture) -> Needs:
+    """What a network takes besides plain numbers."""
+    match architecture:
+        case MLP():
+            return Needs(embed_above=_FEW)
+        case WideAndDeep():
+            return Needs(embed_above=0)
+        case kinds.Sequence():
+            return Needs(embed_above=_FEW, steps=True)
+        case Text():
+            return Needs(embed_above=_FEW, words=Words(architecture.words, architecture.length))
+    return Needs()
 
 
 def build_network(
-    spec: Train, profile: Profile, input_shape: tuple[int, ...], codes: Sequence[Codes], builders: Sequence[str]
+    spec: Train, profile: Profile, input_shape: tuple[int, ...], parts: Sequence[Part], builders: Sequence[str]
 ) -> keras.Model:
     """The uncompiled network from one preprocessed tensor to the outputs.
 
     Args:
         input_shape: the shape of one preprocessed row.
-        codes: what its last places hold, each to be embedded; of a row without them, nothing.
+        parts: what its last places hold; of a row of plain numbers, nothing.
         builders: the builders that the settings allow.
 
     Raises:
@@ -38,44 +59,54 @@ def build_network(
     units = output_units(spec, target)
     architecture = spec.architecture or MLP()
     match architecture:
-        case MLP():
-            hidden = _mlp(architecture, input_shape, codes)
-            network = _network(hidden, input_shape, units, architecture, target)
-        case CNN():
-            network = _network(cnn_layers(architecture, input_shape), input_shape, units, architecture, target)
         case KerasConfig():
             network = configured(architecture, input_shape)
         case Builder():
             network = call_builder(architecture, input_shape, units, builders)
+        case _:
+            network = _own(architecture, input_shape, parts, profile, target, units)
     _check_shapes(network, input_shape, units, target)
-    if not isinstance(architecture, MLP | CNN):
+    if isinstance(architecture, KerasConfig | Builder):
         network = _unnamed(network)
     if spec.precision == "mixed":
         _mix_precision(network)
     return network
 
 
-def _mlp(spec: MLP, input_shape: tuple[int, ...], codes: Sequence[Codes]) -> Hidden:
-    layers = mlp_layers(spec, input_shape)
-    if not codes:
-        return layers
+def _own(
+    spec: Own, input_shape: tuple[int, ...], parts: Sequence[Part], profile: Profile, target: Target, units: int
+) -> keras.Model:
+    """A network that Stoker builds itself, with its output layer."""
+    row, output = keras.Input(input_shape), head(spec, target, units)
+    match spec:
+        case MLP() if not parts and not spec.residual:
+            return keras.Sequential([row, *mlp_layers(spec, input_shape), output])
+        case CNN():
+            return keras.Sequential([row, *cnn_layers(spec, input_shape), output])
+        case WideAndDeep():
+            summed = wide_and_deep(spec, taken_apart(_flattened(row), parts), units)
+            activation = keras.layers.Activation(output_activation(spec, target, units))
+            return keras.Model(row, activation(summed), name="network")
+        case MLP():
+            hidden = mlp(spec, joined(table(taken_apart(_flattened(row), parts))))
+        case ResNet():
+            hidden = resnet(spec, row)
+        case kinds.Sequence() if not parts and _is_array(profile):
+            hidden = whole_sequence(spec, row)
+        case kinds.Sequence():
+            hidden = sequence(spec, taken_apart(row, parts))
+        case Text():
+            hidden = text(spec, taken_apart(row, parts))
+    return keras.Model(row, output(hidden), name="network")
 
-    def hidden(row: keras.KerasTensor) -> keras.KerasTensor:
-        tensor = embedded(row, codes)
-        for layer in layers:
-            tensor = layer(tensor)
-        return tensor
 
-    return hidden
+def _flattened(row: keras.KerasTensor) -> keras.KerasTensor:
+    return row if len(row.shape) == 2 else keras.layers.Flatten()(row)
 
 
-def _network(hidden: Hidden, input_shape: tuple[int, ...], units: int, spec: MLP | CNN, target: Target) -> keras.Model:
-    """A network of hidden layers, or of a function that makes them, and the output layer."""
-    output = head(spec, target, units)
-    if isinstance(hidden, list):
-        return keras.Sequential([keras.Input(input_shape), *hidden, output])
-    row = keras.Input(input_shape)
-    return keras.Model(row, output(hidden(row)), name="network")
+def _is_array(profile: Profile) -> bool:
+    """Whether a row is one array, not several columns of numbers."""
+    return len(profile.inputs) == 1 and profile.inputs[0].kind in (None, "vector", "sequence")
 
 
 def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, target: Target) -> None:
@@ -109,14 +140,19 @@ def _unnamed(network: keras.Model) -> keras.Model:
 def _mix_precision(network: keras.Model) -> None:
     """Set all layers but the last to half precision; weights, output and loss stay float32."""
     half = keras.DTypePolicy("mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16")
-    for layer in list(_layers(network))[:-1]:
-        layer.dtype_policy = half
+    last = {id(layer) for tensor in network.outputs for layer in _last_layers(tensor)}
+    for layer in all_layers(network):
+        if id(layer) not in last:
+            layer.dtype_policy = half
 
 
-def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers in order, those of nested models included."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
+def _last_layers(tensor: keras.KerasTensor) -> list[keras.Operation]:
+    """The layer that gives an output; of a sum or an activation, also those whose outputs it takes."""
+    # The graph behind a symbolic tensor has no public name; Keras' own exporters read it this way too.
+    operation, node, _ = tensor._keras_history  # noqa: SLF001
+    if isinstance(operation, keras.Model):
+        return _last_layers(operation.outputs[0])
+    if not isinstance(operation, keras.layers.Add | keras.layers.Activation):
+        return [operation]
+    taken = operation._inbound_nodes[node].input_tensors  # noqa: SLF001
+    return [operation, *(layer for each in taken for layer in _last_layers(each))]

@@ -37,7 +37,7 @@ def cnn_layers(spec: CNN, input_shape: tuple[int, ...]) -> list[keras.layers.Lay
     return [*layers, keras.layers.Flatten(), *dense_layers(spec.dense, spec)]
 
 
-def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def image_shape(shape: tuple[int, ...], network: str = "CNN") -> tuple[int, int, int]:
     """Height, width and channels of a row.
 
     Raises:
@@ -50,6 +50,6 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) == 3:
         return shape[0], shape[1], shape[2]
     raise InvalidJob(
-        f"a CNN takes rows of shape (height, width) or (height, width, channels), or flat square ones; the data has "
-        f"{shape}: use an MLP or reshape the data"
+        f"a {network} takes rows of shape (height, width) or (height, width, channels), or flat square ones; the data "
+        f"has {shape}: use an MLP or reshape the data"
     )

@@ -4,7 +4,8 @@ from math import prod
 
 import keras
 
-from stoker.kinds import CNN, MLP, Train
+from stoker.kinds import Train
+from stoker.kinds.architecture import Regularised
 
 from ..preprocessing.target import Target
 from .layers import penalty
@@ -21,11 +22,16 @@ def output_units(spec: Train, target: Target) -> int:
     return 1 if target.task == "binary" and one_unit else len(target.classes)
 
 
-def head(spec: MLP | CNN, target: Target, units: int) -> keras.layers.Layer:
+def head(spec: Regularised, target: Target, units: int) -> keras.layers.Layer:
     """The layer that gives an output."""
-    activation: str = spec.output
-    if activation == "auto":
-        activation = "linear" if not target.classes else "softmax"
-        if target.classes and (units == 1 or target.task == "multilabel"):
-            activation = "sigmoid"
+    activation = output_activation(spec, target, units)
     return keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(spec))
+
+
+def output_activation(spec: Regularised, target: Target, units: int) -> str:
+    """The activation of an output."""
+    if spec.output != "auto":
+        return spec.output
+    if not target.classes:
+        return "linear"
+    return "sigmoid" if units == 1 or target.task == "multilabel" else "softmax"

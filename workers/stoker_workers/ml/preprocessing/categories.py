@@ -1,7 +1,5 @@
 """Categories: one-hot where they are few, codes for an embedding where they are many."""
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 from keras import ops
@@ -9,46 +7,33 @@ from keras import ops
 from stoker.models.rows import MISSING_CATEGORY, category
 
 from ..columns.stats import ColumnStats
+from .parts import Codes
 
-_FEW = 16
 MOST_WORDS = 50_000
 """Categories beyond the commonest of these share the place of unseen ones."""
 _UNSEEN = "\ue000"
 
 
-@dataclass(frozen=True)
-class Codes:
-    """Places of a row that hold codes for an embedding: of a category, 0 for unseen ones; of a list of ids, 0 for none.
-
-    Attributes:
-        count: how many codes there are.
-        length: how many places there are.
-        is_list: whether the places are a list, of which the mean is taken.
-    """
-
-    count: int
-    length: int = 1
-    is_list: bool = False
-
-
 def categories(
-    tensor: keras.KerasTensor, stats: list[ColumnStats], *, embed: bool
+    tensor: keras.KerasTensor, stats: list[ColumnStats], *, embed_above: int | None
 ) -> tuple[list[keras.KerasTensor], list[tuple[Codes, keras.KerasTensor]]]:
     """One-hot columns, and columns of codes as float32.
 
     Args:
         tensor: (rows, columns) of text, as `stoker.models.rows` spells categories.
-        embed: whether columns of many categories become codes.
+        embed_above: columns of more categories than this become codes; None for none.
     """
     one_hot, codes = [], []
     for place, each in enumerate(stats):
-        many = embed and len(each.distinct.counts) > _FEW
+        many = embed_above is not None and len(each.distinct.counts) > embed_above
         words = vocabulary(each, without_rare=many)
         # The list is in the model's config; a file of an adapted layer would not keep every text.
         lookup = keras.layers.StringLookup(vocabulary=words, oov_token=_UNSEEN, output_mode="int")
         code = lookup(tensor[:, place])
         if many:
-            codes.append((Codes(len(words) + 1), ops.expand_dims(ops.cast(code, "float32"), -1)))
+            codes.append(
+                (Codes(len(words) + 1, column=each.column.name), ops.expand_dims(ops.cast(code, "float32"), -1))
+            )
         else:
             one_hot.append(ops.one_hot(code, len(words) + 1, dtype="float32"))
     return one_hot, codes

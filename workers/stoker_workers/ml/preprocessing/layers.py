@@ -14,19 +14,23 @@ import tensorflow as tf
 from keras import ops
 
 from stoker.errors import InvalidJob
+from stoker.models.data import listed
 from stoker.models.manifest import TensorSpec
 from stoker.models.picture_rows import takes_pictures
 from stoker.models.tensors import Array
 
 from ..columns.stats import ColumnStats
 from .calendar import calendar
-from .categories import Codes, categories
+from .categories import categories
 from .numbers import rescaling, scaled, standardised
+from .parts import Codes, Needs, Part, Steps
 from .profile import Profile
-from .texts import term_weights
+from .sequences import Sequential, side_by_side
+from .texts import term_weights, word_ids
 
 _ROWS = 65_536
 """Rows preprocessed per call, which bounds the memory of texts and one-hot rows."""
+_NUMBERS = Needs()
 _MOST_IDS = 1_000_000
 """Ids that a list of tokens may have: each has a row in an embedding."""
 
@@ -37,17 +41,26 @@ class Preprocessing:
 
     Attributes:
         model: None if the only input is the network's tensor already.
-        codes: the categories that the network embeds; their codes are the tensor's last columns.
+        parts: what the tensor's last places hold, for networks that take more than plain numbers.
     """
 
     model: keras.Model | None
-    codes: tuple[Codes, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def has_operations(self) -> bool:
         """Whether there are operations besides layers, which the .h5 format cannot hold."""
         operations = self.model.operations if self.model else []
         return any(not isinstance(each, keras.layers.Layer) for each in operations)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was made of several columns, each in a sentence."""
+        return [
+            f"one sequence of {part.steps} steps: {listed(part.columns)}, side by side"
+            for part in self.parts
+            if isinstance(part, Steps) and len(part.columns) > 1
+        ]
 
     def row_shape(self, inputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
         """The shape of one row of the network's tensor."""
@@ -71,7 +84,7 @@ class Preprocessing:
         return cast(Array, output.numpy())
 
 
-def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = False) -> Preprocessing:
+def build_preprocessing(profile: Profile, *, normalize: bool, needs: Needs = _NUMBERS) -> Preprocessing:
     """The preprocessing of a profile's inputs.
 
     Numbers are imputed by their median, with an indicator of gaps where training had some, and scaled to mean 0 and
@@ -80,7 +93,7 @@ def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = Fals
 
     Args:
         normalize: whether to scale numbers.
-        embed: whether the network can embed categories; those of many values become codes then.
+        needs: what the network takes besides plain numbers.
     """
     sole = len(profile.inputs) == 1
     if sole and takes_pictures(profile.inputs[0]):
@@ -92,33 +105,39 @@ def build_preprocessing(profile: Profile, *, normalize: bool, embed: bool = Fals
         for spec in profile.inputs
     }
     parts: list[keras.KerasTensor] = []
-    codes: list[tuple[Codes, keras.KerasTensor]] = []
+    others: list[tuple[Part, keras.KerasTensor]] = []
+    sequences: list[Sequential] = []
     for spec in profile.inputs:
         tensor, stats = inputs[spec.name], [profile.features[name].stats for name in spec.columns or (spec.name,)]
         match spec.kind:
             case "number" | "boolean":
                 parts += scaled(tensor, stats, normalize=normalize)
             case "category":
-                one_hot, coded = categories(tensor, stats, embed=embed)
+                one_hot, coded = categories(tensor, stats, embed_above=needs.embed_above)
                 parts += one_hot
-                codes += coded
+                others += coded
             case "time":
                 parts += calendar(tensor, stats)
+            case "text" if needs.words:
+                others.append(word_ids(tensor, stats[0], needs.words))
             case "text":
                 parts.append(term_weights(tensor, stats[0]))
             case "tokens":
-                codes.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
+                others.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
             case "image" if takes_pictures(spec):
                 parts.append(rescaling(stats[0], normalize=normalize)(tensor))
+            case "sequence" if needs.steps:
+                sequences.append((tensor, spec, stats[0]))
             case _:
                 parts.append(standardised(tensor, spec, stats[0], normalize=normalize))
                 if spec.kind == "sequence" and stats[0].column.dtype == "list":
                     parts.append(ops.cast(ops.isnan(tensor), "float32"))  # what is padding
-    tensors = [_flat(part) for part in parts] if len(parts) + len(codes) > 1 else parts
-    tensors += [code for _, code in codes]
+    others += side_by_side(sequences, normalize=normalize)
+    tensors = [_flat(part) for part in parts] if len(parts) + len(others) > 1 else parts
+    tensors += [tensor for _, tensor in others]
     output = ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
     declared = inputs[profile.inputs[0].name] if sole else inputs
-    return Preprocessing(keras.Model(declared, output), tuple(each for each, _ in codes))
+    return Preprocessing(keras.Model(declared, output), tuple(part for part, _ in others))
 
 
 def assemble(
@@ -161,4 +180,4 @@ def _ids(spec: TensorSpec, stats: ColumnStats) -> Codes:
             f"column {stats.column.name!r} holds ids up to {stats.moments.high:g}, and an embedding of so many would "
             f"fill the memory; number them anew, from 0 to at most {_MOST_IDS - 1:,}"
         )
-    return Codes(int(stats.moments.high) + 1, int(spec.shape[0] or 1), is_list=True)
+    return Codes(int(stats.moments.high) + 1, int(spec.shape[0] or 1), is_list=True, column=stats.column.name)

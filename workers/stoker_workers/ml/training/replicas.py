@@ -5,13 +5,15 @@ equal everywhere, and the losses are those of one process with the same batches,
 https://www.tensorflow.org/tutorials/distribute/custom_training
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from ..networks.layers import all_layers
 
 _SUM = tf.distribute.ReduceOp.SUM
 
@@ -40,6 +42,25 @@ class Replicas:
         """The scope in which variables of every replica are made."""
         scope: AbstractContextManager[Any] = self._strategy.scope()
         return scope
+
+    @contextmanager
+    def whole_batches(self, network: keras.Model) -> Iterator[None]:
+        """Within the block, batch norm takes the statistics of whole batches, as one process does.
+
+        Each replica's own would differ, and be NaN for one whose share of a batch is empty.
+        """
+        layers = [
+            layer
+            for layer in all_layers(network)
+            if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+        ]
+        for layer in layers:
+            layer.synchronized = self.size > 1
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.synchronized = False  # a saved model may be loaded where there is nothing to synchronise
 
     def run(self, step: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
         """Run a step on every replica; gives its result, which must be equal on all of them."""
