@@ -4,7 +4,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,7 +28,7 @@ from .test_doctor import checks
 from .test_ledger import result_of, version
 from .test_store import overwrite
 
-# A look asks a store for 256 folders; the S3 server of the tests is slow.
+# A look asks a store for 256 folders; the S3 server of the tests is slow, so one look there must do.
 pytestmark = pytest.mark.timeout(600)
 SPEC = stoker.Train(model="leftovers", data="sample://iris", device="cpu")
 # For what the ledger alone decides.
@@ -95,6 +95,13 @@ def test_what_nothing_names_is_removed_and_nothing_else(store: Store, connection
     assert not is_there(store, orphan)
     assert not is_there(store.of_job("job-of-old"), of_forgotten)
     assert store._files._system.exists(f"{store._root}/notes/sha256.txt")
+
+
+@quick_stores
+def test_what_was_removed_is_found_no_more(store: Store, connection: Connection, all_old: None) -> None:
+    put(store)
+    put(store.of_job("gone"))
+    assert look(store, connection).files == 2
     assert look(store, connection).files == 0
 
 
@@ -111,6 +118,14 @@ def test_without_leave_it_only_counts(store: Store, connection: Connection, redi
     assert orphan.digest in told["told"]
 
 
+def test_every_store_tells_how_old_its_files_are(store: Store) -> None:
+    artifact, now = put(store), datetime.now(UTC)
+    [file] = store.stored(artifact.digest[:2])
+    assert not store.is_older(file, now - timedelta(minutes=5))
+    assert store.is_older(file, now + timedelta(minutes=5))
+
+
+@quick_stores
 def test_what_is_younger_than_a_day_stays(store: Store, connection: Connection) -> None:
     orphan, of_gone = put(store), put(store.of_job("gone"))
     assert look(store, connection).files == 0
