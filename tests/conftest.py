@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ Eventually = Callable[[Callable[[], object]], None]
 PATIENCE_S = 240.0
 # Between two looks: soon at first, and later so that looking takes little of the machine from what is waited for.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
+
+
+def pytest_configure() -> None:
+    """Compile for good: each of the many processes that tests start would compile Stoker anew, a second of a start."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(wrapper=True)
