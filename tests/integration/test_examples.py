@@ -1,4 +1,4 @@
-"""The pages of docs/examples run as they stand, all on one stack, and end with an answer to raw rows."""
+"""The pages of docs/examples and of networks run as they stand, on one stack, and end with an answer to raw rows."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +9,8 @@ import pytest
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
 # Writes the files that a page's reader has, into the folder that it runs in; by the page's name.

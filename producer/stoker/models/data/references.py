@@ -20,6 +20,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "churn": ("customer", "joined", "plan", "region", "age", "monthly", "calls", "paperless", "churned"),
         "shapes": ("image", "label"),
         "spots": ("image", "mask"),
+        "reviews": ("review", "sentiment"),
+        "ratings": ("user", "item", "rating"),
         "consumption": ("when", "meter", "temperature", "kwh"),
     }
 )

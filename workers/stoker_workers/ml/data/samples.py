@@ -8,7 +8,7 @@ import numpy as np
 import sklearn.datasets
 from numpy.typing import NDArray
 
-from . import drawn, generated
+from . import drawn, generated, opinions
 from .source import Arrays, Role, Values
 
 _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
@@ -44,6 +44,12 @@ def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
     elif name == "spots":
         columns = drawn.spots()
         test = _test_rows(np.zeros(len(columns["mask"])))
+    elif name == "reviews":
+        columns = opinions.reviews()
+        test = _test_rows(columns["sentiment"])
+    elif name == "ratings":
+        columns = opinions.ratings()
+        test = _test_rows(np.zeros(len(columns["rating"])))
     else:
         x, y = _LOADERS[name](return_X_y=True)
         columns = {"x": x, "y": y}
