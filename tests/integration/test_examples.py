@@ -5,16 +5,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stoker.local import redis_url_of
 from stoker.settings import Settings
+from stoker_workers.ml.data.drawn import shapes
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
+
+
+def write_photographs(folder: Path) -> None:
+    """Shapes in folders of their classes, and one that no training sees."""
+    table = shapes()
+    for at, (pixels, label) in enumerate(zip(table["image"], table["label"], strict=True)):
+        path = folder / "photographs" / label / f"{at}.{('png', 'JPG')[at % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).resize((32 + at % 4, 32)).save(path, quality=95)
+    square = next(at for at, label in enumerate(table["label"]) if label == "square")
+    Image.fromarray(table["image"][square, :, ::-1]).resize((64, 64)).save(folder / "new.png")
+
+
 # Writes the files that a page's reader has, into the folder that it runs in; by the page's name.
-FILES: Mapping[str, Callable[[Path], None]] = {}
+FILES: Mapping[str, Callable[[Path], None]] = {"photographs": write_photographs}
 
 
 def code(page: Path) -> str:
