@@ -43,6 +43,7 @@ from .kinds import (
     Text,
     Train,
     TrainResult,
+    UNet,
     WideAndDeep,
 )
 from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
@@ -120,6 +121,7 @@ __all__ = [
     "Timeout",
     "Train",
     "TrainResult",
+    "UNet",
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",

@@ -9,7 +9,7 @@ from PIL import Image
 
 from stoker.local import redis_url_of
 from stoker.settings import Settings
-from stoker_workers.ml.data.drawn import shapes
+from stoker_workers.ml.data.drawn import shapes, spots
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
@@ -28,8 +28,18 @@ def write_photographs(folder: Path) -> None:
     Image.fromarray(table["image"][square, :, ::-1]).resize((64, 64)).save(folder / "new.png")
 
 
+def write_spots(folder: Path) -> None:
+    """Pictures of spots and their masks, and one that no training sees."""
+    table = spots()
+    for name, column in (("images", "image"), ("masks", "mask")):
+        (folder / "spots" / name).mkdir(parents=True)
+        for at, pixels in enumerate(table[column]):
+            Image.fromarray(pixels).save(folder / "spots" / name / f"{at}.png")
+    Image.fromarray(table["image"][0, ::-1]).save(folder / "new.png")
+
+
 # Writes the files that a page's reader has, into the folder that it runs in; by the page's name.
-FILES: Mapping[str, Callable[[Path], None]] = {"photographs": write_photographs}
+FILES: Mapping[str, Callable[[Path], None]] = {"photographs": write_photographs, "pixels": write_spots}
 
 
 def code(page: Path) -> str:

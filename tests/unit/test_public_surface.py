@@ -59,6 +59,7 @@ PUBLIC = [
     "Timeout",
     "Train",
     "TrainResult",
+    "UNet",
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, infer, train
-from .architecture import CNN, MLP, Architecture, Builder, KerasConfig, ResNet, Sequence, Text, WideAndDeep
+from .architecture import CNN, MLP, Architecture, Builder, KerasConfig, ResNet, Sequence, Text, UNet, WideAndDeep
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
@@ -128,6 +128,7 @@ __all__ = [
     "Text",
     "Train",
     "TrainResult",
+    "UNet",
     "WideAndDeep",
     "as_data",
     "checked",

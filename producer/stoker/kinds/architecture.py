@@ -168,6 +168,18 @@ class WideAndDeep(Regularised):
     buckets: int = Field(default=10_000, ge=2, le=1_000_000)
 
 
+class UNet(Regularised):
+    """A class for each pixel: down to a coarse view, half the size per level, and up again; for `task="pixels"`.
+
+    Attributes:
+        filters: of the two convolutions of each level, the finest first.
+    """
+
+    type: Literal["unet"] = "unet"
+    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8)
+    kernel_size: int = Field(default=3, ge=1, le=63)
+
+
 def _parsed(config: Any) -> Any:
     try:
         return from_json(config) if isinstance(config, str) else config
@@ -203,5 +215,5 @@ class Builder(Frozen):
 
 
 Architecture = Annotated[
-    MLP | CNN | ResNet | Sequence | Text | WideAndDeep | KerasConfig | Builder, Field(discriminator="type")
+    MLP | CNN | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder, Field(discriminator="type")
 ]

@@ -35,7 +35,8 @@ class Train(JobSpec):
         architecture: the network; None takes an MLP, or for pictures a CNN.
         target: the column to predict; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
-        task: None reads it off the target: text, booleans and integers are classes, other numbers are regression.
+        task: None reads it off the target: text, booleans and integers are classes, other numbers are regression,
+            masks of pictures are pixels.
         validation_data: a data reference to validate on, instead of a share of `data`.
         validation_split: share of the rows held out for validation; 0 for none, also by validation_data and folds.
         stratify: keep the share of every class, or of every value of the column that is named, on both sides; None does
@@ -77,7 +78,7 @@ class Train(JobSpec):
     architecture: Architecture | None = None
     target: str | None = None
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
-    task: Literal["classification", "regression"] | None = None
+    task: Literal["classification", "regression", "pixels"] | None = None
     validation_data: DataRef | None = None
     validation_split: float = Field(default=0.1, ge=0, lt=1)
     stratify: bool | Column | None = None

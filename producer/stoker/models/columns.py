@@ -63,6 +63,8 @@ def select_columns(
     """
     if target is None:
         candidates = [name for name in columns if name in TARGET_NAMES]
+        if not candidates and {"image", "mask"} <= set(columns):
+            candidates = ["mask"]
         if len(candidates) != 1:
             count = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
             raise InvalidJob(

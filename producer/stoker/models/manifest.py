@@ -82,7 +82,7 @@ class TensorSpec(Described):
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
-Task = Literal["binary", "multiclass", "multilabel", "regression", "several"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "pixels", "several"]
 
 
 class Signature(Described):
@@ -129,6 +129,8 @@ class Signature(Described):
         """
         if self.parts:
             return tuple(f"{name}_{each}" for name, part in self.parts.items() for each in part.prediction_names)
+        if self.task == "pixels":
+            return ("mask",)
         if self.task == "multilabel":
             return tuple(f"{what}_{label}" for what in ("label", "probability") for label in self.classes)
         if self.classes:

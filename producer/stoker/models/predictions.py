@@ -26,14 +26,19 @@ class Prediction(Described):
         label: the most likely class; None for numbers.
         probabilities: of each class, by its label; they sum to 1. Empty for numbers.
         value: the number, or a tuple of them if the model predicts several; None for classes.
+        mask: of each pixel its class, row by row, in the model's size; None for all else.
     """
 
     label: str | None = None
     probabilities: dict[str, float] = Field(default_factory=dict)
     value: float | tuple[float, ...] | None = None
+    mask: tuple[tuple[int, ...], ...] | None = None
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """What is there, with four digits, and of many classes the most likely ones."""
+        if self.mask is not None:
+            yield "mask", f"{len(self.mask)} × {len(self.mask[0])} pixels"
+            return
         if self.label is None:
             yield "value", self.value
             return
@@ -51,6 +56,8 @@ def predictions(version: ModelVersion, outputs: Array) -> list[Prediction]:
         InvalidJob: the output is no distribution over the classes.
     """
     labels = version.signature.classes
+    if version.signature.task == "pixels":
+        return [Prediction(mask=tuple(map(tuple, mask))) for mask in _masks(version, outputs).tolist()]
     if not labels:
         return [Prediction(value=row[0] if len(row) == 1 else tuple(row)) for row in _flat(outputs).tolist()]
     distribution = _distribution(version, outputs)
@@ -69,6 +76,8 @@ def prediction_columns(version: ModelVersion, outputs: Array) -> dict[str, Array
         InvalidJob: the output is no distribution over the classes.
     """
     signature = version.signature
+    if signature.task == "pixels":
+        raise InvalidJob(f"{version.ref} predicts masks, which no table holds; set format='npy' for its output")
     if not signature.classes:
         columns = list(_flat(outputs).T)
     else:
@@ -96,6 +105,13 @@ def probabilities(outputs: Array, *, logits: bool) -> Floats:
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
     distribution: Floats = scores / scores.sum(axis=1, keepdims=True)
     return distribution
+
+
+def _masks(version: ModelVersion, outputs: Array) -> Array:
+    """(rows, height, width): the likeliest class of each pixel, which is a number."""
+    numbers = np.array([int(label) for label in version.signature.classes])
+    masks: Array = numbers[outputs.argmax(axis=-1)]
+    return masks
 
 
 def _flat(outputs: Array) -> Array:

@@ -20,13 +20,14 @@ from stoker.models.data import preflight
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.pictures import Pixels
+from stoker.models.predictions import predictions
 from stoker.models.store import Store
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.infer import run as infer
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import data
 from stoker_workers.ml.data import Values, Wanted
-from stoker_workers.ml.data.drawn import shapes
+from stoker_workers.ml.data.drawn import shapes, spots
 from stoker_workers.ml.data.images import cache
 from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction.predictor import Predictor
@@ -337,3 +338,65 @@ def test_an_mlp_of_pictures_is_told_what_it_does_not_know(open_run: Callable[...
 def test_augment_says_what_varies() -> None:
     with pytest.raises(InvalidJob, match=r"Augment\(\) changes nothing: say what may vary"):
         stoker.Augment()
+
+
+def write_masked(folder: Path, count: int) -> Path:
+    table = spots()
+    for name, column in (("images", "image"), ("masks", "mask")):
+        (folder / name).mkdir(parents=True)
+        for at, pixels in enumerate(table[column][:count]):
+            Image.fromarray(pixels).resize((48, 40), Image.Resampling.NEAREST).save(folder / name / f"{at}.png")
+    return folder
+
+
+def test_masks_are_learned_measured_and_served(
+    open_run: Callable[..., Run], events: list[Event], store: Store, tmp_path: Path
+) -> None:
+    folder = write_masked(tmp_path / "spots", 24)
+    network = stoker.UNet(filters=(4, 8, 8))
+    spec = Train(model="m", data=str(folder), architecture=network, epochs=2, image_size=(18, 22), batch_size=8, seed=1)
+    version = registered(open_run(), spec)
+    assert "target 'mask': pixels, of the classes 0 (77." in log(events)
+    signature = version.signature
+    assert (signature.task, signature.classes, signature.target) == ("pixels", ("0", "1", "2"), "mask")
+    assert signature.outputs[0].shape == (18, 22, 3)
+
+    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100), open_run(version)).result
+    assert isinstance(report, stoker.EvaluateResult)
+    told = infer(Infer(model="m@1", data=str(folder)), open_run(version)).result
+    assert isinstance(told, stoker.InferResult)
+    outputs = np.load(io.BytesIO(store.read(told.chunks[0])))
+    source = opened(str(folder), shapes={"image": (18, 22, 3)})
+    table = whole(source)
+    assert (report.rows, outputs.shape) == (24, (24, 18, 22, 3))
+    predicted, truth = outputs.argmax(axis=-1), table["mask"]
+    assert report.metrics["accuracy"] == pytest.approx((predicted == truth).mean())
+    met = [((predicted == k) & (truth == k)).sum() / max(((predicted == k) | (truth == k)).sum(), 1) for k in range(3)]
+    assert [report.metrics[f"iou_{k}"] for k in range(3)] == pytest.approx(met)
+    assert report.metrics["mean_iou"] == pytest.approx(np.mean(met))
+    assert report.stability.intervals["mean_iou"].low <= report.metrics["mean_iou"]
+
+    model = exported(version, store, tmp_path)
+    np.testing.assert_allclose(model.predict(table["image"], verbose=0), outputs, atol=1e-5)
+    assert (np.array([answer.mask for answer in predictions(version, outputs)]) == predicted).all()
+    with pytest.raises(InvalidJob, match="predicts masks, which no table holds; set format='npy'"):
+        infer(Infer(model="m@1", data=str(folder), format="csv"), open_run(version))
+
+
+def test_masks_that_do_not_fit_are_refused(open_run: Callable[..., Run], tmp_path: Path) -> None:
+    folder = write_masked(tmp_path / "spots", 6)
+    assert preflight(str(folder)) == str(folder)
+    spec = Train(model="m", data=str(folder), epochs=1)
+    for changed, message in (
+        ({"augment": CHANGES}, "augment changes pictures, and not their masks"),
+        ({"class_weights": "balanced"}, "a row of masks has pixels of several classes"),
+        ({"architecture": NETWORK}, r"the target 'mask' wants \(40, 48, 3\); a UNet is for masks"),
+    ):
+        with pytest.raises(InvalidJob, match=message):
+            train(spec.model_copy(update=changed), open_run())
+    np.savez(tmp_path / "arrays.npz", x=np.zeros((6, 8, 8, 1), np.uint8), y=np.full((6, 8, 8), 0.5))
+    with pytest.raises(InvalidJob, match=r"task='pixels' wants masks: \(height, width\) of whole numbers"):
+        train(Train(model="m", data=str(tmp_path / "arrays.npz"), task="pixels"), open_run())
+    (folder / "masks" / "0.png").rename(folder / "masks" / "other.png")
+    with pytest.raises(InvalidJob, match=r"2 files have no partner of the same name in the other folder \(0, other\)"):
+        train(spec, open_run())

@@ -7,8 +7,8 @@ import pytest
 
 from stoker.kinds import Accuracy, ClassScore, Efficiency, Interval, Latency, Stability
 from stoker_workers.ml.evaluation.classification import Reliability
+from stoker_workers.ml.evaluation.quality import Pairs
 from stoker_workers.ml.evaluation.report import Report, plots, render
-from stoker_workers.ml.evaluation.tally import Pairs
 
 EFFICIENCY = Efficiency(
     parameters=6570,

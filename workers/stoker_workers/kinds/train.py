@@ -14,7 +14,7 @@ import tensorflow as tf
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
 from stoker.kinds import MLP, CrossValidation, Train, TrainResult, as_data
-from stoker.models.data import select_columns
+from stoker.models.data import MASK, select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
@@ -82,7 +82,8 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
-    source = open_data(spec.data, "train", run, image_size=spec.image_size)
+    masks = (spec.target or MASK,) if spec.task == "pixels" else ()
+    source = open_data(spec.data, "train", run, image_size=spec.image_size, masks=masks)
     names = [column.name for column in source.columns]
     target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
     division = divide(spec, source, target, seed, run)

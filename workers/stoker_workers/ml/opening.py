@@ -1,6 +1,6 @@
 """Opening the data of a job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from stoker.events import Log
@@ -25,20 +25,23 @@ def open_data(
     signature: Signature | None = None,
     *,
     image_size: Size | None = None,
+    masks: Sequence[str] = (),
 ) -> Source:
     """The rows of a job's data; what was found by looking at them is said in its events.
 
     Args:
         signature: of the model that reads them; None where none does yet.
         image_size: of pictures; None reads it off them. Those of a model are of its size.
+        masks: the columns of pictures whose pixels are classes; those that a model predicts are known.
 
     Raises:
         InvalidJob, Unavailable: see `open_source`.
     """
     types = column_types(signature) if signature else None
-    wanted = Wanted(
-        image_size, _picture_shapes(signature) if signature else None, skip_broken=as_data(data).skip_broken
-    )
+    if signature:
+        masks = [name for part in signature.each.values() if part.task == "pixels" for name in part.target_columns]
+    shapes = _picture_shapes(signature) if signature else None
+    wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
     source = open_source(data, subset, run.access, run.scratch, types=types, pictures=wanted)
     for note in source.notes:
         run.emit(Log(line=note))

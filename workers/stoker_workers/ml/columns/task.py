@@ -10,7 +10,7 @@ from .codes import code_counts, is_balanced
 from .content import content, count_text, is_number, is_text, range_text
 from .stats import ColumnStats
 
-TaskName = Literal["classification", "regression"]
+TaskName = Literal["classification", "regression", "pixels"]
 
 # Whole numbers that are classes: how many, and how many if all occur about equally often.
 _MOST_CLASSES, _MOST_BALANCED_CLASSES = 20, 1000
@@ -43,6 +43,8 @@ def decide_task(stats: ColumnStats, chosen: TaskName | None = None) -> Task:
     Raises:
         InvalidJob: the target cannot be predicted, or not so.
     """
+    if chosen == "pixels" or (chosen is None and stats.column.role == "mask"):
+        return Task("pixels", "as task says" if chosen else "its pixels are classes")
     _require_target(stats)
     if chosen == "regression":
         _require_numbers(stats)

@@ -1,6 +1,5 @@
 """Gathers predictions batch by batch until all figures of a task can be told."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,35 +11,12 @@ from stoker.models.tensors import Array
 
 from . import regression
 from .classification import Confusion, Ints, Predictions, Reliability, accuracy
+from .pixels import PixelTally
+from .quality import Pairs, Quality
 from .regression import Floats
 from .stability import Scored
 
 _PAIRS = 1000  # as many points as a scatter plot can show
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Truth and prediction of a regression's first output, of rows spread evenly over the data."""
-
-    truth: tuple[float, ...]
-    predicted: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good predictions are.
-
-    Attributes:
-        accuracy: every figure.
-        scored: how each row counts, for the headline metrics of rows drawn again.
-        reliability: confidence against accuracy; None for regression.
-        pairs: truth against prediction; None for classes.
-    """
-
-    accuracy: Accuracy
-    scored: Scored
-    reliability: Reliability | None = None
-    pairs: Pairs | None = None
 
 
 class Tally(Protocol):
@@ -135,6 +111,8 @@ class RegressionTally:
 
 def open_tally(signature: Signature, *, logits: bool) -> Tally:
     """The tally that fits a model's task."""
+    if signature.task == "pixels":
+        return PixelTally(signature.classes, logits=logits)
     return RegressionTally() if signature.task == "regression" else ClassifierTally(signature.classes, logits=logits)
 
 

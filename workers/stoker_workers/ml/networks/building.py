@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from stoker import kinds
 from stoker.errors import InvalidJob
-from stoker.kinds import CNN, MLP, Builder, KerasConfig, ResNet, Text, Train, WideAndDeep
+from stoker.kinds import CNN, MLP, Builder, KerasConfig, ResNet, Text, Train, UNet, WideAndDeep
 from stoker.kinds.architecture import Architecture
 
 from ..preprocessing.parts import Needs, Part, Words
@@ -21,6 +21,7 @@ from .mlp import mlp, mlp_layers
 from .resnet import resnet
 from .row import joined, table, taken_apart
 from .sequence import sequence, text, whole_sequence
+from .unet import unet
 from .wide_and_deep import wide_and_deep
 
 Own = MLP | CNN | ResNet | kinds.Sequence | Text | WideAndDeep
@@ -59,6 +60,8 @@ def build_network(
     units = output_units(spec, target)
     architecture = spec.architecture or MLP()
     match architecture:
+        case UNet():
+            network = unet(architecture, input_shape, units)
         case KerasConfig():
             network = configured(architecture, input_shape)
         case Builder():
@@ -125,6 +128,14 @@ def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int
     ):
         raise InvalidJob(f"the network takes rows of shape {taken}, but the data has rows of shape {input_shape}")
     given = tuple(network.outputs[0].shape[1:])
+    if target.task == "pixels" or len(given) == 3:
+        if target.task != "pixels" or given != (*target.shape, units):
+            places = (*target.shape, units) if target.task == "pixels" else (units,)
+            raise InvalidJob(
+                f"the network's output has shape {given}, but the target {target.columns[0]!r} wants {places}; a UNet "
+                "is for masks, other networks are for labels and numbers"
+            )
+        return
     accepted = {units, 1, 2} if target.task == "binary" else {units}
     if len(given) != 1 or given[0] not in accepted:
         wanted = f"{len(target.classes)} classes" if target.classes else f"{units} number(s) per row"

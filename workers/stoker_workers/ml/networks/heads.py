@@ -16,6 +16,8 @@ _ONE_UNIT = (None, "binary_crossentropy", "focal")
 
 def output_units(spec: Train, target: Target) -> int:
     """The number of units of an output."""
+    if target.task == "pixels":
+        return len(target.classes)
     if not target.classes:
         return prod(target.shape)
     one_unit = spec.loss in _ONE_UNIT and getattr(spec.architecture, "output", None) != "softmax"

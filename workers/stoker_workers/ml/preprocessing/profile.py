@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,11 @@ from stoker.models.rows import numbers
 
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats, Moments
-from ..columns.task import Task, decide_task
+from ..columns.task import Task, TaskName, decide_task
 from ..data import Column, Source, Values
 from ..progress import Meter, obey_stop
 from ..run import Run
+from .masks import MaskCounts
 from .split import HELD_OUT, TRAINED, Sides, Split
 from .target import Target, has_target, in_order, label_of
 from .tensors import Feature, input_tensors
@@ -84,7 +84,7 @@ def profile(
     ref: str,
     target: str | None = None,
     features: Sequence[str] | None = None,
-    task: Literal["classification", "regression"] | None = None,
+    task: TaskName | None = None,
     kinds: Mapping[str, ColumnKind] = MappingProxyType({}),
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     weight: str | None = None,
@@ -112,7 +112,7 @@ def profile(
     for name, kind in kinds.items():
         if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
-    scan = _Scan([by_name[name] for name in chosen], by_name[target])
+    scan = _Scan([by_name[name] for name in chosen], by_name[target], task)
     weights = Moments()
     used = [name for name in (*chosen, target) if kinds.get(name) != "ignore"]
     meter = Meter(run, "reading data", total=source.rows)
@@ -179,7 +179,7 @@ def _features(
 
 def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Mapping[str, str]) -> Iterator[str]:
     """What was decided, one sentence each."""
-    yield f"target {scan.target.column.name!r}: {task.task}, {task.why}"
+    yield scan.masks.words if scan.masks else f"target {scan.target.column.name!r}: {task.task}, {task.why}"
     if task.doubt:
         yield task.doubt
     if scan.dropped:
@@ -231,9 +231,10 @@ class _Scan:
         target: of all rows that have one.
         dropped: how many rows have none.
         held_out: how many rows have one and are for validation.
+        masks: the pixels of the target's masks; None if it has none.
     """
 
-    def __init__(self, features: list[Column], target: Column) -> None:
+    def __init__(self, features: list[Column], target: Column, task: TaskName | None) -> None:
         for column in (*features, target):
             if not column.learnable:
                 raise InvalidJob(
@@ -244,6 +245,8 @@ class _Scan:
         self.target = ColumnStats(target)
         self.dropped = 0
         self._trained = ColumnStats(target)
+        is_mask = task == "pixels" or (task is None and target.role == "mask")
+        self.masks = MaskCounts(target) if is_mask else None
         self.held_out = 0
 
     def update(self, batch: Mapping[str, Values], sides: Sides) -> None:
@@ -254,6 +257,8 @@ class _Scan:
             stats.update(batch[name], mine)
         self.target.update(values[there])
         self._trained.update(values[mine])
+        if self.masks:
+            self.masks.update(values, mine)
         self.dropped += int((~there).sum())
         self.held_out += int((there & (sides == HELD_OUT)).sum())
 
@@ -268,6 +273,8 @@ class _Scan:
         return self._trained.rows
 
     def result(self, task: Task) -> Target:
+        if self.masks:
+            return self.masks.target()
         column = self.target.column
         classes, class_rows = self._classes() if task.task == "classification" else ((), ())
         return Target(

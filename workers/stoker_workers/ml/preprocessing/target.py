@@ -14,6 +14,7 @@ from stoker.models.rows import FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
+from .pixels import encode_masks
 
 EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
 
@@ -28,7 +29,7 @@ class Target:
         task: the meaning of the output.
         classes: the labels in order; empty for regression.
         class_rows: the number of training rows of each class.
-        shape: that of one row; () for a label or a plain number.
+        shape: that of one row; () for a label or a plain number; height and width of a mask.
         moments: of the numbers to predict in the training rows; None for classes.
     """
 
@@ -48,9 +49,10 @@ class Target:
         """
         low, high = (self.moments.low, self.moments.high) if self.moments else (None, None)
         several = len(self.columns) > 1
+        place = self.shape if self.task == "pixels" else ()
         return Signature(
             inputs=(),
-            outputs=(TensorSpec(name=self.name, shape=(units,), dtype="float32", low=low, high=high),),
+            outputs=(TensorSpec(name=self.name, shape=(*place, units), dtype="float32", low=low, high=high),),
             task=self.task,
             classes=self.classes,
             target=self.columns[0] if named and not several else None,
@@ -91,6 +93,9 @@ def encode_target(signature: Signature, columns: Mapping[str, Values], numbering
         return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
     [name] = names
     values = columns[name]
+    if signature.task == "pixels":
+        height, width, _ = (size or 1 for size in signature.outputs[0].shape)
+        return encode_masks(values, signature.classes, (height, width), name, numbering)
     if is_one_hot(values, len(signature.classes)):
         return np.asarray(np.argmax(values, axis=1), dtype=np.int32)
     labels, inverse = class_labels(values, name, numbering)

@@ -62,3 +62,15 @@ def checked(function: Callable[..., tf.Tensor], path: str) -> RowLosses:
         return tf.cast(values, tf.float32)
 
     return call
+
+
+def mean_of_pixels(losses: RowLosses) -> RowLosses:
+    """The loss of each row from those of its pixels."""
+    return lambda target, output: tf.reduce_mean(losses(target, output), axis=[1, 2])
+
+
+def by_pixel(target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Masks as rows of pixels, which share the weight of their mask."""
+    pixels = tf.size(target[0])
+    shared = tf.repeat(weights / tf.cast(pixels, weights.dtype), pixels)
+    return tf.reshape(target, [-1]), tf.reshape(output, [-1, output.shape[-1]]), shared

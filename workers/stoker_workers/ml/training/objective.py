@@ -16,7 +16,7 @@ from ..own import own_function
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import EncodedTarget, Target
 from .activation import PROBABILITIES, output_activation
-from .losses import RowLosses, checked, keras_loss, row_losses
+from .losses import RowLosses, by_pixel, checked, keras_loss, mean_of_pixels, row_losses
 from .measures import Measure
 from .metrics import choose_metrics
 
@@ -72,13 +72,16 @@ class Objective:
 
     @property
     def by_index(self) -> bool:
-        """Whether targets are class numbers, one for each row."""
-        return self.target.task in ("binary", "multiclass") and self.units > 1
+        """Whether targets are class numbers, one for each row or, of masks, for each pixel."""
+        return self.target.task == "pixels" or (self.target.task in ("binary", "multiclass") and self.units > 1)
 
     @property
     def target_spec(self) -> tf.TensorSpec:
         """What `encoded` gives."""
-        return tf.TensorSpec((None,), tf.int32) if self.by_index else tf.TensorSpec((None, self.units), tf.float32)
+        place = self.target.shape if self.target.task == "pixels" else ()
+        return (
+            tf.TensorSpec((None, *place), tf.int32) if self.by_index else tf.TensorSpec((None, self.units), tf.float32)
+        )
 
     def encoded(self, target: EncodedTarget) -> EncodedTarget:
         """Encoded targets as `losses` takes them: class numbers, or one float32 for each output unit."""
@@ -111,6 +114,8 @@ class Objective:
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """What a batch adds to the metrics, one after the other."""
         target, output = (self._from_mean_on(tensor) for tensor in (target, output))
+        if self.target.task == "pixels":
+            target, output, weights = by_pixel(target, output, weights)
         return tf.concat([measure.sums(target, output, weights) for measure in self.measures], axis=0)
 
     def keras_metric(self) -> keras.metrics.Metric:
@@ -150,8 +155,10 @@ def choose_objective(spec: Train, network: keras.Model, profile: Profile, allowe
     if own:
         compute = checked(own_function(name, allowed, "loss", "objectives"), name)
     else:
-        saved = keras_loss(name, units, from_logits=raw, one_hot=target.task in ("binary", "multiclass"))
+        saved = keras_loss(name, units, from_logits=raw, one_hot=target.task in ("binary", "multiclass", "pixels"))
         compute = row_losses(saved, units)
+        if target.task == "pixels":
+            compute = mean_of_pixels(compute)
     return Objective(
         target=target,
         name=name,
@@ -208,7 +215,7 @@ def _loss_of_numbers(spec: Train, target: Target, names: str) -> str:
 
 
 def _check_activation(name: str, target: Target, activation: str, units: int) -> None:
-    one_of_many = target.task in ("binary", "multiclass") and units > 1
+    one_of_many = target.task == "pixels" or (target.task in ("binary", "multiclass") and units > 1)
     if is_function(name):
         return
     if activation == "softmax" and not one_of_many:
@@ -251,6 +258,8 @@ def _class_weights(spec: Train, target: Target, rows: int) -> tuple[float, ...] 
     names = ", ".join(map(repr, target.columns))
     if spec.class_weights is None:
         return None
+    if target.task == "pixels":
+        raise InvalidJob("class_weights weigh rows, and a row of masks has pixels of several classes; leave them out")
     if not target.classes:
         raise InvalidJob(f"class_weights are for classes, but target {names} holds numbers; leave them out")
     if spec.class_weights == "balanced":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.kinds import CNN, MLP, Augment, Train
+from stoker.kinds import CNN, MLP, Augment, Train, UNet
 from stoker.models.manifest import TensorSpec
 from stoker.models.picture_rows import takes_pictures
 
@@ -35,6 +35,8 @@ class Stages:
 
 def with_default(spec: Train, profile: Profile) -> tuple[Train, str | None]:
     """The spec with a network for pictures, if it names none; and what is to be said of the network."""
+    if profile.targets[0].task == "pixels":
+        return _with_unet(spec, profile)
     pictures = [name for name, feature in profile.features.items() if feature.kind == "image"]
     if not pictures:
         return spec, None
@@ -48,6 +50,18 @@ def with_default(spec: Train, profile: Profile) -> tuple[Train, str | None]:
         return spec, None
     network = CNN(filters=_FILTERS[:poolings])
     told = f"network: CNN(filters={network.filters}), for the data are pictures; architecture sets another"
+    return spec.model_copy(update={"architecture": network}), told
+
+
+def _with_unet(spec: Train, profile: Profile) -> tuple[Train, str | None]:
+    if spec.augment:
+        raise InvalidJob("augment changes pictures, and not their masks with them; leave it out for task='pixels'")
+    if spec.architecture is not None:
+        return spec, None
+    side = min(profile.targets[0].shape)
+    levels = [filters for depth, filters in enumerate(UNet().filters) if side >> depth >= _LEAST_SIDE or not depth]
+    network = UNet(filters=tuple(levels))
+    told = f"network: UNet(filters={network.filters}), for each pixel has a class; architecture sets another"
     return spec.model_copy(update={"architecture": network}), told
 
 

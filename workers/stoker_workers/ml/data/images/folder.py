@@ -1,5 +1,6 @@
 """A folder of pictures with one folder a class, as rows of files and labels."""
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -36,6 +37,8 @@ def open_folder(location: Location, subset: Literal["train", "test"], wanted: Wa
         _notes(location),
         tuple(Column(name, "string", role="file" if name == FILE else "value") for name in names),
     )
+    if MASK in names:
+        wanted = replace(wanted, masks=(MASK,))
     return PictureSource(rows, {name: read_file for name in (IMAGE, MASK) if name in names}, wanted, scratch)
 
 

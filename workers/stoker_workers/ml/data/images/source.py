@@ -150,10 +150,8 @@ class PictureSource(Ranged):
         """A picture's size and channels, or what is wrong with it."""
         try:
             data = self._read(name, value)
-            if name in self._wanted.masks:
-                return decode_mask(data).shape[:2], 1
             if self._wanted.skip_broken:  # only decoding shows that none is cut off
-                decode(data)
+                (decode_mask if name in self._wanted.masks else decode)(data)
             return look(data)
         except BrokenPicture as broken:
             return str(broken)
@@ -172,6 +170,8 @@ class PictureSource(Ranged):
             self.notes += tuple(words(name, surveys[name], size, self._wanted.size))
         for name in self._wanted.masks:
             if name in self._reads:
+                if not shapes:
+                    raise InvalidJob(f"there are masks {name!r}, but no pictures; name those in columns, as an image")
                 shapes[name] = next(iter(shapes.values()))[:2]
         return shapes
 

@@ -6,7 +6,7 @@ from stoker.kinds import Accuracy, Efficiency, Stability
 from stoker.models.manifest import Described
 
 from ..classification import Reliability
-from ..tally import Pairs
+from ..quality import Pairs
 
 
 class Report(Described):
@@ -24,7 +24,7 @@ class Report(Described):
 
     model: str
     data: str
-    task: Literal["binary", "multiclass", "regression"]
+    task: Literal["binary", "multiclass", "regression", "pixels"]
     rows: int
     metrics: dict[str, float]
     accuracy: Accuracy

@@ -6,7 +6,12 @@ from .document import Report
 from .html import Html, lines, tag
 from .parts import TITLES, between, card, number, page, panel, section, size, table, warnings
 
-_TASKS = {"binary": "two classes", "multiclass": "{} classes", "regression": "numbers"}
+_TASKS = {
+    "binary": "two classes",
+    "multiclass": "{} classes",
+    "regression": "numbers",
+    "pixels": "pixels of {} classes",
+}
 
 
 def render(report: Report) -> str:
@@ -26,7 +31,7 @@ def _header(report: Report) -> Html:
 
 def _cards(report: Report) -> Html:
     intervals = report.stability.intervals
-    cards = [card(TITLES[name], value, between(intervals[name])) for name, value in report.metrics.items()]
+    cards = [card(TITLES.get(name, name), value, between(intervals[name])) for name, value in report.metrics.items()]
     accuracy = report.accuracy
     if accuracy.roc_auc is not None:
         cards.append(card("ROC AUC", accuracy.roc_auc, "1 ranks perfectly, 0.5 guesses"))

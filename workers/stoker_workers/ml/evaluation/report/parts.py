@@ -11,7 +11,7 @@ from .html import Html, lines, tag, text
 TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
     "mse": "Mean squared error", "mae": "Mean absolute error", "r2": "R²",
-    "loss": "Loss", "roc_auc": "ROC AUC", "calibration_error": "Calibration error",
+    "mean_iou": "Mean IoU", "loss": "Loss", "roc_auc": "ROC AUC", "calibration_error": "Calibration error",
 }  # fmt: skip
 """Metrics as a page calls them."""
 

@@ -19,7 +19,7 @@ from stoker.kinds import Interval
 from stoker.terminal.printable import printable
 
 from ..classification import Reliability
-from ..tally import Pairs
+from ..quality import Pairs
 from .html import Html, text
 
 # Drawn in colours that nothing else has, which then become the page's variables: so plots follow light and dark.

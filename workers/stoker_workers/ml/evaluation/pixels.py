@@ -1,0 +1,103 @@
+"""How good predicted masks are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stoker.kinds import Accuracy, ClassScore
+from stoker.models.predictions import probabilities
+from stoker.models.tensors import Array
+
+from .classification import Floats
+from .quality import Quality
+from .stability import Scored
+
+_MOST_NAMED = 20
+"""Classes that have a metric each."""
+_LEAST = 1e-7  # so that the logarithm of a probability of 0 is finite, as in Keras
+
+
+class PixelTally:
+    """Counts the pixels of predicted masks.
+
+    Args:
+        labels: the classes.
+        logits: whether the model gives raw scores.
+    """
+
+    def __init__(self, labels: tuple[str, ...], *, logits: bool) -> None:
+        self._labels = labels
+        self._logits = logits
+        self._rows: list[Floats] = []
+        self._loss = 0.0
+
+    def add(self, truth: Array, outputs: Array) -> None:
+        distribution = self._distribution(outputs)
+        self._rows.append(self._counts(truth, distribution.argmax(axis=-1)))
+        of_truth = np.take_along_axis(distribution, truth.reshape(-1, 1), axis=1)
+        self._loss -= float(np.log(of_truth.clip(_LEAST, 1)).sum())
+
+    def quality(self) -> Quality:
+        rows = np.concatenate(self._rows)
+        met, true, predicted = total = rows.sum(axis=0)
+        precision, recall = (_share(met, whole) for whole in (predicted, true))
+        scores = {
+            label: ClassScore(
+                precision=float(precision[at]),
+                recall=float(recall[at]),
+                f1=float(2 * met[at] / max(true[at] + predicted[at], 1)),
+                support=int(true[at]),
+            )
+            for at, label in enumerate(self._labels)
+        }
+        there = true + predicted > 0
+        metrics = self._metrics(total, there)
+        return Quality(
+            accuracy=Accuracy(metrics={"loss": self._loss / float(true.sum()), **metrics}, classes=scores),
+            scored=Scored(
+                np.arange(len(rows)),
+                lambda counts: self._metrics(np.einsum("r,rpc->pc", counts.astype(np.float64), rows), there),
+            ),
+        )
+
+    def sums(self, truth: Array, outputs: Array) -> Floats:
+        met, true, _ = self._counts(truth, self._distribution(outputs).argmax(axis=-1)).sum(axis=0)
+        return np.array([met.sum(), true.sum()])
+
+    def score(self, sums: Floats) -> float:
+        return float(sums[0] / sums[1])
+
+    def _distribution(self, outputs: Array) -> Floats:
+        return probabilities(outputs.reshape(-1, outputs.shape[-1]), logits=self._logits)
+
+    def _counts(self, truth: Array, predicted: Array) -> Floats:
+        """(rows, 3, classes): of each row the pixels whose class is met, true, predicted."""
+        count = len(self._labels)
+        true = truth.reshape(len(truth), -1)
+        pairs = true * count + predicted.reshape(true.shape)
+        confusion = np.stack([np.bincount(row, minlength=count * count) for row in pairs]).reshape(-1, count, count)
+        diagonal = np.einsum("rcc->rc", confusion)
+        return np.stack([diagonal, confusion.sum(axis=2), confusion.sum(axis=1)], axis=1).astype(np.float64)
+
+    def _metrics(self, total: Floats, there: NDArray[np.bool_]) -> dict[str, float]:
+        """Accuracy, and of each class the intersection over the union of truth and prediction.
+
+        Args:
+            there: which classes are in the data or were predicted.
+        """
+        met, true, predicted = total
+        union = true + predicted - met
+        # A class that is neither there nor predicted among rows drawn again is met.
+        shares = {
+            f"iou_{label}": float(met[at] / union[at]) if union[at] else 1.0
+            for at, label in enumerate(self._labels)
+            if there[at]
+        }
+        return {
+            "accuracy": float(met.sum() / true.sum()),
+            "mean_iou": float(np.mean(list(shares.values()))),
+            **(shares if len(self._labels) <= _MOST_NAMED else {}),
+        }
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return part / np.maximum(whole, 1)
