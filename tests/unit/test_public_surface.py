@@ -31,6 +31,7 @@ PUBLIC = [
     "Evaluate",
     "EvaluateResult",
     "Event",
+    "Forecast",
     "Infer",
     "InferResult",
     "InvalidArgument",

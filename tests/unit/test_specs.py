@@ -88,6 +88,9 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "seed": st.none() | st.integers(0, 2**32 - 1), "precision": st.sampled_from(["float32", "mixed"]),
         "checkpoint": st.builds(stoker.Checkpoints, epochs=st.none() | st.integers(1, 9), seconds=st.none() | positive),
         "formats": st.lists(st.sampled_from(["keras", "h5"]), min_size=1, max_size=2), "workers": st.integers(1, 32),
+        "stratify": st.none() | st.booleans() | words, "group": st.none() | words, "time": st.none() | words,
+        "folds": st.none() | st.integers(2, 9), "fold": st.none() | st.integers(0, 9),
+        "forecast": st.none() | st.builds(stoker.Forecast, time=names, series=st.none() | names),
     },
     "evaluate": {
         "model": refs, "data": paths, "target": st.none() | words, "bootstrap": st.integers(100, 999),

@@ -131,7 +131,7 @@ class AsyncClient:
         given = tensors_of(rows)
         version, queue, tensors = await self._drive(self._models.check_version(options.model, given))
         outputs = await self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, np.concatenate(outputs))
+        return predictions(version, np.concatenate(outputs), given)
 
     async def infer_later(
         self,

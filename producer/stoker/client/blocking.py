@@ -212,7 +212,7 @@ class Client:
         given = tensors_of(rows)
         version, queue, tensors = self._drive(self._models.check_version(options.model, given))
         outputs = self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, np.concatenate(outputs))
+        return predictions(version, np.concatenate(outputs), given)
 
     def infer_later(
         self,

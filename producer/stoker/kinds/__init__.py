@@ -16,6 +16,7 @@ from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
+from .forecast import Forecast
 from .images import Augment
 from .infer import Infer, InferResult
 from .kind import Kind
@@ -109,6 +110,7 @@ __all__ = [
     "Efficiency",
     "Evaluate",
     "EvaluateResult",
+    "Forecast",
     "Histogram",
     "Infer",
     "InferResult",

@@ -50,6 +50,43 @@ class Interval(Described):
     high: float
 
 
+class StepErrors(Described):
+    """Mean absolute error, and the root of the mean squared one, of each step of a horizon."""
+
+    mae: tuple[float, ...]
+    rmse: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean absolute error of all steps."""
+        return sum(self.mae) / len(self.mae)
+
+
+class ForecastAccuracy(Described):
+    """How good a forecast is, beside what needs no model.
+
+    Attributes:
+        last: of carrying the last value on.
+        season: of carrying the last season on, which is `season_steps` long; None where there is none.
+    """
+
+    model: StepErrors
+    last: StepErrors
+    season: StepErrors | None = None
+    season_steps: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The mean absolute errors."""
+        season = f", the last {self.season_steps} steps {self.season.mean:.4g}" if self.season else ""
+        return f"mae of the forecast {self.model.mean:.4g}; of carrying the last value on {self.last.mean:.4g}{season}"
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the model is better than both."""
+        return all(self.model.mean < each.mean for each in (self.last, self.season) if each)
+
+
 class Accuracy(Described):
     """How good: the fields that do not fit the task are None or empty.
 
@@ -60,6 +97,7 @@ class Accuracy(Described):
         calibration_error: expected calibration error over 15 bins (Guo et al. 2017, arXiv:1706.04599).
         confusion: rows are the truth, columns the prediction, in the order of `classes`; empty where there are more
             than 100.
+        forecast: the errors of each step, and of forecasts that need no model.
     """
 
     metrics: dict[str, float]
@@ -67,6 +105,7 @@ class Accuracy(Described):
     roc_auc: float | None = None
     calibration_error: float | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
+    forecast: ForecastAccuracy | None = None
 
 
 class Latency(Described):
@@ -139,6 +178,7 @@ class EvaluateResult(JobResult):
             notes=(
                 f"one row {one.p50_ms:.2f} ms (p99 {one.p99_ms:.2f} ms), {cost.rows_per_s:,.0f} rows/s in batches",
                 f"{cost.parameters:,} parameters, {cost.file_bytes:,} bytes",
+                *((self.accuracy.forecast.words,) if self.accuracy.forecast else ()),
             ),
             warnings=self.warnings,
             files=self.files,

@@ -85,8 +85,11 @@ def preflight_for(
     version = checks.version(model)
     if version is None:
         return checks.preflight(data, target=target, features=None, labelled=False)
+    target = target or version.signature.target
+    if forecast := version.signature.forecast:
+        features = tuple(name for name in forecast.columns if name != target)
+        return checks.preflight(data, target=target, features=features or None, labelled=labelled)
     inputs = version.signature.inputs
     arrays = len(inputs) == 1 and not inputs[0].columns and inputs[0].kind is None
     features = () if arrays else tuple(name for tensor in inputs for name in tensor.columns or (tensor.name,))
-    target = target or version.signature.target
     return checks.preflight(data, target=target, features=features or None, labelled=labelled)

@@ -10,6 +10,7 @@ from .architecture import Architecture
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer
+from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
 from .kind import Kind, SubmitChecks, with_fields
 from .outputs import CLASS_LOSSES, NUMBER_LOSSES, ClassWeights, Loss, Metrics, is_class_metric, is_function, metric_name
@@ -46,6 +47,7 @@ class Train(JobSpec):
         folds: train so many models first, each validated on its part of the rows, as jobs of their own; the model that
             is registered is then trained on all rows. By time, each is trained on what is older than its part.
         fold: of `folds`, counted from 0: train that one alone, and register nothing.
+        forecast: learn to continue a series of numbers; the validation rows are then the newest.
         epochs: passes over the data.
         batch_size: rows per gradient step.
         loss: None fits the target: mse for numbers, else the cross-entropy. A function of yours,
@@ -86,6 +88,7 @@ class Train(JobSpec):
     time: Column | None = None
     folds: int | None = Field(default=None, ge=2, le=100)
     fold: int | None = Field(default=None, ge=0)
+    forecast: Forecast | None = None
     epochs: int = Field(default=10, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_048_576)
     loss: Loss | None = None
@@ -121,6 +124,8 @@ class Train(JobSpec):
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         refuse_wrong_split(self)
+        if self.forecast is not None:
+            refuse_wrong_forecast(self, self.forecast)
         for name, (least, most) in self.limits.items():
             if not least <= most:
                 raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")

@@ -11,6 +11,7 @@ from .manifest import Signature, TensorSpec
 from .picture_rows import as_rows, takes_pictures
 from .rows import encode, values_of
 from .tensors import Array, Tensors
+from .windows import newest_windows
 
 _CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that an input of a kind accepts
 
@@ -39,9 +40,14 @@ class Inputs:
         self._keys = frozenset(self._names)
         self._columns = frozenset(name for spec in self.specs for name in spec.columns or (spec.name,))
         self._target = signature.target
+        self._forecast = signature.forecast
+        if self._forecast:
+            self._columns = frozenset(self._forecast.columns)
 
     def encoded(self, given: Array | Mapping[str, object]) -> Tensors:
         """The model's tensors for rows by column; an array, or tensors by their own names, stay as they are.
+
+        For a model that forecasts, the last window of each series.
 
         Raises:
             InvalidJob: a column is missing, or holds what it cannot.
@@ -50,6 +56,8 @@ class Inputs:
             if len(self.specs) > 1 or not takes_pictures(self.specs[0]):
                 return given
             given = {(self.specs[0].columns or self._names)[0]: given}
+        if self._forecast and not self._are_tensors(given):
+            return {self._names[0]: newest_windows(given, self._forecast)}
         if self._are_tensors(given) or all(spec.kind is None and not spec.columns for spec in self.specs):
             return self._own(given)
         tensors = encode(self.specs, {**given, **self._pictures(given)})

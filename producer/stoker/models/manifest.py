@@ -82,6 +82,35 @@ class TensorSpec(Described):
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
+class Forecasting(Described):
+    """How the windows that a model takes are cut from a table.
+
+    Attributes:
+        window, horizon: how many steps the model takes, and how many it predicts.
+        time: the column with the time of each row.
+        series: the column that tells series apart; None for a single one.
+        channels: the columns of a window's last axis; the first is what is predicted.
+        step: from one row to the next, in µs, or in the unit of times that are numbers; None where rows are not evenly
+            spaced, and are taken as they follow each other.
+        times: whether the times are dates and times, not numbers.
+        season: after how many steps the values come again, in training; None where that is not so.
+    """
+
+    window: int
+    horizon: int
+    time: str
+    series: str | None = None
+    channels: tuple[str, ...]
+    step: float | None = None
+    times: bool = True
+    season: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that are read."""
+        return (*self.channels, self.time, *((self.series,) if self.series else ()))
+
+
 Task = Literal["binary", "multiclass", "multilabel", "regression", "pixels", "several"]
 
 
@@ -97,6 +126,7 @@ class Signature(Described):
         columns: the columns that the output's units are, in order, if there are several.
         logits: whether the outputs for classes are raw scores, not probabilities.
         parts: the meaning of each output by its name, as that of a model without inputs; empty for a single output.
+        forecast: how the only input is cut from a table, for a model that continues a series; else None.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -107,6 +137,7 @@ class Signature(Described):
     columns: tuple[str, ...] = ()
     logits: bool = False
     parts: dict[str, "Signature"] = Field(default_factory=dict)
+    forecast: Forecasting | None = None
 
     @property
     def each(self) -> dict[str, "Signature"]:

@@ -1,6 +1,6 @@
 """What a model's output says by its signature: labels and probabilities, or numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -10,7 +10,8 @@ from pydantic import Field
 
 from ..errors import InvalidJob
 from .manifest import Described, ModelVersion
-from .tensors import Array
+from .tensors import Array, Tensors
+from .windows import series_names
 
 Floats = NDArray[np.float64]
 
@@ -25,20 +26,24 @@ class Prediction(Described):
     Attributes:
         label: the most likely class; None for numbers.
         probabilities: of each class, by its label; they sum to 1. Empty for numbers.
-        value: the number, or a tuple of them if the model predicts several; None for classes.
+        value: the number, or a tuple of them if the model predicts several, as a forecast does; None for classes.
         mask: of each pixel its class, row by row, in the model's size; None for all else.
+        series: what is forecast, where the model tells several apart; else None.
     """
 
     label: str | None = None
     probabilities: dict[str, float] = Field(default_factory=dict)
     value: float | tuple[float, ...] | None = None
     mask: tuple[tuple[int, ...], ...] | None = None
+    series: str | None = None
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """What is there, with four digits, and of many classes the most likely ones."""
         if self.mask is not None:
             yield "mask", f"{len(self.mask)} × {len(self.mask[0])} pixels"
             return
+        if self.series is not None:
+            yield "series", self.series
         if self.label is None:
             yield "value", self.value
             return
@@ -49,8 +54,11 @@ class Prediction(Described):
             yield "less_likely", more
 
 
-def predictions(version: ModelVersion, outputs: Array) -> list[Prediction]:
+def predictions(version: ModelVersion, outputs: Array, given: Tensors | None = None) -> list[Prediction]:
     """The meaning of a model's output, row by row.
+
+    Args:
+        given: the rows by column, of which a forecast has one answer for each series.
 
     Raises:
         InvalidJob: the output is no distribution over the classes.
@@ -59,7 +67,11 @@ def predictions(version: ModelVersion, outputs: Array) -> list[Prediction]:
     if version.signature.task == "pixels":
         return [Prediction(mask=tuple(map(tuple, mask))) for mask in _masks(version, outputs).tolist()]
     if not labels:
-        return [Prediction(value=row[0] if len(row) == 1 else tuple(row)) for row in _flat(outputs).tolist()]
+        values = [row[0] if len(row) == 1 else tuple(row) for row in _flat(outputs).tolist()]
+        return [
+            Prediction(value=value, series=series)
+            for value, series in zip(values, _series(version, given, len(values)), strict=True)
+        ]
     distribution = _distribution(version, outputs)
     return [
         Prediction(label=labels[likeliest], probabilities=dict(zip(labels, row, strict=True)))
@@ -112,6 +124,14 @@ def _masks(version: ModelVersion, outputs: Array) -> Array:
     numbers = np.array([int(label) for label in version.signature.classes])
     masks: Array = numbers[outputs.argmax(axis=-1)]
     return masks
+
+
+def _series(version: ModelVersion, given: Tensors | None, rows: int) -> Sequence[str | None]:
+    """The series of each answer; None where they have no names."""
+    forecast = version.signature.forecast
+    if forecast is None or not isinstance(given, Mapping) or forecast.series not in given:
+        return [None] * rows
+    return series_names(given, forecast)
 
 
 def _flat(outputs: Array) -> Array:

@@ -9,12 +9,14 @@ from pydantic import TypeAdapter
 from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.kinds import Evaluate, EvaluateResult, Stability
+from stoker.kinds.evaluate import ForecastAccuracy
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 
 from ..ml.columns.stats import Moments
 from ..ml.evaluation.efficiency import measure
+from ..ml.evaluation.forecasting import ForecastErrors
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
@@ -42,8 +44,10 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     source = open_data(spec.data, "test", run, version.signature)
     rows = LabelledRows(source, version, spec.target, str(spec.data))
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
-    seen = _predict(rows, predictor, tally, spec, run)
+    errors = ForecastErrors(version.signature.forecast) if version.signature.forecast else None
+    seen = _predict(rows, predictor, tally, errors, spec, run)
     quality = tally.quality()
+    forecast = errors.accuracy() if errors else None
     [draws] = resampled([quality.scored], spec.bootstrap)
     noise = _predict_noisy(rows, predictor, tally, seen, spec, run)
     [efficiency] = measure([(predictor, seen.first)], run)
@@ -53,13 +57,13 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         task=version.signature.task,
         rows=seen.rows,
         metrics={name: quality.accuracy.metrics[name] for name in draws},
-        accuracy=quality.accuracy,
+        accuracy=quality.accuracy.model_copy(update={"forecast": forecast}),
         efficiency=efficiency,
         stability=Stability(intervals=intervals(draws), noise=noise),
         learning=_learning_curve(version, run.store),
         reliability=quality.reliability,
         pairs=quality.pairs,
-        warnings=tuple(_warnings(spec, version)),
+        warnings=tuple(_warnings(spec, version, forecast)),
     )
     _pass_gate(spec, report)
     return _outcome(report, run)
@@ -79,8 +83,10 @@ class _Seen:
     moments: dict[str, Moments]
 
 
-def _predict(rows: LabelledRows, predictor: Predictor, tally: Tally, spec: Evaluate, run: Run) -> _Seen:
-    """Predict every row once, into the tally."""
+def _predict(
+    rows: LabelledRows, predictor: Predictor, tally: Tally, errors: ForecastErrors | None, spec: Evaluate, run: Run
+) -> _Seen:
+    """Predict every row once, into the tally; of a forecast, also into the errors of its steps."""
     version = predictor.version
     floats = (
         each
@@ -94,6 +100,9 @@ def _predict(rows: LabelledRows, predictor: Predictor, tally: Tally, spec: Evalu
         outputs = predictor.predict(inputs)
         require_measurable(truth, outputs, version)
         tally.add(truth, outputs)
+        if errors:
+            [windows] = inputs.values()
+            errors.add(windows, truth, outputs)
         for name, moments in seen.moments.items():
             moments.update(inputs[name].astype(np.float32, copy=False))
         seen.first = seen.first or inputs
@@ -133,7 +142,9 @@ def _predict_noisy(
     return {f"{level:g}": tally.score(total) for level, total in sums.items()}
 
 
-def _warnings(spec: Evaluate, version: ModelVersion) -> Iterator[str]:
+def _warnings(spec: Evaluate, version: ModelVersion, forecast: ForecastAccuracy | None) -> Iterator[str]:
+    if forecast and not forecast.is_better:
+        yield f"{version.ref} is no better than a forecast without a model ({forecast.words}): train it longer"
     # A sample set has rows that no training sees.
     if str(spec.data) == version.data and not version.data.startswith("sample://"):
         yield (

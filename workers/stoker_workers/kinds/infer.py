@@ -75,7 +75,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     """
     [version] = run.models
     began = time.monotonic()
-    source = open_data(spec.data, "test", run, version.signature)
+    source = open_data(spec.data, "test", run, version.signature, last=True)
     refuse_namesakes(spec, version.signature)
     _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)

@@ -13,19 +13,20 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, CrossValidation, Train, TrainResult, as_data
-from stoker.models.data import MASK, select_columns
+from stoker.kinds import MLP, Builder, CrossValidation, KerasConfig, Train, TrainResult
+from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.data import Source
 from ..ml.networks.building import build_network, needs
+from ..ml.networks.levelled import levelled
 from ..ml.opening import open_data
-from ..ml.preprocessing.division import divide
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
-from ..ml.preprocessing.profile import Profile, profile
-from ..ml.preprocessing.split import HELD_OUT, TRAINED, Split
+from ..ml.preprocessing.profile import Profile
+from ..ml.preprocessing.split import HELD_OUT, TRAINED
+from ..ml.reading import TrainingData, read_training_data
 from ..ml.resuming import read_newest
 from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
@@ -82,31 +83,14 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
-    masks = (spec.target or MASK,) if spec.task == "pixels" else ()
-    source = open_data(spec.data, "train", run, image_size=spec.image_size, masks=masks)
-    names = [column.name for column in source.columns]
-    target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
-    division = divide(spec, source, target, seed, run)
-    profiled = profile(
-        source,
-        division.split,
-        run,
-        ref=str(spec.data),
-        target=spec.target,
-        features=spec.features,
-        task=spec.task,
-        kinds=as_data(spec.data).columns,
-        limits=spec.limits,
-        weight=spec.sample_weight,
-        set_aside=division.set_aside,
-    )
-    spec, told = with_default(spec, profiled)
+    data = read_training_data(spec, run, seed)
+    spec, told = with_default(spec, data.profile)
     if told:
         run.emit(Log(line=told))
     with gang.scope():
-        model = _build(spec, run, profiled, seed)
+        model = _build(spec, run, data, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation = _rows(spec, run, source, division.split, profiled, model)
+    rows, validation = _rows(spec, run, data, model)
     trainer = Trainer(
         spec,
         run,
@@ -115,7 +99,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         model.optimizer,
         rows,
         validation,
-        Position(seed=seed, rows=profiled.rows),
+        Position(seed=seed, rows=data.profile.rows),
         gang,
     )
     if saved:
@@ -124,7 +108,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, profiled, model, fitted, seed, started, scores, division.why)
+    return _outcome(spec, run, data, model, fitted, seed, started, scores)
 
 
 @dataclass(frozen=True)
@@ -184,13 +168,18 @@ def _fix_randomness(spec: Train, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(spec: Train, run: Run, profiled: Profile, seed: int) -> _Model:
+def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
+    profiled = data.profile
     takes = needs(spec.architecture or MLP())
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=takes)
     for line in preprocessing.notes:
         run.emit(Log(line=line))
     row_shape = preprocessing.row_shape(profiled.inputs)
     network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
+    if data.forecast and spec.normalize and not isinstance(spec.architecture, KerasConfig | Builder):
+        [feature], [target] = profiled.features.values(), profiled.targets
+        assert target.moments is not None
+        network = levelled(network, row_shape, feature.stats.moments, target.moments)
     layer = raw_layer(network)
     if layer and len(profiled.inputs) == 1:
         name = type(layer).__name__
@@ -207,7 +196,7 @@ def _build(spec: Train, run: Run, profiled: Profile, seed: int) -> _Model:
     network = stages.trained
     objectives = (choose_objective(spec, network, profiled, run.objectives),)
     return _Model(
-        signature=profiled.signature(*((each.units, each.from_logits) for each in objectives)),
+        signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
         preprocessing=preprocessing,
         network=network,
         served=stages.served,
@@ -217,9 +206,8 @@ def _build(spec: Train, run: Run, profiled: Profile, seed: int) -> _Model:
     )
 
 
-def _rows(
-    spec: Train, run: Run, source: Source, split: Split, profiled: Profile, model: _Model
-) -> tuple[EncodedRows, EncodedRows | None]:
+def _rows(spec: Train, run: Run, data: TrainingData, model: _Model) -> tuple[EncodedRows, EncodedRows | None]:
+    source, split, profiled = data.source, data.split, data.profile
     build = partial(
         build_rows,
         encode=encoder(model.signature, model.preprocessing, model.objectives, _weighting(spec, profiled)),
@@ -252,13 +240,12 @@ def _validation(spec: Train, run: Run, signature: Signature) -> Source:
 def _outcome(
     spec: Train,
     run: Run,
-    profiled: Profile,
+    data: TrainingData,
     model: _Model,
     fitted: Fitted,
     seed: int,
     started: float,
     scores: CrossValidation | None,
-    split: str,
 ) -> Outcome:
     parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
     result = TrainResult(
@@ -266,7 +253,7 @@ def _outcome(
         metrics=fitted.metrics | _validated(scores),
         history=fitted.history,
         epochs=fitted.epochs,
-        rows=profiled.rows,
+        rows=data.profile.rows,
         parameters=parameters,
         seed=seed,
         run_s=time.monotonic() - started,
@@ -291,9 +278,9 @@ def _outcome(
         parameters=parameters,
         job=run.job,
         data=str(spec.data),
-        columns=profiled.columns[:_MOST_COLUMNS],
-        task_why=profiled.task_why,
-        split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else split,
+        columns=data.profile.columns[:_MOST_COLUMNS],
+        task_why=data.profile.task_why,
+        split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else data.why,
     )
     return Outcome(result.model_copy(update=update), (Register(manifest=manifest, alias=spec.alias),))
 

@@ -11,6 +11,7 @@ from stoker.models.picture_rows import takes_pictures
 from stoker.models.pictures import Size
 
 from .data import ColumnType, Source, Wanted, open_source
+from .preprocessing.forecasting import cut_windows
 from .run import Run
 
 # How a model's columns are read from text: never guessed anew from a file of which all values may look otherwise.
@@ -26,13 +27,15 @@ def open_data(
     *,
     image_size: Size | None = None,
     masks: Sequence[str] = (),
+    last: bool = False,
 ) -> Source:
     """The rows of a job's data; what was found by looking at them is said in its events.
 
     Args:
-        signature: of the model that reads them; None where none does yet.
+        signature: of the model that reads them; None where none does yet. Of one that forecasts, rows are windows.
         image_size: of pictures; None reads it off them. Those of a model are of its size.
         masks: the columns of pictures whose pixels are classes; those that a model predicts are known.
+        last: whether only the last window of each series is wanted, without what comes behind it.
 
     Raises:
         InvalidJob, Unavailable: see `open_source`.
@@ -45,12 +48,17 @@ def open_data(
     source = open_source(data, subset, run.access, run.scratch, types=types, pictures=wanted)
     for note in source.notes:
         run.emit(Log(line=note))
+    if signature and signature.forecast:
+        return cut_windows(source, signature.forecast, signature.inputs[0].name, run, last=last)
     return source
 
 
 def column_types(signature: Signature) -> dict[str, ColumnType]:
     """The types of a model's columns, and of a target that is a number."""
     types: dict[str, ColumnType] = {}
+    if forecast := signature.forecast:
+        types |= dict.fromkeys(forecast.channels, "number")
+        types[forecast.time] = "time" if forecast.times else "number"
     for spec in signature.inputs:
         if spec.kind and spec.kind in _TYPES:
             types |= dict.fromkeys(spec.columns or (spec.name,), _TYPES[spec.kind])

@@ -192,7 +192,7 @@ class _Divided:
             sample = Sample()
             meter, done = Meter(self._run, "reading times", total=self._source.rows), 0
             for batch in self._source.batches(pass_rows(self._source)):
-                sample.update(times_of(batch[name], name)[has_target(batch[self._target])])
+                sample.update(times_of(batch[name], name, done)[has_target(batch[self._target])])
                 meter.at(done := done + len(batch[name]))
                 obey_stop(self._run)
             times = sample.rows
@@ -202,7 +202,11 @@ class _Divided:
 
     def _moment(self, name: str, time: float) -> str:
         [column] = [column for column in self._source.columns if column.name == name]
-        return str(np.datetime64(int(time), "us").astype("datetime64[s]")) if column.dtype == "time" else f"{time:g}"
+        return (
+            str(np.datetime64(int(time), "us").astype("datetime64[s]"))
+            if column.dtype in ("time", "string")
+            else f"{time:g}"
+        )
 
     def _whole(self, name: str) -> Values:
         """A column of rows in memory."""

@@ -41,7 +41,7 @@ def standardised(
     """Arrays of numbers, scaled by feature or channel; images as a whole. Gaps get the mean."""
     whole = len(spec.shape) > 2 or stats.column.dtype == "uint8"
     mean, variance = stats.moments.pooled() if whole else (stats.moments.mean, stats.moments.variance)
-    spread = _root(mean, variance)
+    spread = standard_deviation(mean, variance)
     if spec.dtype == "float32" and not spec.gaps:
         if not normalize:
             return tensor
@@ -59,20 +59,24 @@ def rescaling(stats: ColumnStats, *, normalize: bool) -> keras.layers.Rescaling:
     if not normalize:
         return keras.layers.Rescaling(1.0)
     mean, variance = stats.moments.pooled()
-    spread = float(_root(mean, variance))
+    spread = float(standard_deviation(mean, variance))
     return keras.layers.Rescaling(1 / spread, -mean / spread)
 
 
 def _figures(stats: ColumnStats) -> tuple[float, float, float]:
     """Median, mean and standard deviation; of words for yes and no, those of 1 and 0."""
     if stats.column.dtype != "string":
-        return stats.quantiles([0.5])[0], stats.moments.mean[0], _root(stats.moments.mean, stats.moments.variance)[0]
+        return (
+            stats.quantiles([0.5])[0],
+            stats.moments.mean[0],
+            standard_deviation(stats.moments.mean, stats.moments.variance)[0],
+        )
     yes = sum(count for word, count in stats.distinct.counts.items() if boolean_of(str(word)))
     share = yes / max(stats.present, 1)
-    return float(share > 0.5), share, float(_root(share, share * (1 - share)))
+    return float(share > 0.5), share, float(standard_deviation(share, share * (1 - share)))
 
 
-def _root(mean: float | NDArray[np.float64], variance: float | NDArray[np.float64]) -> NDArray[np.float64]:
+def standard_deviation(mean: float | NDArray[np.float64], variance: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard deviations; 1 for what is constant in training up to float64's precision: it is only centred."""
     spread = np.sqrt(variance)
     return np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)

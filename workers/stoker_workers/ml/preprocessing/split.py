@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.models.rows import category
+from stoker.models.manifest import TensorSpec
+from stoker.models.rows import MISSING_TIME, category, encode
 
 from ..data import Values
 
@@ -80,8 +81,8 @@ class TimeSplit:
         self._column = column
         self._first, self._end = first, np.inf if end is None else end
 
-    def sides(self, batch: Mapping[str, Values], first: int) -> Sides:  # noqa: ARG002  # it is a `Split`
-        times = times_of(batch[self._column], self._column)
+    def sides(self, batch: Mapping[str, Values], first: int) -> Sides:
+        times = times_of(batch[self._column], self._column, first)
         sides = np.where(times >= self._first, HELD_OUT, TRAINED)
         return np.where(times >= self._end, UNUSED, sides).astype(np.int8)
 
@@ -114,20 +115,24 @@ def codes_of(values: Values, name: str) -> tuple[NDArray[np.intp], list[Any]]:
     return codes, list(distinct)
 
 
-def times_of(values: Values, name: str) -> NDArray[np.float64]:
-    """Times in µs since 1970, or numbers that stand for times; NaN where one is missing.
+def times_of(values: Values, name: str, first: int = 0) -> NDArray[np.float64]:
+    """Times in µs since 1970, also of texts by ISO 8601, or numbers that stand for times; NaN where one is missing.
+
+    Args:
+        first: the number of the first row, for messages.
 
     Raises:
         InvalidJob: the column holds neither.
     """
+    if values.dtype == object and values.ndim == 1:
+        spec = TensorSpec(name="times", dtype="int64", kind="time", gaps=True, columns=(name,))
+        times = encode([spec], {name: values}, range(first, first + len(values)))["times"][:, 0]
+        return np.where(times == MISSING_TIME, np.nan, times.astype(np.float64))
     if values.dtype.kind == "M" and values.ndim == 1:
         return np.where(np.isnat(values), np.nan, values.astype("datetime64[us]").astype(np.float64))
     if values.dtype.kind in "iuf" and values.ndim == 1:
         return values.astype(np.float64)
-    raise InvalidJob(
-        f"time names column {name!r}, which holds neither times nor numbers; if its texts are times, say so by "
-        f"columns={{{name!r}: 'time'}} in Data, and correct those that cannot be read"
-    )
+    raise InvalidJob(f"time names column {name!r}, which holds neither times nor numbers; name another one")
 
 
 def _value_hash(value: Any, seed: int) -> int:

@@ -1,0 +1,211 @@
+"""Forecasts from a table with times: trained, measured, predicted, resumed."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import stoker
+from stoker.errors import InvalidJob
+from stoker.events import Checkpoint, Event, Log
+from stoker.kinds import Checkpoints, EvaluateResult, InferResult, Train, TrainResult
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import ModelVersion
+from stoker.models.predictions import predictions
+from stoker.models.store import Store
+from stoker_workers.kinds import execute
+from stoker_workers.ml.data.samples import load_sample
+from stoker_workers.ml.prediction.predictor import Predictor
+from stoker_workers.ml.reading import read_training_data
+from stoker_workers.ml.run import Run, Stopped
+
+from .conftest import manifest_of
+
+OpenRun = Callable[..., Run]
+FORECAST = stoker.Forecast(window=48, horizon=24, time="when", series="meter")
+SPEC = Train(model="m", data="sample://consumption", target="kwh", forecast=FORECAST, epochs=6, seed=1)
+HOUR = np.timedelta64(1, "h")
+
+
+def versioned(spec: Train, run: Run) -> ModelVersion:
+    return ModelVersion(**dict(manifest_of(execute(spec, run))), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def lines(events: list[Event]) -> str:
+    return "\n".join(event.line for event in events if isinstance(event, Log))
+
+
+def table(folder: Path, *, hours: int = 400, name: str = "t.csv", **columns: Any) -> str:
+    """One evenly spaced series, written as CSV."""
+    times = np.datetime64("2025-01-01T00:00:00") + np.arange(hours) * HOUR
+    values = {"when": times, "kwh": np.round(np.sin(np.arange(hours) / 4), 3), **columns}
+    rows = [",".join(values), *(",".join(map(str, row)) for row in zip(*values.values(), strict=True))]
+    (folder / name).write_text("\n".join(rows))
+    return str(folder / name)
+
+
+def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
+    open_run: OpenRun, store: Store, events: list[Event], tmp_path: Path
+) -> None:
+    version = versioned(SPEC, open_run())
+    signature = version.signature
+    assert signature.forecast is not None
+    assert (signature.forecast.channels, signature.forecast.season) == (("kwh", "temperature"), 24)
+    assert signature.inputs[0].shape == (48, 2)
+    assert "8,936 windows of 4 series, 48 steps of 'kwh', 'temperature'" in lines(events)
+    assert "a step is 1:00:00; 43 that lack take the value before" in lines(events)
+    assert "windows whose horizon is from 2025-04-" in version.split
+    assert {column.name: column.kind for column in version.columns} == {"temperature": "number", "kwh": "number"}
+
+    measured = execute(stoker.Evaluate(model="m", data=SPEC.data, bootstrap=100, noise=()), open_run(version)).result
+    assert isinstance(measured, EvaluateResult)
+    errors = measured.accuracy.forecast
+    assert errors is not None
+    assert errors.season is not None
+    assert len(errors.model.mae) == len(errors.last.rmse) == 24
+    assert errors.model.mean < errors.season.mean < errors.last.mean
+    assert errors.model.mean == pytest.approx(measured.metrics["mae"], rel=1e-5)
+    assert any("carrying the last value on" in note for note in measured.shown().notes)
+
+    rows = next(load_sample("consumption", "test").batches(100_000))
+    inputs = Inputs(signature, version.ref)
+    tensors = inputs.encoded(rows)
+    inputs.check(tensors)
+    assert isinstance(tensors, dict)
+    outputs = Predictor.load(version, store, tmp_path, rows=4).predict(tensors)
+    answers = predictions(version, outputs, rows)
+    assert [answer.series for answer in answers] == ["north", "south", "mill", "school"]
+    assert all(isinstance(answer.value, tuple) and len(answer.value) == 24 for answer in answers)
+    plain = keras.saving.load_model(store.fetch(version.files["keras"], tmp_path), safe_mode=True, compile=False)
+    np.testing.assert_allclose(plain(tensors["window"].astype(np.float32)), outputs, rtol=1e-5, atol=1e-5)
+
+    spec = stoker.Infer(model="m", data=SPEC.data, format="csv", columns=["meter", "when"])
+    inferred = execute(spec, open_run(version)).result
+    assert isinstance(inferred, InferResult)
+    written = list(csv.DictReader(store.read(inferred.chunks[0]).decode().splitlines()))
+    assert [row["meter"] for row in written] == ["north", "south", "mill", "school"]
+    assert float(written[2]["value_23"]) == pytest.approx(answers[2].value[23], rel=1e-4)  # type: ignore[index]
+    assert written[0]["when"].startswith("2025-05-05 23:00")
+
+
+def test_no_window_that_is_trained_on_reaches_into_the_part_that_is_held_out(open_run: OpenRun, tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"data": table(tmp_path), "forecast": FORECAST.model_copy(update={"series": None})})
+    data = read_training_data(spec, open_run(), 0)
+    [batch] = data.source.batches(1_000)
+    sides = data.split.sides(batch, 0)
+    first = batch["when"] + HOUR
+    last = first + 23 * HOUR
+    begin = first[sides == 1].min()
+    assert last[sides == 0].max() < begin
+    assert ((sides == 2) == ((last >= begin) & (first < begin))).all()
+    assert (sides == 1).sum() == 40 - 23
+    # The past of what is held out is known by then.
+    np.testing.assert_array_equal(batch["kwh"][0], batch["window"][24, -24:, 0])
+    bounds = []
+    for fold in range(3):
+        data = read_training_data(spec.model_copy(update={"folds": 3, "fold": fold}), open_run(), 0)
+        sides = data.split.sides(batch, 0)
+        assert last[sides == 0].max() < first[sides == 1].min()
+        bounds.append((first[sides == 1].min(), last[sides == 1].max()))
+    assert bounds[0][1] < bounds[1][0] < bounds[1][1] < bounds[2][0]
+
+
+def test_series_of_any_size_are_forecast_alike(open_run: OpenRun, store: Store, tmp_path: Path) -> None:
+    hours = np.arange(600)
+    parts = [(name, size * (2 + np.sin(2 * np.pi * hours / 24))) for name, size in (("small", 0.01), ("large", 500.0))]
+    when = (np.datetime64("2025-01-01T00:00:00") + hours * HOUR).tolist()
+    rows = [f"{time},{name},{value:.6g}" for name, values in parts for time, value in zip(when, values, strict=True)]
+    (tmp_path / "sizes.csv").write_text("\n".join(["when,meter,kwh", *rows]))
+    version = versioned(SPEC.model_copy(update={"data": str(tmp_path / "sizes.csv"), "epochs": 15}), open_run())
+    given = {
+        "when": [str(time) for time in when[:500]] * 2,
+        "meter": ["small"] * 500 + ["large"] * 500,
+        "kwh": np.concatenate([values[:500] for _, values in parts]),
+    }
+    outputs = Predictor.load(version, store, tmp_path, rows=2).predict(Inputs(version.signature, "m").encoded(given))
+    for output, (_, values) in zip(outputs, parts, strict=True):
+        assert np.abs(output - values[500:524]).mean() < 0.1 * values.mean()
+
+
+def test_a_forecast_is_resumed_to_the_bit(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:
+    spec = SPEC.model_copy(
+        update={
+            "data": table(tmp_path),
+            "forecast": FORECAST.model_copy(update={"series": None}),
+            "checkpoint": Checkpoints(epochs=1, seconds=None),
+        }
+    )
+    whole = execute(spec, open_run()).result
+    events.clear()
+
+    def after_two() -> Any:
+        return "drain" if sum(isinstance(event, Checkpoint) for event in events) >= 2 else None
+
+    with pytest.raises(Stopped):
+        execute(spec, open_run(stop_requested=after_two))
+    saved = tuple(event.artifact for event in events if isinstance(event, Checkpoint))
+    resumed = execute(spec, replace(open_run(), checkpoints=saved)).result
+    assert isinstance(whole, TrainResult)
+    assert isinstance(resumed, TrainResult)
+    assert resumed.history == whole.history
+
+
+@pytest.mark.parametrize(
+    ("columns", "forecast", "message"),
+    [
+        ({"when": ["soon"] * 400}, {}, "column 'when' holds 'soon' in row 0 .*; expected a time"),
+        ({"kwh": ["much"] * 400}, {}, "a forecast is of numbers and from numbers, and column 'kwh' holds others"),
+        ({}, {"series": "meter"}, "series names 'meter', which .* has not; it has 'when', 'kwh'"),
+        ({}, {"window": 390}, "has 414 rows that follow each other.*the longest has 400"),
+        ({}, {"window": 300}, "too few rows for windows of 300 and horizons of 24 steps: 57 .* and 0 begin"),
+        ({"when": ["2025-01-01"] * 400}, {}, "rows 0 and 1 .* are both of 2025-01-01T00:00:00, and differ"),
+    ],
+)
+def test_a_table_that_cannot_be_forecast_is_refused(
+    columns: Any, forecast: Any, message: str, open_run: OpenRun, tmp_path: Path
+) -> None:
+    asked = FORECAST.model_copy(update={"series": None, **forecast})
+    spec = SPEC.model_copy(update={"data": table(tmp_path, **columns), "forecast": asked, "validation_split": 0.05})
+    with pytest.raises(InvalidJob, match=message):
+        read_training_data(spec, open_run(), 0)
+
+
+def test_what_is_left_out_or_uneven_is_said(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:
+    days = np.datetime64("2020-01-01") + np.arange(700)
+    working = days[(np.arange(700) % 7) < 5][:400]
+    note = ["words"] * 400
+    spec = SPEC.model_copy(
+        update={
+            "data": table(tmp_path, when=working, note=note, zero=[0] * 400),
+            "forecast": FORECAST.model_copy(update={"series": None}),
+        }
+    )
+    read_training_data(spec, open_run(), 0)
+    told = lines(events)
+    assert "rows are not evenly spaced in time, and taken as they follow each other" in told
+    assert "column 'note' is left out: a forecast reads numbers only" in told
+    assert "column 'zero' is left out: it is 0 in every row" in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"target": None}, "name it as target"),
+        ({"target": "when"}, "cannot be its time or series as well"),
+        ({"time": "when"}, "time is for rows, and a forecast learns from windows"),
+        ({"sample_weight": "w"}, "sample_weight is for rows"),
+        ({"task": "classification"}, "a forecast is of numbers"),
+        ({"features": ["when"]}, "features names 'when', which the forecast knows already"),
+        ({"forecast": {"time": "when", "series": "when"}}, "names 'when' as time and as series"),
+    ],
+)
+def test_what_contradicts_a_forecast_is_refused_at_the_door(fields: dict[str, Any], message: str) -> None:
+    known: dict[str, Any] = {"model": "m", "data": "a.csv", "target": "kwh", "forecast": {"time": "when"}}
+    with pytest.raises(InvalidJob, match=message):
+        Train(**known | fields)

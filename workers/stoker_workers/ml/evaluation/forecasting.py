@@ -1,0 +1,50 @@
+"""Forecasts beside what needs no model: the last value, or that of a season ago, carried on."""
+
+import numpy as np
+
+from stoker.kinds.evaluate import ForecastAccuracy, StepErrors
+from stoker.models.manifest import Forecasting
+from stoker.models.tensors import Array
+
+from .regression import Floats
+
+
+class ForecastErrors:
+    """Adds up the errors of each step of the horizon."""
+
+    def __init__(self, forecast: Forecasting) -> None:
+        self._season = forecast.season
+        ahead = np.arange(forecast.horizon)
+        # Of a window, from its end: the last value, and the one that is a whole number of seasons before each step.
+        self._places = {"last": np.full(forecast.horizon, -1)}
+        if self._season:
+            self._places["season"] = ahead % self._season - self._season
+        self._rows = 0
+        self._sums = {name: np.zeros((2, forecast.horizon)) for name in ("model", *self._places)}
+
+    def add(self, windows: Array, truth: Array, outputs: Array) -> None:
+        """Take in a batch.
+
+        Args:
+            windows: (rows, window, channels), of which the first channel is the target's past.
+            truth, outputs: (rows, horizon).
+        """
+        past = windows[:, :, 0].astype(np.float64)
+        guesses = {"model": outputs} | {name: past[:, places] for name, places in self._places.items()}
+        for name, guess in guesses.items():
+            # The few windows that begin with a gap tell nothing of what is carried on.
+            error = np.nan_to_num(guess.reshape(truth.shape).astype(np.float64) - truth)
+            self._sums[name] += [np.abs(error).sum(axis=0), (error**2).sum(axis=0)]
+        self._rows += len(truth)
+
+    def accuracy(self) -> ForecastAccuracy:
+        """The errors of all rows taken in."""
+
+        def errors(sums: Floats) -> StepErrors:
+            mae, mse = sums / self._rows
+            return StepErrors(mae=tuple(mae.tolist()), rmse=tuple(np.sqrt(mse).tolist()))
+
+        told = {name: errors(sums) for name, sums in self._sums.items()}
+        return ForecastAccuracy(
+            model=told["model"], last=told["last"], season=told.get("season"), season_steps=self._season
+        )

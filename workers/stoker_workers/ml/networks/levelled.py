@@ -1,0 +1,35 @@
+"""Forecasts at any level: one network for series of very different size."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..columns.stats import Moments
+from ..preprocessing.numbers import standard_deviation
+
+# In standard deviations of the training data; a window of equal values has none of its own.
+_LEAST_SPREAD = 1e-6
+
+
+def levelled(network: keras.Model, input_shape: tuple[int, ...], seen: Moments, wanted: Moments) -> keras.Model:
+    """A network that sees a window relative to its own mean and spread, to which its outputs are taken back.
+
+    So what it learns of one series holds for another that is a hundred times as large (Kim et al. 2022, RevIN, without
+    its weights).
+
+    Args:
+        network: from (window, channels) to the next values of the first channel.
+        seen, wanted: by which the windows, and the values to predict, are scaled.
+    """
+    row = keras.Input(input_shape)
+    mean = ops.mean(row, axis=1, keepdims=True)
+    spread = ops.sqrt(ops.mean(ops.square(row - mean), axis=1, keepdims=True)) + _LEAST_SPREAD
+    tensor = (row - mean) / spread
+    for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
+        tensor = layer(tensor)
+    # Windows and targets are not scaled alike: the difference is small, but not beside the values of a small series.
+    deviations = standard_deviation(wanted.mean, wanted.variance)
+    ratio = standard_deviation(seen.mean, seen.variance)[0] / deviations
+    offset = (seen.mean[0] - wanted.mean) / deviations
+    scaled = (tensor * spread[:, 0, :1] + mean[:, 0, :1]) * ratio.astype(np.float32) + offset.astype(np.float32)
+    return keras.Model(row, scaled, name="network")

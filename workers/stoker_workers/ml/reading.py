@@ -1,0 +1,86 @@
+"""Reading what a job trains on: rows or windows, how they are split, and what their columns are."""
+
+from dataclasses import dataclass, replace
+
+from stoker.kinds import Train, as_data
+from stoker.models.data import MASK, select_columns
+from stoker.models.manifest import Forecasting, Signature
+
+from .data import Source
+from .opening import open_data
+from .preprocessing.division import divide
+from .preprocessing.forecasting import forecast_data
+from .preprocessing.profile import Profile, profile
+from .preprocessing.split import Split
+from .run import Run
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a job trains on.
+
+    Attributes:
+        why: which rows are held out, in words.
+        forecast: how windows are cut, where the rows are windows.
+    """
+
+    source: Source
+    split: Split
+    profile: Profile
+    why: str
+    forecast: Forecasting | None = None
+
+    def signed(self, signature: Signature) -> Signature:
+        """A model's signature with how its windows are cut."""
+        return signature.model_copy(update={"forecast": self.forecast}) if self.forecast else signature
+
+
+def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
+    """Open a job's data, split it, and read it once.
+
+    Raises:
+        InvalidJob: it cannot be learned from.
+        Stopped: a stop was requested.
+        Unavailable: it cannot be reached.
+    """
+    masks = (spec.target or MASK,) if spec.task == "pixels" else ()
+    source = open_data(spec.data, "train", run, image_size=spec.image_size, masks=masks)
+    if spec.forecast is not None:
+        return _windows(spec, source, run)
+    names = [column.name for column in source.columns]
+    target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
+    division = divide(spec, source, target, seed, run)
+    profiled = profile(
+        source,
+        division.split,
+        run,
+        ref=str(spec.data),
+        target=spec.target,
+        features=spec.features,
+        task=spec.task,
+        kinds=as_data(spec.data).columns,
+        limits=spec.limits,
+        weight=spec.sample_weight,
+        set_aside=division.set_aside,
+    )
+    return TrainingData(source, division.split, profiled, division.why)
+
+
+def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
+    assert spec.forecast is not None
+    data = forecast_data(spec, spec.forecast, source, run)
+    profiled = profile(
+        data.windows,
+        data.division.split,
+        run,
+        ref=str(spec.data),
+        target=spec.target,
+        features=(data.tensor,),
+        task="regression",
+        kinds={data.tensor: "sequence"},
+        limits=spec.limits,
+    )
+    # Whether training had gaps or not: one step that lacks shall not keep a series from being forecast.
+    inputs = tuple(each.model_copy(update={"gaps": True}) for each in profiled.inputs)
+    profiled = replace(profiled, inputs=inputs, columns=data.columns, task_why="forecast says so")
+    return TrainingData(data.windows, data.division.split, profiled, data.division.why, data.forecast)
