@@ -63,6 +63,8 @@ def select_columns(
     """
     if target is None:
         candidates = [name for name in columns if name in TARGET_NAMES]
+        if not candidates:  # as in records of pictures: image/class/label
+            candidates = [name for name in columns if name.rpartition("/")[2] in TARGET_NAMES]
         if not candidates and {"image", "mask"} <= set(columns):
             candidates = ["mask"]
         if len(candidates) != 1:

@@ -17,7 +17,7 @@ from stoker.models.access import Access
 from stoker.models.data import SAMPLES
 from stoker_workers.ml import data
 from stoker_workers.ml.data import Column, RowRange, Source, Values, arrays, copies
-from stoker_workers.ml.data.tfrecords import load_records
+from stoker_workers.ml.data.tfrecords import RecordStream
 
 ROWS = 10
 AGES = np.arange(ROWS) * 1.5
@@ -213,9 +213,9 @@ def test_a_remote_tfrecord_file_takes_half_of_the_free_disk_at_most(
     local = Path(write_tfrecord(tmp_path)).parent / "a.tfrecord"
     url = f"memory://{tmp_path.name}/a.tfrecord"
     fsspec.filesystem("memory").pipe_file(url, local.read_bytes())
-    assert load_records([url]).rows
+    assert RecordStream([url]).rows
     monkeypatch.setattr(copies, "LARGEST_BYTES", 10)
     other = url.replace("a.tfrecord", "b.tfrecord")
     fsspec.filesystem("memory").pipe_file(other, local.read_bytes())
     with pytest.raises(InvalidJob, match="larger than the 10 bytes that this worker takes; split it"):
-        load_records([other])
+        RecordStream([other])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import stoker
@@ -400,3 +401,66 @@ def test_masks_that_do_not_fit_are_refused(open_run: Callable[..., Run], tmp_pat
     (folder / "masks" / "0.png").rename(folder / "masks" / "other.png")
     with pytest.raises(InvalidJob, match=r"2 files have no partner of the same name in the other folder \(0, other\)"):
         train(spec, open_run())
+
+
+def example(**features: list[Any]) -> bytes:
+    made = {}
+    for name, values in features.items():
+        if values and isinstance(values[0], bytes):
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        elif name.endswith("area"):
+            feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        else:
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        made[name] = feature
+    return bytes(tf.train.Example(features=tf.train.Features(feature=made)).SerializeToString())
+
+
+def encoded(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_records(path: Path, records: Sequence[dict[str, list[Any]]]) -> str:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(example(**record))
+    return str(path)
+
+
+def test_records_hold_pictures_gaps_and_lists(
+    open_run: Callable[..., Run], events: list[Event], tmp_path: Path
+) -> None:
+    records: list[dict[str, list[Any]]] = [
+        {
+            "image/encoded": [encoded(SHAPES["image"][at])],
+            "image/class/label": [at % 2],
+            "image/class/text": [(b"even", b"odd")[at % 2]],
+            "image/object/area": [float(each) for each in range(at % 3)],
+            **({"image/age": [at]} if at % 4 else {}),
+        }
+        for at in range(16)
+    ]
+    path = write_records(tmp_path / "t.tfrecord", records)
+    source = opened(path)
+    assert source.rows == 16
+    assert {column.name: (column.dtype, column.role) for column in source.columns} == {
+        "image/age": ("float64", "about"),
+        "image/class/label": ("int64", "about"),
+        "image/class/text": ("string", "about"),
+        "image/encoded": ("uint8", "picture"),
+        "image/object/area": ("list", "about"),
+    }
+    table = whole(source)
+    assert (table["image/encoded"] == SHAPES["image"][:16]).all()
+    assert [values.tolist() for values in table["image/object/area"][:3]] == [[], [0.0], [0.0, 1.0]]
+    assert np.isnan(table["image/age"]).tolist() == [at % 4 == 0 for at in range(16)]
+    assert "image/age: 4 of 16 records have no value" in source.notes
+    version = registered(open_run(), Train(model="m", data=path, architecture=NETWORK, epochs=1))
+    assert version.signature.target == "image/class/label"
+    assert [spec.name for spec in version.signature.inputs] == ["image/encoded"]
+    assert "column 'image/class/text' is left out: it is about the picture beside it" in log(events)
+    mixed = write_records(tmp_path / "mixed.tfrecord", [{"a": [1]}, {"a": [b"s3cret"]}])
+    with pytest.raises(InvalidJob, match="feature 'a' is a int64_list in some records and a bytes_list in others"):
+        opened(mixed)

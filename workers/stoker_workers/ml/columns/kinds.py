@@ -88,9 +88,12 @@ def _unlearnable(stats: ColumnStats) -> Decision | None:
 
 
 def _file(stats: ColumnStats) -> Decision | None:
-    if stats.column.role != "file":
-        return None
-    return Decision("ignore", "it names the files")
+    match stats.column.role:
+        case "file":
+            return Decision("ignore", "it names the files")
+        case "about":
+            return Decision("ignore", "it is about the picture beside it, and may tell what the picture is")
+    return None
 
 
 def _constant(stats: ColumnStats) -> Decision | None:

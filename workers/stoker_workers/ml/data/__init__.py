@@ -11,7 +11,7 @@ from stoker.models.access import Access
 from stoker.models.data import Location, folder_of, reading
 
 from .arrays import load_arrays
-from .images import Wanted, open_folder, with_pictures
+from .images import PictureSource, Wanted, open_folder, with_pictures
 from .reach import reach
 from .samples import load_sample
 from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, rebatched
@@ -77,10 +77,13 @@ def _opened(
             return open_folder(location, subset, pictures, scratch)
         case "tfrecord":
             # Imports TensorFlow, which a program that only reads samples need not wait for.
-            from .tfrecords import RecordStream, load_records
+            from .features import PICTURE
+            from .tfrecords import RecordStream
 
-            small = sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES
-            return load_records(location.urls) if small else RecordStream(location.urls)
+            records = RecordStream(location.urls)
+            if encoded := [column.name for column in records.columns if column.dtype == PICTURE]:
+                return PictureSource(records, dict.fromkeys(encoded, bytes), pictures, scratch)
+            return records.loaded() if sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES else records
     # pyarrow takes a quarter of a second to import, which jobs on arrays need not pay.
     from .columnar import ColumnarTable
     from .delimited import DelimitedTable

@@ -23,7 +23,7 @@ arrays of numbers, or of lists of str.
 ColumnType = Literal["number", "string", "time", "bool"]
 """What a column's cells are read as, where that is not to be found by looking at them."""
 
-Role = Literal["value", "picture", "mask", "file"]
+Role = Literal["value", "picture", "mask", "file", "about"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Column:
     Attributes:
         dtype: a numpy dtype's name, "string", "time", "list", or the name of a type of which nothing is learned.
         shape: the shape of one row's value; () for a plain number or text.
-        role: "picture" if it was decoded, "mask" if its pixels are classes, "file" for names of files.
+        role: "picture" if it was decoded, "mask" if its pixels are classes, "file" for names of files, "about"
+            for what only describes a picture.
     """
 
     name: str

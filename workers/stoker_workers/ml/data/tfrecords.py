@@ -18,14 +18,8 @@ from stoker.errors import InvalidJob
 from stoker.models.data import open_file, reading
 
 from .copies import BLOCK_BYTES, write_copy
-from .source import Arrays, Column, Values, file_bytes, rebatched
-
-_DTYPES = {
-    "bytes_list": ("string", tf.string),
-    "float_list": ("float32", tf.float32),
-    "int64_list": ("int64", tf.int64),
-}
-
+from .features import columns_of, gap_notes, survey
+from .source import Arrays, Values, file_bytes, rebatched
 
 _LOAD_ROWS = 8_192
 _GZIP = b"\x1f\x8b"
@@ -35,32 +29,26 @@ _FRAME_BYTES = 8 + 4 + 4
 _CUT = "is malformed: it is not a TFRecord file, or one that is cut off or damaged; write it again"
 
 
-def load_records(urls: Sequence[str]) -> Arrays:
-    """All rows of all files, in memory.
-
-    Raises:
-        InvalidJob: a file is malformed, or a record has other features than the first.
-    """
-    batches = list(RecordStream(urls).batches(_LOAD_ROWS))
-    return Arrays({name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}, urls[0])
-
-
 class RecordStream:
-    """A source whose columns are those of its first record; every other record must have the same features.
+    """A source whose columns are the features of its records, all of which are looked at first.
 
-    A feature of one value is a plain column; one of k values has rows of shape (k,).
+    A feature of one value is a plain column, with gaps where records have none; one of k values has rows of shape (k,),
+    and one of varying length is lists.
     """
 
     in_memory = False
-    rows = None
-    notes = ()
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._paths = [_local(url) for url in urls]
-        self.columns = tuple(_columns(self._first(), urls[0]))
-        if not self.columns:
-            raise InvalidJob(f"the first record of {urls[0]} has no features; give every record the same ones")
-        features = {column.name: tf.io.FixedLenFeature(column.shape, _tf_dtype(column)) for column in self.columns}
+        with reading(urls[0], _damage):
+            self.rows, self._features = survey(self._records(), urls[0])
+        if not self.rows:
+            raise InvalidJob(f"{urls[0]} holds no records")
+        if not self._features:
+            raise InvalidJob(f"the records of {urls[0]} have no features with values; give every record the same ones")
+        self.columns = columns_of(self._features)
+        self.notes = tuple(gap_notes(self._features, self.rows))
+        features = {feature.name: feature.parser() for feature in self._features}
 
         def parse(records: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             """The size of some records in their file in bytes, and their features."""
@@ -69,6 +57,12 @@ class RecordStream:
 
         # Traced once, not for every file on every pass.
         self._parse = tf.function(parse, input_signature=[tf.TensorSpec([None], tf.string)])
+
+    def loaded(self) -> Arrays:
+        """All rows, in memory."""
+        batches = list(self.batches(_LOAD_ROWS))
+        arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        return Arrays(arrays, "", self.notes, self.columns)
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
         return rebatched(self._pieces(rows), rows)
@@ -80,27 +74,29 @@ class RecordStream:
                 for records in tf.data.TFRecordDataset(path).batch(rows).prefetch(1):
                     size, features = self._parse(records)
                     unread -= int(size)
-                    yield {name: _decoded(values.numpy()) for name, values in features.items()}
+                    yield {feature.name: feature.values(features[feature.name]) for feature in self._features}
             # TensorFlow takes a length that is cut off for the end of the file.
             if unread:
                 raise InvalidJob(f"{path} {_CUT}")
 
-    def _first(self) -> bytes:
+    def _records(self) -> Iterator[bytes]:
         for path in self._paths:
-            with reading(path, _damage):
-                for record in tf.data.TFRecordDataset(path).take(1).as_numpy_iterator():
-                    return bytes(record)
-            if file_bytes(path):
+            unread = file_bytes(path)
+            for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                unread -= len(record) + _FRAME_BYTES
+                yield bytes(record)
+            if unread:
                 raise InvalidJob(f"{path} {_CUT}")
-        raise InvalidJob(f"{self._paths[0]} holds no records")
 
 
 def _damage(error: Exception) -> str | None:
     match error:
         case tf.errors.DataLossError() | EOFError() | gzip.BadGzipFile() | zlib.error():
             return _CUT
+        case DecodeError():
+            return "holds records that are no tf.train.Example; write them as such"
         case tf.errors.InvalidArgumentError():
-            return "is malformed: a record is no tf.train.Example with the features of the first; correct the file"
+            return "is malformed: its records have changed while it was read; read it again"
         case UnicodeDecodeError():
             return "is malformed: its text is not UTF-8; correct the file"
     return None
@@ -128,28 +124,3 @@ def _local(url: str) -> str:
 def _copies() -> Path:
     """This process's folder for copies."""
     return Path(mkdtemp())
-
-
-def _columns(record: bytes, url: str) -> Iterator[Column]:
-    try:
-        example = tf.train.Example.FromString(record)
-    except DecodeError:
-        raise InvalidJob(f"{url} holds records that are no tf.train.Example; write them as such") from None
-    for name, feature in sorted(example.features.feature.items()):
-        kind = feature.WhichOneof("kind")
-        size = len(getattr(feature, kind).value) if kind else 0
-        if not size:
-            raise InvalidJob(f"feature {name!r} of the first record of {url} is empty; give every record a value")
-        yield Column(name, _DTYPES[kind][0], () if size == 1 else (size,))
-
-
-def _tf_dtype(column: Column) -> tf.DType:
-    return next(dtype for name, dtype in _DTYPES.values() if name == column.dtype)
-
-
-def _decoded(values: Values) -> Values:
-    """Decodes bytes to str; leaves other values as they are."""
-    if values.dtype != object:
-        return values
-    texts = [value.decode("utf-8") for value in values.ravel()]
-    return np.array(texts, dtype=object).reshape(values.shape)
