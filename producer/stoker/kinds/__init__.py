@@ -14,7 +14,7 @@ from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribeResult, Histogram
-from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Stability
+from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
 from .forecast import Forecast
 from .images import Augment
@@ -125,6 +125,7 @@ __all__ = [
     "Result",
     "Schedule",
     "Sequence",
+    "Slice",
     "Spec",
     "Stability",
     "Text",

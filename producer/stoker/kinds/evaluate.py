@@ -1,14 +1,22 @@
 """The `Evaluate` job: how good, how fast and how steady a model is."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..models.manifest import Artifact, Described, ModelRef
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
+from .outputs import larger_is_better
 from .result import JobResult, Shown
+
+
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"column {twice!r} is named twice; name each column once")
+    return names
 
 
 class Evaluate(JobSpec):
@@ -22,6 +30,8 @@ class Evaluate(JobSpec):
         bootstrap: resamples behind the 95 % intervals.
         min_metrics: a gate: the job fails if one of its `metrics` is below, and what comes after it is cancelled.
         noise: levels of Gaussian noise, in standard deviations of each input, under which accuracy is measured again.
+        slices: columns by whose values the rows are measured apart: categories, yes or no, and numbers and times in
+            four parts of equally many rows. They need not be inputs of the model.
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -32,15 +42,24 @@ class Evaluate(JobSpec):
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
     min_metrics: dict[str, float] = Field(default_factory=dict, max_length=16)
     noise: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(0.05, 0.1, 0.2, 0.5), max_length=16)
+    slices: Annotated[tuple[str, ...], AfterValidator(_different)] = Field(default=(), max_length=8)
 
 
 class ClassScore(Described):
-    """Precision, recall and F1 of one class, and how many rows it has."""
+    """Precision, recall and F1 of one class, and how many rows it has.
+
+    Attributes:
+        roc_auc: the area under the ROC curve of this class against all others; None where all rows are of it or none
+            is, and where there are more than 100 classes.
+        average_precision: of the precision-recall curve; None likewise.
+    """
 
     precision: float
     recall: float
     f1: float
     support: int
+    roc_auc: float | None = None
+    average_precision: float | None = None
 
 
 class Interval(Described):
@@ -94,6 +113,8 @@ class Accuracy(Described):
         loss: the loss the model was trained with: cross-entropy or mse.
         roc_auc: macro one-vs-rest area under the ROC curve; None where a class is missing from the data, or there are
             more than 100.
+        average_precision: of the precision-recall curves: that of the second of two classes, else the mean; None
+            likewise.
         calibration_error: expected calibration error over 15 bins (Guo et al. 2017, arXiv:1706.04599).
         confusion: rows are the truth, columns the prediction, in the order of `classes`; empty where there are more
             than 100.
@@ -103,6 +124,7 @@ class Accuracy(Described):
     metrics: dict[str, float]
     classes: dict[str, ClassScore] = Field(default_factory=dict)
     roc_auc: float | None = None
+    average_precision: float | None = None
     calibration_error: float | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
     forecast: ForecastAccuracy | None = None
@@ -139,10 +161,31 @@ class Stability(Described):
     Attributes:
         intervals: 95 % bootstrap interval of each headline metric.
         noise: the headline metric (accuracy or R²) at each noise level.
+        without_noise: the columns that got none, with the reason: only numbers have neighbours.
     """
 
     intervals: dict[str, Interval]
     noise: dict[str, float]
+    without_noise: tuple[str, ...] = ()
+
+
+class Slice(Described):
+    """The rows that have one value in a column, or lie in one quarter of its range.
+
+    Attributes:
+        value: the value, "25 to 40" for numbers (each quarter includes its upper end), or "(missing)".
+        metrics: the headline metrics on these rows.
+        intervals: 95 % interval of those metrics that are a mean over the rows; none of fewer than 30 rows.
+        worse: the metrics by which these rows are clearly worse off than all others: by more than chance, and with at
+            least a quarter more errors.
+    """
+
+    column: str
+    value: str
+    rows: int
+    metrics: dict[str, float]
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    worse: tuple[str, ...] = ()
 
 
 class EvaluateResult(JobResult):
@@ -150,7 +193,8 @@ class EvaluateResult(JobResult):
 
     Attributes:
         model: the exact reference that was measured.
-        metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, MAE and R².
+        metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, RMSE, MAE and R².
+        slices: the same by the values of each column of the spec's `slices`.
         warnings: why the figures may say less than they seem to.
         files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
     """
@@ -162,6 +206,7 @@ class EvaluateResult(JobResult):
     accuracy: Accuracy
     efficiency: Efficiency
     stability: Stability
+    slices: tuple[Slice, ...] = ()
     warnings: tuple[str, ...] = ()
     files: dict[str, Artifact]
 
@@ -179,14 +224,27 @@ class EvaluateResult(JobResult):
                 f"one row {one.p50_ms:.2f} ms (p99 {one.p99_ms:.2f} ms), {cost.rows_per_s:,.0f} rows/s in batches",
                 f"{cost.parameters:,} parameters, {cost.file_bytes:,} bytes",
                 *((self.accuracy.forecast.words,) if self.accuracy.forecast else ()),
+                *_worst(self.slices),
             ),
             warnings=self.warnings,
             files=self.files,
         )
 
 
+def _worst(slices: tuple[Slice, ...]) -> Iterator[str]:
+    """The worst slices by each metric, of those that have enough rows."""
+    for metric in dict.fromkeys(name for each in slices for name in each.intervals):
+        sign = -1 if larger_is_better(metric) is False else 1
+        ranked = sorted(
+            (each for each in slices if metric in each.intervals), key=lambda each: sign * each.metrics[metric]
+        )
+        told = (f"{each.column} {each.value} {each.metrics[metric]:.4f} ({each.rows:,} rows)" for each in ranked[:3])
+        yield f"worst slices by {metric}: {', '.join(told)}"
+
+
 def _check(spec: Evaluate, checks: SubmitChecks) -> Evaluate:
-    return with_fields(spec, data=preflight_for(spec.model, spec.data, checks, target=spec.target, labelled=True))
+    data = preflight_for(spec.model, spec.data, checks, target=spec.target, labelled=True, others=spec.slices)
+    return with_fields(spec, data=data)
 
 
 KIND = Kind(

@@ -79,9 +79,19 @@ def with_fields(spec: S, **fields: object) -> S:
 
 
 def preflight_for(
-    model: str, data: str | Data, checks: SubmitChecks, *, target: str | None = None, labelled: bool
+    model: str,
+    data: str | Data,
+    checks: SubmitChecks,
+    *,
+    target: str | None = None,
+    labelled: bool,
+    others: tuple[str, ...] = (),
 ) -> str | Data:
-    """Check data that a model shall read, as far as the model is known yet; gives it as a worker finds it."""
+    """Check data that a model shall read, as far as the model is known yet; gives it as a worker finds it.
+
+    Args:
+        others: columns that it must have besides the model's.
+    """
     version = checks.version(model)
     if version is None:
         return checks.preflight(data, target=target, features=None, labelled=False)
@@ -92,4 +102,6 @@ def preflight_for(
     inputs = version.signature.inputs
     arrays = len(inputs) == 1 and not inputs[0].columns and inputs[0].kind is None
     features = () if arrays else tuple(name for tensor in inputs for name in tensor.columns or (tensor.name,))
+    if features:
+        features += tuple(name for name in others if name not in features and name != target)
     return checks.preflight(data, target=target, features=features or None, labelled=labelled)

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as reference
@@ -51,6 +53,22 @@ def dense(weights: Numbers, activation: str) -> keras.Model:
 
 def save(path: Path, x: Numbers, y: NDArray[Any]) -> str:
     np.savez(path, x=x, y=y)
+    return str(path)
+
+
+NAMES = ("x0", "x1", "x2", "x3")
+TABLE = signature("multiclass", ("a", "b", "c"), 3).model_copy(
+    update={
+        "inputs": (TensorSpec(name="x", shape=(4,), dtype="float32", kind="number", columns=NAMES),),
+        "target": "y",
+    }
+)
+
+
+def save_table(folder: Path, x: Numbers, **columns: NDArray[Any]) -> str:
+    """A table with a column for each input of the model, and others."""
+    path = folder / "data.parquet"
+    pq.write_table(pa.table({**dict(zip(NAMES, x.T, strict=True)), **columns}), path)
     return str(path)
 
 
@@ -133,6 +151,7 @@ def test_a_regression_is_measured_by_its_errors(register: Register, open_run: Op
     assert result.metrics == pytest.approx(
         {
             "mse": reference.mean_squared_error(y, predicted[:, 0]),
+            "rmse": reference.root_mean_squared_error(y, predicted[:, 0]),
             "mae": reference.mean_absolute_error(y, predicted[:, 0]),
             "r2": reference.r2_score(y, predicted[:, 0]),
         },
@@ -203,6 +222,80 @@ def test_columns_of_numbers_and_text_are_evaluated_by_name(open_run: OpenRun, tm
     assert by_own_target.metrics["accuracy"] > 0.9
     assert by_other_target.accuracy == by_own_target.accuracy
     assert set(by_own_target.accuracy.classes) == {"False", "True"}
+
+
+def test_rows_are_measured_by_the_values_of_columns(
+    register: Register, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    x = rows_of(600)
+    y = np.array(["a", "b", "c"])[(x @ WEIGHTS).argmax(axis=1)]
+    plan = np.array(["basic", "free", "full"])[np.arange(600) % 3]
+    y[plan == "free"] = "a"
+    age, joined = np.arange(600) % 97, np.datetime64("2026-01-01", "D") + np.arange(600)
+    data = save_table(tmp_path, x, y=y, plan=plan, age=age, joined=joined)
+    version = register(dense(WEIGHTS, "softmax"), TABLE)
+    result = result_of(open_run(version), data, slices=("plan", "age", "joined"), batch_size=64)
+    predicted = np.array(["a", "b", "c"])[(x @ WEIGHTS).argmax(axis=1)]
+    named = {(each.column, each.value): each for each in result.slices}
+    groups = {
+        ("plan", "free"): plan == "free",
+        ("age", "up to 21"): age <= 21,
+        ("age", "21 to 46"): (age > 21) & (age <= 46),
+        ("joined", "above 2027-03-26"): joined > np.datetime64("2027-03-26"),
+    }
+    assert [each.rows for each in result.slices if each.column == "joined"] == [150, 150, 150, 150]
+    for key, rows in groups.items():
+        assert named[key].rows == rows.sum()
+        assert named[key].metrics == pytest.approx(
+            {
+                "accuracy": reference.accuracy_score(y[rows], predicted[rows]),
+                **{
+                    name: getattr(reference, f"{name}_score")(
+                        y[rows], predicted[rows], average="macro", zero_division=0
+                    )
+                    for name in ("precision", "recall", "f1")
+                },
+            }
+        )
+    assert [each.value for each in result.slices if each.worse] == ["free"]
+    share = (predicted == "a")[plan == "free"].mean()
+    assert result.warnings == (f"plan free is clearly worse: accuracy {share:.4g} on 200 rows, 1 on all others",)
+    assert result.shown().notes[-1].startswith(f"worst slices by accuracy: plan free {share:.4f} (200 rows), ")
+    report = Report.model_validate_json(store.read(result.files["report"]))
+    assert (report.slices, len(report.curves)) == (result.slices, 3)
+    page = store.read(result.files["html"]).decode()
+    assert all(shown in page for shown in ("By plan", "Accuracy by joined", "21 to 46", "ROC curve"))
+
+
+@pytest.mark.parametrize(
+    ("slices", "complaint"),
+    [
+        (("nobody",), "slices names 'nobody', but .* has x0, x1, x2, x3, y, key; name one of them"),
+        (("key",), "slices names column 'key', which has more than 1,000 different values"),
+    ],
+)
+def test_slices_that_would_say_nothing_are_refused(
+    slices: tuple[str, ...], complaint: str, register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    x = rows_of(1100)
+    data = save_table(tmp_path, x, y=labels_of(x, WEIGHTS), key=np.array([f"k{row}" for row in range(1100)]))
+    version = register(dense(WEIGHTS, "softmax"), TABLE)
+    with pytest.raises(InvalidJob, match=complaint):
+        result_of(open_run(version), data, slices=slices)
+
+
+def test_only_numbers_get_noise_and_what_gets_none_is_named(open_run: OpenRun, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    random = np.random.default_rng(4)
+    ages, plans = random.integers(1, 90, 120), random.choice(["free", "full"], 120)
+    rows = [f"{age},{plan},{age > 30},2026-01-{1 + age % 28:02}" for age, plan in zip(ages, plans, strict=True)]
+    lines = [f"{row},{'a' if age > 40 else 'b'}" for row, age in zip(rows, ages, strict=True)]
+    table.write_text("\n".join(["age,plan,adult,joined,y", *lines]))
+    manifest = manifest_of(train(Train(model="people", data=str(table), epochs=2, seed=1), open_run()))
+    version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
+    stability = result_of(open_run(version), str(table), noise=(0.5,)).stability
+    assert set(stability.without_noise) == {"plan (categories)", "adult (yes or no)", "joined (times)"}
+    assert list(stability.noise) == ["0.5"]
 
 
 def test_rows_that_the_model_was_trained_on_are_called_so(

@@ -18,7 +18,9 @@ from stoker_workers.ml.evaluation.classification import (
     Reliability,
     accuracy,
 )
-from stoker_workers.ml.evaluation.stability import Noise, Scored, intervals, resampled
+from stoker_workers.ml.evaluation.curves import curves_of
+from stoker_workers.ml.evaluation.noise import Noise
+from stoker_workers.ml.evaluation.stability import Scored, intervals, resampled
 from stoker_workers.ml.evaluation.tally import ClassifierTally, RegressionTally, Tally
 
 
@@ -54,7 +56,7 @@ def test_a_classifiers_figures_are_those_of_scikit_learn(classes: int) -> None:
     truth, distribution = guesses(500, classes)
     labels = tuple(f"label {number}" for number in range(classes))
     predictions = Predictions.of(truth, distribution)
-    found = accuracy(predictions, Confusion.of(predictions, classes), labels)
+    found = accuracy(predictions, Confusion.of(predictions, classes), labels, curves_of(labels, truth, distribution))
     predicted = distribution.argmax(axis=1)
     precision, recall, f1, support = reference.precision_recall_fscore_support(truth, predicted)
     scores = list(found.classes.values())
@@ -75,35 +77,41 @@ def test_a_classifiers_figures_are_those_of_scikit_learn(classes: int) -> None:
     assert np.array_equal(found.confusion, reference.confusion_matrix(truth, predicted))
     score = distribution[:, 1] if classes == 2 else distribution
     assert found.roc_auc == pytest.approx(reference.roc_auc_score(truth, score, multi_class="ovr"))
+    assert found.average_precision == pytest.approx(reference.average_precision_score(truth, score))
 
 
 def test_a_class_that_never_occurs_does_not_count_in_the_averages() -> None:
     truth, distribution = guesses(200, 3)
     distribution = np.hstack([distribution, np.zeros((200, 1))])
     predictions = Predictions.of(truth, distribution)
-    found = accuracy(predictions, Confusion.of(predictions, 4), ("a", "b", "c", "d"))
+    labels = ("a", "b", "c", "d")
+    found = accuracy(predictions, Confusion.of(predictions, 4), labels, curves_of(labels, truth, distribution))
     predicted = distribution.argmax(axis=1)
     for name in ("precision", "recall", "f1"):
         expected = getattr(reference, f"{name}_score")(truth, predicted, average="macro")
         assert found.metrics[name] == pytest.approx(expected)
     assert found.classes["d"].f1 == found.classes["d"].support == 0
-    assert found.roc_auc is None
+    assert found.roc_auc is found.average_precision is None
+    assert found.classes["d"].roc_auc is None
+    assert found.classes["a"].roc_auc == pytest.approx(reference.roc_auc_score(truth == 0, distribution[:, 0]))
 
 
 def test_the_cross_entropy_of_a_sure_mistake_stays_finite() -> None:
     predictions = Predictions.of(np.array([1]), np.array([[1.0, 0.0]]))
-    found = accuracy(predictions, Confusion.of(predictions, 2), ("a", "b"))
+    found = accuracy(predictions, Confusion.of(predictions, 2), ("a", "b"), {})
     assert found.metrics["loss"] == pytest.approx(-np.log(1e-7))
 
 
 def test_very_many_classes_have_scores_but_no_matrix_and_no_roc() -> None:
     classes = MANY_CLASSES + 1
     truth, distribution = guesses(3000, classes)
-    predictions = Predictions.of(truth, distribution)
-    found = accuracy(predictions, Confusion.of(predictions, classes), tuple(map(str, range(classes))))
-    assert found.confusion == ()
-    assert found.roc_auc is None
-    assert predictions.distribution.size == 0
+    tally = ClassifierTally(tuple(map(str, range(classes))), logits=False)
+    tally.add(truth, distribution)
+    quality = tally.quality()
+    found = quality.accuracy
+    assert (found.confusion, quality.curves) == ((), ())
+    assert found.roc_auc is found.average_precision is None
+    assert Predictions.of(truth, distribution).distribution.size == 0
     predicted = distribution.argmax(axis=1)
     assert found.metrics["f1"] == pytest.approx(reference.f1_score(truth, predicted, average="macro"))
 
@@ -159,6 +167,7 @@ def test_a_regressions_figures_are_those_of_scikit_learn(outputs: int) -> None:
     predicted = truth + random.normal(size=truth.shape)
     found = regression.metrics(regression.error_sums(truth, predicted, truth.mean(axis=0)).sum(axis=0))
     assert found["mse"] == pytest.approx(reference.mean_squared_error(truth, predicted))
+    assert found["rmse"] == pytest.approx(reference.root_mean_squared_error(truth, predicted))
     assert found["mae"] == pytest.approx(reference.mean_absolute_error(truth, predicted))
     assert found["r2"] == pytest.approx(reference.r2_score(truth, predicted))
 

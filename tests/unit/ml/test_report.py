@@ -3,12 +3,15 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from stoker.kinds import Accuracy, ClassScore, Efficiency, Interval, Latency, Stability
+from stoker.kinds import Accuracy, ClassScore, Efficiency, Interval, Latency, Slice, Stability
 from stoker_workers.ml.evaluation.classification import Reliability
+from stoker_workers.ml.evaluation.curves import curves_of
 from stoker_workers.ml.evaluation.quality import Pairs
 from stoker_workers.ml.evaluation.report import Report, plots, render
+from stoker_workers.ml.evaluation.residuals import Residuals
 
 EFFICIENCY = Efficiency(
     parameters=6570,
@@ -19,7 +22,22 @@ EFFICIENCY = Efficiency(
 )
 
 
-def classifier_report(labels: tuple[str, ...] = ("cat", "dog"), data: str = "pets.csv") -> Report:
+SLICES = (
+    Slice(
+        column="home",
+        value="flat",
+        rows=40,
+        metrics={"accuracy": 0.5},
+        intervals={"accuracy": Interval(low=0.4, high=0.6)},
+        worse=("accuracy",),
+    ),
+    Slice(column="home", value="(missing)", rows=3, metrics={"accuracy": 0.3333}),
+)
+
+
+def classifier_report(
+    labels: tuple[str, ...] = ("cat", "dog"), data: str = "pets.csv", slices: tuple[Slice, ...] = SLICES
+) -> Report:
     score = ClassScore(precision=0.75, recall=0.625, f1=0.7, support=1234)
     count = len(labels)
     return Report(
@@ -42,7 +60,8 @@ def classifier_report(labels: tuple[str, ...] = ("cat", "dog"), data: str = "pet
         ),
         learning={"loss": (0.9, 0.5, 0.4), "val_loss": (1.0, 0.6, 0.5)},
         reliability=Reliability((0.5, 0.9), (0.4, 0.95), (10, 90)),
-        pairs=None,
+        curves=tuple(curves_of(labels, np.arange(40) % count, np.random.default_rng(0).random((40, count))).values()),
+        slices=slices,
     )
 
 
@@ -60,8 +79,8 @@ def regression_report() -> Report:
             intervals={name: Interval(low=value, high=value) for name, value in metrics.items()}, noise={}
         ),
         learning={},
-        reliability=None,
         pairs=Pairs((1.0, 2.0, 3.0), (1.5, 2.0, 2.5)),
+        residuals=Residuals.of(np.array([-0.5, 0.0, 0.5])),
     )
 
 
@@ -108,11 +127,14 @@ def test_a_classifiers_page_shows_all_that_was_measured(html: str) -> None:
     for shown in (
         "pets@3", "measured on pets.csv · 2,468 rows · predicts two classes", "0.8125", "95 %: 0.8001 to 0.8304",
         "ROC AUC", "0.05", "0.3333", "cat", "dog", "0.625", "1,234", "6,570", "112 KB", "673 MB", "356,082 rows/s",
-        "1.25 ms",
+        "1.25 ms", "By home", "flat", "(missing)", "With 95 % intervals; dashed: all rows. Without 1, of too few rows.",
     ):  # fmt: skip
         assert shown in page.text
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert labels == ["confusion matrix", "reliability curve", "Accuracy under noise", "loss by epoch"]
+    assert labels == [
+        *("confusion matrix", "ROC curves", "precision-recall curves", "reliability curve", "Accuracy under noise"),
+        *("Accuracy by slice", "loss by epoch"),
+    ]
 
 
 def test_a_regressions_page_has_a_scatter_plot_and_no_classes() -> None:
@@ -120,7 +142,8 @@ def test_a_regressions_page_has_a_scatter_plot_and_no_classes() -> None:
     assert "12,346" in page.text
     assert "−0.25" in page.text
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert labels == ["prediction against truth"]
+    assert labels == ["prediction against truth", "residuals over the prediction", "histogram of residuals"]
+    assert "nine of ten between −0.45 and 0.45" in page.text
     assert "Per class" not in page.text
 
 
@@ -137,19 +160,20 @@ def test_the_page_asks_nothing_of_anybody(html: str) -> None:
 def test_text_from_outside_is_never_markup() -> None:
     evil = '<script>alert("1")</script>'
     report = classifier_report(labels=(evil, "$x^2$ & 日本"), data="<img src=x onerror=alert(1)>.csv")
-    report = report.model_copy(update={"learning": {'"><u>loss': (1.0, 0.5)}})
+    slices = (SLICES[0].model_copy(update={"column": "<i>", "value": "<u>&$"}),)
+    report = report.model_copy(update={"slices": slices, "learning": {'"><u>loss': (1.0, 0.5)}})
     page = Page(render(report))
-    assert not {"script", "img", "u"} & set(page.tags)
+    assert not {"script", "img", "u", "i"} & set(page.tags)
     assert evil in page.text
-    assert page.text.count("$x^2$ & 日本") == 3  # in the table, and on both axes of the confusion matrix
+    assert page.text.count("$x^2$ & 日本") == 5  # in a table, on both axes of the confusion matrix, and at two curves
     assert "<img src=x onerror=alert(1)>.csv" in page.text
 
 
 def test_plots_take_their_colours_from_the_page_so_that_they_follow_light_and_dark(html: str) -> None:
     plots = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
-    assert len(plots) == 4
+    assert len(plots) == 7
     for plot in plots:
-        assert "var(--accent)" in plot
+        assert "var(--accent)" in plot or "var(--line-1)" in plot
         assert re.findall(r"(?:fill|stroke): (#\w+)", plot) == []
     assert "prefers-color-scheme: dark" in html
 

@@ -1,6 +1,6 @@
 """Executes `Evaluate`: how good, how fast and how steady a model is, and a report of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,16 @@ from stoker.models.store import Store
 from stoker.models.tensors import Array
 
 from ..ml.columns.stats import Moments
+from ..ml.data import Source, Values
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.forecasting import ForecastErrors
+from ..ml.evaluation.groups import Grouping
+from ..ml.evaluation.noise import Noise, noisy_inputs, without_noise
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
-from ..ml.evaluation.stability import Noise, intervals, resampled
+from ..ml.evaluation.slices import measure_slices
+from ..ml.evaluation.stability import intervals, resampled
 from ..ml.evaluation.tally import Tally, open_tally
 from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
@@ -42,13 +46,15 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     [version] = run.models
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
     source = open_data(spec.data, "test", run, version.signature)
-    rows = LabelledRows(source, version, spec.target, str(spec.data))
+    rows = LabelledRows(source, version, spec.target, str(spec.data), spec.slices)
     tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
-    errors = ForecastErrors(version.signature.forecast) if version.signature.forecast else None
-    seen = _predict(rows, predictor, tally, errors, spec, run)
+    forecast = version.signature.forecast
+    counters = _Counters(tally, ForecastErrors(forecast) if forecast else None, _groupings(spec, source))
+    seen = _predict(rows, predictor, counters, spec, run)
     quality = tally.quality()
-    forecast = errors.accuracy() if errors else None
+    errors = counters.errors.accuracy() if counters.errors else None
     [draws] = resampled([quality.scored], spec.bootstrap)
+    sliced = measure_slices([each.groups() for each in counters.groupings.values()], quality.scored)
     noise = _predict_noisy(rows, predictor, tally, seen, spec, run)
     [efficiency] = measure([(predictor, seen.first)], run)
     report = Report(
@@ -57,13 +63,20 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         task=version.signature.task,
         rows=seen.rows,
         metrics={name: quality.accuracy.metrics[name] for name in draws},
-        accuracy=quality.accuracy.model_copy(update={"forecast": forecast}),
+        accuracy=quality.accuracy.model_copy(update={"forecast": errors}),
         efficiency=efficiency,
-        stability=Stability(intervals=intervals(draws), noise=noise),
+        stability=Stability(
+            intervals=intervals(draws),
+            noise=noise,
+            without_noise=without_noise(version.signature.inputs) if noise else (),
+        ),
+        slices=sliced.slices,
         learning=_learning_curve(version, run.store),
         reliability=quality.reliability,
+        curves=quality.curves,
         pairs=quality.pairs,
-        warnings=tuple(_warnings(spec, version, forecast)),
+        residuals=quality.residuals,
+        warnings=(*_warnings(spec, version, errors), *sliced.warnings),
     )
     _pass_gate(spec, report)
     return _outcome(report, run)
@@ -75,7 +88,7 @@ class _Seen:
 
     Attributes:
         first: the inputs of the first batch.
-        moments: of each float input; noise on a category or a count would make another one of it.
+        moments: of each input that takes noise.
     """
 
     rows: int
@@ -83,28 +96,46 @@ class _Seen:
     moments: dict[str, Moments]
 
 
-def _predict(
-    rows: LabelledRows, predictor: Predictor, tally: Tally, errors: ForecastErrors | None, spec: Evaluate, run: Run
-) -> _Seen:
-    """Predict every row once, into the tally; of a forecast, also into the errors of its steps."""
+def _groupings(spec: Evaluate, source: Source) -> dict[str, Grouping]:
+    columns = {column.name: column for column in source.columns}
+    return {name: Grouping(columns[name]) for name in spec.slices}
+
+
+@dataclass
+class _Counters:
+    """What takes in every row, once.
+
+    Attributes:
+        errors: of the steps of a forecast; None for other models.
+        groupings: by the name of the column.
+    """
+
+    tally: Tally
+    errors: ForecastErrors | None
+    groupings: Mapping[str, Grouping]
+
+    def add(self, inputs: Mapping[str, Array], truth: Array, outputs: Array, columns: Mapping[str, Values]) -> None:
+        self.tally.add(truth, outputs)
+        if self.errors:
+            [windows] = inputs.values()
+            self.errors.add(windows, truth, outputs)
+        for name, grouping in self.groupings.items():
+            grouping.add(columns[name])
+
+
+def _predict(rows: LabelledRows, predictor: Predictor, counters: _Counters, spec: Evaluate, run: Run) -> _Seen:
+    """Predict every row once."""
     version = predictor.version
-    floats = (
-        each
-        for each in version.signature.inputs
-        if each.dtype.startswith("float") and each.kind not in ("boolean", "tokens")
-    )
-    seen = _Seen(0, {}, {each.name: Moments(tuple(size or 0 for size in each.shape)) for each in floats})
+    numbers = noisy_inputs(version.signature.inputs)
+    seen = _Seen(0, {}, {each.name: Moments(tuple(size or 0 for size in each.shape)) for each in numbers})
     meter = Meter(run, "predicting", total=rows.count)
-    for inputs, truth in rows.batches(spec.batch_size):
+    for inputs, truth, columns in rows.batches(spec.batch_size):
         obey_stop(run)
         outputs = predictor.predict(inputs)
         require_measurable(truth, outputs, version)
-        tally.add(truth, outputs)
-        if errors:
-            [windows] = inputs.values()
-            errors.add(windows, truth, outputs)
+        counters.add(inputs, truth, outputs, columns)
         for name, moments in seen.moments.items():
-            moments.update(inputs[name].astype(np.float32, copy=False))
+            moments.update(inputs[name])
         seen.first = seen.first or inputs
         seen.rows += len(truth)
         meter.at(seen.rows)
@@ -126,7 +157,7 @@ def _predict_noisy(
     sums: dict[float, Floats] = {level: np.zeros(()) for level in noises}
     meter = Meter(run, "predicting under noise", total=seen.rows * len(noises))
     done = 0
-    for inputs, truth in rows.batches(spec.batch_size):
+    for inputs, truth, _ in rows.batches(spec.batch_size):
         for level, noise in noises.items():
             obey_stop(run)
             if level in sums:
@@ -185,6 +216,7 @@ def _outcome(report: Report, run: Run) -> Outcome:
             accuracy=report.accuracy,
             efficiency=report.efficiency,
             stability=report.stability,
+            slices=report.slices,
             warnings=report.warnings,
             files=files,
         )

@@ -1,15 +1,16 @@
 """How good a classifier's predictions are: scores per class, ROC, calibration, cross-entropy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from stoker.kinds import Accuracy, ClassScore
 from stoker.models.tensors import Array
+
+from .curves import Curve
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -149,31 +150,50 @@ class Reliability:
         return float(np.average(gaps, weights=self.rows))
 
 
-def accuracy(predictions: Predictions, confusion: Confusion, labels: tuple[str, ...]) -> Accuracy:
-    """Every figure of a classifier with these class labels."""
-    scores = zip(labels, *(values.tolist() for values in confusion.scores(confusion.counts)), strict=True)
+def accuracy(
+    predictions: Predictions, confusion: Confusion, labels: tuple[str, ...], curves: Mapping[str, Curve]
+) -> Accuracy:
+    """Every figure of a classifier with these class labels, some of which have a curve."""
     readable = len(labels) <= MANY_CLASSES
     return Accuracy(
         metrics={"loss": _cross_entropy(predictions), **confusion.metrics(confusion.counts)},
-        classes={
-            label: ClassScore(precision=precision, recall=recall, f1=f1, support=int(rows))
-            for label, precision, recall, f1, rows in scores
-        },
-        roc_auc=_roc_auc(predictions),
+        classes=class_scores(labels, confusion.scores(confusion.counts), curves),
+        roc_auc=_mean([curve.roc_auc for curve in curves.values()], labels),
+        average_precision=_mean([curve.average_precision for curve in curves.values()], labels),
         calibration_error=Reliability.of(predictions).error,
         confusion=tuple(tuple(row) for row in confusion.matrix().tolist()) if readable else (),
     )
+
+
+def class_scores(
+    labels: Sequence[str], scores: tuple[Floats, Floats, Floats, Floats], curves: Mapping[str, Curve]
+) -> dict[str, ClassScore]:
+    """The scores of each label.
+
+    Args:
+        scores: precision, recall, F1 and rows, each (labels,).
+        curves: by label, of those that have one.
+    """
+    figures = zip(labels, *(values.tolist() for values in scores), strict=True)
+    return {
+        label: ClassScore(
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            support=int(rows),
+            roc_auc=curves[label].roc_auc if label in curves else None,
+            average_precision=curves[label].average_precision if label in curves else None,
+        )
+        for label, precision, recall, f1, rows in figures
+    }
 
 
 def _cross_entropy(predictions: Predictions) -> float:
     return float(-np.log(predictions.likelihood.clip(_SMALLEST_PROBABILITY, 1)).mean())
 
 
-def _roc_auc(predictions: Predictions) -> float | None:
-    distribution = predictions.distribution
-    classes = distribution.shape[1]
-    if classes == 0 or len(np.unique(predictions.truth)) < classes:
+def _mean(figures: Sequence[float], labels: Sequence[str]) -> float | None:
+    """Of two classes the second one's, of more their mean; None where one has no curve."""
+    if len(figures) < len(labels):
         return None
-    if classes == 2:
-        return float(roc_auc_score(predictions.truth, distribution[:, 1]))
-    return float(roc_auc_score(predictions.truth, distribution, multi_class="ovr", labels=np.arange(classes)))
+    return figures[1] if len(figures) == 2 else float(np.mean(figures))

@@ -56,6 +56,7 @@ class PixelTally:
             scored=Scored(
                 np.arange(len(rows)),
                 lambda counts: self._metrics(np.einsum("r,rpc->pc", counts.astype(np.float64), rows), there),
+                {"accuracy": rows[:, 0].sum(axis=1) / rows[:, 1].sum(axis=1)},  # masks are of one size
             ),
         )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from stoker.kinds import Accuracy
 
 from .classification import Reliability
+from .curves import Curve
+from .residuals import Residuals
 from .stability import Scored
 
 
@@ -24,10 +26,14 @@ class Quality:
         accuracy: every figure.
         scored: how each row counts, for the headline metrics of rows drawn again.
         reliability: confidence against accuracy; None for regression.
+        curves: ROC and precision-recall of the classes that rank the worst; none for regression.
         pairs: truth against prediction; None for classes.
+        residuals: how the errors of a regression's first output are spread; None for classes.
     """
 
     accuracy: Accuracy
     scored: Scored
     reliability: Reliability | None = None
+    curves: tuple[Curve, ...] = ()
     pairs: Pairs | None = None
+    residuals: Residuals | None = None

@@ -25,7 +25,7 @@ def error_sums(truth: Floats, predicted: Floats, centre: Floats) -> Floats:
 
 
 def metrics(sums: Floats) -> dict[str, float]:
-    """MSE, MAE and R², averaged over the outputs.
+    """MSE and its root, MAE and R², averaged over the outputs.
 
     R² of a constant truth is 1 if met exactly, else 0, as in scikit-learn.
 
@@ -38,6 +38,7 @@ def metrics(sums: Floats) -> dict[str, float]:
     r2 = np.where(constant, squared == 0, 1 - squared / np.where(constant, 1, spread))
     return {
         "mse": float((squared / rows).mean()),
+        "rmse": float(np.sqrt(squared / rows).mean()),
         "mae": float((absolute / rows).mean()),
         "r2": float(r2.mean()),
     }

@@ -19,6 +19,7 @@ class LabelledRows:
     Args:
         target: the column with the truth; None takes the one the model was trained on.
         origin: the reference to the data, for messages.
+        slices: further columns that are read beside.
 
     Attributes:
         count: how many rows there are; None where only reading them all would tell.
@@ -27,25 +28,34 @@ class LabelledRows:
         InvalidJob: there is no such column.
     """
 
-    def __init__(self, source: Source, version: ModelVersion, target: str | None, origin: str) -> None:
+    def __init__(
+        self, source: Source, version: ModelVersion, target: str | None, origin: str, slices: tuple[str, ...] = ()
+    ) -> None:
         self._source = source
         self.count = source.rows
         self._version = version
         self._target = target or version.signature.target or "y"
+        self._slices = slices
         names = [column.name for column in source.columns]
         if self._target not in names:
             raise InvalidJob(
                 f"{origin} has no column {self._target!r} to measure {version.ref} against; it has "
                 f"{', '.join(names[:10])}: set target to the column with the truth"
             )
+        for name in slices:
+            if name not in names:
+                raise InvalidJob(f"slices names {name!r}, but {origin} has {', '.join(names[:10])}; name one of them")
 
-    def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Array]]:
-        """Inputs by name, and the encoded truth, of so many rows at a time; every pass gives the same ones."""
+    def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Array, dict[str, Values]]]:
+        """Inputs by name, the encoded truth, and the slices' columns, of so many rows at a time; every pass gives the
+        same ones.
+        """
         start = 0
         for columns in self._source.batches(rows):
             inputs, truth = self.encoded(columns, start)
             if len(truth):
-                yield inputs, truth
+                kept = has_target(columns[self._target])
+                yield inputs, truth, {name: columns[name][kept] for name in self._slices}
             start += len(columns[self._target])
 
     def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Array]:

@@ -1,17 +1,15 @@
-"""How steady results are: bootstrap intervals, and noise on the inputs."""
+"""How steady results are: bootstrap intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from stoker.kinds import Interval
-from stoker.models.tensors import Array
 
-from ..columns.stats import Moments
 from .classification import Floats, Ints
 
-_SEED = 0  # of every resample and all noise: the same model on the same data gives the same figures
+_SEED = 0  # of every resample: the same model on the same data gives the same figures
 _INTERVAL = (2.5, 97.5)
 
 
@@ -22,10 +20,12 @@ class Scored:
     Attributes:
         alike: (rows,) a number for each row, from 0; to every metric, rows of one number are the same.
         metrics: the metrics of rows, from how many there are of each number.
+        means: those metrics that are a mean over the rows: their value for a row of each number.
     """
 
     alike: Ints
     metrics: Callable[[Ints], dict[str, float]]
+    means: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def resampled(models: Sequence[Scored], times: int) -> list[dict[str, Floats]]:
@@ -62,28 +62,6 @@ def interval(values: Floats) -> Interval:
     """What 95 % of the values lie within."""
     low, high = np.percentile(values, _INTERVAL)
     return Interval(low=float(low), high=float(high))
-
-
-class Noise:
-    """Gaussian noise of one level: the same on the same rows, however they are cut into batches.
-
-    Args:
-        level: its size, in standard deviations.
-        moments: of the inputs that get noise; others, texts for one, stay as they are.
-    """
-
-    def __init__(self, level: float, moments: Mapping[str, Moments]) -> None:
-        self._scales = {name: (level * np.sqrt(seen.variance)).astype(np.float32) for name, seen in moments.items()}
-        self._random = {name: np.random.default_rng((_SEED, at)) for at, name in enumerate(self._scales)}
-
-    def on(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The next rows with noise added."""
-        return {name: self._noisy(name, array) if name in self._scales else array for name, array in inputs.items()}
-
-    def _noisy(self, name: str, array: Array) -> Array:
-        noise = self._random[name].standard_normal(array.shape, dtype=np.float32)
-        noisy: Array = array + (self._scales[name] * noise).astype(array.dtype)
-        return noisy
 
 
 def _distinct(models: Sequence[Scored]) -> tuple[list[Ints], Ints]:

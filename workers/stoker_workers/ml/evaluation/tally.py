@@ -11,9 +11,11 @@ from stoker.models.tensors import Array
 
 from . import regression
 from .classification import Confusion, Ints, Predictions, Reliability, accuracy
+from .curves import curves_of, weakest
 from .pixels import PixelTally
 from .quality import Pairs, Quality
 from .regression import Floats
+from .residuals import Residuals
 from .stability import Scored
 
 _PAIRS = 1000  # as many points as a scatter plot can show
@@ -63,10 +65,14 @@ class ClassifierTally:
     def quality(self) -> Quality:
         predictions = Predictions.joined(self._parts)
         confusion = Confusion.of(predictions, len(self._labels))
+        scores = predictions.distribution
+        curves = curves_of(self._labels[: scores.shape[1]], predictions.truth, scores)
+        right = (confusion.truth == confusion.predicted).astype(np.float64)
         return Quality(
-            accuracy=accuracy(predictions, confusion, self._labels),
-            scored=Scored(confusion.pairs, confusion.metrics),
+            accuracy=accuracy(predictions, confusion, self._labels, curves),
+            scored=Scored(confusion.pairs, confusion.metrics, {"accuracy": right}),
             reliability=Reliability.of(predictions),
+            curves=weakest([*curves.values()]),
         )
 
     def sums(self, truth: Array, outputs: Array) -> Floats:
@@ -99,6 +105,7 @@ class RegressionTally:
             accuracy=Accuracy(metrics={"loss": metrics["mse"], **metrics}),
             scored=_scored(sums),
             pairs=Pairs(tuple(truth[shown, 0].tolist()), tuple(predicted[shown, 0].tolist())),
+            residuals=Residuals.of(truth[:, 0] - predicted[:, 0]),
         )
 
     def sums(self, truth: Array, outputs: Array) -> Floats:
@@ -127,4 +134,5 @@ def _scored(sums: Floats) -> Scored:
         # Not a matrix product: for so thin a matrix, waking the threads of BLAS costs more than they save.
         return regression.metrics(np.einsum("r,rom->om", counts.astype(np.float64), sums))
 
-    return Scored(np.arange(len(sums)), metrics)
+    errors: Floats = sums[:, :, 2].mean(axis=1)
+    return Scored(np.arange(len(sums)), metrics, {"mae": errors})

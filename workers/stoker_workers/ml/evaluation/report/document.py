@@ -2,14 +2,32 @@
 
 from typing import Literal
 
-from stoker.kinds import Accuracy, Efficiency, Stability
+from stoker.kinds import Accuracy, Efficiency, Slice, Stability
 from stoker.models.manifest import Described
 
 from ..classification import Reliability
+from ..curves import Curve
 from ..quality import Pairs
+from ..residuals import Residuals
 
 
-class Report(Described):
+class Drawn(Described):
+    """What is drawn of an output's predictions.
+
+    Attributes:
+        reliability: confidence against accuracy; None for regression.
+        curves: ROC and precision-recall, of many classes those that rank the worst; none for regression.
+        pairs: truth against prediction; None for classes.
+        residuals: how a regression's errors are spread; None for classes.
+    """
+
+    reliability: Reliability | None = None
+    curves: tuple[Curve, ...] = ()
+    pairs: Pairs | None = None
+    residuals: Residuals | None = None
+
+
+class Report(Drawn):
     """An evaluation's figures and the curves behind its plots.
 
     Attributes:
@@ -17,8 +35,7 @@ class Report(Described):
         data: what it was measured on.
         metrics: the headline numbers.
         learning: every training metric, one number per epoch; empty where the model's history is not known.
-        reliability: confidence against accuracy; None for regression.
-        pairs: truth against prediction; None for classes.
+        slices: the headline numbers by the values of columns.
         warnings: why the figures may say less than they seem to.
     """
 
@@ -31,6 +48,5 @@ class Report(Described):
     efficiency: Efficiency
     stability: Stability
     learning: dict[str, tuple[float, ...]]
-    reliability: Reliability | None
-    pairs: Pairs | None
+    slices: tuple[Slice, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -1,10 +1,12 @@
 """Renders a report as one HTML page that needs nothing beside it."""
 
-from stoker.kinds import Accuracy, Efficiency
+from stoker.kinds import Efficiency
 
 from .document import Report
 from .html import Html, lines, tag
 from .parts import TITLES, between, card, number, page, panel, section, size, table, warnings
+from .quality import quality_panels
+from .slicing import slices_section
 
 _TASKS = {
     "binary": "two classes",
@@ -17,7 +19,10 @@ _TASKS = {
 def render(report: Report) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
     first = [warnings(report.warnings)] if report.warnings else []
-    sections = [_header(report), *first, _cards(report), _quality(report), _efficiency(report.efficiency)]
+    sections = [_header(report), *first, _cards(report), _quality(report)]
+    if report.slices:
+        sections.append(slices_section(report.slices, report.metrics))
+    sections.append(_efficiency(report.efficiency))
     if report.learning:
         sections.append(_training(report.learning))
     return page(f"Evaluation of {report.model}", *sections)
@@ -35,6 +40,8 @@ def _cards(report: Report) -> Html:
     accuracy = report.accuracy
     if accuracy.roc_auc is not None:
         cards.append(card("ROC AUC", accuracy.roc_auc, "1 ranks perfectly, 0.5 guesses"))
+    if accuracy.average_precision is not None:
+        cards.append(card("Average precision", accuracy.average_precision, "of the precision-recall curve"))
     if accuracy.calibration_error is not None:
         cards.append(card("Calibration error", accuracy.calibration_error, "confidence against accuracy"))
     if report.task != "regression":
@@ -45,27 +52,21 @@ def _cards(report: Report) -> Html:
 
 
 def _quality(report: Report) -> Html:
+    panels = [*quality_panels(report, report.accuracy)]
+    if report.stability.noise:
+        panels.append(_noise(report))
+    return section("Accuracy and stability", panels)
+
+
+def _noise(report: Report) -> Html:
     from . import plots  # with matplotlib, which nothing but a page needs
 
-    accuracy, stability = report.accuracy, report.stability
-    panels = []
-    if accuracy.confusion:
-        drawing = plots.confusion(accuracy.confusion, tuple(accuracy.classes))
-        panels.append(panel("Confusion matrix", drawing, "Shade: share of the true class's rows."))
-    if accuracy.classes:
-        panels.append(panel("Per class", _class_table(accuracy)))
-    if report.pairs:
-        note = f"{len(report.pairs.truth):,} rows, evenly spread over the data."
-        panels.append(panel("Prediction against truth", plots.pairs(report.pairs), note))
-    if report.reliability:
-        note = "On the diagonal, predictions are right as often as they claim. Area of a point: its share of the rows."
-        panels.append(panel("Reliability", plots.reliability(report.reliability), note))
-    if stability.noise:
-        headline = "r2" if report.task == "regression" else "accuracy"
-        clean, interval = report.metrics[headline], stability.intervals[headline]
-        drawing = plots.noise(stability.noise, clean, interval, TITLES[headline])
-        panels.append(panel("Robustness to noise", drawing, "Gaussian noise on every number input."))
-    return section("Accuracy and stability", panels)
+    stability = report.stability
+    headline = "r2" if report.task == "regression" else "accuracy"
+    clean, interval = report.metrics[headline], stability.intervals[headline]
+    drawing = plots.noise(stability.noise, clean, interval, TITLES[headline])
+    without = f" None on {'; '.join(stability.without_noise)}." if stability.without_noise else ""
+    return panel("Robustness to noise", drawing, f"Gaussian noise on every number input.{without}")
 
 
 def _efficiency(efficiency: Efficiency) -> Html:
@@ -92,11 +93,3 @@ def _training(learning: dict[str, tuple[float, ...]]) -> Html:
     drawn = [name for name in learning if not name.startswith("val_")]
     panels = [panel(TITLES.get(name, name.capitalize()), plots.learning(learning, name)) for name in drawn]
     return section("Training", panels)
-
-
-def _class_table(accuracy: Accuracy) -> Html:
-    rows = [
-        (label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", f"{score.support:,}")
-        for label, score in accuracy.classes.items()
-    ]
-    return table(("Class", "Precision", "Recall", "F1", "Rows"), rows)

@@ -10,8 +10,9 @@ from .html import Html, lines, tag, text
 
 TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
-    "mse": "Mean squared error", "mae": "Mean absolute error", "r2": "R²",
-    "mean_iou": "Mean IoU", "loss": "Loss", "roc_auc": "ROC AUC", "calibration_error": "Calibration error",
+    "mse": "Mean squared error", "rmse": "Root mean squared error", "mae": "Mean absolute error", "r2": "R²",
+    "mean_iou": "Mean IoU", "loss": "Loss", "roc_auc": "ROC AUC", "average_precision": "Average precision",
+    "calibration_error": "Calibration error",
 }  # fmt: skip
 """Metrics as a page calls them."""
 
