@@ -60,6 +60,8 @@ def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     assert signature.inputs[0].shape == (48, 2)
     assert "8,936 windows of 4 series, 48 steps of 'kwh', 'temperature'" in lines(events)
     assert "a step is 1:00:00; 43 that lack take the value before" in lines(events)
+    assert "346 windows are neither trained on nor measured, for their horizon has gaps" in lines(events)
+    assert "as columns says" not in lines(events)
     assert "windows whose horizon is from 2025-04-" in version.split
     assert {column.name: column.kind for column in version.columns} == {"temperature": "number", "kwh": "number"}
 

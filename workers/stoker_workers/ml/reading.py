@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from stoker.events import Log
 from stoker.kinds import Train, as_data
 from stoker.models.data import MASK, select_columns
 from stoker.models.manifest import Forecasting, Signature
@@ -11,7 +14,7 @@ from .opening import open_data
 from .preprocessing.division import divide
 from .preprocessing.forecasting import forecast_data
 from .preprocessing.profile import Profile, profile
-from .preprocessing.split import Split
+from .preprocessing.split import UNUSED, Split
 from .run import Run
 
 
@@ -72,7 +75,8 @@ def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
     profiled = profile(
         data.windows,
         data.division.split,
-        run,
+        # It would speak of windows as of rows that somebody wrote.
+        replace(run, emit=lambda event: None if isinstance(event, Log) else run.emit(event)),
         ref=str(spec.data),
         target=spec.target,
         features=(data.tensor,),
@@ -80,6 +84,9 @@ def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
         kinds={data.tensor: "sequence"},
         limits=spec.limits,
     )
+    every = data.division.split.sides({data.tensor: np.empty(data.windows.rows)}, 0)
+    if gaps := int((every != UNUSED).sum()) - profiled.rows - profiled.held_out:
+        run.emit(Log(line=f"{gaps:,} windows are neither trained on nor measured, for their horizon has gaps"))
     # Whether training had gaps or not: one step that lacks shall not keep a series from being forecast.
     inputs = tuple(each.model_copy(update={"gaps": True}) for each in profiled.inputs)
     profiled = replace(profiled, inputs=inputs, columns=data.columns, task_why="forecast says so")
