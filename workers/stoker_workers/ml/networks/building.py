@@ -80,12 +80,13 @@ def _own(
     spec: Own, input_shape: tuple[int, ...], parts: Sequence[Part], profile: Profile, target: Target, units: int
 ) -> keras.Model:
     """A network that Stoker builds itself, with its output layer."""
-    row, output = keras.Input(input_shape), head(spec, target, units)
+    row = keras.Input(input_shape)
+    # The output layer is made last, as in a script, so that both draw the same weights from a seed.
     match spec:
         case MLP() if not parts and not spec.residual:
-            return keras.Sequential([row, *mlp_layers(spec, input_shape), output])
+            return keras.Sequential([row, *mlp_layers(spec, input_shape), head(spec, target, units)])
         case CNN():
-            return keras.Sequential([row, *cnn_layers(spec, input_shape), output])
+            return keras.Sequential([row, *cnn_layers(spec, input_shape), head(spec, target, units)])
         case WideAndDeep():
             summed = wide_and_deep(spec, taken_apart(_flattened(row), parts), units)
             activation = keras.layers.Activation(output_activation(spec, target, units))
@@ -100,7 +101,7 @@ def _own(
             hidden = sequence(spec, taken_apart(row, parts))
         case Text():
             hidden = text(spec, taken_apart(row, parts))
-    return keras.Model(row, output(hidden), name="network")
+    return keras.Model(row, head(spec, target, units)(hidden), name="network")
 
 
 def _flattened(row: keras.KerasTensor) -> keras.KerasTensor:
