@@ -254,7 +254,7 @@ def test_the_time_that_a_job_waits_for_the_store_is_none_of_its_timeout(
 
 def answers(client: stoker.Client, model: str) -> bool:
     try:
-        return client.infer(model, ROWS, timeout=PATIENCE_S).shape == (1, 10)
+        return bool(client.infer(model, ROWS, timeout=PATIENCE_S).shape == (1, 10))
     except stoker.Unavailable:
         return False
 

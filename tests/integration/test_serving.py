@@ -183,7 +183,7 @@ def test_an_alias_that_moves_to_a_model_of_other_inputs_is_followed_by_the_check
 
     def takes_wine() -> bool:
         try:
-            return client.infer("changing", np.ones((2, 13)), timeout=PATIENCE_S).shape == (2, 3)
+            return bool(client.infer("changing", np.ones((2, 13)), timeout=PATIENCE_S).shape == (2, 3))
         except stoker.InvalidJob:
             return False  # the client knows better at once, the worker within a second
 

@@ -160,7 +160,7 @@ def test_a_model_of_which_nothing_is_left_opens_by_itself_when_it_is_back(
 
     def answers() -> bool:
         with suppress(stoker.InvalidJob):
-            return client.infer("gone", ROWS, timeout=PATIENCE_S).shape == (1, 3)
+            return bool(client.infer("gone", ROWS, timeout=PATIENCE_S).shape == (1, 3))
         return False
 
     eventually(answers)
@@ -177,7 +177,7 @@ def test_an_alias_that_moves_to_another_version_opens_its_lane(
 
     def answers() -> bool:
         with suppress(stoker.InvalidJob):
-            return client.infer("moving", ROWS, timeout=PATIENCE_S).shape == (1, 3)
+            return bool(client.infer("moving", ROWS, timeout=PATIENCE_S).shape == (1, 3))
         return False
 
     eventually(answers)

@@ -33,7 +33,12 @@ class Checks:
         return self._versions.get(ref)
 
     def preflight(
-        self, data: str | stoker.Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+        self,
+        data: str | stoker.Data,
+        *,
+        target: str | tuple[str, ...] | None,
+        features: tuple[str, ...] | None,
+        labelled: bool = True,
     ) -> str:
         return preflight(str(data), target=target, features=features, labelled=labelled)
 

@@ -176,8 +176,8 @@ def test_preflight_needs_no_target_for_rows_that_are_only_predicted(tmp_path: Pa
 
 
 def test_the_target_is_the_one_column_with_a_usual_name() -> None:
-    assert select_columns(("a", "class", "b"), None, None, "data") == ("class", ("a", "b"))
-    assert select_columns(("a", "class", "b"), "a", ("b",), "data") == ("a", ("b",))
+    assert select_columns(("a", "class", "b"), None, None, "data") == (("class",), ("a", "b"))
+    assert select_columns(("a", "class", "b"), "a", ("b",), "data") == (("a",), ("b",))
     with pytest.raises(InvalidJob, match="found none of them among 'a', 'b'; set target"):
         select_columns(("a", "b"), None, None, "data")
     with pytest.raises(InvalidJob, match=r"found 2 of them \(label, y\)"):

@@ -48,6 +48,7 @@ PUBLIC = [
     "ModelNotFound",
     "ModelVersion",
     "Optimizer",
+    "Output",
     "Prediction",
     "ResNet",
     "Schedule",

@@ -23,11 +23,13 @@ class Adapter(Base):
         self._async: stoker.AsyncClient | None = None
 
     def infer(self, model: str, rows: Array) -> Array:
-        return self._client.infer(model, rows, timeout=CALL_TIMEOUT_S).astype("float32", copy=False)
+        output: Array = self._client.infer(model, rows, timeout=CALL_TIMEOUT_S)
+        return output.astype("float32", copy=False)
 
     async def infer_async(self, model: str, rows: Array) -> Array:
         self._async = self._async or stoker.AsyncClient()
-        return (await self._async.infer(model, rows, timeout=CALL_TIMEOUT_S)).astype("float32", copy=False)
+        output: Array = await self._async.infer(model, rows, timeout=CALL_TIMEOUT_S)
+        return output.astype("float32", copy=False)
 
     def many_ways(self) -> Mapping[str, Callable[[str, Array], Array]]:
         return {"infer_many": self._many}
@@ -55,7 +57,8 @@ class Adapter(Base):
             await self._async.close()
 
     def _many(self, model: str, rows: Array) -> Array:
-        return self._client.infer_many(model, rows, timeout=CALL_TIMEOUT_S).astype("float32", copy=False)
+        output: Array = self._client.infer_many(model, rows, timeout=CALL_TIMEOUT_S)
+        return output.astype("float32", copy=False)
 
     def _submit(self, count: int) -> None:
         for _ in range(count):

@@ -65,16 +65,36 @@ def _read(rows: str) -> Any:
 
 
 def _table(predicted: Sequence[Prediction]) -> Table:
+    if predicted and (predicted[0].outputs or predicted[0].labels or predicted[0].label is None):
+        return _free_table(predicted)
     classes = list(predicted[0].probabilities) if predicted else []
     shown = classes if len(classes) <= _MOST_CLASSES else ["probability"]
     columns = ["row", "label", *shown] if classes else ["row", "value"]
     return Table(columns, [_line(row, each, shown) for row, each in enumerate(predicted)], cut=columns[1:])
 
 
+def _free_table(predicted: Sequence[Prediction]) -> Table:
+    """A column for each output, each of which may be of another kind."""
+    columns = list(predicted[0].outputs) or ["labels" if predicted[0].probabilities else "value"]
+    rows: list[list[Styled]] = [
+        [str(row), *(_text(part) for part in each.outputs.values() or [each])] for row, each in enumerate(predicted)
+    ]
+    return Table(["row", *columns], rows, cut=columns)
+
+
+def _text(predicted: Prediction) -> str:
+    if predicted.values:
+        return ", ".join(f"{name} {value:.6g}" for name, value in predicted.values.items())
+    if predicted.label is not None:
+        return f"{predicted.label} ({predicted.probabilities[predicted.label]:.4f})"
+    if predicted.probabilities:
+        return ", ".join(f"{label} ({predicted.probabilities[label]:.4f})" for label in predicted.labels)
+    values = predicted.value if isinstance(predicted.value, tuple) else (predicted.value,)
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
 def _line(row: int, predicted: Prediction, shown: Sequence[str]) -> list[Styled]:
-    if predicted.label is None:
-        values = predicted.value if isinstance(predicted.value, tuple) else (predicted.value,)
-        return [str(row), ", ".join(f"{value:.6g}" for value in values)]
+    assert predicted.label is not None
     likeliest = predicted.probabilities[predicted.label]
     probabilities = [f"{predicted.probabilities.get(name, likeliest):.4f}" for name in shown]
     return [str(row), (predicted.label, "bold"), *probabilities]

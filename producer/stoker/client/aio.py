@@ -7,8 +7,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-import numpy as np
-
 from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Priority, Result, Spec
@@ -19,7 +17,7 @@ from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
-from ..models.tensors import Array, encode_tensors
+from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import AsyncConnection, Steps
 from ..redis.scopes import PerLoop
 from ..settings import Settings
@@ -107,7 +105,7 @@ class AsyncClient:
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
-    ) -> Array:
+    ) -> Outputs:
         """See `Client.infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
         given = tensors_of(inputs)
@@ -116,12 +114,12 @@ class AsyncClient:
 
     async def infer_many(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
-    ) -> Array:
+    ) -> Outputs:
         """See `Client.infer_many`."""
         options = inference.InferOptions.checked(model, timeout, priority)
         given = tensors_of(rows)
         queue, tensors = await self._drive(self._models.check(options.model, given))
-        return np.concatenate(await self._predict(options, queue, inference.encode_rows(tensors)))
+        return joined_rows(await self._predict(options, queue, inference.encode_rows(tensors)))
 
     async def predict(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
@@ -131,7 +129,7 @@ class AsyncClient:
         given = tensors_of(rows)
         version, queue, tensors = await self._drive(self._models.check_version(options.model, given))
         outputs = await self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, np.concatenate(outputs), given)
+        return predictions(version, joined_rows(outputs), given)
 
     async def infer_later(
         self,
@@ -167,7 +165,7 @@ class AsyncClient:
     def _job(self, job_id: str) -> "AsyncJob":
         return AsyncJob(self._connection, self._listener, job_id)
 
-    async def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Array]:
+    async def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Outputs]:
         lanes = self._lanes.get()
         answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)
         # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.

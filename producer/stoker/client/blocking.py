@@ -8,8 +8,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-import numpy as np
-
 from ..errors import StokerError
 from ..events import JobState, JobStatus
 from ..kinds import Priority, Spec
@@ -20,7 +18,7 @@ from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
-from ..models.tensors import Array, encode_tensors
+from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import Call, Connection, Steps
 from ..redis.scopes import PerProcess
 from ..settings import Settings
@@ -159,7 +157,7 @@ class Client:
         *,
         timeout: float = 30.0,
         priority: Priority = "normal",
-    ) -> Array:
+    ) -> Outputs:
         """Predict rows with a registered model.
 
         Rows whose columns have names go by these, in any order; None and NaN are missing values. Columns that the
@@ -173,7 +171,7 @@ class Client:
             priority: waiting requests are taken in the order of their priorities.
 
         Returns:
-            The model's output, shape (rows, …).
+            The model's output, shape (rows, …); of several outputs a dict of these by name.
 
         Raises:
             InvalidJob: the inputs do not fit the model; nearly always raised before anything is sent.
@@ -186,12 +184,12 @@ class Client:
         queue, tensors = self._drive(self._models.check(options.model, given))
         return self._predict(options, queue, [encode_tensors(tensors)])[0]
 
-    def infer_many(self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Array:
+    def infer_many(self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
         """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
         options = inference.InferOptions.checked(model, timeout, priority)
         given = tensors_of(rows)
         queue, tensors = self._drive(self._models.check(options.model, given))
-        return np.concatenate(self._predict(options, queue, inference.encode_rows(tensors)))
+        return joined_rows(self._predict(options, queue, inference.encode_rows(tensors)))
 
     def predict(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
@@ -212,7 +210,7 @@ class Client:
         given = tensors_of(rows)
         version, queue, tensors = self._drive(self._models.check_version(options.model, given))
         outputs = self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, np.concatenate(outputs), given)
+        return predictions(version, joined_rows(outputs), given)
 
     def infer_later(
         self,
@@ -262,7 +260,7 @@ class Client:
     def _job(self, job_id: str) -> Job:
         return Job(self._connection, self._listener, job_id)
 
-    def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Array]:
+    def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Outputs]:
         deadline = time.monotonic() + options.timeout_s
         lanes = self._lanes.get()
         answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)

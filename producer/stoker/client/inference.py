@@ -17,7 +17,7 @@ from ..models.data import listed
 from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
 from ..models.picture_rows import row_bytes
-from ..models.tensors import Array, Tensors, decode_array, encode_tensors
+from ..models.tensors import Array, Outputs, Tensors, decode_tensors, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
 
@@ -150,9 +150,13 @@ def _cut(tensors: Tensors, rows: slice) -> Tensors:
     return {name: array[rows] for name, array in tensors.items()}
 
 
-def outputs(answer: bytes) -> Array:
-    """The model's output in an answer."""
-    return decode_array(answer).copy()  # a view of bytes could not be written to
+def outputs(answer: bytes) -> Outputs:
+    """The model's outputs in an answer."""
+    tensors = decode_tensors(answer)
+    # A view of bytes could not be written to.
+    if isinstance(tensors, np.ndarray):
+        return tensors.copy()
+    return {name: array.copy() for name, array in tensors.items()}
 
 
 def unanswered(model: str, timeout_s: float) -> Timeout:

@@ -120,7 +120,12 @@ class _Checks:
         return self._versions.get(ref)
 
     def preflight(
-        self, data: str | Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+        self,
+        data: str | Data,
+        *,
+        target: str | tuple[str, ...] | None,
+        features: tuple[str, ...] | None,
+        labelled: bool = True,
     ) -> str | Data:
         """See `SubmitChecks`."""
         absolute = functools.partial(self._preflight, target=target, features=features, labelled=labelled)

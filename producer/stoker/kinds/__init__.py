@@ -20,6 +20,7 @@ from .forecast import Forecast
 from .images import Augment
 from .infer import Infer, InferResult
 from .kind import Kind
+from .outputs import Output
 from .problems import sentence
 from .train import CrossValidation, Train, TrainResult
 
@@ -120,6 +121,7 @@ __all__ = [
     "Kind",
     "Latency",
     "Optimizer",
+    "Output",
     "Priority",
     "ResNet",
     "Result",

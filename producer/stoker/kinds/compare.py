@@ -23,12 +23,13 @@ _QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "classification": ("accuracy", "precision", "recall", "f1", "loss", "roc_auc", "calibration_error"),
         "regression": ("r2", "mse", "mae", "loss"),
+        "multilabel": ("accuracy", "micro_f1", "precision", "recall", "f1", "loss"),
     }
 )
 _COSTS = (
     "parameters", "bytes", "memory_bytes", "rows_per_s", "latency_ms", "p50_ms", "p99_ms", "p50_ms_32", "p99_ms_32",
 )  # fmt: skip
-METRICS = tuple(dict.fromkeys([*_QUALITIES["classification"], *_QUALITIES["regression"], *_COSTS]))
+METRICS = tuple(dict.fromkeys([*(name for names in _QUALITIES.values() for name in names), *_COSTS]))
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType({"<": lt, "<=": le, ">": gt, ">=": ge})
 _EXAMPLE = "max accuracy where p99_ms < 5 and bytes < 1_000_000"
 _TOKEN = re.compile(
@@ -266,6 +267,12 @@ def require_comparable(spec: Compare, versions: Sequence[ModelVersion]) -> None:
         return
     _require_distinct([version.ref for version in versions], spec.models)
     first = versions[0]
+    for version in versions:
+        if version.signature.parts:
+            raise InvalidJob(
+                f"{version.ref} has the outputs {', '.join(version.signature.parts)}, and a comparison is by one "
+                "measure: evaluate each model, which measures every output"
+            )
     for other in versions[1:]:
         if _task(other) != _task(first):
             raise InvalidJob(
@@ -299,11 +306,12 @@ def _require_distinct(refs: Sequence[str], named: Sequence[str]) -> None:
 
 
 def _task(version: ModelVersion) -> str:
-    return "regression" if version.signature.task == "regression" else "classification"
+    task = version.signature.task
+    return "classification" if task in ("binary", "multiclass") else task
 
 
 def _target(version: ModelVersion) -> str:
-    return version.signature.target or "y"
+    return ", ".join(version.signature.target_columns) or "y"
 
 
 def _check(spec: Compare, checks: SubmitChecks) -> Compare:

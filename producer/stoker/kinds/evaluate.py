@@ -25,7 +25,7 @@ class Evaluate(JobSpec):
     Attributes:
         model: a model reference; it must exist when the job is submitted.
         data: what to measure on; a `sample://` set gives its test part.
-        target: the column with the truth; None takes the one the model was trained on.
+        target: the column with the truth; None takes the one the model was trained on, or those.
         batch_size: rows per forward pass.
         bootstrap: resamples behind the 95 % intervals.
         min_metrics: a gate: the job fails if one of its `metrics` is below, and what comes after it is cancelled.
@@ -110,7 +110,11 @@ class Accuracy(Described):
     """How good: the fields that do not fit the task are None or empty.
 
     Attributes:
-        loss: the loss the model was trained with: cross-entropy or mse.
+        metrics: of classes "loss" (the cross-entropy), "accuracy", and "precision", "recall" and "f1" averaged over
+            them; of labels that hold at once "loss", "accuracy" (of all labels of a row), "micro_f1", and the same
+            averages; of numbers "loss" and "mse", "mae", "r2". Of several outputs, after the output's name:
+            "price_mae".
+        classes: each class or label.
         roc_auc: macro one-vs-rest area under the ROC curve; None where a class is missing from the data, or there are
             more than 100.
         average_precision: of the precision-recall curves: that of the second of two classes, else the mean; None
@@ -119,6 +123,7 @@ class Accuracy(Described):
         confusion: rows are the truth, columns the prediction, in the order of `classes`; empty where there are more
             than 100.
         forecast: the errors of each step, and of forecasts that need no model.
+        outputs: how good each of several outputs is.
     """
 
     metrics: dict[str, float]
@@ -128,6 +133,7 @@ class Accuracy(Described):
     calibration_error: float | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
     forecast: ForecastAccuracy | None = None
+    outputs: dict[str, "Accuracy"] = Field(default_factory=dict)
 
 
 class Latency(Described):
@@ -193,7 +199,8 @@ class EvaluateResult(JobResult):
 
     Attributes:
         model: the exact reference that was measured.
-        metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, RMSE, MAE and R².
+        metrics: the headline numbers: accuracy, macro precision, recall and F1, or MSE, RMSE, MAE and R²; of several
+            outputs after the output's name.
         slices: the same by the values of each column of the spec's `slices`.
         warnings: why the figures may say less than they seem to.
         files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from .base import Frozen
-from .outputs import larger_is_better
 
 
 class Schedule(Frozen):
@@ -65,11 +64,6 @@ class EarlyStopping(Frozen):
     patience: int = Field(default=5, ge=1)
     min_delta: float = Field(default=0.0, ge=0)
     restore_best: bool = True
-
-    @property
-    def rises(self) -> bool | None:
-        """Whether larger values are better; None where only the author knows."""
-        return larger_is_better(self.monitor) if self.mode is None else self.mode == "max"
 
 
 class Checkpoints(Frozen):

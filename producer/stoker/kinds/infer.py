@@ -18,7 +18,9 @@ class Infer(JobSpec):
     """Predict every row of a data set and write the predictions to the store, in order, in chunks.
 
     A .npy holds the model's output as it is. A table (parquet, csv) holds what it means, as `Client.predict` says it:
-    the columns "label" and "probability_<class>" for each class or, for numbers, "value", or "value_0", "value_1", …
+    the columns "label" and "probability_<class>" for each class or, for numbers, "value", or "value_0", "value_1", …;
+    "label_<label>" and "probability_<label>" for each of labels that hold at once. Columns of several outputs begin
+    with the output's name.
 
     Attributes:
         model: a model reference; it must exist when the job is submitted.
@@ -85,9 +87,23 @@ def refuse_namesakes(spec: Infer, signature: Signature) -> None:
         raise InvalidJob(f"columns names {name!r}, as a column of predictions is called; rename it in the data")
 
 
+def refuse_arrays(spec: Infer, signature: Signature) -> None:
+    """Refuse to write several outputs into a single array.
+
+    Raises:
+        InvalidJob: it is asked for.
+    """
+    if spec.format == "npy" and signature.parts:
+        raise InvalidJob(
+            f"{spec.model} has the outputs {', '.join(signature.parts)}, and a .npy holds one array: set format to "
+            "'parquet' or 'csv'"
+        )
+
+
 def _check(spec: Infer, checks: SubmitChecks) -> Infer:
     if version := checks.version(spec.model):
         refuse_namesakes(spec, version.signature)
+        refuse_arrays(spec, version.signature)
     return with_fields(spec, data=preflight_for(spec.model, spec.data, checks, labelled=False))
 
 

@@ -18,7 +18,12 @@ class SubmitChecks(Protocol):
         """The registered version behind a reference; None if another job is yet to make it."""
 
     def preflight(
-        self, data: str | Data, *, target: str | None, features: tuple[str, ...] | None, labelled: bool = True
+        self,
+        data: str | Data,
+        *,
+        target: str | tuple[str, ...] | None,
+        features: tuple[str, ...] | None,
+        labelled: bool = True,
     ) -> str | Data:
         """Check data; gives them as a worker finds them. See `models.data.preflight`."""
 
@@ -95,13 +100,13 @@ def preflight_for(
     version = checks.version(model)
     if version is None:
         return checks.preflight(data, target=target, features=None, labelled=False)
-    target = target or version.signature.target
+    targets = (target,) if target else version.signature.target_columns
     if forecast := version.signature.forecast:
-        features = tuple(name for name in forecast.columns if name != target)
-        return checks.preflight(data, target=target, features=features or None, labelled=labelled)
+        features = tuple(name for name in forecast.columns if name not in targets)
+        return checks.preflight(data, target=targets or None, features=features or None, labelled=labelled)
     inputs = version.signature.inputs
     arrays = len(inputs) == 1 and not inputs[0].columns and inputs[0].kind is None
     features = () if arrays else tuple(name for tensor in inputs for name in tensor.columns or (tensor.name,))
     if features:
-        features += tuple(name for name in others if name not in features and name != target)
-    return checks.preflight(data, target=target, features=features or None, labelled=labelled)
+        features += tuple(name for name in others if name not in features and name not in targets)
+    return checks.preflight(data, target=targets or None, features=features or None, labelled=labelled)

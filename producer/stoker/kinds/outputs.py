@@ -1,16 +1,21 @@
 """What a training learns, and what it is measured by: losses, metrics, weights."""
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from ..errors import InvalidJob
+from .base import Frozen
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CLASS_LOSSES = (*CROSS_ENTROPIES, "focal")
+LABEL_LOSSES = ("binary_crossentropy", "focal")
 NUMBER_LOSSES = ("mse", "mae", "huber", "msle", "log_cosh")
 CLASS_METRICS = ("accuracy", "auc", "precision", "recall", "f1")
 NUMBER_METRICS = ("mae", "rmse", "mape", "r2")
+LearnedTask = Literal["classification", "regression", "multilabel", "pixels"]
 _LEAST_IS_BEST = ("loss", "mae", "rmse", "mape")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TOP = re.compile(r"top_([1-9]\d{0,3})")
@@ -37,16 +42,22 @@ def is_class_metric(metric: str) -> bool:
     return metric in CLASS_METRICS or top_places(metric) is not None
 
 
-def larger_is_better(monitor: str) -> bool | None:
-    """Whether larger values of a name of the history are better; None if it is of no known metric.
-
-    Names may have that of an output before them: "val_price_mae".
-    """
-    last = monitor.rpartition("_")[2]
-    if last in _LEAST_IS_BEST:
+def larger_is_better(metric: str) -> bool | None:
+    """Whether larger values of "loss" or a metric are better; None if only its author knows."""
+    if metric in _LEAST_IS_BEST:
         return False
-    known = last in (*CLASS_METRICS, *NUMBER_METRICS) or re.search(r"(^|_)top_[1-9]\d*$", monitor)
-    return True if known else None
+    return True if metric in NUMBER_METRICS or is_class_metric(metric) else None
+
+
+def best_is_largest(monitor: str, outputs: Sequence[str]) -> bool | None:
+    """Whether larger values of a name of the history are better; None if only its author knows.
+
+    Args:
+        outputs: the names that may stand before a metric's, of several outputs.
+    """
+    name = monitor.removeprefix("val_")
+    metrics = [name, *(name.removeprefix(f"{output}_") for output in outputs)]
+    return next((rises for metric in metrics if (rises := larger_is_better(metric)) is not None), None)
 
 
 def _known_loss(name: str) -> str:
@@ -84,6 +95,45 @@ Metric = Annotated[str, AfterValidator(_known_metric)]
 Metrics = Annotated[
     tuple[Metric, ...], BeforeValidator(_several), AfterValidator(_different), Field(min_length=1, max_length=32)
 ]
+
+
+class Output(Frozen):
+    """How one of several outputs is learned.
+
+    Attributes:
+        loss: as that of `Train`.
+        weight: of its loss in the sum of all; numbers are scaled first, so that 1 is fair.
+        metrics: as those of `Train`; the history has them after the output's name: "price_mae".
+        task: as that of `Train`.
+    """
+
+    loss: Loss | None = None
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    metrics: Metrics | None = None
+    task: LearnedTask | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        check_task(self.task, self.loss, self.metrics)
+        return self
+
+
+def check_task(task: LearnedTask | None, loss: str | None, metrics: tuple[str, ...] | None) -> None:
+    """Refuse a loss and metrics that are not of the task.
+
+    Raises:
+        InvalidJob: one is not.
+    """
+    if task == "regression" and loss in CLASS_LOSSES:
+        raise InvalidJob(f"loss={loss!r} is for classes; task='regression' wants mse, mae, huber, msle or log_cosh")
+    if task == "classification" and loss in NUMBER_LOSSES:
+        raise InvalidJob(f"loss={loss!r} is for numbers; task='classification' wants a cross-entropy or focal")
+    if task == "multilabel" and loss and not is_function(loss) and loss not in LABEL_LOSSES:
+        raise InvalidJob(f"loss={loss!r} is not for labels that hold at once; use {' or '.join(LABEL_LOSSES)}")
+    for metric in metrics or ():
+        if task is not None and not is_function(metric) and is_class_metric(metric) != (task != "regression"):
+            of = "classes" if is_class_metric(metric) else "numbers"
+            raise InvalidJob(f"metrics names {metric!r}, which is of {of}; task={task!r} has others")
 
 
 def _by_label(weights: Any) -> Any:

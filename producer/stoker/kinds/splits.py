@@ -13,7 +13,7 @@ class _Splitting(Protocol):
     """The fields of a job that say so."""
 
     @property
-    def target(self) -> object: ...
+    def targets(self) -> object: ...
     @property
     def validation_data(self) -> object: ...
     @property
@@ -51,8 +51,9 @@ def refuse_wrong_split(spec: _Splitting) -> None:
     if ways and not spec.validation_split and not spec.folds:
         raise InvalidJob(f"{ways[0]} says which rows are held out, and validation_split=0 holds out none")
     for name in ("group", "time"):
-        if getattr(spec, name) is not None and getattr(spec, name) == spec.target:
-            raise InvalidJob(f"{name} names {spec.target!r}, which is to be predicted; name another column")
+        column, targets = getattr(spec, name), spec.targets
+        if column is not None and (column == targets or (isinstance(targets, tuple) and column in targets)):
+            raise InvalidJob(f"{name} names {column!r}, which is to be predicted; name another column")
     if spec.folds is not None:
         _refuse_wrong_folds(spec)
     elif spec.fold is not None:

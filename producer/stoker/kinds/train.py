@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, Described, ModelName
@@ -13,9 +13,28 @@ from .fitting import Checkpoints, EarlyStopping, Optimizer
 from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
 from .kind import Kind, SubmitChecks, with_fields
-from .outputs import CLASS_LOSSES, NUMBER_LOSSES, ClassWeights, Loss, Metrics, is_class_metric, is_function, metric_name
+from .outputs import (
+    CLASS_LOSSES,
+    ClassWeights,
+    LearnedTask,
+    Loss,
+    Metrics,
+    Output,
+    check_task,
+    larger_is_better,
+    metric_name,
+)
 from .result import JobResult, Shown
 from .splits import Column, refuse_wrong_split
+
+
+def _distinct(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not isinstance(names, str) and len(set(names)) < len(names):
+        raise ValueError(f"it names a column twice: {', '.join(names)}")
+    return names[0] if len(names) == 1 and not isinstance(names, str) else names
+
+
+Targets = Annotated[str | Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)], AfterValidator(_distinct)]
 
 
 def _named(value: Any) -> Any:
@@ -34,10 +53,13 @@ class Train(JobSpec):
         data: what to learn from: `sample://digits`, or a path, URL, glob or folder of files; or `Data`, which says how
             to read them.
         architecture: the network; None takes an MLP, or for pictures a CNN.
-        target: the column to predict; None takes the one named target, label, class or y.
+        target: the column to predict; None takes the one named target, label, class or y. Several columns of numbers
+            are one output with a unit for each, several of yes and no are labels that hold at once; others are an
+            output each.
+        outputs: several columns to predict, each an output of its own, and how each is learned.
         features: the columns to predict from; None takes all but the target.
-        task: None reads it off the target: text, booleans and integers are classes, other numbers are regression,
-            masks of pictures are pixels.
+        task: None reads it off the target: text, booleans and integers are classes, other numbers are regression, masks
+            of pictures are pixels, and lists of texts or rows of 0 and 1 are labels that hold at once ("multilabel").
         validation_data: a data reference to validate on, instead of a share of `data`.
         validation_split: share of the rows held out for validation; 0 for none, also by validation_data and folds.
         stratify: keep the share of every class, or of every value of the column that is named, on both sides; None does
@@ -78,9 +100,10 @@ class Train(JobSpec):
     alias: Alias | None = None
     data: DataRef
     architecture: Architecture | None = None
-    target: str | None = None
+    target: Targets | None = None
+    outputs: dict[str, Output] = Field(default_factory=dict, max_length=256)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
-    task: Literal["classification", "regression", "pixels"] | None = None
+    task: LearnedTask | None = None
     validation_data: DataRef | None = None
     validation_split: float = Field(default=0.1, ge=0, lt=1)
     stratify: bool | Column | None = None
@@ -117,10 +140,15 @@ class Train(JobSpec):
             return {**data, "validation_split": 0.0} if otherwise else data
         return data
 
+    @property
+    def targets(self) -> str | tuple[str, ...] | None:
+        """The columns to predict; None if their name is conventional."""
+        return tuple(self.outputs) or self.target
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         self._check_loss()
-        self._check_metrics()
+        self._check_outputs()
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         refuse_wrong_split(self)
@@ -148,18 +176,21 @@ class Train(JobSpec):
             )
         if self.from_logits is False and output == "linear" and loss in CLASS_LOSSES:
             raise InvalidJob("output='linear' gives raw scores, which from_logits=False would read as probabilities")
-        if self.task == "regression" and loss in CLASS_LOSSES:
-            raise InvalidJob(f"loss={loss!r} is for classes; task='regression' wants mse, mae, huber, msle or log_cosh")
-        if self.task == "classification" and loss in NUMBER_LOSSES:
-            raise InvalidJob(f"loss={loss!r} is for numbers; task='classification' wants a cross-entropy or focal")
+        check_task(self.task, loss, self.metrics)
 
-    def _check_metrics(self) -> None:
-        for metric in self.metrics or ():
-            if self.task is None or is_function(metric):
-                continue
-            if is_class_metric(metric) != (self.task != "regression"):
-                of = "classes" if is_class_metric(metric) else "numbers"
-                raise InvalidJob(f"metrics names {metric!r}, which is of {of}; task={self.task!r} has others")
+    def _check_outputs(self) -> None:
+        if not self.outputs:
+            return
+        if len(self.outputs) == 1:
+            raise InvalidJob("outputs names a single one; say target, loss and metrics of the job itself instead")
+        columns = (self.target,) if isinstance(self.target, str) else self.target
+        if columns is not None and set(columns) != set(self.outputs):
+            raise InvalidJob(
+                f"target names {', '.join(columns)}, and outputs {', '.join(self.outputs)}: leave target out"
+            )
+        for name in ("loss", "metrics", "task", "from_logits", "class_weights"):
+            if getattr(self, name) is not None:
+                raise InvalidJob(f"{name} is of a single output; of several, say it in outputs, or leave it out")
 
     def _check_monitor(self) -> None:
         stop = self.early_stopping
@@ -167,13 +198,15 @@ class Train(JobSpec):
             return
         if stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split or self.folds):
             raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
-        known = ("loss", *map(metric_name, self.metrics or ("accuracy", "mae")))
         watched = stop.monitor.removeprefix("val_")
+        if self.outputs or isinstance(self.target, tuple):
+            return  # what is measured depends on what the columns hold
+        known = ("loss", *map(metric_name, self.metrics or ("accuracy", "mae", "f1")))
         if watched not in known:
             raise InvalidJob(
                 f"early stopping watches {stop.monitor}, but the metrics are {', '.join(known[1:])}: name it in metrics"
             )
-        if stop.rises is None:
+        if stop.mode is None and larger_is_better(watched) is None:
             raise InvalidJob(
                 f"early stopping watches {stop.monitor}, and only you know whether less of it is better: "
                 "set mode to 'min' or 'max'"
@@ -238,7 +271,7 @@ class TrainResult(JobResult):
 
 def _check(spec: Train, checks: SubmitChecks) -> Train:
     def preflight(data: str | Data) -> str | Data:
-        return checks.preflight(data, target=spec.target, features=spec.features)
+        return checks.preflight(data, target=spec.targets, features=spec.features)
 
     data = preflight(spec.data)
     validation_data = None if spec.validation_data is None else preflight(spec.validation_data)

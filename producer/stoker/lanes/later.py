@@ -2,10 +2,11 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 
 from ..errors import StokerError, public_class
 from ..kinds import Priority
-from ..models.tensors import decode_array
+from ..models.tensors import Tensors, decode_tensors
 from . import CeleryResult, LaneRequests, frames
 from .pending import LANE_HOLDS
 
@@ -28,4 +29,10 @@ def result(client: str, answer: bytes | StokerError) -> CeleryResult:
         public = public_class(answer)
         raised = {"exc_type": public.__name__, "exc_message": [answer.message], "exc_module": public.__module__}
         return CeleryResult(result_id, "FAILURE", json.dumps(raised))
-    return CeleryResult(result_id, "SUCCESS", json.dumps(decode_array(answer).tolist()))
+    return CeleryResult(result_id, "SUCCESS", json.dumps(_lists(decode_tensors(answer))))
+
+
+def _lists(tensors: Tensors) -> object:
+    if isinstance(tensors, Mapping):
+        return {name: array.tolist() for name, array in tensors.items()}
+    return tensors.tolist()

@@ -48,48 +48,54 @@ def time_of(text: str) -> datetime | None:
 
 def select_columns(
     columns: Sequence[str],
-    target: str | None,
+    target: str | Sequence[str] | None,
     features: Sequence[str] | None,
     ref: str,
     aside: Sequence[str] = (),
-) -> tuple[str, tuple[str, ...]]:
-    """The target column and the feature columns of a data set.
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The target columns and the feature columns of a data set.
 
     Args:
+        target: one or several; None takes the only one with a conventional name.
         aside: columns that are neither, such as one with the weights of rows.
 
     Raises:
         InvalidJob: a column is missing, named twice, or both target and feature.
     """
-    if target is None:
-        candidates = [name for name in columns if name in TARGET_NAMES]
-        if not candidates:  # as in records of pictures: image/class/label
-            candidates = [name for name in columns if name.rpartition("/")[2] in TARGET_NAMES]
-        if not candidates and {"image", "mask"} <= set(columns):
-            candidates = ["mask"]
-        if len(candidates) != 1:
-            count = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
-            raise InvalidJob(
-                f"{ref} does not say which column to predict: expected exactly one named {', '.join(TARGET_NAMES)}, "
-                f"found {count} among {listed(columns)}; set target"
-            )
-        target = candidates[0]
-    others = (target, *aside)
+    targets = (_conventional(columns, ref),) if target is None else (target,) if isinstance(target, str) else (*target,)
+    others = (*targets, *aside)
     chosen = tuple(features) if features is not None else tuple(name for name in columns if name not in others)
     for name in (*others, *chosen):
         if name not in columns:
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(columns)}")
-    if target in chosen:
-        raise InvalidJob(f"column {target!r} is the target and a feature at once; take it out of features")
+    for name in targets:
+        if name in chosen:
+            raise InvalidJob(f"column {name!r} is the target and a feature at once; take it out of features")
     for name in aside:
-        if name == target or name in chosen:
-            what = "the target" if name == target else "a feature"
+        if name in targets or name in chosen:
+            what = "the target" if name in targets else "a feature"
             raise InvalidJob(f"column {name!r} is {what}, and sample_weight at once; take it out of one of the two")
-    if len(set(chosen)) < len(chosen):
-        raise InvalidJob(f"features names a column twice: {listed(chosen)}")
+    for what, names in (("features", chosen), ("target", targets)):
+        if len(set(names)) < len(names):
+            raise InvalidJob(f"{what} names a column twice: {listed(names)}")
     if not chosen:
-        raise InvalidJob(f"{ref} has no column besides the target {target!r}; there is nothing to predict from")
-    return target, chosen
+        raise InvalidJob(f"{ref} has no column besides the target {listed(targets)}; there is nothing to predict from")
+    return targets, chosen
+
+
+def _conventional(columns: Sequence[str], ref: str) -> str:
+    candidates = [name for name in columns if name in TARGET_NAMES]
+    if not candidates:  # as in records of pictures: image/class/label
+        candidates = [name for name in columns if name.rpartition("/")[2] in TARGET_NAMES]
+    if not candidates and {"image", "mask"} <= set(columns):
+        candidates = ["mask"]
+    if len(candidates) != 1:
+        count = f"{len(candidates)} of them ({', '.join(candidates)})" if candidates else "none of them"
+        raise InvalidJob(
+            f"{ref} does not say which column to predict: expected exactly one named {', '.join(TARGET_NAMES)}, "
+            f"found {count} among {listed(columns)}; set target"
+        )
+    return candidates[0]
 
 
 def listed(names: Sequence[str]) -> str:

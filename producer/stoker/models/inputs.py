@@ -39,7 +39,7 @@ class Inputs:
         self._names = tuple(spec.name for spec in self.specs)
         self._keys = frozenset(self._names)
         self._columns = frozenset(name for spec in self.specs for name in spec.columns or (spec.name,))
-        self._target = signature.target
+        self._targets = signature.target_columns
         self._forecast = signature.forecast
         if self._forecast:
             self._columns = frozenset(self._forecast.columns)
@@ -67,7 +67,7 @@ class Inputs:
         """The columns of rows that the model does not read, in order; its target, if it is there, is none of them."""
         if isinstance(given, np.ndarray) or self._are_tensors(given):
             return []
-        return [name for name in given if name not in self._columns and name != self._target]
+        return [name for name in given if name not in self._columns and name not in self._targets]
 
     def check(self, tensors: Tensors) -> None:
         """Check inputs completely.

@@ -9,94 +9,143 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import InvalidJob
-from .manifest import Described, ModelVersion
+from .manifest import Described, ModelVersion, Signature
 from .tensors import Array, Tensors
 from .windows import series_names
 
 Floats = NDArray[np.float64]
 
+HOLDS = 0.5
+"""The probability from which on a label is predicted."""
 _MOST_SHOWN = 10
 # Beyond what rounding and quantised arithmetic do to a probability.
 _SLACK = 0.01
 
 
 class Prediction(Described):
-    """What a model predicts for one row: a class, or a number.
+    """What a model predicts for one row: a class, labels, numbers, or one of these for each of several outputs.
 
     Attributes:
-        label: the most likely class; None for numbers.
-        probabilities: of each class, by its label; they sum to 1. Empty for numbers.
+        label: the most likely class; None for what is no single class.
+        labels: of labels that may hold at once, those with a probability of 0.5 or more.
+        probabilities: of each class or label; those of classes sum to 1. Empty for numbers.
         value: the number, or a tuple of them if the model predicts several, as a forecast does; None for classes.
+        values: the numbers by the name of their column, if the model predicts several columns.
         mask: of each pixel its class, row by row, in the model's size; None for all else.
         series: what is forecast, where the model tells several apart; else None.
+        outputs: what is predicted by each output of a model that has several; all else is empty then.
     """
 
     label: str | None = None
+    labels: tuple[str, ...] = ()
     probabilities: dict[str, float] = Field(default_factory=dict)
     value: float | tuple[float, ...] | None = None
+    values: dict[str, float] = Field(default_factory=dict)
     mask: tuple[tuple[int, ...], ...] | None = None
     series: str | None = None
+    outputs: dict[str, "Prediction"] = Field(default_factory=dict)
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """What is there, with four digits, and of many classes the most likely ones."""
-        if self.mask is not None:
-            yield "mask", f"{len(self.mask)} × {len(self.mask[0])} pixels"
-            return
         if self.series is not None:
             yield "series", self.series
-        if self.label is None:
-            yield "value", self.value
-            return
-        yield "label", self.label
-        likely = sorted(self.probabilities.items(), key=lambda each: -each[1])[:_MOST_SHOWN]
-        yield "probabilities", {label: float(f"{probability:.4g}") for label, probability in likely}
-        if more := len(self.probabilities) - len(likely):
-            yield "less_likely", more
+        if self.outputs:
+            yield "outputs", self.outputs
+        elif self.mask is not None:
+            yield "mask", f"{len(self.mask)} × {len(self.mask[0])} pixels"
+        elif not self.probabilities:
+            yield ("values", self.values) if self.values else ("value", self.value)
+        else:
+            yield ("label", self.label) if self.label is not None else ("labels", self.labels)
+            likely = sorted(self.probabilities.items(), key=lambda each: -each[1])[:_MOST_SHOWN]
+            yield "probabilities", {label: float(f"{probability:.4g}") for label, probability in likely}
+            if more := len(self.probabilities) - len(likely):
+                yield "less_likely", more
 
 
-def predictions(version: ModelVersion, outputs: Array, given: Tensors | None = None) -> list[Prediction]:
-    """The meaning of a model's output, row by row.
+def predictions(version: ModelVersion, outputs: Tensors, given: Tensors | None = None) -> list[Prediction]:
+    """The meaning of a model's outputs, row by row.
 
     Args:
         given: the rows by column, of which a forecast has one answer for each series.
 
     Raises:
-        InvalidJob: the output is no distribution over the classes.
+        InvalidJob: an output is no distribution over its classes.
     """
-    labels = version.signature.classes
-    if version.signature.task == "pixels":
-        return [Prediction(mask=tuple(map(tuple, mask))) for mask in _masks(version, outputs).tolist()]
-    if not labels:
-        values = [row[0] if len(row) == 1 else tuple(row) for row in _flat(outputs).tolist()]
+    signature = version.signature
+    if not isinstance(outputs, Mapping):
+        predicted = _predictions(signature, version.ref, outputs)
+        series = _series(version, given, len(predicted))
         return [
-            Prediction(value=value, series=series)
-            for value, series in zip(values, _series(version, given, len(values)), strict=True)
+            each if name is None else each.model_copy(update={"series": name})
+            for each, name in zip(predicted, series, strict=True)
         ]
-    distribution = _distribution(version, outputs)
-    return [
-        Prediction(label=labels[likeliest], probabilities=dict(zip(labels, row, strict=True)))
-        for likeliest, row in zip(distribution.argmax(axis=1).tolist(), distribution.tolist(), strict=True)
-    ]
+    parts = {name: _predictions(part, version.ref, outputs[name]) for name, part in signature.parts.items()}
+    return [Prediction(outputs=dict(zip(parts, row, strict=True))) for row in zip(*parts.values(), strict=True)]
 
 
-def prediction_columns(version: ModelVersion, outputs: Array) -> dict[str, Array]:
-    """The meaning of a model's output, as columns of a table: the label and each class' probability, or the numbers.
+def _predictions(signature: Signature, ref: str, outputs: Array) -> list[Prediction]:
+    labels = signature.classes
+    if signature.task == "pixels":
+        return [Prediction(mask=tuple(map(tuple, mask))) for mask in _masks(signature, outputs).tolist()]
+    if not labels:
+        columns = signature.columns
+        return [
+            Prediction(
+                value=row[0] if len(row) == 1 else tuple(row),
+                values=dict(zip(columns, row, strict=True)) if columns else {},
+            )
+            for row in _flat(outputs).tolist()
+        ]
+    distribution = _distribution(signature, ref, outputs)
+    rows = [dict(zip(labels, row, strict=True)) for row in distribution.tolist()]
+    if signature.task == "multilabel":
+        return [
+            Prediction(labels=tuple(label for label in labels if row[label] >= HOLDS), probabilities=row)
+            for row in rows
+        ]
+    likeliest = distribution.argmax(axis=1).tolist()
+    return [Prediction(label=labels[at], probabilities=row) for at, row in zip(likeliest, rows, strict=True)]
+
+
+def prediction_columns(version: ModelVersion, outputs: Tensors) -> dict[str, Array]:
+    """The meaning of a model's outputs, as columns of a table.
 
     Their names are the signature's `prediction_names`.
 
     Raises:
-        InvalidJob: the output is no distribution over the classes.
+        InvalidJob: an output is no distribution over its classes.
     """
     signature = version.signature
     if signature.task == "pixels":
         raise InvalidJob(f"{version.ref} predicts masks, which no table holds; set format='npy' for its output")
-    if not signature.classes:
-        columns = list(_flat(outputs).T)
+    if isinstance(outputs, Mapping):
+        columns = [
+            column for name, part in signature.parts.items() for column in _columns(part, version.ref, outputs[name])
+        ]
     else:
-        distribution = _distribution(version, outputs)
-        labels = np.array(signature.classes, dtype=object)
-        columns = [labels[distribution.argmax(axis=1)], *distribution.T]
+        columns = _columns(signature, version.ref, outputs)
     return dict(zip(signature.prediction_names, columns, strict=True))
+
+
+def _columns(signature: Signature, ref: str, outputs: Array) -> list[Array]:
+    if not signature.classes:
+        return list(_flat(outputs).T)
+    distribution = _distribution(signature, ref, outputs)
+    if signature.task == "multilabel":
+        return [*(distribution >= HOLDS).T, *distribution.T]
+    labels = np.array(signature.classes, dtype=object)
+    return [labels[distribution.argmax(axis=1)], *distribution.T]
+
+
+def label_probabilities(outputs: Array, *, logits: bool) -> Floats:
+    """The probability of each label of those that may hold at once, (rows, labels).
+
+    Args:
+        logits: whether the outputs are raw scores, which pass a sigmoid.
+    """
+    scores = outputs.astype(np.float64)
+    return 0.5 * (1 + np.tanh(scores / 2)) if logits else scores.clip(0, 1)
 
 
 def probabilities(outputs: Array, *, logits: bool) -> Floats:
@@ -119,9 +168,9 @@ def probabilities(outputs: Array, *, logits: bool) -> Floats:
     return distribution
 
 
-def _masks(version: ModelVersion, outputs: Array) -> Array:
+def _masks(signature: Signature, outputs: Array) -> Array:
     """(rows, height, width): the likeliest class of each pixel, which is a number."""
-    numbers = np.array([int(label) for label in version.signature.classes])
+    numbers = np.array([int(label) for label in signature.classes])
     masks: Array = numbers[outputs.argmax(axis=-1)]
     return masks
 
@@ -138,14 +187,16 @@ def _flat(outputs: Array) -> Array:
     return outputs.reshape(len(outputs), prod(outputs.shape[1:]))
 
 
-def _distribution(version: ModelVersion, outputs: Array) -> Floats:
-    logits = version.signature.logits
+def _distribution(signature: Signature, ref: str, outputs: Array) -> Floats:
+    logits = signature.logits
     low, high = (-np.inf, np.inf) if logits else (-_SLACK, 1 + _SLACK)
     right = (outputs >= low) & (outputs <= high)
     if not right.all():
         row = int(np.argmin(right.all(axis=1)))
         raise InvalidJob(
-            f"{version.ref} gives {outputs[row][~right[row]][0]} in row {row} (the first row is 0), which is no "
+            f"{ref} gives {outputs[row][~right[row]][0]} in row {row} (the first row is 0), which is no "
             f"{'score' if logits else 'probability'}: train it again, or read its output as it is with client.infer"
         )
+    if signature.task == "multilabel":
+        return label_probabilities(outputs, logits=logits)
     return probabilities(outputs, logits=logits)

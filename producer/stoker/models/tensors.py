@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from ..errors import InvalidJob
 # Of any number or text dtype.
 Array = NDArray[Any]
 Tensors = Array | Mapping[str, Array]
+# A union would make every caller tell apart what its own model decides once and for all.
+Outputs = Any
+"""What a model gives: an array, or a dict of arrays by name where it has several outputs."""
 
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # size of the header's length, by the format's version
@@ -117,7 +120,33 @@ def decode_array(data: bytes) -> Array:
     return layout_of(data).array(data)
 
 
-def encode_slices(array: Array, rows: Sequence[int]) -> list[bytes]:
+def joined_rows(parts: Sequence[Tensors]) -> Outputs:
+    """The rows of several arrays, or of several dicts of arrays of the same names, one after the other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if not isinstance(first, Mapping):
+        return np.concatenate(cast(Sequence[Array], parts))
+    return {name: np.concatenate([part[name] for part in parts]) for name in first}
+
+
+def encode_slices(tensors: Tensors, rows: Sequence[int]) -> list[bytes]:
+    """Cut an array, or several by name, along the first axis, and encode each slice as `encode_tensors` does.
+
+    Args:
+        rows: the number of rows of each slice.
+
+    Raises:
+        InvalidJob: one holds neither numbers nor text.
+    """
+    if not isinstance(tensors, Mapping):
+        return _encoded_slices(tensors, rows)
+    names = encode_array(np.array(list(tensors), dtype=np.str_))
+    columns = [_encoded_slices(array, rows) for array in tensors.values()]
+    return [names + b"".join(slices) for slices in zip(*columns, strict=True)]
+
+
+def _encoded_slices(array: Array, rows: Sequence[int]) -> list[bytes]:
     """Cut an array along its first axis, and encode each slice as .npy.
 
     Args:

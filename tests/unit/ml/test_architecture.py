@@ -16,7 +16,7 @@ from stoker_workers.ml.networks.building import build_network
 from stoker_workers.ml.preprocessing.profile import Profile
 from stoker_workers.ml.preprocessing.target import Target
 from stoker_workers.ml.training.activation import gives_probabilities, output_activation
-from stoker_workers.ml.training.objective import Objective, choose_objective
+from stoker_workers.ml.training.objective import Objective, choose_objectives
 from stoker_workers.ml.training.optimizer import build_optimizer, build_schedule
 
 HERE = f"{__name__}:builder"
@@ -89,7 +89,8 @@ def network(job: Train, profile: Profile, shape: tuple[int, ...] = (4,)) -> kera
 
 
 def objective(job: Train, profile: Profile) -> Objective:
-    return choose_objective(job, network(job, profile), profile)
+    [objective] = choose_objectives(job, network(job, profile), profile)
+    return objective
 
 
 def test_an_mlp_has_its_layers_regularised() -> None:

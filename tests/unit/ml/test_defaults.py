@@ -38,7 +38,8 @@ def served(open_run: OpenRun) -> Callable[[stoker.Train, object], Array]:
         inputs = Inputs(version.signature, version.ref)
         tensors = inputs.encoded(rows)
         inputs.check(tensors)
-        return Predictor.load(version, run.store, run.scratch, rows=len(rows)).predict(tensors)
+        answers: Array = Predictor.load(version, run.store, run.scratch, rows=len(rows)).predict(tensors)
+        return answers
 
     return train_and_predict
 

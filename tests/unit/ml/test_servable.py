@@ -115,7 +115,8 @@ def trained(run: Run, spec: stoker.Train, rows: Tensors) -> ModelVersion:
 def predicted(version: ModelVersion, run: Run, rows: Tensors) -> Array:
     """As a job that infers so many rows has them predicted."""
     tensors = Inputs(version.signature, version.ref).encoded(rows)
-    return Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(tensors)
+    answers: Array = Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(tensors)
+    return answers
 
 
 def check_evaluated(version: ModelVersion, open_run: OpenRun) -> None:

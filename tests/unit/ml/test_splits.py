@@ -51,7 +51,7 @@ def divided(open_run: OpenRun) -> Callable[..., Division]:
     ) -> Division:
         source = Streamed(table) if streamed else Arrays(table, "test")
         return divide(
-            stoker.Train(model="m", data="table.csv", target=target, **fields), source, target, seed, open_run()
+            stoker.Train(model="m", data="table.csv", target=target, **fields), source, (target,), seed, open_run()
         )
 
     return divide_table

@@ -41,6 +41,7 @@ def decided(values: Values | list[object], chosen: TaskName | None = None, dtype
         (coded([1, 9, 40, 90, 38, 8, 1]), "regression", "the commonest in the middle, as amounts are"),
         (ONE_HOT, "classification", "one-hot, of 4 classes"),
         (RANDOM.normal(size=(40, 2)), "regression", "2 numbers in every row"),
+        (np.array([[1, 1, 0], [0, 1, 0]]), "multilabel", "labels that hold at once"),
     ],
 )
 def test_the_first_rule_that_fits_decides(values: Values | list[object], task: TaskName, why: str) -> None:
@@ -55,7 +56,7 @@ def test_the_first_rule_that_fits_decides(values: Values | list[object], task: T
         (coded([5, 20, 9]), "if they are amounts, set task='regression' to predict a number"),
         (coded([300, 200, 90, 30, 8, 2]), "if they are labels, set task='classification'"),
         (np.array([3, 4, 5, 7] * 9), "if they are labels of 4 classes, set task='classification'"),
-        (np.array([[1, 1, 0], [0, 1, 0]]), "may be labels that hold at once"),
+        (np.array([[1, 1, 0], [0, 1, 0]]), "if they are amounts, set task='regression'"),
         (np.array([1, 2, 3] * 9), None),
         (np.array([0, 1] * 9), None),
         (PRICES, None),

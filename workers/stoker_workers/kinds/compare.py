@@ -13,17 +13,17 @@ from stoker.models.tensors import Array
 from ..ml.data import Source, Values
 from ..ml.evaluation.classification import Floats
 from ..ml.evaluation.efficiency import measure
+from ..ml.evaluation.opening import tally_of
 from ..ml.evaluation.report.html import Html, lines, tag
-from ..ml.evaluation.report.parts import TITLES, between, number, page, panel, section, size, table
+from ..ml.evaluation.report.parts import between, number, page, panel, section, size, table, title
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import interval, intervals, resampled
-from ..ml.evaluation.tally import Tally, open_tally
+from ..ml.evaluation.tally import Tally
 from ..ml.garbage import collect
 from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.training.activation import gives_probabilities
 from ..ml.writing import BestEffort, write_result
 from ..node.machine import private_bytes
 
@@ -91,7 +91,7 @@ def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values]
     return _Entrant(
         predictor=predictor,
         rows=rows,
-        tally=open_tally(version.signature, logits=not gives_probabilities(predictor.model)),
+        tally=tally_of(version.signature, predictor.model),
         inputs=inputs,
         memory_bytes=None if before is None or after is None else max(0, after - before),
     )
@@ -241,7 +241,7 @@ def _page(result: CompareResult) -> str:
     from ..ml.evaluation.report import plots  # with matplotlib, which nothing but a page needs
 
     models = {model.model: model for model in result.models}
-    quality = TITLES[result.axes[0]]
+    quality = title(result.axes[0])
     values = {ref: model.metrics[result.axes[0]] for ref, model in models.items()}
     bubbles = [
         plots.Bubble(ref, model.latency[1].p50_ms, values[ref], model.file_bytes, model.on_front)
@@ -258,10 +258,10 @@ def _page(result: CompareResult) -> str:
             "Area of a point: bytes of the file. In colour: models than which no other is better in all three.",
         ),
     ]
-    title = f"Comparison of {len(models)} models"
+    heading = f"Comparison of {len(models)} models"
     return page(
-        title,
-        tag("h1", title),
+        heading,
+        tag("h1", heading),
         tag("p", f"measured on {result.data} · {result.rows:,} rows", class_="about"),
         panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
         section("Quality against cost", drawings),
@@ -278,7 +278,7 @@ def _quality(models: Sequence[ComparedModel]) -> Html:
 
     names = dict.fromkeys([*models[0].intervals, *(name for model in models for name in model.metrics)])
     rows = [(model.model, *(cell(model, name) for name in names)) for model in models]
-    return table(("Model", *(TITLES[name] for name in names)), rows)
+    return table(("Model", *(title(name) for name in names)), rows)
 
 
 def _costs(models: Sequence[ComparedModel]) -> Html:

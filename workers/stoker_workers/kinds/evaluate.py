@@ -12,7 +12,7 @@ from stoker.kinds import Evaluate, EvaluateResult, Stability
 from stoker.kinds.evaluate import ForecastAccuracy
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
 from ..ml.columns.stats import Moments
 from ..ml.data import Source, Values
@@ -20,17 +20,18 @@ from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.forecasting import ForecastErrors
 from ..ml.evaluation.groups import Grouping
 from ..ml.evaluation.noise import Noise, noisy_inputs, without_noise
+from ..ml.evaluation.opening import tally_of, tally_of_several
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
+from ..ml.evaluation.several import SeveralTally
 from ..ml.evaluation.slices import measure_slices
 from ..ml.evaluation.stability import intervals, resampled
-from ..ml.evaluation.tally import Tally, open_tally
+from ..ml.evaluation.tally import Tally
 from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.training.activation import gives_probabilities
 from ..ml.writing import BestEffort, write_result
 
 _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
@@ -47,15 +48,18 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
     source = open_data(spec.data, "test", run, version.signature)
     rows = LabelledRows(source, version, spec.target, str(spec.data), spec.slices)
-    tally = open_tally(version.signature, logits=not gives_probabilities(predictor.model))
-    forecast = version.signature.forecast
+    signature = version.signature
+    open_tally = tally_of_several if signature.parts else tally_of
+    tally: Tally | SeveralTally = open_tally(signature, predictor.model)
+    forecast = signature.forecast
     counters = _Counters(tally, ForecastErrors(forecast) if forecast else None, _groupings(spec, source))
     seen = _predict(rows, predictor, counters, spec, run)
     quality = tally.quality()
     errors = counters.errors.accuracy() if counters.errors else None
     [draws] = resampled([quality.scored], spec.bootstrap)
     sliced = measure_slices([each.groups() for each in counters.groupings.values()], quality.scored)
-    noise = _predict_noisy(rows, predictor, tally, seen, spec, run)
+    # Several outputs have no headline metric that could fall.
+    noise = {} if isinstance(tally, SeveralTally) else _predict_noisy(rows, predictor, tally, seen, spec, run)
     [efficiency] = measure([(predictor, seen.first)], run)
     report = Report(
         model=version.ref,
@@ -110,11 +114,11 @@ class _Counters:
         groupings: by the name of the column.
     """
 
-    tally: Tally
+    tally: Tally | SeveralTally
     errors: ForecastErrors | None
     groupings: Mapping[str, Grouping]
 
-    def add(self, inputs: Mapping[str, Array], truth: Array, outputs: Array, columns: Mapping[str, Values]) -> None:
+    def add(self, inputs: Mapping[str, Array], truth: Outputs, outputs: Outputs, columns: Mapping[str, Values]) -> None:
         self.tally.add(truth, outputs)
         if self.errors:
             [windows] = inputs.values()
@@ -137,7 +141,7 @@ def _predict(rows: LabelledRows, predictor: Predictor, counters: _Counters, spec
         for name, moments in seen.moments.items():
             moments.update(inputs[name])
         seen.first = seen.first or inputs
-        seen.rows += len(truth)
+        seen.rows += len(next(iter(inputs.values())))
         meter.at(seen.rows)
     if not seen.rows:
         raise InvalidJob(f"there are no rows to measure {version.ref} on; give data with at least one")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
-from stoker.kinds.infer import refuse_namesakes
+from stoker.kinds.infer import refuse_arrays, refuse_namesakes
 from stoker.models.data import listed
 from stoker.models.manifest import Artifact
 from stoker.models.predictions import prediction_columns
@@ -77,6 +77,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     began = time.monotonic()
     source = open_data(spec.data, "test", run, version.signature, last=True)
     refuse_namesakes(spec, version.signature)
+    refuse_arrays(spec, version.signature)
     _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)
     count = None if stop is None else stop - start
@@ -180,7 +181,7 @@ def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, firs
     for columns in source.batches(spec.batch_size):
         obey_stop(run)
         outputs = predictor.predict(encode(version.signature.inputs, columns, range(first + done, sys.maxsize)))
-        done += len(outputs)
+        done += len(next(iter(columns.values())))
         meter.at(done)
         if spec.format == "npy":
             yield {_OUTPUT: outputs}

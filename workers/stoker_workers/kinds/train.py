@@ -32,7 +32,7 @@ from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
-from ..ml.training.objective import Objective, choose_objective
+from ..ml.training.objective import Objective, choose_objectives
 from ..ml.training.optimizer import build_optimizer
 from ..ml.training.pictures import staged, with_default
 from ..ml.training.raw import raw_layer, with_ids
@@ -194,7 +194,7 @@ def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
         )
     stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and layer is None)
     network = stages.trained
-    objectives = (choose_objective(spec, network, profiled, run.objectives),)
+    objectives = choose_objectives(spec, network, profiled, run.objectives)
     return _Model(
         signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
         preprocessing=preprocessing,
@@ -229,12 +229,28 @@ def _validation(spec: Train, run: Run, signature: Signature) -> Source:
     data = spec.validation_data
     assert data is not None
     source = open_data(data, "test", run, signature)
-    [target] = signature.target_columns or ("y",)
+    targets = signature.target_columns or ("y",)
     aside = () if spec.sample_weight is None else (spec.sample_weight,)
-    select_columns([column.name for column in source.columns], target, None, str(data), aside)
+    select_columns([column.name for column in source.columns], targets, None, str(data), aside)
     if source.rows == 0:
         raise InvalidJob(f"validation_data {data} has no rows; give data with at least one, or a validation_split")
     return source
+
+
+def _compile(whole: keras.Model, model: _Model) -> None:
+    """Let the saved model be evaluated and trained on by plain Keras, unless a loss is a function of the author's."""
+    if not all(each.saved for each in model.objectives):
+        return
+    if len(model.objectives) == 1:
+        [only] = model.objectives
+        whole.compile(optimizer=model.optimizer, loss=only.saved, metrics=[only.keras_metric()])
+        return
+    whole.compile(
+        optimizer=model.optimizer,
+        loss={each.target.name: each.saved for each in model.objectives},
+        loss_weights={each.target.name: each.weight for each in model.objectives},
+        metrics={each.target.name: [each.keras_metric()] for each in model.objectives},
+    )
 
 
 def _outcome(
@@ -262,11 +278,13 @@ def _outcome(
     )
     if spec.fold is not None:
         return Outcome(result)
-    [objective] = model.objectives
-    scale = objective.scale
-    whole = assemble(model.preprocessing, model.served, (scale.spread.tolist(), scale.mean.tolist()) if scale else None)
-    if objective.saved:
-        whole.compile(optimizer=model.optimizer, loss=objective.saved, metrics=[objective.keras_metric()])
+    scales = {each.target.name: each.scale for each in model.objectives}
+    whole = assemble(
+        model.preprocessing,
+        model.served,
+        {name: (scale.spread.tolist(), scale.mean.tolist()) for name, scale in scales.items() if scale},
+    )
+    _compile(whole, model)
     files = save_model(whole, model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
     update = {"model": spec.model, "files": {**files, **curves}, "run_s": time.monotonic() - started}

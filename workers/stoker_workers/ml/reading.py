@@ -46,21 +46,23 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         Stopped: a stop was requested.
         Unavailable: it cannot be reached.
     """
-    masks = (spec.target or MASK,) if spec.task == "pixels" else ()
+    named = (spec.targets,) if isinstance(spec.targets, str) else spec.targets or (MASK,)
+    masks = named if spec.task == "pixels" else ()
     source = open_data(spec.data, "train", run, image_size=spec.image_size, masks=masks)
     if spec.forecast is not None:
         return _windows(spec, source, run)
     names = [column.name for column in source.columns]
-    target, _ = select_columns(names, spec.target, spec.features, str(spec.data))
-    division = divide(spec, source, target, seed, run)
+    targets, _ = select_columns(names, spec.targets, spec.features, str(spec.data))
+    division = divide(spec, source, targets, seed, run)
     profiled = profile(
         source,
         division.split,
         run,
         ref=str(spec.data),
-        target=spec.target,
+        target=spec.targets,
         features=spec.features,
         task=spec.task,
+        tasks={name: output.task for name, output in spec.outputs.items()} if spec.outputs else None,
         kinds=as_data(spec.data).columns,
         limits=spec.limits,
         weight=spec.sample_weight,

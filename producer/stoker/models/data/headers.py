@@ -28,7 +28,7 @@ def preflight(
     ref: str,
     stated: Stated = _PLAIN,
     *,
-    target: str | None = None,
+    target: str | tuple[str, ...] | None = None,
     features: Sequence[str] | None = None,
     labelled: bool = True,
 ) -> str:
@@ -40,7 +40,7 @@ def preflight(
     Args:
         ref: a data reference; a relative path is relative to the current folder.
         stated: what is said of the files.
-        target: the column to predict; None takes the one named target, label, class or y.
+        target: the column to predict, or several; None takes the one named target, label, class or y.
         features: the columns to predict from; None takes all but the target.
         labelled: whether the job needs a target.
 

@@ -1,7 +1,7 @@
 """Statistics of columns, gathered batch by batch in one pass."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +60,14 @@ class Moments:
         self.count = total
         self.lows = np.minimum(self.lows, np.min(np.where(present, values, np.inf), axis=0))
         self.highs = np.maximum(self.highs, np.max(np.where(present, values, -np.inf), axis=0))
+
+    @classmethod
+    def beside(cls, columns: Sequence["Moments"]) -> "Moments":
+        """Those of several columns of plain numbers as the entries of one."""
+        joined = cls((len(columns),))
+        for name in ("_squares", "count", "mean", "lows", "highs"):
+            setattr(joined, name, np.concatenate([getattr(column, name) for column in columns]))
+        return joined
 
     @property
     def variance(self) -> Floats:

@@ -7,10 +7,10 @@ from typing import Literal
 from stoker.errors import InvalidJob
 
 from .codes import code_counts, is_balanced
-from .content import content, count_text, is_number, is_text, range_text
+from .content import content, count_text, is_list, is_number, is_text, range_text
 from .stats import ColumnStats
 
-TaskName = Literal["classification", "regression", "pixels"]
+TaskName = Literal["classification", "regression", "multilabel", "pixels"]
 
 # Whole numbers that are classes: how many, and how many if all occur about equally often.
 _MOST_CLASSES, _MOST_BALANCED_CLASSES = 20, 1000
@@ -49,6 +49,10 @@ def decide_task(stats: ColumnStats, chosen: TaskName | None = None) -> Task:
     if chosen == "regression":
         _require_numbers(stats)
         return Task("regression", "as task says")
+    if chosen == "multilabel" or is_list(stats):
+        _require_labels(stats)
+        why = "as task says" if chosen else f"lists of {count_text(stats)} different texts"
+        return Task("multilabel", why)
     if chosen == "classification" or is_text(stats):
         _require_classes(stats)
         why = "as task says" if chosen else f"{count_text(stats)} different texts"
@@ -61,8 +65,11 @@ def _of_array(stats: ColumnStats) -> Task:
     if stats.one_hot:
         return Task("classification", f"one 1 in {width} places of every row: one-hot, of {width} classes")
     if stats.whole and stats.moments.low == 0 and stats.moments.high == 1:
-        told = "rows of 0 and 1, several of them 1, may be labels that hold at once: here each is predicted as a number"
-        return Task("regression", f"{width} numbers in every row", told)
+        return Task(
+            "multilabel",
+            f"0 or 1 in {width} places of every row, and not always a single 1: labels that hold at once",
+            "if they are amounts, set task='regression' to predict each as a number",
+        )
     return Task("regression", f"{width} numbers in every row")
 
 
@@ -109,17 +116,28 @@ def _labels(stats: ColumnStats) -> str:
 
 def _require_target(stats: ColumnStats) -> None:
     column = stats.column
-    if column.dtype in ("time", "list") or not column.learnable or len(column.shape) > 1:
+    numbers = is_list(stats) and not stats.distinct.counts
+    if column.dtype == "time" or numbers or not column.learnable or len(column.shape) > 1:
         raise InvalidJob(
-            f"target {column.name!r} holds {content(stats)}, and only numbers, texts, booleans or rows of numbers can "
-            "be predicted; name another target"
+            f"target {column.name!r} holds {content(stats)}, and only numbers, texts, booleans, rows of numbers or "
+            "lists of texts can be predicted; name another target"
         )
     if not stats.present:
         raise InvalidJob(f"target {column.name!r} has no value in any of {stats.rows:,} rows; name another target")
-    if not column.shape and len(stats.distinct.counts) == 1:
+    if not column.shape and not is_list(stats) and len(stats.distinct.counts) == 1:
         raise InvalidJob(
             f"target {column.name!r} is the same in every row ({content(stats)}): there is nothing to learn; name "
             "another target, or give data in which it differs"
+        )
+
+
+def _require_labels(stats: ColumnStats) -> None:
+    zeros_and_ones = stats.column.shape and stats.whole and (stats.moments.low, stats.moments.high) == (0, 1)
+    if not is_list(stats) and not zeros_and_ones:
+        raise InvalidJob(
+            f"task='multilabel' predicts labels that hold at once, but target {stats.column.name!r} holds "
+            f"{content(stats)}; give lists of texts, rows of 0 and 1, or several columns of yes and no as "
+            "target=('a', 'b')"
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
 from ..data import Source, Values
 from ..preprocessing.target import encode_target, has_target
@@ -34,32 +34,39 @@ class LabelledRows:
         self._source = source
         self.count = source.rows
         self._version = version
-        self._target = target or version.signature.target or "y"
         self._slices = slices
-        names = [column.name for column in source.columns]
-        if self._target not in names:
+        self._targets = version.signature.target_columns or ("y",)
+        if target is not None and len(self._targets) > 1:
             raise InvalidJob(
-                f"{origin} has no column {self._target!r} to measure {version.ref} against; it has "
-                f"{', '.join(names[:10])}: set target to the column with the truth"
+                f"target names {target!r}, but {version.ref} predicts {', '.join(map(repr, self._targets))}: leave it "
+                "out, and give data with columns of these names"
             )
+        self._truth = {name: target or name for name in self._targets}
+        names = [column.name for column in source.columns]
+        for name in self._truth.values():
+            if name not in names:
+                raise InvalidJob(
+                    f"{origin} has no column {name!r} to measure {version.ref} against; it has "
+                    f"{', '.join(names[:10])}: set target to the column with the truth"
+                )
         for name in slices:
             if name not in names:
                 raise InvalidJob(f"slices names {name!r}, but {origin} has {', '.join(names[:10])}; name one of them")
 
-    def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Array, dict[str, Values]]]:
+    def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Outputs, dict[str, Values]]]:
         """Inputs by name, the encoded truth, and the slices' columns, of so many rows at a time; every pass gives the
         same ones.
         """
         start = 0
         for columns in self._source.batches(rows):
             inputs, truth = self.encoded(columns, start)
-            if len(truth):
-                kept = has_target(columns[self._target])
+            if len(next(iter(inputs.values()))):
+                kept = has_target(*(columns[name] for name in self._truth.values()))
                 yield inputs, truth, {name: columns[name][kept] for name in self._slices}
-            start += len(columns[self._target])
+            start += len(next(iter(columns.values())))
 
-    def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Array]:
-        """Inputs by name, and the encoded truth, of a batch's rows that have one.
+    def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Outputs]:
+        """Inputs by name, and the encoded truth, of a batch's rows that have one; of several outputs by their names.
 
         Args:
             first_row: the index that messages count from.
@@ -68,31 +75,37 @@ class LabelledRows:
             InvalidJob: the model does not take such rows, or does not know such a truth.
         """
         signature = self._version.signature
-        truth_column = columns[self._target]
-        numbering = np.arange(first_row, first_row + len(truth_column))
+        truth_columns = {name: columns[given] for name, given in self._truth.items()}
+        numbering = np.arange(first_row, first_row + len(columns[next(iter(self._truth.values()))]))
         try:
             inputs = encode(signature.inputs, columns, numbering)
-            there = has_target(truth_column)
-            named = {(signature.target or "y"): truth_column[there]}
-            truth = encode_target(signature, named, numbering[there])
+            there = has_target(*truth_columns.values())
+            named = {name: values[there] for name, values in truth_columns.items()}
+            truth: Outputs = {
+                name: encode_target(part, named, numbering[there]) for name, part in signature.each.items()
+            }
         except InvalidJob as error:
             raise InvalidJob(f"{self._version.ref} cannot be measured: {error.message}") from None
+        if not signature.parts:
+            [truth] = truth.values()
         return inputs if there.all() else {name: array[there] for name, array in inputs.items()}, truth
 
 
-def require_measurable(truth: Array, outputs: Array, version: ModelVersion) -> None:
+def require_measurable(truth: Outputs, outputs: Outputs, version: ModelVersion) -> None:
     """Refuse what a model gives if it cannot be held against the truth.
 
     Raises:
         InvalidJob: it is not finite, or has another shape.
     """
-    if not np.isfinite(outputs).all():
-        raise InvalidJob(
-            f"{version.ref} gives NaN or infinite outputs, so nothing can be measured; train it again, "
-            "with a smaller learning rate if it diverged"
-        )
-    if version.signature.task == "regression" and truth.size != outputs.size:
-        raise InvalidJob(
-            f"the truth has rows of shape {truth.shape[1:]}, but {version.ref} gives {outputs.shape[1:]}; "
-            "set target to a column of as many numbers"
-        )
+    for name, part in version.signature.each.items():
+        given, true = (outputs[name], truth[name]) if version.signature.parts else (outputs, truth)
+        if not np.isfinite(given).all():
+            raise InvalidJob(
+                f"{version.ref} gives NaN or infinite outputs, so nothing can be measured; train it again, "
+                "with a smaller learning rate if it diverged"
+            )
+        if part.task == "regression" and true.size != given.size:
+            raise InvalidJob(
+                f"the truth has rows of shape {true.shape[1:]}, but {version.ref} gives {given.shape[1:]}; "
+                "set target to a column of as many numbers"
+            )

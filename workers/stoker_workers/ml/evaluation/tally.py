@@ -5,14 +5,12 @@ from typing import Protocol
 import numpy as np
 
 from stoker.kinds import Accuracy
-from stoker.models.manifest import Signature
 from stoker.models.predictions import probabilities
 from stoker.models.tensors import Array
 
 from . import regression
 from .classification import Confusion, Ints, Predictions, Reliability, accuracy
 from .curves import curves_of, weakest
-from .pixels import PixelTally
 from .quality import Pairs, Quality
 from .regression import Floats
 from .residuals import Residuals
@@ -114,13 +112,6 @@ class RegressionTally:
 
     def score(self, sums: Floats) -> float:
         return regression.metrics(sums)["r2"]
-
-
-def open_tally(signature: Signature, *, logits: bool) -> Tally:
-    """The tally that fits a model's task."""
-    if signature.task == "pixels":
-        return PixelTally(signature.classes, logits=logits)
-    return RegressionTally() if signature.task == "regression" else ClassifierTally(signature.classes, logits=logits)
 
 
 def _numbers(values: Array) -> Floats:

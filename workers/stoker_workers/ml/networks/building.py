@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from stoker import kinds
-from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, ResNet, Text, Train, UNet, WideAndDeep
 from stoker.kinds.architecture import Architecture
 
@@ -15,12 +14,13 @@ from ..preprocessing.profile import Profile
 from ..preprocessing.target import Target
 from .cnn import cnn_layers
 from .given import call_builder, configured
-from .heads import head, output_activation, output_units
+from .heads import divided, head, output_activation, output_units, outputs_of
 from .layers import all_layers
 from .mlp import mlp, mlp_layers
 from .resnet import resnet
 from .row import joined, table, taken_apart
 from .sequence import sequence, text, whole_sequence
+from .shapes import check_shapes, unnamed
 from .unet import unet
 from .wide_and_deep import wide_and_deep
 
@@ -56,24 +56,37 @@ def build_network(
     Raises:
         InvalidJob: the architecture cannot be built, or does not fit the data.
     """
-    [target] = profile.targets
-    units = output_units(spec, target)
+    targets = profile.targets
+    units = [
+        output_units(spec, output, target) for output, target in zip(outputs_of(spec, targets), targets, strict=True)
+    ]
     architecture = spec.architecture or MLP()
     match architecture:
         case UNet():
-            network = unet(architecture, input_shape, units)
+            network = unet(architecture, input_shape, units[0])
         case KerasConfig():
-            network = configured(architecture, input_shape)
+            network = unnamed(configured(architecture, input_shape), targets)
         case Builder():
-            network = call_builder(architecture, input_shape, units, builders)
+            by_name = {target.name: count for target, count in zip(targets, units, strict=True)}
+            built = call_builder(architecture, input_shape, by_name if len(units) > 1 else units[0], builders)
+            network = unnamed(built, targets)
         case _:
-            network = _own(architecture, input_shape, parts, profile, target, units)
-    _check_shapes(network, input_shape, units, target)
-    if isinstance(architecture, KerasConfig | Builder):
-        network = _unnamed(network)
+            network = _with_outputs(architecture, input_shape, parts, profile, units)
+    check_shapes(network, input_shape, units, targets)
     if spec.precision == "mixed":
         _mix_precision(network)
     return network
+
+
+def _with_outputs(
+    spec: Own, input_shape: tuple[int, ...], parts: Sequence[Part], profile: Profile, units: Sequence[int]
+) -> keras.Model:
+    """A network that Stoker builds itself, with an output for each target."""
+    if len(units) == 1:
+        return _own(spec, input_shape, parts, profile, profile.targets[0], units[0])
+    raw = Target("all", profile.target_columns, "regression", shape=(sum(units),))
+    shared = _own(spec.model_copy(update={"output": "linear"}), input_shape, parts, profile, raw, sum(units))
+    return divided(shared, spec, profile.targets, units)
 
 
 def _own(
@@ -111,42 +124,6 @@ def _flattened(row: keras.KerasTensor) -> keras.KerasTensor:
 def _is_array(profile: Profile) -> bool:
     """Whether a row is one array, not several columns of numbers."""
     return len(profile.inputs) == 1 and profile.inputs[0].kind in (None, "vector", "sequence")
-
-
-def _check_shapes(network: keras.Model, input_shape: tuple[int, ...], units: int, target: Target) -> None:
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
-        raise InvalidJob(
-            f"the network has {len(network.inputs)} inputs and {len(network.outputs)} outputs; expected one of each"
-        )
-    if network.inputs[0].shape[0] is not None:
-        raise InvalidJob(
-            f"the network takes batches of exactly {network.inputs[0].shape[0]} rows; give its input a shape without a "
-            "batch size: keras.Input(shape)"
-        )
-    taken = tuple(network.inputs[0].shape[1:])
-    if len(taken) != len(input_shape) or any(
-        want not in (None, have) for want, have in zip(taken, input_shape, strict=True)
-    ):
-        raise InvalidJob(f"the network takes rows of shape {taken}, but the data has rows of shape {input_shape}")
-    given = tuple(network.outputs[0].shape[1:])
-    if target.task == "pixels" or len(given) == 3:
-        if target.task != "pixels" or given != (*target.shape, units):
-            places = (*target.shape, units) if target.task == "pixels" else (units,)
-            raise InvalidJob(
-                f"the network's output has shape {given}, but the target {target.columns[0]!r} wants {places}; a UNet "
-                "is for masks, other networks are for labels and numbers"
-            )
-        return
-    accepted = {units, 1, 2} if target.task == "binary" else {units}
-    if len(given) != 1 or given[0] not in accepted:
-        wanted = f"{len(target.classes)} classes" if target.classes else f"{units} number(s) per row"
-        names = ", ".join(map(repr, target.columns))
-        raise InvalidJob(f"the network's output has shape {given}, but the target {names} has {wanted}")
-
-
-def _unnamed(network: keras.Model) -> keras.Model:
-    """A network from tensor to tensor, under a name that no column has, for one of any structure and name."""
-    return keras.Model(network.inputs[0], network.outputs[0], name="network")
 
 
 def _mix_precision(network: keras.Model) -> None:

@@ -24,8 +24,13 @@ def configured(spec: KerasConfig, input_shape: tuple[int, ...]) -> keras.Model:
     return network
 
 
-def call_builder(spec: Builder, input_shape: tuple[int, ...], units: int, builders: Sequence[str]) -> keras.Model:
+def call_builder(
+    spec: Builder, input_shape: tuple[int, ...], units: int | dict[str, int], builders: Sequence[str]
+) -> keras.Model:
     """The network that a user's function returns.
+
+    Args:
+        units: of the output; of several outputs by name.
 
     Raises:
         InvalidJob: the settings do not allow the function, or it returns something else.

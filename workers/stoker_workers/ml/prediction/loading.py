@@ -13,6 +13,7 @@ import tensorflow as tf
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Signature
+from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 
 from .runtime import ModelFailed, TensorFlowEngine, sample
@@ -96,6 +97,11 @@ def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
         except ModelFailed:
             return  # not every model takes made-up rows; at least it loads
         actual = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
+    for output in signature.parts or (None,):
+        _compare(name, *((given if output is None else given[output]) for given in (expected, actual)))
+
+
+def _compare(name: str, expected: Array, actual: Array) -> None:
     largest = np.abs(expected).max(initial=0)
     if not np.allclose(actual, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
         raise InvalidJob(

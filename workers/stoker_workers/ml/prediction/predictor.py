@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
-from stoker.models.tensors import Array, Tensors
+from stoker.models.tensors import Array, Outputs, Tensors, joined_rows
 
 from ..garbage import collect
 from .loading import first_line, load_saved, loading
@@ -98,8 +97,8 @@ class Predictor:
         """Seconds per row in the largest measured batch; None if none was measured."""
         return self.engines[-1].seconds / self.engines[-1].rows if self.engines else None
 
-    def predict(self, inputs: Tensors) -> Array:
-        """Predict any number of rows; the outputs are in the order of the rows.
+    def predict(self, inputs: Tensors) -> Outputs:
+        """Predict any number of rows; the outputs are in the order of the rows, by name if there are several.
 
         Args:
             inputs: one array of shape (rows, …), or one for each input by name.
@@ -143,11 +142,11 @@ class Predictor:
         _log.info("%s runs on %s", self.version.ref, ", ".join(map(str, choices)))
         return choices
 
-    def _compute(self, columns: Sequence[Array]) -> Array:
+    def _compute(self, columns: Sequence[Array]) -> Outputs:
         self._inputs.check_shapes([array.shape for array in columns])
         return self._run(self._inputs.conform(columns))
 
-    def _run(self, columns: Sequence[Array]) -> Array:
+    def _run(self, columns: Sequence[Array]) -> Outputs:
         rows = len(columns[0])
         if rows == 0:
             return self._reference.no_rows()
@@ -156,7 +155,7 @@ class Predictor:
             if len(starts) == 1:
                 return self._engine(rows).run(columns)
             batches = [[array[start : start + self._max_batch] for array in columns] for start in starts]
-            return np.concatenate([self._engine(len(batch[0])).run(batch) for batch in batches])
+            return joined_rows([self._engine(len(batch[0])).run(batch) for batch in batches])
         except ModelFailed as error:
             raise InvalidJob(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
 

@@ -36,11 +36,11 @@ class Division:
     set_aside: Mapping[str, str]
 
 
-def divide(spec: Train, source: Source, target: str, seed: int, run: Run) -> Division:
+def divide(spec: Train, source: Source, targets: tuple[str, ...], seed: int, run: Run) -> Division:
     """Split a source's rows as the job says, and say so.
 
     Args:
-        target: the column to predict; rows without one are in nobody's share.
+        targets: the columns to predict; rows without one of them are in nobody's share.
 
     Raises:
         InvalidJob: there is no such column, or the rows cannot be split by it.
@@ -57,7 +57,7 @@ def divide(spec: Train, source: Source, target: str, seed: int, run: Run) -> Div
     if not part.high:
         why = "none of the rows" if spec.validation_data is None else f"all rows of {spec.validation_data}"
         return Division(HashedSplit(0, 0, seed), why, set_aside(spec))
-    divided = _Divided(spec, source, target, part, seed, run)
+    divided = _Divided(spec, source, targets, part, seed, run)
     if spec.group is not None:
         division = divided.by_group(spec.group)
     elif spec.time is not None:
@@ -78,10 +78,10 @@ def set_aside(spec: Train) -> dict[str, str]:
 class _Divided:
     """A job's rows, to be split."""
 
-    def __init__(self, spec: Train, source: Source, target: str, part: Part, seed: int, run: Run) -> None:
+    def __init__(self, spec: Train, source: Source, targets: tuple[str, ...], part: Part, seed: int, run: Run) -> None:
         self._spec = spec
         self._source = source
-        self._target = target
+        self._targets = targets
         self._part = part
         self._seed = seed
         self._run = run
@@ -146,7 +146,7 @@ class _Divided:
             held_out = by_chance(self._source.rows, self._part, self._seed)
             return Division(ExactSplit.holding_out(self._source.rows, held_out), why, {})
         codes, distinct = codes_of(self._whole(name), name)
-        if name != self._target:  # gaps are a value like another, except of what is to be predicted
+        if name not in self._targets:  # gaps are a value like another, except of what is to be predicted
             codes = np.where(codes < 0, len(distinct), codes)
         held_out = by_strata(codes, self._part, self._seed)
         if not len(held_out) and self._spec.stratify:
@@ -163,9 +163,17 @@ class _Divided:
 
     def _stratum(self) -> str | None:
         """The column whose values have equal shares on both sides."""
-        stratify, target = self._spec.stratify, self._target
+        stratify = self._spec.stratify
         if isinstance(stratify, str) or stratify is False:
             return stratify or None
+        if len(self._targets) > 1:
+            if stratify:
+                raise InvalidJob(
+                    f"stratify=True keeps the shares of one target's classes, and there are {len(self._targets)}; name "
+                    "a column to keep the shares of, or leave it out"
+                )
+            return None
+        [target] = self._targets
         if not self._exact:
             return target if stratify else None
         values = self._whole(target)
@@ -186,18 +194,19 @@ class _Divided:
     def _times(self, name: str) -> NDArray[np.float64]:
         """The times of the rows that have a target; of many that are not in memory, a sample."""
         if self._exact:
-            there = has_target(self._whole(self._target))
+            there = has_target(*(self._whole(name) for name in self._targets))
             times = times_of(self._whole(name), name)[there]
         else:
             sample = Sample()
             meter, done = Meter(self._run, "reading times", total=self._source.rows), 0
             for batch in self._source.batches(pass_rows(self._source)):
-                sample.update(times_of(batch[name], name, done)[has_target(batch[self._target])])
+                there = has_target(*(batch[each] for each in self._targets))
+                sample.update(times_of(batch[name], name, done)[there])
                 meter.at(done := done + len(batch[name]))
                 obey_stop(self._run)
             times = sample.rows
         if not len(times):
-            raise InvalidJob(f"{self._spec.data} has no rows with a {self._target!r} to split by time")
+            raise InvalidJob(f"{self._spec.data} has no rows with a {listed(self._targets)} to split by time")
         return times
 
     def _moment(self, name: str, time: float) -> str:

@@ -16,17 +16,17 @@ from stoker.models.rows import numbers
 
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats, Moments
-from ..columns.task import Task, TaskName, decide_task
+from ..columns.task import TaskName
 from ..data import Column, Source, Values
 from ..progress import Meter, obey_stop
 from ..run import Run
 from .masks import MaskCounts
 from .split import HELD_OUT, TRAINED, Sides, Split
-from .target import Target, has_target, in_order, label_of
+from .target import Target, has_target
+from .targets import Decided, TargetColumn, decide_targets
 from .tensors import Feature, input_tensors
 from .weights import mean_weight, row_weights
 
-MAX_CLASSES = 10_000
 _PASS_BYTES = 16 << 20
 
 
@@ -82,9 +82,10 @@ def profile(
     run: Run,
     *,
     ref: str,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
     task: TaskName | None = None,
+    tasks: Mapping[str, TaskName | None] | None = None,
     kinds: Mapping[str, ColumnKind] = MappingProxyType({}),
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     weight: str | None = None,
@@ -94,7 +95,8 @@ def profile(
 
     Args:
         features: the columns to predict from; None takes all but the target and those that nothing can be learned from.
-        task: None decides by the target.
+        task: None decides by the targets.
+        tasks: of each target that is an output of its own by the author's word; None if the author names no outputs.
         kinds: the kinds of columns that the job's author knows better.
         limits: the signature's limits, by column.
         weight: the column with the weights of rows.
@@ -106,23 +108,23 @@ def profile(
     """
     by_name = {column.name: column for column in source.columns}
     aside = () if weight is None else (weight,)
-    target, chosen = select_columns(tuple(by_name), target, features, ref, aside)
+    targets, chosen = select_columns(tuple(by_name), target, features, ref, aside)
     if features is None:
         chosen = tuple(name for name in chosen if name not in set_aside)
     for name, kind in kinds.items():
         if name not in by_name and kind != "ignore":
             raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
-    scan = _Scan([by_name[name] for name in chosen], by_name[target], task)
+    scan = _Scan([by_name[name] for name in chosen], [by_name[name] for name in targets], task)
     weights = Moments()
-    used = [name for name in (*chosen, target) if kinds.get(name) != "ignore"]
+    used = [name for name in (*chosen, *targets) if kinds.get(name) != "ignore"]
     meter = Meter(run, "reading data", total=source.rows)
     start = 0
     for batch in source.batches(pass_rows(source)):
-        stop = start + len(batch[target])
-        there, sides = has_target(batch[target]), split.sides(batch, start)
+        stop = start + len(batch[targets[0]])
+        there, sides = has_target(*(batch[name] for name in targets)), split.sides(batch, start)
         for name in used:
             _require_finite(batch[name], name, there, start)
-        scan.update(batch, sides)
+        scan.update(batch, there, sides)
         if weight is not None:
             numbering = np.flatnonzero(there) + start
             weights.update(row_weights(batch[weight][there], weight, numbering)[(sides == TRAINED)[there]])
@@ -130,11 +132,11 @@ def profile(
         meter.at(stop)
         obey_stop(run)
     scan.check(ref)
-    decided = decide_task(scan.target, task)
+    decided = decide_targets(scan.targets, task, tasks) if scan.masks is None else _decided_masks(scan.masks)
     kept, left_out = _features(scan.features, kinds, required=features is not None)
     left_out |= {name: why for name, why in set_aside.items() if name not in chosen}
     if not kept:
-        raise InvalidJob(f"{ref} has no column to predict {target!r} from: {'; '.join(_left_out(left_out))}")
+        raise InvalidJob(f"{ref} has no column to predict {listed(targets)} from: {'; '.join(_left_out(left_out))}")
     for line in _words(scan, decided, kept, left_out):
         run.emit(Log(line=line))
     return Profile(
@@ -142,12 +144,16 @@ def profile(
         held_out=scan.held_out,
         features=kept,
         inputs=input_tensors(kept, limits),
-        targets=(scan.result(decided),),
+        targets=decided.targets,
         named=sorted(by_name) != ["x", "y"],
         mean_weight=1.0 if weight is None else mean_weight(weights, weight),
         columns=tuple(_learned(scan.features, kept, left_out)),
-        task_why=decided.why,
+        task_why="; ".join(decided.why),
     )
+
+
+def _decided_masks(masks: MaskCounts) -> Decided:
+    return Decided((masks.target(),), (masks.words,), ("its pixels are classes",))
 
 
 def pass_rows(source: Source) -> int:
@@ -177,13 +183,11 @@ def _features(
     return kept, left_out
 
 
-def _words(scan: "_Scan", task: Task, kept: Mapping[str, Feature], left_out: Mapping[str, str]) -> Iterator[str]:
+def _words(scan: "_Scan", decided: Decided, kept: Mapping[str, Feature], left_out: Mapping[str, str]) -> Iterator[str]:
     """What was decided, one sentence each."""
-    yield scan.masks.words if scan.masks else f"target {scan.target.column.name!r}: {task.task}, {task.why}"
-    if task.doubt:
-        yield task.doubt
+    yield from decided.words
     if scan.dropped:
-        yield f"{scan.dropped:,} rows without {scan.target.column.name!r} are left out"
+        yield f"{scan.dropped:,} rows without {' or '.join(map(repr, scan.names))} are left out"
     by_kind: dict[ColumnKind, list[str]] = {}
     for name, feature in kept.items():
         by_kind.setdefault(feature.kind, []).append(f"{name} ({feature.why})")
@@ -228,82 +232,49 @@ class _Scan:
 
     Attributes:
         features: statistics of the training rows, by column.
-        target: of all rows that have one.
-        dropped: how many rows have none.
-        held_out: how many rows have one and are for validation.
-        masks: the pixels of the target's masks; None if it has none.
+        targets: of rows that have them all.
+        dropped: how many rows have not.
+        held_out: how many rows have them, and are for validation.
+        masks: the pixels of the only target's masks; None if it has none.
     """
 
-    def __init__(self, features: list[Column], target: Column, task: TaskName | None) -> None:
-        for column in (*features, target):
+    def __init__(self, features: Sequence[Column], targets: Sequence[Column], task: TaskName | None) -> None:
+        for column in (*features, *targets):
             if not column.learnable:
                 raise InvalidJob(
                     f"column {column.name!r} holds {column.dtype}, which nothing can be learned from: convert it, or "
                     "leave it out of features"
                 )
         self.features = {column.name: ColumnStats(column) for column in features}
-        self.target = ColumnStats(target)
+        self.targets = [TargetColumn(ColumnStats(column), ColumnStats(column)) for column in targets]
         self.dropped = 0
-        self._trained = ColumnStats(target)
-        is_mask = task == "pixels" or (task is None and target.role == "mask")
-        self.masks = MaskCounts(target) if is_mask else None
         self.held_out = 0
+        is_mask = task == "pixels" or (task is None and targets[0].role == "mask")
+        self.masks = MaskCounts(targets[0]) if is_mask and len(targets) == 1 else None
 
-    def update(self, batch: Mapping[str, Values], sides: Sides) -> None:
-        values = batch[self.target.column.name]
-        there = has_target(values)
-        mine = there & (sides == TRAINED)
-        for name, stats in self.features.items():
-            stats.update(batch[name], mine)
-        self.target.update(values[there])
-        self._trained.update(values[mine])
-        if self.masks:
-            self.masks.update(values, mine)
-        self.dropped += int((~there).sum())
-        self.held_out += int((there & (sides == HELD_OUT)).sum())
-
-    def check(self, ref: str) -> None:
-        if not self._trained.rows:
-            why = f": none of {self.dropped:,} has a {self.target.column.name!r}" if self.dropped else ""
-            raise InvalidJob(f"{ref} has no rows to train on{why}")
+    @property
+    def names(self) -> list[str]:
+        """The columns of the targets."""
+        return [target.name for target in self.targets]
 
     @property
     def rows(self) -> int:
         """How many rows there are to train on."""
-        return self._trained.rows
+        return self.targets[0].trained.rows
 
-    def result(self, task: Task) -> Target:
+    def update(self, batch: Mapping[str, Values], there: NDArray[np.bool_], sides: Sides) -> None:
+        mine = there & (sides == TRAINED)
+        for name, stats in self.features.items():
+            stats.update(batch[name], mine)
+        for target in self.targets:
+            target.stats.update(batch[target.name][there])
+            target.trained.update(batch[target.name][mine])
         if self.masks:
-            return self.masks.target()
-        column = self.target.column
-        classes, class_rows = self._classes() if task.task == "classification" else ((), ())
-        return Target(
-            name="output",
-            columns=(column.name,),
-            task="regression" if not classes else "binary" if len(classes) == 2 else "multiclass",
-            classes=classes,
-            class_rows=class_rows,
-            shape=() if classes else column.shape,
-            moments=None if classes else self._trained.moments,
-        )
+            self.masks.update(batch[self.names[0]], mine)
+        self.dropped += int((~there).sum())
+        self.held_out += int((there & (sides == HELD_OUT)).sum())
 
-    def _classes(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """The labels in order, and the training rows of each."""
-        column = self.target.column
-        if column.shape:  # one-hot rows
-            [width] = column.shape
-            means = self._trained.moments.mean
-            return tuple(map(str, range(width))), tuple(int(n) for n in np.rint(means * self._trained.rows))
-        counts = self.target.distinct.counts
-        if not self.target.distinct.complete or len(counts) > MAX_CLASSES:
-            raise InvalidJob(
-                f"target {column.name!r} has more than {MAX_CLASSES:,} different labels; for a number, set "
-                "task='regression'"
-            )
-        ordered = in_order(counts)
-        if len(ordered) < 2:
-            raise InvalidJob(
-                f"target {column.name!r} has only one label, {label_of(ordered[0])!r}; there is nothing to learn"
-            )
-        trained = self._trained.distinct.counts
-        return tuple(map(label_of, ordered)), tuple(trained[label] for label in ordered)
+    def check(self, ref: str) -> None:
+        if not self.rows:
+            why = f": none of {self.dropped:,} has a {' and a '.join(map(repr, self.names))}" if self.dropped else ""
+            raise InvalidJob(f"{ref} has no rows to train on{why}")

@@ -14,6 +14,7 @@ from stoker.models.rows import FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
+from .labels import encode_labels
 from .pixels import encode_masks
 
 EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
@@ -91,6 +92,8 @@ def encode_target(signature: Signature, columns: Mapping[str, Values], numbering
     if signature.task == "regression":
         parts = [numbers(columns[name], name, numbering=numbering).astype(np.float32) for name in names]
         return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+    if signature.task == "multilabel":
+        return encode_labels(signature, columns, numbering)
     [name] = names
     values = columns[name]
     if signature.task == "pixels":

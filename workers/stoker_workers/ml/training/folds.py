@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stoker.kinds import CrossValidation, Train, TrainResult
+from stoker.kinds.outputs import best_is_largest
 
 
 def fold_jobs(spec: Train, seed: int) -> list[Train]:
@@ -29,9 +30,14 @@ def final_job(spec: Train, folds: Sequence[TrainResult]) -> Train:
     stop = spec.early_stopping
     update: dict[str, object] = {"seed": folds[0].seed}
     if stop and stop.monitor.startswith("val_"):
-        best = np.argmax if stop.rises else np.argmin
+        rises = best_is_largest(stop.monitor, _outputs(spec)) if stop.mode is None else stop.mode == "max"
+        best = np.argmax if rises else np.argmin
         update |= {
             "epochs": round(np.mean([best(fold.history[stop.monitor]) + 1 for fold in folds])),
             "early_stopping": None,
         }
     return spec.model_copy(update=update)
+
+
+def _outputs(spec: Train) -> tuple[str, ...]:
+    return spec.targets if isinstance(spec.targets, tuple) else ()

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.outputs import CLASS_LOSSES, NUMBER_LOSSES, is_function
+from stoker.kinds.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_function
 
+from ..networks.heads import outputs_of
 from ..own import own_function
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import EncodedTarget, Target
@@ -57,6 +58,7 @@ class Objective:
         class_weights: the weight of each class in the training loss; None for equal weights.
         scale: of numbers to predict; None where the network gives them as they are.
         in_own_units: whether the loss is one of the numbers themselves, not of scaled ones.
+        weight: of the loss in the sum of several outputs'.
     """
 
     target: Target
@@ -69,6 +71,7 @@ class Objective:
     class_weights: tuple[float, ...] | None
     scale: Scale | None = None
     in_own_units: bool = False
+    weight: float = 1.0
 
     @property
     def by_index(self) -> bool:
@@ -107,8 +110,6 @@ class Objective:
         if self.class_weights is None:
             return None
         weights = tf.constant(self.class_weights, tf.float32)
-        if self.target.task == "multilabel":
-            return tf.reduce_mean(1 + target * (weights - 1), axis=-1)
         return tf.gather(weights, tf.reshape(tf.cast(target, tf.int32), [-1]))
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -133,8 +134,10 @@ class Objective:
         return tensor * self.scale.spread if self.scale else tensor
 
 
-def choose_objective(spec: Train, network: keras.Model, profile: Profile, allowed: Sequence[str] = ()) -> Objective:
-    """The loss of the spec, or one that fits the target, checked against the network's last layer.
+def choose_objectives(
+    spec: Train, network: keras.Model, profile: Profile, allowed: Sequence[str] = ()
+) -> tuple[Objective, ...]:
+    """Of each output the loss of the spec, or one that fits the target, checked against the network's last layer.
 
     Args:
         allowed: the author's functions that the settings allow.
@@ -142,10 +145,26 @@ def choose_objective(spec: Train, network: keras.Model, profile: Profile, allowe
     Raises:
         InvalidJob: loss, metrics, target and last layer do not fit together.
     """
-    [target] = profile.targets
-    units = int(network.outputs[0].shape[-1])
-    activation = output_activation(network)
-    name = _fitting_loss(spec, target, units)
+    names = sorted(target.name for target in profile.targets)  # as Keras orders the outputs of a dict
+    outputs = outputs_of(spec, profile.targets)
+    return tuple(
+        _objective(spec, output, target, network, names.index(target.name), profile, allowed)
+        for target, output in zip(profile.targets, outputs, strict=True)
+    )
+
+
+def _objective(
+    spec: Train,
+    output: Output,
+    target: Target,
+    network: keras.Model,
+    place: int,
+    profile: Profile,
+    allowed: Sequence[str],
+) -> Objective:
+    units = int(network.outputs[place].shape[-1])
+    activation = output_activation(network, place)
+    name = _fitting_loss(spec, output, target, units)
     _check_activation(name, target, activation, units)
     raw = bool(target.classes) and activation not in PROBABILITIES
     if spec.from_logits is not None and spec.from_logits != raw:
@@ -165,23 +184,26 @@ def choose_objective(spec: Train, network: keras.Model, profile: Profile, allowe
         compute=compute,
         saved=saved,
         measures=choose_metrics(
-            spec.metrics, target, units, from_logits=raw, offset=scale.mean if scale else None, allowed=allowed
+            output.metrics, target, units, from_logits=raw, offset=scale.mean if scale else None, allowed=allowed
         ),
         from_logits=raw,
         units=units,
         class_weights=_class_weights(spec, target, profile.rows),
         scale=scale,
         in_own_units=own or name == "msle",
+        weight=output.weight,
     )
 
 
-def _fitting_loss(spec: Train, target: Target, units: int) -> str:
+def _fitting_loss(spec: Train, output: Output, target: Target, units: int) -> str:
     classes, names = len(target.classes), ", ".join(map(repr, target.columns))
-    if spec.loss and is_function(spec.loss):
-        return spec.loss
+    if output.loss and is_function(output.loss):
+        return output.loss
     if not classes:
-        return _loss_of_numbers(spec, target, names)
-    name = spec.loss or ("binary_crossentropy" if units == 1 else "sparse_categorical_crossentropy")
+        return _loss_of_numbers(spec, output, target, names)
+    if target.task == "multilabel":
+        return _loss_of_labels(output, names)
+    name = output.loss or ("binary_crossentropy" if units == 1 else "sparse_categorical_crossentropy")
     if name in NUMBER_LOSSES:
         raise InvalidJob(
             f"target {names} holds {classes} classes, and loss={name!r} is for numbers; use a cross-entropy, or set "
@@ -200,18 +222,28 @@ def _fitting_loss(spec: Train, target: Target, units: int) -> str:
     return name
 
 
-def _loss_of_numbers(spec: Train, target: Target, names: str) -> str:
-    if spec.loss in CLASS_LOSSES or spec.from_logits is not None:
+def _loss_of_labels(output: Output, names: str) -> str:
+    name = output.loss or "binary_crossentropy"
+    if name not in LABEL_LOSSES:
         raise InvalidJob(
-            f"target {names} holds numbers, and {spec.loss or 'from_logits'} is for classes; use mse, mae or "
+            f"target {names} holds labels that hold at once, and loss={name!r} is not for those; use "
+            f"{' or '.join(LABEL_LOSSES)}"
+        )
+    return name
+
+
+def _loss_of_numbers(spec: Train, output: Output, target: Target, names: str) -> str:
+    if output.loss in CLASS_LOSSES or spec.from_logits is not None:
+        raise InvalidJob(
+            f"target {names} holds numbers, and {output.loss or 'from_logits'} is for classes; use mse, mae or "
             "huber, or set task='classification' if the numbers are labels"
         )
-    if spec.loss == "msle" and target.moments and target.moments.low < 0:
+    if output.loss == "msle" and target.moments and target.moments.low < 0:
         raise InvalidJob(
             f"msle compares logarithms of numbers from 0 on, but target {names} falls to {target.moments.low:g}: use "
             "mse, mae or huber"
         )
-    return spec.loss or "mse"
+    return output.loss or "mse"
 
 
 def _check_activation(name: str, target: Target, activation: str, units: int) -> None:
@@ -260,6 +292,11 @@ def _class_weights(spec: Train, target: Target, rows: int) -> tuple[float, ...] 
         return None
     if target.task == "pixels":
         raise InvalidJob("class_weights weigh rows, and a row of masks has pixels of several classes; leave them out")
+    if target.task == "multilabel":
+        raise InvalidJob(
+            f"class_weights are for a single class in each row, but target {names} holds labels; use loss='focal', "
+            "which weighs rare ones up"
+        )
     if not target.classes:
         raise InvalidJob(f"class_weights are for classes, but target {names} holds numbers; leave them out")
     if spec.class_weights == "balanced":

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
+from stoker.kinds.outputs import larger_is_better
 
 from .objective import Objective
 from .optimizer import LearningRate
@@ -38,6 +39,20 @@ def no_rows(objectives: Sequence[Objective]) -> Totals:
     """The totals before the first row."""
     losses = 1 if len(objectives) == 1 else 1 + len(objectives)
     return (0.0,) * (losses + sum(measure.size for each in objectives for measure in each.measures) + 1)
+
+
+def history_directions(objectives: Sequence[Objective], *, validated: bool) -> dict[str, bool | None]:
+    """The names of the history, and whether larger values are better; None where only the author knows."""
+    directions: dict[str, bool | None] = {"loss": False}
+    several = len(objectives) > 1
+    if several:
+        directions |= {f"{objective.target.name}_loss": False for objective in objectives}
+    for objective in objectives:
+        prefix = f"{objective.target.name}_" if several else ""
+        directions |= {f"{prefix}{measure.name}": larger_is_better(measure.name) for measure in objective.measures}
+    if validated:
+        directions |= {f"val_{name}": rises for name, rises in directions.items()}
+    return directions
 
 
 def epoch_metrics(objectives: Sequence[Objective], totals: Totals) -> dict[str, float]:
@@ -87,7 +102,7 @@ def compile_training(
                 target = batch[target_key(place)]
                 losses, by_class = objective.losses(target, output), objective.weights(target)
                 learned.append(losses if by_class is None else losses * by_class)
-            loss = _mean_loss(learned, batch, count, network, replicas)
+            loss = _mean_loss(_weighted(objectives, learned), batch, count, network, replicas)
             scaled = optimizer.scale_loss(loss)
         if schedule is not None:
             optimizer.learning_rate.assign(schedule(optimizer.iterations))
@@ -151,6 +166,13 @@ def _outputs(network: keras.Model, batch: Batch, objectives: Sequence[Objective]
     return [output[each.target.name] for each in objectives] if isinstance(output, dict) else [output]
 
 
+def _weighted(objectives: Sequence[Objective], losses: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    return [
+        each if objective.weight == 1 else each * objective.weight
+        for objective, each in zip(objectives, losses, strict=True)
+    ]
+
+
 def _mean_loss(
     learned: Sequence[tf.Tensor], batch: Batch, count: tf.Tensor, network: keras.Model, replicas: Replicas
 ) -> tf.Tensor:
@@ -179,7 +201,7 @@ def _totals(
         objective.reported(target, output) if objective.scale else losses
         for objective, target, output, losses in zip(objectives, targets, outputs, learned, strict=True)
     ]
-    total = tf.add_n(list(learned)) if len(objectives) > 1 else reported[0]
+    total = tf.add_n(_weighted(objectives, learned)) if len(objectives) > 1 else reported[0]
     amount = tf.reduce_sum(weights)
     penalty = tf.cast(tf.add_n(network.losses), tf.float64) * amount if network.losses else 0.0
     sums = [tf.reduce_sum(tf.cast(each, tf.float64) * weights) for each in (total, *reported)]

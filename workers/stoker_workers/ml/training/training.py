@@ -36,7 +36,7 @@ from .objective import Objective
 from .optimizer import base_rate, build_schedule
 from .replicas import Replicas
 from .rows import EncodedRows, Order, Window
-from .step import Lines, Loop, Totals, compile_training, compile_validation, epoch_metrics, no_rows
+from .step import Lines, Loop, Totals, compile_training, compile_validation, epoch_metrics, history_directions, no_rows
 
 _CALL_S = 0.1
 """Target duration of a call: short enough to cancel at once, long enough that Python's overhead is negligible."""
@@ -93,7 +93,8 @@ class Trainer:
         self._steps = math.ceil(position.rows / spec.batch_size)
         self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
         self._best: Variables | None = None
-        self._patience = Patience(spec.early_stopping) if spec.early_stopping else None
+        directions = history_directions(self._objectives, validated=validation is not None)
+        self._patience = Patience(spec.early_stopping, directions) if spec.early_stopping else None
         self._due = Due(spec.checkpoint)
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)

@@ -1,9 +1,7 @@
 """What an evaluation found, as one document."""
 
-from typing import Literal
-
 from stoker.kinds import Accuracy, Efficiency, Slice, Stability
-from stoker.models.manifest import Described
+from stoker.models.manifest import Described, Task
 
 from ..classification import Reliability
 from ..curves import Curve
@@ -41,7 +39,7 @@ class Report(Drawn):
 
     model: str
     data: str
-    task: Literal["binary", "multiclass", "regression", "pixels"]
+    task: Task
     rows: int
     metrics: dict[str, float]
     accuracy: Accuracy

@@ -4,15 +4,17 @@ from stoker.kinds import Efficiency
 
 from .document import Report
 from .html import Html, lines, tag
-from .parts import TITLES, between, card, number, page, panel, section, size, table, warnings
-from .quality import quality_panels
+from .parts import TITLES, between, card, number, page, panel, section, size, table, title, warnings
+from .quality import class_table, quality_panels
 from .slicing import slices_section
 
 _TASKS = {
     "binary": "two classes",
     "multiclass": "{} classes",
+    "multilabel": "{} labels, several of which may hold at once",
     "regression": "numbers",
     "pixels": "pixels of {} classes",
+    "several": "several outputs",
 }
 
 
@@ -36,7 +38,7 @@ def _header(report: Report) -> Html:
 
 def _cards(report: Report) -> Html:
     intervals = report.stability.intervals
-    cards = [card(TITLES.get(name, name), value, between(intervals[name])) for name, value in report.metrics.items()]
+    cards = [card(title(name), value, between(intervals[name])) for name, value in report.metrics.items()]
     accuracy = report.accuracy
     if accuracy.roc_auc is not None:
         cards.append(card("ROC AUC", accuracy.roc_auc, "1 ranks perfectly, 0.5 guesses"))
@@ -44,7 +46,7 @@ def _cards(report: Report) -> Html:
         cards.append(card("Average precision", accuracy.average_precision, "of the precision-recall curve"))
     if accuracy.calibration_error is not None:
         cards.append(card("Calibration error", accuracy.calibration_error, "confidence against accuracy"))
-    if report.task != "regression":
+    if report.task not in ("regression", "several"):
         cards.append(card("Cross-entropy", accuracy.metrics["loss"], "the loss on these rows"))
     one = report.efficiency.latency[1]
     cards.append(card("Milliseconds for one row", one.p50_ms, f"99th percentile: {number(one.p99_ms)}"))
@@ -52,7 +54,11 @@ def _cards(report: Report) -> Html:
 
 
 def _quality(report: Report) -> Html:
-    panels = [*quality_panels(report, report.accuracy)]
+    each = "label" if report.task == "multilabel" else "class"
+    panels = [*quality_panels(report, report.accuracy, each)]
+    for name, output in report.accuracy.outputs.items():
+        if output.classes:
+            panels.append(panel(f"{name}: each class", class_table(output, "Class")))
     if report.stability.noise:
         panels.append(_noise(report))
     return section("Accuracy and stability", panels)
@@ -91,5 +97,5 @@ def _training(learning: dict[str, tuple[float, ...]]) -> Html:
     from . import plots
 
     drawn = [name for name in learning if not name.startswith("val_")]
-    panels = [panel(TITLES.get(name, name.capitalize()), plots.learning(learning, name)) for name in drawn]
+    panels = [panel(title(name), plots.learning(learning, name)) for name in drawn]
     return section("Training", panels)

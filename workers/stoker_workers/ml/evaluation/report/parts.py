@@ -10,11 +10,17 @@ from .html import Html, lines, tag, text
 
 TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
+    "micro_f1": "F1 of all labels together",
     "mse": "Mean squared error", "rmse": "Root mean squared error", "mae": "Mean absolute error", "r2": "R²",
     "mean_iou": "Mean IoU", "loss": "Loss", "roc_auc": "ROC AUC", "average_precision": "Average precision",
     "calibration_error": "Calibration error",
 }  # fmt: skip
 """Metrics as a page calls them."""
+
+
+def title(metric: str) -> str:
+    """A metric as a page calls it; of one of several outputs by its name."""
+    return TITLES.get(metric, metric.capitalize())
 
 
 def page(title: str, *sections: Html) -> str:

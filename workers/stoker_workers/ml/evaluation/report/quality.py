@@ -22,7 +22,7 @@ def quality_panels(drawn: Drawn, accuracy: Accuracy, each: str = "class") -> Ite
         drawing = plots.confusion(accuracy.confusion, tuple(accuracy.classes))
         yield panel("Confusion matrix", drawing, "Shade: share of the true class's rows.")
     if accuracy.classes:
-        yield panel(f"Per {each}", _class_table(accuracy, each.capitalize()))
+        yield panel(f"Per {each}", class_table(accuracy, each.capitalize()))
     if drawn.curves:
         yield from _curve_panels(drawn, accuracy)
     if drawn.pairs:
@@ -57,7 +57,8 @@ def _curve_panels(drawn: Drawn, accuracy: Accuracy) -> Iterator[Html]:
     yield panel("Precision and recall", rankings.precision_recall(curves), f"{few}With the average precision.{dashed}")
 
 
-def _class_table(accuracy: Accuracy, head: str) -> Html:
+def class_table(accuracy: Accuracy, head: str) -> Html:
+    """Precision, recall and F1 of each class."""
     ranked = any(score.average_precision is not None for score in accuracy.classes.values())
     rows = []
     for label, score in accuracy.classes.items():

@@ -28,7 +28,8 @@ _UNCONVERTIBLE = {"LookupTableFindV2", "TensorListReserve", "EagerPyFunc"}
 
 
 def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: float = math.inf) -> list[Engine]:
-    """The other engines for a model, if they are worth it; none if it is large, takes text or has loops.
+    """The other engines for a model, if they are worth it; none if it is large, takes text, has loops or
+    several outputs.
 
     Args:
         parameters: the number of the model's parameters.
@@ -38,7 +39,7 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: fl
     graph = reference.graph
     if work_s < _WORTH_LITERT_S or parameters > _LARGEST_PARAMETERS:
         return []
-    if any(spec.dtype == tf.string for spec in reference.specs):
+    if reference.names or any(spec.dtype == tf.string for spec in reference.specs):
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
 
 class ModelFailed(Exception):
@@ -28,8 +28,8 @@ class Engine(Protocol):
         """Its memory, with its own copy of the weights."""
         ...
 
-    def run(self, columns: Sequence[Array]) -> Array:
-        """The output for each row.
+    def run(self, columns: Sequence[Array]) -> Outputs:
+        """The outputs for each row.
 
         Args:
             columns: one checked array for each input of the signature, in its order; at least one row.

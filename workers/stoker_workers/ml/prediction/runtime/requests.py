@@ -12,6 +12,7 @@ from stoker.models.inputs import Inputs
 from stoker.models.tensors import (
     Array,
     Layout,
+    Outputs,
     Tensors,
     decode_tensors,
     encode_slices,
@@ -23,13 +24,13 @@ from stoker.models.tensors import (
 Item = TypeVar("Item")
 Output = TypeVar("Output")
 
-Compute = Callable[[Sequence[Array]], Array]
-"""The model: takes one unchecked array for each input, gives the output for each row; raises InvalidJob."""
+Compute = Callable[[Sequence[Array]], Outputs]
+"""The model: takes one unchecked array for each input, gives the outputs for each row; raises InvalidJob."""
 
 
-def answer_requests(requests: Sequence[Tensors], inputs: Inputs, compute: Compute) -> list[Array | InvalidJob]:
+def answer_requests(requests: Sequence[Tensors], inputs: Inputs, compute: Compute) -> list[Outputs]:
     """The model's output for each request, or its error."""
-    answers: dict[int, Array | InvalidJob] = {}
+    answers: dict[int, Outputs] = {}
     alike: defaultdict[object, dict[int, list[Array]]] = defaultdict(dict)  # stackable requests by their index
     for at, request in enumerate(requests):
         try:
@@ -77,8 +78,8 @@ def answer_encoded(requests: Sequence[bytes], inputs: Inputs, compute: Compute) 
 def _computed(
     items: Sequence[Item],
     rows: Sequence[int],
-    compute: Callable[[Sequence[Item]], Array],
-    split: Callable[[Array, Sequence[int]], list[Output]],
+    compute: Callable[[Sequence[Item]], Outputs],
+    split: Callable[[Outputs, Sequence[int]], list[Output]],
 ) -> list[Output | InvalidJob]:
     """The output of each item, or its error.
 
@@ -95,16 +96,14 @@ def _computed(
     return outputs
 
 
-def _bisected(
-    items: Sequence[Item], compute: Callable[[Sequence[Item]], Array]
-) -> Iterator[tuple[int, Array | InvalidJob]]:
+def _bisected(items: Sequence[Item], compute: Callable[[Sequence[Item]], Outputs]) -> Iterator[tuple[int, Outputs]]:
     """Compute all items together; if that fails, each half, down to the items that fail.
 
     Yields:
         how many of the next items the result is for, and their output, or the error of a single item.
     """
     try:
-        result: Array | InvalidJob = compute(items)
+        result = compute(items)
     except InvalidJob as error:
         if len(items) > 1:
             half = len(items) // 2
@@ -121,5 +120,8 @@ def _stacked(items: Sequence[Sequence[Array]]) -> Sequence[Array]:
     return [np.concatenate(arrays) for arrays in zip(*items, strict=True)]
 
 
-def _split(output: Array, rows: Sequence[int]) -> list[Array]:
-    return [output[stop - count : stop] for stop, count in zip(accumulate(rows), rows, strict=True)]
+def _split(outputs: Outputs, rows: Sequence[int]) -> list[Outputs]:
+    cuts = [slice(stop - count, stop) for stop, count in zip(accumulate(rows), rows, strict=True)]
+    if isinstance(outputs, dict):
+        return [{name: output[cut] for name, output in outputs.items()} for cut in cuts]
+    return [outputs[cut] for cut in cuts]

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from stoker.models.manifest import Signature
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
 from .engine import ModelFailed
 
@@ -27,18 +27,22 @@ class TensorFlowEngine:
     Attributes:
         specs: the inputs of the traced call, one tensor for each input of the signature, in its order.
         graph: the traced call.
+        names: those of the outputs, if there are several.
     """
 
     name = "tensorflow"
 
     def __init__(self, model: keras.Model, signature: Signature, max_batch: int) -> None:
         self.threads = os.cpu_count() or 1  # TensorFlow's own default
+        self.names = tuple(signature.parts)
         self._max_batch = max_batch
         arranged = _arrangement(model, [spec.name for spec in signature.inputs])
 
-        def call(*tensors: tf.Tensor) -> tf.Tensor:
+        def call(*tensors: tf.Tensor) -> Any:
             output = model(arranged(tensors), training=False)
-            return tf.cast(output, tf.float32) if output.dtype == tf.bfloat16 else output  # numpy knows no bfloat16
+            if signature.parts:
+                return {name: _known_to_numpy(output[name]) for name in signature.parts}
+            return _known_to_numpy(output)
 
         self.specs = [
             tf.TensorSpec((None, *spec.shape), tf.as_dtype(spec.dtype), f"input_{at}")
@@ -48,20 +52,30 @@ class TensorFlowEngine:
         weights = sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in model.weights)
         self.size_bytes: int = weights + _GRAPH_BYTES
 
-    def run(self, columns: Sequence[Array]) -> Array:
+    def run(self, columns: Sequence[Array]) -> Outputs:
         """See `Engine.run`."""
         rows = len(columns[0])
         padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows
         try:
-            output: Array = self.graph(*(tf.constant(_pad(array, padding)) for array in columns)).numpy()
+            output = self.graph(*(tf.constant(_pad(array, padding)) for array in columns))
         except tf.errors.OpError as error:
             raise ModelFailed(_reason(error.message)) from error
-        return output[:rows] if padding else output
+        if self.names:
+            return {name: output[name].numpy()[:rows] for name in self.names}
+        return output.numpy()[:rows] if padding else output.numpy()
 
-    def no_rows(self) -> Array:
-        """The output for zero rows."""
-        output = self.graph.structured_outputs
-        return np.empty([size or 0 for size in output.shape], output.dtype.as_numpy_dtype)
+    def no_rows(self) -> Outputs:
+        """The outputs for zero rows."""
+        outputs = self.graph.structured_outputs
+        return {name: _empty(outputs[name]) for name in self.names} if self.names else _empty(outputs)
+
+
+def _known_to_numpy(output: tf.Tensor) -> tf.Tensor:
+    return tf.cast(output, tf.float32) if output.dtype == tf.bfloat16 else output
+
+
+def _empty(output: tf.TensorSpec) -> Array:
+    return np.empty([size or 0 for size in output.shape], output.dtype.as_numpy_dtype)
 
 
 def _arrangement(model: keras.Model, names: Sequence[str]) -> Callable[[Sequence[tf.Tensor]], Any]:

@@ -1,0 +1,52 @@
+"""How good the predictions of several outputs are: each for itself."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stoker.kinds import Accuracy
+from stoker.models.tensors import Array
+
+from .classification import Ints
+from .quality import Quality
+from .stability import Scored
+from .tally import Tally
+
+
+class SeveralTally:
+    """Counts each output's predictions in a tally of its own."""
+
+    def __init__(self, tallies: Mapping[str, Tally]) -> None:
+        self._tallies = tallies
+
+    def add(self, truth: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        """See `Tally.add`."""
+        for name, tally in self._tallies.items():
+            tally.add(truth[name], outputs[name])
+
+    def quality(self) -> Quality:
+        """See `Tally.quality`; metrics are named after the output."""
+        parts = {name: tally.quality() for name, tally in self._tallies.items()}
+        metrics = {
+            f"{name}_{metric}": value
+            for name, quality in parts.items()
+            for metric, value in quality.accuracy.metrics.items()
+        }
+        accuracy = Accuracy(metrics=metrics, outputs={name: quality.accuracy for name, quality in parts.items()})
+        return Quality(accuracy=accuracy, scored=_scored({name: quality.scored for name, quality in parts.items()}))
+
+
+def _scored(parts: Mapping[str, Scored]) -> Scored:
+    """Rows that are alike for every output."""
+    numbers = np.stack([scored.alike for scored in parts.values()], axis=1)
+    distinct, alike = np.unique(numbers, axis=0, return_inverse=True)
+
+    def metrics(counts: Ints) -> dict[str, float]:
+        told: dict[str, float] = {}
+        for place, (name, scored) in enumerate(parts.items()):
+            size = int(numbers[:, place].max()) + 1
+            own = np.bincount(distinct[:, place], counts, size).astype(np.int64)
+            told |= {f"{name}_{metric}": value for metric, value in scored.metrics(own).items()}
+        return told
+
+    return Scored(alike.reshape(-1), metrics)
