@@ -12,10 +12,10 @@ from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Optimizer, Schedule, Train
 from stoker.kinds.architecture import Architecture
 from stoker_workers.ml.columns.stats import Moments
+from stoker_workers.ml.networks.activation import gives_probabilities, output_activation
 from stoker_workers.ml.networks.building import build_network
 from stoker_workers.ml.preprocessing.profile import Profile
 from stoker_workers.ml.preprocessing.target import Target
-from stoker_workers.ml.training.activation import gives_probabilities, output_activation
 from stoker_workers.ml.training.objective import Objective, choose_objectives
 from stoker_workers.ml.training.optimizer import build_optimizer, build_schedule
 

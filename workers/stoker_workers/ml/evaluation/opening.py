@@ -4,7 +4,7 @@ import keras
 
 from stoker.models.manifest import Signature
 
-from ..training.activation import gives_probabilities
+from ..networks.activation import gives_probabilities
 from .labels import LabelTally
 from .pixels import PixelTally
 from .several import SeveralTally

@@ -12,11 +12,11 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.kinds.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_function
 
+from ..networks.activation import PROBABILITIES, output_activation
 from ..networks.heads import outputs_of
 from ..own import own_function
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import EncodedTarget, Target
-from .activation import PROBABILITIES, output_activation
 from .losses import RowLosses, by_pixel, checked, keras_loss, mean_of_pixels, row_losses
 from .measures import Measure
 from .metrics import choose_metrics
