@@ -42,6 +42,9 @@ class Checks:
     ) -> str:
         return preflight(str(data), target=target, features=features, labelled=labelled)
 
+    def file(self, ref: str) -> str:
+        return ref
+
 
 def compared(*models: str, data: str = "sample://digits", **fields: object) -> stoker.Compare:
     return stoker.Compare.model_validate({"models": models, "data": data} | fields)

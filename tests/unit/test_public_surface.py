@@ -50,6 +50,7 @@ PUBLIC = [
     "Optimizer",
     "Output",
     "Prediction",
+    "Pretrained",
     "ResNet",
     "Schedule",
     "Sequence",

@@ -10,7 +10,7 @@ from ..kinds import Data, Spec, checked, kind_of
 from ..kinds.kind import with_fields
 from ..ledger import intake, registry
 from ..ledger.registry import JOB_MODEL
-from ..models.data import preflight
+from ..models.data import preflight, preflight_file
 from ..models.formats import Stated
 from ..models.manifest import ModelVersion
 from ..redis.connection import Steps
@@ -132,3 +132,7 @@ class _Checks:
         if isinstance(data, Data):
             return data.model_copy(update={"ref": absolute(data.ref, data.stated)})
         return absolute(data, Stated())
+
+    def file(self, ref: str) -> str:
+        """See `SubmitChecks`."""
+        return preflight_file(ref)

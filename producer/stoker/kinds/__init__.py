@@ -8,7 +8,19 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, infer, train
-from .architecture import CNN, MLP, Architecture, Builder, KerasConfig, ResNet, Sequence, Text, UNet, WideAndDeep
+from .architecture import (
+    CNN,
+    MLP,
+    Architecture,
+    Builder,
+    KerasConfig,
+    Pretrained,
+    ResNet,
+    Sequence,
+    Text,
+    UNet,
+    WideAndDeep,
+)
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
@@ -122,6 +134,7 @@ __all__ = [
     "Latency",
     "Optimizer",
     "Output",
+    "Pretrained",
     "Priority",
     "ResNet",
     "Result",

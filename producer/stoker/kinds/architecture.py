@@ -82,6 +82,74 @@ class ResNet(Regularised):
     kernel_size: int = Field(default=3, ge=1, le=63)
 
 
+Application = Literal[
+    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169",
+    "DenseNet201", "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4",
+    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3",
+    "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101",
+    "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
+]  # fmt: skip
+_WEIGHTS = (".weights.h5", ".h5", ".keras")
+_FROZEN_EPOCHS = 3
+
+
+class Pretrained(Regularised):
+    """A network of keras.applications on weights from a file, then dense layers and the output layer.
+
+    The new layers are trained first, and the whole network after that, at a lower learning rate; only batch norm stays
+    as it is. It scales pictures as it was trained with them; they have 3 channels, or 1, which is repeated.
+
+        Pretrained("MobileNetV2", weights="s3://models/mobilenet_v2.weights.h5")
+
+    Attributes:
+        name: as keras.applications has it.
+        weights: a path or URL, which is read by the rules of data: .weights.h5 or .h5 of the network without its top,
+            or a .keras file of a model that has it. None starts from random weights.
+        freeze_epochs: the first epochs, in which the weights from the file stay as they are; None for 3.
+        fine_rate: the learning rate afterwards, by what it was.
+        dense: dense layers before the output layer.
+    """
+
+    type: Literal["pretrained"] = "pretrained"
+    name: Application
+    weights: Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)] | None
+    freeze_epochs: int | None = Field(default=None, ge=0, le=1_000_000)
+    fine_rate: float = Field(default=0.01, gt=0, le=1)
+    dense: Sizes = Field(default=(), max_length=64)
+
+    def __init__(self, *name: str, **fields: Any) -> None:
+        super().__init__(**dict(zip(("name",), name, strict=True)) if name else {}, **fields)
+
+    @model_validator(mode="after")
+    def _weights_are_a_file(self) -> Self:
+        if self.weights is None and self.freeze_epochs:
+            raise InvalidJob("random weights are not worth freezing: leave freeze_epochs out, or name weights")
+        if self.weights is not None and not self.weights.lower().endswith(_WEIGHTS):
+            raise InvalidJob(
+                f"weights must be a file that ends in {', '.join(_WEIGHTS)}; got {self.weights!r}: nothing is "
+                "downloaded by the name of a data set, such as imagenet"
+            )
+        return self
+
+    @property
+    def frozen_epochs(self) -> int:
+        """The epochs in which the weights from the file stay as they are."""
+        if self.weights is None:
+            return 0
+        return _FROZEN_EPOCHS if self.freeze_epochs is None else self.freeze_epochs
+
+    @property
+    def input_scale(self) -> Literal["itself", "centred", "imagenet", "blue_first"]:
+        """How the network was trained with levels from 0 to 255: it scales them itself; from -1 to 1; by ImageNet's
+        means and spreads; or less ImageNet's means, blue first."""
+        if self.name.startswith(("ConvNeXt", "EfficientNet", "MobileNetV3")):
+            return "itself"
+        if self.name.startswith("DenseNet"):
+            return "imagenet"
+        return "blue_first" if self.name in ("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19") else "centred"
+
+
 class Cells(Regularised):
     """How a sequence becomes one vector.
 
@@ -215,5 +283,6 @@ class Builder(Frozen):
 
 
 Architecture = Annotated[
-    MLP | CNN | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder, Field(discriminator="type")
+    MLP | CNN | Pretrained | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder,
+    Field(discriminator="type"),
 ]

@@ -27,6 +27,9 @@ class SubmitChecks(Protocol):
     ) -> str | Data:
         """Check data; gives them as a worker finds them. See `models.data.preflight`."""
 
+    def file(self, ref: str) -> str:
+        """Check a single file; gives it as a worker finds it. See `models.data.preflight_file`."""
+
 
 @dataclass(frozen=True)
 class Kind(Generic[S]):

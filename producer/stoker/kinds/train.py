@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, Described, ModelName
-from .architecture import Architecture
+from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer
@@ -275,7 +275,10 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
 
     data = preflight(spec.data)
     validation_data = None if spec.validation_data is None else preflight(spec.validation_data)
-    return with_fields(spec, data=data, validation_data=validation_data)
+    network = spec.architecture
+    if isinstance(network, Pretrained) and network.weights is not None:
+        network = network.model_copy(update={"weights": checks.file(network.weights)})
+    return with_fields(spec, data=data, validation_data=validation_data, architecture=network)
 
 
 KIND = Kind(

@@ -15,10 +15,11 @@ from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log
 from stoker.kinds.architecture import Architecture
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion
+from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.rows import encode
 from stoker.models.tensors import Array
 from stoker_workers.kinds.train import run as train
+from stoker_workers.ml.networks import pretrained
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run, Stopped
 
@@ -210,3 +211,101 @@ def test_a_resumed_training_ends_bitwise_equal(
     resumed = weights(Run(**{**vars(open_run()), "checkpoints": tuple(saved)}))
     for ours, theirs in zip(resumed, undisturbed, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+PICTURES = RANDOM.integers(0, 255, (48, 32, 32, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the weights of a small network are, and a model that has them."""
+    folder = tmp_path_factory.mktemp("weights")
+    network = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(PICTURES / 127.5 - 1.0, training=True)  # statistics with which no layer's output fades away
+    network.save_weights(folder / "net.weights.h5")
+    keras.Sequential([keras.Input((32, 32, 3)), network, keras.layers.Dense(2)]).save(folder / "net.keras")
+    return folder
+
+
+def fine_tuned(folder: Path, base: Path, **fields: Any) -> stoker.Train:
+    np.savez(folder / "pictures.npz", x=PICTURES, y=np.arange(48) % 3)
+    network = stoker.Pretrained("MobileNet", weights=str(base), freeze_epochs=1, fine_rate=0.1)
+    data = str(folder / "pictures.npz")
+    return stoker.Train(model="m", data=data, architecture=network, epochs=2, batch_size=16, seed=1, **fields)
+
+
+def test_pretrained_weights_are_frozen_then_trained_and_served(
+    base: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    spec = fine_tuned(tmp_path, base / "net.weights.h5")
+    served(spec, open_run(), PICTURES[:4])
+    lines = [event.line for event in events if isinstance(event, Log)]
+    assert f"MobileNet starts from the weights of {base / 'net.weights.h5'}" in lines
+    assert "from epoch 2 on all weights are trained, at a rate of 0.0001" in lines
+
+    def body(job: stoker.Train) -> list[Array]:
+        run = open_run()
+        files = manifest_of(train(job, run)).files
+        model = keras.saving.load_model(run.store.fetch(files["keras"], run.scratch), compile=False)
+        loaded: list[Array] = pretrained.base_of(model).get_weights()
+        return loaded
+
+    given = keras.saving.load_model(base / "net.keras", compile=False).layers[0].get_weights()
+    frozen = spec.model_copy(update={"epochs": 1})
+    assert spec.architecture is not None
+    of_keras = frozen.model_copy(
+        update={"architecture": spec.architecture.model_copy(update={"weights": str(base / "net.keras")})}
+    )
+    for job in (frozen, of_keras):
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(body(job), given, strict=True))
+    changed = [not np.array_equal(ours, theirs) for ours, theirs in zip(body(spec), given, strict=True)]
+    assert 0 < sum(changed) < len(changed)  # batch norm stays
+
+
+def test_a_fine_tuning_is_resumed_bitwise_equal_at_any_place(
+    base: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    spec = fine_tuned(tmp_path, base / "net.weights.h5", checkpoint=stoker.Checkpoints(steps=1, keep=100))
+
+    def history(*checkpoints: Artifact) -> dict[str, tuple[float, ...]]:
+        result = train(spec, Run(**{**vars(open_run()), "checkpoints": checkpoints})).result
+        assert isinstance(result, stoker.TrainResult)
+        return result.history
+
+    undisturbed = history()
+    saved = {(event.epoch, event.step): event.artifact for event in events if isinstance(event, Checkpoint)}
+    for place in ((0, 2), (0, 3), (1, 1)):
+        assert history(saved[place]) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "MobileNetV2"}, "do not fit MobileNetV2"),
+        ({"weights": "nowhere.weights.h5"}, "nowhere.weights.h5"),
+    ],
+)
+def test_weights_of_something_else_are_refused(
+    fields: dict[str, Any], message: str, base: Path, open_run: OpenRun, tmp_path: Path
+) -> None:
+    spec = fine_tuned(tmp_path, base / "net.weights.h5")
+    assert spec.architecture is not None
+    spec = spec.model_copy(update={"architecture": spec.architecture.model_copy(update=fields)})
+    with pytest.raises(InvalidJob, match=message):
+        train(spec, open_run())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"weights": "imagenet"}, "weights must be a file .* nothing is downloaded"),
+        ({"weights": None, "freeze_epochs": 2}, "random weights are not worth freezing"),
+        ({"name": "MobileNetV9", "weights": None}, "name"),
+    ],
+)
+def test_a_pretrained_network_names_its_weights(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        stoker.Pretrained(**{"name": "MobileNet", **fields})

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Log
-from stoker.kinds import MLP, Builder, CrossValidation, KerasConfig, Train, TrainResult
+from stoker.kinds import MLP, Builder, CrossValidation, KerasConfig, Pretrained, Train, TrainResult
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
@@ -22,6 +22,7 @@ from ..ml import accelerator
 from ..ml.data import Source
 from ..ml.networks.building import build_network, needs
 from ..ml.networks.levelled import levelled
+from ..ml.networks.pretrained import load_weights
 from ..ml.opening import open_data
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile
@@ -180,6 +181,8 @@ def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
         [feature], [target] = profiled.features.values(), profiled.targets
         assert target.moments is not None
         network = levelled(network, row_shape, feature.stats.moments, target.moments)
+    if isinstance(spec.architecture, Pretrained):
+        run.emit(Log(line=load_weights(spec.architecture, network, run)))
     layer = raw_layer(network)
     if layer and len(profiled.inputs) == 1:
         name = type(layer).__name__

@@ -5,7 +5,7 @@ from .cells import MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
 from .files import file_system_of, open_file, reading
-from .headers import preflight
+from .headers import preflight, preflight_file
 from .layout import Layout, laid_out
 from .pictures import FILE, IMAGE, LABEL, MASK, MASKS, PICTURES, label_of_file, picture_columns
 from .references import GLOB, SAMPLES, Location, Partition, folder_of, locate, named_format, split, unknown_format
@@ -44,6 +44,7 @@ __all__ = [
     "open_file",
     "picture_columns",
     "preflight",
+    "preflight_file",
     "reading",
     "select_columns",
     "sniff",

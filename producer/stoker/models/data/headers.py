@@ -81,6 +81,27 @@ def preflight(
     return absolute
 
 
+def preflight_file(ref: str) -> str:
+    """Check a single file that is no data before a job is queued: a local one must exist.
+
+    Returns:
+        The reference to queue, made absolute.
+
+    Raises:
+        InvalidJob: the reference is malformed, or the file is missing.
+    """
+    scheme, path = split(ref)
+    if scheme != "file":
+        return ref
+    absolute = Path(path).expanduser().absolute()
+    refuse_kernels(absolute, ref)
+    try:
+        _check_readable(absolute)
+    except FileNotFoundError:
+        raise InvalidJob(f"{absolute} does not exist; check the path") from None
+    return str(absolute)
+
+
 def _check_readable(path: Path) -> None:
     try:
         if not stat.S_ISREG(path.stat().st_mode):

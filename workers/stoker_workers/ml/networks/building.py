@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from stoker import kinds
-from stoker.kinds import CNN, MLP, Builder, KerasConfig, ResNet, Text, Train, UNet, WideAndDeep
+from stoker.kinds import CNN, MLP, Builder, KerasConfig, Pretrained, ResNet, Text, Train, UNet, WideAndDeep
 from stoker.kinds.architecture import Architecture
 
 from ..preprocessing.parts import Needs, Part, Words
@@ -17,6 +17,7 @@ from .given import call_builder, configured
 from .heads import divided, head, output_activation, output_units, outputs_of
 from .layers import all_layers
 from .mlp import mlp, mlp_layers
+from .pretrained import pretrained
 from .resnet import resnet
 from .row import joined, table, taken_apart
 from .sequence import sequence, text, whole_sequence
@@ -24,7 +25,7 @@ from .shapes import check_shapes, unnamed
 from .unet import unet
 from .wide_and_deep import wide_and_deep
 
-Own = MLP | CNN | ResNet | kinds.Sequence | Text | WideAndDeep
+Own = MLP | CNN | Pretrained | ResNet | kinds.Sequence | Text | WideAndDeep
 _FEW = 16
 """Categories that are one-hot for most networks; of more, each has an embedding."""
 
@@ -106,6 +107,8 @@ def _own(
             return keras.Model(row, activation(summed), name="network")
         case MLP():
             hidden = mlp(spec, joined(table(taken_apart(_flattened(row), parts))))
+        case Pretrained():
+            hidden = pretrained(spec, row, profile.inputs[0] if len(profile.inputs) == 1 else None)
         case ResNet():
             hidden = resnet(spec, row)
         case kinds.Sequence() if not parts and _is_array(profile):

@@ -84,14 +84,15 @@ def compile_training(
     schedule: LearningRate | None,
     replicas: Replicas,
     *,
+    variables: Sequence[keras.Variable],
     weighted: bool,
 ) -> Loop:
     """One gradient step for each line of indices, divided among the replicas.
 
     Args:
+        variables: what is trained.
         weighted: whether rows have weights.
     """
-    variables = network.trainable_variables
     values = [variable.value for variable in variables]
 
     def step(batch: Batch, count: tf.Tensor) -> tf.Tensor:

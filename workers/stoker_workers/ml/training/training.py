@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.events import Epoch
+from stoker.events import Epoch, Log
 from stoker.kinds import Train
 
 from ..progress import Meter
@@ -32,8 +32,9 @@ from ..run import Run, Stopped
 from ..writing import BestEffort
 from .checkpoint import Due, Position, Saved, Variables, save_checkpoint
 from .early_stopping import Patience
+from .freezing import Restart, freezing
 from .objective import Objective
-from .optimizer import base_rate, build_schedule
+from .optimizer import LearningRate, base_rate, build_schedule
 from .replicas import Replicas
 from .rows import EncodedRows, Order, Window
 from .step import Lines, Loop, Totals, compile_training, compile_validation, epoch_metrics, history_directions, no_rows
@@ -99,9 +100,20 @@ class Trainer:
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
         weighted = spec.sample_weight is not None
-        self._train = _PacedLoop(
-            compile_training(network, self._objectives, optimizer, schedule, replicas, weighted=weighted)
-        )
+        self._freezing = freezing(spec, network)
+        self._restart = Restart(optimizer, spec)
+
+        def training(variables: Sequence[keras.Variable], schedule: LearningRate | None) -> _PacedLoop:
+            return _PacedLoop(
+                compile_training(
+                    network, self._objectives, optimizer, schedule, replicas, variables=variables, weighted=weighted
+                )
+            )
+
+        if self._freezing:
+            self._frozen = training(self._freezing.head, schedule)
+            schedule = self._freezing.afterwards(schedule, self._steps)
+        self._thawed = training(network.trainable_variables, schedule)
         self._validate = _PacedLoop(compile_validation(network, self._objectives, replicas, weighted=weighted))
         position.totals = no_rows(self._objectives)
 
@@ -157,8 +169,18 @@ class Trainer:
             self._pause()
         return self._finish()
 
+    @property
+    def _train(self) -> "_PacedLoop":
+        """The loop of this epoch."""
+        return self._frozen if self._freezing and self._position.epoch < self._freezing.epochs else self._thawed
+
     def _train_epoch(self) -> None:
         position, batch = self._position, self._spec.batch_size
+        if self._freezing and (position.epoch, position.step) == (self._freezing.epochs, 0):
+            rate = self._restart(self._freezing.rate)
+            self._run.emit(
+                Log(line=f"from epoch {position.epoch + 1} on all weights are trained, at a rate of {rate:g}")
+            )
         meter = Meter(self._run, "training", unit="steps", rows_per_unit=batch, total=self._steps, done=position.step)
         for window in self._rows.windows((position.seed, position.epoch), skip=position.step * batch):
             for lines in _cut(window.order, batch, self._steps_per_call):
