@@ -21,6 +21,7 @@ from stoker.models.predictions import predictions
 from stoker.models.store import Store
 from stoker_workers.kinds import execute
 from stoker_workers.ml.data.samples import load_sample
+from stoker_workers.ml.evaluation.report import Report
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Run, Stopped
@@ -65,7 +66,8 @@ def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     assert "windows whose horizon is from 2025-04-" in version.split
     assert {column.name: column.kind for column in version.columns} == {"temperature": "number", "kwh": "number"}
 
-    measured = execute(stoker.Evaluate(model="m", data=SPEC.data, bootstrap=100, noise=()), open_run(version)).result
+    evaluation = stoker.Evaluate(model="m", data=SPEC.data, bootstrap=100, noise=(), slices=("meter",))
+    measured = execute(evaluation, open_run(version)).result
     assert isinstance(measured, EvaluateResult)
     errors = measured.accuracy.forecast
     assert errors is not None
@@ -74,6 +76,19 @@ def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     assert errors.model.mean < errors.season.mean < errors.last.mean
     assert errors.model.mean == pytest.approx(measured.metrics["mae"], rel=1e-5)
     assert any("carrying the last value on" in note for note in measured.shown().notes)
+    assert [each.value for each in measured.slices] == ["north", "south", "mill", "school"]
+    report = Report.model_validate_json(store.read(measured.files["report"]))
+    assert [(len(each.past), len(each.truth), each.of) for each in report.forecasts] == [(48, 24, 100)] * 3
+    middle, bad, worst = (each.mae for each in report.forecasts)
+    assert (
+        middle
+        < bad
+        < worst
+        == pytest.approx(np.abs(np.subtract(report.forecasts[2].truth, report.forecasts[2].predicted)).mean())
+    )
+    page = store.read(measured.files["html"]).decode()
+    assert page.count('aria-label="forecast against truth"') == 3
+    assert "The tenth worst of 100 windows drawn at random." in page
 
     rows = next(load_sample("consumption", "test").batches(100_000))
     inputs = Inputs(signature, version.ref)

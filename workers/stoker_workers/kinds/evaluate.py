@@ -80,6 +80,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         curves=quality.curves,
         pairs=quality.pairs,
         residuals=quality.residuals,
+        forecasts=counters.errors.examples() if counters.errors else (),
         warnings=(*_warnings(spec, version, errors), *sliced.warnings),
     )
     _pass_gate(spec, report)

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-_BINS = 40
+_MOST_BINS = 40
 _OUTSIDE = 0.5  # per cent of the rows, at each end: a single wild error would leave all others in one bin
 _INNER = (5, 50, 95)
 _ROUNDING = 1e-12
@@ -38,10 +38,11 @@ class Residuals:
         """From those of all rows, of which there is at least one."""
         low, median, high = np.percentile(residuals, _INNER).tolist()
         first, last = np.percentile(residuals, (_OUTSIDE, 100 - _OUTSIDE)).tolist()
+        bins = min(int(np.ceil(2 * np.cbrt(len(residuals)))), _MOST_BINS)
         size = max(abs(first), abs(last), 1.0)
         if last - first < _ROUNDING * size:  # too narrow for bins that differ
             first, last = first - size / 2, last + size / 2
-        counts, edges = np.histogram(residuals, _BINS, (first, last))
+        counts, edges = np.histogram(residuals, bins, (first, last))
         return cls(
             mean=float(residuals.mean()),
             low=low,

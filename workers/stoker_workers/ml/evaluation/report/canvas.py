@@ -54,11 +54,11 @@ def style() -> AbstractContextManager[None]:
     )
 
 
-def short(label: str) -> str:
+def short(label: str, length: int = _LABEL_LENGTH) -> str:
     """A label that fits beside a plot: of many that begin alike, the ends differ. matplotlib escapes it for SVG."""
     plain = printable(label)
-    half = _LABEL_LENGTH // 2
-    return plain if len(plain) <= _LABEL_LENGTH else f"{plain[:half]}…{plain[1 - half :]}"
+    half = length // 2
+    return plain if len(plain) <= length else f"{plain[:half]}…{plain[1 - half :]}"
 
 
 def axes_of(width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:

@@ -5,6 +5,7 @@ from stoker.models.manifest import Described, Task
 
 from ..classification import Reliability
 from ..curves import Curve
+from ..forecasting import Continued
 from ..quality import Pairs
 from ..residuals import Residuals
 
@@ -17,12 +18,14 @@ class Drawn(Described):
         curves: ROC and precision-recall, of many classes those that rank the worst; none for regression.
         pairs: truth against prediction; None for classes.
         residuals: how a regression's errors are spread; None for classes.
+        forecasts: windows of a series with what comes behind them.
     """
 
     reliability: Reliability | None = None
     curves: tuple[Curve, ...] = ()
     pairs: Pairs | None = None
     residuals: Residuals | None = None
+    forecasts: tuple[Continued, ...] = ()
 
 
 class Report(Drawn):

@@ -18,6 +18,7 @@ from .html import Html
 
 _ANNOTATED_CLASSES = 20
 _LABELLED_CLASSES = 40
+_SLICE_LENGTH = 28  # as long as a range of dates
 # From how many times the least cost on a logarithm shows more.
 _SPREAD = 10
 
@@ -115,7 +116,7 @@ def slices(of: Mapping[str, Interval], values: Mapping[str, float], overall: flo
         for place, (name, around) in enumerate(of.items()):
             axes.plot([around.low, around.high], [place, place], color=ACCENT, linewidth=5, alpha=0.25)
             axes.scatter(values[name], place, s=28, color=ACCENT, linewidth=0, zorder=3)
-        axes.set_yticks(range(len(of)), [short(name) for name in of])
+        axes.set_yticks(range(len(of)), [short(name, _SLICE_LENGTH) for name in of])
         axes.set(ylim=(len(of) - 0.5, -0.5), xlabel=metric)
         return svg(figure, f"{metric} by slice")
 

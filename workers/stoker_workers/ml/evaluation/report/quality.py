@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from stoker.kinds import Accuracy
+from stoker.kinds.evaluate import ForecastAccuracy
 
 from ..curves import MOST_CURVES
 from .document import Drawn
@@ -28,7 +29,9 @@ def quality_panels(drawn: Drawn, accuracy: Accuracy, each: str = "class") -> Ite
     if drawn.pairs:
         note = f"{len(drawn.pairs.truth):,} rows, evenly spread over the data."
         yield panel("Prediction against truth", plots.pairs(drawn.pairs), note)
-        yield panel("Residuals", plots.residuals_by_prediction(drawn.pairs), "The same rows. Above 0, it is too low.")
+        yield panel(
+            "Residuals", plots.residuals_by_prediction(drawn.pairs), "The same rows. Above 0, predictions are too low."
+        )
     if drawn.residuals:
         spread = drawn.residuals
         outside = spread.below + spread.above
@@ -37,6 +40,8 @@ def quality_panels(drawn: Drawn, accuracy: Accuracy, each: str = "class") -> Ite
             f"{number(spread.median)}; nine of ten between {number(spread.low)} and {number(spread.high)}."
         )
         yield panel("Histogram of residuals", plots.residuals(spread), note)
+    if accuracy.forecast:
+        yield from _forecast_panels(drawn, accuracy.forecast)
     if drawn.reliability:
         note = "On the diagonal, predictions are right as often as they claim. Area of a point: its share of the rows."
         yield panel("Reliability", plots.reliability(drawn.reliability), note)
@@ -55,6 +60,16 @@ def _curve_panels(drawn: Drawn, accuracy: Accuracy) -> Iterator[Html]:
     yield panel("ROC curve", rankings.roc(roc), f"{few}{against} On the diagonal, it guesses.")
     dashed = " Dashed: what guessing gives." if len(curves) <= 2 else ""
     yield panel("Precision and recall", rankings.precision_recall(curves), f"{few}With the average precision.{dashed}")
+
+
+def _forecast_panels(drawn: Drawn, errors: ForecastAccuracy) -> Iterator[Html]:
+    from . import forecasts
+
+    note = "Mean absolute error of each step ahead, beside that of what needs no model."
+    yield panel("Errors by step", forecasts.errors(errors), note)
+    for example in drawn.forecasts:
+        note = f"Mean absolute error {number(example.mae)}. {example.place} of {example.of} windows drawn at random."
+        yield panel("Forecast against truth", forecasts.example(example), note)
 
 
 def class_table(accuracy: Accuracy, head: str) -> Html:

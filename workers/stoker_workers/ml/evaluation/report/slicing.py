@@ -7,6 +7,8 @@ from stoker.kinds import Slice
 from .html import Html, lines, tag
 from .parts import TITLES, number, panel, section
 
+_SHORT = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE"}
+
 
 def slices_section(slices: Sequence[Slice], overall: Mapping[str, float]) -> Html:
     """A table and plots for each column.
@@ -23,7 +25,13 @@ def slices_section(slices: Sequence[Slice], overall: Mapping[str, float]) -> Htm
 
 def _table_panel(column: str, slices: Sequence[Slice]) -> Html:
     names = list(slices[0].metrics)
-    head = tag("tr", *(tag("th", cell) for cell in (column, "Rows", *(TITLES.get(name, name) for name in names))))
+    head = tag(
+        "tr",
+        *(
+            tag("th", cell)
+            for cell in (column, "Rows", *(_SHORT.get(name) or TITLES.get(name, name) for name in names))
+        ),
+    )
     rows = [
         tag(
             "tr",
