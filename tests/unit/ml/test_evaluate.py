@@ -284,6 +284,21 @@ def test_slices_that_would_say_nothing_are_refused(
         result_of(open_run(version), data, slices=slices)
 
 
+def test_results_from_before_there_were_slices_and_curves_are_read(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    x = rows_of(40)
+    version = register(dense(WEIGHTS, "softmax"), signature("multiclass", ("a", "b", "c"), 3))
+    result = result_of(open_run(version), save(tmp_path / "data.npz", x, labels_of(x, WEIGHTS)))
+    old = result.model_dump(mode="json", exclude={"slices": True})
+    del old["accuracy"]["average_precision"], old["stability"]["without_noise"]
+    for score in old["accuracy"]["classes"].values():
+        del score["roc_auc"], score["average_precision"]
+    read = EvaluateResult.model_validate(old)
+    assert (read.slices, read.accuracy.average_precision, read.metrics) == ((), None, result.metrics)
+    assert read.shown().notes == result.shown().notes
+
+
 def test_only_numbers_get_noise_and_what_gets_none_is_named(open_run: OpenRun, tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     random = np.random.default_rng(4)

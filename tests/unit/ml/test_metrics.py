@@ -109,7 +109,7 @@ def test_very_many_classes_have_scores_but_no_matrix_and_no_roc() -> None:
     tally.add(truth, distribution)
     quality = tally.quality()
     found = quality.accuracy
-    assert (found.confusion, quality.curves) == ((), ())
+    assert (found.confusion, quality.drawn.curves) == ((), ())
     assert found.roc_auc is found.average_precision is None
     assert Predictions.of(truth, distribution).distribution.size == 0
     predicted = distribution.argmax(axis=1)

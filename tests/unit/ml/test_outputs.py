@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tensorflow as tf
-from sklearn.metrics import f1_score, mean_absolute_error
+from sklearn.metrics import average_precision_score, f1_score, mean_absolute_error, roc_auc_score
 
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log
@@ -35,10 +35,12 @@ from stoker.kinds import (
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.predictions import predictions
+from stoker.models.store import Store
 from stoker.models.tensors import Outputs, decode_tensors, encode_tensors
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.infer import run as infer
 from stoker_workers.kinds.train import run as train
+from stoker_workers.ml.evaluation.report import Report
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run, Stopped
 
@@ -144,8 +146,8 @@ def check_served(version: ModelVersion, open_run: OpenRun, data: Path) -> Output
     return answers
 
 
-def evaluated(version: ModelVersion, open_run: OpenRun, data: Path) -> EvaluateResult:
-    result = evaluate(Evaluate(model="m", data=str(data)), open_run(version)).result
+def evaluated(version: ModelVersion, open_run: OpenRun, data: Path, slices: tuple[str, ...] = ()) -> EvaluateResult:
+    result = evaluate(Evaluate(model="m", data=str(data), slices=slices), open_run(version)).result
     assert isinstance(result, EvaluateResult)
     return result
 
@@ -184,7 +186,12 @@ def test_labels_that_hold_at_once_are_learned_evaluated_and_served(
         assert measured.metrics["micro_f1"] == pytest.approx(f1_score(true, answers >= 0.5, average="micro"))
         assert measured.metrics["f1"] == pytest.approx(f1_score(true, answers >= 0.5, average="macro"))
         assert measured.metrics["accuracy"] == pytest.approx((true == (answers >= 0.5)).all(axis=1).mean())
-        assert measured.accuracy.classes["hot"].support == true[:, 1].sum()
+        hot = measured.accuracy.classes["hot"]
+        assert hot.support == true[:, 1].sum()
+        assert hot.roc_auc == pytest.approx(roc_auc_score(true[:, 1], answers[:, 1]))
+        assert hot.average_precision == pytest.approx(average_precision_score(true[:, 1], answers[:, 1]))
+        assert measured.accuracy.roc_auc == pytest.approx(roc_auc_score(true, answers))
+        assert measured.accuracy.average_precision == pytest.approx(average_precision_score(true, answers))
 
 
 def test_several_columns_of_numbers_are_one_output_with_units_named_after_them(data: Path, open_run: OpenRun) -> None:
@@ -199,12 +206,17 @@ def test_several_columns_of_numbers_are_one_output_with_units_named_after_them(d
     truth = pa.parquet.read_table(data).to_pydict()
     both = np.stack([truth["price"], truth["area"]], axis=1)
     assert measured.metrics["mae"] == pytest.approx(mean_absolute_error(both, answers), rel=1e-4)
+    for place, name in enumerate(("price", "area")):
+        own = measured.accuracy.outputs[name].metrics["mae"]
+        assert own == pytest.approx(mean_absolute_error(both[:, place], answers[:, place]), rel=1e-4)
 
 
 OUTPUTS = {"price": Output(loss="huber", weight=0.5, metrics=("mae", "r2")), "sold": Output(), "tags": Output()}
 
 
-def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(data: Path, open_run: OpenRun) -> None:
+def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(
+    data: Path, open_run: OpenRun, store: Store
+) -> None:
     job = spec(data, outputs=OUTPUTS, epochs=25, early_stopping=EarlyStopping(monitor="val_price_r2", patience=20))
     result, version = fitted(job, open_run())
     signature = version.signature
@@ -222,12 +234,24 @@ def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(dat
     assert first["price"].value == pytest.approx(answers["price"][0, 0])
     assert first["sold"].label in ("left", "sold")
     assert set(first["tags"].probabilities) == {"hot", "big"}
-    measured = evaluated(version, open_run, data)
+    measured = evaluated(version, open_run, data, slices=("town",))
     truth = pa.parquet.read_table(data).to_pydict()
     assert measured.metrics["price_mae"] == pytest.approx(
         mean_absolute_error(truth["price"], answers["price"][:, 0]), rel=1e-4
     )
     assert set(measured.accuracy.outputs) == {"price", "sold", "tags"}
+    for each in measured.slices:
+        rows = np.array(truth["town"]) == each.value
+        assert each.rows == rows.sum()
+        price = mean_absolute_error(np.array(truth["price"])[rows], answers["price"][rows, 0])
+        assert each.metrics["price_mae"] == pytest.approx(price, rel=1e-4)
+        assert set(each.intervals) == {"price_mae", "sold_accuracy", "tags_accuracy"}
+    report = Report.model_validate_json(store.read(measured.files["report"]))
+    assert [len(report.outputs[name].curves) for name in ("price", "sold", "tags")] == [0, 2, 2]
+    page = store.read(measured.files["html"]).decode()
+    assert page.count('aria-label="ROC curves"') == 2
+    assert page.count('aria-label="histogram of residuals"') == 1
+    assert "Per label" in page
     assert measured.stability.intervals["sold_accuracy"].low < measured.metrics["sold_accuracy"]
     with pytest.raises(InvalidJob, match=r"a \.npy holds one array: set format"):
         infer(Infer(model="m", data=str(data)), open_run(version))

@@ -62,6 +62,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     noise = {} if isinstance(tally, SeveralTally) else _predict_noisy(rows, predictor, tally, seen, spec, run)
     [efficiency] = measure([(predictor, seen.first)], run)
     report = Report(
+        **dict(quality.drawn.model_copy(update={"forecasts": counters.errors.examples() if counters.errors else ()})),
         model=version.ref,
         data=str(spec.data),
         task=version.signature.task,
@@ -76,11 +77,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         ),
         slices=sliced.slices,
         learning=_learning_curve(version, run.store),
-        reliability=quality.reliability,
-        curves=quality.curves,
-        pairs=quality.pairs,
-        residuals=quality.residuals,
-        forecasts=counters.errors.examples() if counters.errors else (),
+        outputs=dict(quality.outputs),
         warnings=(*_warnings(spec, version, errors), *sliced.warnings),
     )
     _pass_gate(spec, report)

@@ -6,12 +6,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stoker.kinds import Accuracy, ClassScore
+from stoker.kinds import Accuracy
 from stoker.models.predictions import HOLDS, label_probabilities
 from stoker.models.tensors import Array
 
-from .classification import Floats, Ints
-from .quality import Quality
+from .classification import MANY_CLASSES, Floats, Ints, class_scores
+from .curves import curves_of, weakest
+from .quality import Drawn, Quality
 from .stability import Scored
 
 _SMALLEST_PROBABILITY = 1e-7  # Keras' cross-entropy clips there too
@@ -74,7 +75,9 @@ class LabelTally:
         self._logits = logits
         self._truth: list[NDArray[np.bool_]] = []
         self._predicted: list[NDArray[np.bool_]] = []
+        self._shares: list[Floats] = []
         self._loss = 0.0
+        self._curved = labels if len(labels) <= MANY_CLASSES else ()
 
     def add(self, truth: Array, outputs: Array) -> None:
         """See `Tally.add`."""
@@ -84,21 +87,25 @@ class LabelTally:
         self._loss -= float(np.log(likelihood).mean(axis=1).sum())
         self._truth.append(true)
         self._predicted.append(shares >= HOLDS)
+        self._shares.append(shares[:, : len(self._curved)])
 
     def quality(self) -> Quality:
         """See `Tally.quality`."""
-        sets = _Sets.of(np.concatenate(self._truth), np.concatenate(self._predicted))
+        truth = np.concatenate(self._truth)
+        sets = _Sets.of(truth, np.concatenate(self._predicted))
         counts = np.bincount(sets.of_row)
-        scores = zip(self._labels, *(values.tolist() for values in sets.scores(counts)), strict=True)
+        curves = curves_of(self._curved, truth, np.concatenate(self._shares))
+        every = [*curves.values()] if len(curves) == len(self._labels) else []
+        right = (sets.truth == sets.predicted).all(axis=1).astype(np.float64)
         return Quality(
             accuracy=Accuracy(
                 metrics={"loss": self._loss / len(sets.of_row), **sets.metrics(counts)},
-                classes={
-                    label: ClassScore(precision=precision, recall=recall, f1=f1, support=int(rows))
-                    for label, precision, recall, f1, rows in scores
-                },
+                classes=class_scores(self._labels, sets.scores(counts), curves),
+                roc_auc=float(np.mean([curve.roc_auc for curve in every])) if every else None,
+                average_precision=float(np.mean([curve.average_precision for curve in every])) if every else None,
             ),
-            scored=Scored(sets.of_row, sets.metrics),
+            scored=Scored(sets.of_row, sets.metrics, {"accuracy": right}),
+            drawn=Drawn(curves=weakest([*curves.values()])),
         )
 
     def sums(self, truth: Array, outputs: Array) -> Floats:

@@ -24,7 +24,7 @@ def tally_of_several(signature: Signature, model: keras.Model) -> SeveralTally:
 
 def _tally(signature: Signature, model: keras.Model, place: int) -> Tally:
     if signature.task == "regression":
-        return RegressionTally()
+        return RegressionTally(signature.columns)
     logits = not gives_probabilities(model, place)
     if signature.task == "pixels":
         return PixelTally(signature.classes, logits=logits)

@@ -33,7 +33,11 @@ class SeveralTally:
             for metric, value in quality.accuracy.metrics.items()
         }
         accuracy = Accuracy(metrics=metrics, outputs={name: quality.accuracy for name, quality in parts.items()})
-        return Quality(accuracy=accuracy, scored=_scored({name: quality.scored for name, quality in parts.items()}))
+        return Quality(
+            accuracy=accuracy,
+            scored=_scored({name: quality.scored for name, quality in parts.items()}),
+            outputs={name: quality.drawn for name, quality in parts.items()},
+        )
 
 
 def _scored(parts: Mapping[str, Scored]) -> Scored:
@@ -49,4 +53,9 @@ def _scored(parts: Mapping[str, Scored]) -> Scored:
             told |= {f"{name}_{metric}": value for metric, value in scored.metrics(own).items()}
         return told
 
-    return Scored(alike.reshape(-1), metrics)
+    means = {
+        f"{name}_{metric}": values[distinct[:, place]]
+        for place, (name, scored) in enumerate(parts.items())
+        for metric, values in scored.means.items()
+    }
+    return Scored(alike.reshape(-1), metrics, means)

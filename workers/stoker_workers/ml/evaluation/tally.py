@@ -11,7 +11,7 @@ from stoker.models.tensors import Array
 from . import regression
 from .classification import Confusion, Ints, Predictions, Reliability, accuracy
 from .curves import curves_of, weakest
-from .quality import Pairs, Quality
+from .quality import Drawn, Pairs, Quality
 from .regression import Floats
 from .residuals import Residuals
 from .stability import Scored
@@ -69,8 +69,7 @@ class ClassifierTally:
         return Quality(
             accuracy=accuracy(predictions, confusion, self._labels, curves),
             scored=Scored(confusion.pairs, confusion.metrics, {"accuracy": right}),
-            reliability=Reliability.of(predictions),
-            curves=weakest([*curves.values()]),
+            drawn=Drawn(reliability=Reliability.of(predictions), curves=weakest([*curves.values()])),
         )
 
     def sums(self, truth: Array, outputs: Array) -> Floats:
@@ -82,9 +81,14 @@ class ClassifierTally:
 
 
 class RegressionTally:
-    """Counts the errors of predicted numbers."""
+    """Counts the errors of predicted numbers.
 
-    def __init__(self) -> None:
+    Args:
+        columns: those that the numbers are, if there are several; each is measured for itself, too.
+    """
+
+    def __init__(self, columns: tuple[str, ...] = ()) -> None:
+        self._columns = columns
         self._truth: list[Floats] = []
         self._predicted: list[Floats] = []
         self._centre = np.zeros(1)
@@ -97,13 +101,15 @@ class RegressionTally:
         truth, predicted = np.concatenate(self._truth), np.concatenate(self._predicted)
         self._centre = truth.mean(axis=0)
         sums = regression.error_sums(truth, predicted, self._centre)
-        metrics = regression.metrics(sums.sum(axis=0))
-        shown = np.linspace(0, len(truth) - 1, min(len(truth), _PAIRS)).astype(int)
+        total = sums.sum(axis=0)
+        columns = {column: slice(place, place + 1) for place, column in enumerate(self._columns)}
+        outputs = {column: _accuracy(total[place]) for column, place in columns.items()}
+        drawn = {column: _drawn(truth[:, place], predicted[:, place]) for column, place in columns.items()}
         return Quality(
-            accuracy=Accuracy(metrics={"loss": metrics["mse"], **metrics}),
+            accuracy=_accuracy(total).model_copy(update={"outputs": outputs}),
             scored=_scored(sums),
-            pairs=Pairs(tuple(truth[shown, 0].tolist()), tuple(predicted[shown, 0].tolist())),
-            residuals=Residuals.of(truth[:, 0] - predicted[:, 0]),
+            drawn=Drawn() if drawn else _drawn(truth, predicted),
+            outputs=drawn,
         )
 
     def sums(self, truth: Array, outputs: Array) -> Floats:
@@ -116,6 +122,20 @@ class RegressionTally:
 
 def _numbers(values: Array) -> Floats:
     return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _accuracy(sums: Floats) -> Accuracy:
+    metrics = regression.metrics(sums)
+    return Accuracy(metrics={"loss": metrics["mse"], **metrics})
+
+
+def _drawn(truth: Floats, predicted: Floats) -> Drawn:
+    """What is drawn of the first number."""
+    shown = np.linspace(0, len(truth) - 1, min(len(truth), _PAIRS)).astype(int)
+    return Drawn(
+        pairs=Pairs(tuple(truth[shown, 0].tolist()), tuple(predicted[shown, 0].tolist())),
+        residuals=Residuals.of(truth[:, 0] - predicted[:, 0]),
+    )
 
 
 def _scored(sums: Floats) -> Scored:

@@ -1,11 +1,14 @@
 """Renders a report as one HTML page that needs nothing beside it."""
 
+from collections.abc import Iterator
+
 from stoker.kinds import Efficiency
 
+from ..quality import Drawn
 from .document import Report
 from .html import Html, lines, tag
 from .parts import TITLES, between, card, number, page, panel, section, size, table, title, warnings
-from .quality import class_table, quality_panels
+from .quality import quality_panels
 from .slicing import slices_section
 
 _TASKS = {
@@ -21,7 +24,7 @@ _TASKS = {
 def render(report: Report) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
     first = [warnings(report.warnings)] if report.warnings else []
-    sections = [_header(report), *first, _cards(report), _quality(report)]
+    sections = [_header(report), *first, _cards(report), *_quality(report), *_outputs(report)]
     if report.slices:
         sections.append(slices_section(report.slices, report.metrics))
     sections.append(_efficiency(report.efficiency))
@@ -53,15 +56,22 @@ def _cards(report: Report) -> Html:
     return tag("div", lines(*cards), class_="cards")
 
 
-def _quality(report: Report) -> Html:
+def _quality(report: Report) -> Iterator[Html]:
     each = "label" if report.task == "multilabel" else "class"
     panels = [*quality_panels(report, report.accuracy, each)]
-    for name, output in report.accuracy.outputs.items():
-        if output.classes:
-            panels.append(panel(f"{name}: each class", class_table(output, "Class")))
     if report.stability.noise:
         panels.append(_noise(report))
-    return section("Accuracy and stability", panels)
+    if panels:
+        yield section("Accuracy and stability", panels)
+
+
+def _outputs(report: Report) -> Iterator[Html]:
+    """A section for each of several outputs, or columns of numbers."""
+    for name, accuracy in report.accuracy.outputs.items():
+        figures = [(title(metric), number(value)) for metric, value in accuracy.metrics.items()]
+        each = "class" if accuracy.calibration_error is not None else "label"
+        drawn = report.outputs.get(name, Drawn())
+        yield section(name, [panel("Metrics", table(("", ""), figures)), *quality_panels(drawn, accuracy, each)])
 
 
 def _noise(report: Report) -> Html:

@@ -6,7 +6,7 @@ from stoker.kinds import Accuracy
 from stoker.kinds.evaluate import ForecastAccuracy
 
 from ..curves import MOST_CURVES
-from .document import Drawn
+from ..quality import Drawn
 from .html import Html
 from .parts import number, panel, table
 
@@ -23,7 +23,7 @@ def quality_panels(drawn: Drawn, accuracy: Accuracy, each: str = "class") -> Ite
         drawing = plots.confusion(accuracy.confusion, tuple(accuracy.classes))
         yield panel("Confusion matrix", drawing, "Shade: share of the true class's rows.")
     if accuracy.classes:
-        yield panel(f"Per {each}", class_table(accuracy, each.capitalize()))
+        yield panel(f"Per {each}", _class_table(accuracy, each.capitalize()))
     if drawn.curves:
         yield from _curve_panels(drawn, accuracy)
     if drawn.pairs:
@@ -53,10 +53,8 @@ def _curve_panels(drawn: Drawn, accuracy: Accuracy) -> Iterator[Html]:
     curves = drawn.curves
     # Of two classes, the ROC curve of one is that of the other, turned round.
     roc = curves[1:] if len(accuracy.classes) == len(curves) == 2 and accuracy.confusion else curves
-    few = (
-        f"The {MOST_CURVES} classes with the lowest average precision. " if len(curves) < len(accuracy.classes) else ""
-    )
-    against = "Each class against all others, with the area below." if len(roc) > 1 else "With the area below."
+    few = f"The {MOST_CURVES} with the lowest average precision. " if len(curves) < len(accuracy.classes) else ""
+    against = "Each one against all others, with the area below." if len(roc) > 1 else "With the area below."
     yield panel("ROC curve", rankings.roc(roc), f"{few}{against} On the diagonal, it guesses.")
     dashed = " Dashed: what guessing gives." if len(curves) <= 2 else ""
     yield panel("Precision and recall", rankings.precision_recall(curves), f"{few}With the average precision.{dashed}")
@@ -72,8 +70,7 @@ def _forecast_panels(drawn: Drawn, errors: ForecastAccuracy) -> Iterator[Html]:
         yield panel("Forecast against truth", forecasts.example(example), note)
 
 
-def class_table(accuracy: Accuracy, head: str) -> Html:
-    """Precision, recall and F1 of each class."""
+def _class_table(accuracy: Accuracy, head: str) -> Html:
     ranked = any(score.average_precision is not None for score in accuracy.classes.values())
     rows = []
     for label, score in accuracy.classes.items():
