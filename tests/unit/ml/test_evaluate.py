@@ -1,5 +1,7 @@
 """The `Evaluate` job from end to end."""
 
+import io
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn import metrics as reference
 
 from stoker.errors import InvalidJob
@@ -297,6 +300,29 @@ def test_results_from_before_there_were_slices_and_curves_are_read(
     read = EvaluateResult.model_validate(old)
     assert (read.slices, read.accuracy.average_precision, read.metrics) == ((), None, result.metrics)
     assert read.shown().notes == result.shown().notes
+
+
+def test_the_pictures_that_are_surely_mistaken_are_shown(
+    register: Register, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    # Bright pictures are taken for "b", the surer the brighter; every third one is none.
+    bright = np.linspace(0, 1, 60)
+    x = np.ones((60, 4, 4, 1)) * bright[:, None, None, None]
+    y = np.where((bright > 0.5) & (np.arange(60) % 3 > 0), "b", "a")
+    picture = keras.Input((4, 4, 1), name="x")
+    score = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Flatten()(picture))
+    model = keras.Model(picture, score)
+    model.set_weights([np.full((16, 1), 0.5), np.array([-4.0])])
+    takes = {"inputs": (TensorSpec(name="x", shape=(4, 4, 1), dtype="float32", low=0, high=1),)}
+    version = register(model, signature("binary", ("a", "b")).model_copy(update=takes))
+    result = result_of(open_run(version), save(tmp_path / "data.npz", x, y), batch_size=16)
+    mistakes = Report.model_validate_json(store.read(result.files["report"])).mistakes
+    assert [each.row for each in mistakes] == [57, 54, 51, 48, 45, 42, 39, 36, 33, 30]
+    assert [(each.truth, each.predicted) for each in mistakes] == [("a", "b")] * 10
+    assert mistakes[0].probability == pytest.approx(1 / (1 + np.exp(4 - 8 * bright[57])), rel=1e-4)
+    with Image.open(io.BytesIO(b64decode(mistakes[0].png))) as shown:
+        assert (shown.size, shown.getpixel((0, 0))) == ((4, 4), round(255 * bright[57]))
+    assert store.read(result.files["html"]).decode().count("taken for b") == 10
 
 
 def test_only_numbers_get_noise_and_what_gets_none_is_named(open_run: OpenRun, tmp_path: Path) -> None:

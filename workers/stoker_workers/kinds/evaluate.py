@@ -20,7 +20,8 @@ from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.forecasting import ForecastErrors
 from ..ml.evaluation.groups import Grouping
 from ..ml.evaluation.noise import Noise, noisy_inputs, without_noise
-from ..ml.evaluation.opening import tally_of, tally_of_several
+from ..ml.evaluation.opening import mistakes_of, tally_of, tally_of_several
+from ..ml.evaluation.pictures import Mistakes
 from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
@@ -52,7 +53,12 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     open_tally = tally_of_several if signature.parts else tally_of
     tally: Tally | SeveralTally = open_tally(signature, predictor.model)
     forecast = signature.forecast
-    counters = _Counters(tally, ForecastErrors(forecast) if forecast else None, _groupings(spec, source))
+    counters = _Counters(
+        tally=tally,
+        errors=ForecastErrors(forecast) if forecast else None,
+        mistakes=mistakes_of(signature, predictor.model),
+        groupings=_groupings(spec, source),
+    )
     seen = _predict(rows, predictor, counters, spec, run)
     quality = tally.quality()
     errors = counters.errors.accuracy() if counters.errors else None
@@ -78,6 +84,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         slices=sliced.slices,
         learning=_learning_curve(version, run.store),
         outputs=dict(quality.outputs),
+        mistakes=counters.mistakes.worst() if counters.mistakes else (),
         warnings=(*_warnings(spec, version, errors), *sliced.warnings),
     )
     _pass_gate(spec, report)
@@ -109,11 +116,13 @@ class _Counters:
 
     Attributes:
         errors: of the steps of a forecast; None for other models.
+        mistakes: of a classifier of pictures; None for other models.
         groupings: by the name of the column.
     """
 
     tally: Tally | SeveralTally
     errors: ForecastErrors | None
+    mistakes: Mistakes | None
     groupings: Mapping[str, Grouping]
 
     def add(self, inputs: Mapping[str, Array], truth: Outputs, outputs: Outputs, columns: Mapping[str, Values]) -> None:
@@ -121,6 +130,8 @@ class _Counters:
         if self.errors:
             [windows] = inputs.values()
             self.errors.add(windows, truth, outputs)
+        if self.mistakes:
+            self.mistakes.add(inputs, truth, outputs)
         for name, grouping in self.groupings.items():
             grouping.add(columns[name])
 

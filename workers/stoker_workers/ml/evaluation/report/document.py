@@ -5,6 +5,7 @@ from pydantic import Field
 from stoker.kinds import Accuracy, Efficiency, Slice, Stability
 from stoker.models.manifest import Task
 
+from ..pictures import Mistaken
 from ..quality import Drawn
 
 
@@ -17,6 +18,7 @@ class Report(Drawn):
         metrics: the headline numbers.
         learning: every training metric, one number per epoch; empty where the model's history is not known.
         outputs: what is drawn of each of several outputs, or columns of numbers.
+        mistakes: the pictures that a classifier gets wrong and is the surest of.
         slices: the headline numbers by the values of columns.
         warnings: why the figures may say less than they seem to.
     """
@@ -31,5 +33,6 @@ class Report(Drawn):
     stability: Stability
     learning: dict[str, tuple[float, ...]]
     outputs: dict[str, Drawn] = Field(default_factory=dict)
+    mistakes: tuple[Mistaken, ...] = ()
     slices: tuple[Slice, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from stoker.kinds import Efficiency
 
 from ..quality import Drawn
 from .document import Report
-from .html import Html, lines, tag
+from .html import Html, lines, tag, text
 from .parts import TITLES, between, card, number, page, panel, section, size, table, title, warnings
 from .quality import quality_panels
 from .slicing import slices_section
@@ -25,6 +25,8 @@ def render(report: Report) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
     first = [warnings(report.warnings)] if report.warnings else []
     sections = [_header(report), *first, _cards(report), *_quality(report), *_outputs(report)]
+    if report.mistakes:
+        sections.append(_mistakes(report))
     if report.slices:
         sections.append(slices_section(report.slices, report.metrics))
     sections.append(_efficiency(report.efficiency))
@@ -83,6 +85,20 @@ def _noise(report: Report) -> Html:
     drawing = plots.noise(stability.noise, clean, interval, TITLES[headline])
     without = f" None on {'; '.join(stability.without_noise)}." if stability.without_noise else ""
     return panel("Robustness to noise", drawing, f"Gaussian noise on every number input.{without}")
+
+
+def _mistakes(report: Report) -> Html:
+    figures = [
+        tag(
+            "figure",
+            Html(f'<img alt="row {each.row}" src="data:image/png;base64,{text(each.png)}">'),
+            tag("figcaption", each.truth, tag("small", f"taken for {each.predicted}, {each.probability:.0%}")),
+        )
+        for each in report.mistakes
+    ]
+    note = "Wrong, and surest of it: the true class, what it was taken for, and how probable that seemed."
+    content = lines(tag("div", lines(*figures), class_="pictures"), tag("p", note, class_="note"))
+    return tag("section", tag("h2", "Worst mistakes"), tag("div", content, class_="panel"))
 
 
 def _efficiency(efficiency: Efficiency) -> Html:
