@@ -21,9 +21,18 @@ from .result import JobResult, Shown
 
 _QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "classification": ("accuracy", "precision", "recall", "f1", "loss", "roc_auc", "calibration_error"),
-        "regression": ("r2", "mse", "mae", "loss"),
-        "multilabel": ("accuracy", "micro_f1", "precision", "recall", "f1", "loss"),
+        "classification": (
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "loss",
+            "roc_auc",
+            "average_precision",
+            "calibration_error",
+        ),
+        "regression": ("r2", "mse", "rmse", "mae", "loss"),
+        "multilabel": ("accuracy", "micro_f1", "precision", "recall", "f1", "loss", "roc_auc", "average_precision"),
     }
 )
 _COSTS = (

@@ -211,3 +211,10 @@ def test_plots_of_several_models_show_each_by_its_name_as_text() -> None:
         page = Page(drawing)
         assert all(name in page.text for name in names)
         assert "b" not in page.tags
+
+
+def test_a_page_says_which_inputs_get_no_noise() -> None:
+    report = regression_report()
+    unsteady = report.stability.model_copy(update={"without_noise": ("plan, region (categories)",)})
+    page = Page(render(report.model_copy(update={"stability": unsteady})))
+    assert "Not measured, for only numbers get noise: plan, region (categories)." in page.text

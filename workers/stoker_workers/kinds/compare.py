@@ -129,7 +129,11 @@ def _measure(
     models = []
     for entrant, quality, drawn, efficiency in zip(entrants, qualities, draws, efficiencies, strict=True):
         accuracy = quality.accuracy
-        optional = {"roc_auc": accuracy.roc_auc, "calibration_error": accuracy.calibration_error}
+        optional = {
+            "roc_auc": accuracy.roc_auc,
+            "average_precision": accuracy.average_precision,
+            "calibration_error": accuracy.calibration_error,
+        }
         models.append(
             ComparedModel(
                 model=entrant.predictor.version.ref,

@@ -79,7 +79,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         stability=Stability(
             intervals=intervals(draws),
             noise=noise,
-            without_noise=without_noise(version.signature.inputs) if noise else (),
+            without_noise=without_noise(signature.inputs) if spec.noise and not signature.parts else (),
         ),
         slices=sliced.slices,
         learning=_learning_curve(version, run.store),

@@ -63,6 +63,9 @@ def _quality(report: Report) -> Iterator[Html]:
     panels = [*quality_panels(report, report.accuracy, each)]
     if report.stability.noise:
         panels.append(_noise(report))
+    elif report.stability.without_noise:
+        told = f"Not measured, for only numbers get noise: {'; '.join(report.stability.without_noise)}."
+        panels.append(panel("Robustness to noise", tag("p", told)))
     if panels:
         yield section("Accuracy and stability", panels)
 
