@@ -16,7 +16,7 @@ from stoker.models.tensors import Array
 from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
-from stoker_workers.ml.preprocessing.parts import Codes, Needs
+from stoker_workers.ml.preprocessing.parts import Codes, Needs, Words
 from stoker_workers.ml.preprocessing.profile import Profile, profile
 from stoker_workers.ml.preprocessing.shares import Part, by_chance
 from stoker_workers.ml.preprocessing.split import TRAINED, ExactSplit
@@ -153,6 +153,16 @@ def test_what_was_decided_is_said(profile_of: ProfileOf, events: list[Event]) ->
     assert "number: size (it has fractions)" in told
     assert any(line.startswith("column 'id' is left out: ") for line in told)
     assert any(line.startswith("column 'same' is left out: ") for line in told)
+
+
+def test_lists_and_texts_that_are_cut_are_told(profile_of: ProfileOf, events: list[Event]) -> None:
+    walks = [np.linspace(0, rise, steps) for rise, steps in [(1, 600), (2, 3)] * 20]
+    texts = [f"{words} {number}" for number, words in enumerate(["far too long a text", "short"] * 20)]
+    found = profile_of(walk=walks, text=texts, y=["a", "b"] * 20)
+    assert "lists of 'walk' have up to 600 entries, of which the first 512 are read" in lines(events)
+    prepared = build_preprocessing(found, normalize=True, needs=Needs(steps=True, words=Words(100, 4)))
+    told = "texts of 'text' have up to 6 words, of which the first 4 are read; set length of Text for more"
+    assert prepared.notes == [told]
 
 
 def held_out_by_chance(rows: int, share: float, seed: int = 0) -> ExactSplit:

@@ -56,11 +56,16 @@ class Preprocessing:
     @property
     def notes(self) -> list[str]:
         """What was made of several columns, each in a sentence."""
-        return [
-            f"one sequence of {part.steps} steps: {listed(part.columns)}, side by side"
-            for part in self.parts
-            if isinstance(part, Steps) and len(part.columns) > 1
-        ]
+        notes = []
+        for part in self.parts:
+            if isinstance(part, Steps) and len(part.columns) > 1:
+                notes.append(f"one sequence of {part.steps} steps: {listed(part.columns)}, side by side")
+            if isinstance(part, Codes) and part.longest > part.length:
+                notes.append(
+                    f"texts of {part.column!r} have up to {part.longest:,} words, of which the first {part.length} are "
+                    "read; set length of Text for more"
+                )
+        return notes
 
     def row_shape(self, inputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
         """The shape of one row of the network's tensor."""

@@ -12,12 +12,14 @@ class Codes:
         length: how many places there are.
         is_list: whether the places are a list.
         column: the column's name.
+        longest: how many words its longest text has; of other columns, 0.
     """
 
     count: int
     length: int = 1
     is_list: bool = False
     column: str = ""
+    longest: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .masks import MaskCounts
 from .split import HELD_OUT, TRAINED, Sides, Split
 from .target import Target, has_target
 from .targets import Decided, TargetColumn, decide_targets
-from .tensors import Feature, input_tensors
+from .tensors import LONGEST_LIST, Feature, input_tensors
 from .weights import mean_weight, row_weights
 
 _PASS_BYTES = 16 << 20
@@ -198,6 +198,9 @@ def _words(scan: "_Scan", decided: Decided, kept: Mapping[str, Feature], left_ou
             yield f"column {name!r}: {feature.warning}"
         if feature.stats.column.shape and feature.stats.missing:
             yield f"{feature.stats.missing:,} rows of {name!r} have gaps, which take the mean of their place"
+        if feature.kind in ("sequence", "tokens") and feature.stats.lengths.high > LONGEST_LIST:
+            longest = int(feature.stats.lengths.high)
+            yield f"lists of {name!r} have up to {longest:,} entries, of which the first {LONGEST_LIST} are read"
     yield from _left_out(left_out)
 
 

@@ -22,7 +22,8 @@ _SHARED: dict[ColumnKind, tuple[str, str]] = {
 """Kinds of which all columns share a tensor: its name and dtype."""
 # Above this ratio of a column's mean to its spread, float32 would round away more than a thousandth of the spread.
 _LARGEST_OFFSET = 1e4
-_LONGEST_LIST = 512
+LONGEST_LIST = 512
+"""Entries of a list that are read; those behind them are not."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _single(column: str, feature: Feature, name: str) -> TensorSpec:
     if feature.kind == "text":
         return TensorSpec(**named, dtype="string", kind="text", gaps=True)
     low, high = stats.moments.low, stats.moments.high
-    length = shape[0] if shape else min(max(int(stats.lengths.high), 1), _LONGEST_LIST) if stats.present else 1
+    length = shape[0] if shape else min(max(int(stats.lengths.high), 1), LONGEST_LIST) if stats.present else 1
     if feature.kind == "sequence" and not shape:
         return TensorSpec(**named, shape=(length,), dtype="float32", low=low, high=high, kind="sequence", gaps=True)
     if feature.kind == "tokens":

@@ -45,7 +45,7 @@ def word_ids(tensor: keras.KerasTensor, stats: ColumnStats, words: Words) -> tup
     length = words.length or max(min(longest, _LONGEST_TEXT), 1)
     # The list is in the model's config; a file of an adapted layer would not keep every word.
     layer = keras.layers.TextVectorization(output_mode="int", output_sequence_length=length, vocabulary=known)
-    codes = Codes(len(known) + _PADDING_AND_UNKNOWN, length, is_list=True, column=stats.column.name)
+    codes = Codes(len(known) + _PADDING_AND_UNKNOWN, length, is_list=True, column=stats.column.name, longest=longest)
     return codes, ops.cast(layer(tensor), "float32")
 
 
