@@ -4,7 +4,7 @@ import importlib
 import signal
 import sys
 
-COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory")
+COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables")
 EVERYTHING = (*COMPARISONS, "train", "scale", "report")
 
 

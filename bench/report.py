@@ -2,12 +2,13 @@
 
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .figures import RESULTS
+from .figures import RESULTS, summary
 from .plots import bars
 
 HERE = Path(__file__).parent
@@ -140,6 +141,43 @@ def _train(figures: Document) -> str:
     return _table(["case", "epochs", "job's run / plain fit", "job's run / whole script"], rows)
 
 
+def _tables(figures: Document) -> str:
+    larger = figures["larger"]
+    ways = {"Train job, submit to result": "jobs", "its work alone": "runs", "plain Keras script": "scripts"}
+    found = {name: summary(figures[way]) for name, way in ways.items()}
+    times = _table(
+        ["way", "s", "held at most, MB", "val_accuracy"],
+        [
+            [
+                name,
+                _spread(each, "s"),
+                f"{each['peak_mb']['median']:,.0f}" if "peak_mb" in each else "",
+                f"{each['val_accuracy']['median']:.4f}",
+            ]
+            for name, each in found.items()
+        ],
+    )
+    ways_to_learn = ["stoker", "boosted trees", "linear"]
+    scores = _table(
+        ["table", "rows", "metric", *ways_to_learn],
+        [
+            [name, f"{case['rows']:,}", case["metric"], *(_score(case[way]) for way in ways_to_learn)]
+            for name, case in figures["quality"].items()
+        ],
+    )
+    return (
+        f"**{figures['rows']:,} rows**, one epoch: median (lowest-highest) of {figures['rounds']} rounds; the job "
+        f"takes {statistics.median(figures['job_to_script']):.2f} of the script's time, its work alone "
+        f"{statistics.median(figures['run_to_script']):.2f}.\n\n{times}\n\nOf {larger['rows']:,} rows, the job's "
+        f"process holds at most {larger['peak_mb']:,.0f} MB.\n\n**Defaults**, on held-out rows, median "
+        f"(lowest-highest) over splits\n\n{scores}"
+    )
+
+
+def _score(figure: dict[str, float]) -> str:
+    return f"{figure['median']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
 def _scale(figures: Document) -> str:
     oracle = figures["cases"][0]["slot_hours"]
     rows = [
@@ -195,6 +233,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "records": _records,
     "memory": _memory,
     "train": _train,
+    "tables": _tables,
     "scale": _scale,
 }
 

@@ -176,11 +176,15 @@ def _categories(_spec: TensorSpec, values: Array, name: str, numbering: Numberin
     if values.dtype.kind not in "OU":
         distinct, inverse = np.unique(values, return_inverse=True)
         return np.array([category(value) for value in distinct], dtype=object)[inverse]
-    spelt = {text: category(text) for text in {value for value in values.tolist() if isinstance(value, str)}}
     tensor = np.empty(len(values), dtype=object)
-    for row, value in enumerate(values.tolist()):
+    rows = values.tolist()
+    if set(map(type, rows)) <= {str, type(None)}:
+        spelt = {value: category(value) for value in set(rows)}
+        tensor[:] = [spelt[value] for value in rows]
+        return tensor
+    for row, value in enumerate(rows):
         try:
-            tensor[row] = spelt[value] if isinstance(value, str) else category(value)
+            tensor[row] = category(value)
         except TypeError as error:
             raise InvalidJob(
                 f"column {name!r} holds a {error} in row {numbering[row]} (the first row is 0); expected a category: "

@@ -15,6 +15,7 @@ from stoker.models.rows import encode, values_of
 from stoker.models.tensors import Array
 from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
+from stoker_workers.ml.preprocessing import layers
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
 from stoker_workers.ml.preprocessing.parts import Codes, Needs, Words
 from stoker_workers.ml.preprocessing.profile import Profile, profile
@@ -355,7 +356,9 @@ def test_ids_that_would_fill_the_memory_are_refused(profile_of: ProfileOf) -> No
         build_preprocessing(profile_of(words=lists, y=[0, 1] * 15), normalize=True)
 
 
-def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(profile_of: ProfileOf) -> None:
+def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(
+    profile_of: ProfileOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = 50
     columns: dict[str, object] = {
         "a": [np.nan, 1.5, *np.linspace(0, 1, rows - 2)],
@@ -371,6 +374,12 @@ def test_a_preprocessed_model_answers_alike_for_one_row_and_for_many(profile_of:
         tensors = encode(found.inputs, {name: values_of(values)[row : row + 1] for name, values in columns.items()})
         one = preprocessing.model({name: tf.constant(array) for name, array in tensors.items()}).numpy()
         np.testing.assert_allclose(one, whole[row : row + 1], rtol=1e-6)
+    monkeypatch.setattr(layers, "CALL_ROWS", 16)
+    in_pieces = preprocessing(encode(found.inputs, columns))
+    np.testing.assert_allclose(in_pieces, whole, rtol=1e-6, atol=1e-6)
+    later = build_preprocessing(found, normalize=True)
+    later(encode(found.inputs, {name: values_of(values)[:33] for name, values in columns.items()}))
+    assert np.array_equal(later(encode(found.inputs, columns)), in_pieces)
 
 
 def test_without_normalization_arrays_need_no_layers(profile_of: ProfileOf) -> None:

@@ -343,3 +343,12 @@ def test_batches_of_a_column_with_gaps_further_down_have_one_type(read: Read) ->
     assert source.columns == (Column("v", "float64"),)
     assert {batch["v"].dtype.name for batch in source.batches(1_000)} == {"float64"}
     assert np.isnan(rows["v"]).sum() == 1
+
+
+@pytest.mark.parametrize("stored", [pa.string(), pa.dictionary(pa.int8(), pa.string())])
+def test_equal_texts_of_a_typed_column_are_one_object_and_gaps_are_counted(stored: pa.DataType, read: Read) -> None:
+    cells = pa.array([" red", "blue", None, "red ", "N/A", "blue"] * 2).cast(stored)
+    source, values = read(pa.table({"colour": cells, "label": list(range(12))}), "t.parquet")
+    assert values["colour"].tolist() == ["red", "blue", None, "red", None, "blue"] * 2
+    assert len({id(value) for value in values["colour"][[1, 5]]}) == 1
+    assert source.notes == ('colour: 33.3 % missing (empty, "N/A")',)

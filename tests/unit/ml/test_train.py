@@ -23,6 +23,7 @@ from stoker.models.store import Store
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import data as engine_data
 from stoker_workers.ml.data.samples import load_sample
+from stoker_workers.ml.preprocessing import layers
 from stoker_workers.ml.preprocessing.target import encode_target
 from stoker_workers.ml.run import Outcome, Run, Stopped
 from stoker_workers.ml.training import dataset, rows
@@ -107,6 +108,7 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_data, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(dataset, "RESIDENT_BYTES", 0)
     monkeypatch.setattr(rows, "WINDOW_BYTES", 1_000)
+    monkeypatch.setattr(layers, "CALL_ROWS", 64)
 
 
 @pytest.fixture
@@ -239,7 +241,7 @@ def test_plain_keras_training_in_the_same_order_gives_the_same_weights(job: Atte
     )
     plain.compile("adam", "sparse_categorical_crossentropy")
     for epoch in range(2):
-        (window,) = rows.ResidentRows({"x0": x, "y0": y.astype(np.int32)}).windows((7, epoch))
+        (window,) = rows.ResidentRows(iter([{"x0": x, "y0": y.astype(np.int32)}]), 70).windows((7, epoch))
         for start in range(0, 70, 32):
             batch = window.order[start : start + 32]
             plain.train_on_batch(x[batch], y[batch])
@@ -291,6 +293,7 @@ def test_a_streamed_training_resumes_bitwise_too_with_the_seed_that_was_drawn(jo
 def test_streamed_rows_are_all_trained_on_or_held_out(job: Attempts, table: Path) -> None:
     result, _ = job.train(Train(model="m", data=str(table), epochs=1, validation_split=0.3, seed=0))
     assert 180 < result.rows < 240
+    assert rows.StreamedRows.note in [event.line for event in job.events if isinstance(event, Log)]
     assert set(result.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
@@ -379,8 +382,9 @@ def test_early_stopping_keeps_the_best_epoch(job: Attempts) -> None:
     [
         ("age,colour,label\n", r"validation_data .*empty\.csv has no rows"),
         ("age,colour\n41,red\n", r"empty\.csv has no column 'label'"),
+        ("age,colour,label\n41,red,\n", "no row of the data to validate on has a value to predict"),
     ],
-    ids=["no rows", "no target"],
+    ids=["no rows", "no target", "no value of the target"],
 )
 def test_validation_data_that_nothing_can_be_measured_on_is_refused(
     job: Attempts, table: Path, content: str, message: str

@@ -38,7 +38,7 @@ from ..ml.training.optimizer import build_optimizer
 from ..ml.training.pictures import staged, with_default
 from ..ml.training.raw import raw_layer, with_ids
 from ..ml.training.replicas import Replicas
-from ..ml.training.rows import EncodedRows
+from ..ml.training.rows import EncodedRows, StreamedRows
 from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
 
@@ -218,6 +218,8 @@ def _rows(spec: Train, run: Run, data: TrainingData, model: _Model) -> tuple[Enc
         batch_size=spec.batch_size,
     )
     rows = build(source, on_side(split, TRAINED), count=profiled.rows)
+    if isinstance(rows, StreamedRows):
+        run.emit(Log(line=rows.note))
     if spec.validation_data:
         other = _validation(spec, run, model.signature)
         return rows, build(other, every_row, count=other.rows)

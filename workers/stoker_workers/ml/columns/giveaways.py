@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data import Values
+from ..data.source import absent
 from .task import TaskName
 
 # Of what there is to be explained: data leak by less, too, but then it may as well be a good feature.
@@ -74,5 +75,5 @@ def _numbers(values: Values) -> Floats:
 
 def _missing(values: Values) -> NDArray[np.bool_]:
     if values.dtype == object:
-        return np.array([value is None for value in values], dtype=bool)
+        return absent(values)
     return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values.astype(np.float64))

@@ -1,13 +1,14 @@
 """Statistics of columns, gathered batch by batch in one pass."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data import Column, Values
+from ..data.source import absent
 
 MOST_DISTINCT = 100_000
 """Distinct values that are counted; a column with more is a key, free text or a measurement."""
@@ -137,8 +138,7 @@ class Distinct:
         """Add values, none of which is missing."""
         if not self.complete or not len(present):
             return
-        for value, count in _counted(present):
-            self.counts[value] += count
+        self.counts.update(_counted(present))
         self.rows += len(present)
         self.complete = len(self.counts) <= self.most
 
@@ -241,7 +241,7 @@ class ColumnStats:
         self.moments.update(present.astype(np.int64))
 
     def _texts(self, values: Values) -> None:
-        present = values[~_no_texts(values)]
+        present = values[~absent(values)]
         before = self.present - len(values)
         self._add(values, present)
         some = present[: max(_SAMPLE - before, 0)]
@@ -251,7 +251,7 @@ class ColumnStats:
 
     def _arrays(self, values: Values) -> None:
         if values.dtype == object:
-            gaps = _no_texts(values).reshape(len(values), -1).any(axis=1)
+            gaps = absent(values).reshape(len(values), -1).any(axis=1)
         elif values.dtype.kind == "f":
             gaps = np.isnan(values).reshape(len(values), -1).any(axis=1)
             self.whole = self.whole and bool((np.floor(values) == values).all())
@@ -285,18 +285,14 @@ class ColumnStats:
         self.sample.update(present)
 
 
-def _no_texts(values: Values) -> NDArray[np.bool_]:
-    return np.fromiter((value is None for value in values.flat), bool, values.size).reshape(values.shape)
-
-
-def _counted(present: Values) -> Iterator[tuple[Value, int]]:
+def _counted(present: Values) -> dict[Value, int]:
+    """How often each value occurs, in order of appearance."""
     if present.dtype == object:
         # Arrow counts text several times as fast as Python; it is imported already where a table is read.
         import pyarrow as pa
 
         counted = pa.array(present, pa.string()).value_counts()
-        yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
-        return
+        return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
     values, first, counts = np.unique(present, return_index=True, return_counts=True)
     order = np.argsort(first)
-    yield from zip(values[order].tolist(), counts[order].tolist(), strict=True)
+    return dict(zip(values[order].tolist(), counts[order].tolist(), strict=True))

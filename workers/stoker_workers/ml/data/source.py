@@ -156,6 +156,11 @@ class RowRange:
             first += count
 
 
+def absent(values: Values) -> NDArray[np.bool_]:
+    """Which entries of an object array are None."""
+    return np.array([value is None for value in values.ravel().tolist()], dtype=bool).reshape(values.shape)
+
+
 def file_bytes(url: str) -> float:
     """The size of a file in bytes; infinite if its host does not say."""
     with reading(url):

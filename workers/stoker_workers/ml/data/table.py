@@ -82,7 +82,8 @@ class TableStream:
         batches = list(self.batches(_LOAD_ROWS))
         if not batches:
             return Arrays({column.name: _nothing(column) for column in self.columns}, "", self.notes, self.columns)
-        arrays = {column.name: np.concatenate([batch[column.name] for batch in batches]) for column in self.columns}
+        # The pieces of a column go as soon as it is joined.
+        arrays = {column.name: np.concatenate([batch.pop(column.name) for batch in batches]) for column in self.columns}
         return Arrays(arrays, "", self.notes, self.columns)
 
     def _pieces(self) -> Iterator[dict[str, Values]]:

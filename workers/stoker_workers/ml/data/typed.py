@@ -11,7 +11,7 @@ from stoker.errors import InvalidJob
 from .evidence import Evidence, Markers
 from .plans import Plan, Rules, Where, plan
 from .source import Column, ColumnType, Values
-from .values import Misfit, values_of
+from .values import Misfit, texts_of, values_of
 
 _FITS: dict[ColumnType, tuple[str, ...]] = {
     "number": ("number", "bool"),
@@ -64,15 +64,11 @@ class TypedColumn:
 
     def look_at(self, array: pa.Array, url: str, first_row: int) -> None:
         """Count what is missing."""
-        if self._nature == "string" or self._evidence:
-            texts = self._texts(array)
-            missing = self._markers.missing(texts)
-            if self._evidence:
-                self._evidence.add(texts, missing, url, first_row)
-            elif missing.any():
-                found = pc.value_counts(texts.filter(pa.array(missing)))
-                self._missing.update({entry["values"]: entry["counts"] for entry in found.to_pylist()})
-                self.gaps += int(missing.sum())
+        if self._evidence:
+            cells = self._texts(array).dictionary_decode()
+            self._evidence.add(cells, self._markers.missing(cells), url, first_row)
+        elif self._nature == "string":
+            self._count_missing(self._texts(array))
         else:
             self.gaps += array.null_count
 
@@ -90,8 +86,10 @@ class TypedColumn:
         Raises:
             Misfit: a vector is missing, or text is not of the wanted type.
         """
-        if self._plan or self._nature == "string":
-            return values_of(self._plan or Plan(self.name, "string"), self._texts(array), self._markers)
+        if self._plan:
+            return values_of(self._plan, self._texts(array).dictionary_decode(), self._markers)
+        if self._nature == "string":
+            return texts_of(self._texts(array), self._markers)
         array = _plain(array).cast(_plain_type(self._kind))
         match self._nature:
             case "vector":
@@ -101,20 +99,31 @@ class TypedColumn:
                 return flat.reshape(-1, self._kind.list_size)
             case "time":
                 times: Values = array.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False)
-                return times.astype("datetime64[us]")
+                return times.astype("datetime64[us]", copy=False)
             case "list":
                 return _lists(array)
             case "bool" if self.gaps:
                 array = array.cast(pa.int8())
         values: Values = array.to_numpy(zero_copy_only=False)
-        return values.astype(np.float64) if self.gaps and self._nature in ("number", "bool") else values
+        has_gaps = self.gaps and self._nature in ("number", "bool")
+        return values.astype(np.float64, copy=False) if has_gaps else values
 
-    def _texts(self, array: pa.Array) -> pa.StringArray:
-        """An array as stripped text; "" where it is null."""
+    def _texts(self, array: pa.Array) -> pa.DictionaryArray:
+        """An array as stripped text; "" where it is null. Each distinct cell is looked at once."""
         array = _plain(array)
         if pa.types.is_boolean(array.type):
             array = pc.if_else(array, "true", "false")
-        return pc.fill_null(pc.ascii_trim_whitespace(array.cast(pa.string())), "")
+        coded = array.cast(pa.string()).dictionary_encode("encode")
+        stripped = pc.fill_null(pc.ascii_trim_whitespace(coded.dictionary), "")
+        return pa.DictionaryArray.from_arrays(coded.indices, stripped)
+
+    def _count_missing(self, texts: pa.DictionaryArray) -> None:
+        missing = self._markers.missing(texts.dictionary)
+        if missing.any():
+            counts = np.bincount(texts.indices, minlength=len(missing))[missing]
+            for marker, count in zip(texts.dictionary.filter(pa.array(missing)).to_pylist(), counts, strict=True):
+                self._missing[marker] += int(count)
+            self.gaps += int(counts.sum())
 
     def _dtype(self) -> str:
         if self._plan:

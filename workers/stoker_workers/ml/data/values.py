@@ -21,11 +21,9 @@ def values_of(chosen: Plan, cells: pa.StringArray, markers: Markers) -> Values:
     Raises:
         Misfit: a cell is not of the type.
     """
-    missing = markers.missing(cells)
     if chosen.dtype == "string":
-        texts = cells if not missing.any() else pc.if_else(pa.array(missing), None, cells)
-        return np.asarray(texts.to_numpy(zero_copy_only=False), dtype=object)
-    missing = missing | np.asarray(pc.is_in(cells, markers.in_numbers))
+        return texts_of(cells.dictionary_encode(), markers)
+    missing = markers.missing(cells) | np.asarray(pc.is_in(cells, markers.in_numbers))
     present = pc.if_else(pa.array(missing), None, cells) if missing.any() else cells
     match chosen.dtype:
         case "time":
@@ -36,6 +34,14 @@ def values_of(chosen: Plan, cells: pa.StringArray, markers: Markers) -> Values:
             return _booleans(present, missing, has_gaps=chosen.gaps > 0)
         case _:
             return _numbers_of(chosen, present)
+
+
+def texts_of(cells: pa.DictionaryArray, markers: Markers) -> Values:
+    """Stripped cells as texts; equal ones are one object, so that a category takes a pointer a row."""
+    words: Values = np.array(cells.dictionary.to_numpy(zero_copy_only=False), dtype=object)
+    words[markers.missing(cells.dictionary)] = None
+    texts: Values = words[cells.indices.to_numpy()]
+    return texts
 
 
 def _numbers_of(chosen: Plan, cells: pa.StringArray) -> Values:

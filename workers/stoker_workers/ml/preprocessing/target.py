@@ -14,6 +14,7 @@ from stoker.models.rows import FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
+from ..data.source import absent
 from .labels import encode_labels
 from .pixels import encode_masks
 
@@ -69,7 +70,7 @@ def has_target(*columns: Values) -> NDArray[np.bool_]:
 
 def _present(values: Values) -> NDArray[np.bool_]:
     if values.dtype == object:
-        present = np.fromiter((value is not None for value in values.flat), bool, values.size).reshape(values.shape)
+        present = ~absent(values)
     elif values.dtype.kind == "f":
         present = ~np.isnan(values)
     else:

@@ -28,7 +28,7 @@ from .rows import (
     target_key,
 )
 
-RESIDENT_BYTES = 1 << 30
+RESIDENT_BYTES = 512 << 20
 """Preprocessed rows up to this size stay in memory; more are streamed."""
 
 
@@ -76,10 +76,7 @@ def build_rows(
     """
     if count is None or count * row_bytes > RESIDENT_BYTES:
         return StreamedRows(source, chosen, encode, batch_size)
-    pieces = list(encoded_pieces(source, chosen, encode))
-    if len(pieces) == 1:
-        return ResidentRows(pieces[0])
-    return ResidentRows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
+    return ResidentRows(encoded_pieces(source, chosen, encode), count)
 
 
 def every_row(batch: Mapping[str, Values], first: int) -> Mask:  # noqa: ARG001  # it is a `Choose`

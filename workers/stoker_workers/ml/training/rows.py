@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from math import prod
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from stoker.errors import InvalidJob
 
 from ..data import Source, Values
 from ..data.source import rebatched
@@ -17,6 +20,10 @@ from ..preprocessing.split import Mask
 
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
+
+_ALIGNMENT = 64  # bytes
+# Encoded at a time, at most: a few columns may become many.
+_ENCODED_ROWS = 131_072
 
 Rows = dict[str, Values]
 """Equally many rows of network inputs, targets and weights, by `input_key`, `target_key` and `WEIGHT`."""
@@ -68,11 +75,24 @@ class EncodedRows(Protocol):
 
 
 class ResidentRows:
-    """Rows that stay in the device's memory: one window, shuffled as a whole."""
+    """Rows that stay in the device's memory: one window, shuffled as a whole.
 
-    def __init__(self, rows: Rows) -> None:
-        self._count = _count(rows)
-        self._rows = _tensors(rows)
+    Args:
+        pieces: the rows, some at a time.
+        count: how many there are, at most.
+    """
+
+    def __init__(self, pieces: Iterator[Rows], count: int) -> None:
+        arrays: Rows = {}
+        self._count = 0
+        for piece in pieces:
+            stop = self._count + _count(piece)
+            for name, values in piece.items():
+                if name not in arrays:
+                    arrays[name] = _aligned((count, *values.shape[1:]), values.dtype)
+                arrays[name][self._count : stop] = values
+            self._count = stop
+        self._rows = {name: _tensor_of(values[: self._count]) for name, values in arrays.items()}
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
         order = _order(self._count, shuffle, 0)[skip:]
@@ -86,6 +106,11 @@ class StreamedRows:
     Args:
         batch_size: rows per gradient step; a window has a multiple of it.
     """
+
+    note = (
+        "the prepared rows are too large to be kept in memory: every epoch reads the data anew, and shuffles within "
+        f"windows of {WINDOW_BYTES >> 20} MiB"
+    )
 
     def __init__(self, source: Source, chosen: Choose, encode: Encode, batch_size: int) -> None:
         self._source = source
@@ -102,24 +127,29 @@ class StreamedRows:
 
     def _read(self) -> Iterator[Rows]:
         pieces = encoded_pieces(self._source, self._chosen, self._encode)
-        first = next(pieces, None)
-        if first is None:
-            return
+        first = next(pieces)
         row_bytes = max(sum(values[:1].nbytes for name, values in first.items() if name.startswith("x")), 4)
         batches = max(WINDOW_BYTES // row_bytes // self._batch_size, 1)
         yield from rebatched(chain([first], pieces), batches * self._batch_size)
 
 
 def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[Rows]:
-    """One pass over the chosen rows."""
-    start = 0
-    for batch in source.batches(pass_rows(source)):
+    """One pass over the chosen rows.
+
+    Raises:
+        InvalidJob: there are none, which can only be where other data validate.
+    """
+    start, is_empty = 0, True
+    for batch in source.batches(min(pass_rows(source), _ENCODED_ROWS)):
         mask = chosen(batch, start)
         if mask.any():
             rows = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
             if _count(rows):
+                is_empty = False
                 yield rows
         start += len(mask)
+    if is_empty:
+        raise InvalidJob("no row of the data to validate on has a value to predict; give data with some that have")
 
 
 def _count(rows: Rows) -> int:
@@ -128,6 +158,19 @@ def _count(rows: Rows) -> int:
 
 def _tensors(rows: Rows) -> dict[str, tf.Tensor]:
     return {name: tf.constant(values) for name, values in rows.items()}
+
+
+def _tensor_of(values: Values) -> tf.Tensor:
+    """An aligned array as a tensor on the device. A CPU shares its memory, of which a constant would be a copy."""
+    return tf.identity(tf.experimental.dlpack.from_dlpack(values.__dlpack__()))
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Values:
+    """An array that begins where TensorFlow wants its tensors to."""
+    size = prod(shape) * dtype.itemsize
+    buffer = np.empty(size + _ALIGNMENT, dtype=np.uint8)
+    start = -buffer.ctypes.data % _ALIGNMENT
+    return buffer[start : start + size].view(dtype).reshape(shape)
 
 
 def _order(rows: int, shuffle: Shuffle | None, window: int) -> Order:
