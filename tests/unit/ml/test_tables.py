@@ -303,6 +303,21 @@ def test_a_json_line_that_is_wrong_is_refused_by_its_place(line: str, message: s
         read('{"a": 1}\n' * 20 + f"\n{line}\n", "t.jsonl")
 
 
+def test_an_empty_json_list_is_of_the_kind_of_the_others(read: Read) -> None:
+    lines = ['{"tags": [], "sizes": [], "none": []}', '{"tags": ["a"], "sizes": [1], "none": []}', '{"tags": []}']
+    source, rows = read("\n".join(lines), "t.jsonl")
+    assert source.columns == (Column("tags", "list"), Column("sizes", "list"), Column("none", "list"))
+    assert [list(row) for row in rows["tags"]] == [[], ["a"], []]
+
+
+def test_a_json_column_of_lists_and_else_can_be_left_out(read: Read) -> None:
+    lines = '{"a": 1, "b": 7}\n' * 20 + '{"a": 2, "b": []}\n'
+    with pytest.raises(InvalidJob, match=r"line 21, 'b': \[\] is of another kind .* set columns=\{'b': 'ignore'\}"):
+        read(lines, "t.jsonl")
+    source, _ = read(lines, "t.jsonl", columns={"b": "ignore"})
+    assert source.columns == (Column("a", "int64"), Column("b", "object"))
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather"])
 def test_every_type_of_arrow_is_read_or_named(suffix: str, read: Read, tmp_path: Path) -> None:
     table = pa.table(

@@ -15,6 +15,7 @@ from stoker.models.data import ColumnKind, reading
 from stoker.models.formats import Stated
 
 from .evidence import Evidence, Markers, Place
+from .json_kinds import MEMBERS, SCALARS, kind_of, merged
 from .plans import Plan, Rules, Where, plan
 from .source import Column, ColumnType, Values
 from .table import gap_notes
@@ -24,7 +25,6 @@ from .values import Misfit, values_of
 _BLOCK_ROWS = 4_096
 # Where at most this share of a column's values are of another kind than the rest, they are taken for errors.
 _STRAYS = 0.1
-_INT64 = range(-(2**63), 2**63)
 _SHOWN = 40
 
 Record = dict[str, Any]
@@ -156,13 +156,13 @@ class _Column:
 
     def look_at(self, values: Sequence[Any], url: str, first_row: int) -> None:
         """Count kinds of values."""
-        kinds = [_kind(value) for value in values]
+        kinds = [kind_of(value) for value in values]
         for kind, count in Counter(kinds).items():
             self._kinds[kind] += count
             if kind not in self._first:
                 at = kinds.index(kind)
                 self._first[kind] = Place(url, first_row + at, json.dumps(values[at], ensure_ascii=False)[:_SHOWN])
-        if "numbers" in kinds or "texts" in kinds:
+        if not {"numbers", "texts", "empty"}.isdisjoint(kinds):
             self._lengths.update(len(value) for value in values if isinstance(value, list))
         if "text" in kinds or self._wanted:
             texts = _texts(values)
@@ -170,6 +170,10 @@ class _Column:
 
     def decide(self, rows: int, where: Where, *, is_text: bool) -> None:
         """Choose the type, once everything was looked at."""
+        if empty := self._kinds.pop("empty", 0):  # of texts as well as of numbers
+            kind = "texts" if "texts" in self._kinds else "numbers"
+            self._kinds[kind] += empty
+            self._first.setdefault(kind, self._first["empty"])
         present = {kind: count for kind, count in self._kinds.items() if kind != "null"}
         nothing = rows - sum(present.values())
         # Blocks without text, and those before the first record with the key, were not looked at.
@@ -178,7 +182,7 @@ class _Column:
             self._decide_wanted(present, where)
             return
         self.gaps = nothing
-        names = _merged(present)
+        names = merged(present)
         match sorted(names):
             case []:
                 self._set("float64")
@@ -192,11 +196,13 @@ class _Column:
             case ["number"]:
                 is_whole = not nothing and set(present) == {"whole"}
                 self._set("int64" if is_whole else "float64")
-            case ["numbers"] if len(self._lengths) == 1 and not nothing:
+            case ["numbers"] if len(self._lengths) == 1 and 0 not in self._lengths and not nothing:
                 self._set("float64", (self._lengths.copy().pop(),))
             case ["numbers"] | ["texts"]:
                 self._set("list")
             case ["other"]:
+                self._set("object")
+            case _ if is_text and not SCALARS.issuperset(names):
                 self._set("object")
             case _:
                 self._decide_mixed(names, where, is_text=is_text)
@@ -212,12 +218,12 @@ class _Column:
     def _decide_mixed(self, names: Mapping[str, int], where: Where, *, is_text: bool) -> None:
         least = min(names, key=lambda name: names[name])
         total = sum(names.values())
-        is_scalar = not names.keys() & {"numbers", "texts", "other"}
+        is_scalar = SCALARS.issuperset(names)
         if not is_scalar or (names[least] <= _STRAYS * total and not is_text):
-            place = next(self._first[kind] for kind in self._first if kind in _MEMBERS[least])
+            place = next(self._first[kind] for kind in self._first if kind in MEMBERS[least])
             raise InvalidJob(
                 f"{where(place)}, {self.name!r}: {place.cell} is of another kind than nearly all of its {total:,} "
-                f"values; correct it, or set columns={{{self.name!r}: 'category'}}"
+                f"values; correct it, or set columns={{{self.name!r}: {'category' if is_scalar else 'ignore'!r}}}"
             )
         self._plan = Plan(self.name, "string", gaps=self.gaps)
         self.note = f"{self.name}: read as text, for it holds {' and '.join(sorted(names))}"
@@ -240,38 +246,6 @@ class _Column:
                 return np.array(numbers, np.float64).reshape(len(values), *self.column.shape)
             case dtype:
                 return np.array(values, dtype)
-
-
-_MEMBERS = {
-    "text": ("text",), "bool": ("bool",), "number": ("whole", "float"), "numbers": ("numbers",), "texts": ("texts",),
-    "other": ("other",),
-}  # fmt: skip
-
-
-def _merged(kinds: Mapping[str, int]) -> dict[str, int]:
-    """Kinds of values with whole numbers and others as one."""
-    merged = {name: sum(kinds.get(kind, 0) for kind in members) for name, members in _MEMBERS.items()}
-    return {name: count for name, count in merged.items() if count}
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case str():
-            return "text"
-        case bool():
-            return "bool"
-        case int():
-            return "whole" if value in _INT64 else "float"
-        case float():
-            return "float"
-        case list():
-            kinds = {_kind(entry) for entry in value}
-            if kinds <= {"whole", "float"}:
-                return "numbers"
-            return "texts" if kinds <= {"text", "null"} else "other"
-    return "other"
 
 
 def _texts(values: Sequence[Any]) -> pa.StringArray:
