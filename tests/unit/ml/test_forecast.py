@@ -61,7 +61,10 @@ def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     assert signature.inputs[0].shape == (48, 2)
     assert "8,936 windows of 4 series, 48 steps of 'kwh', 'temperature'" in lines(events)
     assert "a step is 1:00:00; 43 that lack take the value before" in lines(events)
-    assert "346 windows are neither trained on nor measured, for their horizon has gaps" in lines(events)
+    assert (
+        "346 windows are neither trained on nor measured, for their horizon has gaps; 7,718 remain to train on"
+        in lines(events)
+    )
     assert "as columns says" not in lines(events)
     assert "windows whose horizon is from 2025-04-" in version.split
     assert {column.name: column.kind for column in version.columns} == {"temperature": "number", "kwh": "number"}
@@ -191,6 +194,21 @@ def test_a_table_that_cannot_be_forecast_is_refused(
     spec = SPEC.model_copy(update={"data": table(tmp_path, **columns), "forecast": asked, "validation_split": 0.05})
     with pytest.raises(InvalidJob, match=message):
         read_training_data(spec, open_run(), 0)
+
+
+def test_a_season_is_the_shortest_that_the_series_comes_again_after(open_run: OpenRun, tmp_path: Path) -> None:
+    hours = np.arange(400)
+    days = np.sin(hours * np.pi / 6)
+    weeks = np.sin(hours * np.pi / 2) * np.where(hours // 4 % 7 < 5, 1, 0.3)
+    found = []
+    for seed, series in enumerate([days, days, days, weeks]):
+        noisy = np.round(series + np.random.default_rng(seed).normal(0, 0.1, 400), 3)
+        asked = FORECAST.model_copy(update={"series": None})
+        spec = SPEC.model_copy(update={"data": table(tmp_path, kwh=noisy), "forecast": asked})
+        forecast = read_training_data(spec, open_run(), 0).forecast
+        assert forecast is not None
+        found.append(forecast.season)
+    assert found == [12, 12, 12, 28]
 
 
 def test_what_is_left_out_or_uneven_is_said(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ _MOST_BYTES = 2 << 30
 # A season is told by so many steps at most, and if by it the error of the last value falls to this share.
 _MOST_SEASON = 1_000
 _SEASON_SHARE = 0.8
+# Two days are as like as one day, up to chance: a part of a season whose error is at most so much larger is the season.
+_AS_GOOD = 1.1
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _divide(spec: Train, windows: Windows, rows: Ordered, forecast: Forecasting)
     moment = np.datetime64(int(edges[0]), "us").astype("datetime64[s]") if forecast.times else f"{edges[0]:g}"
     fold = f"fold {part.fold} of {part.folds}, counted from 0: " if part.folds else ""
     why = (
-        f"{fold}{counts[1]:,} windows whose horizon is from {moment} on; {counts[0]:,} are trained on, and "
+        f"{fold}{counts[1]:,} windows whose horizon is from {moment} on; {counts[0]:,} lie before it, and "
         f"{counts[2]:,} that reach into it, or beyond it, are not used"
     )
     return Division(ExactSplit(sides), why, {}), edges[0]
@@ -185,6 +187,7 @@ def _season(parts: list[Stretch], cut: float, forecast: Forecasting) -> int | No
     if not seasons or not np.isfinite(list(errors.values())).any():
         return None
     best = min(seasons, key=lambda lag: seasons[lag])
+    best = next(lag for lag in sorted(seasons) if best % lag == 0 and seasons[lag] <= _AS_GOOD * seasons[best])
     usual = float(np.nanmean(list(errors.values())))
     return best if seasons[best] < _SEASON_SHARE * usual else None
 
