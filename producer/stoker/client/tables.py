@@ -107,7 +107,10 @@ def _columns(columns: Mapping[str, object]) -> dict[str, Array]:
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{rows} in {name!r}" for name, rows in list(lengths.items())[:10])
-        raise InvalidJob(f"the columns have different numbers of rows: {counts}; give each one value for each row")
+        raise InvalidJob(
+            f"the columns have different numbers of rows: {counts}; give each one value for each row, and one row that "
+            "has lists in it as a list of one dict"
+        )
     return arrays
 
 
