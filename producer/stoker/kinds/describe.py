@@ -9,6 +9,7 @@ from ..models.manifest import Artifact, Described
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, with_fields
+from .outputs import LearnedTask
 from .result import JobResult, Shown
 
 # A finite number; or a moment, as text by ISO 8601 in UTC.
@@ -108,7 +109,7 @@ class DescribeResult(JobResult):
     rows: int
     columns: tuple[DescribedColumn, ...]
     target: str | None
-    task: Literal["classification", "regression"] | None
+    task: LearnedTask | None
     task_why: str | None
     task_doubt: str | None
     notes: tuple[str, ...] = ()

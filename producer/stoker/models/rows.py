@@ -23,6 +23,8 @@ _WHOLE = re.compile(r"-?[1-9]\d*\.0+|0\.0+")
 Numbering = Sequence[int] | NDArray[np.intp]
 """The number by which messages name each row."""
 FROM_0: Numbering = range(sys.maxsize)
+FLOAT32_MOST = float(np.finfo(np.float32).max)
+"""The largest number that a model can take."""
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for a missing time, as in numpy's NaT."""
 
@@ -61,11 +63,13 @@ def values_of(column: object) -> Array:
     return as_objects(list(cast(Sequence[object], column)))
 
 
-def numbers(values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0) -> NDArray[np.float64]:
+def numbers(
+    values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0, most: float = np.inf
+) -> NDArray[np.float64]:
     """A column as float64, with NaN for missing values.
 
     Raises:
-        InvalidJob: it does not hold numbers, one is infinite, or one is missing that may not be.
+        InvalidJob: it does not hold numbers, one is infinite or beyond ±`most`, or one is missing that may not be.
     """
     array = values_of(values)
     if array.dtype == object:
@@ -74,6 +78,7 @@ def numbers(values: object, name: str, *, gaps: bool = False, numbering: Numberi
         raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected numbers")
     converted = array.astype(np.float64)
     wrong = np.isinf(converted) if gaps else ~np.isfinite(converted)
+    wrong |= np.abs(converted) > most
     if wrong.any():
         _refuse_number(array, wrong, name, numbering)
     return converted
@@ -312,10 +317,13 @@ def _mixed_numbers(array: Array, name: str, numbering: Numbering) -> NDArray[np.
 
 
 def _refuse_number(
-    values: Array, wrong: NDArray[np.bool_], name: str, numbering: Numbering, expected: str = "a finite number"
+    values: Array, wrong: NDArray[np.bool_], name: str, numbering: Numbering, expected: str = ""
 ) -> None:
     row = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
     value = values[row][wrong[row]][0] if values.ndim > 1 else values[row]
+    if not expected:
+        is_large = value is not None and np.isfinite(value)
+        expected = f"at most {FLOAT32_MOST:.2g}, as float32 holds" if is_large else "a finite number"
     raise InvalidJob(
         f"column {name!r} holds {value} in row {numbering[row]} (the first row is 0); expected {expected}: "
         "fill or drop such rows"

@@ -126,6 +126,29 @@ def test_a_target_that_cannot_be_predicted_is_a_warning(open_run: OpenRun, messy
     assert any("target 'land' is the same in every row" in warning for warning in result.warnings)
 
 
+@pytest.mark.parametrize(("target", "task"), [("tags", "multilabel"), ("kind", "classification")])
+def test_lists_are_described_beside_a_target_or_as_one(
+    target: str, task: str, open_run: OpenRun, tmp_path: Path
+) -> None:
+    rows = [
+        {"tags": ["a", "b", "c"][: place % 4], "curve": [0.5] * (place % 5), "kind": "uv"[place % 2]}
+        for place in range(80)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = result_of(open_run(), str(tmp_path / "t.jsonl"), target)
+    assert result.task == task
+    assert [column.dtype for column in result.columns] == ["list", "list", "string"]
+
+
+@pytest.mark.parametrize("huge", [np.inf, 1e300])
+def test_numbers_that_no_model_takes_are_described(huge: float, open_run: OpenRun, tmp_path: Path) -> None:
+    rows = [{"a": place * 0.7, "b": huge if place == 3 else place * 1.5} for place in range(80)]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for target in ("a", "b"):
+        result = result_of(open_run(), str(tmp_path / "t.parquet"), target)
+        assert any("alone tells" in warning for warning in result.warnings), result.warnings
+
+
 def test_a_doubtful_task_is_a_warning_that_names_the_field(open_run: OpenRun, tmp_path: Path) -> None:
     np.savez(tmp_path / "grades.npz", x=np.ones((90, 2)), y=np.array([1] * 50 + [2] * 30 + [3] * 10))
     result = result_of(open_run(), str(tmp_path / "grades.npz"))

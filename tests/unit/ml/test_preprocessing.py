@@ -349,6 +349,19 @@ def test_what_a_column_may_be_as_well_is_said(profile_of: ProfileOf, events: lis
     assert "columns={'grade': 'number'}" in doubt
 
 
+@pytest.mark.parametrize("name", ["a", "y"])
+def test_a_number_that_float32_cannot_hold_is_refused_by_its_row(profile_of: ProfileOf, name: str) -> None:
+    columns = {"a": np.array([0.5, 1, 2, 3]), "y": np.array([0.5, 3, 2, 4])}
+    columns[name][1] = 1e300
+    with pytest.raises(InvalidJob, match=f"column '{name}' holds 1e.300 in row 1 .*expected at most 3.4e.38"):
+        profile_of(**columns)
+
+
+def test_huge_whole_numbers_are_told_in_few_digits(profile_of: ProfileOf) -> None:
+    found = profile_of(a=np.arange(1, 30) ** 2 * 1e30, y=["u", "v"] * 14 + ["u"])
+    assert [feature.why for feature in found.features.values()] == ["whole numbers from 1e+30 to 8.41e+32"]
+
+
 def test_ids_that_would_fill_the_memory_are_refused(profile_of: ProfileOf) -> None:
     lists = np.empty(30, dtype=object)
     lists[:] = [np.array([number, 10**9]) for number in range(15)] + [np.array([number]) for number in range(15)]

@@ -117,7 +117,7 @@ def _read(source: Source, target: str | None, run: Run) -> _Survey:
 
 
 def _is_plain(column: Column) -> bool:
-    return column.dtype == "time" or (column.learnable and not column.shape)
+    return column.learnable and not column.shape and column.dtype != "list"
 
 
 def _names_rows(stats: ColumnStats) -> bool:

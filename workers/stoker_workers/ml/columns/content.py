@@ -7,6 +7,8 @@ from stoker.models.data import BOOLEAN_WORDS, time_of
 from .stats import ColumnStats
 
 _QUOTED = 30
+# From here on a whole number is written with an exponent: it would have hundreds of digits.
+_MOST_DIGITS = 1e15
 # The range of dates that are written as numbers of eight digits.
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 
@@ -88,7 +90,7 @@ def count_text(stats: ColumnStats) -> str:
 
 def range_text(stats: ColumnStats) -> str:
     """The least and the largest of whole numbers."""
-    return f"from {stats.moments.low:.0f} to {stats.moments.high:.0f}"
+    return f"from {word(stats.moments.low)} to {word(stats.moments.high)}"
 
 
 def quoted(stats: ColumnStats) -> str:
@@ -101,4 +103,5 @@ def quoted(stats: ColumnStats) -> str:
 
 def word(value: object) -> str:
     """A value as text; a whole number without a point."""
-    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _MOST_DIGITS
+    return f"{value:.0f}" if is_whole else str(value)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from stoker.models.rows import FLOAT32_MOST
+
 from ..data import Values
 from ..data.source import absent
 from .task import TaskName
@@ -28,6 +30,8 @@ def giveaways(columns: Mapping[str, Values], target: Values, task: TaskName) -> 
         columns: plain values of some rows, those of the target.
     """
     known = ~_missing(target)
+    if task == "regression":
+        known &= ~np.isnan(_numbers(target))
     truth = (
         _numbers(target[known])
         if task == "regression"
@@ -69,7 +73,7 @@ def _numbers(values: Values) -> Floats:
         values = values.astype(np.int64)
     numbers = values.astype(np.float64)
     # What trees cannot split at, they take for missing.
-    numbers[missing | ~np.isfinite(numbers)] = np.nan
+    numbers[missing | ~(np.abs(numbers) <= FLOAT32_MOST)] = np.nan
     return numbers
 
 

@@ -42,8 +42,9 @@ class Moments:
         self.lows = np.full(width, np.inf)
         self.highs = np.full(width, -np.inf)
 
+    @np.errstate(invalid="ignore", over="ignore")
     def update(self, rows: Values) -> None:
-        """Add rows of numbers."""
+        """Add rows of numbers; what is infinite spoils mean and variance, and is refused by who learns from them."""
         values = np.asarray(rows, dtype=np.float64).reshape(-1, self._width)
         if not len(values):
             return
@@ -85,6 +86,7 @@ class Moments:
         """The largest number of all entries."""
         return float(self.highs.max())
 
+    @np.errstate(invalid="ignore", over="ignore")
     def pooled(self) -> tuple[float, float]:
         """Mean and variance of all entries as one."""
         total = max(int(self.count.sum()), 1)

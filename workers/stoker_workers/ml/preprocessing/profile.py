@@ -12,7 +12,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.models.data import ColumnKind, listed, select_columns
 from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
-from stoker.models.rows import numbers
+from stoker.models.rows import FLOAT32_MOST, numbers
 
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats, Moments
@@ -221,13 +221,13 @@ def _learned(
 
 
 def _require_finite(values: Values, name: str, there: NDArray[np.bool_], first_row: int) -> None:
-    """Refuse infinite numbers before they spoil the statistics.
+    """Refuse numbers that are infinite, or would be as float32, before they spoil the statistics.
 
     Args:
         there: the rows that are used.
     """
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        numbers(values[there], name, gaps=True, numbering=np.flatnonzero(there) + first_row)
+    if values.dtype.kind == "f" and (np.abs(values) > FLOAT32_MOST).any():
+        numbers(values[there], name, gaps=True, numbering=np.flatnonzero(there) + first_row, most=FLOAT32_MOST)
 
 
 class _Scan:

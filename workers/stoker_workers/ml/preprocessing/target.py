@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
 from stoker.models.manifest import Signature, Task, TensorSpec
-from stoker.models.rows import FROM_0, Numbering, numbers, texts
+from stoker.models.rows import FLOAT32_MOST, FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
@@ -91,7 +91,8 @@ def encode_target(signature: Signature, columns: Mapping[str, Values], numbering
     """
     names = signature.target_columns or ("y",)
     if signature.task == "regression":
-        parts = [numbers(columns[name], name, numbering=numbering).astype(np.float32) for name in names]
+        exact = [numbers(columns[name], name, numbering=numbering, most=FLOAT32_MOST) for name in names]
+        parts = [each.astype(np.float32) for each in exact]
         return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
     if signature.task == "multilabel":
         return encode_labels(signature, columns, numbering)
