@@ -20,7 +20,7 @@ from stoker.kinds import (
     TrainResult,
 )
 from stoker.models.effects import MoveAlias, Register
-from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
+from stoker.models.manifest import Artifact, Described, ModelManifest, Signature, TensorSpec
 from stoker.outages import Outage
 from stoker_workers.attempt.messages import (
     MESSAGE,
@@ -36,6 +36,16 @@ from stoker_workers.attempt.messages import (
     Outgrown,
 )
 from stoker_workers.attempt.runner import end_of
+
+
+def build(model: type[Described]) -> None:
+    """Give the models below one their signatures, which Hypothesis reads and which else come with their first use."""
+    for each in model.__subclasses__():
+        each.model_rebuild()
+        build(each)
+
+
+build(Described)
 
 # With lone surrogates, as in file names that are not UTF-8.
 texts = st.text(st.characters(), max_size=9)
