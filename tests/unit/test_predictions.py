@@ -64,9 +64,9 @@ def test_a_prediction_reads_well() -> None:
 
 
 def test_the_same_as_columns_of_a_table() -> None:
-    table = prediction_columns(version(("no", "yes")), np.array([[0.25], [0.5625]]))
+    table = prediction_columns(version(("no", "yes")), np.array([[0.25], [0.5625]]), np.zeros((2, 1)))
     assert {name: values.tolist() for name, values in table.items()} == {
         "label": ["no", "yes"], "probability_no": [0.75, 0.4375], "probability_yes": [0.25, 0.5625]
     }  # fmt: skip
-    assert prediction_columns(version(), np.array([[1.5], [2]]))["value"].tolist() == [1.5, 2]
+    assert prediction_columns(version(), np.array([[1.5], [2]]), np.zeros((2, 1)))["value"].tolist() == [1.5, 2]
     assert version(units=2).signature.prediction_names == ("value_0", "value_1")

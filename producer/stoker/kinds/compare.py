@@ -282,6 +282,10 @@ def require_comparable(spec: Compare, versions: Sequence[ModelVersion]) -> None:
                 f"{version.ref} has the outputs {', '.join(version.signature.parts)}, and a comparison is by one "
                 "measure: evaluate each model, which measures every output"
             )
+        if _task(version) not in _QUALITIES:
+            raise InvalidJob(
+                f"{version.ref} is a model of {_task(version)}, which no comparison measures: evaluate each model"
+            )
     for other in versions[1:]:
         if _task(other) != _task(first):
             raise InvalidJob(

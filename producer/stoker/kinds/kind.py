@@ -107,6 +107,7 @@ def preflight_for(
     if forecast := version.signature.forecast:
         features = tuple(name for name in forecast.columns if name not in targets)
         return checks.preflight(data, target=targets or None, features=features or None, labelled=labelled)
+    labelled = labelled and version.signature.task != "reconstruction"
     inputs = version.signature.inputs
     arrays = len(inputs) == 1 and not inputs[0].columns and inputs[0].kind is None
     features = () if arrays else tuple(name for tensor in inputs for name in tensor.columns or (tensor.name,))

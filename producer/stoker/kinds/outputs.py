@@ -15,7 +15,8 @@ LABEL_LOSSES = ("binary_crossentropy", "focal")
 NUMBER_LOSSES = ("mse", "mae", "huber", "msle", "log_cosh")
 CLASS_METRICS = ("accuracy", "auc", "precision", "recall", "f1")
 NUMBER_METRICS = ("mae", "rmse", "mape", "r2")
-LearnedTask = Literal["classification", "regression", "multilabel", "pixels"]
+TargetTask = Literal["classification", "regression", "multilabel", "pixels"]
+LearnedTask = Literal[TargetTask, "reconstruction"]
 _LEAST_IS_BEST = ("loss", "mae", "rmse", "mape")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TOP = re.compile(r"top_([1-9]\d{0,3})")
@@ -104,13 +105,13 @@ class Output(Frozen):
         loss: as that of `Train`.
         weight: of its loss in the sum of all; numbers are scaled first, so that 1 is fair.
         metrics: as those of `Train`; the history has them after the output's name: "price_mae".
-        task: as that of `Train`.
+        task: as that of `Train`, of what has a target.
     """
 
     loss: Loss | None = None
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     metrics: Metrics | None = None
-    task: LearnedTask | None = None
+    task: TargetTask | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -131,7 +132,11 @@ def check_task(task: LearnedTask | None, loss: str | None, metrics: tuple[str, .
     if task == "multilabel" and loss and not is_function(loss) and loss not in LABEL_LOSSES:
         raise InvalidJob(f"loss={loss!r} is not for labels that hold at once; use {' or '.join(LABEL_LOSSES)}")
     for metric in metrics or ():
-        if task is not None and not is_function(metric) and is_class_metric(metric) != (task != "regression"):
+        if (
+            task is not None
+            and not is_function(metric)
+            and is_class_metric(metric) != (task not in ("regression", "reconstruction"))
+        ):
             of = "classes" if is_class_metric(metric) else "numbers"
             raise InvalidJob(f"metrics names {metric!r}, which is of {of}; task={task!r} has others")
 

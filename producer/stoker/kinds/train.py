@@ -24,6 +24,7 @@ from .outputs import (
     larger_is_better,
     metric_name,
 )
+from .reconstruction import refuse_wrong_reconstruction
 from .result import JobResult, Shown
 from .splits import Column, refuse_wrong_split
 
@@ -60,6 +61,7 @@ class Train(JobSpec):
         features: the columns to predict from; None takes all but the target.
         task: None reads it off the target: text, booleans and integers are classes, other numbers are regression, masks
             of pictures are pixels, and lists of texts or rows of 0 and 1 are labels that hold at once ("multilabel").
+            "reconstruction" has no target: what is learned is to give the features back.
         validation_data: a data reference to validate on, instead of a share of `data`.
         validation_split: share of the rows held out for validation; 0 for none, also by validation_data and folds.
         stratify: keep the share of every class, or of every value of the column that is named, on both sides; None does
@@ -142,7 +144,9 @@ class Train(JobSpec):
 
     @property
     def targets(self) -> str | tuple[str, ...] | None:
-        """The columns to predict; None if their name is conventional."""
+        """The columns to predict; none for a reconstruction, None if their name is conventional."""
+        if self.task == "reconstruction":
+            return ()
         return tuple(self.outputs) or self.target
 
     @model_validator(mode="after")
@@ -151,6 +155,8 @@ class Train(JobSpec):
         self._check_outputs()
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
+        if self.task == "reconstruction":
+            refuse_wrong_reconstruction(self)
         refuse_wrong_split(self)
         if self.forecast is not None:
             refuse_wrong_forecast(self, self.forecast)

@@ -111,7 +111,7 @@ class Forecasting(Described):
         return (*self.channels, self.time, *((self.series,) if self.series else ()))
 
 
-Task = Literal["binary", "multiclass", "multilabel", "regression", "pixels", "several"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "pixels", "reconstruction", "several"]
 
 
 class Signature(Described):
@@ -123,10 +123,12 @@ class Signature(Described):
         task: the meaning of the only output; "several" where there are more.
         classes: the label of each output unit, in order; empty for regression.
         target: the column that the model predicts; None if the data had no column names, or it predicts several.
-        columns: the columns that the output's units are, in order, if there are several.
+        columns: the columns that the output's units are, in order, if there are several; of a reconstruction, always.
         logits: whether the outputs for classes are raw scores, not probabilities.
         parts: the meaning of each output by its name, as that of a model without inputs; empty for a single output.
         forecast: how the only input is cut from a table, for a model that continues a series; else None.
+        spreads: standard deviations in training, in which a reconstruction's error is measured: of each number of a
+            row, or one of all; empty for other tasks.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -138,6 +140,7 @@ class Signature(Described):
     logits: bool = False
     parts: dict[str, "Signature"] = Field(default_factory=dict)
     forecast: Forecasting | None = None
+    spreads: tuple[float, ...] = ()
 
     @property
     def each(self) -> dict[str, "Signature"]:
@@ -146,7 +149,9 @@ class Signature(Described):
 
     @property
     def target_columns(self) -> tuple[str, ...]:
-        """The columns that the model predicts; none if the data had no names."""
+        """The columns that the model predicts; none if the data had no names, or it reconstructs what it takes."""
+        if self.task == "reconstruction":
+            return ()
         if self.parts:
             return tuple(name for part in self.parts.values() for name in part.target_columns)
         return self.columns or ((self.target,) if self.target is not None else ())
@@ -155,8 +160,8 @@ class Signature(Described):
     def prediction_names(self) -> tuple[str, ...]:
         """The columns of a table of predictions: label and probabilities, or numbers.
 
-        Of labels that hold at once, each has a probability and whether it is predicted. Of several outputs, names begin
-        with the output's.
+        Of labels that hold at once, each has a probability and whether it is predicted; a reconstruction has its error.
+        Of several outputs, names begin with the output's.
         """
         if self.parts:
             return tuple(f"{name}_{each}" for name, part in self.parts.items() for each in part.prediction_names)
@@ -166,6 +171,13 @@ class Signature(Described):
             return tuple(f"{what}_{label}" for what in ("label", "probability") for label in self.classes)
         if self.classes:
             return ("label", *(f"probability_{label}" for label in self.classes))
+        if self.task == "reconstruction":
+            # A table has no place for a picture, but for how well it is reconstructed.
+            return (*(self._number_names if len(self.outputs[0].shape) == 1 else ()), "error")
+        return self._number_names
+
+    @property
+    def _number_names(self) -> tuple[str, ...]:
         units = prod(size or 1 for size in self.outputs[0].shape)
         if self.columns:
             return tuple(f"value_{column}" for column in self.columns)

@@ -1,7 +1,7 @@
 """What a model's output says by its signature: labels and probabilities, or numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
+from math import isnan, prod
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import InvalidJob
+from .inputs import Inputs
 from .manifest import Described, ModelVersion, Signature
 from .tensors import Array, Tensors
 from .windows import series_names
@@ -31,6 +32,8 @@ class Prediction(Described):
         probabilities: of each class or label; those of classes sum to 1. Empty for numbers.
         value: the number, or a tuple of them if the model predicts several, as a forecast does; None for classes.
         values: the numbers by the name of their column, if the model predicts several columns.
+        error: of a reconstruction, the mean squared difference from the row, in standard deviations of training, over
+            what is not missing in it: the larger, the less the row is like those trained on. None for all else.
         mask: of each pixel its class, row by row, in the model's size; None for all else.
         series: what is forecast, where the model tells several apart; else None.
         outputs: what is predicted by each output of a model that has several; all else is empty then.
@@ -41,6 +44,7 @@ class Prediction(Described):
     probabilities: dict[str, float] = Field(default_factory=dict)
     value: float | tuple[float, ...] | None = None
     values: dict[str, float] = Field(default_factory=dict)
+    error: float | None = None
     mask: tuple[tuple[int, ...], ...] | None = None
     series: str | None = None
     outputs: dict[str, "Prediction"] = Field(default_factory=dict)
@@ -55,6 +59,8 @@ class Prediction(Described):
             yield "mask", f"{len(self.mask)} × {len(self.mask[0])} pixels"
         elif not self.probabilities:
             yield ("values", self.values) if self.values else ("value", self.value)
+            if self.error is not None:
+                yield "error", float(f"{self.error:.4g}")
         else:
             yield ("label", self.label) if self.label is not None else ("labels", self.labels)
             likely = sorted(self.probabilities.items(), key=lambda each: -each[1])[:_MOST_SHOWN]
@@ -67,7 +73,7 @@ def predictions(version: ModelVersion, outputs: Tensors, given: Tensors | None =
     """The meaning of a model's outputs, row by row.
 
     Args:
-        given: the rows by column, of which a forecast has one answer for each series.
+        given: the rows, of which a forecast has one answer for each series, and a reconstruction an error for each.
 
     Raises:
         InvalidJob: an output is no distribution over its classes.
@@ -75,6 +81,13 @@ def predictions(version: ModelVersion, outputs: Tensors, given: Tensors | None =
     signature = version.signature
     if not isinstance(outputs, Mapping):
         predicted = _predictions(signature, version.ref, outputs)
+        if signature.task == "reconstruction" and given is not None:
+            tensors = Inputs(signature, version.ref).encoded(given)
+            errors = reconstruction_errors(signature, tensors, outputs).tolist()
+            return [
+                each.model_copy(update={"error": None if isnan(error) else error})
+                for each, error in zip(predicted, errors, strict=True)
+            ]
         series = _series(version, given, len(predicted))
         return [
             each if name is None else each.model_copy(update={"series": name})
@@ -108,10 +121,13 @@ def _predictions(signature: Signature, ref: str, outputs: Array) -> list[Predict
     return [Prediction(label=labels[at], probabilities=row) for at, row in zip(likeliest, rows, strict=True)]
 
 
-def prediction_columns(version: ModelVersion, outputs: Tensors) -> dict[str, Array]:
+def prediction_columns(version: ModelVersion, outputs: Tensors, inputs: Tensors) -> dict[str, Array]:
     """The meaning of a model's outputs, as columns of a table.
 
     Their names are the signature's `prediction_names`.
+
+    Args:
+        inputs: the model's tensors, which these are the outputs for.
 
     Raises:
         InvalidJob: an output is no distribution over its classes.
@@ -123,6 +139,9 @@ def prediction_columns(version: ModelVersion, outputs: Tensors) -> dict[str, Arr
         columns = [
             column for name, part in signature.parts.items() for column in _columns(part, version.ref, outputs[name])
         ]
+    elif signature.task == "reconstruction":
+        numbers = _columns(signature, version.ref, outputs) if outputs.ndim == 2 else []
+        columns = [*numbers, reconstruction_errors(signature, inputs, outputs)]
     else:
         columns = _columns(signature, version.ref, outputs)
     return dict(zip(signature.prediction_names, columns, strict=True))
@@ -136,6 +155,23 @@ def _columns(signature: Signature, ref: str, outputs: Array) -> list[Array]:
         return [*(distribution >= HOLDS).T, *distribution.T]
     labels = np.array(signature.classes, dtype=object)
     return [labels[distribution.argmax(axis=1)], *distribution.T]
+
+
+def reconstruction_errors(signature: Signature, inputs: Tensors, outputs: Array) -> Floats:
+    """The mean squared difference of each row from its reconstruction, in the spreads of training.
+
+    What is missing in a row does not count; where all is, the error is NaN.
+
+    Args:
+        inputs: the model's only tensor.
+    """
+    [rows] = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    off = (_flat(outputs).astype(np.float64) - _flat(rows).astype(np.float64)) / np.array(signature.spreads)
+    known = ~np.isnan(off)
+    squares = np.where(known, off, 0.0) ** 2
+    counts = known.sum(axis=1)
+    errors: Floats = np.where(counts, squares.sum(axis=1) / np.maximum(counts, 1), np.nan)
+    return errors
 
 
 def label_probabilities(outputs: Array, *, logits: bool) -> Floats:

@@ -180,13 +180,14 @@ def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, firs
     done = 0
     for columns in source.batches(spec.batch_size):
         obey_stop(run)
-        outputs = predictor.predict(encode(version.signature.inputs, columns, range(first + done, sys.maxsize)))
+        inputs = encode(version.signature.inputs, columns, range(first + done, sys.maxsize))
+        outputs = predictor.predict(inputs)
         done += len(next(iter(columns.values())))
         meter.at(done)
         if spec.format == "npy":
             yield {_OUTPUT: outputs}
         else:
-            yield {name: columns[name] for name in spec.columns} | prediction_columns(version, outputs)
+            yield {name: columns[name] for name in spec.columns} | prediction_columns(version, outputs, inputs)
 
 
 def _stored(spec: Infer, source: Source, chunk: Mapping[str, Values], name: str, run: Run) -> Artifact:

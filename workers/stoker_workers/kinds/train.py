@@ -27,6 +27,7 @@ from ..ml.opening import open_data
 from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
 from ..ml.preprocessing.profile import Profile
 from ..ml.preprocessing.split import HELD_OUT, TRAINED
+from ..ml.preprocessing.target import truth_columns
 from ..ml.reading import TrainingData, read_training_data
 from ..ml.resuming import read_newest
 from ..ml.run import Children, Outcome, Run, Stopped
@@ -205,8 +206,13 @@ def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
         served=stages.served,
         objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
-        row_bytes=prod(row_shape) * tf.as_dtype(network.inputs[0].dtype).size,
+        row_bytes=prod(row_shape) * tf.as_dtype(network.inputs[0].dtype).size + _target_bytes(profiled),
     )
+
+
+def _target_bytes(profiled: Profile) -> int:
+    """The size of what one row is compared with, where it is as large as the row itself."""
+    return sum(prod(target.shape) * 4 for target in profiled.targets if target.task == "reconstruction")
 
 
 def _rows(spec: Train, run: Run, data: TrainingData, model: _Model) -> tuple[EncodedRows, EncodedRows | None]:
@@ -234,7 +240,7 @@ def _validation(spec: Train, run: Run, signature: Signature) -> Source:
     data = spec.validation_data
     assert data is not None
     source = open_data(data, "test", run, signature)
-    targets = signature.target_columns or ("y",)
+    targets = truth_columns(signature)
     aside = () if spec.sample_weight is None else (spec.sample_weight,)
     select_columns([column.name for column in source.columns], targets, None, str(data), aside)
     if source.rows == 0:
@@ -287,7 +293,7 @@ def _outcome(
     whole = assemble(
         model.preprocessing,
         model.served,
-        {name: (scale.spread.tolist(), scale.mean.tolist()) for name, scale in scales.items() if scale},
+        {name: scale.layer_arguments for name, scale in scales.items() if scale},
     )
     _compile(whole, model)
     files = save_model(whole, model.signature, spec.formats, run)

@@ -6,6 +6,7 @@ import numpy as np
 
 from stoker.events import Log
 from stoker.kinds import Train, as_data
+from stoker.models.columns import TARGET_NAMES
 from stoker.models.data import MASK, select_columns
 from stoker.models.manifest import Forecasting, Signature
 
@@ -16,6 +17,8 @@ from .preprocessing.forecasting import forecast_data
 from .preprocessing.profile import Profile, profile
 from .preprocessing.split import UNUSED, Split
 from .run import Run
+
+_LABELS = "it is called as a target is; name it in features to reconstruct it as well"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     names = [column.name for column in source.columns]
     targets, _ = select_columns(names, spec.targets, spec.features, str(spec.data))
     division = divide(spec, source, targets, seed, run)
+    labels = dict.fromkeys(TARGET_NAMES, _LABELS) if spec.task == "reconstruction" else {}
     profiled = profile(
         source,
         division.split,
@@ -61,12 +65,12 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         ref=str(spec.data),
         target=spec.targets,
         features=spec.features,
-        task=spec.task,
+        task=None if spec.task == "reconstruction" else spec.task,
         tasks={name: output.task for name, output in spec.outputs.items()} if spec.outputs else None,
         kinds=as_data(spec.data).columns,
         limits=spec.limits,
         weight=spec.sample_weight,
-        set_aside=division.set_aside,
+        set_aside={**{name: why for name, why in labels.items() if name in names}, **division.set_aside},
     )
     return TrainingData(source, division.split, profiled, division.why)
 

@@ -8,6 +8,7 @@ from ..networks.activation import gives_probabilities
 from .labels import LabelTally
 from .pictures import Mistakes, takes_pictures
 from .pixels import PixelTally
+from .reconstruction import ReconstructionTally
 from .several import SeveralTally
 from .tally import ClassifierTally, RegressionTally, Tally
 
@@ -31,6 +32,8 @@ def mistakes_of(signature: Signature, model: keras.Model) -> Mistakes | None:
 def _tally(signature: Signature, model: keras.Model, place: int) -> Tally:
     if signature.task == "regression":
         return RegressionTally(signature.columns)
+    if signature.task == "reconstruction":
+        return ReconstructionTally(signature.columns, signature.spreads)
     logits = not gives_probabilities(model, place)
     if signature.task == "pixels":
         return PixelTally(signature.classes, logits=logits)

@@ -10,7 +10,8 @@ from stoker.models.rows import encode
 from stoker.models.tensors import Array, Outputs
 
 from ..data import Source, Values
-from ..preprocessing.target import encode_target, has_target
+from ..preprocessing.split import rows_of
+from ..preprocessing.target import encode_target, truth_columns, with_target
 
 
 class LabelledRows:
@@ -35,7 +36,11 @@ class LabelledRows:
         self.count = source.rows
         self._version = version
         self._slices = slices
-        self._targets = version.signature.target_columns or ("y",)
+        self._targets = truth_columns(version.signature)
+        if target is not None and version.signature.task == "reconstruction":
+            raise InvalidJob(
+                f"target names {target!r}, but {version.ref} is measured by the columns it takes: leave it out"
+            )
         if target is not None and len(self._targets) > 1:
             raise InvalidJob(
                 f"target names {target!r}, but {version.ref} predicts {', '.join(map(repr, self._targets))}: leave it "
@@ -61,7 +66,7 @@ class LabelledRows:
         for columns in self._source.batches(rows):
             inputs, truth = self.encoded(columns, start)
             if len(next(iter(inputs.values()))):
-                kept = has_target(*(columns[name] for name in self._truth.values()))
+                kept = with_target(columns, self._truth.values())
                 yield inputs, truth, {name: columns[name][kept] for name in self._slices}
             start += len(next(iter(columns.values())))
 
@@ -75,12 +80,12 @@ class LabelledRows:
             InvalidJob: the model does not take such rows, or does not know such a truth.
         """
         signature = self._version.signature
-        truth_columns = {name: columns[given] for name, given in self._truth.items()}
-        numbering = np.arange(first_row, first_row + len(columns[next(iter(self._truth.values()))]))
+        given = {name: columns[source] for name, source in self._truth.items()}
+        numbering = np.arange(first_row, first_row + rows_of(columns))
         try:
             inputs = encode(signature.inputs, columns, numbering)
-            there = has_target(*truth_columns.values())
-            named = {name: values[there] for name, values in truth_columns.items()}
+            there = with_target(columns, self._truth.values())
+            named = {name: values[there] for name, values in given.items()} if given else columns
             truth: Outputs = {
                 name: encode_target(part, named, numbering[there]) for name, part in signature.each.items()
             }

@@ -14,7 +14,7 @@ from ..preprocessing.profile import Profile
 from ..preprocessing.target import Target
 from .cnn import cnn_layers
 from .given import call_builder, configured
-from .heads import divided, head, output_activation, output_units, outputs_of
+from .heads import divided, head, output_activation, output_units, outputs_of, shaped
 from .layers import all_layers
 from .mlp import mlp, mlp_layers
 from .pretrained import pretrained
@@ -84,7 +84,8 @@ def _with_outputs(
 ) -> keras.Model:
     """A network that Stoker builds itself, with an output for each target."""
     if len(units) == 1:
-        return _own(spec, input_shape, parts, profile, profile.targets[0], units[0])
+        network = _own(spec, input_shape, parts, profile, profile.targets[0], units[0])
+        return shaped(network, profile.targets[0])
     raw = Target("all", profile.target_columns, "regression", shape=(sum(units),))
     shared = _own(spec.model_copy(update={"output": "linear"}), input_shape, parts, profile, raw, sum(units))
     return divided(shared, spec, profile.targets, units)
@@ -139,12 +140,12 @@ def _mix_precision(network: keras.Model) -> None:
 
 
 def _last_layers(tensor: keras.KerasTensor) -> list[keras.Operation]:
-    """The layer that gives an output; of a sum or an activation, also those whose outputs it takes."""
+    """The layer that gives an output; of a sum, an activation or another shape, also those whose outputs it takes."""
     # The graph behind a symbolic tensor has no public name; Keras' own exporters read it this way too.
     operation, node, _ = tensor._keras_history  # noqa: SLF001
     if isinstance(operation, keras.Model):
         return _last_layers(operation.outputs[0])
-    if not isinstance(operation, keras.layers.Add | keras.layers.Activation):
+    if not isinstance(operation, keras.layers.Add | keras.layers.Activation | keras.layers.Reshape):
         return [operation]
     taken = operation._inbound_nodes[node].input_tensors  # noqa: SLF001
     return [operation, *(layer for each in taken for layer in _last_layers(each))]

@@ -52,6 +52,14 @@ def head(spec: Regularised, target: Target, units: int) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(spec))
 
 
+def shaped(network: keras.Model, target: Target) -> keras.Model:
+    """A network whose output has the shape of what it reconstructs."""
+    if target.task != "reconstruction" or len(target.shape) == 1:
+        return network
+    layers = network.layers if isinstance(network, keras.Sequential) else [network]
+    return keras.Sequential([keras.Input(network.inputs[0].shape[1:]), *layers, keras.layers.Reshape(target.shape)])
+
+
 def divided(network: keras.Model, spec: Regularised, targets: Sequence[Target], units: Sequence[int]) -> keras.Model:
     """A network whose last layer, of raw numbers, is divided among several outputs."""
     outputs, start = {}, 0

@@ -66,6 +66,9 @@ def check_shapes(
     output = _named_outputs(network) if len(targets) > 1 else {targets[0].name: network.outputs[0]}
     for target, count in zip(targets, units, strict=True):
         given = tuple(output[target.name].shape[1:])
+        if target.task == "reconstruction":
+            _check_reconstruction(given, target)
+            continue
         if target.task == "pixels" or len(given) == 3:
             _check_pixels(given, count, target)
             continue
@@ -76,6 +79,16 @@ def check_shapes(
                 wanted = f"{len(target.classes)} {'labels' if target.task == 'multilabel' else 'classes'}"
             names = ", ".join(map(repr, target.columns))
             raise InvalidJob(f"the network's output has shape {given}, but the target {names} has {wanted}")
+
+
+def _check_reconstruction(given: tuple[int | None, ...], target: Target) -> None:
+    if len(given) != len(target.shape) or any(
+        have not in (None, want) for have, want in zip(given, target.shape, strict=True)
+    ):
+        raise InvalidJob(
+            f"the network's output has shape {given}, but what it is to reconstruct has {target.shape}: give its last "
+            "layer that shape"
+        )
 
 
 def _check_pixels(given: tuple[int, ...], units: int, target: Target) -> None:

@@ -19,7 +19,7 @@ from ..run import Run
 from .profile import pass_rows
 from .shares import Part, by_chance, by_group, by_strata, by_time
 from .split import ExactSplit, HashedSplit, Split, TimeSplit, codes_of, times_of
-from .target import has_target
+from .target import has_target, with_target
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,9 @@ class _Divided:
                     "a column to keep the shares of, or leave it out"
                 )
             return None
+        task = self._spec.task
+        if task == "reconstruction":
+            return None
         [target] = self._targets
         if not self._exact:
             return target if stratify else None
@@ -182,7 +185,7 @@ class _Divided:
         stats.update(values[has_target(values)])
         if not stats.rows:
             return None
-        if decide_task(stats, self._spec.task).task == "classification":
+        if decide_task(stats, task).task == "classification":
             return target
         if stratify:
             raise InvalidJob(
@@ -194,13 +197,13 @@ class _Divided:
     def _times(self, name: str) -> NDArray[np.float64]:
         """The times of the rows that have a target; of many that are not in memory, a sample."""
         if self._exact:
-            there = has_target(*(self._whole(name) for name in self._targets))
+            there = with_target({each: self._whole(each) for each in (name, *self._targets)}, self._targets)
             times = times_of(self._whole(name), name)[there]
         else:
             sample = Sample()
             meter, done = Meter(self._run, "reading times", total=self._source.rows), 0
             for batch in self._source.batches(pass_rows(self._source)):
-                there = has_target(*(batch[each] for each in self._targets))
+                there = with_target(batch, self._targets)
                 sample.update(times_of(batch[name], name, done)[there])
                 meter.at(done := done + len(batch[name]))
                 obey_stop(self._run)

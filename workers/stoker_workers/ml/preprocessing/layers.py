@@ -167,7 +167,9 @@ def build_preprocessing(profile: Profile, *, normalize: bool, needs: Needs = _NU
 
 
 def assemble(
-    preprocessing: Preprocessing, network: keras.Model, scales: Mapping[str, tuple[list[float], list[float]]]
+    preprocessing: Preprocessing,
+    network: keras.Model,
+    scales: Mapping[str, tuple[list[float] | float, list[float] | float]],
 ) -> keras.Model:
     """The whole model: preprocessing, network, and the way back to the target's scale; it shares their weights.
 

@@ -21,8 +21,9 @@ from ..data import Column, Source, Values
 from ..progress import Meter, obey_stop
 from ..run import Run
 from .masks import MaskCounts
-from .split import HELD_OUT, TRAINED, Sides, Split
-from .target import Target, has_target
+from .reconstruction import decide_reconstruction
+from .split import HELD_OUT, TRAINED, Sides, Split, rows_of
+from .target import Target, with_target
 from .targets import Decided, TargetColumn, decide_targets
 from .tensors import LONGEST_LIST, Feature, input_tensors
 from .weights import mean_weight, row_weights
@@ -94,6 +95,7 @@ def profile(
     """Read all rows once, summarise them, and decide what each column is. What was decided is sent as events.
 
     Args:
+        target: none of them, (), reconstructs the features.
         features: the columns to predict from; None takes all but the target and those that nothing can be learned from.
         task: None decides by the targets.
         tasks: of each target that is an output of its own by the author's word; None if the author names no outputs.
@@ -120,8 +122,8 @@ def profile(
     meter = Meter(run, "reading data", total=source.rows)
     start = 0
     for batch in source.batches(pass_rows(source)):
-        stop = start + len(batch[targets[0]])
-        there, sides = has_target(*(batch[name] for name in targets)), split.sides(batch, start)
+        stop = start + rows_of(batch)
+        there, sides = with_target(batch, targets), split.sides(batch, start)
         for name in used:
             _require_finite(batch[name], name, there, start)
         scan.update(batch, there, sides)
@@ -132,18 +134,25 @@ def profile(
         meter.at(stop)
         obey_stop(run)
     scan.check(ref)
-    decided = decide_targets(scan.targets, task, tasks) if scan.masks is None else _decided_masks(scan.masks)
     kept, left_out = _features(scan.features, kinds, required=features is not None)
     left_out |= {name: why for name, why in set_aside.items() if name not in chosen}
     if not kept:
-        raise InvalidJob(f"{ref} has no column to predict {listed(targets)} from: {'; '.join(_left_out(left_out))}")
+        purpose = f"predict {listed(targets)} from" if targets else "reconstruct"
+        raise InvalidJob(f"{ref} has no column to {purpose}: {'; '.join(_left_out(left_out))}")
+    inputs = input_tensors(kept, limits)
+    if not targets:
+        decided = decide_reconstruction(kept, inputs)
+    elif scan.masks is None:
+        decided = decide_targets(scan.targets, task, tasks)
+    else:
+        decided = _decided_masks(scan.masks)
     for line in _words(scan, decided, kept, left_out):
         run.emit(Log(line=line))
     return Profile(
         rows=scan.rows,
         held_out=scan.held_out,
         features=kept,
-        inputs=input_tensors(kept, limits),
+        inputs=inputs,
         targets=decided.targets,
         named=sorted(by_name) != ["x", "y"],
         mean_weight=1.0 if weight is None else mean_weight(weights, weight),
@@ -236,6 +245,7 @@ class _Scan:
     Attributes:
         features: statistics of the training rows, by column.
         targets: of rows that have them all.
+        rows: how many rows there are to train on.
         dropped: how many rows have not.
         held_out: how many rows have them, and are for validation.
         masks: the pixels of the only target's masks; None if it has none.
@@ -250,20 +260,17 @@ class _Scan:
                 )
         self.features = {column.name: ColumnStats(column) for column in features}
         self.targets = [TargetColumn(ColumnStats(column), ColumnStats(column)) for column in targets]
+        self.rows = 0
         self.dropped = 0
         self.held_out = 0
-        is_mask = task == "pixels" or (task is None and targets[0].role == "mask")
-        self.masks = MaskCounts(targets[0]) if is_mask and len(targets) == 1 else None
+        sole = targets[0] if len(targets) == 1 else None
+        is_mask = sole and (task == "pixels" or (task is None and sole.role == "mask"))
+        self.masks = MaskCounts(sole) if sole and is_mask else None
 
     @property
     def names(self) -> list[str]:
         """The columns of the targets."""
         return [target.name for target in self.targets]
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are to train on."""
-        return self.targets[0].trained.rows
 
     def update(self, batch: Mapping[str, Values], there: NDArray[np.bool_], sides: Sides) -> None:
         mine = there & (sides == TRAINED)
@@ -274,6 +281,7 @@ class _Scan:
             target.trained.update(batch[target.name][mine])
         if self.masks:
             self.masks.update(batch[self.names[0]], mine)
+        self.rows += int(mine.sum())
         self.dropped += int((~there).sum())
         self.held_out += int((there & (sides == HELD_OUT)).sum())
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
 from stoker.models.manifest import Signature, Task, TensorSpec
-from stoker.models.rows import FLOAT32_MOST, FROM_0, Numbering, numbers, texts
+from stoker.models.rows import FLOAT32_MOST, FROM_0, Numbering, encode, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
 from ..data.source import absent
 from .labels import encode_labels
 from .pixels import encode_masks
+from .split import rows_of
 
 EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
 
@@ -27,12 +28,13 @@ class Target:
 
     Attributes:
         name: that of the output.
-        columns: the columns that it is read from.
+        columns: the columns that it is read from; of a reconstruction, the features.
         task: the meaning of the output.
         classes: the labels in order; empty for regression.
         class_rows: the number of training rows of each class.
         shape: that of one row; () for a label or a plain number; height and width of a mask.
         moments: of the numbers to predict in the training rows; None for classes.
+        spreads: in which a reconstruction's error is measured; see `Signature`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Target:
     class_rows: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
     moments: Moments | None = None
+    spreads: tuple[float, ...] = ()
 
     def signature(self, units: int, *, logits: bool, named: bool) -> Signature:
         """The meaning of an output of so many units, which gives raw scores if `logits`.
@@ -51,21 +54,36 @@ class Target:
         """
         low, high = (self.moments.low, self.moments.high) if self.moments else (None, None)
         several = len(self.columns) > 1
-        place = self.shape if self.task == "pixels" else ()
+        if self.task == "reconstruction":
+            shape, several = self.shape, named and self.shape == (len(self.columns),)
+        else:
+            shape = (*self.shape, units) if self.task == "pixels" else (units,)
         return Signature(
             inputs=(),
-            outputs=(TensorSpec(name=self.name, shape=(*place, units), dtype="float32", low=low, high=high),),
+            outputs=(TensorSpec(name=self.name, shape=shape, dtype="float32", low=low, high=high),),
             task=self.task,
             classes=self.classes,
-            target=self.columns[0] if named and not several else None,
+            target=self.columns[0] if named and not several and self.task != "reconstruction" else None,
             columns=self.columns if several else (),
             logits=logits,
+            spreads=self.spreads,
         )
 
 
 def has_target(*columns: Values) -> NDArray[np.bool_]:
     """Which rows have a target in each of the columns; one of several numbers is there if all of them are."""
     return cast(NDArray[np.bool_], np.logical_and.reduce([_present(values) for values in columns]))
+
+
+def with_target(columns: Mapping[str, Values], names: Iterable[str]) -> NDArray[np.bool_]:
+    """Which rows have a target in each of these columns: all, where there are none of them."""
+    chosen = [columns[name] for name in names]
+    return has_target(*chosen) if chosen else np.ones(rows_of(columns), dtype=bool)
+
+
+def truth_columns(signature: Signature) -> tuple[str, ...]:
+    """The columns with what a model is to predict: of arrays y; none where it reconstructs what it takes."""
+    return () if signature.task == "reconstruction" else signature.target_columns or ("y",)
 
 
 def _present(values: Values) -> NDArray[np.bool_]:
@@ -80,7 +98,8 @@ def _present(values: Values) -> NDArray[np.bool_]:
 
 def encode_target(signature: Signature, columns: Mapping[str, Values], numbering: Numbering = FROM_0) -> EncodedTarget:
     """Encode the target of an output: as class indices (int32, one for each row), as numbers (float32, of the same
-    shape; of several columns beside each other), or as 0 and 1 (float32) for each label of those that hold at once.
+    shape; of several columns beside each other; of a
+    reconstruction, NaN where one is missing), or as 0 and 1 (float32) for each label of those that hold at once.
 
     Args:
         columns: all rows have a target in them.
@@ -89,7 +108,10 @@ def encode_target(signature: Signature, columns: Mapping[str, Values], numbering
     Raises:
         InvalidJob: a label that the model was not trained on, or a missing or infinite value.
     """
-    names = signature.target_columns or ("y",)
+    if signature.task == "reconstruction":
+        [truth] = encode(signature.inputs, columns, numbering).values()
+        return truth.astype(np.float32)
+    names = truth_columns(signature)
     if signature.task == "regression":
         exact = [numbers(columns[name], name, numbering=numbering, most=FLOAT32_MOST) for name in names]
         parts = [each.astype(np.float32) for each in exact]

@@ -12,7 +12,7 @@ from stoker.models.rows import encode as encode_inputs
 from ..data import Source, Values
 from ..preprocessing.layers import Preprocessing
 from ..preprocessing.split import Mask, Split, rows_of
-from ..preprocessing.target import encode_target, has_target
+from ..preprocessing.target import encode_target, truth_columns, with_target
 from ..preprocessing.weights import row_weights
 from .objective import Objective
 from .rows import (
@@ -47,10 +47,10 @@ def encoder(
     weighting: Weighting | None = None,
 ) -> Encode:
     """A function from raw columns to what a training step takes, of the rows that have a target."""
-    names = signature.target_columns or ("y",)
+    names = truth_columns(signature)
 
     def encode(columns: dict[str, Values], numbering: NDArray[np.intp]) -> Rows:
-        there = has_target(*(columns[name] for name in names))
+        there = with_target(columns, names)
         if not there.all():
             columns = {name: values[there] for name, values in columns.items()}
             numbering = numbering[there]

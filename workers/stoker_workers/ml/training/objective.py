@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
@@ -20,27 +20,8 @@ from ..preprocessing.target import EncodedTarget, Target
 from .losses import RowLosses, by_pixel, checked, keras_loss, mean_of_pixels, row_losses
 from .measures import Measure
 from .metrics import choose_metrics
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How numbers to predict are centred and scaled for the network.
-
-    Attributes:
-        mean, spread: of each output unit, float32.
-    """
-
-    mean: NDArray[np.float32]
-    spread: NDArray[np.float32]
-
-    def scaled(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Targets as the network learns them."""
-        scaled: NDArray[np.float32] = (target - self.mean) / self.spread
-        return scaled
-
-    def unscaled(self, tensor: tf.Tensor) -> tf.Tensor:
-        """What the network learns or gives, as numbers to predict."""
-        return tensor * self.spread + self.mean
+from .reconstruction import known_cells, of_known_cells, reconstruction_scale
+from .scale import Scale
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,7 @@ class Objective:
 
     def reported(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The loss of each row in the target's own units."""
-        if self.scale is None:
+        if self.scale is None or self.target.task == "reconstruction":  # of columns, each has units of its own
             return self.compute(target, output)
         return self.compute(self.scale.unscaled(target), self.scale.unscaled(output))
 
@@ -114,7 +95,11 @@ class Objective:
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """What a batch adds to the metrics, one after the other."""
-        target, output = (self._from_mean_on(tensor) for tensor in (target, output))
+        if self.target.task == "reconstruction":
+            target, output, share = known_cells(target, output)
+            weights = weights * tf.cast(share, weights.dtype)
+        else:
+            target, output = (self._from_mean_on(tensor) for tensor in (target, output))
         if self.target.task == "pixels":
             target, output, weights = by_pixel(target, output, weights)
         return tf.concat([measure.sums(target, output, weights) for measure in self.measures], axis=0)
@@ -162,14 +147,17 @@ def _objective(
     profile: Profile,
     allowed: Sequence[str],
 ) -> Objective:
-    units = int(network.outputs[place].shape[-1])
+    units = _units(network, place, target)
     activation = output_activation(network, place)
     name = _fitting_loss(spec, output, target, units)
     _check_activation(name, target, activation, units)
     raw = bool(target.classes) and activation not in PROBABILITIES
     if spec.from_logits is not None and spec.from_logits != raw:
         raise InvalidJob(_contradiction(spec.from_logits, activation, name))
-    scale = _scale(target, units) if spec.normalize and activation == "linear" else None
+    if target.task == "reconstruction":
+        scale = reconstruction_scale(target, activation, normalize=spec.normalize)
+    else:
+        scale = _scale(target, units) if spec.normalize and activation == "linear" else None
     own, saved = is_function(name), None
     if own:
         compute = checked(own_function(name, allowed, "loss", "objectives"), name)
@@ -178,6 +166,8 @@ def _objective(
         compute = row_losses(saved, units)
         if target.task == "pixels":
             compute = mean_of_pixels(compute)
+        if target.task == "reconstruction":
+            compute = of_known_cells(compute)
     return Objective(
         target=target,
         name=name,
@@ -193,6 +183,10 @@ def _objective(
         in_own_units=own or name == "msle",
         weight=output.weight,
     )
+
+
+def _units(network: keras.Model, place: int, target: Target) -> int:
+    return prod(target.shape) if target.task == "reconstruction" else int(network.outputs[place].shape[-1])
 
 
 def _fitting_loss(spec: Train, output: Output, target: Target, units: int) -> str:

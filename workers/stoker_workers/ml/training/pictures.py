@@ -13,6 +13,7 @@ from stoker.models.picture_rows import takes_pictures
 from ..columns.stats import ColumnStats
 from ..preprocessing.numbers import rescaling
 from ..preprocessing.profile import Profile
+from .reconstruction import with_autoencoder
 
 _FILTERS = (32, 64, 64, 64)
 # Pooling ends where a picture's smaller side has so few places left.
@@ -35,6 +36,8 @@ class Stages:
 
 def with_default(spec: Train, profile: Profile) -> tuple[Train, str | None]:
     """The spec with a network for pictures, if it names none; and what is to be said of the network."""
+    if profile.targets[0].task == "reconstruction":
+        return with_autoencoder(spec, profile.targets[0])
     if profile.targets[0].task == "pixels":
         return _with_unet(spec, profile)
     pictures = [name for name, feature in profile.features.items() if feature.kind == "image"]

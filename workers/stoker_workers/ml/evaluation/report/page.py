@@ -17,6 +17,7 @@ _TASKS = {
     "multilabel": "{} labels, several of which may hold at once",
     "regression": "numbers",
     "pixels": "pixels of {} classes",
+    "reconstruction": "what it takes",
     "several": "several outputs",
 }
 
@@ -51,7 +52,7 @@ def _cards(report: Report) -> Html:
         cards.append(card("Average precision", accuracy.average_precision, "of the precision-recall curve"))
     if accuracy.calibration_error is not None:
         cards.append(card("Calibration error", accuracy.calibration_error, "confidence against accuracy"))
-    if report.task not in ("regression", "several"):
+    if report.task not in ("regression", "reconstruction", "several"):
         cards.append(card("Cross-entropy", accuracy.metrics["loss"], "the loss on these rows"))
     one = report.efficiency.latency[1]
     cards.append(card("Milliseconds for one row", one.p50_ms, f"99th percentile: {number(one.p99_ms)}"))
@@ -83,7 +84,7 @@ def _noise(report: Report) -> Html:
     from . import plots  # with matplotlib, which nothing but a page needs
 
     stability = report.stability
-    headline = "r2" if report.task == "regression" else "accuracy"
+    headline = "r2" if report.task in ("regression", "reconstruction") else "accuracy"
     clean, interval = report.metrics[headline], stability.intervals[headline]
     drawing = plots.noise(stability.noise, clean, interval, TITLES[headline])
     without = f" None on {'; '.join(stability.without_noise)}." if stability.without_noise else ""

@@ -12,6 +12,7 @@ TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
     "micro_f1": "F1 of all labels together",
     "mse": "Mean squared error", "rmse": "Root mean squared error", "mae": "Mean absolute error", "r2": "R²",
+    "error": "Mean squared error in standard deviations",
     "mean_iou": "Mean IoU", "loss": "Loss", "roc_auc": "ROC AUC", "average_precision": "Average precision",
     "calibration_error": "Calibration error",
 }  # fmt: skip
