@@ -54,7 +54,8 @@ AMOUNTS = RANDOM.integers(0, 500, 100)
         (np.ones((3, 50, 6)), None, "sequence", "50 steps of 6 numbers"),
         (np.ones((2, 4, 8, 8, 3), np.uint8), None, "vector", "an array of 4 × 8 × 8 × 3"),
         (lists([1, 2], [3]), "list", "tokens", "lists of whole numbers"),
-        (lists(["a", "b"], ["c"]), "list", "tokens", "lists of texts"),
+        (lists(["a", "b"], ["c"]), "list", "ignore", "lists of texts, of which nothing is learned but as a target"),
+        (lists([], []), "list", "ignore", "each of its lists is empty"),
         (lists([0.5, 2.0], [-3.0]), "list", "sequence", "lists of numbers"),
         (lists([1, -2], [3]), "list", "sequence", "lists of numbers"),
         (np.array([0, 1, 1]), None, "boolean", "only 0 and 1"),
@@ -164,6 +165,7 @@ def test_the_users_word_overrules(values: Values | list[object], dtype: str | No
         (np.ones((2, 4, 4, 3), np.uint8), None, "sequence", "choose vector or image or ignore"),
         (np.full((2, 4), -1), None, "tokens", "choose vector or sequence or ignore"),
         (lists(["a"], ["b"]), "list", "sequence", "it holds lists of texts"),
+        (lists(["a"], ["b"]), "list", "tokens", "choose ignore for it in columns"),
         (np.arange(3), "duration[us]", "number", "choose ignore for it in columns"),
     ],
 )

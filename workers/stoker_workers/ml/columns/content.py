@@ -49,8 +49,8 @@ def holds_times(stats: ColumnStats) -> bool:
 
 
 def holds_tokens(stats: ColumnStats) -> bool:
-    """Whether its arrays or lists hold texts, or whole numbers none of which is negative."""
-    return bool(stats.distinct.counts) or (stats.whole and stats.moments.low >= 0)
+    """Whether its arrays or lists hold whole numbers, none of which is negative."""
+    return bool(stats.moments.count.any()) and stats.whole and stats.moments.low >= 0
 
 
 def is_array_of_numbers(stats: ColumnStats) -> bool:

@@ -128,9 +128,13 @@ def _array(stats: ColumnStats) -> Decision | None:
 def _list(stats: ColumnStats) -> Decision | None:
     if stats.column.dtype != "list":
         return None
+    if stats.distinct.counts:
+        told = "of which nothing is learned but as a target: join each to one text, or make columns of yes and no"
+        return Decision("ignore", f"lists of texts, {told}")
+    if not stats.moments.count.any():
+        return Decision("ignore", "each of its lists is empty")
     if holds_tokens(stats):
-        told = "texts" if stats.distinct.counts else "whole numbers"
-        return Decision("tokens", f"lists of {told}")
+        return Decision("tokens", "lists of whole numbers")
     return Decision("sequence", "lists of numbers")
 
 
