@@ -84,6 +84,14 @@ def test_what_a_column_cannot_hold_is_refused_with_its_row(kind: ColumnKind, val
         one_column(kind, values)
 
 
+@pytest.mark.parametrize("kind", ["tokens", "sequence"])
+def test_a_row_without_a_list_is_refused_where_lists_are_taken(kind: ColumnKind) -> None:
+    spec = TensorSpec(name="t", shape=(3,), dtype="float32", kind=kind, gaps=True, columns=("c",))
+    for values in ([1, 2], ["ab"], np.array([0.5])):
+        with pytest.raises(InvalidJob, match=r"column .c. holds .* in row 0 .*expected a list: give one row"):
+            encode((spec,), {"c": values})
+
+
 def test_a_column_that_is_missing_is_named() -> None:
     spec = TensorSpec(name="t", shape=(1,), dtype="float32", kind="number", columns=("c",))
     with pytest.raises(InvalidJob, match="the data has no column 'c', which the model takes; it has 'd'"):

@@ -242,6 +242,7 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
     """Ids padded with 0, or cut, to the tensor's length."""
     if values.ndim == 2:
         return _known_ids(spec, _array(spec, values, name, numbering), name, numbering)
+    _require_lists(values, name, numbering)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
     padded = np.zeros((len(values), length), dtype=spec.dtype)
     for row, ids in enumerate(values):
@@ -254,6 +255,15 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
                 )
             padded[row, : len(known)] = known[:length]
     return _known_ids(spec, padded, name, numbering)
+
+
+def _require_lists(values: Array, name: str, numbering: Numbering) -> None:
+    for row, value in enumerate(values):
+        if value is not None and not isinstance(value, list | tuple | np.ndarray):
+            raise InvalidJob(
+                f"column {name!r} holds {_quoted(value)} in row {numbering[row]} (the first row is 0); expected a "
+                "list: give one row that has lists in it as a list of one dict"
+            )
 
 
 def _known_ids(spec: TensorSpec, ids: Array, name: str, numbering: Numbering) -> Array:
@@ -273,6 +283,7 @@ def _sequence(spec: TensorSpec, values: Array, name: str, numbering: Numbering) 
     """Lists of numbers, filled up with NaN, or cut, to the tensor's length; arrays of one shape as they are."""
     if values.ndim > 1:
         return _array(spec, values, name, numbering)
+    _require_lists(values, name, numbering)
     padded = np.full((len(values), spec.shape[0] or 1), np.nan, dtype=spec.dtype)
     for row, entries in enumerate(values):
         if entries is not None:
