@@ -154,8 +154,12 @@ def _numbers(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -
         cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
     if cast.dtype.kind == "f" and (wrong := np.isinf(cast)).any():
         _refuse_number(values, wrong, name, numbering)
-    if cast.dtype.kind in "iu" and (wrong := cast != exact).any():
-        _refuse_number(values, wrong, name, numbering, expected=f"a whole number that fits into {spec.dtype}")
+    if cast.dtype.kind in "iu":
+        if (wrong := cast != exact).any():
+            _refuse_number(values, wrong, name, numbering, expected=f"a whole number that fits into {spec.dtype}")
+        low, high = spec.limits.get(name, (-np.inf, np.inf))
+        if (wrong := (cast < low) | (cast > high)).any():
+            _refuse_number(values, wrong, name, numbering, expected=f"what the model takes: from {low:g} to {high:g}")
     return cast
 
 

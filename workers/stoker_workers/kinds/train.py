@@ -34,10 +34,10 @@ from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
+from ..ml.training.inputs import network_inputs
 from ..ml.training.objective import Objective, choose_objectives
 from ..ml.training.optimizer import build_optimizer
 from ..ml.training.pictures import staged, with_default
-from ..ml.training.raw import raw_layer, with_ids
 from ..ml.training.replicas import Replicas
 from ..ml.training.rows import EncodedRows, StreamedRows
 from ..ml.training.saving import save_history, save_model
@@ -118,12 +118,14 @@ class _Model:
     """A model in the making.
 
     Attributes:
+        profile: of the columns that the network reads.
         network: as it is trained.
         served: as it is saved, with the same weights.
         row_bytes: the size of one preprocessed row.
     """
 
     signature: Signature
+    profile: Profile
     preprocessing: Preprocessing
     network: keras.Model
     served: keras.Model
@@ -176,7 +178,7 @@ def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=takes)
     for line in preprocessing.notes:
         run.emit(Log(line=line))
-    row_shape = preprocessing.row_shape(profiled.inputs)
+    [row_shape] = preprocessing.row_shapes(profiled.inputs)
     network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
     if data.forecast and spec.normalize and not isinstance(spec.architecture, KerasConfig | Builder):
         [feature], [target] = profiled.features.values(), profiled.targets
@@ -184,29 +186,27 @@ def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
         network = levelled(network, row_shape, feature.stats.moments, target.moments)
     if isinstance(spec.architecture, Pretrained):
         run.emit(Log(line=load_weights(spec.architecture, network, run)))
-    layer = raw_layer(network)
-    if layer and len(profiled.inputs) == 1:
-        name = type(layer).__name__
-        run.emit(Log(line=f"inputs are not scaled: the network begins with {name}, which takes them as they are"))
-        preprocessing = build_preprocessing(profiled, normalize=False)
-        if isinstance(layer, keras.layers.Embedding) and preprocessing.model is None:
-            profiled = with_ids(profiled, layer, network.inputs[0].dtype)
+    inputs = network_inputs(network, profiled, preprocessing, normalize=spec.normalize)
+    for line in inputs.notes:
+        run.emit(Log(line=line))
+    profiled, preprocessing = inputs.profile, inputs.preprocessing
     if "h5" in spec.formats and preprocessing.has_operations:
         raise InvalidJob(
             "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
             "categories): leave it out, and save as keras"
         )
-    stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and layer is None)
+    stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and not inputs.raw)
     network = stages.trained
     objectives = choose_objectives(spec, network, profiled, run.objectives)
     return _Model(
         signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
+        profile=profiled,
         preprocessing=preprocessing,
         network=network,
         served=stages.served,
         objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
-        row_bytes=prod(row_shape) * tf.as_dtype(network.inputs[0].dtype).size + _target_bytes(profiled),
+        row_bytes=inputs.row_bytes(network) + _target_bytes(profiled),
     )
 
 
@@ -307,7 +307,7 @@ def _outcome(
         parameters=parameters,
         job=run.job,
         data=str(spec.data),
-        columns=data.profile.columns[:_MOST_COLUMNS],
+        columns=model.profile.columns[:_MOST_COLUMNS],
         task_why=data.profile.task_why,
         split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else data.why,
     )

@@ -43,25 +43,32 @@ def _named_outputs(network: keras.Model) -> dict[str, keras.KerasTensor]:
     return dict(zip(network.output_names, network.outputs, strict=True))
 
 
+def by_name(network: keras.Model) -> bool:
+    """Whether a network reads columns by the names of its inputs, not whole rows: it has several, or takes text."""
+    return len(network.inputs) > 1 or network.inputs[0].dtype == "string"
+
+
+def takes(wanted: Sequence[int | None], shape: Sequence[int | None]) -> bool:
+    """Whether an input of one shape, in which sizes may be open, takes rows of another."""
+    return len(wanted) == len(shape) and all(want in (None, have) for want, have in zip(wanted, shape, strict=True))
+
+
 def check_shapes(
     network: keras.Model, input_shape: tuple[int, ...], units: Sequence[int], targets: Sequence[Target]
 ) -> None:
     """Refuse a network that does not fit the data.
 
     Raises:
-        InvalidJob: its input or an output has another shape.
+        InvalidJob: an output, or an input that takes whole rows, has another shape.
     """
-    if len(network.inputs) != 1:
-        raise InvalidJob(f"the network has {len(network.inputs)} inputs; expected one")
-    if network.inputs[0].shape[0] is not None:
-        raise InvalidJob(
-            f"the network takes batches of exactly {network.inputs[0].shape[0]} rows; give its input a shape without a "
-            "batch size: keras.Input(shape)"
-        )
+    for tensor in network.inputs:
+        if tensor.shape[0] is not None:
+            raise InvalidJob(
+                f"the network takes batches of exactly {tensor.shape[0]} rows; give its input a shape without a "
+                "batch size: keras.Input(shape)"
+            )
     taken = tuple(network.inputs[0].shape[1:])
-    if len(taken) != len(input_shape) or any(
-        want not in (None, have) for want, have in zip(taken, input_shape, strict=True)
-    ):
+    if not by_name(network) and not takes(taken, input_shape):
         raise InvalidJob(f"the network takes rows of shape {taken}, but the data has rows of shape {input_shape}")
     output = _named_outputs(network) if len(targets) > 1 else {targets[0].name: network.outputs[0]}
     for target, count in zip(targets, units, strict=True):

@@ -1,4 +1,4 @@
-"""Preprocessing as a Keras model: from a model's inputs to one tensor of numbers, saved with the network.
+"""Preprocessing as a Keras model: from a model's inputs to those of the network, saved with it.
 
 Only Keras' own layers and operations are used, and constants in place of state, so that a saved model loads everywhere
 in safe mode and has no weights but those that it learns.
@@ -32,6 +32,7 @@ from .texts import term_weights, word_ids
 CALL_ROWS = 65_536
 """Rows preprocessed per call, which bounds the memory of texts and one-hot rows; more take a compiled graph."""
 Tensors: TypeAlias = "tf.Tensor | dict[str, tf.Tensor]"
+Outputs: TypeAlias = "tf.Tensor | list[tf.Tensor]"
 _NUMBERS = Needs()
 _MOST_IDS = 1_000_000
 """Ids that a list of tokens may have: each has a row in an embedding."""
@@ -39,11 +40,11 @@ _MOST_IDS = 1_000_000
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From inputs to the network's tensor.
+    """From inputs to the network's tensor, or to each of its tensors.
 
     Attributes:
-        model: None if the only input is the network's tensor already.
-        parts: what the tensor's last places hold, for networks that take more than plain numbers.
+        model: None if the only input is the network's tensor already; gives a list where it gives several.
+        parts: what the only tensor's last places hold, for networks that take more than plain numbers.
     """
 
     model: keras.Model | None
@@ -69,26 +70,26 @@ class Preprocessing:
                 )
         return notes
 
-    def row_shape(self, inputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
-        """The shape of one row of the network's tensor."""
-        shape = self.model.output.shape[1:] if self.model else inputs[0].shape
-        return tuple(size or 1 for size in shape)
+    def row_shapes(self, inputs: tuple[TensorSpec, ...]) -> list[tuple[int, ...]]:
+        """The shape of one row of each of the network's tensors."""
+        shapes = [tensor.shape[1:] for tensor in self.model.outputs] if self.model else [inputs[0].shape]
+        return [tuple(size or 1 for size in shape) for shape in shapes]
 
-    def __call__(self, inputs: Mapping[str, Array]) -> Array:
-        """The network's tensor for encoded inputs."""
+    def __call__(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """The network's tensors for encoded inputs."""
         if self.model is None:
-            [tensor] = inputs.values()
-            return tensor
+            return list(inputs.values())
         rows = len(next(iter(inputs.values())))
         if rows <= CALL_ROWS:
-            return np.asarray(self.model(self._taken(inputs, 0), training=False))
-        outputs: Array | None = None
+            return _arrays(self.model(self._taken(inputs, 0), training=False))
+        outputs: list[Array] = []
         for start in range(0, rows, CALL_ROWS):
-            piece = np.asarray(self._compiled(self._taken(inputs, start)))
-            if outputs is None:
-                outputs = np.empty((rows, *piece.shape[1:]), piece.dtype)
-            outputs[start : start + CALL_ROWS] = piece
-        return cast(Array, outputs)
+            pieces = _arrays(self._compiled(self._taken(inputs, start)))
+            if not outputs:
+                outputs = [np.empty((rows, *piece.shape[1:]), piece.dtype) for piece in pieces]
+            for output, piece in zip(outputs, pieces, strict=True):
+                output[start : start + CALL_ROWS] = piece
+        return outputs
 
     def _taken(self, inputs: Mapping[str, Array], start: int) -> Tensors:
         """Some rows as the model takes them."""
@@ -97,7 +98,7 @@ class Preprocessing:
         return tensors if isinstance(self.model.input, dict) else next(iter(tensors.values()))
 
     @cached_property
-    def _compiled(self) -> Callable[[Tensors], tf.Tensor]:
+    def _compiled(self) -> Callable[[Tensors], Outputs]:
         """Computes in half the time, once it is traced: that takes as long as some 100,000 rows do.
 
         One graph serves every call, since the number of rows is open: its results do not depend on earlier calls, which
@@ -107,10 +108,12 @@ class Preprocessing:
         assert model is not None
         taken = keras.tree.map_structure(lambda each: tf.TensorSpec(each.shape, each.dtype), model.input)
         compute = tf.function(lambda tensors: model(tensors, training=False), input_signature=[taken], autograph=False)
-        return cast(Callable[[Tensors], tf.Tensor], compute)
+        return cast(Callable[[Tensors], Outputs], compute)
 
 
-def build_preprocessing(profile: Profile, *, normalize: bool, needs: Needs = _NUMBERS) -> Preprocessing:
+def build_preprocessing(
+    profile: Profile, *, normalize: bool, needs: Needs = _NUMBERS, name: str = "inputs"
+) -> Preprocessing:
     """The preprocessing of a profile's inputs.
 
     Numbers are imputed by their median, with an indicator of gaps where training had some, and scaled to mean 0 and
@@ -120,6 +123,7 @@ def build_preprocessing(profile: Profile, *, normalize: bool, needs: Needs = _NU
     Args:
         normalize: whether to scale numbers.
         needs: what the network takes besides plain numbers.
+        name: that of an only input.
     """
     sole = len(profile.inputs) == 1
     if sole and takes_pictures(profile.inputs[0]):
@@ -127,7 +131,7 @@ def build_preprocessing(profile: Profile, *, normalize: bool, needs: Needs = _NU
     if sole and not normalize and profile.inputs[0].kind is None and not profile.inputs[0].gaps:
         return Preprocessing(None)
     inputs = {
-        spec.name: keras.Input(spec.shape, name="inputs" if sole else spec.name, dtype=spec.dtype)
+        spec.name: keras.Input(spec.shape, name=name if sole else spec.name, dtype=spec.dtype)
         for spec in profile.inputs
     }
     parts: list[keras.KerasTensor] = []
@@ -193,6 +197,10 @@ def assemble(
         [scale] = scales.values()
         tensor = keras.layers.Rescaling(*scale)(tensor)
     return keras.Model(front, tensor, name=network.name)
+
+
+def _arrays(outputs: Outputs) -> list[Array]:
+    return [np.asarray(tensor) for tensor in (outputs if isinstance(outputs, list) else [outputs])]
 
 
 def _flat(part: keras.KerasTensor) -> keras.KerasTensor:

@@ -61,7 +61,7 @@ def input_tensors(features: Mapping[str, Feature], limits: Mapping[str, tuple[fl
     sole = len(features) == 1
     for column, feature in features.items():
         if not _is_plain(feature):
-            specs.append(_single(column, feature, "" if sole else _unused(column, feature.kind, specs)))
+            specs.append(_single(column, feature, "" if sole else free_name(column, feature.kind, specs)))
     return _limited(tuple(specs), limits)
 
 
@@ -69,7 +69,7 @@ def _is_plain(feature: Feature) -> bool:
     return feature.kind in _SHARED and not feature.stats.column.shape
 
 
-def _unused(column: str, kind: ColumnKind, others: Sequence[TensorSpec]) -> str:
+def free_name(column: str, kind: ColumnKind, others: Sequence[TensorSpec]) -> str:
     """A name for a column's tensor that Keras takes, and that no other tensor and no layer has."""
     name = f"{kind}_{re.sub(r'[^A-Za-z0-9]+', '_', column).strip('_')}"
     while any(name == spec.name for spec in others):

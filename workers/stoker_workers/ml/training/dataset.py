@@ -54,7 +54,8 @@ def encoder(
         if not there.all():
             columns = {name: values[there] for name, values in columns.items()}
             numbering = numbering[there]
-        rows: Rows = {input_key(0): preprocessing(encode_inputs(signature.inputs, columns, numbering))}
+        inputs = preprocessing(encode_inputs(signature.inputs, columns, numbering))
+        rows: Rows = {input_key(place): tensor for place, tensor in enumerate(inputs)}
         for place, (part, objective) in enumerate(zip(signature.each.values(), objectives, strict=True)):
             rows[target_key(place)] = objective.encoded(encode_target(part, columns, numbering))
         if weighting:

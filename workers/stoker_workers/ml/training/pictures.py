@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.kinds import CNN, MLP, Augment, Train, UNet
+from stoker.kinds import CNN, MLP, Augment, Builder, KerasConfig, Train, UNet
 from stoker.models.manifest import TensorSpec
 from stoker.models.picture_rows import takes_pictures
 
@@ -43,6 +43,8 @@ def with_default(spec: Train, profile: Profile) -> tuple[Train, str | None]:
     pictures = [name for name, feature in profile.features.items() if feature.kind == "image"]
     if not pictures:
         return spec, None
+    if isinstance(spec.architecture, KerasConfig | Builder):
+        return spec, None  # its author knows, and its inputs may take each column by its name
     if len(profile.inputs) > 1:
         return spec, f"the pixels of {', '.join(pictures)} go to the network in one row with the other columns"
     if isinstance(spec.architecture, MLP):

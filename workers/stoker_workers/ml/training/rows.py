@@ -162,11 +162,15 @@ def _tensors(rows: Rows) -> dict[str, tf.Tensor]:
 
 def _tensor_of(values: Values) -> tf.Tensor:
     """An aligned array as a tensor on the device. A CPU shares its memory, of which a constant would be a copy."""
+    if values.dtype.hasobject:
+        return tf.constant(values)
     return tf.identity(tf.experimental.dlpack.from_dlpack(values.__dlpack__()))
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Values:
-    """An array that begins where TensorFlow wants its tensors to."""
+    """An array that begins where TensorFlow wants its tensors to; of texts, which it copies anyway, any."""
+    if dtype.hasobject:
+        return np.empty(shape, dtype)
     size = prod(shape) * dtype.itemsize
     buffer = np.empty(size + _ALIGNMENT, dtype=np.uint8)
     start = -buffer.ctypes.data % _ALIGNMENT
