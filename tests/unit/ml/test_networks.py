@@ -73,7 +73,7 @@ CASES: dict[str, tuple[Architecture, tuple[str, ...]]] = {
 UNUSUAL = {
     "beat": [[], None, [0.1, None, 3.0], [0.2] * 30],
     "pulse": [[60.0] * 8, [61.0] * 8, [0.0] * 8, list(range(8))],
-    "ids": [[], [8, 1], None, [3]],
+    "ids": [[], [8, 99], None, [3]],
     "review": ["", "never heard of", None, "lovely " * 50],
     "shop": ["shop 01", "new", None, "shop 19"],
     "day": ["mon", None, "sun", "tue"],

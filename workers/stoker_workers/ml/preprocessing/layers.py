@@ -153,7 +153,9 @@ def build_preprocessing(
             case "text":
                 parts.append(term_weights(tensor, stats[0]))
             case "tokens":
-                others.append((_ids(spec, stats[0]), ops.cast(tensor, "float32")))
+                codes = _ids(spec, stats[0])
+                known = ops.where(tensor < codes.count, tensor, 0)  # what training has not seen is none
+                others.append((codes, ops.cast(known, "float32")))
             case "image" if takes_pictures(spec):
                 parts.append(rescaling(stats[0], normalize=normalize)(tensor))
             case "sequence" if needs.steps:
