@@ -84,6 +84,14 @@ def test_what_a_column_cannot_hold_is_refused_with_its_row(kind: ColumnKind, val
         one_column(kind, values)
 
 
+def test_an_id_that_does_not_fit_is_not_taken_for_another() -> None:
+    ids = TensorSpec(name="ids", shape=(2,), dtype="int32", kind="tokens")
+    rows = np.empty(2, dtype=object)
+    rows[:] = [[2**32 + 3, 5], np.array([1e30])]
+    most = np.iinfo(np.int32).max
+    assert encode((ids,), {"ids": rows})["ids"].tolist() == [[most, 5], [most, 0]]
+
+
 @pytest.mark.parametrize("kind", ["tokens", "sequence"])
 def test_a_row_without_a_list_is_refused_where_lists_are_taken(kind: ColumnKind) -> None:
     spec = TensorSpec(name="t", shape=(3,), dtype="float32", kind=kind, gaps=True, columns=("c",))

@@ -25,6 +25,7 @@ Numbering = Sequence[int] | NDArray[np.intp]
 FROM_0: Numbering = range(sys.maxsize)
 FLOAT32_MOST = float(np.finfo(np.float32).max)
 """The largest number that a model can take."""
+_LARGEST_ID = np.iinfo(np.int32).max
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for a missing time, as in numpy's NaT."""
 
@@ -248,7 +249,7 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
         return _known_ids(spec, _array(spec, values, name, numbering), name, numbering)
     _require_lists(values, name, numbering)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
-    padded = np.zeros((len(values), length), dtype=spec.dtype)
+    padded = np.zeros((len(values), length), dtype=np.int64)
     for row, ids in enumerate(values):
         if ids is not None:
             known = np.asarray(ids)
@@ -257,8 +258,9 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
                 raise InvalidJob(
                     f"column {name!r} holds {_kind(known)} in row {numbering[row]}; expected whole numbers"
                 )
-            padded[row, : len(known)] = known[:length]
-    return _known_ids(spec, padded, name, numbering)
+            # One that does not fit is none that the model knows; numpy would make another of it.
+            padded[row, : len(known)] = known[:length].clip(-_LARGEST_ID, _LARGEST_ID)
+    return _known_ids(spec, padded, name, numbering).astype(spec.dtype)
 
 
 def _require_lists(values: Array, name: str, numbering: Numbering) -> None:
