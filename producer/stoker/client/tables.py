@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidJob
 from ..models.data import listed
 from ..models.picture_rows import as_objects, holds_pictures
-from ..models.rows import values_of
 from ..models.tensors import Array, Tensors
+from ..models.values import values_of
 
 
 class Table(Protocol):

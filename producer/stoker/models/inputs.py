@@ -9,8 +9,9 @@ from ..errors import InvalidJob
 from .columns import listed
 from .manifest import Signature, TensorSpec
 from .picture_rows import as_rows, takes_pictures
-from .rows import encode, values_of
+from .rows import encode
 from .tensors import Array, Tensors
+from .values import values_of
 from .windows import newest_windows
 
 _CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that an input of a kind accepts

@@ -1,30 +1,23 @@
 """From columns of data to a model's input tensors: what clients do before they send, and workers with files."""
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InvalidJob
 from .columns import ColumnKind, boolean_of, listed, time_of
 from .manifest import TensorSpec
-from .picture_rows import as_objects, encode_pictures, holds_pictures, takes_pictures
+from .picture_rows import encode_pictures, takes_pictures
 from .tensors import Array
+from .values import FROM_0, Numbering, kind_of, numbers, quoted, refuse_number, texts, values_of
 
 MISSING_CATEGORY = "\ue001"
 """What stands for a missing category in a tensor: a character that no text is meant to hold."""
 # A whole number as a table tool writes a column with gaps.
 _WHOLE = re.compile(r"-?[1-9]\d*\.0+|0\.0+")
-Numbering = Sequence[int] | NDArray[np.intp]
-"""The number by which messages name each row."""
-FROM_0: Numbering = range(sys.maxsize)
-FLOAT32_MOST = float(np.finfo(np.float32).max)
-"""The largest number that a model can take."""
 _LARGEST_ID = np.iinfo(np.int32).max
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for a missing time, as in numpy's NaT."""
@@ -44,63 +37,6 @@ def encode(
         InvalidJob: a column is missing, has rows of another shape, or holds what it cannot.
     """
     return {spec.name: _tensor(spec, columns, numbering) for spec in inputs}
-
-
-def values_of(column: object) -> Array:
-    """An array-like as an array: of its own type, or of objects if it holds texts, gaps or lists of several lengths."""
-    if isinstance(column, np.ndarray):
-        return column.astype(object) if column.dtype.kind == "U" else column
-    if isinstance(column, list | tuple) and holds_pictures(column):
-        return as_objects(column)
-    try:
-        array: Array = np.asarray(column)
-    except ValueError:  # rows of different lengths
-        array = np.empty(0, dtype="U1")
-    if array.dtype.kind not in "US":
-        # Of no rows, any type will do: an empty list does not say that it holds numbers.
-        is_empty = array.shape == (0,) and not hasattr(column, "dtype")
-        return array.astype(object) if is_empty else array
-    # numpy would make text of numbers beside it.
-    return as_objects(list(cast(Sequence[object], column)))
-
-
-def numbers(
-    values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0, most: float = np.inf
-) -> NDArray[np.float64]:
-    """A column as float64, with NaN for missing values.
-
-    Raises:
-        InvalidJob: it does not hold numbers, one is infinite or beyond ±`most`, or one is missing that may not be.
-    """
-    array = values_of(values)
-    if array.dtype == object:
-        array = _mixed_numbers(array, name, numbering)
-    if array.dtype.kind not in "biuf":
-        raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected numbers")
-    converted = array.astype(np.float64)
-    wrong = np.isinf(converted) if gaps else ~np.isfinite(converted)
-    wrong |= np.abs(converted) > most
-    if wrong.any():
-        _refuse_number(array, wrong, name, numbering)
-    return converted
-
-
-def texts(values: object, name: str, numbering: Numbering = FROM_0) -> Array:
-    """A column of text without missing values, as an object array of str.
-
-    Raises:
-        InvalidJob: it does not hold text, or one is missing.
-    """
-    array = values_of(values)
-    if array.dtype != object:
-        raise InvalidJob(f"column {name!r} holds {_kind(array)}; expected text")
-    for row, value in enumerate(array.ravel()):
-        if not isinstance(value, str):
-            raise InvalidJob(
-                f"column {name!r} holds {value!r} in row {numbering[row]} (the first row is 0); expected text: "
-                "fill or drop such rows"
-            )
-    return array
 
 
 def category(value: Any) -> str:
@@ -154,13 +90,13 @@ def _numbers(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
         cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
     if cast.dtype.kind == "f" and (wrong := np.isinf(cast)).any():
-        _refuse_number(values, wrong, name, numbering)
+        refuse_number(values, wrong, name, numbering)
     if cast.dtype.kind in "iu":
         if (wrong := cast != exact).any():
-            _refuse_number(values, wrong, name, numbering, expected=f"a whole number that fits into {spec.dtype}")
+            refuse_number(values, wrong, name, numbering, expected=f"a whole number that fits into {spec.dtype}")
         low, high = spec.limits.get(name, (-np.inf, np.inf))
         if (wrong := (cast < low) | (cast > high)).any():
-            _refuse_number(values, wrong, name, numbering, expected=f"what the model takes: from {low:g} to {high:g}")
+            refuse_number(values, wrong, name, numbering, expected=f"what the model takes: from {low:g} to {high:g}")
     return cast
 
 
@@ -175,7 +111,7 @@ def _booleans(spec: TensorSpec, values: Array, name: str, numbering: Numbering) 
         known = boolean_of(value) if isinstance(value, str) else value
         if known is None:
             raise InvalidJob(
-                f"column {name!r} holds {_quoted(value)} in row {numbering[row]} (the first row is 0); expected "
+                f"column {name!r} holds {quoted(value)} in row {numbering[row]} (the first row is 0); expected "
                 "yes or no: words such as true, no, on, 0"
             )
         encoded[row] = float(known)
@@ -205,7 +141,7 @@ def _categories(_spec: TensorSpec, values: Array, name: str, numbering: Numberin
 
 def _free_texts(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     if values.dtype.kind not in "OU":
-        raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected text")
+        raise InvalidJob(f"column {name!r} holds {kind_of(values)}; expected text")
     filled = ["" if _is_missing(value) else value for value in values.tolist()]
     return texts(np.array(filled, dtype=object), name, numbering)
 
@@ -215,7 +151,7 @@ def _times(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]").astype(np.int64)
     if values.dtype.kind not in "OU":
-        raise InvalidJob(f"column {name!r} holds {_kind(values)}; expected times such as 2026-01-31T12:00:00")
+        raise InvalidJob(f"column {name!r} holds {kind_of(values)}; expected times such as 2026-01-31T12:00:00")
     return np.array([_time(value, name, numbering[row]) for row, value in enumerate(values)], dtype=np.int64)
 
 
@@ -225,7 +161,7 @@ def _time(value: Any, name: str, row: int) -> int:
     moment = _moment(value)
     if moment is None:
         raise InvalidJob(
-            f"column {name!r} holds {_quoted(value)} in row {row} (the first row is 0); expected a time such as "
+            f"column {name!r} holds {quoted(value)} in row {row} (the first row is 0); expected a time such as "
             "2026-01-31 or 2026-01-31T12:00:00+01:00"
         )
     naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
@@ -256,7 +192,7 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
             # Files give the numbers of lists as float64.
             if len(known) and not (known.dtype.kind in "iuf" and (known == np.floor(known)).all()):
                 raise InvalidJob(
-                    f"column {name!r} holds {_kind(known)} in row {numbering[row]}; expected whole numbers"
+                    f"column {name!r} holds {kind_of(known)} in row {numbering[row]}; expected whole numbers"
                 )
             # One that does not fit is none that the model knows; numpy would make another of it.
             padded[row, : len(known)] = known[:length].clip(-_LARGEST_ID, _LARGEST_ID)
@@ -267,7 +203,7 @@ def _require_lists(values: Array, name: str, numbering: Numbering) -> None:
     for row, value in enumerate(values):
         if value is not None and not isinstance(value, list | tuple | np.ndarray):
             raise InvalidJob(
-                f"column {name!r} holds {_quoted(value)} in row {numbering[row]} (the first row is 0); expected a "
+                f"column {name!r} holds {quoted(value)} in row {numbering[row]} (the first row is 0); expected a "
                 "list: give one row that has lists in it as a list of one dict"
             )
 
@@ -318,35 +254,6 @@ _SINGLE: dict[ColumnKind | None, _Encoder] = {
 }
 
 
-def _mixed_numbers(array: Array, name: str, numbering: Numbering) -> NDArray[np.float64]:
-    """Python numbers with None for missing ones."""
-    converted = np.empty(array.shape, dtype=np.float64)
-    for at, value in enumerate(array.flat):
-        if value is not None and not isinstance(value, int | float | Decimal | np.number | np.bool_):
-            if all(isinstance(each, str) for each in array.flat if each is not None):
-                raise InvalidJob(f"column {name!r} holds text; expected numbers")
-            row = numbering[at // max(array[0:1].size, 1)]
-            raise InvalidJob(
-                f"column {name!r} holds {_quoted(value)} in row {row} (the first row is 0); expected a number"
-            )
-        converted.flat[at] = np.nan if value is None else value
-    return converted
-
-
-def _refuse_number(
-    values: Array, wrong: NDArray[np.bool_], name: str, numbering: Numbering, expected: str = ""
-) -> None:
-    row = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
-    value = values[row][wrong[row]][0] if values.ndim > 1 else values[row]
-    if not expected:
-        is_large = value is not None and np.isfinite(value)
-        expected = f"at most {FLOAT32_MOST:.2g}, as float32 holds" if is_large else "a finite number"
-    raise InvalidJob(
-        f"column {name!r} holds {value} in row {numbering[row]} (the first row is 0); expected {expected}: "
-        "fill or drop such rows"
-    )
-
-
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip()) or bool(value != value)
 
@@ -362,12 +269,3 @@ def _column(name: str, columns: Mapping[str, object]) -> object:
     if name not in columns:
         raise InvalidJob(f"the data has no column {name!r}, which the model takes; it has {listed(list(columns))}")
     return columns[name]
-
-
-def _kind(values: Array) -> str:
-    return "text" if values.dtype.kind in "OU" else values.dtype.name
-
-
-def _quoted(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 42 else f"{shown[:40]}…"

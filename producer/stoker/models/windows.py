@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from ..errors import InvalidJob
 from .columns import listed
 from .manifest import Forecasting, TensorSpec
-from .rows import FROM_0, MISSING_CATEGORY, MISSING_TIME, Numbering, category, encode, numbers, values_of
+from .rows import MISSING_CATEGORY, MISSING_TIME, category, encode
 from .tensors import Array
+from .values import FROM_0, Numbering, numbers, values_of
 
 Floats = NDArray[np.float64]
 

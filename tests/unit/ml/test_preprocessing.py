@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log
-from stoker.models.rows import encode, values_of
+from stoker.models.rows import encode
 from stoker.models.tensors import Array
+from stoker.models.values import values_of
 from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing import layers

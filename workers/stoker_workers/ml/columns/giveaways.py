@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from stoker.models.rows import FLOAT32_MOST
+from stoker.models.values import FLOAT32_MOST
 
 from ..data import Values
 from ..data.source import absent

@@ -9,7 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.models.columns import boolean_of
 from stoker.models.data import listed
 from stoker.models.manifest import Signature
-from stoker.models.rows import Numbering, numbers
+from stoker.models.values import Numbering, numbers
 
 from ..data import Values
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.rows import Numbering
+from stoker.models.values import Numbering
 
 from ..data import Values
 

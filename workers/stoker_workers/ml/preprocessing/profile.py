@@ -12,7 +12,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.models.data import ColumnKind, listed, select_columns
 from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
-from stoker.models.rows import FLOAT32_MOST, numbers
+from stoker.models.values import FLOAT32_MOST, numbers
 
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats, Moments

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.models.rows import Numbering, numbers
+from stoker.models.values import Numbering, numbers
 
 from ..columns.stats import Moments
 from ..data import Values
