@@ -11,7 +11,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check chaos images bench clean
+.PHONY: help demo test check slow chaos images bench clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,8 +19,11 @@ help: ## Show this list
 demo: $(READY) ## Train, evaluate and infer on this machine, from nothing
 	@$(BIN)/stoker demo
 
-test: check ## Everything that must pass: check, then all tests but chaos and images
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos and not images"
+test: check ## Everything that must pass: check, then all tests but slow, chaos and images
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not chaos and not images"
+
+slow: $(READY) ## The long versions of what test tries in short
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "slow and not chaos and not images"
 
 check: $(READY) ## Lint, format, types, layers (no tests)
 	$(BIN)/ruff check

@@ -42,11 +42,10 @@ class Scale:
     ends_s: float
 
 
-SHORT = Scale(workers=2, slots=2, ahead=12, interval_s=(1.5, 3), faults_s=40, ends_s=480)
+SHORT = Scale(workers=2, slots=2, ahead=12, interval_s=(1.5, 3), faults_s=20, ends_s=480)
 LONG = Scale(workers=3, slots=2, ahead=30, interval_s=(2, 5), faults_s=150, ends_s=900)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_minute_of_chaos_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     run(SHORT, tmp_path, seed=1, namespaces=False, disks=False, say=print)

@@ -56,7 +56,6 @@ def cancel(job: stoker.Job) -> None:
     assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
 
 
-@pytest.mark.slow
 def test_a_drained_worker_hands_its_jobs_over_where_they_are_and_at_no_cost(
     deployment: Deployment, client: stoker.Client, eventually: Eventually
 ) -> None:
@@ -132,7 +131,6 @@ def drain(deployment: Deployment, eventually: Eventually) -> None:
     deployment.supervise()
 
 
-@pytest.mark.slow
 def test_a_poison_job_dies_alone_and_keeps_its_history(deployment: Deployment, client: stoker.Client) -> None:
     neighbour = client.submit(ENDLESS)
     next(epochs_of(neighbour, attempt=1))

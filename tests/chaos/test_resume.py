@@ -1,6 +1,7 @@
 """A training that is killed again and again ends with the very weights of one that nobody disturbed."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -14,6 +15,8 @@ from stoker.models.store import Store
 from .deployment import Deployment, Party
 
 _ENDS_WITHIN_S = 600.0
+# What runs a job, from the inside out.
+WHATS = ("runner", "slot", "worker")
 
 
 def training(epochs: int) -> Train:
@@ -31,42 +34,45 @@ def training(epochs: int) -> Train:
     )
 
 
+def test_a_training_whose_slot_is_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
+    compare(training(epochs=40), ["slot"], tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    compare(training(epochs=180), tmp_path)
+    compare(training(epochs=180), WHATS, tmp_path)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    compare(training(epochs=1500), tmp_path)
+    compare(training(epochs=1500), WHATS, tmp_path)
 
 
-def compare(spec: Train, folder: Path) -> None:
-    """Run a training twice at once, kill what runs the second one three times, and compare what they have learned."""
+def compare(spec: Train, whats: Sequence[str], folder: Path) -> None:
+    """Run a training twice at once, kill what runs the second one, and compare what they have learned."""
     with Deployment(folder / "home", workers=2, slots=1, controllers=1, namespaces=False) as deployment:
         deployment.await_workers()
         with stoker.Client(settings=deployment.settings) as client:
             undisturbed = client.submit(spec)
             killed = client.submit(spec.model_copy(update={"model": "killed"}))
-            _kill_three_times(killed, spec, deployment)
+            _kill_each(whats, killed, spec, deployment)
             weights = [
                 _weights(job.result(timeout=_ENDS_WITHIN_S), deployment, folder) for job in (undisturbed, killed)
             ]
-            assert (undisturbed.status().attempt, killed.status().attempt) == (1, 4)
+            assert (undisturbed.status().attempt, killed.status().attempt) == (1, 1 + len(whats))
             _started_from_checkpoints(list(killed.events()))
         deployment.stop_workers()
     assert weights[0] == weights[1]
 
 
-def _kill_three_times(job: stoker.Job, spec: Train, deployment: Deployment) -> None:
-    """Kill the runner, the slot and the whole worker, each in another third of the training, at an epoch by chance."""
+def _kill_each(whats: Sequence[str], job: stoker.Job, spec: Train, deployment: Deployment) -> None:
+    """Kill one after the other, each in another part of the training, at an epoch by chance."""
     chance = random.Random(3)
-    third = spec.epochs // 3
-    epochs = [third * n + chance.randrange(third // 4, third - 1) for n in range(3)]
-    whats = chance.sample(["runner", "slot", "worker"], 3)
-    for attempt, (epoch, what) in enumerate(zip(epochs, whats, strict=True), start=1):
+    part = spec.epochs // len(whats)
+    epochs = [part * n + chance.randrange(part // 4, part - 1) for n in range(len(whats))]
+    for attempt, (epoch, what) in enumerate(zip(epochs, chance.sample(whats, len(whats)), strict=True), start=1):
         _await_epoch(job, attempt, epoch)
         _kill(what, _party_of(job, deployment))
 

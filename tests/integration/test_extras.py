@@ -29,7 +29,7 @@ INSTALL_S = 900
 
 Install = Callable[[str], Path]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * INSTALL_S)]
+pytestmark = pytest.mark.timeout(2 * INSTALL_S)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,7 @@ for command in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_client_alone_imports_and_reports(bare: Path, redis_url: str) -> None:
     programs = bare / "bin"
     assert ended([programs / "python", "-c", "import stoker; stoker.Client; stoker.AsyncClient"]).returncode == 0
@@ -186,6 +187,7 @@ def test_the_image_of_the_client_reaches_a_bucket(install: Install, redis_url: s
     assert verdicts["store"] == "ok", asked.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extras", ["controller", pytest.param(extras_of("controller"), marks=pytest.mark.images)])
 def test_a_controller_leads_and_serves_metrics(
     install: Install, redis_url: str, tmp_path: Path, eventually: Eventually, extras: str
@@ -197,6 +199,7 @@ def test_a_controller_leads_and_serves_metrics(
         assert b"stoker_up" in answers(f"http://127.0.0.1:{port}/metrics")
 
 
+@pytest.mark.slow
 def test_the_image_of_flower_asks_for_a_login(
     install: Install, redis_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
@@ -208,6 +211,7 @@ def test_the_image_of_flower_asks_for_a_login(
         assert answers(f"http://127.0.0.1:{port}/workers") == b"401"
 
 
+@pytest.mark.slow
 def test_an_app_that_traces_finds_its_jobs_in_its_traces(install: Install, redis_url: str) -> None:
     submit = (
         "import stoker\n"
@@ -227,6 +231,7 @@ def test_an_app_that_traces_finds_its_jobs_in_its_traces(install: Install, redis
     assert trace_id.encode() in b" ".join(record.values())
 
 
+@pytest.mark.slow
 def test_the_local_server_comes_with_its_extra(install: Install, tmp_path: Path) -> None:
     start = (
         "import pathlib, redis\n"
