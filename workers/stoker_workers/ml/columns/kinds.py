@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from stoker.errors import InvalidJob
@@ -25,6 +25,7 @@ from .content import (
     shape_text,
     word,
 )
+from .places import hashed_text
 from .stats import ColumnStats
 
 MOST_CATEGORIES = 10_000
@@ -69,8 +70,11 @@ def decide(stats: ColumnStats, chosen: ColumnKind | None = None) -> Decision:
     Raises:
         InvalidJob: the column cannot be of the chosen kind.
     """
-    if chosen is not None:
-        return _as_chosen(stats, chosen)
+    decision = _as_chosen(stats, chosen) if chosen is not None else _by_rule(stats)
+    return replace(decision, why=decision.why + hashed_text(stats)) if decision.kind == "category" else decision
+
+
+def _by_rule(stats: ColumnStats) -> Decision:
     return next(decision for rule in _RULES if (decision := rule(stats)))
 
 
@@ -272,7 +276,7 @@ def _as_chosen(stats: ColumnStats, chosen: ColumnKind) -> Decision:
 def _objection(stats: ColumnStats, chosen: ColumnKind) -> str | None:
     distinct = stats.distinct
     if chosen == "category" and not distinct.complete:
-        return f"it has more than {len(distinct.counts):,} values: those that come up late are taken for unknown"
+        return f"it has more than {len(distinct.counts):,} values: those that come up late share places by hash"
     if chosen == "category" and distinct.share > 0.5 and len(distinct.counts) > _LEAST_KEYS:
         told = "as categories they tell next to nothing of other rows"
         return f"{count_text(stats)} of {distinct.rows:,} values differ: {told}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Codes:
-    """Places of a row that hold codes for an embedding: of a category, 0 for unseen ones; of a list of ids, 0 for none.
+    """Places of a row that hold codes for an embedding: of a category, the first for unseen ones; of a list of ids, 0
+    for none.
 
     Attributes:
         count: how many codes there are.

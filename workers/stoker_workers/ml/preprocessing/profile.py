@@ -15,6 +15,7 @@ from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
 from stoker.models.values import FLOAT32_MOST, numbers
 
 from ..columns.kinds import decide
+from ..columns.places import hashed_text
 from ..columns.stats import ColumnStats, Moments
 from ..columns.task import TaskName
 from ..data import Column, Source, Values
@@ -185,6 +186,7 @@ def _features(
         kind, why = decision.kind, decision.why
         if kind == "ignore" and required:
             kind = "category" if seen.column.dtype == "string" else "number"
+            why += hashed_text(seen) if kind == "category" else ""
         if kind == "ignore":
             left_out[name] = why
         else:
