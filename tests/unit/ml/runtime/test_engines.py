@@ -12,7 +12,7 @@ import tensorflow as tf
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion, TensorSpec
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.prediction.runtime import Engine, ModelFailed, TensorFlowEngine, choose, converted, sample
 
@@ -50,6 +50,16 @@ def several_inputs() -> Case:
     )
     specs = (floats("C"), floats("a"), TensorSpec(name="kind", dtype="int32", low=0, high=2), floats("b"))
     return keras.Model(inputs, keras.layers.Dense(2)(hidden)), specs
+
+
+def several_outputs(describe: Describe) -> tuple[keras.Model, ModelVersion]:
+    """Outputs, two of them of one shape, in neither the alphabet's order nor the model's."""
+    x = keras.Input((4,), name="x")
+    outputs = {name: keras.layers.Dense(size, name=name)(x) for name, size in (("b", 2), ("C", 3), ("a", 2))}
+    version = describe(floats("x", 4))
+    part = version.signature.model_copy(update={"inputs": ()})
+    signature = version.signature.model_copy(update={"parts": dict.fromkeys(("C", "b", "a"), part)})
+    return keras.Model(x, outputs), version.model_copy(update={"signature": signature})
 
 
 def any_length() -> Case:
@@ -104,6 +114,37 @@ def test_a_model_for_rows_of_any_length_runs_on_engines_that_take_them(describe:
     for length in (2, 7, 40):
         rows = np.random.default_rng(length).random((3, length, 3), dtype=np.float32)
         np.testing.assert_allclose(predictor.predict(rows), reference.run([rows]), rtol=1e-4, atol=1e-6)
+
+
+def test_several_outputs_are_computed_by_the_other_engines_each_by_its_name(
+    describe: Describe, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, version = several_outputs(describe)
+    reference = TensorFlowEngine(model, version.signature, LARGEST)
+    others = converted(reference, model.count_params(), version.ref)
+    assert {engine.name.partition("×")[0] for engine in others} == {"litert", "onnx"}
+    for rows in (1, 3, 64):
+        x = np.random.default_rng(rows).random((rows, 4), dtype=np.float32)
+        expected = {name: output.numpy() for name, output in model(x).items()}
+        for engine in [reference, *others]:
+            given = engine.run([x])
+            assert list(given) == ["C", "b", "a"]
+            for name, output in given.items():
+                np.testing.assert_allclose(output, expected[name], rtol=1e-5, atol=1e-6)
+    assert Predictor(version, model).engines[0].engine.name == "litert"
+    assert "INFO" not in capfd.readouterr().err
+
+
+def test_an_engine_whose_outputs_are_mixed_up_is_not_taken(describe: Describe) -> None:
+    model, version = several_outputs(describe)
+    reference = TensorFlowEngine(model, version.signature, LARGEST)
+
+    def mixed_up(x: Array) -> Outputs:
+        right = reference.run([x])
+        return {"C": right["C"], "b": right["a"], "a": right["b"]}
+
+    choices = choose(reference, [Doubtful("quick", mixed_up)], Inputs(version.signature, version.ref), LARGEST)
+    assert {choice.engine.name for choice in choices} == {"tensorflow"}
 
 
 @pytest.mark.parametrize("case", [text, recurrent])
@@ -195,11 +236,11 @@ class Doubtful:
     threads = 1
     size_bytes = 0
 
-    def __init__(self, name: str, answer: Callable[[Array], Array]) -> None:
+    def __init__(self, name: str, answer: Callable[[Array], Outputs]) -> None:
         self.name = name
         self._answer = answer
 
-    def run(self, columns: Sequence[Array]) -> Array:
+    def run(self, columns: Sequence[Array]) -> Outputs:
         return self._answer(columns[0])
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stoker.models.inputs import Inputs
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
-from .engine import Engine, ModelFailed
+from .engine import Engine, ModelFailed, listed_outputs
 from .inputs import sample as made_up
 
 _log = logging.getLogger(__name__)
@@ -95,19 +95,23 @@ def choose(
     return choices
 
 
-def _agrees(engine: Engine, sample: Sequence[Array], expected: Array) -> bool:
+def _agrees(engine: Engine, sample: Sequence[Array], expected: Outputs) -> bool:
     try:
-        actual = engine.run(sample)
+        actual = listed_outputs(engine.run(sample))
     except ModelFailed as error:
         _log.info("%s is not taken: it failed where TensorFlow did not: %s", engine.name, error)
         return False
-    largest = np.abs(expected).max(initial=0)
-    if actual.shape == expected.shape and actual.dtype == expected.dtype:
-        difference = np.abs(actual - expected).max(initial=0)
-        if difference <= _TOLERANCE * largest:  # never true of NaN
-            return True
+    if all(map(_is_same, actual, listed_outputs(expected))):
+        return True
     _log.info("%s is not taken: its outputs are not those of TensorFlow", engine.name)
     return False
+
+
+def _is_same(actual: Array, expected: Array) -> bool:
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return False
+    difference = np.abs(actual - expected).max(initial=0)
+    return bool(difference <= _TOLERANCE * np.abs(expected).max(initial=0))  # never true of NaN
 
 
 def _quickest_s(engine: Engine, sample: Sequence[Array]) -> float:

@@ -28,8 +28,7 @@ _UNCONVERTIBLE = {"LookupTableFindV2", "TensorListReserve", "EagerPyFunc"}
 
 
 def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: float = math.inf) -> list[Engine]:
-    """The other engines for a model, if they are worth it; none if it is large, takes text, has loops or
-    several outputs.
+    """The other engines for a model, if they are worth it; none if it is large, takes text or has loops.
 
     Args:
         parameters: the number of the model's parameters.
@@ -39,7 +38,7 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: fl
     graph = reference.graph
     if work_s < _WORTH_LITERT_S or parameters > _LARGEST_PARAMETERS:
         return []
-    if reference.names or any(spec.dtype == tf.string for spec in reference.specs):
+    if any(spec.dtype == tf.string for spec in reference.specs):
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1
@@ -48,14 +47,14 @@ def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: fl
         if _UNCONVERTIBLE & {operation.type for operation in frozen.graph.get_operations()}:
             return []
         if all(None not in spec.shape[1:] for spec in reference.specs):
-            with _optional("LiteRT", ref):
-                with stderr_logged(_log):
-                    content = converted_to_litert(frozen)
-                engines += [LiteRTEngine(content, count) for count in sorted({1, threads})]
+            # Its interpreters, too, write of themselves to stderr.
+            with _optional("LiteRT", ref), stderr_logged(_log):
+                content = converted_to_litert(frozen)
+                engines += [LiteRTEngine(content, count, reference.names) for count in sorted({1, threads})]
         if work_s < _WORTH_ONNX_S:
             return engines
         with _optional("ONNX Runtime", ref), stderr_logged(_log):
-            engines.append(OnnxEngine(converted_to_onnx(frozen), threads))
+            engines.append(OnnxEngine(converted_to_onnx(frozen), threads, reference.names))
     return engines
 
 

@@ -1,6 +1,6 @@
 """The interface of engines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from stoker.models.tensors import Array, Outputs
@@ -8,6 +8,25 @@ from stoker.models.tensors import Array, Outputs
 
 class ModelFailed(Exception):
     """The model cannot compute these inputs: an index out of range, an unknown text, not enough memory, …"""
+
+
+def by_name(names: Sequence[str], arrays: Sequence[Array]) -> Outputs:
+    """The outputs of a call that lists them.
+
+    Args:
+        names: those of the outputs, in the same order; none if there is one output, which has no name.
+
+    Raises:
+        ModelFailed: there are more or fewer.
+    """
+    if len(arrays) != (len(names) or 1):
+        raise ModelFailed(f"it gives {len(arrays)} outputs, not {len(names) or 1}")
+    return dict(zip(names, arrays, strict=True)) if names else arrays[0]
+
+
+def listed_outputs(outputs: Outputs) -> list[Array]:
+    """The outputs in order, without their names."""
+    return list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
 
 
 class Engine(Protocol):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
-from .engine import ModelFailed
+from .engine import ModelFailed, by_name
 
 
 class LiteRTEngine:
@@ -18,15 +18,18 @@ class LiteRTEngine:
     Args:
         content: from `converted_to_litert`.
         threads: the number of threads of a call.
+        names: those of the outputs, if there are several.
     """
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int, names: Sequence[str] = ()) -> None:
         self.name = "litert" if threads == 1 else f"litert×{threads}"
         self.threads = threads
         self._content = content  # the interpreter reads the weights from these bytes
         self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        self._interpreter.allocate_tensors()  # writes of its delegate to stderr, the first time: see `converted`
         self._inputs: list[int] = [detail["index"] for detail in self._interpreter.get_input_details()]
-        self._output: int = self._interpreter.get_output_details()[0]["index"]
+        self._outputs: list[int] = [detail["index"] for detail in self._interpreter.get_output_details()]
+        self._names = names
         self._shapes: list[tuple[int, ...]] = []
 
     @property
@@ -34,7 +37,7 @@ class LiteRTEngine:
         """The file, and the copy of its weights that XNNPACK packs for the processor."""
         return 2 * len(self._content)
 
-    def run(self, columns: Sequence[Array]) -> Array:
+    def run(self, columns: Sequence[Array]) -> Outputs:
         """See `Engine.run`."""
         interpreter = self._interpreter
         try:
@@ -43,10 +46,10 @@ class LiteRTEngine:
             for index, array in zip(self._inputs, columns, strict=True):
                 interpreter.set_tensor(index, array)
             interpreter.invoke()
-            output: Array = interpreter.get_tensor(self._output)
+            outputs: list[Array] = [interpreter.get_tensor(index) for index in self._outputs]
         except (RuntimeError, ValueError) as error:
             raise ModelFailed(str(error)) from error
-        return output
+        return by_name(self._names, outputs)
 
     def _resize(self, columns: Sequence[Array]) -> None:
         self._shapes = []  # unknown, should this fail

@@ -7,9 +7,9 @@ import tensorflow as tf
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from tf2onnx.convert import from_graph_def
 
-from stoker.models.tensors import Array
+from stoker.models.tensors import Array, Outputs
 
-from .engine import ModelFailed
+from .engine import ModelFailed, by_name
 
 _FAILURES = (failures.Fail, failures.InvalidArgument, failures.RuntimeException)
 
@@ -20,11 +20,12 @@ class OnnxEngine:
     Args:
         content: from `converted_to_onnx`.
         threads: the number of threads of a call.
+        names: those of the outputs, if there are several.
     """
 
     name = "onnx"
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int, names: Sequence[str] = ()) -> None:
         self.threads = threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -32,18 +33,19 @@ class OnnxEngine:
         options.enable_mem_pattern = False  # it would cache a plan for every number of rows
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads use no core
         self._session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-        self._output = [self._session.get_outputs()[0].name]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._names = names
         self.size_bytes = len(content)
 
-    def run(self, columns: Sequence[Array]) -> Array:
+    def run(self, columns: Sequence[Array]) -> Outputs:
         """See `Engine.run`."""
         try:
-            output: Array = self._session.run(
-                self._output, {f"input_{at}:0": array for at, array in enumerate(columns)}
-            )[0]
+            outputs: list[Array] = self._session.run(
+                self._outputs, {f"input_{at}:0": array for at, array in enumerate(columns)}
+            )
         except _FAILURES as error:
             raise ModelFailed(str(error)) from error
-        return output
+        return by_name(self._names, outputs)
 
 
 def converted_to_onnx(frozen: tf.types.experimental.ConcreteFunction) -> bytes:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from stoker.models.manifest import Signature
 from stoker.models.tensors import Array, Outputs
 
-from .engine import ModelFailed
+from .engine import ModelFailed, by_name
 
 _GRAPH_BYTES = 400_000  # memory of a traced model besides its weights, measured with a small MLP
 
@@ -27,7 +27,7 @@ class TensorFlowEngine:
     Attributes:
         specs: the inputs of the traced call, one tensor for each input of the signature, in its order.
         graph: the traced call.
-        names: those of the outputs, if there are several.
+        names: those of the outputs, if there are several, in the order of the traced call.
     """
 
     name = "tensorflow"
@@ -40,9 +40,8 @@ class TensorFlowEngine:
 
         def call(*tensors: tf.Tensor) -> Any:
             output = model(arranged(tensors), training=False)
-            if signature.parts:
-                return {name: _known_to_numpy(output[name]) for name in signature.parts}
-            return _known_to_numpy(output)
+            outputs = [output[name] for name in self.names] if self.names else [output]
+            return [_known_to_numpy(each) for each in outputs]
 
         self.specs = [
             tf.TensorSpec((None, *spec.shape), tf.as_dtype(spec.dtype), f"input_{at}")
@@ -57,17 +56,14 @@ class TensorFlowEngine:
         rows = len(columns[0])
         padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows
         try:
-            output = self.graph(*(tf.constant(_pad(array, padding)) for array in columns))
+            outputs = self.graph(*(tf.constant(_pad(array, padding)) for array in columns))
         except tf.errors.OpError as error:
             raise ModelFailed(_reason(error.message)) from error
-        if self.names:
-            return {name: output[name].numpy()[:rows] for name in self.names}
-        return output.numpy()[:rows] if padding else output.numpy()
+        return by_name(self.names, [output.numpy()[:rows] if padding else output.numpy() for output in outputs])
 
     def no_rows(self) -> Outputs:
         """The outputs for zero rows."""
-        outputs = self.graph.structured_outputs
-        return {name: _empty(outputs[name]) for name in self.names} if self.names else _empty(outputs)
+        return by_name(self.names, [_empty(output) for output in self.graph.structured_outputs])
 
 
 def _known_to_numpy(output: tf.Tensor) -> tf.Tensor:
