@@ -23,7 +23,7 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 
 from ..kinds import execute
 from ..ml import accelerator
-from ..ml.native import level_of
+from ..ml.native import is_aside, level_of
 from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
 from .messages import MESSAGE, Asked, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost
 from .process import ForkedProcess
@@ -34,6 +34,11 @@ _LONGEST_LINE = 2_000
 # How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
 _LAST_WORDS_S = 1.0
 _SILENCE_S = 0.1
+# Whose logs of level INFO are of their inner workings, and not of the job.
+_LIBRARIES = (
+    "absl", "aiobotocore", "asyncio", "botocore", "fsspec", "h5py", "httpx", "keras", "matplotlib", "onnxruntime",
+    "s3fs", "stoker", "stoker_workers", "tensorflow", "tf2onnx", "urllib3",
+)  # fmt: skip
 _LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
 
 
@@ -104,7 +109,8 @@ class Runner:
     def _read_output(self) -> Iterator[Emitted]:
         data = os.read(self._output, _READ_BYTES)
         self._output_open = bool(data)
-        yield from map(_logged, self._lines.feed(data) if data else self._lines.rest())
+        lines = self._lines.feed(data) if data else self._lines.rest()
+        yield from (_logged(line) for line in lines if not is_aside(line))
 
     def _rest_of_output(self) -> Iterator[Emitted]:
         deadline = time.monotonic() + _LAST_WORDS_S
@@ -139,6 +145,8 @@ def _logged(line: str) -> Emitted:
 
 def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     """The runner's whole life."""
+    for library in _LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
     requests: list[StopRequest] = []
 
     def stop_requested() -> StopRequest | None:

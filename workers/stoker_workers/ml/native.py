@@ -19,11 +19,22 @@ _LEVELS = {
     "F": logging.ERROR,
 }
 
+# Likewise, of level INFO; LiteRT's begins as a job's own line may. And absl's first words, which are of itself.
+_ASIDE = re.compile(
+    r"\d[\d-]+ [\d:.]+: I |I\d{4} [\d:.]+ |INFO: (Created|Initialized) TensorFlow Lite |"
+    r"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
+)
+
 
 def level_of(line: str, otherwise: int = logging.INFO) -> int:
     """The level of a line, WARNING or ERROR, by its beginning; `otherwise` if it has none."""
     match = _LEVEL.match(line)
     return _LEVELS[match["word"] or match["letter"]] if match else otherwise
+
+
+def is_aside(line: str) -> bool:
+    """Whether native code says in a line what it does, or how it logs: neither a warning nor an error."""
+    return _ASIDE.match(line) is not None
 
 
 @contextmanager
