@@ -83,6 +83,7 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "features": st.none() | st.lists(words, min_size=1, max_size=3), "epochs": st.integers(1, 9),
         "task": st.sampled_from([None, "classification"]), "loss": st.sampled_from([None, "categorical_crossentropy"]),
         "from_logits": st.sampled_from([None, True]), "optimizer": optimizers, "normalize": st.booleans(),
+        "scaling": st.sampled_from([{}, "robust"]) | st.dictionaries(words, st.sampled_from(["log", "quantile"])),
         "class_weights": st.sampled_from([None, "balanced"]) | st.dictionaries(words, positive, max_size=2),
         "limits": st.dictionaries(words, st.tuples(numbers, numbers).map(sorted), max_size=2),
         "seed": st.none() | st.integers(0, 2**32 - 1), "precision": st.sampled_from(["float32", "mixed"]),

@@ -132,7 +132,8 @@ def _row(version: ModelVersion) -> list[Styled]:
 
 def _learned(column: LearnedColumn) -> list[Styled]:
     missing = percent(column.missing) if column.missing else ""
-    return [column.name, column.kind, missing, f"{column.why}; {column.doubt}" if column.doubt else column.why]
+    kind = f"{column.kind} ({column.scaling})" if column.scaling else column.kind
+    return [column.name, kind, missing, f"{column.why}; {column.doubt}" if column.doubt else column.why]
 
 
 def _tensor(spec: TensorSpec) -> str:

@@ -22,6 +22,15 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TOP = re.compile(r"top_([1-9]\d{0,3})")
 
 
+def _distinct(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not isinstance(names, str) and len(set(names)) < len(names):
+        raise ValueError(f"it names a column twice: {', '.join(names)}")
+    return names[0] if len(names) == 1 and not isinstance(names, str) else names
+
+
+Targets = Annotated[str | Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)], AfterValidator(_distinct)]
+
+
 def is_function(name: str) -> bool:
     """Whether a loss or a metric is a function of the author's: "package.module:function"."""
     return ":" in name

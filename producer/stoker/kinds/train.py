@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, Described, ModelName
@@ -20,22 +20,15 @@ from .outputs import (
     Loss,
     Metrics,
     Output,
+    Targets,
     check_task,
     larger_is_better,
     metric_name,
 )
 from .reconstruction import refuse_wrong_reconstruction
 from .result import JobResult, Shown
+from .scaling import Scalings, refuse_wrong_numbers
 from .splits import Column, refuse_wrong_split
-
-
-def _distinct(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    if not isinstance(names, str) and len(set(names)) < len(names):
-        raise ValueError(f"it names a column twice: {', '.join(names)}")
-    return names[0] if len(names) == 1 and not isinstance(names, str) else names
-
-
-Targets = Annotated[str | Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)], AfterValidator(_distinct)]
 
 
 def _named(value: Any) -> Any:
@@ -84,6 +77,9 @@ class Train(JobSpec):
         sample_weight: a column with the weight of each row in loss and metrics, 0 or more; it is no feature.
         from_logits: whether the cross-entropy takes raw scores; None reads it off the last layer.
         normalize: centre and scale number columns by the training data, inside the saved model.
+        scaling: how these columns of numbers are scaled, or all of them: "standard" by mean and standard deviation, as
+            those that are not named; "robust" by median and quartiles; "quantile" by rank; "log" by the logarithm of 1
+            + |x|, with the sign of x, and then as usual.
         class_weights: weight of each class in the loss; "balanced" weighs by rarity.
         limits: the least and the most that these columns may be in predictions, which refuse rows beyond; what training
             has seen is no limit of its own.
@@ -122,6 +118,7 @@ class Train(JobSpec):
     from_logits: bool | None = None
     optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
     normalize: bool = True
+    scaling: Scalings = Field(default_factory=dict)
     early_stopping: EarlyStopping | None = None
     class_weights: ClassWeights | None = None
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
@@ -160,9 +157,7 @@ class Train(JobSpec):
         refuse_wrong_split(self)
         if self.forecast is not None:
             refuse_wrong_forecast(self, self.forecast)
-        for name, (least, most) in self.limits.items():
-            if not least <= most:
-                raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")
+        refuse_wrong_numbers(self)
         if self.workers > self.batch_size:
             raise InvalidJob(
                 f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "

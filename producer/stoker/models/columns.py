@@ -9,6 +9,8 @@ from ..errors import InvalidJob
 
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
 """What is made of a column; "ignore" leaves it out."""
+Scaling = Literal["standard", "robust", "quantile", "log"]
+"""How numbers are scaled: by mean and standard deviation, median and quartiles, rank among training's, or logarithm."""
 TARGET_NAMES = ("target", "label", "class", "y")
 BOOLEAN_WORDS = (
     *(("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("1", "0")),

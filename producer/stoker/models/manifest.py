@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from .columns import ColumnKind
+from .columns import ColumnKind, Scaling
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 CHAMPION = "champion"
@@ -191,6 +191,7 @@ class LearnedColumn(Described):
         kind: "ignore" where it was left out.
         missing: the share of the training rows in which it is missing; None where it was not looked at.
         doubt: what else it may be, and which setting says so; None if nothing.
+        scaling: of numbers, where the job says how they are scaled; None for the usual one.
     """
 
     name: str
@@ -198,6 +199,7 @@ class LearnedColumn(Described):
     why: str
     missing: float | None = None
     doubt: str | None = None
+    scaling: Scaling | None = None
 
 
 class ModelManifest(Described):

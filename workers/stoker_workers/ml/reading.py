@@ -15,6 +15,7 @@ from .opening import open_data
 from .preprocessing.division import divide
 from .preprocessing.forecasting import forecast_data
 from .preprocessing.profile import Profile, profile
+from .preprocessing.scaling import scaling_words, with_scaling
 from .preprocessing.split import UNUSED, Split
 from .run import Run
 
@@ -72,6 +73,10 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         weight=spec.sample_weight,
         set_aside={**{name: why for name, why in labels.items() if name in names}, **division.set_aside},
     )
+    if spec.scaling:
+        profiled = with_scaling(profiled, spec.scaling)
+        for line in scaling_words(profiled):
+            run.emit(Log(line=line))
     return TrainingData(source, division.split, profiled, division.why)
 
 

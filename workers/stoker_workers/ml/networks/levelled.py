@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from ..columns.stats import Moments
-from ..preprocessing.numbers import standard_deviation
+from ..preprocessing.figures import standard_deviation
 
 # In standard deviations of the training data; a window of equal values has none of its own.
 _LEAST_SPREAD = 1e-6

@@ -138,10 +138,11 @@ def build_preprocessing(
     others: list[tuple[Part, keras.KerasTensor]] = []
     sequences: list[Sequential] = []
     for spec in profile.inputs:
-        tensor, stats = inputs[spec.name], [profile.features[name].stats for name in spec.columns or (spec.name,)]
+        tensor, features = inputs[spec.name], [profile.features[name] for name in spec.columns or (spec.name,)]
+        stats = [feature.stats for feature in features]
         match spec.kind:
             case "number" | "boolean":
-                parts += scaled(tensor, stats, normalize=normalize)
+                parts += scaled(tensor, features, normalize=normalize)
             case "category":
                 one_hot, coded = categories(tensor, stats, embed_above=needs.embed_above)
                 parts += one_hot

@@ -5,34 +5,71 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stoker.models.data import boolean_of
 from stoker.models.manifest import TensorSpec
 
 from ..columns.stats import ColumnStats
+from .figures import Figures, figures, standard_deviation
+from .quantiles import ranked
+from .tensors import Feature
 
 # In standard deviations: farther out, a value says no more.
 _FARTHEST = 20.0
+# Logarithms that vary less are of numbers near 0.
+_NARROW = 1e-3
 
 
-def scaled(tensor: keras.KerasTensor, stats: list[ColumnStats], *, normalize: bool) -> list[keras.KerasTensor]:
+def scaled(tensor: keras.KerasTensor, features: list[Feature], *, normalize: bool) -> list[keras.KerasTensor]:
     """Columns of numbers with NaN for missing ones: filled, scaled, and an indicator for those with gaps in training.
 
     Args:
         tensor: (rows, columns) of float32 or float64, in which it is centred.
     """
-    medians, means, spreads = np.array([_figures(each) for each in stats], tensor.dtype).T
+    found = [figures(each) for each in features]
     missing = ops.isnan(tensor)
-    filled = ops.where(missing, medians, tensor)
-    if normalize:
-        filled = (filled - means) / spreads
-    parts = [ops.cast(filled, "float32")]
-    if normalize:
-        parts = [ops.clip(parts[0], -_FARTHEST, _FARTHEST)]
-    holes = [place for place, each in enumerate(stats) if each.missing]
-    if holes:
-        gaps = missing if len(holes) == len(stats) else ops.take(missing, np.array(holes, np.int32), axis=-1)
-        parts.append(ops.cast(gaps, "float32"))
+    filled = ops.where(missing, np.array([each.median for each in found], tensor.dtype), tensor)
+    parts = _scaled(filled, features, found) if normalize else [ops.cast(filled, "float32")]
+    if holes := [place for place, each in enumerate(features) if each.stats.missing]:
+        parts.append(ops.cast(_taken(missing, holes), "float32"))
     return parts
+
+
+def _scaled(tensor: keras.KerasTensor, features: list[Feature], found: list[Figures]) -> list[keras.KerasTensor]:
+    """Columns without gaps, scaled each in its way: those by rank behind the others."""
+    linear, by_rank = (
+        [place for place, each in enumerate(features) if (each.scaling == "quantile") == ranks]
+        for ranks in (False, True)
+    )
+    parts = []
+    if linear:
+        rows = _taken(tensor, linear)
+        logs = np.array([features[place].scaling == "log" for place in linear])
+        if logs.any():
+            rows = _with_logarithms(rows, logs, min(found[place].spread for place in np.array(linear)[logs]))
+        centres, spreads = (
+            np.array([getattr(found[place], name) for place in linear], rows.dtype) for name in ("centre", "spread")
+        )
+        parts.append(ops.clip(ops.cast((rows - centres) / spreads, "float32"), -_FARTHEST, _FARTHEST))
+    if by_rank:
+        ranks = ranked(_taken(tensor, by_rank), [features[place].stats for place in by_rank])
+        parts.append(ops.cast(ranks, "float32"))
+    return parts
+
+
+def _with_logarithms(tensor: keras.KerasTensor, logs: NDArray[np.bool_], spread: float) -> keras.KerasTensor:
+    """Some columns as logarithms of 1 + |x|, with the sign of x.
+
+    Not by `log1p`, which cannot be converted; so numbers near 0 take float64, in which 1 + |x| keeps their digits.
+
+    Args:
+        spread: the least of the logarithms' standard deviations.
+    """
+    tensor = ops.cast(tensor, "float64") if spread < _NARROW else tensor
+    return ops.where(logs, ops.sign(tensor) * ops.log(1.0 + ops.abs(tensor)), tensor)
+
+
+def _taken(tensor: keras.KerasTensor, places: list[int]) -> keras.KerasTensor:
+    """Some columns; the tensor itself, if they are all."""
+    return tensor if len(places) == tensor.shape[-1] else ops.take(tensor, np.array(places, np.int32), axis=-1)
 
 
 def standardised(
@@ -61,22 +98,3 @@ def rescaling(stats: ColumnStats, *, normalize: bool) -> keras.layers.Rescaling:
     mean, variance = stats.moments.pooled()
     spread = float(standard_deviation(mean, variance))
     return keras.layers.Rescaling(1 / spread, -mean / spread)
-
-
-def _figures(stats: ColumnStats) -> tuple[float, float, float]:
-    """Median, mean and standard deviation; of words for yes and no, those of 1 and 0."""
-    if stats.column.dtype != "string":
-        return (
-            stats.quantiles([0.5])[0],
-            stats.moments.mean[0],
-            standard_deviation(stats.moments.mean, stats.moments.variance)[0],
-        )
-    yes = sum(count for word, count in stats.distinct.counts.items() if boolean_of(str(word)))
-    share = yes / max(stats.present, 1)
-    return float(share > 0.5), share, float(standard_deviation(share, share * (1 - share)))
-
-
-def standard_deviation(mean: float | NDArray[np.float64], variance: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard deviations; 1 for what is constant in training up to float64's precision: it is only centred."""
-    spread = np.sqrt(variance)
-    return np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)

@@ -7,7 +7,7 @@ from stoker.models.data import listed
 from stoker.models.manifest import TensorSpec
 
 from ..columns.stats import Moments
-from .numbers import standard_deviation
+from .figures import standard_deviation
 from .target import Target
 from .targets import ONLY, Decided
 from .tensors import Feature

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stoker.errors import InvalidJob
+from stoker.models.columns import Scaling
 from stoker.models.data import ColumnKind
 from stoker.models.manifest import TensorSpec
 
@@ -34,12 +35,14 @@ class Feature:
         why: the reason for its kind, in words.
         stats: of the training rows.
         warning: what else it may be, and which setting says so; None if nothing.
+        scaling: of plain numbers.
     """
 
     kind: ColumnKind
     why: str
     stats: ColumnStats
     warning: str | None = None
+    scaling: Scaling = "standard"
 
 
 def input_tensors(features: Mapping[str, Feature], limits: Mapping[str, tuple[float, float]]) -> tuple[TensorSpec, ...]:

@@ -12,6 +12,7 @@ from stoker.models.data import listed
 from ..networks.shapes import by_name
 from ..preprocessing.layers import Preprocessing, build_preprocessing
 from ..preprocessing.profile import Profile
+from ..preprocessing.scaling import refuse_unscaled
 from .raw import raw_layer, with_ids
 from .wiring import wire
 
@@ -66,8 +67,9 @@ def network_inputs(
     layer = raw_layer(network, network.inputs[0])
     if layer is None or len(profile.inputs) > 1:
         return NetworkInputs(profile, preprocessing, raw=layer is not None)
+    told = f"inputs are not scaled: the network begins with {type(layer).__name__}, which takes them as they are"
+    refuse_unscaled(profile.features, told)
     preprocessing = build_preprocessing(profile, normalize=False)
     if isinstance(layer, keras.layers.Embedding) and preprocessing.model is None:
         profile = with_ids(profile, layer, network.inputs[0].dtype)
-    note = f"inputs are not scaled: the network begins with {type(layer).__name__}, which takes them as they are"
-    return NetworkInputs(profile, preprocessing, raw=True, notes=(note,))
+    return NetworkInputs(profile, preprocessing, raw=True, notes=(told,))

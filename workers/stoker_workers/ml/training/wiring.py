@@ -15,6 +15,7 @@ from ..networks.shapes import takes
 from ..preprocessing.layers import Preprocessing, build_preprocessing
 from ..preprocessing.numbers import rescaling
 from ..preprocessing.profile import Profile
+from ..preprocessing.scaling import refuse_unscaled
 from ..preprocessing.tensors import Feature, free_name, input_tensors
 from .raw import id_limits, raw_layer
 
@@ -53,6 +54,8 @@ def wire(network: keras.Model, profile: Profile, *, normalize: bool) -> Wired:
         layer = raw_layer(network, tensor)
         spec = _spec(tensor, read, layer, profile, specs)
         means_raw = layer is not None or not tensor.dtype.startswith("float")
+        if means_raw:
+            refuse_unscaled(read, f"the network's input {tensor.name!r} takes them as they are")
         part = replace(profile, features=read, inputs=(spec,))
         inputs[spec.name], prepared = _prepared(spec, part, tensor.dtype, normalize=normalize and not means_raw)
         outputs.append(_fitting(prepared, tensor, read))
