@@ -192,4 +192,4 @@ def test_scaling_that_contradicts_the_job_is_refused_at_once() -> None:
     with pytest.raises(InvalidJob, match="normalize=False leaves them as they are"):
         stoker.Train(model="m", data="t.csv", scaling="log", normalize=False)
     with pytest.raises(InvalidJob, match="a forecast scales each series"):
-        stoker.Train(model="m", data="t.csv", scaling="log", forecast=stoker.Forecast(time="t"))
+        stoker.Train(model="m", data="t.csv", target="y", scaling="log", forecast=stoker.Forecast(time="t"))
