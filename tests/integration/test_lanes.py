@@ -18,7 +18,7 @@ from stoker.kinds import Priority
 from stoker.lanes import LaneRequests, frames
 from stoker.lanes.blocking import LaneClient
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
-from stoker.redis.connection import Connection
+from stoker.redis.connection import Call, Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
@@ -260,13 +260,15 @@ def test_an_idle_drainer_is_woken_by_the_next_request_without_a_message(connecti
     assert bells(redis_url) == before
 
 
-def test_a_lane_leaves_no_key_for_ever(connection: Connection, redis_url: str) -> None:
+@pytest.mark.parametrize("end", [lanes.leave("digits", "watch.d"), lanes.abandon("watch")], ids=["leaves", "dies"])
+def test_a_lane_leaves_no_key_for_ever_also_where_no_controller_runs(
+    connection: Connection, redis_url: str, end: Call[None]
+) -> None:
     put(connection, b"one")
-    connection.run(lanes.join("digits", "d", LEASE_S))
-    take(connection, 1)
-    connection.run(lanes.take("digits", "d", LEASE_S, turn=2, most=5, answers={"somebody": b"told"}))
-    connection.run(lanes.leave("digits", "d"))
-    connection.run(lanes.sweep())
+    connection.run(lanes.join("digits", "watch.d", LEASE_S))
+    take(connection, 1, "watch.d")
+    connection.run(lanes.take("digits", "watch.d", LEASE_S, turn=2, most=5, answers={"somebody": b"told"}))
+    connection.run(end)
     with redis.Redis.from_url(redis_url) as client:
         lasting = {key for key in client.scan_iter(match="stoker:*") if client.ttl(key) == -1}
     assert lasting == {b"stoker:rings", b"stoker:tallies"}

@@ -4,6 +4,6 @@ for _, entry in ipairs(redis.call('ZRANGE', LANE.drainers, 0, -1)) do
   if string.sub(drainer, 1, #ARGV[1] + 1) == ARGV[1] .. '.' then
     put_back(ref, drainer)
     forget_drainer(ref, drainer)
-    ring_lane(ref, depth_of(ref))
+    settle_lane(ref)
   end
 end

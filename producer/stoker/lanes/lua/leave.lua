@@ -1,4 +1,4 @@
--- Removes a drainer: returns its requests, and rings for another drainer if requests wait. ARGV: ref, drainer
+-- Removes a drainer: returns its requests, and rings for another if they wait, or forgets the lane. ARGV: ref, drainer
 local ref, drainer = ARGV[1], ARGV[2]
 if not redis.call('ZSCORE', LANE.lane_drainers .. ref, drainer) then
   -- It ended before it joined: its doorbell is used up.
@@ -6,4 +6,4 @@ if not redis.call('ZSCORE', LANE.lane_drainers .. ref, drainer) then
 end
 put_back(ref, drainer)
 forget_drainer(ref, drainer)
-ring_lane(ref, depth_of(ref))
+settle_lane(ref)

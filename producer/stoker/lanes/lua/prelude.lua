@@ -70,10 +70,15 @@ local function ring_lane(ref, depth)
   end
 end
 
--- Forgets a lane without requests and drainers.
-local function forget_lane(ref)
-  redis.call('SREM', LANE.lanes, ref)
-  redis.call('DEL', LANE.lane_queue .. ref, LANE.bells .. ref)
+-- Forgets a lane without requests and drainers; rings for one that wants more drainers than it has.
+local function settle_lane(ref)
+  local depth = depth_of(ref)
+  if depth == 0 and redis.call('EXISTS', LANE.lane_drainers .. ref) == 0 then
+    redis.call('SREM', LANE.lanes, ref)
+    redis.call('DEL', LANE.lane_queue .. ref, LANE.bells .. ref)
+  else
+    ring_lane(ref, depth)
+  end
 end
 
 -- The lists of the requests that a drainer has taken, by priority.

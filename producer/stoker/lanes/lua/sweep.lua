@@ -7,11 +7,6 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LANE.drainers, '-inf', now_ms
   forget_drainer(ref, drainer)
 end
 for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
-  local depth = depth_of(ref)
-  if depth == 0 and redis.call('EXISTS', LANE.lane_drainers .. ref) == 0 then
-    forget_lane(ref)
-  else
-    ring_lane(ref, depth)
-  end
+  settle_lane(ref)
 end
 return back
