@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,16 @@ def test_one_picture_is_sent_in_every_form_as_a_training_reads_it(rows: Any) -> 
     assert (sent(rows) == resized(NOISE, (15, 20))[np.newaxis]).all()
 
 
+def test_a_picture_may_be_given_by_the_path_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    path.write_bytes(encoded(NOISE))
+    expected = resized(NOISE, (15, 20))[np.newaxis]
+    for rows in (path, [path], {"image": path}, {"image": [path]}, [{"image": path}], [{"image": path, "label": "a"}]):
+        assert (sent(rows) == expected).all()
+    with pytest.raises(InvalidJob, match=r"'image' in row 1 .* cannot be read from .*gone\.png: No such file"):
+        sent([path, tmp_path / "gone.png"])
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -210,6 +221,10 @@ def test_pictures_of_several_sizes_are_rows_of_one(rows: Any) -> None:
         (np.zeros((2, 5, 7, 2)), r"has the shape \(5, 7, 2\)"),
         ({"image": [NOISE, None]}, "row 1 .* is missing"),
         ({"picture": NOISE}, "has no column 'image'"),
+        ("a.png", r"not the single text 'a\.png': give one row as a dict .* the file as pathlib\.Path\('a\.png'\)"),
+        (["a.png"], r"'image' in row 0 .* is a text; give a file as pathlib\.Path or its bytes"),
+        ({"image": "a.png"}, r"'image' in row 0 .* is a text; give a file as pathlib\.Path or its bytes"),
+        ([{"image": NOISE}, {"image": "a.png"}], "'image' in row 1 .* is a text"),
     ],
 )
 def test_what_is_no_picture_is_refused_by_its_row(rows: Any, message: str) -> None:

@@ -161,7 +161,7 @@ def test_arrays_stay_as_they_are_and_lists_become_arrays() -> None:
     ("rows", "says"),
     [
         (3.0, r"inputs must be rows, shape \(rows, …\), not the single value"),
-        ("text", "not the single value"),
+        ("text", "must be rows, not the single text 'text': give one row as a dict"),
         ([[1], [1, 2]], "rows of one shape"),
         ({"a": [1, 2], "b": [1]}, "different numbers of rows: 2 in 'a', 1 in 'b'"),
         ({"a": 1, "b": [1, 2]}, "'a' is one value, but 'b' several: give a list for each column or, for one row"),

@@ -1,6 +1,7 @@
 """Rows as apps hold them, in one of two forms: an array, or columns by name."""
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..errors import InvalidJob
 from ..models.data import listed
 from ..models.picture_rows import as_objects, holds_pictures
 from ..models.tensors import Array, Tensors
-from ..models.values import values_of
+from ..models.values import quoted, values_of
 
 
 class Table(Protocol):
@@ -29,9 +30,9 @@ class Image(Protocol):
     def convert(self, mode: str, /) -> Any: ...
 
 
-Rows = ArrayLike | Mapping[str, object] | Sequence[Mapping[str, object]] | Table | Image | Sequence[Image]
+Rows = ArrayLike | Mapping[str, object] | Sequence[Mapping[str, object]] | Table | Image | Path | Sequence[Image | Path]
 """An array; columns by name; one row by name; a list of rows by name; a table of pandas, polars or pyarrow; a picture,
-as the bytes of its file or as Pillow has it, or a list of such."""
+as the bytes or the `Path` of its file or as Pillow has it, or a list of such."""
 
 
 def tensors_of(rows: Rows) -> Tensors:
@@ -152,6 +153,11 @@ def _are_numbers(values: Iterable[object]) -> bool:
 
 
 def _counted(array: Array) -> Array:
+    if array.ndim == 0 and isinstance(text := array.item(), str):
+        raise InvalidJob(
+            f"inputs must be rows, not the single text {quoted(text)}: give one row as a dict of its columns, or for a "
+            f"model of pictures the file as pathlib.Path({quoted(text)})"
+        )
     if array.ndim == 0:
         raise InvalidJob(f"inputs must be rows, shape (rows, …), not the single value {array!r}")
     return array

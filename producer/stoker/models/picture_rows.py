@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,9 @@ def as_rows(pictures: Array) -> Array:
 
 
 def holds_pictures(values: Sequence[object]) -> bool:
-    """Whether a list has images of Pillow, or encoded ones, which numpy would make something else of."""
-    return any(issubclass(each, bytes | bytearray | memoryview) or is_image(each) for each in set(map(type, values)))
+    """Whether a list has images of Pillow, encoded ones or paths of such, which numpy would make something else of."""
+    encoded = (bytes, bytearray, memoryview, Path)
+    return any(issubclass(each, encoded) or is_image(each) for each in set(map(type, values)))
 
 
 def as_objects(rows: Sequence[object]) -> Array:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -103,18 +104,28 @@ def fitted(value: object, shape: tuple[int, int, int]) -> Pixels:
     """An array, an encoded file or an image of Pillow as pixels of a model's shape.
 
     Args:
-        value: an array is (height, width) or (height, width, channels) with 1, 3 or 4 channels, from 0 to 255.
+        value: an array is (height, width) or (height, width, channels) with 1, 3 or 4 channels, from 0 to 255. A file
+            is its bytes, or a `Path`; a text is no path, for it may come from outside and name any file.
 
     Raises:
         BrokenPicture: it is none of these.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         pixels = decode(bytes(value))
+    elif isinstance(value, Path):
+        pixels = decode(_content(value))
     elif is_image(value):
         pixels = _pixels(cast(_Image, value))
     else:
         pixels = _grey_levels(np.asarray(value))
     return resized(_with_channels(pixels, shape[2]), shape[:2])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenPicture(f"cannot be read from {path}: {error.strerror or type(error).__name__}") from None
 
 
 def resized(pixels: Pixels, size: Size) -> Pixels:
@@ -163,6 +174,8 @@ def _grey_levels(array: Array) -> Pixels:
     """An array as pixels (height, width, channels)."""
     if array.dtype == object and array.ndim == 0 and array.item() is None:
         raise BrokenPicture("is missing; leave such rows out")
+    if array.ndim == 0 and array.dtype.kind in "OU" and isinstance(array.item(), str):
+        raise BrokenPicture("is a text; give a file as pathlib.Path or its bytes, an image of Pillow, or an array")
     if array.ndim == 2:
         array = array[..., np.newaxis]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not array.size:
