@@ -252,7 +252,7 @@ def _parsed(config: Any) -> Any:
     try:
         return from_json(config) if isinstance(config, str) else config
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}") from None
+        raise ValueError(f"no JSON: {error}; give what model.to_json() gives") from None
 
 
 class KerasConfig(Frozen):

@@ -19,6 +19,7 @@ _ADAPTED = {
     "Discretization": ("bin_boundaries",),
 }
 _RUNS_CODE = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__"})
+_MODELS = ("Functional", "Model", "Sequential")
 _ALLOWED_INSTEAD = (
     "a config may name Keras' own layers, initializers, regularizers and constraints, and operations that take no "
     "functions; for custom code use stoker.Builder"
@@ -34,12 +35,20 @@ def screened(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     version = config.get("keras_version")
     if isinstance(version, str) and version.startswith(("1.", "2.")):
+        raise _outdated(_shown(version))
+    if "class_name" not in config and "layers" in config:
         raise InvalidJob(
-            f"the architecture's config was written by Keras {_shown(version)}, whose configs Keras 3 reads otherwise; "
-            "load the model with Keras 3 and give its to_json()"
+            "the architecture's config is what get_config() gives, without the model's class; give model.to_json()"
         )
     copied: dict[str, Any] = _Screen().mapping(config, 1)
     return copied
+
+
+def _outdated(version: str) -> InvalidJob:
+    return InvalidJob(
+        f"the architecture's config was written by Keras {version}, whose configs Keras 3 reads otherwise; load the "
+        "model's file with keras.models.load_model of Keras 3 and give its to_json(), or build the model there anew"
+    )
 
 
 class _Screen:
@@ -58,6 +67,8 @@ class _Screen:
         copied = {_key(key): self._value(item, depth) for key, item in value.items() if key != "compile_config"}
         if "class_name" in value and isinstance(value.get("config"), dict):
             _check_adapted(value["class_name"], value["config"])
+            if value["class_name"] == "InputLayer":
+                _check_batch(value["config"].get("batch_shape"))
         return copied
 
     def _value(self, value: object, depth: int) -> object:
@@ -100,6 +111,8 @@ def _check_object(part: Mapping[str, Any]) -> None:
     if isinstance(name, str) and name in VALUES and module in (None, "builtins"):
         _check_value(name, part)
         return
+    if "module" not in part and isinstance(name, str) and (name in _MODELS or ("keras.layers", name) in ALLOWED):
+        raise _outdated("2 (its parts name no module)")
     if not (isinstance(name, str) and isinstance(module, str) and (module, name) in ALLOWED):
         raise InvalidJob(
             f"the architecture's config names {_shown(module)}.{_shown(name)}, which is not one of Keras' own layers: "
@@ -124,6 +137,14 @@ def _check_adapted(name: str, config: Mapping[str, Any]) -> None:
         raise InvalidJob(
             f"the architecture's config has a {name} without its {' and '.join(lacking)}, which adapt() keeps "
             f"elsewhere; give the values: {name}({', '.join(f'{field}=…' for field in lacking)})"
+        )
+
+
+def _check_batch(shape: object) -> None:
+    if isinstance(shape, list | tuple) and shape and shape[0] is not None:
+        raise InvalidJob(
+            f"the architecture's config takes batches of exactly {_shown(shape[0])} rows; give its input a shape "
+            "without a batch size: keras.Input(shape)"
         )
 
 

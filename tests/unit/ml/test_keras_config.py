@@ -419,6 +419,66 @@ def test_what_is_no_plain_json_is_refused_in_one_sentence(config: Callable[[], C
     refused_at_both_ends(config(), message)
 
 
+DENSE_2 = {
+    "name": "dense",
+    "trainable": True,
+    "dtype": "float32",
+    "units": 3,
+    "activation": "softmax",
+    "use_bias": True,
+}
+KERAS_2_SEQUENTIAL = {
+    "class_name": "Sequential",
+    "config": {
+        "name": "sequential",
+        "layers": [{"class_name": "Dense", "config": {**DENSE_2, "batch_input_shape": [None, 4]}}],
+    },
+}
+KERAS_2_FUNCTIONAL = {
+    "class_name": "Functional",
+    "config": {
+        "name": "model",
+        "layers": [
+            {
+                "class_name": "InputLayer",
+                "config": {"batch_input_shape": [None, 4], "dtype": "float32", "sparse": False, "name": "input_1"},
+                "name": "input_1",
+                "inbound_nodes": [],
+            },
+            {
+                "class_name": "Dense",
+                "config": DENSE_2,
+                "name": "dense",
+                "inbound_nodes": [[["input_1", 0, 0, {}]]],
+            },
+        ],
+        "input_layers": [["input_1", 0, 0]],
+        "output_layers": [["dense", 0, 0]],
+    },
+}
+
+
+@pytest.mark.parametrize("config", [KERAS_2_SEQUENTIAL, KERAS_2_FUNCTIONAL])
+@pytest.mark.parametrize("version", [{}, {"keras_version": "2.15.0", "backend": "tensorflow"}])
+def test_a_config_of_keras_2_is_refused_by_its_age(config: Config, version: Config) -> None:
+    message = r"was written by Keras 2[ .].*; load the model's file with keras\.models\.load_model of Keras 3"
+    refused_at_both_ends({**config, **version}, message)
+    with pytest.raises(InvalidJob, match=message):
+        KerasConfig.model_validate({"config": json.dumps({**config, **version})})
+
+
+def test_a_batch_of_fixed_size_is_refused_at_the_door() -> None:
+    x = keras.Input(batch_shape=(8, 4))
+    for model in (keras.Model(x, layers.Dense(3)(x)), keras.Sequential([x, layers.Dense(3)])):
+        refused_at_both_ends(json.loads(model.to_json()), r"batches of exactly 8 rows.*keras\.Input\(shape\)")
+
+
+def test_what_is_no_document_of_a_model_is_refused_with_what_would_be() -> None:
+    refused_at_both_ends(plain()["config"], r"what get_config\(\) gives.*; give model\.to_json\(\)")
+    with pytest.raises(InvalidJob, match=r"no JSON: .*; give what model\.to_json\(\) gives"):
+        KerasConfig.model_validate({"config": PLAIN[:100]})
+
+
 def test_a_config_that_is_endless_when_written_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_screen, "_MOST_VALUES", 10_000)
     refused_at_both_ends(shared_without_end(), "more than 10,000 values")
