@@ -53,13 +53,13 @@ class DescribedColumn(Described):
         dtype: what was read: a numpy dtype's name, "string", "time" or "list".
         shape: of one row's array; () for plain values and lists.
         missing: how many rows have no value.
-        distinct: how many values differ; None for arrays and lists.
+        distinct: how many values differ, of lists of texts how many of the texts; None for arrays and other lists.
         exact: whether all distinct values were counted; if not, there are more.
         low, high, mean, median: of numbers and times; of the numbers in arrays and lists, without a median. None for
             text, and where they are not finite.
         examples: the first different values, at most 80 characters of each.
         histogram: of numbers and times.
-        commonest: of categories and booleans, the ten that occur most often.
+        commonest: of categories, booleans and tags, the ten that occur most often.
     """
 
     name: str

@@ -7,7 +7,9 @@ from typing import Literal
 
 from ..errors import InvalidJob
 
-ColumnKind = Literal["number", "boolean", "category", "text", "time", "vector", "tokens", "image", "sequence", "ignore"]
+ColumnKind = Literal[
+    "number", "boolean", "category", "text", "time", "vector", "tokens", "tags", "image", "sequence", "ignore"
+]
 """What is made of a column; "ignore" leaves it out."""
 Scaling = Literal["standard", "robust", "quantile", "log"]
 """How numbers are scaled: by mean and standard deviation, median and quartiles, rank among training's, or logarithm."""

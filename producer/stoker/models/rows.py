@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InvalidJob
 from .columns import ColumnKind, boolean_of, listed, time_of
+from .lists import joined_tags, require_lists
 from .manifest import TensorSpec
 from .picture_rows import encode_pictures, takes_pictures
 from .tensors import Array
@@ -183,7 +184,7 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
     """Ids padded with 0, or cut, to the tensor's length."""
     if values.ndim == 2:
         return _known_ids(spec, _array(spec, values, name, numbering), name, numbering)
-    _require_lists(values, name, numbering)
+    require_lists(values, name, numbering)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
     padded = np.zeros((len(values), length), dtype=np.int64)
     for row, ids in enumerate(values):
@@ -197,15 +198,6 @@ def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
             # One that does not fit is none that the model knows; numpy would make another of it.
             padded[row, : len(known)] = known[:length].clip(-_LARGEST_ID, _LARGEST_ID)
     return _known_ids(spec, padded, name, numbering).astype(spec.dtype)
-
-
-def _require_lists(values: Array, name: str, numbering: Numbering) -> None:
-    for row, value in enumerate(values):
-        if value is not None and not isinstance(value, list | tuple | np.ndarray):
-            raise InvalidJob(
-                f"column {name!r} holds {quoted(value)} in row {numbering[row]} (the first row is 0); expected a "
-                "list: give one row that has lists in it as a list of one dict"
-            )
 
 
 def _known_ids(spec: TensorSpec, ids: Array, name: str, numbering: Numbering) -> Array:
@@ -225,7 +217,7 @@ def _sequence(spec: TensorSpec, values: Array, name: str, numbering: Numbering) 
     """Lists of numbers, filled up with NaN, or cut, to the tensor's length; arrays of one shape as they are."""
     if values.ndim > 1:
         return _array(spec, values, name, numbering)
-    _require_lists(values, name, numbering)
+    require_lists(values, name, numbering)
     padded = np.full((len(values), spec.shape[0] or 1), np.nan, dtype=spec.dtype)
     for row, entries in enumerate(values):
         if entries is not None:
@@ -249,6 +241,7 @@ _SHARED: dict[ColumnKind | None, _Encoder] = {
 _SINGLE: dict[ColumnKind | None, _Encoder] = {
     "text": _free_texts,
     "tokens": _tokens,
+    "tags": joined_tags,
     "sequence": _sequence,
     "image": _images,
 }

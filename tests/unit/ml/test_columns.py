@@ -1,5 +1,6 @@
 """Kinds of columns that are rarer than plain numbers and few categories: what the model makes of them."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from stoker.events import Event, Log
 from stoker.kinds import TrainResult
 from stoker.models.columns import Scaling
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion
+from stoker.models.lists import joined_tags
+from stoker.models.manifest import ModelVersion, TensorSpec
+from stoker.models.picture_rows import as_objects
 from stoker.models.tensors import Array
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.columns import places
@@ -25,6 +28,7 @@ from stoker_workers.ml.columns.stats import ColumnStats
 from stoker_workers.ml.data import Column
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.preprocessing import numbers
+from stoker_workers.ml.preprocessing.tags import tags
 from stoker_workers.ml.preprocessing.tensors import Feature
 from stoker_workers.ml.run import Run
 
@@ -193,3 +197,57 @@ def test_scaling_that_contradicts_the_job_is_refused_at_once() -> None:
         stoker.Train(model="m", data="t.csv", scaling="log", normalize=False)
     with pytest.raises(InvalidJob, match="a forecast scales each series"):
         stoker.Train(model="m", data="t.csv", target="y", scaling="log", forecast=stoker.Forecast(time="t"))
+
+
+SPEC = TensorSpec(name="x", dtype="string", kind="tags")
+TAGS = [["sci-fi", "new wave"], ["drama"], None, [], ["drama", None, "[UNK]"], ["drama", "drama"], ["new\twave", " "]]
+
+
+def test_tags_have_a_place_each_whether_rare_missing_or_of_several_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = ColumnStats(Column("x", "list"))
+    stats.update(as_objects(TAGS * 2))
+    assert decide(stats).why == "lists of 6 different texts"
+    text = keras.Input((), dtype="string")
+
+    def hot(*rows: list[str] | None) -> list[list[float]]:
+        given = tf.constant(joined_tags(SPEC, as_objects(rows), "x", range(9)).tolist())
+        answers: list[list[float]] = np.asarray(keras.Model(text, tags(text, stats))(given)).tolist()
+        return answers
+
+    # Others, drama, new wave, sci-fi, no list at all.
+    assert hot(["drama", "new", "wave"], ["new wave", "sci-fi"], [], None, ["never"]) == [
+        [1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0],
+    ]  # fmt: skip
+    stats = ColumnStats(Column("x", "list"))
+    stats.update(as_objects([["a", "b"], ["b"], ["a"]]))
+    assert hot(["b"], None, ["never seen"]) == [
+        [0, 1],
+        [0, 0],
+        [0, 0],
+    ]  # of others, nothing was learned
+    monkeypatch.setattr(places, "MOST_TAGS", 1)
+    assert "at most 1, have a place each, and all others share one" in decide(stats).why
+    assert hot(["a"], ["b"]) == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_a_model_learns_from_tags_and_takes_lists(suffix: str, open_run: OpenRun, tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    genres = [None if n % 17 == 0 else random.choice(["war", "love song", "ä"], n % 3).tolist() for n in range(300)]
+    columns = {"genres": genres, "length": random.normal(100, 9, 300).tolist(), "good": []}
+    columns["good"] = ["yes" if each and "love song" in each else "no" for each in genres]
+    data = table(tmp_path, columns)
+    if suffix == "jsonl":
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        data = str(tmp_path / "table.jsonl")
+        Path(data).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = open_run()
+    version = trained(stoker.Train(model="m", data=data, target="good", epochs=20, batch_size=16, seed=1), run)
+    assert {column.name: column.kind for column in version.columns} == {"genres": "tags", "length": "number"}
+    answers = served(version, run, {name: columns[name] for name in ("genres", "length")})
+    assert ((answers[:, 0] > 0.5) == (np.array(columns["good"]) == "yes")).mean() > 0.97
+    odd = {"genres": [["never heard"], [], None, ["war", "love  song"]], "length": [100.0] * 4}
+    assert (served(version, run, odd)[:, 0] > 0.5).tolist() == [False, False, False, True]
+    for wrong, said in ((["war"], "expected a list"), ([[3]], "holds 3 in a list of row 0")):
+        with pytest.raises(InvalidJob, match=said):
+            served(version, run, {"genres": wrong, "length": [1.0]})

@@ -7,7 +7,8 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind
-from stoker_workers.ml.columns.kinds import Decision, decide
+from stoker_workers.ml.columns.decision import Decision
+from stoker_workers.ml.columns.kinds import decide
 from stoker_workers.ml.columns.stats import ColumnStats
 from stoker_workers.ml.data import Column, Values
 
@@ -54,7 +55,7 @@ AMOUNTS = RANDOM.integers(0, 500, 100)
         (np.ones((3, 50, 6)), None, "sequence", "50 steps of 6 numbers"),
         (np.ones((2, 4, 8, 8, 3), np.uint8), None, "vector", "an array of 4 × 8 × 8 × 3"),
         (lists([1, 2], [3]), "list", "tokens", "lists of whole numbers"),
-        (lists(["a", "b"], ["c"]), "list", "ignore", "lists of texts, of which nothing is learned but as a target"),
+        (lists(["a", "b"], ["c"]), "list", "tags", "lists of 3 different texts"),
         (lists([], []), "list", "ignore", "each of its lists is empty"),
         (lists([0.5, 2.0], [-3.0]), "list", "sequence", "lists of numbers"),
         (lists([1, -2], [3]), "list", "sequence", "lists of numbers"),
@@ -165,7 +166,7 @@ def test_the_users_word_overrules(values: Values | list[object], dtype: str | No
         (np.ones((2, 4, 4, 3), np.uint8), None, "sequence", "choose vector or image or ignore"),
         (np.full((2, 4), -1), None, "tokens", "choose vector or sequence or ignore"),
         (lists(["a"], ["b"]), "list", "sequence", "it holds lists of texts"),
-        (lists(["a"], ["b"]), "list", "tokens", "choose ignore for it in columns"),
+        (lists(["a"], ["b"]), "list", "tokens", "choose tags or ignore for it in columns"),
         (np.arange(3), "duration[us]", "number", "choose ignore for it in columns"),
     ],
 )

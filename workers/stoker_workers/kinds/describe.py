@@ -11,10 +11,11 @@ from stoker.kinds.describe import percent
 from stoker.models.data import TARGET_NAMES
 from stoker.models.manifest import Artifact
 
+from ..ml.columns.decision import Decision
 from ..ml.columns.description import described
 from ..ml.columns.duplicates import Duplicates
 from ..ml.columns.giveaways import giveaways
-from ..ml.columns.kinds import Decision, decide
+from ..ml.columns.kinds import decide
 from ..ml.columns.stats import ColumnStats, Sample
 from ..ml.columns.task import Task, decide_task
 from ..ml.data import Column, Source, Values

@@ -10,7 +10,7 @@ from stoker.kinds import DescribedColumn, Histogram
 from stoker.kinds.describe import Value
 
 from .content import is_number, is_plain, word
-from .kinds import Decision
+from .decision import Decision
 from .stats import ColumnStats
 
 _BINS = 20
@@ -19,9 +19,10 @@ _COMMONEST, _EXAMPLES, _LONGEST = 10, 3, 80
 
 def described(stats: ColumnStats, decision: Decision) -> DescribedColumn:
     """What a column holds and what is made of it."""
-    counts = stats.distinct.counts if is_plain(stats) else None
+    is_tags = decision.kind == "tags"
+    counts = stats.distinct.counts if is_plain(stats) or is_tags else None
     low, high, mean, median = _range(stats)
-    is_labels = decision.kind in ("category", "boolean")
+    is_labels = is_tags or decision.kind in ("category", "boolean")
     return DescribedColumn(
         name=stats.column.name,
         kind=decision.kind,

@@ -1,11 +1,9 @@
 """What kind a column is: the first rule that fits its statistics, or the word of the user."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import replace
 
-from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind
 
 from .codes import code_counts, is_balanced
@@ -14,18 +12,16 @@ from .content import (
     count_text,
     holds_times,
     holds_tokens,
-    is_array_of_numbers,
     is_boolean,
-    is_list,
     is_number,
     is_plain,
-    is_text,
     quoted,
     range_text,
     shape_text,
     word,
 )
-from .places import hashed_text
+from .decision import LEAST_KEYS, Decision, as_chosen, use
+from .places import hashed_text, shared_tags
 from .stats import ColumnStats
 
 MOST_CATEGORIES = 10_000
@@ -44,21 +40,7 @@ _MOST_CODES, _MOST_BALANCED_CODES, _CODE_ROWS = 5, 50, 5
 _MOST_DOUBTFUL = 20
 # A text has so many words, and so large a share and number of its values differ.
 _TEXT_WORDS, _TEXT_SHARE, _LEAST_TEXTS = 3, 0.15, 9
-_KEY_TEXT_SHARE, _LEAST_KEYS, _KEY_TEXT_WORDS = 0.95, 20, 2
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is made of a column.
-
-    Attributes:
-        why: what in its values or its name says so.
-        warning: what else is as well to be thought, and which setting says so; None if nothing.
-    """
-
-    kind: ColumnKind
-    why: str
-    warning: str | None = None
+_KEY_TEXT_SHARE, _KEY_TEXT_WORDS = 0.95, 2
 
 
 Rule = Callable[[ColumnStats], Decision | None]
@@ -70,7 +52,7 @@ def decide(stats: ColumnStats, chosen: ColumnKind | None = None) -> Decision:
     Raises:
         InvalidJob: the column cannot be of the chosen kind.
     """
-    decision = _as_chosen(stats, chosen) if chosen is not None else _by_rule(stats)
+    decision = as_chosen(stats, chosen) if chosen is not None else _by_rule(stats)
     return replace(decision, why=decision.why + hashed_text(stats)) if decision.kind == "category" else decision
 
 
@@ -107,7 +89,7 @@ def _constant(stats: ColumnStats) -> Decision | None:
     if not stats.missing:
         return Decision("ignore", told)
     gaps = f"but where it is missing ({stats.missing:,} of {stats.rows:,}), which may tell something"
-    return Decision("ignore", f"{told} {gaps}; {_use(stats, 'category')}")
+    return Decision("ignore", f"{told} {gaps}; {use(stats, 'category')}")
 
 
 def _array(stats: ColumnStats) -> Decision | None:
@@ -122,7 +104,7 @@ def _array(stats: ColumnStats) -> Decision | None:
         case (_, _) if column.dtype != "uint8":
             told = f"{column.shape[0]} steps of {column.shape[1]} numbers in every row"
             square = column.shape[0] == column.shape[1]
-            return Decision("sequence", told, f"if it is an image, {_use(stats, 'image')}" if square else None)
+            return Decision("sequence", told, f"if it is an image, {use(stats, 'image')}" if square else None)
         case (_, _) | (_, _, _):
             return Decision("image", f"an array of {shape_text(stats)} in every row")
         case _:
@@ -133,8 +115,7 @@ def _list(stats: ColumnStats) -> Decision | None:
     if stats.column.dtype != "list":
         return None
     if stats.distinct.counts:
-        told = "of which nothing is learned but as a target: join each to one text, or make columns of yes and no"
-        return Decision("ignore", f"lists of texts, {told}")
+        return Decision("tags", f"lists of {count_text(stats)} different texts{shared_tags(stats)}")
     if not stats.moments.count.any():
         return Decision("ignore", "each of its lists is empty")
     if holds_tokens(stats):
@@ -155,7 +136,7 @@ def _time(stats: ColumnStats) -> Decision | None:
         return None
     if stats.column.dtype == "string":
         return Decision("time", f"its texts are dates or times, such as {quoted(stats)}")
-    return Decision("time", f"its numbers are dates, such as {quoted(stats)}", f"if not, {_use(stats, 'number')}")
+    return Decision("time", f"its numbers are dates, such as {quoted(stats)}", f"if not, {use(stats, 'number')}")
 
 
 def _fraction(stats: ColumnStats) -> Decision | None:
@@ -170,9 +151,9 @@ def _index(stats: ColumnStats) -> Decision | None:
         return None
     counted = stats.ordered and stats.first in (0, 1) and stats.rows >= _LEAST_INDEX_ROWS
     if _INDEX_NAME.fullmatch(stats.column.name):
-        return Decision("ignore", f"an index, by its name; {_use(stats, 'number')}")
+        return Decision("ignore", f"an index, by its name; {use(stats, 'number')}")
     if counted:
-        return Decision("ignore", f"an index: {quoted(stats)} and so on, row by row; {_use(stats, 'number')}")
+        return Decision("ignore", f"an index: {quoted(stats)} and so on, row by row; {use(stats, 'number')}")
     return None
 
 
@@ -183,11 +164,11 @@ def _key(stats: ColumnStats) -> Decision | None:
     distinct = len(stats.distinct.counts)
     if stats.distinct.share <= _KEY_SHARE:
         return Decision("category", f"a key, by its name, of {count_text(stats)} values that repeat")
-    if distinct <= _LEAST_KEYS:
+    if distinct <= LEAST_KEYS:
         return None
     return Decision(
         "ignore",
-        f"a key, by its name: {count_text(stats)} of {stats.distinct.rows:,} values differ; {_use(stats, 'category')}",
+        f"a key, by its name: {count_text(stats)} of {stats.distinct.rows:,} values differ; {use(stats, 'category')}",
     )
 
 
@@ -195,7 +176,7 @@ def _code(stats: ColumnStats) -> Decision | None:
     """Whole numbers that stand for something: two others than 0 and 1, a few from 0 or 1, or all alike often."""
     if not is_number(stats):
         return None
-    distinct, other = stats.distinct.counts, f"if they are amounts, {_use(stats, 'number')}"
+    distinct, other = stats.distinct.counts, f"if they are amounts, {use(stats, 'number')}"
     if len(distinct) == 2:
         return Decision("category", f"only {' and '.join(sorted(map(word, distinct)))}", other)
     counts = code_counts(stats, _MOST_BALANCED_CODES)
@@ -213,7 +194,7 @@ def _number(stats: ColumnStats) -> Decision | None:
     if not is_number(stats):
         return None
     doubtful = code_counts(stats, _MOST_DOUBTFUL) is not None
-    other = f"if they are codes, {_use(stats, 'category')}" if doubtful else None
+    other = f"if they are codes, {use(stats, 'category')}" if doubtful else None
     return Decision("number", f"whole numbers {range_text(stats)}", other)
 
 
@@ -227,18 +208,18 @@ def _text(stats: ColumnStats) -> Decision | None:
 def _key_text(stats: ColumnStats) -> Decision | None:
     """Texts of which hardly one comes twice: keys, or short texts."""
     distinct = stats.distinct
-    if len(distinct.counts) <= _LEAST_KEYS or distinct.share < _KEY_TEXT_SHARE:
+    if len(distinct.counts) <= LEAST_KEYS or distinct.share < _KEY_TEXT_SHARE:
         return None
     told = f"{count_text(stats)} of {distinct.rows:,} values differ"
     if stats.words < _KEY_TEXT_WORDS:
-        return Decision("ignore", f"a key: {told}; {_use(stats, 'category')}")
+        return Decision("ignore", f"a key: {told}; {use(stats, 'category')}")
     return Decision("text", f"{stats.words:.0f} words on average, {told}")
 
 
 def _category(stats: ColumnStats) -> Decision:
     count = len(stats.distinct.counts)
     many = count > MOST_CATEGORIES
-    other = f"they are so many that most tell nothing; {_use(stats, 'text')} for its words" if many else None
+    other = f"they are so many that most tell nothing; {use(stats, 'text')} for its words" if many else None
     return Decision("category", f"{count_text(stats)} different values", other)
 
 
@@ -262,64 +243,5 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _as_chosen(stats: ColumnStats, chosen: ColumnKind) -> Decision:
-    if chosen == "ignore":
-        return Decision("ignore", "as columns says")
-    if chosen not in (possible := [kind for kind, fits in _FITS.items() if fits(stats)]):
-        raise InvalidJob(
-            f"column {stats.column.name!r} cannot be {_NOUNS[chosen]}: it holds {content(stats)}; correct its "
-            f"values, or choose {' or '.join([*possible, 'ignore'])} for it in columns"
-        )
-    return Decision(chosen, "as columns says", _objection(stats, chosen))
-
-
-def _objection(stats: ColumnStats, chosen: ColumnKind) -> str | None:
-    distinct = stats.distinct
-    if chosen == "category" and not distinct.complete:
-        return f"it has more than {len(distinct.counts):,} values: those that come up late share places by hash"
-    if chosen == "category" and distinct.share > 0.5 and len(distinct.counts) > _LEAST_KEYS:
-        told = "as categories they tell next to nothing of other rows"
-        return f"{count_text(stats)} of {distinct.rows:,} values differ: {told}"
-    return None
-
-
-_FITS: Mapping[ColumnKind, Callable[[ColumnStats], bool]] = MappingProxyType(
-    {
-        "number": is_number,
-        "boolean": is_boolean,
-        "category": lambda stats: is_number(stats) or is_text(stats),
-        "text": is_text,
-        "time": lambda stats: stats.column.dtype == "time" or holds_times(stats),
-        "vector": is_array_of_numbers,
-        "tokens": lambda stats: (
-            holds_tokens(stats) and (is_list(stats) or (is_array_of_numbers(stats) and len(stats.column.shape) == 1))
-        ),
-        "image": lambda stats: is_array_of_numbers(stats) and len(stats.column.shape) in (2, 3),
-        "sequence": lambda stats: (
-            (is_list(stats) and not stats.distinct.counts)
-            or (is_array_of_numbers(stats) and len(stats.column.shape) <= 2)
-        ),
-    }
-)
-_NOUNS: Mapping[ColumnKind, str] = MappingProxyType(
-    {
-        "number": "a number",
-        "boolean": "a boolean",
-        "category": "a category",
-        "text": "a text",
-        "time": "a time",
-        "vector": "a vector",
-        "tokens": "tokens",
-        "image": "an image",
-        "sequence": "a sequence",
-    }
-)
-
-
 def _is_named_key(name: str) -> bool:
     return not _KEY_WORDS.isdisjoint(word.lower() for word in _NAME_WORD.findall(name))
-
-
-def _use(stats: ColumnStats, kind: ColumnKind) -> str:
-    """How to say otherwise."""
-    return f"columns={{{stats.column.name!r}: {kind!r}}} makes it {_NOUNS[kind]}"

@@ -1,7 +1,9 @@
-"""The places of a category's values: one each for those that are common, and shared ones for all others."""
+"""The places of a category's or of tags' values: one each for those that are common, and shared ones for others."""
 
+from collections import Counter
 from dataclasses import dataclass
 
+from stoker.models.lists import tag
 from stoker.models.rows import MISSING_CATEGORY, category
 
 from .stats import ColumnStats
@@ -10,6 +12,10 @@ MOST_OWN = 50_000
 """Values of a column that have a place of their own at most: the commonest."""
 BUCKETS = 20_000
 """Places that the others share by hash, where there are more."""
+
+MOST_TAGS = 2_000
+"""Texts of a column of lists that have a place of their own: the commonest."""
+_NO_TAG = "[UNK]"  # what Keras calls a text that it does not know
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,23 @@ def hashed_text(stats: ColumnStats) -> str:
     if not is_hashed(stats):
         return ""
     return f"; the commonest, at most {MOST_OWN:,}, have a place each, and all others share {BUCKETS:,} by hash"
+
+
+def tag_words(stats: ColumnStats) -> Places:
+    """The places of the texts in a column's lists, the commonest first; those that occur once share one, so that it is
+    learned. None is shared where all have their own, as others would stand for nothing that was learned.
+    """
+    counts: Counter[str] = Counter()
+    for text, count in stats.distinct.counts.items():
+        counts[tag(str(text))] += count
+    known = {word: count for word, count in counts.items() if word and word != _NO_TAG}
+    common = {word: count for word, count in known.items() if count > 1} or known
+    words = sorted(common, key=lambda word: (-common[word], word))[:MOST_TAGS]
+    return Places(words, 0 if len(words) == len(counts) and stats.distinct.complete else 1)
+
+
+def shared_tags(stats: ColumnStats) -> str:
+    """What becomes of very many texts in lists, as the end of a reason; nothing for fewer."""
+    if stats.distinct.complete and len(stats.distinct.counts) <= MOST_TAGS:
+        return ""
+    return f"; the commonest, at most {MOST_TAGS:,}, have a place each, and all others share one"

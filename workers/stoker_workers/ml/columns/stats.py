@@ -276,7 +276,7 @@ class ColumnStats:
             return
         entries = np.concatenate(filled)
         if entries.dtype.kind in "OU":
-            self.distinct.update(entries.astype(object))
+            self.distinct.update(entries[~absent(entries)].astype(object))
         else:
             self.moments.update(entries)
             self.whole = self.whole and bool((np.floor(entries) == entries).all())

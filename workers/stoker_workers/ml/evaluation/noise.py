@@ -14,6 +14,7 @@ _WHY = {
     "boolean": "yes or no",
     "category": "categories",
     "text": "texts",
+    "tags": "tags",
     "time": "times",
     "tokens": "ids",
     "image": "bytes of pixels",

@@ -27,6 +27,7 @@ from .numbers import rescaling, scaled, standardised
 from .parts import Codes, Needs, Part, Steps
 from .profile import Profile
 from .sequences import Sequential, side_by_side
+from .tags import tags
 from .texts import term_weights, word_ids
 
 CALL_ROWS = 65_536
@@ -153,6 +154,8 @@ def build_preprocessing(
                 others.append(word_ids(tensor, stats[0], needs.words))
             case "text":
                 parts.append(term_weights(tensor, stats[0]))
+            case "tags":
+                parts.append(tags(tensor, stats[0]))
             case "tokens":
                 codes = _ids(spec, stats[0])
                 known = ops.where(tensor < codes.count, tensor, 0)  # what training has not seen is none

@@ -112,8 +112,8 @@ def _single(column: str, feature: Feature, name: str) -> TensorSpec:
     """The tensor of one column; the only one of a model has the column's name and no kind, if it is an array."""
     stats, shape = feature.stats, feature.stats.column.shape
     named: dict[str, Any] = {"name": name, "columns": (column,)} if name else {"name": column}
-    if feature.kind == "text":
-        return TensorSpec(**named, dtype="string", kind="text", gaps=True)
+    if feature.kind in ("text", "tags"):
+        return TensorSpec(**named, dtype="string", kind=feature.kind, gaps=True)
     low, high = stats.moments.low, stats.moments.high
     length = shape[0] if shape else min(max(int(stats.lengths.high), 1), LONGEST_LIST) if stats.present else 1
     if feature.kind == "sequence" and not shape:

@@ -164,7 +164,7 @@ def _whole_numbers(tensor: keras.KerasTensor, spec: TensorSpec, features: Mappin
         return {}
     if spec.kind == "time" and dtype == "int64":
         return {}
-    if spec.kind in ("time", "text"):
+    if spec.kind in ("time", "text", "tags"):
         raise InvalidJob(
             f"the network's input {tensor.name!r} takes {dtype}, and {listed(list(features))} is a column of "
             f"{spec.kind}: give the keras.Input the dtype {'int64' if spec.kind == 'time' else 'string'!r}"
