@@ -185,31 +185,28 @@ def test_commands_that_are_none_are_put_aside_and_celerys_own_still_work(
     watch.assert_nothing_died()
 
 
-@pytest.mark.parametrize("kind", ["string", "hash", "set", "zset", "stream"])
 def test_what_is_no_list_under_a_queues_key_is_put_aside_and_the_queue_works_again(
-    kind: str, watch: Watch, server: redis.Redis, eventually: Eventually
+    watch: Watch, server: redis.Redis, eventually: Eventually
 ) -> None:
-    key = "cpu.train\x06\x166"
+    keys = string, hash_, set_, zset, stream = LISTS[:5]
     server.delete("stoker:repairs")
-    match kind:
-        case "string":
-            server.set(key, "x" * 1000)
-        case "hash":
-            server.hset(key, "field", "value")
-        case "set":
-            server.sadd(key, "member")
-        case "zset":
-            server.zadd(key, {"member": 1})
-        case "stream":
-            server.xadd(key, {"field": "value"})
+    with server.pipeline() as pipe:
+        pipe.set(string, "x" * 1000)
+        pipe.hset(hash_, "field", "value")
+        pipe.sadd(set_, "member")
+        pipe.zadd(zset, {"member": 1})
+        pipe.xadd(stream, {"field": "value"})
+        pipe.execute()
     watch.assert_nothing_died()
 
-    def is_noted() -> bool:
+    def all_are_noted() -> bool:
         """By the worker, which reads the queue, or by a script that looks for lost messages: whichever comes first."""
         mended = [json.loads(repair)["where"] for repair in server.lrange("stoker:repairs", 0, -1)]
-        return watch.aside() == {QuarantineReason.WRONG_TYPE: 1} or key in mended
+        aside = watch.aside()
+        assert aside.keys() <= {QuarantineReason.WRONG_TYPE}
+        return aside.total() + len(set(mended) & set(keys)) >= len(keys)
 
-    eventually(is_noted)
+    eventually(all_are_noted)
 
 
 def test_a_doorbell_for_an_empty_lane_is_not_counted(watch: Watch, server: redis.Redis, eventually: Eventually) -> None:
