@@ -1,21 +1,36 @@
 """What tests of the engine ask for: a store, runs that remember their events, registered models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import keras
+import numpy as np
 import pytest
 
-from stoker.events import Event
+from stoker.events import Checkpoint, Event
+from stoker.kinds import Checkpoints, Train, TrainResult
 from stoker.models.access import Access
 from stoker.models.effects import Register
 from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
 from stoker.models.store import Store
+from stoker.models.tensors import Array
+from stoker_workers.kinds.train import run as train
+from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.run import Outcome, Run
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
+
+# What `assert_resumes` goes on from.
+OFTEN = Checkpoints(steps=5, seconds=None, keep=100)
+
+
+@pytest.fixture(autouse=True)
+def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model costs is measured by one call of each kind instead of for seconds."""
+    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +109,31 @@ def manifest_of(outcome: Outcome) -> ModelManifest:
     [effect] = outcome.effects
     assert isinstance(effect, Register)
     return effect.manifest
+
+
+def assert_resumes(job: Train, undisturbed: Outcome, events: Sequence[Event], run: Run) -> None:
+    """A training ends bitwise the same if it is lost some steps before its end, and goes on from a checkpoint.
+
+    Args:
+        job: saves checkpoints `OFTEN`.
+        undisturbed: its outcome.
+        events: what it has told.
+    """
+    *_, left, _ = [event.artifact for event in events if isinstance(event, Checkpoint)]
+    resumed = train(job, replace(run, checkpoints=(left,)))
+    assert history_of(resumed) == history_of(undisturbed)
+    for ours, theirs in zip(*(weights_of(outcome, run) for outcome in (resumed, undisturbed)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def history_of(outcome: Outcome) -> dict[str, tuple[float, ...]]:
+    """The metrics of each epoch of a training."""
+    assert isinstance(outcome.result, TrainResult)
+    return outcome.result.history
+
+
+def weights_of(outcome: Outcome, run: Run) -> list[Array]:
+    """The weights of the model that a training is to register."""
+    path = run.store.fetch(manifest_of(outcome).files["keras"], run.scratch)
+    weights: list[Array] = keras.saving.load_model(path, compile=False).get_weights()
+    return weights

@@ -16,7 +16,6 @@ from stoker.kinds import Compare, CompareResult
 from stoker.models.manifest import ModelVersion, Signature
 from stoker.models.store import Store
 from stoker_workers.kinds import compare
-from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.run import Run, Stopped
 
 Register = Callable[..., ModelVersion]
@@ -27,12 +26,6 @@ WEIGHTS = np.random.default_rng(0).normal(size=(4, 3))
 # Right less often.
 ROUGH = WEIGHTS + np.random.default_rng(1).normal(scale=0.7, size=WEIGHTS.shape)
 CLASSES = ("a", "b", "c")
-
-
-@pytest.fixture(autouse=True)
-def _few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times each model by a few calls: here nobody looks at how long they take."""
-    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
 
 
 def signature(task: str = "multiclass", outputs: int = 3, **fields: Any) -> Signature:

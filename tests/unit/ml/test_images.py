@@ -30,7 +30,6 @@ from stoker_workers.ml import data
 from stoker_workers.ml.data import Values, Wanted
 from stoker_workers.ml.data.drawn import shapes, spots
 from stoker_workers.ml.data.images import cache
-from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run, Stopped
 from stoker_workers.ml.training import dataset, rows
@@ -212,11 +211,6 @@ NETWORK = CNN(filters=(8, 8), dense=(8,))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photographs(tmp_path_factory.mktemp("photographs") / "photos")
-
-
-@pytest.fixture(autouse=True)
-def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
 
 
 @pytest.fixture

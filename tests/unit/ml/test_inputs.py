@@ -15,10 +15,9 @@ import tensorflow as tf
 from PIL import Image
 
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event, Log
+from stoker.events import Event, Log
 from stoker.kinds import (
     Builder,
-    Checkpoints,
     Data,
     Evaluate,
     EvaluateResult,
@@ -38,10 +37,10 @@ from stoker_workers.kinds.infer import run as infer
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.reading import read_training_data
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training.wiring import wire
 
-from .conftest import manifest_of
+from .conftest import OFTEN, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 HERE = f"{__name__}:built"
@@ -151,7 +150,10 @@ def spec(data: Path, network: keras.Model | Builder, **fields: Any) -> Train:
 
 
 def fitted(job: Train, run: Run) -> tuple[TrainResult, ModelVersion]:
-    outcome = train(job, run)
+    return registered(train(job, run))
+
+
+def registered(outcome: Outcome) -> tuple[TrainResult, ModelVersion]:
     assert isinstance(outcome.result, TrainResult)
     manifest = manifest_of(outcome)
     return outcome.result, ModelVersion(**dict(manifest), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -168,17 +170,23 @@ def pixels_of(path: Path) -> Array:
 
 
 def check_served(version: ModelVersion, open_run: OpenRun, data: Path) -> Array:
-    """Raw rows are answered as by the file in plain Keras, alone, in bulk and in an evaluation; gives the answers."""
+    """Raw rows are answered as by the file in plain Keras; gives the answers."""
     run, inputs = open_run(), Inputs(version.signature, version.ref)
     tensors = inputs.encoded(rows_of(data))
     assert isinstance(tensors, dict)
     inputs.check(tensors)
-    answers = Predictor.load(version, run.store, run.scratch).predict(tensors)
+    answers = Predictor.load(version, run.store, run.scratch, rows=ROWS).predict(tensors)
     model = keras.saving.load_model(run.store.fetch(version.files["keras"], run.scratch), safe_mode=True)
     given = {name: tf.constant(values) for name, values in tensors.items()}
     plain = model(given if len(given) > 1 else next(iter(given.values())), training=False)
     assert isinstance(answers, np.ndarray)
     np.testing.assert_allclose(answers, plain, rtol=1e-5, atol=1e-5)
+    return answers
+
+
+def check_jobs(version: ModelVersion, open_run: OpenRun, data: Path) -> None:
+    """Rows are answered in bulk and in an evaluation as alone."""
+    run, answers = open_run(), check_served(version, open_run, data)
     bulk = infer(Infer(model="m", data=str(data)), open_run(version)).result
     assert isinstance(bulk, InferResult)
     np.testing.assert_allclose(np.load(run.store.fetch(bulk.chunks[0], run.scratch)), answers, rtol=1e-5, atol=1e-5)
@@ -186,11 +194,13 @@ def check_served(version: ModelVersion, open_run: OpenRun, data: Path) -> Array:
     assert isinstance(measured, EvaluateResult)
     truth = np.array(rows_of(data)["sold"]) == "sold"
     assert measured.metrics["accuracy"] == pytest.approx(((answers[:, 0] > 0.5) == truth).mean())
-    return answers
 
 
 def test_each_input_reads_the_column_of_its_name(data: Path, open_run: OpenRun, events: list[Event]) -> None:
-    result, version = fitted(spec(data, many()), open_run())
+    job = spec(data, many(), checkpoint=OFTEN)
+    outcome = train(job, open_run())
+    assert_resumes(job, outcome, events, open_run())
+    result, version = registered(outcome)
     assert result.metrics["val_accuracy"] > 0.6
     read = {spec.columns: (spec.dtype, spec.kind) for spec in version.signature.inputs}
     assert read == {
@@ -203,7 +213,7 @@ def test_each_input_reads_the_column_of_its_name(data: Path, open_run: OpenRun, 
         ("note",): ("string", "text"),
         ("word",): ("string", "text"),
     }
-    check_served(version, open_run, data)
+    check_jobs(version, open_run, data)
     lines = [event.line for event in events if isinstance(event, Log)]
     assert "column 'height' is left out: no input of the network has its name" in lines
     assert any("takes as they are, for their type" in line and line.endswith("'word'") for line in lines)
@@ -222,12 +232,12 @@ def test_columns_of_a_kind_are_one_input_and_embeddings_may_be_shared(data: Path
         ("friend",),
         ("user",),
     ]  # as Keras sorts them
-    check_served(version, open_run, data)
+    check_jobs(version, open_run, data)
 
 
 def test_a_builder_may_have_inputs_of_its_own(data: Path, open_own: OpenRun) -> None:
     _, version = fitted(spec(data, Builder(HERE)), open_own())
-    check_served(version, open_own, data)
+    check_jobs(version, open_own, data)
 
 
 @pytest.mark.parametrize(
@@ -264,30 +274,6 @@ def test_rows_prepared_in_pieces_are_those_of_one_call(
             np.testing.assert_array_equal(ours, theirs)
         else:
             np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
-
-
-def test_an_interrupted_training_of_several_inputs_ends_bitwise_the_same(
-    data: Path, open_run: OpenRun, events: list[Event]
-) -> None:
-    job = spec(data, many(), epochs=3, checkpoint=Checkpoints(steps=3))
-    undisturbed, before = fitted(job, open_run())
-    events.clear()
-
-    def stop() -> str | None:
-        return "drain" if any(isinstance(e, Checkpoint) and e.epoch == 1 and e.step for e in events) else None
-
-    with pytest.raises(Stopped):
-        train(job, replace(open_run(), stop_requested=stop))  # type: ignore[arg-type]
-    checkpoints = tuple(event.artifact for event in events if isinstance(event, Checkpoint))
-    run = replace(open_run(), checkpoints=checkpoints)
-    resumed, after = fitted(job, run)
-    assert resumed.history == undisturbed.history
-    weights = [
-        keras.saving.load_model(run.store.fetch(version.files["keras"], run.scratch)).get_weights()
-        for version in (before, after)
-    ]
-    for ours, theirs in zip(*weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

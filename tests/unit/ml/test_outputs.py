@@ -16,11 +16,10 @@ import tensorflow as tf
 from sklearn.metrics import average_precision_score, f1_score, mean_absolute_error, roc_auc_score
 
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event, Log
+from stoker.events import Event, Log
 from stoker.kinds import (
     MLP,
     Builder,
-    Checkpoints,
     EarlyStopping,
     Evaluate,
     EvaluateResult,
@@ -42,9 +41,9 @@ from stoker_workers.kinds.infer import run as infer
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.evaluation.report import Report
 from stoker_workers.ml.prediction.predictor import Predictor
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Outcome, Run
 
-from .conftest import manifest_of
+from .conftest import OFTEN, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 HERE = f"{__name__}:two_heads"
@@ -99,7 +98,10 @@ def spec(data: Path, **fields: Any) -> Train:
 
 
 def fitted(job: Train, run: Run) -> tuple[TrainResult, ModelVersion]:
-    outcome = train(job, run)
+    return registered(train(job, run))
+
+
+def registered(outcome: Outcome) -> tuple[TrainResult, ModelVersion]:
     assert isinstance(outcome.result, TrainResult)
     manifest = manifest_of(outcome)
     return outcome.result, ModelVersion(**dict(manifest), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -215,10 +217,13 @@ OUTPUTS = {"price": Output(loss="huber", weight=0.5, metrics=("mae", "r2")), "so
 
 
 def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(
-    data: Path, open_run: OpenRun, store: Store
+    data: Path, open_run: OpenRun, events: list[Event], store: Store
 ) -> None:
-    job = spec(data, outputs=OUTPUTS, epochs=25, early_stopping=EarlyStopping(monitor="val_price_r2", patience=20))
-    result, version = fitted(job, open_run())
+    stop = EarlyStopping(monitor="val_price_r2", patience=20)
+    job = spec(data, outputs=OUTPUTS, epochs=25, early_stopping=stop, checkpoint=OFTEN)
+    outcome = train(job, open_run())
+    assert_resumes(job, outcome, events, open_run())
+    result, version = registered(outcome)
     signature = version.signature
     assert (signature.task, list(signature.parts)) == ("several", ["price", "sold", "tags"])
     assert [part.task for part in signature.parts.values()] == ["regression", "binary", "multilabel"]
@@ -270,23 +275,6 @@ def test_columns_of_different_kinds_are_an_output_each_and_networks_of_yours_nam
         assert list(version.signature.parts) == ["price", "sold"]
         assert result.metrics["val_sold_accuracy"] > 0.7
         check_served(version, open_own, data)
-
-
-def test_an_interrupted_training_of_several_outputs_ends_bitwise_the_same(
-    data: Path, open_run: OpenRun, events: list[Event]
-) -> None:
-    job = spec(data, outputs=OUTPUTS, epochs=3, checkpoint=Checkpoints(steps=3), metrics=None)
-    undisturbed, _ = fitted(job, open_run())
-    events.clear()
-
-    def stop() -> str | None:
-        return "drain" if any(isinstance(e, Checkpoint) and e.epoch == 1 and e.step for e in events) else None
-
-    with pytest.raises(Stopped):
-        train(job, replace(open_run(), stop_requested=stop))  # type: ignore[arg-type]
-    checkpoints = tuple(event.artifact for event in events if isinstance(event, Checkpoint))
-    resumed, _ = fitted(job, replace(open_run(), checkpoints=checkpoints))
-    assert resumed.history == undisturbed.history
 
 
 @pytest.mark.parametrize(

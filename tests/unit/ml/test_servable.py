@@ -21,7 +21,6 @@ from stoker.models.store import Store
 from stoker.models.tensors import Array, Tensors
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.train import run as train
-from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction.loading import check_saved
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run
@@ -123,11 +122,6 @@ def check_evaluated(version: ModelVersion, open_run: OpenRun) -> None:
     outcome = evaluate(stoker.Evaluate(model="m@1", data=version.data, bootstrap=100, noise=(0.1,)), open_run(version))
     assert isinstance(outcome.result, stoker.EvaluateResult)
     assert outcome.result.rows == ROWS
-
-
-@pytest.fixture(autouse=True)
-def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
 
 
 @pytest.fixture
