@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log
 from stoker.kinds.architecture import Architecture
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker.models.tensors import Array
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.networks import pretrained
 from stoker_workers.ml.prediction.predictor import Predictor
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Outcome, Run
+from stoker_workers.ml.training.freezing import Restart, freezing
+from stoker_workers.ml.training.optimizer import build_optimizer
 
-from .conftest import manifest_of
+from .conftest import OFTEN, assert_resumes, history_of, manifest_of
 
 OpenRun = Callable[..., Run]
 Rows = dict[str, list[Any]]
@@ -70,6 +73,10 @@ CASES: dict[str, tuple[Architecture, tuple[str, ...]]] = {
     "lstm of words": (stoker.Text(cell="lstm", units=8), ("review",)),
     "transformer of words": (stoker.Text(cell="transformer", units=8, heads=2, layers=1), ("review",)),
 }  # fmt: skip
+# Whose state is more than weights and an optimizer's: batch norm's statistics, and the seeds of dropout.
+RESUMED = ("batch norm", "gru of two columns", "transformer of words")
+# Of each of them the parts are in others, too.
+SLOW = ("wide and deep", "gru of two columns", "lstm of ids", "words", "lstm of words", "transformer of words")
 UNUSUAL = {
     "beat": [[], None, [0.1, None, 3.0], [0.2] * 30],
     "pulse": [[60.0] * 8, [61.0] * 8, [0.0] * 8, list(range(8))],
@@ -97,9 +104,9 @@ def table(tmp_path: Path) -> Callable[..., stoker.Data]:
     return written
 
 
-def served(spec: stoker.Train, run: Run, rows: Any) -> tuple[ModelVersion, Array]:
-    """The registered model, and what it predicts for raw rows: by Stoker, and the same by Keras alone in safe mode."""
-    version = ModelVersion(**dict(manifest_of(train(spec, run))), version=1, created_at="2026-01-01T00:00:00Z")
+def served(outcome: Outcome, run: Run, rows: Any) -> ModelVersion:
+    """The registered model, which predicts the same for raw rows by Stoker and by Keras alone in safe mode."""
+    version = ModelVersion(**dict(manifest_of(outcome)), version=1, created_at="2026-01-01T00:00:00Z")
     inputs = Inputs(version.signature, version.ref)
     tensors = inputs.encoded(rows)
     inputs.check(tensors)
@@ -111,12 +118,12 @@ def served(spec: stoker.Train, run: Run, rows: Any) -> tuple[ModelVersion, Array
         [alone] = alone.values()
     np.testing.assert_allclose(ours, model(alone, training=False).numpy(), atol=1e-5)
     assert np.isfinite(ours).all()
-    return version, ours
+    return version
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_network_learns_its_data_and_is_served_raw_rows(
-    case: str, open_run: OpenRun, table: Callable[..., stoker.Data]
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES])
+def test_a_network_learns_its_data_and_is_served_raw_rows_and_resumed(
+    case: str, open_run: OpenRun, events: list[Event], table: Callable[..., stoker.Data]
 ) -> None:
     architecture, columns = CASES[case]
     spec = stoker.Train(
@@ -125,12 +132,17 @@ def test_a_network_learns_its_data_and_is_served_raw_rows(
         architecture=architecture,
         target="y",
         features=columns,
-        epochs=25,
-        optimizer=stoker.Optimizer(learning_rate=0.01),
+        epochs=15,
+        batch_size=54,  # a quarter of the rows to train on
+        optimizer=stoker.Optimizer(learning_rate=0.02),
+        checkpoint=OFTEN,
         seed=1,
     )
-    version, _ = served(spec, open_run(), {name: UNUSUAL[name] for name in columns})
+    outcome = train(spec, open_run())
+    version = served(outcome, open_run(), {name: UNUSUAL[name] for name in columns})
     assert version.metrics["val_accuracy"] > 0.85
+    if case in RESUMED:
+        assert_resumes(spec, outcome, events, open_run())
 
 
 @pytest.mark.parametrize(
@@ -147,7 +159,7 @@ def test_arrays_are_images_or_sequences_by_their_network(
 ) -> None:
     np.savez(tmp_path / "data.npz", x=x, y=x.reshape(ROWS, -1)[:, 0])
     spec = stoker.Train(model="m", data=str(tmp_path / "data.npz"), architecture=architecture, epochs=1)
-    served(spec, open_run(), x[:5])
+    served(train(spec, open_run()), open_run(), x[:5])
 
 
 @pytest.mark.parametrize(
@@ -177,121 +189,128 @@ def test_columns_that_are_read_as_one_sequence_are_told(
     assert "one sequence of 8 steps: 'beat', 'pulse', side by side" in lines
 
 
-def is_in_second_epoch(events: list[Event]) -> bool:
-    return any(isinstance(event, Checkpoint) and event.epoch for event in events)
-
-
-@pytest.mark.parametrize("case", ["batch norm", "gru of two columns", "transformer of words", "wide and deep, hashed"])
-def test_a_resumed_training_ends_bitwise_equal(
-    case: str, open_run: OpenRun, events: list[Event], table: Callable[..., stoker.Data]
-) -> None:
-    architecture, columns = CASES[case]
-    spec = stoker.Train(
-        model="m",
-        data=table(columns),
-        architecture=architecture,
-        target="y",
-        epochs=3,
-        batch_size=16,
-        seed=3,
-        checkpoint=stoker.Checkpoints(steps=5),
-    )
-
-    def weights(run: Run) -> list[Array]:
-        manifest = manifest_of(train(spec, run))
-        path = run.store.fetch(manifest.files["keras"], run.scratch)
-        loaded: list[Array] = keras.saving.load_model(path, compile=False).get_weights()
-        return loaded
-
-    undisturbed = weights(open_run())
-    events.clear()
-    with pytest.raises(Stopped):
-        train(spec, open_run(stop_requested=lambda: "drain" if is_in_second_epoch(events) else None))
-    saved = [event.artifact for event in events if isinstance(event, Checkpoint)]
-    resumed = weights(Run(**{**vars(open_run()), "checkpoints": tuple(saved)}))
-    for ours, theirs in zip(resumed, undisturbed, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 PICTURES = RANDOM.integers(0, 255, (48, 32, 32, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the weights of a small network are, and a model that has them."""
-    folder = tmp_path_factory.mktemp("weights")
-    network = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    network(PICTURES / 127.5 - 1.0, training=True)  # statistics with which no layer's output fades away
+def saved_in(folder: Path, network: keras.Model) -> Path:
+    """A folder of the network's weights, and of a model that has them."""
     network.save_weights(folder / "net.weights.h5")
     keras.Sequential([keras.Input((32, 32, 3)), network, keras.layers.Dense(2)]).save(folder / "net.keras")
     return folder
 
 
-def fine_tuned(folder: Path, base: Path, **fields: Any) -> stoker.Train:
+def of_keras(name: str) -> keras.Model:
+    build = getattr(keras.applications, name)
+    return build(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the network that is traced soonest."""
+    return saved_in(tmp_path_factory.mktemp("plain"), of_keras("VGG16"))
+
+
+@pytest.fixture(scope="module")
+def normed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a small network with batch norm."""
+    network = of_keras("MobileNet")
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(PICTURES / 127.5 - 1.0, training=True)  # statistics with which no layer's output fades away
+    return saved_in(tmp_path_factory.mktemp("normed"), network)
+
+
+def fine_tuned(folder: Path, name: str, weights: Path, **fields: Any) -> stoker.Train:
     np.savez(folder / "pictures.npz", x=PICTURES, y=np.arange(48) % 3)
-    network = stoker.Pretrained("MobileNet", weights=str(base), freeze_epochs=1, fine_rate=0.1)
-    data = str(folder / "pictures.npz")
-    return stoker.Train(model="m", data=data, architecture=network, epochs=2, batch_size=16, seed=1, **fields)
+    network = {"type": "pretrained", "name": name, "weights": str(weights), "freeze_epochs": 1, "fine_rate": 0.1}
+    usual = {"model": "m", "data": str(folder / "pictures.npz"), "architecture": network, "epochs": 2, "seed": 1}
+    return stoker.Train.model_validate(usual | {"batch_size": 16} | fields)
 
 
-def test_pretrained_weights_are_frozen_then_trained_and_served(
-    base: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
+def body(outcome: Outcome, run: Run) -> list[Array]:
+    """The weights of the pretrained part of what was trained."""
+    path = run.store.fetch(manifest_of(outcome).files["keras"], run.scratch)
+    weights: list[Array] = pretrained.base_of(keras.saving.load_model(path, compile=False)).get_weights()
+    return weights
+
+
+def within(file: Path) -> list[Array]:
+    """The weights of the network in a file of `saved_in`."""
+    weights: list[Array] = keras.saving.load_model(file, compile=False).layers[0].get_weights()
+    return weights
+
+
+def test_pretrained_weights_are_frozen_and_the_network_served(
+    plain: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
 ) -> None:
-    spec = fine_tuned(tmp_path, base / "net.weights.h5")
-    served(spec, open_run(), PICTURES[:4])
+    outcome = train(fine_tuned(tmp_path, "VGG16", plain / "net.keras", epochs=1), open_run())
+    served(outcome, open_run(), PICTURES[:4])
     lines = [event.line for event in events if isinstance(event, Log)]
-    assert f"MobileNet starts from the weights of {base / 'net.weights.h5'}" in lines
-    assert "from epoch 2 on all weights are trained, at a rate of 0.0001" in lines
+    assert f"VGG16 starts from the weights of {plain / 'net.keras'}" in lines
+    for ours, theirs in zip(body(outcome, open_run()), within(plain / "net.keras"), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
-    def body(job: stoker.Train) -> list[Array]:
-        run = open_run()
-        files = manifest_of(train(job, run)).files
-        model = keras.saving.load_model(run.store.fetch(files["keras"], run.scratch), compile=False)
-        loaded: list[Array] = pretrained.base_of(model).get_weights()
-        return loaded
 
-    given = keras.saving.load_model(base / "net.keras", compile=False).layers[0].get_weights()
-    frozen = spec.model_copy(update={"epochs": 1})
-    assert spec.architecture is not None
-    of_keras = frozen.model_copy(
-        update={"architecture": spec.architecture.model_copy(update={"weights": str(base / "net.keras")})}
+def test_what_is_new_is_trained_first_and_all_of_it_as_from_the_start_at_a_lower_rate() -> None:
+    """As a whole in the slow test below; here without a network that takes long to trace."""
+    shaped = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="base")
+    network = keras.Sequential([keras.Input((4,)), shaped, keras.layers.Dense(2)])
+    spec = stoker.Train(
+        model="m",
+        data="d.npz",
+        architecture=stoker.Pretrained("VGG16", weights="net.h5", freeze_epochs=2, fine_rate=0.1),
+        optimizer=stoker.Optimizer(learning_rate=0.5),
     )
-    for job in (frozen, of_keras):
-        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(body(job), given, strict=True))
-    changed = [not np.array_equal(ours, theirs) for ours, theirs in zip(body(spec), given, strict=True)]
-    assert 0 < sum(changed) < len(changed)  # batch norm stays
+    first = freezing(spec, network)
+    assert first is not None
+    assert (first.epochs, first.head) == (2, network.layers[-1].trainable_variables)
+    schedule = first.afterwards(lambda step: step + 1000.0, 5)
+    assert schedule is not None
+    assert schedule(7) == pytest.approx((7 + 2 * 5 + 1000) * 0.1)
+    optimizer = build_optimizer(spec.optimizer, network)
+    begun = [variable.numpy() for variable in optimizer.variables]
+    restart = Restart(optimizer, spec)
+    optimizer.apply([tf.ones_like(variable.value) for variable in network.trainable_variables])
+    assert int(optimizer.iterations) == 1
+    assert restart(first.rate) == pytest.approx(0.05)
+    assert float(optimizer.learning_rate) == pytest.approx(0.05)
+    for variable, value in zip(optimizer.variables, begun, strict=True):
+        if "learning_rate" not in variable.path:
+            np.testing.assert_array_equal(variable.numpy(), value)
 
 
-def test_a_fine_tuning_is_resumed_bitwise_equal_at_any_place(
-    base: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
+@pytest.mark.slow
+def test_pretrained_weights_are_trained_after_that_and_resumed_bitwise_equal_at_any_place(
+    normed: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
 ) -> None:
-    spec = fine_tuned(tmp_path, base / "net.weights.h5", checkpoint=stoker.Checkpoints(steps=1, keep=100))
-
-    def history(*checkpoints: Artifact) -> dict[str, tuple[float, ...]]:
-        result = train(spec, Run(**{**vars(open_run()), "checkpoints": checkpoints})).result
-        assert isinstance(result, stoker.TrainResult)
-        return result.history
-
-    undisturbed = history()
+    often = stoker.Checkpoints(steps=1, keep=100)
+    spec = fine_tuned(tmp_path, "MobileNet", normed / "net.weights.h5", checkpoint=often)
+    undisturbed = train(spec, open_run())
+    lines = [event.line for event in events if isinstance(event, Log)]
+    assert f"MobileNet starts from the weights of {normed / 'net.weights.h5'}" in lines
+    assert "from epoch 2 on all weights are trained, at a rate of 0.0001" in lines
+    served(undisturbed, open_run(), PICTURES[:4])
+    ours, given = body(undisturbed, open_run()), within(normed / "net.keras")
+    changed = [not np.array_equal(*pair) for pair in zip(ours, given, strict=True)]
+    assert 0 < sum(changed) < len(changed)  # batch norm stays
     saved = {(event.epoch, event.step): event.artifact for event in events if isinstance(event, Checkpoint)}
     for place in ((0, 2), (0, 3), (1, 1)):
-        assert history(saved[place]) == undisturbed
+        resumed = train(spec, replace(open_run(), checkpoints=(saved[place],)))
+        assert history_of(resumed) == history_of(undisturbed)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "MobileNetV2"}, "do not fit MobileNetV2"),
+        ({"name": "VGG19"}, "do not fit VGG19"),
         ({"weights": "nowhere.weights.h5"}, "nowhere.weights.h5"),
     ],
 )
 def test_weights_of_something_else_are_refused(
-    fields: dict[str, Any], message: str, base: Path, open_run: OpenRun, tmp_path: Path
+    fields: dict[str, Any], message: str, plain: Path, open_run: OpenRun, tmp_path: Path
 ) -> None:
-    spec = fine_tuned(tmp_path, base / "net.weights.h5")
+    spec = fine_tuned(tmp_path, "VGG16", plain / "net.weights.h5")
     assert spec.architecture is not None
     spec = spec.model_copy(update={"architecture": spec.architecture.model_copy(update=fields)})
     with pytest.raises(InvalidJob, match=message):
