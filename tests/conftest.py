@@ -12,7 +12,7 @@ import redis
 
 from stoker.local.server import local_server
 
-from . import commands
+from . import commands, preloaded
 
 Eventually = Callable[[Callable[[], object]], None]
 # How long a process may take to start, and a job to end, on a machine that does much else: nothing that a test judges.
@@ -81,6 +81,7 @@ def redis_url(_redis_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_command_line_is_left() -> Iterator[None]:
+def _no_template_is_left() -> Iterator[None]:
     yield
     commands.end()
+    preloaded.end()

@@ -14,12 +14,13 @@ from moto.server import ThreadedMotoServer
 
 import stoker
 from stoker.ledger import keys, presence, scripts
-from stoker.local import WORKER, LocalStack
+from stoker.local import LocalStack
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.controller import Controller
 
+from .. import preloaded
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
 
@@ -57,12 +58,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @contextmanager
-def serving(settings: Settings, *, worker: Sequence[str] = WORKER) -> Iterator[LocalStack]:
-    """A stack whose worker serves, and can import the networks of these tests."""
+def serving(settings: Settings, *, worker: Sequence[str] = ("-m", "stoker_workers.node")) -> Iterator[LocalStack]:
+    """A stack whose worker serves, and can import the networks of these tests; nothing of it starts slowly.
+
+    Args:
+        worker: what Python is given to run the worker.
+    """
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-            stack = running.enter_context(LocalStack(settings, worker=worker))
+            python = preloaded.python()
+            controller = (python, "-m", "stoker_workers.controller")
+            stack = running.enter_context(LocalStack(settings, worker=(python, *worker), controller=controller))
         await_worker(settings)
         yield stack
 

@@ -1,6 +1,5 @@
 """Jobs that need more memory than a slot's share, and what else runs beside them."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         slot_memory_bytes=SHARE,
         builders=("hungry:hungry",),
     )
-    worker = (sys.executable, "-m", "stoker_workers", "--memory", str(TOTAL))
-    with serving(settings, worker=worker):
+    with serving(settings, worker=("-m", "stoker_workers", "--memory", str(TOTAL))):
         yield settings
 
 

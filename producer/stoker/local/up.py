@@ -38,6 +38,7 @@ class LocalStack:
 
     Args:
         worker: the command that runs the worker.
+        controller: the command that runs the controller.
 
     Attributes:
         redis_url: the Redis that the worker uses, once the block is entered.
@@ -45,9 +46,11 @@ class LocalStack:
 
     redis_url: str
 
-    def __init__(self, settings: Settings, *, worker: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self, settings: Settings, *, worker: Sequence[str] = WORKER, controller: Sequence[str] = CONTROLLER
+    ) -> None:
         self._settings = settings
-        self._command = worker
+        self._commands = {"controller": controller, "worker": worker}
 
     def __enter__(self) -> Self:
         """Start them all.
@@ -69,16 +72,16 @@ class LocalStack:
                 # Only this user has the local server's password, and may read all these files anyway.
                 environment["STOKER_DATA_ROOTS"] = "/"
 
-            def supervised(name: str, command: Sequence[str]) -> Supervised:
-                log = fresh_log(home, name)
+            def supervised(name: str) -> Supervised:
+                command, log = self._commands[name], fresh_log(home, name)
 
                 def start() -> Subprocess:
                     return Subprocess(command, log=log, environment=environment)
 
                 return stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
 
-            supervised("controller", CONTROLLER)
-            self._worker = supervised("worker", self._command)
+            supervised("controller")
+            self._worker = supervised("worker")
             self._running = stack.pop_all()
         return self
 

@@ -1,0 +1,59 @@
+"""Stoker's programs, started as often as tests like for the price of importing TensorFlow once.
+
+For tests that judge what a running program does. Those that judge its start, or what its process is, start Python.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from stoker.local.subprocesses import Subprocess
+
+_FOLDER = Path(__file__).parent
+
+
+def python() -> str:
+    """A stand-in for Python, whose `-m stoker_workers…` forks a process that has imported it."""
+    return _template().stand_in
+
+
+def end() -> None:
+    """End the process that is forked, if there is one, and all that it has started."""
+    if _template.cache_info().currsize:
+        _template().close()
+        _template.cache_clear()
+
+
+@cache
+def _template() -> "_Template":
+    return _Template()
+
+
+class _Template:
+    """The process that is forked, and the folder with its clients' program."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="preloaded-"))
+        program = self._folder / "python"
+        program.write_text(f"#!{sys.executable} -IS\n{(_FOLDER / 'client.py').read_text()}")
+        program.chmod(0o700)
+        self.stand_in = str(program)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(self._folder / "socket"))
+            listener.listen()
+            command = [sys.executable, str(_FOLDER / "template.py"), self.stand_in, str(listener.fileno())]
+            self._process = Subprocess(
+                command,
+                log=self._folder / "log",
+                environment=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+                keep_open=[listener.fileno()],
+            )
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._folder)
