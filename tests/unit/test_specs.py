@@ -225,3 +225,12 @@ def test_a_spec_that_is_data_is_refused() -> None:
 def test_a_config_as_deep_as_allowed_is_read_back() -> None:
     spec = stoker.Train(model="m", data="sample://digits", architecture=stoker.Builder("shop.models:build", deep(99)))
     assert checked(spec) == spec
+
+
+def test_up_to_three_mistakes_are_told_at_once() -> None:
+    with pytest.raises(stoker.InvalidJob) as refused:
+        stoker.Train.model_validate({"modell": "m", "data": "t.csv", "epochs": 0, "batch_size": 0})
+    assert "Train.model is missing" in str(refused.value)
+    assert "Train.epochs" in str(refused.value)
+    assert "Train.batch_size" in str(refused.value)
+    assert str(refused.value).endswith("(and 1 more)")

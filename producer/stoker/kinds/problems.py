@@ -7,18 +7,20 @@ from typing import Any
 from pydantic import ValidationError
 
 _SHOWN = 80
+# Problems that are told whole; whoever has more looks again.
+_NAMED = 3
 
 
 def sentence(error: ValidationError, subject: str, fields: Iterable[str]) -> str:
-    """The first problem of a validation, and how many more there are.
+    """The first problems of a validation, and how many more there are.
 
     Args:
         subject: what was being validated, e.g. "Train".
         fields: the names it knows, to suggest the one that was meant.
     """
-    first, *others = error.errors(include_url=False)
-    more = f" (and {len(others)} more)" if others else ""
-    return _problem(dict(first), subject, fields) + more
+    problems = [_problem(dict(problem), subject, fields) for problem in error.errors(include_url=False)]
+    more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
+    return "; ".join(problems[:_NAMED]) + more
 
 
 def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> str:
