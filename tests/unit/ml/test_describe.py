@@ -93,6 +93,15 @@ def test_its_warnings_name_the_column_and_the_setting(open_run: OpenRun, messy: 
     assert not [warning for warning in warnings if "'zone'" in warning or "'amount'" in warning]
 
 
+def test_an_index_is_left_out_and_what_is_like_one_is_warned_of(open_run: OpenRun, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("row,built,price\n" + "".join(f"{10_000 + n},{1950 + n},{n % 7}.5\n" for n in range(60)))
+    result = result_of(open_run(), str(path), "price")
+    assert [column.kind for column in result.columns] == ["ignore", "number", "number"]
+    assert any("'row' is left out: an index: 10000, 10001" in warning for warning in result.warnings)
+    assert any("'built' is taken for a number" in each and "as in an index" in each for each in result.warnings)
+
+
 def test_the_page_shows_every_column_and_escapes_it(open_run: OpenRun, messy: str, store: Store) -> None:
     page = store.read(result_of(open_run(), messy, "churn").files["html"]).decode()
     assert "640 rows of 7 columns" in page

@@ -100,6 +100,32 @@ def test_the_index_columns_of_table_tools_are_left_out_by_name(name: str) -> Non
     assert decided(RANDOM.permutation(1000), name).kind == "ignore"
 
 
+def test_numbers_of_the_rows_are_an_index_wherever_they_start() -> None:
+    orders = np.arange(10_000, 10_400)
+    assert "an index: 10000, 10001, 10002 and so on, row by row" in decided(orders).why
+    shuffled = decided(RANDOM.permutation(orders))
+    assert (shuffled.kind, "each of the whole numbers from 10000 to 10399 once" in shuffled.why) == ("ignore", True)
+    assert decided(np.append(orders, 10_398)).kind == decided(np.delete(orders, 7)).kind == "number"
+    assert decided(np.where(orders == 10_007, np.nan, orders)).kind == "number"
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        (np.arange(1950, 2024), "built"),
+        (RANDOM.permutation(np.arange(1950, 2024)), "season"),
+        (np.arange(300, 400), "day"),
+        (np.arange(300, 400), "timeStep"),
+        (RANDOM.permutation(np.arange(1, 101)), "rank"),
+        (RANDOM.permutation(np.arange(50, 90)), "score"),
+    ],
+)
+def test_what_may_be_years_times_or_ranks_is_kept_and_warned_of(values: Values, name: str) -> None:
+    decision = decided(values, name)
+    assert decision.kind == "number"
+    assert f"if it is one, columns={{{name!r}: 'ignore'}} leaves it out" in str(decision.warning)
+
+
 @pytest.mark.parametrize("name", ["id", "PassengerId", "customerID", "order_id", "zip", "Postal Code", "phone number"])
 def test_keys_are_left_out_by_name(name: str) -> None:
     decision = decided(RANDOM.permutation(1000) + 10_000, name)

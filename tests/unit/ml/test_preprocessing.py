@@ -178,9 +178,12 @@ def lines(events: Sequence[Event]) -> list[str]:
 
 def test_an_index_is_left_out_whichever_rows_are_held_out(open_run: OpenRun) -> None:
     source = source_of({"id": np.arange(200), "size": np.linspace(0, 1, 200), "y": ["a", "b"] * 100})
+    shuffled = np.random.default_rng(1).permutation(np.arange(5000, 5200))
+    other = source_of({"row": shuffled, "size": np.linspace(0, 1, 200), "y": ["a", "b"] * 100})
     for seed in range(3):
-        found = profile(source, held_out_by_chance(200, 0.3, seed), open_run(), ref="test")
-        assert list(found.features) == ["size"]
+        for each in (source, other):
+            found = profile(each, held_out_by_chance(200, 0.3, seed), open_run(), ref="test")
+            assert list(found.features) == ["size"]
 
 
 def test_a_column_that_is_asked_for_is_never_left_out(profile_of: ProfileOf) -> None:

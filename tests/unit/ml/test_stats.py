@@ -99,7 +99,7 @@ def test_a_sample_of_rows_is_the_same_however_they_come() -> None:
     ],
 )
 def test_an_index_goes_up_by_one_over_all_batches(values: Values, ordered: bool) -> None:
-    assert gathered(values, batch=3).ordered is ordered
+    assert gathered(values, batch=3).counting.ordered is ordered
 
 
 @pytest.mark.parametrize(

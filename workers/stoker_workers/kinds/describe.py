@@ -11,7 +11,7 @@ from stoker.kinds.describe import percent
 from stoker.models.data import TARGET_NAMES
 from stoker.models.manifest import Artifact
 
-from ..ml.columns.decision import Decision
+from ..ml.columns.decision import NOUNS, Decision
 from ..ml.columns.description import described
 from ..ml.columns.duplicates import Duplicates
 from ..ml.columns.giveaways import giveaways
@@ -143,6 +143,8 @@ def _of_columns(survey: _Survey, decisions: Mapping[str, Decision], target: str 
         elif stats.missing > _MOSTLY_MISSING * stats.rows:
             share = percent(stats.missing / stats.rows)
             yield f"column {name!r} is missing in {share} of the rows ({stats.missing:,} of {stats.rows:,})"
+        if decision.warning and name != target:
+            yield f"column {name!r} is taken for {NOUNS[decision.kind]} ({decision.why}); {decision.warning}"
         if decision.kind == "category" and (alike := _alike(stats)):
             yield (
                 f"{alike[0]!r} and {alike[1]!r} are two values of column {name!r}, and differ only in case or spaces; "

@@ -103,4 +103,5 @@ NOUNS: Mapping[ColumnKind, str] = MappingProxyType(
 
 def use(stats: ColumnStats, kind: ColumnKind) -> str:
     """How to say otherwise."""
-    return f"columns={{{stats.column.name!r}: {kind!r}}} makes it {NOUNS[kind]}"
+    does = "leaves it out" if kind == "ignore" else f"makes it {NOUNS[kind]}"
+    return f"columns={{{stats.column.name!r}: {kind!r}}} {does}"

@@ -34,6 +34,12 @@ _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # A key that repeats more often than this tells something of its rows: a zone, a vendor.
 _KEY_SHARE = 0.05
 _LEAST_INDEX_ROWS = 20
+# In any order, and not from 0 or 1 on as ranks are, so many fill a range only if somebody has numbered the rows.
+_LEAST_SHUFFLED_ROWS = 100
+_YEARS = (1500, 2200)
+_TIME_WORDS = frozenset(
+    {"year", "quarter", "month", "week", "day", "date", "hour", "minute", "second", "time", "period", "step", "t"}
+)
 # Codes: how many of any shares, and how many that are balanced; rows for each.
 _MOST_CODES, _MOST_BALANCED_CODES, _CODE_ROWS = 5, 50, 5
 # Consecutive small numbers up to here may be codes as well as amounts.
@@ -149,12 +155,40 @@ def _index(stats: ColumnStats) -> Decision | None:
     """Numbers that only count or name the rows."""
     if not is_number(stats):
         return None
-    counted = stats.ordered and stats.first in (0, 1) and stats.rows >= _LEAST_INDEX_ROWS
     if _INDEX_NAME.fullmatch(stats.column.name):
         return Decision("ignore", f"an index, by its name; {use(stats, 'number')}")
-    if counted:
-        return Decision("ignore", f"an index: {quoted(stats)} and so on, row by row; {use(stats, 'number')}")
-    return None
+    counting = stats.counting
+    if counting.rows < _LEAST_INDEX_ROWS or not _numbers_rows(stats):
+        return None
+    told = f"an index: {quoted(stats)} and so on, row by row; {use(stats, 'number')}"
+    if counting.low in (0, 1):
+        return Decision("ignore", told) if counting.ordered else None  # in another order, it may be a rank
+    if _may_be_times(stats) or _is_named_key(stats.column.name):
+        return None
+    if counting.ordered:
+        return Decision("ignore", told)
+    if counting.rows < _LEAST_SHUFFLED_ROWS:
+        return None
+    return Decision("ignore", f"an index: each of the whole numbers {range_text(stats)} once; {use(stats, 'number')}")
+
+
+def _like_an_index(stats: ColumnStats) -> Decision | None:
+    """Numbers that may count the rows, and tell something as well: ranks, years."""
+    if not is_number(stats) or stats.counting.rows < _LEAST_INDEX_ROWS or not _numbers_rows(stats):
+        return None
+    told = "each comes once, as in an index; if it is one"
+    return Decision("number", f"whole numbers {range_text(stats)}", f"{told}, {use(stats, 'ignore')}")
+
+
+def _numbers_rows(stats: ColumnStats) -> bool:
+    """Whether each whole number of a range comes once."""
+    return stats.counting.fills_its_range and stats.distinct.share == 1
+
+
+def _may_be_times(stats: ColumnStats) -> bool:
+    """Whether numbers that go on row by row may be the time of each, by their name or as years."""
+    is_years = stats.counting.low >= _YEARS[0] and stats.counting.high <= _YEARS[1]
+    return is_years or not _TIME_WORDS.isdisjoint(_words_of(stats.column.name))
 
 
 def _key(stats: ColumnStats) -> Decision | None:
@@ -235,6 +269,7 @@ _RULES: tuple[Rule, ...] = (
     _fraction,
     _index,
     _key,
+    _like_an_index,
     _code,
     _number,
     _text,
@@ -244,4 +279,9 @@ _RULES: tuple[Rule, ...] = (
 
 
 def _is_named_key(name: str) -> bool:
-    return not _KEY_WORDS.isdisjoint(word.lower() for word in _NAME_WORD.findall(name))
+    return not _KEY_WORDS.isdisjoint(_words_of(name))
+
+
+def _words_of(name: str) -> set[str]:
+    """The words of a column's name, such as order and id of orderID."""
+    return {word.lower() for word in _NAME_WORD.findall(name)}

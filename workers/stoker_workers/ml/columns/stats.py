@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..data import Column, Values
 from ..data.source import absent
+from .counting import Counting
 
 MOST_DISTINCT = 100_000
 """Distinct values that are counted; a column with more is a key, free text or a measurement."""
@@ -161,9 +162,7 @@ class ColumnStats:
         moments: of numbers, of booleans, of times in µs since 1970 and of arrays; of lists, those of all their entries.
         sample: of the rows that are present, except of arrays.
         whole: whether all numbers so far are whole.
-        ordered: whether each number so far is one more than the one before, as in an index; of all rows, also of those
-            that are not kept.
-        first: the number that the order began with.
+        counting: how its numbers go on from row to row; of all rows, also of those that are not kept.
         one_hot: whether each array so far is all zeros but for a single 1.
         words: the mean number of words of a text.
         lengths: of lists.
@@ -173,15 +172,13 @@ class ColumnStats:
     rows: int = 0
     missing: int = 0
     whole: bool = True
-    ordered: bool = True
-    first: float | None = None
     one_hot: bool = True
     words: float = 0.0
     distinct: Distinct = field(default_factory=Distinct)
     sample: Sample = field(default_factory=Sample)
+    counting: Counting = field(default_factory=Counting)
     lengths: Moments = field(default_factory=Moments)
     moments: Moments = field(init=False)
-    _last: float | None = None
 
     def __post_init__(self) -> None:
         self.moments = Moments(self.column.shape)
@@ -203,8 +200,7 @@ class ColumnStats:
 
     def update(self, values: Values, kept: NDArray[np.bool_] | None = None) -> None:
         """Add the rows of a batch, or those of them that are kept."""
-        if self.ordered and len(values):
-            self.ordered = self._goes_on(values)
+        self.counting.update(values)
         values = values if kept is None else values[kept]
         self.rows += len(values)
         if values.ndim > 1:
@@ -226,16 +222,6 @@ class ColumnStats:
             self.distinct.most = _MOST_FRACTIONS
         self._add(values, present)
         self.moments.update(present)
-
-    def _goes_on(self, values: Values) -> bool:
-        """Whether the rows count on by one, from the number before."""
-        if values.ndim > 1 or values.dtype.kind not in "iuf":
-            return False
-        if self.first is None:
-            self.first = float(values[0])
-        known = np.empty(0) if self._last is None else np.array([self._last])
-        self._last = float(values[-1])
-        return bool((np.diff(np.concatenate([known, values.astype(np.float64)])) == 1).all())
 
     def _times(self, values: Values) -> None:
         present = values[~np.isnat(values)].astype("datetime64[us]")
