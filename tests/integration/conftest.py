@@ -47,6 +47,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = Settings(
         # Whatever can ask for children does.
         part_s=1e-5,
+        # Longer than a busy machine stands still; tests that kill a slot wait for it.
+        lease_s=5,
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
         builders=(SLOW.target, "one_sided:full_for_members"),

@@ -240,8 +240,8 @@ def test_the_time_that_a_job_waits_for_the_store_is_none_of_its_timeout(
     spec = SPEC.model_copy(update={"epochs": 10, "architecture": SLOW})
     undisturbed = client.submit(spec).result(timeout=PATIENCE_S)
     assert isinstance(undisturbed, stoker.TrainResult)
-    # Far more than the job needs, however busy the machine.
-    timeout_s = 10 * undisturbed.run_s + 10
+    # Far more than the job needs.
+    timeout_s = 3 * undisturbed.run_s + 5
     job = client.submit(spec.model_copy(update={"timeout": timeout_s}))
     assert any(isinstance(event, events.Epoch) for event in job.events())
     with away.outage():

@@ -2,11 +2,8 @@
 
 import asyncio
 import os
-import platform
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +28,7 @@ from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import SLOW
 from .proxy import proxy_before
@@ -165,7 +163,7 @@ def test_the_async_client_outlasts_it_too(server_url: str, behind: Connection) -
 
 def test_nobody_waits_longer_than_the_timeout_for_a_silent_server(server_url: str) -> None:
     # Longer than a server on a busy machine is silent by itself.
-    with stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=6)) as client:
+    with stoker.Client(settings=Settings(redis_url=server_url, socket_timeout_s=3)) as client:
         job = client.submit(SPEC)
         with silent(pid_of(server_url)):
             for wait in (job.wait, job.result):
@@ -264,10 +262,12 @@ def test_a_job_keeps_its_worker_through_an_outage_longer_than_its_lease(stack: S
 def test_a_controller_lets_workers_speak_first_when_the_server_is_back(
     server_url: str, behind: Connection, tmp_path: Path, eventually: Eventually
 ) -> None:
-    settings = Settings(redis_url=server_url, home=tmp_path, lease_s=10)
+    settings = Settings(redis_url=server_url, home=tmp_path, lease_s=5)
     environment = os.environ | settings.environment()
     controller = Subprocess(
-        [sys.executable, "-m", "stoker_workers.controller"], log=tmp_path / "controller.log", environment=environment
+        [preloaded.python(), "-m", "stoker_workers.controller"],
+        log=tmp_path / "controller.log",
+        environment=environment,
     )
     with ExitStack() as ending, stoker.Client(settings=settings) as client:
         ending.callback(controller.stop, PATIENCE_S)
@@ -284,29 +284,41 @@ def test_a_controller_lets_workers_speak_first_when_the_server_is_back(
 
 
 @contextmanager
-def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Popen]:
-    """A worker process of this test's own, which serves the GPU's queues, so that nobody else takes its jobs."""
-    environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url, "STOKER_SLOTS": "1"}
-    with log.open("ab") as output:
-        worker = psutil.Popen(
-            [sys.executable, Path(__file__).parent / "gpu_queues.py"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
+def worker_of(settings: Settings, url: str, log: Path) -> Iterator[psutil.Process]:
+    """A worker of this test's own, once it serves: the GPU's queues, so that nobody else takes its jobs."""
+    own = {"STOKER_REDIS_URL": url, "STOKER_SLOTS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    program = Subprocess(
+        [preloaded.python(), "-m", "gpu_queues"], log=log, environment=os.environ | settings.environment() | own
+    )
+    with ExitStack() as ending:
+        ending.callback(program.wait)
+        ending.callback(program.kill)
+        name, worker = announced(settings, program)
+        ending.callback(leave, settings, name)
+        ending.callback(kill_with_children, worker)
         yield worker
-    finally:
-        name = f"gpu-{worker.pid}@{platform.node()}"
-        kill_with_children(worker)
-        # A worker that was killed counts as live for some seconds, and jobs of other tests would wait for it.
-        connection = Connection.open(settings, redis_url_of(settings))
-        connection.run(presence.leave(name), patience_s=PATIENCE_S)
-        connection.close()
 
 
-def kill_with_children(worker: psutil.Popen) -> None:
+def announced(settings: Settings, program: Subprocess) -> tuple[str, psutil.Process]:
+    """The name and the process of the one worker that serves the GPU's queues."""
+    deadline = time.monotonic() + PATIENCE_S
+    with stoker.Client(settings=settings) as client:
+        while not (found := [worker for worker in client.workers() if worker.name.startswith("gpu-")]):
+            assert program.wait(0) is None, program.last_lines()
+            assert time.monotonic() < deadline, program.last_lines()
+            time.sleep(0.05)
+    [worker] = found
+    return worker.name, psutil.Process(worker.pid)
+
+
+def leave(settings: Settings, name: str) -> None:
+    """A worker that was killed counts as live for some seconds, and jobs of other tests would wait for it."""
+    connection = Connection.open(settings, redis_url_of(settings))
+    connection.run(presence.leave(name), patience_s=PATIENCE_S)
+    connection.close()
+
+
+def kill_with_children(worker: psutil.Process) -> None:
     if not worker.is_running():
         return
     family = [worker, *worker.children(recursive=True)]
@@ -317,14 +329,11 @@ def kill_with_children(worker: psutil.Popen) -> None:
     psutil.wait_procs(family)
 
 
-def test_a_job_whose_message_came_but_could_not_be_claimed_is_rung_for_again(
-    stack: Settings, tmp_path: Path, eventually: Eventually
-) -> None:
+def test_a_job_whose_message_came_but_could_not_be_claimed_is_rung_for_again(stack: Settings, tmp_path: Path) -> None:
     spec = SPEC.model_copy(update={"device": "gpu"})
     url, log = redis_url_of(stack), tmp_path / "worker.log"
     with proxy_before(url) as line, stoker.Client(settings=stack) as client:
         with worker_of(stack, line.url, log) as worker:
-            eventually(lambda: any(one.pid == worker.pid for one in client.workers()))
             line.cut_at(script("claim").sha.encode())
             job = client.submit(spec)
             assert line.cut.wait(PATIENCE_S), log.read_text()
@@ -333,7 +342,7 @@ def test_a_job_whose_message_came_but_could_not_be_claimed_is_rung_for_again(
             assert job.state is JobState.QUEUED
             # It insists, for a minute and more; but now it dies, and the message with it.
             assert worker.is_running()
-        with worker_of(stack, url, log) as worker:
+        with worker_of(stack, url, log):
             assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, log.read_text()
             assert starts(job) == 1
 
@@ -343,7 +352,6 @@ def test_the_second_sigterm_hands_jobs_back_without_waiting_for_them(
 ) -> None:
     url, log = redis_url_of(stack), tmp_path / "worker.log"
     with stoker.Client(settings=stack) as client, worker_of(stack, url, log) as worker:
-        eventually(lambda: any(one.pid == worker.pid for one in client.workers()))
         job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
         [runner] = [process for slot in worker.children() for process in slot.children()]
         # It cannot save a checkpoint: a drain would wait a minute for it.

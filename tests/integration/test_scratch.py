@@ -1,7 +1,6 @@
 """A real worker's temporary files: none outlives its job, and a new worker removes what a killed one has left."""
 
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -57,15 +56,6 @@ KILLED: dict[str, Callable[[psutil.Process], psutil.Process]] = {
 }
 
 
-def await_worker(client: stoker.Client, worker: psutil.Popen) -> None:
-    """Wait until a worker serves, for as long as a busy machine takes to import TensorFlow."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not any(each.pid == worker.pid for each in client.workers()):
-        assert time.monotonic() < deadline
-        assert worker.is_running()
-        time.sleep(0.1)
-
-
 def write_records(path: Path) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for n in range(40):
@@ -86,7 +76,6 @@ def test_no_temporary_file_outlives_its_job_or_its_process(
         stoker.Client(settings=stack) as client,
         worker_of(settings, redis_url_of(stack), log) as worker,
     ):
-        await_worker(client, worker)
         with subtests.test("copies of remote data and what TensorFlow writes go with the job"):
             job = client.submit(stoker.Train(model="scratch", data=data, target="y", device="gpu", epochs=1))
             assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status()
@@ -116,14 +105,12 @@ def test_what_a_killed_worker_has_left_goes_when_the_next_one_starts(
     url, log = redis_url_of(stack), tmp_path / "worker.log"
     with stoker.Client(settings=stack) as client:
         with worker_of(stack, url, log) as worker:
-            await_worker(client, worker)
             job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
             eventually(lambda: of_jobs(temp))
             kill_with_children(worker)
         left = set(temp.glob("stoker-*"))
         assert left
         job.cancel()
-        with worker_of(stack, url, log) as worker:
-            await_worker(client, worker)
+        with worker_of(stack, url, log):
             assert not left & set(temp.glob("stoker-*"))
         assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED

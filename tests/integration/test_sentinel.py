@@ -15,20 +15,19 @@ from celery import Celery
 
 import stoker
 from stoker import JobState, events
-from stoker.local import LocalStack
 from stoker.local.server import server_binary
 from stoker.local.subprocesses import Subprocess
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import await_worker
+from .conftest import serving
 
 PASSWORD, SENTINEL_PASSWORD = "of-the-servers", "of-the-sentinels"
 SPEC = stoker.Train(model="failover", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 LONG = SPEC.model_copy(update={"epochs": 400})
 # A master that stands still for less, as on a busy machine, is not taken for dead.
-DOWN_AFTER_MS = 10_000
+DOWN_AFTER_MS = 5_000
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def running(client: stoker.Client, spec: stoker.Train) -> stoker.Job:
 
 def test_everything_goes_on_after_a_failover(setup: SentinelSetup, tmp_path: Path, eventually: Eventually) -> None:
     settings = Settings(home=tmp_path / "home", redis_url=setup.url, slots=2, patience_s=PATIENCE_S)
-    with LocalStack(settings), stoker.Client(settings=settings) as client:
-        await_worker(settings)
+    with serving(settings), stoker.Client(settings=settings) as client:
         [worker] = client.workers()
         long = running(client, LONG)
         acknowledged = [client.submit(SPEC) for _ in range(5)]

@@ -14,14 +14,13 @@ import trustme
 
 import stoker
 from stoker import JobState
-from stoker.local import LocalStack
 from stoker.local.server import local_server
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
-from .conftest import await_worker
+from .conftest import serving
 
 SPEC = stoker.Train(model="secret", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 
@@ -110,8 +109,7 @@ def tls_url(server_url: str, port: int, host: str = "localhost", **files: Path) 
 def test_a_whole_job_runs_over_tls(server_url: str, port: int, ca_file: Path, tmp_path: Path) -> None:
     url = tls_url(server_url, port, ssl_ca_certs=ca_file)
     settings = Settings(home=tmp_path / "home", redis_url=url, result_url=url, slots=2)
-    with LocalStack(settings), stoker.Client(settings=settings) as client:
-        await_worker(settings)
+    with serving(settings), stoker.Client(settings=settings) as client:
         job = client.submit(SPEC)
         assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert client.infer("secret", [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)

@@ -13,12 +13,12 @@ import stoker
 from stoker.ledger import attempts, intake, records
 from stoker.ledger.attempts import Refusal
 from stoker.ledger.intake import NewJob
-from stoker.local import LocalStack
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
 from .collector import collecting
+from .conftest import serving
 
 # An app as its authors write it: it sets OpenTelemetry up, and says nothing of Stoker.
 APP = """
@@ -54,7 +54,7 @@ def test_one_trace_leads_from_the_app_through_the_queue_to_the_commit(
     with collecting() as collector:
         for name, value in collector.variables().items():
             monkeypatch.setenv(name, value)
-        with LocalStack(settings) as stack:
+        with serving(settings) as stack:
             ran = subprocess.run(
                 [sys.executable, "-c", APP],
                 env=os.environ | {"STOKER_REDIS_URL": stack.redis_url},

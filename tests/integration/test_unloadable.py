@@ -40,7 +40,7 @@ Register = Callable[..., ModelVersion]
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Two slots that give a model so long to load as a busy machine stands still, and a bit more."""
-    settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, model_load_timeout_s=15)
+    settings = Settings(home=tmp_path_factory.mktemp("stack"), slots=2, model_load_timeout_s=8)
     with serving(settings):
         yield settings
 
@@ -199,7 +199,7 @@ def test_a_load_that_hangs_ends_for_its_callers_and_for_all_slots(
     register("hangs", file)
     hang(store, file)
     for _ in range(3):
-        with pytest.raises(stoker.Unavailable, match=r"hangs@1 cannot be loaded: .* took longer than 15 s"):
+        with pytest.raises(stoker.Unavailable, match=r"hangs@1 cannot be loaded: .* took longer than 8 s"):
             client.infer("hangs", ROWS, timeout=PATIENCE_S)
     assert client.infer("healthy@1", ROWS, timeout=PATIENCE_S).shape == (1, 3)
 

@@ -17,7 +17,7 @@ _FOLDER = Path(__file__).parent
 
 
 def python() -> str:
-    """A stand-in for Python, whose `-m stoker_workers…` forks a process that has imported it."""
+    """A stand-in for Python, whose `-m MODULE` forks a process that has imported Stoker."""
     return _template().stand_in
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for Python: modules that the template has imported run as its forks, everything else as ever.
+"""A stand-in for Python: modules run as forks of the template, everything else as ever.
 
 `client -m MODULE ARGUMENT…` lives as long as the fork, passes its signals on, and ends as it ends; when the client is
 killed, so is the fork with its group. The socket lies beside the client. Only the standard library is imported.
@@ -10,13 +10,12 @@ import signal
 import socket
 import sys
 
-MODULES = ("stoker_workers", "stoker_workers.node", "stoker_workers.controller")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 def main(arguments: list[str]) -> None:
     """Run the command."""
-    if arguments[:1] != ["-m"] or arguments[1] not in MODULES:
+    if arguments[:1] != ["-m"]:
         os.execv(sys.executable, [sys.executable, *arguments])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as template:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
