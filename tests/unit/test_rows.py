@@ -50,10 +50,10 @@ def test_times_of_any_type_are_microseconds_of_utc() -> None:
     spellings = [moment, berlin, moment.replace(tzinfo=None), "2026-01-31T12:00:00", "2026-01-31 13:00:00+01:00"]
     assert one_column("time", spellings) == [expected] * 5
     assert one_column("time", np.array(["2026-01-31T12", "NaT"], "datetime64[h]")) == [expected, MISSING_TIME]
-    assert (
-        one_column("time", [date(2026, 1, 31), "2026-01-31", None, ""])
-        == [expected - 43_200_000_000] * 2 + [MISSING_TIME] * 2
-    )
+    midnight = expected - 43_200_000_000
+    for dates in ([20260131, None], [20260131.0, float("nan")], np.array([20260131.0, np.nan])):
+        assert one_column("time", dates) == [midnight, MISSING_TIME]
+    assert one_column("time", [date(2026, 1, 31), "2026-01-31", None, ""]) == [midnight] * 2 + [MISSING_TIME] * 2
 
 
 def test_texts_and_lists_have_a_tensor_each() -> None:
@@ -76,7 +76,8 @@ def test_texts_and_lists_have_a_tensor_each() -> None:
         ("boolean", ["yes", "maybe"], "column 'c' holds 'maybe' in row 1.*expected yes or no"),
         ("category", [["a"], "b"], "column 'c' holds a list.*expected a category"),
         ("time", ["2026-01-31", "31.1.26"], "column 'c' holds '31.1.26' in row 1.*such as 2026-01-31"),
-        ("time", [1, 2], "column 'c' holds int64; expected times"),
+        ("time", [1, 2], r"column 'c' holds .*1.* in row 0 \(the first row is 0\); expected a time such as"),
+        ("time", [True], "column 'c' holds bool; expected times"),
     ],
 )
 def test_what_a_column_cannot_hold_is_refused_with_its_row(kind: ColumnKind, values: object, message: str) -> None:
@@ -90,6 +91,14 @@ def test_an_id_that_does_not_fit_is_not_taken_for_another() -> None:
     rows[:] = [[2**32 + 3, 5], np.array([1e30])]
     most = np.iinfo(np.int32).max
     assert encode((ids,), {"ids": rows})["ids"].tolist() == [[most, 5], [most, 0]]
+
+
+@pytest.mark.parametrize(("kind", "filler"), [("tokens", 0.0), ("sequence", np.nan)])
+def test_lists_that_are_equally_long_are_filled_up_or_cut_as_others_are(kind: ColumnKind, filler: float) -> None:
+    spec = TensorSpec(name="t", shape=(3,), dtype="float32", kind=kind, gaps=True, columns=("c",))
+    for values in ([[1, 2]], np.array([[1, 2]])):
+        np.testing.assert_equal(encode((spec,), {"c": values})["t"], [[1, 2, filler]])
+    assert encode((spec,), {"c": [[1, 2, 3, 4]]})["t"].tolist() == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("kind", ["tokens", "sequence"])

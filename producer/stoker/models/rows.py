@@ -79,11 +79,20 @@ def _array(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> 
     """The data's own numbers or texts."""
     if spec.dtype == "string":
         return texts(values, name, numbering)
-    if len(values.shape) != len(spec.shape) + 1 or any(
-        size not in (None, had) for size, had in zip(spec.shape, values.shape[1:], strict=True)
-    ):
+    if not _has_shape(spec, values):
         raise InvalidJob(f"column {name!r} has rows of shape {values.shape[1:]}; the model takes {spec.shape}")
     return _numbers(spec, values, name, numbering)
+
+
+def _has_shape(spec: TensorSpec, values: Array) -> bool:
+    return len(values.shape) == len(spec.shape) + 1 and all(
+        size in (None, had) for size, had in zip(spec.shape, values.shape[1:], strict=True)
+    )
+
+
+def _are_lists(spec: TensorSpec, values: Array) -> bool:
+    """Whether rows are to be filled up or cut; lists that are equally long, as one alone is, come as an array."""
+    return values.ndim == 1 or (values.ndim == 2 and len(spec.shape) == 1 and not _has_shape(spec, values))
 
 
 def _numbers(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
@@ -151,7 +160,7 @@ def _times(_spec: TensorSpec, values: Array, name: str, numbering: Numbering) ->
     """Microseconds since 1970, UTC."""
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]").astype(np.int64)
-    if values.dtype.kind not in "OU":
+    if values.dtype.kind not in "OUiuf":
         raise InvalidJob(f"column {name!r} holds {kind_of(values)}; expected times such as 2026-01-31T12:00:00")
     return np.array([_time(value, name, numbering[row]) for row, value in enumerate(values)], dtype=np.int64)
 
@@ -177,12 +186,14 @@ def _moment(value: Any) -> datetime | None:
             return value
         case date():
             return datetime.combine(value, time())
+        case int() | float() | np.number():
+            return time_of(category(value))
     return None
 
 
 def _tokens(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """Ids padded with 0, or cut, to the tensor's length."""
-    if values.ndim == 2:
+    if not _are_lists(spec, values):
         return _known_ids(spec, _array(spec, values, name, numbering), name, numbering)
     require_lists(values, name, numbering)
     length = spec.shape[0] or max((len(row) for row in values if row is not None), default=1)
@@ -215,7 +226,7 @@ def _known_ids(spec: TensorSpec, ids: Array, name: str, numbering: Numbering) ->
 
 def _sequence(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
     """Lists of numbers, filled up with NaN, or cut, to the tensor's length; arrays of one shape as they are."""
-    if values.ndim > 1:
+    if not _are_lists(spec, values):
         return _array(spec, values, name, numbering)
     require_lists(values, name, numbering)
     padded = np.full((len(values), spec.shape[0] or 1), np.nan, dtype=spec.dtype)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stoker_workers.ml.columns.content import time_range
+from stoker_workers.ml.columns.kinds import decide
 from stoker_workers.ml.columns.stats import ColumnStats, Distinct, Moments, Sample
 from stoker_workers.ml.data import Column, Values
 
@@ -142,3 +144,18 @@ def test_times_of_any_unit_are_counted_in_microseconds(unit: str) -> None:
     stats = ColumnStats(Column("at", "time"))
     stats.update(np.array(["1970-01-02", "NaT", "1970-01-04"], f"datetime64[{unit}]"))
     assert (stats.moments.low, stats.moments.high, stats.missing) == (86_400e6, 3 * 86_400e6, 1)
+
+
+@pytest.mark.parametrize(
+    "written", [["2024-02-29", "2023-01-01T00:00"], ["20240229", "20230101"], [20240229, 20230101]]
+)
+def test_times_have_one_range_however_they_are_written(written: list[str | int]) -> None:
+    values: Values = np.array(written, dtype=None if isinstance(written[0], int) else object)
+    last, first = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("2024-02-29", "2023-01-01"))
+    times = np.array([last, first]).astype("datetime64[us]")
+    for stats in (
+        gathered(values, Column("x", "string" if values.dtype == object else "int64"), batch=1),
+        gathered(times, Column("x", "time"), batch=1),
+    ):
+        assert decide(stats).kind == "time"
+        assert time_range(stats) == (first, last)

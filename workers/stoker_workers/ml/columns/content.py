@@ -1,5 +1,6 @@
 """What a column's values are: tests of its statistics, and words for messages."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from stoker.models.data import BOOLEAN_WORDS, time_of
@@ -11,6 +12,7 @@ _QUOTED = 30
 _MOST_DIGITS = 1e15
 # The range of dates that are written as numbers of eight digits.
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
+_EPOCH, _UNIT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def is_plain(stats: ColumnStats) -> bool:
@@ -46,6 +48,18 @@ def holds_times(stats: ColumnStats) -> bool:
         eight = stats.moments.low >= _FIRST_DAY and stats.moments.high <= _LAST_DAY
         return stats.whole and eight and all(time_of(word(value)) for value in counts)
     return is_text(stats) and all(time_of(str(value)) for value in counts)
+
+
+def time_range(stats: ColumnStats) -> tuple[float, float]:
+    """The first and the last of a column of times, in µs since 1970, however they are written.
+
+    Of texts, those are looked at that were counted as distinct.
+    """
+    if stats.column.dtype == "time":
+        return stats.moments.low, stats.moments.high
+    values = (stats.moments.low, stats.moments.high) if is_number(stats) else stats.distinct.counts
+    moments = [moment for value in values if (moment := time_of(word(value)))]
+    return (min(moments) - _EPOCH) / _UNIT, (max(moments) - _EPOCH) / _UNIT
 
 
 def holds_tokens(stats: ColumnStats) -> bool:

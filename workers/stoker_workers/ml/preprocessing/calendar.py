@@ -8,6 +8,7 @@ from keras import ops
 
 from stoker.models.rows import MISSING_TIME
 
+from ..columns.content import time_range
 from ..columns.stats import ColumnStats
 
 _DAY = 86_400_000_000  # µs
@@ -24,8 +25,9 @@ def calendar(tensor: keras.KerasTensor, stats: list[ColumnStats]) -> list[keras.
     Args:
         tensor: (rows, columns) of microseconds since 1970 as int64.
     """
-    starts = np.array([each.moments.low if each.present else 0.0 for each in stats]).astype(np.int64)
-    spans = np.array([max(each.moments.high - each.moments.low, 1.0) if each.present else 1.0 for each in stats])
+    ranges = [time_range(each) if each.present else (0.0, 1.0) for each in stats]
+    starts = np.array([first for first, _ in ranges]).astype(np.int64)
+    spans = np.array([max(last - first, 1.0) for first, last in ranges])
     missing = ops.equal(tensor, MISSING_TIME)
     there = ops.cast(ops.logical_not(missing), "float32")
     times = ops.minimum(ops.maximum(ops.where(missing, starts, tensor), _FIRST), _LAST)
