@@ -213,9 +213,26 @@ def test_a_remote_tfrecord_file_takes_half_of_the_free_disk_at_most(
     local = Path(write_tfrecord(tmp_path)).parent / "a.tfrecord"
     url = f"memory://{tmp_path.name}/a.tfrecord"
     fsspec.filesystem("memory").pipe_file(url, local.read_bytes())
-    assert RecordStream([url]).rows
+    assert RecordStream([url], (), {}).rows
     monkeypatch.setattr(copies, "LARGEST_BYTES", 10)
     other = url.replace("a.tfrecord", "b.tfrecord")
     fsspec.filesystem("memory").pipe_file(other, local.read_bytes())
     with pytest.raises(InvalidJob, match="larger than the 10 bytes that this worker takes; split it"):
-        RecordStream([other])
+        RecordStream([other], (), {})
+
+
+def test_the_keys_of_folders_are_columns_of_records_and_said_to_be_none_of_arrays(tmp_path: Path) -> None:
+    for year in (2023, 2024):
+        for name in ("records", "arrays"):
+            (tmp_path / name / f"year={year}").mkdir(parents=True)
+        feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[year % 10]))
+        record = tf.train.Example(features=tf.train.Features(feature={"a": feature})).SerializeToString()
+        with tf.io.TFRecordWriter(str(tmp_path / "records" / f"year={year}" / "part.tfrecord")) as writer:
+            writer.write(record)
+            writer.write(record)
+        np.savez(tmp_path / "arrays" / f"year={year}" / "part.npz", x=np.ones(2))
+    records = open_source(f"{tmp_path}/records", "train")
+    assert [column.name for column in records.columns] == ["a", "year"]
+    [batch] = records.batches(10)
+    assert (batch["a"].tolist(), batch["year"].tolist()) == ([3, 3, 4, 4], [2023, 2023, 2024, 2024])
+    assert "'year': left out" in open_source(f"{tmp_path}/arrays", "train").notes[0]

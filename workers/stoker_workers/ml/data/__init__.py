@@ -72,7 +72,7 @@ def _opened(
         return load_sample(location.sample, subset)
     match location.format:
         case "npz":
-            return load_arrays(location.urls)
+            return load_arrays(location.urls, location.partitions)
         case "images":
             return open_folder(location, subset, pictures, scratch)
         case "tfrecord":
@@ -80,7 +80,7 @@ def _opened(
             from .features import PICTURE
             from .tfrecords import RecordStream
 
-            records = RecordStream(location.urls)
+            records = RecordStream(location.urls, location.partitions, types)
             if encoded := [column.name for column in records.columns if column.dtype == PICTURE]:
                 return PictureSource(records, dict.fromkeys(encoded, bytes), pictures, scratch)
             return records.loaded() if sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES else records

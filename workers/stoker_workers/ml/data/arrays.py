@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from numpy.lib import format as npy
 
 from stoker.errors import InvalidJob
-from stoker.models.data import file_system_of, open_file
+from stoker.models.data import Partition, file_system_of, listed, open_file
 
 from .source import Arrays, Values
 
@@ -26,8 +26,11 @@ _DAMAGES = (
 )
 
 
-def load_arrays(urls: Sequence[str]) -> Arrays:
+def load_arrays(urls: Sequence[str], partitions: Sequence[Partition] = ()) -> Arrays:
     """The arrays x and, if there are any, y of all files, joined along the rows.
+
+    Args:
+        partitions: of each file; its keys are left out, which is said.
 
     Raises:
         InvalidJob: a file is not an .npz, has Python objects, or does not fit the others.
@@ -38,9 +41,13 @@ def load_arrays(urls: Sequence[str]) -> Arrays:
         for name in names:
             if name not in arrays or arrays[name].shape[1:] != loaded[0][name].shape[1:]:
                 raise InvalidJob(f"{url} does not fit {urls[0]}: array {name} is missing or has rows of another shape")
+    keys = [key for key, _ in partitions[0]] if partitions else []
+    notes = (
+        (f"{listed(keys)}: left out, for arrays have no columns that keys of folders could be beside",) if keys else ()
+    )
     if len(loaded) == 1:
-        return Arrays(loaded[0], urls[0])
-    return Arrays({name: np.concatenate([arrays[name] for arrays in loaded]) for name in names}, urls[0])
+        return Arrays(loaded[0], urls[0], notes)
+    return Arrays({name: np.concatenate([arrays[name] for arrays in loaded]) for name in names}, urls[0], notes)
 
 
 def _load(url: str) -> dict[str, Values]:

@@ -10,12 +10,11 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.models.data import Partition
 
+from .keys import Keys
 from .source import Arrays, Column, ColumnType, Values, rebatched
 
 _LOAD_ROWS = 65_536
 _MOST_NOTES = 8
-# How Hive and Spark write a key without a value.
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Table(Protocol):
@@ -59,18 +58,8 @@ class TableStream:
 
     def __init__(self, table: Table, partitions: Sequence[Partition], types: Mapping[str, ColumnType]) -> None:
         self._table = table
-        own = {column.name for column in table.columns}
-        keys = [key for key, _ in partitions[0] if key not in own] if partitions else []
-        self._keys = {
-            key: _constants([dict(partition)[key] for partition in partitions], types.get(key)) for key in keys
-        }
-        self.columns = (
-            *table.columns,
-            *(
-                Column(key, "string" if values.dtype == object else values.dtype.name)
-                for key, values in self._keys.items()
-            ),
-        )
+        self._keys = Keys(partitions, {column.name for column in table.columns}, types)
+        self.columns = (*table.columns, *self._keys.columns)
         self.rows = sum(table.rows)
         self.notes = table.notes
 
@@ -90,14 +79,7 @@ class TableStream:
         for file in range(len(self._table.rows)):
             for piece in self._table.pieces(file):
                 rows = len(next(iter(piece.values())))
-                yield piece | {key: np.repeat(values[file : file + 1], rows) for key, values in self._keys.items()}
-
-
-def _constants(texts: Sequence[str], wanted: ColumnType | None) -> Values:
-    """The value of a key for each file."""
-    if wanted != "string" and all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", text) for text in texts):
-        return np.array([int(text) for text in texts], np.int64)
-    return np.array([None if text == _NO_VALUE else text for text in texts], dtype=object)
+                yield piece | self._keys.values(file, rows)
 
 
 def _nothing(column: Column) -> Values:

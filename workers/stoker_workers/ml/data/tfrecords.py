@@ -3,7 +3,7 @@
 import gzip
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from hashlib import sha256
@@ -15,11 +15,12 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 
 from stoker.errors import InvalidJob
-from stoker.models.data import open_file, reading
+from stoker.models.data import Partition, open_file, reading
 
 from .copies import BLOCK_BYTES, write_copy
 from .features import columns_of, gap_notes, survey
-from .source import Arrays, Values, file_bytes, rebatched
+from .keys import Keys
+from .source import Arrays, ColumnType, Values, file_bytes, rebatched
 
 _LOAD_ROWS = 8_192
 _GZIP = b"\x1f\x8b"
@@ -33,12 +34,16 @@ class RecordStream:
     """A source whose columns are the features of its records, all of which are looked at first.
 
     A feature of one value is a plain column, with gaps where records have none; one of k values has rows of shape (k,),
-    and one of varying length is lists.
+    and one of varying length is lists. The keys of the files' folders are columns, too.
+
+    Args:
+        partitions: of each file; empty where there are none.
+        types: of columns whose type is known.
     """
 
     in_memory = False
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], partitions: Sequence[Partition], types: Mapping[str, ColumnType]) -> None:
         self._paths = [_local(url) for url in urls]
         with reading(urls[0], _damage):
             self.rows, self._features = survey(self._records(), urls[0])
@@ -46,7 +51,8 @@ class RecordStream:
             raise InvalidJob(f"{urls[0]} holds no records")
         if not self._features:
             raise InvalidJob(f"the records of {urls[0]} have no features with values; give every record the same ones")
-        self.columns = columns_of(self._features)
+        self._keys = Keys(partitions, [feature.name for feature in self._features], types)
+        self.columns = (*columns_of(self._features), *self._keys.columns)
         self.notes = tuple(gap_notes(self._features, self.rows))
         features = {feature.name: feature.parser() for feature in self._features}
 
@@ -68,13 +74,14 @@ class RecordStream:
         return rebatched(self._pieces(rows), rows)
 
     def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
-        for path in self._paths:
+        for number, path in enumerate(self._paths):
             unread = file_bytes(path)
             with reading(path, _damage):
                 for records in tf.data.TFRecordDataset(path).batch(rows).prefetch(1):
                     size, features = self._parse(records)
                     unread -= int(size)
-                    yield {feature.name: feature.values(features[feature.name]) for feature in self._features}
+                    values = {feature.name: feature.values(features[feature.name]) for feature in self._features}
+                    yield values | self._keys.values(number, len(records))
             # TensorFlow takes a length that is cut off for the end of the file.
             if unread:
                 raise InvalidJob(f"{path} {_CUT}")
