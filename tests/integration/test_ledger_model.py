@@ -173,7 +173,7 @@ class Ledger(ClientsAndWorkers):
 
 
 @pytest.mark.usefixtures("small_window")
-@pytest.mark.parametrize("examples", [50, pytest.param(400, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.chaos)])
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
     machine = type("LedgerOnServer", (Ledger,), {"redis_url": redis_url})
     run_state_machine_as_test(

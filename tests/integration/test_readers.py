@@ -29,6 +29,8 @@ from .echo import echo_of, register
 SPEC = stoker.Train(model="followed", data="sample://digits", device="cpu")
 # How long to wait for an answer that may have been lost with its connection.
 LOST_S = 5.0
+# How long a silent server is believed; a reader that waits for news asks again after half of it.
+SOON_S = 4.0
 
 
 @pytest.fixture
@@ -298,7 +300,7 @@ def test_a_damaged_stream_of_events_ends_the_wait_for_it_and_no_other(redis_url:
     behind = Connection.open(Settings(), redis_url)
     with (
         redis.Redis.from_url(redis_url) as server,
-        stoker.Client(redis_url) as client,
+        stoker.Client(settings=Settings(redis_url=redis_url, socket_timeout_s=SOON_S)) as client,
         ThreadPoolExecutor(2) as readers,
     ):
         damaged, sound = client.submit_many([SPEC, SPEC])
@@ -315,7 +317,8 @@ def test_a_damaged_stream_of_events_ends_the_wait_for_it_and_no_other(redis_url:
 
 def test_two_who_follow_one_job_from_different_places(redis_url: str) -> None:
     behind = Connection.open(Settings(), redis_url)
-    with stoker.Client(redis_url) as client, ThreadPoolExecutor(3) as readers:
+    settings = Settings(redis_url=redis_url, socket_timeout_s=SOON_S)
+    with stoker.Client(settings=settings) as client, ThreadPoolExecutor(3) as readers:
         job = client.submit(SPEC)
         first = next(job.events())
         never = readers.submit(lambda: list(job.events(after="99999999999999-0")))

@@ -112,7 +112,7 @@ class Sharing(BothSides):
 
 
 @pytest.mark.usefixtures("small_window")
-@pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.chaos)])
 def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str, examples: int) -> None:
     machine = type("SharingOnServer", (Sharing,), {"redis_url": redis_url})
     run_state_machine_as_test(
