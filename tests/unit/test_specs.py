@@ -102,7 +102,7 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "model": refs, "data": paths, "chunk_rows": st.integers(1, 999),
         "rows": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 99)),
     },
-    "describe": {"data": paths, "target": st.none() | words},
+    "describe": {"data": paths, "target": st.none() | words | st.lists(words, min_size=2, max_size=3, unique=True)},
     "compare": {
         "models": st.lists(refs, min_size=2, max_size=4, unique=True), "data": paths, "target": st.none() | words,
         "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),

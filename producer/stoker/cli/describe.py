@@ -19,14 +19,17 @@ def describe(
         ),
     ],
     target: Annotated[
-        str | None,
-        typer.Option(help="The column that shall be predicted; if left out, the one named target, label, class or y."),
+        list[str] | None,
+        typer.Option(
+            help="The column that shall be predicted, once for each; if left out, the one named target, label, class "
+            "or y."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a data set holds before a model is trained on it.
 
-    For each column: what it is taken for and why, missing and different values, range or commonest values. For the
+    For each column: what it is taken for and why, missing and different values, range or commonest values. For each
     target: the task that it asks for. Warnings tell of columns that are left out or give the target away, of duplicate
     rows, of classes out of balance.
 
@@ -35,7 +38,7 @@ def describe(
     A worker reads every row, once. The same from Python: client.submit(stoker.Describe(data="sales.csv")).
     """
     with Client() as client:
-        job = client.submit(Describe(data=data, target=target))
+        job = client.submit(Describe(data=data, target=tuple(target) if target else None))
         result = result_of(client, job, quiet=as_json)
         if as_json:
             print_json(result)

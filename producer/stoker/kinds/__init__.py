@@ -25,7 +25,7 @@ from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
-from .describe import Describe, DescribedColumn, DescribeResult, Histogram
+from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
 from .forecast import Forecast
@@ -118,6 +118,7 @@ __all__ = [
     "Describe",
     "DescribeResult",
     "DescribedColumn",
+    "DescribedTarget",
     "Device",
     "EarlyStopping",
     "Efficiency",

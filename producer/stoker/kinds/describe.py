@@ -9,7 +9,7 @@ from ..models.manifest import Artifact, Described
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, with_fields
-from .outputs import LearnedTask
+from .outputs import Targets, TargetTask
 from .result import JobResult, Shown
 
 # A finite number; or a moment, as text by ISO 8601 in UTC.
@@ -24,13 +24,18 @@ class Describe(JobSpec):
 
     Attributes:
         data: what to describe; a `sample://` set gives its training part.
-        target: the column that shall be predicted: what task it asks for, and which other column gives it away. None
-            takes the one named target, label, class or y, if there is exactly one.
+        target: the column that shall be predicted, or several: what task it asks for, and which other column gives it
+            away. None takes the one named target, label, class or y, if there is exactly one.
     """
 
     kind: Literal["describe"] = "describe"
     data: DataRef
-    target: str | None = None
+    target: Targets | None = None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that shall be predicted, as far as they are named."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
 
 class Histogram(Described):
@@ -91,14 +96,36 @@ class DescribedColumn(Described):
         return ", ".join(self.examples[:_SHOWN_CATEGORIES])
 
 
+class DescribedTarget(Described):
+    """A column that shall be predicted.
+
+    Attributes:
+        task: what it asks for; None where it cannot be predicted.
+        why: the reason for its task, or why it has none.
+        doubt: why the task may be another, and the setting that says so; None where that is hardly in question.
+    """
+
+    name: str
+    task: TargetTask | None
+    why: str
+    doubt: str | None = None
+
+    def words(self) -> str:
+        """What it asks for and why, in a sentence."""
+        doubt = f" ({self.doubt})" if self.doubt else ""
+        return f"{self.name} asks for {self.task}: {self.why}{doubt}" if self.task else self.why
+
+
 class DescribeResult(JobResult):
     """What a data set holds.
 
     Attributes:
         columns: in the order of the data.
-        target: the column to predict; None where none was named.
-        task: what it asks for, and `task_why`; None where there is no target, or it cannot be predicted.
+        target: the column to predict; None where none was named, or several.
+        task: what it asks for, and `task_why`; None where there is no single target, or it cannot be predicted.
         task_doubt: why the task may be another, and the setting that says so; None where that is hardly in question.
+        targets: each column to predict, in the order of the job.
+        together: what a training makes of several targets at once; None where one cannot be predicted, or there is one.
         notes: how the files were read, as far as that was found by looking at them.
         warnings: what should be looked at before a model is trained on this.
         files: "report" (JSON) and "html" (the same as one page with histograms; not if the store was away just then).
@@ -109,9 +136,11 @@ class DescribeResult(JobResult):
     rows: int
     columns: tuple[DescribedColumn, ...]
     target: str | None
-    task: LearnedTask | None
+    task: TargetTask | None
     task_why: str | None
     task_doubt: str | None
+    targets: tuple[DescribedTarget, ...] = ()
+    together: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...]
     files: dict[str, Artifact]
@@ -131,14 +160,13 @@ class DescribeResult(JobResult):
             )
             for column in self.columns
         ]
-        doubt = f" ({self.task_doubt})" if self.task_doubt else ""
-        task = (f"{self.target} asks for {self.task}: {self.task_why}{doubt}",) if self.task else ()
+        tasks = tuple(target.words() for target in self.targets if target.task)
         return Shown(
             self.data,
             f"{self.rows:,} rows, {len(self.columns)} columns",
             table=(("column", "kind", "missing", "distinct", "values", "why"), *rows),
             cut=("column", "values", "why"),
-            notes=task,
+            notes=(*tasks, *((self.together,) if self.together else ())),
             warnings=self.warnings,
             files=self.files,
         )
@@ -156,7 +184,7 @@ def _text(value: Value) -> str:
 
 
 def _check(spec: Describe, checks: SubmitChecks) -> Describe:
-    labelled = spec.target is not None
+    labelled = bool(spec.targets)
     return with_fields(spec, data=checks.preflight(spec.data, target=spec.target, features=None, labelled=labelled))
 
 
@@ -167,6 +195,6 @@ KIND = Kind(
     usual_s=5.0,
     reads=(),
     checkpoints=lambda _: 0,
-    summary=lambda spec: f"{spec.data}, target {spec.target}" if spec.target else str(spec.data),
+    summary=lambda spec: f"{spec.data}, target {', '.join(spec.targets)}" if spec.targets else str(spec.data),
     check=_check,
 )

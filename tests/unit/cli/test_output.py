@@ -79,7 +79,8 @@ def description(text: str) -> DescribeResult:
         "distinct": 3, "exact": True, "low": None, "high": None, "mean": None, "median": None, "examples": [text],
         "histogram": None, "commonest": {text: 2},
     }  # fmt: skip
-    task = {"target": text, "task": "classification", "task_why": text, "task_doubt": text}
+    task: dict[str, object] = {"target": text, "task": "classification", "task_why": text, "task_doubt": text}
+    task["targets"] = [{"name": text, "task": "classification", "why": text, "doubt": text}]
     return DescribeResult.model_validate(
         {"data": text, "rows": 9, "columns": [column], **task, "warnings": [text], "files": {}}
     )

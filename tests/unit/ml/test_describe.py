@@ -44,7 +44,7 @@ def messy(tmp_path: Path) -> str:
     return str(tmp_path / "messy.csv")
 
 
-def result_of(run: Run, data: str, target: str | None = None) -> DescribeResult:
+def result_of(run: Run, data: str, target: str | tuple[str, ...] | None = None) -> DescribeResult:
     outcome = describe.run(Describe(data=data, target=target), run)
     assert isinstance(outcome.result, DescribeResult)
     assert outcome.effects == ()
@@ -133,6 +133,24 @@ def test_a_target_that_cannot_be_predicted_is_a_warning(open_run: OpenRun, messy
     result = result_of(open_run(), messy, "land")
     assert result.task is None
     assert any("target 'land' is the same in every row" in warning for warning in result.warnings)
+
+
+def test_each_of_several_targets_has_its_task_and_they_are_told_together(open_run: OpenRun, messy: str) -> None:
+    result = result_of(open_run(), messy, ("amount", "churn", "land"))
+    assert (result.target, result.task, result.together) == (None, None, None)
+    assert [(target.name, target.task) for target in result.targets] == [
+        ("amount", "regression"), ("churn", "classification"), ("land", None),
+    ]  # fmt: skip
+    assert result.targets[1].why == "2 different texts"
+    assert any("target 'land' is the same in every row" in warning for warning in result.warnings)
+    assert any("target 'amount' is missing in 64 of 640 rows" in warning for warning in result.warnings)
+    assert result_of(open_run(), messy, ("amount", "churn")).together == "together, an output each: 'amount', 'churn'"
+    both = result_of(open_run(), messy, ("churn", "left"))
+    assert not any("'left' alone tells 'churn'" in warning for warning in both.warnings)
+    shown = " ".join(both.shown().notes)
+    assert "churn asks for classification: 2 different texts" in shown
+    with pytest.raises(InvalidJob, match="has no column 'price'"):
+        result_of(open_run(), messy, ("churn", "price"))
 
 
 @pytest.mark.parametrize(("target", "task"), [("tags", "multilabel"), ("kind", "classification")])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Describe, DescribeResult, as_data
+from stoker.kinds import Describe, DescribedTarget, DescribeResult, as_data
 from stoker.kinds.describe import percent
-from stoker.models.data import TARGET_NAMES
+from stoker.models.data import TARGET_NAMES, listed
 from stoker.models.manifest import Artifact
 
 from ..ml.columns.decision import NOUNS, Decision
@@ -17,11 +17,12 @@ from ..ml.columns.duplicates import Duplicates
 from ..ml.columns.giveaways import giveaways
 from ..ml.columns.kinds import decide
 from ..ml.columns.stats import ColumnStats, Sample
-from ..ml.columns.task import Task, decide_task
+from ..ml.columns.task import decide_task
 from ..ml.data import Column, Source, Values
 from ..ml.evaluation.report.description import render
 from ..ml.opening import open_data
 from ..ml.preprocessing.profile import pass_rows
+from ..ml.preprocessing.targets import TargetColumn, decide_targets
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
 from ..ml.writing import BestEffort, write_result
@@ -40,24 +41,27 @@ def run(spec: Describe, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     source = open_data(spec.data, "train", run)
-    target = _target(spec, source)
-    survey = _read(source, target, run)
+    targets = _targets(spec, source)
+    survey = _read(source, targets, run)
     kinds = as_data(spec.data).columns
     decisions = {name: decide(stats, kinds.get(name)) for name, stats in survey.stats.items()}
-    task, refusal = _task(survey.stats, target)
+    described_targets = tuple(_described(survey.stats[name], name) for name in targets)
+    only = described_targets[0] if len(targets) == 1 else None
     result = DescribeResult(
         data=str(spec.data),
         rows=survey.rows,
         columns=tuple(described(survey.stats[name], decision) for name, decision in decisions.items()),
-        target=target,
-        task=task.task if task else None,
-        task_why=task.why if task else None,
-        task_doubt=task.doubt if task else None,
+        target=only.name if only else None,
+        task=only.task if only else None,
+        task_why=only.why if only and only.task else None,
+        task_doubt=only.doubt if only else None,
+        targets=described_targets,
+        together=_together(survey.stats, targets),
         notes=source.notes,
         warnings=(
-            *_of_columns(survey, decisions, target),
-            *([refusal] if refusal else []),
-            *(_of_target(survey, decisions, target, task) if target and task else []),
+            *_of_columns(survey, decisions, targets),
+            *(target.why for target in described_targets if target.task is None),
+            *(line for each in described_targets for line in _of_target(survey, decisions, targets, each)),
             *_of_rows(survey),
         ),
         files={},
@@ -93,18 +97,19 @@ class _Survey:
         self.rows += len(next(iter(batch.values())))
 
 
-def _target(spec: Describe, source: Source) -> str | None:
+def _targets(spec: Describe, source: Source) -> tuple[str, ...]:
     names = [column.name for column in source.columns]
     if spec.target is None:
-        conventional = [name for name in names if name in TARGET_NAMES]
-        return conventional[0] if len(conventional) == 1 and len(names) > 1 else None
-    if spec.target not in names:
-        raise InvalidJob(f"{spec.data} has no column {spec.target!r}; it has {', '.join(map(repr, names[:20]))}")
-    return spec.target
+        conventional = tuple(name for name in names if name in TARGET_NAMES)
+        return conventional if len(conventional) == 1 and len(names) > 1 else ()
+    for name in spec.targets:
+        if name not in names:
+            raise InvalidJob(f"{spec.data} has no column {name!r}; it has {', '.join(map(repr, names[:20]))}")
+    return spec.targets
 
 
-def _read(source: Source, target: str | None, run: Run) -> _Survey:
-    plain = [column.name for column in source.columns if _is_plain(column)] if target else []
+def _read(source: Source, targets: tuple[str, ...], run: Run) -> _Survey:
+    plain = [column.name for column in source.columns if _is_plain(column)] if targets else []
     survey = _Survey(
         {column.name: ColumnStats(column) for column in source.columns},
         {name: Sample(_SAMPLED_ROWS) for name in plain},
@@ -125,25 +130,37 @@ def _names_rows(stats: ColumnStats) -> bool:
     return decide(stats).kind == "ignore" and len(stats.distinct.counts) > 1 and stats.distinct.share == 1
 
 
-def _task(stats: Mapping[str, ColumnStats], target: str | None) -> tuple[Task | None, str | None]:
-    """The task of the target; or why there is none."""
-    if target is None:
-        return None, None
+def _described(stats: ColumnStats, name: str) -> DescribedTarget:
+    """What a target asks for; or why it cannot be predicted."""
     try:
-        return decide_task(stats[target]), None
+        task = decide_task(stats)
     except InvalidJob as error:
-        return None, error.message
+        return DescribedTarget(name=name, task=None, why=error.message)
+    return DescribedTarget(name=name, task=task.task, why=task.why, doubt=task.doubt)
 
 
-def _of_columns(survey: _Survey, decisions: Mapping[str, Decision], target: str | None) -> Iterator[str]:
+def _together(stats: Mapping[str, ColumnStats], targets: tuple[str, ...]) -> str | None:
+    """What a training makes of several targets, if it can be."""
+    if len(targets) < 2:
+        return None
+    try:
+        decided = decide_targets([TargetColumn(stats[name], stats[name]) for name in targets], None, None)
+    except InvalidJob:
+        return None
+    if len(decided.targets) == 1:
+        return f"together, {decided.words[0]}"
+    return f"together, an output each: {listed(targets)}"
+
+
+def _of_columns(survey: _Survey, decisions: Mapping[str, Decision], targets: tuple[str, ...]) -> Iterator[str]:
     for name, decision in decisions.items():
         stats = survey.stats[name]
-        if decision.kind == "ignore" and name != target:
+        if decision.kind == "ignore" and name not in targets:
             yield f"column {name!r} is left out: {decision.why}"
         elif stats.missing > _MOSTLY_MISSING * stats.rows:
             share = percent(stats.missing / stats.rows)
             yield f"column {name!r} is missing in {share} of the rows ({stats.missing:,} of {stats.rows:,})"
-        if decision.warning and name != target:
+        if decision.warning and name not in targets:
             yield f"column {name!r} is taken for {NOUNS[decision.kind]} ({decision.why}); {decision.warning}"
         if decision.kind == "category" and (alike := _alike(stats)):
             yield (
@@ -165,11 +182,16 @@ def _alike(stats: ColumnStats) -> tuple[str, str] | None:
     return None
 
 
-def _of_target(survey: _Survey, decisions: Mapping[str, Decision], target: str, task: Task) -> Iterator[str]:
-    if task.doubt:
-        yield f"target {target!r} is taken for {task.task} ({task.why}); {task.doubt}"
+def _of_target(
+    survey: _Survey, decisions: Mapping[str, Decision], targets: tuple[str, ...], described: DescribedTarget
+) -> Iterator[str]:
+    target, task = described.name, described.task
+    if task is None:
+        return
+    if described.doubt:
+        yield f"target {target!r} is taken for {task} ({described.why}); {described.doubt}"
     stats = survey.stats[target]
-    if task.task == "classification" and not stats.column.shape:
+    if task == "classification" and not stats.column.shape:
         yield from _imbalance(target, stats)
     if stats.missing:
         yield f"target {target!r} is missing in {stats.missing:,} of {stats.rows:,} rows, from which nothing is learned"
@@ -177,9 +199,9 @@ def _of_target(survey: _Survey, decisions: Mapping[str, Decision], target: str, 
         tried = {
             name: sample.rows
             for name, sample in survey.samples.items()
-            if name != target and decisions[name].kind != "ignore"
+            if name not in targets and decisions[name].kind != "ignore"
         }
-        for name, how_well in giveaways(tried, survey.samples[target].rows, task.task).items():
+        for name, how_well in giveaways(tried, survey.samples[target].rows, task).items():
             yield (
                 f"column {name!r} alone tells {target!r} {how_well}: if it is not known when a prediction is made, "
                 f"leave it out with columns={{{name!r}: 'ignore'}}"

@@ -1,6 +1,6 @@
 """Renders the description of a data set as one HTML page that needs nothing beside it."""
 
-from stoker.kinds import DescribedColumn, DescribeResult
+from stoker.kinds import DescribedColumn, DescribedTarget, DescribeResult
 from stoker.kinds.describe import percent
 
 from .bars import histogram, shares
@@ -20,12 +20,17 @@ def render(result: DescribeResult) -> str:
         sections.append(panel("How it was read", tag("ul", lines(*(tag("li", note) for note in result.notes)))))
     if result.warnings:
         sections.append(warnings(result.warnings))
-    if result.task and result.task_why:
-        sections.append(panel(f"Target {result.target}: {result.task}", tag("p", result.task_why)))
+    sections += [_target(target) for target in result.targets if target.task]
+    if result.together:
+        sections.append(tag("p", result.together, class_="note"))
     sections.append(section("Columns", [_column(column, result.rows) for column in shown]))
     if len(shown) < len(result.columns):
         sections.append(tag("p", f"The first {len(shown)} columns; the report in JSON has all.", class_="note"))
     return page(title, *sections)
+
+
+def _target(target: DescribedTarget) -> Html:
+    return panel(f"Target {target.name}: {target.task}", tag("p", target.why), target.doubt or "")
 
 
 def _column(column: DescribedColumn, rows: int) -> Html:
