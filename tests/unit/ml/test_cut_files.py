@@ -1,4 +1,7 @@
-"""Files that were cut, at every byte: none is read as if it were whole, where its format can tell."""
+"""Files that were cut: none is read as if it were whole, where its format can tell.
+
+At every byte in the tests that are marked slow, and at some bytes in all others.
+"""
 
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from stoker.models.access import Access
 from stoker_workers.ml import data
 
 ROWS = 3
+# A prime, so that the places of the cuts fall on all parts of what repeats itself.
+STEP = 17
+EVERY = pytest.mark.parametrize("step", [STEP, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @pytest.fixture(params=[1 << 27, 0], ids=["in memory", "streamed"])
@@ -29,13 +35,18 @@ def rows_in(path: Path) -> int | None:
         return None if str(path) in error.message else -1
 
 
-def rows_of_cuts(whole: Path) -> dict[int, int]:
-    """How many rows are read of a file's first bytes, by their number, where that is not refused."""
+def rows_of_cuts(whole: Path, step: int, *more: int) -> dict[int, int]:
+    """How many rows are read of a file's first bytes, by their number, where that is not refused.
+
+    Args:
+        step: between two cuts, from the end on.
+        more: other places to cut it.
+    """
     content = whole.read_bytes()
     assert rows_in(whole) == ROWS
     part = whole.with_stem("part")
     read = {}
-    for size in range(len(content)):
+    for size in sorted({*range(len(content) - 1, -1, -step), *range(min(len(content), 9)), *more}):
         part.write_bytes(content[:size])
         rows = rows_in(part)
         if rows is not None:
@@ -51,9 +62,9 @@ def records() -> list[bytes]:
     return [record(row) for row in range(ROWS)]
 
 
-@pytest.mark.slow
+@EVERY
 @pytest.mark.usefixtures("_size")
-def test_records_are_read_only_of_a_file_that_ends_with_one(tmp_path: Path) -> None:
+def test_records_are_read_only_of_a_file_that_ends_with_one(step: int, tmp_path: Path) -> None:
     with tf.io.TFRecordWriter(str(tmp_path / "t.tfrecord")) as writer:
         ends, size = {}, 0
         for count, record in enumerate(records(), 1):
@@ -61,7 +72,8 @@ def test_records_are_read_only_of_a_file_that_ends_with_one(tmp_path: Path) -> N
             size += len(record) + 16
             ends[size] = count
     del ends[size]
-    assert rows_of_cuts(tmp_path / "t.tfrecord") == ends
+    around = [end + off for end in ends for off in (-1, 0, 1)]
+    assert rows_of_cuts(tmp_path / "t.tfrecord", step, *around) == ends
 
 
 def test_records_of_a_compressed_file_are_read_of_a_whole_one(tmp_path: Path) -> None:
@@ -86,22 +98,24 @@ def test_the_shard_that_was_cut_is_the_one_that_is_named(tmp_path: Path) -> None
         data.open_source(f"{tmp_path}/*.tfrecord", "train", Access(["/"], "/"), tmp_path)
 
 
+@EVERY
 @pytest.mark.usefixtures("_size")
 @pytest.mark.parametrize("compressed", [False, True])
-def test_no_part_of_an_npz_is_read(compressed: bool, tmp_path: Path) -> None:
+def test_no_part_of_an_npz_is_read(compressed: bool, step: int, tmp_path: Path) -> None:
     save = np.savez_compressed if compressed else np.savez
     save(tmp_path / "t.npz", x=np.arange(2.0 * ROWS).reshape(ROWS, 2), y=np.arange(ROWS))
-    assert rows_of_cuts(tmp_path / "t.npz") == {}
+    assert rows_of_cuts(tmp_path / "t.npz", step) == {}
 
 
+@EVERY
 @pytest.mark.usefixtures("_size")
-def test_no_part_of_a_parquet_file_is_read(tmp_path: Path) -> None:
+def test_no_part_of_a_parquet_file_is_read(step: int, tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"a": range(ROWS), "t": list("abc")}), tmp_path / "t.parquet", row_group_size=2)
-    assert rows_of_cuts(tmp_path / "t.parquet") == {}
+    assert rows_of_cuts(tmp_path / "t.parquet", step) == {}
 
 
 @pytest.mark.usefixtures("_size")
 def test_a_csv_whose_last_line_has_too_few_columns_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,t\n" + "10,x\n" * ROWS)
     # Of a line that holds all its commas nobody can tell how it went on, and of a first one not even that.
-    assert {size % 5 for size in rows_of_cuts(tmp_path / "t.csv") if size > 1} == {4, 2, 3}
+    assert {size % 5 for size in rows_of_cuts(tmp_path / "t.csv", 1) if size > 1} == {4, 2, 3}
