@@ -31,13 +31,13 @@ def fitted(spec: Train, run: Run) -> Outcome:
 
 
 def test_a_model_of_all_rows_has_the_folds_quality(open_run: OpenRun) -> None:
-    spec = Train(model="m", data="sample://iris", folds=3, epochs=8)
+    spec = Train(model="m", data="sample://iris", folds=2, epochs=4)
     outcome = fitted(spec, open_run())
     result, manifest = outcome.result, manifest_of(outcome)
     assert isinstance(result, TrainResult)
     scores = result.cross_validation
     assert scores is not None
-    assert len(scores.folds) == 3
+    assert len(scores.folds) == 2
     values = [fold["val_accuracy"] for fold in scores.folds]
     assert len(set(values)) > 1 or values[0] == 1
     assert scores.mean["val_accuracy"] == pytest.approx(np.mean(values))
@@ -46,7 +46,7 @@ def test_a_model_of_all_rows_has_the_folds_quality(open_run: OpenRun) -> None:
     assert result.metrics["val_accuracy"] == manifest.metrics["val_accuracy"] == scores.mean["val_accuracy"]
     assert "val_accuracy" not in result.history
     assert result.model == manifest.name == "m"
-    assert "over 3 folds: " in result.shown().notes[1]
+    assert "over 2 folds: " in result.shown().notes[1]
     again = fitted(spec.model_copy(update={"seed": result.seed}), open_run()).result
     assert isinstance(again, TrainResult)
     assert again.cross_validation == scores

@@ -15,14 +15,16 @@ from pydantic import ValidationError
 from sklearn import metrics as reference
 
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event
-from stoker.kinds import MLP, Checkpoints, EarlyStopping, Optimizer, Train, TrainResult
+from stoker.events import Event
+from stoker.kinds import MLP, EarlyStopping, Optimizer, Train, TrainResult
 from stoker.models.store import Store
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.preprocessing.target import Target
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Run
 from stoker_workers.ml.training.metrics import choose_metrics
+
+from .conftest import OFTEN, assert_resumes
 
 OpenRun = Callable[..., Run]
 OWN = (f"{__name__}:pinball", f"{__name__}:within_one", f"{__name__}:scalar")
@@ -203,32 +205,9 @@ def test_row_weights_are_in_loss_and_metrics_and_no_feature(tmp_path: Path, open
     assert "weight" not in columns
 
 
-def drained(job: Train, run: Run, events: list[Event]) -> tuple[Any, ...]:
-    """The checkpoints of a training that is drained within its second epoch."""
-
-    def stop() -> str | None:
-        return "drain" if any(isinstance(e, Checkpoint) and e.epoch == 1 and e.step for e in events) else None
-
-    with pytest.raises(Stopped):
-        train(job, replace(run, stop_requested=stop))  # type: ignore[arg-type]
-    return tuple(event.artifact for event in events if isinstance(event, Checkpoint))
-
-
-def weights(result: TrainResult, store: Store, folder: Path) -> list[Any]:
-    loaded: list[Any] = keras.saving.load_model(store.fetch(result.files["keras"], folder)).get_weights()
-    return loaded
-
-
-def test_an_interrupted_training_measures_bitwise_the_same(
-    data: Path, open_run: OpenRun, events: list[Event], store: Store, tmp_path: Path
-) -> None:
-    job = spec(data, "size", metrics=("auc", "top_2", "f1"), batch_size=16, checkpoint=Checkpoints(steps=5))
-    undisturbed = fitted(job, open_run())
-    events.clear()
-    resumed = fitted(job, replace(open_run(), checkpoints=drained(job, open_run(), events)))
-    assert resumed.history == undisturbed.history
-    ours, theirs = (weights(result, store, tmp_path) for result in (resumed, undisturbed))
-    assert all(np.array_equal(*pair) for pair in zip(ours, theirs, strict=True))
+def test_a_resumed_training_measures_bitwise_the_same(data: Path, open_run: OpenRun, events: list[Event]) -> None:
+    job = spec(data, "size", metrics=("auc", "top_2", "f1"), batch_size=16, checkpoint=OFTEN)
+    assert_resumes(job, train(job, open_run()), events, open_run())
 
 
 def test_early_stopping_watches_any_metric_in_its_direction(data: Path, open_run: OpenRun) -> None:

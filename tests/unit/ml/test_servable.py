@@ -60,6 +60,8 @@ FIXED: dict[str, Architecture] = {
     "CNN": stoker.CNN(filters=(2,), dense=(4,)),
     **{target: stoker.Builder(target=target) for target in BUILDERS},
 }
+# One that Stoker builds and one that gives its input and output names of its own: evaluated, and left unnormalised.
+EVALUATED = ("MLP", f"{__name__}:by_name")
 CONFIGS = {"KerasConfig": functional, "KerasConfig, Sequential": sequential}
 
 
@@ -136,8 +138,10 @@ def test_every_architecture_is_served_with_and_without_normalisation(
 ) -> None:
     data = write_arrays(tmp_path, NUMBERS)
     spec = stoker.Train(model="m", data=data, architecture=built(architecture, (4,)), epochs=1, validation_split=0)
-    trained(run, spec.model_copy(update={"normalize": False}), NUMBERS)
-    check_evaluated(trained(run, spec, NUMBERS), open_run)
+    version = trained(run, spec, NUMBERS)
+    if architecture in EVALUATED:
+        check_evaluated(version, open_run)
+        trained(run, spec.model_copy(update={"normalize": False}), NUMBERS)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +160,9 @@ def test_every_kind_of_table_is_served_by_its_raw_columns(
 ) -> None:
     columns = TABLES[table]
     spec = stoker.Train(model="m", data=write_table(tmp_path, columns), target="y", epochs=1, validation_split=0)
-    check_evaluated(trained(run, spec, columns), open_run)
-    if any(values.dtype.kind == "f" for values in columns.values()):
+    version = trained(run, spec, columns)
+    if table == "numbers and texts":
+        check_evaluated(version, open_run)
         trained(run, spec.model_copy(update={"normalize": False}), columns)
 
 

@@ -297,8 +297,24 @@ def test_streamed_rows_are_all_trained_on_or_held_out(job: Attempts, table: Path
     assert set(result.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
-def test_a_training_ends_bitwise_where_an_undisturbed_one_does_however_often_it_is_interrupted(job: Attempts) -> None:
-    undisturbed, _ = job.train(INTERRUPTIBLE)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainResult, list[NDArray[Any]]]:
+    """What comes of a training that nothing interrupts, and its weights."""
+    job = Attempts(tmp_path_factory.mktemp("undisturbed"))
+    result, _ = job.train(INTERRUPTIBLE)
+    return result, job.weights(result)
+
+
+def assert_ends_as(undisturbed: tuple[TrainResult, list[NDArray[Any]]], job: Attempts, resumed: TrainResult) -> None:
+    expected, weights = undisturbed
+    assert resumed.history == expected.history
+    for ours, theirs in zip(job.weights(resumed), weights, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_training_ends_bitwise_where_an_undisturbed_one_does_however_often_it_is_interrupted(
+    job: Attempts, undisturbed: tuple[TrainResult, list[NDArray[Any]]]
+) -> None:
     left, told = list[Artifact](), list[int]()
     for epoch in (0, 0, 2):
         left = job.interrupted(INTERRUPTIBLE, epoch=epoch, checkpoints=left)
@@ -306,23 +322,18 @@ def test_a_training_ends_bitwise_where_an_undisturbed_one_does_however_often_it_
     job.events.clear()
     resumed, _ = job.train(INTERRUPTIBLE, checkpoints=left)
     assert [*told, *(event.epoch for event in job.epochs())] == [1, 2, 3, 4]
-    assert resumed.history == undisturbed.history
-    for ours, theirs in zip(job.weights(resumed), job.weights(undisturbed), strict=True):
-        assert np.array_equal(ours, theirs)
+    assert_ends_as(undisturbed, job, resumed)
 
 
 def test_damaged_checkpoints_are_left_out_and_the_training_ends_as_an_undisturbed_one_does(
-    job: Attempts, damaged: Damaged
+    job: Attempts, damaged: Damaged, undisturbed: tuple[TrainResult, list[NDArray[Any]]]
 ) -> None:
-    undisturbed, _ = job.train(INTERRUPTIBLE)
     *_, older = job.interrupted(INTERRUPTIBLE, epoch=2)
     job.events.clear()
     resumed, _ = job.train(INTERRUPTIBLE, checkpoints=(older, *damaged(job.store.of_job("job"), older)))
     assert [event.epoch for event in job.epochs()] == [3, 4]
     assert_all_left_out(warnings(job))
-    assert resumed.history == undisturbed.history
-    for ours, theirs in zip(job.weights(resumed), job.weights(undisturbed), strict=True):
-        assert np.array_equal(ours, theirs)
+    assert_ends_as(undisturbed, job, resumed)
 
 
 def assert_all_left_out(lines: list[str]) -> None:
