@@ -16,6 +16,14 @@ from ..conftest import PATIENCE_S
 ROOT = Path(__file__).parents[2]
 
 
+def test_a_benchmark_that_needs_no_worker_writes_its_figures_down(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "submit", "--quick", "--peers", "stoker", "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    cases = json.loads((tmp_path / "submit.json").read_text())["figures"]["cases"]
+    assert [(case["system"], case["calls"]["median"]) for case in cases] == [("stoker", 200)] * 3
+
+
 @pytest.mark.slow
 def test_the_quickest_benchmark_of_stoker_alone_writes_right_answers_down(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "inference", "--quick", "--peers", "stoker", "--results", str(tmp_path)]
