@@ -1,4 +1,4 @@
-"""What a training says of its numbers: how they are scaled, and the least and the most of each."""
+"""What a training says of its numbers: how they are scaled."""
 
 from collections.abc import Mapping
 from typing import Annotated, Protocol
@@ -11,8 +11,8 @@ from ..models.columns import Scaling
 Scalings = Scaling | dict[Annotated[str, StringConstraints(max_length=1024)], Scaling]
 
 
-class _OfNumbers(Protocol):
-    """The fields of a job that say something of its numbers."""
+class _Scaling(Protocol):
+    """The fields of a job that say so."""
 
     @property
     def normalize(self) -> bool: ...
@@ -20,11 +20,9 @@ class _OfNumbers(Protocol):
     def scaling(self) -> Scaling | Mapping[str, Scaling]: ...
     @property
     def forecast(self) -> object: ...
-    @property
-    def limits(self) -> Mapping[str, tuple[float, float]]: ...
 
 
-def refuse_wrong_numbers(spec: _OfNumbers) -> None:
+def refuse_wrong_scaling(spec: _Scaling) -> None:
     """Refuse what contradicts itself.
 
     Raises:
@@ -34,6 +32,3 @@ def refuse_wrong_numbers(spec: _OfNumbers) -> None:
         raise InvalidJob("scaling says how numbers are scaled, and normalize=False leaves them as they are: drop one")
     if spec.scaling and spec.forecast is not None:
         raise InvalidJob("scaling is of a table's columns, and a forecast scales each series by itself: leave it out")
-    for name, (least, most) in spec.limits.items():
-        if not least <= most:
-            raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")

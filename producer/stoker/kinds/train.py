@@ -27,7 +27,8 @@ from .outputs import (
 )
 from .reconstruction import refuse_wrong_reconstruction
 from .result import JobResult, Shown
-from .scaling import Scalings, refuse_wrong_numbers
+from .roles import refuse_contradicting_roles
+from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
 
 
@@ -157,7 +158,8 @@ class Train(JobSpec):
         refuse_wrong_split(self)
         if self.forecast is not None:
             refuse_wrong_forecast(self, self.forecast)
-        refuse_wrong_numbers(self)
+        refuse_wrong_scaling(self)
+        refuse_contradicting_roles(self)
         if self.workers > self.batch_size:
             raise InvalidJob(
                 f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "

@@ -1,5 +1,6 @@
 """The columns of a data set: target and features, what a column may be, and the texts that are values of its kind."""
 
+import difflib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -71,7 +72,7 @@ def select_columns(
     chosen = tuple(features) if features is not None else tuple(name for name in columns if name not in others)
     for name in (*others, *chosen):
         if name not in columns:
-            raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(columns)}")
+            raise InvalidJob(f"{ref} has no column {name!r}; it has {choices(name, columns)}")
     for name in targets:
         if name in chosen:
             raise InvalidJob(f"column {name!r} is the target and a feature at once; take it out of features")
@@ -100,6 +101,13 @@ def _conventional(columns: Sequence[str], ref: str) -> str:
             f"found {count} among {listed(columns)}; set target"
         )
     return candidates[0]
+
+
+def choices(name: str, columns: Sequence[str]) -> str:
+    """The columns that there are where one is not, for a message, and which of them was likely meant."""
+    by_letters = {column.strip().casefold(): column for column in columns}
+    close = difflib.get_close_matches(name.strip().casefold(), by_letters, n=1)
+    return listed(columns) + (f": did you mean {by_letters[close[0]]!r}?" if close else "")
 
 
 def listed(names: Sequence[str]) -> str:

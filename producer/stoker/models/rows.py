@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidJob
-from .columns import ColumnKind, boolean_of, listed, time_of
+from .columns import ColumnKind, boolean_of, choices, time_of
 from .lists import joined_tags, require_lists
 from .manifest import TensorSpec
 from .picture_rows import encode_pictures, takes_pictures
@@ -271,5 +271,6 @@ def _scalar(values: object, name: str) -> Array:
 
 def _column(name: str, columns: Mapping[str, object]) -> object:
     if name not in columns:
-        raise InvalidJob(f"the data has no column {name!r}, which the model takes; it has {listed(list(columns))}")
+        known = choices(name, list(columns))
+        raise InvalidJob(f"the data has no column {name!r}, which the model takes; it has {known}")
     return columns[name]

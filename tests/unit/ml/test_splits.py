@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from stoker_workers.ml.data import Arrays, Column, Values
 from stoker_workers.ml.preprocessing.division import Division, divide
 from stoker_workers.ml.preprocessing.shares import Part, by_chance, by_strata
 from stoker_workers.ml.preprocessing.split import HELD_OUT, TRAINED, UNUSED, HashedSplit, Sides
+from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Run
 
 OpenRun = Callable[..., Run]
@@ -223,8 +225,70 @@ def test_folds_of_fewer_groups_are_refused(divided: Divided) -> None:
         ({"folds": 5, "fold": 5}, "fold=5 is none of 5 folds"),
         ({"fold": 1}, "there are none: set folds"),
         ({"folds": 1}, "folds"),
+        ({"target": "y", "features": ("a", "y")}, "'y' is the target and a feature at once"),
+        ({"target": ("a", "y"), "features": ("y",)}, "'y' is the target and a feature at once"),
+        ({"features": ("a", "a")}, "features names 'a' twice"),
+        ({"target": "y", "sample_weight": "y"}, "'y' is the target, and sample_weight at once"),
+        ({"outputs": {"y": {}, "z": {}}, "sample_weight": "z"}, "'z' is the target, and sample_weight at once"),
+        ({"features": ("w",), "sample_weight": "w"}, "'w' is a feature, and sample_weight at once"),
+        ({"target": ("y", "z"), "stratify": True}, "one target's classes, and there are 2 targets"),
+        ({"task": "regression", "stratify": True}, "stratify is for classes .* and task='regression' has none"),
+        ({"task": "multilabel", "class_weights": "balanced"}, "class_weights is for classes"),
+        ({"target": "y", "limits": {"y": (0, 1)}}, "limits names 'y', which is to be predicted"),
+        ({"sample_weight": "w", "limits": {"w": (0, 1)}}, "limits names 'w', which is sample_weight"),
+        ({"features": ("a",), "limits": {"b": (0, 1)}}, "limits names 'b', which features does not"),
+        ({"time": "day", "limits": {"day": (0, 1)}}, "limits names 'day', by which rows are split"),
+        ({"group": "who", "scaling": {"who": "log"}}, "scaling names 'who', by which rows are split"),
+        ({"limits": {"a": (1, 0)}}, r"limits of 'a' must be \(least, most\), got \(1, 0\)"),
+        (
+            {"forecast": stoker.Forecast(time="t"), "target": "y", "limits": {"y": (0, 1)}},
+            "limits names 'y', which is for single rows",
+        ),
+        ({"data": stoker.Data("a.csv", columns={"y": "ignore"}), "target": "y"}, "target names 'y', and columns="),
+        ({"data": stoker.Data("a.csv", columns={"a": "ignore"}), "features": ("a",)}, "features names 'a', and col"),
+        ({"data": stoker.Data("a.csv", columns={"a": "text"}), "limits": {"a": (0, 1)}}, "its data calls 'text'"),
     ],
 )
 def test_what_contradicts_itself_is_refused_at_the_door(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidJob, match=message):
-        stoker.Train(model="m", data="a.csv", **fields)
+        stoker.Train(**{"model": "m", "data": "a.csv", **fields})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"target": "y", "stratify": "y"},
+        {"target": "y", "stratify": "a", "features": ("a",)},
+        {"target": "y", "group": "a", "features": ("a",), "limits": {"a": (0, 1)}},
+        {"target": "y", "sample_weight": "w", "limits": {"a": (0, 1)}, "scaling": {"a": "log"}},
+        {"data": stoker.Data("a.csv", columns={"who": "ignore", "w": "ignore"}), "group": "who", "sample_weight": "w"},
+    ],
+)
+def test_a_column_may_have_roles_that_go_together(fields: dict[str, Any]) -> None:
+    stoker.Train(**{"model": "m", "data": "a.csv", **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sample_weight": "Age"}, "has no column 'Age'; it has .*: did you mean 'age'"),
+        ({"target": "z"}, "has no column 'z'; it has 'age', 'customer'"),
+        ({"features": ("custmer",)}, "has no column 'custmer'; it has .*: did you mean 'customer'"),
+        ({"limits": {"ages": (0, 1)}}, "limits names 'ages', which .* has not; it has .*: did you mean 'age'"),
+        ({"group": "costumer"}, "group names column 'costumer', which .* has not; .*: did you mean 'customer'"),
+        ({"stratify": "plans"}, "stratify names column 'plans', which .* has not; .*: did you mean 'plan'"),
+        ({"group": "y", "target": None}, "group names 'y', which is to be predicted"),
+        ({"sample_weight": "y", "target": None}, "'y' is the target, and sample_weight at once"),
+    ],
+)
+def test_what_only_the_data_tells_is_refused_before_they_are_split(
+    fields: dict[str, Any], message: str, open_run: OpenRun, tmp_path: Path, events: list[Event]
+) -> None:
+    path = tmp_path / "table.csv"
+    names = ("age", "customer", "plan", "y")
+    lines = [",".join(names), *(",".join(str(TABLE[name][row]) for name in names) for row in range(50))]
+    path.write_text("\n".join(lines))
+    spec = stoker.Train(**{"model": "m", "data": str(path), "target": "y", **fields})
+    with pytest.raises(InvalidJob, match=message):
+        read_training_data(spec, open_run(), seed=0)
+    assert not any(isinstance(event, Log) and event.line.startswith("validation") for event in events)

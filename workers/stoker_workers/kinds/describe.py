@@ -8,7 +8,7 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.kinds import Describe, DescribedTarget, DescribeResult, as_data
 from stoker.kinds.describe import percent
-from stoker.models.data import TARGET_NAMES, listed
+from stoker.models.data import TARGET_NAMES, choices, listed
 from stoker.models.manifest import Artifact
 
 from ..ml.columns.decision import NOUNS, Decision
@@ -104,7 +104,7 @@ def _targets(spec: Describe, source: Source) -> tuple[str, ...]:
         return conventional if len(conventional) == 1 and len(names) > 1 else ()
     for name in spec.targets:
         if name not in names:
-            raise InvalidJob(f"{spec.data} has no column {name!r}; it has {', '.join(map(repr, names[:20]))}")
+            raise InvalidJob(f"{spec.data} has no column {name!r}; it has {choices(name, names)}")
     return spec.targets
 
 

@@ -14,7 +14,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
 from stoker.kinds.infer import refuse_arrays, refuse_namesakes
-from stoker.models.data import listed
+from stoker.models.data import choices
 from stoker.models.manifest import Artifact
 from stoker.models.predictions import prediction_columns
 from stoker.models.rows import encode
@@ -166,7 +166,7 @@ def _refuse_unknown(spec: Infer, source: Source) -> None:
     names = [column.name for column in source.columns]
     for name in spec.columns:
         if name not in names:
-            raise InvalidJob(f"columns names {name!r}, which {spec.data} has not; it has {listed(names)}")
+            raise InvalidJob(f"columns names {name!r}, which {spec.data} has not; it has {choices(name, names)}")
 
 
 def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, first: int) -> Iterator[dict[str, Values]]:

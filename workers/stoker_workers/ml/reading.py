@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.kinds import Train, as_data
 from stoker.models.columns import TARGET_NAMES
-from stoker.models.data import MASK, select_columns
+from stoker.models.data import MASK, choices, select_columns
 from stoker.models.manifest import Forecasting, Signature
 
 from .data import Source
@@ -56,7 +57,11 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     if spec.forecast is not None:
         return _windows(spec, source, run)
     names = [column.name for column in source.columns]
-    targets, _ = select_columns(names, spec.targets, spec.features, str(spec.data))
+    weight = () if spec.sample_weight is None else (spec.sample_weight,)
+    targets, _ = select_columns(names, spec.targets, spec.features, str(spec.data), weight)
+    for name in spec.limits:
+        if name not in names:
+            raise InvalidJob(f"limits names {name!r}, which {spec.data} has not; it has {choices(name, names)}")
     division = divide(spec, source, targets, seed, run)
     labels = dict.fromkeys(TARGET_NAMES, _LABELS) if spec.task == "reconstruction" else {}
     profiled = profile(

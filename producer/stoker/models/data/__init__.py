@@ -1,6 +1,6 @@
 """Data of jobs: data references, opening files, reading headers."""
 
-from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, listed, select_columns, time_of
+from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, choices, listed, select_columns, time_of
 from .cells import MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
@@ -31,6 +31,7 @@ __all__ = [
     "Location",
     "Partition",
     "boolean_of",
+    "choices",
     "decoded_head",
     "file_system_of",
     "folder_of",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from stoker.errors import InvalidJob
+from stoker.models.data import choices
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker.models.tensors import Array, Outputs
@@ -56,7 +57,7 @@ class LabelledRows:
                 )
         for name in slices:
             if name not in names:
-                raise InvalidJob(f"slices names {name!r}, but {origin} has {', '.join(names[:10])}; name one of them")
+                raise InvalidJob(f"slices names {name!r}, which {origin} has not; it has {choices(name, names)}")
 
     def batches(self, rows: int) -> Iterator[tuple[dict[str, Array], Outputs, dict[str, Values]]]:
         """Inputs by name, the encoded truth, and the slices' columns, of so many rows at a time; every pass gives the

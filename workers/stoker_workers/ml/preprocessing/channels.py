@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.kinds.forecast import Forecast
-from stoker.models.data import listed
+from stoker.models.data import choices
 from stoker.models.manifest import LearnedColumn
 
 from ..columns.kinds import decide
@@ -20,10 +20,12 @@ def require_columns(spec: Train, asked: Forecast, source: Source) -> None:
         InvalidJob: it is such a table.
     """
     by_name = {column.name: column for column in source.columns}
+    assert isinstance(spec.target, str)
     named = [("target", spec.target), ("time", asked.time), ("series", asked.series)]
     for setting, name in (*named, *(("features", name) for name in spec.features or ())):
         if name is not None and name not in by_name:
-            raise InvalidJob(f"{setting} names {name!r}, which {spec.data} has not; it has {listed(list(by_name))}")
+            known = choices(name, list(by_name))
+            raise InvalidJob(f"{setting} names {name!r}, which {spec.data} has not; it has {known}")
     time = by_name[asked.time]
     if not holds_times(time) and not _holds_numbers(time):
         raise InvalidJob(f"time names column {time.name!r}, which holds neither times nor numbers; name another one")

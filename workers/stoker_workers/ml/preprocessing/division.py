@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.events import Log
 from stoker.kinds import Train
-from stoker.models.data import listed
+from stoker.models.data import choices, listed
 
 from ..columns.stats import ColumnStats, Sample
 from ..columns.task import decide_task
@@ -50,7 +50,11 @@ def divide(spec: Train, source: Source, targets: tuple[str, ...], seed: int, run
         name = getattr(spec, setting)
         names = [column.name for column in source.columns]
         if isinstance(name, str) and name not in names:
-            raise InvalidJob(f"{setting} names column {name!r}, which {spec.data} has not; it has {listed(names)}")
+            raise InvalidJob(
+                f"{setting} names column {name!r}, which {spec.data} has not; it has {choices(name, names)}"
+            )
+        if name in targets and setting != "stratify":  # of which a job need not have told the name
+            raise InvalidJob(f"{setting} names {name!r}, which is to be predicted; name another column")
     part = Part(spec.validation_split)
     if spec.fold is not None and spec.folds is not None:
         part = Part(0, spec.fold, spec.folds)
@@ -167,11 +171,6 @@ class _Divided:
         if isinstance(stratify, str) or stratify is False:
             return stratify or None
         if len(self._targets) > 1:
-            if stratify:
-                raise InvalidJob(
-                    f"stratify=True keeps the shares of one target's classes, and there are {len(self._targets)}; name "
-                    "a column to keep the shares of, or leave it out"
-                )
             return None
         task = self._spec.task
         if task == "reconstruction":

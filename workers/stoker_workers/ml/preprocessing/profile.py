@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.events import Log
-from stoker.models.data import ColumnKind, listed, select_columns
+from stoker.models.data import ColumnKind, choices, listed, select_columns
 from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
 from stoker.models.values import FLOAT32_MOST, numbers
 
@@ -116,7 +116,7 @@ def profile(
         chosen = tuple(name for name in chosen if name not in set_aside)
     for name, kind in kinds.items():
         if name not in by_name and kind != "ignore":
-            raise InvalidJob(f"{ref} has no column {name!r}; it has {listed(list(by_name))}")
+            raise InvalidJob(f"{ref} has no column {name!r}; it has {choices(name, list(by_name))}")
     scan = _Scan([by_name[name] for name in chosen], [by_name[name] for name in targets], task)
     weights = Moments()
     used = [name for name in (*chosen, *targets) if kinds.get(name) != "ignore"]

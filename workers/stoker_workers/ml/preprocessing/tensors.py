@@ -9,7 +9,7 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.models.columns import Scaling
-from stoker.models.data import ColumnKind
+from stoker.models.data import ColumnKind, listed
 from stoker.models.manifest import TensorSpec
 
 from ..columns.stats import ColumnStats
@@ -137,7 +137,9 @@ def _limited(specs: tuple[TensorSpec, ...], limits: Mapping[str, tuple[float, fl
     numeric = [name for spec in specs if spec.kind in (None, "number") for name in (spec.columns or (spec.name,))]
     for name in limits:
         if name not in numeric:
-            raise InvalidJob(f"limits name {name!r}, which is no column of numbers to learn from; there are {numeric}")
+            raise InvalidJob(
+                f"limits names {name!r}, which is no column of numbers to learn from; there are {listed(numeric)}"
+            )
     return tuple(
         spec.model_copy(
             update={"limits": {name: limits[name] for name in spec.columns or (spec.name,) if name in limits}}
