@@ -273,7 +273,7 @@ def test_rows_are_measured_by_the_values_of_columns(
 @pytest.mark.parametrize(
     ("slices", "complaint"),
     [
-        (("nobody",), "slices names 'nobody', but .* has x0, x1, x2, x3, y, key; name one of them"),
+        (("nobody",), "slices names 'nobody', which .* has not; it has 'x0', 'x1', 'x2', 'x3', 'y', 'key'"),
         (("key",), "slices names column 'key', which has more than 1,000 different values"),
     ],
 )
@@ -285,6 +285,20 @@ def test_slices_that_would_say_nothing_are_refused(
     version = register(dense(WEIGHTS, "softmax"), TABLE)
     with pytest.raises(InvalidJob, match=complaint):
         result_of(open_run(version), data, slices=slices)
+
+
+def test_slices_of_a_row_each_are_told_of(
+    register: Register, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    x = rows_of(200)
+    names = {"file": np.array([f"{row}.png" for row in range(200)]), "plan": np.array(["a", "b"])[np.arange(200) % 2]}
+    data = save_table(tmp_path, x, y=labels_of(x, WEIGHTS), **names)
+    result = result_of(open_run(register(dense(WEIGHTS, "softmax"), TABLE)), data, slices=("file", "plan"))
+    said = [event.line for event in events if isinstance(event, Log) and event.level == "warning"]
+    [told] = [line for line in said if "slices by" in line]
+    assert told.startswith("slices by 'file' say little: it has 200 different values in 200 rows")
+    assert told.endswith("name a column of fewer values, such as a category or a number")
+    assert told in result.warnings
 
 
 def test_results_from_before_there_were_slices_and_curves_are_read(

@@ -63,6 +63,9 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     quality = tally.quality()
     errors = counters.errors.accuracy() if counters.errors else None
     [draws] = resampled([quality.scored], spec.bootstrap)
+    slight = [told for each in counters.groupings.values() if (told := each.warning())]
+    for told in slight:
+        run.emit(Log(line=told, level="warning"))
     sliced = measure_slices([each.groups() for each in counters.groupings.values()], quality.scored)
     # Several outputs have no headline metric that could fall.
     noise = {} if isinstance(tally, SeveralTally) else _predict_noisy(rows, predictor, tally, seen, spec, run)
@@ -85,7 +88,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         learning=_learning_curve(version, run.store),
         outputs=dict(quality.outputs),
         mistakes=counters.mistakes.worst() if counters.mistakes else (),
-        warnings=(*_warnings(spec, version, errors), *sliced.warnings),
+        warnings=(*_warnings(spec, version, errors), *slight, *sliced.warnings),
     )
     _pass_gate(spec, report)
     return _outcome(report, run)

@@ -19,6 +19,8 @@ _MOST_VALUES = 1000
 _MOST_GROUPS = 30
 _FEW_NUMBERS = 10
 """Up to so many different numbers are codes or grades, each a group of its own."""
+_ROWS_EACH = 2
+"""With fewer rows to a value on average, a slice of each says nothing."""
 _QUARTERS = (0.25, 0.5, 0.75)
 _DIGITS = range(4, 18)
 Ints = NDArray[np.int64]
@@ -80,6 +82,16 @@ class Grouping:
         """The groups of all rows taken in, each with at least one row; the largest ones where there are many."""
         names, of_row = self._ranges() if self._ordered else self._values()
         return Groups(self._column.name, *_with_rows(names, of_row))
+
+    def warning(self) -> str | None:
+        """Why slices of the rows taken in say little; None if they do not."""
+        rows, distinct = sum(map(len, self._numbers)), len(self._name_numbers)
+        if distinct <= _FEW_NUMBERS or rows >= _ROWS_EACH * distinct:
+            return None
+        return (
+            f"slices by {self._column.name!r} say little: it has {distinct:,} different values in {rows:,} rows, so "
+            "that most of them are of a single row; name a column of fewer values, such as a category or a number"
+        )
 
     def _number(self, value: Hashable) -> int:
         number = self._number_of.get(value)
