@@ -74,6 +74,35 @@ def test_a_regression_with_defaults_learns_a_target_of_any_scale(served: Served,
     assert r2(3000 * x[:, 0] + 1e6, predicted) > 0.98
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_a_target_of_any_power_of_ten_is_learned_and_measured(factor: float, open_run: OpenRun, tmp_path: Path) -> None:
+    x = RANDOM.uniform(-1, 1, (300, 1))
+    for loss in ("mse", "huber") if factor < 1 else ("mse",):
+        spec = stoker.Train(
+            model="m", data=arrays(tmp_path, x, factor * x[:, 0]), epochs=20, batch_size=16, seed=1,
+            metrics=("mae", "rmse", "r2", "mape"), loss=loss,
+        )  # fmt: skip
+        result = train(spec, open_run()).result
+        assert isinstance(result, stoker.TrainResult)
+        metrics = result.metrics
+        assert metrics["r2"] > 0.9
+        assert 0 < metrics["mae"] < 0.2 * factor
+        assert 0 < metrics["loss"] < 0.1 * factor**2
+        assert metrics["rmse"] < 0.2 * factor
+
+
+def test_a_target_whose_digits_float32_cannot_hold_is_told_of_or_refused(
+    open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    x = RANDOM.uniform(-1, 1, (100, 1))
+    for names in ({"y": 2**60 + (1000 * x[:, 0]).astype(int)}, {"y": 1e8 + x[:, 0]}):
+        np.savez(tmp_path / "far.npz", x=x, **names)
+        with pytest.raises(InvalidJob, match=r"target 'y' holds numbers around 1.* nothing is left to learn; subtract"):
+            train(stoker.Train(model="m", data=str(tmp_path / "far.npz")), open_run())
+    train(stoker.Train(model="m", data=arrays(tmp_path, x, 1e5 + x[:, 0]), epochs=1), open_run())
+    assert "which knows none between those that are 0.012 apart" in lines(events)
+
+
 def test_losses_are_in_the_target_s_own_units(open_run: OpenRun, tmp_path: Path) -> None:
     x = RANDOM.uniform(-1, 1, (400, 1))
     spec = stoker.Train(model="m", data=arrays(tmp_path, x, 3000 * x[:, 0]), validation_split=0, epochs=1, seed=1)

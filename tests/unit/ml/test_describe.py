@@ -176,6 +176,12 @@ def test_numbers_that_no_model_takes_are_described(huge: float, open_run: OpenRu
         assert any("alone tells" in warning for warning in result.warnings), result.warnings
 
 
+def test_a_target_whose_digits_a_model_cannot_give_is_warned_of(open_run: OpenRun, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n * 0.7},{2**60 + n * n}\n" for n in range(80)))
+    warnings = result_of(open_run(), str(tmp_path / "t.csv"), "b").warnings
+    assert any("target 'b' holds numbers around 1.153e+18" in warning for warning in warnings)
+
+
 def test_a_doubtful_task_is_a_warning_that_names_the_field(open_run: OpenRun, tmp_path: Path) -> None:
     np.savez(tmp_path / "grades.npz", x=np.ones((90, 2)), y=np.array([1] * 50 + [2] * 30 + [3] * 10))
     result = result_of(open_run(), str(tmp_path / "grades.npz"))

@@ -21,6 +21,7 @@ from ..ml.columns.task import decide_task
 from ..ml.data import Column, Source, Values
 from ..ml.evaluation.report.description import render
 from ..ml.opening import open_data
+from ..ml.preprocessing.digits import lost_digits
 from ..ml.preprocessing.profile import pass_rows
 from ..ml.preprocessing.targets import TargetColumn, decide_targets
 from ..ml.progress import Meter, obey_stop
@@ -193,6 +194,8 @@ def _of_target(
     stats = survey.stats[target]
     if task == "classification" and not stats.column.shape:
         yield from _imbalance(target, stats)
+    if task == "regression":
+        yield from _lost_digits(target, stats)
     if stats.missing:
         yield f"target {target!r} is missing in {stats.missing:,} of {stats.rows:,} rows, from which nothing is learned"
     if target in survey.samples:
@@ -206,6 +209,15 @@ def _of_target(
                 f"column {name!r} alone tells {target!r} {how_well}: if it is not known when a prediction is made, "
                 f"leave it out with columns={{{name!r}: 'ignore'}}"
             )
+
+
+def _lost_digits(target: str, stats: ColumnStats) -> Iterator[str]:
+    try:
+        lost = lost_digits(target, stats.moments)
+    except InvalidJob as error:
+        lost = error.message
+    if lost:
+        yield lost
 
 
 def _imbalance(target: str, stats: ColumnStats) -> Iterator[str]:

@@ -11,6 +11,7 @@ from stoker.models.data import listed
 from ..columns.content import content, is_boolean, is_list, is_number
 from ..columns.stats import ColumnStats, Moments
 from ..columns.task import Task, TaskName, decide_task
+from .digits import lost_digits
 from .target import Target, in_order, label_of
 
 MAX_CLASSES = 10_000
@@ -70,7 +71,7 @@ def decide_targets(
         return _one_by_one(columns, each)
     if len(columns) == 1:
         decided = decide_task(columns[0].stats, task)
-        words = tuple(_sentences(columns[0].name, decided))
+        words = tuple(_sentences(columns[0], decided))
         return Decided((_target(ONLY, columns[0], decided),), words, (decided.why,))
     names = listed([column.name for column in columns])
     if task == "multilabel" or (task is None and all(is_boolean(column.stats) for column in columns)):
@@ -83,7 +84,8 @@ def decide_targets(
         decided.task == "regression" and is_number(column.stats) for column, decided in zip(columns, each, strict=True)
     ):
         why = "numbers in each"
-        return Decided((_numbers_of(columns),), (f"targets {names}: regression, {why}",), (why,))
+        lost = (line for column in columns if (line := lost_digits(column.name, column.stats.moments)))
+        return Decided((_numbers_of(columns),), (f"targets {names}: regression, {why}", *lost), (why,))
     return _one_by_one(columns, each)
 
 
@@ -94,15 +96,17 @@ def _one_by_one(columns: Sequence[TargetColumn], tasks: Sequence[Task]) -> Decid
     pairs = list(zip(columns, tasks, strict=True))
     return Decided(
         tuple(_target(column.name, column, task) for column, task in pairs),
-        tuple(line for column, task in pairs for line in _sentences(column.name, task)),
+        tuple(line for column, task in pairs for line in _sentences(column, task)),
         tuple(f"{column.name}: {task.why}" for column, task in pairs),
     )
 
 
-def _sentences(name: str, task: Task) -> Iterator[str]:
-    yield f"target {name!r}: {task.task}, {task.why}"
+def _sentences(column: TargetColumn, task: Task) -> Iterator[str]:
+    yield f"target {column.name!r}: {task.task}, {task.why}"
     if task.doubt:
         yield task.doubt
+    if task.task == "regression" and (lost := lost_digits(column.name, column.stats.moments)):
+        yield lost
 
 
 def _target(name: str, column: TargetColumn, task: Task) -> Target:

@@ -91,7 +91,7 @@ class RelativeError:
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """See `Measure.sums`."""
-        truth = target + self.offset
+        truth = target + tf.constant(self.offset, target.dtype)
         there = tf.not_equal(truth, 0)
         share = tf.abs((output - target) / tf.where(there, truth, 1))
         share, counted = tf.where(there, tf.cast(share, tf.float64), 0), tf.cast(there, tf.float64)
@@ -124,7 +124,8 @@ class Determination:
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """See `Measure.sums`."""
-        error, centred = (tf.cast(each, tf.float64) for each in (output - target, target - self.centre))
+        centre = tf.constant(self.centre, target.dtype)
+        error, centred = (tf.cast(each, tf.float64) for each in (output - target, target - centre))
         parts = (error * error, centred, centred * centred)
         return tf.concat([tf.reduce_sum(part * weights[:, None], axis=0) for part in parts], axis=0)
 

@@ -59,7 +59,10 @@ def _own(name: str, offset: Units | None, allowed: Sequence[str]) -> Measure:
     function = checked(own_function(name, allowed, "metric", "objectives"), name)
     if offset is None:
         return MeanMeasure(metric_name(name), function)
-    return MeanMeasure(metric_name(name), lambda truth, output: function(truth + offset, output + offset))
+    return MeanMeasure(
+        metric_name(name),
+        lambda *tensors: function(*(tf.cast(tensor, tf.float32) + offset for tensor in tensors)),
+    )
 
 
 def _refuse(name: str, target: Target) -> InvalidJob:

@@ -77,14 +77,17 @@ class Objective:
     def losses(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The loss of each row, which is learned."""
         if self.scale and self.in_own_units:
-            return self.reported(target, output)
+            return self.compute(self.scale.unscaled(target), self.scale.unscaled(output))
         return self.compute(target, output)
 
     def reported(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The loss of each row in the target's own units."""
         if self.scale is None or self.target.task == "reconstruction":  # of columns, each has units of its own
             return self.compute(target, output)
-        return self.compute(self.scale.unscaled(target), self.scale.unscaled(output))
+        if self.in_own_units:
+            return self.losses(target, output)
+        # In float64: squares of numbers such as 1e30, or 1e-30, are none of float32's.
+        return self.compute(*(self.scale.unscaled(tf.cast(tensor, tf.float64)) for tensor in (target, output)))
 
     def weights(self, target: tf.Tensor) -> tf.Tensor | None:
         """The weight of each row in the training loss, by its class."""
@@ -116,7 +119,7 @@ class Objective:
 
     def _from_mean_on(self, tensor: tf.Tensor) -> tf.Tensor:
         """Numbers in their own units without the mean, at which float32 would lose their digits."""
-        return tensor * self.scale.spread if self.scale else tensor
+        return tf.cast(tensor, tf.float64) * tf.constant(self.scale.spread, tf.float64) if self.scale else tensor
 
 
 def choose_objectives(

@@ -25,7 +25,8 @@ class Scale:
 
     def unscaled(self, tensor: tf.Tensor) -> tf.Tensor:
         """What the network learns or gives, as numbers to predict."""
-        return tensor * self.spread + self.mean
+        spread, mean = (tf.constant(each, tensor.dtype) for each in (self.spread, self.mean))
+        return tensor * spread + mean
 
     @property
     def layer_arguments(self) -> tuple[list[float] | float, list[float] | float]:
