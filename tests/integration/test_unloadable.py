@@ -7,7 +7,8 @@ import signal
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,10 @@ def hang(store: Store, file: Artifact) -> None:
     os.mkfifo(path)
 
 
-def has_open(process: psutil.Process, path: str) -> bool:
-    """Whether a process reads a file that hangs; one that has ended does not."""
+def waits_for_a_writer(process: psutil.Process) -> bool:
+    """Whether a process hangs where it opens a pipe; one that has ended does not."""
     with suppress(OSError):
-        return path in [str(opened.readlink()) for opened in Path(f"/proc/{process.pid}/fd").iterdir()]
+        return any("wait_for_partner" in wait.read_text() for wait in Path(f"/proc/{process.pid}/task").glob("*/wchan"))
     return False
 
 
@@ -205,30 +206,25 @@ def test_a_load_that_hangs_ends_for_its_callers_and_for_all_slots(
 
 
 def test_a_load_that_kills_its_process_kills_no_second_one(
-    client: stoker.Client, register: Register, healthy: ModelVersion, store: Store, stack: Settings
+    client: stoker.Client,
+    register: Register,
+    healthy: ModelVersion,
+    store: Store,
+    stack: Settings,
+    eventually: Eventually,
 ) -> None:
     file = copy_of(store, healthy, "deadly.keras")
     register("deadly", file)
-    caught: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            client.infer("deadly", ROWS, timeout=PATIENCE_S)
-        except stoker.StokerError as error:
-            caught.append(error)
-
     hang(store, file)
-    caller = threading.Thread(target=ask)
-    caller.start()
-    with ExitStack() as writers:
-        while caller.is_alive():
-            with suppress(OSError):  # nobody reads yet
-                writers.callback(os.close, os.open(store.location(file), os.O_WRONLY | os.O_NONBLOCK))
-            for process in predictors(client):
-                if has_open(process, store.location(file)):
-                    process.send_signal(signal.SIGSEGV)
-            caller.join(timeout=0.05)
-    assert "was killed by SIGSEGV" in str(caught)
+
+    def loading() -> list[psutil.Process]:
+        return [process for process in predictors(client) if waits_for_a_writer(process)]
+
+    with ThreadPoolExecutor() as threads:
+        caught = threads.submit(client.infer, "deadly", ROWS, timeout=PATIENCE_S)
+        eventually(loading)
+        loading()[0].send_signal(signal.SIGSEGV)
+        assert "was killed by SIGSEGV" in str(caught.exception())
     with closing(Connection.open(stack, redis_url_of(stack))) as connection:
         postpone(connection, "deadly@1")
     survivors = {process.pid for process in predictors(client)}
