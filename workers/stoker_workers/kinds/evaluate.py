@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.kinds import Evaluate, EvaluateResult, Stability
 from stoker.kinds.evaluate import ForecastAccuracy
 from stoker.models.manifest import ModelVersion
@@ -64,8 +63,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     errors = counters.errors.accuracy() if counters.errors else None
     [draws] = resampled([quality.scored], spec.bootstrap)
     slight = [told for each in counters.groupings.values() if (told := each.warning())]
-    for told in slight:
-        run.emit(Log(line=told, level="warning"))
+    run.say(*slight, level="warning")
     sliced = measure_slices([each.groups() for each in counters.groupings.values()], quality.scored)
     # Several outputs have no headline metric that could fall.
     noise = {} if isinstance(tally, SeveralTally) else _predict_noisy(rows, predictor, tally, seen, spec, run)
@@ -183,7 +181,7 @@ def _predict_noisy(
                 else:
                     del sums[level]
                     what = f"{predictor.version.ref} gives NaN or infinite outputs under it"
-                    run.emit(Log(line=f"noise of {level:g} is left out: {what}", level="warning"))
+                    run.say(f"noise of {level:g} is left out: {what}", level="warning")
             done += len(truth)
             meter.at(done)
     return {f"{level:g}": tally.score(total) for level, total in sums.items()}

@@ -4,28 +4,20 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from math import prod
 
 import keras
 import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
-from stoker.events import Log
-from stoker.kinds import MLP, Builder, CrossValidation, KerasConfig, Pretrained, Train, TrainResult
+from stoker.kinds import CrossValidation, Train, TrainResult
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.data import Source
-from ..ml.networks.building import build_network, needs
-from ..ml.networks.levelled import levelled
-from ..ml.networks.pretrained import load_weights
 from ..ml.opening import open_data
-from ..ml.preprocessing.layers import Preprocessing, assemble, build_preprocessing
-from ..ml.preprocessing.profile import Profile
 from ..ml.preprocessing.split import HELD_OUT, TRAINED
 from ..ml.preprocessing.target import truth_columns
 from ..ml.reading import TrainingData, read_training_data
@@ -34,10 +26,8 @@ from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
-from ..ml.training.inputs import network_inputs
-from ..ml.training.objective import Objective, choose_objectives
-from ..ml.training.optimizer import build_optimizer
-from ..ml.training.pictures import staged, with_default
+from ..ml.training.model import Trainable, build_model
+from ..ml.training.pictures import with_default
 from ..ml.training.replicas import Replicas
 from ..ml.training.rows import EncodedRows, StreamedRows
 from ..ml.training.saving import save_history, save_model
@@ -63,7 +53,7 @@ def gather(spec: Train, run: Run) -> Outcome:
     folds = [fold for fold in run.children if isinstance(fold, TrainResult)]
     scores, final = cross_validation(folds), final_job(spec, folds)
     if final.epochs != spec.epochs:
-        run.emit(Log(line=f"trains on all rows for {final.epochs} epochs, after which the folds were best on average"))
+        run.say(f"trains on all rows for {final.epochs} epochs, after which the folds were best on average")
     return _fit(final, run, scores)
 
 
@@ -88,9 +78,9 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     data = read_training_data(spec, run, seed)
     spec, told = with_default(spec, data.profile)
     if told:
-        run.emit(Log(line=told))
+        run.say(told)
     with gang.scope():
-        model = _build(spec, run, data, seed)
+        model = build_model(spec, run, data, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
     rows, validation = _rows(spec, run, data, model)
     trainer = Trainer(
@@ -111,27 +101,6 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     if not gang.is_chief:
         raise Stopped("done")
     return _outcome(spec, run, data, model, fitted, seed, started, scores)
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A model in the making.
-
-    Attributes:
-        profile: of the columns that the network reads.
-        network: as it is trained.
-        served: as it is saved, with the same weights.
-        row_bytes: the size of one preprocessed row.
-    """
-
-    signature: Signature
-    profile: Profile
-    preprocessing: Preprocessing
-    network: keras.Model
-    served: keras.Model
-    objectives: tuple[Objective, ...]
-    optimizer: keras.optimizers.Optimizer
-    row_bytes: int
 
 
 @contextmanager
@@ -172,68 +141,22 @@ def _fix_randomness(spec: Train, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(spec: Train, run: Run, data: TrainingData, seed: int) -> _Model:
-    profiled = data.profile
-    takes = needs(spec.architecture or MLP())
-    preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=takes)
-    for line in preprocessing.notes:
-        run.emit(Log(line=line))
-    [row_shape] = preprocessing.row_shapes(profiled.inputs)
-    network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
-    if data.forecast and spec.normalize and not isinstance(spec.architecture, KerasConfig | Builder):
-        [feature], [target] = profiled.features.values(), profiled.targets
-        assert target.moments is not None
-        network = levelled(network, row_shape, feature.stats.moments, target.moments)
-    if isinstance(spec.architecture, Pretrained):
-        run.emit(Log(line=load_weights(spec.architecture, network, run)))
-    inputs = network_inputs(network, profiled, preprocessing, normalize=spec.normalize)
-    for line in inputs.notes:
-        run.emit(Log(line=line))
-    profiled, preprocessing = inputs.profile, inputs.preprocessing
-    if "h5" in spec.formats and preprocessing.has_operations:
-        raise InvalidJob(
-            "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
-            "categories): leave it out, and save as keras"
-        )
-    stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and not inputs.raw)
-    network = stages.trained
-    objectives = choose_objectives(spec, network, profiled, run.objectives)
-    return _Model(
-        signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
-        profile=profiled,
-        preprocessing=preprocessing,
-        network=network,
-        served=stages.served,
-        objectives=objectives,
-        optimizer=build_optimizer(spec.optimizer, network),
-        row_bytes=inputs.row_bytes(network) + _target_bytes(profiled),
-    )
-
-
-def _target_bytes(profiled: Profile) -> int:
-    """The size of what one row is compared with, where it is as large as the row itself."""
-    return sum(prod(target.shape) * 4 for target in profiled.targets if target.task == "reconstruction")
-
-
-def _rows(spec: Train, run: Run, data: TrainingData, model: _Model) -> tuple[EncodedRows, EncodedRows | None]:
+def _rows(spec: Train, run: Run, data: TrainingData, model: Trainable) -> tuple[EncodedRows, EncodedRows | None]:
     source, split, profiled = data.source, data.split, data.profile
+    weighting = None if spec.sample_weight is None else Weighting(spec.sample_weight, profiled.mean_weight)
     build = partial(
         build_rows,
-        encode=encoder(model.signature, model.preprocessing, model.objectives, _weighting(spec, profiled)),
+        encode=encoder(model.signature, model.preprocessing, model.objectives, weighting),
         row_bytes=model.row_bytes,
         batch_size=spec.batch_size,
     )
     rows = build(source, on_side(split, TRAINED), count=profiled.rows)
     if isinstance(rows, StreamedRows):
-        run.emit(Log(line=rows.note))
+        run.say(rows.note)
     if spec.validation_data:
         other = _validation(spec, run, model.signature)
         return rows, build(other, every_row, count=other.rows)
     return rows, build(source, on_side(split, HELD_OUT), count=profiled.held_out) if profiled.held_out else None
-
-
-def _weighting(spec: Train, profiled: Profile) -> Weighting | None:
-    return None if spec.sample_weight is None else Weighting(spec.sample_weight, profiled.mean_weight)
 
 
 def _validation(spec: Train, run: Run, signature: Signature) -> Source:
@@ -248,40 +171,23 @@ def _validation(spec: Train, run: Run, signature: Signature) -> Source:
     return source
 
 
-def _compile(whole: keras.Model, model: _Model) -> None:
-    """Let the saved model be evaluated and trained on by plain Keras, unless a loss is a function of the author's."""
-    if not all(each.saved for each in model.objectives):
-        return
-    if len(model.objectives) == 1:
-        [only] = model.objectives
-        whole.compile(optimizer=model.optimizer, loss=only.saved, metrics=[only.keras_metric()])
-        return
-    whole.compile(
-        optimizer=model.optimizer,
-        loss={each.target.name: each.saved for each in model.objectives},
-        loss_weights={each.target.name: each.weight for each in model.objectives},
-        metrics={each.target.name: [each.keras_metric()] for each in model.objectives},
-    )
-
-
 def _outcome(
     spec: Train,
     run: Run,
     data: TrainingData,
-    model: _Model,
+    model: Trainable,
     fitted: Fitted,
     seed: int,
     started: float,
     scores: CrossValidation | None,
 ) -> Outcome:
-    parameters = sum(weight.shape.num_elements() for weight in model.network.trainable_weights)
     result = TrainResult(
         model="",
         metrics=fitted.metrics | _validated(scores),
         history=fitted.history,
         epochs=fitted.epochs,
         rows=data.profile.rows,
-        parameters=parameters,
+        parameters=model.parameters,
         seed=seed,
         run_s=time.monotonic() - started,
         files={},
@@ -289,14 +195,7 @@ def _outcome(
     )
     if spec.fold is not None:
         return Outcome(result)
-    scales = {each.target.name: each.scale for each in model.objectives}
-    whole = assemble(
-        model.preprocessing,
-        model.served,
-        {name: scale.layer_arguments for name, scale in scales.items() if scale},
-    )
-    _compile(whole, model)
-    files = save_model(whole, model.signature, spec.formats, run)
+    files = save_model(model.whole(), model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
     update = {"model": spec.model, "files": {**files, **curves}, "run_s": time.monotonic() - started}
     manifest = ModelManifest(
@@ -304,7 +203,7 @@ def _outcome(
         signature=model.signature,
         metrics=result.metrics,
         files={**files, "history": curves["history"]},
-        parameters=parameters,
+        parameters=model.parameters,
         job=run.job,
         data=str(spec.data),
         columns=model.profile.columns[:_MOST_COLUMNS],

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from stoker.events import Log
 from stoker.kinds import Data, as_data
 from stoker.models.columns import ColumnKind
 from stoker.models.manifest import Signature
@@ -46,8 +45,7 @@ def open_data(
     shapes = _picture_shapes(signature) if signature else None
     wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
     source = open_source(data, subset, run.access, run.scratch, types=types, pictures=wanted)
-    for note in source.notes:
-        run.emit(Log(line=note))
+    run.say(*source.notes)
     if signature and signature.forecast:
         return cut_windows(source, signature.forecast, signature.inputs[0].name, run, last=last)
     return source

@@ -80,8 +80,7 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     )
     if spec.scaling:
         profiled = with_scaling(profiled, spec.scaling)
-        for line in scaling_words(profiled):
-            run.emit(Log(line=line))
+        run.say(*scaling_words(profiled))
     return TrainingData(source, division.split, profiled, division.why)
 
 
@@ -103,7 +102,7 @@ def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
     every = data.division.split.sides({data.tensor: np.empty(data.windows.rows)}, 0)
     if gaps := int((every != UNUSED).sum()) - profiled.rows - profiled.held_out:
         left = f"{profiled.rows:,} remain to train on, {profiled.held_out:,} to validate on"
-        run.emit(Log(line=f"{gaps:,} windows are neither trained on nor measured, for their horizon has gaps; {left}"))
+        run.say(f"{gaps:,} windows are neither trained on nor measured, for their horizon has gaps; {left}")
     # Whether training had gaps or not: one step that lacks shall not keep a series from being forecast.
     inputs = tuple(each.model_copy(update={"gaps": True}) for each in profiled.inputs)
     profiled = replace(profiled, inputs=inputs, columns=data.columns, task_why="forecast says so")

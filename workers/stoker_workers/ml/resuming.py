@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from stoker.errors import StokerError
-from stoker.events import Log
 from stoker.models.manifest import Artifact
 from stoker.models.store import Corrupt, Missing
 
@@ -37,7 +36,7 @@ def read_newest(run: Run, read: Callable[[Artifact], T], can_all: Callable[[bool
             reason = error.message
         if can_all(saved is not None):
             return saved
-        run.emit(Log(line=f"{artifact.name} is left out: {reason}", level="warning"))
+        run.say(f"{artifact.name} is left out: {reason}", level="warning")
     if run.checkpoints:
-        run.emit(Log(line="no checkpoint is left to go on from: the job starts anew", level="warning"))
+        run.say("no checkpoint is left to go on from: the job starts anew", level="warning")
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Literal
 
-from stoker.events import Event
+from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Result, Spec
 from stoker.models.access import Access
@@ -95,6 +95,11 @@ class Run:
     emit: Callable[[Event], None] = _nobody_listens
     blocked: Callable[[Outage | None], None] = _nobody_listens
     stop_requested: Callable[[], StopRequest | None] = _nobody_asks
+
+    def say(self, *lines: str, level: Literal["info", "warning"] = "info") -> None:
+        """Put lines into the job's log."""
+        for line in lines:
+            self.emit(Log(line=line, level=level))
 
 
 @dataclass(frozen=True)

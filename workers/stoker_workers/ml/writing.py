@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from stoker.errors import Unavailable
-from stoker.events import Log, Progress
+from stoker.events import Progress
 from stoker.outages import DependencyUnavailable, disk_outage
 
 from .progress import obey_stop
@@ -32,7 +32,8 @@ def write_result(run: Run, write: Callable[[], T]) -> T:
         except DependencyUnavailable as error:
             if away_at is None:
                 away_at = time.monotonic()
-                _warn(run, f"what the job has made waits for the {error.outage.of}: {error.message}")
+                line = f"what the job has made waits for the {error.outage.of}: {error.message}"
+                run.say(line, level="warning")
             run.blocked(error.outage)
         if time.monotonic() >= report_at:
             waited_s = round(time.monotonic() - away_at)
@@ -74,9 +75,6 @@ class BestEffort:
 
     def _failed(self, reason: str) -> None:
         if not self._failing:
-            _warn(self._run, f"{self._what} could not be written, and the job goes on without: {reason}")
+            line = f"{self._what} could not be written, and the job goes on without: {reason}"
+            self._run.say(line, level="warning")
         self._failing = True
-
-
-def _warn(run: Run, line: str) -> None:
-    run.emit(Log(line=line, level="warning"))

@@ -10,7 +10,7 @@ from stoker.kinds import Output, Train
 from stoker.kinds.architecture import Regularised
 
 from ..preprocessing.target import Target
-from .layers import penalty
+from .layers import flat_layers, penalty
 
 _ONE_UNIT = (None, "binary_crossentropy", "focal")
 """Losses of two classes for which one unit is enough."""
@@ -56,8 +56,8 @@ def shaped(network: keras.Model, target: Target) -> keras.Model:
     """A network whose output has the shape of what it reconstructs."""
     if target.task != "reconstruction" or len(target.shape) == 1:
         return network
-    layers = network.layers if isinstance(network, keras.Sequential) else [network]
-    return keras.Sequential([keras.Input(network.inputs[0].shape[1:]), *layers, keras.layers.Reshape(target.shape)])
+    row = keras.Input(network.inputs[0].shape[1:])
+    return keras.Sequential([row, *flat_layers(network), keras.layers.Reshape(target.shape)])
 
 
 def divided(network: keras.Model, spec: Regularised, targets: Sequence[Target], units: Sequence[int]) -> keras.Model:

@@ -38,6 +38,11 @@ def applied(layers: Sequence[keras.layers.Layer], tensor: keras.KerasTensor) -> 
     return tensor
 
 
+def flat_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """A Sequential's layers, any other network as a layer: what a saved model is made of, as a flat list."""
+    return network.layers if isinstance(network, keras.Sequential) else [network]
+
+
 def all_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
     """All layers in order, those of nested models included."""
     for layer in network.layers:

@@ -6,6 +6,7 @@ from keras import ops
 
 from ..columns.stats import Moments
 from ..preprocessing.figures import standard_deviation
+from .layers import applied, flat_layers
 
 # In standard deviations of the training data; a window of equal values has none of its own.
 _LEAST_SPREAD = 1e-6
@@ -24,9 +25,7 @@ def levelled(network: keras.Model, input_shape: tuple[int, ...], seen: Moments, 
     row = keras.Input(input_shape)
     mean = ops.mean(row, axis=1, keepdims=True)
     spread = ops.sqrt(ops.mean(ops.square(row - mean), axis=1, keepdims=True)) + _LEAST_SPREAD
-    tensor = (row - mean) / spread
-    for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
-        tensor = layer(tensor)
+    tensor = applied(flat_layers(network), (row - mean) / spread)
     # Windows and targets are not scaled alike: the difference is small, but not beside the values of a small series.
     deviations = standard_deviation(wanted.mean, wanted.variance)
     ratio = standard_deviation(seen.mean, seen.variance)[0] / deviations

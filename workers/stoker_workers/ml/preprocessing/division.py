@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.kinds import Train
 from stoker.models.data import choices, listed
 
@@ -68,7 +67,7 @@ def divide(spec: Train, source: Source, targets: tuple[str, ...], seed: int, run
         division = divided.by_time(spec.time)
     else:
         division = divided.by_strata()
-    run.emit(Log(line=f"validation: {division.why}"))
+    run.say(f"validation: {division.why}")
     return division
 
 

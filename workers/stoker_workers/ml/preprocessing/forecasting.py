@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.kinds import Train
 from stoker.kinds.forecast import Forecast
 from stoker.models.data import listed
@@ -59,12 +58,8 @@ def cut_windows(source: Source, forecast: Forecasting, tensor: str, run: Run, *,
     parts = {stretch.series: stretch for stretch in stretches(rows.series, forecast)}
     short = [name for name, stretch in parts.items() if len(stretch.times) < forecast.window]
     if short:
-        run.emit(
-            Log(
-                line=f"no forecast for {listed(short)}: fewer than {forecast.window} rows follow each other at the end",
-                level="warning",
-            )
-        )
+        why = f"fewer than {forecast.window} rows follow each other at the end"
+        run.say(f"no forecast for {listed(short)}: {why}", level="warning")
     cut = slice(-forecast.window, None)
     kept = [Stretch(name, each.times[cut], each.carried[cut]) for name, each in parts.items() if name not in short]
     return Windows(kept, forecast, tensor, last=True)
@@ -108,9 +103,7 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
         )
     division, cut = _divide(spec, windows, rows, forecast)
     forecast = forecast.model_copy(update={"season": _season(parts, cut, forecast)})
-    for line in _words(rows, parts, windows, forecast, columns):
-        run.emit(Log(line=line))
-    run.emit(Log(line=f"validation: {division.why}"))
+    run.say(*_words(rows, parts, windows, forecast, columns), f"validation: {division.why}")
     return ForecastData(windows, forecast, tensor, division, columns)
 
 
@@ -216,4 +209,4 @@ def _say_left_out(rows: Ordered, forecast: Forecasting, run: Run) -> None:
         (rows.repeated, "are equal to another one"),
     ):
         if count:
-            run.emit(Log(line=f"{count:,} rows {what}, and are left out", level="warning"))
+            run.say(f"{count:,} rows {what}, and are left out", level="warning")

@@ -176,35 +176,6 @@ def build_preprocessing(
     return Preprocessing(keras.Model(declared, output), tuple(part for part, _ in others))
 
 
-def assemble(
-    preprocessing: Preprocessing,
-    network: keras.Model,
-    scales: Mapping[str, tuple[list[float] | float, list[float] | float]],
-) -> keras.Model:
-    """The whole model: preprocessing, network, and the way back to the target's scale; it shares their weights.
-
-    Args:
-        scales: of outputs by name, what they are multiplied by, and what is then added. An only output may have any
-            name.
-    """
-    if preprocessing.model is None and not scales:
-        return network
-    front = preprocessing.model.input if preprocessing.model else network.inputs[0]
-    tensor = preprocessing.model.output if preprocessing.model else front
-    # A Sequential is replaced by its layers, so that the saved model is a flat list.
-    for layer in network.layers if isinstance(network, keras.Sequential) else [network]:
-        tensor = layer(tensor)
-    if isinstance(tensor, dict):
-        tensor = {
-            name: keras.layers.Rescaling(*scales[name])(output) if name in scales else output
-            for name, output in tensor.items()
-        }
-    elif scales:
-        [scale] = scales.values()
-        tensor = keras.layers.Rescaling(*scale)(tensor)
-    return keras.Model(front, tensor, name=network.name)
-
-
 def _arrays(outputs: Outputs) -> list[Array]:
     return [np.asarray(tensor) for tensor in (outputs if isinstance(outputs, list) else [outputs])]
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.models.data import ColumnKind, choices, listed, select_columns
 from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
 from stoker.models.values import FLOAT32_MOST, numbers
@@ -147,8 +146,7 @@ def profile(
         decided = decide_targets(scan.targets, task, tasks)
     else:
         decided = _decided_masks(scan.masks)
-    for line in _words(scan, decided, kept, left_out):
-        run.emit(Log(line=line))
+    run.say(*_words(scan, decided, kept, left_out))
     return Profile(
         rows=scan.rows,
         held_out=scan.held_out,

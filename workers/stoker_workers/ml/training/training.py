@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.events import Epoch, Log
+from stoker.events import Epoch
 from stoker.kinds import Train
 
 from ..progress import Meter
@@ -178,9 +178,7 @@ class Trainer:
         position, batch = self._position, self._spec.batch_size
         if self._freezing and (position.epoch, position.step) == (self._freezing.epochs, 0):
             rate = self._restart(self._freezing.rate)
-            self._run.emit(
-                Log(line=f"from epoch {position.epoch + 1} on all weights are trained, at a rate of {rate:g}")
-            )
+            self._run.say(f"from epoch {position.epoch + 1} on all weights are trained, at a rate of {rate:g}")
         meter = Meter(self._run, "training", unit="steps", rows_per_unit=batch, total=self._steps, done=position.step)
         for window in self._rows.windows((position.seed, position.epoch), skip=position.step * batch):
             for lines in _cut(window.order, batch, self._steps_per_call):

@@ -1,0 +1,132 @@
+"""The model of a training: what prepares rows, the network, what it learns; and the whole of them that is saved."""
+
+from dataclasses import dataclass
+from math import prod
+
+import keras
+
+from stoker.errors import InvalidJob
+from stoker.kinds import MLP, Builder, KerasConfig, Pretrained, Train
+from stoker.models.manifest import Signature
+
+from ..networks.building import build_network, needs
+from ..networks.layers import applied, flat_layers
+from ..networks.levelled import levelled
+from ..networks.pretrained import load_weights
+from ..preprocessing.layers import Preprocessing, build_preprocessing
+from ..preprocessing.profile import Profile
+from ..reading import TrainingData
+from ..run import Run
+from .inputs import network_inputs
+from .objective import Objective, choose_objectives
+from .optimizer import build_optimizer
+from .pictures import staged
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A model in the making.
+
+    Attributes:
+        profile: of the columns that the network reads.
+        network: as it is trained.
+        served: as it is saved, with the same weights.
+        row_bytes: the size of one preprocessed row.
+    """
+
+    signature: Signature
+    profile: Profile
+    preprocessing: Preprocessing
+    network: keras.Model
+    served: keras.Model
+    objectives: tuple[Objective, ...]
+    optimizer: keras.optimizers.Optimizer
+    row_bytes: int
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(weight.shape.num_elements() for weight in self.network.trainable_weights)
+
+    def whole(self) -> keras.Model:
+        """Preprocessing, network, and the way back to the target's units, as one model that shares their weights.
+
+        It is compiled, so that plain Keras evaluates it and trains on, unless a loss is a function of the author's.
+        """
+        whole = self._assembled()
+        if not all(each.saved for each in self.objectives):
+            return whole
+        if len(self.objectives) == 1:
+            [only] = self.objectives
+            whole.compile(optimizer=self.optimizer, loss=only.saved, metrics=[only.keras_metric()])
+            return whole
+        whole.compile(
+            optimizer=self.optimizer,
+            loss={each.target.name: each.saved for each in self.objectives},
+            loss_weights={each.target.name: each.weight for each in self.objectives},
+            metrics={each.target.name: [each.keras_metric()] for each in self.objectives},
+        )
+        return whole
+
+    def _assembled(self) -> keras.Model:
+        preparing = self.preprocessing.model
+        scales = {each.target.name: each.scale.layer_arguments for each in self.objectives if each.scale}
+        if preparing is None and not scales:
+            return self.served
+        front = preparing.input if preparing else self.served.inputs[0]
+        output = applied(flat_layers(self.served), preparing.output if preparing else front)
+        if isinstance(output, dict):
+            output = {
+                name: keras.layers.Rescaling(*scales[name])(tensor) if name in scales else tensor
+                for name, tensor in output.items()
+            }
+        elif scales:  # an only output may have any name
+            [scale] = scales.values()
+            output = keras.layers.Rescaling(*scale)(output)
+        return keras.Model(front, output, name=self.served.name)
+
+
+def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
+    """The untrained model of a job; what was decided is said.
+
+    Raises:
+        InvalidJob: data, architecture and loss do not fit together.
+        Unavailable: the file of its weights cannot be reached.
+    """
+    profiled = data.profile
+    preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=needs(spec.architecture or MLP()))
+    run.say(*preprocessing.notes)
+    [row_shape] = preprocessing.row_shapes(profiled.inputs)
+    network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
+    if data.forecast and spec.normalize and not isinstance(spec.architecture, KerasConfig | Builder):
+        [feature], [target] = profiled.features.values(), profiled.targets
+        assert target.moments is not None
+        network = levelled(network, row_shape, feature.stats.moments, target.moments)
+    if isinstance(spec.architecture, Pretrained):
+        run.say(load_weights(spec.architecture, network, run))
+    inputs = network_inputs(network, profiled, preprocessing, normalize=spec.normalize)
+    run.say(*inputs.notes)
+    profiled, preprocessing = inputs.profile, inputs.preprocessing
+    if "h5" in spec.formats and preprocessing.has_operations:
+        raise InvalidJob(
+            "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
+            "categories): leave it out, and save as keras"
+        )
+    stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and not inputs.raw)
+    network = stages.trained
+    objectives = choose_objectives(spec, network, profiled, run.objectives)
+    return Trainable(
+        signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
+        profile=profiled,
+        preprocessing=preprocessing,
+        network=network,
+        served=stages.served,
+        objectives=objectives,
+        optimizer=build_optimizer(spec.optimizer, network),
+        row_bytes=inputs.row_bytes(network) + _target_bytes(profiled),
+    )
+
+
+def _target_bytes(profiled: Profile) -> int:
+    """The size of what one row is compared with, where it is as large as the row itself."""
+    return sum(prod(target.shape) * 4 for target in profiled.targets if target.task == "reconstruction")
