@@ -8,16 +8,9 @@ from sklearn import metrics as reference
 from stoker.kinds import Interval
 from stoker.models.predictions import probabilities
 from stoker_workers.ml.columns.stats import Moments
+from stoker_workers.ml.data.source import Floats, Ints
 from stoker_workers.ml.evaluation import regression
-from stoker_workers.ml.evaluation.classification import (
-    MANY_CLASSES,
-    Confusion,
-    Floats,
-    Ints,
-    Predictions,
-    Reliability,
-    accuracy,
-)
+from stoker_workers.ml.evaluation.classification import MANY_CLASSES, Confusion, Predictions, Reliability, accuracy
 from stoker_workers.ml.evaluation.curves import curves_of
 from stoker_workers.ml.evaluation.noise import Noise
 from stoker_workers.ml.evaluation.stability import Scored, intervals, resampled

@@ -133,7 +133,7 @@ def test_a_classifiers_page_shows_all_that_was_measured(html: str) -> None:
     labels = [value for name, value in page.attributes if name == "aria-label"]
     assert labels == [
         *("confusion matrix", "ROC curves", "precision-recall curves", "reliability curve", "Accuracy under noise"),
-        *("Accuracy by slice", "loss by epoch"),
+        *("Accuracy with intervals", "loss by epoch"),
     ]
 
 
@@ -205,7 +205,7 @@ def test_plots_of_several_models_show_each_by_its_name_as_text() -> None:
     between = {name: Interval(low=0.8, high=0.9) for name in names}
     bubbles = [plots.Bubble(name, x=10.0**at, y=0.85, size=at, stands_out=at == 1) for at, name in enumerate(names)]
     for drawing in (
-        plots.intervals(dict.fromkeys(names, 0.85), between, "Accuracy"),
+        plots.intervals(between, dict.fromkeys(names, 0.85), "Accuracy"),
         plots.trade_off(bubbles, "milliseconds", "Accuracy"),
     ):
         page = Page(drawing)

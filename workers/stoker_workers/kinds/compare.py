@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from stoker.errors import InvalidJob
 from stoker.kinds import Compare, ComparedModel, CompareResult, Interval
 from stoker.kinds.compare import Rule, require_comparable
-from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.manifest import ModelVersion
 from stoker.models.tensors import Array
 
 from ..ml.data import Source, Values
-from ..ml.evaluation.classification import Floats
+from ..ml.data.source import Floats
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.opening import tally_of
-from ..ml.evaluation.report.html import Html, lines, tag
-from ..ml.evaluation.report.parts import between, number, page, panel, section, size, table, title
+from ..ml.evaluation.report.comparison import render
+from ..ml.evaluation.report.parts import between, number
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.stability import interval, intervals, resampled
 from ..ml.evaluation.tally import Tally
@@ -24,7 +24,7 @@ from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.writing import BestEffort, write_result
+from ..ml.writing import write_report
 from ..node.machine import private_bytes
 
 
@@ -51,7 +51,7 @@ def run(spec: Compare, run: Run) -> Outcome:
         why=why,
         files={},
     )
-    return Outcome(result.model_copy(update={"files": _write(result, run)}))
+    return Outcome(result.model_copy(update={"files": write_report(run, result, lambda: render(result))}))
 
 
 @dataclass(frozen=True)
@@ -229,76 +229,3 @@ def _overlap(first: float, of_first: Interval, second: float, of_second: Interva
 def _value(model: ComparedModel, metric: str) -> str:
     told = number(model.values[metric])
     return f"{told} ({between(model.intervals[metric])})" if metric in model.intervals else told
-
-
-def _write(result: CompareResult, run: Run) -> dict[str, Artifact]:
-    document = result.model_dump_json(exclude={"files"}, indent=1).encode()
-    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
-    html = BestEffort(run, "the page of the report").write(
-        lambda: run.store.put_bytes(_page(result).encode(), "report.html")
-    )
-    return files | ({"html": html} if html else {})
-
-
-def _page(result: CompareResult) -> str:
-    """The report as one page, every text from outside escaped."""
-    from ..ml.evaluation.report import plots  # with matplotlib, which nothing but a page needs
-
-    models = {model.model: model for model in result.models}
-    quality = title(result.axes[0])
-    values = {ref: model.metrics[result.axes[0]] for ref, model in models.items()}
-    bubbles = [
-        plots.Bubble(ref, model.latency[1].p50_ms, values[ref], model.file_bytes, model.on_front)
-        for ref, model in models.items()
-    ]
-    drawings = [
-        panel(
-            f"{quality} with 95 % intervals",
-            plots.intervals(values, {ref: model.intervals[result.axes[0]] for ref, model in models.items()}, quality),
-        ),
-        panel(
-            f"{quality}, speed and size",
-            plots.trade_off(bubbles, "milliseconds for one row", quality),
-            "Area of a point: bytes of the file. In colour: models than which no other is better in all three.",
-        ),
-    ]
-    heading = f"Comparison of {len(models)} models"
-    return page(
-        heading,
-        tag("h1", heading),
-        tag("p", f"measured on {result.data} · {result.rows:,} rows", class_="about"),
-        panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
-        section("Quality against cost", drawings),
-        tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
-        tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
-    )
-
-
-def _quality(models: Sequence[ComparedModel]) -> Html:
-    def cell(model: ComparedModel, name: str) -> Html:
-        value, around = model.metrics.get(name), model.intervals.get(name)
-        below = [tag("small", f"{number(around.low)} to {number(around.high)}")] if around else []
-        return lines("" if value is None else number(value), *below)
-
-    names = dict.fromkeys([*models[0].intervals, *(name for model in models for name in model.metrics)])
-    rows = [(model.model, *(cell(model, name) for name in names)) for model in models]
-    return table(("Model", *(title(name) for name in names)), rows)
-
-
-def _costs(models: Sequence[ComparedModel]) -> Html:
-    head = ("Model", "Parameters", "File", "Memory", "One row", "99th percentile", "32 rows", "Rows/s", "On the front")
-    rows = [
-        (
-            model.model,
-            f"{model.parameters:,}",
-            size(model.file_bytes),
-            "unknown" if model.memory_bytes is None else size(model.memory_bytes),
-            f"{model.latency[1].p50_ms:.3g} ms",
-            f"{model.latency[1].p99_ms:.3g} ms",
-            f"{model.latency[32].p50_ms:.3g} ms",
-            f"{model.rows_per_s:,.0f}",
-            "yes" if model.on_front else "no",
-        )
-        for model in models
-    ]
-    return table(head, rows)

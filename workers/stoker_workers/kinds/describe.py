@@ -9,7 +9,6 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Describe, DescribedTarget, DescribeResult, as_data
 from stoker.kinds.describe import percent
 from stoker.models.data import TARGET_NAMES, choices, listed
-from stoker.models.manifest import Artifact
 
 from ..ml.columns.decision import NOUNS, Decision
 from ..ml.columns.description import described
@@ -26,7 +25,7 @@ from ..ml.preprocessing.profile import pass_rows
 from ..ml.preprocessing.targets import TargetColumn, decide_targets
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.writing import BestEffort, write_result
+from ..ml.writing import write_report
 
 _SAMPLED_ROWS = 20_000
 """Rows on which single columns are tried as predictors of the target."""
@@ -67,7 +66,7 @@ def run(spec: Describe, run: Run) -> Outcome:
         ),
         files={},
     )
-    return Outcome(result.model_copy(update={"files": _write(result, run)}))
+    return Outcome(result.model_copy(update={"files": write_report(run, result, lambda: render(result))}))
 
 
 @dataclass
@@ -238,12 +237,3 @@ def _of_rows(survey: _Survey) -> Iterator[str]:
             f"{about}{count:,} of {survey.rows:,} rows are equal to an earlier one{aside}: a validation split "
             "would have rows that were trained on"
         )
-
-
-def _write(result: DescribeResult, run: Run) -> dict[str, Artifact]:
-    document = result.model_dump_json(exclude={"files"}, indent=1).encode()
-    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
-    html = BestEffort(run, "the page of the report").write(
-        lambda: run.store.put_bytes(render(result).encode(), "report.html")
-    )
-    return files | ({"html": html} if html else {})

@@ -15,13 +15,13 @@ from stoker.models.tensors import Array, Outputs
 
 from ..ml.columns.stats import Moments
 from ..ml.data import Source, Values
+from ..ml.data.source import Floats
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.forecasting import ForecastErrors
 from ..ml.evaluation.groups import Grouping
 from ..ml.evaluation.noise import Noise, noisy_inputs, without_noise
 from ..ml.evaluation.opening import mistakes_of, tally_of, tally_of_several
 from ..ml.evaluation.pictures import Mistakes
-from ..ml.evaluation.regression import Floats
 from ..ml.evaluation.report import Report, render
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.several import SeveralTally
@@ -32,7 +32,7 @@ from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
-from ..ml.writing import BestEffort, write_result
+from ..ml.writing import write_report
 
 _HISTORY: TypeAdapter[dict[str, tuple[float, ...]]] = TypeAdapter(dict[str, tuple[float, ...]])
 
@@ -89,7 +89,19 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         warnings=(*_warnings(spec, version, errors), *slight, *sliced.warnings),
     )
     _pass_gate(spec, report)
-    return _outcome(report, run)
+    return Outcome(
+        EvaluateResult(
+            model=report.model,
+            rows=report.rows,
+            metrics=report.metrics,
+            accuracy=report.accuracy,
+            efficiency=report.efficiency,
+            stability=report.stability,
+            slices=report.slices,
+            warnings=report.warnings,
+            files=write_report(run, report, lambda: render(report)),
+        )
+    )
 
 
 @dataclass
@@ -212,26 +224,3 @@ def _pass_gate(spec: Evaluate, report: Report) -> None:
         value = report.metrics[name]
         if value < least:
             raise InvalidJob(f"{report.model} did not pass the gate: {name} is {value:.4g}, below {least:g}")
-
-
-def _outcome(report: Report, run: Run) -> Outcome:
-    document = report.model_dump_json(indent=1).encode()
-    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
-    page = BestEffort(run, "the page of the report").write(
-        lambda: run.store.put_bytes(render(report).encode(), "report.html")
-    )
-    if page:
-        files["html"] = page
-    return Outcome(
-        EvaluateResult(
-            model=report.model,
-            rows=report.rows,
-            metrics=report.metrics,
-            accuracy=report.accuracy,
-            efficiency=report.efficiency,
-            stability=report.stability,
-            slices=report.slices,
-            warnings=report.warnings,
-            files=files,
-        )
-    )

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from stoker.errors import Unavailable
 from stoker.events import Progress
+from stoker.models.manifest import Artifact
 from stoker.outages import DependencyUnavailable, disk_outage
 
 from .progress import obey_stop
@@ -44,6 +47,16 @@ def write_result(run: Run, write: Callable[[], T]) -> T:
     if away_at is not None:
         run.blocked(None)
     return written
+
+
+def write_report(run: Run, report: BaseModel, render: Callable[[], str]) -> dict[str, Artifact]:
+    """Write a report as JSON, and the page of it if that can be written; gives the files by name."""
+    document = report.model_dump_json(exclude={"files"}, indent=1).encode()
+    files = {"report": write_result(run, lambda: run.store.put_bytes(document, "report.json"))}
+    page = BestEffort(run, "the page of the report").write(
+        lambda: run.store.put_bytes(render().encode(), "report.html")
+    )
+    return files | ({"html": page} if page else {})
 
 
 class BestEffort:

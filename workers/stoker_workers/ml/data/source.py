@@ -20,6 +20,10 @@ where it is missing. Times are datetime64[us] in UTC, NaT where they are missing
 arrays of numbers, or of lists of str.
 """
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
 ColumnType = Literal["number", "string", "time", "bool"]
 """What a column's cells are read as, where that is not to be found by looking at them."""
 

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stoker.kinds import Accuracy, ClassScore
 from stoker.models.tensors import Array
 
+from ..data.source import Floats, Ints, Mask
 from .curves import Curve
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Scores = tuple[Floats, Floats, Floats, Floats]
+"""Precision, recall, F1 and rows of each class or label."""
 
 CALIBRATION_BINS = 15
 MANY_CLASSES = 100
 """Beyond this many there is no confusion matrix and no ROC: nobody reads 10,000 cells, and each class costs a sort."""
-_SMALLEST_PROBABILITY = 1e-7  # Keras' cross-entropy clips there too
+SMALLEST_PROBABILITY = 1e-7
+"""Cross-entropy is that of at least this, as in Keras."""
 
 
 @dataclass(frozen=True)
@@ -93,29 +94,16 @@ class Confusion:
         matrix[self.truth, self.predicted] = self.counts
         return matrix
 
-    def scores(self, counts: Ints) -> tuple[Floats, Floats, Floats, Floats]:
-        """Precision, recall, F1 and rows of each class, with these counts for the pairs; 0 for a class without any."""
-        hits = self._per_class(self.truth, np.where(self.truth == self.predicted, counts, 0))
-        actual, predicted = self._per_class(self.truth, counts), self._per_class(self.predicted, counts)
-        precision = hits / np.maximum(predicted, 1)
-        recall = hits / np.maximum(actual, 1)
-        f1 = 2 * hits / np.maximum(predicted + actual, 1)
-        return precision, recall, f1, actual
+    def sums(self, counts: Ints) -> tuple[Floats, Floats, Floats]:
+        """How many rows of each class are met, true and predicted, with these counts for the pairs."""
+        hits = np.where(self.truth == self.predicted, counts, 0)
+        met, true = (np.bincount(self.truth, each, self.classes).astype(np.float64) for each in (hits, counts))
+        return met, true, np.bincount(self.predicted, counts, self.classes).astype(np.float64)
 
     def metrics(self, counts: Ints) -> dict[str, float]:
         """Accuracy, and precision, recall and F1 averaged over the classes that occur in truth or prediction."""
-        occurs = np.zeros(self.classes, dtype=bool)
-        occurs[self.truth[counts > 0]] = occurs[self.predicted[counts > 0]] = True
-        precision, recall, f1, _ = self.scores(counts)
-        return {
-            "accuracy": float(counts[self.truth == self.predicted].sum() / counts.sum()),
-            "precision": float(precision[occurs].mean()),
-            "recall": float(recall[occurs].mean()),
-            "f1": float(f1[occurs].mean()),
-        }
-
-    def _per_class(self, numbers: Ints, counts: Ints) -> Floats:
-        return np.bincount(numbers, counts, self.classes).astype(np.float64)
+        accuracy = float(counts[self.truth == self.predicted].sum() / counts.sum())
+        return {"accuracy": accuracy, **averages(*self.sums(counts))}
 
 
 @dataclass(frozen=True)
@@ -157,7 +145,7 @@ def accuracy(
     readable = len(labels) <= MANY_CLASSES
     return Accuracy(
         metrics={"loss": _cross_entropy(predictions), **confusion.metrics(confusion.counts)},
-        classes=class_scores(labels, confusion.scores(confusion.counts), curves),
+        classes=class_scores(labels, scores_of(*confusion.sums(confusion.counts)), curves),
         roc_auc=_mean([curve.roc_auc for curve in curves.values()], labels),
         average_precision=_mean([curve.average_precision for curve in curves.values()], labels),
         calibration_error=Reliability.of(predictions).error,
@@ -165,13 +153,23 @@ def accuracy(
     )
 
 
-def class_scores(
-    labels: Sequence[str], scores: tuple[Floats, Floats, Floats, Floats], curves: Mapping[str, Curve]
-) -> dict[str, ClassScore]:
+def scores_of(met: Floats, true: Floats, predicted: Floats) -> Scores:
+    """The scores of classes, from how many rows of each are met, true and predicted; 0 for one without any."""
+    f1 = 2 * met / np.maximum(predicted + true, 1)
+    return met / np.maximum(predicted, 1), met / np.maximum(true, 1), f1, true
+
+
+def averages(met: Floats, true: Floats, predicted: Floats) -> dict[str, float]:
+    """Precision, recall and F1 averaged over the classes that occur in truth or prediction; 0 if none does."""
+    occurs: Mask = true + predicted > 0
+    means = [float(each[occurs].mean()) if occurs.any() else 0.0 for each in scores_of(met, true, predicted)]
+    return dict(zip(("precision", "recall", "f1"), means, strict=False))
+
+
+def class_scores(labels: Sequence[str], scores: Scores, curves: Mapping[str, Curve]) -> dict[str, ClassScore]:
     """The scores of each label.
 
     Args:
-        scores: precision, recall, F1 and rows, each (labels,).
         curves: by label, of those that have one.
     """
     figures = zip(labels, *(values.tolist() for values in scores), strict=True)
@@ -189,7 +187,7 @@ def class_scores(
 
 
 def _cross_entropy(predictions: Predictions) -> float:
-    return float(-np.log(predictions.likelihood.clip(_SMALLEST_PROBABILITY, 1)).mean())
+    return float(-np.log(predictions.likelihood.clip(SMALLEST_PROBABILITY, 1)).mean())
 
 
 def _mean(figures: Sequence[float], labels: Sequence[str]) -> float | None:

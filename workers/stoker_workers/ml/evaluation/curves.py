@@ -7,8 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from ..data.source import Floats, Mask
 
 MOST_CURVES = 8
 """Classes whose curves a report keeps, those with the lowest average precision: nobody tells more lines apart."""

@@ -9,7 +9,7 @@ from stoker.models.manifest import Forecasting
 from stoker.models.tensors import Array
 
 from ..columns.stats import Sample
-from .regression import Floats
+from ..data.source import Floats
 
 _DRAWN = 100
 _EXAMPLES = {"The middle one": 0.5, "The tenth worst": 0.9, "The worst": 1.0}

@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.models.rows import MISSING_CATEGORY, category
 
 from ..data import Column, Values
+from ..data.source import Floats, Ints
 
 MISSING = "(missing)"
 _MOST_VALUES = 1000
@@ -23,8 +23,6 @@ _ROWS_EACH = 2
 """With fewer rows to a value on average, a slice of each says nothing."""
 _QUARTERS = (0.25, 0.5, 0.75)
 _DIGITS = range(4, 18)
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 """How good predicted masks are."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stoker.kinds import Accuracy, ClassScore
+from stoker.kinds import Accuracy
 from stoker.models.predictions import probabilities
 from stoker.models.tensors import Array
 
-from .classification import Floats
+from ..data.source import Floats, Mask
+from .classification import SMALLEST_PROBABILITY, class_scores, scores_of
 from .quality import Quality
-from .stability import Scored
+from .stability import Scored, counted
 
 _MOST_NAMED = 20
 """Classes that have a metric each."""
-_LEAST = 1e-7  # so that the logarithm of a probability of 0 is finite, as in Keras
 
 
 class PixelTally:
@@ -34,28 +33,20 @@ class PixelTally:
         distribution = self._distribution(outputs)
         self._rows.append(self._counts(truth, distribution.argmax(axis=-1)))
         of_truth = np.take_along_axis(distribution, truth.reshape(-1, 1), axis=1)
-        self._loss -= float(np.log(of_truth.clip(_LEAST, 1)).sum())
+        self._loss -= float(np.log(of_truth.clip(SMALLEST_PROBABILITY, 1)).sum())
 
     def quality(self) -> Quality:
         rows = np.concatenate(self._rows)
         met, true, predicted = total = rows.sum(axis=0)
-        precision, recall = (_share(met, whole) for whole in (predicted, true))
-        scores = {
-            label: ClassScore(
-                precision=float(precision[at]),
-                recall=float(recall[at]),
-                f1=float(2 * met[at] / max(true[at] + predicted[at], 1)),
-                support=int(true[at]),
-            )
-            for at, label in enumerate(self._labels)
-        }
         there = true + predicted > 0
-        metrics = self._metrics(total, there)
         return Quality(
-            accuracy=Accuracy(metrics={"loss": self._loss / float(true.sum()), **metrics}, classes=scores),
+            accuracy=Accuracy(
+                metrics={"loss": self._loss / float(true.sum()), **self._metrics(total, there)},
+                classes=class_scores(self._labels, scores_of(met, true, predicted), {}),
+            ),
             scored=Scored(
                 np.arange(len(rows)),
-                lambda counts: self._metrics(np.einsum("r,rpc->pc", counts.astype(np.float64), rows), there),
+                lambda counts: self._metrics(counted(counts, rows), there),
                 {"accuracy": rows[:, 0].sum(axis=1) / rows[:, 1].sum(axis=1)},  # masks are of one size
             ),
         )
@@ -79,7 +70,7 @@ class PixelTally:
         diagonal = np.einsum("rcc->rc", confusion)
         return np.stack([diagonal, confusion.sum(axis=2), confusion.sum(axis=1)], axis=1).astype(np.float64)
 
-    def _metrics(self, total: Floats, there: NDArray[np.bool_]) -> dict[str, float]:
+    def _metrics(self, total: Floats, there: Mask) -> dict[str, float]:
         """Accuracy, and of each class the intersection over the union of truth and prediction.
 
         Args:
@@ -98,7 +89,3 @@ class PixelTally:
             "mean_iou": float(np.mean(list(shares.values()))),
             **(shares if len(self._labels) <= _MOST_NAMED else {}),
         }
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    return part / np.maximum(whole, 1)

@@ -5,11 +5,10 @@ import numpy as np
 from stoker.kinds import Accuracy
 from stoker.models.tensors import Array
 
+from ..data.source import Floats, Ints
 from . import regression
-from .classification import Ints
 from .quality import Quality
-from .regression import Floats
-from .stability import Scored
+from .stability import Scored, counted
 
 
 class ReconstructionTally:
@@ -35,7 +34,7 @@ class ReconstructionTally:
         figures = _metrics(total)
 
         def metrics(counts: Ints) -> dict[str, float]:
-            return _metrics(np.einsum("r,rom->om", counts.astype(np.float64), rows))
+            return _metrics(counted(counts, rows))
 
         errors: Floats = rows[:, :, 5].sum(axis=1) / np.maximum(rows[:, :, 0].sum(axis=1), 1)
         each = {

@@ -1,9 +1,8 @@
 """How far predicted numbers are off."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ..data.source import Floats
 
 _ROUNDING = 1e-12
 """A spread below this share of the squares is a constant truth, seen through rounding errors."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..data.source import Floats
 
 _MOST_BINS = 40
 _OUTSIDE = 0.5  # per cent of the rows, at each end: a single wild error would leave all others in one bin
@@ -34,7 +35,7 @@ class Residuals:
     above: int
 
     @classmethod
-    def of(cls, residuals: NDArray[np.float64]) -> Self:
+    def of(cls, residuals: Floats) -> Self:
         """From those of all rows, of which there is at least one."""
         low, median, high = np.percentile(residuals, _INNER).tolist()
         first, last = np.percentile(residuals, (_OUTSIDE, 100 - _OUTSIDE)).tolist()

@@ -7,7 +7,7 @@ import numpy as np
 from stoker.kinds import Accuracy
 from stoker.models.tensors import Array
 
-from .classification import Ints
+from ..data.source import Ints
 from .quality import Quality
 from .stability import Scored
 from .tally import Tally
@@ -20,12 +20,11 @@ class SeveralTally:
         self._tallies = tallies
 
     def add(self, truth: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
-        """See `Tally.add`."""
         for name, tally in self._tallies.items():
             tally.add(truth[name], outputs[name])
 
     def quality(self) -> Quality:
-        """See `Tally.quality`; metrics are named after the output."""
+        """The figures of all rows taken in; metrics are named after the output."""
         parts = {name: tally.quality() for name, tally in self._tallies.items()}
         metrics = {
             f"{name}_{metric}": value

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stoker.kinds import Interval, Slice
 from stoker.kinds.outputs import larger_is_better
 
+from ..data.source import Floats
 from .groups import Groups
 from .stability import Scored
 
@@ -21,7 +21,6 @@ _SMALLEST = 1e-12
 _MOST_WARNINGS = 5
 _NORMAL = NormalDist()
 _INTERVAL = _NORMAL.inv_cdf(0.975)
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

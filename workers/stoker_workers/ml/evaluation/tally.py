@@ -8,13 +8,13 @@ from stoker.kinds import Accuracy
 from stoker.models.predictions import probabilities
 from stoker.models.tensors import Array
 
+from ..data.source import Floats, Ints
 from . import regression
-from .classification import Confusion, Ints, Predictions, Reliability, accuracy
+from .classification import Confusion, Predictions, Reliability, accuracy
 from .curves import curves_of, weakest
 from .quality import Drawn, Pairs, Quality
-from .regression import Floats
 from .residuals import Residuals
-from .stability import Scored
+from .stability import Scored, counted
 
 _PAIRS = 1000  # as many points as a scatter plot can show
 
@@ -142,8 +142,7 @@ def _scored(sums: Floats) -> Scored:
     """Rows of a regression, of which each counts for itself, from what `regression.error_sums` gives."""
 
     def metrics(counts: Ints) -> dict[str, float]:
-        # Not a matrix product: for so thin a matrix, waking the threads of BLAS costs more than they save.
-        return regression.metrics(np.einsum("r,rom->om", counts.astype(np.float64), sums))
+        return regression.metrics(counted(counts, sums))
 
     errors: Floats = sums[:, :, 2].mean(axis=1)
     return Scored(np.arange(len(sums)), metrics, {"mae": errors})

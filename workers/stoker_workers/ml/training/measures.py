@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 
-Floats = NDArray[np.float64]
+from ..data.source import Floats
 
 _BINS = 4096
 _FARTHEST_LOGIT = 16.0
@@ -69,11 +69,9 @@ class MeanMeasure:
     size: int = 1
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """See `Measure.sums`."""
         return tf.reduce_sum(tf.cast(self.of_rows(target, output), tf.float64) * weights)[None]
 
     def value(self, sums: Floats, weight: float) -> float:
-        """See `Measure.value`."""
         return self.finish(float(sums[0] / weight))
 
 
@@ -90,7 +88,6 @@ class RelativeError:
     size: int = 2
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """See `Measure.sums`."""
         truth = target + tf.constant(self.offset, target.dtype)
         there = tf.not_equal(truth, 0)
         share = tf.abs((output - target) / tf.where(there, truth, 1))
@@ -98,7 +95,6 @@ class RelativeError:
         return tf.stack([tf.reduce_sum(each * weights[:, None]) for each in (share, counted)])
 
     def value(self, sums: Floats, _weight: float) -> float:
-        """See `Measure.value`."""
         if not sums[1]:
             raise InvalidJob("mape is in percent of the truth, which is 0 in every row; measure mae")
         return float(100 * sums[0] / sums[1])
@@ -119,18 +115,15 @@ class Determination:
 
     @property
     def size(self) -> int:
-        """See `Measure`."""
         return 3 * self.units
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """See `Measure.sums`."""
         centre = tf.constant(self.centre, target.dtype)
         error, centred = (tf.cast(each, tf.float64) for each in (output - target, target - centre))
         parts = (error * error, centred, centred * centred)
         return tf.concat([tf.reduce_sum(part * weights[:, None], axis=0) for part in parts], axis=0)
 
     def value(self, sums: Floats, weight: float) -> float:
-        """See `Measure.value`."""
         squared, truth, truth_squared = sums.reshape(3, self.units)
         spread = truth_squared - truth**2 / weight
         constant = spread <= 1e-12 * truth_squared
@@ -152,15 +145,12 @@ class ClassMean:
 
     @property
     def size(self) -> int:
-        """See `Measure`."""
         return 3 * self.classes
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """See `Measure.sums`."""
         return tf.reshape(self.hits(target, output, weights), [-1])
 
     def value(self, sums: Floats, _weight: float) -> float:
-        """See `Measure.value`."""
         right, true, predicted = sums.reshape(3, self.classes)
         occurs = true + predicted > 0
         of = {"precision": predicted, "recall": true, "f1": (true + predicted) / 2}[self.name][occurs]
@@ -186,11 +176,9 @@ class RocArea:
 
     @property
     def size(self) -> int:
-        """See `Measure`."""
         return 2 * self.curves * _BINS
 
     def sums(self, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """See `Measure.sums`."""
         shares = (self.odds(output) / _FARTHEST_LOGIT + 1) / 2
         bins = tf.clip_by_value(tf.cast(tf.floor(shares * _BINS), tf.int32), 0, _BINS - 1)
         true = tf.cast(self.truth(target), tf.int32)
@@ -199,7 +187,6 @@ class RocArea:
         return tf.math.unsorted_segment_sum(tf.reshape(repeated, [-1]), tf.reshape(place, [-1]), self.size)
 
     def value(self, sums: Floats, _weight: float) -> float:
-        """See `Measure.value`."""
         false, true = sums.reshape(2, self.curves, _BINS)
         below = np.cumsum(false, axis=1) - false / 2
         pairs = true.sum(axis=1) * false.sum(axis=1)

@@ -42,7 +42,6 @@ class OpenTelemetryTracer:
 
     @contextmanager
     def attempt(self, attempt: Attempt, worker: str) -> Iterator[SetEnd]:
-        """See `Tracer.attempt`."""
         parent = TraceContextTextMapPropagator().extract({"traceparent": attempt.traceparent})
         attributes: dict[str, str | int] = {
             "stoker.job.id": attempt.job_id,
@@ -69,11 +68,9 @@ class OpenTelemetryTracer:
             yield set_end
 
     def step(self, name: str) -> AbstractContextManager[object]:
-        """See `Tracer.step`."""
         return self._tracer.start_as_current_span(name)
 
     def close(self) -> None:
-        """See `Tracer.close`."""
         # A shutdown tries for ten seconds to reach a collector that is away; that cannot be set.
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()

@@ -18,7 +18,7 @@ from .html import Html
 
 _ANNOTATED_CLASSES = 20
 _LABELLED_CLASSES = 40
-_SLICE_LENGTH = 28  # as long as a range of dates
+_NAME_LENGTH = 28  # as long as a range of dates
 # From how many times the least cost on a logarithm shows more.
 _SPREAD = 10
 
@@ -108,19 +108,6 @@ def residuals(spread: Residuals) -> Html:
         return svg(figure, "histogram of residuals")
 
 
-def slices(of: Mapping[str, Interval], values: Mapping[str, float], overall: float, metric: str) -> Html:
-    """A metric by slice, one below the other, each with its interval, and that of all rows as a line."""
-    with style():
-        figure, axes = axes_of(WIDTH_IN, 0.9 + 0.27 * len(of))
-        axes.axvline(overall, color=MUTED, linestyle="--", linewidth=1)
-        for place, (name, around) in enumerate(of.items()):
-            axes.plot([around.low, around.high], [place, place], color=ACCENT, linewidth=5, alpha=0.25)
-            axes.scatter(values[name], place, s=28, color=ACCENT, linewidth=0, zorder=3)
-        axes.set_yticks(range(len(of)), [short(name, _SLICE_LENGTH) for name in of])
-        axes.set(ylim=(len(of) - 0.5, -0.5), xlabel=metric)
-        return svg(figure, f"{metric} by slice")
-
-
 def learning(history: dict[str, tuple[float, ...]], metric: str) -> Html:
     """A training metric by epoch, and the same on the validation rows where there were any."""
     with style():
@@ -135,16 +122,23 @@ def learning(history: dict[str, tuple[float, ...]], metric: str) -> Html:
         return svg(figure, f"{metric} by epoch")
 
 
-def intervals(values: Mapping[str, float], of: Mapping[str, Interval], metric: str) -> Html:
-    """A metric of several models, one below the other, each with its interval."""
-    names = list(values)
+def intervals(
+    of: Mapping[str, Interval], values: Mapping[str, float], metric: str, overall: float | None = None
+) -> Html:
+    """A metric of several models or slices, one below the other, each with its interval.
+
+    Args:
+        overall: that of all rows, as a line.
+    """
     with style():
-        figure, axes = axes_of(WIDTH_IN, 0.9 + 0.27 * len(names))
-        for place, name in enumerate(names):
-            axes.plot([of[name].low, of[name].high], [place, place], color=ACCENT, linewidth=5, alpha=0.25)
-        axes.scatter(list(values.values()), range(len(names)), s=28, color=ACCENT, linewidth=0, zorder=3)
-        axes.set_yticks(range(len(names)), [short(name) for name in names])
-        axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=metric)
+        figure, axes = axes_of(WIDTH_IN, 0.9 + 0.27 * len(of))
+        if overall is not None:
+            axes.axvline(overall, color=MUTED, linestyle="--", linewidth=1)
+        for place, (name, around) in enumerate(of.items()):
+            axes.plot([around.low, around.high], [place, place], color=ACCENT, linewidth=5, alpha=0.25)
+            axes.scatter(values[name], place, s=28, color=ACCENT, linewidth=0, zorder=3)
+        axes.set_yticks(range(len(of)), [short(name, _NAME_LENGTH) for name in of])
+        axes.set(ylim=(len(of) - 0.5, -0.5), xlabel=metric)
         return svg(figure, f"{metric} with intervals")
 
 

@@ -50,11 +50,11 @@ def _plot_panels(column: str, slices: Sequence[Slice], overall: Mapping[str, flo
 
     for metric in dict.fromkeys(name for each in slices for name in each.intervals):
         shown = {each.value: each for each in slices if metric in each.intervals}
-        drawing = plots.slices(
+        drawing = plots.intervals(
             {name: each.intervals[metric] for name, each in shown.items()},
             {name: each.metrics[metric] for name, each in shown.items()},
-            overall[metric],
             TITLES.get(metric, metric),
+            overall[metric],
         )
         few = len(slices) - len(shown)
         note = f"With 95 % intervals; dashed: all rows.{f' Without {few}, of too few rows.' if few else ''}"

@@ -38,7 +38,6 @@ class LiteRTEngine:
         return 2 * len(self._content)
 
     def run(self, columns: Sequence[Array]) -> Outputs:
-        """See `Engine.run`."""
         interpreter = self._interpreter
         try:
             if [array.shape for array in columns] != self._shapes:

@@ -38,7 +38,6 @@ class OnnxEngine:
         self.size_bytes = len(content)
 
     def run(self, columns: Sequence[Array]) -> Outputs:
-        """See `Engine.run`."""
         try:
             outputs: list[Array] = self._session.run(
                 self._outputs, {f"input_{at}:0": array for at, array in enumerate(columns)}

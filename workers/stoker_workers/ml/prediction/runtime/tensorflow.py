@@ -52,7 +52,6 @@ class TensorFlowEngine:
         self.size_bytes: int = weights + _GRAPH_BYTES
 
     def run(self, columns: Sequence[Array]) -> Outputs:
-        """See `Engine.run`."""
         rows = len(columns[0])
         padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows
         try:
