@@ -1,10 +1,6 @@
 """What a network's inputs are made of, which its first layers say."""
 
-from dataclasses import dataclass
-from math import prod
-
 import keras
-import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
@@ -14,35 +10,7 @@ from ..preprocessing.layers import Preprocessing, build_preprocessing
 from ..preprocessing.profile import Profile
 from ..preprocessing.scaling import refuse_unscaled
 from .raw import raw_layer, with_ids
-from .wiring import wire
-
-# Of a text that stays one, a guess: how many rows fit into memory shall not depend on texts being free.
-_TEXT_BYTES = 256
-
-
-@dataclass(frozen=True)
-class NetworkInputs:
-    """What a network's inputs are made of.
-
-    Attributes:
-        profile: the model's inputs, and the columns that the network reads.
-        preprocessing: gives the network's tensors, in its order.
-        raw: whether the only one holds the data's own values.
-        notes: what is to be said of it, each in a sentence.
-    """
-
-    profile: Profile
-    preprocessing: Preprocessing
-    raw: bool = False
-    notes: tuple[str, ...] = ()
-
-    def row_bytes(self, network: keras.Model) -> int:
-        """The size of one preprocessed row."""
-        shapes = self.preprocessing.row_shapes(self.profile.inputs)
-        return sum(
-            prod(shape) * (_TEXT_BYTES if tensor.dtype == "string" else tf.as_dtype(tensor.dtype).size)
-            for shape, tensor in zip(shapes, network.inputs, strict=True)
-        )
+from .wiring import NetworkInputs, wire
 
 
 def network_inputs(
@@ -62,8 +30,7 @@ def network_inputs(
                 f"the network has the inputs {listed([tensor.name for tensor in network.inputs])}, and "
                 "task='reconstruction' gives one back: give it a single keras.Input, which takes whole rows of numbers"
             )
-        wired = wire(network, profile, normalize=normalize)
-        return NetworkInputs(wired.profile, wired.preprocessing, notes=wired.notes)
+        return wire(network, profile, normalize=normalize)
     layer = raw_layer(network, network.inputs[0])
     if layer is None or len(profile.inputs) > 1:
         return NetworkInputs(profile, preprocessing, raw=layer is not None)

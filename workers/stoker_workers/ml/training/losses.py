@@ -10,6 +10,21 @@ from stoker.errors import InvalidJob
 RowLosses = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """From targets and outputs to the loss of each row."""
 
+_OF_NUMBERS = {
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+    "msle": keras.losses.MeanSquaredLogarithmicError,
+    "log_cosh": keras.losses.LogCosh,
+}
+_OF_CLASSES = {
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "categorical_focal": keras.losses.CategoricalFocalCrossentropy,
+    "binary_focal": keras.losses.BinaryFocalCrossentropy,
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+}
+
 
 def keras_loss(name: str, units: int, *, from_logits: bool, one_hot: bool) -> keras.losses.Loss:
     """The Keras loss of this name.
@@ -17,28 +32,11 @@ def keras_loss(name: str, units: int, *, from_logits: bool, one_hot: bool) -> ke
     Args:
         one_hot: whether there is an output unit for each class, of which one is true.
     """
-    match name:
-        case "mse":
-            return keras.losses.MeanSquaredError()
-        case "mae":
-            return keras.losses.MeanAbsoluteError()
-        case "huber":
-            return keras.losses.Huber()
-        case "msle":
-            return keras.losses.MeanSquaredLogarithmicError()
-        case "log_cosh":
-            return keras.losses.LogCosh()
-        case "binary_crossentropy":
-            return keras.losses.BinaryCrossentropy(from_logits=from_logits)
-        case "categorical_crossentropy":
-            return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
-        case "sparse_categorical_crossentropy":
-            return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-        case "focal" if one_hot and units > 1:
-            return keras.losses.CategoricalFocalCrossentropy(from_logits=from_logits)
-        case "focal":
-            return keras.losses.BinaryFocalCrossentropy(from_logits=from_logits)
-    raise ValueError(name)
+    if name in _OF_NUMBERS:
+        return _OF_NUMBERS[name]()
+    if name == "focal":
+        name = "categorical_focal" if one_hot and units > 1 else "binary_focal"
+    return _OF_CLASSES[name](from_logits=from_logits)
 
 
 def row_losses(loss: keras.losses.Loss, units: int) -> RowLosses:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 import keras
+import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.kinds import MLP, Builder, KerasConfig, Pretrained, Train
@@ -21,6 +22,10 @@ from .inputs import network_inputs
 from .objective import Objective, choose_objectives
 from .optimizer import build_optimizer
 from .pictures import staged
+from .wiring import NetworkInputs
+
+# Of a text that stays one, a guess: how many rows fit into memory shall not depend on texts being free.
+_TEXT_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -123,10 +128,15 @@ def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainab
         served=stages.served,
         objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
-        row_bytes=inputs.row_bytes(network) + _target_bytes(profiled),
+        row_bytes=_row_bytes(inputs, network),
     )
 
 
-def _target_bytes(profiled: Profile) -> int:
-    """The size of what one row is compared with, where it is as large as the row itself."""
-    return sum(prod(target.shape) * 4 for target in profiled.targets if target.task == "reconstruction")
+def _row_bytes(inputs: NetworkInputs, network: keras.Model) -> int:
+    """The size of one preprocessed row, and of what it is compared with where that is as large."""
+    shapes = inputs.preprocessing.row_shapes(inputs.profile.inputs)
+    reconstructed = (each.shape for each in inputs.profile.targets if each.task == "reconstruction")
+    return sum(prod(shape) * 4 for shape in reconstructed) + sum(
+        prod(shape) * (_TEXT_BYTES if tensor.dtype == "string" else tf.as_dtype(tensor.dtype).size)
+        for shape, tensor in zip(shapes, network.inputs, strict=True)
+    )

@@ -8,6 +8,12 @@ import tensorflow as tf
 
 from stoker.kinds import Optimizer
 
+_CLASSES = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+}
 _USUAL_RATE = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
 
 LearningRate = Callable[[tf.Tensor], tf.Tensor]
@@ -19,15 +25,9 @@ def build_optimizer(spec: Optimizer, network: keras.Model) -> keras.optimizers.O
     options: dict[str, Any] = {"learning_rate": base_rate(spec)}
     if spec.weight_decay is not None:
         options["weight_decay"] = spec.weight_decay
-    match spec.name:
-        case "sgd":
-            optimizer = keras.optimizers.SGD(momentum=spec.momentum, **options)
-        case "rmsprop":
-            optimizer = keras.optimizers.RMSprop(momentum=spec.momentum, **options)
-        case "adam":
-            optimizer = keras.optimizers.Adam(**options)
-        case "adamw":
-            optimizer = keras.optimizers.AdamW(**options)
+    if spec.name in ("sgd", "rmsprop"):
+        options["momentum"] = spec.momentum
+    optimizer = _CLASSES[spec.name](**options)
     if any(layer.compute_dtype == "float16" for layer in network.layers):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)

@@ -4,7 +4,6 @@ from math import prod
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from stoker.errors import InvalidJob
 from stoker.kinds import MLP, Train
@@ -50,15 +49,10 @@ def reconstruction_scale(target: Target, activation: str, *, normalize: bool) ->
             )
         return None
     if activation == "linear":
-        return _scale(target, moments.pooled()[0] if whole else moments.mean, target.spreads)
+        return Scale.of(target, moments.pooled()[0] if whole else moments.mean, target.spreads)
     low, high = (moments.low, moments.high) if whole else (moments.lows, moments.highs)
     width = np.subtract(high, low)
-    return _scale(target, low, np.where(width > 0, width, 1.0))
-
-
-def _scale(target: Target, mean: ArrayLike, spread: ArrayLike) -> Scale:
-    units = prod(target.shape)
-    return Scale(*(np.broadcast_to(each, target.shape).reshape(units).astype(np.float32) for each in (mean, spread)))
+    return Scale.of(target, low, np.where(width > 0, width, 1.0))
 
 
 def known_cells(target: tf.Tensor, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -1,10 +1,14 @@
 """How numbers to predict are scaled for the network."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from ..preprocessing.figures import standard_deviation
+from ..preprocessing.target import Target
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,12 @@ class Scale:
 
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, target: Target, mean: ArrayLike, spread: ArrayLike) -> Self:
+        """From the figures of each number of a target, or one for all of them."""
+        shape = target.shape or (1,)
+        return cls(*(np.broadcast_to(each, shape).reshape(-1).astype(np.float32) for each in (mean, spread)))
 
     def scaled(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
         """Targets as the network learns them."""
@@ -34,3 +44,10 @@ class Scale:
         if len(self.mean) > 1 and not np.ptp(self.mean) and not np.ptp(self.spread):
             return float(self.spread[0]), float(self.mean[0])
         return self.spread.tolist(), self.mean.tolist()
+
+
+def number_scale(target: Target) -> Scale | None:
+    """That of the training rows' numbers; None for classes."""
+    if target.moments is None:
+        return None
+    return Scale.of(target, target.moments.mean, standard_deviation(target.moments.mean, target.moments.variance))

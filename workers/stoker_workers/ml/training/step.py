@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.kinds.outputs import larger_is_better
 
+from .measures import Measure
 from .objective import Objective
 from .optimizer import LearningRate
 from .replicas import Replicas
@@ -37,19 +38,13 @@ The totals pass through the compiled loop, so that the sums do not depend on how
 
 def no_rows(objectives: Sequence[Objective]) -> Totals:
     """The totals before the first row."""
-    losses = 1 if len(objectives) == 1 else 1 + len(objectives)
-    return (0.0,) * (losses + sum(measure.size for each in objectives for measure in each.measures) + 1)
+    return (0.0,) * (len(_losses(objectives)) + sum(measure.size for _, measure in _measures(objectives)) + 1)
 
 
 def history_directions(objectives: Sequence[Objective], *, validated: bool) -> dict[str, bool | None]:
     """The names of the history, and whether larger values are better; None where only the author knows."""
-    directions: dict[str, bool | None] = {"loss": False}
-    several = len(objectives) > 1
-    if several:
-        directions |= {f"{objective.target.name}_loss": False for objective in objectives}
-    for objective in objectives:
-        prefix = f"{objective.target.name}_" if several else ""
-        directions |= {f"{prefix}{measure.name}": larger_is_better(measure.name) for measure in objective.measures}
+    directions: dict[str, bool | None] = dict.fromkeys(_losses(objectives), False)
+    directions |= {name: larger_is_better(measure.name) for name, measure in _measures(objectives)}
     if validated:
         directions |= {f"val_{name}": rises for name, rises in directions.items()}
     return directions
@@ -64,17 +59,26 @@ def epoch_metrics(objectives: Sequence[Objective], totals: Totals) -> dict[str, 
     sums, weight = np.array(totals[:-1]), totals[-1]
     if not weight:
         raise InvalidJob("sample_weight is 0 in every row of validation; correct it, or validate on other rows")
-    metrics = {"loss": float(sums[0] / weight)}
-    start = 1
-    if len(objectives) > 1:
-        metrics |= {f"{each.target.name}_loss": float(sums[1 + at] / weight) for at, each in enumerate(objectives)}
-        start += len(objectives)
-    for objective in objectives:
-        prefix = f"{objective.target.name}_" if len(objectives) > 1 else ""
-        for measure in objective.measures:
-            metrics[prefix + measure.name] = measure.value(sums[start : start + measure.size], weight)
-            start += measure.size
+    metrics = {name: float(sums[at] / weight) for at, name in enumerate(_losses(objectives))}
+    start = len(metrics)
+    for name, measure in _measures(objectives):
+        metrics[name] = measure.value(sums[start : start + measure.size], weight)
+        start += measure.size
     return metrics
+
+
+def _losses(objectives: Sequence[Objective]) -> list[str]:
+    """What the history calls the losses: that of all outputs, and of several that of each."""
+    return ["loss", *(f"{each.target.name}_loss" for each in objectives if len(objectives) > 1)]
+
+
+def _measures(objectives: Sequence[Objective]) -> list[tuple[str, Measure]]:
+    """The metrics as the history calls them: of several outputs, after the output's name."""
+    return [
+        (f"{objective.target.name}_{measure.name}" if len(objectives) > 1 else measure.name, measure)
+        for objective in objectives
+        for measure in objective.measures
+    ]
 
 
 def compile_training(

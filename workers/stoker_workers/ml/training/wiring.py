@@ -24,22 +24,24 @@ _UNREAD = "no input of the network has its name"
 
 
 @dataclass(frozen=True)
-class Wired:
+class NetworkInputs:
     """What a network's inputs are made of.
 
     Attributes:
-        profile: with an input of the model for each of the network's, and the columns that they read.
+        profile: the model's inputs, and the columns that the network reads.
         preprocessing: gives the network's tensors, in its order.
+        raw: whether the only one holds the data's own values.
         notes: what is to be said of it, each in a sentence.
     """
 
     profile: Profile
     preprocessing: Preprocessing
-    notes: tuple[str, ...]
+    raw: bool = False
+    notes: tuple[str, ...] = ()
 
 
-def wire(network: keras.Model, profile: Profile, *, normalize: bool) -> Wired:
-    """Find what each input of a network reads, and prepare that.
+def wire(network: keras.Model, profile: Profile, *, normalize: bool) -> NetworkInputs:
+    """Find what each input of a network reads, and prepare that: one input of the model for each of the network's.
 
     Raises:
         InvalidJob: an input names nothing, or takes something else than what it names.
@@ -64,10 +66,10 @@ def wire(network: keras.Model, profile: Profile, *, normalize: bool) -> Wired:
         raw += [tensor.name] if means_raw else []
     unread = [name for name in profile.features if name not in features]
     declared = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-    return Wired(
+    return NetworkInputs(
         replace(profile, features=features, inputs=tuple(specs), columns=tuple(_without(profile.columns, unread))),
         Preprocessing(keras.Model(declared, outputs)),
-        tuple(_notes(raw, unread)),
+        notes=tuple(_notes(raw, unread)),
     )
 
 
