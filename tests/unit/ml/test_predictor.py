@@ -219,11 +219,6 @@ def test_only_a_bounded_number_of_batch_sizes_reaches_the_model(recording: Predi
     assert set(sizes) == {1, 2, 4, 8, 12}
 
 
-def test_warming_up_calls_the_model_once_for_each_size(recording: Predictor, sizes: list[int]) -> None:
-    recording.warm_up([1, 4, 8])
-    assert sizes == [1, 4, 8]
-
-
 def test_the_model_is_traced_once_whatever_the_number_of_rows(register: Register) -> None:
     traces = []
 

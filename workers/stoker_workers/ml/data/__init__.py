@@ -14,7 +14,7 @@ from .arrays import load_arrays
 from .images import PictureSource, Wanted, open_folder, with_pictures
 from .reach import reach
 from .samples import load_sample
-from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, rebatched
+from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, loaded, rebatched
 
 __all__ = ["Arrays", "Column", "ColumnType", "RowRange", "Source", "Values", "Wanted", "open_source", "rebatched"]
 
@@ -83,7 +83,7 @@ def _opened(
             records = RecordStream(location.urls, location.partitions, types)
             if encoded := [column.name for column in records.columns if column.dtype == PICTURE]:
                 return PictureSource(records, dict.fromkeys(encoded, bytes), pictures, scratch)
-            return records.loaded() if sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES else records
+            return loaded(records) if sum(map(file_bytes, location.urls)) < IN_MEMORY_BYTES else records
     # pyarrow takes a quarter of a second to import, which jobs on arrays need not pay.
     from .columnar import ColumnarTable
     from .delimited import DelimitedTable
@@ -100,5 +100,5 @@ def _opened(
         case columnar:
             table = ColumnarTable(location.urls, columnar, Markers.of(data.missing), types, data.columns)
     stream = TableStream(table, location.partitions, types)
-    rows = stream.loaded() if table.size < IN_MEMORY_BYTES else stream
+    rows = loaded(stream) if table.size < IN_MEMORY_BYTES else stream
     return with_pictures(rows, folder_of(data.ref), pictures, data.columns, access, scratch)

@@ -52,13 +52,15 @@ class DelimitedTable:
         evidence, self.rows = self._gather(first.names)
         indexes = [name for name in first.names if name not in known and _is_index(name, evidence[name], first)]
         hollow = [name for name in first.names if name not in known and _is_hollow(name, evidence[name], first)]
-        rules = Rules(_decimal(stated), vote([*evidence.values()]), _usual(first), stated.thousands != "", self._where)
+        rules = Rules(
+            self._where, _decimal(stated), vote([*evidence.values()]), _usual(first), has_groups=stated.thousands != ""
+        )
         self._plans = [
             plan(evidence[name], types.get(name) or _type_of(kinds.get(name)), rules, is_text=_is_text(kinds.get(name)))
             for name in first.names
             if name not in indexes and name not in hollow
         ]
-        self.columns = tuple(Column(plan.name, _dtype(plan)) for plan in self._plans)
+        self.columns = tuple(Column(plan.name, plan.dtype_of_column) for plan in self._plans)
         self.notes = (
             *_notes(self._files, rules, self._plans),
             *(f"{file}: rows without any value are left out" for file in sorted(self._has_blank)),
@@ -184,10 +186,6 @@ def _type_of(kind: ColumnKind | None) -> ColumnType | None:
 
 def _is_text(kind: ColumnKind | None) -> bool:
     return kind is not None and kind not in ("number", "time")
-
-
-def _dtype(plan: Plan) -> str:
-    return "float64" if plan.dtype == "bool" and plan.gaps else plan.dtype
 
 
 def _gaps(plan: Plan, evidence: Evidence) -> tuple[int, list[str]]:

@@ -187,7 +187,7 @@ class _Column:
             case []:
                 self._set("float64")
             case ["text"]:
-                self._plan = plan(self._evidence, None, Rules(None, None, ".", True, where), is_text=is_text)  # noqa: FBT003
+                self._plan = plan(self._evidence, None, Rules(where), is_text=is_text)
                 self.note = self._plan.note
                 self.gaps = self._plan.gaps
                 self._set(self._plan.dtype)
@@ -211,9 +211,9 @@ class _Column:
         if lists := present.keys() & {"numbers", "texts", "other"}:
             place = self._first[min(lists)]
             raise InvalidJob(f"{where(place)}, {self.name!r}: {place.cell} is no {self._wanted}; convert it")
-        self._plan = plan(self._evidence, self._wanted, Rules(None, None, ".", True, where))  # noqa: FBT003
+        self._plan = plan(self._evidence, self._wanted, Rules(where))
         self.gaps = self._plan.gaps
-        self._set("float64" if self._plan.dtype == "bool" and self.gaps else self._plan.dtype)
+        self._set(self._plan.dtype_of_column)
 
     def _decide_mixed(self, names: Mapping[str, int], where: Where, *, is_text: bool) -> None:
         least = min(names, key=lambda name: names[name])

@@ -43,25 +43,30 @@ class Plan:
     gaps: int = 0
     note: str = ""
 
+    @property
+    def dtype_of_column(self) -> str:
+        """That of the values: booleans with gaps are numbers."""
+        return "float64" if self.dtype == "bool" and self.gaps else self.dtype
+
 
 @dataclass(frozen=True)
 class Rules:
     """What decides where a column's cells alone do not.
 
     Attributes:
+        where: names a cell's place.
         stated: the decimal mark by the user.
         voted: the decimal mark of the columns that admit only one.
         usual: the decimal mark where nothing decides: a file separated by commas does not have decimal commas, one
             separated by semicolons may have either.
         has_groups: whether numbers may have marks of groups of three digits.
-        where: names a cell's place.
     """
 
-    stated: str | None
-    voted: str | None
-    usual: Literal[".", ""]
-    has_groups: bool
     where: Where
+    stated: str | None = None
+    voted: str | None = None
+    usual: Literal[".", ""] = "."
+    has_groups: bool = True
 
 
 def vote(columns: Sequence[Evidence]) -> str | None:

@@ -19,6 +19,15 @@ _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
     "diabetes": sklearn.datasets.load_diabetes,
 }
 _REGRESSIONS = ("diabetes",)
+# What draws a set, and the column of which test rows have the same share of every value.
+_DRAWN: dict[str, tuple[Callable[[], dict[str, Values]], str | None]] = {
+    "consumption": (generated.consumption, None),
+    "churn": (generated.churn, "churned"),
+    "shapes": (drawn.shapes, "label"),
+    "spots": (drawn.spots, None),
+    "reviews": (opinions.reviews, "sentiment"),
+    "ratings": (opinions.ratings, None),
+}
 _ROLES: dict[str, Role] = {"image": "picture", "mask": "mask"}
 _TEST_SHARE = 0.2
 _SEED = 20_260_101
@@ -31,29 +40,17 @@ def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
     Those of scikit-learn have x, float64 of shape (features,), and y, the label or number to predict. The test rows of
     "consumption" are the newest ones; of all others, they are drawn.
     """
-    if name == "consumption":
-        columns = generated.consumption()
-        newest = np.sort(columns["when"])[round(len(columns["when"]) * (1 - _TEST_SHARE))]
-        test = columns["when"] >= newest
-    elif name == "churn":
-        columns = generated.churn()
-        test = _test_rows(columns["churned"])
-    elif name == "shapes":
-        columns = drawn.shapes()
-        test = _test_rows(columns["label"])
-    elif name == "spots":
-        columns = drawn.spots()
-        test = _test_rows(np.zeros(len(columns["mask"])))
-    elif name == "reviews":
-        columns = opinions.reviews()
-        test = _test_rows(columns["sentiment"])
-    elif name == "ratings":
-        columns = opinions.ratings()
-        test = _test_rows(np.zeros(len(columns["rating"])))
+    if name in _DRAWN:
+        draw, label = _DRAWN[name]
+        columns = draw()
     else:
         x, y = _LOADERS[name](return_X_y=True)
-        columns = {"x": x, "y": y}
-        test = _test_rows(np.zeros(len(y)) if name in _REGRESSIONS else y)
+        columns, label = {"x": x, "y": y}, None if name in _REGRESSIONS else "y"
+    if name == "consumption":
+        newest = np.sort(columns["when"])[round(len(columns["when"]) * (1 - _TEST_SHARE))]
+        test = columns["when"] >= newest
+    else:
+        test = _test_rows(columns[label] if label else np.zeros(len(next(iter(columns.values())))))
     chosen = test if subset == "test" else ~test
     arrays = Arrays({column: values[chosen] for column, values in columns.items()}, f"sample://{name}")
     arrays.columns = tuple(replace(column, role=_ROLES.get(column.name, "value")) for column in arrays.columns)

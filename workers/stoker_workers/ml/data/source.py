@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 ColumnType = Literal["number", "string", "time", "bool"]
 """What a column's cells are read as, where that is not to be found by looking at them."""
 
+_LOAD_ROWS = 65_536
+
 Role = Literal["value", "picture", "mask", "file", "about"]
 
 
@@ -158,6 +160,21 @@ class RowRange:
             if start < stop:
                 yield {name: values[start:stop] for name, values in batch.items()}
             first += count
+
+
+def loaded(source: Source) -> Arrays:
+    """All rows of a source, in memory."""
+    batches = list(source.batches(_LOAD_ROWS))
+    if not batches:
+        return Arrays({column.name: _nothing(column) for column in source.columns}, "", source.notes, source.columns)
+    # The pieces of a column go as soon as it is joined.
+    arrays = {column.name: np.concatenate([batch.pop(column.name) for batch in batches]) for column in source.columns}
+    return Arrays(arrays, "", source.notes, source.columns)
+
+
+def _nothing(column: Column) -> Values:
+    dtype = {"string": "object", "list": "object", "time": "datetime64[us]"}.get(column.dtype, column.dtype)
+    return np.empty((0, *column.shape), dtype)
 
 
 def absent(values: Values) -> NDArray[np.bool_]:

@@ -5,15 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from stoker.errors import InvalidJob
-from stoker.models.data import Partition
+from stoker.models.data import Partition, listed
 
 from .keys import Keys
-from .source import Arrays, Column, ColumnType, Values, rebatched
+from .source import Column, ColumnType, Values, rebatched
 
-_LOAD_ROWS = 65_536
 _MOST_NOTES = 8
 
 
@@ -66,25 +63,11 @@ class TableStream:
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
         return rebatched(self._pieces(), rows)
 
-    def loaded(self) -> Arrays:
-        """All rows, in memory."""
-        batches = list(self.batches(_LOAD_ROWS))
-        if not batches:
-            return Arrays({column.name: _nothing(column) for column in self.columns}, "", self.notes, self.columns)
-        # The pieces of a column go as soon as it is joined.
-        arrays = {column.name: np.concatenate([batch.pop(column.name) for batch in batches]) for column in self.columns}
-        return Arrays(arrays, "", self.notes, self.columns)
-
     def _pieces(self) -> Iterator[dict[str, Values]]:
         for file in range(len(self._table.rows)):
             for piece in self._table.pieces(file):
                 rows = len(next(iter(piece.values())))
                 yield piece | self._keys.values(file, rows)
-
-
-def _nothing(column: Column) -> Values:
-    dtype = {"string": "object", "list": "object", "time": "datetime64[us]"}.get(column.dtype, column.dtype)
-    return np.empty((0, *column.shape), dtype)
 
 
 def require_same_names(names: Sequence[str], first: Sequence[str], url: str, first_url: str) -> None:
@@ -98,13 +81,8 @@ def require_same_names(names: Sequence[str], first: Sequence[str], url: str, fir
         raise InvalidJob(f"{url} names a column twice: {', '.join(map(repr, twice[:10]))}; rename one of each")
     if sorted(names) != sorted(first):
         raise InvalidJob(
-            f"{url} has columns {_listed(names)}, but {first_url} {_listed(first)}; all files must have the same"
+            f"{url} has columns {listed(names)}, but {first_url} {listed(first)}; all files must have the same"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(repr, names[:10])) + more
 
 
 def is_index(name: str) -> bool:

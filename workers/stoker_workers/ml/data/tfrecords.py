@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 
-import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 
@@ -20,9 +19,8 @@ from stoker.models.data import Partition, open_file, reading
 from .copies import BLOCK_BYTES, write_copy
 from .features import columns_of, gap_notes, survey
 from .keys import Keys
-from .source import Arrays, ColumnType, Values, file_bytes, rebatched
+from .source import ColumnType, Values, file_bytes, rebatched
 
-_LOAD_ROWS = 8_192
 _GZIP = b"\x1f\x8b"
 # The frame of each record: its length, the length's checksum, and the record's own.
 # https://www.tensorflow.org/tutorials/load_data/tfrecord
@@ -63,12 +61,6 @@ class RecordStream:
 
         # Traced once, not for every file on every pass.
         self._parse = tf.function(parse, input_signature=[tf.TensorSpec([None], tf.string)])
-
-    def loaded(self) -> Arrays:
-        """All rows, in memory."""
-        batches = list(self.batches(_LOAD_ROWS))
-        arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        return Arrays(arrays, "", self.notes, self.columns)
 
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
         return rebatched(self._pieces(rows), rows)

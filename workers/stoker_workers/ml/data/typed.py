@@ -75,7 +75,7 @@ class TypedColumn:
     def decide(self, where: Where) -> None:
         """Choose the type, once everything was looked at."""
         if self._evidence:
-            self._plan = plan(self._evidence, self._wanted, Rules(None, None, ".", True, where))  # noqa: FBT003
+            self._plan = plan(self._evidence, self._wanted, Rules(where))
             self._missing = self._evidence.missing + self._evidence.weak
             self.gaps = self._plan.gaps
         self.column = Column(self.name, self._dtype(), self._shape())
@@ -127,7 +127,7 @@ class TypedColumn:
 
     def _dtype(self) -> str:
         if self._plan:
-            return "float64" if self._plan.dtype == "bool" and self.gaps else self._plan.dtype
+            return self._plan.dtype_of_column
         match self._nature:
             case "number" | "bool" if self.gaps or pa.types.is_decimal(self._kind) or pa.types.is_null(self._kind):
                 return "float64"

@@ -65,7 +65,7 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
         return f"{spec.name} starts from random weights; weights names a file with trained ones"
     base = base_of(network)
     path = local_file(spec.weights, run.access, run.scratch)
-    if path.name.endswith((".weights.h5", ".h5")) and not path.name.endswith(".keras"):
+    if path.suffix == ".h5":
         try:
             with warnings.catch_warnings():
                 # Keras only warns of weights that a file lacks, and leaves them random.

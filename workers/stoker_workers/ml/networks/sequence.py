@@ -28,9 +28,7 @@ def sequence(spec: Sequence, row: Row) -> keras.KerasTensor:
             "a Sequence takes rows of shape (steps, channels), lists of numbers or lists of ids, and the data has "
             'none; use an MLP, or say which column is one: columns={"…": "sequence"}'
         )
-    encodings = [encoded(spec, each.steps, each.there) for each in row.sequences]
-    encodings += [encoded(spec, embedding(codes, spec.units)(ids), ops.not_equal(ids, 0)) for codes, ids in row.lists]
-    return applied(dense_layers(spec.dense, spec), joined([*encodings, *table(row, lists=False)]))
+    return _hidden(spec, row)
 
 
 def text(spec: Text, row: Row) -> keras.KerasTensor:
@@ -44,5 +42,10 @@ def text(spec: Text, row: Row) -> keras.KerasTensor:
             "a Text network takes at least one column of text, and the data has none; use an MLP, or say which column "
             'is one: columns={"…": "text"}'
         )
-    encodings = [encoded(spec, embedding(codes, spec.units)(ids), ops.not_equal(ids, 0)) for codes, ids in row.lists]
+    return _hidden(spec, row)
+
+
+def _hidden(spec: Sequence | Text, row: Row) -> keras.KerasTensor:
+    encodings = [encoded(spec, each.steps, each.there) for each in row.sequences]
+    encodings += [encoded(spec, embedding(codes, spec.units)(ids), ops.not_equal(ids, 0)) for codes, ids in row.lists]
     return applied(dense_layers(spec.dense, spec), joined([*encodings, *table(row, lists=False)]))

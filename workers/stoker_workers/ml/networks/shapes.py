@@ -89,9 +89,7 @@ def check_shapes(
 
 
 def _check_reconstruction(given: tuple[int | None, ...], target: Target) -> None:
-    if len(given) != len(target.shape) or any(
-        have not in (None, want) for have, want in zip(given, target.shape, strict=True)
-    ):
+    if not takes(given, target.shape):
         raise InvalidJob(
             f"the network's output has shape {given}, but what it is to reconstruct has {target.shape}: give its last "
             "layer that shape"

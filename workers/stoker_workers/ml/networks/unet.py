@@ -6,7 +6,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds import UNet
 
 from .cnn import image_shape
-from .layers import dropout, penalty
+from .layers import applied, dropout, penalty
 
 
 def unet(spec: UNet, input_shape: tuple[int, ...], units: int) -> keras.Model:
@@ -51,6 +51,4 @@ def _convolved(tensor: keras.KerasTensor, filters: int, spec: UNet) -> keras.Ker
             filters, spec.kernel_size, padding="same", activation=spec.activation, kernel_regularizer=penalty(spec)
         )
         tensor = convolve(tensor)
-    for layer in dropout(spec):
-        tensor = layer(tensor)
-    return tensor
+    return applied(dropout(spec), tensor)

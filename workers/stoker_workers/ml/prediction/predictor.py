@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -26,7 +26,6 @@ from .runtime import (
     choose,
     converted,
     pilot,
-    sample,
 )
 from .runtime.requests import answer_encoded
 
@@ -114,15 +113,6 @@ class Predictor:
         A request that fails does not affect the others. Requests and outputs are encoded by `stoker.models.tensors`.
         """
         return answer_encoded(requests, self._inputs, self._compute)
-
-    def warm_up(self, sizes: Iterable[int]) -> None:
-        """Predict made-up rows in batches of these sizes, so that the first real batches do not wait for kernels.
-
-        Raises:
-            InvalidJob: the model fails on made-up rows.
-        """
-        for rows in sizes:
-            self._run(sample(self._inputs, rows))
 
     def _chosen(self, rows: int | None) -> list[EngineChoice]:
         reference, inputs, most = self._reference, self._inputs, self._max_batch

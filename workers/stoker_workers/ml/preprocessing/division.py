@@ -54,9 +54,7 @@ def divide(spec: Train, source: Source, targets: tuple[str, ...], seed: int, run
             )
         if name in targets and setting != "stratify":  # of which a job need not have told the name
             raise InvalidJob(f"{setting} names {name!r}, which is to be predicted; name another column")
-    part = Part(spec.validation_split)
-    if spec.fold is not None and spec.folds is not None:
-        part = Part(0, spec.fold, spec.folds)
+    part = Part.of(spec)
     if not part.high:
         why = "none of the rows" if spec.validation_data is None else f"all rows of {spec.validation_data}"
         return Division(HashedSplit(0, 0, seed), why, set_aside(spec))
@@ -89,14 +87,12 @@ class _Divided:
         self._seed = seed
         self._run = run
         self._exact = source.in_memory and source.rows is not None
-        fold = f"fold {part.fold} of {part.folds}, counted from 0: "
-        self._which = fold if part.folds else ""
 
     def by_group(self, name: str) -> Division:
         """All rows of a group on one side."""
         if not self._exact:
             split = HashedSplit(self._part.low, self._part.high, self._seed, name)
-            why = f"{self._which}whole groups of {name!r}, by a hash, with about {self._share} of the groups"
+            why = f"{self._part.words}whole groups of {name!r}, by a hash, with about {self._share} of the groups"
             return Division(split, f"{why}; rows without one are split each by itself", set_aside(self._spec))
         codes, distinct = codes_of(self._whole(name), name)
         alone = codes < 0
@@ -109,7 +105,7 @@ class _Divided:
         codes[alone] = np.arange(len(distinct), groups)
         held_out = by_group(codes, self._part, self._seed)
         why = (
-            f"{self._which}{len(held_out):,} of {len(codes):,} rows, "
+            f"{self._part.words}{len(held_out):,} of {len(codes):,} rows, "
             f"{len(np.unique(codes[held_out])):,} of {groups:,} groups of {name!r}, none of which is on both sides"
         )
         if alone.any():
@@ -128,7 +124,7 @@ class _Divided:
         first, end = edges
         held_out = (times >= first) & (times < (np.inf if end is None else end))
         share = f"{'' if self._exact else 'about '}{held_out.sum() / len(times):.1%} of the rows"
-        why = f"{self._which}{share}, by {name!r} the newest, from {self._moment(name, first)} on"
+        why = f"{self._part.words}{share}, by {name!r} the newest, from {self._moment(name, first)} on"
         if end is not None:
             why += f" to before {self._moment(name, end)}; newer ones are not used"
         if missing := int(np.isnan(times).sum()):
@@ -139,9 +135,9 @@ class _Divided:
         """The same share of every class or value, where that is possible; else rows at random."""
         name = self._stratum()
         if name is None or not self._exact:
-            why = f"{self._which}{self._share} of the rows, at random"
+            why = f"{self._part.words}{self._share} of the rows, at random"
             if not self._exact:
-                why = f"{self._which}about {self._share} of the rows, by a hash"
+                why = f"{self._part.words}about {self._share} of the rows, by a hash"
                 if name is not None:
                     why += f", and so about that share of every value of {name!r}: exact shares need rows in memory"
                 return Division(HashedSplit(self._part.low, self._part.high, self._seed), why, {})
@@ -157,7 +153,7 @@ class _Divided:
                 f"stratify names column {name!r}, in which no value has two rows, so that none can be on both sides; "
                 "name a column of few values"
             )
-        why = f"{self._which}{len(held_out):,} of {len(codes):,} rows, the same share of every value of {name!r}"
+        why = f"{self._part.words}{len(held_out):,} of {len(codes):,} rows, the same share of every value of {name!r}"
         return Division(ExactSplit.holding_out(len(codes), held_out), why, {})
 
     @property

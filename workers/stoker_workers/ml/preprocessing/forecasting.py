@@ -137,9 +137,7 @@ def _divide(spec: Train, windows: Windows, rows: Ordered, forecast: Forecasting)
     Returns:
         The split, and the time from which on nothing is trained on.
     """
-    part = Part(spec.validation_split)
-    if spec.fold is not None and spec.folds is not None:
-        part = Part(0, spec.fold, spec.folds)
+    part = Part.of(spec)
     sides = np.full(windows.rows, TRAINED, dtype=np.int8)
     if not part.high:
         why = "none of the windows" if spec.validation_data is None else f"all windows of {spec.validation_data}"
@@ -158,9 +156,8 @@ def _divide(spec: Train, windows: Windows, rows: Ordered, forecast: Forecasting)
             "make window or horizon shorter, or change validation_split or folds"
         )
     moment = np.datetime64(int(edges[0]), "us").astype("datetime64[s]") if forecast.times else f"{edges[0]:g}"
-    fold = f"fold {part.fold} of {part.folds}, counted from 0: " if part.folds else ""
     why = (
-        f"{fold}{counts[1]:,} windows whose horizon is from {moment} on; {counts[0]:,} lie before it, and "
+        f"{part.words}{counts[1]:,} windows whose horizon is from {moment} on; {counts[0]:,} lie before it, and "
         f"{counts[2]:,} that reach into it, or beyond it, are not used"
     )
     return Division(ExactSplit(sides), why, {}), edges[0]

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 
 from ..data import Column, Values
+from .pixels import LEVELS, without_channel
 from .target import Target
-
-_LEVELS = 256
 
 
 @dataclass
@@ -22,8 +21,8 @@ class MaskCounts:
     """
 
     column: Column
-    all: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
-    trained: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
+    all: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LEVELS, np.int64))
+    trained: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LEVELS, np.int64))
 
     def update(self, values: Values, trained: NDArray[np.bool_]) -> None:
         """Add the masks of some rows.
@@ -31,17 +30,16 @@ class MaskCounts:
         Raises:
             InvalidJob: a pixel is no whole number from 0 to 255.
         """
-        if values.ndim == 4 and values.shape[3] == 1:
-            values = values[..., 0]
+        values = without_channel(values)
         whole = values.dtype.kind in "bu" or bool(((values == np.floor(values)) & (values >= 0)).all())
-        if values.ndim != 3 or not whole or (values.size and values.max() >= _LEVELS):
+        if values.ndim != 3 or not whole or (values.size and values.max() >= LEVELS):
             raise InvalidJob(
                 f"target {self.column.name!r} has entries of {values.shape[1:]} ({values.dtype}); task='pixels' wants "
                 "masks: (height, width) of whole numbers from 0 to 255"
             )
         levels = values.astype(np.uint8)
-        self.all += np.bincount(levels.ravel(), minlength=_LEVELS)
-        self.trained += np.bincount(levels[trained].ravel(), minlength=_LEVELS)
+        self.all += np.bincount(levels.ravel(), minlength=LEVELS)
+        self.trained += np.bincount(levels[trained].ravel(), minlength=LEVELS)
 
     def target(self) -> Target:
         """What is to be predicted.

@@ -9,7 +9,13 @@ from stoker.models.values import Numbering
 
 from ..data import Values
 
-_LEVELS = 256
+LEVELS = 256
+"""The numbers that a pixel of a mask may have."""
+
+
+def without_channel(values: Values) -> Values:
+    """Masks of a single channel as (rows, height, width)."""
+    return values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
 
 
 def encode_masks(
@@ -20,11 +26,10 @@ def encode_masks(
     Raises:
         InvalidJob: a mask is of another size, or has a class that the model was not trained on.
     """
-    if values.ndim == 4 and values.shape[3] == 1:
-        values = values[..., 0]
+    values = without_channel(values)
     if values.shape[1:] != shape:
         raise InvalidJob(f"column {name!r} has masks of {values.shape[1:]}; the model gives {shape}")
-    places = np.full(_LEVELS, -1, np.int32)
+    places = np.full(LEVELS, -1, np.int32)
     places[[int(label) for label in classes]] = np.arange(len(classes))
     encoded: NDArray[np.int32] = places[values.astype(np.uint8)]
     unknown = (encoded < 0).any(axis=(1, 2))

@@ -1,9 +1,12 @@
 """Which rows are held out: a share, or one of several folds; at random, by strata, groups or time."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stoker.kinds import Train
 
 Rows = NDArray[np.intp]
 
@@ -15,6 +18,17 @@ class Part:
     share: float
     fold: int = 0
     folds: int = 0
+
+    @classmethod
+    def of(cls, spec: Train) -> Self:
+        """What a job holds out."""
+        is_fold = spec.fold is not None and spec.folds is not None
+        return cls(0, spec.fold or 0, spec.folds or 0) if is_fold else cls(spec.validation_split)
+
+    @property
+    def words(self) -> str:
+        """Which fold it is, as the beginning of a sentence; nothing for a share."""
+        return f"fold {self.fold} of {self.folds}, counted from 0: " if self.folds else ""
 
     @property
     def low(self) -> float:

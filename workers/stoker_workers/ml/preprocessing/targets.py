@@ -145,12 +145,15 @@ def _labels(column: TargetColumn) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The labels in order, and the training rows of each."""
     if not is_list(column.stats):
         return _of_places(column)
-    counts = column.stats.distinct.counts
-    if not column.stats.distinct.complete or len(counts) > MAX_CLASSES:
-        raise InvalidJob(
-            f"target {column.name!r} has more than {MAX_CLASSES:,} different labels; keep the commonest, or group them"
-        )
-    ordered = in_order(counts)
+    return _counted(column, "keep the commonest, or group them")
+
+
+def _counted(column: TargetColumn, instead: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The different labels in order, and the training rows of each; `instead` is what to do about too many."""
+    distinct = column.stats.distinct
+    if not distinct.complete or len(distinct.counts) > MAX_CLASSES:
+        raise InvalidJob(f"target {column.name!r} has more than {MAX_CLASSES:,} different labels; {instead}")
+    ordered = in_order(distinct.counts)
     return tuple(map(label_of, ordered)), tuple(column.trained.distinct.counts[label] for label in ordered)
 
 
@@ -165,16 +168,7 @@ def _classes(column: TargetColumn) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The classes in order, and the training rows of each."""
     if column.stats.column.shape:  # one-hot rows
         return _of_places(column)
-    counts = column.stats.distinct.counts
-    if not column.stats.distinct.complete or len(counts) > MAX_CLASSES:
-        raise InvalidJob(
-            f"target {column.name!r} has more than {MAX_CLASSES:,} different labels; for a number, set "
-            "task='regression'"
-        )
-    ordered = in_order(counts)
-    if len(ordered) < 2:
-        raise InvalidJob(
-            f"target {column.name!r} has only one label, {label_of(ordered[0])!r}; there is nothing to learn"
-        )
-    trained = column.trained.distinct.counts
-    return tuple(map(label_of, ordered)), tuple(trained[label] for label in ordered)
+    classes, rows = _counted(column, "for a number, set task='regression'")
+    if len(classes) < 2:
+        raise InvalidJob(f"target {column.name!r} has only one label, {classes[0]!r}; there is nothing to learn")
+    return classes, rows

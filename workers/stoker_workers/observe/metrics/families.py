@@ -1,7 +1,7 @@
 """Prometheus metric families, made in one call each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -9,6 +9,8 @@ from stoker.ledger.counters import Histogram
 
 # By the values of their labels.
 Samples = Mapping[tuple[str, ...], float]
+# From a name, a documentation, names of labels and samples.
+Family = Callable[[str, str, Sequence[str], Samples], Metric]
 
 
 def gauge(name: str, documentation: str, value: float) -> Metric:
@@ -16,14 +18,14 @@ def gauge(name: str, documentation: str, value: float) -> Metric:
 
 
 def gauges(name: str, documentation: str, labels: Sequence[str], samples: Samples) -> Metric:
-    family = GaugeMetricFamily(name, documentation, labels=labels)
-    for words, value in samples.items():
-        family.add_metric(words, value)
-    return family
+    return _filled(GaugeMetricFamily(name, documentation, labels=labels), samples)
 
 
 def counters(name: str, documentation: str, labels: Sequence[str], samples: Samples) -> Metric:
-    family = CounterMetricFamily(name, documentation, labels=labels)
+    return _filled(CounterMetricFamily(name, documentation, labels=labels), samples)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
     for words, value in samples.items():
         family.add_metric(words, value)
     return family

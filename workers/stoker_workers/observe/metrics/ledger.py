@@ -19,7 +19,7 @@ from stoker.ledger.counters import NO_TIMES, Tallies, read_tallies
 from stoker.outages import Dependency
 from stoker.settings import Settings
 
-from .families import Samples, bucket, counters, gauge, gauges, histograms_of_ms
+from .families import Family, Samples, bucket, counters, gauge, gauges, histograms_of_ms
 from .serving import hurried
 
 _log = logging.getLogger(__name__)
@@ -27,6 +27,43 @@ _log = logging.getLogger(__name__)
 # Bounds the label's values: more models than these cannot be loaded for one common reason.
 _MOST_MODELS = 20
 _FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+# Of each family: its name, its documentation, and its value.
+_QUEUE_GAUGES: tuple[tuple[str, str, Callable[[monitoring.QueueHealth], float]], ...] = (
+    ("stoker_queue_jobs", "Jobs that are QUEUED.", lambda queue: queue.jobs),
+    (
+        "stoker_queue_jobs_over_quota",
+        "Those of them whose tenants have as many running as they may.",
+        lambda queue: queue.over_quota,
+    ),
+    (
+        "stoker_queue_messages",
+        "Celery messages on the queue, doorbells of lanes included.",
+        lambda queue: queue.messages,
+    ),
+    (
+        "stoker_queue_oldest_wait_seconds",
+        "For how long the job that waits longest has been QUEUED; 0 if none is.",
+        lambda queue: queue.oldest_s,
+    ),
+)
+_WORKER_GAUGES: tuple[tuple[str, str, Callable[[list[presence.Worker]], float]], ...] = (
+    ("stoker_nodes", "Nodes that have a worker.", lambda workers: len({worker.node for worker in workers})),
+    ("stoker_workers", "Celery workers heard of lately.", len),
+    ("stoker_slots", "Jobs that these workers can run at once.", lambda workers: sum(w.slots for w in workers)),
+    ("stoker_slots_busy", "Slots that have a job or a lane in hand.", lambda workers: sum(w.busy for w in workers)),
+)
+_DUTY_FAMILIES: tuple[tuple[Family, str, str, Callable[[duty_runs.DutyState], float]], ...] = (
+    (counters, "stoker_duty_runs", "Runs of the leading controller's duties.", lambda duty: duty.runs),
+    (counters, "stoker_duty_failures", "Those of them that failed.", lambda duty: duty.failures),
+    (counters, "stoker_duty_busy_seconds", "What these runs took together.", lambda duty: duty.busy_ms / 1000),
+    (
+        gauges,
+        "stoker_duty_failing_seconds",
+        "For how long every run has failed; 0 if the last one did not.",
+        lambda duty: duty.failing_s,
+    ),
+    (gauges, "stoker_duty_idle_seconds", "Since the last run ended.", lambda duty: duty.idle_s),
+)
 _HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "children", "lost")
 
 
@@ -79,31 +116,8 @@ class LedgerCollector(Collector):
             "For how long the running job that is silent longest has told nothing; 0 if none runs.",
             longest,
         )
-        by_queue = {(queue.queue,): queue for queue in health.queues}
-        yield gauges(
-            "stoker_queue_jobs",
-            "Jobs that are QUEUED.",
-            ("queue",),
-            {labels: queue.jobs for labels, queue in by_queue.items()},
-        )
-        yield gauges(
-            "stoker_queue_jobs_over_quota",
-            "Those of them whose tenants have as many running as they may.",
-            ("queue",),
-            {labels: queue.over_quota for labels, queue in by_queue.items()},
-        )
-        yield gauges(
-            "stoker_queue_messages",
-            "Celery messages on the queue, doorbells of lanes included.",
-            ("queue",),
-            {labels: queue.messages for labels, queue in by_queue.items()},
-        )
-        yield gauges(
-            "stoker_queue_oldest_wait_seconds",
-            "For how long the job that waits longest has been QUEUED; 0 if none is.",
-            ("queue",),
-            {labels: queue.oldest_s for labels, queue in by_queue.items()},
-        )
+        for name, documentation, value in _QUEUE_GAUGES:
+            yield gauges(name, documentation, ("queue",), {(queue.queue,): value(queue) for queue in health.queues})
 
     def _fleets(self) -> Iterator[Metric]:
         wanted: dict[tuple[str, ...], float] = {}
@@ -116,23 +130,8 @@ class LedgerCollector(Collector):
 
     def _duties(self) -> Iterator[Metric]:
         duties = self._connection.run(duty_runs.duties())
-
-        def each(value: Callable[[duty_runs.DutyState], float]) -> Samples:
-            return {(duty.name,): value(duty) for duty in duties}
-
-        label = ("duty",)
-        yield counters("stoker_duty_runs", "Runs of the leading controller's duties.", label, each(lambda d: d.runs))
-        yield counters("stoker_duty_failures", "Those of them that failed.", label, each(lambda d: d.failures))
-        yield counters(
-            "stoker_duty_busy_seconds", "What these runs took together.", label, each(lambda d: d.busy_ms / 1000)
-        )
-        yield gauges(
-            "stoker_duty_failing_seconds",
-            "For how long every run has failed; 0 if the last one did not.",
-            label,
-            each(lambda d: d.failing_s),
-        )
-        yield gauges("stoker_duty_idle_seconds", "Since the last run ended.", label, each(lambda d: d.idle_s))
+        for family, name, documentation, value in _DUTY_FAMILIES:
+            yield family(name, documentation, ("duty",), {(duty.name,): value(duty) for duty in duties})
 
     def _leftovers(self) -> Iterator[Metric]:
         leftovers = self._connection.run(store_files.leftovers())
@@ -197,28 +196,9 @@ class LedgerCollector(Collector):
             by_device[worker.device].append(worker)
         yield _outages(worker for workers in by_device.values() for worker in workers)
 
-        def each(value: Callable[[list[presence.Worker]], float]) -> Samples:
-            return {(device,): value(workers) for device, workers in by_device.items()}
-
-        yield gauges(
-            "stoker_nodes",
-            "Nodes that have a worker.",
-            ("device",),
-            each(lambda workers: len({worker.node for worker in workers})),
-        )
-        yield gauges("stoker_workers", "Celery workers heard of lately.", ("device",), each(len))
-        yield gauges(
-            "stoker_slots",
-            "Jobs that these workers can run at once.",
-            ("device",),
-            each(lambda workers: sum(worker.slots for worker in workers)),
-        )
-        yield gauges(
-            "stoker_slots_busy",
-            "Slots that have a job or a lane in hand.",
-            ("device",),
-            each(lambda workers: sum(worker.busy for worker in workers)),
-        )
+        for name, documentation, value in _WORKER_GAUGES:
+            samples: Samples = {(device,): value(workers) for device, workers in by_device.items()}
+            yield gauges(name, documentation, ("device",), samples)
 
 
 def _outages(workers: Iterable[presence.Worker]) -> Metric:

@@ -34,7 +34,7 @@ class PictureFiles:
 
         Raises:
             BrokenPicture: there is no such file in a folder that may be read.
-        InvalidJob: it may not be read, is missing elsewhere, or is too large.
+            InvalidJob: it may not be read, is missing elsewhere, or is too large.
             Unavailable: its file system cannot be reached.
         """
         scheme, path = split(name)
