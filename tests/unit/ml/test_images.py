@@ -330,6 +330,15 @@ def test_an_mlp_of_pictures_is_told_what_it_does_not_know(open_run: Callable[...
     assert "an MLP does not know which pixels are neighbours; leave architecture out for a CNN" in log(events)
 
 
+def test_pictures_that_are_too_small_for_a_cnn_are_said_to_go_to_an_mlp(
+    open_run: Callable[..., Run], events: list[Event], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 6, 6), np.uint8)
+    np.savez(tmp_path / "small.npz", x=pixels, y=np.arange(40) % 2)
+    train(Train(model="m", data=str(tmp_path / "small.npz"), epochs=1), open_run())
+    assert "network: MLP(), for the pictures are too small for a CNN; architecture sets another" in log(events)
+
+
 def test_augment_says_what_varies() -> None:
     with pytest.raises(InvalidJob, match=r"Augment\(\) changes nothing: say what may vary"):
         stoker.Augment()

@@ -184,10 +184,23 @@ def test_what_a_file_lost_is_found_before_it_is_registered(tmp_path: Path) -> No
         outputs=(TensorSpec(name="output", shape=(2,), dtype="float32"),),
         task="regression",
     )
-    check_saved(tmp_path / "model.keras", model, signature)
+    assert check_saved(tmp_path / "model.keras", model, signature)
     model.set_weights([weights + 1 for weights in model.get_weights()])
     with pytest.raises(InvalidJob, match=r"the trained model's \.keras file predicts something else than the model"):
         check_saved(tmp_path / "model.keras", model, signature)
+
+
+def test_a_model_that_fails_on_made_up_rows_is_said_not_to_be_compared(tmp_path: Path) -> None:
+    ids = keras.Input((1,), name="x", dtype="int32")
+    embedded = keras.layers.Embedding(2, 1)(ids)
+    model = keras.Model(ids, keras.layers.Flatten()(embedded))
+    model.save(tmp_path / "model.keras")
+    signature = Signature(
+        inputs=(TensorSpec(name="x", shape=(1,), dtype="int32", low=5, high=9),),
+        outputs=(TensorSpec(name="output", shape=(1,), dtype="float32"),),
+        task="regression",
+    )
+    assert not check_saved(tmp_path / "model.keras", model, signature)
 
 
 def test_a_training_whose_file_cannot_be_loaded_fails_and_registers_nothing(
@@ -195,9 +208,9 @@ def test_a_training_whose_file_cannot_be_loaded_fails_and_registers_nothing(
 ) -> None:
     """The disk cuts the file short: Keras has written it and says nothing."""
 
-    def cut_short(path: Path, *arguments: Any) -> None:
+    def cut_short(path: Path, *arguments: Any) -> bool:
         path.write_bytes(path.read_bytes()[:-100])
-        check_saved(path, *arguments)
+        return check_saved(path, *arguments)
 
     monkeypatch.setattr(saving, "check_saved", cut_short)
     with pytest.raises(InvalidJob, match=r"the trained model's \.keras file cannot be loaded: "):

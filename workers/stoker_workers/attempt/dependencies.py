@@ -167,6 +167,7 @@ class DependencyWatch:
             try:
                 away = _OUTAGES.validate_json(looking.pipe.recv_bytes())
             except (EOFError, OSError):
+                _log.warning("whether what is away is back is not known: the process that looked ended")
                 return
         for outage in self._dependencies.ongoing():
             if all(other.of != outage.of for other in away):

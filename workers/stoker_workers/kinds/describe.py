@@ -18,6 +18,7 @@ from ..ml.columns.kinds import decide
 from ..ml.columns.stats import ColumnStats, Sample
 from ..ml.columns.task import decide_task
 from ..ml.data import Column, Source, Values
+from ..ml.data.source import rows_of
 from ..ml.evaluation.report.description import render
 from ..ml.opening import open_data
 from ..ml.preprocessing.digits import lost_digits
@@ -94,7 +95,7 @@ class _Survey:
             self.keys = tuple(name for name, stats in self.stats.items() if _names_rows(stats))
         compared = [values for name, values in batch.items() if name not in self.keys]
         self.duplicates.update(compared)
-        self.rows += len(next(iter(batch.values())))
+        self.rows += rows_of(batch)
 
 
 def _targets(spec: Describe, source: Source) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from stoker.models.tensors import Array, Outputs
 
 from ..ml.columns.stats import Moments
 from ..ml.data import Source, Values
-from ..ml.data.source import Floats
+from ..ml.data.source import Floats, rows_of
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.forecasting import ForecastErrors
 from ..ml.evaluation.groups import Grouping
@@ -163,7 +163,7 @@ def _predict(rows: LabelledRows, predictor: Predictor, counters: _Counters, spec
         for name, moments in seen.moments.items():
             moments.update(inputs[name])
         seen.first = seen.first or inputs
-        seen.rows += len(next(iter(inputs.values())))
+        seen.rows += rows_of(inputs)
         meter.at(seen.rows)
     if not seen.rows:
         raise InvalidJob(f"there are no rows to measure {version.ref} on; give data with at least one")

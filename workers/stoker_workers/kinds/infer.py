@@ -22,6 +22,7 @@ from stoker.models.store import Store
 from stoker.outages import one_line
 
 from ..ml.data import RowRange, Source, Values, rebatched
+from ..ml.data.source import rows_of
 from ..ml.opening import open_data
 from ..ml.prediction.files import write_array, write_table
 from ..ml.prediction.predictor import Predictor
@@ -95,7 +96,7 @@ def run(spec: Infer, run: Run) -> Outcome:
         for chunk in rebatched(predicted, spec.chunk_rows):
             name = f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.{spec.format}"
             done.add(_stored(spec, source, chunk, name, run))
-            rows += len(next(iter(chunk.values())))
+            rows += rows_of(chunk)
     except Stopped as stopped:
         if stopped.reason == "drain":
             done.save()
@@ -182,7 +183,7 @@ def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, firs
         obey_stop(run)
         inputs = encode(version.signature.inputs, columns, range(first + done, sys.maxsize))
         outputs = predictor.predict(inputs)
-        done += len(next(iter(columns.values())))
+        done += rows_of(columns)
         meter.at(done)
         if spec.format == "npy":
             yield {_OUTPUT: outputs}

@@ -195,6 +195,8 @@ def _outcome(
     )
     if spec.fold is not None:
         return Outcome(result)
+    if len(model.profile.columns) > _MOST_COLUMNS:
+        run.say(f"the manifest lists {_MOST_COLUMNS:,} of the {len(model.profile.columns):,} columns, the first ones")
     files = save_model(model.whole(), model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
     update = {"model": spec.model, "files": {**files, **curves}, "run_s": time.monotonic() - started}

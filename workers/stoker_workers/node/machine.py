@@ -1,11 +1,13 @@
 """This machine's cores, memory and GPUs, and a process' memory. Nothing here imports TensorFlow."""
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+_log = logging.getLogger(__name__)
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -45,7 +47,7 @@ class Probe(Protocol):
 
 
 class Nvml:
-    """Finds GPUs by NVIDIA's driver; none if the driver or nvidia-ml-py is not installed."""
+    """Finds GPUs by NVIDIA's driver; none if the driver or nvidia-ml-py is not installed, or, with a warning, fails."""
 
     def gpus(self) -> list[Gpu]:
         """The GPUs of the machine that CUDA_VISIBLE_DEVICES allows."""
@@ -56,7 +58,10 @@ class Nvml:
         try:
             pynvml.nvmlInit()
             gpus = [_described(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        except pynvml.NVMLError:
+        except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+            return []
+        except pynvml.NVMLError as error:
+            _log.warning("no GPU is used, for NVIDIA's driver does not tell what there is: %s", error)
             return []
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is None:

@@ -9,7 +9,7 @@ import sklearn.datasets
 from numpy.typing import NDArray
 
 from . import drawn, generated, opinions
-from .source import Arrays, Role, Values
+from .source import Arrays, Role, Values, rows_of
 
 _LOADERS: dict[str, Callable[..., tuple[Values, Values]]] = {
     "digits": sklearn.datasets.load_digits,
@@ -50,7 +50,7 @@ def load_sample(name: str, subset: Literal["train", "test"]) -> Arrays:
         newest = np.sort(columns["when"])[round(len(columns["when"]) * (1 - _TEST_SHARE))]
         test = columns["when"] >= newest
     else:
-        test = _test_rows(columns[label] if label else np.zeros(len(next(iter(columns.values())))))
+        test = _test_rows(columns[label] if label else np.zeros(rows_of(columns)))
     chosen = test if subset == "test" else ~test
     arrays = Arrays({column: values[chosen] for column, values in columns.items()}, f"sample://{name}")
     arrays.columns = tuple(replace(column, role=_ROLES.get(column.name, "value")) for column in arrays.columns)

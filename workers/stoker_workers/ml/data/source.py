@@ -152,7 +152,7 @@ class RowRange:
     def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
         first = 0
         for batch in self._source.batches(rows):
-            count = len(next(iter(batch.values())))
+            count = rows_of(batch)
             stop = count if self._stop is None else min(self._stop - first, count)
             start = min(max(self._start - first, 0), count)
             if stop <= 0:
@@ -177,6 +177,11 @@ def _nothing(column: Column) -> Values:
     return np.empty((0, *column.shape), dtype)
 
 
+def rows_of(batch: Mapping[str, Values]) -> int:
+    """The number of a batch's rows."""
+    return len(next(iter(batch.values())))
+
+
 def absent(values: Values) -> NDArray[np.bool_]:
     """Which entries of an object array are None."""
     return np.array([value is None for value in values.ravel().tolist()], dtype=bool).reshape(values.shape)
@@ -196,7 +201,7 @@ def rebatched(pieces: Iterator[dict[str, Values]], rows: int) -> Iterator[dict[s
     count = 0
     for piece in pieces:
         buffer.append(piece)
-        count += len(next(iter(piece.values())))
+        count += rows_of(piece)
         if count >= rows:
             whole = _joined(buffer)
             full = count - count % rows

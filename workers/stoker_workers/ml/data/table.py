@@ -9,7 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.models.data import Partition, listed
 
 from .keys import Keys
-from .source import Column, ColumnType, Values, rebatched
+from .source import Column, ColumnType, Values, rebatched, rows_of
 
 _MOST_NOTES = 8
 
@@ -66,7 +66,7 @@ class TableStream:
     def _pieces(self) -> Iterator[dict[str, Values]]:
         for file in range(len(self._table.rows)):
             for piece in self._table.pieces(file):
-                rows = len(next(iter(piece.values())))
+                rows = rows_of(piece)
                 yield piece | self._keys.values(file, rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from stoker.kinds import Efficiency, Latency
 from stoker.models.tensors import Array
 
+from ..data.source import rows_of
 from ..prediction.predictor import Predictor, saved_file
 from ..progress import obey_stop
 from ..run import Run
@@ -40,7 +41,7 @@ def measure(models: Sequence[tuple[Predictor, Mapping[str, Array]]], run: Run) -
             parameters=predictor.version.parameters,
             file_bytes=saved_file(predictor.version).size,
             latency={rows: _latency(seconds[at]) for rows, seconds in zip(LATENCY_ROWS, latencies, strict=True)},
-            rows_per_s=len(next(iter(inputs.values()))) / float(np.median(whole[at])),
+            rows_per_s=rows_of(inputs) / float(np.median(whole[at])),
             peak_memory_bytes=peak_bytes,
         )
         for at, (predictor, inputs) in enumerate(models)

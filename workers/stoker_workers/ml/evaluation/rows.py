@@ -11,7 +11,7 @@ from stoker.models.rows import encode
 from stoker.models.tensors import Array, Outputs
 
 from ..data import Source, Values
-from ..preprocessing.split import rows_of
+from ..data.source import rows_of
 from ..preprocessing.target import encode_target, truth_columns, with_target
 
 
@@ -66,10 +66,10 @@ class LabelledRows:
         start = 0
         for columns in self._source.batches(rows):
             inputs, truth = self.encoded(columns, start)
-            if len(next(iter(inputs.values()))):
+            if rows_of(inputs):
                 kept = with_target(columns, self._truth.values())
                 yield inputs, truth, {name: columns[name][kept] for name in self._slices}
-            start += len(next(iter(columns.values())))
+            start += rows_of(columns)
 
     def encoded(self, columns: Mapping[str, Values], first_row: int) -> tuple[dict[str, Array], Outputs]:
         """Inputs by name, and the encoded truth, of a batch's rows that have one; of several outputs by their names.

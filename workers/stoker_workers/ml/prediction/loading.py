@@ -82,8 +82,10 @@ def _public(ref: str, error: Exception) -> StokerError:
     )
 
 
-def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
+def check_saved(path: Path, trained: keras.Model, signature: Signature) -> bool:
     """Load a saved model as a predictor does, and compare its prediction for one row with the trained model's.
+
+    Gives whether they could be compared: not every model takes made-up rows.
 
     Raises:
         InvalidJob: it cannot be loaded, or predicts something else.
@@ -95,10 +97,11 @@ def check_saved(path: Path, trained: keras.Model, signature: Signature) -> None:
         try:
             expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)
         except ModelFailed:
-            return  # not every model takes made-up rows; at least it loads
+            return False
         actual = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
     for output in signature.parts or (None,):
         _compare(name, *((given if output is None else given[output]) for given in (expected, actual)))
+    return True
 
 
 def _compare(name: str, expected: Array, actual: Array) -> None:

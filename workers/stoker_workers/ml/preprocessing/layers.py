@@ -21,6 +21,7 @@ from stoker.models.picture_rows import takes_pictures
 from stoker.models.tensors import Array
 
 from ..columns.stats import ColumnStats
+from ..data.source import rows_of
 from .calendar import calendar
 from .categories import categories
 from .numbers import rescaling, scaled, standardised
@@ -80,7 +81,7 @@ class Preprocessing:
         """The network's tensors for encoded inputs."""
         if self.model is None:
             return list(inputs.values())
-        rows = len(next(iter(inputs.values())))
+        rows = rows_of(inputs)
         if rows <= CALL_ROWS:
             return _arrays(self.model(self._taken(inputs, 0), training=False))
         outputs: list[Array] = []

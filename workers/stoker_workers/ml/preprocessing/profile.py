@@ -18,11 +18,12 @@ from ..columns.places import hashed_text
 from ..columns.stats import ColumnStats, Moments
 from ..columns.task import TaskName
 from ..data import Column, Source, Values
+from ..data.source import rows_of
 from ..progress import Meter, obey_stop
 from ..run import Run
 from .masks import MaskCounts
 from .reconstruction import decide_reconstruction
-from .split import HELD_OUT, TRAINED, Sides, Split, rows_of
+from .split import HELD_OUT, TRAINED, Sides, Split
 from .target import Target, with_target
 from .targets import Decided, TargetColumn, decide_targets
 from .tensors import LONGEST_LIST, Feature, input_tensors

@@ -12,8 +12,8 @@ from stoker.models.manifest import TensorSpec
 from stoker.models.rows import MISSING_TIME, category, encode
 
 from ..data import Values
+from ..data.source import rows_of
 
-Mask = NDArray[np.bool_]
 Sides = NDArray[np.int8]
 TRAINED, HELD_OUT, UNUSED = 0, 1, 2
 """What a row is for; a row that is unused is newer than what a fold validates on."""
@@ -85,11 +85,6 @@ class TimeSplit:
         times = times_of(batch[self._column], self._column, first)
         sides = np.where(times >= self._first, HELD_OUT, TRAINED)
         return np.where(times >= self._end, UNUSED, sides).astype(np.int8)
-
-
-def rows_of(batch: Mapping[str, Values]) -> int:
-    """The number of a batch's rows."""
-    return len(next(iter(batch.values())))
 
 
 def codes_of(values: Values, name: str) -> tuple[NDArray[np.intp], list[Any]]:

@@ -15,10 +15,9 @@ from stoker.models.values import FLOAT32_MOST, FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value
 from ..data import Values
-from ..data.source import absent
+from ..data.source import absent, rows_of
 from .labels import encode_labels
 from .pixels import encode_masks
-from .split import rows_of
 
 EncodedTarget = NDArray[np.int32] | NDArray[np.float32]
 

@@ -10,8 +10,9 @@ from stoker.models.manifest import Signature
 from stoker.models.rows import encode as encode_inputs
 
 from ..data import Source, Values
+from ..data.source import Mask, rows_of
 from ..preprocessing.layers import Preprocessing
-from ..preprocessing.split import Mask, Split, rows_of
+from ..preprocessing.split import Split
 from ..preprocessing.target import encode_target, truth_columns, with_target
 from ..preprocessing.weights import row_weights
 from .objective import Objective

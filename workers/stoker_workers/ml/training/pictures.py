@@ -51,8 +51,10 @@ def with_default(spec: Train, profile: Profile) -> tuple[Train, str | None]:
         return spec, "an MLP does not know which pixels are neighbours; leave architecture out for a CNN"
     side = min(size or 1 for size in profile.inputs[0].shape[:2])
     poolings = next(count for count in range(len(_FILTERS), -1, -1) if side >> count >= _LEAST_SIDE or not count)
-    if spec.architecture is not None or not poolings:
+    if spec.architecture is not None:
         return spec, None
+    if not poolings:
+        return spec, "network: MLP(), for the pictures are too small for a CNN; architecture sets another"
     network = CNN(filters=_FILTERS[:poolings])
     told = f"network: CNN(filters={network.filters}), for the data are pictures; architecture sets another"
     return spec.model_copy(update={"architecture": network}), told

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 
 from ..data import Source, Values
-from ..data.source import rebatched
+from ..data.source import Mask, rebatched, rows_of
 from ..preprocessing.profile import pass_rows
-from ..preprocessing.split import Mask
 
 WINDOW_BYTES = 32 << 20
 """Streamed rows are shuffled within windows of this size; up to three are in memory at a time."""
@@ -86,7 +85,7 @@ class ResidentRows:
         arrays: Rows = {}
         self._count = 0
         for piece in pieces:
-            stop = self._count + _count(piece)
+            stop = self._count + rows_of(piece)
             for name, values in piece.items():
                 if name not in arrays:
                     arrays[name] = _aligned((count, *values.shape[1:]), values.dtype)
@@ -120,7 +119,7 @@ class StreamedRows:
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
         for number, window in enumerate(_read_ahead(self._read())):
-            rows = _count(window)
+            rows = rows_of(window)
             if skip < rows:
                 yield Window(_tensors(window), _order(rows, shuffle, number)[skip:])
             skip = max(skip - rows, 0)
@@ -144,16 +143,12 @@ def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[R
         mask = chosen(batch, start)
         if mask.any():
             rows = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
-            if _count(rows):
+            if rows_of(rows):
                 is_empty = False
                 yield rows
         start += len(mask)
     if is_empty:
         raise InvalidJob("no row of the data to validate on has a value to predict; give data with some that have")
-
-
-def _count(rows: Rows) -> int:
-    return len(next(iter(rows.values())))
 
 
 def _tensors(rows: Rows) -> dict[str, tf.Tensor]:

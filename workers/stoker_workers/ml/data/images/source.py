@@ -16,7 +16,7 @@ from stoker.errors import InvalidJob
 from stoker.models.access import shown
 from stoker.models.pictures import BrokenPicture, Size, decode, decode_mask, fitted, look, nearest
 
-from ..source import Arrays, Column, Ranged, Role, RowRange, Source, Values
+from ..source import Arrays, Column, Ranged, Role, RowRange, Source, Values, rows_of
 from .cache import DecodedPictures
 from .sizes import Survey, choose_size, words
 
@@ -83,7 +83,7 @@ class PictureSource(Ranged):
         if all(cache.complete for cache in self._decoded.values()) and self._decoded:
             pixels = {name: cache.read for name, cache in self._decoded.items()}
             for start, batch in self._inner(rows, first, last):
-                count = len(next(iter(batch.values())))
+                count = rows_of(batch)
                 yield batch | {name: read(start, count) for name, read in pixels.items()}
             return
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
@@ -99,7 +99,7 @@ class PictureSource(Ranged):
         source = self._source if whole else RowRange(self._source, first, last)
         for batch in source.batches(rows):
             yield first, batch
-            first += len(next(iter(batch.values())))
+            first += rows_of(batch)
 
     def _pixels(self, name: str, values: Values, pool: ThreadPoolExecutor) -> Values:
         shape = self._shapes[name]
@@ -132,7 +132,7 @@ class PictureSource(Ranged):
         kept: list[NDArray[np.bool_]] = []
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="look") as pool:
             for batch in source.batches(_LOOKED_AT_ROWS):
-                intact = np.ones(len(next(iter(batch.values()))), bool)
+                intact = np.ones(rows_of(batch), bool)
                 for name, survey in surveys.items():
                     for row, seen in enumerate(pool.map(partial(self._seen, name), batch[name])):
                         intact[row] &= _count(survey, seen, batch[name][row])
@@ -206,7 +206,7 @@ class _Kept:
     def batches(self, rows: int) -> Iterator[dict[str, Values]]:
         start = 0
         for batch in self._source.batches(rows):
-            stop = start + len(next(iter(batch.values())))
+            stop = start + rows_of(batch)
             kept = self._kept[start:stop]
             if kept.any():
                 yield {name: values[kept] for name, values in batch.items()}
