@@ -150,15 +150,18 @@ class SmallLedger:
             self.run(attempts.succeed(self.claim_next(), result_of("one")))
             self.run(upkeep.wake())
         for job_id in self.in_state("RUNNING"):
-            owner = self.records()[job_id]["owner"]
+            owner = self.client.hget(f"stoker:job:{job_id}", "owner").decode()
             self.run(attempts.fail(Attempt(job_id, owner, 1, "", ()), JobState.FAILED, "the end"))
 
     def records(self) -> dict[str, dict[str, str]]:
-        found = {}
-        for name in self.client.scan_iter("stoker:job:*"):
-            fields = self.client.hgetall(name)
-            found[name.decode().rpartition(":")[2]] = {k.decode(): v.decode() for k, v in fields.items()}
-        return found
+        names = list(self.client.scan_iter("stoker:job:*", count=1000))
+        with self.client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hgetall(name)
+            return {
+                name.decode().rpartition(":")[2]: {k.decode(): v.decode() for k, v in fields.items()}
+                for name, fields in zip(names, pipeline.execute(), strict=True)
+            }
 
     def in_state(self, *states: str) -> list[str]:
         return [job_id for job_id, fields in self.records().items() if fields["state"] in states]
@@ -166,21 +169,22 @@ class SmallLedger:
     def assert_whole(self) -> None:
         """Every record is where its state says, nothing else is, and every count is right."""
         records = self.records()
+        ids = {state: {job_id for job_id, fields in records.items() if fields["state"] == state} for state in JobState}
         queued, running = Counter[str](), Counter[str]()
         for fields in records.values():
             tenant = fields.get("tenant", "")
             queued[tenant] += fields["state"] in ("WAITING", "QUEUED")
             running[tenant] += fields["state"] == "RUNNING"
         for state in JobState:
-            assert self._ids(f"stoker:jobs:train:{state}:cpu") == set(self.in_state(state))
+            assert self._ids(f"stoker:jobs:train:{state}:cpu") == ids[state]
         rung = self._ids(_RUNG)
-        held = set[str]().union(*(self._ids(name) for name in self.client.scan_iter("stoker:held:*")))
+        held = set[str]().union(*(self._ids(name) for name in self.client.scan_iter("stoker:held:*", count=1000)))
         assert not rung & held
-        assert rung | held == set(self.in_state("QUEUED"))
-        assert self._ids("stoker:leases") == set(self.in_state("RUNNING"))
-        assert self._ids("stoker:finished") == set(self.in_state(*FINAL))
+        assert rung | held == ids[JobState.QUEUED]
+        assert self._ids("stoker:leases") == ids[JobState.RUNNING]
+        assert self._ids("stoker:finished") == set().union(*(ids[JobState(state)] for state in FINAL))
         seats = {job_id.decode(): seat.decode() for job_id, seat in self.client.hgetall("stoker:seats").items()}
-        assert set(seats) == rung | set(self.in_state("RUNNING"))
+        assert set(seats) == rung | ids[JobState.RUNNING]
         assert self._counts("load") == Counter(seats.values())
         assert self._counts("running") == +running
         assert self._counts("queued") == +queued
