@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stoker.models.values import FLOAT32_MOST
 
 from ..data import Values
-from ..data.source import absent
+from ..data.source import Floats, Mask, absent
 from .task import TaskName
 
 # Of what there is to be explained: data leak by less, too, but then it may as well be a good feature.
@@ -16,8 +16,6 @@ _ALMOST_ALL = 0.98
 _LEAST_ROWS, _LEAST_OTHERS = 50, 5
 _LEAF_ROWS = 2
 _SEED = 20_260_101
-
-Floats = NDArray[np.float64]
 
 
 def giveaways(columns: Mapping[str, Values], target: Values, task: TaskName) -> dict[str, str]:
@@ -77,7 +75,7 @@ def _numbers(values: Values) -> Floats:
     return numbers
 
 
-def _missing(values: Values) -> NDArray[np.bool_]:
+def _missing(values: Values) -> Mask:
     if values.dtype == object:
         return absent(values)
     return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values.astype(np.float64))

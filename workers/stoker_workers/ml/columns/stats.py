@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..data import Column, Values
-from ..data.source import absent
+from ..data.source import Floats, Mask, absent
 from .counting import Counting
 
 MOST_DISTINCT = 100_000
@@ -19,7 +18,6 @@ _SAMPLE = 100_000
 _EXAMPLES = 5
 _SEED = 20_260_101
 
-Floats = NDArray[np.float64]
 Value = str | int | float | bool
 
 
@@ -198,7 +196,7 @@ class ColumnStats:
         values = np.asarray(self.sample.rows, dtype=np.float64)
         return np.quantile(values, shares) if len(values) else np.zeros(len(shares))
 
-    def update(self, values: Values, kept: NDArray[np.bool_] | None = None) -> None:
+    def update(self, values: Values, kept: Mask | None = None) -> None:
         """Add the rows of a batch, or those of them that are kept."""
         self.counting.update(values)
         values = values if kept is None else values[kept]

@@ -14,8 +14,8 @@ from stoker.models.data import MISSING, MISSING_NUMBERS
 
 from .dates import PATTERNS, times_of
 from .numerals import DECIMALS, Form, forms_of
+from .source import Mask
 
-Mask = NDArray[np.bool_]
 # A pattern that so few of a column's cells have had is given up.
 _HOPELESS = 0.2
 

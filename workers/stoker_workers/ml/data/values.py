@@ -7,10 +7,10 @@ import pyarrow.compute as pc
 from stoker.models.data import BOOLEAN_WORDS
 
 from .dates import times_of
-from .evidence import Markers, Mask
+from .evidence import Markers
 from .numerals import numbers_of
 from .plans import Plan
-from .source import Values
+from .source import Mask, Values
 
 _TRUE, _FALSE = map(pa.array, zip(*BOOLEAN_WORDS, strict=True))
 

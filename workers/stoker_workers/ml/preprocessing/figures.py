@@ -6,7 +6,8 @@ import numpy as np
 
 from stoker.models.data import boolean_of
 
-from ..columns.stats import ColumnStats, Floats
+from ..columns.stats import ColumnStats
+from ..data.source import Floats
 from .tensors import Feature
 
 

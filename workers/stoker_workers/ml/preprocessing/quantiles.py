@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..columns.stats import ColumnStats, Floats
+from ..columns.stats import ColumnStats
+from ..data.source import Floats
 
 _STEPS = 32
 # Ranks are spread evenly over 0 to 1; this makes their standard deviation 1.
