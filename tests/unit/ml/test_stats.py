@@ -59,8 +59,7 @@ def test_missing_values_are_counted_and_left_out(column: Column, values: Values,
 
 def test_distinct_values_are_counted_up_to_a_limit() -> None:
     few = gathered(np.array(["b", "a", "b", None], dtype=object), Column("x", "string"), batch=2)
-    assert dict(few.distinct.counts) == {"b": 2, "a": 1}
-    assert few.examples == ("b", "a")
+    assert list(few.distinct.counts.items()) == [("b", 2), ("a", 1)]
     many = Distinct(most=10)
     many.update(np.arange(20) // 2)
     assert many.complete

@@ -15,7 +15,6 @@ MOST_DISTINCT = 100_000
 _MOST_FRACTIONS = 1_000
 """The same for numbers with fractions, which are never codes: wide tables of measurements would fill the memory."""
 _SAMPLE = 100_000
-_EXAMPLES = 5
 _SEED = 20_260_101
 
 Value = str | int | float | bool
@@ -185,11 +184,6 @@ class ColumnStats:
     def present(self) -> int:
         """How many rows are not missing."""
         return self.rows - self.missing
-
-    @property
-    def examples(self) -> tuple[str, ...]:
-        """The first distinct values."""
-        return tuple(str(value) for value, _ in zip(self.distinct.counts, range(_EXAMPLES), strict=False))
 
     def quantiles(self, shares: list[float]) -> Floats:
         """Quantiles of the numbers, from the sample."""
