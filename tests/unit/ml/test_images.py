@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,12 +14,12 @@ from PIL import Image
 
 import stoker
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event, Log
-from stoker.kinds import CNN, Checkpoints, Data, Evaluate, Infer, Train
+from stoker.events import Event, Log
+from stoker.kinds import CNN, Data, Evaluate, Infer, Train
 from stoker.models.access import Access
 from stoker.models.data import preflight
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.manifest import ModelVersion
 from stoker.models.pictures import Pixels
 from stoker.models.predictions import predictions
 from stoker.models.store import Store
@@ -31,10 +31,10 @@ from stoker_workers.ml.data import Values, Wanted
 from stoker_workers.ml.data.drawn import shapes, spots
 from stoker_workers.ml.data.images import cache
 from stoker_workers.ml.prediction.predictor import Predictor
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Run
 from stoker_workers.ml.training import dataset, rows
 
-from .conftest import manifest_of
+from .conftest import OFTEN, assert_resumes, history_of, manifest_of
 
 ANYWHERE = Access(["/"], "/")
 SHAPES = shapes()
@@ -266,39 +266,23 @@ def test_a_folder_is_learned_measured_and_served_as_keras_does(
 
 @pytest.mark.usefixtures("streamed")
 def test_augmented_pictures_are_the_same_by_seed_and_after_a_stop(
-    folder: Path, open_run: Callable[..., Run], events: list[Event], store: Store
+    folder: Path, open_run: Callable[..., Run], events: list[Event]
 ) -> None:
     spec = Train(
         model="m",
         data=str(folder),
         architecture=NETWORK,
-        epochs=3,
+        epochs=2,
         batch_size=8,
         seed=3,
         augment=CHANGES,
         image_size=16,
-        checkpoint=Checkpoints(steps=2, seconds=None),
+        checkpoint=OFTEN,
     )
-
-    def checkpoints() -> list[Checkpoint]:
-        return [event for event in events if isinstance(event, Checkpoint)]
-
-    def in_the_second_epoch() -> Literal["drain"] | None:
-        return "drain" if any(event.epoch == 1 for event in checkpoints()) else None
-
-    undisturbed = train(spec, open_run()).result
-    events.clear()
-    with pytest.raises(Stopped):
-        train(spec, open_run(stop_requested=in_the_second_epoch))
-    left: list[Artifact] = [event.artifact for event in checkpoints()]
-    again = open_run()
-    resumed = train(spec, Run(**{**vars(again), "checkpoints": tuple(left)})).result
-    assert isinstance(undisturbed, stoker.TrainResult)
-    assert isinstance(resumed, stoker.TrainResult)
-    assert resumed.history == undisturbed.history
-    plain = train(spec.model_copy(update={"augment": None}), open_run()).result
-    assert isinstance(plain, stoker.TrainResult)
-    assert plain.history != undisturbed.history
+    undisturbed = train(spec, open_run())
+    assert_resumes(spec, undisturbed, events, open_run())
+    plain = train(spec.model_copy(update={"augment": None, "epochs": 1}), open_run())
+    assert history_of(plain)["loss"][0] != history_of(undisturbed)["loss"][0]
 
 
 def test_pictures_beside_other_columns_and_for_numbers_are_served(
