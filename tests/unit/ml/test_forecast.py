@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 
 import stoker
 from stoker.errors import InvalidJob
-from stoker.events import Checkpoint, Event, Log
-from stoker.kinds import Checkpoints, EvaluateResult, InferResult, Train, TrainResult
+from stoker.events import Event, Log
+from stoker.kinds import EvaluateResult, InferResult, Train
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.predictions import predictions
@@ -24,9 +23,9 @@ from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.evaluation.report import Report
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.reading import read_training_data
-from stoker_workers.ml.run import Run, Stopped
+from stoker_workers.ml.run import Run
 
-from .conftest import manifest_of
+from .conftest import OFTEN, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 FORECAST = stoker.Forecast(window=48, horizon=24, time="when", series="meter")
@@ -158,22 +157,11 @@ def test_a_forecast_is_resumed_to_the_bit(open_run: OpenRun, events: list[Event]
         update={
             "data": table(tmp_path),
             "forecast": FORECAST.model_copy(update={"series": None}),
-            "checkpoint": Checkpoints(epochs=1, seconds=None),
+            "epochs": 2,
+            "checkpoint": OFTEN,
         }
     )
-    whole = execute(spec, open_run()).result
-    events.clear()
-
-    def after_two() -> Any:
-        return "drain" if sum(isinstance(event, Checkpoint) for event in events) >= 2 else None
-
-    with pytest.raises(Stopped):
-        execute(spec, open_run(stop_requested=after_two))
-    saved = tuple(event.artifact for event in events if isinstance(event, Checkpoint))
-    resumed = execute(spec, replace(open_run(), checkpoints=saved)).result
-    assert isinstance(whole, TrainResult)
-    assert isinstance(resumed, TrainResult)
-    assert resumed.history == whole.history
+    assert_resumes(spec, execute(spec, open_run()), events, open_run())
 
 
 @pytest.mark.parametrize(
