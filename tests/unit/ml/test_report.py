@@ -183,9 +183,9 @@ def test_the_same_report_gives_the_same_page(html: str) -> None:
 
 
 def test_many_classes_still_fit_on_a_page() -> None:
-    page = Page(render(classifier_report(labels=tuple(f"class number {number}" for number in range(100)))))
-    assert "predicts 100 classes" in page.text
-    assert "class number 99" in page.text
+    page = Page(render(classifier_report(labels=tuple(f"class number {number}" for number in range(50)))))
+    assert "predicts 50 classes" in page.text
+    assert "class number 49" in page.text
 
 
 def test_a_report_survives_its_json() -> None:
