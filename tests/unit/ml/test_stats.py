@@ -8,6 +8,7 @@ from stoker_workers.ml.columns.content import time_range
 from stoker_workers.ml.columns.kinds import decide
 from stoker_workers.ml.columns.stats import ColumnStats, Distinct, Moments, Sample
 from stoker_workers.ml.data import Column, Values
+from stoker_workers.ml.preprocessing.tensors import Feature, input_tensors
 
 RANDOM = np.random.default_rng(3)
 
@@ -158,3 +159,5 @@ def test_times_have_one_range_however_they_are_written(written: list[str | int])
     ):
         assert decide(stats).kind == "time"
         assert time_range(stats) == (first, last)
+        [tensor] = input_tensors({"x": Feature("time", "", stats)}, {})
+        assert (tensor.low, tensor.high) == (first, last)

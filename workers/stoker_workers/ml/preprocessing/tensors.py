@@ -12,6 +12,7 @@ from stoker.models.columns import Scaling
 from stoker.models.data import ColumnKind, listed
 from stoker.models.manifest import TensorSpec
 
+from ..columns.content import time_range
 from ..columns.stats import ColumnStats
 
 _SHARED: dict[ColumnKind, tuple[str, str]] = {
@@ -88,14 +89,9 @@ def _shared(kind: ColumnKind, name: str, dtype: str, features: Mapping[str, Feat
     if kind == "number" and any(_needs_float64(feature.stats) for feature in features.values()):
         dtype = "float64"
     if kind == "time":
-        low, high = (
-            choose(
-                edge
-                for feature in features.values()
-                for edge in (feature.stats.moments.low, feature.stats.moments.high)
-            )
-            for choose in (min, max)
-        )
+        ranges = [time_range(feature.stats) for feature in features.values() if feature.stats.present]
+        low = min((first for first, _ in ranges), default=None)
+        high = max((last for _, last in ranges), default=None)
     return TensorSpec(
         name=name,
         shape=(len(features),),
