@@ -188,7 +188,9 @@ def test_no_path_of_a_table_leads_out_of_what_may_be_read(tables: Path, name: st
 
 def test_rows_without_their_picture_are_refused_or_left_out(tables: Path) -> None:
     table = write_table(tables / "t.csv", ["pictures/0.png", None, "pictures/1.png", "pictures/9.png"])
-    with pytest.raises(InvalidJob, match=r"2 pictures are broken: .* is missing; pictures/9\.png does not exist"):
+    with pytest.raises(
+        InvalidJob, match=r"2 pict.*: the picture 'photo' of row 1 \(the.* is missing; pictures/9\.png does "
+    ):
         opened(table)
     source = opened(table, skip_broken=True)
     assert source.rows == 2

@@ -73,7 +73,7 @@ class ColumnarTable:
             return column.values(batch.column(column.name))
         except Misfit as misfit:
             place = Place(url, first_row + misfit.row, "")
-            raise InvalidJob(f"{_where(place)}, column {column.name!r}: {misfit.what}; correct it") from None
+            raise InvalidJob(f"{_where(place)}, column {column.name!r}: {misfit.what}; {misfit.fix}") from None
 
     def _look_at(self, url: str) -> int:
         """Let the columns see a file's rows; gives their number."""

@@ -79,7 +79,7 @@ class JsonTable:
             return column.values([record.get(column.name) for record in records])
         except Misfit as misfit:
             place = Place(self._urls[file], first_row + misfit.row, "")
-            raise InvalidJob(f"{self._where(place)}, {column.name!r}: {misfit.what}; correct it") from None
+            raise InvalidJob(f"{self._where(place)}, {column.name!r}: {misfit.what}; {misfit.fix}") from None
 
     def _look_at(self, file: int, types: Mapping[str, ColumnType]) -> int:
         """Let the columns see a file's records; gives their number."""

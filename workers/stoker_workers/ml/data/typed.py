@@ -94,7 +94,7 @@ class TypedColumn:
         match self._nature:
             case "vector":
                 if array.null_count:
-                    raise Misfit(int(np.argmin(array.is_valid())), "a vector is missing; fill or drop such rows")
+                    raise Misfit(int(np.argmin(array.is_valid())), "a vector is missing", "fill or drop such rows")
                 flat: Values = array.flatten().to_numpy(zero_copy_only=False)
                 return flat.reshape(-1, self._kind.list_size)
             case "time":

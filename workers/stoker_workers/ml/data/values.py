@@ -71,7 +71,8 @@ def _require(fits: Mask, what: str) -> None:
 class Misfit(Exception):
     """A cell is not of its column's type; `row` is its place among those that were given."""
 
-    def __init__(self, row: int, what: str) -> None:
+    def __init__(self, row: int, what: str, fix: str = "correct it") -> None:
         super().__init__(what)
         self.row = row
         self.what = what
+        self.fix = fix

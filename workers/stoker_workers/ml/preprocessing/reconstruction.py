@@ -23,15 +23,15 @@ def decide_reconstruction(features: Mapping[str, Feature], inputs: tuple[TensorS
     Raises:
         InvalidJob: that is not one tensor of numbers, or float32 cannot tell them apart.
     """
-    [*others, spec] = sorted(inputs, key=lambda each: each.kind in _KINDS)
-    if others or spec.kind not in _KINDS or spec.dtype == "string":
-        wrong = others or [spec]
+    others = [each for each in inputs if each.kind not in _KINDS or each.dtype == "string"]
+    if wrong := others or inputs[1:]:
         names = [name for each in wrong for name in each.columns or (each.name,)]
         raise InvalidJob(
             f"task='reconstruction' takes columns of numbers, or one column of arrays or pictures; "
             f"{', '.join(f'{name!r} is {features[name].kind}' for name in names[:10])}: name the others in features, "
             "or say columns={…: 'ignore'} of Data, or 'number' where they are numbers"
         )
+    [spec] = inputs
     columns = spec.columns or (spec.name,)
     if spec.dtype == "float64":
         raise InvalidJob(

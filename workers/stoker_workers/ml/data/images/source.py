@@ -88,7 +88,7 @@ class PictureSource(Ranged):
             return
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
             for start, batch in self._inner(rows, first, last):
-                decoded = {name: self._pixels(name, batch[name], pool) for name in self._reads}
+                decoded = {name: self._pixels(name, batch[name], start, pool) for name in self._reads}
                 for name, cache in self._decoded.items():
                     cache.write(start, decoded[name])
                 yield batch | decoded
@@ -101,21 +101,22 @@ class PictureSource(Ranged):
             yield first, batch
             first += rows_of(batch)
 
-    def _pixels(self, name: str, values: Values, pool: ThreadPoolExecutor) -> Values:
+    def _pixels(self, name: str, values: Values, first: int, pool: ThreadPoolExecutor) -> Values:
         shape = self._shapes[name]
         output = np.empty((len(values), *shape), np.uint8)
-        for row, pixels in enumerate(pool.map(partial(self._made, name, shape), values)):
+        rows = range(first, first + len(values))
+        for row, pixels in enumerate(pool.map(partial(self._made, name, shape), values, rows)):
             output[row] = pixels
         return output
 
-    def _made(self, name: str, shape: tuple[int, ...], value: Any) -> Values:
+    def _made(self, name: str, shape: tuple[int, ...], value: Any, row: int) -> Values:
         try:
             data = self._read(name, value)
             if name in self._wanted.masks:
                 return nearest(decode_mask(data), (shape[0], shape[1]))
             return fitted(data, (shape[0], shape[1], shape[2]))
         except BrokenPicture as broken:
-            raise InvalidJob(f"{_quoted(value)} {broken}; {self._advice(name)}") from None
+            raise InvalidJob(f"{_named(value, name, row)} {broken}; {self._advice(name)}") from None
 
     def _read(self, name: str, value: Any) -> bytes:
         if value is None:
@@ -130,13 +131,15 @@ class PictureSource(Ranged):
         """What the pictures are like, and which rows have all of theirs."""
         surveys = {name: Survey() for name in self._reads}
         kept: list[NDArray[np.bool_]] = []
+        first = 0
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="look") as pool:
             for batch in source.batches(_LOOKED_AT_ROWS):
                 intact = np.ones(rows_of(batch), bool)
                 for name, survey in surveys.items():
                     for row, seen in enumerate(pool.map(partial(self._seen, name), batch[name])):
-                        intact[row] &= _count(survey, seen, batch[name][row])
+                        intact[row] &= _count(survey, seen, _named(batch[name][row], name, first + row))
                 kept.append(intact)
+                first += len(intact)
         for name, survey in surveys.items():
             if survey.broken and not self._wanted.skip_broken:
                 some = f"{survey.broken:,} pictures are broken: {'; '.join(survey.examples)}"
@@ -223,12 +226,12 @@ def _without_broken(source: Source, kept: NDArray[np.bool_]) -> Source:
     return Arrays(batch, "", source.notes, source.columns)
 
 
-def _count(survey: Survey, seen: tuple[Size, int] | str, value: Any) -> bool:
+def _count(survey: Survey, seen: tuple[Size, int] | str, named: str) -> bool:
     """Count a picture; whether it is intact."""
     if isinstance(seen, str):
         survey.broken += 1
         if len(survey.examples) < _EXAMPLES:
-            survey.examples.append(f"{_quoted(value)} {seen}")
+            survey.examples.append(f"{named} {seen}")
         return False
     size, channels = seen
     survey.sizes[size] += 1
@@ -243,5 +246,6 @@ def _left_out(surveys: Mapping[str, Survey], kept: NDArray[np.bool_]) -> Iterato
             yield f"{out:,} of {len(kept):,} rows are left out, for a picture is broken: {'; '.join(survey.examples)}"
 
 
-def _quoted(value: Any) -> str:
-    return shown(value) if isinstance(value, str) else "a picture"
+def _named(value: Any, name: str, row: int) -> str:
+    """A picture, by its path if it has one; rows are counted over all files."""
+    return shown(value) if isinstance(value, str) else f"the picture {name!r} of row {row:,} (the first is 0)"
