@@ -31,20 +31,22 @@ RANDOM = np.random.default_rng(0)
 @pytest.fixture
 def served(open_run: OpenRun) -> Callable[[stoker.Train, object], Array]:
     """Trains a job, and predicts raw rows with what it registers."""
-
-    def train_and_predict(spec: stoker.Train, rows: Any) -> Array:
-        run = open_run()
-        version = ModelVersion(**dict(manifest_of(train(spec, run))), version=1, created_at="2026-01-01T00:00:00Z")
-        inputs = Inputs(version.signature, version.ref)
-        tensors = inputs.encoded(rows)
-        inputs.check(tensors)
-        answers: Array = Predictor.load(version, run.store, run.scratch, rows=len(rows)).predict(tensors)
-        return answers
-
-    return train_and_predict
+    return lambda spec, rows: predicted_by(registered(spec, open_run()), rows, open_run())
 
 
 Served = Callable[[stoker.Train, object], Array]
+
+
+def registered(spec: stoker.Train, run: Run) -> ModelVersion:
+    return ModelVersion(**dict(manifest_of(train(spec, run))), version=1, created_at="2026-01-01T00:00:00Z")
+
+
+def predicted_by(version: ModelVersion, rows: Any, run: Run) -> Array:
+    inputs = Inputs(version.signature, version.ref)
+    tensors = inputs.encoded(rows)
+    inputs.check(tensors)
+    answers: Array = Predictor.load(version, run.store, run.scratch, rows=len(rows)).predict(tensors)
+    return answers
 
 
 def arrays(folder: Path, x: NDArray[Any], y: NDArray[Any]) -> str:
@@ -112,17 +114,18 @@ def test_losses_are_in_the_target_s_own_units(open_run: OpenRun, tmp_path: Path)
     assert result.metrics["loss"] == pytest.approx(result.metrics["mae"] ** 2, rel=1)
 
 
-def test_ids_reach_an_embedding_as_they_are(served: Served, events: list[Event], tmp_path: Path) -> None:
+def test_ids_reach_an_embedding_as_they_are(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:
     ids = RANDOM.integers(0, 50, (600, 6))
     y = (ids < 5).any(axis=1).astype(int)
     embedding = (keras.layers.Embedding(50, 4), keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(1, "sigmoid"))
     spec = stoker.Train(
         model="m", data=arrays(tmp_path, ids, y), architecture=config_of(*embedding, shape=(6,)), epochs=60, seed=1
     )
-    assert ((served(spec, ids)[:, 0] > 0.5) == y).mean() > 0.95
+    version = registered(spec, open_run())
+    assert ((predicted_by(version, ids, open_run())[:, 0] > 0.5) == y).mean() > 0.95
     assert "inputs are not scaled: the network begins with Embedding" in lines(events)
     with pytest.raises(InvalidJob, match="'x' must be from 0 to 49"):
-        served(spec.model_copy(update={"epochs": 1}), ids + 1)
+        predicted_by(version, ids + 1, open_run())
 
 
 @pytest.mark.parametrize(

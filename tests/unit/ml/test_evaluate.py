@@ -211,20 +211,28 @@ def test_a_trained_model_gets_a_report_with_its_learning_curve(open_run: OpenRun
     assert (result.files["report"].name, result.files["html"].name) == ("report.json", "report.html")
 
 
-def test_columns_of_numbers_and_text_are_evaluated_by_name(open_run: OpenRun, tmp_path: Path) -> None:
+def test_columns_are_evaluated_by_name_and_only_numbers_get_noise(open_run: OpenRun, tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     random = np.random.default_rng(4)
     ages, cities = random.integers(1, 90, 120), random.choice(["Bern", "Rome"], 120)
-    lines = [f"{age},{city},{age > 40},{age > 40}" for age, city in zip(ages, cities, strict=True)]
-    table.write_text("\n".join(["age,city,senior,truth", *lines]))
-    spec = Train(model="people", data=str(table), target="senior", features=("age", "city"), epochs=30, seed=1)
+    lines = [
+        f"{age},{city},{age > 30},2026-01-{1 + age % 28:02},{age > 40},{age > 40}"
+        for age, city in zip(ages, cities, strict=True)
+    ]
+    table.write_text("\n".join(["age,city,adult,joined,senior,truth", *lines]))
+    features = ("age", "city", "adult", "joined")
+    spec = Train(model="people", data=str(table), target="senior", features=features, epochs=30, seed=1)
     manifest = manifest_of(train(spec, open_run()))
     version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
-    by_own_target = result_of(open_run(version), str(table))
-    by_other_target = result_of(open_run(version), str(table), target="truth")
+    by_own_target = result_of(open_run(version), str(table), noise=(0.5,))
+    by_other_target = result_of(open_run(version), str(table), target="truth", noise=())
     assert by_own_target.metrics["accuracy"] > 0.9
     assert by_other_target.accuracy == by_own_target.accuracy
     assert set(by_own_target.accuracy.classes) == {"False", "True"}
+    stability = by_own_target.stability
+    # What gets no noise is named.
+    assert set(stability.without_noise) == {"city (categories)", "adult (yes or no)", "joined (times)"}
+    assert list(stability.noise) == ["0.5"]
 
 
 def test_rows_are_measured_by_the_values_of_columns(
@@ -337,20 +345,6 @@ def test_the_pictures_that_are_surely_mistaken_are_shown(
     with Image.open(io.BytesIO(b64decode(mistakes[0].png))) as shown:
         assert (shown.size, shown.getpixel((0, 0))) == ((4, 4), round(255 * bright[57]))
     assert store.read(result.files["html"]).decode().count("taken for b") == 10
-
-
-def test_only_numbers_get_noise_and_what_gets_none_is_named(open_run: OpenRun, tmp_path: Path) -> None:
-    table = tmp_path / "people.csv"
-    random = np.random.default_rng(4)
-    ages, plans = random.integers(1, 90, 120), random.choice(["free", "full"], 120)
-    rows = [f"{age},{plan},{age > 30},2026-01-{1 + age % 28:02}" for age, plan in zip(ages, plans, strict=True)]
-    lines = [f"{row},{'a' if age > 40 else 'b'}" for row, age in zip(rows, ages, strict=True)]
-    table.write_text("\n".join(["age,plan,adult,joined,y", *lines]))
-    manifest = manifest_of(train(Train(model="people", data=str(table), epochs=2, seed=1), open_run()))
-    version = ModelVersion(**dict(manifest), version=1, created_at="2026-01-01T00:00:00Z")
-    stability = result_of(open_run(version), str(table), noise=(0.5,)).stability
-    assert set(stability.without_noise) == {"plan (categories)", "adult (yes or no)", "joined (times)"}
-    assert list(stability.noise) == ["0.5"]
 
 
 def test_rows_that_the_model_was_trained_on_are_called_so(

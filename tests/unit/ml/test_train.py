@@ -298,10 +298,17 @@ def test_streamed_rows_are_all_trained_on_or_held_out(job: Attempts, table: Path
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainResult, list[NDArray[Any]]]:
-    """What comes of a training that nothing interrupts, and its weights."""
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Attempts, TrainResult]:
+    """A job that nothing has interrupted, and what came of it."""
     job = Attempts(tmp_path_factory.mktemp("undisturbed"))
     result, _ = job.train(INTERRUPTIBLE)
+    return job, result
+
+
+@pytest.fixture(scope="module")
+def undisturbed(left_alone: tuple[Attempts, TrainResult]) -> tuple[TrainResult, list[NDArray[Any]]]:
+    """What comes of a training that nothing interrupts, and its weights."""
+    job, result = left_alone
     return result, job.weights(result)
 
 
@@ -316,7 +323,7 @@ def test_a_training_ends_bitwise_where_an_undisturbed_one_does_however_often_it_
     job: Attempts, undisturbed: tuple[TrainResult, list[NDArray[Any]]]
 ) -> None:
     left, told = list[Artifact](), list[int]()
-    for epoch in (0, 0, 2):
+    for epoch in (1, 1):
         left = job.interrupted(INTERRUPTIBLE, epoch=epoch, checkpoints=left)
         told += [event.epoch for event in job.epochs()]
     job.events.clear()
@@ -344,8 +351,10 @@ def assert_all_left_out(lines: list[str]) -> None:
     assert "is corrupt: its SHA-256 is" in lines[4]
 
 
-def test_a_training_whose_checkpoints_are_all_damaged_starts_anew(job: Attempts, damaged: Damaged) -> None:
-    undisturbed, _ = job.train(INTERRUPTIBLE)
+def test_a_training_whose_checkpoints_are_all_damaged_starts_anew(
+    damaged: Damaged, left_alone: tuple[Attempts, TrainResult]
+) -> None:
+    job, undisturbed = left_alone
     store, last = job.store.of_job("job"), job.checkpoints()[-1].artifact
     job.events.clear()
     again, _ = job.train(INTERRUPTIBLE, checkpoints=damaged(store, last))
