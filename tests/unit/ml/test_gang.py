@@ -82,15 +82,24 @@ def assert_alike(told: Told, alone: Told) -> None:
     assert told["weights"] == pytest.approx(alone["weights"], rel=1e-4)
 
 
+def assert_drained(folder: Path) -> None:
+    """A drain of one process stops both, and leaves a checkpoint."""
+    leader, member = gang(folder, DRAIN_AT_CALL)
+    assert leader["stopped"] == member["stopped"] == "drain"
+    assert leader["checkpoints"] == 1
+
+
+def test_a_drain_of_one_process_stops_both_at_one_checkpoint(tmp_path: Path) -> None:
+    assert_drained(tmp_path)
+
+
 def test_two_devices_have_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
     assert_alike(Member(tmp_path, devices=2).outcome(), alone)
 
 
+@pytest.mark.slow
 def test_two_processes_that_one_drain_stops_go_on_to_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
-    leader, member = gang(tmp_path, DRAIN_AT_CALL)
-    assert leader["stopped"] == member["stopped"] == "drain"
-    assert leader["checkpoints"] == 1
-
+    assert_drained(tmp_path)
     leader, member = gang(tmp_path)
     assert_alike(leader, alone)
     assert leader["checkpoints"] == SPEC.epochs
