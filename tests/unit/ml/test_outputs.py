@@ -181,9 +181,9 @@ def test_labels_that_hold_at_once_are_learned_evaluated_and_served(
     truth = pa.parquet.read_table(data).to_pydict()
     first = predictions(version, answers)[0]
     assert first.labels == tuple(label for label, share in first.probabilities.items() if share >= 0.5)
-    measured = evaluated(version, open_run, data)
-    assert measured.accuracy.metrics.keys() == {"loss", "accuracy", "micro_f1", "precision", "recall", "f1"}
     if target == "tags":
+        measured = evaluated(version, open_run, data)
+        assert measured.accuracy.metrics.keys() == {"loss", "accuracy", "micro_f1", "precision", "recall", "f1"}
         true = np.array([[label in labels for label in classes] for labels in truth["tags"]])
         assert measured.metrics["micro_f1"] == pytest.approx(f1_score(true, answers >= 0.5, average="micro"))
         assert measured.metrics["f1"] == pytest.approx(f1_score(true, answers >= 0.5, average="macro"))
@@ -262,19 +262,25 @@ def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(
         infer(Infer(model="m", data=str(data)), open_run(version))
 
 
-def test_columns_of_different_kinds_are_an_output_each_and_networks_of_yours_name_theirs(
-    data: Path, open_own: OpenRun
-) -> None:
+def named_heads() -> KerasConfig:
     row = keras.Input((6,))
     hidden = keras.layers.Dense(8, "relu")(row)
     heads = [keras.layers.Dense(1, name="price")(hidden), keras.layers.Dense(1, "sigmoid", name="sold")(hidden)]
-    config = json.loads(keras.Model(row, heads).to_json())
-    for architecture in (MLP(hidden=8), KerasConfig(config=config), Builder(HERE)):
-        job = spec(data, target=("price", "sold"), architecture=architecture, features=("a", "b", "town"))
-        result, version = fitted(job, open_own())
-        assert list(version.signature.parts) == ["price", "sold"]
-        assert result.metrics["val_sold_accuracy"] > 0.7
-        check_served(version, open_own, data)
+    return KerasConfig(config=json.loads(keras.Model(row, heads).to_json()))
+
+
+@pytest.mark.parametrize("architecture", [
+    pytest.param(MLP(hidden=8), marks=pytest.mark.slow, id="MLP"),
+    pytest.param(named_heads(), marks=pytest.mark.slow, id="KerasConfig"),
+    pytest.param(Builder(HERE), id="Builder"),
+])  # fmt: skip
+def test_columns_of_different_kinds_are_an_output_each_and_networks_of_yours_name_theirs(
+    architecture: Any, data: Path, open_own: OpenRun
+) -> None:
+    result, version = fitted(spec(data, target=("price", "sold"), architecture=architecture), open_own())
+    assert list(version.signature.parts) == ["price", "sold"]
+    assert result.metrics["val_sold_accuracy"] > 0.7
+    check_served(version, open_own, data)
 
 
 @pytest.mark.parametrize(

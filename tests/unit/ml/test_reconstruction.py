@@ -238,17 +238,16 @@ def test_pictures_are_given_back_as_pictures(architecture: Any, open_run: OpenRu
     assert measured.metrics["error"] == pytest.approx(errors.mean(), rel=1e-3)
 
 
-def test_arrays_are_given_back_in_their_shape(open_run: OpenRun, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    for shape in ((6,), (4, 3)):
-        x = (random.normal(size=(100, *shape)) * 3 + 7).astype(np.float32)
-        np.savez(tmp_path / "arrays.npz", x=x, y=np.arange(100) % 2)
-        _, version = fitted(spec(tmp_path / "arrays.npz", epochs=1), open_run())
-        answers = served(version, open_run(), x)
-        assert answers.shape == x.shape
-        [first, *_] = predictions(version, answers, x)
-        assert first.error == pytest.approx(squared(x, answers, version.signature.spreads)[0], rel=1e-3)
-        evaluate(Evaluate(model="m", data=str(tmp_path / "arrays.npz")), open_run(version))
+@pytest.mark.parametrize("shape", [pytest.param((6,), marks=pytest.mark.slow), (4, 3)])
+def test_arrays_are_given_back_in_their_shape(shape: tuple[int, ...], open_run: OpenRun, tmp_path: Path) -> None:
+    x = (np.random.default_rng(0).normal(size=(100, *shape)) * 3 + 7).astype(np.float32)
+    np.savez(tmp_path / "arrays.npz", x=x, y=np.arange(100) % 2)
+    _, version = fitted(spec(tmp_path / "arrays.npz", epochs=1), open_run())
+    answers = served(version, open_run(), x)
+    assert answers.shape == x.shape
+    [first, *_] = predictions(version, answers, x)
+    assert first.error == pytest.approx(squared(x, answers, version.signature.spreads)[0], rel=1e-3)
+    evaluate(Evaluate(model="m", data=str(tmp_path / "arrays.npz")), open_run(version))
 
 
 @pytest.mark.parametrize(
