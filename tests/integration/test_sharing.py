@@ -116,6 +116,14 @@ def test_children_count_as_queued_jobs_of_their_tenant_and_are_not_refused(conne
     assert connection.run(quotas.tenants()) == []
 
 
+def test_quotas_hold_for_any_number_of_tenants(connection: Connection) -> None:
+    set_quotas(connection, {f"tenant-{number}": Quota(queued=number) for number in range(5000)})
+
+    submit(connection, 3, "tenant-3")
+    with pytest.raises(stoker.Unavailable, match="tenant 'tenant-3' has 3 jobs waiting or queued and may have 3"):
+        submit(connection, 1, "tenant-3")
+
+
 def test_a_low_job_does_not_starve_under_a_stream_of_urgent_ones(connection: Connection, server: redis.Redis) -> None:
     slots_are(connection, SLOTS)
     low = submit(connection, 30, priority="low")

@@ -11,7 +11,10 @@ if not has_changed then
   return 0
 end
 redis.call('DEL', KEY.quotas)
-redis.call('HSET', KEY.quotas, unpack(ARGV))
+-- One by one, for unpack puts all of them on Lua's stack: there may be any number of tenants.
+for n = 1, #ARGV, 2 do
+  redis.call('HSET', KEY.quotas, ARGV[n], ARGV[n + 1])
+end
 for _, queue in ipairs(QUEUES) do
   local waiting = {}
   for _, priority in ipairs(RANKED) do
