@@ -16,7 +16,7 @@ end
 local refusal = over_quota(tenants)
 for _, first in ipairs(others) do
   local state = redis.call('HGET', KEY.job .. first, 'state')
-  if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+  if is_dead_end(state) then
     refusal = { state or 'missing', first }
   end
 end

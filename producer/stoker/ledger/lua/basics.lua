@@ -95,8 +95,13 @@ local function observe(name, value, bounds)
   tally(name .. ' sum', value)
 end
 
+-- Adds an event, as JSON. Returns its id.
+local function append_text(id, event)
+  return redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', event)
+end
+
 local function append_event(id, event)
-  redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', cjson.encode(event))
+  append_text(id, cjson.encode(event))
 end
 
 -- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.

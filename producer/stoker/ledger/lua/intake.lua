@@ -28,12 +28,17 @@ local function over_quota(tenants)
   end
 end
 
+-- Whether nothing can come after a job in such a state: it has none any more, or has ended without success.
+local function is_dead_end(state)
+  return not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD'
+end
+
 -- Notes whom a new job waits for. Returns how many they are, and why the job must be cancelled, if it must.
 local function wait_for(id, others)
   local blockers, reason = 0, nil
   for _, first in ipairs(others) do
     local state = redis.call('HGET', KEY.job .. first, 'state')
-    if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+    if is_dead_end(state) then
       reason = 'job ' .. first .. ', which it comes after, is ' .. (state or 'gone')
     elseif state ~= 'SUCCEEDED' then
       blockers = blockers + redis.call('SADD', KEY.after .. first, id)

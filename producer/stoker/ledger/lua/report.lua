@@ -27,7 +27,7 @@ if #checkpoints > 0 then
   list_checkpoints(id, checkpoints, tonumber(keep))
 end
 for _, event in ipairs(events) do
-  local event_id = redis.call('XADD', KEY.events .. id, 'MAXLEN', '~', 10000, '*', 'event', event)
+  local event_id = append_text(id, event)
   if event == progress then
     note_progress(id, event, event_id)
   end

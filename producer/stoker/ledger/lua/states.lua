@@ -347,23 +347,21 @@ local function notify_parent(id, state, outcome)
   local open, total = redis.call('HINCRBY', KEY.job .. parent, 'open_children', -1), redis.call('HLEN', children)
   local progress = cjson.encode({ type = 'progress', stage = 'waiting for its jobs', unit = 'jobs', total = total,
     done = total - open })
-  note_progress(parent, progress, redis.call('XADD', KEY.events .. parent, 'MAXLEN', '~', 10000, '*', 'event', progress))
+  note_progress(parent, progress, append_text(parent, progress))
   redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
   if open == 0 and redis.call('HGET', KEY.job .. parent, 'state') == 'WAITING' then
     enqueue(parent, 'all the jobs that it waited for have succeeded')
   end
 end
 
--- A job has ended: so do its children that have not. Those that had not started are added to `ended`.
-local function cancel_children(id, ended, iso)
+-- A job has ended: so do its children that have not. Those that had not started are closed.
+local function cancel_children(id, close, iso)
   for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
     local state = redis.call('HGET', KEY.job .. child, 'state')
     if state == 'RUNNING' then
       redis.call('HSET', KEY.job .. child, 'cancel', 1)
     elseif YET_TO_START[state] then
-      local outcome = { reason = 'job ' .. id .. ', which asked for it, has ended' }
-      settle(child, 'CANCELLED', outcome, iso)
-      ended[#ended + 1] = { child, 'CANCELLED', outcome }
+      close(child, 'CANCELLED', { reason = 'job ' .. id .. ', which asked for it, has ended' }, iso)
     end
   end
   redis.call('DEL', KEY.children .. id)
@@ -372,31 +370,31 @@ end
 -- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
 -- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
 local function finish(id, state, outcome, iso)
-  settle(id, state, outcome, iso)
-  local ended = { { id, state, outcome } }
+  local ended = {}
+  local function close(next_id, ...)
+    settle(next_id, ...)
+    ended[#ended + 1] = { next_id, ... }
+  end
+  close(id, state, outcome, iso)
   while #ended > 0 do
     local last, its_state, its_outcome = unpack(table.remove(ended))
     for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. last)) do
       local next_state, flaws = examine(next_id)
       if next_state == 'WAITING' then
         if next(flaws) then
-          settle(next_id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
-          ended[#ended + 1] = { next_id, 'FAILED', {} }
+          close(next_id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
         elseif its_state ~= 'SUCCEEDED' then
-          local reason = 'job ' .. last .. ', which it comes after, is ' .. its_state
-          settle(next_id, 'CANCELLED', { reason = reason }, iso)
-          ended[#ended + 1] = { next_id, 'CANCELLED', {} }
+          close(next_id, 'CANCELLED', { reason = 'job ' .. last .. ', which it comes after, is ' .. its_state }, iso)
         elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
           enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
         end
       end
     end
     redis.call('DEL', KEY.after .. last)
-    cancel_children(last, ended, iso)
+    cancel_children(last, close, iso)
     local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome)
     if parent then
-      settle(parent, its_end, parents_outcome, iso)
-      ended[#ended + 1] = { parent, its_end, parents_outcome }
+      close(parent, its_end, parents_outcome, iso)
     end
   end
 end

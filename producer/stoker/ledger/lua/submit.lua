@@ -26,7 +26,7 @@ for n, job in ipairs(chunk.jobs) do
   else
     for _, first in ipairs(chunk.shapes[shape].after) do
       local state = coming[first] or redis.call('HGET', KEY.job .. first, 'state')
-      if not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' then
+      if is_dead_end(state) then
         return { state or 'missing', first }
       end
     end
