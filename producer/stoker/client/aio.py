@@ -2,17 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Priority, Result, Spec
-from ..lanes import later, push
 from ..lanes.aio import AsyncLaneClient
-from ..lanes.pending import lane_full
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
@@ -22,9 +18,9 @@ from ..redis.connection import AsyncConnection, Steps
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, submission
-from .following import Deadline, Follower, Pause, check_end, timeout_message
+from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import AsyncListener
-from .tables import Rows, tensors_of
+from .tables import Rows
 from .tracing import submitting
 
 T = TypeVar("T")
@@ -98,57 +94,31 @@ class AsyncClient:
         search = arguments.search(state, kind, model, tags, parent)
         return await self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
-    async def infer(
-        self,
-        model: str,
-        inputs: Rows,
-        *,
-        timeout: float = 30.0,
-        priority: Priority = "normal",
-    ) -> Outputs:
+    async def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
         """See `Client.infer`."""
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(inputs)
-        queue, tensors = await self._drive(self._models.check(options.model, given))
-        return (await self._predict(options, queue, [encode_tensors(tensors)]))[0]
+        call = await self._drive(self._models.call(model, inputs, timeout, priority))
+        return (await self._answers(call, [encode_tensors(call.tensors)]))[0]
 
     async def infer_many(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> Outputs:
         """See `Client.infer_many`."""
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(rows)
-        queue, tensors = await self._drive(self._models.check(options.model, given))
-        return joined_rows(await self._predict(options, queue, inference.encode_rows(tensors)))
+        call = await self._drive(self._models.call(model, rows, timeout, priority))
+        return joined_rows(await self._answers(call, inference.encode_rows(call.tensors)))
 
     async def predict(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> list[Prediction]:
         """See `Client.predict`."""
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(rows)
-        version, queue, tensors = await self._drive(self._models.check_version(options.model, given))
-        outputs = await self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, joined_rows(outputs), given)
+        version, call = await self._drive(self._models.call_of_version(model, rows, timeout, priority))
+        outputs = await self._answers(call, inference.encode_rows(call.tensors))
+        return predictions(version, joined_rows(outputs), call.given)
 
     async def infer_later(
-        self,
-        model: str,
-        inputs: Rows,
-        *,
-        timeout: float = 30.0,
-        priority: Priority = "normal",
+        self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
     ) -> str:
         """See `Client.infer_later`."""
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(inputs)
-        queue, tensors = await self._drive(self._models.check(options.model, given))
-        data = encode_tensors(tensors)
-        result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
-        [full_at] = await self._connection.run(push([request]))
-        if full_at is not None:
-            raise lane_full(options.model, full_at)
-        return result_id
+        return await self._drive(self._models.send_later(model, inputs, timeout, priority))
 
     async def models(self) -> list[ModelVersion]:
         """See `Client.models`."""
@@ -165,11 +135,11 @@ class AsyncClient:
     def _job(self, job_id: str) -> "AsyncJob":
         return AsyncJob(self._connection, self._listener, job_id)
 
-    async def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Outputs]:
+    async def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
         lanes = self._lanes.get()
-        answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)
+        answers = lanes.send(call.model, call.queue, call.priority, call.timeout_s, requests)
         # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
-        expiry = asyncio.get_running_loop().call_later(options.timeout_s, _expire, answers.values(), options)
+        expiry = asyncio.get_running_loop().call_later(call.timeout_s, _expire, answers.values(), call)
         try:
             return [inference.outputs(await answer) for answer in answers.values()]
         finally:
@@ -189,10 +159,10 @@ class AsyncClient:
             result = await self._connection.run(call)
 
 
-def _expire(answers: Iterable[asyncio.Future[bytes]], options: inference.InferOptions) -> None:
+def _expire(answers: Iterable[asyncio.Future[bytes]], call: inference.InferCall) -> None:
     """Raise `Timeout` in the first answer that has not come, which is the one awaited."""
     if unanswered := next((answer for answer in answers if not answer.done()), None):
-        unanswered.set_exception(inference.unanswered(options.model, options.timeout_s))
+        unanswered.set_exception(inference.unanswered(call))
 
 
 class AsyncJob:
@@ -220,35 +190,33 @@ class AsyncJob:
 
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """See `Job.events`."""
-        return self._events(arguments.event_id(after), Deadline(None, self._connection.patience_s))
+        return self._events(arguments.event_id(after), self._deadline(None))
 
     async def wait(self, timeout: float | None = None) -> JobState:
         """See `Job.wait`."""
-        timeout = arguments.timeout_or_none(timeout)
-        return await self._wait(timeout, Deadline(timeout, self._connection.patience_s))
+        return await self._wait(self._deadline(timeout))
 
     async def result(self, timeout: float | None = None) -> Result:
         """See `Job.result`."""
-        timeout = arguments.timeout_or_none(timeout)
-        deadline = Deadline(timeout, self._connection.patience_s)
+        deadline = self._deadline(timeout)
         while True:
             result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
                 return result
-            check_end(self.id, await self._wait(timeout, deadline))
+            check_end(self.id, await self._wait(deadline))
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
         await self._connection.run(records.cancel(self.id))
 
-    async def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
+
+    async def _wait(self, deadline: Deadline) -> JobState:
         async for event in self._events(None, deadline):
             if isinstance(event, Finished):
                 return event.state
-        status = await self.status()
-        if status.state.final:
-            return status.state
-        raise Timeout(timeout_message(status, timeout or 0))
+        return final_state(await self.status(), deadline)
 
     async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)

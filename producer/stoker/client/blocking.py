@@ -3,7 +3,6 @@
 import concurrent.futures
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,9 +10,7 @@ from typing import Self, TypeVar
 from ..errors import StokerError
 from ..events import JobState, JobStatus
 from ..kinds import Priority, Spec
-from ..lanes import later, push
 from ..lanes.blocking import LaneClient
-from ..lanes.pending import lane_full
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
@@ -25,7 +22,7 @@ from ..settings import Settings
 from . import arguments, inference, submission
 from .job import Job
 from .listening import Listener
-from .tables import Rows, tensors_of
+from .tables import Rows
 from .tracing import submitting
 
 T = TypeVar("T")
@@ -150,14 +147,7 @@ class Client:
         search = arguments.search(state, kind, model, tags, parent)
         return self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
-    def infer(
-        self,
-        model: str,
-        inputs: Rows,
-        *,
-        timeout: float = 30.0,
-        priority: Priority = "normal",
-    ) -> Outputs:
+    def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
         """Predict rows with a registered model.
 
         Rows whose columns have names go by these, in any order; None and NaN are missing values. Columns that the
@@ -179,17 +169,13 @@ class Client:
             Timeout: no answer came in time.
             Unavailable: Redis cannot take the request.
         """
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(inputs)
-        queue, tensors = self._drive(self._models.check(options.model, given))
-        return self._predict(options, queue, [encode_tensors(tensors)])[0]
+        call = self._drive(self._models.call(model, inputs, timeout, priority))
+        return self._answers(call, [encode_tensors(call.tensors)])[0]
 
     def infer_many(self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
         """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(rows)
-        queue, tensors = self._drive(self._models.check(options.model, given))
-        return joined_rows(self._predict(options, queue, inference.encode_rows(tensors)))
+        call = self._drive(self._models.call(model, rows, timeout, priority))
+        return joined_rows(self._answers(call, inference.encode_rows(call.tensors)))
 
     def predict(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
@@ -206,20 +192,11 @@ class Client:
             InvalidJob: the rows do not fit the model, or what it gives are no probabilities.
             ModelNotFound, Timeout, Unavailable: as `infer`.
         """
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(rows)
-        version, queue, tensors = self._drive(self._models.check_version(options.model, given))
-        outputs = self._predict(replace(options, model=version.ref), queue, inference.encode_rows(tensors))
-        return predictions(version, joined_rows(outputs), given)
+        version, call = self._drive(self._models.call_of_version(model, rows, timeout, priority))
+        outputs = self._answers(call, inference.encode_rows(call.tensors))
+        return predictions(version, joined_rows(outputs), call.given)
 
-    def infer_later(
-        self,
-        model: str,
-        inputs: Rows,
-        *,
-        timeout: float = 30.0,
-        priority: Priority = "normal",
-    ) -> str:
+    def infer_later(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> str:
         """Request a prediction without waiting: `celery.result.AsyncResult(id)` has it, as nested lists, for an hour.
 
         Unlike with `infer`, Redis stores the result as JSON for that hour, whether or not it is read. If no worker
@@ -231,15 +208,7 @@ class Client:
         Raises:
             InvalidJob, ModelNotFound, Unavailable: as `infer`.
         """
-        options = inference.InferOptions.checked(model, timeout, priority)
-        given = tensors_of(inputs)
-        queue, tensors = self._drive(self._models.check(options.model, given))
-        data = encode_tensors(tensors)
-        result_id, request = later.request(options.model, queue, options.priority, options.timeout_s, data)
-        [full_at] = self._run(push([request]))
-        if full_at is not None:
-            raise lane_full(options.model, full_at)
-        return result_id
+        return self._drive(self._models.send_later(model, inputs, timeout, priority))
 
     def models(self) -> list[ModelVersion]:
         """All versions of all models, by name, the newest version first."""
@@ -260,10 +229,10 @@ class Client:
     def _job(self, job_id: str) -> Job:
         return Job(self._connection, self._listener, job_id)
 
-    def _predict(self, options: inference.InferOptions, queue: str, requests: list[bytes]) -> list[Outputs]:
-        deadline = time.monotonic() + options.timeout_s
+    def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
+        deadline = time.monotonic() + call.timeout_s
         lanes = self._lanes.get()
-        answers = lanes.send(options.model, queue, options.priority, options.timeout_s, requests)
+        answers = lanes.send(call.model, call.queue, call.priority, call.timeout_s, requests)
         try:
             return [
                 inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in answers.values()
@@ -271,7 +240,7 @@ class Client:
         except concurrent.futures.TimeoutError as error:
             if isinstance(error, StokerError):
                 raise
-            raise inference.unanswered(options.model, options.timeout_s) from None
+            raise inference.unanswered(call) from None
         finally:
             lanes.forget(answers)
 

@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 
-from ..errors import InvalidJob
+from ..errors import InvalidJob, Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..ledger import records
 from ..redis.connection import Call
@@ -17,11 +17,12 @@ class Deadline:
     """The deadline of one wait.
 
     Args:
-        timeout_s: None for no deadline.
+        timeout_s: None for no deadline; also an attribute.
         patience_s: how long an outage is survived without a deadline, if longer than `OUTAGE_S`.
     """
 
     def __init__(self, timeout_s: float | None, patience_s: float) -> None:
+        self.timeout_s = timeout_s
         self._at = None if timeout_s is None else time.monotonic() + timeout_s
         self._outage_s = max(patience_s, OUTAGE_S)
 
@@ -93,9 +94,16 @@ class Follower:
         self._pause, self._look_up, self._expects_news = False, not news, news
 
 
-def timeout_message(status: JobStatus, timeout_s: float) -> str:
-    """The message of a `Timeout`."""
-    return f"job {status.id} is {status.state} after {timeout_s:g} s of waiting; it goes on, ask again later"
+def final_state(status: JobStatus, deadline: Deadline) -> JobState:
+    """The state of a job whose events are over.
+
+    Raises:
+        Timeout: it has not ended; the deadline has come.
+    """
+    if status.state.final:
+        return status.state
+    waited_s = deadline.timeout_s or 0
+    raise Timeout(f"job {status.id} is {status.state} after {waited_s:g} s of waiting; it goes on, ask again later")
 
 
 def check_end(job_id: str, state: JobState) -> None:

@@ -5,13 +5,14 @@ import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
 from ..errors import InvalidJob, Timeout
 from ..fleet.topology import served_request_queue
 from ..kinds import Priority
+from ..lanes import later, push
+from ..lanes.pending import lane_full
 from ..ledger import presence, registry
 from ..models.data import listed
 from ..models.inputs import Inputs
@@ -20,6 +21,7 @@ from ..models.picture_rows import row_bytes
 from ..models.tensors import Array, Outputs, Tensors, decode_tensors, encode_tensors
 from ..redis.connection import Steps
 from . import arguments
+from .tables import Rows, tensors_of
 
 # The most rows of one request, so that several workers compute a large call, and about the most bytes.
 ROWS_PER_REQUEST = 4096
@@ -32,21 +34,21 @@ _MOST_CACHED = 1_000
 
 
 @dataclass(frozen=True)
-class InferOptions:
-    """The arguments of a prediction besides its inputs, checked."""
+class InferCall:
+    """A caller's request for predictions, checked.
+
+    Attributes:
+        queue: of the doorbells of the model's lane.
+        given: the rows as the caller has them.
+        tensors: what is sent of them.
+    """
 
     model: str
-    timeout_s: float
+    queue: str
     priority: Priority
-
-    @classmethod
-    def checked(cls, model: object, timeout: object, priority: object) -> Self:
-        """Check a caller's arguments.
-
-        Raises:
-            InvalidArgument: one has a wrong type or size.
-        """
-        return cls(arguments.model_ref(model), arguments.timeout(timeout), arguments.priority(priority))
+    timeout_s: float
+    given: Tensors
+    tensors: Tensors
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,45 @@ class ModelCache:
         self._cached: dict[str, _CachedModel] = {}
         self._warned: set[tuple[str, frozenset[str]]] = set()
 
-    def check(self, model: str, given: Tensors) -> Steps[tuple[str, Tensors]]:
-        """Check rows; gives the queue for the doorbells of the model's lane, and the tensors to send.
-
-        Warns of columns that the model does not read, once.
+    def call(self, model: str, rows: Rows, timeout: float, priority: Priority) -> Steps[InferCall]:
+        """Check the arguments of a prediction; warns of columns that the model does not read, once.
 
         Raises:
+            InvalidArgument: one has a wrong type or size.
             InvalidJob: the rows do not fit the model.
             ModelNotFound: no model has this name.
         """
+        return (yield from self._call(*_checked(model, rows, timeout, priority)))
+
+    def call_of_version(
+        self, model: str, rows: Rows, timeout: float, priority: Priority
+    ) -> Steps[tuple[ModelVersion, InferCall]]:
+        """`call` for the version that the reference names now, which comes first: its labels are the answers'."""
+        ref, given, timeout_s, priority = _checked(model, rows, timeout, priority)
+        version: ModelVersion = yield registry.resolve(ref)
+        return version, (yield from self._call(version.ref, given, timeout_s, priority))
+
+    def send_later(self, model: str, rows: Rows, timeout: float, priority: Priority) -> Steps[str]:
+        """Send a request that nobody waits for; gives the id of its result.
+
+        Raises:
+            InvalidArgument, InvalidJob, ModelNotFound: as `call`.
+            Unavailable: the lane is full.
+        """
+        call = yield from self.call(model, rows, timeout, priority)
+        data = encode_tensors(call.tensors)
+        result_id, request = later.request(call.model, call.queue, call.priority, call.timeout_s, data)
+        [full_at] = yield push([request])
+        if full_at is not None:
+            raise lane_full(call.model, full_at)
+        return result_id
+
+    def _call(self, ref: str, given: Tensors, timeout_s: float, priority: Priority) -> Steps[InferCall]:
+        queue, tensors = yield from self._check(ref, given)
+        return InferCall(ref, queue, priority, timeout_s, given, tensors)
+
+    def _check(self, model: str, given: Tensors) -> Steps[tuple[str, Tensors]]:
+        """The queue for the doorbells of the model's lane, and what is sent of rows that fit the model."""
         cached, now = self._cached.get(model), time.monotonic()
         if cached and now < cached.until:
             with suppress(InvalidJob):
@@ -91,12 +123,6 @@ class ModelCache:
             self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
         cached = yield from self._look_up(model)
         return cached.queue, self._checked(cached.inputs, given)
-
-    def check_version(self, model: str, given: Tensors) -> Steps[tuple[ModelVersion, str, Tensors]]:
-        """`check` for the version that the reference names now, which comes first: its labels are the answers'."""
-        version: ModelVersion = yield registry.resolve(model)
-        queue, tensors = yield from self.check(version.ref, given)
-        return version, queue, tensors
 
     def _checked(self, inputs: Inputs, given: Tensors) -> Tensors:
         tensors = inputs.encoded(given)
@@ -125,6 +151,11 @@ class ModelCache:
             self._cached.clear()
         cached = self._cached[model] = _CachedModel(Inputs(version.signature, version.ref), queue, until)
         return cached
+
+
+def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tuple[str, Tensors, float, Priority]:
+    seconds, place = arguments.timeout(timeout), arguments.priority(priority)
+    return arguments.model_ref(model), tensors_of(rows), seconds, place
 
 
 def _callers_level() -> int:
@@ -159,9 +190,9 @@ def outputs(answer: bytes) -> Outputs:
     return {name: array.copy() for name, array in tensors.items()}
 
 
-def unanswered(model: str, timeout_s: float) -> Timeout:
+def unanswered(call: InferCall) -> Timeout:
     """The error of a request without an answer in time."""
     return Timeout(
-        f"no answer from {model!r} within {timeout_s:g} s: are workers running (`stoker up`, `stoker worker`) "
-        "and not all busy? Give a longer timeout or add slots"
+        f"no answer from {call.model!r} within {call.timeout_s:g} s: are workers running (`stoker up`, "
+        "`stoker worker`) and not all busy? Give a longer timeout or add slots"
     )

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from ..errors import Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Result, Spec
 from ..ledger import records
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from .arguments import event_id, timeout_or_none
-from .following import Deadline, Follower, Pause, check_end, timeout_message
+from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import Listener
 
 
@@ -50,7 +49,7 @@ class Job:
             Unavailable: Redis has been away for a minute, or for `patience_s` if that is longer.
             InvalidArgument: `after` is not an event's id.
         """
-        return self._events(event_id(after), Deadline(None, self._connection.patience_s))
+        return self._events(event_id(after), self._deadline(None))
 
     def wait(self, timeout: float | None = None) -> JobState:
         """Wait for the end; gives the final state, which may be one that only a newer version knows.
@@ -60,8 +59,7 @@ class Job:
             Unavailable: Redis is away when the time is up or, without a timeout, has been for as long as in `events`.
             InvalidArgument: `timeout` is not a number of seconds.
         """
-        timeout = timeout_or_none(timeout)
-        return self._wait(timeout, Deadline(timeout, self._connection.patience_s))
+        return self._wait(self._deadline(timeout))
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the end; gives the result.
@@ -71,26 +69,25 @@ class Job:
             InvalidJob: it ended in a state, or with a result, that only a newer version knows.
             Timeout, Unavailable, InvalidArgument: as `wait`.
         """
-        timeout = timeout_or_none(timeout)
-        deadline = Deadline(timeout, self._connection.patience_s)
+        deadline = self._deadline(timeout)
         while True:
             result = self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
                 return result
-            check_end(self.id, self._wait(timeout, deadline))
+            check_end(self.id, self._wait(deadline))
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
         self._connection.run(records.cancel(self.id))
 
-    def _wait(self, timeout: float | None, deadline: Deadline) -> JobState:
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(timeout_or_none(timeout), self._connection.patience_s)
+
+    def _wait(self, deadline: Deadline) -> JobState:
         for event in self._events(None, deadline):
             if isinstance(event, Finished):
                 return event.state
-        status = self.status()
-        if status.state.final:
-            return status.state
-        raise Timeout(timeout_message(status, timeout or 0))
+        return final_state(self.status(), deadline)
 
     def _events(self, after: str | None, deadline: Deadline) -> Iterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
