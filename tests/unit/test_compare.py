@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stoker
-from stoker.kinds.compare import KIND, METRICS, Condition, Rule
+from stoker.kinds.compare import KIND
+from stoker.kinds.rules import METRICS, Condition, Rule
 from stoker.models.data import preflight
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Compare, ComparedModel, CompareResult, Interval
-from stoker.kinds.compare import Rule, require_comparable
+from stoker.kinds.compare import require_comparable
+from stoker.kinds.rules import Rule
 from stoker.models.manifest import ModelVersion
 from stoker.models.tensors import Array
 
