@@ -1,12 +1,15 @@
 """What a `Train` job says to forecast."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from ..errors import InvalidJob
 from .base import Frozen
 from .splits import Column
+
+if TYPE_CHECKING:
+    from .train import Train
 
 
 class Forecast(Frozen):
@@ -28,18 +31,7 @@ class Forecast(Frozen):
     series: Column | None = None
 
 
-class _Forecasting(Protocol):
-    """The fields of a job that a forecast takes into account."""
-
-    @property
-    def target(self) -> object: ...
-    @property
-    def features(self) -> tuple[str, ...] | None: ...
-    @property
-    def task(self) -> str | None: ...
-
-
-def refuse_wrong_forecast(spec: _Forecasting, forecast: Forecast) -> None:
+def refuse_wrong_forecast(spec: "Train", forecast: Forecast) -> None:
     """Refuse what a forecast cannot be, or contradicts.
 
     Raises:

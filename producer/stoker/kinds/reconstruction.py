@@ -1,9 +1,12 @@
 """What a job that learns to give its input back cannot be asked for."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidJob
-from .architecture import CNN, MLP, Architecture, Builder, KerasConfig, ResNet, Sequence
+from .architecture import CNN, MLP, Builder, KerasConfig, ResNet, Sequence
+
+if TYPE_CHECKING:
+    from .train import Train
 
 RECONSTRUCTION_LOSSES = ("mse", "mae", "huber", "log_cosh")
 RECONSTRUCTION_METRICS = ("mae", "rmse")
@@ -11,22 +14,7 @@ _NARROWING = (MLP, CNN, ResNet, Sequence, KerasConfig, Builder)
 _WITH_TARGETS = ("target", "outputs", "class_weights", "from_logits", "forecast")
 
 
-class _Reconstructing(Protocol):
-    """The fields of a job that a reconstruction takes into account."""
-
-    @property
-    def architecture(self) -> Architecture | None: ...
-    @property
-    def loss(self) -> str | None: ...
-    @property
-    def metrics(self) -> tuple[str, ...] | None: ...
-    @property
-    def stratify(self) -> bool | str | None: ...
-    @property
-    def augment(self) -> object: ...
-
-
-def refuse_wrong_reconstruction(spec: _Reconstructing) -> None:
+def refuse_wrong_reconstruction(spec: "Train") -> None:
     """Refuse what contradicts task="reconstruction".
 
     Raises:

@@ -1,28 +1,19 @@
 """What a training says of its numbers: how they are scaled."""
 
-from collections.abc import Mapping
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
 from ..errors import InvalidJob
 from ..models.columns import Scaling
 
+if TYPE_CHECKING:
+    from .train import Train
+
 Scalings = Scaling | dict[Annotated[str, StringConstraints(max_length=1024)], Scaling]
 
 
-class _Scaling(Protocol):
-    """The fields of a job that say so."""
-
-    @property
-    def normalize(self) -> bool: ...
-    @property
-    def scaling(self) -> Scaling | Mapping[str, Scaling]: ...
-    @property
-    def forecast(self) -> object: ...
-
-
-def refuse_wrong_scaling(spec: _Scaling) -> None:
+def refuse_wrong_scaling(spec: "Train") -> None:
     """Refuse what contradicts itself.
 
     Raises:

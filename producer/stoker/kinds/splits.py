@@ -1,38 +1,18 @@
 """How a `Train` job says which rows it is validated on."""
 
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
 from ..errors import InvalidJob
 
+if TYPE_CHECKING:
+    from .train import Train
+
 Column = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
-class _Splitting(Protocol):
-    """The fields of a job that say so."""
-
-    @property
-    def targets(self) -> object: ...
-    @property
-    def validation_data(self) -> object: ...
-    @property
-    def validation_split(self) -> float: ...
-    @property
-    def stratify(self) -> bool | str | None: ...
-    @property
-    def group(self) -> str | None: ...
-    @property
-    def time(self) -> str | None: ...
-    @property
-    def folds(self) -> int | None: ...
-    @property
-    def fold(self) -> int | None: ...
-    @property
-    def workers(self) -> int: ...
-
-
-def refuse_wrong_split(spec: _Splitting) -> None:
+def refuse_wrong_split(spec: "Train") -> None:
     """Refuse what contradicts itself.
 
     Raises:
@@ -60,7 +40,7 @@ def refuse_wrong_split(spec: _Splitting) -> None:
         raise InvalidJob(f"fold={spec.fold} is one of folds, of which there are none: set folds, or leave fold out")
 
 
-def _refuse_wrong_folds(spec: _Splitting) -> None:
+def _refuse_wrong_folds(spec: "Train") -> None:
     assert spec.folds is not None
     if spec.validation_data is not None or spec.validation_split:
         raise InvalidJob("folds validate on every row in turn: leave validation_data and validation_split out")
