@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import typer
@@ -15,6 +15,17 @@ from .output import accept_any_encoding, print_json, say_error
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
+# The commands, by the panel in which the help lists them.
+_PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
+    "Running Stoker": (
+        *(services.demo, services.up, services.worker, services.controller, services.flower),
+        *(doctor.doctor, fleet.fleet, config.config),
+    ),
+    "Jobs": (jobs.submit, jobs.jobs, jobs.watch, jobs.result, jobs.cancel, describe.describe, dead.dead),
+    "Predictions": (predict.predict, infer.infer),
+    "Models": (models.models,),
+}
+
 app = typer.Typer(
     name="stoker",
     help="Hand off machine-learning jobs, and carry on: train, evaluate and infer TensorFlow/Keras models "
@@ -25,16 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-services.add_to(app)
-doctor.add_to(app)
-jobs.add_to(app)
-describe.add_to(app)
-predict.add_to(app)
-infer.add_to(app)
-dead.add_to(app)
-models.add_to(app)
-fleet.add_to(app)
-config.add_to(app)
+for panel, commands in _PANELS.items():
+    for command in commands:
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, rich_help_panel=panel)
+        else:
+            app.command(rich_help_panel=panel)(command)
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """`stoker config`: each setting, its value and where that came from."""
 
-import typer
-
 from ..settings import Settings, all_settings
 from .output import AsJson, print_json, say
 
@@ -15,8 +13,3 @@ def config(as_json: AsJson = False) -> None:
     for setting in settings:
         say((setting.name, "bold"), f" = {setting.value}  ", (f"({setting.origin})", "cyan"))
         say((f"    {setting.description}", "dim"))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(rich_help_panel="Running Stoker")(config)

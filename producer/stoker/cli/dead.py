@@ -25,7 +25,9 @@ OptionalId = Annotated[
 ]
 AllDead = Annotated[bool, typer.Option("--all", help="Every dead job instead.")]
 
-dead = typer.Typer(help="Look at jobs that were given up; try them again or forget them.", no_args_is_help=True)
+dead = typer.Typer(
+    name="dead", help="Look at jobs that were given up; try them again or forget them.", no_args_is_help=True
+)
 
 
 class DeadJob(JobStatus):
@@ -67,11 +69,6 @@ def requeue(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJso
 def drop(job_id: OptionalId = None, all_dead: AllDead = False, as_json: AsJson = False) -> None:
     """Forget a dead job, with its events and its checkpoints."""
     _apply(dead_jobs.drop, "dropped", job_id, all_dead, as_json)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.add_typer(dead, name="dead", rich_help_panel="Jobs")
 
 
 def _connected() -> closing[Connection]:

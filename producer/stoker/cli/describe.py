@@ -44,8 +44,3 @@ def describe(
             print_json(result)
         else:
             show_result(result, Store(client.settings.store))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(rich_help_panel="Jobs")(describe)

@@ -24,7 +24,7 @@ from .table import Table
 _EVERY_S = 1.0
 _SHOWN = 5
 
-fleet = typer.Typer(help="See how fleets are scaled and why, and set their bounds.", no_args_is_help=True)
+fleet = typer.Typer(name="fleet", help="See how fleets are scaled and why, and set their bounds.", no_args_is_help=True)
 
 
 class QueueStatus(BaseModel):
@@ -94,11 +94,6 @@ def scale(
         return
     for device, bounds in current.items():
         say((device, "bold"), f": {_as_text(bounds)}")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.add_typer(fleet, name="fleet", rich_help_panel="Running Stoker")
 
 
 def _bounds(text: str, target_wait_s: float | None, cooldown_s: float | None) -> tuple[WorkDevice, Bounds | None]:

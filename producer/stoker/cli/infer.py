@@ -62,11 +62,6 @@ def infer(
         show_result(result, store)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(rich_help_panel="Predictions")(infer)
-
-
 def _format(output: Path | None) -> Literal["npy", "parquet", "csv"]:
     """The format of a file that can be written.
 

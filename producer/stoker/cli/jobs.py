@@ -132,12 +132,6 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
         say(f"{job.id} is ", state_text(status.state))
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    for command in (submit, jobs, watch, result, cancel):
-        app.command(rich_help_panel="Jobs")(command)
-
-
 def _name_and_value(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:

@@ -26,7 +26,7 @@ Ref = Annotated[
     str, typer.Argument(metavar="MODEL", help="name, name@3, name@alias or name@latest.", show_default=False)
 ]
 
-models = typer.Typer(help="Look at registered models, and take their files out.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Look at registered models, and take their files out.", no_args_is_help=True)
 
 
 @models.command("list")
@@ -118,11 +118,6 @@ def newer_than_champion(versions: Sequence[ModelVersion]) -> Iterator[str]:
                 f"{newest.ref} is newer than {champion.ref}, which {name} means: "
                 f"a job Deploy(model={newest.ref!r}) makes it the champion"
             )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.add_typer(models, name="models", rich_help_panel="Models")
 
 
 def _row(version: ModelVersion) -> list[Styled]:

@@ -50,11 +50,6 @@ def predict(
         draw(_table(predicted))
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(rich_help_panel="Predictions")(predict)
-
-
 def _read(rows: str) -> Any:
     try:
         return json.loads(sys.stdin.buffer.read() if rows == "-" else rows)

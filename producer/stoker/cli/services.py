@@ -84,12 +84,6 @@ def flower(
     os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.observe.flower", *arguments])
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    for command in (demo, up, worker, controller, flower):
-        app.command(rich_help_panel="Running Stoker")(command)
-
-
 def _become(module: str, *arguments: str) -> NoReturn:
     """Replace this process by one of the heavy half, which this half must not import."""
     _need_tensorflow()

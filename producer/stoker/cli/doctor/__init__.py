@@ -50,11 +50,6 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(status or int(worst is Verdict.FAIL))
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(rich_help_panel="Running Stoker")(doctor)
-
-
 def _entries(system: System) -> tuple[list[NamedFinding], int]:
     """All findings, and the exit status: 3 if Redis is out of reach, else 0."""
     entries = _findings(_WITHOUT_REDIS, system)
