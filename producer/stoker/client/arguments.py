@@ -10,6 +10,7 @@ from ..errors import InvalidArgument, JobNotFound
 from ..events import JobState
 from ..kinds import KINDS, Priority, Spec
 from ..kinds.base import JobSpec
+from ..kinds.problems import short
 from ..ledger.records import Search
 
 # A longer wait takes no timeout.
@@ -24,7 +25,7 @@ _LARGEST_ID = 2**64
 def timeout(value: object) -> float:
     """Seconds to wait."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise InvalidArgument(f"timeout must be a number of seconds, got {_short(value)}")
+        raise InvalidArgument(f"timeout must be a number of seconds, got {short(value)}")
     seconds = float(value)
     if not 0 <= seconds <= _LONGEST_S:
         hint = "; to wait for ever, give None where that is allowed" if seconds == math.inf else ""
@@ -48,7 +49,7 @@ def priority(value: object) -> Priority:
 def limit(value: object) -> int:
     """The most jobs to list."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_LISTED:
-        raise InvalidArgument(f"limit must be a whole number from 1 to {_MOST_LISTED:,}, got {_short(value)}")
+        raise InvalidArgument(f"limit must be a whole number from 1 to {_MOST_LISTED:,}, got {short(value)}")
     return value
 
 
@@ -79,15 +80,15 @@ def event_id(value: object) -> str | None:
     fits = isinstance(value, str) and _EVENT_ID.fullmatch(value)
     if isinstance(value, str) and fits and all(int(part) < _LARGEST_ID for part in value.split("-")):
         return value
-    raise InvalidArgument(f"after must be the id of an event, such as '1764000000000-0', got {_short(value)}")
+    raise InvalidArgument(f"after must be the id of an event, such as '1764000000000-0', got {short(value)}")
 
 
 def job_id(value: object) -> str:
     """The id of a job."""
     if not isinstance(value, str):
-        raise InvalidArgument(f"a job's id is text, got {_short(value)}")
+        raise InvalidArgument(f"a job's id is text, got {short(value)}")
     if not _JOB_ID.fullmatch(value):
-        raise JobNotFound(f"no job has the id {_short(value)}: an id is 1 to 64 letters, digits and dashes")
+        raise JobNotFound(f"no job has the id {short(value)}: an id is 1 to 64 letters, digits and dashes")
     return value
 
 
@@ -99,7 +100,7 @@ def job_id_or_none(value: object) -> str | None:
 def model_ref(value: object) -> str:
     """A model reference; whether it exists is the registry's to say."""
     if not isinstance(value, str):
-        raise InvalidArgument(f"a model reference is text: name, name@3 or name@alias; got {_short(value)}")
+        raise InvalidArgument(f"a model reference is text: name, name@3 or name@alias; got {short(value)}")
     return value
 
 
@@ -113,7 +114,7 @@ def tags(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(word, str) for pair in value.items() for word in pair):
-        raise InvalidArgument(f"tags must be a dict of text by name, got {_short(value)}")
+        raise InvalidArgument(f"tags must be a dict of text by name, got {short(value)}")
     return dict(value)
 
 
@@ -121,14 +122,14 @@ def idempotency_key(value: object) -> str | None:
     """The idempotency key of a submit, or None."""
     if value is None or (isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()):
         return value
-    raise InvalidArgument(f"an idempotency key is 1 to 256 printable characters, got {_short(value)}")
+    raise InvalidArgument(f"an idempotency key is 1 to 256 printable characters, got {short(value)}")
 
 
 def spec(value: object) -> Spec:
     """A job to submit; `submission` checks its fields."""
     if not isinstance(value, JobSpec):
         raise InvalidArgument(
-            f"a job is a spec such as stoker.Train(…), got {_short(value)}; for plain data see stoker.kinds.parse_spec"
+            f"a job is a spec such as stoker.Train(…), got {short(value)}; for plain data see stoker.kinds.parse_spec"
         )
     return value  # type: ignore[return-value]  # the specs are the subclasses
 
@@ -136,7 +137,7 @@ def spec(value: object) -> Spec:
 def specs(values: object) -> list[Spec]:
     """Jobs to submit together."""
     if isinstance(values, JobSpec) or not isinstance(values, Iterable):
-        raise InvalidArgument(f"submit_many takes a list of specs, got {_short(values)}; for one job use submit")
+        raise InvalidArgument(f"submit_many takes a list of specs, got {short(values)}; for one job use submit")
     return [spec(value) for value in values]
 
 
@@ -157,9 +158,4 @@ def _unknown(name: str, value: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(value).lower(), [each.lower() for each in names], n=1)
     meant = next((each for each in names if close and each.lower() == close[0]), None)
     hint = f"did you mean {meant!r}?" if meant else f"expected one of {', '.join(names)}"
-    return f"{name}={_short(value)} is unknown: {hint}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return f"{name}={short(value)} is unknown: {hint}"

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import from_json
 
 from ..errors import InvalidJob
-from .base import Frozen, Plain, plain
+from .base import FUNCTION, Frozen, Plain, plain
 from .keras_screen import screened
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
@@ -274,7 +274,7 @@ class Builder(Frozen):
     """
 
     type: Literal["builder"] = "builder"
-    target: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    target: Annotated[str, StringConstraints(pattern=f"^{FUNCTION}$")]
     kwargs: Plain = Field(default_factory=dict)
 
     def __init__(self, target: str, kwargs: dict[str, Any] | None = None, **fields: Any) -> None:

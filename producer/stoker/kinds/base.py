@@ -27,6 +27,8 @@ JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1
 Tag = Annotated[str, StringConstraints(max_length=256)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20
+# A function of an author's, "package.module:function", as a regular expression.
+FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 _DEEPEST = 100
 
 
@@ -55,6 +57,11 @@ def plain(value: Any, depth: int = 0) -> Any:
         case list() | tuple():
             return [plain(each, depth + 1) for each in value]
     raise ValueError(f"{type(value).__name__} is no plain data: expected dict, list, text, numbers, booleans and None")
+
+
+def several(value: Any) -> Any:
+    """A lone text as a tuple of it."""
+    return (value,) if isinstance(value, str) else value
 
 
 # Any plain data by name.

@@ -9,17 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from ..models.columns import ColumnKind
 from ..models.formats import Format, Stated
-from .base import Frozen
+from .base import Frozen, several
 
 _LONGEST = 4096
 
 
 def _ref(value: Any) -> Any:
     return fspath(value) if isinstance(value, PathLike) else value
-
-
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
 
 
 def _known(encoding: str) -> str:
@@ -67,7 +63,7 @@ class Data(Frozen):
     thousands: Literal["", ".", ",", " ", "'", "’", "_"] | None = None
     quote: Literal["", '"', "'"] | None = None
     encoding: Annotated[str, AfterValidator(_known)] | None = None
-    missing: Annotated[tuple[_Marker, ...], BeforeValidator(_several), Field(max_length=64)] | None = None
+    missing: Annotated[tuple[_Marker, ...], BeforeValidator(several), Field(max_length=64)] | None = None
     columns: dict[_Name, ColumnKind] = Field(default_factory=dict, max_length=100_000)
     skip_broken: bool = False
 

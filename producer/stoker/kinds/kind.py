@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from ..models.manifest import ModelVersion
-from .base import JobSpec
+from .base import JobSpec, several
 from .data import Data
 
 S = TypeVar("S", bound=JobSpec)
@@ -66,7 +66,7 @@ class Kind(Generic[S]):
 
     def models(self, spec: S) -> tuple[str, ...]:
         """The references of the models that a job reads."""
-        return tuple(ref for name in self.reads for ref in _several(getattr(spec, name)))
+        return tuple(ref for name in self.reads for ref in several(getattr(spec, name)))
 
     def with_models(self, spec: S, named: Callable[[str], str]) -> S:
         """The job with other references to the models that it reads."""
@@ -75,10 +75,6 @@ class Kind(Generic[S]):
             refs = getattr(spec, name)
             fields[name] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
         return with_fields(spec, **fields)
-
-
-def _several(refs: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (refs,) if isinstance(refs, str) else refs
 
 
 def with_fields(spec: S, **fields: object) -> S:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from .base import Frozen
+from .base import FUNCTION, Frozen, several
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CLASS_LOSSES = (*CROSS_ENTROPIES, "focal")
@@ -18,7 +18,7 @@ NUMBER_METRICS = ("mae", "rmse", "mape", "r2")
 TargetTask = Literal["classification", "regression", "multilabel", "pixels"]
 LearnedTask = Literal[TargetTask, "reconstruction"]
 _LEAST_IS_BEST = ("loss", "mae", "rmse", "mape")
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_FUNCTION = re.compile(FUNCTION)
 _TOP = re.compile(r"top_([1-9]\d{0,3})")
 
 
@@ -88,10 +88,6 @@ def _known_metric(name: str) -> str:
     return name
 
 
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
 def _different(names: tuple[str, ...]) -> tuple[str, ...]:
     shown = [metric_name(name) for name in names]
     for name in shown:
@@ -103,7 +99,7 @@ def _different(names: tuple[str, ...]) -> tuple[str, ...]:
 Loss = Annotated[str, AfterValidator(_known_loss)]
 Metric = Annotated[str, AfterValidator(_known_metric)]
 Metrics = Annotated[
-    tuple[Metric, ...], BeforeValidator(_several), AfterValidator(_different), Field(min_length=1, max_length=32)
+    tuple[Metric, ...], BeforeValidator(several), AfterValidator(_different), Field(min_length=1, max_length=32)
 ]
 
 

@@ -33,19 +33,20 @@ def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> st
             wrong = str(problem["loc"][-1])
             close = difflib.get_close_matches(wrong, list(fields), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}"
-            return f"{subject} has no field {_short(wrong)}: {hint}"
+            return f"{subject} has no field {short(wrong)}: {hint}"
         case "union_tag_invalid":
-            return f"{where}: {_short(context['tag'])} is unknown, expected one of {context['expected_tags']}"
+            return f"{where}: {short(context['tag'])} is unknown, expected one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{where} must say its {context['discriminator']}, so that its fields can be checked"
         case "string_pattern_mismatch":
-            return f"{where}: {_short(problem['input'])} is not allowed: it must match {context['pattern']}"
+            return f"{where}: {short(problem['input'])} is not allowed: it must match {context['pattern']}"
         case _:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            return f"{where}: {_short(problem['input'])} is not allowed: {message}"
+            return f"{where}: {short(problem['input'])} is not allowed: {message}"
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value for a message, cut where it is long."""
     try:
         text = repr(value)
     except RecursionError:

@@ -111,15 +111,6 @@ def encode_array(values: Array) -> bytes:
     return _header(array.dtype, array.shape) + array.tobytes()
 
 
-def decode_array(data: bytes) -> Array:
-    """Decode one array from .npy: a view of `data`.
-
-    Raises:
-        InvalidJob: the bytes are malformed.
-    """
-    return layout_of(data).array(data)
-
-
 def joined_rows(parts: Sequence[Tensors]) -> Outputs:
     """The rows of several arrays, or of several dicts of arrays of the same names, one after the other."""
     first = parts[0]
