@@ -1,5 +1,6 @@
 """The sources of settings besides arguments: STOKER_… variables, a folder of secrets, and stoker.toml."""
 
+import json
 import os
 import tomllib
 from collections.abc import Container
@@ -16,6 +17,30 @@ _SECRETS = "STOKER_SECRETS_DIR"
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
+
+
+def as_text(value: object) -> str:
+    """A value as its environment variable has it: `listed` and `tables` read it again."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return json.dumps({name: table.model_dump(mode="json", exclude_unset=True) for name, table in value.items()})
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def listed(value: object) -> object:
+    """The values of a list; text of an environment variable is split at its commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def tables(value: object) -> object:
+    """The tables of a dict; text of an environment variable is parsed as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except ValueError:
+        raise ValueError('expected JSON such as {"default": {"running": 4}}') from None
 
 
 def origin_of(name: str, arguments: Container[str]) -> str:

@@ -1,20 +1,18 @@
 """Settings, and the source of each: arguments, STOKER_… variables, secrets, stoker.toml or defaults, in this order."""
 
 import difflib
-import json
 import re
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import (
@@ -28,53 +26,23 @@ from pydantic_settings import (
 
 from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
+from .kinds.base import FUNCTION
 from .models.access import checked_root
-from .origins import PREFIX, config_file, origin_of, read, secrets_folder, variable
+from .origins import PREFIX, as_text, config_file, listed, origin_of, read, secrets_folder, tables, variable
+from .tenants import Quota
 from .urls import checked, masked
 
 
-def _listed(value: object) -> object:
-    """Splits text of an environment variable at its commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _tables(value: object) -> object:
-    """Parses text of an environment variable as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value or "{}")
-    except ValueError:
-        raise ValueError('expected JSON such as {"default": {"running": 4}}') from None
-
-
-def _builder_path(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+def _function(text: str) -> str:
+    if not re.fullmatch(FUNCTION, text):
         raise ValueError("expected package.module:function")
     return text
 
 
-class Quota(BaseModel):
-    """A tenant's quota: a table `[tenants.NAME]` of stoker.toml; "default" holds for all tenants without a table.
-
-    Attributes:
-        running: how many of its jobs may run at once; None for any number.
-        queued: how many may be waiting or queued; further submits are refused. None for any number.
-        weight: its share of the slots, relative to the other tenants'.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    running: int | None = Field(default=None, ge=0)
-    queued: int | None = Field(default=None, ge=0)
-    weight: float = Field(default=1.0, ge=0.01, le=100)
-
-
-DEFAULT_TENANT = "default"
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet")
 RedisUrl = Annotated[str, AfterValidator(checked)]
-BuilderPath = Annotated[str, AfterValidator(_builder_path)]
+FunctionPath = Annotated[str, AfterValidator(_function)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 
 
@@ -119,17 +87,17 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds in the queue after which a job counts as one of the next higher priority.",
     )
-    builders: Annotated[tuple[BuilderPath, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    builders: Annotated[tuple[FunctionPath, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(),
         description="The functions that a Builder architecture may call, each as package.module:function; "
         "in the environment, with commas between them.",
     )
-    objectives: Annotated[tuple[BuilderPath, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    objectives: Annotated[tuple[FunctionPath, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(),
         description="The functions that a training may call as its loss or a metric, each as package.module:function; "
         "in the environment, with commas between them.",
     )
-    data_roots: Annotated[tuple[DataRoot, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    data_roots: Annotated[tuple[DataRoot, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(),
         description="What a worker reads as data besides its store, buckets and https of public addresses: absolute "
         "folders, and beginnings of URLs; in the environment, with commas between them. `stoker up` reads all local "
@@ -148,9 +116,7 @@ class Settings(BaseSettings):
         description="How many slots a worker may grow to. None: slots, or one per core if that is more, at least 2.",
     )
     node: str | None = Field(
-        default=None,
-        max_length=128,
-        description="What this node is called. None: the name of its host.",
+        default=None, max_length=128, description="What this node is called. None: the name of its host."
     )
     gpu_wait_s: float = Field(
         default=300,
@@ -224,13 +190,13 @@ class Settings(BaseSettings):
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
     )
-    tenants: Annotated[dict[str, Quota], NoDecode, BeforeValidator(_tables)] = Field(
+    tenants: Annotated[dict[str, Quota], NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description='What jobs tagged with a tenant may have: tables with "running", "queued" and "weight" by name; '
         "in the environment, as JSON.",
     )
 
-    fleet: Annotated[dict[Literal["cpu", "gpu", "tpu"], FleetSettings], NoDecode, BeforeValidator(_tables)] = Field(
+    fleet: Annotated[dict[Literal["cpu", "gpu", "tpu"], FleetSettings], NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description="The fleets that are scaled: a table by device, such as [fleet.cpu] with max = 8; in the "
         "environment, as JSON. A fleet without one keeps the slots that its workers started with.",
@@ -260,22 +226,12 @@ class Settings(BaseSettings):
         secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := secrets_folder()) else []
         return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, read(config_file()))
 
-    @field_validator(
-        "redis_url",
-        "result_url",
-        "store_url",
-        "slots",
-        "most_slots",
-        "slot_memory_bytes",
-        "node",
-        "home",
-        "metrics_port",
-        "node_metrics_port",
-        mode="before",
-    )
+    @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if value == "" else value
+    def _empty_is_none(cls, value: object, info: ValidationInfo) -> object:
+        """An empty text is no value; of `home`, which must have one, it would be the current folder."""
+        name = info.field_name or ""
+        return None if value == "" and (name == "home" or cls.model_fields[name].default is None) else value
 
     @property
     def store(self) -> str:
@@ -286,39 +242,17 @@ class Settings(BaseSettings):
         """The source of a field's value: "default", "stoker.toml: <path>", "environment: STOKER_…", "argument", …"""
         return self._origins.get(name, "default")
 
+    def shown(self, name: str) -> str:
+        """A field's value for people, with its password masked."""
+        return _shown(name, getattr(self, name))
+
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process the same settings.
 
         Settings that a running controller follows are left to the file, even if it does not have them yet.
         """
         of_file = {name for name in FOLLOWED if self.origin(name).startswith(("stoker.toml", "default"))}
-        return {variable(name): _as_text(value) for name, value in self if name not in of_file}
-
-
-class Setting(NamedTuple):
-    """A setting for `stoker config`; `value` has its password masked, `origin` is `Settings.origin`."""
-
-    name: str
-    value: str
-    origin: str
-    description: str
-
-
-def all_settings(settings: Settings) -> tuple[Setting, ...]:
-    """All settings, in the order of the fields."""
-    return tuple(
-        Setting(name, _shown(name, value), settings.origin(name), Settings.model_fields[name].description or "")
-        for name, value in settings
-    )
-
-
-def _as_text(value: object) -> str:
-    """A value as an environment variable."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return json.dumps({name: table.model_dump(mode="json", exclude_unset=True) for name, table in value.items()})
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+        return {variable(name): as_text(value) for name, value in self if name not in of_file}
 
 
 def _shown(name: str, value: object) -> str:
@@ -326,7 +260,7 @@ def _shown(name: str, value: object) -> str:
     if value in (None, (), {}):
         return "none"
     field = Settings.model_fields.get(name)
-    return _as_text(value) if field is None or field.repr else masked(_as_text(value))
+    return as_text(value) if field is None or field.repr else masked(as_text(value))
 
 
 def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
@@ -334,8 +268,8 @@ def _problem(place: tuple[int | str, ...], kind: str, value: object, message: st
     name = ".".join(part for part in place if isinstance(part, str) and part != "[key]")
     origin = origin_of(str(place[0]), arguments)
     if kind == "extra_forbidden":
-        tables = {"tenants": Quota.model_fields, "fleet": FleetSettings.model_fields}
-        known = tables[str(place[0])] if len(place) > 1 else Settings.model_fields
+        known_in = {"tenants": Quota.model_fields, "fleet": FleetSettings.model_fields}
+        known = known_in[str(place[0])] if len(place) > 1 else Settings.model_fields
         [closest] = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0)
         return f"there is no setting {name} ({origin}); the closest one is {closest}"
     text = message.removeprefix("Value error, ")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from stoker.fleet.topology import queues
-from stoker.settings import Quota
+from stoker.tenants import Quota
 
 from .ledger_job import ModelJob
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule, run_s
 from stoker import JobState
 from stoker.ledger import attempts, quotas, records, upkeep
 from stoker.ledger.attempts import Attempt
-from stoker.settings import Quota
+from stoker.tenants import Quota
 
 from .ledger_both import PICK, BothSides, some
 from .ledger_keys import actual, expected
