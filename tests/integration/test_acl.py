@@ -19,8 +19,9 @@ from stoker import JobState, events
 from stoker.ledger import presence
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
+from stoker.redis.calls import Call
 from stoker.redis.celery_app import celery_app
-from stoker.redis.connection import Call, Connection
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .. import commands

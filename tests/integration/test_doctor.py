@@ -18,7 +18,8 @@ from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
-from stoker.settings import Quota, Settings
+from stoker.settings import Settings
+from stoker.tenants import Quota
 
 from .. import commands
 from .conftest import CPU, attend

@@ -18,7 +18,8 @@ from stoker.errors import Unauthorized, Unavailable
 from stoker.fleet.bounds import Decision, FleetSettings
 from stoker.ledger import attempts, autoscaling, duty_runs, intake, monitoring, presence
 from stoker.outages import OngoingOutage
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.autoscaler.loop import FleetScaler
 from stoker_workers.controller.autoscaler.providers.kubernetes import Kubernetes

@@ -18,7 +18,8 @@ from stoker.ledger.intake import CHUNK_JOBS, NewJob
 from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
 from stoker.redis.connection import Connection
-from stoker.settings import Quota, Settings
+from stoker.settings import Settings
+from stoker.tenants import Quota
 
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import controlled

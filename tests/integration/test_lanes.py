@@ -18,7 +18,8 @@ from stoker.kinds import Priority
 from stoker.lanes import LaneRequests, frames
 from stoker.lanes.blocking import LaneClient
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

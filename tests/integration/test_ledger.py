@@ -34,7 +34,8 @@ from stoker.ledger.quarantine import QuarantineReason
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually

@@ -20,7 +20,8 @@ from stoker.ledger.attempts import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
-from stoker.settings import Quota, Settings
+from stoker.settings import Settings
+from stoker.tenants import Quota
 
 from .conftest import attend
 from .ledger_keys import actual

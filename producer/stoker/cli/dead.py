@@ -11,7 +11,8 @@ from ..events import JobState, JobStatus
 from ..ledger import dead_jobs, records
 from ..ledger.dead_jobs import PastAttempt
 from ..local import redis_url_of
-from ..redis.connection import Call, Connection
+from ..redis.calls import Call
+from ..redis.connection import Connection
 from ..settings import Settings
 from .output import SHORT_ID, AsJson, Styled, ago, draw, duration, print_json, say, say_block
 from .short_id import SEARCHED, whole_id

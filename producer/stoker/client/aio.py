@@ -14,7 +14,8 @@ from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
 from ..models.tensors import Outputs, encode_tensors, joined_rows
-from ..redis.connection import AsyncConnection, Steps
+from ..redis.calls import Steps
+from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, submission

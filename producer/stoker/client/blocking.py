@@ -16,7 +16,8 @@ from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
 from ..models.tensors import Outputs, encode_tensors, joined_rows
-from ..redis.connection import Call, Connection, Steps
+from ..redis.calls import Call, Steps
+from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
 from . import arguments, inference, submission

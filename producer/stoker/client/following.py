@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import InvalidJob, Timeout
 from ..events import Event, Finished, JobState, JobStatus
 from ..ledger import records
-from ..redis.connection import Call
+from ..redis.calls import Call
 
 # A wait without a timeout survives an outage of this length: a server's restart, a failover.
 OUTAGE_S = 60.0

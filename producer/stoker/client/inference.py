@@ -19,7 +19,7 @@ from ..models.inputs import Inputs
 from ..models.manifest import ModelVersion
 from ..models.picture_rows import row_bytes
 from ..models.tensors import Array, Outputs, Tensors, decode_tensors, encode_tensors
-from ..redis.connection import Steps
+from ..redis.calls import Steps
 from . import arguments
 from .tables import Rows, tensors_of
 

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 
 from ..errors import ClientClosed, StokerError
 from ..ledger import waiting
-from ..redis.connection import AsyncConnection, Call, Connection
+from ..redis.calls import Call
+from ..redis.connection import AsyncConnection, Connection
 from ..redis.reading import TaskReader, ThreadReader, Waiter, deliver
 
 W = TypeVar("W", bound=Waiter)

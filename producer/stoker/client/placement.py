@@ -8,7 +8,7 @@ from ..fleet.topology import WorkDevice, queue_for
 from ..kinds import Spec, kind_of
 from ..ledger import autoscaling, presence
 from ..ledger.presence import Worker
-from ..redis.connection import Steps
+from ..redis.calls import Steps
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..ledger.registry import JOB_MODEL
 from ..models.data import preflight, preflight_file
 from ..models.formats import Stated
 from ..models.manifest import ModelVersion
-from ..redis.connection import Steps
+from ..redis.calls import Steps
 from .placement import Offer, offer, place
 from .tracing import traceparent
 

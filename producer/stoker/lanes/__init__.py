@@ -17,7 +17,7 @@ from importlib.resources import files
 from ..fleet.topology import redis_lists
 from ..kinds import Priority
 from ..ledger.scripts import basics, iso_now
-from ..redis.connection import Call, Script, Word
+from ..redis.calls import Call, Script, Word
 from .keys import key, lua_table
 
 # The Celery task of a doorbell; its only argument is the lane.

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ..errors import InvalidJob, Unavailable
 from ..ledger.readable import all_readable, readable
 from ..models.manifest import ModelVersion
-from ..redis.connection import Call
+from ..redis.calls import Call
 from . import _script
 
 # How long the other workers refuse requests while one tries again.

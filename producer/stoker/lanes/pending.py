@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from ..errors import StokerError, Unavailable
 from ..kinds import Priority
-from ..redis.connection import Call
+from ..redis.calls import Call
 from ..redis.reading import Waiter
 from . import LaneRequests, await_answers, frames
 

@@ -12,7 +12,7 @@ from ..kinds import Result
 from ..models.effects import MoveAlias
 from ..models.manifest import Artifact, ModelVersion
 from ..outages import Outage
-from ..redis.connection import Call, Word
+from ..redis.calls import Call, Word
 from .presence import Worker
 from .scripts import iso_now, script
 

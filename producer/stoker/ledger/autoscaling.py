@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..fleet.bounds import Bounds, Decision
 from ..fleet.topology import DEVICES, WorkDevice, queue_for
 from ..kinds import KINDS
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .readable import all_readable, readable
 from .scripts import script

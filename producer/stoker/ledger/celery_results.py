@@ -6,7 +6,7 @@ state is copied: a copy that was missed is made up for by the next.
 
 from dataclasses import dataclass
 
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .scripts import lone_script, script
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from ..fleet.topology import device_of, queue_for
 from ..kinds import Spec
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .attempts import Attempt
 from .intake import NewJob, encoded
 from .scripts import iso_now, script

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 
 # Milliseconds, from what a warm slot takes to a day.

@@ -11,7 +11,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .readable import all_readable
 from .scripts import iso_now, script

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import InvalidJob, JobNotFound
 from ..events import JobState
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .readable import all_readable
 from .scripts import script

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .readable import readable
 from .scripts import script
 

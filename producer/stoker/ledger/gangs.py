@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..outages import Outage
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .attempts import Attempt, read_attempt
 from .keys import key
 from .scripts import script

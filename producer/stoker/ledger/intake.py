@@ -15,13 +15,12 @@ from typing import Any
 from ..errors import InvalidJob, JobNotFound, Unavailable
 from ..kinds import Spec, kind_of
 from ..kinds.tasks import digest
-from ..redis.connection import Call
+from ..redis.calls import Call
+from ..tenants import TENANT
 from ..version import RELEASE
 from .keys import key
 from .scripts import iso_now, script
 
-# The tag that says on whose behalf a job runs.
-TENANT = "tenant"
 # So many jobs keep the server busy for a few milliseconds.
 CHUNK_JOBS = 250
 # And so many bytes of specs fit well into one command.

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from ..fleet.topology import KOMBU_SEPARATOR, PRIORITY_STEPS, queues
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .scripts import script
 
 

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..fleet.topology import WorkDevice
 from ..outages import OngoingOutage
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import SILENT_AFTER_S, key
 from .readable import all_readable, number
 from .scripts import script

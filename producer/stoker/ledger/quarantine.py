@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .readable import counts
 from .scripts import script

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..redis.connection import Call, Word
-from ..settings import DEFAULT_TENANT, Quota
+from ..redis.calls import Call, Word
+from ..tenants import DEFAULT_TENANT, Quota
 from .scripts import script
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
 from ..events import Event, JobState, JobStatus, read_event
 from ..kinds import RESULT, Result, Spec, read_spec
-from ..redis.connection import Call, Steps
+from ..redis.calls import Call, Steps
 from .keys import key
 from .scripts import iso_now, script
 

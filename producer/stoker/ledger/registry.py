@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ..errors import ModelNotFound
 from ..models.manifest import ModelVersion
-from ..redis.connection import Call, Script
+from ..redis.calls import Call, Script
 from .keys import key, lua_tables
 
 _REF = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<pick>[a-z0-9][a-z0-9._-]{0,31}))?")

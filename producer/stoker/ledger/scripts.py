@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
-from ..redis.connection import Script
+from ..redis.calls import Script
 from .counters import lua_bounds
 from .keys import lua_tables
 

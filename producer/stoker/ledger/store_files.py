@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..events import JobState
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import key
 from .readable import readable
 from .scripts import script

@@ -4,7 +4,7 @@ import re
 
 from ..fleet.topology import PRIORITIES, queues
 from ..models.manifest import Artifact
-from ..redis.connection import Call
+from ..redis.calls import Call
 from .keys import SILENT_AFTER_S, key
 from .readable import readable
 from .scripts import iso_now, script

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..redis.connection import Call, Script, Word
+from ..redis.calls import Call, Script, Word
 from .keys import key, lua_tables
 
 # Enough that a reader keeps up with a job that logs a lot, little enough for one answer.

@@ -1,17 +1,11 @@
-"""A round trip to Redis as a value, and two connections that make it: one for threads, one for asyncio.
-
-A `Call` says what to send and how to decode the reply; it does no I/O. `Connection` and `AsyncConnection` run it. So
-the ledger, the registry and the lanes are written once for both kinds of client.
-"""
+"""Two connections to Redis, which run calls: one for threads, one for asyncio."""
 
 import asyncio
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import redis
 import redis.asyncio
@@ -24,12 +18,11 @@ from redis.retry import Retry
 from ..errors import ClientClosed, Unavailable
 from ..settings import Settings
 from ..urls import masked, sentinels_of
+from .calls import Call
 from .retries import Tries
 from .scopes import PerLoop, PerProcess
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-Word = str | bytes | int | float
 
 # Outlasts a broken connection, a server that restarts at once, or a lost reply.
 HICCUP_S = 1.0
@@ -37,47 +30,6 @@ _LONGEST_BLOCK_S = 5.0
 _MAX_CONNECTIONS = 50
 # redis-py raises when its pool is empty; here a call waits for a connection, see `_Pool`.
 _UNBOUNDED = 2**31
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script."""
-
-    source: str
-
-    @cached_property
-    def sha(self) -> str:
-        """The script's SHA-1, by which EVALSHA runs it."""
-        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True)
-class Call(Generic[T_co]):
-    """A command or script, and how to decode the reply.
-
-    Every call must be safe to send twice: a connection repeats it when the reply was lost.
-
-    Attributes:
-        words: the command with its arguments, or only the arguments of `script`.
-        decode: turns the server's reply into the caller's result.
-        script: the Lua script to run instead of a command.
-    """
-
-    words: tuple[Word, ...]
-    decode: Callable[[Any], T_co]
-    script: Script | None = None
-
-    def command(self) -> tuple[Word, ...]:
-        """The command to send first; a script by its SHA-1."""
-        return ("EVALSHA", self.script.sha, 0, *self.words) if self.script else self.words
-
-    def command_with_source(self) -> tuple[Word, ...]:
-        """The command to send when the server does not have the script yet."""
-        return ("EVAL", self.script.source, 0, *self.words) if self.script else self.words
-
-
-Steps = Generator[Call[Any], Any, T]
-"""Round trips that depend on each other: yields calls, is sent their results, returns the result of all."""
 
 
 @dataclass
@@ -135,21 +87,7 @@ class Connection:
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
         """Prepare connections to `url`; sends nothing."""
         options = _options(settings) | {"retry": Retry(NoBackoff(), 0)}
-
-        def connect() -> redis.Redis:
-            if not (sentinels := sentinels_of(url)):
-                return redis.Redis.from_url(url, **options)
-            watch = redis.sentinel.Sentinel(
-                sentinels.hosts,
-                sentinel_kwargs=options | sentinels.sentinel_login,
-                db=sentinels.database,
-                **options,
-                **sentinels.login,
-            )
-            master: redis.Redis = watch.master_for(sentinels.master_name)
-            return master
-
-        return cls(connect, masked(url), patience_s=patience_s, **_bounds(settings))
+        return cls(lambda: _client(redis, url, options), patience_s=patience_s, **_bounds(settings, url))
 
     @property
     def client(self) -> redis.Redis:
@@ -226,21 +164,7 @@ class AsyncConnection:
     def open(cls, settings: Settings, url: str, *, patience_s: float = HICCUP_S) -> Self:
         """Prepare connections to `url`; sends nothing."""
         options = _options(settings) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
-
-        def connect() -> redis.asyncio.Redis:
-            if not (sentinels := sentinels_of(url)):
-                return redis.asyncio.Redis.from_url(url, **options)
-            watch = redis.asyncio.sentinel.Sentinel(
-                sentinels.hosts,
-                sentinel_kwargs=options | sentinels.sentinel_login,
-                db=sentinels.database,
-                **options,
-                **sentinels.login,
-            )
-            master: redis.asyncio.Redis = watch.master_for(sentinels.master_name)
-            return master
-
-        return cls(connect, masked(url), patience_s=patience_s, **_bounds(settings))
+        return cls(lambda: _client(redis.asyncio, url, options), patience_s=patience_s, **_bounds(settings, url))
 
     async def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
         """See `Connection.run`."""
@@ -301,6 +225,24 @@ def closed() -> ClientClosed:
     return ClientClosed("this client has been closed: make a new one, or close it later")
 
 
+def _client(library: Any, url: str, options: dict[str, Any]) -> Any:
+    """A client of redis-py; of sentinels, one of their master.
+
+    Args:
+        library: `redis` or `redis.asyncio`, which have the same names.
+    """
+    if not (sentinels := sentinels_of(url)):
+        return library.Redis.from_url(url, **options)
+    watch = library.sentinel.Sentinel(
+        sentinels.hosts,
+        sentinel_kwargs=options | sentinels.sentinel_login,
+        db=sentinels.database,
+        **options,
+        **sentinels.login,
+    )
+    return watch.master_for(sentinels.master_name)
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     return {
         "protocol": 2,
@@ -312,8 +254,9 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _bounds(settings: Settings) -> dict[str, Any]:
+def _bounds(settings: Settings, url: str) -> dict[str, Any]:
     return {
+        "where": masked(url),
         "longest_block_s": min(_LONGEST_BLOCK_S, settings.socket_timeout_s / 2),
         "max_connections": settings.max_connections,
         "timeout_s": settings.socket_timeout_s,

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from ..errors import StokerError, Unavailable
-from .connection import AsyncConnection, Call, Connection, closed
+from .calls import Call
+from .connection import AsyncConnection, Connection, closed
 
 _log = logging.getLogger(__name__)
 # Between an error and the next try.

@@ -31,7 +31,8 @@ from stoker.outages import (
     needing,
     temporary_folder,
 )
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .process import ForkedProcess

@@ -14,7 +14,8 @@ from stoker.errors import StokerError
 from stoker.events import Epoch, Event, Progress
 from stoker.kinds import Spec, kind_of
 from stoker.kinds.tasks import task_name
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 
 from .extras import Extra
 from .slot import Slot

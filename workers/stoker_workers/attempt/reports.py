@@ -8,7 +8,7 @@ from stoker.errors import Unavailable
 from stoker.events import Event
 from stoker.ledger import attempts
 from stoker.ledger.attempts import Attempt, ReportReply
-from stoker.redis.connection import Call
+from stoker.redis.calls import Call
 
 from .extras import Extra
 from .slot import Slot

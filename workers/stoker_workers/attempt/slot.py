@@ -15,7 +15,8 @@ import billiard.process
 
 from stoker.errors import Unavailable
 from stoker.ledger.presence import Worker
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..ml.run import StopRequest

@@ -16,7 +16,8 @@ from stoker.ledger import attempts, damage, intake, quotas, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
-from stoker.redis.connection import HICCUP_S, Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import HICCUP_S, Connection
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
 

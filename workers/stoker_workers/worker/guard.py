@@ -18,7 +18,8 @@ from stoker.errors import StokerError
 from stoker.fleet.topology import KOMBU_SEPARATOR
 from stoker.ledger import quarantine
 from stoker.ledger.quarantine import QuarantineReason
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 
 from .message import InvalidMessage, check_command, doorbell
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from stoker.errors import StokerError
 from stoker.ledger import presence
-from stoker.redis.connection import Call, Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 _log = logging.getLogger(__name__)

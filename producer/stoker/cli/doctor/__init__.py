@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel
 
 from ...errors import Unauthorized, Unavailable
-from ...redis.connection import Call
+from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
 from . import damage, jobs, models, server, store, workers

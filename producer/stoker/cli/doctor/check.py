@@ -12,7 +12,8 @@ from ...errors import Unauthorized
 from ...ledger import monitoring, presence
 from ...ledger.monitoring import Health
 from ...local import redis_url_of
-from ...redis.connection import Call, Connection
+from ...redis.calls import Call
+from ...redis.connection import Connection
 from ...settings import Settings
 
 

@@ -1,0 +1,56 @@
+"""A round trip to Redis as a value: what to send, and how to decode the reply. Does no I/O.
+
+`Connection` and `AsyncConnection` run it. So the ledger, the registry and the lanes are written once for both kinds of
+client.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Word = str | bytes | int | float
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script."""
+
+    source: str
+
+    @cached_property
+    def sha(self) -> str:
+        """The script's SHA-1, by which EVALSHA runs it."""
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Call(Generic[T_co]):
+    """A command or script, and how to decode the reply.
+
+    Every call must be safe to send twice: a connection repeats it when the reply was lost.
+
+    Attributes:
+        words: the command with its arguments, or only the arguments of `script`.
+        decode: turns the server's reply into the caller's result.
+        script: the Lua script to run instead of a command.
+    """
+
+    words: tuple[Word, ...]
+    decode: Callable[[Any], T_co]
+    script: Script | None = None
+
+    def command(self) -> tuple[Word, ...]:
+        """The command to send first; a script by its SHA-1."""
+        return ("EVALSHA", self.script.sha, 0, *self.words) if self.script else self.words
+
+    def command_with_source(self) -> tuple[Word, ...]:
+        """The command to send when the server does not have the script yet."""
+        return ("EVAL", self.script.source, 0, *self.words) if self.script else self.words
+
+
+Steps = Generator[Call[Any], Any, T]
+"""Round trips that depend on each other: yields calls, is sent their results, returns the result of all."""
