@@ -1,11 +1,15 @@
 """How a training goes: gradient descent, early stopping, checkpoints."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from .base import Frozen
+from .outputs import larger_is_better, metric_name
+
+if TYPE_CHECKING:
+    from .train import Train
 
 
 class Schedule(Frozen):
@@ -78,3 +82,29 @@ class Checkpoints(Frozen):
     steps: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=30.0, gt=0)
     keep: int = Field(default=2, ge=1, le=100)
+
+
+def refuse_wrong_monitor(spec: "Train") -> None:
+    """Refuse an early stopping that watches what is not measured.
+
+    Raises:
+        InvalidJob: it does.
+    """
+    stop = spec.early_stopping
+    if stop is None:
+        return
+    if stop.monitor.startswith("val_") and not (spec.validation_data or spec.validation_split or spec.folds):
+        raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
+    watched = stop.monitor.removeprefix("val_")
+    if spec.outputs or isinstance(spec.target, tuple):
+        return  # what is measured depends on what the columns hold
+    known = ("loss", *map(metric_name, spec.metrics or ("accuracy", "mae", "f1")))
+    if watched not in known:
+        raise InvalidJob(
+            f"early stopping watches {stop.monitor}, but the metrics are {', '.join(known[1:])}: name it in metrics"
+        )
+    if stop.mode is None and larger_is_better(watched) is None:
+        raise InvalidJob(
+            f"early stopping watches {stop.monitor}, and only you know whether less of it is better: "
+            "set mode to 'min' or 'max'"
+        )

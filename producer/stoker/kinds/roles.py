@@ -1,45 +1,19 @@
 """Which column has which role in a `Train` job: what contradicts itself is refused before anything is read."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidJob
-from .data import Data, as_data
+from .data import as_data
+
+if TYPE_CHECKING:
+    from .train import Train
 
 _ONE_BY_ONE = ("regression", "multilabel", "pixels")
 """Tasks whose targets have no classes of which each row is one."""
 
 
-class _Roles(Protocol):
-    """The fields of a job that name columns, and what they depend on."""
-
-    @property
-    def data(self) -> str | Data: ...
-    @property
-    def targets(self) -> str | tuple[str, ...] | None: ...
-    @property
-    def features(self) -> tuple[str, ...] | None: ...
-    @property
-    def task(self) -> str | None: ...
-    @property
-    def sample_weight(self) -> str | None: ...
-    @property
-    def stratify(self) -> bool | str | None: ...
-    @property
-    def group(self) -> str | None: ...
-    @property
-    def time(self) -> str | None: ...
-    @property
-    def forecast(self) -> object: ...
-    @property
-    def class_weights(self) -> object: ...
-    @property
-    def limits(self) -> Mapping[str, tuple[float, float]]: ...
-    @property
-    def scaling(self) -> str | Mapping[str, str]: ...
-
-
-def refuse_contradicting_roles(spec: _Roles) -> None:
+def refuse_contradicting_roles(spec: "Train") -> None:
     """Refuse columns that cannot have all the roles that a job gives them.
 
     Raises:
@@ -75,7 +49,7 @@ def refuse_contradicting_roles(spec: _Roles) -> None:
             raise InvalidJob(f"limits of {name!r} must be (least, most), got ({least:g}, {most:g})")
 
 
-def _refuse_left_out(spec: _Roles, targets: tuple[str, ...], features: tuple[str, ...]) -> None:
+def _refuse_left_out(spec: "Train", targets: tuple[str, ...], features: tuple[str, ...]) -> None:
     """Refuse what the data leave out, and the job needs."""
     declared = as_data(spec.data).columns
     for role, names in (("target", targets), ("features", features)):
@@ -87,14 +61,14 @@ def _refuse_left_out(spec: _Roles, targets: tuple[str, ...], features: tuple[str
                 )
 
 
-def _refuse_no_number(spec: _Roles, role: str, name: str, targets: tuple[str, ...]) -> None:
+def _refuse_no_number(spec: "Train", role: str, name: str, targets: tuple[str, ...]) -> None:
     """Refuse a role of numbers that the model is given, of a column that is known to be none."""
     why = next(_reasons(spec, name, targets), None)
     if why is not None:
         raise InvalidJob(f"{role} names {name!r}, {why}")
 
 
-def _reasons(spec: _Roles, name: str, targets: tuple[str, ...]) -> Iterator[str]:
+def _reasons(spec: "Train", name: str, targets: tuple[str, ...]) -> Iterator[str]:
     if spec.forecast is not None:
         yield "which is for single rows, and a forecast takes windows of them: leave it out"
     if name in targets:

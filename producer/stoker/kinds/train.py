@@ -9,7 +9,7 @@ from ..models.manifest import Alias, Artifact, Described, ModelName
 from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
-from .fitting import Checkpoints, EarlyStopping, Optimizer
+from .fitting import Checkpoints, EarlyStopping, Optimizer, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
 from .kind import Kind, SubmitChecks, with_fields
@@ -22,8 +22,6 @@ from .outputs import (
     Output,
     Targets,
     check_task,
-    larger_is_better,
-    metric_name,
 )
 from .reconstruction import refuse_wrong_reconstruction
 from .result import JobResult, Shown
@@ -165,7 +163,7 @@ class Train(JobSpec):
                 f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "
                 "fewer workers"
             )
-        self._check_monitor()
+        refuse_wrong_monitor(self)
         return self
 
     def _check_loss(self) -> None:
@@ -194,26 +192,6 @@ class Train(JobSpec):
         for name in ("loss", "metrics", "task", "from_logits", "class_weights"):
             if getattr(self, name) is not None:
                 raise InvalidJob(f"{name} is of a single output; of several, say it in outputs, or leave it out")
-
-    def _check_monitor(self) -> None:
-        stop = self.early_stopping
-        if stop is None:
-            return
-        if stop.monitor.startswith("val_") and not (self.validation_data or self.validation_split or self.folds):
-            raise InvalidJob(f"early stopping watches {stop.monitor}, but there is no validation data: set one")
-        watched = stop.monitor.removeprefix("val_")
-        if self.outputs or isinstance(self.target, tuple):
-            return  # what is measured depends on what the columns hold
-        known = ("loss", *map(metric_name, self.metrics or ("accuracy", "mae", "f1")))
-        if watched not in known:
-            raise InvalidJob(
-                f"early stopping watches {stop.monitor}, but the metrics are {', '.join(known[1:])}: name it in metrics"
-            )
-        if stop.mode is None and larger_is_better(watched) is None:
-            raise InvalidJob(
-                f"early stopping watches {stop.monitor}, and only you know whether less of it is better: "
-                "set mode to 'min' or 'max'"
-            )
 
 
 class CrossValidation(Described):
