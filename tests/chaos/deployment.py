@@ -28,6 +28,8 @@ _WORKER = (sys.executable, "-m", "stoker_workers")
 _CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
 _CALLERS = (sys.executable, str(Path(__file__).with_name("callers.py")))
 _DRAINED_WITHIN_S = 75.0
+# How long the callers' last round may take.
+_ROUND_WITHIN_S = 180.0
 _STORE_MB, _SCRATCH_MB = 512, 192
 
 
@@ -148,7 +150,8 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop_callers(grace_s=0.1)
+        if self.callers:
+            self.callers.kill()
         self.stop_workers(grace_s=0.1)
         for server in self.servers:
             server.stop(PATIENCE_S)
@@ -189,13 +192,17 @@ class Deployment:
             assert time.monotonic() < deadline, f"nobody answers the callers: see {self.home}/logs"
             time.sleep(0.1)
 
-    def stop_callers(self, grace_s: float = 180.0) -> None:
-        """Let the program end its round of calls, and end."""
-        if self.callers:
-            with suppress(psutil.NoSuchProcess):
-                if main := self.callers.main:
-                    main.terminate()
-            self.callers.stop(grace_s)
+    def stop_callers(self) -> None:
+        """Let the program end its round of calls, and end; a server that was killed last comes back for it."""
+        assert self.callers
+        with suppress(psutil.NoSuchProcess):
+            if main := self.callers.main:
+                main.terminate()
+        deadline = time.monotonic() + _ROUND_WITHIN_S
+        while not self.callers.has_ended() and time.monotonic() < deadline:
+            self.supervise()
+            time.sleep(0.1)
+        self.callers.kill()
 
     def supervise(self) -> None:
         """Start again whatever has died and whose time has come."""
