@@ -232,6 +232,19 @@ def test_times_are_described_as_times() -> None:
     assert column.values(4) == "2024-01-01 … 2024-01-03"
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.array([20240131, 20240301, 20240229]), "int64"),
+        (np.array(["2024-01-31", "2024-03-01", "2024-02-29"], object), "string"),
+    ],
+)
+def test_dates_are_described_as_times_however_they_are_written(values: Values, dtype: str) -> None:
+    column = column_of(values, dtype)
+    assert (column.kind, column.low, column.high) == ("time", "2024-01-31T00:00:00", "2024-03-01T00:00:00")
+    assert (column.mean, column.median, column.histogram) == (None, None, None)
+
+
 def test_each_of_a_few_whole_numbers_has_a_bar_of_its_own() -> None:
     histogram = column_of(np.array([1, 2, 2, 9] * 9), "int64").histogram
     assert histogram is not None

@@ -160,6 +160,23 @@ def test_what_cannot_be_read_is_refused_by_its_place(content: str, message: str,
         read(content)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "days"),
+    [
+        ("t.csv", "d,b\n20240131,x\n20240201,y\n", [20240131, 20240201]),
+        ("t.csv", "d,b\n20240131,x\n,y\n", [20240131.0, NAN]),
+        ("t.jsonl", '{"d": 20240131}\n{"d": 20240201}\n', [20240131, 20240201]),
+        ("t.jsonl", '{"d": 20240131}\n{"d": null}\n', [20240131.0, NAN]),
+    ],
+)
+def test_dates_written_as_numbers_are_read_as_such_for_a_model_that_took_them_for_times(
+    name: str, content: str, days: list[object], read: Read
+) -> None:
+    for stated in ({"types": {"d": "time"}}, {"columns": {"d": "time"}}):
+        _, rows = read(content, name, **stated)
+        assert same(rows["d"], days)
+
+
 def test_a_stray_cell_is_a_value_of_a_column_that_is_called_a_category(read: Read) -> None:
     _, rows = read("a,b\n" + "1,2\n" * 20 + "seven,2\n", columns={"a": "category"})
     assert set(rows["a"]) == {"1", "seven"}

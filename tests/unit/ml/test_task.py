@@ -75,6 +75,7 @@ def test_where_either_is_fair_the_doubt_names_the_field(values: Values | list[ob
         (coded([300, 200, 90, 30, 8, 2]), "classification"),
         (np.array([0.5, 1.5, 0.5, 1.5]), "classification"),
         (RANDOM.normal(size=(40, 2)), "regression"),
+        (np.array([20240131, 20240229, 20240301]), "regression"),
         (ONE_HOT, "regression"),
     ],
 )
@@ -97,6 +98,7 @@ KEYS: list[object] = [f"key {place}" for place in range(40)]
         (np.full(3, np.nan), None, None, "target 'y' has no value in any of 3 rows"),
         (RANDOM.normal(size=(40, 2)), "classification", None, "exactly one 1 and else 0"),
         (np.array(["2024-01-01"], "M8[us]"), None, "time", "target 'y' holds times such as 2024-01-01"),
+        (np.array([20240131, 20240229, 20240301]), None, None, "holds dates written as numbers, such as 20240131"),
         (np.ones((2, 3, 3)), None, None, "target 'y' holds arrays of 3 × 3 (float64)"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stoker.kinds import DescribedColumn, Histogram
 from stoker.kinds.describe import Value
 
-from .content import is_number, is_plain, word
+from .content import is_number, is_plain, time_range, word
 from .decision import Decision
 from .stats import ColumnStats
 
@@ -21,7 +21,8 @@ def described(stats: ColumnStats, decision: Decision) -> DescribedColumn:
     """What a column holds and what is made of it."""
     is_tags = decision.kind == "tags"
     counts = stats.distinct.counts if is_plain(stats) or is_tags else None
-    low, high, mean, median = _range(stats)
+    is_written = decision.kind == "time" and stats.column.dtype != "time"
+    low, high, mean, median = _written_range(stats) if is_written else _range(stats)
     is_labels = is_tags or decision.kind in ("category", "boolean")
     return DescribedColumn(
         name=stats.column.name,
@@ -38,7 +39,7 @@ def described(stats: ColumnStats, decision: Decision) -> DescribedColumn:
         mean=mean,
         median=median,
         examples=tuple(_short(value) for value in islice(counts or (), _EXAMPLES)),
-        histogram=_histogram(stats) if decision.kind in ("number", "time") else None,
+        histogram=_histogram(stats) if decision.kind in ("number", "time") and not is_written else None,
         commonest={_short(value): count for value, count in counts.most_common(_COMMONEST)}
         if counts is not None and is_labels
         else {},
@@ -54,11 +55,23 @@ def _range(stats: ColumnStats) -> tuple[Value | None, ...]:
     return tuple(_value(number, stats) for number in (stats.moments.low, stats.moments.high, mean, median))
 
 
+def _written_range(stats: ColumnStats) -> tuple[Value | None, ...]:
+    """The first and the last of times that are written as texts or numbers, whose mean would be no time."""
+    if not stats.present:
+        return None, None, None, None
+    first, last = (_moment(edge) for edge in time_range(stats))
+    return first, last, None, None
+
+
+def _moment(microseconds: float) -> str:
+    return str(np.datetime64(round(microseconds), "us").astype("M8[s]"))
+
+
 def _value(number: float, stats: ColumnStats) -> Value | None:
     """A number for the description; a moment's µs since 1970 as text."""
     if not math.isfinite(number):
         return None
-    return str(np.datetime64(round(number), "us").astype("M8[s]")) if stats.column.dtype == "time" else number
+    return _moment(number) if stats.column.dtype == "time" else number
 
 
 def _histogram(stats: ColumnStats) -> Histogram | None:

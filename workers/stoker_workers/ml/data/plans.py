@@ -96,7 +96,7 @@ def plan(column: Evidence, wanted: ColumnType | None, rules: Rules, *, is_text: 
     if wanted == "bool":
         return replace(text, dtype="bool", gaps=text.gaps + sum(column.weak.values()))
     if wanted == "time":
-        return _times(column, rules, text) or _only_times(column, rules, text)
+        return _times(column, rules, text) or _dated_numbers(column, rules) or _only_times(column, rules, text)
     if not column.present and wanted is None:
         return replace(text, dtype="string" if column.weak else "float64")
     number = _numbers(column, wanted, rules)
@@ -224,6 +224,11 @@ def _times(column: Evidence, rules: Rules, text: Plan) -> Plan | None:
     if pattern in order and column.times[day_first[0]] == column.times[day_first[1]]:
         note += "; no cell tells which number is the day"
     return replace(text, dtype="time", pattern=pattern, gaps=text.gaps + sum(column.weak.values()), note=note)
+
+
+def _dated_numbers(column: Evidence, rules: Rules) -> Plan | None:
+    """The plan of a column of times that are all numbers such as 20240131: whoever uses them reads dates."""
+    return _numbers(column, None, rules) if _is_clean(column) else None
 
 
 def _only_times(column: Evidence, rules: Rules, text: Plan) -> Plan:
