@@ -171,6 +171,29 @@ def test_a_spec_that_model_copy_has_made_wrong_is_refused(changed: dict[str, Any
         checked(spec)
 
 
+SCALINGS = "input should be 'standard', 'robust', 'quantile' or 'log'"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"scaling": "logg"}, f"Train.scaling: 'logg' is not allowed: {SCALINGS}, or a valid dictionary"),
+        ({"scaling": {"a": "logg", "b": "log"}}, f"Train.scaling.a: 'logg' is not allowed: {SCALINGS}"),
+        ({"scaling": {"str": "x"}}, f"Train.scaling.str: 'x' is not allowed: {SCALINGS}"),
+        ({"target": ()}, "Train.target: () is not allowed: expected at least 1 item"),
+        ({"target": 5}, "Train.target: 5 is not allowed: input should be a valid string, or a valid tuple"),
+        ({"target": ("a", 3)}, "Train.target.1: 3 is not allowed: input should be a valid string"),
+        ({"class_weights": {0: -1}}, "Train.class_weights.0: -1 is not allowed: input should be greater than 0"),
+        ({"stratify": ""}, "Train.stratify: '' is not allowed: string should have at least 1 character"),
+        ({"tags": {1: "a"}}, "Train.tags.1.[key]: 1 is not allowed: input should be a valid string"),
+    ],
+)
+def test_what_is_of_none_of_several_types_is_refused_once(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(stoker.InvalidJob) as refused:
+        stoker.Train(**{"model": "m", "data": "a.csv"} | fields)
+    assert str(refused.value) == says
+
+
 def circular() -> dict[str, Any]:
     config: dict[str, Any] = {}
     config["itself"] = [config]

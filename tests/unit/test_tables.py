@@ -12,6 +12,7 @@ import pytest
 import stoker
 from stoker.client.inference import ModelCache
 from stoker.client.tables import Rows, tensors_of
+from stoker.models.columns import ColumnKind
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Signature, TensorSpec
 
@@ -206,10 +207,36 @@ def test_a_model_of_an_array_without_names_takes_no_columns() -> None:
 def test_columns_that_are_not_read_are_ignored_with_one_warning(inputs: Inputs) -> None:
     models = ModelCache()
     row = {"age": 3, "city": "Bonn", "bought": 1}
-    models._checked(inputs, tensors_of(row))
+    models._checked(inputs, row)
     with pytest.warns(UserWarning, match=r"shop@1 does not read the column\(s\) 'id', which are ignored") as warned:
-        models._checked(inputs, tensors_of(row | {"id": 1}))
+        models._checked(inputs, row | {"id": 1})
     assert [warning.filename for warning in warned] == [__file__]
-    models._checked(inputs, tensors_of(row | {"id": 2}))
+    models._checked(inputs, row | {"id": 2})
     with pytest.warns(UserWarning, match="'id', 'at'"):
-        models._checked(inputs, tensors_of(row | {"id": 1, "at": 2}))
+        models._checked(inputs, row | {"id": 1, "at": 2})
+
+
+@pytest.mark.parametrize("kind", ["tags", "tokens", "sequence", "vector"])
+def test_a_dict_of_single_values_and_of_lists_where_the_model_takes_them_is_one_row(kind: ColumnKind) -> None:
+    texts, shape = kind == "tags", () if kind == "tags" else (2,)
+    each = TensorSpec(
+        name="list", shape=shape, dtype="string" if texts else "float32", kind=kind, columns=("list",), gaps=True
+    )
+    price = TensorSpec(name="features", shape=(1,), dtype="float32", kind="number", columns=("price",))
+    inputs = Inputs(Signature(inputs=(each, price), outputs=(), task="regression"), "m@1")
+    value: list[Any] = ["war", "love story"] if texts else [3, 4]
+
+    def encoded(rows: Rows) -> str:
+        given = inputs.encoded(tensors_of(rows, inputs.lists))
+        assert isinstance(given, dict)
+        return str({name: array.tolist() for name, array in given.items()})  # as text, NaN is NaN
+
+    for listed in (value, tuple(value), np.array(value)):
+        assert encoded({"list": listed, "price": 1}) == encoded([{"list": value, "price": 1}])
+    if kind != "vector":
+        assert encoded({"list": [], "price": 1}) == encoded([{"list": [], "price": 1}])
+    for unclear in ({"list": [value], "price": 1}, {"list": value, "price": 1, "id": [2]}):
+        with pytest.raises(stoker.InvalidJob, match=r"'price' is one value, but '(list|id)' several"):
+            encoded(unclear)
+    with pytest.raises(stoker.InvalidJob):  # two rows by the prices, one by the list
+        encoded({"list": value, "price": [1, 2]})

@@ -39,7 +39,7 @@ class InferCall:
 
     Attributes:
         queue: of the doorbells of the model's lane.
-        given: the rows as the caller has them.
+        given: the rows as columns, or as an array.
         tensors: what is sent of them.
     """
 
@@ -89,9 +89,9 @@ class ModelCache:
         self, model: str, rows: Rows, timeout: float, priority: Priority
     ) -> Steps[tuple[ModelVersion, InferCall]]:
         """`call` for the version that the reference names now, which comes first: its labels are the answers'."""
-        ref, given, timeout_s, priority = _checked(model, rows, timeout, priority)
+        ref, rows, timeout_s, priority = _checked(model, rows, timeout, priority)
         version: ModelVersion = yield registry.resolve(ref)
-        return version, (yield from self._call(version.ref, given, timeout_s, priority))
+        return version, (yield from self._call(version.ref, rows, timeout_s, priority))
 
     def send_later(self, model: str, rows: Rows, timeout: float, priority: Priority) -> Steps[str]:
         """Send a request that nobody waits for; gives the id of its result.
@@ -108,28 +108,29 @@ class ModelCache:
             raise lane_full(call.model, full_at)
         return result_id
 
-    def _call(self, ref: str, given: Tensors, timeout_s: float, priority: Priority) -> Steps[InferCall]:
-        queue, tensors = yield from self._check(ref, given)
+    def _call(self, ref: str, rows: Rows, timeout_s: float, priority: Priority) -> Steps[InferCall]:
+        queue, given, tensors = yield from self._check(ref, rows)
         return InferCall(ref, queue, priority, timeout_s, given, tensors)
 
-    def _check(self, model: str, given: Tensors) -> Steps[tuple[str, Tensors]]:
-        """The queue for the doorbells of the model's lane, and what is sent of rows that fit the model."""
+    def _check(self, model: str, rows: Rows) -> Steps[tuple[str, Tensors, Tensors]]:
+        """The queue for the doorbells of the model's lane, the rows as columns, and what is sent of them."""
         cached, now = self._cached.get(model), time.monotonic()
         if cached and now < cached.until:
             with suppress(InvalidJob):
-                return cached.queue, self._checked(cached.inputs, given)
+                return cached.queue, *self._checked(cached.inputs, rows)
         elif cached:
             # One caller looks it up again; meanwhile the others use the old entry.
             self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
         cached = yield from self._look_up(model)
-        return cached.queue, self._checked(cached.inputs, given)
+        return cached.queue, *self._checked(cached.inputs, rows)
 
-    def _checked(self, inputs: Inputs, given: Tensors) -> Tensors:
+    def _checked(self, inputs: Inputs, rows: Rows) -> tuple[Tensors, Tensors]:
+        given = tensors_of(rows, inputs.lists)
         tensors = inputs.encoded(given)
         inputs.check(tensors)
         if tensors is not given and (unused := inputs.unused(given)):
             self._warn(inputs.ref, unused)
-        return tensors
+        return given, tensors
 
     def _warn(self, ref: str, unused: list[str]) -> None:
         warning = ref, frozenset(unused)
@@ -153,9 +154,9 @@ class ModelCache:
         return cached
 
 
-def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tuple[str, Tensors, float, Priority]:
+def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tuple[str, Rows, float, Priority]:
     seconds, place = arguments.timeout(timeout), arguments.priority(priority)
-    return arguments.model_ref(model), tensors_of(rows), seconds, place
+    return arguments.model_ref(model), rows, seconds, place
 
 
 def _callers_level() -> int:

@@ -1,6 +1,6 @@
 """Rows as apps hold them, in one of two forms: an array, or columns by name."""
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Container, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -35,11 +35,14 @@ Rows = ArrayLike | Mapping[str, object] | Sequence[Mapping[str, object]] | Table
 as the bytes or the `Path` of its file or as Pillow has it, or a list of such."""
 
 
-def tensors_of(rows: Rows) -> Tensors:
+def tensors_of(rows: Rows, lists: Container[str] = ()) -> Tensors:
     """Rows as an array whose first axis counts them, or as columns by name.
 
     A dict of single values is one row. What some dicts of a list lack is missing there. A table whose columns are
     numbered, not named, is an array.
+
+    Args:
+        lists: the columns of which the model takes a list for each row: beside single values, one list is one row's.
 
     Raises:
         InvalidJob: it is a single value, its rows have different shapes, or its columns different lengths.
@@ -58,7 +61,7 @@ def tensors_of(rows: Rows) -> Tensors:
     table = cast(Table, rows)
     if len(set(names)) < len(names):
         raise InvalidJob(f"the table names a column twice: {listed(names)}; give each its own name")
-    return _columns({name: table[name] for name in names})
+    return _columns({name: table[name] for name in names}, lists)
 
 
 def _names(rows: object) -> list[str] | None:
@@ -96,13 +99,13 @@ def _by_column(records: Sequence[Any]) -> dict[str, list[object]]:
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _columns(columns: Mapping[str, object]) -> dict[str, Array]:
+def _columns(columns: Mapping[str, object], lists: Container[str] = ()) -> dict[str, Array]:
     single = [name for name, value in columns.items() if _is_single(value)]
-    if single and len(single) < len(columns):
-        several = next(name for name in columns if name not in single)
+    several = [name for name in columns if name not in single and not (name in lists and _is_flat(columns[name]))]
+    if single and several:
         raise InvalidJob(
-            f"{single[0]!r} is one value, but {several!r} several: give a list for each column or, for one row, a list "
-            "of one dict"
+            f"{single[0]!r} is one value, but {several[0]!r} several: give a list for each column or, for one row, a "
+            "list of one dict"
         )
     arrays = {name: _column(name, [value] if single else value) for name, value in columns.items()}
     lengths = {name: len(values) for name, values in arrays.items()}
@@ -117,6 +120,11 @@ def _columns(columns: Mapping[str, object]) -> dict[str, Array]:
 
 def _is_single(value: object) -> bool:
     return isinstance(value, str | bytes) or not isinstance(value, Sized) or getattr(value, "ndim", 1) == 0
+
+
+def _is_flat(value: object) -> bool:
+    """Whether it is a list, or an array, of single values."""
+    return isinstance(value, list | tuple | np.ndarray) and all(map(_is_single, value))
 
 
 def _column(name: str, column: Any) -> Array:

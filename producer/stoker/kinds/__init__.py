@@ -64,7 +64,7 @@ def parse_spec(document: object) -> Spec:
     try:
         return SPEC.validate_python(document)
     except ValidationError as error:
-        raise InvalidJob(sentence(error, "a job", ())) from None
+        raise InvalidJob(sentence(error, document, "a job", ())) from None
 
 
 def checked(spec: Spec) -> Spec:
@@ -92,7 +92,7 @@ def read_spec(text: str | bytes) -> Spec:
     try:
         return SPEC.validate_json(text)
     except ValidationError as error:
-        raise InvalidJob(sentence(error, "a job", ())) from None
+        raise InvalidJob(sentence(error, text, "a job", ())) from None
 
 
 __all__ = [

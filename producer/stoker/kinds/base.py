@@ -94,7 +94,7 @@ class Frozen(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            raise InvalidJob(sentence(error, cls.__name__, cls.model_fields)) from None
+            raise InvalidJob(sentence(error, data, cls.__name__, cls.model_fields)) from None
 
 
 class JobSpec(Frozen):

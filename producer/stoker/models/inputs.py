@@ -14,6 +14,7 @@ from .tensors import Array, Tensors
 from .values import values_of
 from .windows import newest_windows
 
+_LIST_KINDS = ("tags", "tokens", "sequence", "vector")
 _CASTS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}  # numpy kinds that an input of a kind accepts
 
 
@@ -31,6 +32,7 @@ class Inputs:
         ref: the same.
         specs: one for each input, in the order of the signature.
         dtypes: numpy's dtype of each input; that of encoded text for strings.
+        lists: the columns of which each row is a plain list.
     """
 
     def __init__(self, signature: Signature, ref: str) -> None:
@@ -39,6 +41,7 @@ class Inputs:
         self.ref = ref
         self._names = tuple(spec.name for spec in self.specs)
         self._keys = frozenset(self._names)
+        self.lists = frozenset(name for spec in self.specs if _takes_lists(spec) for name in spec.columns)
         self._columns = frozenset(name for spec in self.specs for name in spec.columns or (spec.name,))
         self._targets = signature.target_columns
         self._forecast = signature.forecast
@@ -207,6 +210,10 @@ class Inputs:
                     "check its unit, or drop such rows"
                 )
         return cast
+
+
+def _takes_lists(spec: TensorSpec) -> bool:
+    return spec.kind in _LIST_KINDS and len(spec.shape) <= 1
 
 
 def _numpy_dtype(name: str) -> np.dtype[np.generic]:

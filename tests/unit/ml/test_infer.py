@@ -1,5 +1,6 @@
 """The bulk `Infer` job from end to end."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
+from stoker.cli.joining import join
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log, Progress
 from stoker.kinds import Infer, InferResult
@@ -296,6 +298,30 @@ def test_a_table_of_numbers_has_a_column_for_each(
     assert table.to_pydict() == {"x": [[0, 1], [2, 3], [4, 5]], "value_0": [0, 4, 8], "value_1": [2, 6, 10]}
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_a_table_takes_lists_of_texts_and_of_numbers_along_however_empty(
+    suffix: str, chooser: ModelVersion, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    tags: list[list[str] | None] = [[], [], ["love story", "war"], None, [], ["ä"]]
+    sizes: list[list[float] | None] = [[], None, [1.5], [], [2.5, 3.0], []]
+    data = tmp_path / f"data.{suffix}"
+    if suffix == "parquet":
+        pa.parquet.write_table(pa.table({"tags": tags, "sizes": sizes, "b": range(6)}), data)
+    else:
+        rows = [{"tags": tag, "sizes": size, "b": n} for n, (tag, size) in enumerate(zip(tags, sizes, strict=True))]
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    # A chunk of empty lists alone does not know of what, and is joined with the others all the same.
+    spec = Infer(model="chooser@1", data=str(data), format="parquet", columns=("tags", "sizes"), chunk_rows=2)
+    result = infer(spec, open_run(chooser)).result
+    assert isinstance(result, InferResult)
+    join(result.chunks, store, tmp_path / "whole.parquet")
+    whole = pa.parquet.read_table(tmp_path / "whole.parquet")
+    assert (whole["tags"].to_pylist(), whole["sizes"].to_pylist()) == (tags, sizes)
+    with pytest.raises(InvalidJob, match=r"column 'tags' holds list<.*>, which .csv cannot.*parquet"):
+        infer(spec.model_copy(update={"format": "csv"}), open_run(chooser))
+
+
 def test_columns_that_no_table_can_hold_are_refused(
     chooser: ModelVersion, doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
 ) -> None:
@@ -304,6 +330,10 @@ def test_columns_that_no_table_can_hold_are_refused(
         result_of(open_run(doubler), data, format="csv", columns=("id",))
     with pytest.raises(InvalidJob, match=r"column 'x' holds .*list.*, which .csv cannot.*parquet"):
         result_of(open_run(doubler), data, format="csv", columns=("x",))
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text('{"b": 1, "c": [1, "a"]}\n' * 2)
+    with pytest.raises(InvalidJob, match="column 'c' holds what no column of a table can: leave it out of columns"):
+        infer(Infer(model="chooser@1", data=str(mixed), format="parquet", columns=("c",)), open_run(chooser))
     with pytest.raises(InvalidJob, match="columns names 'label', as a column of predictions is called"):
         result_of(open_run(chooser), data, format="csv", columns=("label",))
     with pytest.raises(InvalidJob, match="set format to 'parquet' or 'csv'"):

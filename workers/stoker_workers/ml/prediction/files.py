@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stoker.errors import InvalidJob
+from stoker.outages import one_line
 
 from ..data import Column, Values
 
@@ -26,7 +27,7 @@ def write_table(
             in every file, also in those without a missing one.
 
     Raises:
-        InvalidJob: .csv cannot hold a column.
+        InvalidJob: .csv, or any table, cannot hold a column.
     """
     # pyarrow takes a quarter of a second to import, which jobs that write arrays need not pay.
     import pyarrow as pa
@@ -34,11 +35,7 @@ def write_table(
     import pyarrow.parquet
 
     types = {column.name: _type(column) for column in carried}
-    arrays = {
-        name: pa.array(list(values) if values.ndim > 1 else values, types.get(name), from_pandas=name in types)
-        for name, values in columns.items()
-    }
-    table = pa.table(arrays)
+    table = pa.table({name: _array(name, values, types.get(name), name in types) for name, values in columns.items()})
     if table_format == "parquet":
         pa.parquet.write_table(table, path)
         return
@@ -49,6 +46,21 @@ def write_table(
                 "format='parquet'"
             )
     pa.csv.write_csv(table, path)
+
+
+def _array(name: str, values: Values, arrow_type: Any, is_carried: bool) -> Any:
+    """A column as Arrow has it."""
+    import pyarrow as pa
+
+    # An empty list comes as an array of numbers, also beside lists of texts.
+    holds_lists = values.ndim > 1 or values.dtype == object
+    rows = [[] if isinstance(row, np.ndarray) and not len(row) else row for row in values] if holds_lists else values
+    try:
+        return pa.array(rows, arrow_type, from_pandas=is_carried)
+    except pa.ArrowException as error:
+        raise InvalidJob(
+            f"column {name!r} holds what no column of a table can: leave it out of columns ({one_line(error)})"
+        ) from None
 
 
 def _type(column: Column) -> Any:
