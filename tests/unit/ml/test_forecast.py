@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import stoker
@@ -150,6 +152,80 @@ def test_series_of_any_size_are_forecast_alike(open_run: OpenRun, store: Store, 
     outputs = Predictor.load(version, store, tmp_path, rows=2).predict(Inputs(version.signature, "m").encoded(given))
     for output, (_, values) in zip(outputs, parts, strict=True):
         assert np.abs(output - values[500:524]).mean() < 0.1 * values.mean()
+
+
+DAYS = np.datetime64("2024-01-11") + np.arange(120)
+DATED = np.char.replace(DAYS.astype(str), "-", "").astype(np.int64)
+DAILY = SPEC.model_copy(
+    update={"epochs": 1, "forecast": FORECAST.model_copy(update={"series": None, "window": 8, "horizon": 2})}
+)
+
+
+def daily(folder: Path, name: str, **columns: Any) -> str:
+    """A table of some months, one day and a week of which lack, written as CSV or Parquet."""
+    columns = {"kwh": np.round(np.sin(np.arange(120) * np.pi / 3.5), 3), **columns}
+    rows = np.delete(np.arange(120), [30, *range(70, 77)])[::-1]
+    kept = {column: np.asarray(values)[rows] for column, values in columns.items()}
+    if name.endswith("parquet"):
+        pq.write_table(pa.table(kept), folder / name)
+        return str(folder / name)
+    return table(folder, hours=len(rows), name=name, **kept)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize("written", [DATED, DATED.astype(np.float64)])
+def test_dates_written_as_numbers_are_the_days_that_they_mean(
+    written: Any, name: str, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    paid = np.roll(DAYS, 3)
+    read = []
+    for when, due in ((DAYS, paid), (written, np.roll(written, 3))):
+        spec = DAILY.model_copy(update={"data": daily(tmp_path, name, when=when, due=due)})
+        data = read_training_data(spec, open_run(), 0)
+        [batch] = data.source.batches(1_000)
+        read.append((data.forecast, data.why, batch["window"], batch["kwh"], batch["when"]))
+        assert "a step is 1 day, 0:00:00; 8 that lack" in lines(events)
+        assert "column 'due' is left out: a forecast reads numbers only" in lines(events)
+        events.clear()
+    for stated, expected in zip(*reversed(read), strict=True):
+        np.testing.assert_array_equal(stated, expected)
+
+
+def test_dates_written_as_numbers_are_said_and_are_numbers_by_the_word_of_who_knows(
+    open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    path = daily(tmp_path, "t.csv", when=DATED, due=np.roll(DATED, 3))
+    spec = DAILY.model_copy(update={"data": path})
+    read_training_data(spec, open_run(), 0)
+    assert "column 'when': its numbers are dates, such as 20240509" in lines(events)
+    assert "if not, columns={'when': 'number'} makes it a number" in lines(events)
+    numbers = stoker.Data(ref=path, columns={"when": "number", "due": "number"})
+    forecast = read_training_data(spec.model_copy(update={"data": numbers}), open_run(), 0).forecast
+    assert forecast is not None
+    assert (forecast.times, forecast.channels) == (False, ("kwh", "due"))
+    with pytest.raises(InvalidJob, match=r"column 'due' holds dates: its numbers are dates.*'due': 'number'"):
+        read_training_data(spec.model_copy(update={"features": ("due",)}), open_run(), 0)
+
+
+def test_a_model_of_dates_that_are_numbers_takes_them_in_either_form(
+    open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    tables = {
+        name: daily(tmp_path, name, when=when)
+        for name, when in (("iso.csv", DAYS), ("dated.csv", DATED), ("dated.parquet", DATED))
+    }
+    version = versioned(DAILY.model_copy(update={"data": tables["dated.csv"]}), open_run())
+    results = [
+        execute(stoker.Evaluate(model="m", data=data, bootstrap=100, noise=()), open_run(version)).result
+        for data in tables.values()
+    ]
+    metrics = [result.metrics for result in results if isinstance(result, EvaluateResult)]
+    assert metrics == [metrics[0]] * 3
+    predictor, inputs = Predictor.load(version, store, tmp_path, rows=1), Inputs(version.signature, "m")
+    times: list[Any] = [DAYS.astype(str).tolist(), DATED, DATED.tolist(), list(map(str, DATED)), DAYS]
+    outputs = [predictor.predict(inputs.encoded({"when": when, "kwh": np.arange(120.0)})) for when in times]
+    for output in outputs[1:]:
+        np.testing.assert_array_equal(output, outputs[0])
 
 
 def test_a_forecast_is_resumed_to_the_bit(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:

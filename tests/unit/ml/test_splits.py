@@ -1,5 +1,6 @@
 """Which rows a training is validated on."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -174,6 +175,9 @@ def test_times_that_are_missing_are_said_and_times_that_are_none_are_refused(div
     np.testing.assert_array_equal(
         sides(divided(time="day", table=TABLE | {"day": texts}), TABLE | {"day": texts}), sides(divided(time="day"))
     )
+    dated = TABLE | {"day": np.char.replace(texts.astype(str), "-", "").astype(np.int64)}
+    np.testing.assert_array_equal(sides(divided(time="day", table=dated), dated), sides(divided(time="day")))
+    assert re.search(r"by 'day' the newest, from 2025\d{4} on", divided(time="day", table=dated).why)
     with pytest.raises(InvalidJob, match=r"column 'plan' holds '\w+' in row 0 .*; expected a time such as 2026"):
         divided(time="plan")
     with pytest.raises(InvalidJob, match="too few different times"):

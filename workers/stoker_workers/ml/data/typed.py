@@ -16,7 +16,7 @@ from .values import Misfit, texts_of, values_of
 _FITS: dict[ColumnType, tuple[str, ...]] = {
     "number": ("number", "bool"),
     "string": ("string",),
-    "time": ("time",),
+    "time": ("time", "number"),  # such as 20240131
     "bool": ("bool",),
 }
 """What is read as each type as it is."""

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Train
+from stoker.kinds import Train, as_data
 from stoker.kinds.forecast import Forecast
 from stoker.models.data import choices
 from stoker.models.manifest import LearnedColumn
 
+from ..columns.decision import Decision
 from ..columns.kinds import decide
 from ..columns.stats import ColumnStats
 from ..data import Column, Source, Values
+
+_NUMBERS_ONLY = "a forecast reads numbers only"
 
 
 def require_columns(spec: Train, asked: Forecast, source: Source) -> None:
@@ -27,7 +30,7 @@ def require_columns(spec: Train, asked: Forecast, source: Source) -> None:
             known = choices(name, list(by_name))
             raise InvalidJob(f"{setting} names {name!r}, which {spec.data} has not; it has {known}")
     time = by_name[asked.time]
-    if not holds_times(time) and not _holds_numbers(time):
+    if not _holds_times_or_texts(time) and not _holds_numbers(time):
         raise InvalidJob(f"time names column {time.name!r}, which holds neither times nor numbers; name another one")
 
 
@@ -49,25 +52,52 @@ def learned_columns(
                     f"a forecast is of numbers and from numbers, and column {column.name!r} holds others; name a "
                     "column of numbers, or correct the cells that are none"
                 )
-            yield LearnedColumn(name=column.name, kind="ignore", why="a forecast reads numbers only")
+            yield LearnedColumn(name=column.name, kind="ignore", why=_NUMBERS_ONLY)
         elif spec.features is not None and not wanted:
             yield LearnedColumn(name=column.name, kind="ignore", why="features does not name it")
         else:
-            yield _number(column, table[column.name], wanted=wanted)
+            yield _number(spec, column, table[column.name], wanted=wanted)
 
 
-def holds_times(column: Column) -> bool:
-    """Whether a column holds times, or texts that may be some."""
+def time_decision(spec: Train, column: Column, values: Values) -> Decision:
+    """Whether the column that rows are sorted by is one of times, or of numbers that stand for them.
+
+    Texts are taken for times, and refused by their row where they are none.
+
+    Raises:
+        InvalidJob: it is called a time, and is none.
+    """
+    if _holds_times_or_texts(column):
+        return Decision("time", "dates or times")
+    _, decision = _decided(spec, column, values)
+    return decision if decision.kind == "time" else Decision("number", "numbers")
+
+
+def _holds_times_or_texts(column: Column) -> bool:
     return not column.shape and column.dtype in ("time", "string")
 
 
-def _number(column: Column, values: Values, *, wanted: bool) -> LearnedColumn:
-    stats = ColumnStats(column)
-    stats.update(values)
-    decision, missing = decide(stats), stats.missing / max(stats.rows, 1)
+def _number(spec: Train, column: Column, values: Values, *, wanted: bool) -> LearnedColumn:
+    missing, decision = _decided(spec, column, values)
+    if decision.kind == "time" and wanted:
+        raise InvalidJob(
+            f"a forecast is of numbers and from numbers, and column {column.name!r} holds dates: {decision.why}; name "
+            f"a column of numbers, or set columns={{{column.name!r}: 'number'}} on the data if they are none"
+        )
+    if decision.kind == "time":
+        return LearnedColumn(name=column.name, kind="ignore", why=f"{_NUMBERS_ONLY}, and {decision.why}")
     if decision.kind == "ignore" and not wanted:
         return LearnedColumn(name=column.name, kind="ignore", why=decision.why, missing=missing)
     return LearnedColumn(name=column.name, kind="number", why="its past values are read", missing=missing)
+
+
+def _decided(spec: Train, column: Column, values: Values) -> tuple[float, Decision]:
+    """The share of a column of numbers that is missing, and its kind; the author's word tells dates from numbers."""
+    stats = ColumnStats(column)
+    stats.update(values)
+    chosen = as_data(spec.data).columns.get(column.name)
+    decision = decide(stats, chosen if chosen in ("number", "time") else None)
+    return stats.missing / max(stats.rows, 1), decision
 
 
 def _holds_numbers(column: Column) -> bool:

@@ -10,6 +10,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.models.data import choices, listed
 
+from ..columns.content import word
 from ..columns.stats import ColumnStats, Sample
 from ..columns.task import decide_task
 from ..data import Source, Values
@@ -211,7 +212,7 @@ class _Divided:
         return (
             str(np.datetime64(int(time), "us").astype("datetime64[s]"))
             if column.dtype in ("time", "string")
-            else f"{time:g}"
+            else word(time)
         )
 
     def _whole(self, name: str) -> Values:

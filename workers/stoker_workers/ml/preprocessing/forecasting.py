@@ -11,11 +11,12 @@ from stoker.models.data import listed
 from stoker.models.manifest import Forecasting, LearnedColumn
 from stoker.models.windows import Ordered, Stretch, ordered, step_of, stretches
 
+from ..columns.content import word
 from ..data import Source, Values
 from ..data.windows import Windows
 from ..progress import Meter, obey_stop
 from ..run import Run
-from .channels import holds_times, learned_columns, require_columns
+from .channels import learned_columns, require_columns, time_decision
 from .division import Division
 from .profile import pass_rows
 from .shares import Part, by_time
@@ -77,6 +78,7 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
     require_columns(spec, asked, source)
     table = read_columns(source, tuple(by_name), run)
     columns = tuple(learned_columns(spec, asked, source, table))
+    time = time_decision(spec, by_name[asked.time], table[asked.time])
     channels = (spec.target, *(each.name for each in columns if each.kind != "ignore" and each.name != spec.target))
     forecast = Forecasting(
         window=asked.window,
@@ -84,8 +86,10 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
         time=asked.time,
         series=asked.series,
         channels=channels,
-        times=holds_times(by_name[asked.time]),
+        times=time.kind == "time",
     )
+    if time.warning:
+        run.say(f"column {asked.time!r}: {time.why}; {time.warning}")
     rows = ordered(table, forecast)
     _say_left_out(rows, forecast, run)
     forecast = forecast.model_copy(update={"step": step_of(rows.series)})
@@ -155,7 +159,7 @@ def _divide(spec: Train, windows: Windows, rows: Ordered, forecast: Forecasting)
             f"{counts[0]:,} of them can be trained on, and {counts[1]:,} begin in the newest part, which is held out; "
             "make window or horizon shorter, or change validation_split or folds"
         )
-    moment = np.datetime64(int(edges[0]), "us").astype("datetime64[s]") if forecast.times else f"{edges[0]:g}"
+    moment = np.datetime64(int(edges[0]), "us").astype("datetime64[s]") if forecast.times else word(edges[0])
     why = (
         f"{part.words}{counts[1]:,} windows whose horizon is from {moment} on; {counts[0]:,} lie before it, and "
         f"{counts[2]:,} that reach into it, or beyond it, are not used"
