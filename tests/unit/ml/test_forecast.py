@@ -21,8 +21,10 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.predictions import predictions
 from stoker.models.store import Store
 from stoker_workers.kinds import execute
+from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.evaluation.report import Report
+from stoker_workers.ml.networks.levelled import levelled
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Run
@@ -308,3 +310,16 @@ def test_what_contradicts_a_forecast_is_refused_at_the_door(fields: dict[str, An
     known: dict[str, Any] = {"model": "m", "data": "a.csv", "target": "kwh", "forecast": {"time": "when"}}
     with pytest.raises(InvalidJob, match=message):
         Train(**known | fields)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.8164966, -7.3, 1_000.1])
+def test_a_channel_of_equal_values_tells_nothing_at_any_level(level: float) -> None:
+    seen = Moments((2,))
+    seen.update(np.random.default_rng(0).normal(size=(50, 2)))
+    network = keras.Sequential([keras.Input((6, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model = levelled(network, (6, 2), seen, seen)
+    window = np.random.default_rng(1).normal(size=(1, 6, 2)).astype(np.float32)
+    window[:, :, 1] = 0
+    expected = model(window).numpy()
+    window[:, :, 1] = level
+    np.testing.assert_array_equal(model(window).numpy(), expected)

@@ -23,9 +23,13 @@ def levelled(network: keras.Model, input_shape: tuple[int, ...], seen: Moments, 
         seen, wanted: by which the windows, and the values to predict, are scaled.
     """
     row = keras.Input(input_shape)
-    mean = ops.mean(row, axis=1, keepdims=True)
-    spread = ops.sqrt(ops.mean(ops.square(row - mean), axis=1, keepdims=True)) + _LEAST_SPREAD
-    tensor = applied(flat_layers(network), (row - mean) / spread)
+    # Equal values are exactly 0 from the first one; from their mean they are its rounding error, no small part of the
+    # least spread.
+    rise = row - row[:, :1]
+    mean_rise = ops.mean(rise, axis=1, keepdims=True)
+    mean = row[:, :1] + mean_rise
+    spread = ops.sqrt(ops.mean(ops.square(rise - mean_rise), axis=1, keepdims=True)) + _LEAST_SPREAD
+    tensor = applied(flat_layers(network), (rise - mean_rise) / spread)
     # Windows and targets are not scaled alike: the difference is small, but not beside the values of a small series.
     deviations = standard_deviation(wanted.mean, wanted.variance)
     ratio = standard_deviation(seen.mean, seen.variance)[0] / deviations
