@@ -249,6 +249,12 @@ def test_shards_of_parquet_whose_types_differ_are_read_as_one(read: Read, tmp_pa
 TYPES: dict[str, ColumnType] = {"code": "string", "ok": "bool", "n": "number", "t": "time"}
 
 
+def test_truth_of_json_is_0_or_1_where_a_model_takes_numbers(read: Read) -> None:
+    source, rows = read('{"ok": true}\n{"ok": null}\n{"ok": false}\n', "t.jsonl", types={"ok": "number"})
+    assert source.columns[0].dtype == "float64"
+    np.testing.assert_array_equal(rows["ok"], [1, np.nan, 0])
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
 def test_a_column_of_known_type_is_read_as_it(name: str, read: Read) -> None:
     contents: dict[str, str | pa.Table] = {

@@ -178,10 +178,13 @@ class _Column:
         nothing = rows - sum(present.values())
         # Blocks without text, and those before the first record with the key, were not looked at.
         self._evidence.missing[""] += rows - self._evidence.rows
+        self.gaps = nothing
+        if self._wanted == "number" and present.keys() == {"bool"}:  # truth is 0 or 1, as it is to a forecast
+            self._set("float64")
+            return
         if self._wanted:
             self._decide_wanted(present, where)
             return
-        self.gaps = nothing
         names = merged(present)
         match sorted(names):
             case []:
