@@ -125,7 +125,7 @@ class Plain:
             if isinstance(values[0], list | np.ndarray):
                 raw = np.array([np.full_like(values[0], np.nan, float) if values[at] is None else values[at]])
         given = tensors_of(raw)
-        if isinstance(given, dict) and self.rows.key and len(self.case.kinds) == 1:
+        if isinstance(given, dict) and self.rows.key and (len(self.case.kinds) == 1 or self.case.task == "forecast"):
             del given[self.rows.key]
         inputs = Inputs(self.signature, self.version.ref)
         tensors = inputs.encoded(given)

@@ -92,6 +92,7 @@ def test_what_cannot_be_trained_on_is_refused_with_column_row_and_fix(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_whatever_cannot_be_trained_on_is_refused_with_column_row_and_fix(
     open_run: OpenRun, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

@@ -113,6 +113,10 @@ def expected_kinds(case: Case, rows: Rows) -> dict[str, str]:
     kinds = {name: kind for name, kind in rows.kinds.items() if name != rows.key or len(case.kinds) > 1}
     if case.gaps and case.container in ("jsonl", "tfrecord"):  # lists that are not all as long, for some are missing
         kinds = {name: "sequence" if kind == "vector" else kind for name, kind in kinds.items()}
+    if case.task == "forecast":  # truth is 0 or 1
+        kinds = {name: "number" if kind == "boolean" else "ignore" for name, kind in kinds.items()} | {
+            name: "number" for name, kind in kinds.items() if kind == "number"
+        }
     return kinds
 
 
