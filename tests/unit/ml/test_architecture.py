@@ -190,8 +190,14 @@ def negative_units() -> dict[str, Any]:
     return config
 
 
-def object_without_a_module() -> dict[str, Any]:
+def object_of_no_module() -> dict[str, Any]:
     config = dict(json.loads(sequential(keras.layers.Dense(3)).to_json()))
+    config["config"]["layers"][1]["module"] = None
+    return config
+
+
+def object_without_a_module() -> dict[str, Any]:
+    config = object_of_no_module()
     del config["config"]["layers"][1]["module"]
     return config
 
@@ -202,7 +208,8 @@ def object_without_a_module() -> dict[str, Any]:
         (lambda_config, "Lambda layer, which can run any code"),
         (vocabulary_from_a_file, "reads a vocabulary from a file"),
         (function_of_another_module, r"names keras\.utils\.function, which is not one of Keras' own layers"),
-        (object_without_a_module, r"names None\.Dense"),
+        (object_of_no_module, r"names None\.Dense"),
+        (object_without_a_module, r"written by Keras 2 \(its parts name no module\)"),
         (negative_units, "Keras cannot build the architecture's config: Received an invalid value for `units`"),
         (dict, r"describes a dict; expected a model's to_json\(\)"),
     ],
