@@ -91,7 +91,6 @@ def site(tmp_path: Path, redis_url: str) -> Iterator[Site]:
     site.close()
 
 
-@pytest.mark.slow
 def test_an_upgrade_rolls_through_a_system_at_work_and_back(site: Site, eventually: Eventually) -> None:
     worker, controller = "stoker_workers", "stoker_workers.controller"
     with ExitStack() as before, site.client() as client:

@@ -96,14 +96,6 @@ def test_each_other_kind_has_its_tensors(profile_of: ProfileOf) -> None:
     assert found.signature((1, False)).target == "y"
 
 
-@pytest.mark.parametrize("days", [[20240131, 20240229] * 5, ["2024-01-31", "2024-02-29"] * 5])
-def test_the_range_of_times_is_in_the_units_of_their_tensor(profile_of: ProfileOf, days: list[object]) -> None:
-    found = profile_of(at=days, size=np.linspace(0.5, 2, 10), y=[0, 1] * 5)
-    [times] = [spec for spec in found.inputs if spec.kind == "time"]
-    edges = np.array(["2024-01-31", "2024-02-29"], "datetime64[us]").astype(np.int64)
-    assert (times.low, times.high) == tuple(edges)
-
-
 def test_arrays_of_any_shape_stay_one_tensor(profile_of: ProfileOf) -> None:
     found = profile_of(x=np.arange(24).reshape(2, 3, 4), y=[0, 1])
     [x] = found.inputs
