@@ -58,6 +58,16 @@ def test_a_job_goes_from_a_file_to_its_result(running: dict[str, str], tmp_path:
     assert version["job"] == status["id"]
     exported = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)
     assert Path(json.loads(exported.stdout)["path"]).stat().st_size == version["files"]["keras"]["size"]
+    again = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)
+    assert again.stdout == exported.stdout
+    path = Path(json.loads(exported.stdout)["path"])
+    path.write_bytes(path.read_bytes()[::-1])
+    of_mine = path.read_bytes()
+    kept = run("models", "export", result["model"], str(tmp_path / "out"), env=running)
+    assert (kept.returncode, path.read_bytes()) == (2, of_mine)
+    assert f"{path} is there already" in " ".join(kept.stderr.split())
+    assert run("models", "export", result["model"], str(tmp_path / "out"), "--force", env=running).returncode == 0
+    assert path.read_bytes() == of_mine[::-1]
     taken = tmp_path / "taken"
     (taken / version["files"]["keras"]["name"]).mkdir(parents=True)
     refused = run("models", "export", result["model"], str(taken), env=running)

@@ -1,5 +1,6 @@
 """`stoker models list`, `show`, `export`."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
@@ -14,7 +15,7 @@ from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
-from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion, TensorSpec
+from ..models.manifest import CHAMPION, Artifact, LearnedColumn, ModelVersion, TensorSpec
 from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
@@ -87,6 +88,7 @@ def export(
     ref: Ref,
     folder: Annotated[Path, typer.Argument(help="Where to put the file.")] = Path(),
     file: Annotated[str, typer.Option("--format", help="Which of the version's files.")] = "keras",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite another file of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy a version's file out of the store, verified."""
@@ -95,9 +97,12 @@ def export(
         store = Store(client.settings.store)
     if file not in version.files:
         raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
+    artifact = version.files[file]
+    if not force:
+        _refuse_to_overwrite(folder / artifact.name, artifact)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        path = store.fetch(version.files[file], folder)
+        path = store.fetch(artifact, folder)
     except DependencyUnavailable as error:
         if error.outage.of == Dependency.DISK:
             raise InvalidArgument(f"{error.message}; name another folder") from error
@@ -106,6 +111,21 @@ def export(
         print_json({"path": str(path)})
     else:
         say(str(path))
+
+
+def _refuse_to_overwrite(path: Path, artifact: Artifact) -> None:
+    """Refuse a file that is there already, unless it is the artifact itself.
+
+    Raises:
+        InvalidArgument: it is another one.
+    """
+    if not path.is_file():
+        return
+    if path.stat().st_size == artifact.size:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == artifact.digest:
+                return
+    raise InvalidArgument(f"{path} is there already, and another file; name another folder, or overwrite it by --force")
 
 
 def newer_than_champion(versions: Sequence[ModelVersion]) -> Iterator[str]:
