@@ -24,9 +24,10 @@ BOOLEAN_WORDS = (
 any case."""
 _MEANINGS = {word: truth for pair in BOOLEAN_WORDS for word, truth in zip(pair, (True, False), strict=True)}
 _ISO_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?|\d{8}|\d{4}-\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?|\d{8}|\d{4}-?\d\d)", re.ASCII
 )
-# Eight digits are a date only within these years: else they are a number or a key.
+_OF_MONTH = re.compile(r"(\d{4})-?(\d\d)", re.ASCII)
+# Digits alone are a date or a month only within these years: else they are a number or a key.
 _DATED_YEARS = range(1900, 2101)
 
 
@@ -36,14 +37,15 @@ def boolean_of(text: str) -> bool | None:
 
 
 def time_of(text: str) -> datetime | None:
-    """The moment of a text by ISO 8601, such as 2024-05-01, 2024-05-01 12:30, 20240501 or 2024-05; None for others.
+    """The moment of a text by ISO 8601, such as 2024-05-01, 2024-05-01 12:30 or 2024-05; None for others.
 
-    A text without an offset is in UTC.
+    Hyphens may lack: 20240501, 202405. A text without an offset is in UTC.
     """
     if not _ISO_TIME.fullmatch(text := text.strip()):
         return None
+    month = _OF_MONTH.fullmatch(text)
     try:
-        moment = datetime.fromisoformat(f"{text}-01" if len(text) == len("2024-05") else text)
+        moment = datetime.fromisoformat(f"{month[1]}-{month[2]}-01" if month else text)
     except ValueError:
         return None
     if text.isdigit() and moment.year not in _DATED_YEARS:

@@ -34,6 +34,7 @@ def lists(*rows: list[object]) -> Values:
     return values
 
 
+MONTHS = np.array([100 * year + month for year in (2022, 2023) for month in range(1, 13)])
 DAYS = [f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 29)]
 WORDS = ["red green blue", "a few words more", "this is a text of some length"]
 TEXTS = [f"{word} number {place}" for place in range(10) for word in WORDS]
@@ -71,6 +72,12 @@ AMOUNTS = RANDOM.integers(0, 500, 100)
         (["2024-01-01T12:00:00Z", "2024-01-01 12:30:00.5+02:00"], None, "time", "dates or times"),
         (np.array([20240131, 20240229, 19991231]), None, "time", "its numbers are dates, such as 20240131"),
         (np.array([20240131, 20240230, 19991231]), None, "number", "whole numbers"),
+        (MONTHS, None, "time", "its numbers are months, such as 202201"),
+        (RANDOM.permutation(np.append(MONTHS[6:] * 1.0, np.nan)), None, "time", "its numbers are months"),
+        ([str(month) for month in MONTHS], None, "time", "its texts are months, such as '202201'"),
+        (np.append(MONTHS, 202313), None, "number", "whole numbers"),
+        (MONTHS[:5], None, "number", "whole numbers"),
+        (np.array([190001, 191012, 192505, 195012, 200106, 202003]), None, "number", "whole numbers"),
         (np.array([0.0, 1.0, 0.5]), None, "number", "it has fractions"),
         (np.arange(1, 41), None, "ignore", "an index: 1, 2, 3 and so on, row by row"),
         (np.arange(5), None, "number", "whole numbers from 0 to 4"),
@@ -153,6 +160,8 @@ def test_what_may_be_otherwise_is_said_with_the_setting() -> None:
     )
     assert "columns={'x': 'image'}" in str(decided(np.ones((2, 28, 28))).warning)
     assert "columns={'x': 'number'}" in str(decided(np.array([20240131, 20240229])).warning)
+    assert decided(MONTHS).warning == "if not, columns={'x': 'number'} makes it a number"
+    assert "columns={'x': 'category'}" in str(decided([str(month) for month in MONTHS]).warning)
     assert decided(AMOUNTS).warning is None
 
 
@@ -166,6 +175,8 @@ def test_what_may_be_otherwise_is_said_with_the_setting() -> None:
         (["yes", "no"], None, "category"),
         (DAYS, None, "time"),
         (np.array([20240131, 20240229]), None, "time"),
+        (np.array([202401, 202407]), None, "time"),
+        (MONTHS, None, "number"),
         (np.ones((2, 28, 28)), None, "image"),
         (np.ones((2, 28, 28), np.uint8), None, "sequence"),
         (np.ones((2, 28, 28), np.uint8), None, "vector"),

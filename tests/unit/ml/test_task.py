@@ -83,6 +83,7 @@ def test_the_users_word_overrules(values: Values, chosen: TaskName) -> None:
     assert decided(values, chosen) == Task(chosen, "as task says")
 
 
+MONTHS = np.array([100 * year + month for year in (2022, 2023) for month in range(1, 13)])
 KEYS: list[object] = [f"key {place}" for place in range(40)]
 
 
@@ -99,6 +100,7 @@ KEYS: list[object] = [f"key {place}" for place in range(40)]
         (RANDOM.normal(size=(40, 2)), "classification", None, "exactly one 1 and else 0"),
         (np.array(["2024-01-01"], "M8[us]"), None, "time", "target 'y' holds times such as 2024-01-01"),
         (np.array([20240131, 20240229, 20240301]), None, None, "holds dates written as numbers, such as 20240131"),
+        (MONTHS, None, None, "holds dates written as numbers, such as 202201"),
         (np.ones((2, 3, 3)), None, None, "target 'y' holds arrays of 3 × 3 (float64)"),
     ],
 )  # fmt: skip

@@ -10,8 +10,10 @@ from .stats import ColumnStats
 _QUOTED = 30
 # From here on a whole number is written with an exponent: it would have hundreds of digits.
 _MOST_DIGITS = 1e15
-# The range of dates that are written as numbers of eight digits.
-_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
+# The ranges of dates that are written as numbers of eight digits, and of months of six.
+_DATES = ((19_000_101, 21_001_231), (190_001, 210_012))
+# Of six digits, one number in eight is a month by chance: so many, and so large a share of those between, are none.
+_LEAST_MONTHS, _MONTHS_SHARE = 6, 0.5
 _EPOCH, _UNIT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -42,12 +44,25 @@ def is_boolean(stats: ColumnStats) -> bool:
 
 
 def holds_times(stats: ColumnStats) -> bool:
-    """Whether all texts, or all whole numbers of eight digits, are dates or times."""
+    """Whether all texts, or all whole numbers of eight or six digits, can be dates, months or times."""
     counts = stats.distinct.counts
     if is_number(stats):
-        eight = stats.moments.low >= _FIRST_DAY and stats.moments.high <= _LAST_DAY
-        return stats.whole and eight and all(time_of(word(value)) for value in counts)
+        dated = any(low <= stats.moments.low and stats.moments.high <= high for low, high in _DATES)
+        return stats.whole and dated and all(time_of(word(value)) for value in counts)
     return is_text(stats) and all(time_of(str(value)) for value in counts)
+
+
+def may_be_no_times(stats: ColumnStats) -> bool:
+    """Whether what can be months by its digits, such as 202412, is as well something else: it has few, or far apart."""
+    if not holds_months(stats):
+        return False
+    months = {12 * (number // 100) + number % 100 for number in (int(word(value)) for value in stats.distinct.counts)}
+    return len(months) < max(_LEAST_MONTHS, _MONTHS_SHARE * (max(months) - min(months) + 1))
+
+
+def holds_months(stats: ColumnStats) -> bool:
+    """Whether a column that can be one of times holds months of six digits alone."""
+    return all(len(text := word(value).strip()) == len("202412") and text.isdigit() for value in stats.distinct.counts)
 
 
 def time_range(stats: ColumnStats) -> tuple[float, float]:

@@ -10,11 +10,13 @@ from .codes import code_counts, is_balanced
 from .content import (
     content,
     count_text,
+    holds_months,
     holds_times,
     holds_tokens,
     is_boolean,
     is_number,
     is_plain,
+    may_be_no_times,
     quoted,
     range_text,
     shape_text,
@@ -138,11 +140,13 @@ def _boolean(stats: ColumnStats) -> Decision | None:
 def _time(stats: ColumnStats) -> Decision | None:
     if stats.column.dtype == "time":
         return Decision("time", "dates or times")
-    if not holds_times(stats):
+    if not holds_times(stats) or may_be_no_times(stats):
         return None
-    if stats.column.dtype == "string":
-        return Decision("time", f"its texts are dates or times, such as {quoted(stats)}")
-    return Decision("time", f"its numbers are dates, such as {quoted(stats)}", f"if not, {use(stats, 'number')}")
+    is_text, are_months = stats.column.dtype == "string", holds_months(stats)
+    what = "months" if are_months else "dates or times" if is_text else "dates"
+    told = f"its {'texts' if is_text else 'numbers'} are {what}, such as {quoted(stats)}"
+    other = f"if not, {use(stats, 'category' if is_text else 'number')}"
+    return Decision("time", told, other if are_months or not is_text else None)
 
 
 def _fraction(stats: ColumnStats) -> Decision | None:

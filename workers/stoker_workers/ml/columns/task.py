@@ -7,7 +7,7 @@ from typing import Literal
 from stoker.errors import InvalidJob
 
 from .codes import code_counts, is_balanced
-from .content import content, count_text, holds_times, is_list, is_number, is_text, quoted, range_text
+from .content import content, count_text, holds_times, is_list, is_number, is_text, may_be_no_times, quoted, range_text
 from .stats import ColumnStats
 
 TaskName = Literal["classification", "regression", "multilabel", "pixels"]
@@ -46,7 +46,7 @@ def decide_task(stats: ColumnStats, chosen: TaskName | None = None) -> Task:
     if chosen == "pixels" or (chosen is None and stats.column.role == "mask"):
         return Task("pixels", "as task says" if chosen else "its pixels are classes")
     _require_target(stats)
-    if chosen is None and is_number(stats) and holds_times(stats):
+    if chosen is None and is_number(stats) and holds_times(stats) and not may_be_no_times(stats):
         raise InvalidJob(
             f"target {stats.column.name!r} holds dates written as numbers, such as {quoted(stats)}, whose "
             "differences are no days; predict a number of days, or set task='regression' to predict them as they are"
