@@ -95,7 +95,7 @@ EXPORTS: list[Export] = [
     Export("unquoted comma in text", "id,addr,v\n1,Main St,2.5\n2,Elm St, Apt 4,3.5\n3,Oak,4.5\n", refused="line 3"),
     Export("unclosed quote", 'a,b\n1,"x\n2,y\n3,z\n', refused="line 2"),
     Export("stray quote inches", 'item,size,v\nscreen,15" wide,1.5\ntv,42",2.5\nphone,6.1",3.5\n', {"item": ["screen", "tv", "phone"], "size": ['15" wide', '42"', '6.1"'], "v": [1.5, 2.5, 3.5]}),
-    Export("quote then text", 'a,b\n1,"x" y\n2,z\n', {"a": [1, 2], "b": ["x y", "z"]}),
+    Export("quote then text", 'a,b\n1,"x" y\n2,z\n', {"a": [1, 2], "b": ['"x" y', "z"]}),
     Export("backslash quotes", 'id,said,v\n1,"he said \\"hi, you\\"",1.5\n2,"no",2.5\n', {"id": [1, 2], "said": ['he said "hi, you"', "no"], "v": [1.5, 2.5]}),
     Export("pipes", "sku|qty|price\n007|1|1.5\n012|2|2.5\n100|3|3.5\n", {"sku": ["007", "012", "100"], "qty": [1, 2, 3], "price": [1.5, 2.5, 3.5]}),
     Export("cr only", "a,b\n1,x\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, newline="\r"),
