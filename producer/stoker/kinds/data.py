@@ -93,7 +93,14 @@ class Data(Frozen):
     def stated(self) -> Stated:
         """What it says of the files."""
         return Stated(
-            self.format, self.separator, self.decimal, self.thousands, self.quote, self.encoding, self.missing
+            self.format,
+            self.separator,
+            self.decimal,
+            self.thousands,
+            self.quote,
+            self.encoding,
+            self.missing,
+            frozenset(self.columns),
         )
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The formats of data files: the suffixes that name them, and what can be said of one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -25,7 +25,11 @@ _COMPRESSED: tuple[Format, ...] = ("csv", "jsonl")
 
 @dataclass(frozen=True)
 class Stated:
-    """What is said of data, rather than found: see `stoker.Data`."""
+    """What is said of data, rather than found: see `stoker.Data`.
+
+    Attributes:
+        names: of columns that are used: a first line with one of them is a header.
+    """
 
     format: Format | None = None
     separator: str | None = None
@@ -34,6 +38,11 @@ class Stated:
     quote: str | None = None
     encoding: str | None = None
     missing: tuple[str, ...] | None = None
+    names: frozenset[str] = frozenset()
+
+    def using(self, *columns: str) -> "Stated":
+        """The same with further columns that are used."""
+        return replace(self, names=self.names.union(columns))
 
 
 def format_by_suffix(name: str) -> Format | None:

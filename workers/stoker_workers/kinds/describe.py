@@ -41,7 +41,8 @@ def run(spec: Describe, run: Run) -> Outcome:
         InvalidJob: the data cannot be read, or has no such target.
         Stopped: a stop was asked for.
     """
-    source = open_data(spec.data, "train", run)
+    named = (spec.target,) if isinstance(spec.target, str) else spec.target or ()
+    source = open_data(spec.data, "train", run, names=named)
     targets = _targets(spec, source)
     survey = _read(source, targets, run)
     kinds = as_data(spec.data).columns

@@ -1,6 +1,6 @@
 """Opening the data of a job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from stoker.kinds import Data, as_data
@@ -24,6 +24,7 @@ def open_data(
     run: Run,
     signature: Signature | None = None,
     *,
+    names: Iterable[str] = (),
     image_size: Size | None = None,
     masks: Sequence[str] = (),
     last: bool = False,
@@ -32,6 +33,7 @@ def open_data(
 
     Args:
         signature: of the model that reads them; None where none does yet. Of one that forecasts, rows are windows.
+        names: of columns that the job names; those of a model are known.
         image_size: of pictures; None reads it off them. Those of a model are of its size.
         masks: the columns of pictures whose pixels are classes; those that a model predicts are known.
         last: whether only the last window of each series is wanted, without what comes behind it.
@@ -41,10 +43,11 @@ def open_data(
     """
     types = column_types(signature) if signature else None
     if signature:
+        names = [*names, *_used(signature)]
         masks = [name for part in signature.each.values() if part.task == "pixels" for name in part.target_columns]
     shapes = _picture_shapes(signature) if signature else None
     wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
-    source = open_source(data, subset, run.access, run.scratch, types=types, pictures=wanted)
+    source = open_source(data, subset, run.access, run.scratch, types=types, names=names, pictures=wanted)
     run.say(*source.notes)
     if signature and signature.forecast:
         return cut_windows(source, signature.forecast, signature.inputs[0].name, run, last=last)
@@ -63,7 +66,16 @@ def column_types(signature: Signature) -> dict[str, ColumnType]:
     for part in signature.each.values():
         if part.task == "regression":
             types |= dict.fromkeys(part.target_columns, "number")
-    return types
+    booleans = forecast.booleans if forecast else ()
+    return {name: kind for name, kind in types.items() if name not in booleans}
+
+
+def _used(signature: Signature) -> Iterator[str]:
+    """The columns that a model takes and predicts."""
+    for spec in signature.inputs:
+        yield from spec.columns or (spec.name,)
+    for part in signature.each.values():
+        yield from part.target_columns
 
 
 def _picture_shapes(signature: Signature) -> dict[str, tuple[int, int, int]]:

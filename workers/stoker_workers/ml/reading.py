@@ -1,5 +1,6 @@
 """Reading what a job trains on: rows or windows, how they are split, and what their columns are."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +54,7 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     """
     named = (spec.targets,) if isinstance(spec.targets, str) else spec.targets or (MASK,)
     masks = named if spec.task == "pixels" else ()
-    source = open_data(spec.data, "train", run, image_size=spec.image_size, masks=masks)
+    source = open_data(spec.data, "train", run, names=_named(spec), image_size=spec.image_size, masks=masks)
     if spec.forecast is not None:
         return _windows(spec, source, run)
     names = [column.name for column in source.columns]
@@ -82,6 +83,17 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         profiled = with_scaling(profiled, spec.scaling)
         run.say(*scaling_words(profiled))
     return TrainingData(source, division.split, profiled, division.why)
+
+
+def _named(spec: Train) -> Iterator[str]:
+    """The columns that a job names."""
+    yield from (spec.targets,) if isinstance(spec.targets, str) else spec.targets or ()
+    yield from spec.features or ()
+    yield from filter(None, (spec.group, spec.time, spec.sample_weight))
+    if isinstance(spec.stratify, str):
+        yield spec.stratify
+    if spec.forecast is not None:
+        yield from filter(None, (spec.forecast.time, spec.forecast.series))
 
 
 def _windows(spec: Train, source: Source, run: Run) -> TrainingData:

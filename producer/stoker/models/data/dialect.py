@@ -87,16 +87,16 @@ def sniff(head: str, stated: Stated, *, whole: bool) -> Dialect | None:
         for quote in _quotes(head, stated)
         for escape in _escapes(head, quote)
         for layout in _layouts(head, separator, quote)
-        if (table := _parse(head, _Guess(separator, quote, escape, layout)))
+        if (table := _parse(head, _Guess(separator, quote, escape, layout), stated.names))
     ]
     if stated.separator is None and not announced and ALIGNED.search(head) and "\t" not in head:
-        aligned = _parse(head, _Guess("\t", "", "", Layout.ALIGNED))
+        aligned = _parse(head, _Guess("\t", "", "", Layout.ALIGNED), stated.names)
         parsed += [aligned] if aligned else []
     table = max(parsed, key=lambda table: table.fit, default=None)
     if table is None or (table.fit < _LEAST_FIT and stated.separator is None and not announced):
         quote = '"' if stated.quote is None else stated.quote
-        table = (None if stated.separator else _unfitting(head, quote)) or _single(head, quote)
-    return _described(table, first_line=1 if announced else 0) if table else None
+        table = (None if stated.separator else _unfitting(head, quote, stated.names)) or _single(head, quote)
+    return _described(table, stated.names, first_line=1 if announced else 0) if table else None
 
 
 def _separators(stated: Stated, announced: str | None) -> Sequence[str]:
@@ -144,7 +144,7 @@ def _rows(head: str, guess: _Guess) -> Iterator[tuple[Row, int]]:
         return
 
 
-def _parse(head: str, guess: _Guess) -> _Parsed | None:
+def _parse(head: str, guess: _Guess, names: frozenset[str]) -> _Parsed | None:
     """A head under a guess, and how well it fits; None if it gives no table."""
     found = list(_rows(head, guess))
     rows, lines = [row for row, _ in found], [line for _, line in found]
@@ -161,7 +161,7 @@ def _parse(head: str, guess: _Guess) -> _Parsed | None:
     body = [row for row in rows[start:] if len(row) == width]
     share = len(body) / len(rows[start:])
     fits = [_fit([row[at] for row in (body[1:] or body)]) for at in range(width)]
-    is_headed = is_header(body[0], body[1:])
+    is_headed = is_header(body[0], body[1:], names)
     is_named = start > 0 and short_header(rows[start - 1], body) is not None
     fit = (share if is_headed and not start else share**2) * sum(fits) / width
     if guess.separator == " " or guess.layout is Layout.ALIGNED:
@@ -182,7 +182,7 @@ def _single(head: str, quote: str) -> _Parsed | None:
     return _Parsed(guess, [row for row, _ in found], [line for _, line in found], 1, 0, 1.0) if found else None
 
 
-def _unfitting(head: str, quote: str) -> _Parsed | None:
+def _unfitting(head: str, quote: str, names: frozenset[str]) -> _Parsed | None:
     """A head whose first line names several columns, though no other line has as many cells: they are then refused."""
     for separator in _SEPARATORS[:-1]:
         guess = _Guess(separator, quote)
@@ -190,7 +190,7 @@ def _unfitting(head: str, quote: str) -> _Parsed | None:
         rows = [row for row, _ in found]
         if len(rows) < 2 or len(rows[0]) < 2 or re.search(rf"{re.escape(separator)}\s", head.splitlines()[0]):
             continue
-        is_named = all(rows[0]) and len(set(rows[0])) == len(rows[0]) and is_header(rows[0], [])
+        is_named = all(rows[0]) and len(set(rows[0])) == len(rows[0]) and is_header(rows[0], [], names)
         if is_named and sum(len(row) > 1 for row in rows) >= _LEAST_SEPARATED * len(rows):
             return _Parsed(guess, rows, [line for _, line in found], len(rows[0]), 0, 1.0)
     return None
@@ -215,7 +215,7 @@ def _numeric(body: Sequence[Row]) -> float:
     return sum(rest_kind(column) == "number" for column in columns) / len(columns)
 
 
-def _described(table: _Parsed, first_line: int) -> Dialect:
+def _described(table: _Parsed, used_names: frozenset[str], first_line: int) -> Dialect:
     rows, start, width = table.rows, table.start, table.width
     notes = [LAYOUT_NOTES[table.guess.layout]] if table.guess.layout in LAYOUT_NOTES else []
     body = rows[start:]
@@ -223,10 +223,10 @@ def _described(table: _Parsed, first_line: int) -> Dialect:
     used = start
     if names is None:
         # Of several lines that could be headers, those that begin with a # are comments.
-        while len(body) > 2 and body[0][0].startswith("#") and is_header(body[1], body[2:]):
+        while len(body) > 2 and body[0][0].startswith("#") and is_header(body[1], body[2:], used_names):
             start, body = start + 1, body[1:]
         used = start
-        if is_header(body[0], body[1:]):
+        if is_header(body[0], body[1:], used_names):
             names, used = tuple(body[0]), start + 1
     top = used - 1 if names else used
     if top:

@@ -69,7 +69,8 @@ def preflight(
     _check_readable(Path(first))
     columns: tuple[str, ...] | None = None
     if location.format == "csv":
-        columns = _csv_header(first, stated)
+        targets = (target,) if isinstance(target, str) else target or ()
+        columns = _csv_header(first, stated.using(*targets, *(features or ())))
     elif location.format == "npz":
         columns = _npz_header(first)
     elif location.format == "images":

@@ -31,8 +31,10 @@ def short_header(row: Row, body: Sequence[Row]) -> tuple[str, ...] | None:
     return ("", *row) if width > 2 else None
 
 
-def is_header(first: Row, rest: Sequence[Row]) -> bool:
-    """Whether the first row of a table names its columns."""
+def is_header(first: Row, rest: Sequence[Row], names: frozenset[str]) -> bool:
+    """Whether the first row of a table names its columns: some that are used, or else what no row below looks like."""
+    if not names.isdisjoint(first):
+        return True
     columns = _columns(first, rest)
     if not columns:
         return not any(kind_of_cell(cell) == "number" for cell in first)

@@ -1,6 +1,6 @@
 """Opening data: one `Source` for every kind of reference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -9,6 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Data, as_data
 from stoker.models.access import Access
 from stoker.models.data import Location, folder_of, reading
+from stoker.models.formats import Stated
 
 from .arrays import load_arrays
 from .images import PictureSource, Wanted, open_folder, with_pictures
@@ -31,6 +32,7 @@ def open_source(
     scratch: Path,
     *,
     types: Mapping[str, ColumnType] | None = None,
+    names: Iterable[str] = (),
     pictures: Wanted = Wanted(),  # noqa: B008  # frozen
 ) -> Source:
     """The rows of data.
@@ -41,6 +43,7 @@ def open_source(
         access: which data may be read.
         scratch: a folder for copies from web servers, which the source reads as long as it is used.
         types: of the columns that a model takes: cells of tables are read as these, or refused.
+        names: of columns that are used, which tell a header from a row.
         pictures: what becomes of pictures.
 
     Raises:
@@ -50,7 +53,9 @@ def open_source(
     data = as_data(data)
     with reading(data.ref):
         location = reach(data.ref, access, scratch, data.format)
-        source = _opened(location, data, subset, _UNKNOWN if types is None else types, access, scratch, pictures)
+        types = _UNKNOWN if types is None else types
+        stated = data.stated.using(*types, *names)
+        source = _opened(location, data, stated, subset, types, access, scratch, pictures)
     for column in source.columns:
         if 0 in column.shape:
             raise InvalidJob(f"column {column.name!r} of {data} has rows of shape {column.shape}, which hold nothing")
@@ -62,6 +67,7 @@ def open_source(
 def _opened(
     location: Location,
     data: Data,
+    stated: Stated,
     subset: Literal["train", "test"],
     types: Mapping[str, ColumnType],
     access: Access,
@@ -94,9 +100,9 @@ def _opened(
     table: Table
     match location.format:
         case "csv":
-            table = DelimitedTable(location.urls, data.stated, types, data.columns)
+            table = DelimitedTable(location.urls, stated, types, data.columns)
         case "jsonl":
-            table = JsonTable(location.urls, data.stated, types, data.columns)
+            table = JsonTable(location.urls, stated, types, data.columns)
         case columnar:
             table = ColumnarTable(location.urls, columnar, Markers.of(data.missing), types, data.columns)
     stream = TableStream(table, location.partitions, types)
