@@ -90,6 +90,7 @@ class Forecasting(Described):
         time: the column with the time of each row.
         series: the column that tells series apart; None for a single one.
         channels: the columns of a window's last axis; the first is what is predicted.
+        booleans: those of them that hold yes and no, as booleans or words.
         step: from one row to the next, in µs, or in the unit of times that are numbers; None where rows are not evenly
             spaced, and are taken as they follow each other.
         times: whether the times are dates and times, not numbers.
@@ -101,6 +102,7 @@ class Forecasting(Described):
     time: str
     series: str | None = None
     channels: tuple[str, ...]
+    booleans: tuple[str, ...] = ()
     step: float | None = None
     times: bool = True
     season: int | None = None

@@ -75,7 +75,7 @@ def ordered(columns: Mapping[str, object], forecast: Forecasting, numbering: Num
     names: list[str | None] = [""] * len(times)
     if forecast.series:
         names = _names(columns[forecast.series], len(times))
-    values = np.stack([numbers(columns[name], name, gaps=True, numbering=numbering) for name in forecast.channels], -1)
+    values = np.stack([_channel(columns[name], name, forecast, numbering) for name in forecast.channels], -1)
     named = np.fromiter((name is not None for name in names), bool, len(names))
     timed = ~np.isnan(times)
     present = [name for name, is_there in zip(names, timed, strict=True) if name is not None and is_there]
@@ -160,6 +160,13 @@ def series_names(columns: Mapping[str, object], forecast: Forecasting) -> list[s
         return []
     names = columns[forecast.series]
     return [name for name in dict.fromkeys(_names(names, len(values_of(names)))) if name is not None]
+
+
+def _channel(values: object, name: str, forecast: Forecasting, numbering: Numbering) -> Floats:
+    if name not in forecast.booleans:
+        return numbers(values, name, gaps=True, numbering=numbering)
+    spec = TensorSpec(name="channel", shape=(1,), dtype="float64", kind="boolean", gaps=True, columns=(name,))
+    return encode([spec], {name: values}, numbering)["channel"][:, 0]
 
 
 def _times(values: object, forecast: Forecasting, numbering: Numbering) -> Floats:

@@ -230,6 +230,55 @@ def test_a_model_of_dates_that_are_numbers_takes_them_in_either_form(
         np.testing.assert_array_equal(output, outputs[0])
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_months_written_as_numbers_are_the_months_that_they_mean(
+    name: str, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    months = np.datetime64("2010-01") + np.arange(120)
+    numbers = np.array([int(str(month).replace("-", "")) for month in months])
+    forecast = stoker.Forecast(window=6, horizon=2, time="when")
+    read = []
+    for when in (months.astype("M8[s]"), numbers):
+        path = daily(tmp_path, name, when=when, kwh=np.arange(120.0))
+        spec = Train(model="m", data=path, target="kwh", forecast=forecast)
+        data = read_training_data(spec, open_run(), 0)
+        [batch] = data.source.batches(1_000)
+        read.append((data.forecast, data.why, batch["window"], batch["when"]))
+    for stated, expected in zip(*reversed(read), strict=True):
+        np.testing.assert_array_equal(stated, expected)
+    assert "column 'when': its numbers are months, such as 201912" in lines(events)
+
+
+def test_words_for_yes_and_no_are_channels_as_booleans_are(open_run: OpenRun, store: Store, tmp_path: Path) -> None:
+    shut = np.arange(120) % 7 > 4
+    tables = {
+        name: daily(tmp_path, name, when=DAYS, shut=np.where(shut, *words) if words else shut)
+        for name, words in (("words.csv", ("yes", "no")), ("true.csv", ("TRUE", "FALSE")), ("t.parquet", ()))
+    }
+    windows = []
+    for data in tables.values():
+        read = read_training_data(DAILY.model_copy(update={"data": data}), open_run(), 0)
+        assert read.forecast is not None
+        assert (read.forecast.channels, read.forecast.booleans) == (("kwh", "shut"), ("shut",))
+        windows.append(next(read.source.batches(1_000))["window"])
+    np.testing.assert_array_equal(windows[1:], windows[:1] * 2)
+    version = versioned(DAILY.model_copy(update={"data": tables["words.csv"]}), open_run())
+    metrics = [
+        execute(stoker.Evaluate(model="m", data=data, bootstrap=100, noise=()), open_run(version)).result
+        for data in tables.values()
+    ]
+    assert len({str(result.metrics) for result in metrics if isinstance(result, EvaluateResult)}) == 1
+    predictor, inputs = Predictor.load(version, store, tmp_path, rows=1), Inputs(version.signature, "m")
+    written: list[Any] = [shut, shut.tolist(), np.where(shut, "Yes", "no").tolist(), shut.astype(int)]
+    outputs = [
+        predictor.predict(inputs.encoded({"when": DAYS, "kwh": np.arange(120.0), "shut": values})) for values in written
+    ]
+    for output in outputs[1:]:
+        np.testing.assert_array_equal(output, outputs[0])
+    with pytest.raises(InvalidJob, match=r"column 'shut' holds 'ajar' in row 0 .*expected yes or no"):
+        inputs.encoded({"when": DAYS, "kwh": np.arange(120.0), "shut": ["ajar"] * len(DAYS)})
+
+
 def test_a_forecast_is_resumed_to_the_bit(open_run: OpenRun, events: list[Event], tmp_path: Path) -> None:
     spec = SPEC.model_copy(
         update={

@@ -34,10 +34,36 @@ def require_columns(spec: Train, asked: Forecast, source: Source) -> None:
         raise InvalidJob(f"time names column {time.name!r}, which holds neither times nor numbers; name another one")
 
 
+def columns_of_truth(spec: Train, asked: Forecast, source: Source, table: Mapping[str, Values]) -> tuple[str, ...]:
+    """The columns of yes and no: of booleans, or of words for them.
+
+    Raises:
+        InvalidJob: the author calls a column one, and it is none.
+    """
+    others = (asked.time, asked.series)
+    return tuple(
+        column.name
+        for column in source.columns
+        if column.name not in others and not column.shape and _is_truth(spec, column, table[column.name])
+    )
+
+
+def _is_truth(spec: Train, column: Column, values: Values) -> bool:
+    if column.dtype != "string":
+        return column.dtype == "bool"
+    chosen = as_data(spec.data).columns.get(column.name)
+    stats = ColumnStats(column)
+    stats.update(values)
+    return chosen in (None, "boolean") and decide(stats, chosen).kind == "boolean"
+
+
 def learned_columns(
-    spec: Train, asked: Forecast, source: Source, table: Mapping[str, Values]
+    spec: Train, asked: Forecast, source: Source, table: Mapping[str, Values], booleans: tuple[str, ...]
 ) -> Iterator[LearnedColumn]:
     """What is made of each column but the time and the series.
+
+    Args:
+        booleans: those of yes and no, which are numbers as well.
 
     Raises:
         InvalidJob: the target, or a feature that is named, holds no numbers.
@@ -46,7 +72,7 @@ def learned_columns(
         if column.name in (asked.time, asked.series):
             continue
         wanted = column.name in (spec.target, *(spec.features or ()))
-        if not _holds_numbers(column):
+        if not _holds_numbers(column) and column.name not in booleans:
             if wanted:
                 raise InvalidJob(
                     f"a forecast is of numbers and from numbers, and column {column.name!r} holds others; name a "

@@ -16,7 +16,7 @@ from ..data import Source, Values
 from ..data.windows import Windows
 from ..progress import Meter, obey_stop
 from ..run import Run
-from .channels import learned_columns, require_columns, time_decision
+from .channels import columns_of_truth, learned_columns, require_columns, time_decision
 from .division import Division
 from .profile import pass_rows
 from .shares import Part, by_time
@@ -77,7 +77,8 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
     by_name = {column.name: column for column in source.columns}
     require_columns(spec, asked, source)
     table = read_columns(source, tuple(by_name), run)
-    columns = tuple(learned_columns(spec, asked, source, table))
+    booleans = columns_of_truth(spec, asked, source, table)
+    columns = tuple(learned_columns(spec, asked, source, table, booleans))
     time = time_decision(spec, by_name[asked.time], table[asked.time])
     channels = (spec.target, *(each.name for each in columns if each.kind != "ignore" and each.name != spec.target))
     forecast = Forecasting(
@@ -86,6 +87,7 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
         time=asked.time,
         series=asked.series,
         channels=channels,
+        booleans=tuple(name for name in channels if name in booleans),
         times=time.kind == "time",
     )
     if time.warning:
