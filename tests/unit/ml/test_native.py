@@ -68,5 +68,5 @@ def test_converters_write_nothing_to_stderr() -> None:
     )
     assert done.stderr == ""
     assert "engines: litert onnx\n" in done.stdout
-    assert "INFO m@1 is served without LiteRT" in done.stdout
+    assert "WARNING m@1 is computed without LiteRT" in done.stdout
     assert "DEBUG Custom ops: Igamma" in done.stdout

@@ -78,7 +78,9 @@ def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
         raise InvalidJob(f"{spec.data} has no rows to compare models on; give data with at least one")
     # Whichever model is the first brings threads and converters into the process: so one is, that then is loaded anew.
     _load_one(min(run.models, key=lambda version: version.parameters), source, first, spec, run)
-    return [_load_one(version, source, first, spec, run) for version in run.models]
+    entrants = [_load_one(version, source, first, spec, run) for version in run.models]
+    run.say(*(remark for entrant in entrants for remark in entrant.predictor.remarks))
+    return entrants
 
 
 def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values], spec: Compare, run: Run) -> _Entrant:

@@ -46,6 +46,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     """
     [version] = run.models
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
+    run.say(*predictor.remarks)
     source = open_data(spec.data, "test", run, version.signature)
     rows = LabelledRows(source, version, spec.target, str(spec.data), spec.slices)
     signature = version.signature

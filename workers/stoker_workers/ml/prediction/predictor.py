@@ -48,6 +48,7 @@ class Predictor:
     Attributes:
         engines: the engine for each batch size, as measured on this device; empty if the model failed on made-up
             inputs, so that TensorFlow computes everything.
+        remarks: why there are not as many engines as could be, in sentences.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Predictor:
         self._inputs = Inputs(version.signature, version.ref)
         self._max_batch = max_batch
         self._reference = TensorFlowEngine(model, version.signature, max_batch)
+        self.remarks: list[str] = []
         self.engines = self._chosen(rows)
 
     @classmethod
@@ -122,15 +124,19 @@ class Predictor:
             if rows is not None:
                 size, work_s = pilot(reference, inputs, rows, most)
                 sizes = (size,)
-            others = converted(reference, self.model.count_params(), self.version.ref, work_s)
-            choices = choose(reference, others, inputs, most, sizes)
+            others = converted(reference, self.model.count_params(), self._say, work_s)
+            choices = choose(reference, others, inputs, most, self._say, sizes)
         except ModelFailed as error:
-            _log.info("%s runs on TensorFlow, unmeasured: it fails on made-up inputs: %s", self.version.ref, error)
+            self._say(logging.INFO, f"is computed by TensorFlow alone, for it fails on made-up inputs: {error}")
             return []
         if others:
             collect()
         _log.info("%s runs on %s", self.version.ref, ", ".join(map(str, choices)))
         return choices
+
+    def _say(self, level: int, what: str) -> None:
+        self.remarks.append(f"{self.version.ref} {what}")
+        _log.log(level, "%s", self.remarks[-1])
 
     def _compute(self, columns: Sequence[Array]) -> Outputs:
         self._inputs.check_shapes([array.shape for array in columns])

@@ -11,10 +11,8 @@ import numpy as np
 from stoker.models.inputs import Inputs
 from stoker.models.tensors import Array, Outputs
 
-from .engine import Engine, ModelFailed, listed_outputs
+from .engine import Engine, ModelFailed, Say, listed_outputs
 from .inputs import sample as made_up
-
-_log = logging.getLogger(__name__)
 
 MEASURED_ROWS = (1, 16, 256)
 _TOLERANCE = 1e-4  # relative to the largest output: explained by another order of float32 additions
@@ -67,6 +65,7 @@ def choose(
     others: Sequence[Engine],
     inputs: Inputs,
     max_batch: int,
+    say: Say,
     sizes: Sequence[int] = MEASURED_ROWS,
 ) -> list[EngineChoice]:
     """The quickest engine for each batch size.
@@ -74,6 +73,7 @@ def choose(
     Args:
         reference: the engine that the others must agree with.
         inputs: the model's; representative rows are made up.
+        say: takes which of the others do not agree.
         sizes: the batch sizes to measure, ascending.
 
     Raises:
@@ -87,7 +87,7 @@ def choose(
         reference.run(sample)  # again, as the first call prepares kernels
         if rows >= max_batch or time.perf_counter() - began > _SLOW_S:
             break
-    agreeing = [reference, *(engine for engine in others if all(_agrees(engine, *sample) for sample in samples))]
+    agreeing = [reference, *(engine for engine in others if all(_agrees(engine, *sample, say) for sample in samples))]
     choices = []
     for sample, _ in samples:
         measured = [EngineChoice(len(sample[0]), engine, _quickest_s(engine, sample)) for engine in agreeing]
@@ -95,15 +95,15 @@ def choose(
     return choices
 
 
-def _agrees(engine: Engine, sample: Sequence[Array], expected: Outputs) -> bool:
+def _agrees(engine: Engine, sample: Sequence[Array], expected: Outputs, say: Say) -> bool:
     try:
         actual = listed_outputs(engine.run(sample))
     except ModelFailed as error:
-        _log.info("%s is not taken: it failed where TensorFlow did not: %s", engine.name, error)
+        say(logging.WARNING, f"is computed without {engine.name}, which failed where TensorFlow did not: {error}")
         return False
     if all(map(_is_same, actual, listed_outputs(expected))):
         return True
-    _log.info("%s is not taken: its outputs are not those of TensorFlow", engine.name)
+    say(logging.WARNING, f"is computed without {engine.name}, whose outputs are not those of TensorFlow")
     return False
 
 

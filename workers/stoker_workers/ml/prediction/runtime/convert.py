@@ -11,7 +11,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tensorflow.python.util import deprecation
 
 from ...native import stderr_logged
-from .engine import Engine
+from .engine import Engine, Say
 from .litert import LiteRTEngine, converted_to_litert
 from .onnx import OnnxEngine, converted_to_onnx
 from .tensorflow import TensorFlowEngine
@@ -25,35 +25,40 @@ _WORTH_LITERT_S = 0.3
 _WORTH_ONNX_S = 5.0
 # Text lookups, recurrent layers and Python code: converters fail on them, with a page of output each.
 _UNCONVERTIBLE = {"LookupTableFindV2", "TensorListReserve", "EagerPyFunc"}
+_ALONE = "is computed by TensorFlow alone"
 
 
-def converted(reference: TensorFlowEngine, parameters: int, ref: str, work_s: float = math.inf) -> list[Engine]:
+def converted(reference: TensorFlowEngine, parameters: int, say: Say, work_s: float = math.inf) -> list[Engine]:
     """The other engines for a model, if they are worth it; none if it is large, takes text or has loops.
 
     Args:
         parameters: the number of the model's parameters.
-        ref: the model's name in the log.
+        say: takes why there are not as many as could be.
         work_s: how long TensorFlow would take for all rows.
     """
-    graph = reference.graph
-    if work_s < _WORTH_LITERT_S or parameters > _LARGEST_PARAMETERS:
+    if work_s < _WORTH_LITERT_S:
+        return []
+    if parameters > _LARGEST_PARAMETERS:
+        say(logging.INFO, f"{_ALONE}, for it has more than {_LARGEST_PARAMETERS:,} parameters")
         return []
     if any(spec.dtype == tf.string for spec in reference.specs):
+        say(logging.INFO, f"{_ALONE}, for it takes text")
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1
-    with _quiet(), _optional("a frozen graph", ref):
-        frozen = convert_variables_to_constants_v2(graph)
-        if _UNCONVERTIBLE & {operation.type for operation in frozen.graph.get_operations()}:
+    with _quiet(), _optional("a frozen graph", say):
+        frozen = convert_variables_to_constants_v2(reference.graph)
+        if hard := sorted(_UNCONVERTIBLE & {operation.type for operation in frozen.graph.get_operations()}):
+            say(logging.INFO, f"{_ALONE}, for other engines have no {', '.join(hard)}")
             return []
         if all(None not in spec.shape[1:] for spec in reference.specs):
             # Its interpreters, too, write of themselves to stderr.
-            with _optional("LiteRT", ref), stderr_logged(_log):
+            with _optional("LiteRT", say), stderr_logged(_log):
                 content = converted_to_litert(frozen)
                 engines += [LiteRTEngine(content, count, reference.names) for count in sorted({1, threads})]
         if work_s < _WORTH_ONNX_S:
             return engines
-        with _optional("ONNX Runtime", ref), stderr_logged(_log):
+        with _optional("ONNX Runtime", say), stderr_logged(_log):
             engines.append(OnnxEngine(converted_to_onnx(frozen), threads, reference.names))
     return engines
 
@@ -74,9 +79,10 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _optional(what: str, ref: str) -> Iterator[None]:
-    """Log an error and go on without `what`."""
+def _optional(what: str, say: Say) -> Iterator[None]:
+    """Say an error and go on without `what`."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  # a converter may raise anything, and the model runs without it
-        _log.info("%s is served without %s: %s", ref, what, str(error).strip().partition("\n")[0])
+        reason = str(error).strip().partition("\n")[0]
+        say(logging.WARNING, f"is computed without {what}, for its conversion failed: {reason}")

@@ -1,9 +1,12 @@
 """The interface of engines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from stoker.models.tensors import Array, Outputs
+
+Say = Callable[[int, str], None]
+"""Takes what is to be said of a model, as the rest of a sentence, and a level of `logging`."""
 
 
 class ModelFailed(Exception):
