@@ -194,6 +194,23 @@ def test_what_is_of_none_of_several_types_is_refused_once(fields: dict[str, Any]
     assert str(refused.value) == says
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("mpl", "stoker.MLP(), or {'type': 'mlp'} in a file"),
+        ("Wide and Deep", "stoker.WideAndDeep(), or {'type': 'wide_and_deep'} in a file"),
+        ("resnet", "stoker.ResNet(), or {'type': 'resnet'} in a file"),
+        ("?", "stoker.MLP(), or {'type': 'mlp'} in a file"),
+        (stoker.CNN, "stoker.CNN(), or {'type': 'cnn'} in a file"),
+    ],
+)
+def test_the_name_of_a_network_is_refused_with_what_to_write(given: object, meant: str) -> None:
+    with pytest.raises(stoker.InvalidJob) as refused:
+        stoker.Train.model_validate({"model": "m", "data": "a.csv", "architecture": given})
+    names = "MLP, CNN, Pretrained, ResNet, UNet, Sequence, Text, WideAndDeep, KerasConfig, Builder"
+    assert str(refused.value).endswith(f" is not allowed: expected a network, such as {meant}; there are {names}")
+
+
 def circular() -> dict[str, Any]:
     config: dict[str, Any] = {}
     config["itself"] = [config]

@@ -1,6 +1,7 @@
 """The shapes of network a `Train` job can ask for."""
 
-from typing import Annotated, Any, Literal, Self
+from functools import partial
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import from_json
@@ -8,6 +9,7 @@ from pydantic_core import from_json
 from ..errors import InvalidJob
 from .base import FUNCTION, Frozen, Plain, plain
 from .keras_screen import screened
+from .network_name import refuse_name
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
 OutputActivation = Literal["auto", "softmax", "sigmoid", "linear"]
@@ -282,7 +284,6 @@ class Builder(Frozen):
         super().__init__(**fields)
 
 
-Architecture = Annotated[
-    MLP | CNN | Pretrained | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder,
-    Field(discriminator="type"),
-]
+_Network = MLP | CNN | Pretrained | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder
+_CLASSES = {network.model_fields["type"].default: network.__name__ for network in get_args(_Network)}
+Architecture = Annotated[_Network, Field(discriminator="type"), BeforeValidator(partial(refuse_name, classes=_CLASSES))]

@@ -102,7 +102,8 @@ def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> st
             items = "item" if least == 1 else "items"
             return f"{where}: {short(problem['input'])} is not allowed: expected at least {least} {items}"
         case _:
-            message = problem["msg"][0].lower() + problem["msg"][1:]
+            told = problem["msg"].removeprefix("Value error, ")
+            message = told[0].lower() + told[1:]
             return f"{where}: {short(problem['input'])} is not allowed: {message}"
 
 
