@@ -111,6 +111,14 @@ def test_arrays_keep_their_shapes_and_types(tmp_path: Path) -> None:
     assert rows_of(source)["y"].tolist() == ["u", "v", "w"] * 2
 
 
+def test_empty_texts_of_arrays_are_missing_and_said(tmp_path: Path) -> None:
+    for dtype in ("U5", "S5"):
+        np.savez(tmp_path / "t.npz", x=np.ones((4, 2)), y=np.array(["u", "", "v", ""], dtype))
+        source = open_source(f"{tmp_path}/t.npz", "train")
+        assert rows_of(source)["y"].tolist() == ["u", None, "v", None]
+        assert source.notes == ("y: 50.0 % missing (empty)",)
+
+
 def test_vectors_of_parquet_and_tfrecord_have_a_shape(tmp_path: Path) -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
     pa.parquet.write_table(

@@ -5,7 +5,9 @@ import bz2
 import gzip
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +15,14 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from stoker import Data
+from stoker import Data, Train
 from stoker.errors import InvalidJob
 from stoker.models.access import Access
+from stoker.models.data import preflight
 from stoker_workers.ml import data
 from stoker_workers.ml.data import Column, ColumnType, Source, Values
+from stoker_workers.ml.reading import read_training_data
+from stoker_workers.ml.run import Run
 
 NAN = np.nan
 Read = Callable[..., tuple[Source, dict[str, Values]]]
@@ -390,3 +395,75 @@ def test_equal_texts_of_a_typed_column_are_one_object_and_gaps_are_counted(store
     assert values["colour"].tolist() == ["red", "blue", None, "red", None, "blue"] * 2
     assert len({id(value) for value in values["colour"][[1, 5]]}) == 1
     assert source.notes == ('colour: 33.3 % missing (empty, "N/A")',)
+
+
+def test_a_cell_that_goes_on_behind_its_quotes_keeps_them(read: Read) -> None:
+    rows = ['"x" y,1,"plain"', '"say ""no""" or not,2,"q, r"', '"z" ,3,"two\nlines"', '"" t,4,""', 'a "b",5,"c "']
+    for newline in ("\n", "\r\n"):
+        _, columns = read(newline.join(["a,b,c", *rows * 9, ""]))
+        assert columns["a"].tolist() == ['"x" y', '"say ""no""" or not', "z", '"" t', 'a "b"'] * 9
+        assert columns["b"].tolist() == [1, 2, 3, 4, 5] * 9
+        assert columns["c"].tolist() == ["plain", "q, r", "two\nlines", None, "c"] * 9
+
+
+TEXTS = "text,label\nlabel,yes\nfine,no\ntext,yes\n"
+
+
+@pytest.mark.parametrize("stated", [{"columns": {"label": "category"}}, {"types": {"text": "string"}}])
+def test_a_first_line_with_a_name_that_is_used_is_a_header(stated: dict[str, Any], read: Read) -> None:
+    source, _ = read(TEXTS)
+    assert [column.name for column in source.columns] == ["column_1", "column_2"]
+    source, rows = read(TEXTS, **stated)
+    assert [column.name for column in source.columns] == ["text", "label"]
+    assert rows["text"].tolist() == ["label", "fine", "text"]
+
+
+def test_a_job_that_names_a_column_tells_the_header(tmp_path: Path, open_run: Callable[..., Run]) -> None:
+    (tmp_path / "t.csv").write_text(TEXTS * 9)
+    with pytest.raises(InvalidJob, match="column_1"):
+        read_training_data(Train(model="m", data=str(tmp_path / "t.csv")), open_run(), 0)
+    (tmp_path / "t.csv").write_text(TEXTS + TEXTS.partition("\n")[2] * 9)
+    assert preflight(str(tmp_path / "t.csv"), target="label", features=["text"])
+    spec = Train(model="m", data=str(tmp_path / "t.csv"), target="label", features=("text",))
+    assert read_training_data(spec, open_run(), 0).profile.target_columns == ("label",)
+
+
+LONG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", f"id,b\n{LONG},x\n,y\n{LONG - 1},z\n"),
+        ("t.csv", f'id,b\n"{LONG}",x\n?,y\n{LONG - 1},z\n'),
+        ("t.jsonl", f'{{"id": {LONG}}}\n{{"id": null}}\n{{"id": {LONG - 1}}}\n'),
+        ("t.parquet", pa.table({"id": pa.array([LONG, None, LONG - 1])})),
+        ("t.parquet", pa.table({"id": pa.array([Decimal(LONG), None, Decimal(LONG - 1)], pa.decimal128(20, 0))})),
+    ],
+)
+def test_whole_numbers_that_gaps_would_round_are_kept_as_text(name: str, content: str | pa.Table, read: Read) -> None:
+    source, rows = read(content, name)
+    expected = [str(LONG), "?" if isinstance(content, str) and "?" in content else None, str(LONG - 1)]
+    assert rows["id"].tolist() == expected
+    assert any("id: read as text, for 90071992547409" in note for note in source.notes)
+    _, rows = read(content, name, columns={"id": "number"})
+    assert np.isnan(rows["id"]).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", f"id,b\n{LONG},x\n{LONG - 1},z\n"),
+        ("t.jsonl", f'{{"id": {LONG}}}\n{{"id": {LONG - 1}}}\n'),
+        ("t.parquet", pa.table({"id": [LONG, LONG - 1]})),
+    ],
+)
+def test_whole_numbers_without_gaps_are_exact(name: str, content: str | pa.Table, read: Read) -> None:
+    _, rows = read(content, name)
+    assert rows["id"].tolist() == [LONG, LONG - 1]
+
+
+def test_json_numbers_of_more_digits_than_any_column_holds_are_text(read: Read) -> None:
+    _, rows = read(f'{{"id": {10**25}, "v": {10**25}}}\n{{"id": {10**25 + 1}, "v": 0.5}}\n', "t.jsonl")
+    assert rows["id"].tolist() == [str(10**25), str(10**25 + 1)]
+    assert rows["v"].tolist() == [1e25, 0.5]

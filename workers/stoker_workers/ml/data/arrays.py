@@ -16,6 +16,7 @@ from stoker.errors import InvalidJob
 from stoker.models.data import Partition, file_system_of, listed, open_file
 
 from .source import Arrays, Values
+from .table import gap_notes
 
 MAPPED_BYTES = 32 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 200
@@ -45,9 +46,14 @@ def load_arrays(urls: Sequence[str], partitions: Sequence[Partition] = ()) -> Ar
     notes = (
         (f"{listed(keys)}: left out, for arrays have no columns that keys of folders could be beside",) if keys else ()
     )
-    if len(loaded) == 1:
-        return Arrays(loaded[0], urls[0], notes)
-    return Arrays({name: np.concatenate([arrays[name] for arrays in loaded]) for name in names}, urls[0], notes)
+    whole = loaded[0]
+    if len(loaded) > 1:
+        whole = {name: np.concatenate([arrays[name] for arrays in loaded]) for name in names}
+    empty = {
+        name: int((array == array.dtype.type()).sum()) for name, array in whole.items() if array.dtype.kind in "US"
+    }
+    gaps = {name: (count, ("",)) for name, count in empty.items() if count}
+    return Arrays(whole, urls[0], (*notes, *gap_notes(gaps, len(whole["x"]))))
 
 
 def _load(url: str) -> dict[str, Values]:

@@ -51,7 +51,7 @@ class ColumnarTable:
         if len(indexes) == len(schemas[0].names):
             indexes = []
         self._columns = [
-            TypedColumn(name, self._common_type(name, schemas), types.get(name), markers)
+            TypedColumn(name, self._common_type(name, schemas), types.get(name), markers, kinds.get(name))
             for name in schemas[0].names
             if name not in indexes
         ]
@@ -60,7 +60,11 @@ class ColumnarTable:
             column.decide(_where)
         self.columns = tuple(column.column for column in self._columns)
         gaps = {column.name: (column.gaps, column.gap_markers) for column in self._columns if column.gaps}
-        self.notes = (*([index_note(indexes)] if indexes else []), *gap_notes(gaps, sum(self.rows)))
+        self.notes = (
+            *([index_note(indexes)] if indexes else []),
+            *(column.note for column in self._columns if column.note),
+            *gap_notes(gaps, sum(self.rows)),
+        )
 
     def pieces(self, file: int) -> Iterator[dict[str, Values]]:
         url, first_row = self._urls[file], 0

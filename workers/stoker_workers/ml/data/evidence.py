@@ -16,6 +16,9 @@ from .dates import PATTERNS, times_of
 from .numerals import DECIMALS, Form, forms_of
 from .source import Mask
 
+EXACT = 2**53
+"""Up to here float64, which a column with gaps is of, holds every whole number; beyond, two may become one."""
+_LONG = r"^[+\-]?[1-9]\d{15,17}$"
 # A pattern that so few of a column's cells have had is given up.
 _HOPELESS = 0.2
 
@@ -61,6 +64,7 @@ class Evidence:
         forms: how many of the other cells have each form.
         signs: how many numbers have each sign of a unit, such as %.
         times: how many cells are times of each pattern that is not hopeless.
+        beyond: a whole number beyond `EXACT`; "" if there is none.
         first: the first cell of each form, and of each sign; "weak" for a weak marker, "negated" for a number below
             zero that has no minus before it.
     """
@@ -73,6 +77,7 @@ class Evidence:
         self.forms: Counter[Form] = Counter()
         self.signs: Counter[str] = Counter()
         self.times: Counter[str] = Counter()
+        self.beyond = ""
         self.first: dict[str, Place] = {}
         self._not_time: dict[str, Place] = {}
         self._plain: Place | None = None
@@ -131,6 +136,7 @@ class Evidence:
         else:
             if pc.all(pc.equal(whole.cast(pa.string()), cells)).as_py():
                 self.forms["whole"] += len(cells)
+                self._look_beyond(pc.min_max(whole).values())
                 return True
             return False
         # Cells like 1.234 do not matter once the column is known to have decimals.
@@ -145,11 +151,18 @@ class Evidence:
         self.forms["point"] += len(cells)
         return True
 
+    def _look_beyond(self, numbers: Iterable[pa.Scalar]) -> None:
+        self.beyond = self.beyond or next(
+            (str(number) for number in numbers if number.is_valid and abs(int(number.as_py())) > EXACT), ""
+        )
+
     def _add_forms(self, block: "_Block", chosen: Mask) -> None:
         others = chosen
         if self._has_numbers:
             forms = forms_of(block.values)
             others = chosen & (forms.codes == forms.names.index("other"))
+            long = pc.match_substring_regex(block.values, _LONG).to_numpy(zero_copy_only=False)
+            self._look_beyond(block.values.filter(pa.array(long & chosen)))
             for code, form in enumerate(forms.names):
                 self._count(self.forms, form, block, chosen & (forms.codes == code))
             for sign in filter(None, dict.fromkeys(forms.signs.tolist())):

@@ -5,8 +5,8 @@ from typing import Any
 
 _INT64 = range(-(2**63), 2**63)
 MEMBERS = {
-    "text": ("text",), "bool": ("bool",), "number": ("whole", "float"), "numbers": ("numbers",), "texts": ("texts",),
-    "other": ("other",),
+    "text": ("text",), "bool": ("bool",), "number": ("whole", "huge", "float"), "numbers": ("numbers",),
+    "texts": ("texts",), "other": ("other",),
 }  # fmt: skip
 SCALARS = {"text", "bool", "number"}
 
@@ -18,7 +18,10 @@ def merged(kinds: Mapping[str, int]) -> dict[str, int]:
 
 
 def kind_of(value: Any) -> str:
-    """A value's kind: a member of `MEMBERS`, "null", or "empty", which is a list of numbers or of texts."""
+    """A value's kind: a member of `MEMBERS`, "null", or "empty", which is a list of numbers or of texts.
+
+    "huge" is a whole number that no column of numbers holds.
+    """
     match value:
         case None:
             return "null"
@@ -27,12 +30,12 @@ def kind_of(value: Any) -> str:
         case bool():
             return "bool"
         case int():
-            return "whole" if value in _INT64 else "float"
+            return "whole" if value in _INT64 else "huge"
         case float():
             return "float"
         case list():
             kinds = {kind_of(entry) for entry in value}
-            if kinds <= {"whole", "float"}:
+            if kinds <= {"whole", "huge", "float"}:
                 return "numbers" if kinds else "empty"
             return "texts" if kinds <= {"text", "null"} else "other"
     return "other"

@@ -14,9 +14,9 @@ from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind, reading
 from stoker.models.formats import Stated
 
-from .evidence import Evidence, Markers, Place
+from .evidence import EXACT, Evidence, Markers, Place
 from .json_kinds import MEMBERS, SCALARS, kind_of, merged
-from .plans import Plan, Rules, Where, plan
+from .plans import Plan, Rules, Where, plan, too_long
 from .source import Column, ColumnType, Values
 from .table import gap_notes
 from .text import find_encoding, utf8_blocks
@@ -58,8 +58,7 @@ class JsonTable:
         self._columns: dict[str, _Column] = {}
         self.rows = [self._look_at(file, types) for file in range(len(urls))]
         for name, column in self._columns.items():
-            is_text = kinds.get(name) not in (None, "number", "time")
-            column.decide(sum(self.rows), self._where, is_text=is_text)
+            column.decide(sum(self.rows), self._where, kinds.get(name))
         self.columns = tuple(column.column for column in self._columns.values())
         gaps = {name: (column.gaps, column.gap_markers) for name, column in self._columns.items() if column.gaps}
         self.notes = (
@@ -148,6 +147,7 @@ class _Column:
         self._kinds: Counter[str] = Counter()
         self._lengths: set[int] = set()
         self._first: dict[str, Place] = {}
+        self._beyond: int | None = None
         self._plan: Plan | None = None
 
     @property
@@ -162,14 +162,18 @@ class _Column:
             if kind not in self._first:
                 at = kinds.index(kind)
                 self._first[kind] = Place(url, first_row + at, json.dumps(values[at], ensure_ascii=False)[:_SHOWN])
+        if self._beyond is None and not {"whole", "huge"}.isdisjoint(kinds):
+            whole = (value for value, kind in zip(values, kinds, strict=True) if kind in ("whole", "huge"))
+            self._beyond = next((value for value in whole if abs(value) > EXACT), None)
         if not {"numbers", "texts", "empty"}.isdisjoint(kinds):
             self._lengths.update(len(value) for value in values if isinstance(value, list))
         if "text" in kinds or self._wanted:
             texts = _texts(values)
             self._evidence.add(texts, self._markers.missing(texts), url, first_row)
 
-    def decide(self, rows: int, where: Where, *, is_text: bool) -> None:
+    def decide(self, rows: int, where: Where, chosen: ColumnKind | None) -> None:
         """Choose the type, once everything was looked at."""
+        is_text = chosen not in (None, "number", "time")
         if empty := self._kinds.pop("empty", 0):  # of texts as well as of numbers
             kind = "texts" if "texts" in self._kinds else "numbers"
             self._kinds[kind] += empty
@@ -196,6 +200,10 @@ class _Column:
                 self._set(self._plan.dtype)
             case [("bool") as kind]:
                 self._set("float64" if nothing else kind)
+            case ["number"] if self._must_be_text(present, has_gaps=nothing > 0) and chosen != "number":
+                self._plan = Plan(self.name, "string", gaps=nothing)
+                self.note = too_long(self.name, self._beyond)
+                self._set("string")
             case ["number"]:
                 is_whole = not nothing and set(present) == {"whole"}
                 self._set("int64" if is_whole else "float64")
@@ -209,6 +217,10 @@ class _Column:
                 self._set("object")
             case _:
                 self._decide_mixed(names, where, is_text=is_text)
+
+    def _must_be_text(self, present: Mapping[str, int], *, has_gaps: bool) -> bool:
+        """Whether a column of whole numbers has some that its type would not hold."""
+        return self._beyond is not None and "float" not in present and (has_gaps or "huge" in present)
 
     def _decide_wanted(self, present: Mapping[str, int], where: Where) -> None:
         if lists := present.keys() & {"numbers", "texts", "other"}:

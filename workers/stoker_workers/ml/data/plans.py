@@ -125,8 +125,18 @@ def _numbers(column: Evidence, wanted: ColumnType | None, rules: Rules) -> Plan 
     said = [_unit(column, numbers, rules) or _ambiguous(column, decimal), _negated(column)]
     gaps = sum(column.missing.values()) + sum(column.weak.values())
     is_whole = numbers == sum(column.forms[form] for form in ("whole", "groups", *_WHOLE[decimal]))
+    if is_whole and gaps and column.beyond and wanted is None:
+        return Plan(column.name, "string", gaps=sum(column.missing.values()), note=too_long(column.name, column.beyond))
     dtype: Dtype = "int64" if is_whole and not gaps else "float64"
     return Plan(column.name, dtype, decimal, gaps=gaps, note="; ".join(filter(None, said)))
+
+
+def too_long(name: str, number: object) -> str:
+    """What is said of a column of whole numbers that is read as text, for float64 would make one of two of them."""
+    return (
+        f"{name}: read as text, for {number} has more digits than numbers beside gaps can hold; set "
+        f"columns={{{name!r}: 'number'}} to round such ones"
+    )
 
 
 def _decimal(column: Evidence, rules: Rules) -> str | None:

@@ -220,12 +220,13 @@ def _joined(pieces: list[dict[str, Values]]) -> dict[str, Values]:
 
 
 def _as_text(array: Values) -> Values:
-    """Fixed-width text and bytes as an object array of str; other arrays as they are."""
-    if array.dtype.kind == "U":
-        return array.astype(object)
-    if array.dtype.kind == "S":
-        return np.char.decode(array, "utf-8").astype(object)
-    return array
+    """Fixed-width text and bytes as an object array of str, None for an empty one; other arrays as they are."""
+    if array.dtype.kind not in "US":
+        return array
+    decoded = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    texts: Values = decoded.astype(object)
+    texts[decoded == ""] = None
+    return texts
 
 
 def _dtype_name(array: Values) -> str:

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stoker.errors import InvalidJob
+from stoker.models.data import ColumnKind
 
-from .evidence import Evidence, Markers
-from .plans import Plan, Rules, Where, plan
+from .evidence import EXACT, Evidence, Markers
+from .plans import Plan, Rules, Where, plan, too_long
 from .source import Column, ColumnType, Values
 from .values import Misfit, texts_of, values_of
 
@@ -35,17 +36,27 @@ class TypedColumn:
     Args:
         kind: the Arrow type that all files' arrays are cast to.
         wanted: its type, if that is known.
+        chosen: its kind, by the user.
 
     Attributes:
         column: what it is, once decided.
+        note: what is to be said of that; "" for nothing.
         gaps, gap_markers: how many cells are missing, and how those of text are written.
 
     Raises:
         InvalidJob: it is not what is wanted, and cannot be read as such.
     """
 
-    def __init__(self, name: str, kind: pa.DataType, wanted: ColumnType | None, markers: Markers) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: pa.DataType,
+        wanted: ColumnType | None,
+        markers: Markers,
+        chosen: ColumnKind | None = None,
+    ) -> None:
         self.name = name
+        self.note = ""
         self.gaps = 0
         self._kind = kind
         self._nature = _nature(kind)
@@ -57,6 +68,8 @@ class TypedColumn:
             raise InvalidJob(f"column {name!r} holds {kind}, but the model takes it as a {wanted}; convert it")
         self._evidence = Evidence(name, markers) if through_text else None
         self._wanted = wanted
+        self._may_be_text = wanted is None and chosen != "number" and _is_whole(kind)
+        self._beyond: object = None
 
     @property
     def gap_markers(self) -> list[str]:
@@ -71,6 +84,9 @@ class TypedColumn:
             self._count_missing(self._texts(array))
         else:
             self.gaps += array.null_count
+            if self._may_be_text and self._beyond is None:
+                edges = pc.min_max(_plain(array)).as_py().values()
+                self._beyond = next((edge for edge in edges if edge is not None and abs(edge) > EXACT), None)
 
     def decide(self, where: Where) -> None:
         """Choose the type, once everything was looked at."""
@@ -78,6 +94,8 @@ class TypedColumn:
             self._plan = plan(self._evidence, self._wanted, Rules(where))
             self._missing = self._evidence.missing + self._evidence.weak
             self.gaps = self._plan.gaps
+        if self._beyond is not None and (self.gaps or pa.types.is_decimal(self._kind)):
+            self._nature, self.note = "string", too_long(self.name, self._beyond)
         self.column = Column(self.name, self._dtype(), self._shape())
 
     def values(self, array: pa.Array) -> Values:
@@ -160,6 +178,13 @@ def _nature(kind: pa.DataType) -> str:
         return "vector"
     is_list = types.is_list(kind) or types.is_large_list(kind)
     return "list" if is_list and _nature(kind.value_type) in ("number", "string") else "other"
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    """Whether a type is of whole numbers, also one that is read as float64 for want of a better one."""
+    if pa.types.is_dictionary(kind):
+        return _is_whole(kind.value_type)
+    return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0))
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
