@@ -16,7 +16,7 @@ from stoker.models.tensors import Array
 from stoker.models.values import values_of
 from stoker_workers.ml.columns.task import TaskName
 from stoker_workers.ml.data import Arrays, Column, Values
-from stoker_workers.ml.preprocessing import layers
+from stoker_workers.ml.preprocessing import layers, texts
 from stoker_workers.ml.preprocessing.layers import Preprocessing, build_preprocessing
 from stoker_workers.ml.preprocessing.parts import Codes, Needs, Words
 from stoker_workers.ml.preprocessing.profile import Profile, profile
@@ -160,12 +160,24 @@ def test_what_was_decided_is_said(profile_of: ProfileOf, events: list[Event]) ->
 
 def test_lists_and_texts_that_are_cut_are_told(profile_of: ProfileOf, events: list[Event]) -> None:
     walks = [np.linspace(0, rise, steps) for rise, steps in [(1, 600), (2, 3)] * 20]
-    texts = [f"{words} {number}" for number, words in enumerate(["far too long a text", "short"] * 20)]
-    found = profile_of(walk=walks, text=texts, y=["a", "b"] * 20)
+    written = [f"{words} {number}" for number, words in enumerate(["far too long a text", "short"] * 20)]
+    found = profile_of(walk=walks, text=written, y=["a", "b"] * 20)
     assert "lists of 'walk' have up to 600 entries, of which the first 512 are read" in lines(events)
     prepared = build_preprocessing(found, normalize=True, needs=Needs(steps=True, words=Words(100, 4)))
     told = "texts of 'text' have up to 6 words, of which the first 4 are read; set length of Text for more"
     assert prepared.notes == [told]
+
+
+def test_texts_of_more_words_than_have_a_weight_are_told(
+    profile_of: ProfileOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [f"a text with word{number} and more" for number in range(40)]
+    found = profile_of(text=many, y=["a", "b"] * 20)
+    assert build_preprocessing(found, normalize=True).notes == []
+    monkeypatch.setattr(texts, "MOST_TERMS", 20)
+    [told] = build_preprocessing(found, normalize=True).notes
+    assert told.startswith("texts of 'text' have 45 different words, of which the 20 commonest have a weight each")
+    assert "architecture=Text(words=…)" in told
 
 
 def held_out_by_chance(rows: int, share: float, seed: int = 0) -> ExactSplit:

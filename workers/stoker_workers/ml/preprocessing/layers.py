@@ -47,10 +47,12 @@ class Preprocessing:
     Attributes:
         model: None if the only input is the network's tensor already; gives a list where it gives several.
         parts: what the only tensor's last places hold, for networks that take more than plain numbers.
+        cuts: what is left out of texts, each in a sentence.
     """
 
     model: keras.Model | None
     parts: tuple[Part, ...] = ()
+    cuts: tuple[str, ...] = ()
 
     @property
     def has_operations(self) -> bool:
@@ -60,8 +62,8 @@ class Preprocessing:
 
     @property
     def notes(self) -> list[str]:
-        """What was made of several columns, each in a sentence."""
-        notes = []
+        """What was made of several columns, and what is left out of texts, each in a sentence."""
+        notes = list(self.cuts)
         for part in self.parts:
             if isinstance(part, Steps) and len(part.columns) > 1:
                 notes.append(f"one sequence of {part.steps} steps: {listed(part.columns)}, side by side")
@@ -139,6 +141,7 @@ def build_preprocessing(
     parts: list[keras.KerasTensor] = []
     others: list[tuple[Part, keras.KerasTensor]] = []
     sequences: list[Sequential] = []
+    cuts: list[str] = []
     for spec in profile.inputs:
         tensor, features = inputs[spec.name], [profile.features[name] for name in spec.columns or (spec.name,)]
         stats = [feature.stats for feature in features]
@@ -154,7 +157,9 @@ def build_preprocessing(
             case "text" if needs.words:
                 others.append(word_ids(tensor, stats[0], needs.words))
             case "text":
-                parts.append(term_weights(tensor, stats[0]))
+                weights, cut = term_weights(tensor, stats[0])
+                parts.append(weights)
+                cuts += [cut] if cut else []
             case "tags":
                 parts.append(tags(tensor, stats[0]))
             case "tokens":
@@ -174,7 +179,7 @@ def build_preprocessing(
     tensors += [tensor for _, tensor in others]
     output = ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
     declared = inputs[profile.inputs[0].name] if sole else inputs
-    return Preprocessing(keras.Model(declared, output), tuple(part for part, _ in others))
+    return Preprocessing(keras.Model(declared, output), tuple(part for part, _ in others), tuple(cuts))
 
 
 def _arrays(outputs: Outputs) -> list[Array]:

@@ -19,17 +19,24 @@ _UPPER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _PUNCTUATION = re.compile(r'[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']')
 
 
-def term_weights(tensor: keras.KerasTensor, stats: ColumnStats) -> keras.KerasTensor:
+def term_weights(tensor: keras.KerasTensor, stats: ColumnStats) -> tuple[keras.KerasTensor, str]:
     """tf-idf of a text's commonest terms, scaled to length 1; the first place is that of all other terms.
 
     Args:
         tensor: (rows,) of text.
+
+    Returns:
+        Also what is to be said of them; "" if nothing.
     """
-    terms, weights = _terms(stats)
+    terms, weights, known = _terms(stats)
     layer = keras.layers.TextVectorization(output_mode="tf_idf", vocabulary=terms, idf_weights=weights)
     counted = ops.cast(layer(tensor), "float32")
     length = ops.sqrt(ops.sum(counted * counted, axis=-1, keepdims=True))
-    return counted / ops.maximum(length, 1e-6)
+    cut = (
+        f"texts of {stats.column.name!r} have {known:,} different words, of which the {MOST_TERMS:,} commonest have a "
+        "weight each and all others share one; architecture=Text(words=…) reads more"
+    )
+    return counted / ops.maximum(length, 1e-6), cut if known > len(terms) else ""
 
 
 def word_ids(tensor: keras.KerasTensor, stats: ColumnStats, words: Words) -> tuple[Codes, keras.KerasTensor]:
@@ -49,14 +56,16 @@ def word_ids(tensor: keras.KerasTensor, stats: ColumnStats, words: Words) -> tup
     return codes, ops.cast(layer(tensor), "float32")
 
 
-def _terms(stats: ColumnStats) -> tuple[list[str], list[float]]:
-    """The commonest terms of the sampled texts, and the inverse frequency of each, as Keras weighs it."""
+def _terms(stats: ColumnStats) -> tuple[list[str], list[float], int]:
+    """The commonest terms of the sampled texts, the inverse frequency of each, as Keras weighs it, and how many terms
+    there are in all."""
     documents: Counter[str] = Counter()
     for text in stats.sample.rows:
         documents.update(set(_words(text)))
     commonest = documents.most_common(MOST_TERMS)
     rows = max(len(stats.sample.rows), 1)
-    return [term for term, _ in commonest], [log(1 + rows / (1 + count)) for _, count in commonest]
+    weights = [log(1 + rows / (1 + count)) for _, count in commonest]
+    return [term for term, _ in commonest], weights, len(documents)
 
 
 def _words(text: object) -> list[str]:
