@@ -280,6 +280,35 @@ def test_what_is_new_is_trained_first_and_all_of_it_as_from_the_start_at_a_lower
             np.testing.assert_array_equal(variable.numpy(), value)
 
 
+def little(input_shape: tuple[int, int, int], name: str = "base", **_of_applications: Any) -> keras.Model:
+    """Built as the networks of keras.applications are, with batch norm as well, but traced at once."""
+    pictures = keras.Input(input_shape)
+    hidden = keras.layers.BatchNormalization(momentum=0.0)(keras.layers.Conv2D(4, 3)(pictures))
+    return keras.Model(pictures, keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(hidden)), name=name)
+
+
+def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal_at_any_place(
+    open_run: OpenRun, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.applications, "MobileNet", little)
+    saved_in(tmp_path, little((32, 32, 3)))
+    often = stoker.Checkpoints(steps=1, keep=100)
+    spec = fine_tuned(tmp_path, "MobileNet", tmp_path / "net.weights.h5", checkpoint=often)
+    undisturbed = train(spec, open_run())
+    lines = [event.line for event in events if isinstance(event, Log)]
+    assert "from epoch 2 on all weights are trained, at a rate of 0.0001" in lines
+    saved = {(event.epoch, event.step): event.artifact for event in events if isinstance(event, Checkpoint)}
+    frozen = train(spec.model_copy(update={"epochs": 1, "checkpoint": stoker.Checkpoints()}), open_run())
+    given = within(tmp_path / "net.keras")
+    for ours, theirs in zip(body(frozen, open_run()), given, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    changed = [not np.array_equal(*pair) for pair in zip(body(undisturbed, open_run()), given, strict=True)]
+    assert changed == [True, True, False, False, False, False]  # the convolution is trained, batch norm stays
+    for place in ((0, 2), (0, 3), (1, 1)):
+        resumed = train(spec, replace(open_run(), checkpoints=(saved[place],)))
+        assert history_of(resumed) == history_of(undisturbed)
+
+
 @pytest.mark.slow
 def test_pretrained_weights_are_trained_after_that_and_resumed_bitwise_equal_at_any_place(
     normed: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
