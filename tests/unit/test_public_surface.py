@@ -119,3 +119,7 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name for name in vars(client) if not name.startswith("_")}
 
     assert methods(stoker.Client) == methods(stoker.AsyncClient)
+
+
+def test_a_spec_that_was_never_used_shows_its_fields() -> None:
+    assert printed_by("import inspect, stoker; print('hidden' in inspect.signature(stoker.MLP).parameters)") == "True"

@@ -90,6 +90,8 @@ def _with_ids(spec: Spec, before: Sequence[intake.NewJob]) -> Spec:
         return before[number].id
 
     kind = kind_of(spec)
+    if not spec.after and not any(ref.startswith(("#", JOB_MODEL)) for ref in kind.models(spec)):
+        return spec
     named: Spec = kind.with_models(spec, lambda ref: f"{JOB_MODEL}{job_id(ref)}" if ref.startswith("#") else ref)
     makers = [ref.removeprefix(JOB_MODEL) for ref in kind.models(named) if ref.startswith(JOB_MODEL)]
     return with_fields(named, after=tuple(dict.fromkeys([*map(job_id, spec.after), *makers])))

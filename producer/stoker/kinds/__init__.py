@@ -42,7 +42,7 @@ Result = Annotated[
     Field(discriminator="kind"),
 ]
 
-SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
+SPEC: TypeAdapter[Spec] = TypeAdapter(Spec, config=ConfigDict(defer_build=True))
 RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=True))
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND, describe.KIND)}

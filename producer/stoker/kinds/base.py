@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from inspect import Signature, signature
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -78,6 +79,14 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
+class _Signature:
+    """The signature of a class that is built when it is first used: asking for it is a use."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature:
+        owner.model_rebuild()
+        return signature(owner)
+
+
 class Frozen(BaseModel):
     """A part of a spec: immutable, refusing fields it does not know.
 
@@ -86,7 +95,11 @@ class Frozen(BaseModel):
     """
 
     # What is not finite is refused, also where `model_copy` has put it: so it must not become null on its way.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
+    # Deferred: of all that an app may ask for, it builds what it asks for.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True
+    )
+    __signature__ = _Signature()
 
     @model_validator(mode="wrap")
     @classmethod

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidJob
-from .data import as_data
+from .data import Data
 
 if TYPE_CHECKING:
     from .train import Train
@@ -51,10 +51,11 @@ def refuse_contradicting_roles(spec: "Train") -> None:
 
 def _refuse_left_out(spec: "Train", targets: tuple[str, ...], features: tuple[str, ...]) -> None:
     """Refuse what the data leave out, and the job needs."""
-    declared = as_data(spec.data).columns
+    if not isinstance(spec.data, Data):
+        return
     for role, names in (("target", targets), ("features", features)):
         for name in names:
-            if declared.get(name) == "ignore":
+            if spec.data.columns.get(name) == "ignore":
                 raise InvalidJob(
                     f"{role} names {name!r}, and columns={{{name!r}: 'ignore'}} of its data leaves it out: say one of "
                     "the two"
@@ -79,6 +80,6 @@ def _reasons(spec: "Train", name: str, targets: tuple[str, ...]) -> Iterator[str
         yield "which features does not: name it there too, or leave it out"
     if spec.features is None and name in (spec.group, spec.time):
         yield "by which rows are split, so that nothing is learned from it: name it in features too, or leave it out"
-    kind = as_data(spec.data).columns.get(name)
+    kind = spec.data.columns.get(name) if isinstance(spec.data, Data) else None
     if kind not in (None, "number", "vector"):
         yield f"which its data calls {kind!r} by columns, and not a number: change one of the two"

@@ -18,7 +18,8 @@ def refuse_wrong_split(spec: "Train") -> None:
     Raises:
         InvalidJob: something does.
     """
-    ways = [name for name in ("stratify", "group", "time") if getattr(spec, name)]
+    set_ways = (("stratify", spec.stratify), ("group", spec.group), ("time", spec.time))
+    ways = [name for name, is_set in set_ways if is_set]
     if len(ways) > 1:
         raise InvalidJob(
             f"{' and '.join(ways)} are several ways to split rows, which cannot hold at once: leave {ways[0]} or the "
@@ -30,8 +31,8 @@ def refuse_wrong_split(spec: "Train") -> None:
         )
     if ways and not spec.validation_split and not spec.folds:
         raise InvalidJob(f"{ways[0]} says which rows are held out, and validation_split=0 holds out none")
-    for name in ("group", "time"):
-        column, targets = getattr(spec, name), spec.targets
+    targets = spec.targets
+    for name, column in (("group", spec.group), ("time", spec.time)):
         if column is not None and (column == targets or (isinstance(targets, tuple) and column in targets)):
             raise InvalidJob(f"{name} names {column!r}, which is to be predicted; name another column")
     if spec.folds is not None:
