@@ -10,6 +10,7 @@ from PIL import Image
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 from stoker_workers.ml.data.drawn import shapes, spots
+from stoker_workers.ml.data.generated import churn
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
@@ -38,8 +39,20 @@ def write_spots(folder: Path) -> None:
     Image.fromarray(table["image"][0, ::-1]).save(folder / "new.png")
 
 
+def write_month(folder: Path) -> None:
+    """A month's customers."""
+    table = churn()
+    rows = zip(*(values[:200].tolist() for values in table.values()), strict=True)
+    lines = (",".join("" if value is None or value != value else str(value) for value in row) for row in rows)
+    (folder / "month.csv").write_text("\n".join([",".join(table), *lines]))
+
+
 # Writes the files that a page's reader has, into the folder that it runs in; by the page's name.
-FILES: Mapping[str, Callable[[Path], None]] = {"photographs": write_photographs, "pixels": write_spots}
+FILES: Mapping[str, Callable[[Path], None]] = {
+    "continue": write_month,
+    "photographs": write_photographs,
+    "pixels": write_spots,
+}
 
 
 def code(page: Path) -> str:

@@ -34,7 +34,8 @@ from .infer import Infer, InferResult
 from .kind import Kind
 from .outputs import Output
 from .problems import sentence
-from .train import CrossValidation, Train, TrainResult
+from .train import Train
+from .trained import CrossValidation, TrainResult
 
 Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe, Field(discriminator="kind")]
 Result = Annotated[

@@ -41,7 +41,7 @@ class Kind(Generic[S]):
         summary: a job in a few words, as Flower and `celery inspect` show its arguments.
         gains_by_gpu: whether it is faster on a GPU than its data take to get there.
         is_brief: whether it takes milliseconds, so that it runs within its slot, without a folder for its files.
-        reads: the fields that name the models which it reads, each one reference or several.
+        reads: the fields that name the models which it reads, each one reference, several, or none.
         makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
         may_have_children: whether it may submit children, and learns how many slots there are for them.
@@ -66,14 +66,15 @@ class Kind(Generic[S]):
 
     def models(self, spec: S) -> tuple[str, ...]:
         """The references of the models that a job reads."""
-        return tuple(ref for name in self.reads for ref in several(getattr(spec, name)))
+        return tuple(ref for name in self.reads for ref in several(getattr(spec, name)) or ())
 
     def with_models(self, spec: S, named: Callable[[str], str]) -> S:
         """The job with other references to the models that it reads."""
         fields: dict[str, object] = {}
         for name in self.reads:
             refs = getattr(spec, name)
-            fields[name] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
+            if refs is not None:
+                fields[name] = named(refs) if isinstance(refs, str) else tuple(map(named, refs))
         return with_fields(spec, **fields)
 
 

@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Alias, Artifact, Described, ModelName
+from ..models.manifest import Alias, ModelName, ModelRef
 from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
-from .kind import Kind, SubmitChecks, with_fields
+from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .outputs import (
     CLASS_LOSSES,
     ClassWeights,
@@ -24,10 +24,10 @@ from .outputs import (
     check_task,
 )
 from .reconstruction import refuse_wrong_reconstruction
-from .result import JobResult, Shown
 from .roles import refuse_contradicting_roles
 from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
+from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
 
 
 def _named(value: Any) -> Any:
@@ -46,6 +46,11 @@ class Train(JobSpec):
         data: what to learn from: `sample://digits`, or a path, URL, glob or folder of files; or `Data`, which says how
             to read them.
         architecture: the network; None takes an MLP, or for pictures a CNN.
+        init_from: go on from this version, as it is when the job is submitted: with its network and weights, its
+            columns, and what prepares them, whose means and vocabularies stay those of its own training. If the data
+            have classes that it does not know, the last layer is a new one, for the classes of the data; each that it
+            knows keeps its weights. The optimizer begins anew.
+        freeze: the layers that keep their weights, by name or pattern such as "dense*"; with init_from only.
         target: the column to predict; None takes the one named target, label, class or y. Several columns of numbers
             are one output with a unit for each, several of yes and no are labels that hold at once; others are an
             output each.
@@ -97,6 +102,8 @@ class Train(JobSpec):
     alias: Alias | None = None
     data: DataRef
     architecture: Architecture | None = None
+    init_from: ModelRef | None = None
+    freeze: FreezePatterns = ()
     target: Targets | None = None
     outputs: dict[str, Output] = Field(default_factory=dict, max_length=256)
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -153,6 +160,7 @@ class Train(JobSpec):
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         if self.task == "reconstruction":
             refuse_wrong_reconstruction(self)
+        refuse_wrong_start(self)
         refuse_wrong_split(self)
         if self.forecast is not None:
             refuse_wrong_forecast(self, self.forecast)
@@ -194,72 +202,28 @@ class Train(JobSpec):
                 raise InvalidJob(f"{name} is of a single output; of several, say it in outputs, or leave it out")
 
 
-class CrossValidation(Described):
-    """How well models do on rows that they were not trained on, each fold's by one of them.
-
-    Attributes:
-        folds: the metrics of each, in order.
-        mean, spread: of every metric, and its standard deviation between the folds.
-    """
-
-    folds: tuple[dict[str, float], ...]
-    mean: dict[str, float]
-    spread: dict[str, float]
-
-
-class TrainResult(JobResult):
-    """What a training gives.
-
-    Attributes:
-        model: the exact reference of the new version, e.g. "digits@1"; empty for one fold's, which is not registered.
-        metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
-            begin with val_ are means over the folds.
-        history: every metric, one number per epoch.
-        epochs: how many epochs ran.
-        rows: how many rows were trained on.
-        parameters: how many numbers the model has learned.
-        seed: the seed used.
-        run_s: seconds from the start of the attempt that finished.
-        files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder, unless it could not
-            be written).
-        cross_validation: what the folds gave; None without any.
-    """
-
-    kind: Literal["train"] = "train"
-    model: str
-    metrics: dict[str, float]
-    history: dict[str, tuple[float, ...]]
-    epochs: int
-    rows: int
-    parameters: int
-    seed: int
-    run_s: float
-    files: dict[str, Artifact]
-    cross_validation: CrossValidation | None = None
-
-    def gives_model(self) -> str | None:
-        return self.model or None
-
-    def shown(self) -> Shown:
-        cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
-        metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
-        notes = [f"{cost}, seed {self.seed}"]
-        if scores := self.cross_validation:
-            told = (f"{name} {mean:.4g} ± {scores.spread[name]:.2g}" for name, mean in scores.mean.items())
-            notes.append(f"over {len(scores.folds)} folds: {'  '.join(told)}")
-        return Shown(self.model or "one fold, not registered", metrics, notes=tuple(notes), files=self.files)
-
-
 def _check(spec: Train, checks: SubmitChecks) -> Train:
     def preflight(data: str | Data) -> str | Data:
+        if spec.init_from is not None:
+            return preflight_for(spec.init_from, data, checks, target=only_target(spec), labelled=True)
         return checks.preflight(data, target=spec.targets, features=spec.features)
 
+    version = None if spec.init_from is None else checks.version(spec.init_from)
+    if version is not None:
+        refuse_wrong_version(spec, version)
     data = preflight(spec.data)
     validation_data = None if spec.validation_data is None else preflight(spec.validation_data)
     network = spec.architecture
     if isinstance(network, Pretrained) and network.weights is not None:
         network = network.model_copy(update={"weights": checks.file(network.weights)})
-    return with_fields(spec, data=data, validation_data=validation_data, architecture=network)
+    return with_fields(
+        spec,
+        data=data,
+        validation_data=validation_data,
+        architecture=network,
+        # An alias may be moved before a later attempt goes on from this one's checkpoint.
+        init_from=spec.init_from if version is None else version.ref,
+    )
 
 
 KIND = Kind(
@@ -268,7 +232,7 @@ KIND = Kind(
     queue="train",
     usual_s=60.0,
     gains_by_gpu=True,
-    reads=(),
+    reads=("init_from",),
     makes="model",
     summary=lambda spec: f"{spec.model}, {spec.data}, epochs={spec.epochs}",
     slots=lambda spec: spec.workers,

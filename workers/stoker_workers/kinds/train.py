@@ -24,6 +24,7 @@ from ..ml.reading import TrainingData, read_training_data
 from ..ml.resuming import read_newest
 from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
+from ..ml.training.continuing import continued_model
 from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
 from ..ml.training.model import Trainable, build_model
@@ -76,11 +77,8 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
     _fix_randomness(spec, seed)
     data = read_training_data(spec, run, seed)
-    spec, told = with_default(spec, data.profile)
-    if told:
-        run.say(told)
     with gang.scope():
-        model = build_model(spec, run, data, seed)
+        model = _model(spec, run, data, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
     rows, validation = _rows(spec, run, data, model)
     trainer = Trainer(
@@ -101,6 +99,15 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     if not gang.is_chief:
         raise Stopped("done")
     return _outcome(spec, run, data, model, fitted, seed, started, scores)
+
+
+def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
+    if spec.init_from is not None:
+        return continued_model(spec, run, data.profile, seed)
+    spec, told = with_default(spec, data.profile)
+    if told:
+        run.say(told)
+    return build_model(spec, run, data, seed)
 
 
 @contextmanager
@@ -208,6 +215,7 @@ def _outcome(
         parameters=model.parameters,
         job=run.job,
         data=str(spec.data),
+        parent=run.models[0].ref if run.models else None,
         columns=model.profile.columns[:_MOST_COLUMNS],
         task_why=data.profile.task_why,
         split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else data.why,

@@ -12,6 +12,7 @@ from stoker.models.columns import TARGET_NAMES
 from stoker.models.data import MASK, choices, select_columns
 from stoker.models.manifest import Forecasting, Signature
 
+from .continued_data import read_continued_data
 from .data import Source
 from .opening import open_data
 from .preprocessing.division import divide
@@ -52,6 +53,9 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         Stopped: a stop was requested.
         Unavailable: it cannot be reached.
     """
+    if spec.init_from is not None:
+        continued = read_continued_data(spec, run, seed)
+        return TrainingData(continued.source, continued.division.split, continued.profile, continued.division.why)
     named = (spec.targets,) if isinstance(spec.targets, str) else spec.targets or (MASK,)
     masks = named if spec.task == "pixels" else ()
     source = open_data(spec.data, "train", run, names=_named(spec), image_size=spec.image_size, masks=masks)

@@ -75,7 +75,7 @@ def build_network(
             network = _with_outputs(architecture, input_shape, parts, profile, units)
     check_shapes(network, input_shape, units, targets)
     if spec.precision == "mixed":
-        _mix_precision(network)
+        mix_precision(network)
     return network
 
 
@@ -130,7 +130,7 @@ def _is_array(profile: Profile) -> bool:
     return len(profile.inputs) == 1 and profile.inputs[0].kind in (None, "vector", "sequence")
 
 
-def _mix_precision(network: keras.Model) -> None:
+def mix_precision(network: keras.Model) -> None:
     """Set all layers but the last to half precision; weights, output and loss stay float32."""
     half = keras.DTypePolicy("mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16")
     last = {id(layer) for tensor in network.outputs for layer in _last_layers(tensor)}

@@ -1,5 +1,6 @@
 """The model of a training: what prepares rows, the network, what it learns; and the whole of them that is saved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -22,7 +23,6 @@ from .inputs import network_inputs
 from .objective import Objective, choose_objectives
 from .optimizer import build_optimizer
 from .pictures import staged
-from .wiring import NetworkInputs
 
 # Of a text that stays one, a guess: how many rows fit into memory shall not depend on texts being free.
 _TEXT_BYTES = 256
@@ -35,60 +35,71 @@ class Trainable:
     Attributes:
         profile: of the columns that the network reads.
         network: as it is trained.
-        served: as it is saved, with the same weights.
+        assembled: preprocessing, network, and the way back to the target's units, with the same weights.
         row_bytes: the size of one preprocessed row.
+        parameters: how many numbers the network learns, if none of its layers is frozen.
+        frozen: layers that keep their weights in this training, and no other.
     """
 
     signature: Signature
     profile: Profile
     preprocessing: Preprocessing
     network: keras.Model
-    served: keras.Model
+    assembled: keras.Model
     objectives: tuple[Objective, ...]
     optimizer: keras.optimizers.Optimizer
     row_bytes: int
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(weight.shape.num_elements() for weight in self.network.trainable_weights)
+    parameters: int
+    frozen: tuple[keras.layers.Layer, ...] = ()
 
     def whole(self) -> keras.Model:
-        """Preprocessing, network, and the way back to the target's units, as one model that shares their weights.
+        """The model to save.
 
         It is compiled, so that plain Keras evaluates it and trains on, unless a loss is a function of the author's.
         """
-        whole = self._assembled()
+        whole, optimizer = self.assembled, self.optimizer
+        if self.frozen:
+            for layer in self.frozen:
+                layer.trainable = True
+            # What it remembers is of the other layers alone.
+            optimizer = type(optimizer).from_config(optimizer.get_config())
         if not all(each.saved for each in self.objectives):
             return whole
         if len(self.objectives) == 1:
             [only] = self.objectives
-            whole.compile(optimizer=self.optimizer, loss=only.saved, metrics=[only.keras_metric()])
+            whole.compile(optimizer=optimizer, loss=only.saved, metrics=[only.keras_metric()])
             return whole
         whole.compile(
-            optimizer=self.optimizer,
+            optimizer=optimizer,
             loss={each.target.name: each.saved for each in self.objectives},
             loss_weights={each.target.name: each.weight for each in self.objectives},
             metrics={each.target.name: [each.keras_metric()] for each in self.objectives},
         )
         return whole
 
-    def _assembled(self) -> keras.Model:
-        preparing = self.preprocessing.model
-        scales = {each.target.name: each.scale.layer_arguments for each in self.objectives if each.scale}
-        if preparing is None and not scales:
-            return self.served
-        front = preparing.input if preparing else self.served.inputs[0]
-        output = applied(flat_layers(self.served), preparing.output if preparing else front)
-        if isinstance(output, dict):
-            output = {
-                name: keras.layers.Rescaling(*scales[name])(tensor) if name in scales else tensor
-                for name, tensor in output.items()
-            }
-        elif scales:  # an only output may have any name
-            [scale] = scales.values()
-            output = keras.layers.Rescaling(*scale)(output)
-        return keras.Model(front, output, name=self.served.name)
+
+def learned(network: keras.Model) -> int:
+    """How many numbers a network learns."""
+    return sum(weight.shape.num_elements() for weight in network.trainable_weights)
+
+
+def _assembled(preprocessing: Preprocessing, served: keras.Model, objectives: Sequence[Objective]) -> keras.Model:
+    """Preprocessing, network, and the way back to the target's units, as one model that shares their weights."""
+    preparing = preprocessing.model
+    scales = {each.target.name: each.scale.layer_arguments for each in objectives if each.scale}
+    if preparing is None and not scales:
+        return served
+    front = preparing.input if preparing else served.inputs[0]
+    output = applied(flat_layers(served), preparing.output if preparing else front)
+    if isinstance(output, dict):
+        output = {
+            name: keras.layers.Rescaling(*scales[name])(tensor) if name in scales else tensor
+            for name, tensor in output.items()
+        }
+    elif scales:  # an only output may have any name
+        [scale] = scales.values()
+        output = keras.layers.Rescaling(*scale)(output)
+    return keras.Model(front, output, name=served.name)
 
 
 def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
@@ -125,17 +136,18 @@ def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainab
         profile=profiled,
         preprocessing=preprocessing,
         network=network,
-        served=stages.served,
+        assembled=_assembled(preprocessing, stages.served, objectives),
         objectives=objectives,
         optimizer=build_optimizer(spec.optimizer, network),
-        row_bytes=_row_bytes(inputs, network),
+        row_bytes=row_bytes(preprocessing, profiled, network),
+        parameters=learned(network),
     )
 
 
-def _row_bytes(inputs: NetworkInputs, network: keras.Model) -> int:
+def row_bytes(preprocessing: Preprocessing, profile: Profile, network: keras.Model) -> int:
     """The size of one preprocessed row, and of what it is compared with where that is as large."""
-    shapes = inputs.preprocessing.row_shapes(inputs.profile.inputs)
-    reconstructed = (each.shape for each in inputs.profile.targets if each.task == "reconstruction")
+    shapes = preprocessing.row_shapes(profile.inputs)
+    reconstructed = (each.shape for each in profile.targets if each.task == "reconstruction")
     return sum(prod(shape) * 4 for shape in reconstructed) + sum(
         prod(shape) * (_TEXT_BYTES if tensor.dtype == "string" else tf.as_dtype(tensor.dtype).size)
         for shape, tensor in zip(shapes, network.inputs, strict=True)

@@ -1,6 +1,6 @@
 """The objective of an output: the loss that fits its target and the network's last layer, and its metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -124,12 +124,17 @@ class Objective:
 
 
 def choose_objectives(
-    spec: Train, network: keras.Model, profile: Profile, allowed: Sequence[str] = ()
+    spec: Train,
+    network: keras.Model,
+    profile: Profile,
+    allowed: Sequence[str] = (),
+    scales: Mapping[str, Scale] | None = None,
 ) -> tuple[Objective, ...]:
     """Of each output the loss of the spec, or one that fits the target, checked against the network's last layer.
 
     Args:
         allowed: the author's functions that the settings allow.
+        scales: how numbers are scaled, by output, for a network that is trained already; None for a new one.
 
     Raises:
         InvalidJob: loss, metrics, target and last layer do not fit together.
@@ -137,7 +142,7 @@ def choose_objectives(
     names = sorted(target.name for target in profile.targets)  # as Keras orders the outputs of a dict
     outputs = outputs_of(spec, profile.targets)
     return tuple(
-        _objective(spec, output, target, network, names.index(target.name), profile, allowed)
+        _objective(spec, output, target, network, names.index(target.name), profile, allowed, scales)
         for target, output in zip(profile.targets, outputs, strict=True)
     )
 
@@ -150,12 +155,15 @@ def _objective(
     place: int,
     profile: Profile,
     allowed: Sequence[str],
+    scales: Mapping[str, Scale] | None,
 ) -> Objective:
     units = _units(network, place, target)
     activation = output_activation(network, place)
     name = fitting_loss(spec, output, target, units, activation)
     raw = bool(target.classes) and activation not in PROBABILITIES
-    if target.task == "reconstruction":
+    if scales is not None:
+        scale = scales.get(target.name)
+    elif target.task == "reconstruction":
         scale = reconstruction_scale(target, activation, normalize=spec.normalize)
     else:
         scale = number_scale(target) if spec.normalize and activation == "linear" else None

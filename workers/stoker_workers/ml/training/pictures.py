@@ -78,15 +78,11 @@ def staged(network: keras.Model, profile: Profile, augment: Augment | None, seed
     Raises:
         InvalidJob: there is something to augment, but no picture.
     """
-    spec = profile.inputs[0]
-    is_image = len(profile.inputs) == 1 and profile.features[(spec.columns or (spec.name,))[0]].kind == "image"
-    if augment and not is_image:
-        raise InvalidJob(
-            "augment is for data with a picture as its only feature; leave it out, or name that column in features"
-        )
-    if not is_image or not (augment or takes_pictures(spec)):
+    spec, stats = profile.inputs[0], _sole_picture(profile)
+    if augment and stats is None:
+        raise _nothing_to_augment()
+    if stats is None or not (augment or takes_pictures(spec)):
         return Stages(network, network)
-    stats = profile.features[(spec.columns or (spec.name,))[0]].stats
     scaling = rescaling(stats, normalize=normalize)
     pixels = keras.Input(spec.shape, name="inputs", dtype=spec.dtype)
     served = keras.Model(pixels, network(scaling(pixels)), name="network")
@@ -94,6 +90,36 @@ def staged(network: keras.Model, profile: Profile, augment: Augment | None, seed
         return Stages(served, served)
     changed = _augmented(pixels, spec, stats, augment, seed)
     return Stages(keras.Model(pixels, network(scaling(changed)), name="network"), served)
+
+
+def augmented(network: keras.Model, profile: Profile, augment: Augment, seed: int) -> keras.Model:
+    """A network that takes pictures as they are, behind random changes of them; it shares all weights.
+
+    Raises:
+        InvalidJob: there is something to augment, but no picture.
+    """
+    spec = profile.inputs[0]
+    stats = _sole_picture(profile)
+    if stats is None:
+        raise _nothing_to_augment()
+    pixels = keras.Input(spec.shape, name="inputs", dtype=spec.dtype)
+    changed = _augmented(pixels, spec, stats, augment, seed)
+    if takes_pictures(spec):
+        changed = keras.ops.cast(keras.ops.round(changed), spec.dtype)
+    return keras.Model(pixels, network(changed), name="network")
+
+
+def _sole_picture(profile: Profile) -> ColumnStats | None:
+    """The only column, if that holds pictures."""
+    spec = profile.inputs[0]
+    feature = profile.features[(spec.columns or (spec.name,))[0]]
+    return feature.stats if len(profile.inputs) == 1 and feature.kind == "image" else None
+
+
+def _nothing_to_augment() -> InvalidJob:
+    return InvalidJob(
+        "augment is for data with a picture as its only feature; leave it out, or name that column in features"
+    )
 
 
 def _augmented(

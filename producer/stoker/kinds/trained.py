@@ -1,0 +1,62 @@
+"""What a `Train` job gives."""
+
+from typing import Literal
+
+from ..models.manifest import Artifact, Described
+from .result import JobResult, Shown
+
+
+class CrossValidation(Described):
+    """How well models do on rows that they were not trained on, each fold's by one of them.
+
+    Attributes:
+        folds: the metrics of each, in order.
+        mean, spread: of every metric, and its standard deviation between the folds.
+    """
+
+    folds: tuple[dict[str, float], ...]
+    mean: dict[str, float]
+    spread: dict[str, float]
+
+
+class TrainResult(JobResult):
+    """What a training gives.
+
+    Attributes:
+        model: the exact reference of the new version, e.g. "digits@1"; empty for one fold's, which is not registered.
+        metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
+            begin with val_ are means over the folds.
+        history: every metric, one number per epoch.
+        epochs: how many epochs ran.
+        rows: how many rows were trained on.
+        parameters: how many numbers the model has learned.
+        seed: the seed used.
+        run_s: seconds from the start of the attempt that finished.
+        files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder, unless it could not
+            be written).
+        cross_validation: what the folds gave; None without any.
+    """
+
+    kind: Literal["train"] = "train"
+    model: str
+    metrics: dict[str, float]
+    history: dict[str, tuple[float, ...]]
+    epochs: int
+    rows: int
+    parameters: int
+    seed: int
+    run_s: float
+    files: dict[str, Artifact]
+    cross_validation: CrossValidation | None = None
+
+    def gives_model(self) -> str | None:
+        return self.model or None
+
+    def shown(self) -> Shown:
+        cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        notes = [f"{cost}, seed {self.seed}"]
+        if scores := self.cross_validation:
+            told = (f"{name} {mean:.4g} ± {scores.spread[name]:.2g}" for name, mean in scores.mean.items())
+            notes.append(f"over {len(scores.folds)} folds: {'  '.join(told)}")
+        return Shown(self.model or "one fold, not registered", metrics, notes=tuple(notes), files=self.files)
