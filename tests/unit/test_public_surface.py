@@ -49,6 +49,7 @@ PUBLIC = [
     "ModelVersion",
     "Optimizer",
     "Output",
+    "Plateau",
     "Prediction",
     "Pretrained",
     "ResNet",

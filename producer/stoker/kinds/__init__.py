@@ -27,7 +27,7 @@ from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
-from .fitting import Checkpoints, EarlyStopping, Optimizer, Schedule
+from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
 from .forecast import Forecast
 from .images import Augment
 from .infer import Infer, InferResult
@@ -136,6 +136,7 @@ __all__ = [
     "Latency",
     "Optimizer",
     "Output",
+    "Plateau",
     "Pretrained",
     "Priority",
     "ResNet",

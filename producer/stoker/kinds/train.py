@@ -9,7 +9,7 @@ from ..models.manifest import Alias, ModelName, ModelRef
 from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
-from .fitting import Checkpoints, EarlyStopping, Optimizer, refuse_wrong_monitor
+from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
@@ -71,6 +71,13 @@ class Train(JobSpec):
         forecast: learn to continue a series of numbers; the validation rows are then the newest.
         epochs: passes over the data.
         batch_size: rows per gradient step.
+        accumulate: add up the gradients of so many batches for each step: it is the step of one batch that is so much
+            larger, in the memory of a small one. Batch norm alone sees the small batches.
+        budget_s: seconds of training, of all attempts together, after which it ends well: after a step, with
+            validation, the best weights if early stopping keeps them, and a version. Reading the data is not counted.
+        plateau: lower the learning rate when a metric no longer improves.
+        ema: average the weights over the steps, keeping this share of the average at each, such as 0.999; the averages
+            are what is validated and saved.
         loss: None fits the target: mse for numbers, else the cross-entropy. A function of yours,
             "package.module:function", takes truth and output of a batch and gives the loss of each row; the worker
             calls it only if its settings list it under `objectives`.
@@ -118,6 +125,10 @@ class Train(JobSpec):
     forecast: Forecast | None = None
     epochs: int = Field(default=10, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_048_576)
+    accumulate: int = Field(default=1, ge=1, le=65_536)
+    budget_s: float | None = Field(default=None, gt=0)
+    plateau: Plateau | None = None
+    ema: float | None = Field(default=None, gt=0, lt=1)
     loss: Loss | None = None
     metrics: Metrics | None = None
     sample_weight: str | None = None
@@ -166,10 +177,9 @@ class Train(JobSpec):
             refuse_wrong_forecast(self, self.forecast)
         refuse_wrong_scaling(self)
         refuse_contradicting_roles(self)
-        if self.workers > self.batch_size:
+        if self.workers > (rows := self.batch_size * self.accumulate):
             raise InvalidJob(
-                f"{self.workers} workers cannot share batches of {self.batch_size} rows: give a larger batch_size or "
-                "fewer workers"
+                f"{self.workers} workers cannot share batches of {rows} rows: give a larger batch_size or fewer workers"
             )
         refuse_wrong_monitor(self)
         return self

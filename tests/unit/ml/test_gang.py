@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stoker.errors import Unavailable
-from stoker.kinds import MLP, Checkpoints, Train
+from stoker.kinds import MLP, Checkpoints, Optimizer, Train
 from stoker_workers.ml.training.replicas import _communication, _resolver
 
 from ...conftest import PATIENCE_S
@@ -43,9 +43,17 @@ def free_addresses(count: int) -> list[str]:
 class Member:
     """A process of a gang, forked from one that has TensorFlow."""
 
-    def __init__(self, folder: Path, place: int = 0, addresses: Sequence[str] = (), *options: int, devices: int = 1):
+    def __init__(
+        self,
+        folder: Path,
+        place: int = 0,
+        addresses: Sequence[str] = (),
+        *options: int,
+        devices: int = 1,
+        spec: Train = SPEC,
+    ):
         self._told, theirs = FORKS.Pipe(duplex=False)
-        self._process = FORKS.Process(target=tell, args=(theirs, devices, SPEC, folder, place, addresses, *options))
+        self._process = FORKS.Process(target=tell, args=(theirs, devices, spec, folder, place, addresses, *options))
         self._process.start()
         theirs.close()
 
@@ -95,6 +103,22 @@ def test_a_drain_of_one_process_stops_both_at_one_checkpoint(tmp_path: Path) -> 
 
 def test_two_devices_have_the_losses_and_weights_of_one(alone: Told, tmp_path: Path) -> None:
     assert_alike(Member(tmp_path, devices=2).outcome(), alone)
+
+
+def test_two_devices_add_up_clip_and_average_as_one_does(tmp_path: Path) -> None:
+    spec = Train(
+        **dict(SPEC)
+        | {
+            "architecture": MLP(l2=0.001),
+            "optimizer": Optimizer(name="sgd", learning_rate=0.1, clip_norm=0.3, clip_value=0.05),
+            "batch_size": 10,
+            "accumulate": 5,
+            "ema": 0.9,
+        }
+    )
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    assert_alike(Member(tmp_path / "two", devices=2, spec=spec).outcome(), outcome(spec, tmp_path / "one"))
 
 
 @pytest.mark.slow

@@ -155,7 +155,7 @@ def _rows(spec: Train, run: Run, data: TrainingData, model: Trainable) -> tuple[
         build_rows,
         encode=encoder(model.signature, model.preprocessing, model.objectives, weighting),
         row_bytes=model.row_bytes,
-        batch_size=spec.batch_size,
+        batch_size=spec.batch_size * spec.accumulate,
     )
     rows = build(source, on_side(split, TRAINED), count=profiled.rows)
     if isinstance(rows, StreamedRows):

@@ -34,6 +34,9 @@ class Position(BaseModel):
         step: completed gradient steps of the next epoch.
         totals: sums over the rows of that epoch so far, as `step.Totals`; empty before the first.
         history: every metric, one number for each epoch.
+        spent_s: seconds of training so far, in all attempts; those after the last checkpoint of a lost one not counted.
+        plateau, plateau_epoch: the best value that the learning rate waits to be improved, and after how many epochs it
+            was reached, or the rate lowered.
         best, best_epoch: early stopping's best value, and after how many epochs; 0 for none yet.
     """
 
@@ -45,6 +48,9 @@ class Position(BaseModel):
     step: int = 0
     totals: tuple[float, ...] = ()
     history: dict[str, list[float]] = {}
+    spent_s: float = 0.0
+    plateau: float | None = None
+    plateau_epoch: int = 0
     best: float | None = None
     best_epoch: int = 0
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from stoker.errors import InvalidJob
 from stoker.kinds import EarlyStopping
 
 from .checkpoint import Position
+from .monitor import Monitor
 
 
 class Patience:
@@ -22,31 +22,18 @@ class Patience:
     """
 
     def __init__(self, spec: EarlyStopping, directions: Mapping[str, bool | None]) -> None:
-        if spec.monitor not in directions:
-            raise InvalidJob(
-                f"early stopping watches {spec.monitor}, but this training has {', '.join(directions)}; choose one of "
-                "them, or name it in metrics"
-            )
-        rises = directions[spec.monitor] if spec.mode is None else spec.mode == "max"
-        if rises is None:
-            raise InvalidJob(
-                f"early stopping watches {spec.monitor}, and only you know whether less of it is better: set mode to "
-                "'min' or 'max'"
-            )
-        self._spec = spec
-        self._rises = rises
+        self._monitor = Monitor("early stopping", spec, directions)
+        self._patience = spec.patience
         self.restores_best = spec.restore_best
 
     def improved(self, position: Position, metrics: dict[str, float]) -> bool:
         """Record the metrics of an epoch; gives whether it is the best so far."""
-        value = metrics[self._spec.monitor]
-        if position.best is not None:
-            gain = value - position.best if self._rises else position.best - value
-            if gain <= self._spec.min_delta:
-                return False
+        value = self._monitor.value(metrics)
+        if not self._monitor.improves(value, position.best):
+            return False
         position.best, position.best_epoch = value, position.epoch
         return True
 
     def exhausted(self, position: Position) -> bool:
         """Whether the metric has not improved for too long."""
-        return position.epoch - position.best_epoch >= self._spec.patience
+        return position.epoch - position.best_epoch >= self._patience

@@ -49,11 +49,7 @@ class Replicas:
 
         Each replica's own would differ, and be NaN for one whose share of a batch is empty.
         """
-        layers = [
-            layer
-            for layer in all_layers(network)
-            if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
-        ]
+        layers = [layer for layer in batch_norms(network) if not layer.synchronized]
         for layer in layers:
             layer.synchronized = self.size > 1
         try:
@@ -100,6 +96,11 @@ class Replicas:
         """A variable's value, which is equal on every replica."""
         array: NDArray[Any] = self._strategy.experimental_local_results(variable.value)[0].numpy()
         return array
+
+
+def batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The network's layers of batch norm."""
+    return [layer for layer in all_layers(network) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _strategy(addresses: Sequence[str], index: int) -> tf.distribute.Strategy:

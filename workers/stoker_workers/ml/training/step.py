@@ -13,9 +13,9 @@ from stoker.kinds.outputs import larger_is_better
 
 from .measures import Measure
 from .objective import Objective
-from .optimizer import LearningRate
 from .replicas import Replicas
 from .rows import WEIGHT, Window, input_key, target_key
+from .updating import Gradients, Update, add_up
 
 Totals = tuple[float, ...]
 """Sums over rows: the loss; of several outputs, that of each; what the metrics need; and the weights of the rows."""
@@ -26,8 +26,8 @@ Lines = NDArray[np.int32]
 Batch = Mapping[str, tf.Tensor]
 """Rows by the names that `rows` gives them."""
 
-Step = Callable[[Batch, tf.Tensor], tf.Tensor]
-"""From a replica's rows and the size of the whole batch to its share of the batch's totals."""
+Step = Callable[[Batch, tf.Tensor, tf.Tensor], tf.Tensor]
+"""From a window, the indices of a replica's rows in it, and the size of the whole batch to its share of the totals."""
 
 Loop = Callable[[Window, Lines, Totals], Totals]
 """Takes one step for each line, and adds its rows to the totals.
@@ -84,22 +84,24 @@ def _measures(objectives: Sequence[Objective]) -> list[tuple[str, Measure]]:
 def compile_training(
     network: keras.Model,
     objectives: Sequence[Objective],
-    optimizer: keras.optimizers.Optimizer,
-    schedule: LearningRate | None,
+    update: Update,
     replicas: Replicas,
     *,
-    variables: Sequence[keras.Variable],
     weighted: bool,
+    parts: int,
 ) -> Loop:
     """One gradient step for each line of indices, divided among the replicas.
 
     Args:
-        variables: what is trained.
+        update: what a step does with its gradients.
         weighted: whether rows have weights.
+        parts: into how many a replica's share of a batch is divided, whose gradients are added up: the less of it is
+            in memory at a time.
     """
-    values = [variable.value for variable in variables]
+    values = [variable.value for variable in update.variables]
 
-    def step(batch: Batch, count: tf.Tensor) -> tf.Tensor:
+    def learn(batch: Batch, count: tf.Tensor, shares: tf.Tensor | int) -> tuple[Gradients, tf.Tensor]:
+        """Gradients and totals of some rows of a batch of `count`, which is divided into so many shares."""
         with tf.GradientTape() as tape:
             outputs = _outputs(network, batch, objectives, training=True)
             learned = []
@@ -107,12 +109,24 @@ def compile_training(
                 target = batch[target_key(place)]
                 losses, by_class = objective.losses(target, output), objective.weights(target)
                 learned.append(losses if by_class is None else losses * by_class)
-            loss = _mean_loss(_weighted(objectives, learned), batch, count, network, replicas)
-            scaled = optimizer.scale_loss(loss)
-        if schedule is not None:
-            optimizer.learning_rate.assign(schedule(optimizer.iterations))
-        optimizer.apply(tape.gradient(scaled, values), variables)
-        return _totals(network, objectives, batch, outputs, learned)
+            loss = _mean_loss(_weighted(objectives, learned), batch, count, network, shares)
+            scaled = update.optimizer.scale_loss(loss)
+        return tape.gradient(scaled, values), _totals(network, objectives, batch, outputs, learned)
+
+    def step(window: Batch, mine: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        if parts == 1:
+            gradients, totals = learn(_taken(window, mine), count, replicas.size)
+        else:
+            gradients, totals = add_up(
+                lambda rows, pieces: learn(_taken(window, rows), count, pieces * replicas.size),
+                mine,
+                # As many in every replica, and none of them empty unless there are fewer rows than replicas.
+                tf.clip_by_value(count // replicas.size, 1, parts),
+                values,
+                len(no_rows(objectives)),
+            )
+        update(gradients)
+        return totals
 
     return _compile(step, network, objectives, replicas, weighted=weighted)
 
@@ -122,7 +136,8 @@ def compile_validation(
 ) -> Loop:
     """One forward pass for each line of indices, divided among the replicas."""
 
-    def step(batch: Batch, _count: tf.Tensor) -> tf.Tensor:
+    def step(window: Batch, mine: tf.Tensor, _count: tf.Tensor) -> tf.Tensor:
+        batch = _taken(window, mine)
         outputs = _outputs(network, batch, objectives, training=False)
         losses = [
             objective.losses(batch[target_key(place)], output)
@@ -143,8 +158,7 @@ def _compile(
     signature = [rows, tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((len(no_rows(objectives)),), tf.float64)]
 
     def shared(window: Batch, lines: tf.Tensor) -> tf.Tensor:
-        mine = replicas.share(lines)
-        return replicas.total(step({name: tf.gather(tensor, mine) for name, tensor in window.items()}, tf.size(lines)))
+        return replicas.total(step(window, replicas.share(lines), tf.size(lines)))
 
     def loop(window: Batch, indices: tf.Tensor, totals: tf.Tensor) -> tf.Tensor:
         def body(line: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -164,6 +178,10 @@ def _compile(
     return call
 
 
+def _taken(window: Batch, rows: tf.Tensor) -> Batch:
+    return {name: tf.gather(tensor, rows) for name, tensor in window.items()}
+
+
 def _outputs(network: keras.Model, batch: Batch, objectives: Sequence[Objective], *, training: bool) -> list[tf.Tensor]:
     """The network's outputs in the order of the objectives."""
     inputs: Any = [batch[input_key(place)] for place in range(len(network.inputs))]
@@ -179,14 +197,16 @@ def _weighted(objectives: Sequence[Objective], losses: Sequence[tf.Tensor]) -> l
 
 
 def _mean_loss(
-    learned: Sequence[tf.Tensor], batch: Batch, count: tf.Tensor, network: keras.Model, replicas: Replicas
+    learned: Sequence[tf.Tensor], batch: Batch, count: tf.Tensor, network: keras.Model, shares: tf.Tensor | int
 ) -> tf.Tensor:
-    """A replica's part of the mean loss of a batch of `count` rows, and of the penalties that layers add (L1, L2)."""
+    """A share's part of the mean loss of a batch of `count` rows, and of the penalties that layers add (L1, L2)."""
     losses = tf.add_n(list(learned))
     if WEIGHT in batch:
         losses = losses * tf.cast(batch[WEIGHT], losses.dtype)
     loss = tf.reduce_sum(losses) / tf.cast(count, losses.dtype)
-    return tf.add_n([loss, *(penalty / replicas.size for penalty in network.losses)]) if network.losses else loss
+    if not network.losses:
+        return loss
+    return tf.add_n([loss, *(penalty / tf.cast(shares, penalty.dtype) for penalty in network.losses)])
 
 
 def _totals(

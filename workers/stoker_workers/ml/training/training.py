@@ -8,6 +8,7 @@ The state of a training is its variables and its `Position`. Each call moves it 
             cancelled?   → Stopped       nothing is saved
             drained?     → Stopped       a checkpoint is saved
             due?         → checkpoint
+            no time left? → the end of the last epoch, though not all of its rows were trained on
             all processes agree on this, and on the number of steps of the next call
         validate
         best so far? patience exhausted?
@@ -18,7 +19,8 @@ change the numbers.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import keras
@@ -30,19 +32,19 @@ from stoker.kinds import Train
 from ..progress import Meter
 from ..run import Run, Stopped
 from ..writing import BestEffort
+from .averaging import Average
 from .checkpoint import Due, Position, Saved, Variables, save_checkpoint
 from .early_stopping import Patience
 from .freezing import Restart, freezing
 from .objective import Objective
 from .optimizer import LearningRate, base_rate, build_schedule
-from .replicas import Replicas
-from .rows import EncodedRows, Order, Window
-from .step import Lines, Loop, Totals, compile_training, compile_validation, epoch_metrics, history_directions, no_rows
+from .pacing import PacedLoop, cut
+from .plateau import PlateauRate
+from .replicas import Replicas, batch_norms
+from .rows import EncodedRows
+from .step import Totals, compile_training, compile_validation, epoch_metrics, history_directions, no_rows
+from .updating import Update
 
-_CALL_S = 0.1
-"""Target duration of a call: short enough to cancel at once, long enough that Python's overhead is negligible."""
-_FIRST_STEPS = 8
-_MAX_STEPS = 65_536
 _VALIDATION_BATCH_ROWS = 256
 
 
@@ -83,6 +85,11 @@ class Trainer:
         position: Position,
         replicas: Replicas,
     ) -> None:
+        if spec.accumulate > 1 and replicas.size > 1 and batch_norms(network):
+            raise InvalidJob(
+                f"accumulate adds up batches within each of {replicas.size} devices, but batch norm needs all of them "
+                "at once: leave accumulate out, give workers=1, or a network without batch norm"
+            )
         self._spec = spec
         self._run = run
         self._network = network
@@ -91,30 +98,36 @@ class Trainer:
         self._validation = validation
         self._position = position
         self._replicas = replicas
-        self._steps = math.ceil(position.rows / spec.batch_size)
+        self._batch = spec.batch_size * spec.accumulate
+        self._steps = math.ceil(position.rows / self._batch)
+        average = Average(spec.ema, network.trainable_variables, replicas) if spec.ema else None
+        self._average = average
         self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
+        self._variables += average.variables if average else []
         self._best: Variables | None = None
         directions = history_directions(self._objectives, validated=validation is not None)
         self._patience = Patience(spec.early_stopping, directions) if spec.early_stopping else None
+        self._plateau = PlateauRate(spec.plateau, directions, optimizer) if spec.plateau else None
         self._due = Due(spec.checkpoint)
+        self._clock = time.monotonic()
+        self._is_overdue = False
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
         weighted = spec.sample_weight is not None
         self._freezing = freezing(spec, network)
         self._restart = Restart(optimizer, spec)
 
-        def training(variables: Sequence[keras.Variable], schedule: LearningRate | None) -> _PacedLoop:
-            return _PacedLoop(
-                compile_training(
-                    network, self._objectives, optimizer, schedule, replicas, variables=variables, weighted=weighted
-                )
+        def training(variables: Sequence[keras.Variable], schedule: LearningRate | None) -> PacedLoop:
+            update = Update(optimizer, variables, schedule, spec.optimizer, replicas, average)
+            return PacedLoop(
+                compile_training(network, self._objectives, update, replicas, weighted=weighted, parts=spec.accumulate)
             )
 
         if self._freezing:
             self._frozen = training(self._freezing.head, schedule)
             schedule = self._freezing.afterwards(schedule, self._steps)
         self._thawed = training(network.trainable_variables, schedule)
-        self._validate = _PacedLoop(compile_validation(network, self._objectives, replicas, weighted=weighted))
+        self._validate = PacedLoop(compile_validation(network, self._objectives, replicas, weighted=weighted))
         position.totals = no_rows(self._objectives)
 
     def resume(self, saved: Saved) -> None:
@@ -136,6 +149,7 @@ class Trainer:
             variable.assign(value)
         self._best = saved.best
         self._position = saved.position
+        self._is_overdue = self._has_spent(self._spec.budget_s)
         self._due.saved(saved.position)
 
     def fit(self) -> Fitted:
@@ -147,15 +161,19 @@ class Trainer:
         """
         position = self._position
         first, started = position.epoch, time.monotonic()
-        while position.epoch < self._spec.epochs and not (self._patience and self._patience.exhausted(position)):
+        self._clock = started
+        while position.epoch < self._spec.epochs and not self._is_over():
             epoch_started = time.monotonic()
-            rows = position.rows - position.step * self._spec.batch_size
+            rows = position.rows - position.step * self._batch
             self._train_epoch()
-            metrics = epoch_metrics(self._objectives, position.totals)
-            if self._validation:
-                validated = epoch_metrics(self._objectives, self._validate_epoch(self._validation))
-                metrics |= {f"val_{name}": value for name, value in validated.items()}
-            self._close_epoch(metrics)
+            if self._is_overdue and position.step < self._steps:
+                self._run.say(
+                    f"the {self._spec.budget_s:g} s of budget_s are over: ends after {position.step:,} of the "
+                    f"{self._steps:,} steps of epoch {position.epoch + 1}"
+                )
+            with self._average.in_place() if self._average else nullcontext():
+                metrics = self._measured()
+                self._close_epoch(metrics)
             now = time.monotonic()
             self._run.emit(
                 Epoch(
@@ -169,19 +187,35 @@ class Trainer:
             self._pause()
         return self._finish()
 
+    def _is_over(self) -> bool:
+        return self._is_overdue or bool(self._patience and self._patience.exhausted(self._position))
+
+    def _has_spent(self, seconds: float | None) -> bool:
+        return seconds is not None and self._position.spent_s >= seconds
+
+    def _measured(self) -> dict[str, float]:
+        """The metrics of an epoch."""
+        metrics = epoch_metrics(self._objectives, self._position.totals)
+        if self._validation:
+            validated = epoch_metrics(self._objectives, self._validate_epoch(self._validation))
+            metrics |= {f"val_{name}": value for name, value in validated.items()}
+        return metrics
+
     @property
-    def _train(self) -> "_PacedLoop":
+    def _train(self) -> PacedLoop:
         """The loop of this epoch."""
         return self._frozen if self._freezing and self._position.epoch < self._freezing.epochs else self._thawed
 
     def _train_epoch(self) -> None:
-        position, batch = self._position, self._spec.batch_size
+        position, batch = self._position, self._batch
         if self._freezing and (position.epoch, position.step) == (self._freezing.epochs, 0):
             rate = self._restart(self._freezing.rate)
             self._run.say(f"from epoch {position.epoch + 1} on all weights are trained, at a rate of {rate:g}")
         meter = Meter(self._run, "training", unit="steps", rows_per_unit=batch, total=self._steps, done=position.step)
         for window in self._rows.windows((position.seed, position.epoch), skip=position.step * batch):
-            for lines in _cut(window.order, batch, self._steps_per_call):
+            for lines in cut(window.order, batch, self._steps_per_call):
+                if self._is_overdue:
+                    return
                 position.totals = self._train(window, lines, position.totals)
                 position.step += len(lines)
                 self._due.stepped(len(lines))
@@ -196,7 +230,7 @@ class Trainer:
     def _validate_epoch(self, rows: EncodedRows) -> Totals:
         totals = no_rows(self._objectives)
         for window in rows.windows():
-            for lines in _cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
+            for lines in cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
                 totals = self._validate(window, lines, totals)
                 self._pause()
         self._check_finite(totals)
@@ -218,6 +252,8 @@ class Trainer:
         position.epoch, position.step, position.totals = position.epoch + 1, 0, no_rows(self._objectives)
         if self._patience and self._patience.improved(position, metrics) and self._patience.restores_best:
             self._best = [self._replicas.value(variable).copy() for variable in self._network.variables]
+        if self._plateau and (told := self._plateau.closed(position, metrics)):
+            self._run.say(told)
 
     def _pause(self) -> None:
         """Between two calls: stop if any process was requested to, save a checkpoint if one is due.
@@ -225,22 +261,34 @@ class Trainer:
         The chief decides on the steps of a call and on checkpoints, because all processes must do the same.
         """
         stop, chief = self._run.stop_requested(), self._replicas.is_chief
+        now = time.monotonic()
+        self._position.spent_s += now - self._clock
+        self._clock = now
         due = chief and self._due.reached(self._position)
-        votes = (stop == "cancel", stop == "drain", due, chief * self._train.steps, chief * self._validate.steps)
-        cancel, drain, save, self._train.steps, self._validate.steps = map(round, self._replicas.agree(votes))
+        overdue = chief and self._has_spent(self._spec.budget_s)
+        steps = (chief * self._train.steps, chief * self._validate.steps)
+        votes = (stop == "cancel", stop == "drain", due, overdue, *steps)
+        cancel, drain, save, ends, self._train.steps, self._validate.steps = map(round, self._replicas.agree(votes))
+        self._is_overdue = bool(ends)
         if cancel:
             raise Stopped("cancel")
         if (drain or save) and self._due.moved(self._position):
             if chief:
-                variables = [self._replicas.value(variable) for variable in self._variables]
-                save_checkpoint(self._run, Saved(self._position, variables, self._best), self._checkpoints)
+                self._save()
             self._due.saved(self._position)
         if drain:
             raise Stopped("drain")
 
+    def _save(self) -> None:
+        with self._average.put_back() if self._average else nullcontext():
+            variables = [self._replicas.value(variable) for variable in self._variables]
+            save_checkpoint(self._run, Saved(self._position, variables, self._best), self._checkpoints)
+
     def _finish(self) -> Fitted:
         position = self._position
         last = position.epoch
+        if self._average:
+            self._average.exchange()
         if self._best is not None:
             for variable, value in zip(self._network.variables, self._best, strict=True):
                 variable.assign(value)
@@ -250,35 +298,3 @@ class Trainer:
             history={name: tuple(values) for name, values in position.history.items()},
             epochs=position.epoch,
         )
-
-
-class _PacedLoop:
-    """A compiled loop that learns how many steps a call should take.
-
-    Attributes:
-        steps: the number of steps of the next call.
-    """
-
-    def __init__(self, loop: Loop) -> None:
-        self.steps = _FIRST_STEPS
-        self._loop = loop
-        self._traced = False
-
-    def __call__(self, window: Window, lines: Lines, totals: Totals) -> Totals:
-        started = time.monotonic()
-        totals = self._loop(window, lines, totals)
-        step_s = (time.monotonic() - started) / len(lines)
-        if self._traced:
-            self.steps = min(max(int(_CALL_S / step_s), 1), _MAX_STEPS)
-        self._traced = True  # the first call also traces the graph: its duration is not typical
-        return totals
-
-
-def _cut(order: Order, batch: int, steps_per_call: Callable[[], int]) -> Iterator[Lines]:
-    """The rows in order: a batch for each line, a matrix for each call; a shorter last batch has a call of its own."""
-    done = 0
-    while done < len(order):
-        lines = min((len(order) - done) // batch, steps_per_call())
-        size = lines * batch or len(order) - done
-        yield order[done : done + size].reshape(max(lines, 1), -1)
-        done += size
