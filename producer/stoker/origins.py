@@ -20,9 +20,11 @@ def variable(name: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """A value as its environment variable has it: `listed` and `tables` read it again."""
+    """A value as its environment variable has it: `listed`, `pairs` and `tables` read it again."""
     if value is None:
         return ""
+    if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
+        return ",".join(f"{name}={each}" for name, each in value.items())
     if isinstance(value, dict):
         return json.dumps({name: table.model_dump(mode="json", exclude_unset=True) for name, table in value.items()})
     return ",".join(value) if isinstance(value, tuple) else str(value)
@@ -30,7 +32,17 @@ def as_text(value: object) -> str:
 
 def listed(value: object) -> object:
     """The values of a list; text of an environment variable is split at its commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return _parts(value) if isinstance(value, str) else value
+
+
+def pairs(value: object) -> object:
+    """The values of a dict by name; text of an environment variable is split at commas, then at the first =."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.partition("=") for part in _parts(value)]
+    if wrong := next((name for name, equals, _ in parts if not equals), None):
+        raise ValueError(f"expected name=value, with commas between several; {wrong!r} has no =")
+    return {name.strip(): each.strip() for name, _, each in parts}
 
 
 def tables(value: object) -> object:
@@ -41,6 +53,10 @@ def tables(value: object) -> object:
         return json.loads(value or "{}")
     except ValueError:
         raise ValueError('expected JSON such as {"default": {"running": 4}}') from None
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def origin_of(name: str, arguments: Container[str]) -> str:

@@ -1,7 +1,6 @@
 """Settings, and the source of each: arguments, STOKER_… variables, secrets, stoker.toml or defaults, in this order."""
 
 import difflib
-import re
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,23 +25,23 @@ from pydantic_settings import (
 
 from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
-from .kinds.base import FUNCTION
+from .kinds.needs import (
+    FunctionPath,
+    FunctionPattern,
+    Labels,
+    ModulePath,
+    function_word,
+    label_words,
+    module_word,
+)
 from .models.access import checked_root
-from .origins import PREFIX, as_text, config_file, listed, origin_of, read, secrets_folder, tables, variable
+from .origins import PREFIX, as_text, config_file, listed, origin_of, pairs, read, secrets_folder, tables, variable
 from .tenants import Quota
 from .urls import checked, masked
-
-
-def _function(text: str) -> str:
-    if not re.fullmatch(FUNCTION, text):
-        raise ValueError("expected package.module:function")
-    return text
-
 
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet")
 RedisUrl = Annotated[str, AfterValidator(checked)]
-FunctionPath = Annotated[str, AfterValidator(_function)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 
 
@@ -96,6 +95,21 @@ class Settings(BaseSettings):
         default=(),
         description="The functions that a training may call as its loss or a metric, each as package.module:function; "
         "in the environment, with commas between them.",
+    )
+    functions: Annotated[tuple[FunctionPattern, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="The functions that jobs may run on a worker, each as package.module:function, or "
+        "package.module:* for all of a module; in the environment, with commas between them.",
+    )
+    custom_objects: Annotated[tuple[ModulePath, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="The modules whose registered Keras classes models may have on a worker, each as package.module; "
+        "in the environment, with commas between them.",
+    )
+    labels: Annotated[Labels, NoDecode, BeforeValidator(pairs)] = Field(
+        default_factory=dict,
+        description="What is said of a worker, for jobs that need it: a table, such as "
+        'labels = { image = "shop-1.4" }; in the environment as image=shop-1.4, with commas between several.',
     )
     data_roots: Annotated[tuple[DataRoot, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(),
@@ -237,6 +251,12 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """Where artifacts are: `store_url`, or by default a folder of `home`."""
         return self.store_url or str(self.home / "store")
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What a worker with these settings offers to jobs that need it, as words: see `kinds.needs`."""
+        functions, modules = map(function_word, self.functions), map(module_word, self.custom_objects)
+        return (*functions, *modules, *label_words(self.labels))
 
     def origin(self, name: str) -> str:
         """The source of a field's value: "default", "stoker.toml: <path>", "environment: STOKER_…", "argument", …"""

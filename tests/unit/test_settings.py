@@ -154,6 +154,51 @@ def test_builders_come_as_a_list_or_with_commas(monkeypatch: pytest.MonkeyPatch)
     assert refusal(builders=["a.b.c"]) == "builders cannot be 'a.b.c' (argument): expected package.module:function"
 
 
+def test_what_a_worker_offers_comes_from_its_functions_custom_objects_and_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("stoker.toml").write_text('custom_objects = ["shop.layers"]\n[labels]\nimage = "shop-1.4"\nzone = "b"\n')
+    monkeypatch.setenv("STOKER_FUNCTIONS", "shop.jobs:*, shop:rank")
+    offered = (
+        "function:shop.jobs:*",
+        "function:shop:rank",
+        "module:shop.layers",
+        "label:image=shop-1.4",
+        "label:zone=b",
+    )
+    assert Settings().offers == offered
+    monkeypatch.setenv("STOKER_LABELS", " image = registry:5000/shop@sha256:9f ,zone=b")
+    assert Settings().labels == {"image": "registry:5000/shop@sha256:9f", "zone": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("functions", "shop.jobs", "functions cannot be 'shop.jobs'"),
+        ("functions", "shop.*", "expected package.module:function, or package.module:* for all functions of a module"),
+        ("functions", "*:*", "package.module:*"),
+        ("functions", "shop.jobs:rank*", "package.module:*"),
+        ("functions", "shop.jobs: rank", "package.module:*"),
+        ("functions", f"shop:{'x' * 300}", "at most 200 characters"),
+        ("custom_objects", "shop.layers:Gate", "expected a module such as package.module"),
+        ("custom_objects", "shop.*", "expected a module"),
+        ("labels", "shop-1.4", "expected name=value, with commas between several; 'shop-1.4' has no ="),
+        ("labels", "Image=shop", "a label's name is a small letter"),
+        ("labels", "image=", "a label's value is a letter or digit"),
+        ("labels", "image=a b", "a label's value is a letter or digit"),
+        ("labels", "image=shop-*", "a label's value is a letter or digit"),
+        ("labels", "image=a\nb", "a label's value is a letter or digit"),
+        ("labels", f"image={'a' * 10_000}", "at most 128 in all"),
+        ("labels", ",".join(f"a{n}=b" for n in range(17)), "at most 16 items"),
+    ],
+)
+def test_what_a_worker_cannot_offer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"STOKER_{name.upper()}", value)
+    assert told in refusal()
+
+
 def test_an_empty_variable_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("stoker.toml").write_text('redis_url = "redis://localhost"\nslots = 4')
     monkeypatch.setenv("STOKER_REDIS_URL", "")
@@ -172,7 +217,7 @@ def test_home_is_absolute_so_that_a_worker_elsewhere_finds_the_same(tmp_path: Pa
 
 
 def test_settings_travel_to_another_process_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(redis_url="rediss://:p@h:1/2", builders=["a:b", "c:d"], slots=3, home="x", lease_s=0.5)
+    settings = Settings(redis_url="rediss://:p@h:1/2", builders=["a:b", "c:d"], slots=3, home="x", labels={"a": "b"})
     Path("stoker.toml").write_text('store_url = "/from/the/file"')
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -186,6 +231,9 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "store_url",
         "builders",
         "objectives",
+        "functions",
+        "custom_objects",
+        "labels",
         "data_roots",
         "slots",
         "most_slots",

@@ -32,6 +32,7 @@ from .forecast import Forecast
 from .images import Augment
 from .infer import Infer, InferResult
 from .kind import Kind
+from .needs import checked_words, label_words
 from .outputs import Output
 from .problems import sentence
 from .train import Train
@@ -54,6 +55,11 @@ KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
 def kind_of(spec: Spec) -> Kind[Any]:
     """The kind of a spec."""
     return KINDS[spec.kind]
+
+
+def needs_of(spec: Spec) -> tuple[str, ...]:
+    """The words that a job's worker must offer, as far as its spec tells; raises what `needs.checked_words` does."""
+    return checked_words((*kind_of(spec).needs(spec), *label_words(spec.needs)))
 
 
 def parse_spec(document: object) -> Spec:
@@ -154,6 +160,7 @@ __all__ = [
     "as_data",
     "checked",
     "kind_of",
+    "needs_of",
     "parse_spec",
     "read_spec",
 ]

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import from_json
 
 from ..errors import InvalidJob
-from .base import FUNCTION, Frozen, Plain, plain
+from .base import Frozen, Plain, plain
 from .keras_screen import screened
+from .needs import FUNCTION
 from .network_name import refuse_name
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from ..errors import InvalidJob
+from .needs import Labels
 from .problems import sentence
 
 Device = Literal["auto", "cpu", "gpu", "tpu"]
@@ -28,8 +29,6 @@ JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1
 Tag = Annotated[str, StringConstraints(max_length=256)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20
-# A function of an author's, "package.module:function", as a regular expression.
-FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 _DEEPEST = 100
 
 
@@ -124,6 +123,7 @@ class JobSpec(Frozen):
         memory: bytes that the job may use; None for what a slot has (`STOKER_SLOT_MEMORY_BYTES`).
         cpus: cores that its worker must have, shared with its other slots.
         gpu_memory: bytes that its GPU must have; such a job runs on GPUs only.
+        needs: labels that its worker must have (`STOKER_LABELS`); until one that has them lives, it waits.
     """
 
     device: Device = "auto"
@@ -136,6 +136,7 @@ class JobSpec(Frozen):
     memory: int | None = Field(default=None, gt=0, le=2**50)
     cpus: int | None = Field(default=None, gt=0, le=4096)
     gpu_memory: int | None = Field(default=None, gt=0, le=2**50)
+    needs: Labels = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _gpu_memory_is_a_gpus(self) -> Self:

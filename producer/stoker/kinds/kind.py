@@ -47,6 +47,7 @@ class Kind(Generic[S]):
         may_have_children: whether it may submit children, and learns how many slots there are for them.
         checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
             that keeps no files.
+        needs: the words that its worker must offer, besides the labels of the spec: see `needs.py`.
         check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
@@ -62,6 +63,7 @@ class Kind(Generic[S]):
     slots: Callable[[S], int] = lambda _: 1
     may_have_children: Callable[[S], bool] = lambda _: False
     checkpoints: Callable[[S], int] = lambda _: 2
+    needs: Callable[[S], tuple[str, ...]] = lambda _: ()
     check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
-from .base import FUNCTION, Frozen, several
+from .base import Frozen, several
+from .needs import FUNCTION
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CLASS_LOSSES = (*CROSS_ENTROPIES, "focal")

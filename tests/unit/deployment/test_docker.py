@@ -18,6 +18,7 @@ from stoker.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
+PACKAGE = ROOT / "docker" / "package.Dockerfile"
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What a worker may take to drain, by docs/operations.md.
@@ -37,10 +38,28 @@ def entrypoint(target: str) -> list[str]:
     return words
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+@pytest.mark.parametrize("file", [DOCKERFILE, PACKAGE], ids=lambda file: file.name)
+def test_hadolint_has_nothing_to_say(file: Path) -> None:
     linter = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
-    told = subprocess.run([linter, str(DOCKERFILE)], capture_output=True, text=True)
+    told = subprocess.run([linter, str(file)], capture_output=True, text=True)
     assert (told.returncode, told.stdout) == (0, "")
+
+
+def test_an_image_with_a_package_on_top_stays_the_workers() -> None:
+    text = PACKAGE.read_text()
+    built = re.search(r"^ARG PYTHON=(.+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert built
+    assert f"ARG PYTHON={built[1]}\n" in text
+    assert re.search(r"^ARG WORKER=stoker-(.+)$", text, re.MULTILINE)[1] in targets()  # type: ignore[index]
+    # It installs as root, into what is root's, and runs as before, with the same command and health check.
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE)[-1] == "10001:10001"
+    on_top = text.partition("FROM ${WORKER}")[2]
+    assert not re.search(r"^(ENTRYPOINT|CMD|HEALTHCHECK|WORKDIR)", on_top, re.MULTILINE)
+    assert set(re.findall(r"STOKER_[A-Z_]+", text)) <= {f"STOKER_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_what_is_not_given_to_that_image_is_an_empty_setting() -> None:
+    assert Settings(functions="", custom_objects="").offers == ()
 
 
 def test_the_compose_file_is_one() -> None:
