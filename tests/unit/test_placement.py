@@ -103,3 +103,13 @@ def test_a_training_by_more_workers_than_there_can_be_slots_is_refused_with_thei
     assert place(four, Offer([slots], {"cpu": 4})) == "cpu"
     with pytest.raises(InvalidJob, match=r"on cpu.train, it asks for workers=4 and there are at most 2 slots"):
         place(four, Offer([slots]))
+
+
+def test_a_job_goes_to_the_device_where_its_labels_are_and_is_not_refused_where_none_has_them() -> None:
+    shop = CPU.model_copy(update={"name": "shop", "offers": ("label:image=shop-1.4",)})
+    spec = TRAIN.model_copy(update={"needs": {"image": "shop-1.4"}})
+    assert place(spec, Offer([CPU, GPU, shop])) == "cpu"
+    assert place(spec, Offer([CPU, GPU])) == "gpu"
+    assert place(spec.model_copy(update={"needs": {"image": "shop-1.5"}}), Offer([CPU, GPU, shop])) == "gpu"
+    with pytest.raises(InvalidJob, match="cpus=64"):
+        place(spec.model_copy(update={"cpus": 64}), Offer([shop]))

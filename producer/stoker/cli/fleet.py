@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from rich.live import Live
 from ..errors import InvalidJob
 from ..fleet.bounds import Bounds, Decision
 from ..fleet.topology import DEVICES, WorkDevice, queues_of
+from ..kinds.needs import modules_in
 from ..ledger import autoscaling, monitoring, presence
 from ..local import redis_url_of
 from ..redis.connection import Connection
@@ -35,6 +36,16 @@ class QueueStatus(BaseModel):
     oldest_s: float
 
 
+class Environment(BaseModel):
+    """What some workers have in common: what they offer to jobs, and the versions of packages."""
+
+    workers: list[str]
+    labels: dict[str, str]
+    functions: list[str]
+    custom_objects: list[str]
+    packages: dict[str, str]
+
+
 class FleetStatus(BaseModel):
     """One fleet: its workers, queues, bounds set by hand, and the newest decisions, the current one first."""
 
@@ -44,6 +55,7 @@ class FleetStatus(BaseModel):
     busy: int
     offered: int
     queues: list[QueueStatus]
+    environments: list[Environment]
     bounds: Bounds | None
     decisions: list[Decision]
 
@@ -134,11 +146,37 @@ def _present(
                 for queue in health.queues
                 if queue.queue in queues_of(device)
             ],
+            environments=_environments(ours),
             bounds=connection.run(autoscaling.bounds(device)),
             decisions=connection.run(autoscaling.decisions(device, _SHOWN)),
         )
         if ours or status.decisions or status.bounds or any(queue.jobs for queue in status.queues):
             yield status
+
+
+def _environments(workers: Iterable[presence.Worker]) -> list[Environment]:
+    """What the workers have, once for all that have the same."""
+    alike: dict[str, Environment] = {}
+    for worker in workers:
+        environment = Environment(
+            workers=[],
+            labels=worker.labels,
+            functions=list(worker.functions),
+            custom_objects=list(modules_in(worker.offers)),
+            packages=worker.packages,
+        )
+        alike.setdefault(environment.model_dump_json(), environment).workers.append(worker.name)
+    return list(alike.values())
+
+
+def _described(environment: Environment) -> str:
+    parts = {
+        "labels": [f"{name}={value}" for name, value in environment.labels.items()],
+        "functions": environment.functions,
+        "custom objects": environment.custom_objects,
+        "packages": [f"{name} {version}" for name, version in environment.packages.items()],
+    }
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values) or "nothing special"
 
 
 def _shown(fleets: list[FleetStatus]) -> Group:
@@ -158,6 +196,9 @@ def _shown(fleets: list[FleetStatus]) -> Group:
     columns = ["fleet", "workers", "slots", "queued", "oldest", "wanted"]
     lines: list[RenderableType] = [Table(columns, rows, cut=["queued"])]
     for fleet in fleets:
+        for environment in fleet.environments:
+            who = environment.workers[0] if len(environment.workers) == 1 else f"{len(environment.workers)} workers"
+            lines.append(line((fleet.device, "bold"), f" {who}: {_described(environment)}"))
         if fleet.bounds:
             lines.append(line((fleet.device, "bold"), f" by hand: {_as_text(fleet.bounds)}"))
         for decision in fleet.decisions:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from ..errors import InvalidJob
 from ..fleet.topology import WorkDevice, queue_for
-from ..kinds import Spec, kind_of
+from ..kinds import Spec, kind_of, needs_of
+from ..kinds.needs import lacking
 from ..ledger import autoscaling, presence
 from ..ledger.presence import Worker
 from ..redis.calls import Steps
@@ -45,7 +46,10 @@ def place(spec: Spec, offered: Offer) -> WorkDevice:
     if not offered.workers:
         return ("gpu" if spec.gpu_memory else "cpu") if spec.device == "auto" else spec.device
     lacks: dict[WorkDevice, str | None] = {}
-    for resources in (Offer(offered.workers), offered):
+    words = needs_of(spec)
+    # Where none has the words, the job waits for one that has: that is no reason to refuse it.
+    able = [worker for worker in offered.workers if not lacking(words, worker.offers)] if words else []
+    for resources in (Offer(able), Offer(offered.workers), offered):
         lacks = {device: _lack(spec, device, resources) for device in _devices(spec)}
         fitting = next((device for device, lack in lacks.items() if lack is None), None)
         if fitting:

@@ -1,6 +1,6 @@
 """The queues: one for each device and class of jobs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from types import MappingProxyType
 from typing import Literal
 
@@ -44,11 +44,21 @@ def queues_of(device: WorkDevice) -> tuple[str, ...]:
     return tuple(f"{device}.{name}" for name in CLASSES)
 
 
+def mailbox_of(device: WorkDevice, worker: str) -> str:
+    """The Celery queue that only this worker serves."""
+    return f"{device}.of.{worker}"
+
+
 def queues() -> tuple[str, ...]:
     """Every queue there is."""
     return tuple(queue for device in DEVICES for queue in queues_of(device))
 
 
+def lists_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The Redis lists in which kombu keeps the messages of some queues."""
+    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in names for step in PRIORITIES.values())
+
+
 def redis_lists() -> tuple[str, ...]:
     """The Redis lists in which kombu keeps messages, one for each queue and priority."""
-    return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in queues() for step in PRIORITIES.values())
+    return lists_of(queues())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..fleet.topology import redis_lists
+from ..fleet.topology import lists_of
 from ..kinds import Priority
 from ..ledger.scripts import basics, iso_now
 from ..redis.calls import Call, Script, Word
@@ -194,8 +194,7 @@ def counts() -> Call[LaneCounts]:
 
 def make_way(queues: Sequence[str]) -> Call[bool]:
     """Whether to free a slot for a message that waits on these Celery queues: True once for each message."""
-    lists = [name for name in redis_lists() if name.startswith(tuple(queues))]
-    return Call(tuple(lists), bool, _script("make_way"))
+    return Call(lists_of(queues), bool, _script("make_way"))
 
 
 def await_answers(client: str, wait_s: float) -> Call[bytes | None]:

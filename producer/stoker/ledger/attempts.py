@@ -1,6 +1,6 @@
 """What workers do with the ledger: claim a job, report on it, end it or hand it back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from ..events import Epoch, Event, JobState, Progress
 from ..kinds import Result
+from ..kinds.needs import checked_words
 from ..models.effects import MoveAlias
 from ..models.manifest import Artifact, ModelVersion
 from ..outages import Outage
@@ -38,6 +39,7 @@ class Attempt:
         children: the results of the job's children, in order, as such JSON.
         children_ms: for how long the job has waited for them.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
+        needs: the words that its worker must offer, as far as they are known; for members of a gang.
     """
 
     job_id: str
@@ -55,6 +57,7 @@ class Attempt:
     children: tuple[bytes, ...] = ()
     children_ms: int = 0
     release: int = 0
+    needs: tuple[str, ...] = ()
 
 
 class Refusal(StrEnum):
@@ -95,8 +98,8 @@ def claim(
     """Take a queued job.
 
     Refused if no job has this id, or if it is no longer queued. One that asks for more than the worker offers is put
-    off for a while, one of a kind that the worker does not know waits for a worker that does; neither costs an attempt.
-    One whose record is damaged is ended.
+    off for a while, one that needs a kind or words that the worker lacks waits for one that has them; neither costs an
+    attempt. One whose record is damaged is ended.
 
     Args:
         free_bytes: memory of the worker that it has not promised to other jobs: 0 if no job can have its share, None
@@ -112,10 +115,11 @@ def claim(
             job_id, owner, {_text(name): value for name, value in zip(named[::2], named[1::2], strict=True)}
         )
 
-    has: tuple[Word | None, ...] = (None, None, None, None, None, free_bytes)
+    has: tuple[Word | None, ...] = (None, None, None, None, None, free_bytes, None)
     if offers:
         known = (" ".join(offers.kinds), offers.release)
-        has = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes, *known, free_bytes)
+        resources = (offers.memory_bytes, offers.cpus, offers.gpu_memory_bytes)
+        has = (*resources, *known, free_bytes, " ".join(offers.offers))
     words = (job_id, owner, worker, _ms(lease_s), iso_now(), *("" if value is None else value for value in has))
     return Call(words, decode, script("claim"))
 
@@ -153,6 +157,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         children=tuple(fields.get("children") or ()),
         children_ms=number("children_ms"),
         release=number("release"),
+        needs=tuple(text("needs").split()),
     )
 
 
@@ -226,6 +231,24 @@ def release(
     """
     words = (attempt.job_id, attempt.owner, why, reason, iso_now(), memory_bytes or 0, "")
     return Call(words, _released, script("release"))
+
+
+def await_worker(attempt: Attempt, words: Iterable[str]) -> Call[JobState | None]:
+    """Hand a job back that needs more words than its record lists, for a worker that offers them; it costs no attempt.
+
+    The record lists them from then on, so that a worker without them does not get the job again. If it did already, the
+    attempt counts as lost: else a job could go round for ever.
+
+    Gives what `release` does.
+
+    Raises:
+        InvalidJob: one of them can be no word.
+    """
+    needed = " ".join(checked_words(words))
+    reason = f"its worker lacks what it is said to offer: {needed}"
+    return Call(
+        (attempt.job_id, attempt.owner, "lacking", reason, iso_now(), 0, "", needed), _released, script("release")
+    )
 
 
 def await_outage(attempt: Attempt, outage: Outage) -> Call[JobState | None]:

@@ -25,12 +25,13 @@ _CHILD = re.compile(r"[0-9a-f-]{36}(-\d+-\d+)+")
 def await_children(attempt: Attempt, parent: Spec, children: Sequence[Spec]) -> Call[bool]:
     """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
-    They run on the device of the parent if they do not name one.
+    They run on the device of the parent if they do not name one, and need the labels that it needs.
     """
     device = device_of(attempt.queue)
     jobs = []
     for number, child in enumerate(children):
-        spec = child.model_copy(update={"priority": parent.priority, "tags": {**child.tags, **parent.tags}})
+        shared = {"tags": {**child.tags, **parent.tags}, "needs": {**child.needs, **parent.needs}}
+        spec = child.model_copy(update={"priority": parent.priority, **shared})
         queue = queue_for(spec.kind, device if spec.device == "auto" else spec.device)
         jobs.append(NewJob(f"{attempt.job_id}-{attempt.number}-{number}", spec, queue, traceparent=attempt.traceparent))
     words = (attempt.job_id, attempt.owner, iso_now(), encoded(jobs))

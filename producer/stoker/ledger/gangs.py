@@ -92,7 +92,13 @@ def job_of(argument: str) -> str:
 def attempt_of(job_id: str, owner: str) -> Call[Attempt]:
     """The attempt that a member takes part in."""
 
-    names = {"number": "attempt", "spec": "spec", "checkpoints": "checkpoints", "memory_bytes": "memory"}
+    names = {
+        "number": "attempt",
+        "spec": "spec",
+        "checkpoints": "checkpoints",
+        "memory_bytes": "memory",
+        "needs": "needs_words",
+    }
 
     def decode(answer: list[bytes | None]) -> Attempt:
         return read_attempt(job_id, owner, dict(zip(names, answer, strict=True)))

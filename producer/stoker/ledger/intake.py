@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import InvalidJob, JobNotFound, Unavailable
-from ..kinds import Spec, kind_of
+from ..kinds import Spec, kind_of, needs_of
 from ..kinds.tasks import digest
 from ..redis.calls import Call
 from ..tenants import TENANT
@@ -182,6 +182,7 @@ def _shape(job: NewJob) -> dict[str, object]:
         "memory": spec.memory,
         "cpus": spec.cpus,
         "gpu_memory": spec.gpu_memory,
+        "needs_words": " ".join(needs_of(spec)),
         "slots": slots if (slots := kind.slots(spec)) > 1 else None,
         "may_fall_back": int(job.queue.startswith("gpu.") and spec.device == "auto" and spec.gpu_memory is None),
         "keeps_nothing": int(not kind.checkpoints(spec)),

@@ -43,8 +43,9 @@
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
-| stoker:unserved:<queue> <need> | sorted set | ids of jobs that wait for a worker which knows it | until one comes |
+| stoker:unserved:<queue> <word> … | sorted set | ids of jobs that wait for a worker with all that | until one comes |
 | stoker:needs | set | what such jobs need, as those keys have it | entries go with them |
+| stoker:posted | hash | by id of a job, the worker whose mailbox its message is in | fields go when it is claimed |
 | stoker:kinds | set | kinds of jobs that were ever submitted | never: bounded by kinds |
 | stoker:repairs | list | the newest 1,000 damages found: where, what, when | never: bounded |
 | stoker:damaged | string | set when damage was found, until everything was looked at | with the next look |
@@ -114,6 +115,7 @@ PREFIX = {
     "quarantined": "stoker:quarantined",
     "unserved": "stoker:unserved:",
     "needs": "stoker:needs",
+    "posted": "stoker:posted",
     "kinds": "stoker:kinds",
     "repairs": "stoker:repairs",
     "damaged": "stoker:damaged",
@@ -137,7 +139,7 @@ TYPES = {
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
-    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties"), "hash"),
+    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted"), "hash"),
 }
 
 

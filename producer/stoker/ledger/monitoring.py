@@ -87,6 +87,32 @@ def silent(for_s: float = 0, limit: int = 1) -> Call[SilentJobs]:
     return Call((round(for_s * 1000), limit), decode, script("silent"))
 
 
+@dataclass(frozen=True)
+class Unmet:
+    """What some waiting jobs of a queue need of a worker.
+
+    Attributes:
+        jobs: how many of them wait for it.
+        workers: how many live workers have all of it; their slots are busy.
+        needs: what it takes, for a sentence on a worker; if no worker has it, only what none has.
+    """
+
+    queue: str
+    jobs: int
+    workers: int
+    needs: str
+
+
+def unmet(limit: int = 20) -> Call[list[Unmet]]:
+    """What waiting jobs need of a worker, at most `limit` different needs, the most wanted first."""
+
+    def decode(rows: list[tuple[bytes, int, int, bytes]]) -> list[Unmet]:
+        found = [Unmet(queue.decode(), jobs, workers, needs.decode()) for queue, jobs, workers, needs in rows]
+        return sorted(found, key=lambda each: (-each.jobs, each.queue, each.needs))
+
+    return Call((limit,), decode, script("unmet"))
+
+
 def health(overdue_after_s: float = 10) -> Call[Health]:
     """The leader, the leases and the queues."""
     lists = {

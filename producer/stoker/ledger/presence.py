@@ -1,8 +1,9 @@
 """Which workers live, and how many slots each shall have: the reply to its heartbeat, every second."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..fleet.topology import WorkDevice
+from ..kinds.needs import functions_in, labels_in
 from ..outages import OngoingOutage
 from ..redis.calls import Call
 from .keys import SILENT_AFTER_S, key
@@ -22,7 +23,10 @@ class Worker(BaseModel):
         most_slots: how many it may have.
         busy: how many of its slots have a job, or a lane, in hand.
         queues: the Celery queues it serves.
+        mailbox: the Celery queue that it alone serves, for jobs that not every worker of a queue can run; "" for none.
         kinds: the kinds of jobs that it knows.
+        offers: what it has for jobs that need it, as words: see `kinds.needs`.
+        packages: versions of TensorFlow, Keras and the distributions behind what it offers, by name.
         release: of its Stoker, as `stoker.version.RELEASE` has it.
         cpus: cores that it may use, shared by its slots and by other workers of its node.
         memory_bytes: memory that its jobs may use together; None where that is unknown.
@@ -44,7 +48,10 @@ class Worker(BaseModel):
     most_slots: int
     busy: int = 0
     queues: tuple[str, ...]
+    mailbox: str = ""
     kinds: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    packages: dict[str, str] = Field(default_factory=dict)
     release: int = 0
     host: str
     pid: int
@@ -57,6 +64,16 @@ class Worker(BaseModel):
     gpu_memory_used_bytes: int | None = None
     gpu_utilisation: float | None = None
     outages: tuple[OngoingOutage, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What is said of it, by name."""
+        return labels_in(self.offers)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions that it allows, each as package.module:function or package.module:*."""
+        return functions_in(self.offers)
 
 
 def announce(worker: Worker) -> Call[int | None]:

@@ -14,7 +14,7 @@ _INCLUDES = {
     **dict.fromkeys(("autoscaling", "cancel", "commit", "count", "drop", "expire", "fall_back", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "await_children"), (*_STATES, "intake")),
-    **dict.fromkeys(("claim", "release", "wake"), (*_STATES, "unserved")),
+    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet"), (*_STATES, "unserved")),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_records", "mend_indexes", "mend_counts"),

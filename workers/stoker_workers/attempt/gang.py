@@ -19,6 +19,7 @@ from dataclasses import replace
 from stoker.errors import InvalidJob, Unavailable
 from stoker.events import Progress
 from stoker.kinds import kind_of, read_spec
+from stoker.kinds.needs import lacking
 from stoker.ledger import gangs
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.gangs import Gang
@@ -42,6 +43,7 @@ TICK_S = 0.5
 _LOOKS_OVER = 3
 # How long a chief holds slots for a gang that does not come together, before it lets others have them.
 _GATHER_S = 300.0
+_PROMISED = "the worker's memory is promised to others"
 
 
 class Chief(Extra):
@@ -112,18 +114,20 @@ class Member:
         if missing := self._slot.dependencies.missing():
             return f"job {self._job_id}: not joined: {missing.reason}"
         with self._slot.reserved_share() as has_share:
-            if not (has_share and self._reserve()):
-                return f"job {self._job_id}: not joined, the worker's memory is promised to others"
+            if hindrance := self._reserve() if has_share else _PROMISED:
+                return f"job {self._job_id}: not joined: {hindrance}"
             return self._join()
 
-    def _reserve(self) -> bool:
-        """Reserve what the attempt was granted; the chief sends another message for a member that does not come."""
+    def _reserve(self) -> str | None:
+        """Reserve what the attempt was granted; gives why that cannot be, and the chief sends another message then."""
         try:
             attempt = self._slot.connection.run(gangs.attempt_of(self._job_id, ""))
-            return Allowance(self._slot, attempt).reserve()
+            if lacks := lacking(attempt.needs, self._slot.offers.offers):
+                return f"the worker lacks {', '.join(lacks)}"
+            return None if Allowance(self._slot, attempt).reserve() else _PROMISED
         except Unavailable as error:
             _log.warning("job %s: what it needs is unknown: %s", self._job_id, error)
-            return False
+            return error.message
 
     def _join(self) -> str:
         gang = self._attend()

@@ -3,13 +3,13 @@
 import os
 import platform
 
-from stoker.fleet.topology import WorkDevice, queues_of
+from stoker.fleet.topology import WorkDevice, mailbox_of, queues_of
 from stoker.kinds import KINDS
 from stoker.ledger import presence
 from stoker.settings import Settings
 from stoker.version import RELEASE
 
-from . import machine
+from . import machine, packages
 from .machine import Gpu, Probe
 
 
@@ -32,14 +32,18 @@ class Capacity:
         cores = machine.cores()
         default = max(2, cores) if self.device == "cpu" else 1
         slots = settings.slots or default
+        name = f"{kind}{number}-{os.getpid()}@{platform.node()}"
         self.worker = presence.Worker(
-            name=f"{kind}{number}-{os.getpid()}@{platform.node()}",
+            name=name,
             node=settings.node or platform.node(),
             device=self.device,
             slots=slots,
             most_slots=settings.most_slots or max(slots, default),
             queues=queues_of(self.device),
+            mailbox=mailbox_of(self.device, name),
             kinds=tuple(KINDS),
+            offers=settings.offers,
+            packages=packages.versions(settings.offers),
             release=RELEASE,
             host=platform.node(),
             pid=os.getpid(),

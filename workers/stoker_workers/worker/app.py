@@ -15,6 +15,7 @@ from celery.platforms import EX_FAILURE
 from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import Hub
+from kombu.entity import Queue
 from pydantic import BaseModel
 
 from stoker.errors import Unavailable
@@ -62,10 +63,13 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     if worker.device != "cpu":
         _require(worker.device)
     app = celery_app(settings, redis_url)
+    # What is in its mailbox has had its turn, and comes before what is on the queues.
+    served = (worker.mailbox, *worker.queues)
+    app.amqp.queues.add(Queue(worker.mailbox, routing_key=worker.mailbox))
     slot = Slot(settings, redis_url, worker)
     lanes_queue = request_queue(worker.device)
     app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and not slot.takes_jobs)
-    register_tasks(app, slot, worker.queues)
+    register_tasks(app, slot, served)
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
@@ -80,7 +84,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
         hostname=worker.name,
         concurrency=worker.slots,
         pool=SlotPool,
-        queues=list(worker.queues),
+        queues=list(served),
         loglevel="INFO",
         without_mingle=True,
         without_gossip=True,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from ...ledger import duty_runs
+from ...ledger import duty_runs, monitoring
 from ...outages import Dependency
 from .check import Check, Finding, System, fail, listed, ok, warn
 
@@ -68,6 +68,22 @@ def _outages(system: System) -> Finding:
     return fail(f"{reasons}; jobs wait for its end and lose nothing, `stoker cancel` ends one", numbers)
 
 
+def _needs(system: System) -> Finding:
+    unmet = system.connection.run(monitoring.unmet())
+    numbers = Counter[str]()
+    for each in unmet:
+        numbers[each.queue] += each.jobs
+    missing = [f"{each.jobs} on {each.queue}: no live worker {each.needs}" for each in unmet if not each.workers]
+    if missing:
+        return warn(
+            f"jobs wait for a worker: {'; '.join(missing)}. Start one that does (docs/environments.md), or "
+            "`stoker cancel` them",
+            numbers,
+        )
+    busy = [f"{each.jobs} on {each.queue} for one that {each.needs}" for each in unmet]
+    return ok(f"jobs wait until a worker is free: {'; '.join(busy)}" if busy else "no job lacks a worker", numbers)
+
+
 def _queues(system: System) -> Finding:
     queues = system.health.queues
     numbers = {queue.queue: max(queue.messages, queue.jobs) for queue in queues}
@@ -94,4 +110,5 @@ CHECKS = (
     Check("GPUs", _gpus),
     Check("outages", _outages),
     Check("queues", _queues),
+    Check("needs", _needs),
 )

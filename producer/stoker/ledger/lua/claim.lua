@@ -1,11 +1,11 @@
 -- Gives a queued job to one owner, whose name is the fencing token of the attempt.
 -- ARGV: id, owner, worker, lease in ms, ISO time, then what the worker has ('' if unknown): memory, cpus, memory of its GPU,
---   the kinds that it knows (in words), its release (a number), memory that it has promised to no job (0: not even a share)
--- Returns {'missing'}, {'taken'}, {'unfit'} (it asks for more than that, or than is free), {'unknown'} (it needs a worker that knows more),
+--   the kinds that it knows (in words), its release (a number), memory that it has promised to no job (0: not even a share),
+--   what it offers (in words)
+-- Returns {'missing'}, {'taken'}, {'unfit'} (it asks for more than that, or than is free), {'unknown'} (it needs what the worker lacks),
 --   {'damaged'} (its record: the job has been ended), or {'claimed', name, value, name, value …}: see attempts.py.
 local id, owner, worker, lease_ms, iso = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local KNOWN_KINDS, RELEASE = ARGV[9], tonumber(ARGV[10])
-local FREE = tonumber(ARGV[11])
+local RELEASE, FREE = tonumber(ARGV[10]), tonumber(ARGV[11])
 local GANG_WAITS_MS, LONGEST_UNFIT_MS = 5000, 30000
 -- So often a job that needs much memory is left to workers which have that free; then one keeps it for the job.
 local PUT_OFFS_FOR_ROOM = 2
@@ -57,13 +57,22 @@ local function results_of_children(id)
   return results
 end
 
--- What this worker does not know of a job: 'kind' or 'release', and which; nil if there is nothing.
-local function unknown_of(kind, needs_release)
-  if KNOWN_KINDS ~= '' and not string.find(' ' .. KNOWN_KINDS .. ' ', ' ' .. kind .. ' ', 1, true) then
-    return 'kind', kind
-  elseif RELEASE and needs_release and tonumber(needs_release) > RELEASE then
-    return 'release', needs_release
+-- What this worker lacks of what a job needs, resources aside: see below. Nothing where it says nothing of itself.
+local function lacks_of(kind, needs_release, needs_words)
+  local lacks, wanted = {}, words_in(needs_words)
+  if not RELEASE then
+    return lacks
   end
+  if ARGV[9] ~= '' then
+    table.insert(wanted, 1, 'kind:' .. kind)
+  end
+  if needs_release then
+    table.insert(wanted, 'release:' .. needs_release)
+  end
+  if #wanted > 0 then
+    lacks = lacking(with_offers({ release = RELEASE }, words_in(ARGV[9]), words_in(ARGV[12])), wanted)
+  end
+  return lacks
 end
 
 local state, flaws, is_known = examine(id)
@@ -74,9 +83,9 @@ if state == 'QUEUED' and next(flaws) then
   condemn(id, flaws, iso)
   return { 'damaged' }
 end
-local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release, needs_release =
-  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release',
-    'needs_release'))
+local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release =
+  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release'))
+local needs_release, needs_words = unpack(record(id, 'needs_release', 'needs_words'))
 local memory, cpus, gpu_memory, outgrown, slots, model, asked_at =
   unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'slots', 'model', 'children_asked_at'))
 
@@ -87,9 +96,12 @@ end
 if state == 'QUEUED' and not is_known then
   return { 'unknown' }
 end
-local what, name = unknown_of(kind, needs_release)
-if state == 'QUEUED' and what then
-  await_worker(id, what, name)
+local lacks = state == 'QUEUED' and lacks_of(kind, needs_release, needs_words) or {}
+if #lacks > 0 then
+  -- A message too many for a job that is in another's mailbox changes nothing.
+  if redis.call('HEXISTS', KEY.posted, id) == 0 then
+    await_worker(id, lacks)
+  end
   return { 'unknown' }
 end
 local short = state == 'QUEUED' and short_of(memory, cpus, gpu_memory)

@@ -17,6 +17,10 @@ local function is_trace(value)
   return #value < 64 and string.find(value, '^[%x-]*$')
 end
 
+local function is_list_of_words(value)
+  return value and #value <= 16384 and not string.find(value, '%c')
+end
+
 local function lists_artifacts(value)
   local is_json, listed = pcall(cjson.decode, value)
   if not is_json or type(listed) ~= 'table' then
@@ -39,7 +43,7 @@ local FORMS = {
   { 'checkpoints', lists_artifacts }, { 'traceparent', is_trace }, { 'not_before', is_number },
   { 'queued_at', is_number }, { 'rung_at', is_number }, { 'started_at', is_number }, { 'lease_until', is_number },
   { 'memory', is_number }, { 'cpus', is_number }, { 'gpu_memory', is_number }, { 'slots', is_number },
-  { 'release', is_number }, { 'needs_release', is_number }, { 'blockers', is_number },
+  { 'release', is_number }, { 'needs_release', is_number }, { 'needs_words', is_list_of_words }, { 'blockers', is_number },
   { 'told', is_number }, { 'turn', is_number }, { 'children_asked_at', is_number }, { 'setbacks', is_number },
 }
 local FIELDS = {}

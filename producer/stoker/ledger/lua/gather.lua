@@ -3,7 +3,8 @@
 -- Returns {'lost'} (the attempt is no longer the job's), {'gathering', addresses …}, {'complete', addresses …} with its own
 --   first, or {'broken', the address gone silent} with what is away and why, if a member has left because of that.
 local id, owner, address, wanted, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local holder, queue, gang, summary = unpack(record(id, 'owner', 'queue', 'gang', 'summary'))
+local holder, queue, gang, summary, needs_words =
+  unpack(record(id, 'owner', 'queue', 'gang', 'summary', 'needs_words'))
 local present, gathering = KEY.gang .. owner, KEY.gathering .. (queue or '')
 
 if holder ~= owner then
@@ -35,7 +36,15 @@ if #addresses == wanted then
 end
 -- A message may be lost, or taken by a worker that is about to end: after a while it is sent again.
 if redis.call('SET', KEY.gang_rung .. owner, 1, 'NX', 'PX', 10000) then
-  for member = #addresses + 1, wanted do
+  local _, words = needs_of(id)
+  local able = needs_words and able_workers(queue, words) or {}
+  -- Those that can take part may all be asked: who comes too late is not needed any more.
+  for _, worker in ipairs(able) do
+    for member = #addresses + 1 + worker.waiting, wanted do
+      push_message('stoker.join', id .. '.' .. member, worker.mailbox, 'high', summary)
+    end
+  end
+  for member = #addresses + 1, #able == 0 and wanted or 0 do
     push_message('stoker.join', id .. '.' .. member, queue, 'high', summary)
   end
 end

@@ -1,13 +1,29 @@
 -- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, one that met an
--- outage waits for its end, one whose spec only a newer release can read waits for a worker of it, a lost one waits a
--- little and counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lost' or 'expired' (lost, but only if its
---   lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage
+-- outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
+-- which the worker lacks waits for a worker that has them, a lost one waits a little and counts towards max_attempts.
+-- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost' or 'expired' (lost, but
+--   only if its lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage,
+--   words that it needs
 -- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts, release =
   unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts', 'release'))
 local LONGEST_BACKOFF_MS = 300000
+
+-- Adds words to those that a job needs. Returns those that are new.
+local function need(words)
+  local all, known, new = words_in(redis.call('HGET', KEY.job .. id, 'needs_words')), {}, {}
+  for _, word in ipairs(all) do
+    known[word] = true
+  end
+  for _, word in ipairs(words) do
+    if not known[word] then
+      new[#new + 1], all[#all + 1] = word, word
+    end
+  end
+  redis.call('HSET', KEY.job .. id, 'needs_words', table.concat(all, ' '))
+  return new
+end
 
 if holder ~= owner or (why == 'expired' and (tonumber(lease_until or nil) or 0) > now_ms()) then
   return 'taken'
@@ -21,8 +37,16 @@ if cancel then
 end
 if why == 'unknown' then
   redis.call('HSET', KEY.job .. id, 'needs_release', release)
-  await_worker(id, 'release', release)
+  await_worker(id, { 'release:' .. release })
   return 'WAITING'
+end
+if why == 'lacking' then
+  local new = need(words_in(ARGV[8]))
+  if #new > 0 then
+    await_worker(id, new)
+    return redis.call('HGET', KEY.job .. id, 'state')
+  end
+  -- A worker that was known to have them says that it has not: the job must not go round for ever.
 end
 if why == 'outgrown' then
   redis.call('HSET', KEY.job .. id, 'memory', ARGV[6], 'outgrown', 1)

@@ -13,6 +13,10 @@ local function newest_gone(list)
 end
 
 local function check(id, score, queue, priority)
+  -- What is in a mailbox is looked after by wake.lua.
+  if redis.call('HEXISTS', KEY.posted, id) == 1 then
+    return
+  end
   local list, number = message_of(queue, score)
   if number <= newest_gone(list) then
     if state_of(id) ~= 'QUEUED' then

@@ -4,7 +4,7 @@ local YET_TO_START = { WAITING = true, QUEUED = true }
 -- How long a job is left to a newer Stoker, whose queue or priority it has.
 local LEFT_MS = 10000
 
--- A job waits no longer for a worker that knows what it needs: see unserved.lua.
+-- A job waits no longer for a worker that has what it needs: see unserved.lua.
 local function stop_waiting_for_worker(id, needs)
   redis.call('ZREM', KEY.unserved .. needs, id)
   redis.call('HDEL', KEY.job .. id, 'needs', 'reason')

@@ -95,8 +95,14 @@ local function risen(priority, queued_at, tenant)
   return priority
 end
 
--- Sends a message for a queued job, and remembers its number and, in sixteenths, the step of its list: see resend.lua.
-local function send_message(id)
+-- Forgets that a job's message is in the mailbox of one worker; returns whether it was.
+local function leave_mailbox(id)
+  return redis.call('HEXISTS', KEY.posted, id) == 1 and redis.call('HDEL', KEY.posted, id) == 1
+end
+
+-- Sends a message for a queued job, to whoever serves its queue or into one worker's mailbox, and remembers its number and,
+-- in sixteenths, the step of its list: see resend.lua, and for mailboxes unserved.lua.
+local function send_message(id, worker)
   local kind, queue, priority, tenant, summary, queued_at =
     unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))
   local seat = seat_of(id)
@@ -105,10 +111,13 @@ local function send_message(id)
   end
   tenant = tenant or ''
   local now_priority = risen(priority, queued_at, tenant)
-  local _, number = push_message('stoker.' .. kind, id, queue, now_priority, summary or '')
+  local _, number = push_message('stoker.' .. kind, id, worker and worker.mailbox or queue, now_priority, summary or '')
   local line = queue .. ':' .. priority
   redis.call('ZADD', KEY.rung .. line, number + STEP[now_priority] / 16, id)
   redis.call('HSET', KEY.job .. id, 'rung_at', now_ms())
+  if worker then
+    redis.call('HSET', KEY.posted, id, worker.name)
+  end
   if not seat then
     redis.call('HSET', KEY.seats, id, line .. ':' .. tenant)
     redis.call('HINCRBY', KEY.load, line .. ':' .. tenant, 1)
@@ -204,7 +213,7 @@ local function note_claimed_message(id, queue, line)
   local score = tonumber(redis.call('ZSCORE', KEY.rung .. line, id) or nil)
   if score then
     local list, number = message_of(queue, score)
-    if number > count(KEY.heard, list) then
+    if not leave_mailbox(id) and number > count(KEY.heard, list) then
       redis.call('HSET', KEY.heard, list, number)
     end
     redis.call('ZREM', KEY.rung .. line, id)
@@ -256,6 +265,7 @@ end
 
 -- A queued job is gone: its message, if it has one, will be dropped.
 local function withdraw(id)
+  leave_mailbox(id)
   local seat = seat_of(id)
   if seat then
     vacate(id, seat)

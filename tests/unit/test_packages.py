@@ -1,0 +1,29 @@
+"""What a worker says of the packages that are installed beside it."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+from stoker_workers.node.packages import versions
+
+
+def test_the_distributions_behind_what_is_offered_are_named_with_their_versions() -> None:
+    offers = ("function:pydantic.fields:*", "module:yaml", "label:image=shop-1.4", "function:json:dumps")
+    told = versions(offers)
+    assert told["pydantic"] == metadata.version("pydantic")
+    # A module may be called otherwise than its distribution, or be of none.
+    assert told["PyYAML"] == metadata.version("pyyaml")
+    assert set(told) == {"tensorflow", "keras", "pydantic", "PyYAML"}
+
+
+def test_what_is_in_no_distribution_is_left_out() -> None:
+    assert set(versions(("module:no_such_package.layers",))) == {"tensorflow", "keras"}
+
+
+def test_to_look_them_up_imports_none_of_them() -> None:
+    program = (
+        "import sys; from stoker_workers.node.packages import versions; "
+        "assert versions(('function:tensorflow:*', 'module:keras.layers')); "
+        "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
