@@ -65,7 +65,9 @@ def fleets(text: str) -> list[FleetStatus]:
     decision = Decision.model_validate({"at": NOW, "slots": 1, "wanted": 2, "reasons": [text]})
     counts = {"workers": 1, "slots": 1, "busy": 0, "offered": 2, "bounds": None}
     queue = {"queue": text, "jobs": 1, "oldest_s": 1}
-    return [FleetStatus.model_validate({"device": "cpu", "queues": [queue], "decisions": [decision], **counts})]
+    offered = {"labels": {text: text}, "functions": [text], "custom_objects": [text], "packages": {text: text}}
+    parts = {"queues": [queue], "decisions": [decision], "environments": [{"workers": [text], **offered}]}
+    return [FleetStatus.model_validate({"device": "cpu", **parts, **counts})]
 
 
 def dead_job(text: str) -> DeadJob:
