@@ -17,6 +17,7 @@ from .errors import (
     Unauthorized,
     Unavailable,
 )
+from .functions import job
 from .kinds import (
     CNN,
     MLP,
@@ -42,6 +43,8 @@ from .kinds import (
     Plateau,
     Pretrained,
     ResNet,
+    Run,
+    RunResult,
     Schedule,
     Sequence,
     Text,
@@ -119,6 +122,8 @@ __all__ = [
     "Prediction",
     "Pretrained",
     "ResNet",
+    "Run",
+    "RunResult",
     "Schedule",
     "Sequence",
     "Settings",
@@ -133,6 +138,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",
+    "job",
 ]
 
 

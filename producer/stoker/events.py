@@ -121,22 +121,29 @@ class Epoch(_Event):
     """An epoch has ended.
 
     Attributes:
-        epoch: 1 … epochs.
+        epoch: 1 … epochs; those are None where a function of the user's does not say how many there will be.
         metrics: loss, val_loss, accuracy, …
-        rows_per_s: rows trained on per second in this epoch.
-        eta_s: seconds left at this speed.
+        rows_per_s: rows trained on per second in this epoch; None where their number is not known.
+        eta_s: seconds left at this speed; None while the number of epochs is unknown.
     """
 
     type: Literal["epoch"] = "epoch"
     epoch: int
-    epochs: int
+    epochs: int | None = None
     metrics: dict[str, float]
-    rows_per_s: float
-    eta_s: float
+    rows_per_s: float | None = None
+    eta_s: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Which epoch it is, of how many if that is known."""
+        if self.epochs is None:
+            return f"epoch {self.epoch}"
+        return f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}"
 
     def words(self) -> str:
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
-        return f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {metrics}"
+        return f"{self.place}  {metrics}"
 
 
 class Progress(_Event):

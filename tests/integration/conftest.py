@@ -37,6 +37,8 @@ CPU = presence.Worker(
 )
 # A network whose training takes long, and little of the processor.
 SLOW = stoker.Builder("unhurried:slow")
+# Packages as authors of jobs have them, which workers can import.
+PACKAGES = Path(__file__).parents[1] / "packages"
 # A time that no test lives to see, as milliseconds since 1970.
 FOREVER_MS = 10**14
 
@@ -52,6 +54,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
         builders=(SLOW.target, "one_sided:full_for_members"),
+        functions=("shop.jobs:*",),
         metrics_port=free_port(),
         node_metrics_port=free_port(),
     )
@@ -61,14 +64,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @contextmanager
 def serving(settings: Settings, *, worker: Sequence[str] = ("-m", "stoker_workers.node")) -> Iterator[LocalStack]:
-    """A stack whose worker serves, and can import the networks of these tests; nothing of it starts slowly.
+    """A stack whose worker serves, and can import what these tests have for it; nothing of it starts slowly.
 
     Args:
         worker: what Python is given to run the worker.
     """
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+            own = [str(Path(__file__).parent), str(PACKAGES / "shop"), os.environ.get("PYTHONPATH", "")]
+            patch.setenv("PYTHONPATH", os.pathsep.join(own))
             python = preloaded.python()
             controller = (python, "-m", "stoker_workers.controller")
             stack = running.enter_context(LocalStack(settings, worker=(python, *worker), controller=controller))

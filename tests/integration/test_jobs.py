@@ -71,7 +71,7 @@ def test_a_training_tells_its_story(trained: stoker.TrainResult, client: stoker.
     epochs = [event for event in story if isinstance(event, events.Epoch)]
     assert [event.epoch for event in epochs] == list(range(1, 11))
     assert epochs[-1].metrics["loss"] < epochs[0].metrics["loss"]
-    assert all(event.rows_per_s > 0 for event in epochs)
+    assert all(event.rows_per_s and event.rows_per_s > 0 for event in epochs)
     assert epochs[-1].eta_s == 0
     last = story[-1]
     assert isinstance(last, events.Finished)

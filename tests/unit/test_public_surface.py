@@ -53,6 +53,8 @@ PUBLIC = [
     "Prediction",
     "Pretrained",
     "ResNet",
+    "Run",
+    "RunResult",
     "Schedule",
     "Sequence",
     "Settings",
@@ -67,6 +69,7 @@ PUBLIC = [
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",
+    "job",
 ]
 
 

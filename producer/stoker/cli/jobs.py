@@ -188,7 +188,7 @@ def _row(status: JobStatus) -> list[Styled]:
     elif status.outage:
         progress = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"
     elif isinstance(status.progress, Epoch):
-        progress = f"epoch {status.progress.epoch}/{status.progress.epochs}"
+        progress = status.progress.place
     elif status.progress and status.progress.total:
         progress = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
     elif status.progress:

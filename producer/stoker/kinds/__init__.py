@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, infer, train
+from . import compare, deploy, describe, evaluate, infer, run, train
 from .architecture import (
     CNN,
     MLP,
@@ -35,19 +35,20 @@ from .kind import Kind
 from .needs import checked_words, label_words
 from .outputs import Output
 from .problems import sentence
+from .run import Run, RunResult
 from .train import Train
 from .trained import CrossValidation, TrainResult
 
-Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe, Field(discriminator="kind")]
+Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe | Run, Field(discriminator="kind")]
 Result = Annotated[
-    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult | DescribeResult,
+    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult | DescribeResult | RunResult,
     Field(discriminator="kind"),
 ]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec, config=ConfigDict(defer_build=True))
 RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=True))
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {kind.name: kind for kind in (train.KIND, evaluate.KIND, deploy.KIND, infer.KIND, compare.KIND, describe.KIND)}
+    {each.KIND.name: each.KIND for each in (train, evaluate, deploy, infer, compare, describe, run)}
 )
 """Every kind of jobs, by name."""
 
@@ -147,6 +148,8 @@ __all__ = [
     "Priority",
     "ResNet",
     "Result",
+    "Run",
+    "RunResult",
     "Schedule",
     "Sequence",
     "Slice",

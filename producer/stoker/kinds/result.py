@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from ..models.manifest import Artifact, Described
 
@@ -40,6 +41,10 @@ class JobResult(Described, ABC):
     def gives_model(self) -> str | None:
         """The exact reference of the model that a job coming after this one may name it by; None if there is none."""
         return None
+
+    def with_version(self, field: str, ref: str) -> Self:
+        """The result, naming a version that was registered with it in one of its fields."""
+        return self.model_copy(update={field: ref})
 
     @abstractmethod
     def shown(self) -> Shown:

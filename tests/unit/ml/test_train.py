@@ -465,7 +465,7 @@ def test_events_history_and_tensorboard_logs_hold_the_curves(job: Attempts, tmp_
     assert [event.epoch for event in job.epochs()] == [1, 2]
     assert [event.metrics["val_loss"] for event in job.epochs()] == list(result.history["val_loss"])
     assert job.epochs()[-1].eta_s == 0
-    assert all(event.rows_per_s > 0 for event in job.epochs())
+    assert all(event.rows_per_s and event.rows_per_s > 0 for event in job.epochs())
     history = json.loads(job.store.read(result.files["history"]))
     assert {name: tuple(values) for name, values in history.items()} == result.history
     with zipfile.ZipFile(io.BytesIO(job.store.read(result.files["tensorboard"]))) as archive:

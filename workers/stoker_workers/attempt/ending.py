@@ -115,7 +115,7 @@ class Settlement:
                     number = self._slot.insist(registry.next_number(name)) + made[name]
                     made[name] += 1
                     version = ModelVersion(**dict(effect.manifest), version=number, created_at=datetime.now(UTC))
-                    result = result.model_copy(update={effect.named_in: version.ref})
+                    result = result.with_version(effect.named_in, version.ref)
                     effects.append(version)
                     if effect.alias:
                         effects.append(MoveAlias(model=version.ref, alias=effect.alias))

@@ -29,6 +29,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         store=Store(settings.store),
         builders=settings.builders,
         objectives=settings.objectives,
+        functions=settings.functions,
         access=Access(settings.data_roots, settings.store),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,
@@ -55,7 +56,9 @@ def _resolved(slot: Slot, ref: str) -> ModelVersion:
         made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL)))
         model = made.gives_model() if made else None
         if model is None:
-            raise InvalidJob(f"{ref} has made or chosen no model: name a training or a comparison that has succeeded")
+            raise InvalidJob(
+                f"{ref} has made or chosen no model, or several: name a training or a comparison that has succeeded"
+            )
         ref = model
     return slot.insist(registry.resolve(ref))
 

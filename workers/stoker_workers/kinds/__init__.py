@@ -8,6 +8,7 @@ from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
 from . import compare, deploy, describe, evaluate, infer, train
+from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
     {
@@ -17,10 +18,13 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "infer": infer.run,
         "compare": compare.run,
         "describe": describe.run,
+        "run": run_function.run,
     }
 )
 # How the attempt runs that has the results of the job's children.
-_GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType({"infer": infer.gather, "train": train.gather})
+_GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
+    {"infer": infer.gather, "train": train.gather, "run": run_function.run}
+)
 
 
 def execute(spec: Spec, run: Run) -> Outcome:

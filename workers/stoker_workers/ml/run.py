@@ -62,6 +62,7 @@ class Run:
         device: what it is to compute on.
         builders: targets that a `Builder` architecture may name.
         objectives: the author's functions that may be a loss or a metric.
+        functions: those that may be jobs, "package.module:function" or "package.module:*" each.
         access: what may be read as data.
         models: the registered versions that the job names, in order.
         checkpoints: what earlier attempts left, the newest last.
@@ -84,6 +85,7 @@ class Run:
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
     objectives: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0

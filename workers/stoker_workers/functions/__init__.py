@@ -1,0 +1,1 @@
+"""What a function of the user's sees of its job."""

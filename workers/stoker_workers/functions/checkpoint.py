@@ -1,0 +1,65 @@
+"""Checkpoints of functions: a file or folder of the function's own, with what it has made so far."""
+
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, Field, ValidationError
+
+from stoker.models.effects import Register
+from stoker.models.manifest import Artifact
+from stoker.outages import one_line
+
+from ..ml.resuming import UnreadableCheckpoint
+
+_MADE = "made.json"
+_CONTENT = "content"
+# Errors of an archive that is cut off, has other content, or is none.
+_DAMAGES = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, KeyError)
+
+
+class Made(BaseModel):
+    """What a function has made so far: it is lost with its attempt, but for what a checkpoint keeps.
+
+    Attributes:
+        models: the versions to be registered when the job succeeds, by the names of the models.
+        files: its artifacts, by the names that it gave them.
+        checkpoints: how many of them there were.
+        content: the name of the function's own file or folder in the checkpoint.
+        unique: the store names files by their content, and no other attempt shall share this one and delete it.
+    """
+
+    models: dict[str, Register] = Field(default_factory=dict)
+    files: dict[str, Artifact] = Field(default_factory=dict)
+    checkpoints: int = 0
+    content: str = ""
+    unique: str = ""
+
+    def write(self, path: Path, archive: Path) -> None:
+        """Write a checkpoint: this, and a file or folder."""
+        made = self.model_copy(update={"content": path.name, "unique": uuid.uuid4().hex})
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            file.writestr(_MADE, made.model_dump_json())
+            for each in [path, *(sorted(path.rglob("*")) if path.is_dir() else ())]:
+                file.write(each, f"{_CONTENT}/{each.relative_to(path.parent)}")
+
+    @classmethod
+    def read(cls, archive: Path, folder: Path) -> Self:
+        """Read a checkpoint, whose file or folder comes into another one.
+
+        Raises:
+            UnreadableCheckpoint: the file is none.
+        """
+        try:
+            with zipfile.ZipFile(archive) as file:
+                made = cls.model_validate_json(file.read(_MADE))
+                names = [name for name in file.namelist() if name.startswith(f"{_CONTENT}/")]
+                file.extractall(folder, names)
+        except (ValidationError, *_DAMAGES) as error:
+            raise UnreadableCheckpoint(f"it is no checkpoint of a function: {one_line(error)}") from error
+        return made
+
+    def path_in(self, folder: Path) -> Path:
+        """Where the file or folder is that came into `folder`."""
+        return folder / _CONTENT / self.content

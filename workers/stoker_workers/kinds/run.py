@@ -1,0 +1,47 @@
+"""Executes `Run`: calls a function of the user's."""
+
+import hashlib
+import time
+
+from stoker import kinds
+from stoker.functions import Arguments
+from stoker.kinds import RunResult
+
+from ..functions import context
+from ..functions.value import as_json
+from ..ml.own import own_job
+from ..ml.run import Outcome, Run
+
+
+def run(spec: kinds.Run, run: Run) -> Outcome:
+    """Call the spec's function; its first attempt and each that gathers the results of its children alike.
+
+    Raises:
+        InvalidJob: it is not allowed, not there, does not take these arguments, or returns no plain data.
+        Stopped: it was told to stop.
+        Children: it asks for other jobs.
+    """
+    started = time.monotonic()
+    function = own_job(spec.function, run.functions)
+    parameters = Arguments(function, spec.function)
+    arguments = parameters.read(spec.arguments)
+    seed = _seed(run.job) if spec.seed is None else spec.seed
+    around = context.Run(run, seed=seed)
+    if parameters.takes_context:
+        arguments["run"] = around
+    returned, made = context.call(function, arguments, around)
+    return Outcome(
+        RunResult(
+            function=spec.function,
+            value=as_json(returned, spec.function),
+            files=made.files,
+            seed=seed,
+            run_s=time.monotonic() - started,
+        ),
+        tuple(made.models.values()),
+    )
+
+
+def _seed(job: str) -> int:
+    """A number that all attempts at a job share."""
+    return int.from_bytes(hashlib.sha256(job.encode()).digest()[:4])
