@@ -1,9 +1,9 @@
 # `make` shows what there is. Every target sets up .venv by itself; python3.11 and make are all that must be there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# pytest processes: one more than there are cores, for tests often wait for what they have started. Each takes neighbouring
-# tests, which share that.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# pytest processes: two for each core, for tests often wait for what they have started. Each takes neighbouring tests,
+# which share that.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 # Where it is set, each of the many processes that tests start would compile Stoker anew.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin

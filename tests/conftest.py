@@ -19,6 +19,8 @@ Eventually = Callable[[Callable[[], object]], None]
 PATIENCE_S = 240.0
 # Between two looks: soon at first, and later so that looking takes little of the machine from what is waited for.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
+# How many objects are made before garbage is looked for; Python's own number is 700.
+_YOUNG_OBJECTS = 50_000
 
 
 def pytest_configure() -> None:
@@ -32,13 +34,15 @@ def pytest_collection() -> Iterator[None]:
     """Look for no garbage while the tests' modules are imported, nor ever after among what came with them.
 
     Of TensorFlow's half a million objects none is garbage: to look through them would take a quarter of the imports,
-    and a tenth of each training. A worker does the same.
+    and a tenth of each training. A worker does the same. Afterwards garbage is looked for more rarely than usual: a
+    training makes tens of thousands of objects at once that stay.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS)
         gc.enable()
 
 
