@@ -20,6 +20,7 @@ from stoker.local.subprocesses import Subprocess
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
+from ..integration.conftest import SLOW
 from .disk import Disk
 from .network import PASSWORD, Namespaces, Network, Relays
 from .plain import Redis
@@ -255,12 +256,13 @@ class Deployment:
         return Party(name, [*self.network.prefix(name), *command], self._environment(name, slots), self._log(name))
 
     def _environment(self, name: str, slots: int) -> dict[str, str]:
-        builders = ("chaos_builders:noted", "chaos_builders:poison")
+        builders = ("chaos_builders:noted", "chaos_builders:poison", SLOW.target)
         urls = {"redis_url": self.network.url(name, "redis")}
         if self.settings.result_url:
             urls["result_url"] = self.network.url(name, "results")
         settings = self.settings.model_copy(update={**urls, "slots": slots, "builders": builders})
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        here = Path(__file__).parent
+        path = os.pathsep.join([str(here), str(here.parent / "integration"), os.environ.get("PYTHONPATH", "")])
         return os.environ | settings.environment() | {"PYTHONPATH": path, "TMPDIR": str(self._scratch)}
 
     def _log(self, name: str) -> Path:

@@ -12,7 +12,9 @@ from stoker import events
 from stoker.kinds import Checkpoints, Result, Train, TrainResult
 from stoker.models.store import Store
 
+from ..integration.conftest import SLOW
 from .deployment import Deployment, Party
+from .monkey import LEASE_S
 
 _ENDS_WITHIN_S = 600.0
 # What runs a job, from the inside out.
@@ -20,22 +22,25 @@ WHATS = ("runner", "slot", "worker")
 
 
 def training(epochs: int) -> Train:
-    """A training that needs all that a checkpoint must hold: dropout, moments, a schedule, shuffled rows."""
+    """A training that needs all that a checkpoint must hold: dropout, moments, a schedule, shuffled rows.
+
+    An epoch takes a quarter of a second, so that one can be hit.
+    """
     return Train(
         model="undisturbed",
         data="sample://digits",
-        architecture=stoker.MLP(hidden=(256, 256), dropout=0.2),
+        architecture=stoker.Builder(SLOW.target, {"hidden": 64}),
         optimizer=stoker.Optimizer(name="adam", schedule=stoker.Schedule(decay="cosine")),
         epochs=epochs,
-        batch_size=16,
+        batch_size=128,
         seed=7,
-        checkpoint=Checkpoints(steps=130),
+        checkpoint=Checkpoints(steps=65),
         max_attempts=10,
     )
 
 
 def test_a_training_whose_slot_is_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    compare(training(epochs=40), ["slot"], tmp_path)
+    compare(training(epochs=24), ["slot"], tmp_path)
 
 
 @pytest.mark.slow
@@ -47,12 +52,12 @@ def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_o
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    compare(training(epochs=1500), WHATS, tmp_path)
+    compare(training(epochs=900), WHATS, tmp_path)
 
 
 def compare(spec: Train, whats: Sequence[str], folder: Path) -> None:
     """Run a training twice at once, kill what runs the second one, and compare what they have learned."""
-    with Deployment(folder / "home", workers=2, slots=1, controllers=1, namespaces=False) as deployment:
+    with Deployment(folder / "home", workers=2, slots=1, controllers=1, namespaces=False, lease_s=LEASE_S) as deployment:
         deployment.await_workers()
         with stoker.Client(settings=deployment.settings) as client:
             undisturbed = client.submit(spec)
