@@ -110,7 +110,7 @@ def test_a_killed_slot_costs_one_child(
     client: stoker.Client, stack: Settings, model: str, write: Write, eventually: Eventually, tmp_path: Path
 ) -> None:
     # One row at a time: slow enough to be hit.
-    job = client.submit(stoker.Infer(model=model, data=write(80_000), chunk_rows=10_000, batch_size=1))
+    job = client.submit(stoker.Infer(model=model, data=write(24_000), chunk_rows=3_000, batch_size=1))
     [worker] = client.workers()
 
     def at_work() -> list[psutil.Process]:
@@ -121,7 +121,7 @@ def test_a_killed_slot_costs_one_child(
     killed.kill()
 
     chunks = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
-    assert sum(map(len, chunks)) == 80_000
+    assert sum(map(len, chunks)) == 24_000
     assert sum(child.attempt for child in client.jobs(parent=job.id)) <= 8 + 1
 
 
