@@ -16,12 +16,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
+# As few as are learned in seconds.
+PHOTOGRAPHS = 300
 
 
 def write_photographs(folder: Path) -> None:
     """Shapes in folders of their classes, and one that no training sees."""
     table = shapes()
-    for at, (pixels, label) in enumerate(zip(table["image"], table["label"], strict=True)):
+    for at, (pixels, label) in enumerate(zip(table["image"][:PHOTOGRAPHS], table["label"][:PHOTOGRAPHS], strict=True)):
         path = folder / "photographs" / label / f"{at}.{('png', 'JPG')[at % 2]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).resize((32 + at % 4, 32)).save(path, quality=95)
