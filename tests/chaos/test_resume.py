@@ -57,7 +57,8 @@ def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undistur
 
 def compare(spec: Train, whats: Sequence[str], folder: Path) -> None:
     """Run a training twice at once, kill what runs the second one, and compare what they have learned."""
-    with Deployment(folder / "home", workers=2, slots=1, controllers=1, namespaces=False, lease_s=LEASE_S) as deployment:
+    home = folder / "home"
+    with Deployment(home, workers=2, slots=1, controllers=1, namespaces=False, lease_s=LEASE_S) as deployment:
         deployment.await_workers()
         with stoker.Client(settings=deployment.settings) as client:
             undisturbed = client.submit(spec)

@@ -17,7 +17,7 @@ PAGES = [*sorted((DOCS / "examples").glob("*.md")), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
 # As few as are learned in seconds.
-PHOTOGRAPHS = 300
+PHOTOGRAPHS, SPOTS = 300, 200
 
 
 def write_photographs(folder: Path) -> None:
@@ -36,7 +36,7 @@ def write_spots(folder: Path) -> None:
     table = spots()
     for name, column in (("images", "image"), ("masks", "mask")):
         (folder / "spots" / name).mkdir(parents=True)
-        for at, pixels in enumerate(table[column]):
+        for at, pixels in enumerate(table[column][:SPOTS]):
             Image.fromarray(pixels).save(folder / "spots" / name / f"{at}.png")
     Image.fromarray(table["image"][0, ::-1]).save(folder / "new.png")
 

@@ -120,7 +120,7 @@ def test_predictions_go_on_while_no_memory_is_left_for_jobs(
     client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
     assert client.submit(TRAIN.model_copy(update={"model": "served"})).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
-    large = client.submit(hungry(400, until=tmp_path / "end", memory=TOTAL))
+    client.submit(hungry(400, until=tmp_path / "end", memory=TOTAL))
     eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 400 * MIB)
     small = client.submit(TRAIN)
     assert client.infer("served", [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
