@@ -1,7 +1,7 @@
 """Data of jobs: data references, opening files, reading headers."""
 
 from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, choices, listed, select_columns, time_of
-from .cells import MISSING, MISSING_NUMBERS
+from .cells import CURRENCY, MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
 from .files import file_system_of, open_file, reading
@@ -12,6 +12,7 @@ from .references import GLOB, SAMPLES, Location, Partition, folder_of, locate, n
 
 __all__ = [
     "BOOLEAN_WORDS",
+    "CURRENCY",
     "FILE",
     "GLOB",
     "HEAD_BYTES",

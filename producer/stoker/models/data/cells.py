@@ -19,10 +19,12 @@ MISSING = (
 MISSING_NUMBERS = ("?", "-", "--", "---", "–", "—", ".", "none", "None", "NONE", "n.d.", "N.D.", "n/d", "N/D", "k.A.")
 """The cells that mean no value in a column of numbers or times; among words, they are words."""
 
+CURRENCY = r"R\$|[$€£¥₹]|zł|kr|Kč|Ft|USD|EUR|GBP|CHF|PLN|BRL|JPY|INR"
+"""The signs of money, before or behind a number."""
 _NUMBER = re.compile(
-    r"[+\-−]?\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)?\s*[+\-−]?\(?[$€£¥₹]?"
+    rf"[+\-−]?\s*(?:{CURRENCY})?\s*[+\-−]?\(?[$€£¥₹]?"
     r"(?:\d[\d.,'’ \u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?"
-    r"\s*(?:[%$€£¥₹]|USD|EUR|GBP|CHF)?[)\-]?"
+    rf"\s*(?:%|{CURRENCY})?[)\-]?"
 )
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ].*)?|\d{1,2}[ -][A-Za-z]{3,9}\.?,?[ -]\d{2,4}")
 # A separator with no space behind it is seldom one of a sentence.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..formats import Stated
 from .cells import CellKind, kind_of_cell, rest_kind
 from .layout import ALIGNED, LAYOUT_NOTES, RULE, Layout, laid_out
-from .naming import Row, is_header, is_title, short_header, units_below
+from .naming import Row, commented_header, is_header, is_title, short_header, units_below
 
 HEAD_BYTES = 256 << 10
 """What is looked at of a file."""
@@ -163,13 +163,15 @@ def _parse(head: str, guess: _Guess, names: frozenset[str]) -> _Parsed | None:
     fits = [_fit([row[at] for row in (body[1:] or body)]) for at in range(width)]
     is_headed = is_header(body[0], body[1:], names)
     is_named = start > 0 and short_header(rows[start - 1], body) is not None
+    is_commented = start > 0 and commented_header(rows[start - 1], width) is not None
     fit = (share if is_headed and not start else share**2) * sum(fits) / width
     if guess.separator == " " or guess.layout is Layout.ALIGNED:
         # Blanks are between words, too.
-        least = 0.5 if guess.separator == " " else 0.0
-        if share < 1 or start > (1 if is_named else 0) or _numeric(body) < least or _is_listing(body):
+        least = 0.5 if guess.separator == " " and not is_commented and not _has_quoted(head, guess.quote) else 0.0
+        above = sum(not row[0].startswith("#") for row in rows[:start])
+        if share < 1 or above > (1 if is_named else 0) or _numeric(body) < least or _is_listing(body):
             return None
-    if start and not is_named and not is_headed:
+    if start and not is_named and not is_commented and not is_headed:
         # Lines before a table without a header: more likely its cells hold the separator.
         fit *= 0.4
     return _Parsed(guess, rows, lines, width, start, fit)
@@ -196,6 +198,13 @@ def _unfitting(head: str, quote: str, names: frozenset[str]) -> _Parsed | None:
     return None
 
 
+def _has_quoted(head: str, quote: str) -> bool:
+    """Whether each line has a quoted cell beside a blank, which then is what separates."""
+    beside = re.compile(rf"\S {re.escape(quote)}|{re.escape(quote)} \S")
+    lines = [line for line in head.splitlines()[:_MOST_ROWS] if line.strip()]
+    return bool(quote and lines) and all(map(beside.search, lines))
+
+
 def _is_listing(body: Sequence[Row]) -> bool:
     """Whether cells end with commas or semicolons, which then are what separates."""
     return all(row[0].endswith((",", ";")) for row in body)
@@ -219,7 +228,10 @@ def _described(table: _Parsed, used_names: frozenset[str], first_line: int) -> D
     rows, start, width = table.rows, table.start, table.width
     notes = [LAYOUT_NOTES[table.guess.layout]] if table.guess.layout in LAYOUT_NOTES else []
     body = rows[start:]
-    names = short_header(rows[start - 1], [row for row in body if len(row) == width]) if start else None
+    names = None
+    if start:
+        above = rows[start - 1]
+        names = commented_header(above, width) or short_header(above, [row for row in body if len(row) == width])
     used = start
     if names is None:
         # Of several lines that could be headers, those that begin with a # are comments.

@@ -25,8 +25,10 @@ LAYOUT_NOTES = {
 _RULE = r"^(?=[^\n]*---)[ \t|+:=\-]+\r?$"
 RULE = re.compile(_RULE, re.MULTILINE)
 ALIGNED = re.compile(r"\S {2,}\S")
-# The last line of psql is a count.
-_RULES = re.compile(rf"{_RULE}|^\(\d+ rows?\)[ \t]*\r?$".encode(), re.MULTILINE)
+# The last line of psql, and of mysql, is a count.
+_RULES = re.compile(
+    rf"{_RULE}|^\(\d+ rows?\)[ \t]*\r?$|^\d+ rows? in set(?: \([\d.]+ sec\))?[ \t]*\r?$".encode(), re.MULTILINE
+)
 _BETWEEN = re.compile(rb"(?<=[^ \r\n]) {2,}(?=[^ \r\n])")
 _AT_ENDS = re.compile(rb"^ +|(?<! ) +(?=\r?$)", re.MULTILINE)
 

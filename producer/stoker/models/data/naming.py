@@ -8,6 +8,7 @@ from .cells import CellKind, kind_of_cell, rest_kind
 
 _SHOWN = 40
 _MOST_TITLES = 5
+_COMMENTS = ("#", "%", "#Fields:")
 
 Row = list[str]
 
@@ -29,6 +30,14 @@ def short_header(row: Row, body: Sequence[Row]) -> tuple[str, ...] | None:
     if not any(each[-1] for each in body):
         return (*row, "")
     return ("", *row) if width > 2 else None
+
+
+def commented_header(row: Row, width: int) -> tuple[str, ...] | None:
+    """The names in a comment above a table, as numpy (`# a b`) and web servers (`#Fields: a b`) write it; None if it
+    is none.
+    """
+    is_one = len(row) == width + 1 and row[0] in _COMMENTS and is_header(row[1:], [], frozenset())
+    return tuple(row[1:]) if is_one else None
 
 
 def is_header(first: Row, rest: Sequence[Row], names: frozenset[str]) -> bool:

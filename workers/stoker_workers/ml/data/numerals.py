@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stoker.models.data import CURRENCY
+
 from .source import Values
 
 Form = Literal[
@@ -37,13 +39,12 @@ DECIMALS: dict[str, tuple[Form, ...]] = {
 }
 """The forms that are numbers under each decimal mark."""
 
-_CURRENCY = r"[$€£¥₹]|USD|EUR|GBP|CHF"
 _MARKED = (
-    rf"^(?P<minus>[+\-−]?)\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+\-−]?)"
-    rf"(?P<digits>\d[\d.,'’_\s\x{{a0}}\x{{202f}}]*?|[.,]\d+|\d[\d.,]*[eE][+\-]?\d+|(?i:inf|infinity)|∞)\s*(?P<after>%|{_CURRENCY})?$"
+    rf"^(?P<minus>[+\-−]?)\s*(?P<before>{CURRENCY})?\s*(?P<inner>[+\-−]?)"
+    rf"(?P<digits>\d[\d.,'’_\s\x{{a0}}\x{{202f}}]*?|[.,]\d+|\d[\d.,]*[eE][+\-]?\d+|(?i:inf|infinity)|∞)\s*(?P<after>%|{CURRENCY})?$"
 )
 # As accountants write a number below zero, and as SAP does.
-_BRACKETED = rf"^({_CURRENCY})?\s*\(([^()]*)\)$"
+_BRACKETED = rf"^({CURRENCY})?\s*\(([^()]*)\)$"
 _MINUS_BEHIND = r"^([^+\-−(].*\d.*?)\s*[\-−]$"
 _BLANKS = r" '’_\x{a0}\x{202f}"
 _EXPONENT = r"(?:[eE][+\-]?\d+)?"

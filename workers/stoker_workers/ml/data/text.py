@@ -27,6 +27,10 @@ _LATIN = 0.3
 _OF_WINDOWS = {"mac_cyrillic": "cp1251", "mac_greek": "cp1253", "mac_turkish": "cp1254", "mac_latin2": "cp1250"}
 _WESTERN = ("cp1252", "latin-1")
 # Text beside which no other letters stand than signs of cp1252: €, dashes, quotes, a blank, £, °, ² and the like.
+# What are ³, ¹, ¿, Ÿ and £ in the middle of words, or before them, are letters of Polish in its code page.
+_POLISH = re.compile(
+    rb"(?<=[A-Za-z\xc0-\xff])[\xb3\xb9\xbf\x9f](?=[A-Za-z\xc0-\xff])|\xa3(?:[\xc0-\xff]|[aeiouy][a-z])"
+)
 _SIGNS = re.compile(rb"[\x00-\x7f]+|(?<![\x80-\xff])[\x80\x85\x91-\x97\x99\xa0-\xbf](?![\x80-\xff])")
 
 
@@ -145,8 +149,8 @@ def _guessed(sample: bytes) -> str | None:
     high = sum(byte >= 0x80 for byte in sample)
     letters = sum(bytes((byte,)).isalpha() for byte in sample)
     if high < _LATIN * (high + letters) or not _SIGNS.sub(b"", sample).strip():
-        # Which of the Latin code pages cannot be told; nearly always it is this.
-        for encoding in _WESTERN:
+        # Which of the Latin code pages cannot be told; nearly always it is the first.
+        for encoding in ("cp1250", *_WESTERN) if _POLISH.search(sample) else _WESTERN:
             try:
                 sample.decode(encoding)
             except UnicodeDecodeError:

@@ -12,8 +12,6 @@ from .numerals import numbers_of
 from .plans import Plan
 from .source import Mask, Values
 
-EXACT = 2**53
-"""Beyond, float64 does not hold every whole number: as numbers of a column with gaps, two of them may be the same."""
 _TRUE, _FALSE = map(pa.array, zip(*BOOLEAN_WORDS, strict=True))
 
 
