@@ -77,6 +77,12 @@ held_out: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"validation_data": "sample://wine", "early_stopping": stoker.EarlyStopping(patience=3)},
     ]
 )
+sources = st.sampled_from(["m.keras", "s3://bucket/m.zip", "https://host/m.onnx?version=3"]) | st.builds(
+    stoker.Artifact, name=st.sampled_from(["model.keras"]), digest=st.just("0" * 64), size=st.integers(0, 9)
+)
+imported = st.builds(
+    stoker.ImportedInput, columns=st.lists(names, max_size=3), shape=st.none() | st.lists(st.none() | st.integers(1, 9))
+)
 own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "train": {
         "model": names, "data": paths, "architecture": architectures, "target": st.none() | words,
@@ -103,6 +109,12 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "rows": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 99)),
     },
     "describe": {"data": paths, "target": st.none() | words | st.lists(words, min_size=2, max_size=3, unique=True)},
+    "import": {
+        "model": names, "source": sources, "target": st.none() | words, "logits": st.none() | st.booleans(),
+        "inputs": st.lists(names, max_size=3, unique=True) | st.dictionaries(words, imported, max_size=2),
+        "outputs": st.dictionaries(names, st.builds(stoker.ImportedOutput, task=st.just("regression")), max_size=2),
+        "metrics": st.dictionaries(names, numbers, max_size=2), "classes": st.lists(names, max_size=3, unique=True),
+    },
     "compare": {
         "models": st.lists(refs, min_size=2, max_size=4, unique=True), "data": paths, "target": st.none() | words,
         "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),
@@ -117,7 +129,7 @@ def specs(draw: st.DrawFn) -> Spec:
     kind = draw(st.sampled_from(sorted(KINDS)))
     cls = spec_classes[kind]
     required: dict[str, st.SearchStrategy[Any]] = {
-        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data")
+        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

@@ -1,21 +1,23 @@
-"""`stoker models list`, `show`, `export`."""
+"""`stoker models list`, `show`, `export`, `import`."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from ..client.blocking import Client
+from ..client.registering import Said
 from ..errors import InvalidArgument, ModelNotFound
 from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
 from ..models.manifest import CHAMPION, Artifact, LearnedColumn, ModelVersion, TensorSpec
+from ..models.model_files import predicting_file
 from ..models.store import Store
 from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
@@ -66,7 +68,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     rows: list[tuple[str, Styled]] = [
         ("model", line((version.ref, "bold"), f"  {', '.join(version.aliases)}")),
         ("made", f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC by job {version.job}"),
-        ("data", version.data),
+        ("source", version.source) if version.source else ("data", version.data),
         ("inputs", "; ".join(map(_tensor, signature.inputs))),
         ("outputs", "; ".join(map(_tensor, signature.outputs))),
         ("task", signature.task + (f": {', '.join(signature.classes)}" if signature.classes else "")),
@@ -87,7 +89,9 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
 def export(
     ref: Ref,
     folder: Annotated[Path, typer.Argument(help="Where to put the file.")] = Path(),
-    file: Annotated[str, typer.Option("--format", help="Which of the version's files.")] = "keras",
+    file: Annotated[
+        str | None, typer.Option("--format", help="Which of the version's files; else the one that it predicts by.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite another file of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -95,6 +99,7 @@ def export(
     with Client() as client:
         version = client.model(ref)
         store = Store(client.settings.store)
+    file = file or predicting_file(version)[0]
     if file not in version.files:
         raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
     artifact = version.files[file]
@@ -126,6 +131,74 @@ def _refuse_to_overwrite(path: Path, artifact: Artifact) -> None:
             if hashlib.file_digest(file, "sha256").hexdigest() == artifact.digest:
                 return
     raise InvalidArgument(f"{path} is there already, and another file; name another folder, or overwrite it by --force")
+
+
+@models.command("import")
+def import_model(
+    name: Annotated[str, typer.Argument(help="The name to register it under.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(help="A .keras, .tflite or .onnx file, a SavedModel, or a URL.", show_default=False)
+    ],
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="The label of a unit of its output; once for each, in order.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--column", help="A column that its only input takes; once for each, in order.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="Another name for an input: IN_THE_MODEL=NAME.")
+    ] = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option("--output", help="An output to serve, as it is or by another name: OWN=NAME.")
+    ] = None,
+    metrics: Annotated[list[str] | None, typer.Option("--metric", help="What you have measured: NAME=VALUE.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column that has the truth, for evaluations.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or pixels.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="keras, savedmodel, litert or onnx; else by the file's name.")
+    ] = None,
+    entry: Annotated[str | None, typer.Option(help="Which function of a SavedModel is served.")] = None,
+    alias: Annotated[str | None, typer.Option(help="What shall point at it, besides its number.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a model that was made elsewhere; it is checked before anything opens it."""
+    said: dict[str, object] = {
+        "classes": classes or (),
+        "inputs": columns or _pairs("--input", inputs),
+        "outputs": {own: name or own for own, _, name in (each.partition("=") for each in outputs or ())},
+        "metrics": {name: _number(name, value) for name, value in _pairs("--metric", metrics).items()},
+        "target": target,
+        "task": task,
+        "entry": entry,
+        "alias": alias,
+    }
+    if file_format is not None:
+        said["format"] = file_format
+    if columns and inputs:
+        raise InvalidArgument("--column names what the only input takes, and --input an input: give one of them")
+    with Client() as client:
+        # Its words are checked as those of any other caller.
+        version = client.register(name, file, **cast(Said, said))
+    if as_json:
+        print_json(version)
+        return
+    say((version.ref, "bold"), f"  {version.signature.task}, {version.parameters:,} parameters")
+    if version.task_why:
+        say((version.task_why, "yellow"))
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts or ()]
+    if wrong := next((name for name, _, value in pairs if not name or not value), None):
+        raise InvalidArgument(f"{option} takes NAME=VALUE, got {wrong!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidArgument(f"--metric takes NAME=NUMBER, got {name}={text}") from None
 
 
 def newer_than_champion(versions: Sequence[ModelVersion]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Priority, Result, Spec
@@ -18,7 +18,7 @@ from ..redis.calls import Steps
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
-from . import arguments, inference, submission
+from . import arguments, inference, registering, submission
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import AsyncListener
 from .tables import Rows
@@ -128,6 +128,21 @@ class AsyncClient:
     async def model(self, ref: str) -> ModelVersion:
         """See `Client.model`."""
         return await self._connection.run(registry.resolve(arguments.model_ref(ref)))
+
+    async def register(
+        self,
+        name: str,
+        source: registering.ModelPath,
+        *,
+        timeout: float | None = None,
+        **said: Unpack[registering.Said],
+    ) -> ModelVersion:
+        """See `Client.register`."""
+        spec = registering.import_spec(name, source, said)
+        # It writes a file.
+        ready = await asyncio.to_thread(registering.uploaded, spec, self.settings.store)
+        result = await (await self.submit(ready)).result(timeout)
+        return await self.model(result.gives_model() or name)
 
     async def workers(self) -> list[presence.Worker]:
         """See `Client.workers`."""

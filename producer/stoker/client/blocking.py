@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 from ..errors import StokerError
 from ..events import JobState, JobStatus
@@ -20,7 +20,7 @@ from ..redis.calls import Call, Steps
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
-from . import arguments, inference, submission
+from . import arguments, inference, registering, submission
 from .job import Job
 from .listening import Listener
 from .tables import Rows
@@ -222,6 +222,34 @@ class Client:
             ModelNotFound: no version has this reference.
         """
         return self._run(registry.resolve(arguments.model_ref(ref)))
+
+    def register(
+        self,
+        name: str,
+        source: registering.ModelPath,
+        *,
+        timeout: float | None = None,
+        **said: Unpack[registering.Said],
+    ) -> ModelVersion:
+        """Register a model that was made elsewhere: .keras, SavedModel, LiteRT or ONNX. See docs/import.md.
+
+        A file of this machine is put into the store; workers read a URL themselves. A job (`stoker.Import`) checks the
+        file before anything opens it, reads off what the model takes and gives, and tries it. This waits for the job.
+
+        Args:
+            source: a path, a folder with a SavedModel, or a URL.
+            timeout: seconds to wait for the job, which goes on after them; None for ever.
+            said: metrics, classes, inputs, outputs, task, target, … override what is read off the model.
+
+        Raises:
+            InvalidArgument, InvalidJob: an argument is wrong, or there is no such file.
+            JobFailed: the file is refused, or cannot be served; says why.
+            Timeout: the job has not ended in time.
+            Unavailable: Redis or the store cannot be reached.
+        """
+        spec = registering.import_spec(name, source, said)
+        result = self.submit(registering.uploaded(spec, self.settings.store)).result(timeout)
+        return self.model(result.gives_model() or name)
 
     def workers(self) -> list[presence.Worker]:
         """The live workers: those with a heartbeat in the last seconds."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, infer, run, train
+from . import compare, deploy, describe, evaluate, import_model, infer, run, train
 from .architecture import (
     CNN,
     MLP,
@@ -30,6 +30,7 @@ from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
 from .forecast import Forecast
 from .images import Augment
+from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
 from .infer import Infer, InferResult
 from .kind import Kind
 from .needs import checked_words, label_words
@@ -39,16 +40,23 @@ from .run import Run, RunResult
 from .train import Train
 from .trained import CrossValidation, TrainResult
 
-Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe | Run, Field(discriminator="kind")]
+Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Import, Field(discriminator="kind")]
 Result = Annotated[
-    TrainResult | EvaluateResult | DeployResult | InferResult | CompareResult | DescribeResult | RunResult,
+    TrainResult
+    | EvaluateResult
+    | DeployResult
+    | InferResult
+    | CompareResult
+    | DescribeResult
+    | RunResult
+    | ImportResult,
     Field(discriminator="kind"),
 ]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec, config=ConfigDict(defer_build=True))
 RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=True))
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {each.KIND.name: each.KIND for each in (train, evaluate, deploy, infer, compare, describe, run)}
+    {each.KIND.name: each.KIND for each in (train, evaluate, deploy, infer, compare, describe, run, import_model)}
 )
 """Every kind of jobs, by name."""
 
@@ -134,6 +142,10 @@ __all__ = [
     "EvaluateResult",
     "Forecast",
     "Histogram",
+    "Import",
+    "ImportResult",
+    "ImportedInput",
+    "ImportedOutput",
     "Infer",
     "InferResult",
     "Interval",

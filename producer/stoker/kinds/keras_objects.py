@@ -77,6 +77,26 @@ _NUMPY_OPERATIONS = """
     ZerosLike
 """
 
+_OPTIMIZERS = "Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Muon Nadam RMSprop SGD"
+
+_SCHEDULES = "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay"
+
+_LOSSES = """
+    BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy
+    CategoricalHinge CosineSimilarity Dice Hinge Huber KLDivergence LogCosh MeanAbsoluteError
+    MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy
+    SquaredHinge Tversky
+"""
+
+_METRICS = """
+    AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy CategoricalCrossentropy F1Score
+    FBetaScore FalseNegatives FalsePositives IoU Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU
+    MeanSquaredError MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU Precision PrecisionAtRecall R2Score Recall
+    RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity SparseCategoricalAccuracy
+    SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity Sum TopKCategoricalAccuracy
+    TrueNegatives TruePositives
+"""
+
 _BY_MODULE = {
     "keras": "DTypePolicy FloatDTypePolicy Sequential",
     "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
@@ -97,6 +117,23 @@ _BY_MODULE = {
 
 ALLOWED = frozenset(pair for module, names in _BY_MODULE.items() for pair in product([module], names.split()))
 """Each object that a config may name, as (module, class name) in Keras' own spelling."""
+
+QUANTISED = frozenset(
+    product(["keras", "keras.dtype_policies"], ["DTypePolicyMap", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"])
+) | {("keras.quantizers", "AbsMaxQuantizer")}
+"""What `model.quantize` leaves in the config of a saved model; reads nothing."""
+
+COMPILED = frozenset(
+    pair
+    for module, names in {
+        "keras.optimizers": _OPTIMIZERS,
+        "keras.optimizers.schedules": _SCHEDULES,
+        "keras.losses": _LOSSES,
+        "keras.metrics": _METRICS,
+    }.items()
+    for pair in product([module], names.split())
+)
+"""What a model within a saved one may be compiled with."""
 
 VALUES = frozenset({"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__"})
 """Class names that stand for plain values in the calls of a functional model; they have no module."""

@@ -69,6 +69,7 @@ class TensorSpec(Described):
         gaps: whether values may be missing.
         columns: the data columns of the tensor's last axis, in order; empty if it had none.
         limits: minimum and maximum of the tensor or a column, by name; rows outside are refused.
+        tensor: what the model's file calls it, where that is another name.
     """
 
     name: str
@@ -80,6 +81,12 @@ class TensorSpec(Described):
     gaps: bool = False
     columns: tuple[str, ...] = ()
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    tensor: str | None = None
+
+    @property
+    def own_name(self) -> str:
+        """What the model's file calls it."""
+        return self.name if self.tensor is None else self.tensor
 
 
 class Forecasting(Described):
@@ -131,6 +138,8 @@ class Signature(Described):
         forecast: how the only input is cut from a table, for a model that continues a series; else None.
         spreads: standard deviations in training, in which a reconstruction's error is measured: of each number of a
             row, or one of all; empty for other tasks.
+        batch: how many rows every call takes, for a model that takes neither more nor fewer; else None.
+        entry: which of a SavedModel's functions is called; None for other models.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -143,6 +152,8 @@ class Signature(Described):
     parts: dict[str, "Signature"] = Field(default_factory=dict)
     forecast: Forecasting | None = None
     spreads: tuple[float, ...] = ()
+    batch: int | None = None
+    entry: str | None = None
 
     @property
     def each(self) -> dict[str, "Signature"]:
@@ -211,15 +222,16 @@ class ModelManifest(Described):
         name: the model's name.
         signature: its inputs and outputs.
         metrics: the final training and validation metrics.
-        files: the saved model by format, e.g. {"keras": …}.
+        files: the saved model by format, e.g. {"keras": …}; see `model_files`.
         parameters: the number of its parameters.
-        job: id of the job that trained it.
-        data: reference of the training data.
+        job: id of the job that trained or imported it.
+        data: reference of the training data; empty where only the model's author knows it.
         parent: reference of the model that it was trained from, if any.
         columns: what was made of each column but the target, the first thousand of them; empty in versions that an
             older Stoker registered.
         task_why: why the task was taken for what it is.
         split: which rows it was validated on, in words.
+        source: the file that it was imported from; empty for a model that was trained here.
     """
 
     name: ModelName
@@ -233,6 +245,7 @@ class ModelManifest(Described):
     columns: tuple[LearnedColumn, ...] = ()
     task_why: str = ""
     split: str = ""
+    source: str = ""
 
 
 class ModelVersion(ModelManifest):

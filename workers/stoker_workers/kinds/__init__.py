@@ -7,7 +7,7 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, describe, evaluate, infer, train
+from . import compare, deploy, describe, evaluate, import_model, infer, train
 from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
@@ -19,6 +19,7 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "compare": compare.run,
         "describe": describe.run,
         "run": run_function.run,
+        "import": import_model.run,
     }
 )
 # How the attempt runs that has the results of the job's children.

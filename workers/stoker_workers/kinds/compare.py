@@ -94,7 +94,7 @@ def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values]
     return _Entrant(
         predictor=predictor,
         rows=rows,
-        tally=tally_of(version.signature, predictor.model),
+        tally=tally_of(version.signature, predictor),
         inputs=inputs,
         memory_bytes=None if before is None or after is None else max(0, after - before),
     )

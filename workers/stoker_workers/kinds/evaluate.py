@@ -51,12 +51,12 @@ def run(spec: Evaluate, run: Run) -> Outcome:
     rows = LabelledRows(source, version, spec.target, str(spec.data), spec.slices)
     signature = version.signature
     open_tally = tally_of_several if signature.parts else tally_of
-    tally: Tally | SeveralTally = open_tally(signature, predictor.model)
+    tally: Tally | SeveralTally = open_tally(signature, predictor)
     forecast = signature.forecast
     counters = _Counters(
         tally=tally,
         errors=ForecastErrors(forecast) if forecast else None,
-        mistakes=mistakes_of(signature, predictor.model),
+        mistakes=mistakes_of(signature, predictor),
         groupings=_groupings(spec, source),
     )
     seen = _predict(rows, predictor, counters, spec, run)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
+from google.protobuf.message import DecodeError
 
 from stoker.errors import InvalidJob
 from stoker.models.data import Partition, open_file, reading

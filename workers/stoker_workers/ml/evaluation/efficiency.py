@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stoker.kinds import Efficiency, Latency
+from stoker.models.model_files import predicting_file
 from stoker.models.tensors import Array
 
 from ..data.source import rows_of
-from ..prediction.predictor import Predictor, saved_file
+from ..prediction.predictor import Predictor
 from ..progress import obey_stop
 from ..run import Run
 
@@ -39,7 +40,7 @@ def measure(models: Sequence[tuple[Predictor, Mapping[str, Array]]], run: Run) -
     return [
         Efficiency(
             parameters=predictor.version.parameters,
-            file_bytes=saved_file(predictor.version).size,
+            file_bytes=predicting_file(predictor.version)[1].size,
             latency={rows: _latency(seconds[at]) for rows, seconds in zip(LATENCY_ROWS, latencies, strict=True)},
             rows_per_s=rows_of(inputs) / float(np.median(whole[at])),
             peak_memory_bytes=peak_bytes,

@@ -5,6 +5,7 @@ import keras
 from stoker.models.manifest import Signature
 
 from ..networks.activation import gives_probabilities
+from ..prediction.predictor import Predictor
 from .labels import LabelTally
 from .pictures import Mistakes, takes_pictures
 from .pixels import PixelTally
@@ -13,30 +14,37 @@ from .several import SeveralTally
 from .tally import ClassifierTally, RegressionTally, Tally
 
 
-def tally_of(signature: Signature, model: keras.Model) -> Tally:
+def tally_of(signature: Signature, predictor: Predictor) -> Tally:
     """The tally of a model with one output."""
-    return _tally(signature, model, 0)
+    return _tally(signature, predictor, 0)
 
 
-def tally_of_several(signature: Signature, model: keras.Model) -> SeveralTally:
+def tally_of_several(signature: Signature, predictor: Predictor) -> SeveralTally:
     """The tally of a model with several outputs."""
     places = sorted(signature.parts)  # as Keras orders the outputs of a dict
-    return SeveralTally({name: _tally(part, model, places.index(name)) for name, part in signature.parts.items()})
+    return SeveralTally({name: _tally(part, predictor, places.index(name)) for name, part in signature.parts.items()})
 
 
-def mistakes_of(signature: Signature, model: keras.Model) -> Mistakes | None:
+def mistakes_of(signature: Signature, predictor: Predictor) -> Mistakes | None:
     """What keeps the worst mistakes of a classifier of pictures; None for other models."""
-    return Mistakes(signature, logits=not gives_probabilities(model)) if takes_pictures(signature) else None
+    return Mistakes(signature, logits=_gives_scores(signature, predictor, 0)) if takes_pictures(signature) else None
 
 
-def _tally(signature: Signature, model: keras.Model, place: int) -> Tally:
+def _tally(signature: Signature, predictor: Predictor, place: int) -> Tally:
     if signature.task == "regression":
         return RegressionTally(signature.columns)
     if signature.task == "reconstruction":
         return ReconstructionTally(signature.columns, signature.spreads)
-    logits = not gives_probabilities(model, place)
+    logits = _gives_scores(signature, predictor, place)
     if signature.task == "pixels":
         return PixelTally(signature.classes, logits=logits)
     if signature.task == "multilabel":
         return LabelTally(signature.classes, logits=logits)
     return ClassifierTally(signature.classes, logits=logits)
+
+
+def _gives_scores(signature: Signature, predictor: Predictor, place: int) -> bool:
+    """Whether an output is raw scores (logits), which the import of a model has found out."""
+    if predictor.version.source or not isinstance(predictor.model, keras.Model):
+        return signature.logits
+    return not gives_probabilities(predictor.model, place)

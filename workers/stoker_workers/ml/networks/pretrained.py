@@ -12,6 +12,7 @@ from stoker.models.manifest import TensorSpec
 
 from ..data.copied import local_file
 from ..prediction.loading import first_line, load_saved
+from ..prediction.screening.keras_file import check_weights
 from ..run import Run
 from .cnn import image_shape
 from .layers import all_layers, applied, dense_layers, dropout
@@ -66,6 +67,7 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
     base = base_of(network)
     path = local_file(spec.weights, run.access, run.scratch)
     if path.suffix == ".h5":
+        check_weights(path, spec.weights)
         try:
             with warnings.catch_warnings():
                 # Keras only warns of weights that a file lacks, and leaves them random.

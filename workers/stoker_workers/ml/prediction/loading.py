@@ -1,10 +1,12 @@
 """Loading saved Keras models, and checking before the registration that they can be loaded."""
 
 import errno
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +19,7 @@ from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 
 from .runtime import ModelFailed, TensorFlowEngine, sample
+from .screening.keras_file import check_h5, check_keras
 
 # Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
 _TOLERANCE = 1e-3
@@ -27,16 +30,20 @@ class NoMemory(InvalidJob):
 
 
 def load_saved(path: Path, ref: str) -> keras.Model:
-    """A model from its .keras or .h5 file, in Keras' safe mode.
+    """A model from its .keras or .h5 file, which is checked first, in Keras' safe mode.
 
     Args:
         ref: the model's name in messages.
 
     Raises:
         NoMemory: there is not enough memory for it.
-        InvalidJob: Keras cannot load it.
+        InvalidJob: it is refused, or Keras cannot load it.
     """
     with loading(ref):
+        try:
+            (check_h5 if path.suffix == ".h5" else check_keras)(path, path.name)
+        except InvalidJob as error:
+            raise InvalidJob(f"{ref} cannot be loaded: {error.message}") from None
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError) as error:
@@ -44,6 +51,34 @@ def load_saved(path: Path, ref: str) -> keras.Model:
                 f"{ref} cannot be loaded: {path.name} does not load in Keras' safe mode: {first_line(error)}; "
                 "build the model from Keras' own layers, without Lambda or custom classes"
             ) from error
+
+
+def load_foreign(path: Path, what: str) -> keras.Model:
+    """A model from a .keras file that nobody here has written: what its config declares must be in the file.
+
+    Raises:
+        NoMemory: there is not enough memory for it.
+        InvalidJob: it is refused, or Keras cannot load it.
+    """
+    config, stored = check_keras(path, what)
+    if (declared := declared_numbers(config, what)) > stored:
+        raise InvalidJob(
+            f"the config in {what} declares {declared:,} weights, and the file holds {stored:,}; it is damaged, "
+            "or made to fill a memory"
+        )
+    return load_saved(path, what)
+
+
+def declared_numbers(config: dict[str, Any], what: str) -> int:
+    """How many weights a checked config declares; none of them is allocated.
+
+    Raises:
+        InvalidJob: Keras cannot build it.
+    """
+    with loading(what), keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config | {"compile_config": None}, safe_mode=True)
+        # One that was never built has none yet, and is refused later.
+        return sum(math.prod(weight.shape) for weight in model.weights)
 
 
 @contextmanager

@@ -6,31 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import keras
 import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.manifest import ModelVersion
+from stoker.models.model_files import predicting_file
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Outputs, Tensors, joined_rows
 
 from ..garbage import collect
-from .loading import first_line, load_saved, loading
-from .runtime import (
-    MEASURED_ROWS,
-    Engine,
-    EngineChoice,
-    ModelFailed,
-    TensorFlowEngine,
-    choose,
-    converted,
-    pilot,
-)
+from .loading import first_line, loading
+from .opening import Model, open_model, other_engines, reference_engine
+from .runtime import MEASURED_ROWS, Engine, EngineChoice, ModelFailed, choose, pilot
 from .runtime.requests import answer_encoded
 
 MAX_BATCH = 1024
-_FORMATS = ("keras", "h5")  # in order of preference; both load in Keras' safe mode
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +31,7 @@ class Predictor:
 
     Args:
         version: the model's description.
-        model: the model, with the inputs and output of the signature.
+        model: the model, with the inputs and outputs of the signature.
         max_batch: the most rows per call; more rows are predicted in several calls.
         rows: how many rows will be predicted in all, in large batches; None for requests without an end. Engines that
             take longer to make than they save are not made.
@@ -52,13 +43,13 @@ class Predictor:
     """
 
     def __init__(
-        self, version: ModelVersion, model: keras.Model, max_batch: int = MAX_BATCH, rows: int | None = None
+        self, version: ModelVersion, model: Model, max_batch: int = MAX_BATCH, rows: int | None = None
     ) -> None:
         self.version = version
-        self.model: keras.Model = model
+        self.model = model
         self._inputs = Inputs(version.signature, version.ref)
         self._max_batch = max_batch
-        self._reference = TensorFlowEngine(model, version.signature, max_batch)
+        self._reference = reference_engine(model, version.signature, max_batch)
         self.remarks: list[str] = []
         self.engines = self._chosen(rows)
 
@@ -66,7 +57,7 @@ class Predictor:
     def load(
         cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH, rows: int | None = None
     ) -> Self:
-        """Fetch and verify a version's file, load it in Keras' safe mode, and measure the engines.
+        """Fetch and verify a version's file, check and load it, and measure the engines.
 
         It takes less than 2 s for all but large models.
 
@@ -75,15 +66,16 @@ class Predictor:
 
         Raises:
             NoMemory: there is not enough memory for it.
-            InvalidJob: it has no Keras file, or one that cannot be loaded.
+            InvalidJob: it has no file of a model, or one that cannot be loaded.
             Corrupt, Unavailable: the store does not give the file.
         """
         # GPUs would multiply float32 as TF32, of 10 bits: a row's answer would depend on the batch that it is in.
         tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
         with loading(version.ref):
-            path = store.fetch(saved_file(version), scratch)
+            file_format, file = predicting_file(version)
+            path = store.fetch(file, scratch)
             try:
-                model = load_saved(path, version.ref)
+                model = open_model(path, file_format, version.signature, version.ref)
             finally:
                 path.unlink()
             return cls(version, model, max_batch, rows)
@@ -124,10 +116,10 @@ class Predictor:
             if rows is not None:
                 size, work_s = pilot(reference, inputs, rows, most)
                 sizes = (size,)
-            others = converted(reference, self.model.count_params(), self._say, work_s)
+            others = other_engines(self.model, reference, self.version.signature, self._say, work_s)
             choices = choose(reference, others, inputs, most, self._say, sizes)
         except ModelFailed as error:
-            self._say(logging.INFO, f"is computed by TensorFlow alone, for it fails on made-up inputs: {error}")
+            self._say(logging.INFO, f"is computed by {reference.name} alone, for it fails on made-up inputs: {error}")
             return []
         if others:
             collect()
@@ -160,18 +152,3 @@ class Predictor:
             if rows >= choice.rows:
                 return choice.engine
         return self._reference
-
-
-def saved_file(version: ModelVersion) -> Artifact:
-    """The file that `Predictor.load` loads.
-
-    Raises:
-        InvalidJob: the version has none.
-    """
-    for name in _FORMATS:
-        if name in version.files:
-            return version.files[name]
-    raise InvalidJob(
-        f"{version.ref} has no .keras or .h5 file, only {', '.join(sorted(version.files)) or 'none at all'}; "
-        "train it again with formats=('keras',)"
-    )

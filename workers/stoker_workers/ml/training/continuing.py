@@ -9,6 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.models.data import listed
 from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.model_files import predicting_file
 from stoker.models.picture_rows import takes_pictures
 
 from ..networks.activation import output_activation
@@ -17,7 +18,6 @@ from ..networks.cutting import prepared_tensors, unscaled
 from ..networks.layers import all_layers
 from ..networks.renewing import with_new_head
 from ..prediction.loading import load_saved
-from ..prediction.predictor import saved_file
 from ..preprocessing.layers import Preprocessing
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import Target
@@ -71,7 +71,12 @@ def continued_model(spec: Train, run: Run, profile: Profile, seed: int) -> Train
 
 
 def _loaded(version: ModelVersion, run: Run) -> keras.Model:
-    path = run.store.fetch(saved_file(version), run.scratch)
+    file_format, file = predicting_file(version)
+    if file_format not in ("keras", "h5"):
+        raise InvalidJob(
+            f"init_from names {version.ref}, a model in {file_format}, from which no training goes on: name one of Keras"
+        )
+    path = run.store.fetch(file, run.scratch)
     try:
         return load_saved(path, version.ref)
     finally:

@@ -1,21 +1,34 @@
 """The engines that compute a model, and the choice of the quickest."""
 
+from .batches import FixedBatches
 from .choice import MEASURED_ROWS, EngineChoice, choose, pilot
 from .convert import converted
-from .engine import Engine, ModelFailed
+from .engine import Engine, ModelFailed, Reference, Say, distinct
 from .inputs import sample
+from .litert import LiteRTFile, Quantised
+from .onnx import ONNX_DTYPES, OnnxFile, onnx_session
 from .pace import Pace
-from .tensorflow import TensorFlowEngine
+from .tensorflow import Exported, TensorFlowEngine
 
 __all__ = [
     "MEASURED_ROWS",
+    "ONNX_DTYPES",
     "Engine",
     "EngineChoice",
+    "Exported",
+    "FixedBatches",
+    "LiteRTFile",
     "ModelFailed",
+    "OnnxFile",
     "Pace",
+    "Quantised",
+    "Reference",
+    "Say",
     "TensorFlowEngine",
     "choose",
     "converted",
+    "distinct",
+    "onnx_session",
     "pilot",
     "sample",
 ]

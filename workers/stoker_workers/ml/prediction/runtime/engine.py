@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
+from stoker.models.manifest import Signature
 from stoker.models.tensors import Array, Outputs
 
 Say = Callable[[int, str], None]
@@ -30,6 +33,11 @@ def by_name(names: Sequence[str], arrays: Sequence[Array]) -> Outputs:
 def listed_outputs(outputs: Outputs) -> list[Array]:
     """The outputs in order, without their names."""
     return list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names of which those that come again have their place behind them."""
+    return [f"{name}_{at}" if name in names[:at] else name for at, name in enumerate(names)]
 
 
 class Engine(Protocol):
@@ -60,3 +68,17 @@ class Engine(Protocol):
             ModelFailed: the model cannot compute these inputs.
         """
         ...
+
+
+class Reference(Engine, Protocol):
+    """The engine that computes what the model's file says, whatever its speed; the others must agree with it."""
+
+    def no_rows(self) -> Outputs:
+        """The outputs for zero rows."""
+        ...
+
+
+def empty_outputs(signature: Signature) -> Outputs:
+    """The outputs of a model for zero rows, as its signature has them."""
+    arrays = [np.empty((0, *(size or 0 for size in spec.shape)), np.dtype(spec.dtype)) for spec in signature.outputs]
+    return by_name(tuple(signature.parts), arrays)

@@ -1,9 +1,9 @@
-"""The Keras model as one TensorFlow graph."""
+"""A Keras model, or the function of a SavedModel, as one TensorFlow graph."""
 
 import math
 import os
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,13 +13,29 @@ import tensorflow as tf
 from stoker.models.manifest import Signature
 from stoker.models.tensors import Array, Outputs
 
-from .engine import ModelFailed, by_name
+from .batches import filled_up
+from .engine import ModelFailed, by_name, distinct
 
 _GRAPH_BYTES = 400_000  # memory of a traced model besides its weights, measured with a small MLP
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A loaded SavedModel.
+
+    Attributes:
+        function: the one that is called, which takes and gives tensors by name.
+        weights: its variables.
+        loaded: what holds them, for as long as the function is used.
+    """
+
+    function: Any
+    weights: Sequence[Any]
+    loaded: Any
+
+
 class TensorFlowEngine:
-    """A model as one compiled call: it computes any Keras model on any device.
+    """A model as one compiled call: it computes any Keras model or SavedModel on any device.
 
     The call is traced once, for any number of rows. Batches are still padded to 1, 2, 4, … rows, because oneDNN and
     cuDNN prepare kernels for every new size.
@@ -32,19 +48,18 @@ class TensorFlowEngine:
 
     name = "tensorflow"
 
-    def __init__(self, model: keras.Model, signature: Signature, max_batch: int) -> None:
+    def __init__(self, model: keras.Model | Exported, signature: Signature, max_batch: int) -> None:
         self.threads = os.cpu_count() or 1  # TensorFlow's own default
         self.names = tuple(signature.parts)
         self._max_batch = max_batch
-        arranged = _arrangement(model, [spec.name for spec in signature.inputs])
+        self._pads = signature.batch is None
+        compute = _exported(model, signature) if isinstance(model, Exported) else _called(model, signature)
 
         def call(*tensors: tf.Tensor) -> Any:
-            output = model(arranged(tensors), training=False)
-            outputs = [output[name] for name in self.names] if self.names else [output]
-            return [_known_to_numpy(each) for each in outputs]
+            return [_known_to_numpy(output) for output in compute(tensors)]
 
         self.specs = [
-            tf.TensorSpec((None, *spec.shape), tf.as_dtype(spec.dtype), f"input_{at}")
+            tf.TensorSpec((signature.batch, *spec.shape), tf.as_dtype(spec.dtype), f"input_{at}")
             for at, spec in enumerate(signature.inputs)
         ]
         self.graph = tf.function(call, autograph=False).get_concrete_function(*self.specs)
@@ -53,9 +68,9 @@ class TensorFlowEngine:
 
     def run(self, columns: Sequence[Array]) -> Outputs:
         rows = len(columns[0])
-        padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows
+        padding = min(1 << (rows - 1).bit_length(), self._max_batch) - rows if self._pads else 0
         try:
-            outputs = self.graph(*(tf.constant(_pad(array, padding)) for array in columns))
+            outputs = self.graph(*(tf.constant(filled_up(array, padding)) for array in columns))
         except tf.errors.OpError as error:
             raise ModelFailed(_reason(error.message)) from error
         return by_name(self.names, [output.numpy()[:rows] if padding else output.numpy() for output in outputs])
@@ -70,26 +85,62 @@ def _known_to_numpy(output: tf.Tensor) -> tf.Tensor:
 
 
 def _empty(output: tf.TensorSpec) -> Array:
-    return np.empty([size or 0 for size in output.shape], output.dtype.as_numpy_dtype)
+    return np.empty([0, *(size or 0 for size in output.shape[1:])], output.dtype.as_numpy_dtype)
 
 
-def _arrangement(model: keras.Model, names: Sequence[str]) -> Callable[[Sequence[tf.Tensor]], Any]:
-    """A function from tensors in the signature's order to the structure of the model's inputs.
+def _called(model: keras.Model, signature: Signature) -> Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]]:
+    """A function from tensors in the signature's order to outputs in its order.
 
     A model of one input may have any name for it. A loaded Sequential has no `input`, but takes one.
     """
     declared = None if isinstance(model, keras.Sequential) else model.input
-    if isinstance(declared, dict):
-        keys = names if len(names) > 1 else list(declared)
-        return lambda tensors: dict(zip(keys, tensors, strict=True))
-    if isinstance(declared, list | tuple):
-        return list
-    return itemgetter(0)
+    names = [spec.own_name for spec in signature.inputs]
+
+    def compute(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        arranged: Any = list(tensors)
+        if isinstance(declared, dict):
+            keys = names if len(names) > 1 else list(declared)
+            cast = [_as(tensor, declared[key].dtype) for key, tensor in zip(keys, tensors, strict=True)]
+            arranged = dict(zip(keys, cast, strict=True))
+        elif isinstance(declared, list | tuple):
+            arranged = [_as(tensor, own.dtype) for own, tensor in zip(declared, tensors, strict=True)]
+        else:
+            [arranged] = arranged if declared is None else [_as(tensors[0], declared.dtype)]
+        return _chosen_outputs(model, signature, model(arranged, training=False))
+
+    return compute
 
 
-def _pad(array: Array, padding: int) -> Array:
-    """Adds copies of the last row, which, unlike zeros, is valid for the model."""
-    return np.concatenate([array, np.repeat(array[-1:], padding, axis=0)]) if padding else array
+def _chosen_outputs(model: keras.Model, signature: Signature, outputs: Any) -> Sequence[tf.Tensor]:
+    if not isinstance(outputs, dict | list | tuple):
+        return [outputs]
+    if len(outputs) == 1:
+        return list(outputs.values()) if isinstance(outputs, dict) else outputs
+    if not isinstance(outputs, dict):
+        outputs = dict(zip(distinct(model.output_names), outputs, strict=True))
+    own = {spec.name: spec.own_name for spec in signature.outputs}
+    names = signature.parts or own
+    return [outputs[own.get(name, name)] for name in names]
+
+
+def _exported(model: Exported, signature: Signature) -> Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]]:
+    """The same for a SavedModel."""
+    own = model.function.structured_input_signature[1]
+
+    def compute(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        named = {
+            spec.own_name: _as(tensor, own[spec.own_name].dtype)
+            for spec, tensor in zip(signature.inputs, tensors, strict=True)
+        }
+        outputs = model.function(**named)
+        return [outputs[spec.own_name] for spec in signature.outputs]
+
+    return compute
+
+
+def _as(tensor: tf.Tensor, dtype: Any) -> tf.Tensor:
+    """A tensor of the model's own type; only pictures come as another one."""
+    return tensor if tensor.dtype == tf.as_dtype(dtype) else tf.cast(tensor, dtype)
 
 
 def _reason(message: str) -> str:

@@ -1,0 +1,149 @@
+"""Executes `Import`: checks a model's file, opens it, tries it, and registers it."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Import, ImportResult
+from stoker.models.archives import pack_savedmodel
+from stoker.models.effects import Register
+from stoker.models.inputs import Inputs
+from stoker.models.manifest import Artifact, ModelManifest, Signature
+from stoker.models.model_files import FILE_NAMES
+from stoker.models.store import Missing
+
+from ..ml.data.copied import local_file
+from ..ml.importing.archive import unpacked
+from ..ml.importing.bounded import bounded_memory
+from ..ml.importing.meaning import meant
+from ..ml.importing.ports import Ports, exported_ports, keras_ports, litert_ports, onnx_ports
+from ..ml.importing.signature import drafted, said_of
+from ..ml.importing.trial import tried
+from ..ml.networks.activation import output_activation
+from ..ml.prediction.loading import load_foreign, loading
+from ..ml.prediction.opening import Content, Model, load_exported, parameters_of, reference_engine
+from ..ml.prediction.screening.litert_file import check_litert
+from ..ml.prediction.screening.onnx_file import check_onnx
+from ..ml.prediction.screening.savedmodel import check_savedmodel
+from ..ml.progress import obey_stop
+from ..ml.run import Outcome, Run
+from ..ml.writing import write_result
+
+# Of the trial; more rows take several calls.
+_MAX_BATCH = 8
+
+
+def run(spec: Import, run: Run) -> Outcome:
+    """Make a version of the spec's file.
+
+    Raises:
+        InvalidJob: the file is refused, cannot be loaded, or is not as the spec says.
+        Stopped: a stop was asked for.
+    """
+    path = _fetched(spec, run)
+    obey_stop(run)
+    with bounded_memory(path.stat().st_size):
+        opened = _opened(spec, path, run.scratch)
+        obey_stop(run)
+        signature, notes = _understood(spec, opened)
+    run.say(*notes)
+    file = write_result(run, partial(run.store.put_file, opened.path, FILE_NAMES[spec.file_format]))
+    parameters = parameters_of(opened.model)
+    manifest = ModelManifest(
+        name=spec.model,
+        signature=signature,
+        metrics=spec.metrics,
+        files={spec.file_format: file},
+        parameters=parameters,
+        job=run.job,
+        data="",
+        task_why=" ".join(notes),
+        source=spec.source_name,
+    )
+    result = ImportResult(model="", format=spec.file_format, parameters=parameters, notes=tuple(notes))
+    return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))
+
+
+def _fetched(spec: Import, run: Run) -> Path:
+    """A copy of the file that nobody else can change."""
+    if not isinstance(spec.source, Artifact):
+        return local_file(spec.source, run.access, run.scratch)
+    try:
+        return run.store.fetch(spec.source, run.scratch)
+    except Missing as error:
+        raise InvalidJob(
+            f"the store of this worker has no {spec.source.name}, which the client has put into its own: give both the "
+            f"same STOKER_STORE_URL ({error.message})"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A model that was checked and loaded.
+
+    Attributes:
+        path: the file to be registered.
+        entry: which function of a SavedModel it is.
+    """
+
+    path: Path
+    model: Model
+    ports: Ports
+    entry: str | None = None
+
+
+def _opened(spec: Import, path: Path, scratch: Path) -> _Opened:
+    """Check a file, and only then have a framework open it."""
+    what = spec.source_name.rpartition("/")[2]
+    with loading(what):
+        match spec.file_format:
+            case "keras":
+                model = load_foreign(path, what)
+                return _Opened(path, model, keras_ports(model, what))
+            case "litert":
+                check_litert(path, what)
+                content = Content("litert", path.read_bytes())
+                return _Opened(path, content, litert_ports(content.data))
+            case "onnx":
+                check_onnx(path, what)
+                content = Content("onnx", path.read_bytes())
+                return _Opened(path, content, onnx_ports(content.data))
+            case "savedmodel":
+                (target := scratch / "unpacked").mkdir()
+                folder = unpacked(path, target, what)
+                ports, entry = exported_ports(check_savedmodel(folder, what), spec.entry, what)
+                packed = scratch / "packed.zip"
+                pack_savedmodel(folder, packed)
+                return _Opened(packed, load_exported(folder, entry), ports, entry)
+
+
+def _understood(spec: Import, opened: _Opened) -> tuple[Signature, list[str]]:
+    """The model's whole signature, once it has been tried, and what was taken for what."""
+    draft, notes = drafted(spec, opened.ports, opened.entry)
+    names = [each.name for each in draft.outputs]
+    with loading(spec.source_name):
+        engine = reference_engine(opened.model, draft, _MAX_BATCH)
+        rows, said = tried(engine, Inputs(draft, spec.model), names)
+    notes += said
+    parts: dict[str, Signature] = {}
+    for each, output in zip(said_of(spec, opened.ports.outputs), draft.outputs, strict=True):
+        activation = _activation(opened, output.own_name)
+        parts[output.name], guessed = meant(each, output, rows[output.name] if rows else None, activation)
+        notes += guessed
+    outputs = tuple(part.outputs[0] for part in parts.values())
+    if len(parts) > 1:
+        return draft.model_copy(update={"outputs": outputs, "parts": parts}), notes
+    [only] = parts.values()
+    update = {"inputs": draft.inputs, "batch": draft.batch, "entry": draft.entry}
+    return only.model_copy(update=update), notes
+
+
+def _activation(opened: _Opened, name: str) -> str | None:
+    """The last activation of an output of a Keras model; None for others."""
+    if not isinstance(opened.model, keras.Model):
+        return None
+    places = [port.name for port in opened.ports.outputs]
+    return output_activation(opened.model, places.index(name))

@@ -1,0 +1,71 @@
+"""A SavedModel as people hand it over: a zip or tar of its folder, with or without the folder's name."""
+
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+from stoker.errors import InvalidJob
+
+from ..prediction.screening.members import MOST_MEMBERS, checked_members, safe_path, unpack
+
+_LARGEST = 1 << 40
+_MOST_RATIO = 200
+_SMALL = 1 << 20
+
+
+def unpacked(path: Path, folder: Path, what: str) -> Path:
+    """Unpack an archive into an empty folder; gives the folder in it that has the SavedModel.
+
+    Raises:
+        InvalidJob: it is no such archive, or has a member that is refused.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpack(archive, checked_members(archive, what, _LARGEST), folder)
+        else:
+            with tarfile.open(path) as tar:
+                _unpack_tar(tar, path.stat().st_size, folder, what)
+    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError | NotADirectoryError):
+            raise
+        raise InvalidJob(f"{what} is no zip or tar, or a damaged one ({error}); pack the SavedModel again") from error
+    graphs = sorted(folder.rglob("saved_model.pb"), key=lambda found: len(found.parts))
+    if not graphs:
+        raise InvalidJob(f"{what} has no saved_model.pb: it is no SavedModel; write one with model.export(folder)")
+    if len(graphs) > 1:
+        raise InvalidJob(f"{what} has {len(graphs)} SavedModels; give an archive of one")
+    return graphs[0].parent
+
+
+def _unpack_tar(tar: tarfile.TarFile, packed: int, folder: Path, what: str) -> None:
+    written: set[str] = set()
+    total = 0
+    for member in tar:
+        name = member.name.removeprefix("./")
+        if name in ("", "."):
+            continue
+        if not safe_path(name):
+            raise InvalidJob(f"{what} has the member {name[:80]!r}, whose path may lead out of it; pack it anew")
+        if member.isdir():
+            continue
+        if not member.isreg() or member.issparse() or stat.S_IFMT(member.mode):
+            raise InvalidJob(f"{what} has the member {name!r}, which is a link or a device; pack only regular files")
+        total += member.size
+        if len(written) >= MOST_MEMBERS or total > min(_LARGEST, _SMALL + _MOST_RATIO * packed):
+            raise InvalidJob(
+                f"{what} would unpack to more than {total:,} bytes or {MOST_MEMBERS:,} files; no model does"
+            )
+        if name in written:
+            raise InvalidJob(
+                f"{what} has the member {name!r} twice, and readers differ in which they take; pack it anew"
+            )
+        written.add(name)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = tar.extractfile(member)
+        assert source is not None, "a regular file has content"
+        with source, target.open("xb") as sink:
+            while block := source.read(1 << 20):
+                sink.write(block)

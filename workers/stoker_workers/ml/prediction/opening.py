@@ -1,0 +1,142 @@
+"""Opening a model's file, whatever its format: it is checked first, and only then does a framework see it."""
+
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import keras
+import onnx
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from stoker.errors import InvalidJob
+from stoker.models.manifest import Signature
+
+from .loading import load_saved, loading
+from .runtime import Engine, Exported, FixedBatches, LiteRTFile, OnnxFile, Reference, Say, TensorFlowEngine, converted
+from .screening.litert_file import check_litert
+from .screening.members import checked_members, unpack
+from .screening.onnx_file import check_onnx
+from .screening.savedmodel import check_savedmodel
+
+_LARGEST_UNPACKED = 1 << 40
+
+
+@dataclass(frozen=True)
+class Content:
+    """A model that its engine takes as bytes."""
+
+    format: Literal["litert", "onnx"]
+    data: bytes
+
+
+Model: TypeAlias = keras.Model | Exported | Content
+"""A loaded model."""
+
+
+def open_model(path: Path, file_format: str, signature: Signature, ref: str) -> Model:
+    """A registered version's model.
+
+    Args:
+        path: its file, which is not needed any more afterwards; beside it is room for more.
+        ref: the model's name in messages.
+
+    Raises:
+        NoMemory: there is not enough memory for it.
+        InvalidJob: it is refused, or cannot be loaded.
+    """
+    if file_format in ("keras", "h5"):
+        return load_saved(path, ref)
+    with loading(ref):
+        if file_format == "savedmodel":
+            with unpacked_savedmodel(path, path.name) as folder:
+                check_savedmodel(folder, path.name)
+                return load_exported(folder, signature.entry)
+        if file_format == "litert":
+            check_litert(path, path.name)
+            return Content("litert", path.read_bytes())
+        check_onnx(path, path.name)
+        return Content("onnx", path.read_bytes())
+
+
+def load_exported(folder: Path, entry: str | None) -> Exported:
+    """The function of a SavedModel that has been checked."""
+    loaded = tf.saved_model.load(folder)
+    function = loaded.signatures[entry]
+    return Exported(function, tuple(function.variables), loaded)
+
+
+@contextmanager
+def unpacked_savedmodel(path: Path, what: str) -> Iterator[Path]:
+    """The folder that a zip of a SavedModel holds, for as long as the block runs.
+
+    Raises:
+        InvalidJob: it is no zip, or has a member that is refused.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                unpack(archive, checked_members(archive, what, _LARGEST_UNPACKED), Path(folder))
+        except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, FileExistsError) as error:
+            raise InvalidJob(f"{what} is no zip, or a damaged one ({error}); pack the SavedModel again") from error
+        yield Path(folder)
+
+
+def reference_engine(model: Model, signature: Signature, max_batch: int) -> Reference:
+    """The engine that computes a model by what its file says."""
+    engine: Reference
+    if not isinstance(model, Content):
+        engine = TensorFlowEngine(model, signature, max_batch)
+    elif model.format == "litert":
+        engine = LiteRTFile(model.data, 1, signature)
+    else:
+        engine = OnnxFile(model.data, os.cpu_count() or 1, signature)
+    return _in_batches(engine, signature)
+
+
+def other_engines(model: Model, reference: Reference, signature: Signature, say: Say, work_s: float) -> list[Engine]:
+    """Engines that may be quicker; each must agree with the reference, and is measured against it.
+
+    Args:
+        say: takes why there are not as many as could be.
+        work_s: how long the reference would take for all rows; little is not worth a conversion.
+    """
+    if isinstance(reference, TensorFlowEngine) and not isinstance(model, Content):
+        return converted(reference, parameters_of(model), say, work_s)
+    threads = os.cpu_count() or 1
+    if isinstance(model, Content) and model.format == "litert" and threads > 1:
+        return [_in_batches(LiteRTFile(model.data, threads, signature), signature)]
+    return []
+
+
+def parameters_of(model: Model) -> int:
+    """How many numbers a model has learned."""
+    if isinstance(model, keras.Model):
+        return int(model.count_params())
+    if isinstance(model, Exported):
+        return sum(math.prod(variable.shape) for variable in model.weights)
+    if model.format == "onnx":
+        graph: Any = onnx.ModelProto.FromString(model.data).graph
+        return sum(math.prod(tensor.dims) for tensor in graph.initializer)
+    return sum(_litert_weights(model.data))
+
+
+def _litert_weights(content: bytes) -> Iterator[int]:
+    """The number of values of each constant tensor in a LiteRT file."""
+    parsed: Any = schema.Model.GetRootAs(content, 0)
+    for number in range(parsed.SubgraphsLength()):
+        graph = parsed.Subgraphs(number)
+        for at in range(graph.TensorsLength()):
+            tensor = graph.Tensors(at)
+            if parsed.Buffers(tensor.Buffer()).DataLength():
+                yield math.prod(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
+
+
+def _in_batches(engine: Reference, signature: Signature) -> Reference:
+    return engine if signature.batch is None else FixedBatches(engine, signature.batch)
