@@ -132,6 +132,7 @@ def test_a_single_input_may_also_come_by_name(predictor: Predictor) -> None:
 @pytest.mark.parametrize("rows", [1, 3, 5])
 def test_columns_of_numbers_text_and_categories_are_predicted_together(mixed_predictor: Predictor, rows: int) -> None:
     columns = mixed_rows(rows)
+    assert isinstance(mixed_predictor.model, keras.Model)
     expected = mixed_predictor.model(
         {
             "age": tf.constant(columns["age"], tf.float32),

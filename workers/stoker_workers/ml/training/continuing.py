@@ -74,7 +74,7 @@ def _loaded(version: ModelVersion, run: Run) -> keras.Model:
     file_format, file = predicting_file(version)
     if file_format not in ("keras", "h5"):
         raise InvalidJob(
-            f"init_from names {version.ref}, a model in {file_format}, from which no training goes on: name one of Keras"
+            f"init_from names {version.ref}, a model in {file_format}, from which no training goes on: name a Keras one"
         )
     path = run.store.fetch(file, run.scratch)
     try:
