@@ -73,6 +73,7 @@ def test_an_example_runs_as_it_stands(
     page: Path, stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    monkeypatch.setenv("STOKER_STORE_URL", stack.store)
     monkeypatch.chdir(tmp_path)
     if write := FILES.get(page.stem):
         write(tmp_path)

@@ -123,6 +123,14 @@ QUANTISED = frozenset(
 ) | {("keras.quantizers", "AbsMaxQuantizer")}
 """What `model.quantize` leaves in the config of a saved model; reads nothing."""
 
+APPLICATIONS = frozenset(
+    {
+        ("keras.src.applications.convnext", "LayerScale"),
+        ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
+    }
+)
+"""The layers of networks in keras.applications that are no layers of Keras' own list; they multiply."""
+
 COMPILED = frozenset(
     pair
     for module, names in {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidJob
-from .keras_objects import ALLOWED, COMPILED, NUMPY_TYPES, QUANTISED, VALUES
+from .keras_objects import ALLOWED, APPLICATIONS, COMPILED, NUMPY_TYPES, QUANTISED, VALUES
 
 _DEEPEST = 100
 _MOST_VALUES = 1_000_000
@@ -89,7 +89,7 @@ class _Screen:
         self._subject = subject
         self._is_saved = is_saved
         self._instead = _SAVED_INSTEAD if is_saved else _ALLOWED_INSTEAD
-        self._allowed = ALLOWED | QUANTISED | COMPILED if is_saved else ALLOWED
+        self._allowed = ALLOWED | APPLICATIONS | QUANTISED | COMPILED if is_saved else ALLOWED
         self._values = 0
 
     def mapping(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:

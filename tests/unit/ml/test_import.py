@@ -1,5 +1,6 @@
 """Models that were made elsewhere, as versions that predict what they did there."""
 
+import json
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from stoker.kinds import (
     Infer,
     InferResult,
 )
+from stoker.kinds.keras_screen import check_saved_config
 from stoker.models.archives import pack_savedmodel
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelVersion
@@ -40,6 +42,7 @@ from stoker_workers.kinds.compare import run as compare
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.import_model import run as import_model
 from stoker_workers.kinds.infer import run as infer
+from stoker_workers.ml.prediction.loading import declared_numbers
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.prediction.runtime.onnx import converted_to_onnx
 from stoker_workers.ml.run import Run
@@ -221,6 +224,29 @@ def test_several_inputs_outputs_and_lengths_go_by_names_that_may_be_others(
         close(given["marks"], expected["marks"].numpy())
     only = loaded(imported(path, outputs=["height"])).predict(rows)
     close(only, expected["height"].numpy())
+
+
+def test_a_sequential_model_is_known_by_its_input(imported: Imported, loaded: Loaded, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    model.save(tmp_path / "m.keras")
+    rows = RNG.random((3, 4), dtype=np.float32)
+    version = imported(tmp_path / "m.keras", classes=("no", "yes"))
+    assert version.signature.task == "binary"
+    close(loaded(version).predict(rows), model(rows).numpy())
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([keras.layers.Dense(2)]).save(tmp_path / "unbuilt.keras")
+    with pytest.raises(InvalidJob, match="never built"):
+        imported(tmp_path / "unbuilt.keras")
+
+
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", "InceptionResNetV2"])
+def test_layers_that_only_keras_applications_have_are_known(name: str) -> None:
+    """Their weights are many, and so none is made."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = getattr(keras.applications, name)(weights=None)
+        config = json.loads(model.to_json())
+    check_saved_config(config, "it")
+    assert declared_numbers(config, "it") == model.count_params()
 
 
 def test_texts_are_looked_up_by_the_model_itself(imported: Imported, loaded: Loaded, tmp_path: Path) -> None:

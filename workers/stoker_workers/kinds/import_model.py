@@ -16,7 +16,7 @@ from stoker.models.model_files import FILE_NAMES
 from stoker.models.store import Missing
 
 from ..ml.data.copied import local_file
-from ..ml.importing.archive import unpacked
+from ..ml.importing.archive import drop_optimizer, unpacked
 from ..ml.importing.bounded import bounded_memory
 from ..ml.importing.meaning import meant
 from ..ml.importing.ports import Ports, exported_ports, keras_ports, litert_ports, onnx_ports
@@ -34,6 +34,7 @@ from ..ml.writing import write_result
 
 # Of the trial; more rows take several calls.
 _MAX_BATCH = 8
+_REMEDY = "save it again, by versions of its framework like those of the workers"
 
 
 def run(spec: Import, run: Run) -> Outcome:
@@ -46,7 +47,7 @@ def run(spec: Import, run: Run) -> Outcome:
     path = _fetched(spec, run)
     obey_stop(run)
     with bounded_memory(path.stat().st_size):
-        opened = _opened(spec, path, run.scratch)
+        opened = _opened(spec, path, run)
         obey_stop(run)
         signature, notes = _understood(spec, opened)
     run.say(*notes)
@@ -95,10 +96,10 @@ class _Opened:
     entry: str | None = None
 
 
-def _opened(spec: Import, path: Path, scratch: Path) -> _Opened:
+def _opened(spec: Import, path: Path, run: Run) -> _Opened:
     """Check a file, and only then have a framework open it."""
     what = spec.source_name.rpartition("/")[2]
-    with loading(what):
+    with loading(what, _REMEDY):
         match spec.file_format:
             case "keras":
                 model = load_foreign(path, what)
@@ -112,10 +113,12 @@ def _opened(spec: Import, path: Path, scratch: Path) -> _Opened:
                 content = Content("onnx", path.read_bytes())
                 return _Opened(path, content, onnx_ports(content.data))
             case "savedmodel":
-                (target := scratch / "unpacked").mkdir()
+                (target := run.scratch / "unpacked").mkdir()
                 folder = unpacked(path, target, what)
                 ports, entry = exported_ports(check_savedmodel(folder, what), spec.entry, what)
-                packed = scratch / "packed.zip"
+                if drop_optimizer(folder):
+                    run.say("what an optimizer of Keras 2 has kept is left out, for no prediction needs it")
+                packed = run.scratch / "packed.zip"
                 pack_savedmodel(folder, packed)
                 return _Opened(packed, load_exported(folder, entry), ports, entry)
 
@@ -124,7 +127,7 @@ def _understood(spec: Import, opened: _Opened) -> tuple[Signature, list[str]]:
     """The model's whole signature, once it has been tried, and what was taken for what."""
     draft, notes = drafted(spec, opened.ports, opened.entry)
     names = [each.name for each in draft.outputs]
-    with loading(spec.source_name):
+    with loading(spec.source_name, _REMEDY):
         engine = reference_engine(opened.model, draft, _MAX_BATCH)
         rows, said = tried(engine, Inputs(draft, spec.model), names)
     notes += said

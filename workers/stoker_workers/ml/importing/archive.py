@@ -5,9 +5,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from tensorflow.core.protobuf import saved_model_pb2
+
 from stoker.errors import InvalidJob
 
 from ..prediction.screening.members import MOST_MEMBERS, checked_members, safe_path, unpack
+from ..prediction.screening.savedmodel import GRAPH
 
 _LARGEST = 1 << 40
 _MOST_RATIO = 200
@@ -37,6 +40,21 @@ def unpacked(path: Path, folder: Path, what: str) -> Path:
     if len(graphs) > 1:
         raise InvalidJob(f"{what} has {len(graphs)} SavedModels; give an archive of one")
     return graphs[0].parent
+
+
+def drop_optimizer(folder: Path) -> bool:
+    """Take what an optimizer of Keras 2 has kept of each weight out of a checked SavedModel; gives whether it had any.
+
+    TensorFlow loads such a SavedModel no more, for it finds no optimizer of that kind. No prediction needs it.
+    """
+    path = folder / GRAPH
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    kept = [node for graph in saved.meta_graphs for node in graph.object_graph_def.nodes if node.slot_variables]
+    for node in kept:
+        node.ClearField("slot_variables")
+    if kept:
+        path.write_bytes(saved.SerializeToString(deterministic=True))
+    return bool(kept)
 
 
 def _unpack_tar(tar: tarfile.TarFile, packed: int, folder: Path, what: str) -> None:

@@ -55,7 +55,7 @@ def keras_ports(model: keras.Model, what: str) -> Ports:
     # A loaded Sequential has no `input`, but takes one.
     taken = inputs[0] if isinstance(model, keras.Sequential) else model.input
     given = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-    return Ports(_keras(taken, None, what), _keras(given, list(model.output_names), what))
+    return Ports(_keras(taken, None, what), _keras(given, getattr(model, "output_names", None), what))
 
 
 def _keras(structure: Any, names: list[str] | None, what: str) -> tuple[Port, ...]:
@@ -65,7 +65,7 @@ def _keras(structure: Any, names: list[str] | None, what: str) -> tuple[Port, ..
         tensors = list(structure) if isinstance(structure, list | tuple) else [structure]
         if any(isinstance(tensor, list | tuple | dict) for tensor in tensors):
             raise InvalidJob(f"{what} nests its inputs or outputs; give them as a list or a dict")
-        named = dict(zip(distinct(names or [tensor.name for tensor in tensors]), tensors, strict=True))
+        named = dict(zip(distinct(list(names or [tensor.name for tensor in tensors])), tensors, strict=True))
     return tuple(
         Port(name, tuple(tensor.shape), "string" if tensor.dtype == "string" else str(tensor.dtype))
         for name, tensor in named.items()

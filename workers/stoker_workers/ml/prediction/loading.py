@@ -24,6 +24,8 @@ from .screening.keras_file import check_h5, check_keras
 # Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
 _TOLERANCE = 1e-3
 
+_REMEDY = "train it again, or roll its alias back to a version that can be loaded"
+
 
 class NoMemory(InvalidJob):
     """The model needs more memory than there is."""
@@ -82,8 +84,11 @@ def declared_numbers(config: dict[str, Any], what: str) -> int:
 
 
 @contextmanager
-def loading(ref: str) -> Iterator[None]:
+def loading(ref: str, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn any error of the block into one that says that the model cannot be loaded.
+
+    Args:
+        remedy: what may be done about an error that has no known cause.
 
     Raises:
         NoMemory: there was not enough memory.
@@ -97,10 +102,10 @@ def loading(ref: str) -> Iterator[None]:
     except StokerError:
         raise
     except Exception as error:  # a stored model is somebody's code: its layers may raise anything
-        raise _public(ref, error) from error
+        raise _public(ref, error, remedy) from error
 
 
-def _public(ref: str, error: Exception) -> StokerError:
+def _public(ref: str, error: Exception, remedy: str) -> StokerError:
     if outage := disk_outage(error):
         return DependencyUnavailable(outage)
     # TensorFlow also raises ResourceExhaustedError when too many files are open.
@@ -111,10 +116,7 @@ def _public(ref: str, error: Exception) -> StokerError:
             f"{ref} cannot be loaded: there is not enough memory for it ({first_line(error)}); give the slot more "
             "memory (fewer slots, or STOKER_SLOT_MEMORY_BYTES), or make the model smaller"
         )
-    return InvalidJob(
-        f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; train it again, or roll its alias "
-        "back to a version that can be loaded"
-    )
+    return InvalidJob(f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; {remedy}")
 
 
 def check_saved(path: Path, trained: keras.Model, signature: Signature) -> bool:

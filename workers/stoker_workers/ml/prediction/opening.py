@@ -1,5 +1,6 @@
 """Opening a model's file, whatever its format: it is checked first, and only then does a framework see it."""
 
+import logging
 import math
 import os
 import tempfile
@@ -18,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from stoker.errors import InvalidJob
 from stoker.models.manifest import Signature
 
+from ..garbage import collect
 from .loading import load_saved, loading
 from .runtime import Engine, Exported, FixedBatches, LiteRTFile, OnnxFile, Reference, Say, TensorFlowEngine, converted
 from .screening.litert_file import check_litert
@@ -67,7 +69,15 @@ def open_model(path: Path, file_format: str, signature: Signature, ref: str) -> 
 
 def load_exported(folder: Path, entry: str | None) -> Exported:
     """The function of a SavedModel that has been checked."""
-    loaded = tf.saved_model.load(folder)
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    # It warns of each value that an optimizer has left in the checkpoint, once the garbage is looked at.
+    logger.setLevel(logging.ERROR)
+    try:
+        loaded = tf.saved_model.load(folder)
+        collect()
+    finally:
+        logger.setLevel(level)
     function = loaded.signatures[entry]
     return Exported(function, tuple(function.variables), loaded)
 
