@@ -29,7 +29,7 @@ from .targets import Decided, TargetColumn, decide_targets
 from .tensors import LONGEST_LIST, Feature, input_tensors
 from .weights import mean_weight, row_weights
 
-_PASS_BYTES = 16 << 20
+_PASS_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
