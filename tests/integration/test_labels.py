@@ -2,7 +2,11 @@
 
 import json
 import os
+import re
 from pathlib import Path
+
+import pytest
+import redis
 
 import stoker
 from stoker import JobState
@@ -14,7 +18,14 @@ from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import serving
 
+GUIDE = Path(__file__).parents[2] / "docs" / "environments.md"
 SPEC = stoker.Train(model="labelled", data="sample://iris", epochs=1)
+
+
+def example() -> str:
+    """The example of the guide, which needs a label of the first worker's."""
+    [code] = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    return str(code)
 
 
 def needing(image: str) -> stoker.Train:
@@ -22,16 +33,19 @@ def needing(image: str) -> stoker.Train:
 
 
 def test_jobs_go_to_the_worker_that_has_their_label_whoever_takes_their_messages(
-    tmp_path: Path, eventually: Eventually
+    tmp_path: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {"functions": ("json:*",), "custom_objects": ("pydantic.fields",), "labels": {"image": "shop-1.4"}}
     settings = Settings(home=tmp_path, slots=2, lease_s=5, **own)
     with serving(settings), stoker.Client(settings=settings) as client:
         url = {"STOKER_REDIS_URL": redis_url_of(settings)}
+        monkeypatch.setenv("STOKER_REDIS_URL", url["STOKER_REDIS_URL"])
         waits = client.submit(needing("shop-1.5"))
         reason = "no live worker has label image=shop-1.5"
         eventually(lambda: waits.status().reason == reason)
-        assert client.submit(needing("shop-1.4")).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        exec(compile(example(), GUIDE.name, "exec"), {})
+        [documented] = client.jobs(model="ranker")
+        assert client.job(documented.id).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert (waits.state, waits.status().attempt) == (JobState.WAITING, 0)
         assert "no live worker has" in commands.run("jobs", env=url).stdout
         doctor = json.loads(commands.run("doctor", "--json", env=url | {"STOKER_STORE_URL": settings.store}).stdout)
@@ -57,6 +71,11 @@ def test_jobs_go_to_the_worker_that_has_their_label_whoever_takes_their_messages
         finally:
             second.stop(PATIENCE_S)
         eventually(lambda: len(client.workers()) == 1)
+        with redis.Redis.from_url(redis_url_of(settings)) as server:
+            assert not list(server.scan_iter("*.of.*"))
+            bound = [key for key in server.scan_iter("_kombu*") if server.type(key) == b"set"]
+            assert bound
+            assert not [key for key in bound if b".of." in b"".join(server.smembers(key))]
         waits = client.submit(needing("shop-1.5"))
         eventually(lambda: waits.status().reason == reason)
 

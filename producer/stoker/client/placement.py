@@ -49,7 +49,7 @@ def place(spec: Spec, offered: Offer) -> WorkDevice:
     words = needs_of(spec)
     # Where none has the words, the job waits for one that has: that is no reason to refuse it.
     able = [worker for worker in offered.workers if not lacking(words, worker.offers)] if words else []
-    for resources in (Offer(able), Offer(offered.workers), offered):
+    for resources in (*([Offer(able)] if able else []), Offer(offered.workers), offered):
         lacks = {device: _lack(spec, device, resources) for device in _devices(spec)}
         fitting = next((device for device, lack in lacks.items() if lack is None), None)
         if fitting:

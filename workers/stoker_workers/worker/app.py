@@ -65,7 +65,8 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app = celery_app(settings, redis_url)
     # What is in its mailbox has had its turn, and comes before what is on the queues.
     served = (worker.mailbox, *worker.queues)
-    app.amqp.queues.add(Queue(worker.mailbox, routing_key=worker.mailbox))
+    # Not declared: kombu would keep a binding of it for ever. The ledger writes to it without one.
+    app.amqp.queues.add(Queue(worker.mailbox, routing_key=worker.mailbox, no_declare=True))
     slot = Slot(settings, redis_url, worker)
     lanes_queue = request_queue(worker.device)
     app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and not slot.takes_jobs)

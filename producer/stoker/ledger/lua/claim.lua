@@ -59,20 +59,17 @@ end
 
 -- What this worker lacks of what a job needs, resources aside: see below. Nothing where it says nothing of itself.
 local function lacks_of(kind, needs_release, needs_words)
-  local lacks, wanted = {}, words_in(needs_words)
-  if not RELEASE then
-    return lacks
-  end
-  if ARGV[9] ~= '' then
+  local kinds, wanted = ARGV[9], words_in(needs_words)
+  if kinds ~= '' and not string.find(' ' .. kinds .. ' ', ' ' .. kind .. ' ', 1, true) then
     table.insert(wanted, 1, 'kind:' .. kind)
   end
   if needs_release then
     table.insert(wanted, 'release:' .. needs_release)
   end
-  if #wanted > 0 then
-    lacks = lacking(with_offers({ release = RELEASE }, words_in(ARGV[9]), words_in(ARGV[12])), wanted)
+  if not RELEASE or #wanted == 0 then
+    return {}
   end
-  return lacks
+  return lacking(with_offers({ release = RELEASE }, words_in(kinds), words_in(ARGV[12])), wanted)
 end
 
 local state, flaws, is_known = examine(id)
