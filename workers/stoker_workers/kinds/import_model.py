@@ -1,5 +1,6 @@
 """Executes `Import`: checks a model's file, opens it, tries it, and registers it."""
 
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from stoker.models.inputs import Inputs
 from stoker.models.manifest import Artifact, ModelManifest, Signature
 from stoker.models.model_files import FILE_NAMES
 from stoker.models.store import Missing
+from stoker.outages import Dependency, needing
 
 from ..ml.data.copied import local_file
 from ..ml.importing.archive import drop_optimizer, unpacked
@@ -69,11 +71,15 @@ def run(spec: Import, run: Run) -> Outcome:
 
 
 def _fetched(spec: Import, run: Run) -> Path:
-    """A copy of the file that nobody else can change."""
+    """A copy of the file that nobody else can change, between the checks and the loading of it."""
+    target = run.scratch / FILE_NAMES[spec.file_format]
     if not isinstance(spec.source, Artifact):
-        return local_file(spec.source, run.access, run.scratch)
+        source = local_file(spec.source, run.access, run.scratch)
+        with needing(Dependency.DISK, f"the folder {run.scratch}"):
+            shutil.copyfile(source, target)
+        return target
     try:
-        return run.store.fetch(spec.source, run.scratch)
+        return run.store.fetch(spec.source, run.scratch).rename(target)
     except Missing as error:
         raise InvalidJob(
             f"the store of this worker has no {spec.source.name}, which the client has put into its own: give both the "

@@ -11,7 +11,7 @@ from stoker.kinds import Pretrained
 from stoker.models.manifest import TensorSpec
 
 from ..data.copied import local_file
-from ..prediction.loading import first_line, load_saved
+from ..prediction.loading import first_line, load_foreign
 from ..prediction.screening.keras_file import check_weights
 from ..run import Run
 from .cnn import image_shape
@@ -76,7 +76,7 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
         except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
             raise _unfit(spec, first_line(error)) from error
     else:
-        _copy_weights(spec, load_saved(path, f"weights {spec.weights}"), base)
+        _copy_weights(spec, load_foreign(path, spec.weights), base)
     return f"{spec.name} starts from the weights of {spec.weights}"
 
 
