@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
+from PIL import Image
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from stoker.errors import InvalidJob
@@ -271,6 +272,29 @@ def test_pictures_of_any_size_may_be_rows(imported: Imported, loaded: Loaded, tm
         version = imported(path, inputs={"": ImportedInput(kind="image")}, task="regression")
         assert (version.signature.inputs[0].dtype, version.signature.inputs[0].high) == ("uint8", 255)
         close(loaded(version).predict(pixels), pixels.mean(axis=(1, 2)) / 255)
+
+
+def test_a_folder_of_pictures_measures_a_model_that_takes_them(
+    imported: Imported, open_run: OpenRun, tmp_path: Path
+) -> None:
+    """One that tells red from blue, by the first and the last channel."""
+    for at, label in enumerate(["blue", "red"] * 4):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        colour = (200 + at, 0, 10) if label == "red" else (10, 0, 200 + at)
+        Image.new("RGB", (20 + at, 16), colour).save(tmp_path / "photos" / label / f"{at}.png")
+    x = keras.Input((8, 8, 3), name="pixels")
+    shares = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(x))
+    model = keras.Model(x, keras.layers.Softmax()(keras.layers.Dense(2, kernel_initializer="zeros")(shares)))
+    model.layers[-2].set_weights([np.array([[0, 9], [0, 0], [9, 0]], np.float32), np.zeros(2, np.float32)])
+    version = imported(
+        as_litert(model, tmp_path),
+        inputs={"": ImportedInput(name="image", kind="image")},
+        classes=("blue", "red"),
+        target="label",
+    )
+    report = evaluate(Evaluate(model=version.ref, data=str(tmp_path / "photos"), noise=()), open_run(version)).result
+    assert isinstance(report, EvaluateResult)
+    assert (report.rows, report.metrics["accuracy"]) == (8, 1.0)
 
 
 def test_a_model_of_one_row_a_call_answers_many(imported: Imported, loaded: Loaded, tmp_path: Path) -> None:
