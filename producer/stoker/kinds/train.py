@@ -28,6 +28,7 @@ from .roles import refuse_contradicting_roles
 from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
 from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
+from .thrift import thrifts
 
 
 def _named(value: Any) -> Any:
@@ -95,7 +96,8 @@ class Train(JobSpec):
         limits: the least and the most that these columns may be in predictions, which refuse rows beyond; what training
             has seen is no limit of its own.
         seed: two runs with one seed and one machine give equal weights; None draws one.
-        precision: "mixed" computes in float16 (GPU) or bfloat16 (CPU, TPU) and keeps float32 weights.
+        precision: "mixed" computes in float16 (GPU) or bfloat16 (CPU, TPU) and keeps float32 weights; "auto" mixes, in
+            bfloat16, only where there is no memory for float32.
         image_size: the height and width that all pictures get, or one number for both; None takes the size that most
             have, or else the median, with 128 at most.
         augment: how pictures vary at random while training.
@@ -140,7 +142,7 @@ class Train(JobSpec):
     class_weights: ClassWeights | None = None
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
-    precision: Literal["float32", "mixed"] = "float32"
+    precision: Literal["float32", "mixed", "auto"] = "float32"
     checkpoint: Checkpoints = Checkpoints()
     image_size: ImageSize | None = None
     augment: Augment | None = None
@@ -248,5 +250,6 @@ KIND = Kind(
     slots=lambda spec: spec.workers,
     may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,
+    thrift=lambda spec: tuple(map(str, thrifts(spec))),
     check=_check,
 )

@@ -34,6 +34,8 @@ class TrainResult(JobResult):
         run_s: seconds from the start of the attempt that finished.
         files: model files by format, "history" (JSON) and "tensorboard" (a zip of its log folder, unless it could not
             be written).
+        parts: into how many parts each batch was divided, because there was no memory for all of it.
+        precision: what was computed in.
         cross_validation: what the folds gave; None without any.
     """
 
@@ -47,6 +49,8 @@ class TrainResult(JobResult):
     seed: int
     run_s: float
     files: dict[str, Artifact]
+    parts: int = 1
+    precision: Literal["float32", "mixed"] = "float32"
     cross_validation: CrossValidation | None = None
 
     def gives_model(self) -> str | None:
@@ -56,6 +60,8 @@ class TrainResult(JobResult):
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         notes = [f"{cost}, seed {self.seed}"]
+        if self.parts > 1:
+            notes.append(f"each batch was computed in {self.parts} parts, for want of memory")
         if scores := self.cross_validation:
             told = (f"{name} {mean:.4g} ± {scores.spread[name]:.2g}" for name, mean in scores.mean.items())
             notes.append(f"over {len(scores.folds)} folds: {'  '.join(told)}")

@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple, TypeVar
 
 from stoker.errors import ModelNotFound
 from stoker.events import JobState
-from stoker.kinds import Spec
+from stoker.kinds import Spec, kind_of
 from stoker.ledger import attempts, children, presence, registry
 from stoker.ledger.attempts import Attempt, CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
-from .memory import larger
-from .messages import Asked, Away, Done, End, Failed, Halted, Lost, Outgrown
+from .memory import larger, room_of
+from .messages import Asked, Away, Done, End, Failed, Halted, Lost, Outgrown, OutOfMemory
 from .slot import Slot
 
 T = TypeVar("T")
@@ -62,8 +62,8 @@ class Settlement:
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Halted():
                 return self.release("drained", f"worker {self._slot.worker} was drained")
-            case Outgrown():
-                return self._outgrew(end)
+            case Outgrown() | OutOfMemory():
+                return self._ran_out(end)
             case Away():
                 return self._await(end)
             case Lost():
@@ -84,23 +84,40 @@ class Settlement:
             return TAKEN_AWAY
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
-    def _outgrew(self, end: Outgrown) -> Ending:
-        """Queue the job again with more memory, once, if a worker has more."""
-        memory_bytes = larger(self._attempt, end, self._slot.insist(presence.workers()))
-        if memory_bytes is None:
-            more = (
-                "it has had more than a slot's share already"
-                if self._attempt.has_outgrown
-                else "no live worker has more"
-            )
-            return self._fail(JobState.FAILED, Ending("failed", f"{end.reason}; {more}"))
-        return self.release("outgrown", f"{end.reason}; it gets {memory_bytes:,}", memory_bytes)
+    def _ran_out(self, end: Outgrown | OutOfMemory) -> Ending:
+        """Queue the job again to make do with less memory, way by way, then once with more if a worker has more."""
+        used, ways = self._attempt.thrift, kind_of(self._spec).thrift(self._spec)
+        if end.thrift_helps and used < len(ways):
+            return self.release("outgrown", f"{end.reason}; it goes on with {ways[used]}", thrift=used + 1)
+        reason = end.reason
+        room = room_of(self._attempt, self._slot, end)
+        if isinstance(end, OutOfMemory) and room.had is not None:
+            reason += f", and had {room.had:,} bytes"
+        if used:
+            reason += f"; it ran with {ways[used - 1]}"
+        more = larger(self._attempt, room, self._slot.insist(presence.workers()))
+        if more is None:
+            why = "it has had more than its share already" if self._attempt.has_outgrown else "no live worker has more"
+            return self._fail(JobState.FAILED, Ending("failed", f"{reason}; {why}"))
+        told = f"{reason}; it gets {more:,}"
+        if room.is_gpu:
+            return self.release("outgrown", f"{told} of a GPU", gpu_memory_bytes=more)
+        return self.release("outgrown", told, memory_bytes=more)
 
     def release(
-        self, why: Literal["drained", "lost", "outgrown"], reason: str, memory_bytes: int | None = None
+        self,
+        why: Literal["drained", "lost", "outgrown"],
+        reason: str,
+        *,
+        memory_bytes: int | None = None,
+        gpu_memory_bytes: int | None = None,
+        thrift: int = 0,
     ) -> Ending:
         """Hand the job back to its queue, at once or after a wait, or give it up."""
-        state = self._slot.insist(attempts.release(self._attempt, why, reason, memory_bytes))
+        call = attempts.release(
+            self._attempt, why, reason, memory_bytes, gpu_memory_bytes=gpu_memory_bytes, thrift=thrift
+        )
+        state = self._slot.insist(call)
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:

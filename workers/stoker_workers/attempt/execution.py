@@ -16,7 +16,7 @@ from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Outgrown, OutOfMemory, Thrifty
 from .preparation import prepared
 from .reports import Reports
 from .runner import Runner
@@ -53,6 +53,7 @@ class Execution:
         self._stopping: StopRequest | None = None
         self._kill_at: float | None = None
         self._blocked_at: float | None = None
+        self._thrift_helps = False
 
     def follow(self) -> Ending:
         """See the attempt to its end."""
@@ -126,6 +127,8 @@ class Execution:
             for message in runner.receive(TICK_S):
                 if isinstance(message, Blocked):
                     self._block(message.outage)
+                elif isinstance(message, Thrifty):
+                    self._thrift_helps = True
                 elif isinstance(message, Emitted):
                     self._reports.add(message.event)
                     # At once, unless Redis is away: what is not reported is repeated after a loss, and its file stays.
@@ -146,6 +149,8 @@ class Execution:
                     end = extra.looked_at(end, runner.pid)
             if self._reports.answer is ReportReply.LOST:
                 return None
+            if isinstance(end, Outgrown | OutOfMemory):
+                return end.model_copy(update={"thrift_helps": self._thrift_helps})
             if end:
                 return end
             if overdue := self._overdue():

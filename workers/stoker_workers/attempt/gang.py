@@ -29,7 +29,7 @@ from stoker.urls import endpoint
 from ..ml.run import Run
 from .extras import Extra, GaveUp
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lost, Outgrown
+from .messages import Away, Blocked, End, Failed, Halted, Lost, Note, Outgrown, OutOfMemory
 from .preparation import prepared
 from .runner import Runner
 from .slot import Slot
@@ -169,7 +169,7 @@ class Member:
                 if isinstance(message, Blocked):
                     if message.outage:
                         self._slot.dependencies.met(message.outage)
-                elif not isinstance(message, Emitted):
+                elif not isinstance(message, Note):
                     self._end(message)
                     return message
             if self._slot.hurrying:
@@ -202,7 +202,7 @@ class Member:
         if isinstance(end, Away):
             self._slot.dependencies.met(end.outage)
             self._depart(done=False, outage=end.outage)
-        elif isinstance(end, Failed | Outgrown):
+        elif isinstance(end, Failed | OutOfMemory | Outgrown):
             # What ends this runner most likely ends the chief's too, which must get to say so; if not, the chief
             # misses this member when its lease runs out.
             self._owner = ""

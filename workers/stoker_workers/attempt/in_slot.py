@@ -11,7 +11,7 @@ from stoker.kinds import Spec
 
 from ..kinds import execute
 from ..ml.run import Run, StopRequest
-from .messages import Blocked, Emitted, End
+from .messages import Blocked, Emitted, End, Note
 from .runner import end_of
 from .slot import Slot
 
@@ -26,7 +26,7 @@ class InlineRunner:
 
     def __init__(self, slot: Slot, spec: Spec, prepared: Run) -> None:
         self._slot = slot
-        self._messages: queue.SimpleQueue[Emitted | Blocked | End] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Note | End] = queue.SimpleQueue()
         self._has_ended = False
         run = replace(
             prepared,
@@ -53,11 +53,11 @@ class InlineRunner:
     def stop(self, reason: StopRequest) -> None:
         """Nothing to do: it ends sooner than it could be asked to, or not at all."""
 
-    def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
+    def receive(self, wait_s: float) -> Iterator[Note | End]:
         """What the job has sent since, waiting up to `wait_s` for it; an `End` comes last."""
         try:
             message = self._messages.get(timeout=wait_s)
         except queue.Empty:
             return
-        self._has_ended = not isinstance(message, Emitted | Blocked)
+        self._has_ended = not isinstance(message, Note)
         yield message

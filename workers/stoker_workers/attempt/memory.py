@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from stoker.events import Progress
 from stoker.ledger.attempts import Attempt
@@ -9,7 +10,7 @@ from stoker.ledger.presence import Worker
 
 from ..node.machine import private_bytes
 from .extras import Extra, GaveUp
-from .messages import End, Outgrown
+from .messages import End, Outgrown, OutOfMemory
 from .slot import Slot
 
 # How much more a job gets that outgrew its slot, as far as a worker has that much: the same again would be a guess.
@@ -67,10 +68,34 @@ class Allowance(Extra):
         return Outgrown(reason=reason, limit_bytes=self.bytes)
 
 
-def larger(attempt: Attempt, outgrown: Outgrown, workers: Iterable[Worker]) -> int | None:
+@dataclass(frozen=True)
+class Room:
+    """The memory of which an attempt has run out.
+
+    Attributes:
+        had: its bytes; None where they are unknown.
+        is_gpu: whether it is a GPU's.
+    """
+
+    had: int | None
+    is_gpu: bool = False
+
+
+def room_of(attempt: Attempt, slot: Slot, end: Outgrown | OutOfMemory) -> Room:
+    """The memory of which an attempt has run out: of what its slot allows, or of what its device has."""
+    if isinstance(end, Outgrown):
+        return Room(end.limit_bytes)
+    if slot.device == "gpu":
+        return Room(slot.offers.gpu_memory_bytes, is_gpu=True)
+    return Room(attempt.memory_bytes or slot.memory_bytes or slot.offers.memory_bytes)
+
+
+def larger(attempt: Attempt, room: Room, workers: Iterable[Worker]) -> int | None:
     """How much memory a job gets next; None if it got more once already, or no live worker of its queue has more."""
-    offered = [worker.memory_bytes or 0 for worker in workers if attempt.queue in worker.queues]
+    mine = [worker for worker in workers if attempt.queue in worker.queues]
+    offered = [(worker.gpu_memory_bytes if room.is_gpu else worker.memory_bytes) or 0 for worker in mine]
     most = max(offered, default=0)
-    if attempt.has_outgrown or most <= outgrown.limit_bytes:
+    if attempt.has_outgrown or room.had is None or most <= room.had:
         return None
-    return min(_LARGER * outgrown.limit_bytes, most)
+    # A GPU is one job's as a whole.
+    return min(offer for offer in offered if offer > room.had) if room.is_gpu else min(_LARGER * room.had, most)

@@ -32,6 +32,12 @@ class Blocked(_Message):
     outage: Outage | None
 
 
+class Thrifty(_Message):
+    """From here on the job would need less memory if its next attempt made do with less; see `Kind.thrift`."""
+
+    type: Literal["thrifty"] = "thrifty"
+
+
 class Done(_Message):
     """The job's work is done and waits to be committed."""
 
@@ -83,11 +89,29 @@ class Away(_Message):
 
 
 class Outgrown(Lost):
-    """The job's process used more memory than its slot allows, and was ended for it; only its slot says so."""
+    """The job's process used more memory than its slot allows, and was ended for it; only its slot says so.
+
+    Attributes:
+        thrift_helps: whether it was `Thrifty`.
+    """
 
     limit_bytes: int
+    thrift_helps: bool = False
 
 
-End = Asked | Away | Done | Failed | Halted | Lost
-Message = Annotated[Emitted | Blocked | End, Field(discriminator="type")]
-MESSAGE: TypeAdapter[Emitted | Blocked | End] = TypeAdapter(Message)
+class OutOfMemory(_Message):
+    """The job's process was refused memory by its machine, or by its GPU.
+
+    Attributes:
+        thrift_helps: whether it was `Thrifty`; its slot says so.
+    """
+
+    type: Literal["out of memory"] = "out of memory"
+    reason: Encodable
+    thrift_helps: bool = False
+
+
+End = Asked | Away | Done | Failed | Halted | Lost | OutOfMemory
+Note = Emitted | Blocked | Thrifty
+"""What a job sends before its end."""
+MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

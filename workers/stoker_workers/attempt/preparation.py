@@ -37,6 +37,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         children_s=attempt.children_ms / 1000,
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,
+        thrift=attempt.thrift,
     )
 
 

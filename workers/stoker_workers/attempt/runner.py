@@ -23,9 +23,24 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 
 from ..kinds import execute
 from ..ml import accelerator
+from ..ml.memory import is_out_of_memory, wanted
 from ..ml.native import is_aside, level_of
 from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
-from .messages import MESSAGE, Asked, Away, Blocked, Done, Emitted, End, Failed, Halted, Lost
+from .messages import (
+    MESSAGE,
+    Asked,
+    Away,
+    Blocked,
+    Done,
+    Emitted,
+    End,
+    Failed,
+    Halted,
+    Lost,
+    Note,
+    OutOfMemory,
+    Thrifty,
+)
 from .process import ForkedProcess
 from .scratch import held_bytes
 
@@ -82,7 +97,7 @@ class Runner:
         """The process id."""
         return self._process.pid
 
-    def receive(self, wait_s: float) -> Iterator[Emitted | Blocked | End]:
+    def receive(self, wait_s: float) -> Iterator[Note | End]:
         """The job's messages since, waiting up to `wait_s` for the first of it; an `End` comes last."""
         sources: list[Any] = [self._process.pipe, *([self._output] if self._output_open else [])]
         ready = wait(sources, wait_s)
@@ -91,11 +106,11 @@ class Runner:
         message = self._next_message(is_ready=self._process.pipe in ready)
         if message is None:
             return
-        if not isinstance(message, Emitted | Blocked):
+        if not isinstance(message, Note):
             yield from self._rest_of_output()
         yield message
 
-    def _next_message(self, *, is_ready: bool) -> Emitted | Blocked | End | None:
+    def _next_message(self, *, is_ready: bool) -> Note | End | None:
         if not is_ready:
             # Asked in this order, for the last message may have come meanwhile.
             if not self._process.has_ended() or self._process.pipe.poll():
@@ -160,9 +175,12 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
 
+    def thrifty() -> None:
+        _send(pipe, Thrifty())
+
     spec, prepared = job
     scratch = Path(tempfile.mkdtemp())
-    run = replace(prepared, scratch=scratch, emit=emit, blocked=blocked, stop_requested=stop_requested)
+    run = replace(prepared, scratch=scratch, emit=emit, blocked=blocked, thrifty=thrifty, stop_requested=stop_requested)
 
     def work() -> Outcome:
         accelerator.require(run.device)
@@ -201,6 +219,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
         if outage := disk_outage(error):
             return Away(outage=outage)
+        if is_out_of_memory(error):
+            return OutOfMemory(reason=f"it ran out of memory: it wanted {wanted(error)}")
         if is_machine_fault(error):
             return Lost(reason=f"the worker's machine failed it: {error}")
         return _failed(error)
@@ -227,5 +247,5 @@ def _failed(error: Exception) -> Failed:
     return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
 
 
-def _send(pipe: Connection, message: Emitted | Blocked | End) -> None:
+def _send(pipe: Connection, message: Note | End) -> None:
     pipe.send_bytes(message.model_dump_json().encode())

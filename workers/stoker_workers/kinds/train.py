@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds import CrossValidation, Train, TrainResult
+from stoker.kinds.thrift import Thrift, thrift_of
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
@@ -29,7 +30,7 @@ from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_
 from ..ml.training.folds import cross_validation, final_job, fold_jobs
 from ..ml.training.model import Trainable, build_model
 from ..ml.training.pictures import with_default
-from ..ml.training.replicas import Replicas
+from ..ml.training.replicas import Replicas, batch_norms
 from ..ml.training.rows import EncodedRows, StreamedRows
 from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
@@ -72,6 +73,11 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     """
     started = time.monotonic()
     gang = Replicas(run.gang, run.place)
+    thrift = thrift_of(spec, run.thrift)
+    if run.thrift:
+        run.say(f"makes do with less memory: {thrift}")
+    if spec.precision == "auto" and not thrift.mixed:
+        spec = spec.model_copy(update={"precision": "float32"})
     with _in_step(gang):
         saved = _saved(run, gang)
         seed = saved.position.seed if saved else _drawn_seed(gang) if spec.seed is None else spec.seed
@@ -91,14 +97,16 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         validation,
         Position(seed=seed, rows=data.profile.rows),
         gang,
+        _parts(spec, run, thrift, model, gang),
     )
+    run.thrifty()
     if saved:
         trainer.resume(saved)
     with _in_step(gang), gang.whole_batches(model.network):
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, data, model, fitted, seed, started, scores)
+    return _outcome(spec, run, data, model, fitted, seed, started, scores, thrift)
 
 
 def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
@@ -108,6 +116,26 @@ def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
     if told:
         run.say(told)
     return build_model(spec, run, data, seed)
+
+
+def _parts(spec: Train, run: Run, thrift: Thrift, model: Trainable, gang: Replicas) -> int:
+    """Into how many parts each batch is divided for want of memory.
+
+    Raises:
+        InvalidJob: the job itself asks for parts where there can be none.
+    """
+    if not batch_norms(model.network):
+        return thrift.parts
+    if gang.size == 1:
+        if thrift.parts > 1:
+            run.say("batch norm sees each part of a batch for itself: losses differ a little", level="warning")
+        return thrift.parts
+    if spec.accumulate > 1:
+        raise InvalidJob(
+            f"accumulate adds up batches within each of {gang.size} devices, but batch norm needs all of them at once: "
+            "leave accumulate out, give workers=1, or a network without batch norm"
+        )
+    return 1
 
 
 @contextmanager
@@ -187,6 +215,7 @@ def _outcome(
     seed: int,
     started: float,
     scores: CrossValidation | None,
+    thrift: Thrift,
 ) -> Outcome:
     result = TrainResult(
         model="",
@@ -198,6 +227,8 @@ def _outcome(
         seed=seed,
         run_s=time.monotonic() - started,
         files={},
+        parts=thrift.parts,
+        precision="float32" if spec.precision == "float32" else "mixed",
         cross_validation=scores,
     )
     if spec.fold is not None:

@@ -1,9 +1,9 @@
--- Hands a running job back: a drained one costs nothing, one that outgrew its slot gets more memory, one that met an
--- outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
+-- Hands a running job back: a drained one costs nothing, one that ran out of memory makes do with less or gets more, one
+-- that met an outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
 -- which the worker lacks waits for a worker that has them, a lost one waits a little and counts towards max_attempts.
 -- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost' or 'expired' (lost, but
 --   only if its lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage,
---   words that it needs
+--   words that it needs, bytes that its GPU must have, by how many ways it makes do with less (0 for what stays)
 -- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts, release =
@@ -49,7 +49,15 @@ if why == 'lacking' then
   -- A worker that was known to have them says that it has not: the job must not go round for ever.
 end
 if why == 'outgrown' then
-  redis.call('HSET', KEY.job .. id, 'memory', ARGV[6], 'outgrown', 1)
+  if ARGV[6] ~= '0' then
+    redis.call('HSET', KEY.job .. id, 'memory', ARGV[6], 'outgrown', 1)
+  end
+  if ARGV[9] ~= '0' then
+    redis.call('HSET', KEY.job .. id, 'gpu_memory', ARGV[9], 'outgrown', 1)
+  end
+  if ARGV[10] ~= '0' then
+    redis.call('HSET', KEY.job .. id, 'thrift', ARGV[10])
+  end
 end
 if why == 'drained' or why == 'outgrown' then
   remember_attempt(id, why, reason)

@@ -74,8 +74,8 @@ def build_network(
         case _:
             network = _with_outputs(architecture, input_shape, parts, profile, units)
     check_shapes(network, input_shape, units, targets)
-    if spec.precision == "mixed":
-        mix_precision(network)
+    if spec.precision != "float32":
+        mix_precision(network, spec)
     return network
 
 
@@ -130,9 +130,14 @@ def _is_array(profile: Profile) -> bool:
     return len(profile.inputs) == 1 and profile.inputs[0].kind in (None, "vector", "sequence")
 
 
-def mix_precision(network: keras.Model) -> None:
-    """Set all layers but the last to half precision; weights, output and loss stay float32."""
-    half = keras.DTypePolicy("mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16")
+def mix_precision(network: keras.Model, spec: Train) -> None:
+    """Set all layers but the last to half precision; weights, output and loss stay float32.
+
+    Where a job mixes for want of memory alone, it goes on from checkpoints: bfloat16 needs no scale of the loss, which
+    would be one variable more.
+    """
+    is_float16 = spec.precision == "mixed" and tf.config.list_physical_devices("GPU")
+    half = keras.DTypePolicy("mixed_float16" if is_float16 else "mixed_bfloat16")
     last = {id(layer) for tensor in network.outputs for layer in _last_layers(tensor)}
     for layer in all_layers(network):
         if id(layer) not in last:

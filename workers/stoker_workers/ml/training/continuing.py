@@ -53,8 +53,8 @@ def continued_model(spec: Train, run: Run, profile: Profile, seed: int) -> Train
     frozen = _frozen(spec, network, version, run)
     if spec.augment is not None:
         network = augmented(network, profile, spec.augment, seed)
-    if spec.precision == "mixed":
-        mix_precision(network)
+    if spec.precision != "float32":
+        mix_precision(network, spec)
     objectives = choose_objectives(spec, network, profile, run.objectives, scales)
     return Trainable(
         signature=_signature(spec, signature, objectives),

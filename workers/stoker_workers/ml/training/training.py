@@ -40,7 +40,7 @@ from .objective import Objective
 from .optimizer import LearningRate, base_rate, build_schedule
 from .pacing import PacedLoop, cut
 from .plateau import PlateauRate
-from .replicas import Replicas, batch_norms
+from .replicas import Replicas
 from .rows import EncodedRows
 from .step import Totals, compile_training, compile_validation, epoch_metrics, history_directions, no_rows
 from .updating import Update
@@ -69,6 +69,7 @@ class Trainer:
         optimizer: built for the network's trainable variables.
         validation: rows to validate on after every epoch, or None.
         position: the start.
+        parts: into how many parts each batch is divided, because there is no memory for all of it.
         replicas: network and optimizer were made in their scope.
         objectives: one for each output of the network.
     """
@@ -84,12 +85,8 @@ class Trainer:
         validation: EncodedRows | None,
         position: Position,
         replicas: Replicas,
+        parts: int = 1,
     ) -> None:
-        if spec.accumulate > 1 and replicas.size > 1 and batch_norms(network):
-            raise InvalidJob(
-                f"accumulate adds up batches within each of {replicas.size} devices, but batch norm needs all of them "
-                "at once: leave accumulate out, give workers=1, or a network without batch norm"
-            )
         self._spec = spec
         self._run = run
         self._network = network
@@ -113,14 +110,15 @@ class Trainer:
         self._is_overdue = False
         self._checkpoints = BestEffort(run, "a checkpoint")
         schedule = build_schedule(spec.optimizer, self._steps * spec.epochs)
-        weighted = spec.sample_weight is not None
+        weighted, all_parts = spec.sample_weight is not None, spec.accumulate * parts
+        self._validation_batch = max(_VALIDATION_BATCH_ROWS // parts, 1)
         self._freezing = freezing(spec, network)
         self._restart = Restart(optimizer, spec)
 
         def training(variables: Sequence[keras.Variable], schedule: LearningRate | None) -> PacedLoop:
             update = Update(optimizer, variables, schedule, spec.optimizer, replicas, average)
             return PacedLoop(
-                compile_training(network, self._objectives, update, replicas, weighted=weighted, parts=spec.accumulate)
+                compile_training(network, self._objectives, update, replicas, weighted=weighted, parts=all_parts)
             )
 
         if self._freezing:
@@ -230,7 +228,7 @@ class Trainer:
     def _validate_epoch(self, rows: EncodedRows) -> Totals:
         totals = no_rows(self._objectives)
         for window in rows.windows():
-            for lines in cut(window.order, _VALIDATION_BATCH_ROWS, lambda: self._validate.steps):
+            for lines in cut(window.order, self._validation_batch, lambda: self._validate.steps):
                 totals = self._validate(window, lines, totals)
                 self._pause()
         self._check_finite(totals)
