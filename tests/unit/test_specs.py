@@ -115,6 +115,10 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "outputs": st.dictionaries(names, st.builds(stoker.ImportedOutput, task=st.just("regression")), max_size=2),
         "metrics": st.dictionaries(names, numbers, max_size=2), "classes": st.lists(names, max_size=3, unique=True),
     },
+    "run": {
+        "function": st.sampled_from(["shop.jobs:tidy", "jobs:f"]), "seed": st.none() | st.integers(0, 2**32 - 1),
+        "arguments": st.dictionaries(st.sampled_from(["weeks", "of"]), words | numbers | st.lists(words)),
+    },
     "compare": {
         "models": st.lists(refs, min_size=2, max_size=4, unique=True), "data": paths, "target": st.none() | words,
         "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),
@@ -129,7 +133,7 @@ def specs(draw: st.DrawFn) -> Spec:
     kind = draw(st.sampled_from(sorted(KINDS)))
     cls = spec_classes[kind]
     required: dict[str, st.SearchStrategy[Any]] = {
-        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source")
+        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source", "function")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

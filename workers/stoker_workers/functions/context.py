@@ -59,6 +59,7 @@ class Run:
         device: what to compute on: "cpu", "gpu" or "tpu".
         seed: for all randomness: the same in each attempt.
         scratch: a folder for files, deleted afterwards.
+        fits: how many times a `callbacks.Stoker` has begun with it.
         resumed_from: the file or folder that the last checkpoint was made of, as this attempt finds it; None if there
             was none.
     """
@@ -75,6 +76,7 @@ class Run:
         self._outside = within
         self._within = within = replace(within, emit=self._emit, stop_requested=self._noted_stop)
         self.seed = seed
+        self.fits = 0
         self.device: WorkDevice = within.device
         self.scratch = within.scratch
         self._stages: dict[tuple[str, str], Stage] = {}

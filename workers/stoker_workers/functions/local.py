@@ -1,6 +1,7 @@
 """A run without any job: a folder stands for the store, and for the checkpoints of earlier calls."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def local_run(
     """
     folder = folder.absolute()
     scratch = folder / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     store = Store(str(folder / "store"))
     checkpoints = _Checkpoints(folder / "checkpoints.json", store.of_job(_JOB))
 

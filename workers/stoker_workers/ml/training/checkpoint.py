@@ -4,7 +4,7 @@ import time
 import uuid
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,13 @@ def save_checkpoint(run: Run, saved: Saved, best_effort: BestEffort) -> None:
         run.emit(Checkpoint(epoch=position.epoch, step=position.step, artifact=artifact))
 
 
+class Place(Protocol):
+    """Where a training is: completed epochs, and completed steps of the next one."""
+
+    epoch: int
+    step: int
+
+
 class Due:
     """When the next checkpoint is due: at the first limit that is reached."""
 
@@ -117,11 +124,11 @@ class Due:
         self._epoch = self._step = self._steps = 0
         self._at = time.monotonic()
 
-    def saved(self, position: Position) -> None:
+    def saved(self, position: Place) -> None:
         """Record that this position has been saved."""
         self._epoch, self._step, self._steps, self._at = position.epoch, position.step, 0, time.monotonic()
 
-    def moved(self, position: Position) -> bool:
+    def moved(self, position: Place) -> bool:
         """Whether the position has changed since the last checkpoint, or since the start."""
         return (position.epoch, position.step) != (self._epoch, self._step)
 
@@ -133,7 +140,7 @@ class Due:
         """Gradient steps until a checkpoint is due; None without a limit of steps."""
         return None if self._limits.steps is None else max(self._limits.steps - self._steps, 1)
 
-    def reached(self, position: Position) -> bool:
+    def reached(self, position: Place) -> bool:
         """Whether a checkpoint is due."""
         limits = self._limits
         return (

@@ -1,20 +1,18 @@
 """Saving the files of a training: the model in its formats, its history, its TensorBoard log."""
 
 import json
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from stoker.models.manifest import Artifact, Signature
 
 from ..prediction.loading import check_saved
 from ..run import Run
 from ..writing import BestEffort, write_result
+from .curves import write_curves
 
 
 def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
@@ -42,27 +40,9 @@ def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, 
 
 
 def _tensorboard(history: Mapping[str, Sequence[float]], run: Run) -> Artifact:
-    logs = run.scratch / "tensorboard.zip"
-    training = {name: values for name, values in history.items() if not name.startswith("val_")}
-    validation = {name.removeprefix("val_"): values for name, values in history.items() if name.startswith("val_")}
+    folder, logs = run.scratch / "tensorboard", run.scratch / "tensorboard.zip"
+    write_curves(folder, [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)])
     with zipfile.ZipFile(logs, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, curves in (("train", training), ("validation", validation)):
-            if curves:
-                path = run.scratch / f"events.out.tfevents.{name}"
-                _write_curves(path, curves)
-                archive.write(path, f"{name}/{path.name}")
+        for path in sorted(folder.glob("*/*")):
+            archive.write(path, path.relative_to(folder))
     return run.store.put_file(logs)
-
-
-def _write_curves(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
-    """A TensorBoard log: TFRecords of Event messages. (`tf.summary` would need the tensorboard package.)"""
-    now = time.time()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        for epoch, values in enumerate(zip(*curves.values(), strict=True), start=1):
-            points = [
-                tf.compat.v1.Summary.Value(tag=f"epoch_{name}", simple_value=value)
-                for name, value in zip(curves, values, strict=True)
-            ]
-            event = tf.compat.v1.Event(wall_time=now, step=epoch, summary=tf.compat.v1.Summary(value=points))
-            writer.write(event.SerializeToString())
