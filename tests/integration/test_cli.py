@@ -32,7 +32,7 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 def test_help_names_every_command() -> None:
     told = run("--help").stdout
-    jobs = ("submit", "jobs", "watch", "result", "cancel", "dead", "describe")
+    jobs = ("submit", "jobs", "watch", "result", "cancel", "dead", "describe", "functions")
     for command in (*jobs, "demo", "up", "worker", "controller", "doctor", "models", "config"):
         assert command in told
 

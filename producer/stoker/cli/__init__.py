@@ -9,7 +9,7 @@ import typer
 
 from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
-from . import config, dead, describe, doctor, fleet, infer, jobs, models, predict, services
+from . import config, dead, describe, doctor, fleet, functions, infer, jobs, models, predict, services
 from .output import accept_any_encoding, print_json, say_error
 
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
@@ -21,7 +21,10 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         *(services.demo, services.up, services.worker, services.controller, services.flower),
         *(doctor.doctor, fleet.fleet, config.config),
     ),
-    "Jobs": (jobs.submit, jobs.jobs, jobs.watch, jobs.result, jobs.cancel, describe.describe, dead.dead),
+    "Jobs": (
+        *(jobs.submit, jobs.jobs, jobs.watch, jobs.result, jobs.cancel, describe.describe, dead.dead),
+        functions.functions,
+    ),
     "Predictions": (predict.predict, infer.infer),
     "Models": (models.models,),
 }
