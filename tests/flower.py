@@ -4,7 +4,6 @@ import base64
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from . import preloaded
 from .conftest import PATIENCE_S
 
 
@@ -66,7 +66,7 @@ def running_flower(
         port = probe.getsockname()[1]
     log = settings.home / "flower.log"
     environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": redis_url_of(settings)} | dict(env or {})
-    command = [sys.executable, "-m", "stoker.cli", "flower", "--port", str(port), *arguments]
+    command = [preloaded.python(), "-m", "stoker.cli", "flower", "--port", str(port), *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
