@@ -41,16 +41,18 @@ class Ended:
 
 
 def model(**compiled: Any) -> keras.Model:
+    """Every kind of state, and few operations: it is traced for each of many fits."""
     built = keras.Sequential(
         [
             keras.Input((8,)),
-            keras.layers.Dense(16, "relu"),
-            keras.layers.BatchNormalization(),
+            keras.layers.Dense(16, "relu", use_bias=False),
+            keras.layers.BatchNormalization(scale=False),
             keras.layers.Dropout(0.3),
-            keras.layers.Dense(1, "sigmoid"),
+            keras.layers.Dense(1, "sigmoid", use_bias=False),
         ]
     )
-    built.compile("adam", "binary_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc")], **compiled)
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    built.compile(optimizer, "binary_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc")], **compiled)
     return built
 
 
@@ -100,11 +102,23 @@ def after(looks: int, reason: StopRequest = "drain") -> Callable[[], StopRequest
     return lambda: reason if next(looked) >= looks else None
 
 
-@pytest.mark.parametrize("train", [shuffled, piped, generated, watched])
-def test_a_fit_that_is_stopped_again_and_again_ends_as_an_undisturbed_one(train: Fit, tmp_path: Path) -> None:
+# At the last batch of an epoch or within its validation, right behind it, within another.
+AGAIN_AND_AGAIN = (6, 1, 4)
+# Within the second epoch or its validation.
+ONCE = (9,)
+
+
+@pytest.mark.parametrize(
+    ("train", "stops"),
+    [
+        (shuffled, AGAIN_AND_AGAIN),
+        *((each, ONCE) for each in (piped, generated, watched)),
+        *(pytest.param(each, AGAIN_AND_AGAIN, marks=pytest.mark.slow) for each in (piped, generated, watched)),
+    ],
+)
+def test_a_fit_that_is_stopped_ends_as_an_undisturbed_one(train: Fit, stops: tuple[int, ...], tmp_path: Path) -> None:
     undisturbed = train(Run.local(tmp_path / "undisturbed", seed=5))
-    # At the last batch of an epoch or within its validation, right behind it, within another.
-    for looks in (6, 1, 4):
+    for looks in stops:
         with pytest.raises(Stopped):
             train(Run.local(tmp_path / "stopped", seed=5, stop_requested=after(looks)))
     run = Run.local(tmp_path / "stopped", seed=5)
@@ -142,7 +156,7 @@ def test_a_script_of_its_own_needs_no_run() -> None:
 
 def test_of_two_fits_the_second_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def both(run: Run) -> tuple[Ended, Ended]:
-        return in_order(run), shuffled(run)
+        return in_order(run), fit(run, X, Y, shuffle=False, batch_size=20)
 
     undisturbed = both(Run.local(tmp_path / "undisturbed"))
     with pytest.raises(Stopped):
@@ -152,6 +166,15 @@ def test_of_two_fits_the_second_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert "fit 1 is repeated: the checkpoint is of fit 2" in told
     assert told.count("epoch 1/3") == 1
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fit has left that was stopped."""
+    folder = tmp_path_factory.mktemp("left")
+    with pytest.raises(Stopped):
+        in_order(Run.local(folder, stop_requested=after(9)))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -164,11 +187,9 @@ def test_of_two_fits_the_second_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
         ),
     ],
 )
-def test_what_has_changed_since_the_checkpoint_is_refused(tmp_path: Path, resume: Fit, told: str) -> None:
-    with pytest.raises(Stopped):
-        in_order(Run.local(tmp_path, stop_requested=after(9)))
+def test_what_has_changed_since_the_checkpoint_is_refused(left: Path, resume: Fit, told: str) -> None:
     with pytest.raises(stoker.InvalidJob, match=told):
-        resume(Run.local(tmp_path))
+        resume(Run.local(left))
 
 
 @pytest.mark.parametrize(
