@@ -1,4 +1,4 @@
-"""Tags, categories by hash, months and every scaling, from a training that is killed to answers."""
+"""Tags, categories by hash, months and every scaling, from a training that is lost to answers."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 import stoker
-from stoker.events import Event, Log
+from stoker.events import Checkpoint, Event, Log
 from stoker.kinds import Checkpoints, EvaluateResult, InferResult, Train
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Artifact, ModelVersion
@@ -25,7 +25,7 @@ from stoker.models.store import Store
 from stoker_workers.kinds import execute
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.columns import places
-from stoker_workers.ml.run import Run
+from stoker_workers.ml.run import Outcome, Run
 
 from . import killed_training
 from .conftest import history_of, manifest_of, weights_of
@@ -58,12 +58,13 @@ def written(columns: dict[str, Any], folder: Path) -> str:
     return str(folder / "all.parquet")
 
 
-def test_a_killed_training_of_them_ends_bitwise_equal_and_its_model_is_measured_and_served(
-    open_run: Callable[..., Run], store: Store, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _few_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "MOST_OWN", MOST_OWN)
-    columns = table()
-    spec = Train(
+
+
+def spec_of(columns: dict[str, Any], tmp_path: Path) -> Train:
+    return Train(
         model="m",
         data=stoker.Data(written(columns, tmp_path), columns={"user": "category"}),
         scaling={"robust": "robust", "rank": "quantile", "log": "log"},
@@ -72,20 +73,41 @@ def test_a_killed_training_of_them_ends_bitwise_equal_and_its_model_is_measured_
         checkpoint=Checkpoints(steps=4, keep=100),
         seed=3,
     )
+
+
+def assert_equal(resumed: Outcome, undisturbed: Outcome, run: Run) -> None:
+    assert history_of(resumed) == history_of(undisturbed)
+    for ours, theirs in zip(weights_of(resumed, run), weights_of(undisturbed, run), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+def test_a_training_of_them_that_is_killed_ends_bitwise_equal(
+    open_run: Callable[..., Run], store: Store, tmp_path: Path
+) -> None:
+    spec = spec_of(table(), tmp_path)
+    arguments = [spec.model_dump_json(), store.url, str(tmp_path), "2", str(MOST_OWN)]
+    killed = subprocess.run([sys.executable, killed_training.__file__, *arguments], timeout=300)
+    assert killed.returncode == -9
+    left = Artifact.model_validate_json((tmp_path / "checkpoint.json").read_text())
+    resumed = train(spec, replace(open_run(), checkpoints=(left,)))
+    assert_equal(resumed, train(spec, open_run()), open_run())
+
+
+def test_a_training_of_them_is_resumed_bitwise_equal_and_its_model_measured_and_served(
+    open_run: Callable[..., Run], store: Store, events: list[Event], tmp_path: Path
+) -> None:
+    columns = table()
+    spec = spec_of(columns, tmp_path)
     undisturbed = train(spec, open_run())
     told = "\n".join(event.line for event in events if isinstance(event, Log))
     assert "tags: words (lists of 5 different texts)" in told
     assert "all others share 20,000 by hash" in told
     assert "time: month (its numbers are months, such as" in told
 
-    arguments = [spec.model_dump_json(), store.url, str(tmp_path), "2", str(MOST_OWN)]
-    killed = subprocess.run([sys.executable, killed_training.__file__, *arguments], timeout=300)
-    assert killed.returncode == -9
-    left = Artifact.model_validate_json((tmp_path / "checkpoint.json").read_text())
+    _, left, *_ = [event.artifact for event in events if isinstance(event, Checkpoint)]
     resumed = train(spec, replace(open_run(), checkpoints=(left,)))
-    assert history_of(resumed) == history_of(undisturbed)
-    for ours, theirs in zip(weights_of(resumed, open_run()), weights_of(undisturbed, open_run()), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(resumed, undisturbed, open_run())
 
     manifest = manifest_of(resumed)
     version = ModelVersion(**dict(manifest), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC))
