@@ -246,7 +246,7 @@ def test_a_folder_is_learned_measured_and_served_as_keras_does(
     model = exported(version, store, tmp_path)
     assert not [layer for layer in model._flatten_layers() if "Random" in type(layer).__name__]
 
-    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100), open_run(version)).result
+    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100, noise=(0.1,)), open_run(version)).result
     assert isinstance(report, stoker.EvaluateResult)
     assert report.rows == 48
     assert report.metrics["accuracy"] > 0.8
@@ -351,7 +351,7 @@ def test_masks_are_learned_measured_and_served(
     assert (signature.task, signature.classes, signature.target) == ("pixels", ("0", "1", "2"), "mask")
     assert signature.outputs[0].shape == (18, 22, 3)
 
-    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100), open_run(version)).result
+    report = evaluate(Evaluate(model="m@1", data=str(folder), bootstrap=100, noise=(0.1,)), open_run(version)).result
     assert isinstance(report, stoker.EvaluateResult)
     told = infer(Infer(model="m@1", data=str(folder)), open_run(version)).result
     assert isinstance(told, stoker.InferResult)

@@ -18,6 +18,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Event, Log
 from stoker.kinds import (
     Builder,
+    Checkpoints,
     Data,
     Evaluate,
     EvaluateResult,
@@ -40,7 +41,7 @@ from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training.wiring import wire
 
-from .conftest import OFTEN, assert_resumes, manifest_of
+from .conftest import assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 HERE = f"{__name__}:built"
@@ -190,14 +191,14 @@ def check_jobs(version: ModelVersion, open_run: OpenRun, data: Path) -> None:
     bulk = infer(Infer(model="m", data=str(data)), open_run(version)).result
     assert isinstance(bulk, InferResult)
     np.testing.assert_allclose(np.load(run.store.fetch(bulk.chunks[0], run.scratch)), answers, rtol=1e-5, atol=1e-5)
-    measured = evaluate(Evaluate(model="m", data=str(data)), open_run(version)).result
+    measured = evaluate(Evaluate(model="m", data=str(data), bootstrap=100, noise=(0.1,)), open_run(version)).result
     assert isinstance(measured, EvaluateResult)
     truth = np.array(rows_of(data)["sold"]) == "sold"
     assert measured.metrics["accuracy"] == pytest.approx(((answers[:, 0] > 0.5) == truth).mean())
 
 
 def test_each_input_reads_the_column_of_its_name(data: Path, open_run: OpenRun, events: list[Event]) -> None:
-    job = spec(data, many(), checkpoint=OFTEN)
+    job = spec(data, many(), checkpoint=Checkpoints(steps=40, seconds=None, keep=100))
     outcome = train(job, open_run())
     assert_resumes(job, outcome, events, open_run())
     result, version = registered(outcome)

@@ -22,6 +22,7 @@ from stoker.models.rows import encode
 from stoker.models.store import Store
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import data as engine_data
+from stoker_workers.ml import writing
 from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.preprocessing import layers
 from stoker_workers.ml.preprocessing.target import encode_target
@@ -531,7 +532,11 @@ def test_a_checkpoint_that_cannot_be_written_is_left_out_and_the_next_is_tried(j
     assert warning.startswith("a checkpoint could not be written, and the job goes on without: the artifact store")
 
 
-def test_a_trained_model_waits_for_a_store_that_is_away(job: Attempts, tmp_path: Path) -> None:
+def test_a_trained_model_waits_for_a_store_that_is_away(
+    job: Attempts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_REPORT_S", 0.0)
+    monkeypatch.setattr(writing, "_RETRY_S", 0.01)
     absent = _Absent(tmp_path / "store")
     waited: list[int] = []
 
