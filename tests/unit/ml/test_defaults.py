@@ -184,9 +184,10 @@ def test_columns_may_be_called_like_layers(served: Served, tmp_path: Path) -> No
     assert served(stoker.Train(model="m", data=str(path), epochs=1), table).shape == (40, 1)
 
 
-@pytest.mark.parametrize("name", ["features", "x", "inputs", "normalization", "network"])
-def test_layers_may_be_called_like_inputs(name: str, served: Served, tmp_path: Path) -> None:
-    network = config_of(keras.layers.Dense(3, "relu", name=name), keras.layers.Dense(1, "sigmoid"), shape=(4,))
+def test_layers_may_be_called_like_inputs(served: Served, tmp_path: Path) -> None:
+    names = ("features", "x", "inputs", "normalization", "network")
+    hidden = [keras.layers.Dense(3, "relu", name=name) for name in names]
+    network = config_of(*hidden, keras.layers.Dense(1, "sigmoid"), shape=(4,))
     x = RANDOM.normal(size=(40, 4))
     spec = stoker.Train(model="m", data=arrays(tmp_path, x, np.arange(40) % 2), architecture=network, epochs=1)
     assert served(spec, x).shape == (40, 1)
