@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidJob
+from .keras_custom import is_custom
 from .keras_objects import ALLOWED, APPLICATIONS, COMPILED, NUMPY_TYPES, QUANTISED, VALUES
 
 _DEEPEST = 100
@@ -147,6 +148,8 @@ class _Screen:
             raise _outdated(self._subject, "2 (its parts name no module)")
         if isinstance(module, str) and module.startswith("keras.src.engine."):
             raise _outdated(self._subject, "2")
+        if is_custom(part):
+            return
         if not (isinstance(name, str) and isinstance(module, str) and (module, name) in self._allowed):
             raise InvalidJob(
                 f"{self._subject} names {_shown(module)}.{_shown(name)}, which is not one of Keras' own layers: "

@@ -6,13 +6,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, ModelName, ModelRef
-from .architecture import Architecture, Pretrained
+from .architecture import Architecture, KerasConfig, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
 from .images import Augment, ImageSize
+from .keras_custom import custom_modules
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
+from .needs import module_word
 from .outputs import (
     CLASS_LOSSES,
     ClassWeights,
@@ -238,6 +240,12 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
     )
 
 
+def _needs(spec: Train) -> tuple[str, ...]:
+    """The modules of the author's own classes in its network."""
+    network = spec.architecture
+    return tuple(map(module_word, custom_modules(network.config))) if isinstance(network, KerasConfig) else ()
+
+
 KIND = Kind(
     name="train",
     spec=Train,
@@ -251,5 +259,6 @@ KIND = Kind(
     may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,
     thrift=lambda spec: tuple(map(str, thrifts(spec))),
+    needs=_needs,
     check=_check,
 )

@@ -232,6 +232,8 @@ class ModelManifest(Described):
         task_why: why the task was taken for what it is.
         split: which rows it was validated on, in words.
         source: the file that it was imported from; empty for a model that was trained here.
+        modules: the author's modules with classes that it is made of, each with the distribution and version that it
+            was made with, such as "shop 1.4"; empty if it is of none.
     """
 
     name: ModelName
@@ -246,6 +248,7 @@ class ModelManifest(Described):
     task_why: str = ""
     split: str = ""
     source: str = ""
+    modules: dict[str, str] = Field(default_factory=dict)
 
 
 class ModelVersion(ModelManifest):

@@ -14,7 +14,7 @@ from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
 from .memory import larger, room_of
-from .messages import Asked, Away, Done, End, Failed, Halted, Lost, Outgrown, OutOfMemory
+from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory
 from .slot import Slot
 
 T = TypeVar("T")
@@ -64,6 +64,9 @@ class Settlement:
                 return self.release("drained", f"worker {self._slot.worker} was drained")
             case Outgrown() | OutOfMemory():
                 return self._ran_out(end)
+            case Lacks():
+                state = self._slot.insist(attempts.await_worker(self._attempt, end.words))
+                return Ending("handed back", f"it needs {', '.join(end.words)}") if state else TAKEN_AWAY
             case Away():
                 return self._await(end)
             case Lost():

@@ -9,14 +9,14 @@ from stoker.kinds import Spec, kind_of
 from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
-from ..ml.run import StopRequest
+from ..ml.run import Lacking, StopRequest
 from .ending import TAKEN_AWAY, Ending, Settlement
 from .extras import Extra, GaveUp
 from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted, Outgrown, OutOfMemory, Thrifty
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, Thrifty
 from .preparation import prepared
 from .reports import Reports
 from .runner import Runner
@@ -109,6 +109,8 @@ class Execution:
             run = prepared(self._slot, self._attempt, self._spec)
         except Unavailable:
             raise
+        except Lacking as error:
+            return Lacks(words=error.words)
         except StokerError as error:
             return Failed(reason=error.message, traceback="")
         for extra in self._extras:

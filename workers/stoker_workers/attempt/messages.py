@@ -88,6 +88,13 @@ class Away(_Message):
     elsewhere: bool = False
 
 
+class Lacks(_Message):
+    """The job turned out to need words that its worker does not offer."""
+
+    type: Literal["lacks"] = "lacks"
+    words: tuple[str, ...]
+
+
 class Outgrown(Lost):
     """The job's process used more memory than its slot allows, and was ended for it; only its slot says so.
 
@@ -111,7 +118,7 @@ class OutOfMemory(_Message):
     thrift_helps: bool = False
 
 
-End = Asked | Away | Done | Failed | Halted | Lost | OutOfMemory
+End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory
 Note = Emitted | Blocked | Thrifty
 """What a job sends before its end."""
 MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.kinds import RESULT, Result, Spec, kind_of
+from stoker.kinds.needs import lacking, module_word
 from stoker.ledger import presence, records, registry
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
@@ -11,7 +12,7 @@ from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
 
-from ..ml.run import Run
+from ..ml.run import Lacking, Run
 from .slot import Slot
 
 
@@ -20,6 +21,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
 
     Raises:
         InvalidJob, ModelNotFound: it names what is not there.
+        Lacking: a model has classes of modules that the worker does not allow.
         Unavailable: Redis is away, and the worker has to end.
     """
     settings = slot.settings
@@ -30,6 +32,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         builders=settings.builders,
         objectives=settings.objectives,
         functions=settings.functions,
+        custom_objects=settings.custom_objects,
         access=Access(settings.data_roots, settings.store),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,
@@ -45,10 +48,14 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
     """The versions that a spec names. What the claim has not read is read here, with errors that say what is wrong."""
     refs = kind_of(spec).models(spec)
     claimed = attempt.models if len(attempt.models) == len(refs) else (b"",) * len(refs)
-    return tuple(
+    versions = tuple(
         registry.read_version(version) if version else _resolved(slot, ref)
         for ref, version in zip(refs, claimed, strict=True)
     )
+    words = {module_word(module) for version in versions for module in version.modules}
+    if lacks := lacking(sorted(words), slot.offers.offers):
+        raise Lacking(f"the models need {', '.join(lacks)}", lacks)
+    return versions
 
 
 def _resolved(slot: Slot, ref: str) -> ModelVersion:

@@ -25,7 +25,7 @@ from ..kinds import execute
 from ..ml import accelerator
 from ..ml.memory import is_out_of_memory, wanted
 from ..ml.native import is_aside, level_of
-from ..ml.run import Children, Outcome, Run, Stopped, StopRequest
+from ..ml.run import Children, Lacking, Outcome, Run, Stopped, StopRequest
 from .messages import (
     MESSAGE,
     Asked,
@@ -36,6 +36,7 @@ from .messages import (
     End,
     Failed,
     Halted,
+    Lacks,
     Lost,
     Note,
     OutOfMemory,
@@ -211,6 +212,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
         return Away(outage=error.outage)
     except Unavailable as error:
         return Lost(reason=error.message)
+    except Lacking as error:
+        return Lacks(words=error.words)
     except StokerError as error:
         return Failed(reason=error.message, traceback=traceback.format_exc())
     except SystemExit as error:

@@ -10,6 +10,7 @@ from stoker.errors import InvalidArgument
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature, Task
 
+from ..ml.custom import model_modules
 from ..ml.run import Run
 from ..ml.training.saving import save_model
 from .signing import read_signature
@@ -59,4 +60,6 @@ def registered(
         raise InvalidArgument(f"{'.'.join(map(str, problem['loc']))} of {name!r}: {problem['msg']}") from None
     # Last, for it takes the longest.
     files = save_model(model, signature, ["keras"], run)
-    return effect.model_copy(update={"manifest": manifest.model_copy(update={"files": files})})
+    return effect.model_copy(
+        update={"manifest": manifest.model_copy(update={"files": files, "modules": model_modules(model)})}
+    )

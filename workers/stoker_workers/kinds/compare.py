@@ -88,7 +88,7 @@ def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values]
     rows = LabelledRows(source, version, spec.target, str(spec.data))
     inputs, _ = rows.encoded(first, 0)
     before = _held_bytes()
-    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, custom=run.custom_objects)
     predictor.predict(inputs)
     after = _held_bytes()
     return _Entrant(

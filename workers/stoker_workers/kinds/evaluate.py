@@ -45,7 +45,7 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     [version] = run.models
-    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size)
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, custom=run.custom_objects)
     run.say(*predictor.remarks)
     source = open_data(spec.data, "test", run, version.signature)
     rows = LabelledRows(source, version, spec.target, str(spec.data), spec.slices)

@@ -17,6 +17,7 @@ from stoker.models.model_files import FILE_NAMES
 from stoker.models.store import Missing
 from stoker.outages import Dependency, needing
 
+from ..ml.custom import model_modules
 from ..ml.data.copied import local_file
 from ..ml.importing.archive import drop_optimizer, unpacked
 from ..ml.importing.bounded import bounded_memory
@@ -65,6 +66,7 @@ def run(spec: Import, run: Run) -> Outcome:
         data="",
         task_why=" ".join(notes),
         source=spec.source_name,
+        modules=model_modules(opened.model) if isinstance(opened.model, keras.Model) else {},
     )
     result = ImportResult(model="", format=spec.file_format, parameters=parameters, notes=tuple(notes))
     return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))
@@ -108,7 +110,7 @@ def _opened(spec: Import, path: Path, run: Run) -> _Opened:
     with loading(what, _REMEDY):
         match spec.file_format:
             case "keras":
-                model = load_foreign(path, what)
+                model = load_foreign(path, what, run.custom_objects)
                 return _Opened(path, model, keras_ports(model, what))
             case "litert":
                 check_litert(path, what)

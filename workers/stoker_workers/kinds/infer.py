@@ -82,7 +82,7 @@ def run(spec: Infer, run: Run) -> Outcome:
     _refuse_unknown(spec, source)
     start, stop = spec.rows or (0, source.rows)
     count = None if stop is None else stop - start
-    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count)
+    predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, count, run.custom_objects)
     parts = _parts(spec, run, source.rows, predictor.row_s)
     if len(parts) > 1:
         # All use one version, even if an alias moves meanwhile.

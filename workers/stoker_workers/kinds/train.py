@@ -17,6 +17,7 @@ from stoker.models.effects import Register
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
+from ..ml.custom import model_modules
 from ..ml.data import Source
 from ..ml.opening import open_data
 from ..ml.preprocessing.split import HELD_OUT, TRAINED
@@ -242,6 +243,7 @@ def _outcome(
         name=spec.model,
         signature=model.signature,
         metrics=result.metrics,
+        modules=model_modules(model.assembled),
         files={**files, "history": curves["history"]},
         parameters=model.parameters,
         job=run.job,

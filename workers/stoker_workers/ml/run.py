@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Literal
 
+from stoker.errors import InvalidJob
 from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Result, Spec
@@ -44,6 +45,18 @@ class Children(Exception):
         self.specs = tuple(specs)
 
 
+class Lacking(InvalidJob):
+    """The execution needs words that its worker does not offer: another worker may.
+
+    Attributes:
+        words: see `stoker.kinds.needs`.
+    """
+
+    def __init__(self, message: str, words: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.words = words
+
+
 def _nobody_listens(_message: object) -> None:
     """Where what a run sends goes until a slot follows it."""
 
@@ -66,6 +79,7 @@ class Run:
         device: what it is to compute on.
         builders: targets that a `Builder` architecture may name.
         objectives: the author's functions that may be a loss or a metric.
+        custom_objects: modules whose Keras classes models may have.
         functions: those that may be jobs, "package.module:function" or "package.module:*" each.
         access: what may be read as data.
         models: the registered versions that the job names, in order.
@@ -92,6 +106,7 @@ class Run:
     checkpoints: tuple[Artifact, ...]
     objectives: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    custom_objects: tuple[str, ...] = ()
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0

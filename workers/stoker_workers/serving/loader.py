@@ -81,6 +81,7 @@ class Loader:
         self._connection = connection
         self._journal = journal
         self._worker = slot.worker
+        self._custom = slot.settings.custom_objects
         self._store = Store(settings.store)
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
@@ -100,6 +101,12 @@ class Loader:
             return self._handle(predictor)
         if away := self._away.pop((version.ref, version.created_at), None):
             raise away
+        if lacks := [module for module in version.modules if module not in self._custom]:
+            # Not recorded as a failure to load: it is this worker's, and others may have them.
+            return InvalidJob(
+                f"{version.ref} needs {', '.join(lacks)}, which worker {self._worker} does not allow; add them to "
+                "`custom_objects` in the settings of every worker that serves lanes"
+            )
         # Checked before `admit_load`, which admits one worker at a time.
         if self._loading:
             return None
@@ -123,7 +130,7 @@ class Loader:
 
     def _load(self, version: ModelVersion) -> Predictor:
         with self._journal.load(version):
-            return Predictor.load(version, self._store, self._scratch)
+            return Predictor.load(version, self._store, self._scratch, custom=self._custom)
 
     def _settle(self) -> None:
         """Keep the model, or the error, of a load that has ended, even if nobody waits for it any more.

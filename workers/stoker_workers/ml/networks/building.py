@@ -45,7 +45,12 @@ def needs(architecture: Architecture) -> Needs:
 
 
 def build_network(
-    spec: Train, profile: Profile, input_shape: tuple[int, ...], parts: Sequence[Part], builders: Sequence[str]
+    spec: Train,
+    profile: Profile,
+    input_shape: tuple[int, ...],
+    parts: Sequence[Part],
+    builders: Sequence[str],
+    custom: Sequence[str] = (),
 ) -> keras.Model:
     """The uncompiled network from one preprocessed tensor to the outputs.
 
@@ -53,6 +58,7 @@ def build_network(
         input_shape: the shape of one preprocessed row.
         parts: what its last places hold; of a row of plain numbers, nothing.
         builders: the builders that the settings allow.
+        custom: modules whose Keras classes it may have.
 
     Raises:
         InvalidJob: the architecture cannot be built, or does not fit the data.
@@ -66,10 +72,10 @@ def build_network(
         case UNet():
             network = unet(architecture, input_shape, units[0])
         case KerasConfig():
-            network = unnamed(configured(architecture, input_shape), targets)
+            network = unnamed(configured(architecture, input_shape, custom), targets)
         case Builder():
             by_name = {target.name: count for target, count in zip(targets, units, strict=True)}
-            built = call_builder(architecture, input_shape, by_name if len(units) > 1 else units[0], builders)
+            built = call_builder(architecture, input_shape, by_name if len(units) > 1 else units[0], builders, custom)
             network = unnamed(built, targets)
         case _:
             network = _with_outputs(architecture, input_shape, parts, profile, units)

@@ -12,20 +12,24 @@ from ..own import own_function
 from .keras_config import load_config
 
 
-def configured(spec: KerasConfig, input_shape: tuple[int, ...]) -> keras.Model:
+def configured(spec: KerasConfig, input_shape: tuple[int, ...], custom: Sequence[str] = ()) -> keras.Model:
     """The network of a config; a Sequential without an input is built for the data.
 
     Raises:
         InvalidJob: Keras cannot build it.
     """
-    network = load_config(spec.config)
+    network = load_config(spec.config, custom)
     if isinstance(network, keras.Sequential) and not network.built:
         network = keras.Sequential([keras.Input(input_shape), *network.layers], name=network.name)
     return network
 
 
 def call_builder(
-    spec: Builder, input_shape: tuple[int, ...], units: int | dict[str, int], builders: Sequence[str]
+    spec: Builder,
+    input_shape: tuple[int, ...],
+    units: int | dict[str, int],
+    builders: Sequence[str],
+    custom: Sequence[str] = (),
 ) -> keras.Model:
     """The network that a user's function returns.
 
@@ -43,5 +47,5 @@ def call_builder(
             "Keras model with a known input shape"
         )
     # Registered models are loaded in safe mode: if that is impossible, fail before the training, not after it.
-    load_config(json.loads(network.to_json()))
+    load_config(json.loads(network.to_json()), custom)
     return network

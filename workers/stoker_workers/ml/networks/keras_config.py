@@ -1,7 +1,7 @@
 """Loading a Keras model from an untrusted config."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,17 +10,24 @@ import tensorflow as tf
 from stoker.errors import InvalidJob
 from stoker.kinds.keras_screen import screened
 
+from ..custom import custom_classes
 
-def load_config(config: Mapping[str, Any]) -> keras.Model:
+
+def load_config(config: Mapping[str, Any], custom: Sequence[str] = ()) -> keras.Model:
     """The model of a `model.to_json()` document, with new weights, uncompiled.
 
+    Args:
+        custom: modules whose Keras classes it may have.
+
     Raises:
-        InvalidJob: the config is malformed, or names anything but Keras' own layers.
+        Lacking: it has classes of other modules.
+        InvalidJob: the config is malformed, or names anything but those and Keras' own layers.
     """
     # Keras' safe mode has been bypassed time and again, so it gets screened configs only.
-    document = json.dumps(screened(config))
+    plain = screened(config)
     try:
-        model = keras.models.model_from_json(document)
+        with custom_classes(plain, custom, "the architecture's config"):
+            model = keras.models.model_from_json(json.dumps(plain))
     except (
         TypeError,
         ValueError,

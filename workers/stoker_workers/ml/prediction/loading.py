@@ -3,7 +3,7 @@
 import errno
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from stoker.models.manifest import Signature
 from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 
+from ..custom import custom_classes
 from .runtime import ModelFailed, TensorFlowEngine, sample
 from .screening.keras_file import check_h5, check_keras
 
@@ -31,31 +32,34 @@ class NoMemory(InvalidJob):
     """The model needs more memory than there is."""
 
 
-def load_saved(path: Path, ref: str) -> keras.Model:
+def load_saved(path: Path, ref: str, custom: Sequence[str] = ()) -> keras.Model:
     """A model from its .keras or .h5 file, which is checked first, in Keras' safe mode.
 
     Args:
         ref: the model's name in messages.
+        custom: modules whose Keras classes it may have.
 
     Raises:
         NoMemory: there is not enough memory for it.
+        Lacking: it has classes of other modules.
         InvalidJob: it is refused, or Keras cannot load it.
     """
     with loading(ref):
         try:
-            (check_h5 if path.suffix == ".h5" else check_keras)(path, path.name)
+            config = check_h5(path, path.name) if path.suffix == ".h5" else check_keras(path, path.name)[0]
         except InvalidJob as error:
             raise InvalidJob(f"{ref} cannot be loaded: {error.message}") from None
         try:
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            with custom_classes(config, custom, ref):
+                return keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError) as error:
             raise InvalidJob(
                 f"{ref} cannot be loaded: {path.name} does not load in Keras' safe mode: {first_line(error)}; "
-                "build the model from Keras' own layers, without Lambda or custom classes"
+                "build the model from Keras' own layers, or classes of `custom_objects`, without Lambda"
             ) from error
 
 
-def load_foreign(path: Path, what: str) -> keras.Model:
+def load_foreign(path: Path, what: str, custom: Sequence[str] = ()) -> keras.Model:
     """A model from a .keras file that nobody here has written: what its config declares must be in the file.
 
     Raises:
@@ -63,21 +67,21 @@ def load_foreign(path: Path, what: str) -> keras.Model:
         InvalidJob: it is refused, or Keras cannot load it.
     """
     config, stored = check_keras(path, what)
-    if (declared := declared_numbers(config, what)) > stored:
+    if (declared := declared_numbers(config, what, custom)) > stored:
         raise InvalidJob(
             f"the config in {what} declares {declared:,} weights, and the file holds {stored:,}; it is damaged, "
             "or made to fill a memory"
         )
-    return load_saved(path, what)
+    return load_saved(path, what, custom)
 
 
-def declared_numbers(config: dict[str, Any], what: str) -> int:
+def declared_numbers(config: dict[str, Any], what: str, custom: Sequence[str] = ()) -> int:
     """How many weights a checked config declares; none of them is allocated.
 
     Raises:
         InvalidJob: Keras cannot build it.
     """
-    with loading(what), keras.StatelessScope(initialize_variables=False):
+    with loading(what), custom_classes(config, custom, what), keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config | {"compile_config": None}, safe_mode=True)
         # One that was never built has none yet, and is refused later.
         return sum(math.prod(weight.shape) for weight in model.weights)
@@ -119,7 +123,7 @@ def _public(ref: str, error: Exception, remedy: str) -> StokerError:
     return InvalidJob(f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; {remedy}")
 
 
-def check_saved(path: Path, trained: keras.Model, signature: Signature) -> bool:
+def check_saved(path: Path, trained: keras.Model, signature: Signature, custom: Sequence[str] = ()) -> bool:
     """Load a saved model as a predictor does, and compare its prediction for one row with the trained model's.
 
     Gives whether they could be compared: not every model takes made-up rows.
@@ -129,7 +133,7 @@ def check_saved(path: Path, trained: keras.Model, signature: Signature) -> bool:
     """
     name = f"the trained model's {path.suffix} file"
     row = sample(Inputs(signature, name), 1)
-    loaded = load_saved(path, name)
+    loaded = load_saved(path, name, custom)
     with loading(name):
         try:
             expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)

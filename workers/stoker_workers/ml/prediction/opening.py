@@ -5,7 +5,7 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,19 +42,20 @@ Model: TypeAlias = keras.Model | Exported | Content
 """A loaded model."""
 
 
-def open_model(path: Path, file_format: str, signature: Signature, ref: str) -> Model:
+def open_model(path: Path, file_format: str, signature: Signature, ref: str, custom: Sequence[str] = ()) -> Model:
     """A registered version's model.
 
     Args:
         path: its file, which is not needed any more afterwards; beside it is room for more.
         ref: the model's name in messages.
+        custom: modules whose Keras classes it may have.
 
     Raises:
         NoMemory: there is not enough memory for it.
         InvalidJob: it is refused, or cannot be loaded.
     """
     if file_format in ("keras", "h5"):
-        return load_saved(path, ref)
+        return load_saved(path, ref, custom)
     with loading(ref):
         if file_format == "savedmodel":
             with unpacked_savedmodel(path, path.name) as folder:

@@ -15,6 +15,7 @@ from stoker.models.model_files import predicting_file
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Outputs, Tensors, joined_rows
 
+from ..custom import distribution
 from ..garbage import collect
 from .loading import first_line, loading
 from .opening import Model, open_model, other_engines, reference_engine
@@ -55,7 +56,13 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, version: ModelVersion, store: Store, scratch: Path, max_batch: int = MAX_BATCH, rows: int | None = None
+        cls,
+        version: ModelVersion,
+        store: Store,
+        scratch: Path,
+        max_batch: int = MAX_BATCH,
+        rows: int | None = None,
+        custom: Sequence[str] = (),
     ) -> Self:
         """Fetch and verify a version's file, check and load it, and measure the engines.
 
@@ -63,6 +70,7 @@ class Predictor:
 
         Args:
             scratch: an existing folder for the file, which is deleted again.
+            custom: modules whose Keras classes it may have.
 
         Raises:
             NoMemory: there is not enough memory for it.
@@ -75,10 +83,17 @@ class Predictor:
             file_format, file = predicting_file(version)
             path = store.fetch(file, scratch)
             try:
-                model = open_model(path, file_format, version.signature, version.ref)
+                model = open_model(path, file_format, version.signature, version.ref, custom)
             finally:
                 path.unlink()
-            return cls(version, model, max_batch, rows)
+            predictor = cls(version, model, max_batch, rows)
+        for module, made_with in version.modules.items():
+            if (installed := distribution(module)) != made_with:
+                predictor._say(
+                    logging.WARNING,
+                    f"was made with {made_with or 'no distribution'} for {module}; here is {installed or 'none'}",
+                )
+        return predictor
 
     @property
     def size_bytes(self) -> int:

@@ -78,7 +78,7 @@ def _loaded(version: ModelVersion, run: Run) -> keras.Model:
         )
     path = run.store.fetch(file, run.scratch)
     try:
-        return load_saved(path, version.ref)
+        return load_saved(path, version.ref, run.custom_objects)
     finally:
         path.unlink()
 

@@ -113,7 +113,7 @@ def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainab
     preprocessing = build_preprocessing(profiled, normalize=spec.normalize, needs=needs(spec.architecture or MLP()))
     run.say(*preprocessing.notes)
     [row_shape] = preprocessing.row_shapes(profiled.inputs)
-    network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders)
+    network = build_network(spec, profiled, row_shape, preprocessing.parts, run.builders, run.custom_objects)
     if data.forecast and spec.normalize and not isinstance(spec.architecture, KerasConfig | Builder):
         [feature], [target] = profiled.features.values(), profiled.targets
         assert target.moments is not None

@@ -25,7 +25,7 @@ def save_model(model: keras.Model, signature: Signature, formats: Sequence[str],
     for name in formats:
         path = run.scratch / f"model.{name}"
         model.save(path)
-        if not check_saved(path, model, signature):
+        if not check_saved(path, model, signature, run.custom_objects):
             why = "the model fails on rows that are made up from the ranges of its inputs"
             run.say(f"the saved {path.name} loads, but nothing was predicted by it to compare: {why}", level="warning")
         files[name] = write_result(run, partial(run.store.put_file, path))

@@ -49,8 +49,8 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
         raise InvalidJob(f"{what} is no .keras file, or a damaged one ({error}); save the model again") from error
 
 
-def check_h5(path: Path, what: str) -> None:
-    """Check an .h5 file of a whole model, which only Stoker's own trainings have written.
+def check_h5(path: Path, what: str) -> dict[str, Any]:
+    """Check an .h5 file of a whole model, which only Stoker's own trainings have written; gives its config.
 
     Raises:
         InvalidJob: as `check_keras`.
@@ -62,7 +62,9 @@ def check_h5(path: Path, what: str) -> None:
     if not isinstance(text, str | bytes):
         raise InvalidJob(f"{what} has no config of a model: it holds weights alone; save the whole model")
     config = parsed_config(text, f"the config in {what}")
-    check_saved_config(_with_modules(config, 0), f"the config in {what}")
+    named: dict[str, Any] = _with_modules(config, 0)
+    check_saved_config(named, f"the config in {what}")
+    return named
 
 
 _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
