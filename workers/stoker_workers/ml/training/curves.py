@@ -22,7 +22,7 @@ def write_curves(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
         ]
         if any(curves):
             path = folder / name / f"events.out.tfevents.{name}"
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, curves)
 
 
