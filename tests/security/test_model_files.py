@@ -163,7 +163,10 @@ CONFIGS = {
     ),
     "a function of a module": (layer("builtins", "function", "eval"), "names builtins.function"),
     "a gadget within Keras": (layer("keras.saving", "load_model", {}), "names keras.saving.load_model"),
-    "a custom class": (layer("shop.layers", "Dense", {}, registered_name="shop>Dense"), "names shop.layers.Dense"),
+    "a custom class": (
+        layer("shop.layers", "Dense", {}, registered_name="shop>Dense"),
+        "classes of shop.layers, which this worker does not allow",
+    ),
     "another name for a class": (
         layer("keras.layers", "Dense", {"units": 2}, registered_name="x>y"),
         "under the name x>y",
