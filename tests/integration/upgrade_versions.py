@@ -69,13 +69,13 @@ _BEHIND = (
     ("stoker/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker/kinds/__init__.py", "from .deploy import Deploy, DeployResult\n", "from .echo import Echo, EchoResult\n"),
     ("stoker/kinds/__init__.py", "Annotated[Train | ", "Echo | "),
-    ("stoker/kinds/__init__.py", "TrainResult | ", "EchoResult | "),
-    ("stoker/kinds/__init__.py", "(train.KIND, ", "echo.KIND, "),
+    ("stoker/kinds/__init__.py", "    TrainResult\n", "    | EchoResult\n"),
+    ("stoker/kinds/__init__.py", "for each in (train, ", "echo, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker_workers/kinds/__init__.py", '"train": train.run,\n', '        "echo": echo.run,\n'),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
-    ("stoker/kinds/train.py", "    seed: int\n    run_s: float\n", _FIELD),
+    ("stoker/kinds/trained.py", "    seed: int\n    run_s: float\n", _FIELD),
 )
 
 

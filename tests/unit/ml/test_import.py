@@ -4,6 +4,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -243,11 +244,31 @@ def test_a_sequential_model_is_known_by_its_input(imported: Imported, loaded: Lo
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "InceptionResNetV2"])
 def test_layers_that_only_keras_applications_have_are_known(name: str) -> None:
     """Their weights are many, and so none is made."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = getattr(keras.applications, name)(weights=None)
-        config = json.loads(model.to_json())
+
+    def weightless() -> keras.Model:
+        with keras.StatelessScope(initialize_variables=False):
+            return getattr(keras.applications, name)(weights=None)
+
+    with ThreadPoolExecutor(1) as aside:  # on whose list of variables they stay
+        model = aside.submit(weightless).result()
+    config = json.loads(model.to_json())
     check_saved_config(config, "it")
     assert declared_numbers(config, "it") == model.count_params()
+
+
+def test_counting_what_a_config_declares_leaves_nothing_to_be_made_by_the_next_model() -> None:
+    vast = keras.Sequential([keras.layers.Dense(65_536)]).to_json()
+    config = json.loads(vast)
+    config["config"]["build_input_shape"] = [None, 1 << 30]
+    config["build_config"] = {"input_shape": [None, 1 << 30]}
+    assert declared_numbers(config, "it") == (1 << 30) * 65_536 + 65_536
+    x = keras.Input((4,))
+
+    class Own(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+        def call(self, inputs: tf.Tensor) -> tf.Tensor:
+            return inputs + 1
+
+    assert keras.Model(x, Own()(x)).count_params() == 0
 
 
 def test_texts_are_looked_up_by_the_model_itself(imported: Imported, loaded: Loaded, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The shop's own tests: they need neither a server nor a worker."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,5 +50,8 @@ def test_a_plain_function_stays_one() -> None:
     assert tidy(["b", "a"]) == "a, b"
 
 
-def test_none_of_it_has_needed_tensorflow() -> None:
-    assert "tensorflow" not in sys.modules
+def test_none_of_it_needs_tensorflow() -> None:
+    code = "import sys, shop.jobs as s; s.train_ranker(s.Run(), weeks=4, epochs=1); print('tensorflow' in sys.modules)"
+    package = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=package, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"

@@ -4,6 +4,7 @@ import errno
 import math
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,13 @@ def declared_numbers(config: dict[str, Any], what: str, custom: Sequence[str] = 
     Raises:
         InvalidJob: Keras cannot build it.
     """
-    with loading(what), custom_classes(config, custom, what), keras.StatelessScope(initialize_variables=False):
+    # What has no values yet stays on a list of its thread, and would get them with the next model that is built there.
+    with loading(what), ThreadPoolExecutor(1) as aside:
+        return aside.submit(_declared, config, what, custom).result()
+
+
+def _declared(config: dict[str, Any], what: str, custom: Sequence[str]) -> int:
+    with custom_classes(config, custom, what), keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config | {"compile_config": None}, safe_mode=True)
         # One that was never built has none yet, and is refused later.
         return sum(math.prod(weight.shape) for weight in model.weights)
