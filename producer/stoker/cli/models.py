@@ -29,7 +29,7 @@ Ref = Annotated[
     str, typer.Argument(metavar="MODEL", help="name, name@3, name@alias or name@latest.", show_default=False)
 ]
 
-models = typer.Typer(name="models", help="Look at registered models, and take their files out.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Look at registered models, export and import them.", no_args_is_help=True)
 
 
 @models.command("list")
