@@ -2,12 +2,14 @@
 
 import io
 import json
+import shutil
 import struct
 import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import flatbuffers
@@ -183,6 +185,10 @@ CONFIGS = {
         lambda config: config | {"class_name": "Dense", "module": "keras.layers"},
         "is no model of",
     ),
+    "a text without end": (
+        layer("keras.layers", "Dense", {"units": 2, "name": "n" * 20_000}),
+        "holds a text of 20,000 characters",
+    ),
     "depth without end": (nested, "nested more than 100 deep"),
     "a compiled part with code": (
         layer("keras.layers", "Dense", {"units": 2}, compile_config={"loss": {"module": "os", "class_name": "system"}}),
@@ -264,6 +270,29 @@ def test_a_member_that_is_no_regular_file_is_refused(
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(link, "/etc/passwd")
     assert "which is a link, a device or encrypted" in refused(path)
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path: Path, refused: Callable[[Path], str]) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("saved_model.pb", bytes(100))
+        archive.writestr("variables/x", bytes(10))
+        # The first one's bytes are those of the whole archive, which has no more than one of them.
+        archive.infolist()[0].compress_size = archive.infolist()[0].file_size = 200
+    assert "share their bytes" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "told"), [("zip", "at most 3,000 bytes"), ("tar", "no room for one on this worker")]
+)
+def test_an_archive_for_which_there_is_no_room_is_refused(
+    suffix: str, told: str, tmp_path: Path, refused: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(bytes(4_000))
+    shutil.make_archive(str(tmp_path / "m"), suffix, tmp_path / "saved")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=6_000))
+    assert told in refused(tmp_path / f"m.{suffix}")
 
 
 def test_a_member_that_unpacks_to_much_more_is_refused(
@@ -435,12 +464,19 @@ HARMFUL = (
     "ReadFile WriteFile MatchingFiles PyFunc EagerPyFunc PyFuncStateless PrintV2 ImmutableConst TFRecordDataset SaveV2 "
     "InitializeTableFromTextFileV2 RestoreV2 RemoteCall Abort NobodysOp"
 )
+
+
+def one_name_twice(graph: Any) -> None:
+    graph.graph_def.library.function.add().CopyFrom(predicting(graph))
+
+
 GRAPHS: dict[str, tuple[Callable[[Any], None], str]] = {
     **{name: (operation(name), f"has the operation {name}") for name in HARMFUL.split()},
     "when it is loaded": (at_load("ReadFile"), "has the operation ReadFile"),
     "in a branch": (in_a_branch, "has the operation ReadFile"),
     "by the functions that save": (saving_while_predicting, "saves or restores files while it predicts"),
     "in a function named as an operation": (named_as_an_operation, "a function called 'ReadFile', as an operation is"),
+    "two functions of one name": (one_name_twice, "has two functions of one name"),
     "a huge constant": (huge_constant, "claims 4,398,046,511,104 bytes for the constant"),
     "a huge variable": (huge_variable, "bytes of variables and holds"),
     "an asset elsewhere": (asset_elsewhere, "names the asset '../../etc/passwd'"),
@@ -510,7 +546,48 @@ def elsewhere_in_a_constant(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Constant", [], ["z"], value=tensor))
 
 
+def with_function(model: onnx.ModelProto, *functions: onnx.FunctionProto) -> None:
+    """Lets the first of some functions compute the output."""
+    model.functions.extend(functions)
+    model.opset_import.append(helper.make_opsetid("shop", 1))
+    model.graph.node[0].CopyFrom(helper.make_node(functions[0].name, ["x"], ["y"], domain="shop"))
+
+
+def function(name: str, *called: str) -> onnx.FunctionProto:
+    nodes = [helper.make_node(each, ["x"], ["y"], domain="shop") for each in called]
+    return helper.make_function("shop", name, ["x"], ["y"], nodes, [helper.make_opsetid("shop", 1)])
+
+
+def elsewhere_in_a_default(model: onnx.ModelProto) -> None:
+    tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    made = function("Made")
+    made.attribute_proto.append(helper.make_attribute("weights", tensor))
+    with_function(model, made)
+
+
+def code_in_a_default(model: onnx.ModelProto) -> None:
+    node = helper.make_node("PyOp", ["x"], ["z"], domain="com.microsoft")
+    made = function("Made")
+    made.attribute_proto.append(helper.make_attribute("branch", helper.make_graph([node], "inner", [], [])))
+    with_function(model, made)
+
+
+def laughing(model: onnx.ModelProto) -> None:
+    with_function(model, *(function(f"F{at}", f"F{at - 1}", f"F{at - 1}") for at in range(30, 0, -1)), function("F0"))
+
+
 ONNX: dict[str, tuple[Callable[[onnx.ModelProto], Any], str]] = {
+    "weights elsewhere by default": (elsewhere_in_a_default, "in another file, which is never read"),
+    "code by default": (code_in_a_default, "which can run any code"),
+    "a function that calls itself": (
+        lambda model: with_function(model, function("Again", "Other"), function("Other", "Again")),
+        "functions that call themselves",
+    ),
+    "functions that call each other twice, 30 times": (laughing, "has more than 1,000,000 operators"),
+    "a name without end": (
+        lambda model: model.opset_import.append(helper.make_opsetid("d" * 100_000, 1)),
+        "dddd…, which ONNX Runtime has not",
+    ),
     "weights elsewhere": (elsewhere, "in another file, which is never read"),
     "weights elsewhere in a branch": (elsewhere_in_a_branch, "in another file, which is never read"),
     "weights elsewhere in a constant": (elsewhere_in_a_constant, "in another file, which is never read"),
@@ -537,6 +614,28 @@ def test_an_onnx_file_that_is_not_whole_is_refused(name: str, tmp_path: Path, re
     change(model := onnx_model())
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     assert told in refused(tmp_path / "m.onnx")
+
+
+def test_a_file_that_onnx_runtime_takes_for_another_is_refused(tmp_path: Path, refused: Callable[[Path], str]) -> None:
+    # An unknown field of a fixed size hides the mark of ONNX Runtime's own format.
+    path = tmp_path / "m.onnx"
+    path.write_bytes(bytes([0x08, 8, 0x79, 0]) + b"ORTM" + bytes(3) + onnx_model().SerializeToString())
+    assert onnx.ModelProto.FromString(path.read_bytes()).graph.node
+    assert "own format, which is not read" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "\x1b[31m"])
+def test_a_model_with_inputs_that_nobody_can_name_is_refused(name: str, tmp_path: Path) -> None:
+    model = onnx_model()
+    model.graph.input[0].name = model.graph.node[0].input[0] = name
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidJob, match="characters that can be printed"):
+        import_model(Import(model="harm", source=str(tmp_path / "m.onnx")), run_in(tmp_path / "run"))
+
+
+def test_an_import_does_not_last_for_ever() -> None:
+    assert Import(model="m", source="/m.onnx").timeout == 3_600
+    assert Import(model="m", source="/m.onnx", timeout=None).timeout is None
 
 
 # -- LiteRT ------------------------------------------------------------------------------------------------------------
@@ -574,12 +673,22 @@ def nowhere(model: Any) -> None:
     model.subgraphs[0].operators[0].inputs = [9_999]
 
 
+def many_axes(model: Any) -> None:
+    model.subgraphs[0].tensors[0].shape = [1] * 100_000
+
+
+def many_inputs(model: Any) -> None:
+    model.subgraphs[0].operators[0].inputs = np.zeros(1_000_001, np.int32)
+
+
 LITERT: dict[str, tuple[Callable[[Any], None], str]] = {
     "an operator of somebody's": (own_operator, "needs 'NobodysOp', an operator of somebody's"),
     "an operator of TensorFlow": (flex_operator, "needs 'FlexReadFile', TensorFlow's own operators"),
     "more than is stored": (larger, "claims 4,398,046,511,104 bytes"),
     "weights behind the end": (behind_the_end, "lies behind its end"),
     "a tensor that is not there": (nowhere, "on a tensor that is not there"),
+    "a tensor of many axes": (many_axes, "has a tensor of 100,000 axes"),
+    "an operator on many tensors": (many_inputs, "has more than 1,000,000 parts"),
 }
 
 

@@ -94,6 +94,7 @@ class Import(JobSpec):
         metrics: what its author has measured, by name.
         entry: which function of a SavedModel is served.
         alias: what shall point at the new version, besides its number.
+        timeout: as of every job; an hour by default, for a file may hold a loop without end.
     """
 
     kind: Literal["import"] = "import"
@@ -113,6 +114,7 @@ class Import(JobSpec):
     metrics: dict[_Name, float] = Field(default_factory=dict, max_length=1_000)
     entry: _Name | None = None
     alias: Alias | None = None
+    timeout: float | None = Field(default=3_600, gt=0)
 
     @property
     def source_name(self) -> str:

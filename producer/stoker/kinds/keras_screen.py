@@ -13,6 +13,7 @@ from .keras_objects import ALLOWED, APPLICATIONS, COMPILED, NUMPY_TYPES, QUANTIS
 
 _DEEPEST = 100
 _MOST_VALUES = 1_000_000
+_LONGEST_TEXT = 10_000
 _SHOWN = 60
 # What a layer learns by adapt(), which is no part of a config: the fields that say it there.
 _ADAPTED = {
@@ -122,9 +123,11 @@ class _Screen:
                 return self.mapping(value, depth + 1)
             case list() | tuple():
                 return [self._value(item, depth + 1) for item in value]
+            case str():
+                return self._text(value)
             case float() if not math.isfinite(value):
                 raise InvalidJob(f"{self._subject} holds NaN or infinity, which JSON has not; give a number")
-            case None | bool() | int() | float() | str():
+            case None | bool() | int() | float():
                 return value
         raise InvalidJob(
             f"{self._subject} holds a {type(value).__name__}, which is no JSON; "
@@ -134,7 +137,16 @@ class _Screen:
     def _key(self, key: object) -> str:
         if not isinstance(key, str):
             raise InvalidJob(f"{self._subject} has the key {_shown(key)}; in JSON all keys are text")
-        return key
+        return self._text(key)
+
+    def _text(self, text: str) -> str:
+        # A job's spec as a whole is bounded.
+        if self._is_saved and len(text) > _LONGEST_TEXT:
+            raise InvalidJob(
+                f"{self._subject} holds a text of {len(text):,} characters, {_shown(text)}, and may have "
+                f"{_LONGEST_TEXT:,}; no network has a longer one"
+            )
+        return text
 
     def _check_object(self, part: Mapping[str, Any]) -> None:
         """Refuse what Keras would make of this part, unless it is on the list."""

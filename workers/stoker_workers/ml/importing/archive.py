@@ -1,5 +1,6 @@
 """A SavedModel as people hand it over: a zip or tar of its folder, with or without the folder's name."""
 
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -8,11 +9,11 @@ from pathlib import Path
 from tensorflow.core.protobuf import saved_model_pb2
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 from ..prediction.screening.members import MOST_MEMBERS, checked_members, safe_path, unpack
 from ..prediction.screening.savedmodel import GRAPH
 
-_LARGEST = 1 << 40
 _MOST_RATIO = 200
 _SMALL = 1 << 20
 
@@ -26,7 +27,7 @@ def unpacked(path: Path, folder: Path, what: str) -> Path:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                unpack(archive, checked_members(archive, what, _LARGEST), folder)
+                unpack(archive, checked_members(archive, what, _most_bytes(folder)), folder)
         else:
             with tarfile.open(path) as tar:
                 _unpack_tar(tar, path.stat().st_size, folder, what)
@@ -57,27 +58,35 @@ def drop_optimizer(folder: Path) -> bool:
     return bool(kept)
 
 
+def _most_bytes(folder: Path) -> int:
+    """How much may be unpacked: other jobs need the disk, too."""
+    return shutil.disk_usage(folder).free // 2
+
+
 def _unpack_tar(tar: tarfile.TarFile, packed: int, folder: Path, what: str) -> None:
     written: set[str] = set()
-    total = 0
+    total, most = 0, min(_most_bytes(folder), _SMALL + _MOST_RATIO * packed)
     for member in tar:
         name = member.name.removeprefix("./")
         if name in ("", "."):
             continue
         if not safe_path(name):
-            raise InvalidJob(f"{what} has the member {name[:80]!r}, whose path may lead out of it; pack it anew")
+            raise InvalidJob(f"{what} has the member {short(name)}, whose path may lead out of it; pack it anew")
         if member.isdir():
             continue
         if not member.isreg() or member.issparse() or stat.S_IFMT(member.mode):
-            raise InvalidJob(f"{what} has the member {name!r}, which is a link or a device; pack only regular files")
-        total += member.size
-        if len(written) >= MOST_MEMBERS or total > min(_LARGEST, _SMALL + _MOST_RATIO * packed):
             raise InvalidJob(
-                f"{what} would unpack to more than {total:,} bytes or {MOST_MEMBERS:,} files; no model does"
+                f"{what} has the member {short(name)}, which is a link or a device; pack only regular files"
+            )
+        total += member.size
+        if len(written) >= MOST_MEMBERS or total > most:
+            raise InvalidJob(
+                f"{what} would unpack to more than {most:,} bytes or {MOST_MEMBERS:,} files; no model does, or "
+                "there is no room for one on this worker"
             )
         if name in written:
             raise InvalidJob(
-                f"{what} has the member {name!r} twice, and readers differ in which they take; pack it anew"
+                f"{what} has the member {short(name)} twice, and readers differ in which they take; pack it anew"
             )
         written.add(name)
         target = folder / name

@@ -6,12 +6,16 @@ from typing import TypeVar
 from stoker.errors import InvalidJob
 from stoker.kinds import Import, ImportedInput, ImportedOutput
 from stoker.kinds.import_model import ONLY
+from stoker.kinds.problems import short
 from stoker.models.data import choices
 from stoker.models.manifest import Signature, TensorSpec
 
 from .ports import DTYPES, Port, Ports
 
 Said = TypeVar("Said", ImportedInput, ImportedOutput)
+
+# The registry keeps them, and every request names some.
+_MOST_PORTS, _LONGEST_NAME = 1_000, 256
 
 
 def drafted(spec: Import, ports: Ports, entry: str | None) -> tuple[Signature, list[str]]:
@@ -20,6 +24,7 @@ def drafted(spec: Import, ports: Ports, entry: str | None) -> tuple[Signature, l
     Raises:
         InvalidJob: the import says what cannot be, or the model takes or gives what no rows are.
     """
+    _check_sizes(ports)
     said = _named(spec.inputs, ports.inputs, "inputs")
     inputs = tuple(_input(port, said.get(port.name, ImportedInput())) for port in ports.inputs)
     batch = _batch(ports.inputs)
@@ -41,6 +46,20 @@ def drafted(spec: Import, ports: Ports, entry: str | None) -> tuple[Signature, l
     if batch is not None:
         notes.append(f"every call takes exactly {batch} row(s), so that many rows take many calls")
     return draft, [*notes, *(note for port in ports.inputs for note in _of_quantised(port, said.get(port.name)))]
+
+
+def _check_sizes(ports: Ports) -> None:
+    for what, listed in (("inputs", ports.inputs), ("outputs", ports.outputs)):
+        if len(listed) > _MOST_PORTS:
+            raise InvalidJob(
+                f"the model has {len(listed):,} {what} and may have {_MOST_PORTS:,}; join them in the model"
+            )
+        for port in listed:
+            if len(port.name) > _LONGEST_NAME or not port.name.isprintable():
+                raise InvalidJob(
+                    f"the model has one of its {what} called {short(port.name)}: expected at most {_LONGEST_NAME} "
+                    "characters that can be printed; export it with another name"
+                )
 
 
 def said_of(spec: Import, ports: Sequence[Port]) -> list[ImportedOutput]:

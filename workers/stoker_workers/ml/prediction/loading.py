@@ -26,6 +26,8 @@ from .screening.keras_file import check_h5, check_keras
 # Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
 _TOLERANCE = 1e-3
 
+# It may quote names of the file.
+_LONGEST_LINE = 1_000
 _REMEDY = "train it again, or roll its alias back to a version that can be loaded"
 
 
@@ -162,5 +164,5 @@ def _compare(name: str, expected: Array, actual: Array) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's message, without a full stop."""
-    return str(error).strip().partition("\n")[0].rstrip(".") or "no message"
+    """The first line of an exception's message, without a full stop, cut where it is long."""
+    return str(error).strip().partition("\n")[0].rstrip(".")[:_LONGEST_LINE] or "no message"

@@ -6,6 +6,7 @@ from typing import IO, Any
 import h5py
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 _MOST_OBJECTS = 1_000_000
 _DEEPEST = 200
@@ -47,7 +48,7 @@ class _Walk:
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise InvalidJob(
-                    f"{self._what} has a {type(link).__name__} at {name!r}, which leads to another place or file; "
+                    f"{self._what} has a {type(link).__name__} at {short(name)}, which leads to another place or file; "
                     "weights are plain arrays: save the model again"
                 )
             entry = group.get(name)
@@ -62,20 +63,22 @@ class _Walk:
 
     def _array(self, name: str, entry: Any) -> int:
         if not isinstance(entry, h5py.Dataset):
-            raise InvalidJob(f"{self._what} has a {type(entry).__name__} at {name!r}; weights are plain arrays")
+            raise InvalidJob(f"{self._what} has a {type(entry).__name__} at {short(name)}; weights are plain arrays")
         if entry.external or entry.is_virtual:
             raise InvalidJob(
-                f"{self._what} keeps the array {name!r} in another file, which is never read; save the model again"
+                f"{self._what} keeps the array {short(name)} in another file, which is never read; save the model again"
             )
         if entry.dtype.kind not in self._kinds:
-            raise InvalidJob(f"{self._what} has {entry.dtype} at {name!r}; weights are numbers")
+            raise InvalidJob(f"{self._what} has {short(str(entry.dtype))} at {short(name)}; weights are numbers")
         if entry.compression or entry.id.get_create_plist().get_nfilters():
-            raise InvalidJob(f"{self._what} has the array {name!r} compressed, which Keras never writes; save it again")
+            raise InvalidJob(
+                f"{self._what} has the array {short(name)} compressed, which Keras never writes; save it again"
+            )
         count = math.prod(entry.shape or ())
         stored = entry.id.get_storage_size()
         if count * entry.dtype.itemsize > stored:
             raise InvalidJob(
-                f"{self._what} claims {count:,} numbers at {name!r} and holds {stored:,} bytes of them; the file is "
-                "cut off, or made to fill a memory"
+                f"{self._what} claims {count:,} numbers at {short(name)} and holds {stored:,} bytes of them; the file "
+                "is cut off, or made to fill a memory"
             )
         return count

@@ -13,6 +13,7 @@ import h5py
 from stoker.errors import InvalidJob
 from stoker.kinds.keras_objects import VALUES
 from stoker.kinds.keras_screen import check_saved_config
+from stoker.kinds.problems import short
 
 from .hdf5 import check_hdf5
 from .members import checked_members
@@ -33,7 +34,9 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
             members = checked_members(archive, what, most_bytes=2 * path.stat().st_size + (1 << 30))
             for name in members:
                 if name not in (_CONFIG, _METADATA, _WEIGHTS) and not name.startswith(_ASSETS):
-                    raise InvalidJob(f"{what} has the member {name!r}, which no .keras file has; save the model again")
+                    raise InvalidJob(
+                        f"{what} has the member {short(name)}, which no .keras file has; save the model again"
+                    )
             if lacking := [name for name in (_CONFIG, _WEIGHTS) if name not in members]:
                 raise InvalidJob(
                     f"{what} has no {' and no '.join(lacking)}: it is no .keras file of Keras 3; save the model again"

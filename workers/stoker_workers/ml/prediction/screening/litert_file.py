@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ _VERSION = 3
 _MOST_PARTS = 1_000_000
 # Activations are planned by the shapes in the file.
 _LARGEST_TENSOR = 1 << 32
+_MOST_AXES = 64
 _BITS = {
     schema.TensorType.FLOAT32: 32,
     schema.TensorType.FLOAT16: 16,
@@ -76,7 +78,7 @@ class _File:
         counts += tuple(
             model.Subgraphs(at).OperatorsLength() for at in range(min(model.SubgraphsLength(), _MOST_PARTS))
         )
-        if sum(counts) > _MOST_PARTS:
+        if sum(counts) + sum(self._ends()) > _MOST_PARTS:
             raise InvalidJob(f"{self._what} has more than {_MOST_PARTS:,} parts; no model has so many")
         if model.ExternalBufferGroupsLength() or model.ExternalBuffersLength():
             raise InvalidJob(f"{self._what} keeps weights in another file, which is never read; convert it into one")
@@ -88,6 +90,15 @@ class _File:
             for index in range(graph.TensorsLength()):
                 self._check_tensor(graph.Tensors(index), sizes)
             self._check_indices(graph)
+
+    def _ends(self) -> Iterator[int]:
+        """How many inputs and outputs each graph and operator has."""
+        for at in range(self._model.SubgraphsLength()):
+            graph = self._model.Subgraphs(at)
+            yield graph.InputsLength() + graph.OutputsLength()
+            for index in range(min(graph.OperatorsLength(), _MOST_PARTS)):
+                operator = graph.Operators(index)
+                yield operator.InputsLength() + operator.OutputsLength()
 
     def _check_operator(self, operator: Any) -> None:
         if (name := operator.CustomCode()) is None:
@@ -110,6 +121,8 @@ class _File:
         return length or int(size)
 
     def _check_tensor(self, tensor: Any, sizes: list[int]) -> None:
+        if tensor.ShapeLength() > _MOST_AXES:
+            raise InvalidJob(f"{self._what} has a tensor of {tensor.ShapeLength():,} axes; no model has")
         shape = [tensor.Shape(at) for at in range(tensor.ShapeLength())]
         name = (tensor.Name() or b"").decode(errors="replace")[:80]
         if tensor.Type() not in _BITS and tensor.Type() not in _NO_BITS:

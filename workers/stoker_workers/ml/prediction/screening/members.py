@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 MOST_MEMBERS = 10_000
 # Weights hardly shrink. What is so much smaller in the archive is made to fill a disk or a memory.
@@ -23,8 +24,8 @@ def checked_members(archive: zipfile.ZipFile, what: str, most_bytes: int) -> dic
         most_bytes: how large all files may be together.
 
     Raises:
-        InvalidJob: it has too many or too large members, one twice, one that is no regular file, or one whose path
-            leads out of the archive.
+        InvalidJob: it has too many or too large members, one twice, one that is no regular file, one whose path
+            leads out of the archive, or some that are the same bytes.
     """
     listed = archive.infolist()
     if len(listed) > MOST_MEMBERS:
@@ -33,19 +34,21 @@ def checked_members(archive: zipfile.ZipFile, what: str, most_bytes: int) -> dic
     for member in listed:
         name = member.filename
         if not safe_path(name) or member.orig_filename != name:
-            raise InvalidJob(f"{what} has the member {name[:80]!r}, whose path may lead out of it; pack it anew")
+            raise InvalidJob(f"{what} has the member {short(name)}, whose path may lead out of it; pack it anew")
         if not _is_plain(member):
             raise InvalidJob(
-                f"{what} has the member {name!r}, which is a link, a device or encrypted; pack only regular files"
+                f"{what} has the member {short(name)}, which is a link, a device or encrypted; pack only regular files"
             )
         if name.rstrip("/") in members:
             raise InvalidJob(
-                f"{what} has the member {name!r} twice, and readers differ in which they take; pack it anew"
+                f"{what} has the member {short(name)} twice, and readers differ in which they take; pack it anew"
             )
         if not member.is_dir():
             members[name] = member
     total = sum(member.file_size for member in members.values())
     packed = sum(member.compress_size for member in members.values())
+    if packed > archive.start_dir:
+        raise InvalidJob(f"{what} has members that share their bytes, which is made to fill a disk; pack it anew")
     if total > most_bytes or total > _SMALL + _MOST_RATIO * packed:
         raise InvalidJob(
             f"{what} would unpack to {total:,} bytes from {packed:,}, which no model does; expected at most "

@@ -3,18 +3,24 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 # Others need a library of somebody's.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # Runs Python, or the machine code of somebody's.
 _RUNS_CODE = frozenset({"PyOp", "PythonOp", "ATen", "EPContext"})
 _LARGEST = 2**31 - 1
-_DEEPEST = 50
+# Functions are written out where they are called, and these within each other.
+_DEEPEST = 100
+_MOST_NODES = 1_000_000
+# ONNX Runtime takes bytes with this mark at their place for a file of its own format, whatever else they are.
+_OTHER_FORMAT, _MARK_AT = b"ORTM", 4
 _PACKED_BITS = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
 
 
@@ -26,8 +32,11 @@ def check_onnx(path: Path, what: str) -> onnx.ModelProto:
     """
     if path.stat().st_size > _LARGEST:
         raise InvalidJob(f"{what} is larger than 2 GiB, which an ONNX file in one piece cannot be")
+    content = path.read_bytes()
+    if content.startswith(_OTHER_FORMAT, _MARK_AT):
+        raise InvalidJob(f"{what} is a file of ONNX Runtime's own format, which is not read here; give the .onnx file")
     try:
-        model: onnx.ModelProto = onnx.ModelProto.FromString(path.read_bytes())
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
     except (DecodeError, RecursionError) as error:
         raise InvalidJob(f"{what} is no ONNX file: {error}; export the model again") from error
     if not model.HasField("graph") or not model.graph.output:
@@ -38,66 +47,69 @@ def check_onnx(path: Path, what: str) -> onnx.ModelProto:
         for opset in used.opset_import:
             if opset.domain not in _DOMAINS and not any(each.domain == opset.domain for each in model.functions):
                 raise InvalidJob(
-                    f"{what} needs operators of {opset.domain!r}, which ONNX Runtime has not of itself; export it with "
-                    "ONNX's own operators"
+                    f"{what} needs operators of {short(opset.domain)}, which ONNX Runtime has not of itself; export it "
+                    "with ONNX's own operators"
                 )
-    for graph in _graphs(model, what):
-        for tensor in _tensors(graph):
-            _check_tensor(tensor, what)
-        for node in graph.node:
-            if node.op_type in _RUNS_CODE:
-                raise InvalidJob(f"{what} has the operator {node.op_type}, which can run any code; export it without")
+    for part in _parts(model):
+        if isinstance(part, onnx.TensorProto):
+            _check_tensor(part, what)
+        elif isinstance(part, onnx.NodeProto) and part.op_type in _RUNS_CODE:
+            raise InvalidJob(f"{what} has the operator {part.op_type}, which can run any code; export it without")
+    _check_calls(model, what)
     return model
 
 
-def _graphs(model: onnx.ModelProto, what: str) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
-    """The model's graph, its functions, and the graphs within their nodes."""
-    open_graphs: list[tuple[onnx.GraphProto | onnx.FunctionProto, int]] = [(model.graph, 0)]
-    open_graphs += [(function, 0) for function in model.functions]
-    while open_graphs:
-        graph, depth = open_graphs.pop()
+def _parts(message: Any) -> Iterator[Any]:
+    """A message and all that are in it, wherever they are; but nothing of what a tensor is made of."""
+    open_parts = [message]
+    while open_parts:
+        part = open_parts.pop()
+        yield part
+        if not isinstance(part, onnx.TensorProto):
+            for field, value in part.ListFields():
+                if field.message_type is not None:
+                    open_parts += value if field.is_repeated else [value]
+
+
+def _check_calls(model: onnx.ModelProto, what: str) -> None:
+    """Refuse functions that call themselves, and those that call others so often that a memory is filled by it."""
+    functions = {(each.domain, each.name, each.overload): each for each in model.functions}
+    sizes: dict[tuple[str, str, str], int] = {}
+
+    def size(message: Any, depth: int) -> int:
         if depth > _DEEPEST:
-            raise InvalidJob(f"{what} has graphs nested more than {_DEEPEST} deep; no model has")
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                open_graphs += [(inner, depth + 1) for inner in attribute.graphs]
-                if attribute.HasField("g"):
-                    open_graphs.append((attribute.g, depth + 1))
+            raise InvalidJob(f"{what} has functions that call themselves, or each other more than {_DEEPEST} deep")
+        nodes = [
+            (node.domain, node.op_type, node.overload) for node in _parts(message) if isinstance(node, onnx.NodeProto)
+        ]
+        for called in functions.keys() & set(nodes) - sizes.keys():
+            sizes[called] = size(functions[called], depth + 1)
+        total = sum(1 + sizes.get(node, 0) for node in nodes)
+        if total > _MOST_NODES:
+            raise InvalidJob(f"{what} has more than {_MOST_NODES:,} operators, with those of functions; no model has")
+        return total
 
-
-def _tensors(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor that is written into a graph."""
-    if isinstance(graph, onnx.GraphProto):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from attribute.tensors
-            if attribute.HasField("t"):
-                yield attribute.t
-            for sparse in (*attribute.sparse_tensors, attribute.sparse_tensor):
-                yield from (sparse.values, sparse.indices)
+    if functions:
+        size(model.graph, 0)
 
 
 def _check_tensor(tensor: onnx.TensorProto, what: str) -> None:
     if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise InvalidJob(
-            f"{what} keeps the tensor {tensor.name!r} in another file, which is never read; save it in one piece: "
+            f"{what} keeps the tensor {short(tensor.name)} in another file, which is never read; save it in one piece: "
             "onnx.save(onnx.load(path), new_path)"
         )
     if not tensor.data_type:
         return
     if any(size < 0 for size in tensor.dims):
-        raise InvalidJob(f"{what} has the tensor {tensor.name!r} of a negative size; export it again")
+        raise InvalidJob(f"{what} has the tensor {short(tensor.name)} of a negative size; export it again")
     if tensor.data_type not in onnx.TensorProto.DataType.values():
-        raise InvalidJob(f"{what} has the tensor {tensor.name!r} of an unknown type; export it again")
+        raise InvalidJob(f"{what} has the tensor {short(tensor.name)} of an unknown type; export it again")
     claimed = math.prod(tensor.dims)
     if claimed > _stored(tensor):
         raise InvalidJob(
-            f"{what} claims {claimed:,} values of {tensor.name!r} and holds {_stored(tensor):,}; the file is damaged, "
-            "or made to fill a memory"
+            f"{what} claims {claimed:,} values of {short(tensor.name)} and holds {_stored(tensor):,}; the file is "
+            "damaged, or made to fill a memory"
         )
 
 

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 from .members import safe_path
 from .savedmodel_ops import COMPUTING, SAVING
@@ -58,10 +59,12 @@ def check_savedmodel(folder: Path, what: str) -> Any:
 
 def _check_operations(graph: Any, what: str) -> None:
     library = {function.signature.name: function for function in graph.graph_def.library.function}
+    if len(library) < len(graph.graph_def.library.function):
+        raise InvalidJob(f"{what} has two functions of one name, and readers differ in which they take; save it again")
     for name in library:
         # TensorFlow would take it for the one or the other.
         if hasattr(tf.raw_ops, name):
-            raise InvalidJob(f"{what} has a function called {name!r}, as an operation is; save the model again")
+            raise InvalidJob(f"{what} has a function called {short(name)}, as an operation is; save the model again")
     # The two nodes that save and restore, which loading does not run; all others it may.
     saver = {name.partition(":")[0] for name in (graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name)}
     nodes = [node for node in graph.graph_def.node if node.name not in saver]
@@ -70,7 +73,9 @@ def _check_operations(graph: Any, what: str) -> None:
     if lacking := [name for name in loaded if name not in library]:
         raise InvalidJob(f"{what} names the function {lacking[0][:80]!r}, which it has not; save the model again")
     if both := saving & _reached(loaded, library):
-        raise InvalidJob(f"{what} saves or restores files while it predicts, by {min(both)!r}: export it for inference")
+        raise InvalidJob(
+            f"{what} saves or restores files while it predicts, by {short(min(both))}: export it for inference"
+        )
     known = frozenset(library)
     for name, function in library.items():
         _check_nodes(function.node_def, SAVING if name in saving else COMPUTING, known, what)
