@@ -130,7 +130,7 @@ class Epoch(_Event):
     type: Literal["epoch"] = "epoch"
     epoch: int
     epochs: int | None = None
-    metrics: dict[str, float]
+    metrics: dict[Encodable, float]
     rows_per_s: float | None = None
     eta_s: float | None = None
 
@@ -156,10 +156,10 @@ class Progress(_Event):
     """
 
     type: Literal["progress"] = "progress"
-    stage: str
+    stage: Encodable
     done: int
     total: int | None = None
-    unit: str = "rows"
+    unit: Encodable = "rows"
     rows_per_s: float | None = None
     eta_s: float | None = None
 

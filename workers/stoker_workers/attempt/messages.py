@@ -2,13 +2,30 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from stoker.events import Event
 from stoker.kinds import Result, Spec
 from stoker.models.effects import Effect
 from stoker.outages import Outage
 from stoker.terminal.printable import Encodable
+
+# The ledger keeps them, and whatever follows the job reads them.
+_LONGEST_REASON, _LONGEST_TRACEBACK = 4_000, 64_000
+
+
+def _cut(most: int) -> AfterValidator:
+    def cut(text: str) -> str:
+        if len(text) <= most:
+            return text
+        half = most // 2
+        return f"{text[:half]} … {len(text) - 2 * half:,} characters are left out … {text[-half:]}"
+
+    return AfterValidator(cut)
+
+
+Reason = Annotated[Encodable, _cut(_LONGEST_REASON)]
+Traceback = Annotated[Encodable, _cut(_LONGEST_TRACEBACK)]
 
 
 class _Message(BaseModel):
@@ -50,8 +67,8 @@ class Failed(_Message):
     """The job ended by its own error."""
 
     type: Literal["failed"] = "failed"
-    reason: Encodable
-    traceback: Encodable
+    reason: Reason
+    traceback: Traceback
 
 
 class Asked(_Message):
@@ -72,7 +89,7 @@ class Lost(_Message):
     """The job could not go on for no fault of its own: its process died, or its machine failed it."""
 
     type: Literal["lost"] = "lost"
-    reason: Encodable
+    reason: Reason
 
 
 class Away(_Message):
@@ -114,7 +131,7 @@ class OutOfMemory(_Message):
     """
 
     type: Literal["out of memory"] = "out of memory"
-    reason: Encodable
+    reason: Reason
     thrift_helps: bool = False
 
 

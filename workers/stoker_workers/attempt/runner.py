@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -16,7 +17,7 @@ from typing import Any, Literal, Self
 
 from pydantic_core import PydanticSerializationError
 
-from stoker.errors import StokerError, Unavailable
+from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.kinds import Spec
 from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
@@ -47,6 +48,8 @@ from .scratch import held_bytes
 
 _READ_BYTES = 65_536
 _LONGEST_LINE = 2_000
+# The ledger keeps thousands of a job.
+_LARGEST_EVENT = 65_536
 # How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
 _LAST_WORDS_S = 1.0
 _SILENCE_S = 0.1
@@ -164,14 +167,21 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
     requests: list[StopRequest] = []
+    runner = os.getpid()
 
     def stop_requested() -> StopRequest | None:
-        while pipe.poll():
+        # What a copy of this process read would be lost to the job.
+        while os.getpid() == runner and pipe.poll():
             requests.append("cancel" if pipe.recv_bytes() == b"cancel" else "drain")
         return requests[-1] if requests else None
 
     def emit(event: Event) -> None:
-        _send(pipe, Emitted(event=event))
+        if os.getpid() != runner:
+            raise InvalidJob(
+                "a process that the job's code has forked cannot report for the job, for the messages of both would "
+                "mix: give it to the first process, by a queue"
+            )
+        pipe.send_bytes(_encoded(event))
 
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
@@ -188,6 +198,10 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
         return execute(spec, run)
 
     end = own_doing(end_of(work))
+    if os.getpid() != runner:
+        # A copy that the job's code has forked, and that has come back like the job itself, which goes on.
+        sys.stderr.write(f"a forked process of the job has ended: {getattr(end, 'reason', 'it returned')}\n")
+        os._exit(1)
     try:
         _send(pipe, end)
     except PydanticSerializationError as error:
@@ -219,7 +233,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except SystemExit as error:
         reason = f"the job's code called sys.exit({error.code!r}); have it raise an error, or return a model"
         return Failed(reason=reason, traceback=traceback.format_exc())
-    except Exception as error:  # noqa: BLE001  # the process's edge: what a job's code raises is the job's own failure
+    # The process's edge: what a job's code raises is the job's own failure. Signals raise nothing here.
+    except BaseException as error:  # noqa: BLE001
         if outage := disk_outage(error):
             return Away(outage=outage)
         if is_out_of_memory(error):
@@ -245,9 +260,18 @@ def own_doing(end: End) -> End:
     return Failed(reason=f"{reason}; give it less data, or its workers a larger disk for TMPDIR", traceback="")
 
 
-def _failed(error: Exception) -> Failed:
+def _failed(error: BaseException) -> Failed:
     first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
     return Failed(reason=f"{type(error).__name__}: {first}", traceback=traceback.format_exc())
+
+
+def _encoded(event: Event) -> bytes:
+    """The message of an event; of one that is too large for the ledger, a warning that it was left out."""
+    message = Emitted(event=event).model_dump_json().encode()
+    if len(message) <= _LARGEST_EVENT:
+        return message
+    line = f"an event of the type {event.type} is left out: it is {len(message):,} bytes, and may be {_LARGEST_EVENT:,}"
+    return Emitted(event=Log(line=line, level="warning")).model_dump_json().encode()
 
 
 def _send(pipe: Connection, message: Note | End) -> None:
