@@ -3,6 +3,7 @@
 import datetime as dt
 import gc
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -240,6 +241,22 @@ def test_a_checkpoint_keeps_a_file_or_a_folder_and_what_was_made_before(job: Job
     assert last.resumed_from.read_bytes() == b"lone"
 
 
+def test_the_folder_for_files_may_be_kept_as_a_whole(job: Job) -> None:
+    run = job.attempt(1)
+    (run.scratch / "old").write_text("old")
+    os.utime(run.scratch / "old", (0, 0))  # before the first day that a zip knows
+    (run.scratch / "model.keras").write_text("not ours")
+    for place in (run.scratch, run.scratch / "x" / ".."):
+        run.checkpoint(place)
+        run.artifact("all", place)
+
+    resumed = job.attempt(2)
+
+    assert resumed.resumed_from is not None
+    assert sorted(path.name for path in resumed.resumed_from.iterdir()) == ["model.keras", "old"]
+    assert list(resumed.scratch.iterdir()) == []
+
+
 def test_a_damaged_checkpoint_is_left_out_with_a_warning(job: Job) -> None:
     run = job.attempt(1)
     (run.scratch / "state").write_text("good")
@@ -261,6 +278,12 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning(job: Job) -> None:
         lambda run: run.checkpoint("nowhere"),
         lambda run: run.artifact("gone", "nowhere"),
         lambda run: run.artifact("bad", _touched(run.scratch / "ü b")),
+        lambda run: run.artifact("../up", _touched(run.scratch / "f")),
+        lambda run: run.artifact("\x1b[31m", _touched(run.scratch / "f")),
+        lambda run: run.artifact("n" * 201, _touched(run.scratch / "f")),
+        lambda run: run.checkpoint(_pipe(run.scratch / "folder")),
+        lambda run: run.artifact("folder", _pipe(run.scratch / "folder")),
+        lambda run: [run.artifact(str(number), _touched(run.scratch / "f")) for number in range(1_001)],
     ],
 )
 def test_what_cannot_be_kept_is_refused(job: Job, keep: Callable[[Run], object]) -> None:
@@ -271,6 +294,12 @@ def test_what_cannot_be_kept_is_refused(job: Job, keep: Callable[[Run], object])
 def _touched(path: Path) -> Path:
     path.touch()
     return path
+
+
+def _pipe(folder: Path) -> Path:
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    return folder
 
 
 def test_a_folder_is_kept_as_a_zip(job: Job) -> None:
@@ -363,6 +392,13 @@ def test_it_may_be_used_from_several_threads(job: Job) -> None:
 def test_what_json_cannot_hold_is_no_result(returned: object, told: str) -> None:
     with pytest.raises(stoker.InvalidJob, match=told):
         as_json(returned, "shop.jobs:careless")
+
+
+def test_what_holds_itself_is_no_result() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(stoker.InvalidJob, match="holds itself"):
+        as_json(endless, "shop.jobs:careless")
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

@@ -29,13 +29,13 @@ JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1
 Tag = Annotated[str, StringConstraints(max_length=256)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20
-_DEEPEST = 100
+DEEPEST = 100
 
 
 def plain(value: Any, depth: int = 0) -> Any:
     """Plain data as JSON gives it back: what JSON cannot hold is refused, tuples are lists."""
-    if depth > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} deep, or holds itself")
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep, or holds itself")
     match value:
         case None | bool():
             return value

@@ -2,7 +2,7 @@
 
 import uuid
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Self
 
 from pydantic import BaseModel, Field, ValidationError
@@ -12,6 +12,7 @@ from stoker.models.manifest import Artifact
 from stoker.outages import one_line
 
 from ..ml.resuming import UnreadableCheckpoint
+from .files import pack
 
 _MADE = "made.json"
 _CONTENT = "content"
@@ -39,10 +40,9 @@ class Made(BaseModel):
     def write(self, path: Path, archive: Path) -> None:
         """Write a checkpoint: this, and a file or folder."""
         made = self.model_copy(update={"content": path.name, "unique": uuid.uuid4().hex})
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as file:
             file.writestr(_MADE, made.model_dump_json())
-            for each in [path, *(sorted(path.rglob("*")) if path.is_dir() else ())]:
-                file.write(each, f"{_CONTENT}/{each.relative_to(path.parent)}")
+            pack(path, file, PurePath(_CONTENT, path.name))
 
     @classmethod
     def read(cls, archive: Path, folder: Path) -> Self:

@@ -1,5 +1,6 @@
 """`stoker_workers.Run`: what a function of the user's sees of its job. It needs no server, and no TensorFlow."""
 
+import os
 import shutil
 import tempfile
 import threading
@@ -24,7 +25,7 @@ from ..ml.run import Children, Stopped, StopRequest
 from ..ml.writing import BestEffort
 from .checkpoint import Made
 from .children import Gathering
-from .files import stored
+from .files import check_name, stored
 from .local import local_run
 from .speed import Epochs, Stage
 
@@ -78,7 +79,9 @@ class Run:
         self.seed = seed
         self.fits = 0
         self.device: WorkDevice = within.device
-        self.scratch = within.scratch
+        # Apart from the files of ours: neither may be in the other's way, nor in its checkpoints.
+        self.scratch = within.scratch / "own"
+        self.scratch.mkdir(exist_ok=True)
         self._stages: dict[tuple[str, str], Stage] = {}
         self._epochs = Epochs()
         self._checkpoints = BestEffort(within, "a checkpoint")
@@ -175,14 +178,14 @@ class Run:
         Raises:
             InvalidArgument: there is no such file or folder.
         """
-        path = Path(path).absolute()
+        path = Path(os.path.abspath(path))  # noqa: PTH100  # it takes '..' out, and no link for what it leads to
         if not path.exists():
             raise InvalidArgument(f"{path} cannot be a checkpoint: it does not exist; write it first")
         with self._saving:
             with self._lock:
                 self._made.checkpoints += 1
                 made = self._made.model_copy(deep=True)
-            archive = self.scratch / f"checkpoint-{epoch}-{made.checkpoints}.zip"
+            archive = self._within.scratch / f"checkpoint-{epoch}-{made.checkpoints}.zip"
 
             def write() -> Artifact:
                 try:
@@ -199,10 +202,11 @@ class Run:
         """Keep a file, or a folder as a zip: one of the result's `files`. The same name again replaces it.
 
         Raises:
-            InvalidArgument: there is no such file or folder, or no file can have its name.
+            InvalidArgument: there is no such file or folder, no file can have its name, or there are too many.
         """
-        artifact = stored(Path(path).absolute(), self._within)
+        artifact = stored(Path(os.path.abspath(path)), self._within)  # noqa: PTH100
         with self._lock:
+            check_name(name, self._made.files)
             self._made.files[name] = artifact
         return artifact
 
@@ -293,7 +297,7 @@ class Run:
 
     def _restored(self, folder: Path, checkpoint: Artifact) -> Made:
         shutil.rmtree(folder, ignore_errors=True)
-        archive = self._within.store.of_job(self._within.job).fetch(checkpoint, self.scratch)
+        archive = self._within.store.of_job(self._within.job).fetch(checkpoint, self._within.scratch)
         try:
             return Made.read(archive, folder)
         finally:
@@ -311,7 +315,7 @@ def call(function: Callable[..., object], arguments: Mapping[str, object], run: 
     token = _current.set(run)
     try:
         value = function(**arguments)
-    except Exception as error:
+    except BaseException as error:
         # Its own way to end what it does; where that was an error of its own, the next attempt meets it, too.
         if run._end and run._end is not error:  # noqa: SLF001
             run.log(f"after it was to end, the function raised {type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from stoker.errors import InvalidJob
-from stoker.kinds.base import plain
+from stoker.kinds.base import DEEPEST, plain
 
 # Redis keeps it, and whoever follows the job reads it.
 _MOST_BYTES = 1 << 20
@@ -33,11 +33,12 @@ def as_json(value: object, path: str) -> JsonValue:
     return held
 
 
-def _without_arrays(value: Any) -> Any:
+def _without_arrays(value: Any, depth: int = 0) -> Any:
     match value:
-        case dict():
-            return {name: _without_arrays(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_without_arrays(each) for each in value]
+        # What is deeper, or holds itself, is refused.
+        case dict() if depth <= DEEPEST:
+            return {name: _without_arrays(each, depth + 1) for name, each in value.items()}
+        case list() | tuple() if depth <= DEEPEST:
+            return [_without_arrays(each, depth + 1) for each in value]
     # Of NumPy, which this process need not have: scalars are no numbers of Python.
     return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
