@@ -19,8 +19,9 @@ from stoker.kinds import (
     InferResult,
     TrainResult,
 )
+from stoker.models.described import Described
 from stoker.models.effects import MoveAlias, Register
-from stoker.models.manifest import Artifact, Described, ModelManifest, Signature, TensorSpec
+from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
 from stoker.outages import Outage
 from stoker_workers.attempt.messages import (
     MESSAGE,
@@ -64,8 +65,14 @@ accuracies = st.builds(
     classes=st.dictionaries(st.text(), st.builds(ClassScore)),
     roc_auc=st.none() | st.floats(),
 )
+# What a column holds is told as a finite number, or a moment.
+values = st.floats(allow_nan=False, allow_infinity=False) | st.just("2026-01-01")
 described = st.builds(
-    DescribedColumn, shape=st.just((2,)), histogram=st.none() | st.builds(Histogram), commonest=st.just({"a": 1})
+    DescribedColumn,
+    shape=st.just((2,)),
+    **dict.fromkeys(("low", "high", "mean", "median"), st.none() | values),
+    histogram=st.none() | st.builds(Histogram, edges=st.lists(values, max_size=2).map(tuple)),
+    commonest=st.just({"a": 1}),
 )
 results = st.one_of(
     st.builds(TrainResult, files=files),
