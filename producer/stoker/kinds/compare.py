@@ -6,7 +6,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, Described, ModelRef, ModelVersion
+from ..models.described import Described
+from ..models.manifest import Artifact, ModelRef, ModelVersion
 from .base import JobSpec
 from .data import DataRef
 from .evaluate import Interval, Latency

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..models.columns import ColumnKind
-from ..models.manifest import Artifact, Described
+from ..models.described import Described
+from ..models.manifest import Artifact
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, with_fields

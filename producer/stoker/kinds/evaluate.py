@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ..models.manifest import Artifact, Described, ModelRef
+from ..models.described import Described
+from ..models.manifest import Artifact, ModelRef
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields

@@ -126,7 +126,9 @@ def refuse_wrong_monitor(spec: "Train") -> None:
 
 
 def _refuse_unmeasured(spec: "Train", what: str, stop: Monitored) -> None:
-    if stop.monitor.startswith("val_") and not (spec.validation_data or spec.validation_split or spec.folds):
+    # What is validated on where data are added is the version's to say.
+    validated = spec.validation_data or spec.validation_split or spec.folds or spec.add_data
+    if stop.monitor.startswith("val_") and not validated:
         raise InvalidJob(f"{what} watches {stop.monitor}, but there is no validation data: set one")
     watched = stop.monitor.removeprefix("val_")
     if spec.outputs or isinstance(spec.target, tuple):

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from ..models.manifest import Artifact, Described
+from ..models.described import Described
+from ..models.manifest import Artifact
 
 
 @dataclass(frozen=True)

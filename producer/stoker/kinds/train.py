@@ -37,6 +37,10 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _no_data() -> str:
+    raise InvalidJob("Train.data is missing: give it a value")
+
+
 class Train(JobSpec):
     """Fit a model to data, and register it as the next version of its name.
 
@@ -48,6 +52,9 @@ class Train(JobSpec):
         alias: what shall point at the new version, such as "champion"; None moves no alias.
         data: what to learn from: `sample://digits`, or a path, URL, glob or folder of files; or `Data`, which says how
             to read them.
+        add_data: learn from these rows and from all that the version of init_from was trained on, shuffled together as
+            one table; `data` is left out. The rows that the version was validated on stay what is validated on, and no
+            others are held out, so that its metrics and the new ones can be compared.
         architecture: the network; None takes an MLP, or for pictures a CNN.
         init_from: go on from this version, as it is when the job is submitted: with its network and weights, its
             columns, and what prepares them, whose means and vocabularies stay those of its own training. If the data
@@ -111,7 +118,8 @@ class Train(JobSpec):
     kind: Literal["train"] = "train"
     model: ModelName
     alias: Alias | None = None
-    data: DataRef
+    data: DataRef = Field(default_factory=_no_data)
+    add_data: DataRef | None = None
     architecture: Architecture | None = None
     init_from: ModelRef | None = None
     freeze: FreezePatterns = ()
@@ -153,12 +161,16 @@ class Train(JobSpec):
 
     @model_validator(mode="before")
     @classmethod
-    def _validated_otherwise(cls, data: Any) -> Any:
-        """With data or folds to validate on, no share is, unless that is asked for too, which is refused below."""
-        if isinstance(data, dict) and "validation_split" not in data:
-            otherwise = any(data.get(name) is not None for name in ("validation_data", "folds"))
-            return {**data, "validation_split": 0.0} if otherwise else data
-        return data
+    def _filled_in(cls, fields: Any) -> Any:
+        """What is added is what the job names as data. A share is validated on where nothing else says what is."""
+        if not isinstance(fields, dict):
+            return fields
+        filled = dict(fields)
+        if filled.get("add_data") is not None:
+            filled.setdefault("data", filled["add_data"])
+        if any(filled.get(name) is not None for name in ("validation_data", "folds", "add_data")):
+            filled.setdefault("validation_split", 0.0)
+        return filled
 
     @property
     def targets(self) -> str | tuple[str, ...] | None:
@@ -233,6 +245,7 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
     return with_fields(
         spec,
         data=data,
+        add_data=None if spec.add_data is None else data,
         validation_data=validation_data,
         architecture=network,
         # An alias may be moved before a later attempt goes on from this one's checkpoint.

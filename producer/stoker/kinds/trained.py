@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from ..models.manifest import Artifact, Described
+from ..models.described import Described
+from ..models.manifest import Artifact
 from .result import JobResult, Shown
 
 

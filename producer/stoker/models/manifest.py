@@ -4,9 +4,11 @@ from datetime import datetime
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from .columns import ColumnKind, Scaling
+from .described import Described
+from .learned_from import LearnedFrom
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 CHAMPION = "champion"
@@ -30,14 +32,6 @@ ModelRef = Annotated[
         pattern=r"^([a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,31})?|job:[A-Za-z0-9-]{1,64}|#[0-9]{1,4})$"
     ),
 ]
-
-
-class Described(BaseModel):
-    """A frozen description. Unknown fields are a newer version's, and are ignored."""
-
-    # Deferred: what is read from a server is built when it is first read, not for programs that only submit. What they
-    # write is not, so that its signature shows before.
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings", defer_build=True)
 
 
 class Artifact(Described):
@@ -225,7 +219,10 @@ class ModelManifest(Described):
         files: the saved model by format, e.g. {"keras": …}; see `model_files`.
         parameters: the number of its parameters.
         job: id of the job that trained or imported it.
-        data: reference of the training data; empty where only the model's author knows it.
+        data: reference of the training data, of several with " + " between them; empty where only the model's author
+            knows it.
+        learned_from: the training data as they can be read again, and which rows it was validated on; None in versions
+            that an older Stoker registered, or that were imported.
         parent: reference of the model that it was trained from, if any.
         columns: what was made of each column but the target, the first thousand of them; empty in versions that an
             older Stoker registered.
@@ -243,12 +240,18 @@ class ModelManifest(Described):
     parameters: int = Field(ge=0)
     job: str
     data: str
+    learned_from: LearnedFrom | None = None
     parent: str | None = None
     columns: tuple[LearnedColumn, ...] = ()
     task_why: str = ""
     split: str = ""
     source: str = ""
     modules: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The references of all data that it was trained on."""
+        return tuple(used.ref for used in self.learned_from.data) if self.learned_from else (self.data,)
 
 
 class ModelVersion(ModelManifest):

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import InvalidJob
+from .described import Described
 from .inputs import Inputs
-from .manifest import Described, ModelVersion, Signature
+from .manifest import ModelVersion, Signature
 from .tensors import Array, Tensors
 from .windows import series_names
 

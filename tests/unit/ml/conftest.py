@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stoker.events import Checkpoint, Event
-from stoker.kinds import Checkpoints, Train, TrainResult
+from stoker.kinds import Checkpoints, Optimizer, Train, TrainResult
 from stoker.models.access import Access
 from stoker.models.effects import Register
 from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
@@ -25,6 +25,8 @@ StopRequested = Callable[[], Literal["cancel", "drain"] | None]
 
 # What `assert_resumes` goes on from.
 OFTEN = Checkpoints(steps=5, seconds=None, keep=100)
+# So small a rate that nothing is learned: what the new version is shows what it has kept.
+STILL = Optimizer(name="sgd", learning_rate=1e-12)
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +111,25 @@ def manifest_of(outcome: Outcome) -> ModelManifest:
     [effect] = outcome.effects
     assert isinstance(effect, Register)
     return effect.manifest
+
+
+def assert_goes_on(version: ModelVersion, data: str | None, run: Run, **fields: object) -> Outcome:
+    """A training goes on from a version, with other data, and begins with what that has learned.
+
+    Args:
+        data: None where `fields` adds some to the version's.
+        run: of the version.
+    """
+    fields = {"model": "next", "init_from": version.ref, "optimizer": STILL, "epochs": 1, **fields}
+    job = Train.model_validate(fields if data is None else {"data": data, **fields})
+    outcome = train(job, run)
+    after = manifest_of(outcome)
+    assert after.parent == version.ref
+    assert after.signature == version.signature
+    before = keras.saving.load_model(run.store.fetch(version.files["keras"], run.scratch), compile=False).get_weights()
+    for old, new in zip(before, weights_of(outcome, run), strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-5)
+    return outcome
 
 
 def assert_resumes(job: Train, undisturbed: Outcome, events: Sequence[Event], run: Run) -> None:

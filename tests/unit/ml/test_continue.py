@@ -12,18 +12,16 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log
-from stoker.kinds import CNN, MLP, Augment, Optimizer, Text, Train, WideAndDeep
+from stoker.kinds import CNN, MLP, Augment, Text, Train, WideAndDeep
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.run import Outcome, Run
 
-from .conftest import OFTEN, assert_resumes, manifest_of
+from .conftest import OFTEN, STILL, assert_resumes, manifest_of
 
 COLOURS = ("red", "green", "blue")
-# So small a rate that nothing is learned: what the new version predicts shows what it has kept.
-STILL = Optimizer(name="sgd", learning_rate=1e-12)
 
 
 def version_of(outcome: Outcome, number: int = 1) -> ModelVersion:

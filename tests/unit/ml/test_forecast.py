@@ -29,7 +29,7 @@ from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Run
 
-from .conftest import OFTEN, assert_resumes, manifest_of
+from .conftest import OFTEN, assert_goes_on, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 FORECAST = stoker.Forecast(window=48, horizon=24, time="when", series="meter")
@@ -115,6 +115,22 @@ def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     assert [row["meter"] for row in written] == ["north", "south", "mill", "school"]
     assert float(written[2]["value_23"]) == pytest.approx(answers[2].value[23], rel=1e-4)  # type: ignore[index]
     assert written[0]["when"].startswith("2025-05-05 23:00")
+
+    # Another year and another meter, which lacks an hour; the step is the version's.
+    hours = np.delete(np.datetime64("2026-01-01T00", "us") + np.arange(300) * HOUR, 200)
+    new = {"when": hours, "meter": ["east"] * 299, "kwh": np.sin(np.arange(299) / 4), "temperature": np.zeros(299)}
+    pq.write_table(pa.table(new), tmp_path / "east.parquet")
+    events.clear()
+    outcome = assert_goes_on(version, str(tmp_path / "east.parquet"), open_run(version))
+    assert "229 windows of 1 series" in lines(events)
+    assert "windows whose horizon is from 2026-01-" in manifest_of(outcome).split
+    for data, fields, message in (
+        ("new.csv", {"group": "meter"}, "group is for rows, and m@1 learns from windows of time"),
+        ("new.csv", {"target": "temperature"}, "target names temperature, and m@1 predicts kwh"),
+        (None, {"add_data": "east.parquet"}, "add_data mixes rows, and m@1 learns from rows that follow each"),
+    ):
+        with pytest.raises(InvalidJob, match=message):
+            assert_goes_on(version, data, open_run(version), **fields)
 
 
 def test_no_window_that_is_trained_on_reaches_into_the_part_that_is_held_out(open_run: OpenRun, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run
 from stoker_workers.ml.training import dataset, rows
 
-from .conftest import OFTEN, assert_resumes, history_of, manifest_of
+from .conftest import OFTEN, assert_goes_on, assert_resumes, history_of, manifest_of
 
 ANYWHERE = Access(["/"], "/")
 SHAPES = shapes()
@@ -371,6 +371,18 @@ def test_masks_are_learned_measured_and_served(
     assert (np.array([answer.mask for answer in predictions(version, outputs)]) == predicted).all()
     with pytest.raises(InvalidJob, match="predicts masks, which no table holds; set format='npy'"):
         infer(Infer(model="m@1", data=str(folder), format="csv"), open_run(version))
+
+    more = write_masked(tmp_path / "more", 8)
+    assert_goes_on(version, str(more), open_run(version), validation_split=0)
+    added = assert_goes_on(version, None, open_run(version), add_data=str(more))
+    assert isinstance(added.result, stoker.TrainResult)
+    assert added.result.rows == 24 - 2 + 8
+    assert added.result.metrics["val_loss"] == pytest.approx(version.metrics["val_loss"], rel=1e-5)
+    Image.fromarray(np.full((40, 48), 7, np.uint8)).save(more / "masks" / "0.png")
+    with pytest.raises(InvalidJob, match="comes of a Conv2D layer, not of a Dense one"):
+        assert_goes_on(version, str(more), open_run(version))
+    with pytest.raises(InvalidJob, match="augment changes pictures, and not what m@1 compares its output with"):
+        assert_goes_on(version, str(more), open_run(version), augment={"flip": "both"})
 
 
 def test_masks_that_do_not_fit_are_refused(open_run: Callable[..., Run], tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ from stoker_workers.ml.data.drawn import shapes
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Outcome, Run
 
-from .conftest import OFTEN, assert_resumes, manifest_of
+from .conftest import OFTEN, assert_goes_on, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 ROWS = 400
@@ -168,6 +168,13 @@ def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_larges
     with pytest.raises(InvalidJob, match="a model of reconstruction, which no comparison measures"):
         require_comparable(Compare(models=("m", "m@2"), data=str(data)), [version])
 
+    # Rows of another scale, of which one column holds two numbers only: what they are taken for stays the version's.
+    other = {name: values[:60] * 3 for name, values in readings.items()} | {"load": np.arange(60) % 2}
+    pa.parquet.write_table(pa.table(other), run.scratch / "other.parquet")
+    assert_goes_on(version, str(run.scratch / "other.parquet"), open_run(version))
+    with pytest.raises(InvalidJob, match="loss='msle' is not for m@1, which reconstructs what it takes"):
+        assert_goes_on(version, str(data), open_run(version), loss="msle")
+
 
 def test_the_default_network_is_too_narrow_in_the_middle_for_a_copy(
     data: Path, open_run: OpenRun, events: list[Event]
@@ -236,6 +243,7 @@ def test_pictures_are_given_back_as_pictures(architecture: Any, open_run: OpenRu
     measured = evaluate(Evaluate(model="m", data=str(tmp_path / "pictures")), open_run(version)).result
     assert isinstance(measured, EvaluateResult)
     assert measured.metrics["error"] == pytest.approx(errors.mean(), rel=1e-3)
+    assert_goes_on(version, str(tmp_path / "pictures"), open_run(version))
 
 
 @pytest.mark.parametrize("shape", [pytest.param((6,), marks=pytest.mark.slow), (4, 3)])

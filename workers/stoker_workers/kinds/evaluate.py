@@ -204,7 +204,7 @@ def _warnings(spec: Evaluate, version: ModelVersion, forecast: ForecastAccuracy 
     if forecast and not forecast.is_better:
         yield f"{version.ref} is no better than a forecast without a model ({forecast.words}): train it longer"
     # A sample set has rows that no training sees.
-    if str(spec.data) == version.data and not version.data.startswith("sample://"):
+    if str(spec.data) in version.trained_on and not str(spec.data).startswith("sample://"):
         yield (
             f"{version.ref} was trained on {spec.data} itself: these figures say how well it remembers, not how well "
             "it predicts; measure it on rows that it has not seen"

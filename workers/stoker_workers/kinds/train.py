@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -14,12 +15,12 @@ from stoker.kinds import CrossValidation, Train, TrainResult
 from stoker.kinds.thrift import Thrift, thrift_of
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
+from stoker.models.learned_from import LearnedFrom
 from stoker.models.manifest import ModelManifest, Signature
 
 from ..ml import accelerator
 from ..ml.custom import model_modules
-from ..ml.data import Source
-from ..ml.opening import open_data
+from ..ml.preprocessing.forecasting import cut_windows
 from ..ml.preprocessing.split import HELD_OUT, TRAINED
 from ..ml.preprocessing.target import truth_columns
 from ..ml.reading import TrainingData, read_training_data
@@ -35,6 +36,7 @@ from ..ml.training.replicas import Replicas, batch_norms
 from ..ml.training.rows import EncodedRows, StreamedRows
 from ..ml.training.saving import save_history, save_model
 from ..ml.training.training import Fitted, Trainer
+from ..ml.used_data import OpenedData, open_again, open_used
 
 # Of wide tables: Redis keeps every version's manifest, and clients read it.
 _MOST_COLUMNS = 1_000
@@ -87,7 +89,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     with gang.scope():
         model = _model(spec, run, data, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation = _rows(spec, run, data, model)
+    rows, validation, learned_from = _rows(spec, run, data, model)
     trainer = Trainer(
         spec,
         run,
@@ -107,7 +109,7 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, data, model, fitted, seed, started, scores, thrift)
+    return _outcome(spec, run, replace(data, learned_from=learned_from), model, fitted, seed, started, scores, thrift)
 
 
 def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
@@ -177,8 +179,11 @@ def _fix_randomness(spec: Train, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _rows(spec: Train, run: Run, data: TrainingData, model: Trainable) -> tuple[EncodedRows, EncodedRows | None]:
-    source, split, profiled = data.source, data.split, data.profile
+def _rows(
+    spec: Train, run: Run, data: TrainingData, model: Trainable
+) -> tuple[EncodedRows, EncodedRows | None, LearnedFrom]:
+    """What is trained on, what is validated on, and what is noted of all of it."""
+    source, split, profiled, learned_from = data.source, data.split, data.profile, data.learned_from
     weighting = None if spec.sample_weight is None else Weighting(spec.sample_weight, profiled.mean_weight)
     build = partial(
         build_rows,
@@ -189,22 +194,31 @@ def _rows(spec: Train, run: Run, data: TrainingData, model: Trainable) -> tuple[
     rows = build(source, on_side(split, TRAINED), count=profiled.rows)
     if isinstance(rows, StreamedRows):
         run.say(rows.note)
-    if spec.validation_data:
-        other = _validation(spec, run, model.signature)
-        return rows, build(other, every_row, count=other.rows)
-    return rows, build(source, on_side(split, HELD_OUT), count=profiled.held_out) if profiled.held_out else None
+    if spec.validation_data is not None or learned_from.validation is not None:
+        other = _validation(spec, run, model.signature, learned_from)
+        learned_from = learned_from.model_copy(update={"validation": other.used})
+        return rows, build(other.source, every_row, count=other.source.rows), learned_from
+    if not profiled.held_out:
+        return rows, None, learned_from
+    return rows, build(source, on_side(split, HELD_OUT), count=profiled.held_out), learned_from
 
 
-def _validation(spec: Train, run: Run, signature: Signature) -> Source:
-    data = spec.validation_data
-    assert data is not None
-    source = open_data(data, "test", run, signature)
-    targets = truth_columns(signature)
+def _validation(spec: Train, run: Run, signature: Signature, learned_from: LearnedFrom) -> OpenedData:
+    """The data that the job validates on: its own, or what the version was validated on to whose data it adds."""
+    if spec.validation_data is not None:
+        opened = open_used(spec.validation_data, "test", run, signature)
+    else:
+        assert learned_from.validation is not None
+        opened = open_again(learned_from.validation, "test", run, signature, run.models[0].ref)
+    source = opened.source
+    if signature.forecast is not None:
+        source = cut_windows(source, signature.forecast, signature.inputs[0].name, run)
     aside = () if spec.sample_weight is None else (spec.sample_weight,)
-    select_columns([column.name for column in source.columns], targets, None, str(data), aside)
+    names, ref = [column.name for column in source.columns], opened.used.ref
+    select_columns(names, truth_columns(signature), None, ref, aside)
     if source.rows == 0:
-        raise InvalidJob(f"validation_data {data} has no rows; give data with at least one, or a validation_split")
-    return source
+        raise InvalidJob(f"validation_data {ref} has no rows; give data with at least one, or a validation_split")
+    return OpenedData(source, opened.used)
 
 
 def _outcome(
@@ -247,7 +261,8 @@ def _outcome(
         files={**files, "history": curves["history"]},
         parameters=model.parameters,
         job=run.job,
-        data=str(spec.data),
+        data=" + ".join(used.ref for used in data.learned_from.data),
+        learned_from=data.learned_from,
         parent=run.models[0].ref if run.models else None,
         columns=model.profile.columns[:_MOST_COLUMNS],
         task_why=data.profile.task_why,

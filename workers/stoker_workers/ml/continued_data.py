@@ -3,18 +3,23 @@
 from dataclasses import dataclass, replace
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.kinds import Train
+from stoker.kinds.starting import refuse_wrong_version
+from stoker.models.columns import ColumnKind
 from stoker.models.data import listed
+from stoker.models.learned_from import LearnedFrom, UsedData
 from stoker.models.manifest import ModelVersion, Signature
 
+from .added_data import read_added_data
 from .columns.task import TaskName
 from .data import Source
-from .opening import open_data
 from .preprocessing.division import Division, divide
+from .preprocessing.forecasting import divided_windows
 from .preprocessing.profile import Profile, profile
+from .preprocessing.split import NotedSplit
 from .preprocessing.target import Target, truth_columns
 from .run import Run
+from .used_data import first_data, open_used
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ContinuedData:
     source: Source
     division: Division
     profile: Profile
+    learned_from: LearnedFrom
 
 
 def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
@@ -39,20 +45,24 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
         Unavailable: they cannot be reached.
     """
     [version] = run.models
+    refuse_wrong_version(spec, version)
     signature = version.signature
-    source = open_data(spec.data, "train", run, signature)
     targets = (spec.target,) if isinstance(spec.target, str) else truth_columns(signature)
-    division = divide(spec, source, targets, seed, run)
+    reconstructs = signature.task == "reconstruction"
+    task = None if signature.parts or reconstructs else _task(signature)
+    job = spec.model_copy(update={"task": "reconstruction" if reconstructs else task})
+    opened = _opened(job, version, targets, seed, run)
+    noted = NotedSplit(opened.division.split)
     profiled = profile(
-        source,
-        division.split,
-        # It would speak of how columns are taken, which the version says.
-        replace(run, emit=lambda event: None if isinstance(event, Log) else run.emit(event)),
+        opened.source,
+        noted,
+        run.silent,  # it would speak of how columns are taken, which the version says
         ref=str(spec.data),
-        target=targets if len(targets) > 1 else targets[0],
-        features=[column for tensor in signature.inputs for column in tensor.columns or (tensor.name,)],
-        task=None if signature.parts else _task(signature),
+        target=targets if len(targets) != 1 else targets[0],
+        features=_features(signature),
+        task=task,
         tasks={name: _task(part) for name, part in signature.parts.items()} if signature.parts else None,
+        kinds=_kinds(signature) if reconstructs or signature.forecast else {},
         weight=spec.sample_weight,
     )
     run.say(
@@ -63,17 +73,53 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
         _target(part, target, version, run)
         for part, target in zip(signature.each.values(), profiled.targets, strict=True)
     ]
-    return ContinuedData(
-        source,
-        division,
-        replace(
-            profiled,
-            inputs=signature.inputs,
-            targets=tuple(continued),
-            columns=version.columns,
-            task_why=f"as {version.ref}",
-        ),
+    profiled = replace(
+        profiled,
+        inputs=signature.inputs,
+        targets=tuple(continued),
+        columns=version.columns,
+        task_why=f"as {version.ref}",
     )
+    learned_from = opened.learned_from
+    if isinstance(learned_from, UsedData):
+        learned_from = first_data(job, seed, learned_from, None if signature.forecast else noted)
+    return ContinuedData(opened.source, opened.division, profiled, learned_from)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A job's rows, or windows of them.
+
+    Attributes:
+        learned_from: of data that are added to a version's, all of them.
+    """
+
+    source: Source
+    division: Division
+    learned_from: UsedData | LearnedFrom
+
+
+def _opened(job: Train, version: ModelVersion, targets: tuple[str, ...], seed: int, run: Run) -> _Opened:
+    signature = version.signature
+    if job.add_data is not None:
+        added = read_added_data(job, version, targets, _features(signature), run)
+        return _Opened(added.source, added.division, added.learned_from)
+    opened = open_used(job.data, "train", run, signature)
+    if signature.forecast is None:
+        return _Opened(opened.source, divide(job, opened.source, targets, seed, run), opened.used)
+    windows, division = divided_windows(job, opened.source, signature.forecast, signature.inputs[0].name, run)
+    return _Opened(windows, division, opened.used)
+
+
+def _features(signature: Signature) -> list[str]:
+    return [column for tensor in signature.inputs for column in tensor.columns or (tensor.name,)]
+
+
+def _kinds(signature: Signature) -> dict[str, ColumnKind]:
+    """What the version's columns hold, as far as it says so."""
+    return {
+        column: tensor.kind for tensor in signature.inputs if tensor.kind for column in tensor.columns or (tensor.name,)
+    }
 
 
 def _task(signature: Signature) -> TaskName:
@@ -82,6 +128,8 @@ def _task(signature: Signature) -> TaskName:
             return "multilabel"
         case "regression":
             return "regression"
+        case "pixels":
+            return "pixels"
     return "classification"
 
 
@@ -95,7 +143,7 @@ def _target(part: Signature, new: Target, version: ModelVersion, run: Run) -> Ta
                 f"target {named} has rows of shape {new.shape}, and {version.ref} predicts the shape {units}: give "
                 "data with as many numbers"
             )
-        return replace(new, name=part.outputs[0].name)
+        return replace(new, name=part.outputs[0].name, spreads=part.spreads)
     unknown = [label for label in new.classes if label not in part.classes]
     if unknown and version.signature.parts:
         raise InvalidJob(

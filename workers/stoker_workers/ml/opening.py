@@ -1,10 +1,11 @@
 """Opening the data of a job."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from stoker.kinds import Data, as_data
 from stoker.models.columns import ColumnKind
+from stoker.models.data import Location
 from stoker.models.manifest import Signature
 from stoker.models.picture_rows import takes_pictures
 from stoker.models.pictures import Size
@@ -25,8 +26,6 @@ def open_data(
     signature: Signature | None = None,
     *,
     names: Iterable[str] = (),
-    image_size: Size | None = None,
-    masks: Sequence[str] = (),
     last: bool = False,
 ) -> Source:
     """The rows of a job's data; what was found by looking at them is said in its events.
@@ -34,9 +33,34 @@ def open_data(
     Args:
         signature: of the model that reads them; None where none does yet. Of one that forecasts, rows are windows.
         names: of columns that the job names; those of a model are known.
+        last: whether only the last window of each series is wanted, without what comes behind it.
+
+    Raises:
+        InvalidJob, Unavailable: see `open_source`.
+    """
+    source = open_rows(data, subset, run, signature, names=names)
+    if signature and signature.forecast:
+        return cut_windows(source, signature.forecast, signature.inputs[0].name, run, last=last)
+    return source
+
+
+def open_rows(
+    data: str | Data,
+    subset: Literal["train", "test"],
+    run: Run,
+    signature: Signature | None = None,
+    *,
+    names: Iterable[str] = (),
+    image_size: Size | None = None,
+    masks: Sequence[str] = (),
+    note: Callable[[Location], None] | None = None,
+) -> Source:
+    """As `open_data`, but as the rows that there are, also for a model that forecasts.
+
+    Args:
         image_size: of pictures; None reads it off them. Those of a model are of its size.
         masks: the columns of pictures whose pixels are classes; those that a model predicts are known.
-        last: whether only the last window of each series is wanted, without what comes behind it.
+        note: learns which files they are, before one is read.
 
     Raises:
         InvalidJob, Unavailable: see `open_source`.
@@ -47,10 +71,8 @@ def open_data(
         masks = [name for part in signature.each.values() if part.task == "pixels" for name in part.target_columns]
     shapes = _picture_shapes(signature) if signature else None
     wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
-    source = open_source(data, subset, run.access, run.scratch, types=types, names=names, pictures=wanted)
+    source = open_source(data, subset, run.access, run.scratch, types=types, names=names, pictures=wanted, note=note)
     run.say(*source.notes)
-    if signature and signature.forecast:
-        return cut_windows(source, signature.forecast, signature.inputs[0].name, run, last=last)
     return source
 
 

@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.events import Log
 from stoker.kinds import Train, as_data
 from stoker.models.columns import TARGET_NAMES
 from stoker.models.data import MASK, choices, select_columns
+from stoker.models.learned_from import LearnedFrom
 from stoker.models.manifest import Forecasting, Signature
 
 from .continued_data import read_continued_data
 from .data import Source
-from .opening import open_data
 from .preprocessing.division import divide
 from .preprocessing.forecasting import forecast_data
 from .preprocessing.profile import Profile, profile
 from .preprocessing.scaling import scaling_words, with_scaling
-from .preprocessing.split import UNUSED, Split
+from .preprocessing.split import UNUSED, NotedSplit, Split
 from .run import Run
+from .used_data import OpenedData, first_data, open_used
 
 _LABELS = "it is called as a target is; name it in features to reconstruct it as well"
 
@@ -31,6 +31,7 @@ class TrainingData:
 
     Attributes:
         why: which rows are held out, in words.
+        learned_from: the same for the manifest, but for other data that are validated on.
         forecast: how windows are cut, where the rows are windows.
     """
 
@@ -38,6 +39,7 @@ class TrainingData:
     split: Split
     profile: Profile
     why: str
+    learned_from: LearnedFrom
     forecast: Forecasting | None = None
 
     def signed(self, signature: Signature) -> Signature:
@@ -55,12 +57,14 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     """
     if spec.init_from is not None:
         continued = read_continued_data(spec, run, seed)
-        return TrainingData(continued.source, continued.division.split, continued.profile, continued.division.why)
+        split, why = continued.division.split, continued.division.why
+        return TrainingData(continued.source, split, continued.profile, why, continued.learned_from)
     named = (spec.targets,) if isinstance(spec.targets, str) else spec.targets or (MASK,)
     masks = named if spec.task == "pixels" else ()
-    source = open_data(spec.data, "train", run, names=_named(spec), image_size=spec.image_size, masks=masks)
+    opened = open_used(spec.data, "train", run, names=_named(spec), image_size=spec.image_size, masks=masks)
+    source = opened.source
     if spec.forecast is not None:
-        return _windows(spec, source, run)
+        return _windows(spec, opened, seed, run)
     names = [column.name for column in source.columns]
     weight = () if spec.sample_weight is None else (spec.sample_weight,)
     targets, _ = select_columns(names, spec.targets, spec.features, str(spec.data), weight)
@@ -69,9 +73,10 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
             raise InvalidJob(f"limits names {name!r}, which {spec.data} has not; it has {choices(name, names)}")
     division = divide(spec, source, targets, seed, run)
     labels = dict.fromkeys(TARGET_NAMES, _LABELS) if spec.task == "reconstruction" else {}
+    noted = NotedSplit(division.split)
     profiled = profile(
         source,
-        division.split,
+        noted,
         run,
         ref=str(spec.data),
         target=spec.targets,
@@ -86,7 +91,8 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
     if spec.scaling:
         profiled = with_scaling(profiled, spec.scaling)
         run.say(*scaling_words(profiled))
-    return TrainingData(source, division.split, profiled, division.why)
+    learned_from = first_data(spec, seed, opened.used, noted)
+    return TrainingData(source, division.split, profiled, division.why, learned_from)
 
 
 def _named(spec: Train) -> Iterator[str]:
@@ -100,14 +106,13 @@ def _named(spec: Train) -> Iterator[str]:
         yield from filter(None, (spec.forecast.time, spec.forecast.series))
 
 
-def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
+def _windows(spec: Train, opened: OpenedData, seed: int, run: Run) -> TrainingData:
     assert spec.forecast is not None
-    data = forecast_data(spec, spec.forecast, source, run)
+    data = forecast_data(spec, spec.forecast, opened.source, run)
     profiled = profile(
         data.windows,
         data.division.split,
-        # It would speak of windows as of rows that somebody wrote.
-        replace(run, emit=lambda event: None if isinstance(event, Log) else run.emit(event)),
+        run.silent,  # it would speak of windows as of rows that somebody wrote
         ref=str(spec.data),
         target=spec.target,
         features=(data.tensor,),
@@ -122,4 +127,5 @@ def _windows(spec: Train, source: Source, run: Run) -> TrainingData:
     # Whether training had gaps or not: one step that lacks shall not keep a series from being forecast.
     inputs = tuple(each.model_copy(update={"gaps": True}) for each in profiled.inputs)
     profiled = replace(profiled, inputs=inputs, columns=data.columns, task_why="forecast says so")
-    return TrainingData(data.windows, data.division.split, profiled, data.division.why, data.forecast)
+    learned_from = first_data(spec, seed, opened.used)
+    return TrainingData(data.windows, data.division.split, profiled, data.division.why, learned_from, data.forecast)

@@ -1,7 +1,7 @@
 """What an execution may touch of the world around it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Literal
@@ -125,6 +125,11 @@ class Run:
         """Put lines into the job's log."""
         for line in lines:
             self.emit(Log(line=line, level=level))
+
+    @property
+    def silent(self) -> "Run":
+        """The same without lines in the job's log."""
+        return replace(self, emit=lambda event: None if isinstance(event, Log) else self.emit(event))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from stoker.errors import Unavailable
 from stoker.fleet.topology import WorkDevice, request_queue
 from stoker.ledger import presence
-from stoker.models.manifest import Described
+from stoker.models.described import Described
 from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 

@@ -1,6 +1,6 @@
 """Opening data: one `Source` for every kind of reference."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -13,11 +13,24 @@ from stoker.models.formats import Stated
 
 from .arrays import load_arrays
 from .images import PictureSource, Wanted, open_folder, with_pictures
+from .joined import Joined, Part
 from .reach import reach
 from .samples import load_sample
 from .source import Arrays, Column, ColumnType, RowRange, Source, Values, file_bytes, loaded, rebatched
 
-__all__ = ["Arrays", "Column", "ColumnType", "RowRange", "Source", "Values", "Wanted", "open_source", "rebatched"]
+__all__ = [
+    "Arrays",
+    "Column",
+    "ColumnType",
+    "Joined",
+    "Part",
+    "RowRange",
+    "Source",
+    "Values",
+    "Wanted",
+    "open_source",
+    "rebatched",
+]
 
 IN_MEMORY_BYTES = 128 << 20
 """Tables and TFRecords below this are loaded once; larger ones are streamed on every pass."""
@@ -34,6 +47,7 @@ def open_source(
     types: Mapping[str, ColumnType] | None = None,
     names: Iterable[str] = (),
     pictures: Wanted = Wanted(),  # noqa: B008  # frozen
+    note: Callable[[Location], None] | None = None,
 ) -> Source:
     """The rows of data.
 
@@ -45,6 +59,7 @@ def open_source(
         types: of the columns that a model takes: cells of tables are read as these, or refused.
         names: of columns that are used, which tell a header from a row.
         pictures: what becomes of pictures.
+        note: learns which files they are, before one is read.
 
     Raises:
         InvalidJob: the data is missing or malformed.
@@ -53,6 +68,8 @@ def open_source(
     data = as_data(data)
     with reading(data.ref):
         location = reach(data.ref, access, scratch, data.format)
+        if note:
+            note(location)
         types = _UNKNOWN if types is None else types
         stated = data.stated.using(*types, *names)
         source = _opened(location, data, stated, subset, types, access, scratch, pictures)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stoker.kinds import Accuracy
-from stoker.models.manifest import Described
+from stoker.models.described import Described
 
 from .classification import Reliability
 from .curves import Curve

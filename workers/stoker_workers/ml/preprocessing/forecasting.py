@@ -99,18 +99,41 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
     tensor = "window"
     while tensor in forecast.columns:
         tensor += "_"
-    windows = Windows(parts, forecast, tensor)
-    if not windows.rows:
-        longest = max((len(part.times) for part in parts), default=0)
-        raise InvalidJob(
-            f"no series of {spec.data} has {asked.window + asked.horizon} rows that follow each other, as a window of "
-            f"{asked.window} and a horizon of {asked.horizon} need; the longest has {longest}: make window or horizon "
-            "shorter"
-        )
+    windows = _long_enough(Windows(parts, forecast, tensor), parts, str(spec.data), forecast)
     division, cut = _divide(spec, windows, rows, forecast)
     forecast = forecast.model_copy(update={"season": _season(parts, cut, forecast)})
     run.say(*_words(rows, parts, windows, forecast, columns), f"validation: {division.why}")
     return ForecastData(windows, forecast, tensor, division, columns)
+
+
+def divided_windows(
+    spec: Train, source: Source, forecast: Forecasting, tensor: str, run: Run
+) -> tuple[Windows, Division]:
+    """The windows of a table for a model that is to learn more of them, and their split; what was found is said.
+
+    Raises:
+        InvalidJob: a column is missing or wrong, or there are too few rows.
+        Stopped: a stop was requested.
+    """
+    rows = ordered(read_columns(source, forecast.columns, run), forecast)
+    _say_left_out(rows, forecast, run)
+    parts = stretches(rows.series, forecast)
+    windows = _long_enough(Windows(parts, forecast, tensor), parts, str(spec.data), forecast)
+    division, _ = _divide(spec, windows, rows, forecast)
+    run.say(*_words(rows, parts, windows, forecast, ()), f"validation: {division.why}")
+    return windows, division
+
+
+def _long_enough(windows: Windows, parts: list[Stretch], ref: str, forecast: Forecasting) -> Windows:
+    """The windows, of which there must be one."""
+    if not windows.rows:
+        longest = max((len(part.times) for part in parts), default=0)
+        raise InvalidJob(
+            f"no series of {ref} has {forecast.window + forecast.horizon} rows that follow each other, as a window of "
+            f"{forecast.window} and a horizon of {forecast.horizon} need; the longest has {longest}: make window or "
+            "horizon shorter"
+        )
+    return windows
 
 
 def read_columns(source: Source, names: tuple[str, ...], run: Run) -> dict[str, Values]:

@@ -46,6 +46,48 @@ class ExactSplit:
         return self._sides[first : first + rows_of(batch)]
 
 
+class SplitBehind:
+    """Splits rows from one on as another split does; those before it are all trained on."""
+
+    def __init__(self, first: int, split: Split) -> None:
+        self._first = first
+        self._split = split
+
+    def sides(self, batch: Mapping[str, Values], first: int) -> Sides:
+        sides = np.full(rows_of(batch), TRAINED, dtype=np.int8)
+        before = min(max(self._first - first, 0), len(sides))
+        if before < len(sides):
+            behind = {name: values[before:] for name, values in batch.items()}
+            sides[before:] = self._split.sides(behind, first + before - self._first)
+        return sides
+
+
+class NotedSplit:
+    """A split of which one pass over all rows notes what it does.
+
+    Attributes:
+        rows, held_out: how many rows there were, and how many of them are held out.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._hash = hashlib.sha256()
+        self.rows = self.held_out = 0
+
+    @property
+    def digest(self) -> str:
+        """See `HeldOut`."""
+        return self._hash.hexdigest()
+
+    def sides(self, batch: Mapping[str, Values], first: int) -> Sides:
+        sides = self._split.sides(batch, first)
+        held_out = sides == HELD_OUT
+        self._hash.update(held_out.tobytes())
+        self.rows += len(sides)
+        self.held_out += int(held_out.sum())
+        return sides
+
+
 class HashedSplit:
     """Holds out about a share of the rows by a hash; the number of rows may be unknown.
 

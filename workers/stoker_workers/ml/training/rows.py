@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 
-from ..data import Source, Values
+from ..data import Joined, Source, Values
 from ..data.source import Mask, rebatched, rows_of
 from ..preprocessing.profile import pass_rows
 
@@ -138,17 +138,27 @@ def encoded_pieces(source: Source, chosen: Choose, encode: Encode) -> Iterator[R
     Raises:
         InvalidJob: there are none, which can only be where other data validate.
     """
-    start, is_empty = 0, True
-    for batch in source.batches(min(pass_rows(source), _ENCODED_ROWS)):
+    is_empty = True
+    for start, batch in _numbered(source, min(pass_rows(source), _ENCODED_ROWS)):
         mask = chosen(batch, start)
         if mask.any():
             rows = encode({name: values[mask] for name, values in batch.items()}, np.flatnonzero(mask) + start)
             if rows_of(rows):
                 is_empty = False
                 yield rows
-        start += len(mask)
     if is_empty:
         raise InvalidJob("no row of the data to validate on has a value to predict; give data with some that have")
+
+
+def _numbered(source: Source, count: int) -> Iterator[tuple[int, dict[str, Values]]]:
+    """Batches of about so many rows, each after the number of its first row; those of several sources in turn."""
+    if isinstance(source, Joined):
+        yield from source.mixed(count)
+        return
+    start = 0
+    for batch in source.batches(count):
+        yield start, batch
+        start += rows_of(batch)
 
 
 def _tensors(rows: Rows) -> dict[str, tf.Tensor]:

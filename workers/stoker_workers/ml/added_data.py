@@ -1,0 +1,120 @@
+"""Reading what a version was trained on once more, mixed with the rows that a job adds to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Train
+from stoker.models.data import listed, select_columns
+from stoker.models.learned_from import HeldOut, LearnedFrom
+from stoker.models.manifest import ModelVersion
+
+from .data import Joined, Part
+from .data.source import rows_of
+from .preprocessing.division import Division, divide
+from .preprocessing.profile import pass_rows
+from .preprocessing.split import ExactSplit, NotedSplit, SplitBehind
+from .progress import Meter, obey_stop
+from .run import Run
+from .used_data import OpenedData, open_again, open_used
+
+
+@dataclass(frozen=True)
+class AddedData:
+    """What a version was trained on, and the rows that are added to it, as one table: the new rows are the first."""
+
+    source: Joined
+    division: Division
+    learned_from: LearnedFrom
+
+
+def read_added_data(
+    spec: Train, version: ModelVersion, targets: tuple[str, ...], features: Sequence[str], run: Run
+) -> AddedData:
+    """Open both, and find the rows again that the version was validated on; what becomes of them is said.
+
+    Args:
+        targets, features: the columns that are read.
+
+    Raises:
+        InvalidJob: they do not fit together, or what the version was trained on has changed since.
+        Stopped: a stop was requested.
+        Unavailable: they cannot be reached.
+    """
+    learned, signature = version.learned_from, version.signature
+    assert learned is not None
+    opened = [open_again(used, "train", run, signature, version.ref) for used in learned.data]
+    new = open_used(spec.data, "train", run, signature)
+    aside = () if spec.sample_weight is None else (spec.sample_weight,)
+    for each in (*opened, new):
+        names = [column.name for column in each.source.columns]
+        select_columns(names, targets, features, each.used.ref, aside)
+    # The new ones come first, so that a message which names a row of theirs numbers it as their files do.
+    *added, first = [_counted(each, run) for each in (new, *reversed(opened))]
+    joined = Joined([*added, first], [*targets, *features, *aside])
+    behind = sum(part.rows for part in added)
+    split, words = _held_out_again(spec, learned.held_out, first, targets, version.ref, run)
+    refs = listed([used.ref for used in learned.data])
+    run.say(
+        f"adds {added[0].rows:,} rows of {spec.data} to the {joined.rows - added[0].rows:,} of {refs} that "
+        f"{version.ref} was trained on or validated on, and shuffles them together"
+    )
+    used = new.used.model_copy(update={"rows": added[0].rows})
+    why = _why(spec, learned, words, version.ref)
+    run.say(f"validation: {why}")
+    return AddedData(
+        joined,
+        Division(SplitBehind(behind, split), why, {}),
+        learned.model_copy(update={"data": (*learned.data, used)}),
+    )
+
+
+def _counted(opened: OpenedData, run: Run) -> Part:
+    source, rows = opened.source, opened.used.rows
+    rows = source.rows if source.rows is not None else rows
+    if rows is None:
+        rows, meter = 0, Meter(run, "counting rows", total=None)
+        for batch in source.batches(pass_rows(source)):
+            meter.at(rows := rows + rows_of(batch))
+            obey_stop(run)
+    return Part(opened.used.ref, source, rows)
+
+
+def _held_out_again(
+    spec: Train, held_out: HeldOut | None, first: Part, targets: tuple[str, ...], ref: str, run: Run
+) -> tuple[ExactSplit, str]:
+    """The split of what the version was first trained on, and which rows that holds out, in words."""
+    if held_out is None:
+        return ExactSplit.holding_out(first.rows, np.empty(0, dtype=np.intp)), "none of the rows"
+    job = spec.model_copy(
+        update={
+            "data": first.ref,
+            "validation_data": None,
+            "validation_split": held_out.share,
+            **{name: getattr(held_out, name) for name in ("stratify", "group", "time", "task")},
+        }
+    )
+    division = divide(job, first.source, targets, held_out.seed, run.silent)
+    noted, sides = NotedSplit(division.split), []
+    # Known sides need no row; others may be by a column that the new data have not.
+    known = isinstance(division.split, ExactSplit)
+    for batch in [{"": np.empty(first.rows)}] if known else first.source.batches(pass_rows(first.source)):
+        sides.append(noted.sides(batch, noted.rows))
+        obey_stop(run)
+    if noted.digest != held_out.digest:
+        raise InvalidJob(
+            f"the rows of {first.ref} that {ref} was validated on cannot be found again, for this Stoker splits rows "
+            "otherwise: give all rows as data, and leave add_data out"
+        )
+    return ExactSplit(np.concatenate(sides)), division.why
+
+
+def _why(spec: Train, learned: LearnedFrom, held_out: str, ref: str) -> str:
+    """What is validated on, in words."""
+    if spec.validation_data is not None:
+        return f"all rows of {spec.validation_data}"
+    if learned.validation is not None:
+        return f"all rows of {learned.validation.ref}, as {ref}"
+    return f"of {learned.data[0].ref} as {ref}, {held_out}; of other data none"
