@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,28 @@ from stoker.models.data import preflight
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 
 
-def version(name: str, task: str = "multiclass", target: str | None = None) -> ModelVersion:
-    signature = Signature.model_validate(
-        {"inputs": [TensorSpec(name="x", dtype="float32")], "outputs": [], "task": task, "target": target}
-    )
+def version(name: str, task: str = "multiclass", target: str | None = None, **fields: Any) -> ModelVersion:
+    x = TensorSpec(name="x", dtype="float32")
+    signature = Signature.model_validate({"inputs": [x], "outputs": [], "task": task, "target": target} | fields)
     made = datetime(2026, 1, 1, tzinfo=UTC)
     return ModelVersion(
         name=name, version=1, signature=signature, metrics={}, files={}, parameters=1, job="", data="", created_at=made
     )
+
+
+def output(task: str, column: str) -> dict[str, Any]:
+    """The meaning of one of several outputs."""
+    return {"inputs": [], "outputs": [], "task": task, "target": column}
+
+
+def several(name: str, **tasks: str) -> ModelVersion:
+    """A version with outputs of these tasks."""
+    return version(name, "several", parts={column: output(task, column) for column, task in tasks.items()})
+
+
+def giving(shape: tuple[int, ...]) -> dict[str, Any]:
+    """The output of a model."""
+    return {"outputs": [TensorSpec(name="output", shape=shape, dtype="float32")]}
 
 
 class Checks:
@@ -53,6 +68,11 @@ def compared(*models: str, data: str = "sample://digits", **fields: object) -> s
 
 def test_a_rule_is_a_goal_and_conditions() -> None:
     assert Rule.parse("max accuracy") == Rule("max", "accuracy")
+    assert Rule.parse("max größe_2.r2 where iou_1 > .5").metrics == ("größe_2.r2", "iou_1")
+    assert Rule.parse('min "net price (€)".mae where petal.width.f1 > 0').metrics == (
+        "net price (€).mae",
+        "petal.width.f1",
+    )
     assert Rule.parse(" min  p99_ms_32 where f1>=.9 and bytes <1_000_000 and p50_ms > 1e-3 ") == Rule(
         "min",
         "p99_ms_32",
@@ -100,6 +120,10 @@ def test_whatever_is_no_rule_is_refused_in_one_sentence(text: str) -> None:
         ("best accuracy", "expected 'max' or 'min' first, got 'best'"),
         ("max acuracy", r"a metric \(did you mean 'accuracy'\?\) after 'max', got 'acuracy'"),
         ("max it", r"a metric \(there are accuracy, precision, .*, p99_ms_32\) after 'max', got 'it'"),
+        ("max price_micro_f1", r"a metric \(did you mean 'price.micro_f1', of the output 'price'\?\)"),
+        ("max price.acuracy", r"a metric \(did you mean 'price.accuracy'\?\)"),
+        ("min price.bytes", r"a metric \(there are accuracy, "),
+        ("max net price.r2", "a metric .* after 'max', got 'net'"),
         ("max accuracy if f1 > 0", "expected 'where' or the end after 'max accuracy', got 'if'"),
         ("max accuracy where p99_ms = 5", "expected one of <, <=, >, >= after 'max accuracy where p99_ms', got '='"),
         ("max accuracy where p99_ms < five", "expected a number, such as 5, 0.5, 1e6 or 1_000_000 after"),
@@ -144,6 +168,44 @@ def test_two_to_32_models_are_compared_each_once(models: list[str], says: str) -
             {"choose": "max accuracy where r2 > 0"},
             "choose names 'r2', but b@1 is a model of class",
         ),
+        (
+            {"a": several("a", price="regression", sold="binary"), "b": several("b", price="regression")},
+            {},
+            r"a@1 is a model of price \(regression\), sold \(classification\) and b@1 one of price \(regression\)",
+        ),
+        (
+            {"a": several("a", price="regression", sold="binary"), "b": version("b", "regression")},
+            {},
+            "and b@1 one of regression: nothing measures both; compare models of the same outputs",
+        ),
+        (
+            {"a": several("a", price="regression", sold="binary")},
+            {"choose": "max price.accuracy"},
+            "choose names 'price.accuracy', but a@1 is .*, which is measured by price.r2, price.mse",
+        ),
+        (
+            {"a": several("a", price="regression", sold="binary")},
+            {"choose": "max accuracy"},
+            "choose names 'accuracy', but a@1",
+        ),
+        (
+            {"a": version("a", "pixels", **giving((8, 8, 2))), "b": version("b", "pixels", **giving((16, 16, 2)))},
+            {},
+            r"a@1 gives rows of \(8, 8\) and b@1 of \(16, 16\), and each would be measured on numbers of its own",
+        ),
+        (
+            {"a": version("a", "pixels", **giving((8, 8, 2)), classes=("0", "255"))},
+            {"choose": "max iou_1"},
+            "choose names 'iou_1', .* measured by mean_iou, accuracy, loss, iou_0, iou_255",
+        ),
+        (
+            {
+                "a": version("a", "reconstruction", **giving((2,)), columns=("p", "q")),
+                "b": version("b", "reconstruction", **giving((3,)), columns=("p", "q", "r")),
+            },
+            {},
+            "a@1 predicts 'p, q' and b@1 predicts 'p, q, r': compare models of one target$",
+        ),
         ({"a": version("a")}, {"data": "/nowhere/at/all.csv"}, "all.csv"),
     ],
 )
@@ -161,6 +223,23 @@ def test_models_of_different_targets_are_compared_against_the_one_that_is_named(
     assert KIND.check(spec, Checks(**versions)) == spec
     with pytest.raises(stoker.InvalidJob, match="'cost'"):
         KIND.check(spec.model_copy(update={"target": "cost"}), Checks(**versions))
+
+
+def test_models_of_the_same_outputs_are_compared_in_whatever_order_they_have_them(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("x,p,q,price,sold\n1,2,3,4,yes\n")
+    shop = str(tmp_path / "shop.csv")
+    versions = {
+        "a": several("a", price="regression", sold="binary"),
+        "b": several("b", sold="multiclass", price="regression"),
+    }
+    spec = compared("a", "b", data=shop, choose="max sold.f1 where price.mae < 3 and bytes < 1e6")
+    assert KIND.check(spec, Checks(**versions)) == spec
+    rows = {
+        name: version(name, "reconstruction", **giving((2,)), columns=columns)
+        for name, columns in (("a", ("p", "q")), ("b", ("q", "p")))
+    }
+    spec = compared("a", "b", data=shop, choose="min error")
+    assert KIND.check(spec, Checks(**rows)) == spec
 
 
 def test_models_that_other_jobs_are_yet_to_make_wait_for_the_worker_to_judge() -> None:

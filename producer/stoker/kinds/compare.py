@@ -7,14 +7,15 @@ from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.described import Described
-from ..models.manifest import Artifact, ModelRef, ModelVersion
+from ..models.manifest import Artifact, ModelRef, ModelVersion, Signature
 from .base import JobSpec
 from .data import DataRef
 from .evaluate import Interval, Latency
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
-from .rules import COSTS, QUALITIES, Rule
+from .rules import CLASS_SHARE, COSTS, METRICS, QUALITIES, Rule, of_output
 
+COST_AXES = ("p50_ms", "bytes")
 _NAMED_IN_SUMMARY = 3
 
 
@@ -22,12 +23,18 @@ class Compare(JobSpec):
     """Measure several models on the same rows, which none of them has seen, and choose one of them.
 
     A rule is `max` or `min` and a metric; conditions may follow: `max accuracy where p99_ms < 5 and bytes < 1_000_000`.
-    Metrics are those of `Evaluate` (accuracy, precision, recall, f1, loss, roc_auc, calibration_error; or r2, mse, mae,
-    loss), `parameters`, `bytes` of the saved model, `memory_bytes`, `rows_per_s`, and milliseconds per call: `p50_ms`
-    (or `latency_ms`) and `p99_ms` for one row, `p50_ms_32` and `p99_ms_32` for 32.
+    Metrics are those of `Evaluate` (of classes accuracy, precision, recall, f1, loss, roc_auc, average_precision,
+    calibration_error; of numbers r2, mse, rmse, mae, loss; of masks mean_iou, accuracy, loss, iou_1 of the class 1; of
+    reconstructions r2, error, mse, rmse, mae, loss), of several outputs each behind its name: `price.mae`, or
+    `"net price".mae` where that is no plain word. Besides there are `parameters`, `bytes` of the saved model,
+    `memory_bytes`, `rows_per_s`, and milliseconds per call: `p50_ms` (or `latency_ms`) and `p99_ms` for one row,
+    `p50_ms_32` and `p99_ms_32` for 32.
+
+    The `error` and `loss` of reconstructions are in the standard deviations that the first model was trained on: the
+    other models' own ones would measure by other rulers.
 
     Attributes:
-        models: model references, of one task and target.
+        models: model references, of one task and target, or of the same outputs.
         data: what to measure on; a `sample://` set gives its test part.
         target: the column with the truth; None takes the one the models were trained on.
         batch_size: rows per forward pass.
@@ -56,7 +63,8 @@ class ComparedModel(Described):
 
     Attributes:
         model: the exact reference that was measured.
-        metrics: how good, by the names that rules have; what the data cannot tell is left out.
+        metrics: how good, by the names that rules have, such as "accuracy", or "price.mae" of one of several outputs;
+            what the data cannot tell is left out.
         intervals: 95 % bootstrap intervals of the headline metrics.
         latency: by batch size: 1 and 32.
         rows_per_s: at `batch_size` rows per call.
@@ -102,8 +110,8 @@ class CompareResult(JobResult):
     Attributes:
         data: what the models were measured on.
         models: as they were named.
-        axes: what the front is made of: accuracy or R², the more the better; milliseconds for one row and bytes of the
-            saved model, the fewer the better.
+        axes: what the front is made of: accuracy, R² or mean IoU, of several outputs that of each, the more the better;
+            and at last milliseconds for one row and bytes of the saved model, the fewer the better.
         chosen: the exact reference of the model that the rule chooses; None without a rule.
         why: the choice in words: who met the conditions, who did not and by how much, how sure the order is.
         files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
@@ -124,8 +132,15 @@ class CompareResult(JobResult):
     def gives_model(self) -> str | None:
         return self.chosen
 
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The axes of how good the models are: one for each output."""
+        return self.axes[: -len(COST_AXES)]
+
     def shown(self) -> Shown:
-        columns = (*self.models[0].intervals, *self.axes[1:], "p99_ms", "memory_bytes")
+        # Of several outputs, or a class each, there are more than a terminal is wide.
+        intervals = [name for name in self.models[0].intervals if name in METRICS]
+        columns = (*(intervals or self.headlines), *COST_AXES, "p99_ms", "memory_bytes")
         rows = [
             (model.model, *(_cell(model.values.get(name)) for name in columns), "yes" if model.on_front else "")
             for model in self.models
@@ -152,33 +167,52 @@ def require_comparable(spec: Compare, versions: Sequence[ModelVersion]) -> None:
         return
     _require_distinct([version.ref for version in versions], spec.models)
     first = versions[0]
-    for version in versions:
-        if version.signature.parts:
-            raise InvalidJob(
-                f"{version.ref} has the outputs {', '.join(version.signature.parts)}, and a comparison is by one "
-                "measure: evaluate each model, which measures every output"
-            )
-        if _task(version) not in QUALITIES:
-            raise InvalidJob(
-                f"{version.ref} is a model of {_task(version)}, which no comparison measures: evaluate each model"
-            )
     for other in versions[1:]:
-        if _task(other) != _task(first):
-            raise InvalidJob(
-                f"{first.ref} is a model of {_task(first)} and {other.ref} one of {_task(other)}: nothing measures "
-                "both; compare models of one task"
-            )
-        if spec.target is None and _target(other) != _target(first):
-            raise InvalidJob(
-                f"{first.ref} predicts {_target(first)!r} and {other.ref} predicts {_target(other)!r}: compare models "
-                "of one target, or set target to the column that all of them shall be measured against"
-            )
-    known = (*QUALITIES[_task(first)], *COSTS)
+        _require_one_measure(first, other, spec.target)
+    known = (*qualities(first.signature), *COSTS)
     named = Rule.parse(spec.choose).metrics if spec.choose is not None else ()
     if unknown := next((metric for metric in named if metric not in known), None):
         raise InvalidJob(
-            f"choose names {unknown!r}, but {first.ref} is a model of {_task(first)}, which is measured by "
+            f"choose names {unknown!r}, but {first.ref} is a model of {_task(first.signature)}, which is measured by "
             f"{', '.join(known)}"
+        )
+
+
+def qualities(signature: Signature) -> tuple[str, ...]:
+    """The metrics by which models with such outputs are measured, if the data can tell them."""
+    if signature.parts:
+        return tuple(of_output(name, metric) for name, part in signature.parts.items() for metric in qualities(part))
+    shares = [f"{CLASS_SHARE}{label}" for label in signature.classes] if signature.task == "pixels" else []
+    return (*QUALITIES[_task(signature)], *shares)
+
+
+def headlines(signature: Signature) -> tuple[str, ...]:
+    """The first of those of each output."""
+    if signature.parts:
+        return tuple(of_output(name, first) for name, part in signature.parts.items() for first in headlines(part))
+    return QUALITIES[_task(signature)][:1]
+
+
+def _require_one_measure(first: ModelVersion, other: ModelVersion, target: str | None) -> None:
+    """Refuse two versions whose figures would mean different things."""
+    one, two = first.signature, other.signature
+    if _outputs(one) != _outputs(two):
+        raise InvalidJob(
+            f"{first.ref} is a model of {_words(one)} and {other.ref} one of {_words(two)}: nothing measures both; "
+            f"compare models of {'the same outputs' if one.parts or two.parts else 'one task'}"
+        )
+    if target is None and _target(one) != _target(two):
+        single = not one.parts and one.task != "reconstruction"
+        instead = ", or set target to the column that all of them shall be measured against" if single else ""
+        raise InvalidJob(
+            f"{first.ref} predicts {_target(one)!r} and {other.ref} predicts {_target(two)!r}: compare models of one "
+            f"target{instead}"
+        )
+    sizes = [_size(signature) for signature in (one, two)]
+    if sizes[0] != sizes[1]:
+        raise InvalidJob(
+            f"{first.ref} gives rows of {sizes[0]} and {other.ref} of {sizes[1]}, and each would be measured on "
+            "numbers of its own; compare models of one size"
         )
 
 
@@ -194,13 +228,33 @@ def _require_distinct(refs: Sequence[str], named: Sequence[str]) -> None:
         raise InvalidJob(f"models={', '.join(named)} names {twice} twice; name each version once")
 
 
-def _task(version: ModelVersion) -> str:
-    task = version.signature.task
-    return "classification" if task in ("binary", "multiclass") else task
+def _task(signature: Signature) -> str:
+    return "classification" if signature.task in ("binary", "multiclass") else signature.task
 
 
-def _target(version: ModelVersion) -> str:
-    return ", ".join(version.signature.target_columns) or "y"
+def _outputs(signature: Signature) -> dict[str, str]:
+    """The task of each of several outputs, or of the only one."""
+    return {name: _task(part) for name, part in signature.parts.items()} or {"": _task(signature)}
+
+
+def _words(signature: Signature) -> str:
+    """The tasks as a message says them."""
+    return ", ".join(f"{name} ({task})" if name else task for name, task in sorted(_outputs(signature).items()))
+
+
+def _size(signature: Signature) -> tuple[int | None, ...]:
+    """The shape to which the truth is brought for the model: of pictures and masks; else ()."""
+    shape = signature.outputs[0].shape if signature.outputs else ()
+    return {"pixels": shape[:2], "reconstruction": shape}.get(signature.task, ())
+
+
+def _target(signature: Signature) -> str:
+    """What is predicted, whatever the order of the outputs."""
+    if signature.task == "reconstruction":
+        return ", ".join(sorted(signature.columns or [spec.name for spec in signature.inputs]))
+    if signature.parts:
+        return ", ".join(name for _, part in sorted(signature.parts.items()) for name in part.target_columns)
+    return ", ".join(signature.target_columns) or "y"
 
 
 def _check(spec: Compare, checks: SubmitChecks) -> Compare:

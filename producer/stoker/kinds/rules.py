@@ -25,19 +25,25 @@ QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "regression": ("r2", "mse", "rmse", "mae", "loss"),
         "multilabel": ("accuracy", "micro_f1", "precision", "recall", "f1", "loss", "roc_auc", "average_precision"),
+        "pixels": ("mean_iou", "accuracy", "loss"),
+        "reconstruction": ("r2", "error", "mse", "rmse", "mae", "loss"),
     }
 )
-"""How good models are, by their task."""
+"""How good outputs are, by their task; the first is the headline, of which more is better."""
+CLASS_SHARE = "iou_"
+"""Before the label of a class of pixels: the intersection over the union of its truth and prediction."""
 COSTS = (
     "parameters", "bytes", "memory_bytes", "rows_per_s", "latency_ms", "p50_ms", "p99_ms", "p50_ms_32", "p99_ms_32",
 )  # fmt: skip
 """What models of every task need."""
 METRICS = tuple(dict.fromkeys([*(name for names in QUALITIES.values() for name in names), *COSTS]))
+_QUALITIES = tuple(name for name in METRICS if name not in COSTS)
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType({"<": lt, "<=": le, ">": gt, ">=": ge})
 _EXAMPLE = "max accuracy where p99_ms < 5 and bytes < 1_000_000"
-_TOKEN = re.compile(
-    r"[a-z_]\w*|[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[+-]?\d+)?|[<>]=?|\S", re.ASCII | re.IGNORECASE
-)
+# A name, of which dots part the output from the metric; an output that is no such word stands in quotes.
+_NAME = r'"[^"]+"\.[^\W\d]\w*|[^\W\d]\w*(?:\.[^\W\d]\w*)*'
+_NUMBER = r"[+-]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"
+_TOKEN = re.compile(rf"{_NAME}|{_NUMBER}|[<>]=?|\S")
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class Rule:
     @classmethod
     def parse(cls, text: str) -> Self:
         """A rule from its text: `max|min METRIC [where METRIC <|<=|>|>= NUMBER [and …]]`.
+
+        A metric of one of several outputs is `OUTPUT.METRIC`, or `"OUTPUT".METRIC` where the name is no plain word.
 
         Raises:
             InvalidJob: it is none; says where it goes wrong.
@@ -107,10 +115,13 @@ class _Words:
         return word
 
     def metric(self) -> str:
-        """The next word, which must name a metric."""
-        close = difflib.get_close_matches(self._next.lower(), METRICS, n=1)
-        meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(METRICS)}"
-        return self.take(METRICS, f"a metric ({meant})")
+        """The next word, which must name a metric; of an output without its quotes."""
+        output, _, metric = self._next.rpartition(".")
+        if output and metric in _QUALITIES:
+            self._at += 1
+            return of_output(output.strip('"'), metric)
+        shares = (self._next,) if metric.startswith(CLASS_SHARE) and not output else ()
+        return self.take((*METRICS, *shares), f"a metric ({_meant(self._next)})")
 
     def condition(self) -> Condition:
         """The next three words: a metric, how it compares, and a number."""
@@ -133,3 +144,20 @@ class _Words:
         return InvalidJob(
             f"choose={self._text!r} is no rule: expected {expected} {place}, {got}; write it like {_EXAMPLE!r}"
         )
+
+
+def of_output(output: str, metric: str) -> str:
+    """What the metric of one of several outputs is called."""
+    return f"{output}.{metric}"
+
+
+def _meant(word: str) -> str:
+    """Which metric a word that is none may have been meant to be."""
+    # As Evaluate and the history of a training call it.
+    for metric in sorted(_QUALITIES, key=len, reverse=True):
+        output = word.removesuffix(f"_{metric}")
+        if output not in (word, ""):
+            return f"did you mean {of_output(output, metric)!r}, of the output {output!r}?"
+    output, dot, metric = word.rpartition(".")
+    close = difflib.get_close_matches(metric.lower(), _QUALITIES if dot else METRICS, n=1)
+    return f"did you mean {output + dot + close[0]!r}?" if close else f"there are {', '.join(METRICS)}"

@@ -7,11 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from stoker.errors import InvalidJob
+from stoker.events import Event, Log
 from stoker.kinds import Compare, CompareResult
 from stoker.models.manifest import ModelVersion, Signature
 from stoker.models.store import Store
@@ -28,10 +31,10 @@ ROUGH = WEIGHTS + np.random.default_rng(1).normal(scale=0.7, size=WEIGHTS.shape)
 CLASSES = ("a", "b", "c")
 
 
-def signature(task: str = "multiclass", outputs: int = 3, **fields: Any) -> Signature:
+def signature(task: str = "multiclass", units: int = 3, **fields: Any) -> Signature:
     x = {"name": "x", "shape": (4,), "dtype": "float32"}
     classes = CLASSES if task == "multiclass" else ()
-    output = {"name": "output", "shape": (outputs,), "dtype": "float32"}
+    output = {"name": "output", "shape": (units,), "dtype": "float32"}
     return Signature.model_validate({"inputs": [x], "outputs": [output], "task": task, "classes": classes} | fields)
 
 
@@ -185,6 +188,133 @@ def test_models_of_other_columns_are_compared_on_the_same_rows(
     predicted = np.array(CLASSES)[(x[:, [3, 1]] @ WEIGHTS[[3, 1]]).argmax(axis=1)]
     assert some.metrics["accuracy"] == reference.accuracy_score(labels_of(x), predicted)
     assert everything.metrics["accuracy"] > some.metrics["accuracy"]
+
+
+def two_heads(weights: Numbers) -> keras.Model:
+    """A model of a number and a label: x times the first column of the weights, and the sign of the second."""
+    x = keras.Input((4,), name="x")
+    price = keras.layers.Dense(1, use_bias=False, name="price")
+    sold = keras.layers.Dense(1, activation="sigmoid", use_bias=False, name="sold")
+    model = keras.Model(x, {"price": price(x), "sold": sold(x)})
+    price.set_weights([weights[:, :1]])
+    sold.set_weights([weights[:, 1:2]])
+    return model
+
+
+def part(name: str, task: str, **fields: Any) -> dict[str, Any]:
+    """The meaning of one of several outputs of one number."""
+    output = {"name": name, "shape": (1,), "dtype": "float32"}
+    return {"inputs": [], "outputs": [output], "task": task, "target": name} | fields
+
+
+def columns_of(x: Numbers) -> dict[str, Any]:
+    return dict(zip("pqrs", x.T, strict=True))
+
+
+def vector(columns: str = "pqrs") -> dict[str, Any]:
+    """An input of these columns."""
+    return {"name": "x", "shape": (len(columns),), "dtype": "float32", "columns": tuple(columns)}
+
+
+def test_each_of_several_outputs_is_compared_under_its_name(
+    register: Register, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    x = rows_of()
+    price, sold = x @ WEIGHTS[:, 0], x @ WEIGHTS[:, 1] + np.random.default_rng(5).normal(size=len(x)) > 0
+    labels: list[str | None] = ["yes" if each else "no" for each in sold]
+    labels[:70] = [None] * 70  # more rows than a batch has, and left out of all figures
+    pa.parquet.write_table(pa.table(columns_of(x) | {"price": price, "sold": labels}), tmp_path / "data.parquet")
+    parts = {"price": part("price", "regression"), "sold": part("sold", "binary", classes=("no", "yes"))}
+    # The rough one has its labels from the better weights.
+    crossed = np.stack([ROUGH[:, 0], WEIGHTS[:, 1]], axis=1)
+    better = np.stack([WEIGHTS[:, 0], ROUGH[:, 1]], axis=1)
+    heads = [
+        register(two_heads(weights), signature("several", inputs=[vector()], parts=dict(order)), name)
+        for name, weights, order in (("crossed", crossed, parts.items()), ("better", better, reversed(parts.items())))
+    ]
+    rule = "max sold.accuracy where price.r2 > 0.1"
+    result = result_of(open_run(*heads), str(tmp_path / "data.parquet"), choose=rule, batch_size=64)
+
+    assert (result.rows, result.axes) == (230, ("price.r2", "sold.accuracy", "p50_ms", "bytes"))
+    for model, weights in zip(result.models, (crossed, better), strict=True):
+        numbers, shares = (x[70:] @ weights).T
+        assert model.metrics["price.mae"] == pytest.approx(np.abs(numbers - price[70:]).mean(), abs=1e-5)
+        assert model.metrics["sold.accuracy"] == pytest.approx(((shares > 0) == sold[70:]).mean())
+        assert model.metrics["sold.roc_auc"] == pytest.approx(reference.roc_auc_score(sold[70:], shares))
+        for name in ("price.r2", "sold.accuracy", "sold.f1"):
+            assert model.intervals[name].low <= model.metrics[name] <= model.intervals[name].high
+    assert all(model.on_front for model in result.models)  # each is the better one at an output
+    assert result.chosen == "crossed@1"
+    assert "its sold.accuracy is" in result.why
+    assert "on the same resamples it is ahead by" in result.why
+    document = json.loads(store.read(result.files["report"]))
+    assert document["models"][1]["intervals"].keys() >= {"price.mae", "sold.f1"}
+    page = store.read(result.files["html"]).decode()
+    assert page.count("<svg") == 4
+    assert "<th>sold: ROC AUC</th>" in page
+    assert result.shown().table[0][1:3] == ("price.r2", "sold.accuracy")
+    with pytest.raises(InvalidJob, match=r"'sold\.r2'"):
+        result_of(open_run(*heads), str(tmp_path / "data.parquet"), choose="max sold.r2")
+    none = pa.array([None] * len(x), pa.string())
+    pa.parquet.write_table(pa.table(columns_of(x) | {"price": price, "sold": none}), tmp_path / "none.parquet")
+    with pytest.raises(InvalidJob, match="has no rows to compare models on; give data with at least one that has a"):
+        result_of(open_run(*heads), str(tmp_path / "none.parquet"))
+
+
+def test_masks_are_compared_by_their_overlap(
+    register: Register, open_run: OpenRun, store: Store, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(6)
+    pixels = random.random((40, 4, 4, 1)).astype(np.float32)
+    truth = (pixels[..., 0] > 0.5).astype(np.uint8)
+    np.savez(tmp_path / "masks.npz", x=pixels, y=truth)
+    entry = {"name": "x", "shape": (4, 4, 1), "dtype": "float32"}
+    output = {"name": "output", "shape": (4, 4, 2), "dtype": "float32"}
+    meaning = signature("pixels", inputs=[entry], outputs=[output], classes=("0", "1"), target="y")
+    versions = []
+    for name, threshold in (("near", 0.55), ("far", 0.8)):
+        convolution = keras.layers.Conv2D(2, 1, activation="softmax")
+        model = keras.Sequential([keras.Input((4, 4, 1), name="x"), convolution])
+        convolution.set_weights([np.array([0, 9.0]).reshape(1, 1, 1, 2), np.array([0, -9 * threshold])])
+        versions.append(register(model, meaning, name))
+    result = result_of(
+        open_run(*reversed(versions)), str(tmp_path / "masks.npz"), choose="max mean_iou where iou_1 > 0.8"
+    )
+    assert (result.chosen, result.axes[0], result.rows) == ("near@1", "mean_iou", 40)
+    for model, threshold in zip(result.models, (0.8, 0.55), strict=True):
+        predicted = pixels[..., 0] > threshold
+        ious = reference.jaccard_score(truth.ravel(), predicted.ravel(), average=None)
+        assert [model.metrics["iou_0"], model.metrics["iou_1"]] == pytest.approx(ious.tolist())
+        assert model.metrics["mean_iou"] == pytest.approx(ious.mean())
+        assert model.intervals["iou_1"].low < model.metrics["iou_1"] < model.intervals["iou_1"].high
+    assert "far@1 does not: iou_1 is" in result.why
+    assert "<th>Mean IoU</th>" in store.read(result.files["html"]).decode()
+
+
+def test_reconstructions_are_compared_by_one_ruler(
+    register: Register, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    x = rows_of() * [1, 10, 100, 1000]
+    pa.parquet.write_table(pa.table(columns_of(x)), tmp_path / "rows.parquet")
+    versions = []
+    # The second was trained on wider rows, by which its errors are smaller, and has its columns in another order.
+    for name, share, columns, wide in (("good", 0.9, "pqrs", 1), ("bad", 0.8, "srqp", 100)):
+        spreads = tuple(wide * 10.0 ** "pqrs".index(column) for column in columns)
+        output = {"name": "output", "shape": (4,), "dtype": "float32"}
+        meaning = signature(
+            "reconstruction", inputs=[vector(columns)], outputs=[output], columns=tuple(columns), spreads=spreads
+        )
+        versions.append(register(dense(np.eye(4) * share, "linear"), meaning, name))
+    result = result_of(open_run(*versions), str(tmp_path / "rows.parquet"), choose="min error where r2 > 0.9")
+    assert (result.chosen, result.axes[0]) == ("good@1", "r2")
+    scaled = np.mean((x / [1, 10, 100, 1000]) ** 2)
+    assert [model.metrics["error"] for model in result.models] == pytest.approx(
+        [scaled * 0.1**2, scaled * 0.2**2], rel=1e-4
+    )
+    told = [event.line for event in events if isinstance(event, Log)]
+    assert "error and loss of all models are in the standard deviations of good@1's training" in told
+    with pytest.raises(InvalidJob, match="measured by the columns it takes: leave it out"):
+        result_of(open_run(*versions), str(tmp_path / "rows.parquet"), target="p")
 
 
 def test_what_cannot_be_compared_is_refused(register: Register, open_run: OpenRun, data: str, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from stoker.kinds import (
     CNN,
     MLP,
     Augment,
-    Compare,
     Data,
     Evaluate,
     EvaluateResult,
@@ -35,7 +34,6 @@ from stoker.kinds import (
     UNet,
     WideAndDeep,
 )
-from stoker.kinds.compare import require_comparable
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.predictions import Prediction, predictions
@@ -165,8 +163,6 @@ def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_larges
     assert all(name in page for name in NAMES)
     with pytest.raises(InvalidJob, match="measured by the columns it takes: leave it out"):
         evaluate(Evaluate(model="m", data=str(data), target="label"), open_run(version))
-    with pytest.raises(InvalidJob, match="a model of reconstruction, which no comparison measures"):
-        require_comparable(Compare(models=("m", "m@2"), data=str(data)), [version])
 
     # Rows of another scale, of which one column holds two numbers only: what they are taken for stays the version's.
     other = {name: values[:60] * 3 for name, values in readings.items()} | {"load": np.arange(60) % 2}

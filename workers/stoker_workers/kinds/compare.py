@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Compare, ComparedModel, CompareResult, Interval
-from stoker.kinds.compare import require_comparable
-from stoker.kinds.rules import Rule
-from stoker.models.manifest import ModelVersion
+from stoker.kinds import Accuracy, Compare, ComparedModel, CompareResult, Interval
+from stoker.kinds.compare import COST_AXES, headlines, require_comparable
+from stoker.kinds.rules import Rule, of_output
+from stoker.models.manifest import ModelVersion, Signature
 from stoker.models.tensors import Array
 
 from ..ml.data import Source, Values
-from ..ml.data.source import Floats
+from ..ml.data.source import Floats, rows_of
 from ..ml.evaluation.efficiency import measure
-from ..ml.evaluation.opening import tally_of
+from ..ml.evaluation.opening import tally_of, tally_of_several
 from ..ml.evaluation.report.comparison import render
 from ..ml.evaluation.report.parts import between, number
 from ..ml.evaluation.rows import LabelledRows, require_measurable
+from ..ml.evaluation.several import SeveralTally
 from ..ml.evaluation.stability import interval, intervals, resampled
 from ..ml.evaluation.tally import Tally
 from ..ml.garbage import collect
@@ -37,11 +38,13 @@ def run(spec: Compare, run: Run) -> Outcome:
         Stopped: a stop was asked for.
     """
     require_comparable(spec, run.models)
+    if len({each.signature.spreads for each in run.models}) > 1:
+        run.say(f"error and loss of all models are in the standard deviations of {run.models[0].ref}'s training")
     source = open_data(spec.data, "test", run, run.models[0].signature)
     entrants = _load(source, spec, run)
     rows = _predict(source, entrants, spec, run)
     draws, models = _measure(entrants, spec, run)
-    axes = ("r2" if "r2" in models[0].metrics else "accuracy", "p50_ms", "bytes")
+    axes = (*headlines(run.models[0].signature), *COST_AXES)
     chosen, why = _choose(spec.choose, models, draws)
     result = CompareResult(
         data=str(spec.data),
@@ -66,16 +69,14 @@ class _Entrant:
 
     predictor: Predictor
     rows: LabelledRows
-    tally: Tally
+    tally: Tally | SeveralTally
     inputs: dict[str, Array]
     memory_bytes: int | None
 
 
 def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
     """Load all models, one after the other, each with what it took."""
-    first = next(source.batches(spec.batch_size), None)
-    if first is None:
-        raise InvalidJob(f"{spec.data} has no rows to compare models on; give data with at least one")
+    first = _first_rows(source, spec, run)
     # Whichever model is the first brings threads and converters into the process: so one is, that then is loaded anew.
     _load_one(min(run.models, key=lambda version: version.parameters), source, first, spec, run)
     entrants = [_load_one(version, source, first, spec, run) for version in run.models]
@@ -83,10 +84,25 @@ def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
     return entrants
 
 
-def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values], spec: Compare, run: Run) -> _Entrant:
+def _first_rows(source: Source, spec: Compare, run: Run) -> tuple[int, Mapping[str, Values]]:
+    """The first batch of which a row has a truth, and how many rows are before it."""
+    rows = LabelledRows(source, run.models[0], spec.target, str(spec.data))
+    before = 0
+    for columns in source.batches(spec.batch_size):
+        inputs, _ = rows.encoded(columns, before)
+        if rows_of(inputs):
+            return before, columns
+        before += rows_of(columns)
+    raise InvalidJob(f"{spec.data} has no rows to compare models on; give data with at least one that has a truth")
+
+
+def _load_one(
+    version: ModelVersion, source: Source, first: tuple[int, Mapping[str, Values]], spec: Compare, run: Run
+) -> _Entrant:
     obey_stop(run)
     rows = LabelledRows(source, version, spec.target, str(spec.data))
-    inputs, _ = rows.encoded(first, 0)
+    start, columns = first
+    inputs, _ = rows.encoded(columns, start)
     before = _held_bytes()
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, custom=run.custom_objects)
     predictor.predict(inputs)
@@ -94,10 +110,23 @@ def _load_one(version: ModelVersion, source: Source, first: Mapping[str, Values]
     return _Entrant(
         predictor=predictor,
         rows=rows,
-        tally=tally_of(version.signature, predictor),
+        tally=_tally(version.signature, predictor, run.models[0].signature),
         inputs=inputs,
         memory_bytes=None if before is None or after is None else max(0, after - before),
     )
+
+
+def _tally(signature: Signature, predictor: Predictor, first: Signature) -> Tally | SeveralTally:
+    """What counts a model's predictions, by the ruler of the first model."""
+    if signature.parts:
+        return tally_of_several(signature, predictor, of_output)
+    return tally_of(signature.model_copy(update={"spreads": _spreads(signature, first)}), predictor)
+
+
+def _spreads(signature: Signature, first: Signature) -> tuple[float, ...]:
+    """The standard deviations of the first model's training, in the order of a model's columns."""
+    by_column = dict(zip(first.columns, first.spreads, strict=False))
+    return tuple(by_column[column] for column in signature.columns) if by_column else first.spreads
 
 
 def _held_bytes() -> int | None:
@@ -109,17 +138,20 @@ def _held_bytes() -> int | None:
 def _predict(source: Source, entrants: Sequence[_Entrant], spec: Compare, run: Run) -> int:
     """Predict every row by every model, into its tally; gives how many rows there are."""
     meter = Meter(run, "predicting", total=source.rows)
-    done = 0
+    seen = measured = 0
     for columns in source.batches(spec.batch_size):
         for entrant in entrants:
             obey_stop(run)
-            inputs, truth = entrant.rows.encoded(columns, done)
+            inputs, truth = entrant.rows.encoded(columns, seen)
+            if not rows_of(inputs):
+                break
             outputs = entrant.predictor.predict(inputs)
             require_measurable(truth, outputs, entrant.predictor.version)
             entrant.tally.add(truth, outputs)
-        done += len(truth)
-        meter.at(done)
-    return done
+        seen += rows_of(columns)
+        measured += rows_of(inputs)
+        meter.at(seen)
+    return measured
 
 
 def _measure(
@@ -131,16 +163,11 @@ def _measure(
     efficiencies = measure([(entrant.predictor, entrant.inputs) for entrant in entrants], run)
     models = []
     for entrant, quality, drawn, efficiency in zip(entrants, qualities, draws, efficiencies, strict=True):
-        accuracy = quality.accuracy
-        optional = {
-            "roc_auc": accuracy.roc_auc,
-            "average_precision": accuracy.average_precision,
-            "calibration_error": accuracy.calibration_error,
-        }
+        version = entrant.predictor.version
         models.append(
             ComparedModel(
-                model=entrant.predictor.version.ref,
-                metrics=accuracy.metrics | {name: value for name, value in optional.items() if value is not None},
+                model=version.ref,
+                metrics=_figures(quality.accuracy, version.signature),
                 intervals=intervals(drawn),
                 parameters=efficiency.parameters,
                 file_bytes=efficiency.file_bytes,
@@ -153,12 +180,27 @@ def _measure(
     return {model.model: drawn for model, drawn in zip(models, draws, strict=True)}, models
 
 
+def _figures(accuracy: Accuracy, signature: Signature) -> dict[str, float]:
+    """Every metric by the name that rules have for it."""
+    if signature.parts:
+        return {
+            of_output(name, metric): value
+            for name, part in signature.parts.items()
+            for metric, value in _figures(accuracy.outputs[name], part).items()
+        }
+    optional = {
+        "roc_auc": accuracy.roc_auc,
+        "average_precision": accuracy.average_precision,
+        "calibration_error": accuracy.calibration_error,
+    }
+    return accuracy.metrics | {name: value for name, value in optional.items() if value is not None}
+
+
 def _is_on_front(model: ComparedModel, models: Sequence[ComparedModel], axes: Sequence[str]) -> bool:
-    """Whether no other is at least as good on every axis, and better on one: more of the first, less of the others."""
+    """Whether no other is at least as good on every axis, and better on one: less of the costs, more of the others."""
 
     def point(of: ComparedModel) -> tuple[float, ...]:
-        quality, *costs = (of.values[axis] for axis in axes)
-        return -quality, *costs
+        return tuple(of.values[axis] * (1 if axis in COST_AXES else -1) for axis in axes)
 
     own = point(model)
     others = [point(other) for other in models]

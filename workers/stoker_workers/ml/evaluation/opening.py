@@ -1,5 +1,7 @@
 """The tally that fits a model."""
 
+from collections.abc import Callable
+
 import keras
 
 from stoker.models.manifest import Signature
@@ -19,10 +21,17 @@ def tally_of(signature: Signature, predictor: Predictor) -> Tally:
     return _tally(signature, predictor, 0)
 
 
-def tally_of_several(signature: Signature, predictor: Predictor) -> SeveralTally:
-    """The tally of a model with several outputs."""
+def tally_of_several(
+    signature: Signature, predictor: Predictor, naming: Callable[[str, str], str] = "{}_{}".format
+) -> SeveralTally:
+    """The tally of a model with several outputs.
+
+    Args:
+        naming: what an output's metric is called, from both names; as a training calls it, if not told otherwise.
+    """
     places = sorted(signature.parts)  # as Keras orders the outputs of a dict
-    return SeveralTally({name: _tally(part, predictor, places.index(name)) for name, part in signature.parts.items()})
+    tallies = {name: _tally(part, predictor, places.index(name)) for name, part in signature.parts.items()}
+    return SeveralTally(tallies, naming)
 
 
 def mistakes_of(signature: Signature, predictor: Predictor) -> Mistakes | None:

@@ -1,36 +1,22 @@
 """Renders the comparison of models as one HTML page that needs nothing beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stoker.kinds import ComparedModel, CompareResult
+from stoker.terminal.printable import printable
 
 from .html import Html, lines, tag
 from .parts import number, page, panel, section, size, table, title
 
+_MOST_DRAWN = 8
+"""Outputs whose figures are drawn; the table has all."""
+
 
 def render(result: CompareResult) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
-    from . import plots  # with matplotlib, which nothing but a page needs
-
-    models = {model.model: model for model in result.models}
-    quality = title(result.axes[0])
-    values = {ref: model.metrics[result.axes[0]] for ref, model in models.items()}
-    bubbles = [
-        plots.Bubble(ref, model.latency[1].p50_ms, values[ref], model.file_bytes, model.on_front)
-        for ref, model in models.items()
-    ]
-    drawings = [
-        panel(
-            f"{quality} with 95 % intervals",
-            plots.intervals({ref: model.intervals[result.axes[0]] for ref, model in models.items()}, values, quality),
-        ),
-        panel(
-            f"{quality}, speed and size",
-            plots.trade_off(bubbles, "milliseconds for one row", quality),
-            "Area of a point: bytes of the file. In colour: models than which no other is better in all three.",
-        ),
-    ]
-    heading = f"Comparison of {len(models)} models"
+    drawn = result.headlines[:_MOST_DRAWN]
+    drawings = [drawing for headline in drawn for drawing in _drawings(result.models, headline)]
+    heading = f"Comparison of {len(result.models)} models"
     return page(
         heading,
         tag("h1", heading),
@@ -39,6 +25,27 @@ def render(result: CompareResult) -> str:
         section("Quality against cost", drawings),
         tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
         tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
+    )
+
+
+def _drawings(models: Sequence[ComparedModel], headline: str) -> Iterator[Html]:
+    """How good an output of each model is, and what that costs."""
+    from . import plots  # with matplotlib, which nothing but a page needs
+
+    quality = printable(title(headline))
+    values = {model.model: model.metrics[headline] for model in models}
+    yield panel(
+        f"{quality} with 95 % intervals",
+        plots.intervals({model.model: model.intervals[headline] for model in models}, values, quality),
+    )
+    bubbles = [
+        plots.Bubble(model.model, model.latency[1].p50_ms, values[model.model], model.file_bytes, model.on_front)
+        for model in models
+    ]
+    yield panel(
+        f"{quality}, speed and size",
+        plots.trade_off(bubbles, "milliseconds for one row", quality),
+        "Area of a point: bytes of the file. In colour: models than which no other is better in all that is compared.",
     )
 
 

@@ -20,7 +20,10 @@ TITLES = {
 
 
 def title(metric: str) -> str:
-    """A metric as a page calls it; of one of several outputs by its name."""
+    """A metric as a page calls it; of one of several outputs behind its name."""
+    output, dot, name = metric.rpartition(".")
+    if dot and name in TITLES:
+        return f"{output}: {TITLES[name]}"
     return TITLES.get(metric, metric.capitalize())
 
 
