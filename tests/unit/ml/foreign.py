@@ -187,7 +187,7 @@ FILES = (
             ],
         },
     ),
-    File("pretty.jsonl", b'[\n  {\n    "a": 1\n  },\n  {\n    "a": 2\n  }\n]\n', {}),
+    File("pretty.jsonl", b'[\n  {\n    "a": 1\n  },\n  {\n    "a": 2\n  }\n]\n', {"a": [1, 2]}),
     # Logs
     File(
         "iis.csv",

@@ -3,6 +3,7 @@
 
 import bz2
 import gzip
+import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -329,6 +330,74 @@ def test_json_lines_are_objects_of_any_keys(read: Read) -> None:
 def test_a_json_line_that_is_wrong_is_refused_by_its_place(line: str, message: str, read: Read) -> None:
     with pytest.raises(InvalidJob, match=message):
         read('{"a": 1}\n' * 20 + f"\n{line}\n", "t.jsonl")
+
+
+RECORDS = [{"a": 1, "b": "x]"}, {"a": 2, "b": 'é"} ,\n['}, {"a": -3}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(RECORDS),
+        json.dumps(RECORDS, indent=2, ensure_ascii=False),
+        json.dumps(RECORDS, indent=2).replace("\n", "\r\n") + "\r\n\x1a",
+        "\n\n" + "\n".join(json.dumps(record, indent=4) for record in RECORDS) + "\n",
+        "\n".join(map(json.dumps, RECORDS)) + "\n\x1a\x1a",
+    ],
+    ids=["array in a line", "pretty array", "of DOS", "pretty objects", "lines"],
+)
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_json_objects_are_read_however_they_are_laid_out(
+    text: str, block: int, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data.text, "BLOCK_BYTES", block)
+    source, rows = read(text, "t.json")
+    assert source.columns == (Column("a", "int64"), Column("b", "string"))
+    assert rows["a"].tolist() == [1, 2, -3]
+    assert rows["b"].tolist() == ["x]", 'é"} ,\n[', None]
+
+
+def test_a_json_array_without_objects_is_refused(read: Read) -> None:
+    with pytest.raises(InvalidJob, match=r"t\.jsonl has no columns; give data with at least one"):
+        read("[\n]\n", "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[\n {"a": 1},\n {"a": 2}\n', r"t\.json, line 4: the array has no end: the file is cut off; write it again"),
+        ('[\n {"a": 1},\n {"a": 2', r"t\.json, line 3: no JSON in column 9"),
+        ('[\n {"a": 1}\n {"a": 2}\n]', r"t\.json, line 3: expected a comma or the end of the array"),
+        ('[\n {"a": 1},\n]', r"t\.json, line 3: expected an object behind the comma"),
+        ('[\n {"a": 1},\n [2]\n]', r"t\.json, line 3: list is no object"),
+        ('[\n {"a": 1}\n]\n{"a": 2}', r"t\.json, line 4: something follows the end of the array"),
+        ('[\n {"a": 1},\n {\n "a": 1,\n "a": 2}\n]', r"t\.json, line 3: a key is there twice"),
+        ('[\n {"a": tru}\n]', r"t\.json, line 2: no JSON in column 8"),
+        ('{\n "a": [1, 2],\n "b": [3, 4]\n}\n', r"t\.json is a single object over several lines; expected an object"),
+        ('[\n {"a": 1},\n {"a": "one"}\n,' + '{"a":2},' * 20 + '{"a": 1}]', r"t\.json, line 3, 'a': \"one\" is of an"),
+        ("[" * 100_000, r"t\.json, line 1: no JSON"),
+    ],
+)
+def test_json_that_is_wrong_is_refused_by_its_place(text: str, message: str, read: Read) -> None:
+    with pytest.raises(InvalidJob, match=message):
+        read(text, "t.json")
+
+
+def test_json_that_is_called_csv_is_refused(read: Read) -> None:
+    for text in (json.dumps(RECORDS, indent=1), json.dumps(RECORDS[0]) + "\n"):
+        with pytest.raises(InvalidJob, match="is JSON, which format='jsonl' reads, not lines of cells"):
+            read(text)
+    source, _ = read(json.dumps(RECORDS, indent=1), format="jsonl")
+    assert source.rows == 3
+
+
+@pytest.mark.parametrize("end", ["\r\n\x1a", "\x1a", "\r\n\x1a\x1a\x1a"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_the_mark_of_dos_at_the_end_of_a_text_is_no_cell(end: str, encoding: str, read: Read) -> None:
+    _, rows = read(f"ort,n\r\nKöln,1\r\nUlm,2{end}".encode(encoding))
+    assert {name: values.tolist() for name, values in rows.items()} == {"ort": ["Köln", "Ulm"], "n": [1, 2]}
+    _, rows = read(f"ort\r\nKöln\r\nUlm{end}".encode(encoding))
+    assert rows["ort"].tolist() == ["Köln", "Ulm"]
 
 
 def test_an_empty_json_list_is_of_the_kind_of_the_others(read: Read) -> None:

@@ -76,7 +76,8 @@ def sniff(head: str, stated: Stated, *, whole: bool) -> Dialect | None:
         stated: what need not be found.
         whole: whether the head is all of the file; else its last line may be cut.
     """
-    head = head if whole else head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+    # The mark of DOS at the end of a text is no cell.
+    head = head.rstrip("\x1a") if whole else head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
     # A first line for Excel.
     announced = re.match(r"sep=(.)(?:\r\n|\r|\n)", head)
     head = head[announced.end() :] if announced else head

@@ -15,6 +15,7 @@ _FOREIGN = (
     (rb"PK\x03\x04", "a workbook of Excel or another archive"),
     (rb"\xd0\xcf\x11\xe0", "an old workbook of Excel"),
     (rb"%PDF-", "a PDF"),
+    (rb'\s*\[\s*\{\s*"|\s*\{\s*"(?:[^"\\]|\\.)*"\s*:', "JSON, which format='jsonl' reads"),
     (rb"\s*(?i:<!doctype html|<html|<table|<\?xml)", "HTML or XML"),
 )
 

@@ -27,6 +27,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The sample sets, and the columns of each."""
 GLOB = frozenset("*?[")
+_JSON = re.compile(rf"\.json(?:\.(?:{'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 
 Partition = tuple[tuple[str, str], ...]
 """The keys and values of the folders that a file is in, as in `year=2024/month=05/part-0.parquet`."""
@@ -118,7 +119,9 @@ def split(ref: str) -> tuple[str, str]:
 def named_format(ref: str) -> Format | None:
     """The format by a reference's suffix; for http(s), by that of the URL's path or of the whole URL."""
     ends = (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,)
-    return next(filter(None, map(format_by_suffix, ends)), None)
+    # A .json that is named is data; one among others in a folder is rather about them.
+    records: Format | None = "jsonl" if any(map(_JSON.search, ends)) else None
+    return next(filter(None, map(format_by_suffix, ends)), records)
 
 
 def folder_of(ref: str) -> str:

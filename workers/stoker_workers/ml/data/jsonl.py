@@ -1,4 +1,4 @@
-"""Columns of .jsonl files: an object in each line, whose keys are the columns."""
+"""Columns of JSON files, of which the keys of the objects are the columns."""
 
 import json
 from collections import Counter
@@ -16,10 +16,11 @@ from stoker.models.formats import Stated
 
 from .evidence import EXACT, Evidence, Markers, Place
 from .json_kinds import MEMBERS, SCALARS, kind_of, merged
+from .json_records import Record, json_records
 from .plans import Plan, Rules, Where, plan, too_long
 from .source import Column, ColumnType, Values
 from .table import gap_notes
-from .text import find_encoding, utf8_blocks
+from .text import find_encoding
 from .values import Misfit, values_of
 
 _BLOCK_ROWS = 4_096
@@ -27,11 +28,9 @@ _BLOCK_ROWS = 4_096
 _STRAYS = 0.1
 _SHOWN = 40
 
-Record = dict[str, Any]
-
 
 class JsonTable:
-    """Files of an object in each line; a column is what any of them has as a key.
+    """Files of objects; a column is what any of them has as a key.
 
     Args:
         stated: what need not be found by looking.
@@ -98,40 +97,14 @@ class JsonTable:
             yield block
 
     def _records(self, file: int) -> Iterator[tuple[Record, int]]:
-        """The records of a file, and their lines.
-
-        Raises:
-            InvalidJob: a line is no JSON object, or holds a key twice.
-        """
-        url, line = self._urls[file], 0
-        with reading(url):
-            for block in utf8_blocks(url, self._encodings[file]):
-                for text in block.splitlines():
-                    line += 1
-                    if text.strip():
-                        yield _record(text, url, line), line
+        """The records of a file, and their lines."""
+        with reading(self._urls[file]):
+            yield from json_records(self._urls[file], self._encodings[file])
 
     def _where(self, place: Place) -> str:
         records = self._records(self._urls.index(place.url))
         line = next((line for row, (_, line) in enumerate(records) if row == place.row), place.row + 1)
         return f"{place.url}, line {line}"
-
-
-def _record(text: bytes, url: str, line: int) -> Record:
-    def pairs(items: list[tuple[str, Any]]) -> Record:
-        found = dict(items)
-        if len(found) < len(items):
-            raise InvalidJob(f"{url}, line {line}: a key is there twice; keep one of each")
-        return found
-
-    try:
-        record = json.loads(text, object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
-        at = f" in column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidJob(f'{url}, line {line}: no JSON{at}; expected an object such as {{"x": 1}}') from None
-    if not isinstance(record, dict):
-        raise InvalidJob(f'{url}, line {line}: {type(record).__name__} is no object; expected one such as {{"x": 1}}')
-    return record
 
 
 class _Column:

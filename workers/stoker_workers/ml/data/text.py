@@ -19,6 +19,8 @@ BLOCK_BYTES = 1 << 20
 """Text read at a time: with 8 MiB pyarrow takes four times the memory, and no less time."""
 _SAMPLE_BYTES = 64 << 10
 _LONGEST_LINE_BYTES = 16 << 20
+# Ctrl-Z, with which DOS ended texts; some programs still do.
+_DOS_END = b"\x1a"
 _SHOWN = 40
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 # In text of Latin letters few are not ASCII. Where most are, the encoding is of another alphabet.
@@ -163,25 +165,41 @@ def _guessed(sample: bytes) -> str | None:
     return twin if twin and decoded_head(sample, twin) is not None else best.encoding
 
 
+def utf8_pieces(url: str, encoding: str) -> Iterator[bytes]:
+    """The text in UTF-8, in pieces that end anywhere; without the mark of DOS at its end.
+
+    Raises:
+        InvalidJob: it is damaged.
+    """
+    decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
+    held = b""
+    with open_text(url) as file:
+        while block := file.read(BLOCK_BYTES):
+            piece = held + (block if decoder is None else decoder.decode(block).encode())
+            text = piece.rstrip(_DOS_END)
+            held = piece[len(text) :]
+            if text:
+                yield text
+    if decoder and (rest := (held + decoder.decode(b"", final=True).encode()).rstrip(_DOS_END)):
+        yield rest
+
+
 def utf8_blocks(url: str, encoding: str) -> Iterator[bytes]:
     """The text in UTF-8, in blocks that end with a line.
 
     Raises:
         InvalidJob: it is damaged, or a line is longer than is read.
     """
-    decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
     rest = b""
-    with open_text(url) as file:
-        while block := file.read(BLOCK_BYTES):
-            whole = rest + (block if decoder is None else decoder.decode(block).encode())
-            # A carriage return at the end may be half of a line break.
-            end = max(whole.rfind(b"\n"), whole.rfind(b"\r", 0, -1)) + 1
-            rest = whole[end:]
-            if len(rest) > _LONGEST_LINE_BYTES:
-                raise InvalidJob(f"{url} has a line of more than {_LONGEST_LINE_BYTES:,} bytes; is it text by lines?")
-            if end:
-                yield whole[:end]
-        rest += b"" if decoder is None else decoder.decode(b"", final=True).encode()
+    for piece in utf8_pieces(url, encoding):
+        whole = rest + piece
+        # A carriage return at the end may be half of a line break.
+        end = max(whole.rfind(b"\n"), whole.rfind(b"\r", 0, -1)) + 1
+        rest = whole[end:]
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise InvalidJob(f"{url} has a line of more than {_LONGEST_LINE_BYTES:,} bytes; is it text by lines?")
+        if end:
+            yield whole[:end]
     if rest:
         yield rest
 
