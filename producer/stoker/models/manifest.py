@@ -93,7 +93,8 @@ class Forecasting(Described):
         channels: the columns of a window's last axis; the first is what is predicted.
         booleans: those of them that hold yes and no, as booleans or words.
         step: from one row to the next, in µs, or in the unit of times that are numbers; None where rows are not evenly
-            spaced, and are taken as they follow each other.
+            spaced, and are taken as they follow each other, or lie whole months apart.
+        months: how many months lie between one row and the next; None where that is not so.
         times: whether the times are dates and times, not numbers.
         season: after how many steps the values come again, in training; None where that is not so.
     """
@@ -105,6 +106,7 @@ class Forecasting(Described):
     channels: tuple[str, ...]
     booleans: tuple[str, ...] = ()
     step: float | None = None
+    months: int | None = None
     times: bool = True
     season: int | None = None
 

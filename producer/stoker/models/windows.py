@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
+from .calendar_steps import SHORTEST_MONTH_US, month_numbers, months_later, months_of, of_one_day, step_words
 from .columns import listed
 from .manifest import Forecasting, TensorSpec
 from .rows import MISSING_CATEGORY, MISSING_TIME, category, encode
@@ -105,19 +106,41 @@ def step_of(series: Sequence[Stretch]) -> float | None:
     return step
 
 
+def spaced(series: Sequence[Stretch], forecast: Forecasting) -> Forecasting:
+    """The forecast with the step from one row to the next, in months or of one length, if rows are evenly spaced.
+
+    Raises:
+        InvalidJob: they lie whole months apart, but unevenly.
+    """
+    step = step_of(series)
+    times = [each.times for each in series]
+    # Years of 365 days each are years, but steps of 30 days are no months.
+    if forecast.times and (step is None or (step >= SHORTEST_MONTH_US and of_one_day(times))):
+        months = months_of(times, _EVEN_SHARE)
+        return forecast.model_copy(update={"months": months, "step": step if months is None else None})
+    return forecast.model_copy(update={"step": step})
+
+
 def stretches(series: Sequence[Stretch], forecast: Forecasting) -> list[Stretch]:
-    """Series with the steps that lack filled in as missing; a gap as long as a window ends a stretch."""
-    if forecast.step is None:
+    """Series with the steps that lack filled in as missing; a gap as long as a window ends a stretch.
+
+    Raises:
+        InvalidJob: two rows are closer than a step.
+    """
+    if forecast.step is None and forecast.months is None:
         return list(series)
     filled = []
     for each in series:
-        places = np.rint((each.times - each.times[0]) / forecast.step).astype(np.int64)
+        places = _places(each.times, forecast)
+        _require_steps(places, each, forecast)
         cuts = np.flatnonzero(np.diff(places) > forecast.window) + 1
         pieces = (np.split(part, cuts) for part in (places, each.times, each.values))
         for place, times, values in zip(*pieces, strict=True):
             grid = np.full((place[-1] - place[0] + 1, values.shape[1]), np.nan)
             grid[place - place[0]] = values
-            filled.append(Stretch(each.series, times[0] + np.arange(len(grid)) * forecast.step, grid))
+            moments = _times_from(times[0], len(grid), forecast)
+            moments[place - place[0]] = times
+            filled.append(Stretch(each.series, moments, grid))
     return filled
 
 
@@ -162,6 +185,37 @@ def series_names(columns: Mapping[str, object], forecast: Forecasting) -> list[s
     return [name for name in dict.fromkeys(_names(names, len(values_of(names)))) if name is not None]
 
 
+def _places(times: Floats, forecast: Forecasting) -> NDArray[np.int64]:
+    """How many steps each time is after the first."""
+    if not len(times):
+        return np.empty(0, np.int64)
+    steps = (times - times[0]) / forecast.step if forecast.months is None else month_numbers(times) / forecast.months
+    return np.rint(steps).astype(np.int64)
+
+
+def _times_from(first: float, count: int, forecast: Forecasting) -> Floats:
+    """The times of so many steps."""
+    if forecast.months is not None:
+        return months_later(first, np.arange(count) * forecast.months)
+    assert forecast.step is not None
+    return first + np.arange(count, dtype=np.float64) * forecast.step
+
+
+def _require_steps(places: NDArray[np.int64], series: Stretch, forecast: Forecasting) -> None:
+    close = np.flatnonzero(np.diff(places) == 0)
+    if len(close):
+        first, second = (_moment(series.times[close[0] + after], forecast) for after in (0, 1))
+        of = f" of series {series.series!r}" if series.series else ""
+        raise InvalidJob(
+            f"rows{of} of {first} and {second} are closer to each other than the step that the model was trained on, "
+            f"{step_words(forecast)}: give one row for each step"
+        )
+
+
+def _moment(time: float, forecast: Forecasting) -> str:
+    return str(np.datetime64(int(time), "us").astype("datetime64[s]")) if forecast.times else f"{time:g}"
+
+
 def _channel(values: object, name: str, forecast: Forecasting, numbering: Numbering) -> Floats:
     if name not in forecast.booleans:
         return numbers(values, name, gaps=True, numbering=numbering)
@@ -200,7 +254,7 @@ def _without_repeats(
     for place in again:
         first, second = rows[place], rows[place + 1]
         if not np.array_equal(values[first], values[second], equal_nan=True):
-            moment = np.datetime64(int(times[first]), "us").astype("datetime64[s]") if forecast.times else times[first]
+            moment = _moment(times[first], forecast)
             of = f" of series {name!r}" if name else ""
             more = "drop one of them, or name the column that tells series apart as series"
             raise InvalidJob(

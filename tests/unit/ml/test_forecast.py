@@ -358,6 +358,13 @@ def test_what_is_left_out_or_uneven_is_said(open_run: OpenRun, events: list[Even
     assert "column 'note' is left out: a forecast reads numbers only" in told
     assert "column 'zero' is left out: it is 0 in every row" in told
 
+    months = np.arange(400).astype("datetime64[M]").astype("datetime64[D]")
+    monthly = spec.model_copy(update={"data": table(tmp_path, when=months)})
+    forecast = read_training_data(monthly, open_run(), 0).forecast
+    assert forecast is not None
+    assert (forecast.months, forecast.step) == (1, None)
+    assert "a step is a month; 0 that lack take the value before" in lines(events)
+
 
 @pytest.mark.parametrize(
     ("fields", "message"),

@@ -7,9 +7,10 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.kinds.forecast import Forecast
+from stoker.models.calendar_steps import step_words
 from stoker.models.data import listed
 from stoker.models.manifest import Forecasting, LearnedColumn
-from stoker.models.windows import Ordered, Stretch, ordered, step_of, stretches
+from stoker.models.windows import Ordered, Stretch, ordered, spaced, stretches
 
 from ..columns.content import word
 from ..data import Source, Values
@@ -94,7 +95,7 @@ def forecast_data(spec: Train, asked: Forecast, source: Source, run: Run) -> For
         run.say(f"column {asked.time!r}: {time.why}; {time.warning}")
     rows = ordered(table, forecast)
     _say_left_out(rows, forecast, run)
-    forecast = forecast.model_copy(update={"step": step_of(rows.series)})
+    forecast = spaced(rows.series, forecast)
     parts = stretches(rows.series, forecast)
     tensor = "window"
     while tensor in forecast.columns:
@@ -214,18 +215,18 @@ def _season(parts: list[Stretch], cut: float, forecast: Forecasting) -> int | No
 def _words(
     rows: Ordered, parts: list[Stretch], windows: Windows, forecast: Forecasting, columns: tuple[LearnedColumn, ...]
 ) -> list[str]:
-    spaced = "rows are not evenly spaced in time, and taken as they follow each other"
-    if forecast.step is not None:
+    even = "rows are not evenly spaced in time, and taken as they follow each other"
+    if forecast.step is not None or forecast.months is not None:
         filled = sum(len(part.times) for part in parts) - sum(len(each.times) for each in rows.series)
-        length = np.timedelta64(int(forecast.step), "us").astype(object) if forecast.times else f"{forecast.step:g}"
-        spaced = f"a step is {length}; {filled:,} that lack take the value before, but in gaps as long as a window"
+        length = step_words(forecast)
+        even = f"a step is {length}; {filled:,} that lack take the value before, but in gaps as long as a window"
     season = f"; values come again after {forecast.season} steps" if forecast.season else ""
     told = (
         f"forecast: {windows.rows:,} windows of {len(rows.series):,} series, {forecast.window} steps of "
         f"{listed(forecast.channels)} each, and the next {forecast.horizon} of {forecast.channels[0]!r}"
     )
     left_out = (f"column {each.name!r} is left out: {each.why}" for each in columns if each.kind == "ignore")
-    return [told, f"{spaced}{season}", *left_out]
+    return [told, f"{even}{season}", *left_out]
 
 
 def _say_left_out(rows: Ordered, forecast: Forecasting, run: Run) -> None:
