@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from ..fleet.topology import lists_of
 from ..kinds import Priority
-from ..ledger.scripts import basics, iso_now
+from ..ledger.scripts import able, basics, iso_now
 from ..redis.calls import Call, Script, Word
 from .keys import key, lua_table
 
@@ -182,6 +182,11 @@ def leave(ref: str, drainer: str) -> Call[None]:
     return Call((ref, drainer), lambda _: None, _script("leave"))
 
 
+def lacks(ref: str) -> Call[str | None]:
+    """What no live worker has that the version behind a lane needs, in words; None if one has all of it."""
+    return Call((ref,), lambda reply: None if reply is None else reply.decode(), _script("lacks"))
+
+
 def sweep(limit: int = 100) -> Call[int]:
     """Return the requests of drainers whose lease is over, and ring for lanes without one; counts these requests."""
     return Call((limit,), int, _script("sweep"))
@@ -212,7 +217,7 @@ def wake_reader(client: str) -> Call[None]:
 def _script(name: str) -> Script:
     folder = files(__package__) / "lua"
     lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
-    return Script(basics() + lua_table() + lanes)
+    return Script(basics() + able() + lua_table() + lanes)
 
 
 def _ms(seconds: float) -> int:

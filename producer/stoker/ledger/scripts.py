@@ -14,7 +14,7 @@ _INCLUDES = {
     **dict.fromkeys(("autoscaling", "cancel", "commit", "count", "drop", "expire", "fall_back", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "await_children"), (*_STATES, "intake")),
-    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet"), (*_STATES, "unserved")),
+    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet"), (*_STATES, "able", "unserved")),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_records", "mend_indexes", "mend_counts"),
@@ -37,6 +37,12 @@ def lone_script(name: str) -> Script:
 def basics() -> str:
     """What stands before every script, also of the lanes: tables of keys, bounds of histograms, shared functions."""
     return lua_tables() + lua_bounds() + _lua("basics")
+
+
+@cache
+def able() -> str:
+    """What stands before scripts that look for a worker which has what is needed."""
+    return _lua("able")
 
 
 def _lua(name: str) -> str:

@@ -27,6 +27,10 @@ _OUTAGE_S = 5.0
 _TO_REFUSE = 256
 
 
+class Unable(Unavailable):
+    """This worker lacks what a version needs; another may have it."""
+
+
 class Model(Protocol):
     """Answers batches of requests."""
 
@@ -58,12 +62,13 @@ class Drainer:
 
     Args:
         name: unique among all drainers.
-        load: gives the model of a version, None while it is loaded, or the error that it cannot be loaded for; raises
-            Unavailable while the store is away.
+        load: gives the model of a version, None while it is loaded, or the error that it cannot be loaded for, which is
+            `Unable` if other workers may do better; raises Unavailable while the store is away.
 
     Attributes:
         quiet_since: when the lane last had requests, by the monotonic clock.
         lost: whether the drainer has lost the lane, because its process stood still for longer than its lease.
+        hands_over: whether it should leave the lane to another worker, which can serve it.
         requests, batches: how many were computed.
     """
 
@@ -71,7 +76,7 @@ class Drainer:
         self.ref = ref
         self.name = name
         self.quiet_since = time.monotonic()
-        self.lost = False
+        self.lost = self.hands_over = False
         self.requests = self.batches = 0
         self._connection = connection
         self._load = load
@@ -97,8 +102,13 @@ class Drainer:
         return self._served is not None and not isinstance(self._served, StokerError) and self._served.evicted
 
     def turn(self) -> bool:
-        """Deliver, take and compute once; False if the lane was empty or is lost."""
+        """Deliver, take and compute once; False if the lane was empty, is lost or is for another worker."""
         self._follow_alias()
+        if isinstance(self._served, Unable):
+            nobody = self._connection.run(lanes.lacks(self.ref))
+            self.hands_over = nobody is None
+            if nobody is None:
+                return False
         return self._step()
 
     def renew(self) -> bool:

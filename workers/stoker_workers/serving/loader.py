@@ -22,7 +22,7 @@ from ..ml.prediction.models import LoadedModels, loading_bytes
 from ..ml.prediction.predictor import Predictor
 from ..ml.prediction.runtime.pace import Pace
 from ..node.machine import private_bytes
-from .drainer import Response
+from .drainer import Response, Unable
 from .journal import Journal, activity_of
 
 _log = logging.getLogger(__name__)
@@ -103,9 +103,9 @@ class Loader:
             raise away
         if lacks := [module for module in version.modules if module not in self._custom]:
             # Not recorded as a failure to load: it is this worker's, and others may have them.
-            return InvalidJob(
-                f"{version.ref} needs {', '.join(lacks)}, which worker {self._worker} does not allow; add them to "
-                "`custom_objects` in the settings of every worker that serves lanes"
+            return Unable(
+                f"{version.ref} needs {', '.join(lacks)}, which no live worker allows; add them to `custom_objects` in "
+                "the settings of one that has their package"
             )
         # Checked before `admit_load`, which admits one worker at a time.
         if self._loading:

@@ -82,7 +82,10 @@ class Watch:
             for name in list(self._awake):
                 if not self._lanes[name].turn():
                     self._awake.discard(name)
-                self._join_again_if_lost(name)
+                if self._lanes[name].hands_over:
+                    self._leave(name)
+                else:
+                    self._join_again_if_lost(name)
             now = time.monotonic()
             if now >= stop_at:
                 stop_at = now + _STOP_CHECK_S

@@ -3,6 +3,8 @@
 local PRIORITIES = { 'high', 'normal', 'low' }
 -- A doorbell may be lost if no worker has received it after this long.
 local BELL_MS = 10000
+-- After so long a worker should have taken one from its mailbox.
+local POSTED_MS = 2000
 -- A lane wants one more drainer for every so many requests that wait.
 local SPREAD = 1024
 -- How long answers are kept after the last deadline of their batch.
@@ -44,17 +46,66 @@ local function drainers_of(ref, depth)
   return present, wanted
 end
 
--- Counts the doorbells that a worker may still receive. One whose time is over counts as long as it is in its queue.
-local function bells_of(ref, queue)
-  local now = now_ms()
+-- The Celery queue that a doorbell was sent to.
+local function queue_of_bell(bell)
+  return string.match(bell, '"routing_key":"([^"]*)"') or ''
+end
+
+-- The words that the version behind a lane needs of its workers: the author's modules with classes of its.
+local function needs_of_lane(ref)
+  local readable, manifest = pcall(version_behind, ref)
+  local words = {}
+  -- Most versions need none, and are not parsed.
+  if readable and manifest and string.find(manifest, '"modules":{"', 1, true) then
+    local is_json, version = pcall(cjson.decode, manifest)
+    for module in pairs(is_json and type(version) == 'table' and entries(version.modules) or {}) do
+      words[#words + 1] = 'module:' .. module
+    end
+    table.sort(words)
+  end
+  return words
+end
+
+-- The live workers that have what a lane needs: of the device that its doorbells go to, or else of another one.
+local function servers_of(queue, words)
+  local able = able_workers(queue, words)
+  for _, other in ipairs(QUEUES) do
+    if #able == 0 and string.find(other, '%.infer$') then
+      able = able_workers(other, words)
+    end
+  end
+  return able
+end
+
+-- Where the next doorbell of a lane goes: if not every worker can serve its version, into the mailbox of one that can, and
+-- that has not left the last one lying if there is another. If none can, any worker receives it, and tells the callers.
+local function place_of_bell(ref, queue, left_lying)
+  local words, others = needs_of_lane(ref), {}
+  local able = #words > 0 and servers_of(queue, words) or {}
+  for _, worker in ipairs(able) do
+    if not left_lying[worker.mailbox] then
+      others[#others + 1] = worker
+    end
+  end
+  local worker = roomiest(others) or others[1] or able[1]
+  return worker and worker.mailbox or queue
+end
+
+-- Counts the doorbells that a worker may still receive. One whose time is over counts as long as it is in its queue; in a
+-- mailbox it is withdrawn then. Also returns the mailboxes that one was withdrawn from.
+local function bells_of(ref)
+  local now, left_lying = now_ms(), {}
   for _, bell in ipairs(redis.call('ZRANGEBYSCORE', LANE.bells .. ref, '-inf', now)) do
-    if redis.call('LPOS', queue .. SEPARATOR .. STEP.high, bell) then
+    local queue = queue_of_bell(bell)
+    local list = queue .. SEPARATOR .. STEP.high
+    if QUEUE[queue] and redis.call('LPOS', list, bell) then
       redis.call('ZADD', LANE.bells .. ref, now + BELL_MS, bell)
     else
       redis.call('ZREM', LANE.bells .. ref, bell)
+      left_lying[queue] = redis.call('LREM', list, 1, bell) == 1
     end
   end
-  return redis.call('ZCARD', LANE.bells .. ref)
+  return redis.call('ZCARD', LANE.bells .. ref), left_lying
 end
 
 -- Sends a doorbell if a lane has fewer drainers and doorbells than it wants drainers.
@@ -64,9 +115,14 @@ local function ring_lane(ref, depth)
   end
   local present, wanted = drainers_of(ref, depth)
   local queue = present < wanted and redis.call('GET', LANE.lane_queue .. ref)
-  if queue and present + bells_of(ref, queue) < wanted then
-    local _, _, message = push_message('stoker.drain', ref, queue, 'high', ref)
-    redis.call('ZADD', LANE.bells .. ref, now_ms() + BELL_MS, message)
+  if not queue then
+    return
+  end
+  local bells, left_lying = bells_of(ref)
+  if present + bells < wanted then
+    local place = place_of_bell(ref, queue, left_lying)
+    local _, _, message = push_message('stoker.drain', ref, place, 'high', ref)
+    redis.call('ZADD', LANE.bells .. ref, now_ms() + (place == queue and BELL_MS or POSTED_MS), message)
   end
 end
 

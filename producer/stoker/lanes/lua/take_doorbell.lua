@@ -5,12 +5,10 @@ for _, queue in ipairs(ARGV) do
   served[queue] = true
 end
 for _, ref in ipairs(redis.call('SMEMBERS', LANE.lanes)) do
-  local queue = redis.call('GET', LANE.lane_queue .. ref)
-  if queue and served[queue] then
-    for _, bell in ipairs(redis.call('ZRANGE', LANE.bells .. ref, 0, -1)) do
-      if redis.call('LREM', queue .. SEPARATOR .. STEP.high, 1, bell) == 1 then
-        return ref
-      end
+  for _, bell in ipairs(redis.call('ZRANGE', LANE.bells .. ref, 0, -1)) do
+    local queue = queue_of_bell(bell)
+    if served[queue] and redis.call('LREM', queue .. SEPARATOR .. STEP.high, 1, bell) == 1 then
+      return ref
     end
   end
 end

@@ -69,6 +69,24 @@ local function type_of(key)
   return redis.call('TYPE', key).ok
 end
 
+-- A worker from its description, without queues where something else has written that.
+local function read_worker(description)
+  local is_json, worker = pcall(cjson.decode, description or '')
+  return is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker or { queues = {} }
+end
+
+-- The JSON of the version behind a reference; nil if there is none.
+local function version_behind(ref)
+  local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
+  if not name then
+    return nil
+  end
+  pick = pick ~= '' and pick or 'champion'
+  local newest = pick == 'latest' and redis.call('HLEN', KEY.model .. name)
+  local number = newest or redis.call('HGET', KEY.aliases .. name, pick) or pick
+  return redis.call('HGET', KEY.model .. name, number) or nil
+end
+
 -- How many jobs of a queue and priority may have a message.
 local windows = {}
 local function window_of(queue)

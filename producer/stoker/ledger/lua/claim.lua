@@ -32,11 +32,7 @@ end
 local function versions_of(refs)
   local versions = {}
   for ref in string.gmatch(refs or '', '%S+') do
-    local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
-    pick = pick ~= '' and pick or 'champion'
-    local newest = name and pick == 'latest' and redis.call('HLEN', KEY.model .. name)
-    versions[#versions + 1] = name and redis.call('HGET', KEY.model .. name,
-      newest or redis.call('HGET', KEY.aliases .. name, pick) or pick) or ''
+    versions[#versions + 1] = version_behind(ref) or ''
   end
   return versions
 end

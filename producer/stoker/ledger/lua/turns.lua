@@ -297,12 +297,6 @@ local function stop(id)
   end
 end
 
--- A worker from its description, without queues where something else has written that.
-local function read_worker(description)
-  local is_json, worker = pcall(cjson.decode, description or '')
-  return is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker or { queues = {} }
-end
-
 -- Makes windows twice as wide as there are slots: so many jobs wait at most for another tenant's turn, and slots find a
 -- message although some messages are lost.
 local function fit_windows()
