@@ -1,22 +1,29 @@
-"""Models with Keras classes of an author's own, on a real worker that allows one module of them."""
+"""Models with Keras classes of an author's own, on real workers, of which one allows a module of them."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from shop.layers import Gate
+from shop.layers import Gate, squashed
 
 import stoker
 from stoker import JobState
+from stoker.ledger import registry
+from stoker.local import redis_url_of
+from stoker.local.subprocesses import Subprocess
 from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import serving
 
+LEARNED = {"loss": "shop.losses:Focal", "metrics": "shop.losses:Sure"}
 ROWS = np.random.default_rng(1).uniform(0, 8, (16, 4)).astype(np.float32)
 
 
@@ -27,9 +34,20 @@ class Twice(Gate):
 
 @pytest.fixture(scope="module")
 def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(home=tmp_path_factory.mktemp("allowing"), slots=1, custom_objects=("shop.layers",))
+    # Whatever can ask for children does.
+    settings = Settings(
+        home=tmp_path_factory.mktemp("allowing"), slots=1, custom_objects=("shop.layers", "shop.losses"), part_s=1e-5
+    )
     with serving(settings):
         yield settings
+
+
+@pytest.fixture(scope="module")
+def gated(allowing: Settings) -> str:
+    """A version with such a class."""
+    with stoker.Client(settings=allowing) as client:
+        result = client.submit(training(Gate)).result(timeout=PATIENCE_S)
+        return str(result.gives_model())
 
 
 @pytest.fixture
@@ -39,21 +57,19 @@ def client(allowing: Settings) -> Iterator[stoker.Client]:
 
 
 def network(gate: type[keras.layers.Layer]) -> keras.Model:
-    return keras.Sequential([keras.Input((4,)), gate(), keras.layers.Dense(3)])
+    layers = [gate(), keras.layers.Dense(8, squashed), keras.layers.Dense(3, "softmax")]
+    return keras.Sequential([keras.Input((4,)), *layers])
 
 
 def training(gate: type[keras.layers.Layer]) -> stoker.Train:
-    config = stoker.KerasConfig(config=json.loads(network(gate).to_json()))
-    return stoker.Train(model="gated", data="sample://iris", architecture=config, epochs=1, seed=1)
+    config = stoker.KerasConfig(config=json.loads(network(gate).to_json()), modules=("shop.layers",))
+    return stoker.Train(model="gated", data="sample://iris", architecture=config, epochs=1, seed=1, **LEARNED)
 
 
 def test_a_model_of_own_classes_does_what_every_model_does(
-    client: stoker.Client, allowing: Settings, tmp_path: Path
+    client: stoker.Client, allowing: Settings, gated: str, tmp_path: Path
 ) -> None:
-    client.submit(training(Gate)).result(timeout=PATIENCE_S)
-    version = client.model("gated@1")
-    assert set(version.modules) == {"shop.layers"}
-
+    assert gated == "gated@1"
     further = stoker.Train(model="further", data="sample://iris", init_from="gated@1", epochs=1, seed=1)
     evaluating = stoker.Evaluate(model="gated@1", data="sample://iris")
     np.savez(tmp_path / "rows.npz", x=ROWS)
@@ -89,3 +105,53 @@ def test_a_job_whose_module_nobody_allows_waits_and_says_so(
         assert (job.status().state, job.status().reason) == (JobState.WAITING, f"no live worker has module {__name__}")
         job.cancel()
         assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
+
+
+def test_in_a_fleet_where_one_of_two_workers_has_the_module_all_goes_to_that_one(
+    client: stoker.Client, allowing: Settings, gated: str, eventually: Eventually, tmp_path: Path
+) -> None:
+    url = redis_url_of(allowing)
+    plain = os.environ | allowing.environment() | {"STOKER_REDIS_URL": url, "STOKER_CUSTOM_OBJECTS": ""}
+    program = [preloaded.python(), "-m", "stoker_workers"]
+    second = Subprocess(program, log=tmp_path / "second.log", environment=plain)
+    try:
+        eventually(lambda: len(client.workers()) == 2)
+        [able] = [worker.name for worker in client.workers() if worker.offers]
+        file = Store(allowing.store).fetch(client.model(gated).files["keras"], tmp_path)
+        expected = keras.saving.load_model(file, compile=False)(ROWS)
+        # Each reference is a lane of its own, for which somebody must be found.
+        for ref in ("gated", "gated@1", "gated@champion", "gated@latest"):
+            for _ in range(3):
+                np.testing.assert_allclose(client.infer(ref, ROWS, timeout=PATIENCE_S), expected, atol=1e-5)
+
+        np.savez(tmp_path / "rows.npz", x=ROWS)
+        inferring = stoker.Infer(model=gated, data=str(tmp_path / "rows.npz"), chunk_rows=4)
+        evaluating = stoker.Evaluate(model=gated, data="sample://iris")
+        deploying = stoker.Deploy(model=gated, alias="canary")
+        learning = stoker.Train(model="learned", data="sample://iris", epochs=1, **LEARNED)
+        comparing = stoker.Compare(models=(gated, "learned@latest"), data="sample://iris")
+        jobs = client.submit_many([inferring, evaluating, deploying, learning])
+        jobs[3].wait(timeout=PATIENCE_S)
+        jobs.append(client.submit(comparing))
+        for job in jobs:
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED, job.status().reason
+            assert job.status().worker == able
+        [first, *_] = [job.result() for job in jobs]
+        assert isinstance(first, stoker.InferResult)
+        chunks = [np.load(Store(allowing.store).fetch(chunk, tmp_path)) for chunk in first.chunks]
+        assert len(chunks) == 4
+        np.testing.assert_allclose(np.concatenate(chunks), expected, atol=1e-5)
+
+        _register_alike(url, gated, "needy", "shop.other")
+        with pytest.raises(stoker.Unavailable, match=r"needy@1 needs shop\.other, which no live worker allows"):
+            client.infer("needy@1", ROWS, timeout=PATIENCE_S)
+    finally:
+        second.stop(PATIENCE_S)
+
+
+def _register_alike(redis_url: str, ref: str, name: str, module: str) -> None:
+    """A version like another one, which needs a module."""
+    connection = Connection.open(Settings(), redis_url)
+    version = connection.run(registry.resolve(ref)).model_copy(update={"name": name, "modules": {module: ""}})
+    connection.client.hset(f"stoker:model:{name}", "1", version.model_dump_json())
+    connection.close()

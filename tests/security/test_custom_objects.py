@@ -92,6 +92,85 @@ def test_of_an_allowed_module_only_its_own_keras_classes(name: str, registered: 
         load_config(config_with("shop.layers", name, registered), SHOP)
 
 
+def activated(function: object) -> dict[str, Any]:
+    """A config whose first layer has a function as its activation."""
+    config: dict[str, Any] = json.loads(network().to_json())
+    [dense] = [each for each in config["config"]["layers"] if each["config"].get("activation") == "relu"]
+    dense["config"]["activation"] = function
+    return config
+
+
+def function(name: str, module: str = "builtins", registered: str | None = "function") -> dict[str, Any]:
+    return {"class_name": "function", "module": module, "config": name, "registered_name": registered}
+
+
+def test_a_registered_function_may_be_an_activation_and_nothing_else() -> None:
+    assert function("shop>squashed") == keras.activations.serialize(shop.squashed)
+    config = activated(function("shop>squashed"))
+    assert load_config(config, SHOP).layers[0].activation is shop.squashed
+    alone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, shop.squashed)])
+    with pytest.raises(Lacking, match=r"shop>squashed of shop\.layers") as lacking:
+        load_config(json.loads(alone.to_json()), ("shop.orders",))
+    assert lacking.value.words == ("module:shop.layers",)
+    with pytest.raises(InvalidJob, match=r"KerasConfig\(config=…, modules="):
+        KerasConfig(config=config)
+    spec = stoker.Train(
+        model="m", data="sample://iris", architecture=KerasConfig(config=config, modules=("shop.more",))
+    )
+    assert needs_of(spec) == ("module:shop.layers", "module:shop.more")
+
+    elsewhere: dict[str, Any] = json.loads(network().to_json())
+    elsewhere["config"]["layers"].append(function("shop>squashed"))
+    with pytest.raises(InvalidJob, match="only activations may be in a model"):
+        KerasConfig(config=elsewhere, modules=SHOP)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        function("eval"),
+        function("squashed"),
+        function("shop>squashed", registered="eval"),
+        function("shop>squashed", registered=None),
+        function("shop>squashed", module="os"),
+        function("shop>squashed", module="keras.activations"),
+        function("shop>os.system"),
+        function(">squashed"),
+    ],
+)
+def test_hostile_functions_are_refused_even_at_the_door(hostile: dict[str, Any]) -> None:
+    with pytest.raises(InvalidJob, match=r"names (the function|os\.function|keras\.activations\.function)"):
+        KerasConfig(config=activated(hostile), modules=SHOP)
+
+
+@pytest.mark.parametrize("name", ["shop>Gate", "shop>nothing", "Custom>squashed"])
+def test_of_allowed_modules_only_their_registered_functions(name: str) -> None:
+    with pytest.raises(InvalidJob, match="which no module registers that this worker allows"):
+        load_config(activated(function(name)), SHOP)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"loss": "shop.losses:Focal"}, ("module:shop.losses",)),
+        ({"metrics": ["accuracy", "shop.metrics:Sure"]}, ("module:shop.metrics",)),
+        ({"loss": "shop.jobs:loss", "metrics": "shop.jobs:share"}, ()),
+        ({"outputs": {"a": {"loss": "shop.b:B"}, "b": {"metrics": "shop.a:A"}}}, ("module:shop.a", "module:shop.b")),
+    ],
+)
+def test_a_training_with_own_losses_and_metrics_needs_a_worker_that_has_their_module(
+    fields: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    assert needs_of(stoker.Train(model="m", data="sample://iris", **fields)) == words
+
+
+@pytest.mark.parametrize("name", ["keras.losses:Huber", "os:PathLike", "__main__:Loss"])
+def test_classes_of_others_are_no_losses_and_metrics_of_ones_own(name: str) -> None:
+    for field in ("loss", "metrics"):
+        with pytest.raises(InvalidJob, match="is no class of yours"):
+            stoker.Train.model_validate({"model": "m", "data": "sample://iris", field: name})
+
+
 def test_no_module_is_imported_that_is_not_allowed() -> None:
     sys.modules.pop("shop.orders", None)
     with pytest.raises(Lacking, match=r"shop\.orders"):

@@ -163,7 +163,7 @@ CONFIGS = {
         layer("os", "system", {"command": "true"}),
         "names os.system, which is not one of Keras'",
     ),
-    "a function of a module": (layer("builtins", "function", "eval"), "names builtins.function"),
+    "a function of a module": (layer("builtins", "function", "eval"), "names the function eval"),
     "a gadget within Keras": (layer("keras.saving", "load_model", {}), "names keras.saving.load_model"),
     "a custom class": (
         layer("shop.layers", "Dense", {}, registered_name="shop>Dense"),

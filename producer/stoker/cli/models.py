@@ -158,6 +158,9 @@ def import_model(
         str | None, typer.Option("--format", help="keras, savedmodel, litert or onnx; else by the file's name.")
     ] = None,
     entry: Annotated[str | None, typer.Option(help="Which function of a SavedModel is served.")] = None,
+    modules: Annotated[
+        list[str] | None, typer.Option("--module", help="Where activations of yours are registered that it has.")
+    ] = None,
     alias: Annotated[str | None, typer.Option(help="What shall point at it, besides its number.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -170,6 +173,7 @@ def import_model(
         "target": target,
         "task": task,
         "entry": entry,
+        "modules": modules or (),
         "alias": alias,
     }
     if file_format is not None:

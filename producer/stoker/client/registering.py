@@ -31,6 +31,7 @@ class Said(TypedDict, total=False):
         task, target, logits: what its output means, where that is not to be guessed.
         format: where the file's name does not tell.
         entry: which function of a SavedModel is served.
+        modules: where functions of yours are registered that are activations in a .keras file.
         alias: what shall point at the new version, besides its number.
     """
 
@@ -43,6 +44,7 @@ class Said(TypedDict, total=False):
     logits: bool | None
     format: ModelFormat | None
     entry: str | None
+    modules: Sequence[str]
     alias: str | None
 
 

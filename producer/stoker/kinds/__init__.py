@@ -12,8 +12,6 @@ from .architecture import (
     CNN,
     MLP,
     Architecture,
-    Builder,
-    KerasConfig,
     Pretrained,
     ResNet,
     Sequence,
@@ -29,6 +27,7 @@ from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
 from .forecast import Forecast
+from .given_network import Builder, KerasConfig
 from .images import Augment
 from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
 from .infer import Infer, InferResult

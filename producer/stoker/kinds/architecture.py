@@ -3,13 +3,11 @@
 from functools import partial
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_core import from_json
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import InvalidJob
-from .base import Frozen, Plain, plain
-from .keras_screen import screened
-from .needs import FUNCTION
+from .base import Frozen
+from .given_network import Builder, KerasConfig
 from .network_name import refuse_name
 
 Activation = Literal["relu", "gelu", "elu", "selu", "swish", "tanh", "sigmoid", "linear"]
@@ -249,40 +247,6 @@ class UNet(Regularised):
     type: Literal["unet"] = "unet"
     filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8)
     kernel_size: int = Field(default=3, ge=1, le=63)
-
-
-def _parsed(config: Any) -> Any:
-    try:
-        return from_json(config) if isinstance(config, str) else config
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}; give what model.to_json() gives") from None
-
-
-class KerasConfig(Frozen):
-    """A whole Keras model as its JSON config: what `model.to_json()` gives, as text or parsed.
-
-    It may name Keras' own layers, initializers, regularizers, constraints and operations on tensors. What can run code
-    or read files is refused, such as Lambda layers and custom classes; what the model was compiled with is left out.
-    """
-
-    type: Literal["keras"] = "keras"
-    config: Annotated[dict[str, Any], BeforeValidator(_parsed), AfterValidator(screened), AfterValidator(plain)]
-
-
-class Builder(Frozen):
-    """A function of yours that returns an uncompiled Keras model: `Builder("package.module:function", {…})`.
-
-    The worker calls it as `function(input_shape=…, output_units=…, **kwargs)`, and only if its settings
-    list the target under `builders`.
-    """
-
-    type: Literal["builder"] = "builder"
-    target: Annotated[str, StringConstraints(pattern=f"^{FUNCTION}$")]
-    kwargs: Plain = Field(default_factory=dict)
-
-    def __init__(self, target: str, kwargs: dict[str, Any] | None = None, **fields: Any) -> None:
-        fields |= {"target": target, "kwargs": kwargs or {}}
-        super().__init__(**fields)
 
 
 _Network = MLP | CNN | Pretrained | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder

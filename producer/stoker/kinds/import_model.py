@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, ModelName
 from ..models.model_files import ModelFormat, format_of_model
-from .base import Frozen, JobSpec
+from .base import Frozen, JobSpec, several
 from .kind import Kind, SubmitChecks, with_fields
+from .needs import Modules, module_word
 from .outputs import TargetTask
 from .result import JobResult, Shown
 
@@ -93,6 +94,8 @@ class Import(JobSpec):
         task, classes, target, logits: of the only output; see `stoker.ImportedOutput`.
         metrics: what its author has measured, by name.
         entry: which function of a SavedModel is served.
+        modules: where functions of yours are registered that a .keras file has as activations: it says only by which
+            name. Of classes it says so itself.
         alias: what shall point at the new version, besides its number.
         timeout: as of every job; an hour by default, for a file may hold a loop without end.
     """
@@ -113,6 +116,7 @@ class Import(JobSpec):
     logits: bool | None = None
     metrics: dict[_Name, float] = Field(default_factory=dict, max_length=1_000)
     entry: _Name | None = None
+    modules: Annotated[Modules, BeforeValidator(several)] = ()
     alias: Alias | None = None
     timeout: float | None = Field(default=3_600, gt=0)
 
@@ -184,5 +188,6 @@ KIND = Kind(
     makes="model",
     checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.model}, {spec.source_name}",
+    needs=lambda spec: tuple(map(module_word, spec.modules)),
     check=_check,
 )

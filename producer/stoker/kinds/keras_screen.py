@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidJob
-from .keras_custom import is_custom
+from .keras_custom import is_custom, is_custom_function
 from .keras_objects import ALLOWED, APPLICATIONS, COMPILED, NUMPY_TYPES, QUANTISED, VALUES
 
 _DEEPEST = 100
@@ -94,20 +94,32 @@ class _Screen:
         self._allowed = ALLOWED | APPLICATIONS | QUANTISED | COMPILED if is_saved else ALLOWED
         self._values = 0
 
-    def mapping(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    def mapping(self, value: Mapping[str, Any], depth: int, *, takes_functions: bool = False) -> dict[str, Any]:
+        """A copy of an object in the config.
+
+        Args:
+            takes_functions: whether it stands where a network has an activation, or a loss or metric.
+        """
         if "class_name" in value:
-            self._check_object(value)
+            self._check_object(value, takes_functions=takes_functions)
         if isinstance(value.get("vocabulary"), str):
             raise InvalidJob(f"{self._subject} reads a vocabulary from a file; write the words into it as a list")
         skipped = None if self._is_saved else "compile_config"
-        copied = {self._key(key): self._value(item, depth) for key, item in value.items() if key != skipped}
+        inherits = takes_functions and "class_name" not in value
+        copied = {
+            self._key(key): self._value(
+                item, depth, takes_functions=inherits or key == "compile_config" or str(key).endswith("activation")
+            )
+            for key, item in value.items()
+            if key != skipped
+        }
         if not self._is_saved and "class_name" in value and isinstance(value.get("config"), dict):
             self._check_adapted(value["class_name"], value["config"])
             if value["class_name"] == "InputLayer":
                 self._check_batch(value["config"].get("batch_shape"))
         return copied
 
-    def _value(self, value: object, depth: int) -> object:
+    def _value(self, value: object, depth: int, *, takes_functions: bool) -> object:
         self._values += 1
         if depth > _DEEPEST:
             raise InvalidJob(
@@ -120,9 +132,9 @@ class _Screen:
             )
         match value:
             case dict():
-                return self.mapping(value, depth + 1)
+                return self.mapping(value, depth + 1, takes_functions=takes_functions)
             case list() | tuple():
-                return [self._value(item, depth + 1) for item in value]
+                return [self._value(item, depth + 1, takes_functions=takes_functions) for item in value]
             case str():
                 return self._text(value)
             case float() if not math.isfinite(value):
@@ -148,7 +160,7 @@ class _Screen:
             )
         return text
 
-    def _check_object(self, part: Mapping[str, Any]) -> None:
+    def _check_object(self, part: Mapping[str, Any], *, takes_functions: bool) -> None:
         """Refuse what Keras would make of this part, unless it is on the list."""
         name, module = part["class_name"], part.get("module")
         if isinstance(name, str) and name in _RUNS_CODE:
@@ -160,8 +172,14 @@ class _Screen:
             raise _outdated(self._subject, "2 (its parts name no module)")
         if isinstance(module, str) and module.startswith("keras.src.engine."):
             raise _outdated(self._subject, "2")
-        if is_custom(part):
+        if is_custom(part) or (takes_functions and is_custom_function(part)):
             return
+        if (module, name) == ("builtins", "function"):
+            raise InvalidJob(
+                f"{self._subject} names the function {_shown(part.get('config'))}: of functions that are not Keras' "
+                "own, only activations may be in a model, and those must be registered by "
+                "@keras.saving.register_keras_serializable(package=…)"
+            )
         if not (isinstance(name, str) and isinstance(module, str) and (module, name) in self._allowed):
             raise InvalidJob(
                 f"{self._subject} names {_shown(module)}.{_shown(name)}, which is not one of Keras' own layers: "

@@ -62,6 +62,8 @@ FunctionPath = Annotated[str, AfterValidator(_function)]
 # What a worker's settings may name. As a word of the ledger it stays below the most that a word may have.
 FunctionPattern = Annotated[str, Field(max_length=200), AfterValidator(_functions)]
 ModulePath = Annotated[str, Field(max_length=200), AfterValidator(_module)]
+# What a job may name.
+Modules = Annotated[tuple[ModulePath, ...], Field(max_length=32)]
 Labels = Annotated[
     dict[Annotated[str, AfterValidator(_label)], Annotated[str, AfterValidator(_value)]], Field(max_length=16)
 ]

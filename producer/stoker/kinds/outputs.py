@@ -1,13 +1,14 @@
 """What a training learns, and what it is measured by: losses, metrics, weights."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from .base import Frozen, several
+from .keras_custom import is_foreign
 from .needs import FUNCTION
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
@@ -32,9 +33,19 @@ def _distinct(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
 Targets = Annotated[str | Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)], AfterValidator(_distinct)]
 
 
-def is_function(name: str) -> bool:
-    """Whether a loss or a metric is a function of the author's: "package.module:function"."""
+def is_own(name: str) -> bool:
+    """Whether a loss or a metric is the author's own: "package.module:function", or "package.module:Class"."""
     return ":" in name
+
+
+def is_class(path: str) -> bool:
+    """Whether an author's own loss or metric is a Keras class, not a function: its name begins with a capital."""
+    return path.rpartition(":")[2][:1].isupper()
+
+
+def class_modules(names: Iterable[str]) -> tuple[str, ...]:
+    """The modules of those of some losses and metrics that are the author's own classes, in order."""
+    return tuple(sorted({name.partition(":")[0] for name in names if is_own(name) and is_class(name)}))
 
 
 def top_places(metric: str) -> int | None:
@@ -44,7 +55,7 @@ def top_places(metric: str) -> int | None:
 
 
 def metric_name(metric: str) -> str:
-    """What the history calls a metric: its name, or that of the author's function."""
+    """What the history calls a metric: its name, or that of the author's function or class."""
     return metric.rpartition(":")[2]
 
 
@@ -75,7 +86,16 @@ def _known_loss(name: str) -> str:
     if name not in (*CLASS_LOSSES, *NUMBER_LOSSES) and not _FUNCTION.fullmatch(name):
         raise ValueError(
             f"no loss is called {name!r}; expected one of {', '.join((*NUMBER_LOSSES, *CLASS_LOSSES))}, or a function "
-            "of yours as package.module:function"
+            "or class of yours as package.module:function or package.module:Class"
+        )
+    return _authors(name)
+
+
+def _authors(name: str) -> str:
+    if is_own(name) and is_class(name) and is_foreign(name.partition(":")[0]):
+        raise ValueError(
+            f"{name!r} is no class of yours: those of Python, Keras and TensorFlow are not taken; register one of your "
+            "own that is derived from it"
         )
     return name
 
@@ -84,9 +104,10 @@ def _known_metric(name: str) -> str:
     if not (is_class_metric(name) or name in NUMBER_METRICS or _FUNCTION.fullmatch(name)):
         raise ValueError(
             f"no metric is called {name!r}; expected for classes {', '.join(CLASS_METRICS)} or top_5, for numbers "
-            f"{', '.join(NUMBER_METRICS)}, or a function of yours as package.module:function"
+            f"{', '.join(NUMBER_METRICS)}, or a function or class of yours as package.module:function or "
+            "package.module:Class"
         )
-    return name
+    return _authors(name)
 
 
 def _different(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,12 +156,12 @@ def check_task(task: LearnedTask | None, loss: str | None, metrics: tuple[str, .
         raise InvalidJob(f"loss={loss!r} is for classes; task='regression' wants mse, mae, huber, msle or log_cosh")
     if task == "classification" and loss in NUMBER_LOSSES:
         raise InvalidJob(f"loss={loss!r} is for numbers; task='classification' wants a cross-entropy or focal")
-    if task == "multilabel" and loss and not is_function(loss) and loss not in LABEL_LOSSES:
+    if task == "multilabel" and loss and not is_own(loss) and loss not in LABEL_LOSSES:
         raise InvalidJob(f"loss={loss!r} is not for labels that hold at once; use {' or '.join(LABEL_LOSSES)}")
     for metric in metrics or ():
         if (
             task is not None
-            and not is_function(metric)
+            and not is_own(metric)
             and is_class_metric(metric) != (task not in ("regression", "reconstruction"))
         ):
             of = "classes" if is_class_metric(metric) else "numbers"

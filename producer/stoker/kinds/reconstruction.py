@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidJob
-from .architecture import CNN, MLP, Builder, KerasConfig, ResNet, Sequence
+from .architecture import CNN, MLP, ResNet, Sequence
+from .given_network import Builder, KerasConfig
 
 if TYPE_CHECKING:
     from .train import Train

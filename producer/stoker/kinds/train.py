@@ -6,13 +6,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, ModelName, ModelRef
-from .architecture import Architecture, KerasConfig, Pretrained
+from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
+from .given_network import KerasConfig
 from .images import Augment, ImageSize
-from .keras_custom import custom_modules
+from .keras_custom import refuse_custom_h5
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word
 from .outputs import (
@@ -24,6 +25,7 @@ from .outputs import (
     Output,
     Targets,
     check_task,
+    class_modules,
 )
 from .reconstruction import refuse_wrong_reconstruction
 from .roles import refuse_contradicting_roles
@@ -90,11 +92,13 @@ class Train(JobSpec):
             are what is validated and saved.
         loss: None fits the target: mse for numbers, else the cross-entropy. A function of yours,
             "package.module:function", takes truth and output of a batch and gives the loss of each row; the worker
-            calls it only if its settings list it under `objectives`.
+            calls it only if its settings list it under `objectives`. "package.module:Class" is a registered Keras loss
+            of yours, made without arguments; a worker needs its module under `custom_objects`.
         metrics: what is measured after every epoch, on the rows trained on and on those of validation: of classes
             "accuracy", "auc", "precision", "recall", "f1" (the mean over the classes) and "top_5" and the like; of
             numbers "mae", "rmse", "mape" (in percent, of rows that are not 0) and "r2"; and functions of yours, as for
-            `loss`, of which the mean over the rows is taken. None measures the accuracy of classes, "mae" of numbers.
+            `loss`, of which the mean over the rows is taken, and Keras metrics of yours, whose variables are sums over
+            rows. None measures the accuracy of classes, "mae" of numbers.
         sample_weight: a column with the weight of each row in loss and metrics, 0 or more; it is no feature.
         from_logits: whether the cross-entropy takes raw scores; None reads it off the last layer.
         normalize: centre and scale number columns by the training data, inside the saved model.
@@ -198,6 +202,7 @@ class Train(JobSpec):
                 f"{self.workers} workers cannot share batches of {rows} rows: give a larger batch_size or fewer workers"
             )
         refuse_wrong_monitor(self)
+        refuse_custom_h5(self.formats, _network_modules(self))
         return self
 
     def _check_loss(self) -> None:
@@ -254,9 +259,17 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
 
 
 def _needs(spec: Train) -> tuple[str, ...]:
-    """The modules of the author's own classes in its network."""
+    """The modules of the author's own classes in its network, and of those that are its losses and metrics."""
+    named = [spec.loss, *(spec.metrics or ())]
+    for output in spec.outputs.values():
+        named += [output.loss, *(output.metrics or ())]
+    names = [name for name in named if name is not None]
+    return tuple(map(module_word, sorted({*class_modules(names), *_network_modules(spec)})))
+
+
+def _network_modules(spec: Train) -> tuple[str, ...]:
     network = spec.architecture
-    return tuple(map(module_word, custom_modules(network.config))) if isinstance(network, KerasConfig) else ()
+    return network.all_modules if isinstance(network, KerasConfig) else ()
 
 
 KIND = Kind(

@@ -22,6 +22,7 @@ from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.preprocessing.target import Target
 from stoker_workers.ml.run import Run
+from stoker_workers.ml.training.authors import NOTHING
 from stoker_workers.ml.training.metrics import choose_metrics
 
 from .conftest import OFTEN, assert_resumes
@@ -81,7 +82,9 @@ def measured(
     names: tuple[str, ...], target: Target, truth: Any, output: Any, weights: Any, **how: Any
 ) -> dict[str, float]:
     """Metrics of rows that arrive in two batches of unequal size."""
-    chosen = choose_metrics(names, target, output.shape[1], offset=None, allowed=(), **{"from_logits": False} | how)
+    chosen = choose_metrics(
+        names, target, output.shape[1], offset=None, allowed=NOTHING, **{"from_logits": False} | how
+    )
     values = {}
     for each in chosen:
         parts = [

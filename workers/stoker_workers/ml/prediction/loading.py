@@ -91,7 +91,7 @@ def declared_numbers(config: dict[str, Any], what: str, custom: Sequence[str] = 
 
 def _declared(config: dict[str, Any], what: str, custom: Sequence[str]) -> int:
     with custom_classes(config, custom, what), keras.StatelessScope(initialize_variables=False):
-        model = keras.saving.deserialize_keras_object(config | {"compile_config": None}, safe_mode=True)
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         # One that was never built has none yet, and is refused later.
         return sum(math.prod(weight.shape) for weight in model.weights)
 

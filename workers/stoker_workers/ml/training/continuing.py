@@ -22,6 +22,7 @@ from ..preprocessing.layers import Preprocessing
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import Target
 from ..run import Run
+from .authors import Allowed
 from .model import Trainable, learned, row_bytes
 from .objective import Objective, choose_objectives
 from .optimizer import build_optimizer
@@ -55,7 +56,7 @@ def continued_model(spec: Train, run: Run, profile: Profile, seed: int) -> Train
         network = augmented(network, profile, spec.augment, seed)
     if spec.precision != "float32":
         mix_precision(network, spec)
-    objectives = choose_objectives(spec, network, profile, run.objectives, scales)
+    objectives = choose_objectives(spec, network, profile, Allowed.by(run), scales)
     return Trainable(
         signature=_signature(spec, signature, objectives),
         profile=profile,

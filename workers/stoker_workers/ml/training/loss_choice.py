@@ -2,7 +2,7 @@
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_function
+from stoker.kinds.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_own
 
 from ..networks.activation import PROBABILITIES
 from ..preprocessing.target import Target
@@ -27,7 +27,7 @@ def fitting_loss(spec: Train, output: Output, target: Target, units: int, activa
 
 def _of_target(spec: Train, output: Output, target: Target, units: int) -> str:
     classes, names = len(target.classes), ", ".join(map(repr, target.columns))
-    if output.loss and is_function(output.loss):
+    if output.loss and is_own(output.loss):
         return output.loss
     if not classes:
         return _loss_of_numbers(spec, output, target, names)
@@ -78,7 +78,7 @@ def _loss_of_numbers(spec: Train, output: Output, target: Target, names: str) ->
 
 def _check_activation(name: str, target: Target, activation: str, units: int) -> None:
     one_of_many = target.task == "pixels" or (target.task in ("binary", "multiclass") and units > 1)
-    if is_function(name):
+    if is_own(name):
         return
     if activation == "softmax" and not one_of_many:
         raise InvalidJob(

@@ -7,11 +7,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.kinds.outputs import is_class_metric, is_function, metric_name, top_places
+from stoker.kinds.outputs import is_class_metric, is_own, top_places
 
-from ..own import own_function
 from ..preprocessing.target import Target
-from .losses import checked
+from .authors import Allowed, made_up_rows
 from .measures import MOST_CURVES, ClassMean, Determination, MeanMeasure, Measure, RelativeError, RocArea
 
 Units = NDArray[np.float32]
@@ -32,36 +31,26 @@ def choose_metrics(
     *,
     from_logits: bool,
     offset: Units | None,
-    allowed: Sequence[str],
+    allowed: Allowed,
 ) -> tuple[Measure, ...]:
     """The metrics of an output.
 
     Args:
         names: None takes the usual ones.
         offset: what the numbers that metrics get lack of the true ones; None where they are the true ones.
-        allowed: the author's functions that the settings allow.
+        allowed: what of the author's the settings allow.
 
     Raises:
         InvalidJob: one does not fit the target.
     """
     classes = Classes(target, units, from_logits=from_logits)
     return tuple(
-        _own(name, offset, allowed)
-        if is_function(name)
+        allowed.metric(name, classes.made_up(), offset)
+        if is_own(name)
         else _of_classes(name, target, classes)
         if is_class_metric(name)
         else _of_numbers(name, target, units, offset)
         for name in names or default_metrics(target)
-    )
-
-
-def _own(name: str, offset: Units | None, allowed: Sequence[str]) -> Measure:
-    function = checked(own_function(name, allowed, "metric", "objectives"), name)
-    if offset is None:
-        return MeanMeasure(metric_name(name), function)
-    return MeanMeasure(
-        metric_name(name),
-        lambda *tensors: function(*(tf.cast(tensor, tf.float32) + offset for tensor in tensors)),
     )
 
 
@@ -115,10 +104,15 @@ class Classes:
 
     def __init__(self, target: Target, units: int, *, from_logits: bool) -> None:
         self._target = target
+        self._units = units
         self._sole = units == 1
         self._several = target.task == "multilabel"
         self._from_logits = from_logits
         self._count = len(target.classes)
+
+    def made_up(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encoded targets and outputs of some rows, as a training may have them."""
+        return made_up_rows(self._count, self._units, several=self._several)
 
     def is_right(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """Whether each row's class is met; of labels that hold at once, all of them."""

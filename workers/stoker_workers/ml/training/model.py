@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.kinds import MLP, Builder, KerasConfig, Pretrained, Train
+from stoker.kinds.keras_custom import refuse_custom_h5
 from stoker.models.manifest import Signature
 
+from ..custom import model_modules
 from ..networks.building import build_network, needs
 from ..networks.layers import applied, flat_layers
 from ..networks.levelled import levelled
@@ -19,6 +21,7 @@ from ..preprocessing.layers import Preprocessing, build_preprocessing
 from ..preprocessing.profile import Profile
 from ..reading import TrainingData
 from ..run import Run
+from .authors import Allowed
 from .inputs import network_inputs
 from .objective import Objective, choose_objectives
 from .optimizer import build_optimizer
@@ -55,7 +58,7 @@ class Trainable:
     def whole(self) -> keras.Model:
         """The model to save.
 
-        It is compiled, so that plain Keras evaluates it and trains on, unless a loss is a function of the author's.
+        It is compiled, so that plain Keras evaluates it and trains on, unless a loss is the author's own.
         """
         whole, optimizer = self.assembled, self.optimizer
         if self.frozen:
@@ -128,9 +131,10 @@ def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainab
             "formats names h5, which cannot hold what prepares this data's columns (missing values, times, "
             "categories): leave it out, and save as keras"
         )
+    refuse_custom_h5(spec.formats, model_modules(network))
     stages = staged(network, profiled, spec.augment, seed, normalize=spec.normalize and not inputs.raw)
     network = stages.trained
-    objectives = choose_objectives(spec, network, profiled, run.objectives)
+    objectives = choose_objectives(spec, network, profiled, Allowed.by(run))
     return Trainable(
         signature=data.signed(profiled.signature(*((each.units, each.from_logits) for each in objectives))),
         profile=profiled,

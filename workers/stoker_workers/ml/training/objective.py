@@ -1,6 +1,6 @@
 """The objective of an output: the loss that fits its target and the network's last layer, and its metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.outputs import Output, is_function
+from stoker.kinds.outputs import Output, is_own
 
 from ..networks.activation import PROBABILITIES, output_activation
 from ..networks.heads import outputs_of
-from ..own import own_function
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import EncodedTarget, Target
+from .authors import NOTHING, Allowed
 from .loss_choice import fitting_loss
-from .losses import RowLosses, by_pixel, checked, keras_loss, mean_of_pixels, row_losses
+from .losses import RowLosses, by_pixel, keras_loss, mean_of_pixels, row_losses
 from .measures import Measure
 from .metrics import choose_metrics
 from .reconstruction import known_cells, of_known_cells, reconstruction_scale
@@ -33,7 +33,7 @@ class Objective:
         target: what it predicts.
         name: the loss.
         compute: the loss of each row, from targets and outputs.
-        saved: the Keras loss with which the saved model is compiled; None for a function of the author's.
+        saved: the Keras loss with which the saved model is compiled; None for the author's own.
         measures: the metrics.
         from_logits: whether the network's outputs are raw scores, not probabilities or numbers.
         units: output units of the network.
@@ -127,13 +127,13 @@ def choose_objectives(
     spec: Train,
     network: keras.Model,
     profile: Profile,
-    allowed: Sequence[str] = (),
+    allowed: Allowed = NOTHING,
     scales: Mapping[str, Scale] | None = None,
 ) -> tuple[Objective, ...]:
     """Of each output the loss of the spec, or one that fits the target, checked against the network's last layer.
 
     Args:
-        allowed: the author's functions that the settings allow.
+        allowed: what of the author's the settings allow.
         scales: how numbers are scaled, by output, for a network that is trained already; None for a new one.
 
     Raises:
@@ -154,7 +154,7 @@ def _objective(
     network: keras.Model,
     place: int,
     profile: Profile,
-    allowed: Sequence[str],
+    allowed: Allowed,
     scales: Mapping[str, Scale] | None,
 ) -> Objective:
     units = _units(network, place, target)
@@ -167,9 +167,9 @@ def _objective(
         scale = reconstruction_scale(target, activation, normalize=spec.normalize)
     else:
         scale = number_scale(target) if spec.normalize and activation == "linear" else None
-    own, saved = is_function(name), None
+    own, saved = is_own(name), None
     if own:
-        compute = checked(own_function(name, allowed, "loss", "objectives"), name)
+        compute = allowed.loss(name)
     else:
         saved = keras_loss(name, units, from_logits=raw, one_hot=target.task in ("binary", "multiclass", "pixels"))
         compute = row_losses(saved, units)

@@ -23,7 +23,7 @@ _LARGEST_CONFIG = 64 << 20
 
 
 def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
-    """Check a .keras file; gives its config, and how many numbers its weights are.
+    """Check a .keras file; gives its config, without what it was compiled with, and how many numbers its weights are.
 
     Raises:
         InvalidJob: it is none, names other classes than Keras' own, or has weights elsewhere than in itself.
@@ -45,6 +45,8 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
                 raise InvalidJob(f"the config in {what} is larger than {_LARGEST_CONFIG:,} bytes; no model's is")
             config = parsed_config(archive.read(members[_CONFIG]), f"the config in {what}")
             check_saved_config(config, f"the config in {what}")
+            # It is loaded without it.
+            config.pop("compile_config", None)
             with archive.open(members[_WEIGHTS]) as packed, tempfile.TemporaryFile(dir=path.parent) as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
                 return config, check_hdf5(plain, f"{_WEIGHTS} in {what}")
