@@ -88,8 +88,10 @@ def checked(spec: Spec) -> Spec:
     Raises:
         InvalidJob: a field of it is wrong, or it is too large to be kept.
     """
-    if unknown := sorted(vars(spec).keys() - type(spec).model_fields.keys()):
-        raise InvalidJob(f"{type(spec).__name__} has no field {unknown[0]!r}: model_copy took it unchecked")
+    fields = type(spec).model_fields.keys()
+    if not vars(spec).keys() <= fields:
+        unknown = min(vars(spec).keys() - fields)
+        raise InvalidJob(f"{type(spec).__name__} has no field {unknown!r}: model_copy took it unchecked")
     try:
         text = spec.model_dump_json(warnings="none")
     except (ValueError, RecursionError) as error:

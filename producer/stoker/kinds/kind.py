@@ -71,7 +71,10 @@ class Kind(Generic[S]):
 
     def models(self, spec: S) -> tuple[str, ...]:
         """The references of the models that a job reads."""
-        return tuple(ref for name in self.reads for ref in several(getattr(spec, name)) or ())
+        refs: list[str] = []
+        for name in self.reads:
+            refs.extend(several(getattr(spec, name)) or ())
+        return tuple(refs)
 
     def with_models(self, spec: S, named: Callable[[str], str]) -> S:
         """The job with other references to the models that it reads."""

@@ -155,36 +155,41 @@ def encoded(jobs: Sequence[NewJob]) -> str:
         if job.idempotency_key is None:
             rows.append((job.id, number))
         else:
-            rows.append((job.id, number, job.idempotency_key, digest(str(shapes[number - 1]["spec"]))))
+            rows.append((job.id, number, job.idempotency_key, digest(job.document)))
     return json.dumps({"shapes": shapes, "jobs": rows}, separators=(",", ":"))
 
 
 def _shape(job: NewJob) -> dict[str, object]:
-    """What a record holds besides its id: all that scripts need to know of a job, so that none reads its spec."""
+    """What scripts need to know to take a job in, and what they write into its record, so that none reads its spec."""
     spec, kind = job.spec, kind_of(job.spec)
-    shape: dict[str, object] = {
+    known: dict[str, object] = {
         "kind": spec.kind,
         "queue": job.queue,
-        "spec": job.document,
         "priority": spec.priority,
-        "tags": json.dumps(spec.tags),
+        "tenant": spec.tags.get(TENANT),
+        "not_before": spec.not_before and round(spec.not_before.timestamp() * 1000),
+        "may_fall_back": int(job.queue.startswith("gpu.") and spec.device == "auto" and spec.gpu_memory is None),
+    }
+    written = {
+        **known,
+        "spec": job.document,
+        "tags": json.dumps(spec.tags) if spec.tags else "{}",
         "max_attempts": spec.max_attempts,
         "summary": kind.summary(spec),
         "release": RELEASE,
-        "after": job.after,
-    }
-    rare = {
+        "after": " ".join(job.after),
         "model": " ".join(kind.models(spec)),
         "makes": getattr(spec, kind.makes) if kind.makes else "",
-        "tenant": spec.tags.get(TENANT),
         "traceparent": job.traceparent,
-        "not_before": spec.not_before and round(spec.not_before.timestamp() * 1000),
         "memory": spec.memory,
         "cpus": spec.cpus,
         "gpu_memory": spec.gpu_memory,
         "needs_words": " ".join(needs_of(spec)),
         "slots": slots if (slots := kind.slots(spec)) > 1 else None,
-        "may_fall_back": int(job.queue.startswith("gpu.") and spec.device == "auto" and spec.gpu_memory is None),
         "keeps_nothing": int(not kind.checkpoints(spec)),
     }
-    return shape | {name: value for name, value in rare.items() if value}
+    record: list[object] = ["attempt", 0, "losses", 0]
+    for name, value in written.items():
+        if value:
+            record += (name, value)
+    return {name: value for name, value in known.items() if value} | {"after": job.after, "record": record}

@@ -24,7 +24,10 @@ redis.call('HSET', KEY.job .. id, 'children_asked_by', owner, 'children_asked_at
 append_event(id, { type = 'waiting', reason = reason })
 for _, shape in ipairs(chunk.shapes) do
   -- They take the turn of their parent, which has waited for it.
-  shape.parent, shape.turn = id, turn or sequence
+  shape.turn = turn or sequence
+  for _, word in ipairs({ 'parent', id, 'turn', shape.turn }) do
+    table.insert(shape.record, word)
+  end
 end
 for _, job in ipairs(chunk.jobs) do
   redis.call('HSET', KEY.children .. id, job[1], '')

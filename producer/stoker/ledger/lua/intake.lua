@@ -47,28 +47,14 @@ local function wait_for(id, others)
   return blockers, reason
 end
 
--- What the records of jobs of one shape have in common, as HSET takes it: names and values.
-local function words_of(shape)
-  local words = { 'attempt', 0, 'losses', 0 }
-  for name, value in pairs(shape) do
-    if name ~= 'after' then
-      words[#words + 1] = name
-      words[#words + 1] = value
-    elseif #value > 0 then
-      words[#words + 1] = name
-      words[#words + 1] = table.concat(value, ' ')
-    end
+-- Writes a record: what it has in common with others of its shape, and then names and values of its own. These are put
+-- behind the common ones, in their own table: to copy that for each job would cost more than all else here.
+local function write_record(id, common, size, ...)
+  local own = select('#', ...)
+  for n = 1, own do
+    common[size + n] = select(n, ...)
   end
-  return words
-end
-
--- Writes a record, with more names and values of its own.
-local function write_record(id, common, ...)
-  local words = { unpack(common) }
-  for _, word in ipairs({ ... }) do
-    words[#words + 1] = word
-  end
-  redis.call('HSET', KEY.job .. id, unpack(words))
+  redis.call('HSET', KEY.job .. id, unpack(common, 1, size + own))
 end
 
 -- Puts a new job on its line. Once the window is full it stays so in this step, and all but the first job that is then
@@ -92,19 +78,20 @@ end
 
 -- Takes new jobs in: record, index, first event, and doorbell or place on its line of each. One that comes after a job
 -- which has ended without success since it was accepted is cancelled, as it would have been then.
--- `chunk` is what intake.py encodes: `jobs` of {id, number of its shape, …}, and `shapes`, what
--- the records of jobs have in common, with the list of those that they come `after`.
+-- `chunk` is what intake.py encodes: `jobs` of {id, number of its shape, …}, and `shapes`: what jobs have in common, as far as
+-- scripts need it, and `record`, names and values for HSET.
 local function take_in(chunk, iso)
   local now, scores, full, doomed = now_ms(), {}, {}, {}
   local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
-  local words, events = {}, {}
+  local sizes, events = {}, {}
   for n, shape in ipairs(chunk.shapes) do
-    words[n] = words_of(shape)
+    sizes[n] = #shape.record
     redis.call('SADD', KEY.kinds, shape.kind)
     events[n] = cjson.encode({ type = 'queued', queue = shape.queue })
   end
   for n, job in ipairs(chunk.jobs) do
     local id, shape, number = job[1], chunk.shapes[job[2]], sequence + n
+    local common, size = shape.record, sizes[job[2]]
     local blockers, reason = 0, nil
     if #shape.after > 0 then
       blockers, reason = wait_for(id, shape.after)
@@ -112,14 +99,14 @@ local function take_in(chunk, iso)
     local state = (blockers > 0 or reason or (shape.not_before or 0) > now) and 'WAITING' or 'QUEUED'
     add_to_list(scores, index_of(shape.kind, state, shape.queue), number, id)
     if state == 'QUEUED' then
-      write_record(id, words[job[2]], 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
+      write_record(id, common, size, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
       redis.call('XADD', KEY.events .. id, '*', 'event', events[job[2]])
       line_up_all(id, shape, number, full, scores)
       if shape.may_fall_back then
         add_to_list(scores, KEY.fallback .. shape.queue, now, id)
       end
     else
-      write_record(id, words[job[2]], 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
+      write_record(id, common, size, 'blockers', blockers, 'sequence', number, 'submitted_at', now, 'state', state)
       append_event(id, { type = 'waiting', after = (blockers > 0 or reason) and shape.after or nil,
         not_before = shape.not_before })
       if reason then
