@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import keras
@@ -17,8 +18,11 @@ from stoker.models.effects import Register
 from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
 from stoker.models.store import Store
 from stoker.models.tensors import Array
+from stoker_workers.kinds import compare, describe, evaluate
 from stoker_workers.kinds.train import run as train
+from stoker_workers.ml import garbage
 from stoker_workers.ml.evaluation import efficiency
+from stoker_workers.ml.prediction import opening
 from stoker_workers.ml.run import Outcome, Run
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
@@ -29,10 +33,30 @@ OFTEN = Checkpoints(steps=5, seconds=None, keep=100)
 STILL = Optimizer(name="sgd", learning_rate=1e-12)
 
 
+@pytest.fixture
+def pages_drawn() -> None:
+    """For tests that look at the page of a report, which takes as long to draw as a training: others' are empty."""
+
+
+@pytest.fixture
+def models_converted() -> None:
+    """For tests of the engines that a model is converted to: in others TensorFlow computes it, as it would anywhere."""
+
+
 @pytest.fixture(autouse=True)
-def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a model costs is measured by one call of each kind instead of for seconds."""
+def _only_what_the_test_is_about(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing takes long of which the test says nothing.
+
+    What a model costs is measured by one call of each kind instead of for seconds. Of all that a process of tests has
+    made little is garbage, and to look for it after each model would take longer and longer.
+    """
     monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
+    monkeypatch.setattr(garbage, "gc", SimpleNamespace(collect=lambda: 0))
+    if "pages_drawn" not in request.fixturenames:
+        for kind in (compare, describe, evaluate):
+            monkeypatch.setattr(kind, "render", lambda report: "")
+    if "models_converted" not in request.fixturenames:
+        monkeypatch.setattr(opening, "converted", lambda *arguments: [])
 
 
 @pytest.fixture(scope="session")

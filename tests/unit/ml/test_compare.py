@@ -76,6 +76,7 @@ def result_of(run: Run, data: str, **fields: Any) -> CompareResult:
     return outcome.result
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_models_are_measured_on_the_same_rows_and_the_best_that_fits_is_chosen(
     register: Register, open_run: OpenRun, store: Store, data: str
 ) -> None:
@@ -216,6 +217,7 @@ def vector(columns: str = "pqrs") -> dict[str, Any]:
     return {"name": "x", "shape": (len(columns),), "dtype": "float32", "columns": tuple(columns)}
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_each_of_several_outputs_is_compared_under_its_name(
     register: Register, open_run: OpenRun, store: Store, tmp_path: Path
 ) -> None:
@@ -261,6 +263,7 @@ def test_each_of_several_outputs_is_compared_under_its_name(
         result_of(open_run(*heads), str(tmp_path / "none.parquet"))
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_masks_are_compared_by_their_overlap(
     register: Register, open_run: OpenRun, store: Store, tmp_path: Path
 ) -> None:

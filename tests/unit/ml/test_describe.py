@@ -102,6 +102,7 @@ def test_an_index_is_left_out_and_what_is_like_one_is_warned_of(open_run: OpenRu
     assert any("'built' is taken for a number" in each and "as in an index" in each for each in result.warnings)
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_the_page_shows_every_column_and_escapes_it(open_run: OpenRun, messy: str, store: Store) -> None:
     page = store.read(result_of(open_run(), messy, "churn").files["html"]).decode()
     assert "640 rows of 7 columns" in page

@@ -194,6 +194,7 @@ def test_efficiency_says_what_a_call_costs(register: Register, open_run: OpenRun
     assert efficiency.peak_memory_bytes > 100_000_000
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_a_trained_model_gets_a_report_with_its_learning_curve(open_run: OpenRun, store: Store) -> None:
     spec = Train(
         model="iris", data="sample://iris", epochs=5, batch_size=8, seed=1, optimizer=Optimizer(learning_rate=0.01)
@@ -235,6 +236,7 @@ def test_columns_are_evaluated_by_name_and_only_numbers_get_noise(open_run: Open
     assert list(stability.noise) == ["0.5"]
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_rows_are_measured_by_the_values_of_columns(
     register: Register, open_run: OpenRun, store: Store, tmp_path: Path
 ) -> None:
@@ -324,6 +326,7 @@ def test_results_from_before_there_were_slices_and_curves_are_read(
     assert read.shown().notes == result.shown().notes
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_the_pictures_that_are_surely_mistaken_are_shown(
     register: Register, open_run: OpenRun, store: Store, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def table(folder: Path, *, hours: int = 400, name: str = "t.csv", **columns: Any
     return str(folder / name)
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_a_forecast_is_measured_beside_naive_ones_and_served_from_raw_rows(
     open_run: OpenRun, store: Store, events: list[Event], tmp_path: Path
 ) -> None:

@@ -69,7 +69,7 @@ def imported(open_run: OpenRun) -> Imported:
 
 
 @pytest.fixture
-def loaded(store: Store, tmp_path: Path) -> Callable[[ModelVersion], Predictor]:
+def loaded(store: Store, tmp_path: Path, models_converted: None) -> Callable[[ModelVersion], Predictor]:
     """A version as it is served."""
 
     def load(version: ModelVersion) -> Predictor:
@@ -180,11 +180,13 @@ def test_columns_make_it_measurable_comparable_and_useful_on_tables(
     assert first.signature.inputs[0].columns == tuple(columns)
     versions = (first, second)
     reports = [
-        evaluate(Evaluate(model=each.ref, data=str(table), noise=()), open_run(each)).result for each in versions
+        evaluate(Evaluate(model=each.ref, data=str(table), bootstrap=100, noise=()), open_run(each)).result
+        for each in versions
     ]
     one, other = [report.metrics for report in reports if isinstance(report, EvaluateResult)]
     assert one == other
-    chosen = compare(Compare(models=(first.ref, second.ref), data=str(table)), open_run(*versions)).result
+    both = Compare(models=(first.ref, second.ref), data=str(table), bootstrap=100)
+    chosen = compare(both, open_run(*versions)).result
     assert isinstance(chosen, CompareResult)
     assert {each.model for each in chosen.models} == {first.ref, second.ref}
     predicted = infer(Infer(model=second.ref, data=str(table), format="csv"), open_run(second)).result
@@ -241,7 +243,7 @@ def test_a_sequential_model_is_known_by_its_input(imported: Imported, loaded: Lo
         imported(tmp_path / "unbuilt.keras")
 
 
-@pytest.mark.parametrize("name", ["ConvNeXtTiny", "InceptionResNetV2"])
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", pytest.param("InceptionResNetV2", marks=pytest.mark.slow)])
 def test_layers_that_only_keras_applications_have_are_known(name: str) -> None:
     """Their weights are many, and so none is made."""
 
@@ -313,7 +315,8 @@ def test_a_folder_of_pictures_measures_a_model_that_takes_them(
         classes=("blue", "red"),
         target="label",
     )
-    report = evaluate(Evaluate(model=version.ref, data=str(tmp_path / "photos"), noise=()), open_run(version)).result
+    measured = Evaluate(model=version.ref, data=str(tmp_path / "photos"), bootstrap=100, noise=())
+    report = evaluate(measured, open_run(version)).result
     assert isinstance(report, EvaluateResult)
     assert (report.rows, report.metrics["accuracy"]) == (8, 1.0)
 

@@ -30,7 +30,8 @@ spec = TensorSpec(name="x", shape=(4,), dtype="float32", low=-1, high=1)
 for layer in (keras.layers.Dense(2), Gamma()):
     model = keras.Model(x, layer(x))
     signature = Signature(inputs=(spec,), outputs=(spec,), task="regression")
-    engines = converted(TensorFlowEngine(model, signature, 8), model.count_params(), "m@1")
+    engine = TensorFlowEngine(model, signature, 8)
+    engines = converted(engine, model.count_params(), lambda level, what: logging.log(level, "m@1 %s", what))
     print("engines:", *sorted({engine.name.partition("×")[0] for engine in engines}))
 """
 

@@ -26,7 +26,7 @@ from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training.freezing import Restart, freezing
 from stoker_workers.ml.training.optimizer import build_optimizer
 
-from .conftest import OFTEN, assert_resumes, history_of, manifest_of
+from .conftest import assert_resumes, history_of, manifest_of
 
 OpenRun = Callable[..., Run]
 Rows = dict[str, list[Any]]
@@ -66,12 +66,12 @@ CASES: dict[str, tuple[Architecture, tuple[str, ...]]] = {
     "lstm": (stoker.Sequence(units=8), ("beat",)),
     "gru of two columns": (stoker.Sequence(cell="gru", units=8, layers=2, dropout=0.1), ("beat", "pulse", "size")),
     "tcn": (stoker.Sequence(cell="tcn", units=8, dense=(4,)), ("beat", "shop")),
-    "transformer": (stoker.Sequence(cell="transformer", units=8, heads=2), ("beat",)),
+    "transformer": (stoker.Sequence(cell="transformer", units=8, heads=2, layers=1), ("beat",)),
     "lstm of ids": (stoker.Sequence(units=8), ("ids", "size")),
     "words": (stoker.Text(units=8, dense=(8,)), ("review",)),
     "words and a table": (stoker.Text(units=8, words=12, length=5), ("review", "size", "shop")),
     "lstm of words": (stoker.Text(cell="lstm", units=8), ("review",)),
-    "transformer of words": (stoker.Text(cell="transformer", units=8, heads=2, layers=1), ("review",)),
+    "transformer of words": (stoker.Text(cell="transformer", units=8, heads=2, layers=2), ("review",)),
 }  # fmt: skip
 # Whose state is more than weights and an optimizer's: batch norm's statistics, and the seeds of dropout.
 RESUMED = ("batch norm", "gru of two columns", "transformer of words")
@@ -135,7 +135,7 @@ def test_a_network_learns_its_data_and_is_served_raw_rows_and_resumed(
         epochs=15,
         batch_size=54,  # a quarter of the rows to train on
         optimizer=stoker.Optimizer(learning_rate=0.02),
-        checkpoint=OFTEN,
+        checkpoint=stoker.Checkpoints(steps=25, seconds=None, keep=100),  # twice in 60 steps
         seed=1,
     )
     outcome = train(spec, open_run())
@@ -205,12 +205,6 @@ def of_keras(name: str) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the network that is traced soonest."""
-    return saved_in(tmp_path_factory.mktemp("plain"), of_keras("VGG16"))
-
-
-@pytest.fixture(scope="module")
 def normed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a small network with batch norm."""
     network = of_keras("MobileNet")
@@ -241,9 +235,11 @@ def within(file: Path) -> list[Array]:
     return weights
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_frozen_and_the_network_served(
-    plain: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
+    open_run: OpenRun, events: list[Event], tmp_path: Path
 ) -> None:
+    plain = saved_in(tmp_path, of_keras("VGG16"))
     outcome = train(fine_tuned(tmp_path, "VGG16", plain / "net.keras", epochs=1), open_run())
     served(outcome, open_run(), PICTURES[:4])
     lines = [event.line for event in events if isinstance(event, Log)]
@@ -253,7 +249,7 @@ def test_pretrained_weights_are_frozen_and_the_network_served(
 
 
 def test_what_is_new_is_trained_first_and_all_of_it_as_from_the_start_at_a_lower_rate() -> None:
-    """As a whole in the slow test below; here without a network that takes long to trace."""
+    """As a whole in the tests below; here without a training."""
     shaped = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="base")
     network = keras.Sequential([keras.Input((4,)), shaped, keras.layers.Dense(2)])
     spec = stoker.Train(
@@ -290,13 +286,16 @@ def little(input_shape: tuple[int, int, int], name: str = "base", **_of_applicat
 def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal_at_any_place(
     open_run: OpenRun, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The slow tests do so with networks of Keras, which take long to trace."""
     monkeypatch.setattr(keras.applications, "MobileNet", little)
     saved_in(tmp_path, little((32, 32, 3)))
     often = stoker.Checkpoints(steps=1, keep=100)
     spec = fine_tuned(tmp_path, "MobileNet", tmp_path / "net.weights.h5", checkpoint=often)
     undisturbed = train(spec, open_run())
     lines = [event.line for event in events if isinstance(event, Log)]
+    assert f"MobileNet starts from the weights of {tmp_path / 'net.weights.h5'}" in lines
     assert "from epoch 2 on all weights are trained, at a rate of 0.0001" in lines
+    served(undisturbed, open_run(), PICTURES[:4])
     saved = {(event.epoch, event.step): event.artifact for event in events if isinstance(event, Checkpoint)}
     frozen = train(spec.model_copy(update={"epochs": 1, "checkpoint": stoker.Checkpoints()}), open_run())
     given = within(tmp_path / "net.keras")
@@ -337,9 +336,9 @@ def test_pretrained_weights_are_trained_after_that_and_resumed_bitwise_equal_at_
     ],
 )
 def test_weights_of_something_else_are_refused(
-    fields: dict[str, Any], message: str, plain: Path, open_run: OpenRun, tmp_path: Path
+    fields: dict[str, Any], message: str, open_run: OpenRun, tmp_path: Path
 ) -> None:
-    spec = fine_tuned(tmp_path, "VGG16", plain / "net.weights.h5")
+    spec = fine_tuned(tmp_path, "VGG16", saved_in(tmp_path, little((32, 32, 3))) / "net.weights.h5")
     assert spec.architecture is not None
     spec = spec.model_copy(update={"architecture": spec.architecture.model_copy(update=fields)})
     with pytest.raises(InvalidJob, match=message):

@@ -216,6 +216,7 @@ def test_several_columns_of_numbers_are_one_output_with_units_named_after_them(d
 OUTPUTS = {"price": Output(loss="huber", weight=0.5, metrics=("mae", "r2")), "sold": Output(), "tags": Output()}
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_named_outputs_have_a_loss_and_metrics_each_and_are_answered_by_name(
     data: Path, open_run: OpenRun, events: list[Event], store: Store
 ) -> None:

@@ -17,6 +17,7 @@ from stoker_workers.ml.prediction.models import LoadedModels
 from stoker_workers.ml.prediction.predictor import Predictor
 
 Register = Callable[..., ModelVersion]
+pytestmark = pytest.mark.usefixtures("models_converted")
 
 OUTPUT = TensorSpec(name="output", shape=(3,), dtype="float32")
 NUMBERS = Signature(

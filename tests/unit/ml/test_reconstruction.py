@@ -21,6 +21,7 @@ from stoker.kinds import (
     CNN,
     MLP,
     Augment,
+    Checkpoints,
     Data,
     Evaluate,
     EvaluateResult,
@@ -44,7 +45,7 @@ from stoker_workers.ml.data.drawn import shapes
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Outcome, Run
 
-from .conftest import OFTEN, assert_goes_on, assert_resumes, manifest_of
+from .conftest import assert_goes_on, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 ROWS = 400
@@ -104,13 +105,14 @@ def squared(given: NDArray[Any], back: NDArray[Any], spreads: tuple[float, ...])
     return np.array([np.mean(row[~np.isnan(row)] ** 2) for row in off])
 
 
+@pytest.mark.usefixtures("pages_drawn")
 def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_largest_error(
     data: Path, readings: dict[str, NDArray[Any]], open_run: OpenRun, events: list[Event]
 ) -> None:
     hidden = MLP(hidden=(16, 2, 16), activation="tanh")
     job = spec(
         data, epochs=40, batch_size=60, architecture=hidden, optimizer=Optimizer(learning_rate=0.02),
-        metrics=("mae", "rmse"), checkpoint=OFTEN,
+        metrics=("mae", "rmse"), checkpoint=Checkpoints(steps=100, seconds=None, keep=100),
     )  # fmt: skip
     outcome = train(job, open_run())
     assert_resumes(job, outcome, events, open_run())
@@ -147,7 +149,7 @@ def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_larges
     np.testing.assert_allclose(written["error"].to_numpy(), errors, rtol=1e-3)
     np.testing.assert_allclose(written["value_speed"].to_numpy(), answers[:, 2], rtol=1e-5)
 
-    measured = evaluate(Evaluate(model="m", data=str(data), slices=("label",)), open_run(version)).result
+    measured = evaluate(Evaluate(model="m", data=str(data), slices=("label",), bootstrap=100), open_run(version)).result
     assert isinstance(measured, EvaluateResult)
     assert measured.metrics.keys() == {"error", "mse", "rmse", "mae", "r2"}
     for place, name in enumerate(NAMES):
@@ -236,7 +238,9 @@ def test_pictures_are_given_back_as_pictures(architecture: Any, open_run: OpenRu
     bulk = infer(job, open_run(version)).result
     assert isinstance(bulk, InferResult)
     assert store.read(bulk.chunks[0]).decode().splitlines()[0] == '"error"'
-    measured = evaluate(Evaluate(model="m", data=str(tmp_path / "pictures")), open_run(version)).result
+    measured = evaluate(
+        Evaluate(model="m", data=str(tmp_path / "pictures"), bootstrap=100, noise=(0.1,)), open_run(version)
+    ).result
     assert isinstance(measured, EvaluateResult)
     assert measured.metrics["error"] == pytest.approx(errors.mean(), rel=1e-3)
     assert_goes_on(version, str(tmp_path / "pictures"), open_run(version))
@@ -251,7 +255,7 @@ def test_arrays_are_given_back_in_their_shape(shape: tuple[int, ...], open_run: 
     assert answers.shape == x.shape
     [first, *_] = predictions(version, answers, x)
     assert first.error == pytest.approx(squared(x, answers, version.signature.spreads)[0], rel=1e-3)
-    evaluate(Evaluate(model="m", data=str(tmp_path / "arrays.npz")), open_run(version))
+    evaluate(Evaluate(model="m", data=str(tmp_path / "arrays.npz"), bootstrap=100, noise=(0.1,)), open_run(version))
 
 
 @pytest.mark.parametrize(

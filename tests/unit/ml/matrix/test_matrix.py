@@ -14,7 +14,6 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.models.manifest import ModelVersion
-from stoker_workers.kinds import evaluate
 from stoker_workers.ml.prediction.predictor import Predictor
 
 from .cases import TASKS, Case, Combination, covering, possible, refused, trained, triples, values
@@ -29,9 +28,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture(autouse=True)
-def _only_what_depends_on_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no pages, and load each model once: others test these."""
-    monkeypatch.setattr(evaluate, "render", lambda report: "")
+def _only_what_depends_on_the_data(models_converted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load each model once: others test that."""
     loaded: dict[str, Predictor] = {}
     load = Predictor.load
 

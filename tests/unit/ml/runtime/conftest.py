@@ -40,6 +40,6 @@ def _same_weights_every_time() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _engines_are_measured_by_what_they_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+def _engines_are_measured_by_what_they_compute(models_converted: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What other processes take of the processor makes no engine slower than another."""
     monkeypatch.setattr(choice, "time", SimpleNamespace(perf_counter=time.process_time))
