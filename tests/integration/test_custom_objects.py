@@ -1,14 +1,14 @@
 """Models with Keras classes of an author's own, on real workers, of which one allows a module of them."""
 
-import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from shop.layers import Gate, squashed
+from shop.layers import Gate
 
 import stoker
 from stoker import JobState
@@ -24,6 +24,7 @@ from ..conftest import PATIENCE_S, Eventually
 from .conftest import serving
 
 LEARNED = {"loss": "shop.losses:Focal", "metrics": "shop.losses:Sure"}
+GUIDE = Path(__file__).parents[2] / "docs" / "custom_objects.md"
 ROWS = np.random.default_rng(1).uniform(0, 8, (16, 4)).astype(np.float32)
 
 
@@ -44,10 +45,12 @@ def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def gated(allowing: Settings) -> str:
-    """A version with such a class."""
-    with stoker.Client(settings=allowing) as client:
-        result = client.submit(training(Gate)).result(timeout=PATIENCE_S)
-        return str(result.gives_model())
+    """A version with such a class, made by the guide's example."""
+    *_, code = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STOKER_REDIS_URL", redis_url_of(allowing))
+        exec(compile(code, GUIDE.name, "exec"), {})
+    return "gated@1"
 
 
 @pytest.fixture
@@ -56,24 +59,13 @@ def client(allowing: Settings) -> Iterator[stoker.Client]:
         yield client
 
 
-def network(gate: type[keras.layers.Layer]) -> keras.Model:
-    layers = [gate(), keras.layers.Dense(8, squashed), keras.layers.Dense(3, "softmax")]
-    return keras.Sequential([keras.Input((4,)), *layers])
-
-
-def training(gate: type[keras.layers.Layer]) -> stoker.Train:
-    config = stoker.KerasConfig(config=json.loads(network(gate).to_json()), modules=("shop.layers",))
-    return stoker.Train(model="gated", data="sample://iris", architecture=config, epochs=1, seed=1, **LEARNED)
-
-
 def test_a_model_of_own_classes_does_what_every_model_does(
     client: stoker.Client, allowing: Settings, gated: str, tmp_path: Path
 ) -> None:
-    assert gated == "gated@1"
-    further = stoker.Train(model="further", data="sample://iris", init_from="gated@1", epochs=1, seed=1)
-    evaluating = stoker.Evaluate(model="gated@1", data="sample://iris")
+    further = stoker.Train(model="further", data="sample://iris", init_from=gated, epochs=1, seed=1)
+    evaluating = stoker.Evaluate(model=gated, data="sample://iris")
     np.savez(tmp_path / "rows.npz", x=ROWS)
-    inferring = stoker.Infer(model="gated@1", data=str(tmp_path / "rows.npz"))
+    inferring = stoker.Infer(model=gated, data=str(tmp_path / "rows.npz"))
     evaluated, inferred, _ = (
         job.result(timeout=PATIENCE_S) for job in client.submit_many([evaluating, inferring, further])
     )
@@ -81,21 +73,23 @@ def test_a_model_of_own_classes_does_what_every_model_does(
     assert isinstance(evaluated, stoker.EvaluateResult)
     assert isinstance(inferred, stoker.InferResult)
     [chunk] = inferred.chunks
-    for ref in ("gated@1", "further@1"):
+    for ref in (gated, "further@1"):
         version = client.model(ref)
         assert set(version.modules) == {"shop.layers"}
         plain = keras.saving.load_model(Store(allowing.store).fetch(version.files["keras"], tmp_path), compile=False)
         np.testing.assert_allclose(client.infer(ref, ROWS, timeout=PATIENCE_S), plain(ROWS), atol=1e-5)
-        if ref == "gated@1":
+        if ref == gated:
             np.testing.assert_allclose(np.load(Store(allowing.store).fetch(chunk, tmp_path)), plain(ROWS), atol=1e-5)
 
 
 def test_a_job_whose_module_nobody_allows_waits_and_says_so(
     client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
-    network(Twice).save(tmp_path / "mine.keras")
+    network = keras.Sequential([keras.Input((4,)), Twice(), keras.layers.Dense(3, "softmax")])
+    network.save(tmp_path / "mine.keras")
+    config = stoker.KerasConfig(config=network.to_json())
     # The one's spec says so; what is in the other's file is found by a worker that has begun with it.
-    known = client.submit(training(Twice))
+    known = client.submit(stoker.Train(model="known", data="sample://iris", architecture=config))
     with pytest.raises(stoker.Timeout):
         client.register("found", tmp_path / "mine.keras", timeout=0.1)
     [found] = client.jobs(kind="import", model="found")
