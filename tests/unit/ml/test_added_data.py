@@ -1,6 +1,7 @@
 """Trainings that add rows to those of a version: how they are mixed, what is validated on, and what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,6 +174,9 @@ def test_what_is_added_must_fit_and_what_was_learned_from_must_be_the_same(open_
     words = table(tmp_path / "words.csv", 30, size=np.array(["large"] * 30))
     with pytest.raises(InvalidJob, match=r"column 'size'.*large|'size' .*words\.csv"):
         train(adding(data(words)), run)
+    copy = Path(shutil.copy(tmp_path / "old.csv", tmp_path / "copy.csv"))
+    with pytest.raises(InvalidJob, match=r"first@1 has learned from .*copy\.csv already, and what it was validated on"):
+        train(adding(data(str(copy))), run)
     new = data(table(tmp_path / "new.csv", 30, seed=1))
     learned = before.learned_from
     assert learned is not None

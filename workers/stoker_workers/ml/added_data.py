@@ -47,6 +47,11 @@ def read_added_data(
     assert learned is not None
     opened = [open_again(used, "train", run, signature, version.ref) for used in learned.data]
     new = open_used(spec.data, "train", run, signature)
+    if new.used.digest and new.used.digest in [used.digest for used in learned.data]:
+        raise InvalidJob(
+            f"add_data: {version.ref} has learned from {new.used.ref} already, and what it was validated on would be "
+            "trained on now: add other rows, or go on with data alone"
+        )
     aside = () if spec.sample_weight is None else (spec.sample_weight,)
     for each in (*opened, new):
         names = [column.name for column in each.source.columns]

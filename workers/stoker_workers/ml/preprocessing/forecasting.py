@@ -131,8 +131,8 @@ def _long_enough(windows: Windows, parts: list[Stretch], ref: str, forecast: For
         longest = max((len(part.times) for part in parts), default=0)
         raise InvalidJob(
             f"no series of {ref} has {forecast.window + forecast.horizon} rows that follow each other, as a window of "
-            f"{forecast.window} and a horizon of {forecast.horizon} need; the longest has {longest}: make window or "
-            "horizon shorter"
+            f"{forecast.window} and a horizon of {forecast.horizon} need; the longest has {longest}: give longer "
+            "series, or make window or horizon shorter"
         )
     return windows
 
