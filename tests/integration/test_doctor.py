@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker.tenants import Quota
@@ -104,6 +106,35 @@ def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: st
 
 
 @pytest.mark.usefixtures("attended")
+def test_why_tensorflow_alone_computes_a_version_is_told(server: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+    signature = Signature(inputs=(TensorSpec(name="x", dtype="string"),), outputs=(), task="regression")
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    version = ModelVersion(
+        name="words",
+        version=2,
+        signature=signature,
+        metrics={},
+        files={},
+        parameters=1,
+        job="",
+        data="",
+        created_at=made,
+    )
+    for number, why in enumerate(("", "it takes text"), 1):
+        told = version.model_copy(update={"version": number, "tensorflow_why": why})
+        # A version of an older Stoker has no such field.
+        record = told.model_dump_json(exclude=set() if why else {"tensorflow_why"})
+        server.hset("stoker:model:words", str(number), record)
+    server.sadd("stoker:models", "words")
+    server.hset("stoker:aliases:words", "champion", "1")
+    assert checks(redis_url)["engines"]["numbers"] == {"served": 1, "tensorflow_alone": 0}
+    server.hset("stoker:aliases:words", "champion", "2")
+    assert "TensorFlow alone computes words@2, for it takes text" in checks(redis_url)["engines"]["told"]
+    here = {"STOKER_REDIS_URL": redis_url, "STOKER_STORE_URL": str(tmp_path)}
+    shown = [commands.run("models", "show", f"words@{number}", env=here).stdout for number in (1, 2)]
+    assert ["TensorFlow alone, for it takes text" in told for told in shown] == [False, True]
+
+
 def test_jobs_that_no_worker_serves_are_told_by_queue(connection: Connection, redis_url: str) -> None:
     connection.run(intake.submit([NewJob(f"job-{n}", SPEC, "gpu.train") for n in range(3)]))
     queues = checks(redis_url)["queues"]

@@ -76,6 +76,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         ("metrics", metrics_text(version.metrics)),
         *((("validation", version.split),) if version.split else ()),
         ("parameters", f"{version.parameters:,}"),
+        *((("engine", f"TensorFlow alone, for {version.tensorflow_why}"),) if version.tensorflow_why else ()),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]
     for name, value in rows:

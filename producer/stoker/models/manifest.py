@@ -233,6 +233,8 @@ class ModelManifest(Described):
         source: the file that it was imported from; empty for a model that was trained here.
         modules: the author's modules with classes that it is made of, each with the distribution and version that it
             was made with, such as "shop 1.4"; empty if it is of none.
+        tensorflow_why: why TensorFlow alone computes it, and no quicker engine is tried; empty where others are, and
+            in versions that an older Stoker registered.
     """
 
     name: ModelName
@@ -249,6 +251,7 @@ class ModelManifest(Described):
     split: str = ""
     source: str = ""
     modules: dict[str, str] = Field(default_factory=dict)
+    tensorflow_why: str = ""
 
     @property
     def trained_on(self) -> tuple[str, ...]:

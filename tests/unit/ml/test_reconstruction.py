@@ -119,6 +119,7 @@ def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_larges
     result, version = registered(outcome)
     signature, run = version.signature, open_run()
     assert (signature.task, signature.columns, signature.target_columns) == ("reconstruction", NAMES, ())
+    assert version.tensorflow_why == ""
     assert result.rows == ROWS * 9 // 10
     said = " ".join(event.line for event in events if isinstance(event, Log))
     assert "column 'label' is left out: it is called as a target is; name it in features" in said

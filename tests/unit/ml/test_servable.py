@@ -208,7 +208,7 @@ def test_a_training_whose_file_cannot_be_loaded_fails_and_registers_nothing(
 ) -> None:
     """The disk cuts the file short: Keras has written it and says nothing."""
 
-    def cut_short(path: Path, *arguments: Any) -> bool:
+    def cut_short(path: Path, *arguments: Any) -> object:
         path.write_bytes(path.read_bytes()[:-100])
         return check_saved(path, *arguments)
 

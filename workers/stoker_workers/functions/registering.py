@@ -59,7 +59,6 @@ def registered(
         problem = error.errors()[0]
         raise InvalidArgument(f"{'.'.join(map(str, problem['loc']))} of {name!r}: {problem['msg']}") from None
     # Last, for it takes the longest.
-    files = save_model(model, signature, ["keras"], run)
-    return effect.model_copy(
-        update={"manifest": manifest.model_copy(update={"files": files, "modules": model_modules(model)})}
-    )
+    saved = save_model(model, signature, ["keras"], run)
+    found = {"files": saved.files, "tensorflow_why": saved.tensorflow_why, "modules": model_modules(model)}
+    return effect.model_copy(update={"manifest": manifest.model_copy(update=found)})

@@ -27,7 +27,7 @@ from ..ml.importing.signature import drafted, said_of
 from ..ml.importing.trial import tried
 from ..ml.networks.activation import output_activation
 from ..ml.prediction.loading import load_foreign, loading
-from ..ml.prediction.opening import Content, Model, load_exported, parameters_of, reference_engine
+from ..ml.prediction.opening import Content, Model, load_exported, parameters_of, reference_engine, tensorflow_why
 from ..ml.prediction.screening.litert_file import check_litert
 from ..ml.prediction.screening.onnx_file import check_onnx
 from ..ml.prediction.screening.savedmodel import check_savedmodel
@@ -52,7 +52,7 @@ def run(spec: Import, run: Run) -> Outcome:
     with bounded_memory(path.stat().st_size):
         opened = _opened(spec, path, run)
         obey_stop(run)
-        signature, notes = _understood(spec, opened)
+        signature, notes, tensorflow = _understood(spec, opened)
     run.say(*notes)
     file = write_result(run, partial(run.store.put_file, opened.path, FILE_NAMES[spec.file_format]))
     parameters = parameters_of(opened.model)
@@ -67,6 +67,7 @@ def run(spec: Import, run: Run) -> Outcome:
         task_why=" ".join(notes),
         source=spec.source_name,
         modules=model_modules(opened.model) if isinstance(opened.model, keras.Model) else {},
+        tensorflow_why=tensorflow,
     )
     result = ImportResult(model="", format=spec.file_format, parameters=parameters, notes=tuple(notes))
     return Outcome(result, (Register(manifest=manifest, alias=spec.alias),))
@@ -131,13 +132,14 @@ def _opened(spec: Import, path: Path, run: Run) -> _Opened:
                 return _Opened(packed, load_exported(folder, entry), ports, entry)
 
 
-def _understood(spec: Import, opened: _Opened) -> tuple[Signature, list[str]]:
-    """The model's whole signature, once it has been tried, and what was taken for what."""
+def _understood(spec: Import, opened: _Opened) -> tuple[Signature, list[str], str]:
+    """The model's whole signature, once it has been tried, what was taken for what, and why TensorFlow computes it."""
     draft, notes = drafted(spec, opened.ports, opened.entry)
     names = [each.name for each in draft.outputs]
     with loading(spec.source_name, _REMEDY):
         engine = reference_engine(opened.model, draft, _MAX_BATCH)
         rows, said = tried(engine, Inputs(draft, spec.model), names)
+        tensorflow = tensorflow_why(opened.model, engine, takes_made_up=rows is not None)
     notes += said
     parts: dict[str, Signature] = {}
     for each, output in zip(said_of(spec, opened.ports.outputs), draft.outputs, strict=True):
@@ -146,10 +148,10 @@ def _understood(spec: Import, opened: _Opened) -> tuple[Signature, list[str]]:
         notes += guessed
     outputs = tuple(part.outputs[0] for part in parts.values())
     if len(parts) > 1:
-        return draft.model_copy(update={"outputs": outputs, "parts": parts}), notes
+        return draft.model_copy(update={"outputs": outputs, "parts": parts}), notes, tensorflow
     [only] = parts.values()
     update = {"inputs": draft.inputs, "batch": draft.batch, "entry": draft.entry}
-    return only.model_copy(update=update), notes
+    return only.model_copy(update=update), notes, tensorflow
 
 
 def _activation(opened: _Opened, name: str) -> str | None:

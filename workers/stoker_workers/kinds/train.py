@@ -250,15 +250,15 @@ def _outcome(
         return Outcome(result)
     if len(model.profile.columns) > _MOST_COLUMNS:
         run.say(f"the manifest lists {_MOST_COLUMNS:,} of the {len(model.profile.columns):,} columns, the first ones")
-    files = save_model(model.whole(), model.signature, spec.formats, run)
+    saved = save_model(model.whole(), model.signature, spec.formats, run)
     curves = save_history(fitted.history, run)
-    update = {"model": spec.model, "files": {**files, **curves}, "run_s": time.monotonic() - started}
+    update = {"model": spec.model, "files": {**saved.files, **curves}, "run_s": time.monotonic() - started}
     manifest = ModelManifest(
         name=spec.model,
         signature=model.signature,
         metrics=result.metrics,
         modules=model_modules(model.assembled),
-        files={**files, "history": curves["history"]},
+        files={**saved.files, "history": curves["history"]},
         parameters=model.parameters,
         job=run.job,
         data=" + ".join(used.ref for used in data.learned_from.data),
@@ -266,6 +266,7 @@ def _outcome(
         parent=run.models[0].ref if run.models else None,
         columns=model.profile.columns[:_MOST_COLUMNS],
         task_why=data.profile.task_why,
+        tensorflow_why=saved.tensorflow_why,
         split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else data.why,
     )
     return Outcome(result.model_copy(update=update), (Register(manifest=manifest, alias=spec.alias),))

@@ -4,6 +4,9 @@ from ...lanes.failures import load_failures
 from ...ledger import registry
 from .check import Check, Finding, System, fail, ok
 
+# How many versions a finding names.
+_NAMED = 10
+
 
 def _records(system: System) -> Finding:
     catalogue = system.connection.run(registry.catalogue())
@@ -23,4 +26,16 @@ def _loading(system: System) -> Finding:
     return ok("none has failed")
 
 
-CHECKS = (Check("models", _records), Check("loading", _loading))
+def _engines(system: System) -> Finding:
+    """Which of the versions that an alias serves no quicker engine than TensorFlow computes, and why."""
+    versions = [version for version in system.connection.run(registry.catalogue()).versions if version.aliases]
+    alone = [version for version in versions if version.tensorflow_why]
+    numbers = {"served": len(versions), "tensorflow_alone": len(alone)}
+    if not alone:
+        return ok("no version with an alias is known to need TensorFlow", numbers)
+    named = "; ".join(f"{version.ref}, for {version.tensorflow_why}" for version in alone[:_NAMED])
+    more = f"; and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+    return ok(f"TensorFlow alone computes {named}{more}; others may run on LiteRT or ONNX Runtime", numbers)
+
+
+CHECKS = (Check("models", _records), Check("loading", _loading), Check("engines", _engines))

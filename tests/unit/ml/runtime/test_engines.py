@@ -14,7 +14,15 @@ from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion, TensorSpec
 from stoker.models.tensors import Array, Outputs
 from stoker_workers.ml.prediction.predictor import Predictor
-from stoker_workers.ml.prediction.runtime import Engine, ModelFailed, TensorFlowEngine, choose, converted, sample
+from stoker_workers.ml.prediction.runtime import (
+    Engine,
+    ModelFailed,
+    TensorFlowEngine,
+    choose,
+    converted,
+    sample,
+    why_alone,
+)
 
 Describe = Callable[..., ModelVersion]
 Case = tuple[keras.Model, tuple[TensorSpec, ...]]
@@ -127,6 +135,7 @@ def test_several_outputs_are_computed_by_the_other_engines_each_by_its_name(
     reference = TensorFlowEngine(model, version.signature, LARGEST)
     others = converted(reference, model.count_params(), unsaid)
     assert {engine.name.partition("×")[0] for engine in others} == {"litert", "onnx"}
+    assert not why_alone(reference, model.count_params())
     for rows in (1, 3, 64):
         x = np.random.default_rng(rows).random((rows, 4), dtype=np.float32)
         expected = {name: output.numpy() for name, output in model(x).items()}
@@ -160,6 +169,7 @@ def test_a_model_that_cannot_be_converted_runs_on_tensorflow(
     assert {choice.engine.name for choice in predictor.engines} == {"tensorflow"}
     why = "it takes text" if case is text else "other engines have no TensorListReserve"
     assert predictor.remarks == [f"model@1 is computed by TensorFlow alone, for {why}"]
+    assert why_alone(TensorFlowEngine(model, describe(*specs).signature, 1), model.count_params()) == why
     assert "error" not in capfd.readouterr().err
 
 
@@ -188,6 +198,8 @@ def test_a_large_model_is_not_converted(describe: Describe) -> None:
     x = keras.Input((1500,), name="x")
     model = keras.Model(x, keras.layers.Dense(1500)(x))
     assert engines_of((model, (floats("x", 1500),)), describe)[1] == []
+    engine = TensorFlowEngine(model, describe(floats("x", 1500)).signature, 1)
+    assert why_alone(engine, model.count_params()) == "it has more than 2,000,000 parameters"
 
 
 def test_one_row_of_a_small_model_is_computed_by_litert(describe: Describe) -> None:

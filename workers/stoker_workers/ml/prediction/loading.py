@@ -132,10 +132,12 @@ def _public(ref: str, error: Exception, remedy: str) -> StokerError:
     return InvalidJob(f"{ref} cannot be loaded: {type(error).__name__}: {first_line(error)}; {remedy}")
 
 
-def check_saved(path: Path, trained: keras.Model, signature: Signature, custom: Sequence[str] = ()) -> bool:
+def check_saved(
+    path: Path, trained: keras.Model, signature: Signature, custom: Sequence[str] = ()
+) -> TensorFlowEngine | None:
     """Load a saved model as a predictor does, and compare its prediction for one row with the trained model's.
 
-    Gives whether they could be compared: not every model takes made-up rows.
+    Gives what has computed it; None if they could not be compared: not every model takes made-up rows.
 
     Raises:
         InvalidJob: it cannot be loaded, or predicts something else.
@@ -147,11 +149,12 @@ def check_saved(path: Path, trained: keras.Model, signature: Signature, custom: 
         try:
             expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)
         except ModelFailed:
-            return False
-        actual = TensorFlowEngine(loaded, signature, max_batch=1).run(row)
+            return None
+        engine = TensorFlowEngine(loaded, signature, max_batch=1)
+        actual = engine.run(row)
     for output in signature.parts or (None,):
         _compare(name, *((given if output is None else given[output]) for given in (expected, actual)))
-    return True
+    return engine
 
 
 def _compare(name: str, expected: Array, actual: Array) -> None:

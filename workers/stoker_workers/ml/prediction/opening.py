@@ -21,13 +21,26 @@ from stoker.models.manifest import Signature
 
 from ..garbage import collect
 from .loading import load_saved, loading
-from .runtime import Engine, Exported, FixedBatches, LiteRTFile, OnnxFile, Reference, Say, TensorFlowEngine, converted
+from .runtime import (
+    Engine,
+    Exported,
+    FixedBatches,
+    LiteRTFile,
+    OnnxFile,
+    Reference,
+    Say,
+    TensorFlowEngine,
+    converted,
+    why_alone,
+)
 from .screening.litert_file import check_litert
 from .screening.members import checked_members, unpack
 from .screening.onnx_file import check_onnx
 from .screening.savedmodel import check_savedmodel
 
 _LARGEST_UNPACKED = 1 << 40
+FAILS = "it fails on rows that are made up from the ranges of its inputs"
+_FIXED = "every call takes as many rows as it was made for"
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,22 @@ def other_engines(model: Model, reference: Reference, signature: Signature, say:
     threads = os.cpu_count() or 1
     if isinstance(model, Content) and model.format == "litert" and threads > 1:
         return [_in_batches(LiteRTFile(model.data, threads, signature), signature)]
+    if not isinstance(model, Content):
+        say(logging.INFO, f"is computed by TensorFlow alone, for {_FIXED}")
     return []
+
+
+def tensorflow_why(model: Model, reference: Reference, *, takes_made_up: bool) -> str:
+    """Why TensorFlow alone computes a model, as `other_engines` finds it; "" where it does not.
+
+    Args:
+        takes_made_up: whether it does not fail on made-up rows, without which engines are not compared.
+    """
+    if isinstance(model, Content):
+        return ""
+    if not takes_made_up:
+        return FAILS
+    return why_alone(reference, parameters_of(model)) if isinstance(reference, TensorFlowEngine) else _FIXED
 
 
 def parameters_of(model: Model) -> int:

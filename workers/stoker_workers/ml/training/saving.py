@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import keras
@@ -10,26 +11,44 @@ import keras
 from stoker.models.manifest import Artifact, Signature
 
 from ..prediction.loading import check_saved
+from ..prediction.opening import FAILS
+from ..prediction.runtime import why_alone
 from ..run import Run
 from ..writing import BestEffort, write_result
 from .curves import write_curves
 
 
-def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> dict[str, Artifact]:
+@dataclass(frozen=True)
+class SavedModel:
+    """A model in the store.
+
+    Attributes:
+        files: by format.
+        tensorflow_why: see `ModelManifest`.
+    """
+
+    files: dict[str, Artifact]
+    tensorflow_why: str
+
+
+def save_model(model: keras.Model, signature: Signature, formats: Sequence[str], run: Run) -> SavedModel:
     """Store the model in each format ("keras", "h5"), and check that each file can be loaded.
 
     Raises:
         InvalidJob: a file cannot be loaded, or predicts something else than the model.
     """
-    files = {}
+    files, why = {}, ""
     for name in formats:
         path = run.scratch / f"model.{name}"
         model.save(path)
-        if not check_saved(path, model, signature, run.custom_objects):
-            why = "the model fails on rows that are made up from the ranges of its inputs"
+        engine = check_saved(path, model, signature, run.custom_objects)
+        if engine:
+            why = why_alone(engine, model.count_params())
+        else:
+            why = FAILS
             run.say(f"the saved {path.name} loads, but nothing was predicted by it to compare: {why}", level="warning")
         files[name] = write_result(run, partial(run.store.put_file, path))
-    return files
+    return SavedModel(files, why)
 
 
 def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, Artifact]:

@@ -2,7 +2,7 @@
 
 from .batches import FixedBatches
 from .choice import MEASURED_ROWS, EngineChoice, choose, pilot
-from .convert import converted
+from .convert import converted, why_alone
 from .engine import Engine, ModelFailed, Reference, Say, distinct
 from .inputs import sample
 from .litert import LiteRTFile, Quantised
@@ -31,4 +31,5 @@ __all__ = [
     "onnx_session",
     "pilot",
     "sample",
+    "why_alone",
 ]

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -38,18 +39,15 @@ def converted(reference: TensorFlowEngine, parameters: int, say: Say, work_s: fl
     """
     if work_s < _WORTH_LITERT_S:
         return []
-    if parameters > _LARGEST_PARAMETERS:
-        say(logging.INFO, f"{_ALONE}, for it has more than {_LARGEST_PARAMETERS:,} parameters")
-        return []
-    if any(spec.dtype == tf.string for spec in reference.specs):
-        say(logging.INFO, f"{_ALONE}, for it takes text")
+    if why := _plainly_alone(reference, parameters):
+        say(logging.INFO, f"{_ALONE}, for {why}")
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1
     with _quiet(), _optional("a frozen graph", say):
         frozen = convert_variables_to_constants_v2(reference.graph)
-        if hard := sorted(_UNCONVERTIBLE & {operation.type for operation in frozen.graph.get_operations()}):
-            say(logging.INFO, f"{_ALONE}, for other engines have no {', '.join(hard)}")
+        if why := _unconvertible(frozen):
+            say(logging.INFO, f"{_ALONE}, for {why}")
             return []
         if all(None not in spec.shape[1:] for spec in reference.specs):
             # Its interpreters, too, write of themselves to stderr.
@@ -61,6 +59,28 @@ def converted(reference: TensorFlowEngine, parameters: int, say: Say, work_s: fl
         with _optional("ONNX Runtime", say), stderr_logged(_log):
             engines.append(OnnxEngine(converted_to_onnx(frozen), threads, reference.names))
     return engines
+
+
+def why_alone(reference: TensorFlowEngine, parameters: int) -> str:
+    """Why no other engine is tried for a model, as `converted` finds it; "" where some are."""
+    why = _plainly_alone(reference, parameters)
+    if not why:
+        with _quiet(), _optional("a frozen graph", lambda _, what: _log.info("a model %s", what)):
+            why = _unconvertible(convert_variables_to_constants_v2(reference.graph))
+    return why
+
+
+def _plainly_alone(reference: TensorFlowEngine, parameters: int) -> str:
+    """Why it is not worth a look at the model's graph; "" where it is."""
+    if parameters > _LARGEST_PARAMETERS:
+        return f"it has more than {_LARGEST_PARAMETERS:,} parameters"
+    return "it takes text" if any(spec.dtype == tf.string for spec in reference.specs) else ""
+
+
+def _unconvertible(frozen: Any) -> str:
+    """What a frozen graph has that other engines do not; "" for nothing."""
+    hard = sorted(_UNCONVERTIBLE & {operation.type for operation in frozen.graph.get_operations()})
+    return f"other engines have no {', '.join(hard)}" if hard else ""
 
 
 @contextmanager
