@@ -26,6 +26,7 @@ from pydantic_settings import (
 from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
 from .kinds.needs import (
+    MOST_OFFERS,
     FunctionPath,
     FunctionPattern,
     Labels,
@@ -96,12 +97,16 @@ class Settings(BaseSettings):
         description="The functions that a training may call as its loss or a metric, each as package.module:function; "
         "in the environment, with commas between them.",
     )
-    functions: Annotated[tuple[FunctionPattern, ...], NoDecode, BeforeValidator(listed)] = Field(
+    functions: Annotated[
+        tuple[FunctionPattern, ...], Field(max_length=MOST_OFFERS), NoDecode, BeforeValidator(listed)
+    ] = Field(
         default=(),
         description="The functions that jobs may run on a worker, each as package.module:function, or "
         "package.module:* for all of a module; in the environment, with commas between them.",
     )
-    custom_objects: Annotated[tuple[ModulePath, ...], NoDecode, BeforeValidator(listed)] = Field(
+    custom_objects: Annotated[
+        tuple[ModulePath, ...], Field(max_length=MOST_OFFERS), NoDecode, BeforeValidator(listed)
+    ] = Field(
         default=(),
         description="The modules whose registered Keras classes models may have on a worker, each as package.module; "
         "in the environment, with commas between them.",

@@ -51,7 +51,9 @@ def test_arguments_are_plain_data_by_name(arguments: dict[str, object], told: st
         stoker.Run("shop.jobs:tidy", arguments)
 
 
-@pytest.mark.parametrize("path", ["shop.jobs", "shop.jobs:a.b", "shop jobs:f", "../jobs:f", "shop.jobs:f()", ":f"])
+@pytest.mark.parametrize(
+    "path", ["shop.jobs", "shop.jobs:a.b", "shop jobs:f", "../jobs:f", "shop.jobs:f()", ":f", "shop..jobs:f", "shop.:f"]
+)
 def test_a_function_is_a_module_and_a_name(path: str) -> None:
     with pytest.raises(stoker.InvalidJob, match="function"):
         stoker.Run(path)

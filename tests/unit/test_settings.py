@@ -180,6 +180,7 @@ def test_what_a_worker_offers_comes_from_its_functions_custom_objects_and_labels
         ("functions", "shop.jobs:rank*", "package.module:*"),
         ("functions", "shop.jobs: rank", "package.module:*"),
         ("functions", f"shop:{'x' * 300}", "at most 200 characters"),
+        ("functions", ",".join(f"shop:f{number}" for number in range(300)), "at most 256 items"),
         ("custom_objects", "shop.layers:Gate", "expected a module such as package.module"),
         ("custom_objects", "shop.*", "expected a module"),
         ("labels", "shop-1.4", "expected name=value, with commas between several; 'shop-1.4' has no ="),

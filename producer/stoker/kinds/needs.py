@@ -17,10 +17,12 @@ from ..errors import InvalidJob
 
 # A Python module, and "package.module:function", as regular expressions.
 MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
-FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+FUNCTION = rf"{MODULE}:[A-Za-z_]\w*"
 _LABEL = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,127}")
 _WORD = re.compile(r"[a-z]+:[^\s*]{1,240}")
+# All words of all workers are looked at for a job that waits for one that has its own.
+MOST_OFFERS = 256
 # What the ledger itself says of workers, in the same way.
 _RESERVED = ("kind:", "release:", "memory:", "cpus:")
 
