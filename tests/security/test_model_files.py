@@ -25,7 +25,7 @@ from onnx import TensorProto, helper
 from tensorflow.core.protobuf import saved_model_pb2
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Import
+from stoker.kinds import Import, ImportResult
 from stoker.models.access import Access
 from stoker.models.archives import pack_savedmodel
 from stoker.models.store import Store
@@ -343,6 +343,10 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     ),
     "more than is stored": (unwritten, "claims 1,099,511,627,776 numbers"),
     "compressed": (packed, "compressed, which Keras never writes"),
+    "complex numbers": (
+        lambda file, _: file.create_dataset("x", data=np.zeros(2, np.complex64)),
+        "weights are numbers",
+    ),
     "texts": (lambda file, _: file.create_dataset("x", data=["text"]), "weights are numbers"),
 }
 
@@ -466,6 +470,20 @@ HARMFUL = (
 )
 
 
+def calls_itself(graph: Any) -> None:
+    again = graph.graph_def.library.function.add()
+    again.signature.name = "again"
+    again.node_def.add(name="more", op="PartitionedCall").attr["f"].func.name = "again"
+
+
+def calls_twice_each(graph: Any) -> None:
+    for at in range(30):
+        made = graph.graph_def.library.function.add()
+        made.signature.name = f"f{at}"
+        for name in "ab" if at else "":
+            made.node_def.add(name=name, op="PartitionedCall").attr["f"].func.name = f"f{at - 1}"
+
+
 def one_name_twice(graph: Any) -> None:
     graph.graph_def.library.function.add().CopyFrom(predicting(graph))
 
@@ -476,6 +494,8 @@ GRAPHS: dict[str, tuple[Callable[[Any], None], str]] = {
     "in a branch": (in_a_branch, "has the operation ReadFile"),
     "by the functions that save": (saving_while_predicting, "saves or restores files while it predicts"),
     "in a function named as an operation": (named_as_an_operation, "a function called 'ReadFile', as an operation is"),
+    "a function that calls itself": (calls_itself, "has functions that call themselves"),
+    "functions that call each other twice, 30 times": (calls_twice_each, "has more than 1,000,000 operators"),
     "two functions of one name": (one_name_twice, "has two functions of one name"),
     "a huge constant": (huge_constant, "claims 4,398,046,511,104 bytes for the constant"),
     "a huge variable": (huge_variable, "bytes of variables and holds"),
@@ -622,6 +642,30 @@ def test_a_file_that_onnx_runtime_takes_for_another_is_refused(tmp_path: Path, r
     path.write_bytes(bytes([0x08, 8, 0x79, 0]) + b"ORTM" + bytes(3) + onnx_model().SerializeToString())
     assert onnx.ModelProto.FromString(path.read_bytes()).graph.node
     assert "own format, which is not read" in refused(path)
+
+
+def test_a_model_that_needs_a_memory_of_its_own_is_refused(tmp_path: Path) -> None:
+    model = onnx_model()
+    model.graph.initializer.append(helper.make_tensor("size", TensorProto.INT64, (1,), [1 << 40]))
+    for node in (
+        helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+        helper.make_node("ReduceMax", ["zeros"], ["most"]),
+        helper.make_node("Add", ["z", "most"], ["y"]),
+    ):
+        model.graph.node.append(node)
+    model.graph.node[0].output[0] = "z"
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidJob, match="more memory for 4 rows"):
+        import_model(Import(model="harm", source=str(tmp_path / "m.onnx")), run_in(tmp_path / "run"))
+
+
+def test_a_model_whose_weights_are_lost_is_told(tmp_path: Path) -> None:
+    model = onnx_model()
+    model.graph.initializer[0].raw_data = np.full(6, np.nan, np.float32).tobytes()
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    outcome = import_model(Import(model="nan", source=str(tmp_path / "m.onnx")), run_in(tmp_path / "run"))
+    assert isinstance(outcome.result, ImportResult)
+    assert any("NaN or infinite for all made-up rows" in note for note in outcome.result.notes)
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "\x1b[31m"])

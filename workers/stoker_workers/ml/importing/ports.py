@@ -10,11 +10,14 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 
 from ..prediction.runtime import ONNX_DTYPES, Quantised, distinct, onnx_session
 
 DTYPES = frozenset(ONNX_DTYPES.values())
 """The types of tensors that rows can have."""
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def exported_ports(graph: Any, entry: str | None, what: str) -> tuple[Ports, str
     chosen: str | None = entry or usual
     if chosen is None or chosen not in known:
         raise InvalidJob(
-            f"{what} has the functions {', '.join(known) or 'none'}; "
+            f"{what} has the functions {', '.join(map(short, known[:_SHOWN])) or 'none'}; "
             + ("name one of them as entry" if known else "export it with a signature: model.export(folder)")
         )
     signature = graph.signature_def[chosen]

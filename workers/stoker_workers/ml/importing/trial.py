@@ -8,7 +8,8 @@ from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.tensors import Array
 
-from ..prediction.loading import first_line
+from ..memory import is_out_of_memory
+from ..prediction.loading import NoMemory, first_line
 from ..prediction.runtime import ModelFailed, Reference, sample
 from ..prediction.runtime.engine import listed_outputs
 
@@ -24,6 +25,7 @@ def tried(engine: Reference, inputs: Inputs, names: Sequence[str]) -> tuple[dict
 
     Raises:
         InvalidJob: its outputs have no row for each row, or one row's depend on the others.
+        NoMemory: some rows need more memory than there is.
     """
     rows = [_spread(array) for array in sample(inputs, _ROWS)]
     try:
@@ -31,6 +33,11 @@ def tried(engine: Reference, inputs: Inputs, names: Sequence[str]) -> tuple[dict
         again = listed_outputs(engine.run(rows))
         first = listed_outputs(engine.run([array[:1] for array in rows]))
     except ModelFailed as error:
+        if _lacks_memory(error):
+            raise NoMemory(
+                f"the model needs more memory for {_ROWS} rows than a file of its size should: {first_line(error)}; "
+                "export it for smaller inputs, or with less of them in one array"
+            ) from error
         return None, [f"it was not tried, for it fails on made-up rows: {first_line(error)}"]
     for name, output in zip(names, together, strict=True):
         if output.ndim < 1 or len(output) != _ROWS:
@@ -39,15 +46,27 @@ def tried(engine: Reference, inputs: Inputs, names: Sequence[str]) -> tuple[dict
                 "so must that of the inputs; export the model so"
             )
     outputs = dict(zip(names, together, strict=True))
+    nowhere = [name for name, output in outputs.items() if output.size and not np.isfinite(_numbers(output)).any()]
+    notes = [f"output {name!r} is NaN or infinite for all made-up rows: are its weights whole?" for name in nowhere]
     if not all(map(_is_close, together, again)):
-        return outputs, ["the same rows give other answers each time: something in it is random"]
+        return outputs, [*notes, "the same rows give other answers each time: something in it is random"]
     for name, output, alone in zip(names, together, first, strict=True):
         if not _is_close(output[:1], alone):
             raise InvalidJob(
                 f"output {name!r} of a row is another one beside other rows: its first axis does not count rows, or "
                 "the model mixes them; export it so that each row is answered for itself"
             )
-    return outputs, []
+    return outputs, notes
+
+
+def _lacks_memory(error: ModelFailed) -> bool:
+    cause = error.__cause__
+    # ONNX Runtime and LiteRT have no class of error for it.
+    return (cause is not None and is_out_of_memory(cause)) or "allocate memory" in str(error)
+
+
+def _numbers(output: Array) -> Array:
+    return output if output.dtype.kind == "f" else np.zeros(1)
 
 
 def _spread(rows: Array) -> Array:

@@ -10,7 +10,7 @@ from stoker.kinds.problems import short
 
 _MOST_OBJECTS = 1_000_000
 _DEEPEST = 200
-_NUMBERS = "biufc"
+_NUMBERS = "biuf"
 
 
 def check_hdf5(file: IO[bytes], what: str, *, texts: bool = False) -> int:

@@ -11,14 +11,13 @@ from google.protobuf.message import DecodeError
 from stoker.errors import InvalidJob
 from stoker.kinds.problems import short
 
+from .calls import check_calls
+
 # Others need a library of somebody's.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # Runs Python, or the machine code of somebody's.
 _RUNS_CODE = frozenset({"PyOp", "PythonOp", "ATen", "EPContext"})
 _LARGEST = 2**31 - 1
-# Functions are written out where they are called, and these within each other.
-_DEEPEST = 100
-_MOST_NODES = 1_000_000
 # ONNX Runtime takes bytes with this mark at their place for a file of its own format, whatever else they are.
 _OTHER_FORMAT, _MARK_AT = b"ORTM", 4
 _PACKED_BITS = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
@@ -72,25 +71,14 @@ def _parts(message: Any) -> Iterator[Any]:
 
 
 def _check_calls(model: onnx.ModelProto, what: str) -> None:
-    """Refuse functions that call themselves, and those that call others so often that a memory is filled by it."""
-    functions = {(each.domain, each.name, each.overload): each for each in model.functions}
-    sizes: dict[tuple[str, str, str], int] = {}
-
-    def size(message: Any, depth: int) -> int:
-        if depth > _DEEPEST:
-            raise InvalidJob(f"{what} has functions that call themselves, or each other more than {_DEEPEST} deep")
-        nodes = [
-            (node.domain, node.op_type, node.overload) for node in _parts(message) if isinstance(node, onnx.NodeProto)
-        ]
-        for called in functions.keys() & set(nodes) - sizes.keys():
-            sizes[called] = size(functions[called], depth + 1)
-        total = sum(1 + sizes.get(node, 0) for node in nodes)
-        if total > _MOST_NODES:
-            raise InvalidJob(f"{what} has more than {_MOST_NODES:,} operators, with those of functions; no model has")
-        return total
-
+    functions = {(each.domain, each.name, each.overload): _operators(each) for each in model.functions}
     if functions:
-        size(model.graph, 0)
+        check_calls({**functions, ("", "", ""): _operators(model.graph)}, what)
+
+
+def _operators(part: onnx.GraphProto | onnx.FunctionProto) -> list[tuple[str, str, str]]:
+    nodes = [each for each in _parts(part) if isinstance(each, onnx.NodeProto)]
+    return [(node.domain, node.op_type, node.overload) for node in nodes]
 
 
 def _check_tensor(tensor: onnx.TensorProto, what: str) -> None:

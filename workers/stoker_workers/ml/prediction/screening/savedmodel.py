@@ -12,6 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from stoker.errors import InvalidJob
 from stoker.kinds.problems import short
 
+from .calls import check_calls
 from .members import safe_path
 from .savedmodel_ops import COMPUTING, SAVING
 
@@ -76,6 +77,11 @@ def _check_operations(graph: Any, what: str) -> None:
         raise InvalidJob(
             f"{what} saves or restores files while it predicts, by {short(min(both))}: export it for inference"
         )
+    bodies = {
+        name: [*_called(function.node_def, library), *(node.op for node in function.node_def)]
+        for name, function in library.items()
+    }
+    check_calls(bodies, what)
     known = frozenset(library)
     for name, function in library.items():
         _check_nodes(function.node_def, SAVING if name in saving else COMPUTING, known, what)
