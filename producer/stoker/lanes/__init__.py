@@ -217,7 +217,9 @@ def wake_reader(client: str) -> Call[None]:
 def _script(name: str) -> Script:
     folder = files(__package__) / "lua"
     lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
-    return Script(basics() + able() + lua_table() + lanes)
+    # Few of them look for such a worker, and what is defined costs each of them time.
+    lazily = f"local function able()\n{able()}return able_workers, roomiest, condition\nend\n"
+    return Script(basics() + lazily + lua_table() + lanes)
 
 
 def _ms(seconds: float) -> int:

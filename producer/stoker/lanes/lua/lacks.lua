@@ -4,4 +4,5 @@ local words = needs_of_lane(ref)
 if #words == 0 or #servers_of(redis.call('GET', LANE.lane_queue .. ref) or '', words) > 0 then
   return false
 end
+local _, _, condition = able()
 return condition(words)

@@ -58,7 +58,7 @@ local function needs_of_lane(ref)
   -- Most versions need none, and are not parsed.
   if readable and manifest and string.find(manifest, '"modules":{"', 1, true) then
     local is_json, version = pcall(cjson.decode, manifest)
-    for module in pairs(is_json and type(version) == 'table' and entries(version.modules) or {}) do
+    for module in pairs(is_json and type(version.modules) == 'table' and version.modules or {}) do
       words[#words + 1] = 'module:' .. module
     end
     table.sort(words)
@@ -68,26 +68,31 @@ end
 
 -- The live workers that have what a lane needs: of the device that its doorbells go to, or else of another one.
 local function servers_of(queue, words)
-  local able = able_workers(queue, words)
+  local able_workers = able()
+  local servers = able_workers(queue, words)
   for _, other in ipairs(QUEUES) do
-    if #able == 0 and string.find(other, '%.infer$') then
-      able = able_workers(other, words)
+    if #servers == 0 and string.find(other, '%.infer$') then
+      servers = able_workers(other, words)
     end
   end
-  return able
+  return servers
 end
 
 -- Where the next doorbell of a lane goes: if not every worker can serve its version, into the mailbox of one that can, and
 -- that has not left the last one lying if there is another. If none can, any worker receives it, and tells the callers.
 local function place_of_bell(ref, queue, left_lying)
   local words, others = needs_of_lane(ref), {}
-  local able = #words > 0 and servers_of(queue, words) or {}
-  for _, worker in ipairs(able) do
+  if #words == 0 then
+    return queue
+  end
+  local _, roomiest = able()
+  local servers = servers_of(queue, words)
+  for _, worker in ipairs(servers) do
     if not left_lying[worker.mailbox] then
       others[#others + 1] = worker
     end
   end
-  local worker = roomiest(others) or others[1] or able[1]
+  local worker = roomiest(others) or others[1] or servers[1]
   return worker and worker.mailbox or queue
 end
 
