@@ -255,6 +255,7 @@ class JobStatus(BaseModel):
 
     Attributes:
         queue: its Celery queue, e.g. "cpu.train".
+        summary: what it does, as Flower shows it: the function and its arguments, or the model and the data.
         parent: the id of the job that submitted it; None for a job that a client submitted.
         attempt: how many workers have claimed it so far.
         worker: the worker that runs it, or ran it last.
@@ -272,6 +273,7 @@ class JobStatus(BaseModel):
     state: JobState
     queue: str
     model: str
+    summary: str = ""
     parent: str | None = None
     priority: str
     tags: dict[str, str] = Field(default_factory=dict)

@@ -1,5 +1,6 @@
 """Functions of an author's package as jobs, on a real worker: what every other kind may rely on holds for them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from stoker.models.store import Store
 from stoker.settings import Settings
 from stoker_workers import Run
 
+from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 
 
@@ -125,6 +127,16 @@ def test_a_plain_function_needs_nothing_of_ours(client: stoker.Client) -> None:
 def test_a_job_fails_by_its_own_error(client: stoker.Client, spec: stoker.Run, told: str) -> None:
     with pytest.raises(stoker.JobFailed, match=told):
         client.submit(spec).result(timeout=PATIENCE_S)
+
+
+def test_an_error_of_a_function_is_told_with_its_place(stack: Settings, client: stoker.Client) -> None:
+    job = client.submit(stoker.Run("shop.jobs:careless", {"how": "key"}))
+    assert job.wait(timeout=PATIENCE_S) is JobState.FAILED
+    first, place, *_, last = [event.line for event in job.events() if isinstance(event, Log)]
+    assert (first, last) == ("Traceback (most recent call last):", "KeyError: 'key'")
+    assert re.search(r"shop/jobs\.py\W+line \d+, in careless", place)
+    listed = commands.run("jobs", "--kind", "run", env={"STOKER_REDIS_URL": redis_url_of(stack)}).stdout
+    assert re.search(rf"{job.id[:8]} +run +shop\.jobs:careless", listed), "it is told which function a job runs"
 
 
 def test_a_function_that_nobody_allows_waits_for_one_who_does(client: stoker.Client, eventually: Eventually) -> None:

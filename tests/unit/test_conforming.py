@@ -6,7 +6,7 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import Signature, TensorSpec
-from stoker.models.tensors import Tensors
+from stoker.models.tensors import Tensors, decode_tensors, encode_tensors
 
 PIXELS = TensorSpec(name="x", shape=(3,), dtype="float32", low=0, high=16)
 PERSON = TensorSpec(
@@ -73,3 +73,14 @@ def test_numbers_of_a_type_that_numpy_alone_does_not_know_are_checked_as_floats(
 def test_what_does_not_fit_is_refused_with_what_would(tensors: Tensors, complaint: str) -> None:
     with pytest.raises(InvalidJob, match=complaint):
         inputs(PIXELS).check(tensors)
+
+
+@pytest.mark.parametrize("given", [np.array(["good", "häßlich"], object), {"x": ["good", "häßlich"]}])
+def test_texts_for_a_model_without_columns_are_made_such_that_they_can_be_sent(given: Tensors) -> None:
+    texts = inputs(TensorSpec(name="x", shape=(), dtype="string"))
+    encoded = texts.encoded(given)
+    texts.check(encoded)
+    assert decode_tensors(encode_tensors(encoded)) is not None
+    lacking = texts.encoded(np.array(["good", None], object))
+    with pytest.raises(InvalidJob, match="'x' of model@1 must be text"):
+        texts.check(lacking)

@@ -197,4 +197,5 @@ def _row(status: JobStatus) -> list[Styled]:
         silent_s = (datetime.now(UTC) - status.last_event_at).total_seconds()
         progress += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
     submitted = ago(status.submitted_at)
-    return [status.id[:SHORT_ID], status.kind, status.model, state_text(status.state), submitted, progress]
+    what = status.model or status.summary
+    return [status.id[:SHORT_ID], status.kind, what, state_text(status.state), submitted, progress]

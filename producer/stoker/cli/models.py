@@ -158,6 +158,9 @@ def import_model(
     file_format: Annotated[
         str | None, typer.Option("--format", help="keras, savedmodel, litert or onnx; else by the file's name.")
     ] = None,
+    logits: Annotated[
+        bool | None, typer.Option(help="Whether outputs are raw scores; else read off the last layer.")
+    ] = None,
     entry: Annotated[str | None, typer.Option(help="Which function of a SavedModel is served.")] = None,
     modules: Annotated[
         list[str] | None, typer.Option("--module", help="Where activations of yours are registered that it has.")
@@ -173,6 +176,7 @@ def import_model(
         "metrics": {name: _number(name, value) for name, value in _pairs("--metric", metrics).items()},
         "target": target,
         "task": task,
+        "logits": logits,
         "entry": entry,
         "modules": modules or (),
         "alias": alias,

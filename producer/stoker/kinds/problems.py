@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from .needs import FUNCTION
+
 _SHOWN = 80
 # Problems that are told whole; whoever has more looks again.
 _NAMED = 3
@@ -95,6 +97,8 @@ def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> st
             return f"{where}: {short(context['tag'])} is unknown, expected one of {context['expected_tags']}"
         case "union_tag_not_found":
             return f"{where} must say its {context['discriminator']}, so that its fields can be checked"
+        case "string_pattern_mismatch" if FUNCTION in context["pattern"]:
+            return f"{where}: {short(problem['input'])} is not allowed: write package.module:function"
         case "string_pattern_mismatch":
             return f"{where}: {short(problem['input'])} is not allowed: it must match {context['pattern']}"
         case "too_short":

@@ -38,6 +38,7 @@ _STATUS_FIELDS = (
     "progress_id",
     "reason",
     "outage",
+    "summary",
 )
 _TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at")
 _YET_TO_START = (JobState.WAITING, JobState.QUEUED)

@@ -101,7 +101,11 @@ def _split(ref: str) -> tuple[str, str]:
 def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
     if raw is None:
         known = sorted(alias.decode() for alias in aliases[::2])
-        hint = f"its aliases are {', '.join(known)}" if known else "train it first; `stoker models list` shows all"
+        hint = (
+            f"its aliases are {', '.join(known)}, and `stoker models list` shows all versions"
+            if known
+            else "train it first; `stoker models list` shows all"
+        )
         raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
     return _version(raw, aliases)
 

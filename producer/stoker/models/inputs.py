@@ -58,14 +58,14 @@ class Inputs:
         """
         if isinstance(given, np.ndarray):
             if len(self.specs) > 1 or not takes_pictures(self.specs[0]):
-                return given
+                return _sendable(given)
             given = {(self.specs[0].columns or self._names)[0]: given}
         if self._forecast and not self._are_tensors(given):
             return {self._names[0]: newest_windows(given, self._forecast)}
         if self._are_tensors(given) or all(spec.kind is None and not spec.columns for spec in self.specs):
             return self._own(given)
         tensors = encode(self.specs, {**given, **self._pictures(given)})
-        return {name: array.astype(np.str_) if array.dtype == object else array for name, array in tensors.items()}
+        return {name: _sendable(array) for name, array in tensors.items()}
 
     def unused(self, given: Array | Mapping[str, object]) -> list[str]:
         """The columns of rows that the model does not read, in order; its target, if it is there, is none of them."""
@@ -146,7 +146,7 @@ class Inputs:
                 f"{self.ref} was trained on an array {self._names[0]!r} without names of columns; got "
                 f"{listed(list(given))}: give the rows as an array, in the order of the training"
             )
-        return {name: values_of(values) for name, values in given.items() if name in self._keys}
+        return {name: _sendable(values_of(values)) for name, values in given.items() if name in self._keys}
 
     def _by_name(self, arrays: Mapping[str, Array]) -> list[Array]:
         if arrays.keys() != self._keys:
@@ -210,6 +210,13 @@ class Inputs:
                     "check its unit, or drop such rows"
                 )
         return cast
+
+
+def _sendable(array: Array) -> Array:
+    """Objects that are texts as an array of text, which can be sent; others as they are, for the check to refuse."""
+    if array.dtype == object and all(isinstance(value, str) for value in array.flat):
+        return array.astype(np.str_)
+    return array
 
 
 def _takes_lists(spec: TensorSpec) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from shop.layers import Gate, squashed
 from shop.losses import Focal, Sure
 
+import stoker_workers as functions
 from stoker.errors import InvalidJob
 from stoker.kinds import Builder, KerasConfig, Train
 from stoker.models.manifest import ModelVersion
@@ -87,3 +88,13 @@ def test_a_file_is_loaded_whatever_it_was_compiled_with(tmp_path: Path) -> None:
     model.save(path := tmp_path / "model.keras")
     rows = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32)
     np.testing.assert_allclose(load_foreign(path, "it", ("shop.layers",))(rows), model(rows), atol=1e-6)
+
+
+def test_a_test_of_a_function_registers_own_classes_if_its_settings_allow_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = gated((4,), 3)
+    with pytest.raises(InvalidJob, match="STOKER_CUSTOM_OBJECTS"):
+        functions.Run().register(network, "m", task="regression")
+    monkeypatch.setenv("STOKER_CUSTOM_OBJECTS", ",".join(SHOP))
+    run = functions.Run()
+    run.register(network, "m", task="regression")
+    assert set(run.models["m"].modules) == {"shop.layers"}

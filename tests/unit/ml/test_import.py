@@ -397,6 +397,7 @@ def test_what_was_guessed_is_said(imported: Imported, events: list[Event], tmp_p
     assert version.signature.classes == ("0", "1", "2")
     lines = [event.line for event in events if isinstance(event, Log)]
     assert any("taken for the probabilities of 3 classes" in line for line in lines)
+    assert version.task_why == "; ".join(line for line in lines if "is taken for" in line)
 
 
 @pytest.mark.parametrize(

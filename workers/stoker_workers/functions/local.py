@@ -13,6 +13,7 @@ from stoker.kinds import Result
 from stoker.models.access import Access
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
+from stoker.settings import Settings
 
 from ..ml.run import Run, StopRequest
 
@@ -50,6 +51,8 @@ def local_run(
         # A program of the user's own reads what the user may read.
         access=Access(("/",), store.url),
         models=(),
+        # As of a worker with the same settings: what may not be registered there is refused here, too.
+        custom_objects=Settings().custom_objects,
         checkpoints=tuple(checkpoints.listed),
         device=device,
         children=tuple(children),

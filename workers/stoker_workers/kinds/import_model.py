@@ -64,7 +64,7 @@ def run(spec: Import, run: Run) -> Outcome:
         parameters=parameters,
         job=run.job,
         data="",
-        task_why=" ".join(notes),
+        task_why="; ".join(notes),
         source=spec.source_name,
         modules=model_modules(opened.model) if isinstance(opened.model, keras.Model) else {},
         tensorflow_why=tensorflow,

@@ -2,15 +2,22 @@
 
 import hashlib
 import time
+from traceback import TracebackException
 
 from stoker import kinds
+from stoker.errors import StokerError
 from stoker.functions import Arguments
 from stoker.kinds import RunResult
 
 from ..functions import context
 from ..functions.value import as_json
 from ..ml.own import own_job
-from ..ml.run import Outcome, Run
+from ..ml.run import Children, Outcome, Run, Stopped
+
+# Of a traceback, from the function on: it may call itself.
+_MOST_FRAMES = 40
+# Those of Stoker, before the function's own.
+_OUR_FRAMES = 2
 
 
 def run(spec: kinds.Run, run: Run) -> Outcome:
@@ -29,7 +36,13 @@ def run(spec: kinds.Run, run: Run) -> Outcome:
     around = context.Run(run, seed=seed)
     if parameters.takes_context:
         arguments["run"] = around
-    returned, made = context.call(function, arguments, around)
+    try:
+        returned, made = context.call(function, arguments, around)
+    except (StokerError, Stopped, Children):
+        raise
+    except BaseException as error:
+        around.log(_where(error), level="error")
+        raise
     return Outcome(
         RunResult(
             function=spec.function,
@@ -40,6 +53,13 @@ def run(spec: kinds.Run, run: Run) -> Outcome:
         ),
         tuple(made.models.values()),
     )
+
+
+def _where(error: BaseException) -> str:
+    """The traceback of a function's own error, for its author."""
+    told = TracebackException.from_exception(error, limit=_OUR_FRAMES + _MOST_FRAMES)
+    del told.stack[:_OUR_FRAMES]
+    return "".join(told.format())
 
 
 def _seed(job: str) -> int:

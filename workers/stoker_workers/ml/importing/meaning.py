@@ -35,7 +35,7 @@ def meant(
             return Signature(inputs=(), outputs=(spec,), task="regression", target=said.target), notes
         notes.append(
             f"output {spec.name!r} is taken for the probabilities of {spec.shape[-1]} classes, for they sum to 1; "
-            "their labels are numbers from 0 on: name them in classes, or set task='regression'"
+            "their labels are numbers from 0 on: name them in classes, or say that its task is regression"
         )
     if said.task == "regression":
         if classes:
@@ -46,7 +46,7 @@ def meant(
     if logits is None:
         logits = not _gives_probabilities(task, rows, activation)
         form = "raw scores (logits)" if logits else "probabilities"
-        notes.append(f"output {spec.name!r} is taken for {form}; logits says otherwise")
+        notes.append(f"output {spec.name!r} is taken for {form}: set logits if that is wrong")
     return (
         Signature(inputs=(), outputs=(spec,), task=task, classes=classes, target=said.target, logits=logits),
         notes,

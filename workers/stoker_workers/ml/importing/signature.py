@@ -131,7 +131,11 @@ def _batch(ports: Sequence[Port]) -> int | None:
     sizes = {port.shape[0] if port.shape else None for port in ports}
     if len(sizes) > 1:
         shapes = ", ".join(f"{port.name} {_shown(port.shape or ())}" for port in ports)
-        raise InvalidJob(f"the first axes of the inputs differ, and count rows: {shapes}; export them alike")
+        raise InvalidJob(
+            f"the first axes of the inputs differ, and count rows: {shapes}; export them alike; one that you do not "
+            "know is a constant of which the exporter has made an input, as Keras does of Normalization for ONNX: "
+            "import the .keras file or SavedModel instead"
+        )
     return sizes.pop() if sizes else None
 
 

@@ -1,0 +1,99 @@
+"""The examples of the guides to one's own models and code run as they stand, on one stack."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from shop import handwriting
+
+import stoker
+from stoker import kinds
+from stoker.local import redis_url_of
+from stoker.settings import Settings
+
+from .. import commands
+from ..conftest import PATIENCE_S, Eventually
+from .test_examples import DOCS
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)
+
+
+def run(code: str) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(compile(code, "guide", "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _as_a_reader(stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a folder of the reader's own, with the settings of the stack."""
+    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+    monkeypatch.setenv("STOKER_STORE_URL", stack.store)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_functions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    function, submitted, tested = blocks("functions", "python")
+    assert Path(str(handwriting.__file__)).read_text() == function, "the package has what the page shows"
+    job = run(submitted)["job"]
+    assert capsys.readouterr().out == "0.9\n"
+    assert isinstance(job, stoker.Job)
+    result = job.result(timeout=PATIENCE_S)
+    assert isinstance(result, stoker.RunResult)
+    assert set(result.files) == {"model"}
+    [file] = blocks("functions", "yaml")
+    assert kinds.parse_spec(yaml.safe_load(file)) == stoker.Run("shop.handwriting:fit_digits", {"epochs": 5})
+    [test] = [each for name, each in run(tested).items() if name.startswith("test_")]
+    assert callable(test)
+    test(tmp_path / "run")
+
+
+def test_import(client: stoker.Client, tmp_path: Path) -> None:
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+    network.save("flowers.keras")
+    network.save("old.h5")
+    registered, converted = blocks("import", "python")
+    version = run(registered)["version"]
+    assert isinstance(version, stoker.ModelVersion)
+    [console] = blocks("import", "console")
+    for line in console.splitlines():
+        command = line.removeprefix("$ stoker ").partition("#")[0].split()
+        told = commands.run(*command)
+        assert told.returncode == 0, told.stderr
+    assert "multiclass: setosa, versicolor, virginica" in told.stdout
+    assert client.model("flowers").signature == version.signature
+    run(converted)
+    rows = np.ones((2, 4), np.float32)
+    np.testing.assert_allclose(keras.saving.load_model("model.keras")(rows), network(rows), atol=1e-6)
+
+
+def test_environments(client: stoker.Client, eventually: Eventually) -> None:
+    [submitted] = blocks("environments", "python")
+    run(submitted)
+    job, *_ = client.jobs(kind="train", model="ranker")
+    [settings] = blocks("environments", "toml")
+    assert Settings(**tomllib.loads(settings)).labels.items() >= {"image": "shop-1.4"}.items()
+    lacks = "no live worker has label image=shop-1.4"
+    eventually(lambda: client.job(job.id).status().reason == lacks)
+    # As the page shows it, but for the id and the time.
+    shown = next(text for text in blocks("environments", "console") if lacks in text)
+    [listed] = [line for line in commands.run("jobs", "--kind", "train").stdout.splitlines() if lacks in line]
+    assert listed.split()[1:4] == next(line for line in shown.splitlines() if lacks in line).split()[1:4]
+    [found] = [line for line in commands.run("doctor").stdout.splitlines() if "  needs  " in line]
+    [promised] = [line.strip().removesuffix("…").strip() for line in shown.splitlines() if "  needs  " in line]
+    assert " ".join(found.split()).startswith(" ".join(promised.split()))
+    client.job(job.id).cancel()
+
+
+def test_training() -> None:
+    [spec] = blocks("training", "python")
+    [value] = [node for node in ast.parse(spec).body if isinstance(node, ast.Expr)]
+    run(spec)
+    assert ast.unparse(value).startswith("stoker.Train(")
