@@ -12,7 +12,19 @@ from stoker import JobState
 from stoker.fleet.topology import mailbox_of, queues_of
 from stoker.kinds import KINDS, Spec, needs_of
 from stoker.kinds.needs import lacking
-from stoker.ledger import attempts, children, gangs, intake, monitoring, presence, quotas, records, upkeep
+from stoker.ledger import (
+    attempts,
+    autoscaling,
+    children,
+    damage,
+    gangs,
+    intake,
+    monitoring,
+    presence,
+    quotas,
+    records,
+    upkeep,
+)
 from stoker.ledger.attempts import Attempt, Refusal
 from stoker.ledger.intake import NewJob
 from stoker.outages import Dependency, OngoingOutage
@@ -263,6 +275,98 @@ def test_a_job_in_a_busy_workers_mailbox_goes_to_one_that_is_free_sooner(connect
     assert traces(connection) == []
 
 
+def test_it_goes_to_another_busy_worker_as_well_for_that_may_be_free_sooner(connection: Connection) -> None:
+    first, second = worker("first", SHOP, busy=1), worker("second", SHOP, busy=1)
+    for each in (PLAIN, first):
+        attend(connection, each)
+    job_id = submit(connection)
+    take(connection, job_id, PLAIN)
+    attend(connection, second)
+    for _ in range(3):
+        age(connection, job_id, "rung_at", 5000)
+        connection.run(upkeep.wake())
+        assert (mailed(connection, first), mailed(connection, second)) == (1, 1)
+    assert isinstance(take(connection, job_id, second), Attempt)
+
+
+def test_a_worker_without_slots_gets_nothing(connection: Connection) -> None:
+    paused = worker("paused", SHOP, slots=0)
+    for each in (PLAIN, paused):
+        attend(connection, each)
+    job_id = submit(connection)
+    take(connection, job_id, PLAIN)
+    assert connection.run(upkeep.wake()) == 0
+    assert mailed(connection, paused) == 0
+    assert state_and_reason(connection, job_id) == (
+        JobState.WAITING,
+        "waits for a worker that has label image=shop-1.4",
+    )
+
+
+def test_those_that_wait_go_by_priority_and_rise_with_time(connection: Connection) -> None:
+    attend(connection, PLAIN)
+    names = ("low", "normal", "older low", "high", "second normal")
+    jobs = {name: submit(connection, SPEC.model_copy(update={"priority": name.split()[-1]})) for name in names}
+    # Within the half hour that it has waited, it has risen twice: it comes before a high one that is new.
+    age(connection, jobs["older low"], "queued_at", 1_800_000)
+    for job_id in jobs.values():
+        take(connection, job_id, PLAIN)
+    attend(connection, worker("able", SHOP, busy=1))
+    order = []
+    while len(order) < len(jobs):
+        connection.run(upkeep.wake())
+        [name] = [name for name, job_id in jobs.items() if state_and_reason(connection, job_id)[0] is JobState.QUEUED]
+        order.append(name)
+        assert isinstance(take(connection, jobs[name], ABLE), Attempt)
+        connection.client.delete(f"{ABLE.mailbox}{NORMAL}", f"{ABLE.mailbox}{HIGH}", f"{ABLE.mailbox}\x06\x169")
+    assert order == ["older low", "high", "normal", "second normal", "low"]
+
+
+def test_a_fleet_grows_for_jobs_that_wait_for_its_busy_workers_and_for_no_others(connection: Connection) -> None:
+    for each in (PLAIN, worker("able", SHOP, busy=1)):
+        attend(connection, each)
+    nobodys = SPEC.model_copy(update={"needs": {"image": "shop-2"}})
+    for spec in (SPEC, SPEC, SPEC, nobodys, nobodys):
+        take(connection, submit(connection, spec), PLAIN)
+    waiting = connection.run(records.counts())["evaluate", JobState.WAITING]
+    load = connection.run(autoscaling.traffic("cpu")).kinds["evaluate"]
+    assert (waiting, load.jobs, load.queued) == (4, 3, 3)
+    assert connection.run(autoscaling.traffic("gpu")).kinds["evaluate"].queued == 0
+
+
+@pytest.mark.parametrize("of", ["record", "list"])
+def test_damage_to_one_job_that_waits_or_is_in_a_mailbox_stops_no_other(connection: Connection, of: str) -> None:
+    for each in (PLAIN, ABLE):
+        attend(connection, each)
+    mailed_job, waiting = submit(connection), submit(connection)
+    for job_id in (mailed_job, waiting):
+        take(connection, job_id, PLAIN)
+    if of == "record":
+        connection.client.hdel(f"stoker:job:{mailed_job}", "kind")
+        connection.client.delete(f"{ABLE.mailbox}{NORMAL}")
+    else:
+        connection.client.delete("stoker:needs")
+        assert isinstance(take(connection, mailed_job, ABLE), Attempt)
+    for _ in range(2):
+        connection.run(upkeep.wake())
+        connection.run(damage.repair(keys=10_000))
+    assert isinstance(take(connection, waiting, ABLE), Attempt)
+
+
+def test_a_job_for_any_device_goes_to_a_cpu_only_if_one_has_what_it_needs(connection: Connection) -> None:
+    gpu = worker("gpu", SHOP, device="gpu", queues=queues_of("gpu"), busy=1)
+    for each in (PLAIN, gpu):
+        attend(connection, each)
+    posted, waiting = (submit(connection, queue="gpu.batch") for _ in range(2))
+    for job_id in (posted, waiting):
+        connection.run(attempts.claim(job_id, str(uuid.uuid4()), "plain gpu", 15, PLAIN))
+    assert [state_and_reason(connection, each)[0] for each in (posted, waiting)] == ["QUEUED", "WAITING"]
+    assert connection.run(upkeep.fall_back(wait_s=0)) == []
+    attend(connection, ABLE)
+    assert sorted(connection.run(upkeep.fall_back(wait_s=0))) == sorted((posted, waiting))
+    assert isinstance(take(connection, waiting, ABLE), Attempt)
+
+
 def test_its_priority_rises_in_a_mailbox_too(connection: Connection) -> None:
     for each in (PLAIN, worker("busy", SHOP, busy=1)):
         attend(connection, each)
@@ -401,7 +505,7 @@ def test_what_something_else_has_written_there_hurts_no_script(connection: Conne
     hurt = worker("hurt").model_dump(mode="json")
     junk: list[dict[str, object]] = [
         {"offers": 7},
-        {"offers": [7, None, {}]},
+        {"offers": [7, None, {}, float("nan")]},
         {"mailbox": 7},
         {"kinds": "x"},
         {"outages": 7},

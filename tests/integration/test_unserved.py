@@ -197,6 +197,18 @@ def test_a_state_that_is_unknown_is_left_alone(connection: Connection) -> None:
     assert connection.client.hgetall(record) == before
 
 
+def test_a_spec_that_only_a_newer_release_can_read_goes_to_a_live_worker_of_it_at_once(connection: Connection) -> None:
+    newer = worker("newer", *KINDS, release=RELEASE + 1)
+    for each in (OLD, newer):
+        attend(connection, each)
+    [job_id] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))
+    connection.client.hset(f"stoker:job:{job_id}", "release", RELEASE + 1)
+    attempt = connection.run(attempts.claim(job_id, "owner", "old", 15, OLD))
+    assert isinstance(attempt, Attempt)
+    assert connection.run(attempts.release(attempt, "unknown", "no field 'x'")) is JobState.QUEUED
+    assert mailed(connection, "newer") == 1
+
+
 def test_a_spec_that_only_a_newer_release_can_read_waits_for_it(connection: Connection) -> None:
     attend(connection, OLD)
     [job_id] = submit(connection, stoker.Evaluate(model="digits@1", data="sample://digits"))

@@ -25,7 +25,7 @@ class KindTraffic(BaseModel):
     """Jobs of one kind on one device.
 
     Attributes:
-        jobs: how many are QUEUED.
+        jobs: how many are QUEUED, or WAITING for a worker that has what they need and is busy.
         queued: how many slots those of them need whose tenants may have more running; a training by several workers
             needs several.
         started: how many attempts ever began.

@@ -14,7 +14,7 @@
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:last-events | sorted set | ids of running jobs by when they last told something, ms | as those of leases |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
-| stoker:fallback:<queue> | sorted set | ids queued that a CPU may take, by since when, ms | entries go when taken |
+| stoker:fallback:<queue> | sorted set | ids there that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
 | stoker:gang-outage:<owner> | hash | what a member of a gang met that is away: of, reason | 10 minutes later |

@@ -9,12 +9,13 @@ from .counters import lua_bounds
 from .keys import lua_tables
 
 _STATES = ("forms", "turns", "states")
+_NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
-    **dict.fromkeys(("autoscaling", "cancel", "commit", "count", "drop", "expire", "fall_back", "health"), _STATES),
+    **dict.fromkeys(("cancel", "commit", "count", "drop", "expire", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "await_children"), (*_STATES, "intake")),
-    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet"), (*_STATES, "able", "unserved")),
+    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_records", "mend_indexes", "mend_counts"),

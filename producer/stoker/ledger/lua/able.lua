@@ -22,10 +22,11 @@ local function with_offers(worker, kinds, offers)
     worker.has['kind:' .. tostring(kind)] = true
   end
   for _, offer in ipairs(offers) do
-    if type(offer) == 'string' and string.sub(offer, -1) == '*' then
-      table.insert(worker.beginnings, string.sub(offer, 1, -2))
+    local beginning = string.match(tostring(offer), '^(.*)%*$')
+    if beginning then
+      table.insert(worker.beginnings, beginning)
     else
-      worker.has[offer] = true
+      worker.has[tostring(offer)] = true
     end
   end
   return worker
@@ -92,7 +93,8 @@ local function live_workers()
       for _, step in pairs(STEP) do
         worker.waiting = worker.waiting + redis.call('LLEN', worker.mailbox .. SEPARATOR .. step)
       end
-      worker.free = (tonumber(worker.slots) or 0) - (tonumber(worker.busy) or 0) - worker.waiting
+      worker.slots = tonumber(worker.slots) or 0
+      worker.free = worker.slots - (tonumber(worker.busy) or 0) - worker.waiting
       live[#live + 1] = with_offers(worker, entries(worker.kinds), entries(worker.offers))
     end
   end
@@ -116,7 +118,8 @@ end
 local function roomiest(workers)
   local best
   for _, worker in ipairs(workers) do
-    if (worker.free > 0 or worker.waiting == 0) and not is_away(worker) and (not best or worker.free > best.free) then
+    local may = worker.free > 0 or worker.slots > 0 and worker.waiting == 0
+    if may and not is_away(worker) and (not best or worker.free > best.free) then
       best = worker
     end
   end

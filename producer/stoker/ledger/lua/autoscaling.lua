@@ -1,8 +1,9 @@
 -- The autoscaler's input: what a fleet has to do at one moment. ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
 -- Returns JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
--- (QUEUED), `queued` (slots that those of them need whose tenants may have more running), `started` (ever) and
--- `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms} …}}; `widest`, the most slots that
--- one job needs at once. Jobs are counted exactly; how wide they are, and for how long they run, is read from so many.
+-- (QUEUED, or WAITING for a busy worker that has what they need), `queued` (slots that those of them need whose tenants may
+-- have more running), `started` (ever) and `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms}
+-- …}}; `widest`, the most slots that one job needs at once. Jobs are counted exactly; how wide they are, and for how long they
+-- run, is read from so many.
 local device, most, now = ARGV[1], tonumber(ARGV[2]), now_ms()
 local widest, oldest, seen = 0, 0, {}
 
@@ -42,23 +43,44 @@ local function may_start(queue)
   return shares[queue]
 end
 
+local function age(id, field)
+  local since = redis.pcall('HGET', KEY.job .. id, field)
+  return math.max(0, now - (type(since) == 'string' and tonumber(since) or now))
+end
+
+-- By kind, how many jobs wait for a worker of this fleet that is busy, and how many slots they need: see unserved.lua. What
+-- no worker has is left out, for more of the same would start none of those that wait for it.
+local waiting = {}
+for _, needs in ipairs(redis.call('SRANDMEMBER', KEY.needs, most)) do
+  local queue, words = parts_of_needs(needs)
+  local kind = string.match(needs, ' kind:(%S+)')
+  if kind and device_of(queue) == device and #able_workers(queue, words) > 0 then
+    local count, ids = look(KEY.unserved .. needs)
+    local before = waiting[kind] or { jobs = 0, slots = 0 }
+    waiting[kind] = { jobs = before.jobs + count, slots = before.slots + count * mean_width(ids) }
+    for _, id in ipairs(ids) do
+      oldest = math.max(oldest, age(id, 'queued_at'))
+    end
+  end
+end
+
 local answer = { at = now, kinds = {} }
 local running = 0
 for n = 3, #ARGV, 2 do
   local kind, queue = ARGV[n], ARGV[n + 1]
   local count, ids = look(index_of(kind, 'QUEUED', queue))
   local mean, started = unpack(redis.call('HMGET', KEY.service, device .. ' ' .. kind, 'started ' .. device .. ' ' .. kind))
+  local beside = waiting[kind] or { jobs = 0, slots = 0 }
   answer.kinds[kind] = {
-    jobs = count,
-    queued = math.floor(count * may_start(queue) * mean_width(ids) + 0.5),
+    jobs = count + beside.jobs,
+    queued = math.floor(count * may_start(queue) * mean_width(ids) + beside.slots + 0.5),
     started = tonumber(started or nil) or 0,
     service_ms = tonumber(string.match(mean or '', '^(%S+)') or nil) or 0,
   }
   local at_work, some = look(index_of(kind, 'RUNNING', queue))
   running = running + math.floor(at_work * mean_width(some) + 0.5)
   for _, id in ipairs(some) do
-    local since = redis.pcall('HGET', KEY.job .. id, 'started_at')
-    seen[#seen + 1] = { kind, math.max(0, now - (type(since) == 'string' and tonumber(since) or now)) }
+    seen[#seen + 1] = { kind, age(id, 'started_at') }
   end
 end
 answer.oldest_ms = oldest

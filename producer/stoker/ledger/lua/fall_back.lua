@@ -23,17 +23,30 @@ local function queue_anew(id, queue)
   enqueue(id, reason)
 end
 
+-- Whether a job that lacks a worker, or may lack one, has one there.
+local function has_worker(id, queue)
+  local needs_words, needs = unpack(record(id, 'needs_words', 'needs'))
+  if not needs_words and not needs then
+    return true
+  end
+  local _, words = needs_of(id)
+  return #able_workers(queue, words) > 0
+end
+
 local served = queues_served()
 for _, queue in ipairs(QUEUES) do
   local other = string.gsub(queue, '^gpu%.', 'cpu.')
   local waiting = other ~= queue and served[other]
     and redis.call('ZRANGEBYSCORE', KEY.fallback .. queue, '-inf', now - tonumber(ARGV[1]), 'LIMIT', 0, tonumber(ARGV[3]))
   for _, id in ipairs(waiting or {}) do
-    if state_of(id) == 'QUEUED' and redis.call('HGET', KEY.job .. id, 'queue') == queue then
+    if not YET_TO_START[state_of(id)] or redis.call('HGET', KEY.job .. id, 'queue') ~= queue then
+      redis.call('ZREM', KEY.fallback .. queue, id)
+    elseif has_worker(id, other) then
       queue_anew(id, other)
       moved[#moved + 1] = id
     else
-      redis.call('ZREM', KEY.fallback .. queue, id)
+      -- It stands in the way of none behind it, and is looked at again after as long.
+      redis.call('ZADD', KEY.fallback .. queue, now, id)
     end
   end
 end

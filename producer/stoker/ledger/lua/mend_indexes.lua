@@ -64,7 +64,7 @@ local function mend_key(key)
   end
   local waits_on = rest_of(key, KEY.fallback)
   if waits_on then
-    return mend_index(key, function(state, _, its_line) return state == 'QUEUED' and parts_of(its_line .. ':') == waits_on end)
+    return mend_index(key, function(state, _, its_line) return YET_TO_START[state] and parts_of(its_line .. ':') == waits_on end)
   end
   local line = rest_of(key, KEY.rung)
   if line then

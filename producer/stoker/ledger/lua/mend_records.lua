@@ -62,8 +62,10 @@ local function leave_wrong_indexes(id, state)
   if not IS_FINAL[state] then
     leave(KEY.finished)
   end
-  if state ~= 'QUEUED' then
+  if not YET_TO_START[state] then
     leave(KEY.fallback .. its_queue)
+  end
+  if state ~= 'QUEUED' then
     leave(KEY.rung .. line)
     leave(KEY.held .. line .. ':' .. tenant)
     leave_if_empty(line, tenant)
@@ -191,7 +193,12 @@ end
 
 local function mend_waiting(id)
   local needs, not_before = unpack(record(id, 'needs', 'not_before'))
-  if redis.call('ZSCORE', KEY.due, id) or needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
+  if redis.call('ZSCORE', KEY.due, id) then
+    return
+  elseif needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
+    if redis.call('SADD', KEY.needs, needs) == 1 then
+      mended(id, 'no list had what it needs')
+    end
     return
   elseif redis.call('EXISTS', KEY.children .. id) == 1 then
     return mend_children(id)

@@ -35,18 +35,17 @@ if cancel then
   finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
   return 'CANCELLED'
 end
+local lacked = {}
 if why == 'unknown' then
   redis.call('HSET', KEY.job .. id, 'needs_release', release)
-  await_worker(id, { 'release:' .. release })
-  return 'WAITING'
+  lacked = { 'release:' .. release }
+elseif why == 'lacking' then
+  -- None is new if a worker was known to have them and says that it has not: then the job must not go round for ever.
+  lacked = need(words_in(ARGV[8]))
 end
-if why == 'lacking' then
-  local new = need(words_in(ARGV[8]))
-  if #new > 0 then
-    await_worker(id, new)
-    return redis.call('HGET', KEY.job .. id, 'state')
-  end
-  -- A worker that was known to have them says that it has not: the job must not go round for ever.
+if #lacked > 0 then
+  await_worker(id, lacked)
+  return redis.call('HGET', KEY.job .. id, 'state')
 end
 if why == 'outgrown' then
   if ARGV[6] ~= '0' then

@@ -64,7 +64,7 @@ local function move(id, to)
   elseif YET_TO_START[from] and not YET_TO_START[to] then
     count_down(KEY.queued, tenant or '')
   end
-  if from == 'QUEUED' then
+  if YET_TO_START[from] then
     redis.call('ZREM', KEY.fallback .. (queue or ''), id)
   end
   if from == 'QUEUED' and to == 'RUNNING' then

@@ -3,8 +3,8 @@
 -- none has it all, only what no worker has}.
 local answer = {}
 for _, needs in ipairs(redis.call('SRANDMEMBER', KEY.needs, tonumber(ARGV[1]))) do
-  local queue, text = string.match(needs, '^(%S+) (.+)$')
-  local words, nobodys = words_in(text), {}
+  local queue, words = parts_of_needs(needs)
+  local nobodys = {}
   for _, word in ipairs(words) do
     if #able_workers(queue, { word }) == 0 then
       nobodys[#nobodys + 1] = word

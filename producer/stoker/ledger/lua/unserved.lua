@@ -4,7 +4,8 @@
 -- and lacks one of them gives it back. The job then goes into the mailbox of a worker that has them all: a Celery queue which
 -- that one alone serves. A worker gets as many as it has free slots, and one at least, for its slots may never be free by
 -- themselves. If no worker can take it, the job waits here, beside its queue, in the way of none: each second wake.lua looks
--- for one. So nobody runs in circles, and the job goes where it can run as soon as that is possible. See also able.lua.
+-- for one. So nobody runs in circles, and the job goes where it can run as soon as that is possible. See also able.lua,
+-- and decision 27.
 
 local function words_in(text)
   local words = {}
@@ -12,6 +13,12 @@ local function words_in(text)
     words[#words + 1] = word
   end
   return words
+end
+
+-- The queue and the words of jobs that wait for the same, from the entry of theirs under KEY.needs.
+local function parts_of_needs(needs)
+  local queue, words = string.match(needs, '^(%S+) (.+)$')
+  return queue, words_in(words)
 end
 
 -- The queue of a job, and all that it needs.
@@ -71,11 +78,20 @@ local function reason_to_wait(queue, words, lacked, is_served)
   return 'no live worker ' .. condition(#nobodys > 0 and nobodys or words)
 end
 
+-- Where a job stands among those that wait for the same: by time, as if it had come later for each step that its priority
+-- has to rise, so that it overtakes as it would on its queue. Those of one moment follow each other as they were submitted.
+local RISES = { high = 0, normal = 1, low = 2 }
+local function place_among_waiting(id)
+  local queued_at, priority, sequence = unpack(record(id, 'queued_at', 'priority', 'sequence'))
+  local since = tonumber(queued_at or nil) or now_ms()
+  return since + (RISES[priority] or 1) * rule_of('').ageing_ms + (tonumber(sequence) % 1024) / 1024
+end
+
 -- Gives a job to a worker that has what it needs, at once or when there is one that can take it.
 local function await_worker(id, lacked)
   local queue, words = needs_of(id)
   local able = able_workers(queue, words)
-  local worker = roomiest(able)
+  local worker, may_fall_back = roomiest(able), redis.call('HEXISTS', KEY.job .. id, 'may_fall_back') == 1
   -- It has had its turn, and keeps its seat: else another job of its tenant's would take that, and lose it in the same way.
   if worker and redis.call('HGET', KEY.job .. id, 'state') == 'QUEUED' and seat_of(id) then
     tell_of(id, worker, queue)
@@ -84,10 +100,13 @@ local function await_worker(id, lacked)
   local reason = reason_to_wait(queue, words, lacked, #able > 0)
   local needs = queue .. ' ' .. table.concat(words, ' ')
   move(id, 'WAITING')
-  redis.call('ZADD', KEY.unserved .. needs, redis.call('HGET', KEY.job .. id, 'sequence'), id)
+  redis.call('ZADD', KEY.unserved .. needs, place_among_waiting(id), id)
   redis.call('SADD', KEY.needs, needs)
   redis.call('HSET', KEY.job .. id, 'needs', needs, 'reason', reason)
   append_event(id, { type = 'waiting', reason = reason })
+  if may_fall_back then
+    redis.call('ZADD', KEY.fallback .. queue, now_ms(), id)
+  end
   if worker then
     hand_over(id, worker)
   end

@@ -23,10 +23,11 @@ local function named(workers, name)
   end
 end
 
--- Sees to a job that is in the mailbox of one worker: it goes elsewhere if that one cannot take it and another can.
+-- Sees to a job that is in the mailbox of one worker. If that one does not take it, it goes to another as well, a busy one too:
+-- whose slot ends first is not known.
 local function look_after(id, name)
   local score, queue, priority = message_of_posted(id)
-  if redis.call('HGET', KEY.job .. id, 'state') ~= 'QUEUED' or not score then
+  if state_of(id) ~= 'QUEUED' or not score then
     redis.call('HDEL', KEY.posted, id)
     return
   end
@@ -37,7 +38,7 @@ local function look_after(id, name)
   local list, number = message_of(own and own.mailbox or '', score)
   if not own or is_late and redis.call('LLEN', list) == 0 then
     await_worker(id, words)
-  elseif is_late and other and other ~= own and other.free > 0 then
+  elseif is_late and other and other ~= own then
     post(id, other)
   elseif STEP[priority] < (score - number) * 16 then
     post(id, own)
@@ -60,8 +61,7 @@ for n = 1, #posted, 2 do
   look_after(posted[n], posted[n + 1])
 end
 for _, needs in ipairs(redis.call('SRANDMEMBER', KEY.needs, 100)) do
-  local queue, words = string.match(needs, '^(%S+) (.+)$')
-  local able = able_workers(queue, words_in(words))
+  local able = able_workers(parts_of_needs(needs))
   local worker = roomiest(able)
   while worker and woken < limit do
     local id = redis.call('ZRANGE', KEY.unserved .. needs, 0, 0)[1]
