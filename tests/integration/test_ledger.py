@@ -377,18 +377,18 @@ def test_a_job_waits_longer_after_each_loss_until_it_has_got_further(
 def test_a_silent_workers_job_is_reclaimed_and_a_living_ones_is_not(connection: Connection) -> None:
     silent = claimed(connection, submitted(connection), owner="silent", lease_s=0)
     living = claimed(connection, submitted(connection), owner="living", lease_s=15)
-    [lost] = connection.run(attempts.expired())
+    [lost] = connection.run(upkeep.expired())
     assert lost.job_id == silent.job_id
-    connection.run(attempts.reclaim(lost))
+    connection.run(upkeep.reclaim(lost))
     assert state(connection, silent.job_id) is JobState.WAITING
     assert state(connection, living.job_id) is JobState.RUNNING
 
 
 def test_a_worker_that_speaks_again_before_it_is_reclaimed_keeps_its_job(connection: Connection) -> None:
     attempt = claimed(connection, submitted(connection), lease_s=0)
-    [lost] = connection.run(attempts.expired())
+    [lost] = connection.run(upkeep.expired())
     connection.run(attempts.report(attempt, 15))
-    connection.run(attempts.reclaim(lost))
+    connection.run(upkeep.reclaim(lost))
     assert state(connection, attempt.job_id) is JobState.RUNNING
 
 

@@ -135,8 +135,8 @@ def test_a_running_job_without_a_lease_holds_up_no_other(small: SmallLedger) -> 
     small.client.hdel(f"stoker:job:{torn.job_id}", "lease_until")
     small.client.zadd("stoker:leases", {torn.job_id: 1, silent.job_id: 2})
     small.client.hset(f"stoker:job:{silent.job_id}", "lease_until", 2)
-    lost = small.run(attempts.expired())
-    assert [small.run(attempts.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
+    lost = small.run(upkeep.expired())
+    assert [small.run(upkeep.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
 
 
 @pytest.mark.parametrize("end", [JobState.SUCCEEDED, JobState.FAILED])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 import stoker
 from stoker import JobState
 from stoker.events import Finished, Log
-from stoker.ledger import attempts, damage, dead_jobs, intake, records
+from stoker.ledger import attempts, damage, dead_jobs, intake, records, upkeep
 from stoker.ledger.attempts import Attempt, CommitReply
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
@@ -68,8 +68,8 @@ def end(connection: Connection, attempt: Attempt, how: str) -> JobState:
         case "expired":
             connection.client.hset(f"stoker:job:{attempt.job_id}", "lease_until", 1)
             connection.client.zadd("stoker:leases", {attempt.job_id: 1})
-            for lost in connection.run(attempts.expired()):
-                connection.run(attempts.reclaim(lost))
+            for lost in connection.run(upkeep.expired()):
+                connection.run(upkeep.reclaim(lost))
         case _:
             connection.run(attempts.release(attempt, "lost" if how == "lost" else "drained", "its process was killed"))
     return state(connection, attempt.job_id)

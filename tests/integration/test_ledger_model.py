@@ -32,7 +32,7 @@ class Ledger(ClientsAndWorkers):
     def _reclaim(self, *, speaks: bool, controllers: int) -> None:
         """Take the jobs of silent workers from them, all of which the controllers have read before one of them acts."""
         silent = sorted((job for job in self.model.in_state("RUNNING") if job.silent), key=lambda job: job.silent or 0)
-        found = self.connection.run(attempts.expired())
+        found = self.connection.run(upkeep.expired())
         assert [(lost.job_id, lost.owner) for lost in found] == [(job.id, job.owner) for job in silent]
         for lost in found:
             attempt = next(attempt for attempt in self.attempts if attempt.owner == lost.owner)
@@ -42,7 +42,7 @@ class Ledger(ClientsAndWorkers):
                 assert self.connection.run(attempts.report(attempt, LEASE_S, sent_before=before)) == answer
             for _ in range(controllers):
                 state = self.model.release(lost.job_id, lost.owner, "expired")
-                assert self.connection.run(attempts.reclaim(lost)) == state
+                assert self.connection.run(upkeep.reclaim(lost)) == state
                 self._hold(lost.job_id, state)
 
     @precondition(lambda self: self.model.in_state("QUEUED", "RUNNING"))

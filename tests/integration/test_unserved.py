@@ -192,7 +192,7 @@ def test_a_state_that_is_unknown_is_left_alone(connection: Connection) -> None:
     for index in ("stoker:due", "stoker:leases"):
         connection.client.zadd(index, {job_id: 0})
     connection.run(upkeep.wake())
-    assert connection.run(attempts.expired()) == []
+    assert connection.run(upkeep.expired()) == []
     connection.run(upkeep.resend(-1))
     assert connection.client.hgetall(record) == before
 

@@ -238,7 +238,7 @@ def release(
     """
     outgrown = (memory_bytes or 0, "", "", gpu_memory_bytes or 0, thrift)
     words = (attempt.job_id, attempt.owner, why, reason, iso_now(), *outgrown)
-    return Call(words, _released, script("release"))
+    return Call(words, released, script("release"))
 
 
 def await_worker(attempt: Attempt, words: Iterable[str]) -> Call[JobState | None]:
@@ -255,7 +255,7 @@ def await_worker(attempt: Attempt, words: Iterable[str]) -> Call[JobState | None
     needed = " ".join(checked_words(words))
     reason = f"its worker lacks what it is said to offer: {needed}"
     return Call(
-        (attempt.job_id, attempt.owner, "lacking", reason, iso_now(), 0, "", needed), _released, script("release")
+        (attempt.job_id, attempt.owner, "lacking", reason, iso_now(), 0, "", needed), released, script("release")
     )
 
 
@@ -265,7 +265,7 @@ def await_outage(attempt: Attempt, outage: Outage) -> Call[JobState | None]:
     Gives what `release` does.
     """
     words = (attempt.job_id, attempt.owner, "outage", outage.reason, iso_now(), 0, outage.of)
-    return Call(words, _released, script("release"))
+    return Call(words, released, script("release"))
 
 
 def put_off(job_id: str, outage: Outage) -> Call[bool]:
@@ -273,27 +273,8 @@ def put_off(job_id: str, outage: Outage) -> Call[bool]:
     return Call((job_id, outage.of, outage.reason), bool, script("put_off"))
 
 
-@dataclass(frozen=True)
-class Expired:
-    """An attempt whose worker has gone silent."""
-
-    job_id: str
-    owner: str
-    worker: str
-
-
-def expired(limit: int = 100) -> Call[list[Expired]]:
-    """Attempts whose lease has run out, the oldest first."""
-    return Call((limit,), lambda rows: [Expired(*map(_text, row)) for row in rows], script("expired"))
-
-
-def reclaim(lost: Expired) -> Call[JobState | None]:
-    """Take a silent worker's job from it, unless its lease was renewed meanwhile; gives what `release` does."""
-    words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now(), 0, "")
-    return Call(words, _released, script("release"))
-
-
-def _released(answer: bytes) -> JobState | None:
+def released(answer: bytes) -> JobState | None:
+    """The state that a script gives which takes a job from an attempt; None if it had lost it already."""
     return None if answer == b"taken" else JobState(_text(answer))
 
 

@@ -1,10 +1,13 @@
-"""What a controller does with the ledger: lead, wake what is due, send lost messages again, forget what is old."""
+"""What a controller does with the ledger: lead, wake what is due, hand on what is lost, forget what is old."""
 
 import re
+from dataclasses import dataclass
 
+from ..events import JobState
 from ..fleet.topology import PRIORITIES, queues
 from ..models.manifest import Artifact
 from ..redis.calls import Call
+from .attempts import released
 from .keys import SILENT_AFTER_S, key
 from .readable import readable
 from .scripts import iso_now, script
@@ -42,6 +45,26 @@ def resend(patience_s: float) -> Call[list[str]]:
 
     lines = [word for queue in queues() for priority in PRIORITIES for word in (queue, priority)]
     return Call((round(patience_s * 1000), *lines), decode, script("resend"))
+
+
+@dataclass(frozen=True)
+class Expired:
+    """An attempt whose worker has gone silent."""
+
+    job_id: str
+    owner: str
+    worker: str
+
+
+def expired(limit: int = 100) -> Call[list[Expired]]:
+    """Attempts whose lease has run out, the oldest first."""
+    return Call((limit,), lambda rows: [Expired(*(word.decode() for word in row)) for row in rows], script("expired"))
+
+
+def reclaim(lost: Expired) -> Call[JobState | None]:
+    """Take a silent worker's job from it, unless its lease was renewed meanwhile; gives what `release` does."""
+    words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now(), 0, "")
+    return Call(words, released, script("release"))
 
 
 def fall_back(wait_s: float, limit: int = 100) -> Call[list[str]]:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TypeVar
 
 from stoker import lanes
-from stoker.ledger import attempts, damage, intake, quotas, upkeep
+from stoker.ledger import damage, intake, quotas, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
@@ -144,13 +144,13 @@ class Controller:
             _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
-        expired = self._connection.run(attempts.expired())
+        expired = self._connection.run(upkeep.expired())
         # While Redis was away nobody could renew a lease: first let those speak who still work.
         if time.monotonic() - self._connection.away_at >= self._settings.lease_s:
             for_each(expired, self._reclaim_job)
 
-    def _reclaim_job(self, lost: attempts.Expired) -> None:
-        if state := self._connection.run(attempts.reclaim(lost)):
+    def _reclaim_job(self, lost: upkeep.Expired) -> None:
+        if state := self._connection.run(upkeep.reclaim(lost)):
             _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
     def _resend(self) -> None:

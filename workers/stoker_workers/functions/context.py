@@ -8,22 +8,19 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, SupportsFloat
 
 from stoker.errors import InvalidArgument
-from stoker.events import Checkpoint, Event, Log
+from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Data, Result, Spec
 from stoker.models.manifest import Artifact, ModelManifest, Signature
 
 from ..ml import run as execution
-from ..ml.resuming import read_newest
 from ..ml.run import Children, Stopped, StopRequest
-from ..ml.writing import BestEffort
-from .checkpoint import Made
+from .checkpoint import Checkpoints, Made
 from .children import Gathering
 from .files import check_name, stored
 from .local import local_run
@@ -71,7 +68,6 @@ class Run:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             within = local_run(folder, "cpu", (), lambda: None)
         self._lock = threading.RLock()
-        self._saving = threading.Lock()
         self._end: Stopped | Children | None = None
         # Whatever sends events or asks for a stop does it by this, from any thread.
         self._outside = within
@@ -84,12 +80,10 @@ class Run:
         self.scratch.mkdir(exist_ok=True)
         self._stages: dict[tuple[str, str], Stage] = {}
         self._epochs = Epochs()
-        self._checkpoints = BestEffort(within, "a checkpoint")
         self._gathering = Gathering(within)
-        restored = within.scratch / "resumed"
-        made = read_newest(within, partial(self._restored, restored))
-        self._made = made or Made()
-        self.resumed_from = made.path_in(restored) if made else None
+        self._checkpoints = Checkpoints(within, self._lock)
+        self._made = self._checkpoints.made
+        self.resumed_from = self._checkpoints.resumed_from
 
     @classmethod
     def local(
@@ -181,22 +175,7 @@ class Run:
         path = Path(os.path.abspath(path))  # noqa: PTH100  # it takes '..' out, and no link for what it leads to
         if not path.exists():
             raise InvalidArgument(f"{path} cannot be a checkpoint: it does not exist; write it first")
-        with self._saving:
-            with self._lock:
-                self._made.checkpoints += 1
-                made = self._made.model_copy(deep=True)
-            archive = self._within.scratch / f"checkpoint-{epoch}-{made.checkpoints}.zip"
-
-            def write() -> Artifact:
-                try:
-                    made.write(path, archive)
-                    return self._within.store.of_job(self._within.job).put_file(archive)
-                finally:
-                    archive.unlink(missing_ok=True)
-
-            if artifact := self._checkpoints.write(write):
-                at = made.checkpoints if step is None else step
-                self._emit(Checkpoint(epoch=epoch, step=at, artifact=artifact))
+        self._checkpoints.save(path, epoch, step)
 
     def artifact(self, name: str, path: str | PathLike[str]) -> Artifact:
         """Keep a file, or a folder as a zip: one of the result's `files`. The same name again replaces it.
@@ -294,14 +273,6 @@ class Run:
             if wanted:
                 self._end = Stopped(wanted)
             return wanted
-
-    def _restored(self, folder: Path, checkpoint: Artifact) -> Made:
-        shutil.rmtree(folder, ignore_errors=True)
-        archive = self._within.store.of_job(self._within.job).fetch(checkpoint, self._within.scratch)
-        try:
-            return Made.read(archive, folder)
-        finally:
-            archive.unlink()
 
 
 def call(function: Callable[..., object], arguments: Mapping[str, object], run: Run) -> tuple[object, Made]:
