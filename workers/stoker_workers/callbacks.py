@@ -129,7 +129,7 @@ class Stoker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         Raises:
             InvalidJob: it is not first, or there is one whose files a resumed job would not find.
         """
-        # Keras tells callbacks nothing of each other: its list of them is who calls.
+        # Keras tells callbacks nothing of each other: its list of them is who calls: decision 28.
         caller = inspect.currentframe()
         while caller and not isinstance(caller.f_locals.get("self"), keras.callbacks.CallbackList):
             caller = caller.f_back
@@ -236,7 +236,7 @@ class _Skipped:
         position = self.saved.position
         batch_of_data = _read_batches(iterator, self._model.steps_per_execution)
         if not self._is_built:
-            # Metrics and optimizer would get their variables with the first step.
+            # Metrics and optimizer would get their variables with the first step: see decision 28.
             self._model._symbolic_build(data_batch=batch_of_data)  # noqa: SLF001  # as Keras does for a strategy
             self._is_built = True
         if epoch == position.epoch and batch + self._model.steps_per_execution >= position.step:
