@@ -48,8 +48,8 @@ class Kind(Generic[S]):
         checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
             that keeps no files.
         needs: the words that its worker must offer, besides the labels of the spec: see `needs.py`.
-        thrift: the ways in which it makes do with less memory, in words: an attempt that has run out of it while that
-            would have helped is followed by one that runs by the next way.
+        memory_plans: how it makes do with less memory, in words, each with less than the last: an attempt that has
+            run out while that would have helped is followed by one that runs by the next plan.
         check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
@@ -66,7 +66,7 @@ class Kind(Generic[S]):
     may_have_children: Callable[[S], bool] = lambda _: False
     checkpoints: Callable[[S], int] = lambda _: 2
     needs: Callable[[S], tuple[str, ...]] = lambda _: ()
-    thrift: Callable[[S], tuple[str, ...]] = lambda _: ()
+    memory_plans: Callable[[S], tuple[str, ...]] = lambda _: ()
     check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from .given_network import KerasConfig
 from .images import Augment, ImageSize
 from .keras_custom import refuse_custom_h5
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
+from .memory_plan import memory_plans
 from .needs import module_word
 from .outputs import (
     CLASS_LOSSES,
@@ -32,7 +33,6 @@ from .roles import refuse_contradicting_roles
 from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
 from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
-from .thrift import thrifts
 
 
 def _named(value: Any) -> Any:
@@ -284,7 +284,7 @@ KIND = Kind(
     slots=lambda spec: spec.workers,
     may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,
-    thrift=lambda spec: tuple(map(str, thrifts(spec))),
+    memory_plans=lambda spec: tuple(map(str, memory_plans(spec))),
     needs=_needs,
     check=_check,
 )

@@ -34,7 +34,7 @@ class Attempt:
         traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
         memory_bytes: what it asks for, or gets because an earlier attempt outgrew its slot; None for a slot's share.
         has_outgrown: whether an earlier attempt did.
-        thrift: by how many of its kind's ways to make do with less memory it runs.
+        memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
         children: the results of the job's children, in order, as such JSON.
@@ -54,7 +54,7 @@ class Attempt:
     traceparent: str = ""
     memory_bytes: int | None = None
     has_outgrown: bool = False
-    thrift: int = 0
+    memory_plan: int = 0
     models: tuple[bytes, ...] = ()
     children: tuple[bytes, ...] = ()
     children_ms: int = 0
@@ -155,7 +155,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         traceparent=text("traceparent"),
         memory_bytes=number("memory_bytes") or None,
         has_outgrown=bool(number("outgrown")),
-        thrift=number("thrift"),
+        memory_plan=number("memory_plan"),
         models=tuple(fields.get("models") or ()),
         children=tuple(fields.get("children") or ()),
         children_ms=number("children_ms"),
@@ -224,7 +224,7 @@ def release(
     memory_bytes: int | None = None,
     *,
     gpu_memory_bytes: int | None = None,
-    thrift: int = 0,
+    memory_plan: int = 0,
 ) -> Call[JobState | None]:
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
 
@@ -234,9 +234,9 @@ def release(
 
     Args:
         memory_bytes, gpu_memory_bytes: what the next attempt gets of one that ran out of memory.
-        thrift: by how many ways to make do with less memory it runs.
+        memory_plan: by which of its kind's it runs.
     """
-    outgrown = (memory_bytes or 0, "", "", gpu_memory_bytes or 0, thrift)
+    outgrown = (memory_bytes or 0, "", "", gpu_memory_bytes or 0, memory_plan)
     words = (attempt.job_id, attempt.owner, why, reason, iso_now(), *outgrown)
     return Call(words, released, script("release"))
 

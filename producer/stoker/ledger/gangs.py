@@ -98,7 +98,7 @@ def attempt_of(job_id: str, owner: str) -> Call[Attempt]:
         "checkpoints": "checkpoints",
         "memory_bytes": "memory",
         "needs": "needs_words",
-        "thrift": "thrift",
+        "memory_plan": "memory_plan",
     }
 
     def decode(answer: list[bytes | None]) -> Attempt:

@@ -88,16 +88,16 @@ class Settlement:
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
     def _ran_out(self, end: Outgrown | OutOfMemory) -> Ending:
-        """Queue the job again to make do with less memory, way by way, then once with more if a worker has more."""
-        used, ways = self._attempt.thrift, kind_of(self._spec).thrift(self._spec)
-        if end.thrift_helps and used < len(ways):
-            return self.release("outgrown", f"{end.reason}; it goes on with {ways[used]}", thrift=used + 1)
+        """Queue the job again by its next memory plan, after the last once with more if a worker has more."""
+        used, plans = self._attempt.memory_plan, kind_of(self._spec).memory_plans(self._spec)
+        if end.plan_helps and used < len(plans):
+            return self.release("outgrown", f"{end.reason}; it goes on with {plans[used]}", memory_plan=used + 1)
         reason = end.reason
         room = room_of(self._attempt, self._slot, end)
         if isinstance(end, OutOfMemory) and room.had is not None:
             reason += f", and had {room.had:,} bytes"
         if used:
-            reason += f"; it ran with {ways[used - 1]}"
+            reason += f"; it ran with {plans[used - 1]}"
         more = larger(self._attempt, room, self._slot.insist(presence.workers()))
         if more is None:
             why = "it has had more than its share already" if self._attempt.has_outgrown else "no live worker has more"
@@ -114,11 +114,11 @@ class Settlement:
         *,
         memory_bytes: int | None = None,
         gpu_memory_bytes: int | None = None,
-        thrift: int = 0,
+        memory_plan: int = 0,
     ) -> Ending:
         """Hand the job back to its queue, at once or after a wait, or give it up."""
         call = attempts.release(
-            self._attempt, why, reason, memory_bytes, gpu_memory_bytes=gpu_memory_bytes, thrift=thrift
+            self._attempt, why, reason, memory_bytes, gpu_memory_bytes=gpu_memory_bytes, memory_plan=memory_plan
         )
         state = self._slot.insist(call)
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY

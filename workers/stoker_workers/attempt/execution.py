@@ -16,7 +16,7 @@ from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, Thrifty
+from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps
 from .preparation import prepared
 from .reports import Reports
 from .runner import Runner
@@ -53,7 +53,7 @@ class Execution:
         self._stopping: StopRequest | None = None
         self._kill_at: float | None = None
         self._blocked_at: float | None = None
-        self._thrift_helps = False
+        self._plan_helps = False
 
     def follow(self) -> Ending:
         """See the attempt to its end."""
@@ -129,8 +129,8 @@ class Execution:
             for message in runner.receive(TICK_S):
                 if isinstance(message, Blocked):
                     self._block(message.outage)
-                elif isinstance(message, Thrifty):
-                    self._thrift_helps = True
+                elif isinstance(message, PlanHelps):
+                    self._plan_helps = True
                 elif isinstance(message, Emitted):
                     self._reports.add(message.event)
                     # At once, unless Redis is away: what is not reported is repeated after a loss, and its file stays.
@@ -152,7 +152,7 @@ class Execution:
             if self._reports.answer is ReportReply.LOST:
                 return None
             if isinstance(end, Outgrown | OutOfMemory):
-                return end.model_copy(update={"thrift_helps": self._thrift_helps})
+                return end.model_copy(update={"plan_helps": self._plan_helps})
             if end:
                 return end
             if overdue := self._overdue():

@@ -49,10 +49,10 @@ class Blocked(_Message):
     outage: Outage | None
 
 
-class Thrifty(_Message):
-    """From here on the job would need less memory if its next attempt made do with less; see `Kind.thrift`."""
+class PlanHelps(_Message):
+    """From here on the job would need less memory by the next of its `Kind.memory_plans`."""
 
-    type: Literal["thrifty"] = "thrifty"
+    type: Literal["plan helps"] = "plan helps"
 
 
 class Done(_Message):
@@ -116,26 +116,26 @@ class Outgrown(Lost):
     """The job's process used more memory than its slot allows, and was ended for it; only its slot says so.
 
     Attributes:
-        thrift_helps: whether it was `Thrifty`.
+        plan_helps: whether it was `PlanHelps`.
     """
 
     limit_bytes: int
-    thrift_helps: bool = False
+    plan_helps: bool = False
 
 
 class OutOfMemory(_Message):
     """The job's process was refused memory by its machine, or by its GPU.
 
     Attributes:
-        thrift_helps: whether it was `Thrifty`; its slot says so.
+        plan_helps: whether it was `PlanHelps`; its slot says so.
     """
 
     type: Literal["out of memory"] = "out of memory"
     reason: Reason
-    thrift_helps: bool = False
+    plan_helps: bool = False
 
 
 End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory
-Note = Emitted | Blocked | Thrifty
+Note = Emitted | Blocked | PlanHelps
 """What a job sends before its end."""
 MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

@@ -40,7 +40,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         children_s=attempt.children_ms / 1000,
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,
-        thrift=attempt.thrift,
+        memory_plan=attempt.memory_plan,
     )
 
 

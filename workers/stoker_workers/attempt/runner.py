@@ -41,7 +41,7 @@ from .messages import (
     Lost,
     Note,
     OutOfMemory,
-    Thrifty,
+    PlanHelps,
 )
 from .process import ForkedProcess
 from .scratch import held_bytes
@@ -186,12 +186,19 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
 
-    def thrifty() -> None:
-        _send(pipe, Thrifty())
+    def plan_helps() -> None:
+        _send(pipe, PlanHelps())
 
     spec, prepared = job
     scratch = Path(tempfile.mkdtemp())
-    run = replace(prepared, scratch=scratch, emit=emit, blocked=blocked, thrifty=thrifty, stop_requested=stop_requested)
+    run = replace(
+        prepared,
+        scratch=scratch,
+        emit=emit,
+        blocked=blocked,
+        plan_helps=plan_helps,
+        stop_requested=stop_requested,
+    )
 
     def work() -> Outcome:
         accelerator.require(run.device)

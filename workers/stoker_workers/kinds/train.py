@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds import CrossValidation, Train, TrainResult
-from stoker.kinds.thrift import Thrift, thrift_of
+from stoker.kinds.memory_plan import MemoryPlan, memory_plan_of
 from stoker.models.data import select_columns
 from stoker.models.effects import Register
 from stoker.models.learned_from import LearnedFrom
@@ -76,10 +76,10 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
     """
     started = time.monotonic()
     gang = Replicas(run.gang, run.place)
-    thrift = thrift_of(spec, run.thrift)
-    if run.thrift:
-        run.say(f"makes do with less memory: {thrift}")
-    if spec.precision == "auto" and not thrift.mixed:
+    plan = memory_plan_of(spec, run.memory_plan)
+    if run.memory_plan:
+        run.say(f"makes do with less memory: {plan}")
+    if spec.precision == "auto" and not plan.mixed:
         spec = spec.model_copy(update={"precision": "float32"})
     with _in_step(gang):
         saved = _saved(run, gang)
@@ -100,16 +100,16 @@ def _fit(spec: Train, run: Run, scores: CrossValidation | None = None) -> Outcom
         validation,
         Position(seed=seed, rows=data.profile.rows),
         gang,
-        _parts(spec, run, thrift, model, gang),
+        _parts(spec, run, plan, model, gang),
     )
-    run.thrifty()
+    run.plan_helps()
     if saved:
         trainer.resume(saved)
     with _in_step(gang), gang.whole_batches(model.network):
         fitted = trainer.fit()
     if not gang.is_chief:
         raise Stopped("done")
-    return _outcome(spec, run, replace(data, learned_from=learned_from), model, fitted, seed, started, scores, thrift)
+    return _outcome(spec, run, replace(data, learned_from=learned_from), model, fitted, seed, started, scores, plan)
 
 
 def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
@@ -121,18 +121,18 @@ def _model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
     return build_model(spec, run, data, seed)
 
 
-def _parts(spec: Train, run: Run, thrift: Thrift, model: Trainable, gang: Replicas) -> int:
+def _parts(spec: Train, run: Run, plan: MemoryPlan, model: Trainable, gang: Replicas) -> int:
     """Into how many parts each batch is divided for want of memory.
 
     Raises:
         InvalidJob: the job itself asks for parts where there can be none.
     """
     if not batch_norms(model.network):
-        return thrift.parts
+        return plan.parts
     if gang.size == 1:
-        if thrift.parts > 1:
+        if plan.parts > 1:
             run.say("batch norm sees each part of a batch for itself: losses differ a little", level="warning")
-        return thrift.parts
+        return plan.parts
     if spec.accumulate > 1:
         raise InvalidJob(
             f"accumulate adds up batches within each of {gang.size} devices, but batch norm needs all of them at once: "
@@ -230,7 +230,7 @@ def _outcome(
     seed: int,
     started: float,
     scores: CrossValidation | None,
-    thrift: Thrift,
+    plan: MemoryPlan,
 ) -> Outcome:
     result = TrainResult(
         model="",
@@ -242,7 +242,7 @@ def _outcome(
         seed=seed,
         run_s=time.monotonic() - started,
         files={},
-        parts=thrift.parts,
+        parts=plan.parts,
         precision="float32" if spec.precision == "float32" else "mixed",
         cross_validation=scores,
     )

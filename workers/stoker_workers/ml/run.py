@@ -90,11 +90,11 @@ class Run:
         children_s: for how many seconds those have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
-        thrift: by how many of its kind's ways to make do with less memory it runs.
+        memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
         scratch: an empty folder of its own, deleted afterwards; that of all where the kind is brief.
         emit: sends an event on its way; returns at once.
         blocked: says what the execution waits for because it is away, or that it goes on (None).
-        thrifty: says that from here on the execution would need less memory by the next way to make do with less.
+        plan_helps: says that from here on the execution would need less memory by the next memory plan.
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
     """
 
@@ -114,11 +114,11 @@ class Run:
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0
-    thrift: int = 0
+    memory_plan: int = 0
     scratch: Path = field(default_factory=lambda: Path(gettempdir()))
     emit: Callable[[Event], None] = _nobody_listens
     blocked: Callable[[Outage | None], None] = _nobody_listens
-    thrifty: Callable[[], None] = _nobody_saves
+    plan_helps: Callable[[], None] = _nobody_saves
     stop_requested: Callable[[], StopRequest | None] = _nobody_asks
 
     def say(self, *lines: str, level: Literal["info", "warning"] = "info") -> None:

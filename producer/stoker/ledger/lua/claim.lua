@@ -79,8 +79,8 @@ end
 local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release =
   unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release'))
 local needs_release, needs_words = unpack(record(id, 'needs_release', 'needs_words'))
-local memory, cpus, gpu_memory, outgrown, thrift, slots, model, asked_at =
-  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'thrift', 'slots', 'model', 'children_asked_at'))
+local memory, cpus, gpu_memory, outgrown, memory_plan, slots, model, asked_at =
+  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'memory_plan', 'slots', 'model', 'children_asked_at'))
 
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner or state == 'QUEUED' and not may_start(id) then
@@ -129,6 +129,6 @@ if state == 'QUEUED' then
 end
 return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,
-  'outgrown', outgrown or 0, 'thrift', thrift or 0, 'models', versions_of(model),
+  'outgrown', outgrown or 0, 'memory_plan', memory_plan or 0, 'models', versions_of(model),
   'children', asked_at and results_of_children(id) or {},
   'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(release or 0) }

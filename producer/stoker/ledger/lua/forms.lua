@@ -43,6 +43,7 @@ local FORMS = {
   { 'checkpoints', lists_artifacts }, { 'traceparent', is_trace }, { 'not_before', is_number },
   { 'queued_at', is_number }, { 'rung_at', is_number }, { 'started_at', is_number }, { 'lease_until', is_number },
   { 'memory', is_number }, { 'cpus', is_number }, { 'gpu_memory', is_number }, { 'slots', is_number },
+  { 'outgrown', is_number }, { 'memory_plan', is_number },
   { 'release', is_number }, { 'needs_release', is_number }, { 'needs_words', is_list_of_words }, { 'blockers', is_number },
   { 'told', is_number }, { 'turn', is_number }, { 'children_asked_at', is_number }, { 'setbacks', is_number },
 }

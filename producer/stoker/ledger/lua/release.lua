@@ -3,7 +3,7 @@
 -- which the worker lacks waits for a worker that has them, a lost one waits a little and counts towards max_attempts.
 -- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost' or 'expired' (lost, but
 --   only if its lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage,
---   words that it needs, bytes that its GPU must have, by how many ways it makes do with less (0 for what stays)
+--   words that it needs, bytes that its GPU must have, by which memory plan it runs (0 for what stays)
 -- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts, release =
@@ -55,7 +55,7 @@ if why == 'outgrown' then
     redis.call('HSET', KEY.job .. id, 'gpu_memory', ARGV[9], 'outgrown', 1)
   end
   if ARGV[10] ~= '0' then
-    redis.call('HSET', KEY.job .. id, 'thrift', ARGV[10])
+    redis.call('HSET', KEY.job .. id, 'memory_plan', ARGV[10])
   end
 end
 if why == 'drained' or why == 'outgrown' then

@@ -17,7 +17,7 @@ MIB, WIDTH, BATCH = 300, 30_000, 1024
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(home=tmp_path_factory.mktemp("thrift"), slots=1, builders=("narrow:narrow",))
+    settings = Settings(home=tmp_path_factory.mktemp("memory_plan"), slots=1, builders=("narrow:narrow",))
     with serving(settings):
         yield settings
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import stoker
 from stoker.fleet.topology import queues_of
-from stoker.kinds.thrift import Thrift, thrift_of, thrifts
+from stoker.kinds.memory_plan import MemoryPlan, memory_plan_of, memory_plans
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.presence import Worker
 from stoker_workers.attempt.memory import Room, larger
@@ -33,9 +33,9 @@ def test_batches_are_divided_and_then_precision_is_mixed_if_it_may_be(
     spec = stoker.Train.model_validate(
         {"model": "m", "data": "sample://digits", "batch_size": batch_size, "precision": precision}
     )
-    assert list(map(str, thrifts(spec))) == words
-    assert thrift_of(spec, 0) == Thrift()
-    assert [str(thrift_of(spec, used + 1)) for used in range(len(words))] == words
+    assert list(map(str, memory_plans(spec))) == words
+    assert memory_plan_of(spec, 0) == MemoryPlan()
+    assert [str(memory_plan_of(spec, used + 1)) for used in range(len(words))] == words
 
 
 def test_what_tensorflow_and_numpy_could_not_allocate_is_told_in_bytes() -> None:

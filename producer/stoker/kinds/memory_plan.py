@@ -11,8 +11,8 @@ _PARTS = (4, 16, 64)
 
 
 @dataclass(frozen=True)
-class Thrift:
-    """One way to make do with less memory.
+class MemoryPlan:
+    """How an attempt makes do with less memory.
 
     Attributes:
         parts: into how many parts each batch is divided, whose gradients are added up.
@@ -32,17 +32,17 @@ class Thrift:
             yield "mixed precision"
 
 
-def thrifts(spec: "Train") -> tuple[Thrift, ...]:
-    """The ways of a job, each thriftier than the one before: smaller parts of batches, then mixed precision if it may.
+def memory_plans(spec: "Train") -> tuple[MemoryPlan, ...]:
+    """The plans of a job, each with less than the one before: smaller parts of batches, then mixed precision if it may.
 
     A part has a row at least.
     """
-    ways = [Thrift(parts) for parts in _PARTS if parts <= spec.batch_size]
+    plans = [MemoryPlan(parts) for parts in _PARTS if parts <= spec.batch_size]
     if spec.precision == "auto":
-        ways.append(Thrift(ways[-1].parts if ways else 1, mixed=True))
-    return tuple(ways)
+        plans.append(MemoryPlan(plans[-1].parts if plans else 1, mixed=True))
+    return tuple(plans)
 
 
-def thrift_of(spec: "Train", used: int) -> Thrift:
-    """How an attempt runs, after so many steps towards less memory."""
-    return (Thrift(), *thrifts(spec))[used]
+def memory_plan_of(spec: "Train", used: int) -> MemoryPlan:
+    """By which plan an attempt runs; by none for 0."""
+    return (MemoryPlan(), *memory_plans(spec))[used]
