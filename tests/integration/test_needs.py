@@ -50,18 +50,16 @@ def connection(redis_url: str) -> Iterator[Connection]:
 
 
 def worker(name: str, *offers: str, **fields: Any) -> presence.Worker:
-    described = {"slots": 1, "most_slots": 1, "mailbox": mailbox_of("cpu", name)} | fields
+    of_cpu = {"device": "cpu", "queues": queues_of("cpu"), "slots": 1, "most_slots": 1}
     return presence.Worker(
         name=name,
         node="n",
-        device="cpu",
-        queues=queues_of("cpu"),
         kinds=tuple(KINDS),
         release=RELEASE,
         host="h",
         pid=1,
         offers=offers,
-        **described,
+        **{**of_cpu, "mailbox": mailbox_of("cpu", name), **fields},
     )
 
 
