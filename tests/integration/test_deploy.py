@@ -10,7 +10,7 @@ import redis
 
 import stoker
 from stoker import JobState
-from stoker.fleet.topology import redis_lists
+from stoker.fleet.topology import lists_of, queues
 from stoker.local import redis_url_of
 from stoker.models.store import Store
 from stoker.settings import Settings
@@ -86,6 +86,6 @@ def test_the_next_message_is_fetched_while_deployments_keep_all_slots_busy(
         busy = client.submit_many([stoker.Deploy(model=model.ref, alias="slow")] * slots)
         eventually(lambda: all(job.state is JobState.RUNNING for job in busy))
         behind = client.submit(stoker.Deploy(model=other.model))
-        eventually(lambda: not any(server.llen(name) for name in redis_lists()))
+        eventually(lambda: not any(server.llen(name) for name in lists_of(queues())))
         assert behind.state is JobState.QUEUED
     assert {job.wait(timeout=PATIENCE_S) for job in (*busy, behind)} == {JobState.SUCCEEDED}

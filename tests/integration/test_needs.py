@@ -310,7 +310,7 @@ def test_those_that_wait_go_by_priority_and_rise_with_time(connection: Connectio
     for job_id in jobs.values():
         take(connection, job_id, PLAIN)
     attend(connection, worker("able", SHOP, busy=1))
-    order = []
+    order: list[str] = []
     while len(order) < len(jobs):
         connection.run(upkeep.wake())
         [name] = [name for name, job_id in jobs.items() if state_and_reason(connection, job_id)[0] is JobState.QUEUED]

@@ -57,8 +57,3 @@ def queues() -> tuple[str, ...]:
 def lists_of(names: Iterable[str]) -> tuple[str, ...]:
     """The Redis lists in which kombu keeps the messages of some queues."""
     return tuple(f"{queue}{KOMBU_SEPARATOR}{step}" for queue in names for step in PRIORITIES.values())
-
-
-def redis_lists() -> tuple[str, ...]:
-    """The Redis lists in which kombu keeps messages, one for each queue and priority."""
-    return lists_of(queues())
