@@ -22,7 +22,6 @@ from stoker.settings import Settings
 from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import serving
-from .test_guides import blocks
 
 LEARNED = {"loss": "shop.losses:Focal", "metrics": "shop.losses:Sure"}
 GUIDE = Path(__file__).parents[2] / "docs" / "custom_objects.md"
@@ -150,21 +149,3 @@ def _register_alike(redis_url: str, ref: str, name: str, module: str) -> None:
     version = connection.run(registry.resolve(ref)).model_copy(update={"name": name, "modules": {module: ""}})
     connection.client.hset(f"stoker:model:{name}", "1", version.model_dump_json())
     connection.close()
-
-
-def test_the_guide_runs_as_it_stands(
-    allowing: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(allowing))
-    layer, submitted = blocks("custom_objects", "python")
-    try:
-        exec(compile(layer, "custom_objects.md", "exec"), names := {"__name__": "shop.layers"})
-    finally:
-        # Keras has one class of a name.
-        keras.saving.register_keras_serializable(package="shop")(Gate)
-    shown = names["Gate"]
-    assert isinstance(shown, type)
-    np.testing.assert_allclose(shown()(ROWS), Gate()(ROWS))
-    exec(compile(submitted, "custom_objects.md", "exec"), {})
-    [promised] = re.findall(r"print\(.*\)  # (\S+)", submitted)
-    assert capsys.readouterr().out.split() == [promised]
