@@ -129,7 +129,9 @@ class Pretrained(Regularised):
         if self.weights is not None and not self.weights.lower().endswith(_WEIGHTS):
             raise InvalidJob(
                 f"weights must be a file that ends in {', '.join(_WEIGHTS)}; got {self.weights!r}: nothing is "
-                "downloaded by the name of a data set, such as imagenet"
+                "downloaded by the name of a data set, such as imagenet. Where there is a network, run "
+                f'keras.applications.{self.name}(include_top=False).save_weights("{self.name}.weights.h5"), put the '
+                "file where workers read data, and name it"
             )
         return self
 

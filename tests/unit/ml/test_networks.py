@@ -1,26 +1,32 @@
 """Networks and the data that each is for: they learn it, are served and resumed exactly, and refuse other data."""
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.applications import efficientnet
+from keras.src.legacy.saving import legacy_h5_format
 
 import stoker
-from stoker.errors import InvalidJob
+from stoker.errors import InvalidJob, StokerError
 from stoker.events import Checkpoint, Event, Log
 from stoker.kinds.architecture import Architecture
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker.models.tensors import Array
+from stoker.outages import DependencyUnavailable
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.networks import pretrained
+from stoker_workers.ml.networks.pretrained import load_weights
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training.freezing import Restart, freezing
@@ -345,10 +351,110 @@ def test_weights_of_something_else_are_refused(
         train(spec, open_run())
 
 
+def as_downloaded(network: keras.Model, path: Path) -> Path:
+    """A file of weights in the format of those that Keras loads down."""
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
+    return path
+
+
+def test_files_as_users_have_them_are_read_and_others_refused(open_run: OpenRun, tmp_path: Path) -> None:
+    build = keras.applications.VGG16
+    given, base = of_keras("VGG16"), build(include_top=False, weights=None, input_shape=(32, 32, 3), name="base")
+    network = keras.Sequential([keras.Input((32, 32, 3)), base])
+
+    def load(file: Path) -> None:
+        load_weights(stoker.Pretrained("VGG16", weights=str(file)), network, open_run())
+
+    def is_loaded(source: keras.Model) -> bool:
+        return all(map(np.array_equal, base.get_weights(), source.get_weights()[: len(base.weights)]))
+
+    load(as_downloaded(given, tmp_path / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"))
+    assert is_loaded(given)
+    topped = build(weights=None, input_shape=(32, 32, 3), classes=3)
+    topped.save_weights(tmp_path / "topped.weights.h5")
+    load(tmp_path / "topped.weights.h5")  # of which the top is left out
+    assert is_loaded(topped)
+
+    other = of_keras("VGG19")
+    other.save_weights(tmp_path / "other.weights.h5")
+    (tmp_path / "page.weights.h5").write_text("<html>404</html>")
+    unfit = "do not fit VGG16: {} .* the file without its top that Keras loads down"
+    for wrong, why in (
+        (as_downloaded(topped, tmp_path / "topped.h5"), unfit.format("Layer count mismatch .* 13 layers, found 16")),
+        (as_downloaded(other, tmp_path / "other.h5"), unfit.format("Layer count mismatch")),
+        (tmp_path / "other.weights.h5", unfit.format(".* no matching group found")),
+        (tmp_path / "page.weights.h5", r"page\.weights\.h5"),
+    ):
+        with pytest.raises(InvalidJob, match=why):
+            load(wrong)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [((socket.EAI_AGAIN, "try again"), DependencyUnavailable), ((socket.EAI_NONAME, "unknown"), InvalidJob)],
+)
+def test_a_worker_without_a_network_says_what_to_do(
+    failure: tuple[int, str], expected: type[StokerError], open_run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object, **__: object) -> list[Any]:
+        raise socket.gaierror(*failure)
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    url = "https://weights.example/net.weights.h5"
+    with pytest.raises(expected) as away:
+        load_weights(stoker.Pretrained("VGG16", weights=url), little((32, 32, 3)), open_run())
+    assert away.value.message.startswith(f"the weights {url} ")
+    assert away.value.message.endswith(
+        "; where workers have no way there, load it down elsewhere, and give its path or URL where they read data"
+    )
+
+
+def test_the_published_scale_of_an_efficientnet_is_that_of_keras(open_run: OpenRun, tmp_path: Path) -> None:
+    """As a whole in the slow test below; here without a network that takes long to build."""
+    stem = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Normalization(axis=-1)], name="base")
+    [scaling] = stem.layers
+    mean, spread = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    pictures = np.random.default_rng(0).random((2, 4, 4, 3)).astype(np.float32)
+    file = str(tmp_path / "stem.weights.h5")
+    for variance, used in ((spread, spread**2), (spread**2, spread**2), (np.ones(3), np.ones(3))):
+        scaling.adapt_mean.assign(mean)
+        scaling.adapt_variance.assign(variance)
+        stem.save_weights(file)
+        network = keras.Sequential([keras.Input((4, 4, 3)), stem])
+        load_weights(stoker.Pretrained("EfficientNetB0", weights=file), network, open_run())
+        np.testing.assert_allclose(stem(pictures), (pictures - mean) / np.sqrt(used), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_efficientnet_computes_what_keras_makes_of_the_published_file(
+    open_run: OpenRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = of_keras("EfficientNetB0")
+    [scaling] = [layer for layer in published.layers if isinstance(layer, keras.layers.Normalization)]
+    scaling.adapt_mean.assign([0.485, 0.456, 0.406])
+    scaling.adapt_variance.assign([0.229, 0.224, 0.225])
+    file = as_downloaded(published, tmp_path / "efficientnetb0_notop.h5")
+    monkeypatch.setattr(efficientnet.file_utils, "get_file", lambda *_, **__: str(file))
+    shape = {"include_top": False, "input_shape": (32, 32, 3), "pooling": "avg"}
+    expected = keras.applications.EfficientNetB0(weights="imagenet", **shape)
+    expected.save(tmp_path / "whole.keras")
+    expected.save_weights(tmp_path / "whole.weights.h5")
+    levels = PICTURES[:4].astype(np.float32)
+    for name in ("efficientnetb0_notop.h5", "whole.keras", "whole.weights.h5"):
+        base = keras.applications.EfficientNetB0(weights=None, name="base", **shape)
+        network = keras.Sequential([keras.Input((32, 32, 3)), base])
+        load_weights(stoker.Pretrained("EfficientNetB0", weights=str(tmp_path / name)), network, open_run())
+        np.testing.assert_allclose(base(levels, training=False), expected(levels, training=False), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"weights": "imagenet"}, "weights must be a file .* nothing is downloaded"),
+        (
+            {"weights": "imagenet"},
+            r"nothing is downloaded .* run keras\.applications\.MobileNet\(",
+        ),
         ({"weights": None, "freeze_epochs": 2}, "random weights are not worth freezing"),
         ({"name": "MobileNetV9", "weights": None}, "name"),
     ],

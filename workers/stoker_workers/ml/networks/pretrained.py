@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Pretrained
 from stoker.models.manifest import TensorSpec
+from stoker.outages import DependencyUnavailable
 
 from ..data.copied import local_file
 from ..prediction.loading import first_line, load_foreign
@@ -65,7 +68,7 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
     if spec.weights is None:
         return f"{spec.name} starts from random weights; weights names a file with trained ones"
     base = base_of(network)
-    path = local_file(spec.weights, run.access, run.scratch)
+    path = _fetched(spec.weights, run)
     if path.suffix == ".h5":
         check_weights(path, spec.weights)
         try:
@@ -77,7 +80,40 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
             raise _unfit(spec, first_line(error)) from error
     else:
         _copy_weights(spec, load_foreign(path, spec.weights), base)
+    _finish_scaling(base)
     return f"{spec.name} starts from the weights of {spec.weights}"
+
+
+def _fetched(weights: str, run: Run) -> Path:
+    """The file of the weights; of one elsewhere, a copy.
+
+    Raises:
+        InvalidJob: it may not be read, or is missing.
+        DependencyUnavailable: its host cannot be reached; says what to do where it never can.
+    """
+    hint = "where workers have no way there, load it down elsewhere, and give its path or URL where they read data"
+    try:
+        return local_file(weights, run.access, run.scratch)
+    except DependencyUnavailable as error:
+        told = error.outage.model_copy(update={"reason": f"the weights {error.outage.reason}; {hint}"})
+        raise DependencyUnavailable(told) from error
+    except InvalidJob as error:
+        if "://" not in weights:
+            raise
+        raise InvalidJob(f"the weights {error.message}; {hint}") from error
+
+
+def _finish_scaling(base: keras.Model) -> None:
+    """Let layers that scale pictures use what was loaded.
+
+    ImageNet's file for EfficientNetB0 to B7 has standard deviations where squares of them belong; Keras divides once
+    more by their roots, but only in the network for which it loads the file down itself.
+    """
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            if np.allclose(layer.adapt_variance, _TORCH_SPREADS, rtol=1e-3):
+                layer.adapt_variance.assign(np.square(layer.adapt_variance))
+            layer.finalize_state()
 
 
 _BASE = "base"
@@ -141,5 +177,6 @@ def _models(model: keras.Model) -> Iterator[keras.Model]:
 def _unfit(spec: Pretrained, why: str) -> InvalidJob:
     return InvalidJob(
         f"the weights {spec.weights} do not fit {spec.name}: {why}; give what "
-        f'keras.applications.{spec.name}(include_top=False).save_weights("….weights.h5") writes, or a .keras file'
+        f'keras.applications.{spec.name}(include_top=False).save_weights("….weights.h5") writes, the file without its '
+        "top that Keras loads down (…no_top.h5 or …notop.h5), or a .keras file"
     )
