@@ -113,6 +113,11 @@ def test_a_column_that_is_missing_is_named() -> None:
     spec = TensorSpec(name="t", shape=(1,), dtype="float32", kind="number", columns=("c",))
     with pytest.raises(InvalidJob, match="the data has no column 'c', which the model takes; it has 'd'"):
         encode((spec,), {"d": [1]})
+    array = TensorSpec(name="dense_1", shape=(2,), dtype="float32")
+    with pytest.raises(
+        InvalidJob, match=r"no column 'dense_1', .*; import .* inputs=\{'dense_1': 'x'\} for an array x"
+    ):
+        encode((array,), {"d": [1]})
 
 
 def test_a_client_takes_columns_or_the_tensors_themselves() -> None:

@@ -72,6 +72,12 @@ def _tensor(spec: TensorSpec, columns: Mapping[str, object], numbering: Numberin
         parts = [_SHARED[kind](spec, _scalar(_column(name, columns), name), name, numbering) for name in spec.columns]
         return np.stack(parts, axis=1)
     name = spec.columns[0] if spec.columns else spec.name
+    if spec.shape and not spec.kind and not spec.columns and name not in columns:
+        renamed = f"inputs={{{spec.own_name!r}: 'x'}}"
+        raise InvalidJob(
+            f"{_lacking(name, columns)}: the model takes an array of that name and no columns; import a model that was "
+            f"made elsewhere with inputs=['age', …] for the columns of tables, or {renamed} for an array x"
+        )
     return _SINGLE.get(kind, _array)(spec, values_of(_column(name, columns)), name, numbering)
 
 
@@ -271,6 +277,9 @@ def _scalar(values: object, name: str) -> Array:
 
 def _column(name: str, columns: Mapping[str, object]) -> object:
     if name not in columns:
-        known = choices(name, list(columns))
-        raise InvalidJob(f"the data has no column {name!r}, which the model takes; it has {known}")
+        raise InvalidJob(_lacking(name, columns))
     return columns[name]
+
+
+def _lacking(name: str, columns: Mapping[str, object]) -> str:
+    return f"the data has no column {name!r}, which the model takes; it has {choices(name, list(columns))}"
