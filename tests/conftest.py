@@ -23,10 +23,19 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 _YOUNG_OBJECTS = 50_000
 
 
-def pytest_configure() -> None:
-    """Compile for good: each of the many processes that tests start would compile Stoker anew, a second of a start."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile for good: each of the many processes that tests start would compile Stoker anew, a second of a start.
+
+    Of pytest's own processes all fork the same one.
+    """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        preloaded.share()
+
+
+def pytest_unconfigure() -> None:
+    preloaded.end()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,7 +94,6 @@ def redis_url(_redis_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_template_is_left() -> Iterator[None]:
+def _no_command_line_is_left() -> Iterator[None]:
     yield
     commands.end()
-    preloaded.end()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
-from .. import commands
+from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
 from .conftest import await_worker
@@ -75,7 +74,7 @@ def fleet(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             waiting = client.submit(SPEC.model_copy(update={"device": "gpu"})).id
         for user, module in (("controller", "stoker_workers.controller"), ("worker", "stoker_workers")):
             environment = os.environ | settings.environment() | {"STOKER_REDIS_URL": url_of(user, server_url)}
-            child = Subprocess([sys.executable, "-m", module], log=home / f"{user}.log", environment=environment)
+            child = Subprocess([preloaded.python(), "-m", module], log=home / f"{user}.log", environment=environment)
             running.callback(child.stop, PATIENCE_S)
         await_worker(settings)
         assert denied(admin) == []
@@ -146,7 +145,7 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
         options = ("--timeout", str(PATIENCE_S), "--destination", worker.decode())
         for command in ("inspect ping", "inspect stats", "inspect active", "status", "control enable_events"):
             told = subprocess.run(
-                [sys.executable, "-m", "celery", "--broker", url, *command.split(), *options],
+                [preloaded.python(), "-m", "celery", "--broker", url, *command.split(), *options],
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE_S,

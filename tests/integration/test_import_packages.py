@@ -38,9 +38,14 @@ def by_interpreter(path: Path, rows: Array) -> dict[str, Array]:
     return {name: np.stack(each) for name, each in answers.items()}
 
 
-def test_a_network_of_keras_applications_answers_as_in_keras(client: stoker.Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "alpha"), [("MobileNet", 0.25), pytest.param("MobileNetV2", 0.35, marks=pytest.mark.slow)]
+)
+def test_a_network_of_keras_applications_answers_as_in_keras(
+    name: str, alpha: float, client: stoker.Client, tmp_path: Path
+) -> None:
     keras.utils.set_random_seed(0)
-    model = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)
+    model = getattr(keras.applications, name)((96, 96, 3), alpha=alpha, weights=None, classes=10)
     model.save(tmp_path / "mobile.keras")
     version = client.register("mobile", tmp_path / "mobile.keras", classes=[f"kind {at}" for at in range(10)])
     assert version.parameters == model.count_params()

@@ -5,7 +5,6 @@ import difflib
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -16,13 +15,14 @@ import stoker
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
+from .. import preloaded
 from ..conftest import PATIENCE_S
 from .test_examples import SCRIPT
 
 # What a reader takes in at a glance.
 MOST_LINES = 28
 PLAIN, JOB, SUBMITTED = re.findall(r"```python\n(.*?)```", SCRIPT.read_text(), re.DOTALL)
-# Runs the main functions of files, without any server.
+# A program that runs the main functions of files, without any server.
 MAINS = "import json, runpy, sys; print(json.dumps([runpy.run_path(path)['main'](30) for path in sys.argv[1:]]))"
 
 
@@ -52,7 +52,9 @@ def test_the_script_gives_the_same_by_itself_and_as_a_job(
     names: dict[str, object] = {}
     exec(compile(SUBMITTED, SCRIPT.name, "exec"), names)
 
-    told = subprocess.run([sys.executable, "-c", MAINS, *files], capture_output=True, text=True, timeout=PATIENCE_S)
+    (tmp_path / "mains.py").write_text(MAINS)
+    command = [preloaded.python(), "-m", "mains", *files]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
 
     assert told.returncode == 0, told.stderr
     plain, by_itself = json.loads(told.stdout.splitlines()[-1])

@@ -21,6 +21,8 @@ from .upgrade_versions import build
 APP = Path(__file__).with_name("upgrade_app.py")
 # Longer than a drain.
 _GRACE_S = 75.0
+# How many trainings an app has done one after the other while the versions change.
+AT_WORK = 2
 SUBMIT_ECHO = """
 import stoker
 from stoker.kinds.echo import Echo
@@ -109,10 +111,10 @@ def test_an_upgrade_rolls_through_a_system_at_work_and_back(site: Site, eventual
             eventually(lambda: client.job(echo).state is stoker.JobState.SUCCEEDED)
             before.close()
             for app in apps:
-                assert_trained(saw(app), 3)
+                assert_trained(saw(app), AT_WORK)
             for version in (site.old, site.new):
-                seen = saw(site.python(version, str(APP), "1", echo))
-                assert_trained(seen, 1)
+                seen = saw(site.python(version, str(APP), "0", echo))
+                assert_trained(seen, 0)
                 assert_looked_at(seen["others"][echo], knows_it=version == site.new)
 
             # And back again.
@@ -122,7 +124,7 @@ def test_an_upgrade_rolls_through_a_system_at_work_and_back(site: Site, eventual
             again.enter_context(site.running(site.old, controller))
             eventually(lambda: len(client.workers()) == 2)
         for app in apps:
-            assert_trained(saw(app), 3)
+            assert_trained(saw(app), AT_WORK)
         second = output(site.python(site.new, "-c", SUBMIT_ECHO)).strip()
         eventually(lambda: "no live worker" in (client.job(second).status().reason or ""))
         assert not client.job(second).state.final
@@ -132,7 +134,7 @@ def test_an_upgrade_rolls_through_a_system_at_work_and_back(site: Site, eventual
 
 def load(site: Site, echo: str) -> "Sequence[subprocess.Popen[str]]":
     """An app of each version at work."""
-    return [site.python(version, str(APP), "3", echo) for version in (site.old, site.new)]
+    return [site.python(version, str(APP), str(AT_WORK), echo) for version in (site.old, site.new)]
 
 
 def assert_trained(seen: dict[str, Any], count: int) -> None:

@@ -1,9 +1,6 @@
 """Two versions of Stoker, each in a folder of its own: this one, and one that knows more."""
 
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -80,14 +77,12 @@ _BEHIND = (
 
 
 def build(folder: Path) -> tuple[Path, Path]:
-    """Unpack this version's wheel, and the same with more in it; gives both folders, each fit for PYTHONPATH."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    [wheel] = folder.glob("stoker-*.whl")
+    """Copy this version, and the same with more in it; gives both folders, each fit for PYTHONPATH."""
     old, new = folder / "old", folder / "new"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(old)
-    shutil.copytree(old, new)
+    for version in (old, new):
+        # With what Python has compiled of it.
+        for package in ("producer/stoker", "workers/stoker_workers"):
+            shutil.copytree(ROOT / package, version / Path(package).name)
     for name, text in _FILES.items():
         (new / name).write_text(text)
     for name, known, more in _BEFORE:

@@ -14,15 +14,22 @@ from pathlib import Path
 from stoker.local.subprocesses import Subprocess
 
 _FOLDER = Path(__file__).parent
+# The variable with the stand-in that pytest's processes share.
+_SHARED = "PRELOADED_PYTHON"
+
+
+def share() -> None:
+    """Have one process forked for all that this process is yet to start; it imports nothing before it is asked to."""
+    os.environ[_SHARED] = _template().stand_in
 
 
 def python() -> str:
     """A stand-in for Python, whose `-m MODULE` forks a process that has imported Stoker."""
-    return _template().stand_in
+    return os.environ.get(_SHARED) or _template().stand_in
 
 
 def end() -> None:
-    """End the process that is forked, if there is one, and all that it has started."""
+    """End the process that is forked, if this one has started it, and all that it has started."""
     if _template.cache_info().currsize:
         _template().close()
         _template.cache_clear()
