@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 import stoker
 
+from ..conftest import PATIENCE_S
+
 Array = NDArray[Any]
 RNG = np.random.default_rng(0)
 
@@ -50,8 +52,8 @@ def test_a_network_of_keras_applications_answers_as_in_keras(
     version = client.register("mobile", tmp_path / "mobile.keras", classes=[f"kind {at}" for at in range(10)])
     assert version.parameters == model.count_params()
     rows = RNG.random((3, 96, 96, 3), dtype=np.float32)
-    close(client.infer("mobile", rows), model(rows).numpy())
-    assert client.predict("mobile", rows)[0].label in version.signature.classes
+    close(client.infer("mobile", rows, timeout=PATIENCE_S), model(rows).numpy())
+    assert client.predict("mobile", rows, timeout=PATIENCE_S)[0].label in version.signature.classes
 
 
 @pytest.fixture(scope="module")
