@@ -64,10 +64,18 @@ def converted(reference: TensorFlowEngine, parameters: int, say: Say, work_s: fl
 def why_alone(reference: TensorFlowEngine, parameters: int) -> str:
     """Why no other engine is tried for a model, as `converted` finds it; "" where some are."""
     why = _plainly_alone(reference, parameters)
-    if not why:
+    # To freeze a graph adds no operation, and takes a twentieth of a small training.
+    if not why and _UNCONVERTIBLE & _operations(reference.graph.graph):
         with _quiet(), _optional("a frozen graph", lambda _, what: _log.info("a model %s", what)):
             why = _unconvertible(convert_variables_to_constants_v2(reference.graph))
     return why
+
+
+def _operations(graph: tf.Graph) -> set[str]:
+    """The types of a graph's operations, and of those of its functions."""
+    definition = graph.as_graph_def()
+    functions = (node.op for function in definition.library.function for node in function.node_def)
+    return {*(node.op for node in definition.node), *functions}
 
 
 def _plainly_alone(reference: TensorFlowEngine, parameters: int) -> str:
