@@ -53,7 +53,7 @@ def test_the_script_gives_the_same_by_itself_and_as_a_job(
     exec(compile(SUBMITTED, SCRIPT.name, "exec"), names)
 
     (tmp_path / "mains.py").write_text(MAINS)
-    command = [preloaded.python(), "-m", "mains", *files]
+    command = [preloaded.python(), "-m", "mains", *map(str, files)]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
 
     assert told.returncode == 0, told.stderr
