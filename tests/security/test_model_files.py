@@ -282,6 +282,18 @@ def test_members_that_share_their_bytes_are_refused(tmp_path: Path, refused: Cal
     assert "share their bytes" in refused(path)
 
 
+def test_a_zip_that_begins_before_its_beginning_is_refused(tmp_path: Path, refused: Callable[[Path], str]) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("saved_model.pb", bytes(100))
+    # The place of its only member, in the list behind it.
+    content = bytearray(path.read_bytes())
+    listed = content.index(b"PK\x01\x02")
+    content[-6:-2] = struct.pack("<I", 2 * listed)
+    path.write_bytes(content)
+    assert "with members before its beginning" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("suffix", "told"), [("zip", "at most 3,000 bytes"), ("tar", "no room for one on this worker")]
 )
@@ -364,6 +376,18 @@ def test_weights_that_are_no_plain_arrays_in_the_file_are_refused(
         members["model.weights.h5"] = content.getvalue()
 
     assert told in refused(rewritten(whole / "m.keras", tmp_path / "m.keras", replace))
+
+
+def test_weights_that_name_what_is_not_there_are_refused(
+    whole: Path, tmp_path: Path, refused: Callable[[Path], str]
+) -> None:
+    def replace(members: dict[str, bytes]) -> None:
+        content = members["model.weights.h5"]
+        with h5py.File(io.BytesIO(content)) as file:
+            place = struct.pack("<Q", h5py.h5o.get_info(file["layers/dense/vars/1"].id).addr)
+        members["model.weights.h5"] = content.replace(place, struct.pack("<Q", len(content) - 8))
+
+    assert "it is damaged" in refused(rewritten(whole / "m.keras", tmp_path / "m.keras", replace))
 
 
 def test_hard_links_in_a_circle_come_to_an_end(whole: Path, tmp_path: Path, refused: Callable[[Path], str]) -> None:

@@ -1,5 +1,6 @@
 """A SavedModel as people hand it over: a zip or tar of its folder, with or without the folder's name."""
 
+import errno
 import shutil
 import stat
 import tarfile
@@ -15,6 +16,8 @@ from ..prediction.screening.members import MOST_MEMBERS, checked_members, safe_p
 from ..prediction.screening.savedmodel import GRAPH
 
 _MOST_RATIO = 200
+# What an archive is to blame for, that calls a file and a folder alike.
+_OF_ARCHIVE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _SMALL = 1 << 20
 
 
@@ -32,7 +35,7 @@ def unpacked(path: Path, folder: Path, what: str) -> Path:
             with tarfile.open(path) as tar:
                 _unpack_tar(tar, path.stat().st_size, folder, what)
     except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError | NotADirectoryError):
+        if isinstance(error, OSError) and error.errno not in _OF_ARCHIVE:
             raise
         raise InvalidJob(f"{what} is no zip or tar, or a damaged one ({error}); pack the SavedModel again") from error
     graphs = sorted(folder.rglob("saved_model.pb"), key=lambda found: len(found.parts))

@@ -52,6 +52,8 @@ class _Walk:
                     "weights are plain arrays: save the model again"
                 )
             entry = group.get(name)
+            if entry is None:
+                raise InvalidJob(f"{self._what} has nothing where it names {short(name)}: it is damaged; save it again")
             place = h5py.h5o.get_info(entry.id).addr
             if place in self._seen:
                 continue

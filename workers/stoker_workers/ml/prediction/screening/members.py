@@ -47,6 +47,8 @@ def checked_members(archive: zipfile.ZipFile, what: str, most_bytes: int) -> dic
             members[name] = member
     total = sum(member.file_size for member in members.values())
     packed = sum(member.compress_size for member in members.values())
+    if any(member.header_offset < 0 for member in listed):
+        raise InvalidJob(f"{what} is a damaged zip, with members before its beginning; pack it anew")
     if packed > archive.start_dir:
         raise InvalidJob(f"{what} has members that share their bytes, which is made to fill a disk; pack it anew")
     if total > most_bytes or total > _SMALL + _MOST_RATIO * packed:
