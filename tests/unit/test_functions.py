@@ -364,6 +364,8 @@ def test_children_that_cannot_be_are_refused(job: Job) -> None:
     with pytest.raises(stoker.InvalidJob, match="comes after another"):
         job.attempt(2).children([stoker.Run("shop.jobs:tidy", after=("#0",))])
     assert job.attempt(3).children([]) == ()
+    with pytest.raises(stoker.InvalidJob, match="give each job a reference"):
+        job.attempt(4).children([stoker.Run("shop.jobs:tidy", {"what": "x" * 3_000_000})] * 6)
 
 
 def test_it_may_be_used_from_several_threads(job: Job) -> None:

@@ -146,7 +146,13 @@ class Stoker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
 
     def _saved(self) -> FitState | None:
         path = self._run.resumed_from
-        if path is None or path.name != _FILE:
+        if path is None:
+            return None
+        if path.name != _FILE:
+            self._run.log(
+                f"fit {self._run.fits} begins anew: the last checkpoint, {path.name}, is not of callbacks.Stoker",
+                level="warning",
+            )
             return None
         return FitState.read(path)
 

@@ -203,3 +203,14 @@ def test_what_has_changed_since_the_checkpoint_is_refused(left: Path, resume: Fi
 def test_callbacks_that_a_resumed_fit_would_mislead_are_refused(callbacks: Any, told: str) -> None:
     with pytest.raises(stoker.InvalidJob, match=told):
         model().fit(X, Y, verbose=0, callbacks=callbacks(Stoker(Run())))
+
+
+def test_a_checkpoint_of_the_functions_own_is_no_fits_and_that_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.local(tmp_path)
+    (run.scratch / "stage").touch()
+    run.checkpoint(run.scratch / "stage")
+    with pytest.raises(Stopped):
+        in_order(Run.local(tmp_path, stop_requested=after(1, "cancel")))
+    assert "fit 1 begins anew: the last checkpoint, stage, is not of callbacks.Stoker" in capsys.readouterr().out

@@ -8,6 +8,8 @@ from stoker.kinds import Result, Spec, checked, kind_of
 from ..ml.run import Children, Run
 
 _MOST = 10_000
+# The ledger takes all in one step, in which it does nothing else.
+_MOST_BYTES = 16 << 20
 # A job's own id, and each time that it is a child, two numbers more.
 _DASHES_OF_ID, _DASHES_OF_CHILD = 4, 2
 _DEEPEST = 3
@@ -49,6 +51,11 @@ class Gathering:
             raise InvalidJob(f"a job that is itself {depth} children deep cannot ask for more: have its parent ask")
         if len(self._run.children) + len(wanted) > _MOST:
             raise InvalidJob(f"a job may ask for {_MOST:,} jobs in all; give each of them more to do")
+        if (size := sum(len(spec.model_dump_json()) for spec in wanted)) > _MOST_BYTES:
+            raise InvalidJob(
+                f"the {len(wanted):,} jobs that a function asks for at once are {size:,} bytes of JSON and may be "
+                f"{_MOST_BYTES:,}: put what is large into files, and give each job a reference"
+            )
         raise Children(wanted)
 
     def _check(self, number: int, spec: Spec) -> None:
