@@ -1,14 +1,17 @@
 """Models with Keras classes of an author's own, on real workers, of which one allows a module of them."""
 
+import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
 import pytest
-from shop.layers import Gate
+from shop.layers import Gate, squashed
 
 import stoker
 from stoker import JobState
@@ -22,9 +25,10 @@ from stoker.settings import Settings
 from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import serving
+from .test_guides import blocks
 
 LEARNED = {"loss": "shop.losses:Focal", "metrics": "shop.losses:Sure"}
-GUIDE = Path(__file__).parents[2] / "docs" / "custom_objects.md"
+GUIDE = "custom_objects.md"
 ROWS = np.random.default_rng(1).uniform(0, 8, (16, 4)).astype(np.float32)
 
 
@@ -46,11 +50,15 @@ def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def gated(allowing: Settings) -> str:
     """A version with such a class, made by the guide's example."""
-    *_, code = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    with pytest.MonkeyPatch.context() as patch:
+    _, code = blocks("custom_objects", "python")
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.setenv("STOKER_REDIS_URL", redis_url_of(allowing))
-        exec(compile(code, GUIDE.name, "exec"), {})
-    return "gated@1"
+        exec(compile(code, GUIDE, "exec"), {})
+    [promised] = re.findall(r"print\(.*\)  # (\S+)", code)
+    ref, *_ = printed.getvalue().split()
+    assert ref == promised
+    return ref
 
 
 @pytest.fixture
@@ -137,7 +145,7 @@ def test_in_a_fleet_where_one_of_two_workers_has_the_module_all_goes_to_that_one
         np.testing.assert_allclose(np.concatenate(chunks), expected, atol=1e-5)
 
         _register_alike(url, gated, "needy", "shop.other")
-        with pytest.raises(stoker.Unavailable, match=r"needy@1 needs shop\.other, which no live worker allows"):
+        with pytest.raises(stoker.Unavailable, match=r"needy@1 needs shop\.other, and no live worker has all of that"):
             client.infer("needy@1", ROWS, timeout=PATIENCE_S)
     finally:
         second.stop(PATIENCE_S)
@@ -149,3 +157,19 @@ def _register_alike(redis_url: str, ref: str, name: str, module: str) -> None:
     version = connection.run(registry.resolve(ref)).model_copy(update={"name": name, "modules": {module: ""}})
     connection.client.hset(f"stoker:model:{name}", "1", version.model_dump_json())
     connection.close()
+
+
+def test_the_guide_shows_what_the_package_has() -> None:
+    shown, _ = blocks("custom_objects", "python")
+    try:
+        exec(compile(shown, GUIDE, "exec"), names := {"__name__": "shop.layers"})
+    finally:
+        # Keras has one of a name.
+        for own in (Gate, squashed):
+            keras.saving.register_keras_serializable(package="shop")(own)
+    layer, activation = (
+        cast("type[keras.layers.Layer]", names["Gate"]),
+        cast("Callable[..., object]", names["squashed"]),
+    )
+    np.testing.assert_allclose(layer()(ROWS), Gate()(ROWS))
+    np.testing.assert_allclose(np.asarray(activation(ROWS)), squashed(ROWS))

@@ -73,7 +73,7 @@ def test_of_a_version_without_modules_it_goes_to_anybody(connection: Connection)
     register(connection, "plain")
     put(connection, "plain")
     assert (bells(connection, ABLE.mailbox), bells(connection, "cpu.infer")) == (0, 1)
-    assert connection.run(lanes.lacks("plain")) is None
+    assert connection.run(lanes.servable("plain"))
 
 
 def test_a_worker_of_another_device_serves_it_if_no_other_can(connection: Connection) -> None:
@@ -87,7 +87,7 @@ def test_if_nobody_can_anybody_is_to_say_so(connection: Connection) -> None:
     attend(connection, ABLE)
     put(connection)
     assert bells(connection, "cpu.infer") == 1
-    assert connection.run(lanes.lacks("gated")) == "has module shop.layers and has module shop.losses"
+    assert not connection.run(lanes.servable("gated"))
 
 
 def test_a_doorbell_that_is_left_lying_goes_to_another_and_comes_back_to_the_only_one(connection: Connection) -> None:

@@ -164,6 +164,11 @@ def test_a_training_with_own_losses_and_metrics_needs_a_worker_that_has_their_mo
     assert needs_of(stoker.Train(model="m", data="sample://iris", **fields)) == words
 
 
+def test_an_import_needs_the_modules_that_are_said_of_it() -> None:
+    spec = stoker.Import(model="m", source="m.keras", modules=("shop.layers",))
+    assert needs_of(spec) == ("module:shop.layers",)
+
+
 @pytest.mark.parametrize("name", ["keras.losses:Huber", "os:PathLike", "__main__:Loss"])
 def test_classes_of_others_are_no_losses_and_metrics_of_ones_own(name: str) -> None:
     for field in ("loss", "metrics"):

@@ -182,9 +182,9 @@ def leave(ref: str, drainer: str) -> Call[None]:
     return Call((ref, drainer), lambda _: None, _script("leave"))
 
 
-def lacks(ref: str) -> Call[str | None]:
-    """What no live worker has that the version behind a lane needs, in words; None if one has all of it."""
-    return Call((ref,), lambda reply: None if reply is None else reply.decode(), _script("lacks"))
+def servable(ref: str) -> Call[bool]:
+    """Whether a live worker has all that the version behind a lane needs."""
+    return Call((ref,), bool, _script("servable"))
 
 
 def sweep(limit: int = 100) -> Call[int]:
@@ -218,7 +218,7 @@ def _script(name: str) -> Script:
     folder = files(__package__) / "lua"
     lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
     # Few of them look for such a worker, and what is defined costs each of them time.
-    lazily = f"local function able()\n{able()}return able_workers, roomiest, condition\nend\n"
+    lazily = f"local function able()\n{able()}return able_workers, roomiest\nend\n"
     return Script(basics() + lazily + lua_table() + lanes)
 
 

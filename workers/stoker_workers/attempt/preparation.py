@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.kinds import RESULT, Result, Spec, kind_of
-from stoker.kinds.needs import lacking, module_word
+from stoker.kinds.needs import lacking, module_word, modules_in
 from stoker.ledger import presence, records, registry
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
@@ -32,7 +32,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         builders=settings.builders,
         objectives=settings.objectives,
         functions=settings.functions,
-        custom_objects=settings.custom_objects,
+        custom_objects=modules_in(slot.offers.offers),
         access=Access(settings.data_roots, settings.store),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,

@@ -32,6 +32,7 @@ class Capacity:
         cores = machine.cores()
         default = max(2, cores) if self.device == "cpu" else 1
         slots = settings.slots or default
+        offers = packages.installed(settings.offers)
         name = f"{kind}{number}-{os.getpid()}@{platform.node()}"
         self.worker = presence.Worker(
             name=name,
@@ -42,8 +43,8 @@ class Capacity:
             queues=queues_of(self.device),
             mailbox=mailbox_of(self.device, name),
             kinds=tuple(KINDS),
-            offers=settings.offers,
-            packages=packages.versions(settings.offers),
+            offers=offers,
+            packages=packages.versions(offers),
             release=RELEASE,
             host=platform.node(),
             pid=os.getpid(),

@@ -1,23 +1,45 @@
-"""Versions of installed packages, read from their metadata: nothing is imported."""
+"""What is installed, read from where it lies and from its metadata: nothing is imported."""
 
+import logging
+import sys
 from collections.abc import Iterable
 from importlib import metadata
+from importlib.util import find_spec
 
 from stoker.kinds.needs import module_of
 
+_log = logging.getLogger(__name__)
 # One of these has TensorFlow in it, whatever it is called.
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 
 
+def installed(offers: Iterable[str]) -> tuple[str, ...]:
+    """Those of a worker's offers whose package is installed; the others are said in the log.
+
+    Several images may share one file of settings, and not all have every package that it names.
+    """
+    offers = tuple(offers)
+    absent = {root for word in offers if (root := _root(word)) and root not in sys.modules and not find_spec(root)}
+    if lost := [word for word in offers if _root(word) in absent]:
+        _log.warning("not offered, for there is no %s here: %s", ", ".join(sorted(absent)), ", ".join(lost))
+    return tuple(word for word in offers if word not in lost)
+
+
 def versions(offers: Iterable[str]) -> dict[str, str]:
     """Of TensorFlow, Keras and the distributions behind what a worker offers, by name; of what is installed as one."""
-    installed = {"tensorflow": _first(_TENSORFLOW), "keras": _first(("keras",))}
-    roots = {module.partition(".")[0] for module in map(module_of, offers) if module}
+    found = {"tensorflow": _first(_TENSORFLOW), "keras": _first(("keras",))}
+    roots = {root for root in map(_root, offers) if root}
     # It reads the files of every distribution.
     named = metadata.packages_distributions() if roots else {}
     for root in roots:
-        installed |= {name: _first((name,)) for name in named.get(root, ())}
-    return {name: version for name, version in sorted(installed.items()) if version}
+        found |= {name: _first((name,)) for name in named.get(root, ())}
+    return {name: version for name, version in sorted(found.items()) if version}
+
+
+def _root(word: str) -> str | None:
+    """The package of the module behind a word; None for a label."""
+    module = module_of(word)
+    return module and module.partition(".")[0]
 
 
 def _first(names: Iterable[str]) -> str | None:

@@ -104,12 +104,8 @@ class Drainer:
     def turn(self) -> bool:
         """Deliver, take and compute once; False if the lane was empty, is lost or is for another worker."""
         self._follow_alias()
-        if isinstance(self._served, Unable):
-            nobody = self._connection.run(lanes.lacks(self.ref))
-            self.hands_over = nobody is None
-            if nobody is None:
-                return False
-        return self._step()
+        self.hands_over = isinstance(self._served, Unable) and self._connection.run(lanes.servable(self.ref))
+        return not self.hands_over and self._step()
 
     def renew(self) -> bool:
         """A `turn` of an idle lane, which does not count as a use of its model."""

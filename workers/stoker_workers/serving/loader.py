@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.kinds.needs import modules_in
 from stoker.lanes import failures
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
@@ -81,7 +82,7 @@ class Loader:
         self._connection = connection
         self._journal = journal
         self._worker = slot.worker
-        self._custom = slot.settings.custom_objects
+        self._custom = modules_in(slot.offers.offers)
         self._store = Store(settings.store)
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
@@ -101,11 +102,11 @@ class Loader:
             return self._handle(predictor)
         if away := self._away.pop((version.ref, version.created_at), None):
             raise away
-        if lacks := [module for module in version.modules if module not in self._custom]:
+        if not set(version.modules) <= set(self._custom):
             # Not recorded as a failure to load: it is this worker's, and others may have them.
             return Unable(
-                f"{version.ref} needs {', '.join(lacks)}, which no live worker allows; add them to `custom_objects` in "
-                "the settings of one that has their package"
+                f"{version.ref} needs {', '.join(version.modules)}, and no live worker has all of that; add it to "
+                "`custom_objects` in the settings of one where it is installed"
             )
         # Checked before `admit_load`, which admits one worker at a time.
         if self._loading:
