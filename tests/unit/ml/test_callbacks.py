@@ -149,9 +149,10 @@ def test_it_says_how_the_fit_goes_and_keeps_its_curves(tmp_path: Path, capsys: p
     assert logs == {"train/events.out.tfevents.train", "validation/events.out.tfevents.validation"}
 
 
-def test_a_script_of_its_own_needs_no_run() -> None:
+def test_a_script_of_its_own_needs_no_run_and_sees_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
     keras.utils.set_random_seed(1)
     model().fit(X, Y, verbose=0, callbacks=[Stoker()])
+    assert "epoch 1" in capsys.readouterr().out
 
 
 def test_of_two_fits_the_second_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

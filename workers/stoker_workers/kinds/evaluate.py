@@ -90,6 +90,10 @@ def run(spec: Evaluate, run: Run) -> Outcome:
         warnings=(*_warnings(spec, version, errors), *slight, *sliced.warnings),
     )
     _pass_gate(spec, report)
+    return _outcome(run, report)
+
+
+def _outcome(run: Run, report: Report) -> Outcome:
     return Outcome(
         EvaluateResult(
             model=report.model,
