@@ -189,6 +189,8 @@ def _row(status: JobStatus) -> list[Styled]:
         progress = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"
     elif isinstance(status.progress, Epoch):
         progress = status.progress.place
+    elif status.state is JobState.SUCCEEDED:
+        progress = ""
     elif status.progress and status.progress.total:
         progress = f"{status.progress.stage} {100 * status.progress.done // status.progress.total} %"
     elif status.progress:

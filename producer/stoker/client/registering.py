@@ -79,11 +79,15 @@ def uploaded(spec: Import, store_url: str) -> Import:
     path = Path(spec.source).expanduser()
     store = Store(store_url)
     if not path.is_dir():
-        return spec.model_copy(update={"source": store.put_file(path, _stored_name(path, spec))})
+        return _stored(spec, path, store.put_file(path, _stored_name(path, spec)))
     with tempfile.TemporaryDirectory(prefix="stoker-") as folder:
         packed = Path(folder) / FILE_NAMES["savedmodel"]
         pack_savedmodel(path, packed)
-        return spec.model_copy(update={"source": store.put_file(packed)})
+        return _stored(spec, path, store.put_file(packed))
+
+
+def _stored(spec: Import, path: Path, file: Artifact) -> Import:
+    return spec.model_copy(update={"source": file, "origin": spec.origin or path.resolve().name[-200:]})
 
 
 def _stored_name(path: Path, spec: Import) -> str:

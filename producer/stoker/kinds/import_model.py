@@ -86,6 +86,7 @@ class Import(JobSpec):
     Attributes:
         model: the name to register it under.
         source: a path or URL that workers may read, or a file in the store; `Client.register` puts it there.
+        origin: how its author calls the file, where that is in the store; `Client.register` notes it.
         format: None reads it off the file's name.
         inputs: by the name in the model: what is said of it (`stoker.ImportedInput`), another name, or columns. A list
             of columns alone is that of the only input.
@@ -103,6 +104,7 @@ class Import(JobSpec):
     kind: Literal["import"] = "import"
     model: ModelName
     source: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | Artifact
+    origin: _Name | None = None
     format: ModelFormat | None = None
     inputs: Annotated[dict[str, ImportedInput], BeforeValidator(_inputs), Field(max_length=1_000)] = Field(
         default_factory=dict
@@ -123,6 +125,10 @@ class Import(JobSpec):
     @property
     def source_name(self) -> str:
         """What it is imported from, in words."""
+        return self.origin or self._place
+
+    @property
+    def _place(self) -> str:
         return self.source.name if isinstance(self.source, Artifact) else self.source
 
     @property
@@ -132,7 +138,7 @@ class Import(JobSpec):
         Raises:
             InvalidJob: its name does not tell.
         """
-        return self.format or format_of_model(re.sub(r"[?#].*", "", self.source_name))
+        return self.format or format_of_model(re.sub(r"[?#].*", "", self._place))
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

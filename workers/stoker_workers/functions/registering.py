@@ -39,6 +39,7 @@ def registered(
             f"register takes a Keras model and got a {type(model).__name__}: keep models of other frameworks by "
             "run.artifact"
         )
+    notes: Sequence[str] = ()
     if signature is None:
         signature, notes = read_signature(model, task=task, classes=tuple(classes), target=target)
         run.say(*(f"{name}: {note}" for note in notes))
@@ -53,6 +54,7 @@ def registered(
             parameters=model.count_params(),
             job=run.job,
             data=data,
+            task_why="; ".join(notes),
         )
         effect = Register(manifest=manifest, named_in="models", alias=alias)
     except ValidationError as error:
