@@ -60,7 +60,9 @@ FILES: Mapping[str, Callable[[Path], None]] = {
 
 
 def code(page: Path) -> str:
-    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    """The example of a page: what is under later headings shows parts of others."""
+    example = page.read_text().partition("\n## ")[0]
+    return "\n".join(re.findall(r"```python\n(.*?)```", example, re.DOTALL))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
