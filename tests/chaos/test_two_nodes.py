@@ -35,11 +35,12 @@ def test_two_nodes_share_the_load_and_one_that_is_cut_off_until_the_other_has_it
             jobs += client.submit_many([_training(number) for number in range(_FIRST, _FIRST + _MEANWHILE)])
             away, there = deployment.workers
             eventually(lambda: _running_on(away, jobs, deployment))
+            deployment.network.cut(away.name)
+            # What ended before the cut was not hit.
             hit = _running_on(away, jobs, deployment)
             ended_before = _succeeded(jobs)
-            deployment.network.cut(away.name)
             eventually(lambda: _succeeded(jobs) > ended_before)
-            eventually(lambda: not _running_on(away, jobs, deployment))
+            eventually(lambda: {_party_of(job, deployment).name for job in hit} <= {there.name})
             eventually(lambda: [worker.pid for worker in client.workers()] == [there.main.pid if there.main else 0])
             deployment.network.heal(away.name)
 
