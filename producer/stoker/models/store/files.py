@@ -33,12 +33,22 @@ class Files:
     """
 
     def __init__(self, url: str) -> None:
-        self._system, root = _opened(url)
+        self._url = url
+        self._opened, root = _opened(url)
+        self._opened_by = os.getpid()
         self.root: str = root.rstrip("/")
         self.local = isinstance(self._system, LocalFileSystem)
         protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else {*self._system.protocol}
         # A bucket has no folders, and fsspec would create a bucket for one.
         self._has_folders = not protocols & BUCKETS
+
+    @property
+    def _system(self) -> AbstractFileSystem:
+        """The file system, opened anew after a fork: connections and threads of a parent are not for its children."""
+        if self._opened_by != os.getpid():
+            self._opened, _ = _opened(self._url)
+            self._opened_by = os.getpid()
+        return self._opened
 
     def root_exists(self) -> bool:
         """Whether the root exists; it does not if the file system is not mounted."""
