@@ -1,5 +1,6 @@
 """The artifact store on a folder, in memory and on S3: what was put is what is read, whatever lay there before."""
 
+import multiprocessing
 import os
 import threading
 import time
@@ -12,8 +13,11 @@ from stoker.models.manifest import Artifact
 from stoker.models.store import Corrupt, Store
 from stoker.outages import Dependency, DependencyUnavailable
 
+from ..conftest import PATIENCE_S
+
 BYTES = b"weights" * 1000
 DAY_S = 24 * 3600
+FORK = multiprocessing.get_context("fork")
 
 
 def overwrite(store: Store, artifact: Artifact, data: bytes) -> None:
@@ -49,6 +53,15 @@ def test_a_file_that_was_fetched_before_stays_until_the_next_one_is_whole(store:
         store.fetch(artifact, tmp_path)
     assert fetched.read_bytes() == BYTES
     assert list(tmp_path.glob("weights*")) == [fetched]
+
+
+def test_a_store_that_was_used_before_a_fork_serves_parent_and_child(store: Store) -> None:
+    artifact = store.put_bytes(BYTES, "weights.h5")
+    child = FORK.Process(target=store.verify, args=(artifact,))
+    child.start()
+    child.join(PATIENCE_S)
+    assert child.exitcode == 0
+    assert store.read(artifact) == BYTES
 
 
 def test_a_folder_that_takes_no_file_is_named(store: Store, tmp_path: Path) -> None:
