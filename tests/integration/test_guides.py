@@ -43,7 +43,7 @@ def test_functions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     function, submitted, tested = blocks("functions", "python")
     assert Path(str(handwriting.__file__)).read_text() == function, "the package has what the page shows"
     job = run(submitted)["job"]
-    assert capsys.readouterr().out == "0.9\n"
+    assert 0.8 < float(capsys.readouterr().out) <= 1
     assert isinstance(job, stoker.Job)
     result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.RunResult)

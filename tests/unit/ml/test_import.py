@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from stoker.kinds import (
     InferResult,
 )
 from stoker.kinds.keras_screen import check_saved_config
+from stoker.models.access import Access
 from stoker.models.archives import pack_savedmodel
 from stoker.models.effects import Register
 from stoker.models.manifest import ModelVersion
@@ -48,6 +50,8 @@ from stoker_workers.ml.prediction.loading import declared_numbers
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.prediction.runtime.onnx import converted_to_onnx
 from stoker_workers.ml.run import Run
+
+from ...hosts import host
 
 OpenRun = Callable[..., Run]
 Imported = Callable[..., ModelVersion]
@@ -135,6 +139,20 @@ def linear_onnx(folder: Path, rows: int | str = "rows") -> Path:
 
 def close(actual: Array, expected: Array) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_url_is_read_by_the_worker_if_it_may_read_it(open_run: OpenRun, store: Store, tmp_path: Path) -> None:
+    model = flowers()
+    model.save(tmp_path / "flowers.keras")
+    with host(body=(tmp_path / "flowers.keras").read_bytes()) as (url, _):
+        spec = Import(model="elsewhere", source=f"{url}/models/flowers.keras?version=3", classes=LABELS)
+        outcome = import_model(spec, replace(open_run(), access=Access([f"{url}/models/"], store.url)))
+        with pytest.raises(InvalidJob, match="STOKER_DATA_ROOTS"):
+            import_model(spec, replace(open_run(), access=Access([f"{url}/data/"], store.url)))
+    [effect] = outcome.effects
+    assert isinstance(effect, Register)
+    assert effect.manifest.signature.outputs[0].shape == (3,)
+    assert effect.manifest.source == spec.source
 
 
 @pytest.mark.parametrize("suffix", ["keras", "zip", "tflite", "onnx"])
