@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from ..errors import InvalidJob
 from ..models.manifest import ModelVersion
 from .base import several
+from .data import Data
 from .reconstruction import RECONSTRUCTION_LOSSES
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def refuse_wrong_version(spec: "Train", version: ModelVersion) -> None:
         parts = ", ".join(signature.parts) or "a single one"
         raise InvalidJob(f"outputs names {', '.join(spec.outputs)}, and {version.ref} has {parts}: leave it out")
     _refuse_other_columns(spec, version)
+    _refuse_other_kinds(spec, version)
     if signature.forecast:
         for name in _OF_ROWS:
             if getattr(spec, name):
@@ -94,6 +96,17 @@ def _refuse_other_columns(spec: "Train", version: ModelVersion) -> None:
     if len(named) > 1 or signature.target is None or signature.forecast or spec.add_data is not None:
         known = ", ".join(signature.target_columns) or "y"
         raise InvalidJob(f"target names {', '.join(named)}, and {version.ref} predicts {known}: leave it out")
+
+
+def _refuse_other_kinds(spec: "Train", version: ModelVersion) -> None:
+    """Refuse columns that the job describes as other things than they are to the version."""
+    described = spec.data.columns if isinstance(spec.data, Data) and not version.signature.forecast else {}
+    for column in version.columns:
+        if (kind := described.get(column.name, column.kind)) != column.kind:
+            raise InvalidJob(
+                f"columns says {kind} of {column.name!r}, and {version.ref} takes it for {column.kind}, which stays: "
+                "leave it out of columns, or train a model anew"
+            )
 
 
 def _refuse_no_reconstruction(spec: "Train", version: ModelVersion) -> None:

@@ -16,6 +16,7 @@ from stoker.events import Event, Log
 from stoker.kinds import CNN, MLP, Data, EarlyStopping, Train, TrainResult
 from stoker.models.manifest import ModelVersion
 from stoker_workers.kinds.train import run as train
+from stoker_workers.ml.copies import Copies
 from stoker_workers.ml.data import Joined, Part
 from stoker_workers.ml.data.source import Arrays, Values
 from stoker_workers.ml.preprocessing.split import HELD_OUT, ExactSplit, NotedSplit, SplitBehind
@@ -157,6 +158,53 @@ def test_other_data_that_a_version_was_validated_on_stay_so_unless_the_job_names
         train(adding(new), open_run(before))
 
 
+def test_rows_that_are_validated_on_and_come_up_again_among_added_ones_are_said(
+    open_run: OpenRun, tmp_path: Path, events: list[Event]
+) -> None:
+    before = first(tmp_path / "old.csv", open_run())
+    _, *lines = (tmp_path / "old.csv").read_text().splitlines()
+    more = Path(table(tmp_path / "more.csv", 30, seed=1)).read_text().splitlines()[1:]
+    added = [";".join(line.split(";")[:4]) for line in sorted(lines)] + [*more, "1;0,5;good old thing;"]
+    (tmp_path / "sorted.csv").write_text("\n".join(["zip;size;note;sold", *added]))
+    events.clear()
+    train(adding(data(str(tmp_path / "sorted.csv"))), open_run(before))
+    warnings = [event.line for event in events if isinstance(event, Log) and event.level == "warning"]
+    assert any(
+        "8 of the 8 rows that are validated on are, column by column, among those of" in line for line in warnings
+    )
+    assert "1 rows without 'sold' are left out" in said(events)
+
+    # The same if that is other data: as a file, or a part of one.
+    test = Path(table(tmp_path / "test.csv", 40, seed=7))
+    before = first(tmp_path / "old.csv", open_run(), validation_data=data(str(test)), validation_split=0)
+    with pytest.raises(InvalidJob, match=r"first@1 has learned from .*test\.csv already"):
+        train(adding(data(str(test))), open_run(before))
+    half = tmp_path / "half.csv"
+    half.write_text("\n".join(test.read_text().splitlines()[:21]))
+    events.clear()
+    train(adding(data(str(half))), open_run(before))
+    assert "20 of the 40 rows that are validated on are" in said(events)
+
+
+def test_rows_are_copies_by_their_values_if_no_other_rows_repeat_them() -> None:
+    validated = {"n": np.array([1, 2, -0.0]), "t": np.array(["a", None, "c"], object)}
+    new = {"n": np.array([0, 2, 1, 7]), "t": np.array(["c", None, "b", "d"], object)}
+    old = {"n": np.array([2.0, np.nan]), "t": np.array([None, "a"], object)}
+    sides = np.zeros(4, np.int8)
+    copies = Copies([validated], ["n", "t"], 4)
+    copies.note(new, 0, sides)
+    assert (copies.rows, copies.validated) == (2, 3)
+    copies.note(old, 4, sides[:2])
+    assert copies.rows == 1
+    pictures = [np.full((2, 2, 2), 7, dtype) for dtype in (np.uint8, np.float32)]
+    by_picture = Copies([{"x": pictures[0][:1]}], ["x"], 2)
+    by_picture.note({"x": pictures[1]}, 0, sides[:2])
+    assert by_picture.rows == 1
+    nothing = Copies([], ["x"], 2)
+    nothing.note({"x": pictures[1]}, 0, sides[:2])
+    assert (nothing.rows, nothing.validated) == (0, 0)
+
+
 def test_new_classes_get_a_new_last_layer_that_forgets_none(open_run: OpenRun, tmp_path: Path) -> None:
     before = first(tmp_path / "old.csv", open_run())
     new = data(table(tmp_path / "new.csv", 30, seed=1, labels=("yes", "perhaps", "later")))
@@ -174,6 +222,10 @@ def test_what_is_added_must_fit_and_what_was_learned_from_must_be_the_same(open_
     words = table(tmp_path / "words.csv", 30, size=np.array(["large"] * 30))
     with pytest.raises(InvalidJob, match=r"column 'size'.*large|'size' .*words\.csv"):
         train(adding(data(words)), run)
+    none = tmp_path / "none.csv"
+    none.write_text("zip;size;note;sold\n")
+    with pytest.raises(InvalidJob, match=r"none\.csv has no rows to add"):
+        train(adding(data(str(none))), run)
     copy = Path(shutil.copy(tmp_path / "old.csv", tmp_path / "copy.csv"))
     with pytest.raises(InvalidJob, match=r"first@1 has learned from .*copy\.csv already, and what it was validated on"):
         train(adding(data(str(copy))), run)

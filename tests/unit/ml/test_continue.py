@@ -12,7 +12,8 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log
-from stoker.kinds import CNN, MLP, Augment, Text, Train, WideAndDeep
+from stoker.kinds import CNN, MLP, Augment, Data, Text, Train, WideAndDeep
+from stoker.models.columns import ColumnKind
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker_workers.kinds.train import run as train
@@ -239,3 +240,35 @@ def test_data_that_lack_what_the_version_reads_are_refused(
     less.write_text("size,price\n1,2\n2,3\n")
     with pytest.raises(InvalidJob, match="has no column 'colour'"):
         train(Train(model="second", data=str(less), init_from="first@1"), run)
+
+
+def test_labels_that_hold_at_once_go_on_and_get_rows_added(
+    start: Callable[..., ModelVersion], open_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    def tagged(name: str, seed: int) -> str:
+        size = np.random.default_rng(seed).normal(size=40)
+        rows = [{"size": each, "red": bool(each > 0), "round": bool(each < 0.5)} for each in size]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+        return str(tmp_path / name)
+
+    first = start(data=tagged("old.jsonl", 0), target=("red", "round"), architecture=MLP(hidden=(2,)), epochs=1)
+    new = tagged("new.jsonl", 1)
+    for fields in ({"data": new}, {"add_data": new}):
+        outcome = train(Train(model="first", init_from="first@1", epochs=1, **fields), open_run(first))
+        assert version_of(outcome, 2).signature.classes == ("red", "round")
+
+
+def test_columns_that_are_described_as_other_things_or_that_there_are_not_are_refused(
+    old: Path, new: Path, start: Callable[..., ModelVersion], open_run: Callable[..., Run]
+) -> None:
+    first = start(data=str(old), target="sold", features=FEW, architecture=MLP(hidden=(2,)), epochs=1)
+    run = open_run(first)
+    kinds: list[tuple[ColumnKind, str, str]] = [
+        ("category", "size", "columns says category of 'size', and first@1 takes it for number"),
+        ("number", "length", "has no column 'length'; it has"),
+    ]
+    for field in ("data", "add_data"):
+        for kind, name, words in kinds:
+            described = Data(str(new), columns={name: kind})
+            with pytest.raises(InvalidJob, match=words):
+                train(Train(model="first", init_from="first@1", epochs=1, **{field: described}), run)

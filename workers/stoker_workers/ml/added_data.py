@@ -1,6 +1,6 @@
 """Reading what a version was trained on once more, mixed with the rows that a job adds to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,15 @@ from stoker.models.data import listed, select_columns
 from stoker.models.learned_from import HeldOut, LearnedFrom
 from stoker.models.manifest import ModelVersion
 
-from .data import Joined, Part
+from .copies import Copies
+from .data import Joined, Part, Values
 from .data.source import rows_of
 from .preprocessing.division import Division, divide
 from .preprocessing.profile import pass_rows
-from .preprocessing.split import ExactSplit, NotedSplit, SplitBehind
+from .preprocessing.split import HELD_OUT, ExactSplit, NotedSplit, SplitBehind
 from .progress import Meter, obey_stop
 from .run import Run
-from .used_data import OpenedData, open_again, open_used
+from .used_data import OpenedData, open_again, open_used, require_described
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class AddedData:
     source: Joined
     division: Division
     learned_from: LearnedFrom
+    copies: Copies
 
 
 def read_added_data(
@@ -47,7 +49,9 @@ def read_added_data(
     assert learned is not None
     opened = [open_again(used, "train", run, signature, version.ref) for used in learned.data]
     new = open_used(spec.data, "train", run, signature)
-    if new.used.digest and new.used.digest in [used.digest for used in learned.data]:
+    require_described(spec.data, new.source)
+    validation = (learned.validation,) if learned.validation and spec.validation_data is None else ()
+    if new.used.digest and new.used.digest in [used.digest for used in (*learned.data, *validation)]:
         raise InvalidJob(
             f"add_data: {version.ref} has learned from {new.used.ref} already, and what it was validated on would be "
             "trained on now: add other rows, or go on with data alone"
@@ -56,6 +60,8 @@ def read_added_data(
     for each in (*opened, new):
         names = [column.name for column in each.source.columns]
         select_columns(names, targets, features, each.used.ref, aside)
+    if new.source.rows == 0:
+        raise InvalidJob(f"add_data: {new.used.ref} has no rows to add; give data with at least one")
     # The new ones come first, so that a message which names a row of theirs numbers it as their files do.
     *added, first = [_counted(each, run) for each in (new, *reversed(opened))]
     joined = Joined([*added, first], [*targets, *features, *aside])
@@ -69,11 +75,39 @@ def read_added_data(
     used = new.used.model_copy(update={"rows": added[0].rows})
     why = _why(spec, learned, words, version.ref)
     run.say(f"validation: {why}")
+    columns = (*targets, *features)
+    copies = Copies(_validated(spec, version, columns, first, split, run), columns, added[0].rows)
     return AddedData(
         joined,
         Division(SplitBehind(behind, split), why, {}),
         learned.model_copy(update={"data": (*learned.data, used)}),
+        copies,
     )
+
+
+def _validated(
+    spec: Train, version: ModelVersion, columns: Sequence[str], first: Part, split: ExactSplit, run: Run
+) -> Iterator[Mapping[str, Values]]:
+    """The rows that are validated on, a batch at a time."""
+    learned = version.learned_from
+    assert learned is not None
+    if spec.validation_data is not None:
+        source = open_used(spec.validation_data, "test", run.silent, version.signature).source
+    elif learned.validation is not None:
+        source = open_again(learned.validation, "test", run.silent, version.signature, version.ref).source
+    elif learned.held_out is None:
+        return
+    else:
+        source = first.source
+    missing = set(columns) - {column.name for column in source.columns}
+    if missing:
+        return  # which is refused where they are opened to be validated on
+    at, is_first = 0, source is first.source
+    for batch in source.batches(pass_rows(source)):
+        held_out = split.sides(batch, at) == HELD_OUT if is_first else slice(None)
+        yield {name: values[held_out] for name, values in batch.items()}
+        at += rows_of(batch)
+        obey_stop(run)
 
 
 def _counted(opened: OpenedData, run: Run) -> Part:

@@ -12,6 +12,7 @@ from stoker.models.manifest import ModelVersion, Signature
 
 from .added_data import read_added_data
 from .columns.task import TaskName
+from .copies import Copies, WatchedSplit
 from .data import Source
 from .preprocessing.division import Division, divide
 from .preprocessing.forecasting import divided_windows
@@ -19,7 +20,7 @@ from .preprocessing.profile import Profile, profile
 from .preprocessing.split import NotedSplit
 from .preprocessing.target import Target, truth_columns
 from .run import Run
-from .used_data import first_data, open_used
+from .used_data import first_data, open_used, require_described
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
     noted = NotedSplit(opened.division.split)
     profiled = profile(
         opened.source,
-        noted,
+        WatchedSplit(noted, opened.copies) if opened.copies else noted,
         run.silent,  # it would speak of how columns are taken, which the version says
         ref=str(spec.data),
         target=targets if len(targets) != 1 else targets[0],
@@ -69,6 +70,15 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
         f"goes on from {version.ref}: its network and weights, and what prepares its columns, whose means and "
         "vocabularies stay those of its own training"
     )
+    if profiled.dropped:
+        run.say(f"{profiled.dropped:,} rows without {' or '.join(map(repr, targets))} are left out")
+    if opened.copies and opened.copies.rows:
+        run.say(
+            f"{opened.copies.rows:,} of the {opened.copies.validated:,} rows that are validated on are, column by "
+            f"column, among those of {spec.data} too: if those are copies, leave them out, for val_ metrics tell "
+            "nothing of rows that are trained on",
+            level="warning",
+        )
     continued = [
         _target(part, target, version, run)
         for part, target in zip(signature.each.values(), profiled.targets, strict=True)
@@ -92,19 +102,22 @@ class _Opened:
 
     Attributes:
         learned_from: of data that are added to a version's, all of them.
+        copies: of rows that are validated on, among added ones; None if none are added.
     """
 
     source: Source
     division: Division
     learned_from: UsedData | LearnedFrom
+    copies: Copies | None = None
 
 
 def _opened(job: Train, version: ModelVersion, targets: tuple[str, ...], seed: int, run: Run) -> _Opened:
     signature = version.signature
     if job.add_data is not None:
         added = read_added_data(job, version, targets, _features(signature), run)
-        return _Opened(added.source, added.division, added.learned_from)
+        return _Opened(added.source, added.division, added.learned_from, added.copies)
     opened = open_used(job.data, "train", run, signature)
+    require_described(job.data, opened.source)
     if signature.forecast is None:
         return _Opened(opened.source, divide(job, opened.source, targets, seed, run), opened.used)
     windows, division = divided_windows(job, opened.source, signature.forecast, signature.inputs[0].name, run)
@@ -164,11 +177,12 @@ def _target(part: Signature, new: Target, version: ModelVersion, run: Run) -> Ta
             f"knowing them all; the data have no row of {listed(lacking)}",
             level="warning",
         )
-    rows = dict(zip(new.classes, new.class_rows, strict=True))
+    # Of labels in a column each, rows are not counted.
+    rows = dict(zip(new.classes, new.class_rows, strict=True)) if new.class_rows else {}
     return replace(
         new,
         name=part.outputs[0].name,
         task=part.task,
         classes=part.classes,
-        class_rows=tuple(rows.get(label, 0) for label in part.classes),
+        class_rows=tuple(rows.get(label, 0) for label in part.classes) if rows else (),
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Data, Train
-from stoker.models.data import Location, open_file
+from stoker.models.data import Location, choices, open_file
 from stoker.models.learned_from import HeldOut, LearnedFrom, UsedData
 from stoker.models.manifest import Signature
 from stoker.models.pictures import Size
@@ -105,6 +105,18 @@ def open_again(
             f"it: {instead}"
         )
     return OpenedData(opened.source, used)
+
+
+def require_described(data: str | Data, source: Source) -> None:
+    """Refuse to describe columns that there are not.
+
+    Raises:
+        InvalidJob: the job does.
+    """
+    names = [column.name for column in source.columns]
+    for name, kind in data.columns.items() if isinstance(data, Data) else ():
+        if name not in names and kind != "ignore":
+            raise InvalidJob(f"{data} has no column {name!r}; it has {choices(name, names)}")
 
 
 def first_data(spec: Train, seed: int, used: UsedData, noted: NotedSplit | None = None) -> LearnedFrom:

@@ -38,6 +38,7 @@ class Profile:
 
     Attributes:
         rows, held_out: the numbers of rows for training and for validation.
+        dropped: the number of rows without a target, which are neither.
         features: the columns that the model reads, in order.
         inputs: the model's inputs, which they become.
         targets: what each of its outputs predicts.
@@ -56,6 +57,7 @@ class Profile:
     mean_weight: float = 1.0
     columns: tuple[LearnedColumn, ...] = ()
     task_why: str = ""
+    dropped: int = 0
 
     @property
     def target_columns(self) -> tuple[str, ...]:
@@ -158,6 +160,7 @@ def profile(
         mean_weight=1.0 if weight is None else mean_weight(weights, weight),
         columns=tuple(_learned(scan.features, kept, left_out)),
         task_why="; ".join(decided.why),
+        dropped=scan.dropped,
     )
 
 
