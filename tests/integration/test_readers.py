@@ -16,7 +16,7 @@ import redis
 
 import stoker
 from stoker import events
-from stoker.client.aio import AsyncJob
+from stoker.client.async_job import AsyncJob
 from stoker.ledger import attempts, dead_jobs
 from stoker.ledger.attempts import Attempt
 from stoker.local.server import local_server

@@ -1,33 +1,31 @@
 """The asyncio client: `Client`, as coroutines and async iterators."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, Unpack
 
-from ..events import Event, Finished, JobState, JobStatus
-from ..kinds import Priority, Result, Spec
+from ..events import JobState, JobStatus
+from ..kinds import Priority, Spec
 from ..lanes.aio import AsyncLaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
 from ..models.tensors import Outputs, encode_tensors, joined_rows
-from ..redis.calls import Steps
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, registering, submission
-from .following import Deadline, Follower, Pause, check_end, final_state
+from .async_job import AsyncJob
+from .calls import AsyncCalls
 from .listening import AsyncListener
 from .tables import Rows
 from .tracing import submitting
 
-T = TypeVar("T")
 
-
-class AsyncClient:
+class AsyncClient(AsyncCalls):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own
@@ -61,23 +59,23 @@ class AsyncClient:
         await self._listener.get().close()
         await self._connection.close()
 
-    async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "AsyncJob":
+    async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> AsyncJob:
         """See `Client.submit`."""
         listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
         with submitting(1):
             [job_id] = await self._drive(submission.submit(listed, key))
         return self._job(job_id)
 
-    async def submit_many(self, specs: Iterable[Spec]) -> "list[AsyncJob]":
+    async def submit_many(self, specs: Iterable[Spec]) -> list[AsyncJob]:
         """See `Client.submit_many`."""
         listed = arguments.specs(specs)
         with submitting(len(listed)):
             ids = await self._drive(submission.submit(listed))
         return [self._job(job_id) for job_id in ids]
 
-    async def job(self, job_id: str) -> "AsyncJob":
+    async def job(self, job_id: str) -> AsyncJob:
         """See `Client.job`."""
-        await self._connection.run(records.status(arguments.job_id(job_id)))
+        await self._run(records.status(arguments.job_id(job_id)))
         return self._job(job_id)
 
     async def jobs(
@@ -123,11 +121,11 @@ class AsyncClient:
 
     async def models(self) -> list[ModelVersion]:
         """See `Client.models`."""
-        return await self._connection.run(registry.versions())
+        return await self._run(registry.versions())
 
     async def model(self, ref: str) -> ModelVersion:
         """See `Client.model`."""
-        return await self._connection.run(registry.resolve(arguments.model_ref(ref)))
+        return await self._run(registry.resolve(arguments.model_ref(ref)))
 
     async def register(
         self,
@@ -146,9 +144,9 @@ class AsyncClient:
 
     async def workers(self) -> list[presence.Worker]:
         """See `Client.workers`."""
-        return await self._connection.run(presence.workers())
+        return await self._run(presence.workers())
 
-    def _job(self, job_id: str) -> "AsyncJob":
+    def _job(self, job_id: str) -> AsyncJob:
         return AsyncJob(self._connection, self._listener, job_id)
 
     async def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
@@ -165,80 +163,8 @@ class AsyncClient:
                 # The first error is raised; asyncio would log the others if nobody retrieved them.
                 answer.cancel() or answer.cancelled() or answer.exception()
 
-    async def _drive(self, steps: Steps[T]) -> T:
-        result = None
-        while True:
-            try:
-                call = steps.send(result)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            result = await self._connection.run(call)
-
 
 def _expire(answers: Iterable[asyncio.Future[bytes]], call: inference.InferCall) -> None:
     """Raise `Timeout` in the first answer that has not come, which is the one awaited."""
     if unanswered := next((answer for answer in answers if not answer.done()), None):
         unanswered.set_exception(inference.unanswered(call))
-
-
-class AsyncJob:
-    """`Job` for asyncio; attributes that would read from Redis are coroutines."""
-
-    def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
-        self._connection = connection
-        self._listener = listener
-        self.id = job_id
-
-    def __repr__(self) -> str:
-        return f"AsyncJob({self.id!r})"
-
-    async def state(self) -> JobState:
-        """Where the job stands now."""
-        return (await self.status()).state
-
-    async def status(self) -> JobStatus:
-        """See `Job.status`."""
-        return await self._connection.run(records.status(self.id))
-
-    async def spec(self) -> Spec:
-        """See `Job.spec`."""
-        return await self._connection.run(records.spec(self.id))
-
-    def events(self, after: str | None = None) -> AsyncIterator[Event]:
-        """See `Job.events`."""
-        return self._events(arguments.event_id(after), self._deadline(None))
-
-    async def wait(self, timeout: float | None = None) -> JobState:
-        """See `Job.wait`."""
-        return await self._wait(self._deadline(timeout))
-
-    async def result(self, timeout: float | None = None) -> Result:
-        """See `Job.result`."""
-        deadline = self._deadline(timeout)
-        while True:
-            result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
-            if result is not None:
-                return result
-            check_end(self.id, await self._wait(deadline))
-
-    async def cancel(self) -> None:
-        """See `Job.cancel`."""
-        await self._connection.run(records.cancel(self.id))
-
-    def _deadline(self, timeout: float | None) -> Deadline:
-        return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
-
-    async def _wait(self, deadline: Deadline) -> JobState:
-        async for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        return final_state(await self.status(), deadline)
-
-    async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
-        follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
-        while step := follower.next_step():
-            if isinstance(step, Pause):
-                follower.waited(await self._listener.get().wait(self.id, step.after, step.seconds))
-                continue
-            for event in follower.take(await self._connection.run(step, patience_s=deadline.patience_s())):
-                yield event

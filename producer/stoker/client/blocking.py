@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 from ..errors import StokerError
 from ..events import JobState, JobStatus
@@ -16,20 +16,18 @@ from ..local import redis_url_of
 from ..models.manifest import ModelVersion
 from ..models.predictions import Prediction, predictions
 from ..models.tensors import Outputs, encode_tensors, joined_rows
-from ..redis.calls import Call, Steps
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
 from . import arguments, inference, registering, submission
+from .calls import Calls
 from .job import Job
 from .listening import Listener
 from .tables import Rows
 from .tracing import submitting
 
-T = TypeVar("T")
 
-
-class Client:
+class Client(Calls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn
@@ -77,7 +75,7 @@ class Client:
         self._listener.get().close()
         self._connection.close()
 
-    def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> "Job":
+    def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> Job:
         """Queue a job. When this returns, the job is stored and will reach a final state.
 
         Args:
@@ -93,7 +91,7 @@ class Client:
             [job_id] = self._drive(submission.submit(listed, key))
         return self._job(job_id)
 
-    def submit_many(self, specs: Iterable[Spec]) -> "list[Job]":
+    def submit_many(self, specs: Iterable[Spec]) -> list[Job]:
         """Queue several jobs: all of them or, on an error, none.
 
         A spec may run `after` an earlier one of the list, or use the model that it trains: "#0" names the first. So a
@@ -109,7 +107,7 @@ class Client:
             ids = self._drive(submission.submit(listed))
         return [self._job(job_id) for job_id in ids]
 
-    def job(self, job_id: str) -> "Job":
+    def job(self, job_id: str) -> Job:
         """A job submitted before.
 
         Raises:
@@ -272,15 +270,3 @@ class Client:
             raise inference.unanswered(call) from None
         finally:
             lanes.forget(answers)
-
-    def _run(self, call: Call[T]) -> T:
-        return self._connection.run(call)
-
-    def _drive(self, steps: Steps[T]) -> T:
-        result = None
-        while True:
-            try:
-                call = steps.send(result)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            result = self._run(call)

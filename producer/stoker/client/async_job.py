@@ -1,0 +1,75 @@
+"""An app's handle of a job, for asyncio."""
+
+from collections.abc import AsyncIterator
+
+from ..events import Event, Finished, JobState, JobStatus
+from ..kinds import Result, Spec
+from ..ledger import records
+from ..redis.connection import AsyncConnection
+from ..redis.scopes import PerLoop
+from . import arguments
+from .following import Deadline, Follower, Pause, check_end, final_state
+from .listening import AsyncListener
+
+
+class AsyncJob:
+    """`Job` for asyncio; attributes that would read from Redis are coroutines."""
+
+    def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
+        self._connection = connection
+        self._listener = listener
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        return f"AsyncJob({self.id!r})"
+
+    async def state(self) -> JobState:
+        """Where the job stands now."""
+        return (await self.status()).state
+
+    async def status(self) -> JobStatus:
+        """See `Job.status`."""
+        return await self._connection.run(records.status(self.id))
+
+    async def spec(self) -> Spec:
+        """See `Job.spec`."""
+        return await self._connection.run(records.spec(self.id))
+
+    def events(self, after: str | None = None) -> AsyncIterator[Event]:
+        """See `Job.events`."""
+        return self._events(arguments.event_id(after), self._deadline(None))
+
+    async def wait(self, timeout: float | None = None) -> JobState:
+        """See `Job.wait`."""
+        return await self._wait(self._deadline(timeout))
+
+    async def result(self, timeout: float | None = None) -> Result:
+        """See `Job.result`."""
+        deadline = self._deadline(timeout)
+        while True:
+            result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
+            if result is not None:
+                return result
+            check_end(self.id, await self._wait(deadline))
+
+    async def cancel(self) -> None:
+        """See `Job.cancel`."""
+        await self._connection.run(records.cancel(self.id))
+
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
+
+    async def _wait(self, deadline: Deadline) -> JobState:
+        async for event in self._events(None, deadline):
+            if isinstance(event, Finished):
+                return event.state
+        return final_state(await self.status(), deadline)
+
+    async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
+        follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
+        while step := follower.next_step():
+            if isinstance(step, Pause):
+                follower.waited(await self._listener.get().wait(self.id, step.after, step.seconds))
+                continue
+            for event in follower.take(await self._connection.run(step, patience_s=deadline.patience_s())):
+                yield event

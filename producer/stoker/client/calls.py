@@ -1,0 +1,47 @@
+"""What each part of a client stands on: a connection, and steps that are driven over it."""
+
+from typing import TypeVar
+
+from ..redis.calls import Call, Steps
+from ..redis.connection import AsyncConnection, Connection
+from ..settings import Settings
+
+T = TypeVar("T")
+
+
+class Calls:
+    """A part of the blocking client."""
+
+    settings: Settings
+    _connection: Connection
+
+    def _run(self, call: Call[T]) -> T:
+        return self._connection.run(call)
+
+    def _drive(self, steps: Steps[T]) -> T:
+        result = None
+        while True:
+            try:
+                call = steps.send(result)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            result = self._run(call)
+
+
+class AsyncCalls:
+    """A part of the asyncio client."""
+
+    settings: Settings
+    _connection: AsyncConnection
+
+    async def _run(self, call: Call[T]) -> T:
+        return await self._connection.run(call)
+
+    async def _drive(self, steps: Steps[T]) -> T:
+        result = None
+        while True:
+            try:
+                call = steps.send(result)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            result = await self._run(call)
