@@ -440,7 +440,7 @@ def test_when_no_connection_is_free_the_error_names_the_setting(redis_url: str) 
         pool = client._connection._pool.get()
         for _ in range(4):
             pool.free.acquire()
-        with pytest.raises(stoker.Unavailable, match=r"all 4 connections to Redis .* raise STOKER_MAX_CONNECTIONS"):
+        with pytest.raises(stoker.Unavailable, match=r"^all 4 connections to Redis .* raise STOKER_MAX_CONNECTIONS$"):
             client.jobs()
         for _ in range(4):
             pool.free.release()

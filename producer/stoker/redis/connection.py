@@ -1,7 +1,6 @@
 """Two connections to Redis, which run calls: one for threads, one for asyncio."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ..urls import masked, sentinels_of
 from .calls import Call
 from .retries import Tries
 from .scopes import PerLoop, PerProcess
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Connection:
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
         self._limits = _Limits(where, max_connections, timeout_s)
-        self._pool = PerProcess(lambda: _Pool(connect(), threading.BoundedSemaphore(max_connections)))
+        self._pool = PerProcess(lambda: _Pool(connect(), Turns(max_connections)))
         self._closed = False
 
     @classmethod
@@ -209,7 +209,7 @@ class _Pool:
     """One process' connections; `free` counts those that no call uses."""
 
     client: redis.Redis
-    free: threading.BoundedSemaphore
+    free: Turns
 
 
 @dataclass(frozen=True)

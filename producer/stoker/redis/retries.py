@@ -61,14 +61,16 @@ class Tries:
         reason = reason_of(error, self._where)
         left_s = self._until - time.monotonic()
         if left_s <= 0 or not isinstance(reason, Unavailable) or _is_untrusted(error):
-            raise reason from error
+            raise reason from (error.__cause__ if reason is error else error)
         pause_s, self._pause_s = min(self._pause_s, left_s), min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return pause_s
 
 
 def reason_of(error: Exception, where: str) -> StokerError:
-    """The error that a caller gets for one of redis-py's; `Unavailable` where a retry may help."""
+    """The error that a caller gets for one of redis-py's; `Unavailable` where a retry may help. One of ours stays."""
     match error:
+        case StokerError():
+            return error
         case AuthenticationError() | AuthenticationWrongNumberOfArgsError() | AuthorizationError():
             return _login(error, where)
         case redis.sentinel.MasterNotFoundError() | redis.asyncio.sentinel.MasterNotFoundError():
