@@ -155,6 +155,31 @@ def test_flower_and_celerys_commands_see_and_reach_workers(
         assert denied(admin) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        (["add_consumer", "another-app"], "serves the queues of its device"),
+        (["cancel_consumer", "cpu.train"], "serves the queues of its device"),
+        (["rate_limit", "stoker.train", "1/h"], "give a job a timeout"),
+        (["time_limit", "stoker.train", "1", "1"], "give a job a timeout"),
+    ],
+)
+def test_a_worker_refuses_celerys_commands_that_would_keep_it_from_its_work(
+    server_url: str, fleet: Fleet, command: list[str], instead: str
+) -> None:
+    with stoker.Client(settings=fleet.settings) as client, redis.Redis.from_url(server_url) as admin:
+        admin.acl_log_reset()
+        [worker] = client.workers()
+        options = ("--timeout", str(PATIENCE_S), "--destination", worker.name)
+        celery = [preloaded.python(), "-m", "celery", "--broker", url_of("worker", server_url), "control"]
+        answer = subprocess.run([*celery, *command, *options], capture_output=True, text=True, timeout=PATIENCE_S)
+        assert f"{command[0]} is refused: " in answer.stdout
+        assert instead in answer.stdout
+        assert client.submit(SPEC).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        assert [each.pid for each in client.workers()] == [worker.pid]
+        assert denied(admin) == []
+
+
 @pytest.mark.parametrize("user", PASSWORDS)
 def test_doctor_says_what_a_user_may_not_ask_and_checks_the_rest(server_url: str, user: str) -> None:
     told = commands.run("doctor", "--json", env={"STOKER_REDIS_URL": url_of(user, server_url)})

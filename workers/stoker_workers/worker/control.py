@@ -2,7 +2,8 @@
 
 Celery keeps revoked ids in a worker's memory, where they would hide a job from that worker for ever; it ends a running
 task by killing its slot, which would count as a lost worker; and it shuts down when every task has ended, which may
-take hours. Here `revoke` cancels a job, and `shutdown` drains the worker.
+take hours. Here `revoke` cancels a job, and `shutdown` drains the worker. Commands that a worker of Stoker cannot obey
+are refused: of a queue that its Redis user may not read, it would lose its connection for ever.
 """
 
 import os
@@ -15,6 +16,18 @@ from stoker.errors import JobNotFound, StokerError
 from stoker.ledger import records
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+
+_QUEUES = (
+    "a worker serves the queues of its device, always: start workers for a device, and stop those that are too many"
+)
+_LIMITS = "jobs have limits of their own: give a job a timeout, and a tenant a quota in stoker.toml"
+# What is refused, and what to do instead.
+_REFUSED = {
+    "add_consumer": _QUEUES,
+    "cancel_consumer": _QUEUES,
+    "rate_limit": _LIMITS,
+    "time_limit": _LIMITS,
+}
 
 
 def register_commands(settings: Settings, redis_url: str) -> None:
@@ -39,6 +52,15 @@ def register_commands(settings: Settings, redis_url: str) -> None:
         """Drain, as at SIGTERM: running jobs save a checkpoint and go back to their queue."""
         os.kill(os.getpid(), signals.SIGTERM)
         return {"ok": "draining"}
+
+    for name, instead in _REFUSED.items():
+        _refuse(name, instead)
+
+
+def _refuse(name: str, instead: str) -> None:
+    @control_command(name=name)  # type: ignore[untyped-decorator]
+    def refused(_state: Any, **_: Any) -> dict[str, str]:
+        return {"error": f"{name} is refused: {instead}"}
 
 
 def _cancel(connection: Connection, job_id: str) -> str:
