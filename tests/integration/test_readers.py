@@ -439,7 +439,7 @@ def test_when_no_connection_is_free_the_error_names_the_setting(redis_url: str) 
     with stoker.Client(settings=settings) as client:
         pool = client._connection._pool.get()
         for _ in range(4):
-            pool.free.acquire()
+            assert pool.free.acquire(0)
         with pytest.raises(stoker.Unavailable, match=r"^all 4 connections to Redis .* raise STOKER_MAX_CONNECTIONS$"):
             client.jobs()
         for _ in range(4):
