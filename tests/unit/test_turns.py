@@ -12,6 +12,10 @@ def waiting(turns: Turns) -> int:
     return len(turns._waiting)
 
 
+def wait_until(turns: Turns, waiters: int, eventually: Eventually) -> None:
+    eventually(lambda: waiting(turns) == waiters)
+
+
 def test_a_place_goes_to_the_first_that_waits_and_not_to_who_comes_back_at_once(eventually: Eventually) -> None:
     turns, order = Turns(1), []
 
@@ -24,7 +28,7 @@ def test_a_place_goes_to_the_first_that_waits_and_not_to_who_comes_back_at_once(
         assert turns.acquire(0)
         for n, name in enumerate(("first", "second"), 1):
             threads.submit(enter, name)
-            eventually(lambda n=n: waiting(turns) == n)
+            wait_until(turns, n, eventually)
         turns.release()
         enter("again")
     assert order == ["first", "second", "again"]
