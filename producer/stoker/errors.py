@@ -7,6 +7,7 @@
     ├── JobCancelled    the job was cancelled
     ├── JobDead         the job lost its worker max_attempts times
     ├── ModelNotFound   no model, version or alias of this name
+    ├── ModelInUse      a model or version cannot go, because something uses it
     ├── Timeout         the answer did not come within the time given
     ├── Unavailable     Redis, the store or every worker is out of reach; trying again may help
     ├── Unauthorized    the server refused the credentials
@@ -55,6 +56,10 @@ class JobDead(StokerError):
 
 class ModelNotFound(StokerError, LookupError):
     """No model, version or alias has this name."""
+
+
+class ModelInUse(StokerError):
+    """A model or version cannot be removed or renamed, because something uses it; says what. Nothing was changed."""
 
 
 class Timeout(StokerError, TimeoutError):

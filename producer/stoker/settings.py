@@ -1,7 +1,5 @@
 """Settings, and the source of each: arguments, STOKER_… variables, secrets, stoker.toml or defaults, in this order."""
 
-import difflib
-from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,12 +34,14 @@ from .kinds.needs import (
     module_word,
 )
 from .models.access import checked_root
+from .models.retention import ModelPattern, Retention
 from .origins import PREFIX, as_text, config_file, listed, origin_of, pairs, read, secrets_folder, tables, variable
+from .settings_problems import problems, shown
 from .tenants import Quota
-from .urls import checked, masked
+from .urls import checked
 
 # A running controller follows changes of these in the settings file.
-FOLLOWED = ("tenants", "ageing_s", "fleet")
+FOLLOWED = ("tenants", "ageing_s", "fleet", "retention")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 
@@ -221,15 +221,20 @@ class Settings(BaseSettings):
         "environment, as JSON. A fleet without one keeps the slots that its workers started with.",
     )
 
+    retention: Annotated[dict[ModelPattern, Retention], NoDecode, BeforeValidator(tables)] = Field(
+        default_factory=dict,
+        description='How many versions of a model are kept: a table by pattern of its name, such as [retention."*"] '
+        "with keep = 10, the first that fits; in the environment, as JSON. A model without one keeps all.",
+    )
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **arguments: Any) -> None:
         try:
             super().__init__(**arguments)
         except ValidationError as error:
-            problems = [_problem(e["loc"], e["type"], e["input"], e["msg"], arguments) for e in error.errors()]
             # No cause, because it quotes the values, which may hold passwords.
-            raise InvalidSettings("\n".join(problems)) from None
+            raise InvalidSettings("\n".join(problems(error, type(self).model_fields, arguments))) from None
         self._origins = {name: origin_of(name, arguments) for name in self.model_fields_set}
 
     @classmethod
@@ -269,7 +274,7 @@ class Settings(BaseSettings):
 
     def shown(self, name: str) -> str:
         """A field's value for people, with its password masked."""
-        return _shown(name, getattr(self, name))
+        return shown(getattr(self, name), type(self).model_fields.get(name))
 
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process the same settings.
@@ -278,24 +283,3 @@ class Settings(BaseSettings):
         """
         of_file = {name for name in FOLLOWED if self.origin(name).startswith(("stoker.toml", "default"))}
         return {variable(name): as_text(value) for name, value in self if name not in of_file}
-
-
-def _shown(name: str, value: object) -> str:
-    """A printable value; fields without a repr may hold a password, which is masked."""
-    if value in (None, (), {}):
-        return "none"
-    field = Settings.model_fields.get(name)
-    return as_text(value) if field is None or field.repr else masked(as_text(value))
-
-
-def _problem(place: tuple[int | str, ...], kind: str, value: object, message: str, arguments: Container[str]) -> str:
-    """The message for one invalid value."""
-    name = ".".join(part for part in place if isinstance(part, str) and part != "[key]")
-    origin = origin_of(str(place[0]), arguments)
-    if kind == "extra_forbidden":
-        known_in = {"tenants": Quota.model_fields, "fleet": FleetSettings.model_fields}
-        known = known_in[str(place[0])] if len(place) > 1 else Settings.model_fields
-        [closest] = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0)
-        return f"there is no setting {name} ({origin}); the closest one is {closest}"
-    text = message.removeprefix("Value error, ")
-    return f"{name} cannot be {_shown(name, value)!r} ({origin}): {text[0].lower()}{text[1:]}"

@@ -39,7 +39,7 @@ SHARED = [
     *(key(name, "cpu.train", "normal") for name in ("rung", "tenants")),
     key("held", "cpu.train", "normal", "a"),
     key("gathering", "cpu.train"),
-    *(key(name, "one") for name in ("model", "aliases", "moves")),
+    *(key(name, "one") for name in ("model", "aliases", "notes", "moves")),
     key("decisions", "cpu"),
     key("fleet", "cpu"),
     "cpu.train\x06\x166",

@@ -12,6 +12,7 @@ import redis
 
 from .ledger_job import FINAL, ModelJob
 from .ledger_model import LedgerModel
+from .ledger_registry import RegistryModel
 
 Held = dict[str, object]
 
@@ -31,8 +32,8 @@ def expected(model: LedgerModel) -> Held:
         "stoker:leader": model.leader,
         "stoker:sequence": model.sequence,
         "stoker:rings": model.rings,
-        "stoker:models": set(model.models),
-        "stoker:tallies": dict(model.tallies),
+        "stoker:models": set(model.registry.versions),
+        "stoker:tallies": dict(model.tallies | _removals(model)),
         "stoker:kinds": set(model.kinds),
         # A mean is of the newest 50.
         "stoker:service": {name: n if name.startswith("started") else min(n, 50) for name, n in model.service.items()},
@@ -44,13 +45,24 @@ def expected(model: LedgerModel) -> Held:
     }
     held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
     held |= {f"stoker:idempotency:{key}": job_id for key, (job_id, _) in model.keys.items()}
-    held |= {f"stoker:model:{name}": set(versions) for name, versions in model.models.items()}
-    held |= {f"stoker:aliases:{name}": dict(aliases) for name, aliases in model.aliases.items()}
-    held |= {f"stoker:moves:{name}": list(moves) for name, moves in model.moves.items()}
+    held |= _registry(model.registry)
     held |= model.lists
     held |= _indexes(model)
     # Redis has no empty collections and no zero that was never counted.
     return {name: value for name, value in held.items() if value}
+
+
+def _removals(model: LedgerModel) -> Counter[str]:
+    return Counter({"removed versions asked": model.registry.removed_ever} if model.registry.removed_ever else {})
+
+
+def _registry(registry: RegistryModel) -> Held:
+    held: Held = {f"stoker:aliases:{name}": dict(aliases) for name, aliases in registry.aliases.items()}
+    held |= {f"stoker:notes:{name}": dict(notes) for name, notes in registry.notes.items()}
+    held |= {f"stoker:moves:{name}": list(changes) for name, changes in registry.changes.items()}
+    for name, versions in registry.versions.items():
+        held[f"stoker:model:{name}"] = {*versions, *(f"{gone} is removed" for gone in registry.removed.get(name, ()))}
+    return held
 
 
 def _indexes(model: LedgerModel) -> Held:
@@ -144,9 +156,12 @@ def _told(name: str, answer: Any) -> object:
         case "tallies":
             return _tallies(answer)
         case "model":
-            return {int(number) for number in answer}
+            return {
+                f"{number} is removed" if raw.startswith('{"removed_at"') else int(number)
+                for number, raw in answer.items()
+            }
         case "moves":
-            return [(move["alias"], move["to"]) for move in map(json.loads, answer)]
+            return [_change(json.loads(change)) for change in answer]
         case "idempotency":
             return answer.split()[0]
         case "discarded":
@@ -157,11 +172,21 @@ def _told(name: str, answer: Any) -> object:
             return answer == "1"
         case "quotas":
             return True
+        case "notes":
+            return {int(number): text for number, text in answer.items()}
         case "leader" | "ended" | "models" | "untold" | "after" | "seats" | "kinds":
             return answer
     if name.startswith("celery-task-meta-"):
         return json.loads(answer)["status"]
     return [json.loads(message)["headers"]["id"] for message in answer]
+
+
+def _change(change: dict[str, Any]) -> tuple[str, object]:
+    """What a change of a model was, and its new value."""
+    if "alias" in change:
+        return change["alias"], change.get("to")
+    [what] = {"removed", "noted", "ended", "renamed"} & change.keys()
+    return what, None if what == "ended" else change[what]
 
 
 def _record(fields: dict[str, str]) -> Held:
@@ -183,7 +208,7 @@ def _tallies(fields: dict[str, str]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for name, count in fields.items():
         what, _, bound = name.rpartition(" ")
-        if name.startswith("finished "):
+        if name.startswith(("finished ", "removed ")):
             counts[name] = int(count)
         elif bound != "sum":
             counts[what] += int(count)

@@ -127,11 +127,11 @@ class ClientsAndWorkers(BothSides):
     )
     def succeed(self, pick: int, name: str, aside: int, bare: bool) -> None:
         attempt = some(self.attempts, pick)
-        count = len(self.model.models.get(name, []))
+        number = self.model.registry.next_number(name)
         if attempt.job_id in self.model.jobs and self.model.jobs[attempt.job_id].spec.kind == "deploy":
-            self._succeed(attempt, DeployResult(model=f"{name}@{max(count, 1)}", alias="live"), None)
+            self._succeed(attempt, DeployResult(model=f"{name}@{max(number - 1, 1)}", alias="live"), None)
         else:
-            number = count + 1 + aside
+            number += aside
             made = None if bare or not number else version(name, number, attempt.job_id)
             self._succeed(attempt, result_of(made.ref if made else name), made)
 

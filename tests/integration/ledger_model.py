@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from stoker.events import Checkpoint, Event
 from stoker.fleet.topology import PRIORITIES, queues
-from stoker.kinds import Spec
+from stoker.kinds import Deploy, Spec, Train
 from stoker.ledger.intake import NewJob
 
 from .ledger_job import ModelJob
+from .ledger_registry import RegistryModel
 from .ledger_sharing import SharingModel
 
 CELERY = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "DEAD": "FAILURE", "CANCELLED": "REVOKED"}
@@ -35,9 +36,7 @@ class LedgerModel:
         self.kinds: set[str] = set()
         self.tallies: Counter[str] = Counter()
         self.service: Counter[str] = Counter()
-        self.models: dict[str, list[int]] = {}
-        self.aliases: dict[str, dict[str, int]] = {}
-        self.moves: dict[str, list[tuple[str, int]]] = {}
+        self.registry = RegistryModel(self._named)
         self.mirrored = False
         self.leader: str | None = None
         self.sequence = self.rings = 0
@@ -151,18 +150,18 @@ class LedgerModel:
         self.discarded.update(f"{job_id}/{digest}" for digest in digests if digest not in listed)
 
     def succeed(self, job_id: str, owner: str, model: str, version: int, alias: str | None) -> str:
-        """ "ok", "lost" or "version". The model gets a version (0 for none) or, if `alias` is given, that alias."""
+        """ "ok", "lost", "version" or "gone". The model gets a version (0 for none), or that alias if there is one."""
         job = self._to_commit(job_id, owner)
         if isinstance(job, str):
             return job
         if version and not alias:
-            if version != len(self.models.get(model, [])) + 1:
+            if version != self.registry.next_number(model):
                 return "version"
-            self.models.setdefault(model, []).append(version)
-            if "champion" not in self.aliases.setdefault(model, {}):
-                self._move_alias(model, "champion", version)
+            self.registry.register(model, version)
         if version and alias:
-            self._move_alias(model, alias, version)
+            if version not in self.registry.of(model):
+                return "gone"
+            self.registry.move_alias(model, alias, version)
         self._commit(job, "SUCCEEDED", owner)
         return "ok"
 
@@ -352,6 +351,6 @@ class LedgerModel:
         if not was_rung:
             self.sharing.message_sent(job)
 
-    def _move_alias(self, model: str, alias: str, version: int) -> None:
-        self.aliases.setdefault(model, {})[alias] = version
-        self.moves.setdefault(model, []).insert(0, (alias, version))
+    def _named(self) -> set[str]:
+        specs = (job.spec for job in self.in_state("WAITING", "QUEUED", "RUNNING"))
+        return {spec.model for spec in specs if isinstance(spec, Train | Deploy)}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_import(client: stoker.Client, tmp_path: Path) -> None:
     run(converted)
     rows = np.ones((2, 4), np.float32)
     np.testing.assert_allclose(keras.saving.load_model("model.keras")(rows), network(rows), atol=1e-6)
+
+
+def test_registry(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    [example] = blocks("registry", "python")
+    run(example)
+    assert capsys.readouterr().out.splitlines() == re.findall(r"print\(.*\)  # (.*)", example)
+    [console] = blocks("registry", "console")
+    for line in console.splitlines():
+        told = commands.run(*shlex.split(line.removeprefix("$ stoker ")))
+        assert told.returncode == 0, told.stderr
+    assert not [version for version in client.models() if "kept" in version.name]
+    [settings] = blocks("registry", "toml")
+    assert [rule.keep for rule in Settings(**tomllib.loads(settings)).retention.values()] == [3, 10]
 
 
 def test_environments(client: stoker.Client, eventually: Eventually) -> None:

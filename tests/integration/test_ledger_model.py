@@ -12,11 +12,12 @@ from stoker.ledger import attempts, autoscaling, celery_results, dead_jobs, reco
 
 from .ledger_both import FUTURE, LEASE_S, PICK, some
 from .ledger_job import FINAL, ModelJob
+from .ledger_keepers import ModelKeepers
 from .ledger_keys import actual, expected
 from .ledger_machine import ClientsAndWorkers
 
 
-class Ledger(ClientsAndWorkers):
+class Ledger(ClientsAndWorkers, ModelKeepers):
     """Controllers and operators, and time, which passes by being written. After each step every key is compared."""
 
     @precondition(lambda self: self.model.in_state("RUNNING"))

@@ -49,6 +49,7 @@ PUBLIC = [
     "JobState",
     "JobStatus",
     "KerasConfig",
+    "ModelInUse",
     "ModelNotFound",
     "ModelVersion",
     "Optimizer",

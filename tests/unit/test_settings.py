@@ -244,6 +244,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "node_metrics_port",
         "tenants",
         "fleet",
+        "retention",
     ]
 
 

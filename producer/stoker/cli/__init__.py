@@ -9,7 +9,7 @@ import typer
 
 from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
-from . import config, dead, describe, doctor, fleet, functions, infer, jobs, models, predict, services
+from . import config, dead, describe, doctor, fleet, functions, infer, jobs, model_keeping, predict, services
 from .output import accept_any_encoding, print_json, say_error
 
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
@@ -26,7 +26,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         functions.functions,
     ),
     "Predictions": (predict.predict, infer.infer),
-    "Models": (models.models,),
+    "Models": (model_keeping.models,),
 }
 
 app = typer.Typer(

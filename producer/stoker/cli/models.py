@@ -29,7 +29,7 @@ Ref = Annotated[
     str, typer.Argument(metavar="MODEL", help="name, name@3, name@alias or name@latest.", show_default=False)
 ]
 
-models = typer.Typer(name="models", help="Look at registered models, export and import them.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Look at registered models, and keep them in order.", no_args_is_help=True)
 
 
 @models.command("list")
@@ -72,6 +72,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         ("inputs", "; ".join(map(_tensor, signature.inputs))),
         ("outputs", "; ".join(map(_tensor, signature.outputs))),
         ("task", signature.task + (f": {', '.join(signature.classes)}" if signature.classes else "")),
+        *((("note", version.note),) if version.note else ()),
         *((("why", version.task_why),) if version.task_why else ()),
         ("metrics", metrics_text(version.metrics)),
         *((("validation", version.split),) if version.split else ()),
@@ -218,7 +219,7 @@ def newer_than_champion(versions: Sequence[ModelVersion]) -> Iterator[str]:
         if champion:
             yield (
                 f"{newest.ref} is newer than {champion.ref}, which {name} means: "
-                f"a job Deploy(model={newest.ref!r}) makes it the champion"
+                f"`stoker models alias {newest.ref} champion` makes it that"
             )
 
 

@@ -19,13 +19,13 @@ from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, registering, submission
 from .async_job import AsyncJob
-from .calls import AsyncCalls
 from .listening import AsyncListener
+from .model_keeping import AsyncModelKeepingCalls
 from .tables import Rows
 from .tracing import submitting
 
 
-class AsyncClient(AsyncCalls):
+class AsyncClient(AsyncModelKeepingCalls):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own

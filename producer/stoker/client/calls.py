@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from ..redis.calls import Call, Steps
+from ..redis.calls import Call, Steps, drive
 from ..redis.connection import AsyncConnection, Connection
 from ..settings import Settings
 
@@ -19,13 +19,7 @@ class Calls:
         return self._connection.run(call)
 
     def _drive(self, steps: Steps[T]) -> T:
-        result = None
-        while True:
-            try:
-                call = steps.send(result)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            result = self._run(call)
+        return drive(steps, self._run)
 
 
 class AsyncCalls:

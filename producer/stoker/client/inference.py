@@ -75,6 +75,10 @@ class ModelCache:
         self._cached: dict[str, _CachedModel] = {}
         self._warned: set[tuple[str, frozenset[str]]] = set()
 
+    def clear(self) -> None:
+        """Forget every model: one was removed, or has another name."""
+        self._cached.clear()
+
     def call(self, model: str, rows: Rows, timeout: float, priority: Priority) -> Steps[InferCall]:
         """Check the arguments of a prediction; warns of columns that the model does not read, once.
 

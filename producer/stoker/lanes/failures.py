@@ -5,6 +5,7 @@ one process after the other. Callers get the error until `retry_at`; then one wo
 with each failure in a row. Other versions of the model are not affected.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -16,6 +17,7 @@ from ..ledger.readable import all_readable, readable
 from ..models.manifest import ModelVersion
 from ..redis.calls import Call
 from . import _script
+from .keys import key
 
 # How long the other workers refuse requests while one tries again.
 _TRIAL_MS = 30_000
@@ -77,6 +79,11 @@ def load_failed(
 def loaded(version: ModelVersion) -> Call[None]:
     """Clear the failures of a version that has been loaded."""
     return Call((version.ref,), lambda _: None, _script("loaded"))
+
+
+def forget(refs: Sequence[str]) -> Call[None]:
+    """Forget the failures of versions that were removed."""
+    return Call(("HDEL", key("load_failures"), *refs), lambda _: None)
 
 
 def load_failures() -> Call[list[LoadFailure]]:

@@ -86,6 +86,7 @@ class CommitReply(StrEnum):
     OK = "ok"
     LOST = "lost"
     VERSION_TAKEN = "version"
+    VERSION_GONE = "gone"
 
 
 def claim(
@@ -204,7 +205,7 @@ def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | M
 
 def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
     if isinstance(effect, ModelVersion):
-        return effect.name, effect.version, effect.model_dump_json(exclude={"aliases"}), ""
+        return effect.name, effect.version, effect.model_dump_json(exclude={"aliases", "note"}), ""
     name, _, number = effect.model.partition("@")
     return name, number, "", effect.alias
 

@@ -47,6 +47,7 @@ class Tallies:
         batches: requests that lanes answered together; their sum is how many were answered.
         refused_requests: what lanes refused because they were full.
         repairs: damages to the ledger that were mended.
+        removed_versions: versions of models that were removed, by why: "asked" or "retention".
     """
 
     finished: Mapping[tuple[str, str], int]
@@ -55,6 +56,7 @@ class Tallies:
     batches: Histogram
     refused_requests: int
     repairs: int
+    removed_versions: Mapping[str, int]
 
 
 def read_tallies() -> Call[Tallies]:
@@ -88,7 +90,8 @@ def _decode(answer: dict[bytes, bytes]) -> Tallies:
                 attempts[kind, how] = _histogram(counts, TIME_BOUNDS_MS)
     refused = groups["refused",].get("requests", 0)
     repairs = groups[()].get("repairs", 0)
-    return Tallies(finished, waits, attempts, _histogram(groups["batch",], BATCH_BOUNDS), refused, repairs)
+    batches, removed = _histogram(groups["batch",], BATCH_BOUNDS), groups["removed", "versions"]
+    return Tallies(finished, waits, attempts, batches, refused, repairs, removed)
 
 
 def _histogram(counts: Mapping[str, int], bounds: Sequence[int]) -> Histogram:

@@ -51,9 +51,10 @@
 | stoker:damaged | string | set when damage was found, until everything was looked at | with the next look |
 | stoker:tallies | hash | what was counted so far: see counters.py | never: bounded by kinds, states and queues |
 | stoker:models | set | names of all models | with their last version |
-| stoker:model:<name> | hash | a model's versions: number to manifest | never: models are kept |
+| stoker:model:<name> | hash | versions: number to manifest, or to why it was removed | with the last version |
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |
-| stoker:moves:<name> | list | how its aliases moved, the newest 1,000 | with the model |
+| stoker:notes:<name> | hash | what people noted of versions: number to text | with the version |
+| stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
@@ -123,6 +124,7 @@ PREFIX = {
     "models": "stoker:models",
     "model": "stoker:model:",
     "aliases": "stoker:aliases:",
+    "notes": "stoker:notes:",
     "moves": "stoker:moves:",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",

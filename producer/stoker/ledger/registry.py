@@ -3,14 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..errors import ModelNotFound
 from ..models.manifest import ModelVersion
 from ..redis.calls import Call, Script
 from .keys import key, lua_tables
+from .readable import readable
+from .scripts import versions as versions_lua
 
 _REF = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<pick>[a-z0-9][a-z0-9._-]{0,31}))?")
 
@@ -23,23 +26,27 @@ local function is_hash(key)
   local kind = redis.call('TYPE', key).ok
   return kind == 'hash' or kind == 'none'
 end
+local function hash(key)
+  return is_hash(key) and redis.call('HGETALL', key)
+end
 """
 _RESOLVE = Script(
-    lua_tables()
+    versions_lua()
     + _IS_HASH
     + """
--- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}} for each; no JSON where
--- something else has written there.
+-- ARGV: name, number or alias, … Answers {the version's JSON or false, {alias, number, …}, note or false} for each; no
+-- JSON where something else has written there.
 local answer = {}
 for n = 1, #ARGV, 2 do
   local name, pick = ARGV[n], ARGV[n + 1]
   if is_hash(KEY.model .. name) and is_hash(KEY.aliases .. name) then
     local aliases = redis.call('HGETALL', KEY.aliases .. name)
-    local newest = pick == 'latest' and redis.call('HLEN', KEY.model .. name)
+    local newest = pick == 'latest' and newest_number(name)
     local number = newest or redis.call('HGET', KEY.aliases .. name, pick) or pick
-    answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases }
+    local note = is_hash(KEY.notes .. name) and redis.call('HGET', KEY.notes .. name, number)
+    answer[#answer + 1] = { redis.call('HGET', KEY.model .. name, number), aliases, note }
   else
-    answer[#answer + 1] = { 'of another type than a hash', {} }
+    answer[#answer + 1] = { 'of another type than a hash', {}, false }
   end
 end
 return answer
@@ -49,7 +56,7 @@ _COUNT = Script(
     lua_tables()
     + _IS_HASH
     + """
--- How many versions a model has; -1 where its record is of a wrong type. ARGV: its name
+-- How many versions a model has had; -1 where its record is of a wrong type. ARGV: its name
 local model, aliases = KEY.model .. ARGV[1], KEY.aliases .. ARGV[1]
 return is_hash(model) and is_hash(aliases) and redis.call('HLEN', model) or -1
 """
@@ -58,17 +65,25 @@ _ALL = Script(
     lua_tables()
     + _IS_HASH
     + """
--- Answers {name, {number, JSON, …} or false where it is no hash, {alias, number, …}} of every model.
-local function hash(key)
-  return is_hash(key) and redis.call('HGETALL', key)
-end
+-- Answers {name, {number, JSON, …} or false where it is no hash, {alias, number, …}, {number, note, …}} of every model.
 local answer = {}
 for n, name in ipairs(redis.call('SMEMBERS', KEY.models)) do
-  answer[n] = { name, hash(KEY.model .. name), hash(KEY.aliases .. name) or {} }
+  answer[n] = { name, hash(KEY.model .. name), hash(KEY.aliases .. name) or {}, hash(KEY.notes .. name) or {} }
 end
 return answer
 """
 )
+# What stands in the place of a removed version: see versions.lua.
+_REMOVED = b'{"removed_at":'
+
+
+class _Removal(BaseModel):
+    removed_at: datetime
+    by: str
+    why: Literal["asked", "retention"]
+
+
+_WHY = {"asked": "who asked for it", "retention": "which keeps fewer versions ([retention] in its settings)"}
 
 
 def resolve(ref: str) -> Call[ModelVersion]:
@@ -98,7 +113,11 @@ def _split(ref: str) -> tuple[str, str]:
     return match["name"], match["pick"] or "champion"
 
 
-def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> ModelVersion:
+def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes], note: bytes | None) -> ModelVersion:
+    if raw is not None and raw.startswith(_REMOVED):
+        removal = readable(_Removal, raw)
+        how = f" at {removal.removed_at:%Y-%m-%d %H:%M} UTC by {removal.by}, {_WHY[removal.why]}" if removal else ""
+        raise ModelNotFound(f"{name}@{pick} was removed{how}: `stoker models list` shows the versions that there are")
     if raw is None:
         known = sorted(alias.decode() for alias in aliases[::2])
         hint = (
@@ -107,7 +126,7 @@ def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes]) -> M
             else "train it first; `stoker models list` shows all"
         )
         raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
-    return _version(raw, aliases)
+    return _version(raw, aliases, note)
 
 
 def next_number(name: str) -> Call[int]:
@@ -155,14 +174,17 @@ def catalogue() -> Call[Catalogue]:
     def decode(answer: list[Any]) -> Catalogue:
         versions: list[ModelVersion] = []
         damaged: list[Damaged] = []
-        for name, records, aliases in answer:
+        for name, records, aliases, noted in answer:
             model = name.decode(errors="replace")
+            notes = dict(zip(noted[::2], noted[1::2], strict=True))
             if records is None:
                 damaged.append(Damaged(model, f"the record of model {model!r} is of another type than a hash"))
                 continue
             for number, raw in zip(records[::2], records[1::2], strict=True):
+                if raw.startswith(_REMOVED):
+                    continue
                 try:
-                    versions.append(_version(raw, aliases))
+                    versions.append(_version(raw, aliases, notes.get(number)))
                 except ModelNotFound as error:
                     ref = f"{model}@{number.decode(errors='replace')}"
                     damaged.append(Damaged(ref, f"{ref}: {error.message}"))
@@ -170,6 +192,29 @@ def catalogue() -> Call[Catalogue]:
             sorted(versions, key=lambda version: (version.name, -version.version)),
             sorted(damaged, key=lambda record: record.ref),
         )
+
+    return Call((), decode, _ALL)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version as it is written: the model whose version it is, its number, its JSON."""
+
+    model: str
+    number: str
+    raw: bytes
+
+
+def records() -> Call[list[Record]]:
+    """Every version of every model as it is written, also one that cannot be read."""
+
+    def decode(answer: list[Any]) -> list[Record]:
+        return [
+            Record(name.decode(errors="replace"), number.decode(errors="replace"), raw)
+            for name, of_model, *_ in answer
+            for number, raw in zip((of_model or [])[::2], (of_model or [])[1::2], strict=True)
+            if not raw.startswith(_REMOVED)
+        ]
 
     return Call((), decode, _ALL)
 
@@ -194,8 +239,8 @@ def read_version(raw: str | bytes) -> ModelVersion:
         raise ModelNotFound(f"the record of a model is damaged, at {where or 'all of it'}: {flaw['msg']}") from None
 
 
-def _version(raw: bytes, aliases: list[bytes]) -> ModelVersion:
+def _version(raw: bytes, aliases: list[bytes], note: bytes | None) -> ModelVersion:
     version = read_version(raw)
     pairs = zip(aliases[::2], aliases[1::2], strict=True)
     here = tuple(sorted(alias.decode() for alias, number in pairs if number == str(version.version).encode()))
-    return version.model_copy(update={"aliases": here})
+    return version.model_copy(update={"aliases": here, "note": (note or b"").decode(errors="replace")})

@@ -12,7 +12,10 @@ _STATES = ("forms", "turns", "states")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
-    **dict.fromkeys(("cancel", "commit", "count", "drop", "expire", "health"), _STATES),
+    "commit": (*_STATES, "registry"),
+    **dict.fromkeys(("alias_model", "rollback_model", "note_model"), ("registry",)),
+    **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, "registry", "uses")),
+    **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "await_children"), (*_STATES, "intake")),
     **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
@@ -37,7 +40,13 @@ def lone_script(name: str) -> Script:
 @cache
 def basics() -> str:
     """What stands before every script, also of the lanes: tables of keys, bounds of histograms, shared functions."""
-    return lua_tables() + lua_bounds() + _lua("basics")
+    return lua_tables() + lua_bounds() + _lua("basics") + _lua("versions")
+
+
+@cache
+def versions() -> str:
+    """What stands before scripts that only read models, and mend nothing on the way."""
+    return lua_tables() + _lua("versions")
 
 
 @cache

@@ -266,11 +266,13 @@ class ModelVersion(ModelManifest):
         version: 1, 2, 3, …
         created_at: when it was registered, UTC.
         aliases: the aliases that point to it at the time of reading.
+        note: what people have noted of it, at the time of reading.
     """
 
     version: int = Field(ge=1)
     created_at: datetime
     aliases: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def ref(self) -> str:

@@ -54,3 +54,14 @@ class Call(Generic[T_co]):
 
 Steps = Generator[Call[Any], Any, T]
 """Round trips that depend on each other: yields calls, is sent their results, returns the result of all."""
+
+
+def drive(steps: Steps[T], run: Callable[[Call[Any]], Any]) -> T:
+    """Run steps to their end, one call after the other by `run`."""
+    result = None
+    while True:
+        try:
+            call = steps.send(result)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        result = run(call)

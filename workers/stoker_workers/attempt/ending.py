@@ -142,4 +142,7 @@ class Settlement:
                 else:
                     effects.append(effect)
             committed = self._slot.insist(attempts.succeed(self._attempt, result, effects))
+        if committed is CommitReply.VERSION_GONE:
+            aliased = ", ".join(effect.model for effect in done.effects if isinstance(effect, MoveAlias))
+            raise ModelNotFound(f"{aliased} was removed while the job ran: name a version that there is")
         return TAKEN_AWAY if committed is CommitReply.LOST else Ending("succeeded", result.words())

@@ -28,11 +28,14 @@ from .autoscaler.loop import FleetScaler
 from .duties import Duty, DutyThread, for_each
 from .lead import Lead
 from .leftovers import LeftoverSearch
+from .old_versions import remove_old_versions
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+# The whole registry is read for this one.
+OLD_VERSIONS_S = 60.0
 # How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
 END_S = 5.0
 # How long a message may be under way between its queue and a claim before it is sent again.
@@ -131,10 +134,11 @@ class Controller:
             Duty("return requests", ROUND_S, self._return_requests),
             Duty("take lists in", ROUND_S, self._take_in),
             Duty("repair the ledger", ROUND_S, self._repair),
+            Duty("remove old versions", OLD_VERSIONS_S, self._remove_old_versions),
         ]
 
     def _follow_settings(self) -> None:
-        """Follow the settings of tenants and fleets; all others hold until the controller is started again."""
+        """Follow the settings of tenants, fleets and retention; all others hold until the controller starts again."""
         now = Settings()
         followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
         self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
@@ -187,6 +191,9 @@ class Controller:
                 _log.warning("something else than Stoker has written to Redis: %s; mended", flaw)
             if not look.is_damaged:
                 break
+
+    def _remove_old_versions(self) -> None:
+        remove_old_versions(self._connection, self._settings.retention)
 
     def _copy_results(self) -> None:
         self._results.start()

@@ -75,18 +75,6 @@ local function read_worker(description)
   return is_json and type(worker) == 'table' and type(worker.queues) == 'table' and worker or { queues = {} }
 end
 
--- The JSON of the version behind a reference; nil if there is none.
-local function version_behind(ref)
-  local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
-  if not name then
-    return nil
-  end
-  pick = pick ~= '' and pick or 'champion'
-  local newest = pick == 'latest' and redis.call('HLEN', KEY.model .. name)
-  local number = newest or redis.call('HGET', KEY.aliases .. name, pick) or pick
-  return redis.call('HGET', KEY.model .. name, number) or nil
-end
-
 -- How many jobs of a queue and priority may have a message.
 local windows = {}
 local function window_of(queue)

@@ -1,16 +1,8 @@
 -- Ends an attempt for good, with its effects: models that it registers, aliases that it moves.
 -- ARGV: id, owner, state, result (JSON) or reason, traceback, ISO time, and for each effect: the model's name, the number of
 --   the version, the new version's JSON ('' for none), the alias to move there ('' for none)
--- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), or 'version' (a number is taken; likewise).
-
--- Points a model's alias at a version, and notes that it did.
-local function move_alias(model, alias, version, by)
-  local before = redis.call('HGET', KEY.aliases .. model, alias)
-  redis.call('HSET', KEY.aliases .. model, alias, version)
-  redis.call('LPUSH', KEY.moves .. model, cjson.encode({ alias = alias, from = tonumber(before or nil),
-    to = tonumber(version), by = by, at = now_ms() }))
-  redis.call('LTRIM', KEY.moves .. model, 0, 999)
-end
+-- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), 'version' (a number is taken; likewise), or
+--   'gone' (an alias would point at no version; likewise).
 
 local id, owner, state, outcome, traceback, iso = unpack(ARGV)
 local holder, committed_by = unpack(record(id, 'owner', 'committed_by'))
@@ -29,6 +21,8 @@ for n = 7, #ARGV, 4 do
     if added[model] ~= tonumber(version) then
       return 'version'
     end
+  elseif (added[model] or 0) < tonumber(version) and not version_of(model, version) then
+    return 'gone'
   end
 end
 for n = 7, #ARGV, 4 do
@@ -36,12 +30,14 @@ for n = 7, #ARGV, 4 do
   if manifest ~= '' then
     redis.call('SADD', KEY.models, model)
     redis.call('HSET', KEY.model .. model, version, manifest)
+    -- What is noted of one that was removed has an end.
+    redis.call('PERSIST', KEY.moves .. model)
     if redis.call('HEXISTS', KEY.aliases .. model, 'champion') == 0 then
-      move_alias(model, 'champion', version, id)
+      move_alias(model, 'champion', version, { by = id })
     end
   end
   if alias ~= '' then
-    move_alias(model, alias, version, id)
+    move_alias(model, alias, version, { by = id })
   end
 end
 if state == 'SUCCEEDED' then

@@ -1,7 +1,7 @@
 -- Lists jobs, the newest first, and looks at no more than `look` of them.
 -- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
---   and where it matters, {model (a name, or a reference with @), parent (whose children: else jobs that are none's),
---   before (only jobs submitted before this one, by sequence)}
+--   and where it matters, {model (a name, or a reference with @), reads (of a model, also jobs that read it or what a job has
+--   made), parent (whose children: else jobs that are none's), before (only jobs submitted before this one, by sequence)}
 -- Returns {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
 local search = cjson.decode(ARGV[1])
 local kinds = #search.kinds > 0 and search.kinds or all_kinds()
@@ -78,7 +78,8 @@ local function fits(id)
     return true
   end
   local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model')
-  return not values.err and has_tags(values[1]) and is_of_model(values[2] or values[3])
+  return not values.err and has_tags(values[1]) and (is_of_model(values[2] or values[3])
+    or search.reads and (is_of_model(values[3]) or string.find(values[3] or '', 'job:', 1, true)))
 end
 
 local answer, looked_at = { '' }, 0

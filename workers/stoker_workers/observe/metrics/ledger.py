@@ -168,6 +168,12 @@ class LedgerCollector(Collector):
             (),
             {(): tallies.repairs},
         )
+        yield counters(
+            "stoker_model_versions_removed",
+            "Versions of models that were removed.",
+            ("why",),
+            {(why,): tallies.removed_versions.get(why, 0) for why in ("asked", "retention")},
+        )
         reasons = self._connection.run(quarantine.quarantined())
         yield counters(
             "stoker_messages_quarantined",

@@ -1,0 +1,16 @@
+-- Points an alias at a version, or takes it away. ARGV: model, alias, number ('' to take it away), who does, id of the change
+-- Returns 'ok', 'version' (there is no such version) or 'alias' (there is no such alias).
+local model, alias, number, by, change_id = unpack(ARGV)
+local before = redis.call('HGET', KEY.aliases .. model, alias)
+
+if is_repeat(model, change_id) then
+  return 'ok'
+elseif number == '' and not before then
+  return 'alias'
+elseif number ~= '' and not version_of(model, number) then
+  return 'version'
+end
+if before ~= number then
+  move_alias(model, alias, number ~= '' and number or nil, { by = by, id = change_id })
+end
+return 'ok'

@@ -1,0 +1,266 @@
+"""Changes of the registry that people ask for: aliases, notes, names, and versions that go."""
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from ..errors import ModelInUse, ModelNotFound
+from ..models.manifest import CHAMPION, ModelVersion
+from ..models.retention import Removal, reasons_to_keep
+from ..redis.calls import Call, Steps, Word
+from . import registry
+from .keys import key
+from .model_uses import Uses, uses
+from .readable import all_readable
+from .scripts import script
+
+# How often a removal or a new name is tried again, because jobs that may name the model came meanwhile.
+_TRIES = 10
+_MOST_LISTED = 1000
+_WAIT = "wait until it has ended, or `stoker cancel` it"
+
+Why = Literal["asked", "retention"]
+
+
+class ModelChange(BaseModel):
+    """A change of a model, as it was noted. Jobs change models, too: then `by` is the job's id.
+
+    Attributes:
+        at: when, UTC.
+        by: who: a user and machine, a job's id, or a controller.
+        alias: the alias that was moved or, where `to` is None, taken away; `before` is what it pointed at.
+        back: whether it was a step back.
+        removed: the number of a version that was removed.
+        why: "asked", or "retention" for a version that a rule of the settings keeps no longer.
+        noted: the number of a version whose note was written.
+        renamed: the model's name before.
+    """
+
+    at: datetime
+    by: str
+    alias: str | None = None
+    before: int | None = Field(default=None, validation_alias="from")
+    to: int | None = None
+    back: bool = False
+    removed: int | None = None
+    why: str | None = None
+    noted: int | None = None
+    renamed: str | None = None
+
+
+def changes(name: str, limit: int = _MOST_LISTED) -> Call[list[ModelChange]]:
+    """How a model has changed, the newest change first; those of one that is gone are kept for a while."""
+    return Call(("LRANGE", key("moves", name), 0, limit - 1), partial(all_readable, ModelChange))
+
+
+def by_whom() -> str:
+    """Who makes a change: the user of this process and its machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
+
+
+def alias(ref: str, alias: str) -> Steps[ModelVersion]:
+    """Point an alias at a version.
+
+    Raises:
+        ModelNotFound: there is no such version.
+    """
+    version: ModelVersion = yield registry.resolve(ref)
+    answer: str = yield _changed("alias_model", version.name, alias, version.version)
+    if answer == "version":
+        raise ModelNotFound(
+            f"{version.ref} was removed just now: `stoker models list` shows the versions that there are"
+        )
+    changed: ModelVersion = yield registry.resolve(version.ref)
+    return changed
+
+
+def drop_alias(name: str, alias: str) -> Steps[None]:
+    """Take an alias away; its version stays.
+
+    Raises:
+        ModelNotFound: there is no such alias.
+    """
+    answer: str = yield _changed("alias_model", name, alias, "")
+    if answer == "alias":
+        raise ModelNotFound(f"{name} has no alias {alias!r}: `stoker models list` shows those that there are")
+
+
+def roll_back(name: str, alias: str = CHAMPION) -> Steps[ModelVersion]:
+    """Point an alias at what it pointed at before.
+
+    Raises:
+        ModelNotFound: it never pointed at another version that there still is.
+    """
+    answer: str = yield _changed("rollback_model", name, alias)
+    if answer == "none":
+        raise ModelNotFound(
+            f"{name}@{alias} cannot go back: it has pointed at no other version that there still is; "
+            f"`stoker models log {name}` shows how it moved, `stoker models alias` points it anywhere"
+        )
+    version: ModelVersion = yield registry.resolve(f"{name}@{alias}")
+    return version
+
+
+def note(ref: str, text: str) -> Steps[ModelVersion]:
+    """Write a note on a version, in the place of the one that it has; an empty text takes that away.
+
+    Raises:
+        ModelNotFound: there is no such version.
+    """
+    version: ModelVersion = yield registry.resolve(ref)
+    yield _changed("note_model", version.name, version.version, text)
+    changed: ModelVersion = yield registry.resolve(version.ref)
+    return changed
+
+
+def remove(ref: str) -> Steps[tuple[str, ...]]:
+    """Remove a version or, by its plain name, a model with all its versions and aliases; gives what went.
+
+    Raises:
+        ModelNotFound: there is no such model or version.
+        ModelInUse: an alias, an unfinished job or another version needs one.
+    """
+    for _ in range(_TRIES):
+        versions: list[ModelVersion] = yield registry.versions()
+        going, is_whole = [version for version in versions if version.name == ref], True
+        if not going:
+            going, is_whole = [(yield registry.resolve(ref))], False
+        name = going[0].name
+        used: Uses = yield from uses(name)
+        newest = max(version.version for version in versions if version.name == name)
+        for version in going:
+            job = used.any_job() if is_whole else used.job_of(version, version.version == newest)
+            if job:
+                raise ModelInUse(f"{name if is_whole else version.ref} is named by job {job}: {_WAIT}")
+        answer: list[str] = yield _removed(name, going, used, with_aliases=is_whole)
+        if answer[0] == "ok":
+            return tuple(version.ref for version in going)
+        if answer[0] in ("alias", "parent"):
+            raise _needed(name, answer)
+    raise _busy(name)
+
+
+def keep_versions(name: str, keep: int, why: Why = "asked", *, dry_run: bool = False) -> Steps[Removal]:
+    """Remove the versions of a model but for the newest, those in use, and those that these were made from.
+
+    Args:
+        dry_run: whether to tell what would go, and remove nothing.
+
+    Raises:
+        ModelNotFound: there is no such model.
+        ModelInUse: jobs that may name one come faster than they can be looked at.
+    """
+    for _ in range(_TRIES):
+        versions: list[ModelVersion] = yield registry.versions()
+        own = [version for version in versions if version.name == name]
+        if not own:
+            raise ModelNotFound(f"there is no model {name}: `stoker models list` shows all")
+        used: Uses = yield from uses(name)
+        reasons = reasons_to_keep(versions, name, keep, used.job_of)
+        going = [version for version in own if version.ref not in reasons]
+        kept = {version.ref: reasons[version.ref] for version in own[keep:] if version.ref in reasons}
+        removal = Removal(removed=tuple(version.ref for version in going), kept=kept)
+        if not going or dry_run:
+            return removal
+        answer: list[str] = yield _removed(name, going, used, why=why)
+        if answer[0] == "ok":
+            return removal
+    raise _busy(name)
+
+
+def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
+    """Give a model another name, with its versions, aliases, notes and history; gives its versions.
+
+    Raises:
+        ModelNotFound: there is no such model.
+        ModelInUse: an unfinished job names it, or the new name is another model's.
+    """
+    change = _id()
+    for _ in range(_TRIES):
+        records: list[registry.Record] = yield registry.records()
+        used: Uses = yield from uses(name)
+        if job := used.any_job():
+            raise ModelInUse(f"{name} is named by job {job}, which would not find it by another name: {_WAIT}")
+        renamed = list(_renamed(records, name, new))
+        answer: str = yield _call("rename_model", (name, new, used.sequence, by_whom(), change, *renamed))
+        if answer == "model":
+            raise ModelNotFound(f"there is no model {name}: `stoker models list` shows all")
+        if answer == "taken":
+            raise ModelInUse(f"{new} is another model's name: choose one that is free, or remove that model first")
+        if answer == "ok":
+            versions: list[ModelVersion] = yield registry.versions()
+            return [version for version in versions if version.name == new]
+    raise _busy(name)
+
+
+def _renamed(records: Sequence[registry.Record], name: str, new: str) -> Iterator[Word]:
+    """The words of rename_model.lua for the versions that have the name in them, with the new one there.
+
+    A field that only a newer version knows stays as it is.
+    """
+    for record in records:
+        try:
+            manifest = json.loads(record.raw)
+        except ValueError:
+            manifest = {}
+        parent = str(manifest.get("parent") or "")
+        of_parent, at, number = parent.partition("@")
+        if of_parent == name:
+            manifest["parent"] = f"{new}{at}{number}"
+        if record.model == name and "name" in manifest:
+            manifest["name"] = new
+        elif of_parent != name:
+            continue
+        sha1 = hashlib.sha1(record.raw, usedforsecurity=False).hexdigest()
+        yield from (record.model, record.number, sha1, json.dumps(manifest, separators=(",", ":"), ensure_ascii=False))
+
+
+def _id() -> str:
+    return uuid.uuid4().hex
+
+
+def _changed(name: str, model: str, *words: Word) -> Call[str]:
+    return _call(name, (model, *words, by_whom(), _id()))
+
+
+def _call(name: str, words: tuple[Word, ...]) -> Call[str]:
+    return Call(words, lambda answer: answer.decode(), script(name))
+
+
+def _removed(
+    name: str, versions: Sequence[ModelVersion], used: Uses, *, why: Why = "asked", with_aliases: bool = False
+) -> Call[list[str]]:
+    # All of a model, also what cannot be read of it.
+    numbers = [] if with_aliases else [version.version for version in versions]
+    words: tuple[Word, ...] = (name, int(with_aliases), used.sequence, why, by_whom(), _id(), *numbers)
+
+    def decode(answer: list[Any]) -> list[str]:
+        return [word.decode() for word in answer]
+
+    return Call(words, decode, script("remove_versions"))
+
+
+def _needed(name: str, answer: Sequence[str]) -> ModelInUse:
+    what, first, second = answer
+    if what == "alias":
+        return ModelInUse(
+            f"{name}@{first} is what {name}@{second} points at: move or drop that first, by `stoker models alias`"
+        )
+    return ModelInUse(f"{first} is what {second} was made from: remove that first")
+
+
+def _busy(name: str) -> ModelInUse:
+    return ModelInUse(f"jobs that may name {name} are being submitted all the time: try again in a moment")
