@@ -257,10 +257,12 @@ class JobStatus(BaseModel):
         queue: its Celery queue, e.g. "cpu.train".
         summary: what it does, as Flower shows it: the function and its arguments, or the model and the data.
         parent: the id of the job that submitted it; None for a job that a client submitted.
+        resubmits: the id of the job whose spec was submitted again with changes; None for none.
         attempt: how many workers have claimed it so far.
         worker: the worker that runs it, or ran it last.
         last_event_at: time of an attempt's last event: its start, progress, a checkpoint, a line of output. A running
             job without one for long may hang: its slot renews the lease all the same.
+        paused: since when it is paused; None if it is not. While its state is RUNNING, it saves a checkpoint for it.
         progress: the last `Epoch` or `Progress` event; None also for progress that only a newer version can read.
         reason: why it ended, in one line, unless it succeeded; or why it waits, if no live worker can run it.
         outage: the outage that it waits for; None for none. It costs the job no attempt; `cancel` ends it.
@@ -275,6 +277,7 @@ class JobStatus(BaseModel):
     model: str
     summary: str = ""
     parent: str | None = None
+    resubmits: str | None = None
     priority: str
     tags: dict[str, str] = Field(default_factory=dict)
     attempt: int = 0
@@ -285,6 +288,7 @@ class JobStatus(BaseModel):
     finished_at: datetime | None = None
     last_event_at: datetime | None = None
     cancel_requested: bool = False
+    paused: datetime | None = None
     progress: Annotated[Epoch | Progress | None, Field(discriminator="type"), WrapValidator(_if_known)] = None
     reason: str | None = None
     outage: OngoingOutage | None = None

@@ -55,6 +55,35 @@ def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undistur
     compare(training(epochs=900), WHATS, tmp_path)
 
 
+def test_a_training_paused_while_its_worker_is_drained_goes_on_elsewhere_with_the_weights_of_an_undisturbed_one(
+    tmp_path: Path,
+) -> None:
+    spec = training(epochs=24)
+    with Deployment(
+        tmp_path / "home", workers=2, slots=1, controllers=1, namespaces=False, lease_s=LEASE_S
+    ) as deployment:
+        deployment.await_workers()
+        with stoker.Client(settings=deployment.settings) as client:
+            undisturbed = client.submit(spec)
+            paused = client.submit(spec.model_copy(update={"model": "paused", "max_attempts": 1}))
+            _await_epoch(paused, 1, 5)
+            paused.pause()
+            next(event for event in paused.events() if isinstance(event, events.Waiting))
+            status = paused.status()
+            assert (status.state, status.paused is not None) == (stoker.JobState.WAITING, True)
+            drained = _party_of(paused, deployment)
+            drained.stop(_ENDS_WITHIN_S)
+            first = undisturbed.result(timeout=_ENDS_WITHIN_S)
+            paused.resume()
+            second = paused.result(timeout=_ENDS_WITHIN_S)
+            assert paused.status().attempt == 2
+            assert paused.status().worker != status.worker
+            weights = [_weights(result, deployment, tmp_path) for result in (first, second)]
+            _started_from_checkpoints(list(paused.events()))
+        deployment.stop_workers()
+    assert weights[0] == weights[1]
+
+
 def compare(spec: Train, whats: Sequence[str], folder: Path) -> None:
     """Run a training twice at once, kill what runs the second one, and compare what they have learned."""
     home = folder / "home"

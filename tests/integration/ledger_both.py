@@ -123,5 +123,5 @@ class BothSides(RuleBasedStateMachine):
 
     def _hold(self, job_id: str, state: str | None) -> None:
         """Stop the clock of a job that now waits a little after a loss."""
-        if state == "WAITING":
+        if state == "WAITING" and self.model.jobs[job_id].due:
             self.redis.zadd("stoker:due", {job_id: FUTURE.timestamp() * 1000})

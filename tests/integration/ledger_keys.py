@@ -23,6 +23,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:leases": {job.id for job in model.in_state("RUNNING")},
         "stoker:last-events": {job.id for job in model.in_state("RUNNING")},
         "stoker:due": {job.id for job in model.jobs.values() if job.due},
+        "stoker:paused": {job.id for job in model.jobs.values() if "paused" in job.fields},
         "stoker:finished": {job.id for job in model.in_state(*FINAL)},
         "stoker:heard": dict(model.heard),
         "stoker:discarded": set(model.discarded),
@@ -41,6 +42,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:load": dict(model.sharing.load()),
         "stoker:running": dict(model.sharing.running()),
         "stoker:queued": dict(model.sharing.queued()),
+        "stoker:pauses": set(model.sharing.paused),
         "stoker:quotas": bool(model.sharing.quotas),
     }
     held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
@@ -147,7 +149,7 @@ def _told(name: str, answer: Any) -> object:
             return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
         case "jobs" | "rung" | "held":
             return dict(answer)
-        case "leases" | "last-events" | "fallback" | "due" | "finished" | "tenants":
+        case "leases" | "last-events" | "fallback" | "due" | "paused" | "finished" | "tenants":
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}
@@ -164,7 +166,7 @@ def _told(name: str, answer: Any) -> object:
             return [_change(json.loads(change)) for change in answer]
         case "idempotency":
             return answer.split()[0]
-        case "discarded":
+        case "discarded" | "pauses":
             return set(answer)
         case "sequence" | "rings":
             return int(answer)

@@ -4,19 +4,22 @@ from datetime import datetime
 from typing import Literal
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis.stateful import initialize, precondition, rule
 
+import stoker
 from stoker import JobState
 from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
-from stoker.ledger import attempts, records
+from stoker.ledger import attempts, pauses, records
 from stoker.ledger.attempts import Attempt
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
 
 from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some
+from .ledger_job import FINAL
 
 MODELS = ("one", "two")
 AWAY = Outage(of=Dependency.STORE, reason="the store is read-only")
@@ -76,6 +79,24 @@ class ClientsAndWorkers(BothSides):
         job = some(list(self.model.jobs.values()), pick)
         before = self.model.cancel(job.id)
         assert self.connection.run(records.cancel(job.id)) == before
+
+    @precondition(lambda self: self.model.in_state("WAITING", "QUEUED", "RUNNING"))
+    @rule(pick=PICK)
+    def pause(self, pick: int) -> None:
+        job = some(list(self.model.jobs.values()), pick)
+        before = self.model.pause(job.id)
+        if before == "unsaved" or before in FINAL:
+            with pytest.raises(stoker.InvalidJob):
+                self.connection.run(pauses.pause(job.id))
+        else:
+            assert self.connection.run(pauses.pause(job.id)) == before
+
+    @precondition(lambda self: any("paused" in job.fields for job in self.model.jobs.values()))
+    @rule(pick=PICK)
+    def resume(self, pick: int) -> None:
+        job = some([job for job in self.model.jobs.values() if "paused" in job.fields], pick)
+        before = self.model.resume(job.id)
+        assert self.connection.run(pauses.resume(job.id)) == before
 
     # --- workers
 

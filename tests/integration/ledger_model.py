@@ -143,7 +143,7 @@ class LedgerModel:
             self._discard(job_id, listed)
             job.fields.add("checkpoints")
             job.fields -= {"outage", "setbacks"}
-        return "cancel" if "cancel" in job.fields else "ok"
+        return "cancel" if "cancel" in job.fields else "pause" if "paused" in job.fields else "ok"
 
     def _discard(self, job_id: str, digests: Sequence[str]) -> None:
         listed = self.jobs[job_id].checkpoints if job_id in self.jobs else []
@@ -183,7 +183,7 @@ class LedgerModel:
         if "cancel" in job.fields:
             self._finish(job, "CANCELLED")
         elif why == "drained":
-            self._remember_attempt(job, why)
+            self._remember_attempt(job, "paused" if "paused" in job.fields else why)
             self._enqueue(job)
         elif why == "outage":
             self._remember_attempt(job, why)
@@ -216,6 +216,33 @@ class LedgerModel:
             self._finish(job, "CANCELLED")
         elif before == "RUNNING":
             job.fields.add("cancel")
+        return before
+
+    def pause(self, job_id: str) -> str:
+        """The state that the job had, or "unsaved"."""
+        job = self.jobs[job_id]
+        before = job.state
+        if before == "RUNNING" and "keeps_nothing" in job.fields:
+            return "unsaved"
+        if before not in ("WAITING", "QUEUED", "RUNNING") or "paused" in job.fields:
+            return before
+        job.fields.add("paused")
+        if before == "QUEUED":
+            self._move(job, "WAITING")
+        if before != "RUNNING":
+            job.events.append("waiting")
+        return before
+
+    def resume(self, job_id: str) -> str:
+        """The state that the job had."""
+        job = self.jobs[job_id]
+        before = job.state
+        if "paused" in job.fields:
+            job.fields.discard("paused")
+            if before == "WAITING" and (job.blockers or job.due):
+                job.events.append("waiting")
+            elif before == "WAITING":
+                self._enqueue_when_due(job)
         return before
 
     def wake(self) -> int:
@@ -293,7 +320,7 @@ class LedgerModel:
         if job.state == "RUNNING":
             self._remember_attempt(job, state)
         self._move(job, state)
-        job.fields.discard("outage")
+        job.fields -= {"outage", "paused"}
         self.tallies[f"finished {job.spec.kind} {state}"] += 1
         job.fields |= {"finished_at"} | ({"result"} if state == "SUCCEEDED" else {"reason", "traceback"})
         if state != "DEAD":
@@ -324,6 +351,11 @@ class LedgerModel:
         job.fields -= {"owner", "lease_until", "told"}
 
     def _enqueue(self, job: ModelJob) -> None:
+        if "paused" in job.fields:
+            before = job.state
+            self._move(job, "WAITING")
+            job.events += ["waiting"] if before != "WAITING" else []
+            return
         self._move(job, "QUEUED")
         job.events.append("queued")
         job.fields.add("queued_at")

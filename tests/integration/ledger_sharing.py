@@ -27,6 +27,7 @@ class SharingModel:
         self._jobs, self._ring, self._now = jobs, ring, now
         self.quotas: dict[str, Quota] = {}
         self.served: dict[tuple[str, str], int] = {}
+        self.paused: set[str] = set()
 
     def rule(self, tenant: str) -> Quota:
         """What holds for a tenant."""
@@ -43,6 +44,29 @@ class SharingModel:
                     self._place(queue, tenant)
                 self._fill_all(queue)
         return self.quotas != before
+
+    def set_paused(self, what: str, name: str, paused: bool) -> bool:
+        """Pause a queue or a tenant, or let it go on; tells whether it was not so before."""
+        entry = f"{what} {name}"
+        if (entry in self.paused) == paused:
+            return False
+        (self.paused.add if paused else self.paused.remove)(entry)
+        for queue in [name] if what == "queue" else queues():
+            if paused:
+                self._call_back(queue, None if what == "queue" else name)
+            if what == "tenant":
+                self._place(queue, name)
+            self._fill_all(queue)
+        return True
+
+    def _call_back(self, queue: str, tenant: str | None) -> None:
+        for priority in RANKED:
+            rung = [job for job in self._jobs.values() if job.number is not None and job.line == f"{queue}:{priority}"]
+            for job in sorted(rung, key=lambda job: (job.number or 0) + job.step / 16):
+                if tenant in (None, job.tenant):
+                    job.number = None
+                    self.hold(job)
+                    self._place(queue, job.tenant)
 
     def queued(self) -> Counter[str]:
         """How many jobs have not started, by tenant."""
@@ -89,7 +113,10 @@ class SharingModel:
 
     def fill(self, line: str) -> None:
         """Ring for the next jobs of a line."""
-        while sum(job.number is not None and job.line == line for job in self._jobs.values()) < WINDOW:
+        while (
+            f"queue {line.partition(':')[0]}" not in self.paused
+            and sum(job.number is not None and job.line == line for job in self._jobs.values()) < WINDOW
+        ):
             tenants = {job.tenant for job in self._waiting(line)}
             ready = [tenant for tenant in tenants if not self._has_enough(line, tenant)]
             if not ready:
@@ -114,7 +141,9 @@ class SharingModel:
 
     def _has_enough(self, line: str, tenant: str) -> bool:
         most = self.rule(tenant).running
-        return most is not None and (self.running()[tenant] >= most or self.load()[f"{line}:{tenant}"] >= most)
+        return f"tenant {tenant}" in self.paused or (
+            most is not None and (self.running()[tenant] >= most or self.load()[f"{line}:{tenant}"] >= most)
+        )
 
     def _place(self, queue: str, tenant: str) -> None:
         for priority in RANKED:

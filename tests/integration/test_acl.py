@@ -97,6 +97,10 @@ def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
 
         endless = client.submit(SPEC.model_copy(update={"epochs": 1_000_000}))
         assert any(isinstance(event, events.Epoch) for event in endless.events())
+        endless.pause()
+        assert any(isinstance(event, events.Waiting) for event in endless.events())
+        endless.resume()
+        client.job(fleet.waiting).pause()
         endless.cancel()
         assert endless.wait(timeout=PATIENCE_S) is JobState.CANCELLED
         wrong = client.submit(stoker.Train(model="bad", data="sample://diabetes", loss="binary_crossentropy"))
@@ -222,6 +226,7 @@ def test_no_user_can_do_more(server_url: str, user: str, command: tuple[str, ...
         ("HSET", "stoker:model:guarded", "1", "{}"),
         ("HSET", "stoker:aliases:guarded", "champion", "1"),
         ("HSET", "stoker:workers", "a-worker", "{}"),
+        ("HSET", "stoker:pauses", "queue cpu.train", "1"),
         ("SET", "stoker:leader", "me"),
         ("EVAL", "return redis.call('DEL', 'stoker:model:guarded')", "0"),
         ("PUBLISH", "/0.celery.pidbox", "{}"),

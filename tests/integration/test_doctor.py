@@ -13,7 +13,7 @@ import redis
 import stoker
 from stoker.cli.doctor.check import System
 from stoker.cli.doctor.server import CHECKS
-from stoker.ledger import attempts, damage, intake, quarantine, quotas, upkeep
+from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
@@ -242,6 +242,26 @@ def test_dead_jobs_and_silent_workers_are_counted(connection: Connection, server
     found = checks(redis_url)
     assert (found["dead jobs"]["verdict"], found["dead jobs"]["numbers"]) == ("warn", {"dead": 1})
     assert (found["leases"]["verdict"], found["leases"]["numbers"]) == ("fail", {"overdue": 1})
+
+
+@pytest.mark.usefixtures("attended")
+def test_what_is_paused_is_named_and_warned_of_after_a_day(
+    connection: Connection, server: redis.Redis, redis_url: str
+) -> None:
+    connection.run(intake.submit([NewJob(job_id, SPEC, "cpu.train") for job_id in ("one", "two")]))
+    assert checks(redis_url)["paused"]["told"] == "nothing is"
+    connection.run(pauses.pause("one"))
+    connection.run(pauses.set_paused("queue", "cpu.train", paused=True))
+    connection.run(pauses.set_paused("tenant", "blue", paused=True))
+    found = checks(redis_url)
+    assert found["paused"]["verdict"] == "ok"
+    assert found["paused"]["numbers"] == {"jobs": 1, "queues": 1, "tenants": 1}
+    assert "1 of them because their queue or tenant is paused" in found["queues"]["told"]
+    server.zadd("stoker:paused", {"one": 1})
+    told = checks(redis_url)["paused"]
+    assert told["verdict"] == "warn"
+    for what in ("queue cpu.train for ", "tenant 'blue' for ", "job one for ", "`stoker resume`"):
+        assert what in told["told"]
 
 
 @pytest.mark.usefixtures("attended")

@@ -106,6 +106,19 @@ def test_environments(client: stoker.Client, eventually: Eventually) -> None:
     client.job(job.id).cancel()
 
 
+def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    [paused] = blocks("jobs", "python")
+    run(paused)
+    said, epochs = capsys.readouterr().out.splitlines()
+    assert said.startswith("WAITING 20")
+    assert epochs == "30"
+    for block in blocks("jobs", "console"):
+        for line in block.splitlines():
+            command = line.removeprefix("$ stoker ").partition("#")[0].split()
+            assert commands.run(*command).returncode == 0, command
+    assert client.paused().queues == {}
+
+
 def test_training() -> None:
     [spec] = blocks("training", "python")
     [value] = [node for node in ast.parse(spec).body if isinstance(node, ast.Expr)]

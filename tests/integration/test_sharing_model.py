@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from stoker import JobState
-from stoker.ledger import attempts, quotas, records, upkeep
+from stoker.ledger import attempts, pauses, quotas, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.tenants import Quota
 
@@ -97,6 +97,15 @@ class Sharing(BothSides):
     def other_quotas_hold(self, by_tenant: dict[str, Quota]) -> None:
         changes = self.model.sharing.set_quotas(by_tenant)
         assert self.connection.run(quotas.set_quotas(by_tenant, AGEING_S)) == changes
+
+    @rule(name=st.sampled_from(["queue cpu.train", "queue cpu.batch", "tenant ", "tenant a", "tenant b"]))
+    def what_is_paused_goes_on_and_what_is_not_is_paused(self, name: str) -> None:
+        what, _, its_name = name.partition(" ")
+        is_to_pause = name not in self.model.sharing.paused
+        assert self.model.sharing.set_paused(what, its_name, is_to_pause)
+        for changes in (True, False):
+            call = pauses.set_paused(what, its_name, paused=is_to_pause)  # type: ignore[arg-type]
+            assert self.connection.run(call) is changes
 
     # --- what must always hold
 

@@ -1,4 +1,4 @@
-"""`stoker submit`, `jobs`, `watch`, `result`, `cancel`."""
+"""`stoker submit`, `jobs`, `watch`, `result`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFail
 from ..events import Epoch, JobState, JobStatus
 from ..kinds import KINDS, Result
 from ..models.store import Store
+from .held import say_what_holds
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion
@@ -57,6 +58,7 @@ def submit(
                 say(f"{status.id}  ", state_text(status.state), f" on {status.queue}")
             for device in {status.queue.partition(".")[0] for status in statuses} - devices:
                 say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
+            say_what_holds(client, statuses)
 
 
 def jobs(
@@ -76,12 +78,14 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
-    tags = dict(_name_and_value(each) for each in tag or ())
+    tags = dict(name_and_value(each) for each in tag or ())
     with Client() as client:
         newest_before = None if before is None else _find(client, before).id
         asker = None if parent is None else _find(client, parent).id
         statuses = client.jobs(state, kind, limit, model=model, tags=tags, parent=asker, before=newest_before)
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
+        if not as_json:
+            say_what_holds(client, statuses)
     if as_json:
         print_json(statuses)
     elif not statuses:
@@ -118,21 +122,8 @@ def result(
             _say_champion(client, job_result)
 
 
-def cancel(job_id: JobId, as_json: AsJson = False) -> None:
-    """Stop a job: at once if it is queued, at its next step if it runs."""
-    with Client() as client:
-        job = _find(client, job_id)
-        job.cancel()
-        status = job.status()
-    if as_json:
-        print_json(status)
-    elif status.state is JobState.RUNNING:
-        say(f"{job.id} was asked to stop")
-    else:
-        say(f"{job.id} is ", state_text(status.state))
-
-
-def _name_and_value(text: str) -> tuple[str, str]:
+def name_and_value(text: str) -> tuple[str, str]:
+    """A tag from the command line."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise InvalidArgument(f"a tag is NAME=VALUE, such as tenant=blue; got {text!r}")
@@ -183,7 +174,9 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
 
 def _row(status: JobStatus) -> list[Styled]:
     progress = ""
-    if status.reason:
+    if status.paused:
+        progress = f"paused since {status.paused:%Y-%m-%d %H:%M:%S} UTC"
+    elif status.reason:
         progress = status.reason
     elif status.outage:
         progress = f"waits since {status.outage.since:%H:%M:%S} UTC: {status.outage.reason}"

@@ -18,14 +18,16 @@ from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from . import arguments, inference, registering, submission
+from .acting import AsyncActCalls
 from .async_job import AsyncJob
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
+from .pausing import AsyncPauseCalls
 from .tables import Rows
 from .tracing import submitting
 
 
-class AsyncClient(AsyncModelKeepingCalls):
+class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own

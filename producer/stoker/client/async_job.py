@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Result, Spec
-from ..ledger import records
+from ..ledger import pauses, records
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from . import arguments
@@ -55,6 +55,14 @@ class AsyncJob:
     async def cancel(self) -> None:
         """See `Job.cancel`."""
         await self._connection.run(records.cancel(self.id))
+
+    async def pause(self) -> None:
+        """See `Job.pause`."""
+        await self._connection.run(pauses.pause(self.id))
+
+    async def resume(self) -> None:
+        """See `Job.resume`."""
+        await self._connection.run(pauses.resume(self.id))
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)

@@ -20,14 +20,16 @@ from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
 from . import arguments, inference, registering, submission
+from .acting import ActCalls
 from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
+from .pausing import PauseCalls
 from .tables import Rows
 from .tracing import submitting
 
 
-class Client(ModelKeepingCalls):
+class Client(ActCalls, ModelKeepingCalls, PauseCalls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..events import Event, Finished, JobState, JobStatus
 from ..kinds import Result, Spec
-from ..ledger import records
+from ..ledger import pauses, records
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from .arguments import event_id, timeout_or_none
@@ -79,6 +79,25 @@ class Job:
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
         self._connection.run(records.cancel(self.id))
+
+    def pause(self) -> None:
+        """Pause the job, and its children: if it runs, it saves a checkpoint at its next step and leaves its slot.
+
+        It is WAITING then, and `status().paused` says since when. `resume` lets it go on from there, on any worker and
+        in its old place. It costs no attempt, and `cancel` ends it at once. No effect on a paused one.
+
+        Raises:
+            InvalidJob: it has ended, or it runs and keeps no checkpoint.
+        """
+        self._connection.run(pauses.pause(self.id))
+
+    def resume(self) -> None:
+        """Let the job go on if it is paused.
+
+        Raises:
+            InvalidJob: it has ended.
+        """
+        self._connection.run(pauses.resume(self.id))
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)

@@ -18,14 +18,17 @@ from .placement import Offer, offer, place
 from .tracing import traceparent
 
 
-def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[list[str]]:
+def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmits: str = "") -> Steps[list[str]]:
     """Check specs and queue them, all or none; gives the jobs' ids.
+
+    Args:
+        resubmits: the id of an older job, which these have come from.
 
     Raises:
         InvalidJob, ModelNotFound: see `_prepare`.
         InvalidJob, JobNotFound: see `intake.submit`.
     """
-    jobs = yield from _prepare(specs, idempotency_key)
+    jobs = yield from _prepare(specs, idempotency_key, resubmits)
     batches = list(intake.chunks(jobs))
     if len(batches) == 1:
         ids: list[str] = yield intake.submit(jobs)
@@ -40,7 +43,7 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None) -> Steps[l
     return [job.id for job in jobs]
 
 
-def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[intake.NewJob]]:
+def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str) -> Steps[list[intake.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
     A spec that is in the list twice is checked once.
@@ -64,7 +67,7 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None) -> Steps[list[i
         if id(spec) not in routed:
             routed[id(spec)] = checks.check(_with_ids(valid[id(spec)], prepared))
         ready, queue = routed[id(spec)]
-        prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent))
+        prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent, resubmits))
     return prepared
 
 

@@ -77,6 +77,7 @@ class ReportReply(StrEnum):
 
     OK = "ok"
     CANCEL = "cancel"
+    PAUSE = "pause"
     LOST = "lost"
 
 
@@ -230,6 +231,7 @@ def release(
     """Hand a job back: a drained one is queued, a lost one waits a little, one lost too often is DEAD.
 
     An unknown one, whose spec only a worker of the release that submitted it can read, waits for such a worker.
+    One that is paused waits, unless it is given up.
 
     Gives its new state, or None if the attempt had lost it already.
 

@@ -55,6 +55,7 @@ class Traffic(BaseModel):
     Attributes:
         oldest_ms: for how long the first of the jobs has been QUEUED whose tenants may have more running.
         widest: slots that one of the jobs needs at once.
+        paused: how many jobs are held because their queue or tenant is paused; they count for nothing else.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +65,7 @@ class Traffic(BaseModel):
     kinds: dict[str, KindTraffic]
     running: RunningJobs
     widest: int = 0
+    paused: int = 0
 
 
 def traffic(device: WorkDevice) -> Call[Traffic]:

@@ -39,6 +39,7 @@ class NewJob:
         after: ids of the jobs that must succeed first, some of them perhaps submitted with it.
         queue: where `spec` was routed to.
         idempotency_key: submits with one key are one job; None for no key.
+        resubmits: the id of an older job whose spec it has, with changes; "" for none.
         traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
     """
 
@@ -48,6 +49,7 @@ class NewJob:
     after: tuple[str, ...] = ()
     idempotency_key: str | None = None
     traceparent: str = ""
+    resubmits: str = ""
 
     @cached_property
     def document(self) -> str:
@@ -147,7 +149,7 @@ def encoded(jobs: Sequence[NewJob]) -> str:
     numbers: dict[tuple[object, ...], int] = {}
     rows: list[tuple[object, ...]] = []
     for job in jobs:
-        same = (id(job.spec), job.queue, job.after, job.traceparent)
+        same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits)
         number = numbers.get(same)
         if number is None:
             shapes.append(_shape(job))
@@ -181,6 +183,7 @@ def _shape(job: NewJob) -> dict[str, object]:
         "model": " ".join(kind.models(spec)),
         "makes": getattr(spec, kind.makes) if kind.makes else "",
         "traceparent": job.traceparent,
+        "resubmits": job.resubmits,
         "memory": spec.memory,
         "cpus": spec.cpus,
         "gpu_memory": spec.gpu_memory,

@@ -14,6 +14,8 @@
 | stoker:leases | sorted set | ids of running jobs by the end of their lease, ms | entries go when it stops running |
 | stoker:last-events | sorted set | ids of running jobs by when they last told something, ms | as those of leases |
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
+| stoker:paused | sorted set | ids of paused jobs by since when, ms | entries go when resumed, or ended |
+| stoker:pauses | hash | by "queue <name>" and "tenant <name>", since when paused, ms | fields go when resumed |
 | stoker:fallback:<queue> | sorted set | ids there that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
@@ -85,6 +87,8 @@ PREFIX = {
     "leases": "stoker:leases",
     "last_events": "stoker:last-events",
     "due": "stoker:due",
+    "paused": "stoker:paused",
+    "pauses": "stoker:pauses",
     "fallback": "stoker:fallback:",
     "finished": "stoker:finished",
     "gang": "stoker:gang:",
@@ -136,12 +140,12 @@ PREFIX = {
 
 # The Redis types of the keys that all jobs share.
 TYPES = {
-    **dict.fromkeys(("leases", "last_events", "due", "finished", "seen"), "zset"),
+    **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
-    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted"), "hash"),
+    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses"), "hash"),
 }
 
 

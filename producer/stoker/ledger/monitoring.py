@@ -21,6 +21,7 @@ class QueueHealth:
         messages: how many wait on it. Only some of the jobs have one at a time; some messages may be under way, or be
             lost and sent again.
         jobs: how many jobs are QUEUED there.
+        paused: how many of them are held because the queue or their tenants are paused.
         over_quota: how many of them are held because their tenants have as many running as they may.
         oldest_s: for how long the job that waits longest has been QUEUED there, not counting those; 0 if none waits.
         blocked_by: keys of the queue that hold something else than a list.
@@ -29,6 +30,7 @@ class QueueHealth:
     queue: str
     messages: int
     jobs: int
+    paused: int
     over_quota: int
     oldest_s: float
     blocked_by: tuple[str, ...]
@@ -130,6 +132,7 @@ def health(overdue_after_s: float = 10) -> Call[Health]:
                     queue,
                     messages=sum(max(0, messages[name]) for name in lists[queue]),
                     jobs=read["queues"][queue]["jobs"],
+                    paused=read["queues"][queue]["paused"],
                     over_quota=read["queues"][queue]["over_quota"],
                     oldest_s=read["queues"][queue]["oldest_ms"] / 1000,
                     blocked_by=tuple(name for name in lists[queue] if messages[name] < 0),

@@ -19,6 +19,7 @@ from .scripts import iso_now, script
 _STATUS_FIELDS = (
     # Where query.lua looks for it.
     "parent",
+    "resubmits",
     "kind",
     "state",
     "queue",
@@ -34,13 +35,14 @@ _STATUS_FIELDS = (
     "finished_at",
     "cancel",
     "last_event_at",
+    "paused",
     "progress",
     "progress_id",
     "reason",
     "outage",
     "summary",
 )
-_TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at")
+_TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at", "paused")
 _YET_TO_START = (JobState.WAITING, JobState.QUEUED)
 # How many jobs one step looks at: some milliseconds of the server.
 _LOOK = 1000
@@ -164,8 +166,8 @@ def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[
     statuses: list[JobStatus] = []
     picky = wanted.model is not None or bool(wanted.tags)
     while (left := limit - len(statuses)) > 0:
-        page, place = yield _page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
-        statuses += page
+        found, place = yield page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
+        statuses += found
         if not place:
             break
     return statuses
@@ -173,12 +175,17 @@ def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[
 
 def query(kinds: Iterable[str] | None, states: Iterable[JobState] | None, limit: int) -> Call[list[JobStatus]]:
     """The newest jobs of these kinds and states, in one step; see `search`."""
-    call = _page(Search(tuple(kinds or ()), tuple(states or ())), limit, limit, None)
+    call = page(Search(tuple(kinds or ()), tuple(states or ())), limit, limit, None)
     return Call(call.words, lambda answer: call.decode(answer)[0], call.script)
 
 
-def _page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tuple[list[JobStatus], str]]:
-    """Some jobs, and where to go on; "" where there are no more."""
+def page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tuple[list[JobStatus], str]]:
+    """Some jobs, the newest first, and where to go on; "" where there are no more.
+
+    Args:
+        look: how many to look at, at most.
+        before: where to go on; None or "" for the newest.
+    """
     query: dict[str, object] = {
         "limit": limit,
         "look": look,
@@ -245,6 +252,9 @@ def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
     fields = {name: value for name, value in zip(_STATUS_FIELDS, values, strict=True) if value is not None}
     tags, progress, outage = fields.pop("tags"), fields.pop("progress", None), fields.pop("outage", None)
     progress_id = fields.pop("progress_id", b"").decode()
+    if JobState(fields["state"].decode()).final:
+        # An older version has ended it, which knows of no pauses.
+        fields.pop("paused", None)
     times = {name: _time(fields.pop(name)) for name in _TIMES if name in fields}
     return JobStatus.model_validate(
         {name: value.decode() for name, value in fields.items()}

@@ -121,6 +121,8 @@ class Settlement:
             self._attempt, why, reason, memory_bytes, gpu_memory_bytes=gpu_memory_bytes, memory_plan=memory_plan
         )
         state = self._slot.insist(call)
+        if why == "drained" and state is JobState.WAITING:
+            return Ending("handed back", "paused")
         return Ending("failed" if state is JobState.DEAD else "handed back", reason) if state else TAKEN_AWAY
 
     def _commit(self, done: Done) -> Ending:

@@ -180,7 +180,8 @@ class Execution:
     def _wanted_stop(self) -> StopRequest | None:
         if self._reports.answer is ReportReply.CANCEL:
             return "cancel"
-        return "drain" if self._slot.draining_s else None
+        # A paused job leaves its slot as by a drain, and the ledger knows that it is to wait.
+        return "drain" if self._slot.draining_s or self._reports.answer is ReportReply.PAUSE else None
 
     def _pass_on_stop(self, runner: Runner | InlineRunner) -> None:
         wanted = self._wanted_stop()

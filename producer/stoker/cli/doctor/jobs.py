@@ -1,14 +1,18 @@
 """Checks of the ledger: jobs that make no progress, and messages that were no jobs."""
 
+from datetime import UTC, datetime, timedelta
+
 from ...events import JobState
-from ...ledger import monitoring, quarantine, records, store_files
+from ...ledger import monitoring, pauses, quarantine, records, store_files
 from ...ledger.keys import key
-from ..output import duration, size_text
+from ..output import ago, duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
 
 # A job that computes sends an event every few seconds; loading data or a model may take minutes.
 _SILENT_S = 600.0
-# How many silent jobs a finding names.
+# What is paused for so long may have been forgotten.
+_LONG_PAUSE = timedelta(days=1)
+# How many jobs a finding names.
 _NAMED = 10
 
 
@@ -33,6 +37,21 @@ def _silent(system: System) -> Finding:
         "`stoker cancel ID` ends one, and a `timeout` bounds the next",
         {"silent": silent.count},
     )
+
+
+def _paused(system: System) -> Finding:
+    paused = system.connection.run(pauses.paused(_NAMED))
+    numbers = {"jobs": paused.jobs, "queues": len(paused.queues), "tenants": len(paused.tenants)}
+    if not any(numbers.values()):
+        return ok("nothing is", numbers)
+    since = {f"queue {name}": at for name, at in paused.queues.items()}
+    since |= {f"tenant {name!r}": at for name, at in paused.tenants.items()}
+    since |= {f"job {job_id}": at for job_id, at in paused.longest.items()}
+    named = ", ".join(f"{what} for {ago(at).removesuffix(' ago')}" for what, at in since.items())
+    more = f" and {paused.jobs - len(paused.longest)} more jobs" if paused.jobs > len(paused.longest) else ""
+    if min(since.values()) > datetime.now(UTC) - _LONG_PAUSE:
+        return ok(f"{named}{more}", numbers)
+    return warn(f"{named}{more}: `stoker resume` lets them go on, `stoker cancel ID` ends a job", numbers)
 
 
 def _dead(system: System) -> Finding:
@@ -70,6 +89,7 @@ def _leftovers(system: System) -> Finding:
 CHECKS = (
     Check("leases", _leases),
     Check("silence", _silent),
+    Check("paused", _paused),
     Check("dead jobs", _dead),
     Check("quarantine", _quarantine),
     Check("leftovers", _leftovers),

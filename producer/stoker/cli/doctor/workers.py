@@ -88,16 +88,19 @@ def _queues(system: System) -> Finding:
     queues = system.health.queues
     numbers = {queue.queue: max(queue.messages, queue.jobs) for queue in queues}
     waiting = {queue: count for queue, count in numbers.items() if count}
+    held = {queue.queue for queue in queues if queue.jobs and queue.jobs == queue.paused}
     blocked = [name for queue in queues for name in queue.blocked_by]
     if blocked:
         return fail(f"no list lies under {', '.join(map(repr, blocked))}: a worker takes it away, or DEL it", numbers)
-    if unserved := sorted({queue.partition(".")[0] for queue in waiting} - set(system.devices)):
+    if unserved := sorted({queue.partition(".")[0] for queue in waiting.keys() - held} - set(system.devices)):
         return fail(
             f"{listed(waiting)} wait, but no {' or '.join(unserved)} worker is running: "
             f"run `stoker worker --device {unserved[0]}`",
             numbers,
         )
     message = f"{listed(waiting)} wait" if waiting else "empty"
+    if paused := sum(queue.paused for queue in queues):
+        message += f", {paused} of them because their queue or tenant is paused"
     if over_quota := sum(queue.over_quota for queue in queues):
         message += f", {over_quota} of them because their tenants have as many running as they may"
     return ok(message, numbers)

@@ -2,7 +2,7 @@
 -- Returns JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
 -- (QUEUED, or WAITING for a busy worker that has what they need), `queued` (slots that those of them need whose tenants may
 -- have more running), `started` (ever) and `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms}
--- …}}; `widest`, the most slots that one job needs at once. Jobs are counted exactly; how wide they are, and for how long they
+-- …}}; `paused`, how many jobs are held because their queue or tenant is paused; `widest`, the most slots that one job needs at once. Jobs are counted exactly; how wide they are, and for how long they
 -- run, is read from so many.
 local device, most, now = ARGV[1], tonumber(ARGV[2]), now_ms()
 local widest, oldest, seen = 0, 0, {}
@@ -32,13 +32,13 @@ local function mean_width(ids)
   return #ids > 0 and slots / #ids or 0
 end
 
--- The share of a queue's jobs that more slots would help, for their tenants have less than they may.
-local shares = {}
+-- The share of a queue's jobs that more slots would help: they are not paused, and their tenants have less than they may.
+local shares, paused = {}, 0
 local function may_start(queue)
   if not shares[queue] then
     local counted = census(queue)
-    oldest = math.max(oldest, counted.oldest_ms)
-    shares[queue] = 1 - counted.over_quota / math.max(1, counted.jobs)
+    oldest, paused = math.max(oldest, counted.oldest_ms), paused + counted.paused
+    shares[queue] = 1 - (counted.over_quota + counted.paused) / math.max(1, counted.jobs)
   end
   return shares[queue]
 end
@@ -54,7 +54,7 @@ local waiting = {}
 for _, needs in ipairs(redis.call('SRANDMEMBER', KEY.needs, most)) do
   local queue, words = parts_of_needs(needs)
   local kind = string.match(needs, ' kind:(%S+)')
-  if kind and device_of(queue) == device and #able_workers(queue, words) > 0 then
+  if kind and device_of(queue) == device and not is_paused('queue', queue) and #able_workers(queue, words) > 0 then
     local count, ids = look(KEY.unserved .. needs)
     local before = waiting[kind] or { jobs = 0, slots = 0 }
     waiting[kind] = { jobs = before.jobs + count, slots = before.slots + count * mean_width(ids) }
@@ -69,11 +69,12 @@ local running = 0
 for n = 3, #ARGV, 2 do
   local kind, queue = ARGV[n], ARGV[n + 1]
   local count, ids = look(index_of(kind, 'QUEUED', queue))
+  local share = may_start(queue)
   local mean, started = unpack(redis.call('HMGET', KEY.service, device .. ' ' .. kind, 'started ' .. device .. ' ' .. kind))
   local beside = waiting[kind] or { jobs = 0, slots = 0 }
   answer.kinds[kind] = {
     jobs = count + beside.jobs,
-    queued = math.floor(count * may_start(queue) * mean_width(ids) + beside.slots + 0.5),
+    queued = math.floor((share > 0 and count * share * mean_width(ids) or 0) + beside.slots + 0.5),
     started = tonumber(started or nil) or 0,
     service_ms = tonumber(string.match(mean or '', '^(%S+)') or nil) or 0,
   }
@@ -86,4 +87,5 @@ end
 answer.oldest_ms = oldest
 answer.running = { count = running, seen = #seen > 0 and seen or nil }
 answer.widest = widest
+answer.paused = paused
 return cjson.encode(answer)

@@ -2,8 +2,8 @@
 -- ARGV: id, owner, ISO time, children (JSON, see intake.lua)
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, iso = unpack(ARGV)
-local holder, asked_by, cancel, sequence, turn, tenant =
-  unpack(record(id, 'owner', 'children_asked_by', 'cancel', 'sequence', 'turn', 'tenant'))
+local holder, asked_by, cancel, sequence, turn, tenant, paused =
+  unpack(record(id, 'owner', 'children_asked_by', 'cancel', 'sequence', 'turn', 'tenant', 'paused'))
 
 if asked_by == owner then
   return 'ok'
@@ -34,4 +34,7 @@ for _, job in ipairs(chunk.jobs) do
 end
 count_queued({ [tenant or ''] = #chunk.jobs })
 take_in(chunk, iso)
+if paused then
+  pause_children(id)
+end
 return 'ok'

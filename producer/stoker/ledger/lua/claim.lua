@@ -79,11 +79,16 @@ end
 local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release =
   unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release'))
 local needs_release, needs_words = unpack(record(id, 'needs_release', 'needs_words'))
-local memory, cpus, gpu_memory, outgrown, memory_plan, slots, model, asked_at =
-  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'memory_plan', 'slots', 'model', 'children_asked_at'))
+local memory, cpus, gpu_memory, outgrown, memory_plan, slots, model, asked_at, paused =
+  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'memory_plan', 'slots', 'model', 'children_asked_at', 'paused'))
 
 -- The same owner again is a repeat of a call whose answer was lost.
 if state ~= 'QUEUED' and holder ~= owner or state == 'QUEUED' and not may_start(id) then
+  return { 'taken' }
+end
+if state == 'QUEUED' and paused then
+  -- An older Stoker, which knows of no pauses, has queued it.
+  enqueue(id, nil)
   return { 'taken' }
 end
 if state == 'QUEUED' and not is_known then

@@ -72,7 +72,7 @@ local function line_up_all(id, shape, sequence, full, scores)
     full[held] = true
   else
     line_up(id, shape.queue, shape.priority, tenant, shape.turn or sequence)
-    full[line] = redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
+    full[line] = is_paused('queue', shape.queue) or redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
   end
 end
 

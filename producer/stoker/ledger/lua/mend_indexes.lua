@@ -38,6 +38,17 @@ local function rest_of(key, prefix)
   return string.sub(key, 1, #prefix) == prefix and string.sub(key, #prefix + 1) or nil
 end
 
+-- Whoever is not paused has no place among those who are. Looks at some, at random.
+local function mend_paused()
+  for _, id in ipairs(redis.call('ZRANDMEMBER', KEY.paused, 200)) do
+    local paused = redis.pcall('HGET', KEY.job .. id, 'paused')
+    if type(paused) ~= 'string' then
+      redis.call('ZREM', KEY.paused, id)
+      note_damage(KEY.paused, 'a job that is not paused')
+    end
+  end
+end
+
 -- The record of a job is lost: those that still wait for its end are mended.
 local function mend_those_after(lost)
   for _, id in ipairs(redis.call('SMEMBERS', KEY.after .. lost)) do
@@ -54,6 +65,9 @@ local function mend_key(key)
       mend_record(id)
     end
     return
+  end
+  if key == KEY.paused then
+    return mend_paused()
   end
   if PLAIN_INDEXES[key] then
     return mend_index(key, PLAIN_INDEXES[key])

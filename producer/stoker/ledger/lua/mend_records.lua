@@ -182,7 +182,7 @@ local function mend_children(id)
   if lost then
     mended(id, 'a job that it waits for is lost')
     finish(id, 'FAILED', { reason = 'job ' .. lost .. ', which it has asked for, is lost' }, iso)
-  elseif open == 0 then
+  elseif open == 0 and redis.call('HEXISTS', KEY.job .. id, 'paused') == 0 then
     mended(id, 'it waited for jobs that had all ended')
     enqueue(id, nil)
   elseif open ~= tonumber(redis.call('HGET', KEY.job .. id, 'open_children') or nil) then
@@ -192,7 +192,7 @@ local function mend_children(id)
 end
 
 local function mend_waiting(id)
-  local needs, not_before = unpack(record(id, 'needs', 'not_before'))
+  local needs, not_before, paused = unpack(record(id, 'needs', 'not_before', 'paused'))
   if redis.call('ZSCORE', KEY.due, id) then
     return
   elseif needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
@@ -207,7 +207,7 @@ local function mend_waiting(id)
   if open and reason then
     mended(id, 'it waited for a job that did not succeed')
     finish(id, 'CANCELLED', { reason = reason }, iso)
-  elseif open == 0 then
+  elseif open == 0 and not paused then
     mended(id, 'it waited for nothing')
     redis.call('ZADD', KEY.due, tonumber(not_before or nil) or now_ms(), id)
   end
@@ -236,6 +236,16 @@ local function mend_final(id, state)
       local reason = 'its result is lost: something else than Stoker has written to its record'
       finish(id, 'FAILED', { reason = reason }, iso)
     end
+  end
+end
+
+-- A paused job is in the index of those; one that has ended is paused no longer.
+local function mend_pause(id, state)
+  local paused = redis.call('HGET', KEY.job .. id, 'paused')
+  if paused and IS_FINAL[state] then
+    clear_pause(id)
+  elseif paused and redis.call('ZADD', KEY.paused, 'NX', paused, id) == 1 then
+    mended(id, 'it was paused, and in no index of those')
   end
 end
 
@@ -284,6 +294,7 @@ local function mend_record(id)
   if was_missing or is_damaged then
     leave_wrong_indexes(id, state)
   end
+  mend_pause(id, state)
   if state == 'QUEUED' then
     mend_queued(id)
   elseif state == 'RUNNING' then

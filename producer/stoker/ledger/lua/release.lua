@@ -1,4 +1,4 @@
--- Hands a running job back: a drained one costs nothing, one that ran out of memory makes do with less or gets more, one
+-- Hands a running job back: a drained one costs nothing (a paused one then waits), one that ran out of memory makes do with less or gets more, one
 -- that met an outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
 -- which the worker lacks waits for a worker that has them, a lost one waits a little and counts towards max_attempts.
 -- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost' or 'expired' (lost, but
@@ -6,8 +6,8 @@
 --   words that it needs, bytes that its GPU must have, by which memory plan it runs (0 for what stays)
 -- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
-local holder, lease_until, cancel, max_attempts, release =
-  unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts', 'release'))
+local holder, lease_until, cancel, max_attempts, release, paused =
+  unpack(record(id, 'owner', 'lease_until', 'cancel', 'max_attempts', 'release', 'paused'))
 local LONGEST_BACKOFF_MS = 300000
 
 -- Adds words to those that a job needs. Returns those that are new.
@@ -59,9 +59,12 @@ if why == 'outgrown' then
   end
 end
 if why == 'drained' or why == 'outgrown' then
+  if paused and why == 'drained' then
+    why, reason = 'paused', 'paused'
+  end
   remember_attempt(id, why, reason)
   enqueue(id, reason)
-  return 'QUEUED'
+  return paused and 'WAITING' or 'QUEUED'
 end
 if why == 'outage' then
   remember_attempt(id, why, reason)

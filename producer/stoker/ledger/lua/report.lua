@@ -1,9 +1,9 @@
 -- A running attempt's heartbeat: renews its lease and adds its events.
 -- ARGV: id, owner, lease in ms, latest progress ('' for none), how many checkpoints to keep,
 --   how many events the attempt has sent before these, events (JSON) …
--- Returns 'ok', 'cancel' (asked to stop), or 'lost' (the attempt is no longer the job's; nothing was written).
+-- Returns 'ok', 'cancel' (asked to stop), 'pause' (asked to stop for a while), or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, lease_ms, progress, keep, sent_before = unpack(ARGV, 1, 6)
-local holder, cancel, sent = unpack(record(id, 'owner', 'cancel', 'told'))
+local holder, cancel, sent, paused = unpack(record(id, 'owner', 'cancel', 'told', 'paused'))
 sent, sent_before = tonumber(sent or 0), tonumber(sent_before)
 
 -- A report repeated because its answer was lost begins with events that are written already.
@@ -35,4 +35,4 @@ end
 if #events > 0 then
   note_activity(id)
 end
-return cancel and 'cancel' or 'ok'
+return cancel and 'cancel' or paused and 'pause' or 'ok'

@@ -95,11 +95,18 @@ local function note_progress(id, progress, event_id)
   redis.call('HSET', KEY.job .. id, 'progress', progress, 'progress_id', event_id)
 end
 
--- Puts a job on its queue.
+-- Puts a job on its queue; a paused one waits until it is resumed, see pausing.lua.
 local function enqueue(id, reason)
   local now = now_ms()
-  local state, queue, priority, tenant, sequence, turn, may_fall_back =
-    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'turn', 'may_fall_back'))
+  local state, queue, priority, tenant, sequence, turn, may_fall_back, paused =
+    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'turn', 'may_fall_back', 'paused'))
+  if paused then
+    move(id, 'WAITING')
+    if state ~= 'WAITING' then
+      append_event(id, { type = 'waiting', reason = 'paused' })
+    end
+    return
+  end
   if not (QUEUE[queue] and STEP[priority]) then
     if state ~= 'WAITING' then
       move(id, 'WAITING')
@@ -173,6 +180,12 @@ local function list_checkpoints(id, new, keep)
   redis.call('HSET', KEY.job .. id, 'checkpoints', cjson.encode(kept))
   redis.call('HDEL', KEY.job .. id, 'outage', 'setbacks')
   discard(id, all)
+end
+
+-- A job is paused no longer.
+local function clear_pause(id)
+  redis.call('HDEL', KEY.job .. id, 'paused')
+  redis.call('ZREM', KEY.paused, id)
 end
 
 -- Notes how long a job ran: the mean follows the last 50 or so of its kind and device.
@@ -273,9 +286,12 @@ local function settle(id, state, outcome, iso)
   if next(flaws) then
     make_sound(id, flaws)
   end
-  local before, attempt = unpack(record(id, 'state', 'attempt'))
+  local before, attempt, paused = unpack(record(id, 'state', 'attempt', 'paused'))
   if before == 'RUNNING' then
     remember_attempt(id, state, outcome.reason)
+  end
+  if paused then
+    clear_pause(id)
   end
   local kind = move(id, state)
   redis.call('ZADD', KEY.finished, now, id)

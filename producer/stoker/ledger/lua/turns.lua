@@ -34,6 +34,19 @@ local function rule_of(tenant)
   return rules[tenant]
 end
 
+-- Whether a queue or a tenant is paused: nothing of it is handed out, see pauses.lua.
+local pauses
+local function is_paused(what, name)
+  if not pauses then
+    pauses = {}
+    -- As above: who may only read goes on where this is damaged.
+    for _, field in ipairs(redis.pcall('HKEYS', KEY.pauses)) do
+      pauses[field] = true
+    end
+  end
+  return pauses[what .. ' ' .. name]
+end
+
 local function parts_of(seat)
   return string.match(seat, '^([^:]*):([^:]*):(.*)$')
 end
@@ -49,8 +62,11 @@ local function seat_of(id)
   return seat or nil
 end
 
--- Whether a tenant may have no more jobs running, or no more seats in this line.
+-- Whether a tenant may have no more jobs running, or no more seats in this line; a paused one may have none.
 local function has_enough(line, tenant)
+  if is_paused('tenant', tenant) then
+    return true
+  end
   local most = rule_of(tenant).running
   return most and (count(KEY.running, tenant) >= most or count(KEY.load, line .. ':' .. tenant) >= most)
 end
@@ -158,7 +174,7 @@ end
 
 -- Rings for the next jobs of a line until its window is full or all who hold jobs have enough.
 local function fill(queue, priority)
-  if not (QUEUE[queue] and STEP[priority]) then
+  if not (QUEUE[queue] and STEP[priority]) or is_paused('queue', queue) then
     return
   end
   local line = queue .. ':' .. priority
@@ -189,7 +205,7 @@ end
 local function line_up(id, queue, priority, tenant, sequence)
   local line = queue .. ':' .. priority
   if redis.call('EXISTS', KEY.tenants .. line) == 0 and redis.call('ZCARD', KEY.rung .. line) < window_of(queue)
-    and not has_enough(line, tenant) then
+    and not is_paused('queue', queue) and not has_enough(line, tenant) then
     send_message(id)
   else
     hold(id, queue, priority, tenant, sequence)
@@ -220,7 +236,18 @@ local function note_claimed_message(id, queue, line)
   end
 end
 
--- Whether a job may be claimed: not while it is held. If its tenant has enough, it is held from now on.
+-- Takes back that a queued job has a message: it is held again, in its place. A message that still comes is dropped.
+local function call_back(id, seat)
+  local queue, priority, tenant = parts_of(seat)
+  leave_mailbox(id)
+  redis.call('ZREM', KEY.rung .. queue .. ':' .. priority, id)
+  redis.call('HDEL', KEY.seats, id)
+  count_down(KEY.load, seat)
+  local sequence, turn = unpack(record(id, 'sequence', 'turn'))
+  hold(id, queue, priority, tenant, turn or sequence)
+end
+
+-- Whether a job may be claimed: not while it is held. If its tenant has enough, or it is paused, it is held from now on.
 local function may_start(id)
   local seat = seat_of(id)
   if not seat then
@@ -229,14 +256,12 @@ local function may_start(id)
   end
   local queue, priority, tenant = parts_of(seat)
   local most = rule_of(tenant).running
-  if not most or count(KEY.running, tenant) < most then
+  local is_open = not is_paused('queue', queue) and not is_paused('tenant', tenant)
+  if is_open and (not most or count(KEY.running, tenant) < most) then
     return true
   end
   note_claimed_message(id, queue, queue .. ':' .. priority)
-  redis.call('HDEL', KEY.seats, id)
-  count_down(KEY.load, seat)
-  local sequence, turn = unpack(record(id, 'sequence', 'turn'))
-  hold(id, queue, priority, tenant, turn or sequence)
+  call_back(id, seat)
   fill(queue, priority)
   return false
 end
@@ -339,11 +364,13 @@ local function check_seats(limit)
   end
 end
 
--- Counts a queue's jobs: `jobs` in all; `over_quota`, held because their tenants have enough; and `oldest_ms`, for how
--- long the one that waits longest has been queued, those last ones aside. It looks at so many tenants of each priority for that.
+-- Counts a queue's jobs: `jobs` in all; `paused`, held because the queue or their tenants are; `over_quota`, held because
+-- their tenants have enough; and `oldest_ms`, for how long the one that waits longest has been queued, those last ones
+-- aside. It looks at so many tenants of each priority for that.
 local LOOKED_AT = 64
 local function census(queue)
-  local jobs, over_quota, oldest = 0, 0, now_ms()
+  local jobs, paused, over_quota, oldest = 0, 0, 0, now_ms()
+  local is_held = is_paused('queue', queue)
   local function look(id)
     -- What something else has written there has no time, and hides no other queue.
     local since = id and redis.pcall('HGET', KEY.job .. id, 'queued_at')
@@ -353,7 +380,7 @@ local function census(queue)
     local line = queue .. ':' .. priority
     local ids = redis.call('ZRANGE', KEY.rung .. line, 0, -1)
     jobs = jobs + #ids
-    for _, id in ipairs(ids) do
+    for _, id in ipairs(is_held and {} or ids) do
       look(id)
     end
     local tenants = redis.call('ZRANGE', KEY.tenants .. line, 0, -1, 'WITHSCORES')
@@ -361,12 +388,14 @@ local function census(queue)
       local key = KEY.held .. line .. ':' .. tenants[n]
       local count_held = redis.call('ZCARD', key)
       jobs = jobs + count_held
-      if tenants[n + 1] == 'inf' and has_enough(line, tenants[n]) then
+      if is_held or is_paused('tenant', tenants[n]) then
+        paused = paused + count_held
+      elseif tenants[n + 1] == 'inf' and has_enough(line, tenants[n]) then
         over_quota = over_quota + count_held
       elseif n < 2 * LOOKED_AT then
         look(redis.call('ZRANGE', key, 0, 0)[1])
       end
     end
   end
-  return { jobs = jobs, over_quota = over_quota, oldest_ms = math.max(0, now_ms() - oldest) }
+  return { jobs = jobs, paused = is_held and jobs or paused, over_quota = over_quota, oldest_ms = math.max(0, now_ms() - oldest) }
 end

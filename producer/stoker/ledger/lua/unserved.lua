@@ -49,10 +49,13 @@ local function tell_of(id, worker, queue)
   append_event(id, { type = 'queued', queue = queue, reason = 'for ' .. worker.name .. ', which can run it' })
 end
 
--- Puts a waiting job into the mailbox of a worker. One whose tenant has enough of its queue takes its turn there again first.
+-- Puts a waiting job into the mailbox of a worker. One that is held, for what is paused or because its tenant has
+-- enough of its queue, takes its turn there again first.
 local function hand_over(id, worker)
-  local queue, priority, tenant, may_fall_back = unpack(record(id, 'queue', 'priority', 'tenant', 'may_fall_back'))
-  if not (QUEUE[queue] and STEP[priority]) or has_enough(queue .. ':' .. priority, tenant or '') then
+  local queue, priority, tenant, may_fall_back, paused =
+    unpack(record(id, 'queue', 'priority', 'tenant', 'may_fall_back', 'paused'))
+  if paused or not (QUEUE[queue] and STEP[priority]) or is_paused('queue', queue)
+    or has_enough(queue .. ':' .. priority, tenant or '') then
     return enqueue(id, nil)
   end
   move(id, 'QUEUED')

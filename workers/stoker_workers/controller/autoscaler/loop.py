@@ -226,6 +226,7 @@ def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) ->
         oldest_s=traffic.oldest_ms / 1000,
         running=traffic.running.count,
         widest=traffic.widest,
+        paused=traffic.paused,
         seen=tuple((kind, elapsed_ms / 1000) for kind, elapsed_ms in traffic.running.seen),
         drainers=drainers,
         slots=slots,

@@ -77,6 +77,7 @@ class Load:
         busy: how many of them have something in hand.
         oldest_s: for how long the first of the jobs that may start has been queued.
         widest: how many slots one job needs at once.
+        paused: how many jobs are held because their queue or tenant is paused.
         outage: what is away without which no job can run, in words; "" if nothing is.
     """
 
@@ -89,6 +90,7 @@ class Load:
     busy: int
     oldest_s: float = 0.0
     widest: int = 0
+    paused: int = 0
     outage: str = ""
 
 
@@ -129,6 +131,8 @@ def decide(target: Target, load: Load, memory: Memory | None) -> tuple[Wish, Mem
     peaks = _peaks(target, load, memory, needed)
     remembered = Memory(load.at_s, _arrived(load), rates, peaks)
     reasons = tuple(why for slots, why in needs if slots and why)
+    if load.paused:
+        reasons = (*(reasons or ("nothing to do",)), f"{load.paused} jobs of what is paused are not counted")
     if load.outage and needed > load.slots:
         held = (f"held, because {load.outage}", _would_be_needed(needed), *reasons)
         return _bounded(target, load.slots, held), remembered

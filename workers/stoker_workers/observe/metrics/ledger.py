@@ -14,7 +14,7 @@ from stoker.events import JobState
 from stoker.fleet.topology import DEVICES, queues
 from stoker.kinds import KINDS
 from stoker.lanes.failures import load_failures
-from stoker.ledger import autoscaling, duty_runs, monitoring, presence, quarantine, records, store_files
+from stoker.ledger import autoscaling, duty_runs, monitoring, pauses, presence, quarantine, records, store_files
 from stoker.ledger.counters import NO_TIMES, Tallies, read_tallies
 from stoker.outages import Dependency
 from stoker.settings import Settings
@@ -34,6 +34,11 @@ _QUEUE_GAUGES: tuple[tuple[str, str, Callable[[monitoring.QueueHealth], float]],
         "stoker_queue_jobs_over_quota",
         "Those of them whose tenants have as many running as they may.",
         lambda queue: queue.over_quota,
+    ),
+    (
+        "stoker_queue_jobs_paused",
+        "Those of them that are held because the queue or their tenants are paused.",
+        lambda queue: queue.paused,
     ),
     (
         "stoker_queue_messages",
@@ -64,7 +69,7 @@ _DUTY_FAMILIES: tuple[tuple[Family, str, str, Callable[[duty_runs.DutyState], fl
     ),
     (gauges, "stoker_duty_idle_seconds", "Since the last run ended.", lambda duty: duty.idle_s),
 )
-_HOW_ATTEMPTS_END = (*_FINAL, "drained", "outgrown", "outage", "children", "lost")
+_HOW_ATTEMPTS_END = (*_FINAL, "drained", "paused", "outgrown", "outage", "children", "lost")
 
 
 class LedgerCollector(Collector):
@@ -106,6 +111,13 @@ class LedgerCollector(Collector):
 
     def _queues(self) -> Iterator[Metric]:
         health = self._connection.run(monitoring.health())
+        paused = self._connection.run(pauses.paused(limit=1))
+        yield gauges(
+            "stoker_paused",
+            "What is paused: jobs, queues, tenants.",
+            ("what",),
+            {("jobs",): paused.jobs, ("queues",): len(paused.queues), ("tenants",): len(paused.tenants)},
+        )
         yield gauge("stoker_leader_present", "Whether a controller leads: 1 or 0.", health.leader is not None)
         yield gauge(
             "stoker_leases_overdue", "Running jobs whose lease ran out more than ten seconds ago.", health.overdue

@@ -1,0 +1,50 @@
+-- Pausing a job. A paused one has the time since when in its record: it waits, or, as long as it still runs, is about to
+-- stop for it. Nothing that would queue it does so before it is resumed: see `enqueue`. Its children are paused with it.
+
+local pause_children
+
+-- Pauses a job that has not ended. One that runs and keeps no checkpoint goes on to its end.
+local function pause(id)
+  local state, needs, paused, keeps_nothing = unpack(record(id, 'state', 'needs', 'paused', 'keeps_nothing'))
+  if paused or state == 'RUNNING' and keeps_nothing then
+    return
+  end
+  redis.call('HSET', KEY.job .. id, 'paused', now_ms())
+  redis.call('ZADD', KEY.paused, now_ms(), id)
+  if state == 'QUEUED' or needs then
+    move(id, 'WAITING')
+  end
+  if state ~= 'RUNNING' then
+    append_event(id, { type = 'waiting', reason = 'paused' })
+  end
+  pause_children(id)
+end
+
+function pause_children(id)
+  for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
+    local state = state_of(child)
+    if YET_TO_START[state] or state == 'RUNNING' then
+      pause(child)
+    end
+  end
+end
+
+-- Lets a paused job go on where it was: on its queue, unless it waits for something else as well.
+local function resume(id)
+  local state, paused, blockers, not_before, open =
+    unpack(record(id, 'state', 'paused', 'blockers', 'not_before', 'open_children'))
+  if not paused then
+    return
+  end
+  clear_pause(id)
+  for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
+    resume(child)
+  end
+  local has_children = redis.call('EXISTS', KEY.children .. id) == 1
+  local waits = tonumber(blockers or 0) > 0 or has_children and (tonumber(open or nil) or 0) > 0
+  if state == 'WAITING' and (waits or redis.call('ZSCORE', KEY.due, id)) then
+    append_event(id, { type = 'waiting', reason = 'resumed' })
+  elseif state == 'WAITING' then
+    enqueue_when_due(id, tonumber(not_before or nil), 'resumed')
+  end
+end
