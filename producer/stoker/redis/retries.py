@@ -97,6 +97,11 @@ def _unreachable(error: Exception, where: str) -> Unavailable:
             f"the certificate of Redis at {where} cannot be trusted: {error}; name the file of its CA with "
             "?ssl_ca_certs=…, and use a host name that the certificate holds"
         )
+    if isinstance(error.__cause__ or error.__context__, FileNotFoundError):
+        return Unavailable(
+            f"the certificate of Redis at {where} cannot be checked: a file that the URL names is not there; correct "
+            "ssl_ca_certs, ssl_certfile or ssl_keyfile in it"
+        )
     if _TOO_MANY_CLIENTS in str(error):
         return Unavailable(
             f"Redis at {where} takes no more connections: {error}; close clients that are not used, lower "
