@@ -9,6 +9,7 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.client.many import Filters
+from stoker.events import Log
 from stoker.ledger import attempts, pauses
 from stoker.settings import Settings
 
@@ -97,6 +98,7 @@ def test_the_async_client_does_the_same(client: stoker.Client) -> None:
     async def story() -> None:
         async with stoker.AsyncClient(settings=client.settings) as other:
             job = await other.submit(tagged("x"))
+            assert await job.logs() == []
             await job.pause()
             assert (await other.paused()).jobs == 1
             await job.resume()
@@ -153,3 +155,23 @@ def test_the_command_line_pauses_jobs_queues_and_tenants_and_says_so_where_they_
     assert commands.run("resume", "--queue", "cpu.train", "--tenant", "a").returncode == 0
     assert commands.run("jobs").stderr == ""
     assert "there is no queue" in commands.run("pause", "--queue", "cpu").stderr
+
+
+def test_what_a_job_printed_in_all_its_attempts_is_there_and_a_line_says_what_is_dropped_only_if_it_is(
+    client: stoker.Client,
+) -> None:
+    job = client.submit(TRAIN)
+    for number in (1, 2):
+        attempt = client._run(attempts.claim(job.id, f"owner-{number}", "worker", 60))
+        assert isinstance(attempt, attempts.Attempt)
+        client._run(attempts.report(attempt, 60, [Log(line=f"line {n} of {number}") for n in range(400)]))
+        client._run(attempts.release(attempt, "drained", "drained"))
+    told = [f"line {n} of {number}" for number in (1, 2) for n in range(400)]
+    assert job.logs() == told
+    assert commands.run("logs", job.id[:8]).stdout.splitlines() == told
+    job.cancel()
+    assert commands.run("logs", job.id, "-f").stdout.splitlines() == told
+    client._connection.client.xtrim(f"stoker:events:{job.id}", maxlen=100, approximate=False)
+    first, *rest = job.logs()
+    assert "what the job printed first is dropped" in first
+    assert rest == told[-len(rest) :]

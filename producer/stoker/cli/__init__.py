@@ -9,7 +9,21 @@ import typer
 
 from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
-from . import acting, config, dead, describe, doctor, fleet, functions, infer, jobs, model_keeping, predict, services
+from . import (
+    acting,
+    config,
+    dead,
+    describe,
+    doctor,
+    fleet,
+    functions,
+    infer,
+    jobs,
+    logs,
+    model_keeping,
+    predict,
+    services,
+)
 from .output import accept_any_encoding, print_json, say_error
 
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
@@ -22,7 +36,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         *(doctor.doctor, fleet.fleet, config.config),
     ),
     "Jobs": (
-        *(jobs.submit, jobs.jobs, jobs.watch, jobs.result, acting.cancel, describe.describe, dead.dead),
+        *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
         *(acting.pause, acting.resume, acting.resubmit),
         functions.functions,
     ),

@@ -8,11 +8,13 @@ from ..ledger import pauses, records
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from . import arguments
+from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import AsyncListener
+from .logs import lines
 
 
-class AsyncJob:
+class AsyncJob(AsyncCalls):
     """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
     def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
@@ -55,6 +57,10 @@ class AsyncJob:
     async def cancel(self) -> None:
         """See `Job.cancel`."""
         await self._connection.run(records.cancel(self.id))
+
+    async def logs(self) -> list[str]:
+        """See `Job.logs`."""
+        return await self._drive(lines(self.id))
 
     async def pause(self) -> None:
         """See `Job.pause`."""

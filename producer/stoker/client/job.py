@@ -8,11 +8,13 @@ from ..ledger import pauses, records
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from .arguments import event_id, timeout_or_none
+from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import Listener
+from .logs import lines
 
 
-class Job:
+class Job(Calls):
     """A job in the ledger; made by `Client.submit` and `Client.job`. It may be shared as its client may.
 
     Attributes:
@@ -79,6 +81,14 @@ class Job:
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
         self._connection.run(records.cancel(self.id))
+
+    def logs(self) -> list[str]:
+        """The lines that the job has printed and logged so far, in all its attempts, the oldest first.
+
+        The ledger keeps the newest 10,000 events of a job, as long as its record: a first line says so where that was
+        not enough. For lines as they come, take the `Log` events of `events`.
+        """
+        return self._drive(lines(self.id))
 
     def pause(self) -> None:
         """Pause the job, and its children: if it runs, it saves a checkpoint at its next step and leaves its slot.
