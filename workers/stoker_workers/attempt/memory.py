@@ -8,7 +8,7 @@ from stoker.events import Progress
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.presence import Worker
 
-from ..node.machine import private_bytes
+from ..node.machine import MemoryWatch
 from .extras import Extra, GaveUp
 from .messages import End, Outgrown, OutOfMemory
 from .slot import Slot
@@ -32,6 +32,7 @@ class Allowance(Extra):
         self._slot = slot
         self.bytes = attempt.memory_bytes or slot.memory_bytes
         self._gives_up_at = time.monotonic() + _WAIT_S
+        self._watch = MemoryWatch()
 
     def missing(self) -> Progress | None:
         """The memory that it was granted."""
@@ -56,8 +57,11 @@ class Allowance(Extra):
 
     def outgrown(self, runner: int) -> Outgrown | None:
         """Whether the slot uses more. A predictor that only keeps models loaded gives way first."""
-        used = private_bytes(runner) or 0
-        idle = (private_bytes(self._slot.predictor.pid) or 0) if self._slot.predictor else 0
+        predictor = self._slot.predictor
+        counted = self._watch.counted([runner, predictor.pid] if predictor else [runner], self.bytes)
+        if counted is None:
+            return None
+        used, idle = counted[0], sum(counted[1:])
         self._slot.uses(used + idle)
         if self.bytes is None or used + idle <= self.bytes:
             return None

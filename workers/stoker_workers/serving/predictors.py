@@ -19,7 +19,7 @@ from stoker.redis.connection import Connection
 
 from ..attempt.process import ForkedProcess
 from ..attempt.slot import Slot
-from ..node.machine import private_bytes
+from ..node.machine import MemoryWatch
 from .journal import Activity, Journal
 from .loader import Loader
 from .watch import Watch
@@ -56,6 +56,7 @@ class Predictors:
         self._slot = slot
         self._queues = tuple(queues)
         self._journal = Journal()
+        self._memory = MemoryWatch()
 
     def drain(self, ref: str) -> str:
         """Have a lane drained; gives the task's result for Celery's log."""
@@ -138,7 +139,11 @@ class Predictors:
         Raises:
             _Misbehaved: it stayed above, although the predictor was asked to evict models.
         """
-        most, used = self._slot.memory_bytes, private_bytes(predictor.pid) or 0
+        most = self._slot.memory_bytes
+        counted = self._memory.counted([predictor.pid], most)
+        if counted is None:
+            return 0
+        [used] = counted
         self._slot.uses(used)
         if not most or used <= most:
             return 0
