@@ -12,7 +12,7 @@ from stoker import JobState
 from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
-from stoker.ledger import attempts, pauses, records
+from stoker.ledger import attempts, pauses, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
@@ -194,6 +194,15 @@ class ClientsAndWorkers(BothSides):
         attempt = some(self.attempts, pick)
         answer = self.model.release(attempt.job_id, attempt.owner, why)
         assert self.connection.run(attempts.release(attempt, why, "its process was killed")) == answer
+        self._hold(attempt.job_id, answer)
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK)
+    def a_slot_dies(self, pick: int) -> None:
+        attempt = some(self.attempts, pick)
+        answer = self.model.release(attempt.job_id, attempt.owner, "died")
+        call = upkeep.reclaim_from_slot(attempt.job_id, attempt.owner, "its slot was killed")
+        assert self.connection.run(call) == answer
         self._hold(attempt.job_id, answer)
 
 

@@ -176,7 +176,8 @@ class LedgerModel:
     def release(self, job_id: str, owner: str, why: str) -> str | None:
         """The new state, or None where the attempt had lost the job."""
         job = self.jobs.get(job_id)
-        if job is None or job.owner != owner or (why == "expired" and job.silent is None):
+        is_holders = job and (job.owner == owner or (why == "died" and (job.owner or "").startswith(owner)))
+        if not job or not is_holders or (why == "expired" and job.silent is None):
             return None
         if why != "outage":
             job.fields.discard("outage")
@@ -194,10 +195,14 @@ class LedgerModel:
                 self._finish(job, "DEAD")
             else:
                 self._remember_attempt(job, "lost")
-                self._move(job, "WAITING")
-                job.due = True
+                is_first = "setbacks" not in job.fields
                 job.fields.add("setbacks")
-                job.events.append("waiting")
+                if is_first and why != "lost":
+                    self._enqueue(job)
+                else:
+                    self._move(job, "WAITING")
+                    job.due = True
+                    job.events.append("waiting")
         return job.state
 
     def put_off(self, job_id: str) -> bool:

@@ -379,9 +379,41 @@ def test_a_silent_workers_job_is_reclaimed_and_a_living_ones_is_not(connection: 
     living = claimed(connection, submitted(connection), owner="living", lease_s=15)
     [lost] = connection.run(upkeep.expired())
     assert lost.job_id == silent.job_id
+    assert 0 <= lost.overdue_s < PATIENCE_S
     connection.run(upkeep.reclaim(lost))
-    assert state(connection, silent.job_id) is JobState.WAITING
+    assert state(connection, silent.job_id) is JobState.QUEUED
     assert state(connection, living.job_id) is JobState.RUNNING
+
+
+def test_a_job_waits_after_its_second_silent_worker_not_after_the_first(connection: Connection) -> None:
+    job_id = submitted(connection, SPEC.model_copy(update={"max_attempts": 10}))
+    for owner, then in (("first", JobState.QUEUED), ("second", JobState.WAITING)):
+        claimed(connection, job_id, owner=owner, lease_s=0)
+        [lost] = connection.run(upkeep.expired())
+        assert connection.run(upkeep.reclaim(lost)) is then
+    assert pauses_s(connection, job_id) == [2]
+
+
+def test_the_job_of_a_slot_that_has_died_is_taken_from_that_slot_alone(connection: Connection) -> None:
+    job_id = claimed(connection, submitted(connection), owner="worker/12/first").job_id
+    for other in ("worker/1/", "worker/123/", "other/12/"):
+        assert connection.run(upkeep.reclaim_from_slot(job_id, other, "killed")) is None
+    assert connection.run(upkeep.reclaim_from_slot(job_id, "worker/12/", "killed")) is JobState.QUEUED
+    claimed(connection, job_id, owner="worker/13/second")
+    assert connection.run(upkeep.reclaim_from_slot(job_id, "worker/12/", "killed")) is None
+    assert connection.run(upkeep.reclaim_from_slot("nobody", "worker/12/", "killed")) is None
+
+
+def test_no_lease_is_looked_at_where_none_can_be_renewed(connection: Connection, redis_url: str) -> None:
+    claimed(connection, submitted(connection), lease_s=0)
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(stoker.Unavailable, match="takes no writes now"):
+                connection.run(upkeep.expired(), patience_s=0)
+        finally:
+            client.config_set("maxmemory", 0)
+    assert len(connection.run(upkeep.expired())) == 1
 
 
 def test_a_worker_that_speaks_again_before_it_is_reclaimed_keeps_its_job(connection: Connection) -> None:

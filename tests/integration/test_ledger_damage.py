@@ -136,7 +136,7 @@ def test_a_running_job_without_a_lease_holds_up_no_other(small: SmallLedger) -> 
     small.client.zadd("stoker:leases", {torn.job_id: 1, silent.job_id: 2})
     small.client.hset(f"stoker:job:{silent.job_id}", "lease_until", 2)
     lost = small.run(upkeep.expired())
-    assert [small.run(upkeep.reclaim(one)) for one in lost] == ["WAITING", "WAITING"]
+    assert [small.run(upkeep.reclaim(one)) for one in lost] == ["QUEUED", "QUEUED"]
 
 
 @pytest.mark.parametrize("end", [JobState.SUCCEEDED, JobState.FAILED])

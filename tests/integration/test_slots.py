@@ -8,6 +8,7 @@ from celery import Celery
 
 import stoker
 from stoker import JobState
+from stoker.events import Queued
 from stoker.ledger import presence
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
@@ -51,8 +52,10 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A worker that starts with one slot, and may have four."""
-    settings = Settings(home=tmp_path_factory.mktemp("slots"), slots=1, most_slots=4, builders=(SLOW.target,))
+    """A worker that starts with one slot, and may have four. No lease runs out while a test waits."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("slots"), slots=1, most_slots=4, builders=(SLOW.target,), lease_s=PATIENCE_S
+    )
     with serving(settings):
         yield settings
 
@@ -92,6 +95,20 @@ def test_a_busy_slot_goes_when_its_job_has_ended_and_none_is_left(
     later = client.submit(SPEC)
     worker.want(1)
     assert later.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+
+
+def test_the_job_of_a_slot_that_is_killed_goes_on_at_once_in_another(
+    client: stoker.Client, worker: Worker, eventually: Eventually
+) -> None:
+    job = client.submit(ENDLESS)
+    eventually(lambda: job.state is JobState.RUNNING)
+    [slot] = psutil.Process(worker.now().pid).children()
+    slot.kill()
+    eventually(lambda: job.status().attempt == 2)
+    job.cancel()
+    queued = [event.words() for event in job.events() if isinstance(event, Queued)]
+    assert queued[1].endswith(f"its slot of {worker.name} ended: signal 9 (SIGKILL)")
+    worker.has(1)
 
 
 def test_going_up_and_down_under_load_loses_no_job_and_costs_none_an_attempt(

@@ -49,22 +49,43 @@ def resend(patience_s: float) -> Call[list[str]]:
 
 @dataclass(frozen=True)
 class Expired:
-    """An attempt whose worker has gone silent."""
+    """An attempt whose worker has gone silent.
+
+    Attributes:
+        overdue_s: for how long its lease has run out.
+    """
 
     job_id: str
     owner: str
     worker: str
+    overdue_s: float
 
 
 def expired(limit: int = 100) -> Call[list[Expired]]:
-    """Attempts whose lease has run out, the oldest first."""
-    return Call((limit,), lambda rows: [Expired(*(word.decode() for word in row)) for row in rows], script("expired"))
+    """Attempts whose lease has run out, oldest first; fails where Redis takes no writes: none can be renewed."""
+
+    def decode(rows: list[tuple[bytes, bytes, bytes, int]]) -> list[Expired]:
+        return [
+            Expired(job_id.decode(), owner.decode(), worker.decode(), overdue_ms / 1000)
+            for job_id, owner, worker, overdue_ms in rows
+        ]
+
+    return Call((limit,), decode, script("expired"))
 
 
 def reclaim(lost: Expired) -> Call[JobState | None]:
     """Take a silent worker's job from it, unless its lease was renewed meanwhile; gives what `release` does."""
     words = (lost.job_id, lost.owner, "expired", f"worker {lost.worker} went silent", iso_now(), 0, "")
     return Call(words, released, script("release"))
+
+
+def reclaim_from_slot(job_id: str, owners: str, reason: str) -> Call[JobState | None]:
+    """Take a job from a slot that has died, unless it is that slot's no longer; gives what `release` does.
+
+    Args:
+        owners: what the owners of that slot's attempts begin with, and no others.
+    """
+    return Call((job_id, owners, "died", reason, iso_now(), 0, ""), released, script("release"))
 
 
 def fall_back(wait_s: float, limit: int = 100) -> Call[list[str]]:

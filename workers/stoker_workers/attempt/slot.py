@@ -36,6 +36,11 @@ _RETRY_S = 1.0
 MOST_SLOTS = 1024
 
 
+def owners_of(worker: str, pid: int) -> str:
+    """What the names of all attempts of one slot begin with."""
+    return f"{worker}/{pid}/"
+
+
 class Slot:
     """What every task of a pool child shares, and the worker with its children. Made before the pool forks.
 
@@ -157,7 +162,7 @@ class Slot:
 
     def new_owner(self) -> str:
         """A name for one attempt that no other will ever have."""
-        return f"{self.worker}/{os.getpid()}/{uuid.uuid4().hex}"
+        return f"{owners_of(self.worker, os.getpid())}{uuid.uuid4().hex}"
 
     def insist(self, call: Call[T]) -> T:
         """Run a call however long Redis is away: the work behind it is done and must not be thrown away.

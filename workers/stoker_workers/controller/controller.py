@@ -2,22 +2,18 @@
 
 import argparse
 import logging
-import math
 import signal
 import sys
 import threading
 import time
 from contextlib import ExitStack
 from types import FrameType
-from typing import TypeVar
 
 from stoker import lanes
 from stoker.ledger import damage, intake, quotas, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
-from stoker.redis.calls import Call
-from stoker.redis.connection import HICCUP_S, Connection
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
 
@@ -29,8 +25,8 @@ from .duties import Duty, DutyThread, for_each
 from .lead import Lead
 from .leftovers import LeftoverSearch
 from .old_versions import remove_old_versions
+from .watched import WatchedConnection
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
@@ -38,31 +34,13 @@ ROUND_S = 1.0
 OLD_VERSIONS_S = 60.0
 # How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
 END_S = 5.0
-# How long a message may be under way between its queue and a claim before it is sent again.
-RING_AGAIN_S = 10.0
+# How long a message may be under way between its queue and a claim before it is sent again: one that is taken and not
+# claimed went to a worker that is cut off or dead, and one too many is dropped.
+RING_AGAIN_S = 3.0
 # Of each long list of jobs, so that a round stays short.
 _CHUNKS_A_ROUND = 20
 # While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
 _LOOKS_A_ROUND = 10
-
-
-class _WatchedConnection(Connection):
-    """A connection that notes when Redis was away for so long that leases may have run out meanwhile.
-
-    Attributes:
-        away_at: when that was so last, by the monotonic clock.
-    """
-
-    away_at = -math.inf
-
-    def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
-        """Run a call as `Connection` does."""
-        started = time.monotonic()
-        try:
-            return super().run(call, patience_s=patience_s)
-        finally:
-            if time.monotonic() - started > HICCUP_S:
-                self.away_at = time.monotonic()
 
 
 class Controller:
@@ -76,7 +54,7 @@ class Controller:
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
-        self._connection = _WatchedConnection.open(settings, redis_url)
+        self._connection = WatchedConnection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
@@ -126,7 +104,7 @@ class Controller:
         return [
             Duty("follow settings", ROUND_S, self._follow_settings),
             Duty("set quotas", ROUND_S, self._set_quotas),
-            Duty("reclaim jobs", ROUND_S, self._reclaim),
+            Duty("reclaim jobs", ROUND_S, self._reclaim, self._expired),
             Duty("wake jobs", ROUND_S, lambda: self._connection.run(upkeep.wake())),
             Duty("ring again", ROUND_S, self._resend),
             Duty("fall back to CPUs", ROUND_S, self._fall_back),
@@ -148,10 +126,17 @@ class Controller:
             _log.info("quotas now: %s", self._settings.tenants or "none")
 
     def _reclaim(self) -> None:
+        # While Redis was away nobody could renew a lease: it lasts for so much longer.
+        for_each((lost for lost in self._expired() if lost.overdue_s >= self._away_s(lost)), self._reclaim_job)
+
+    def _expired(self) -> list[upkeep.Expired]:
         expired = self._connection.run(upkeep.expired())
-        # While Redis was away nobody could renew a lease: first let those speak who still work.
-        if time.monotonic() - self._connection.away_at >= self._settings.lease_s:
-            for_each(expired, self._reclaim_job)
+        self._connection.takes_writes()
+        return expired
+
+    def _away_s(self, lost: upkeep.Expired) -> float:
+        """For how long Redis was away since the lease of an attempt was renewed."""
+        return self._connection.away_s(self._settings.lease_s + lost.overdue_s)
 
     def _reclaim_job(self, lost: upkeep.Expired) -> None:
         if state := self._connection.run(upkeep.reclaim(lost)):

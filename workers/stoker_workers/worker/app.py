@@ -185,6 +185,8 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
 
         def _turn(self) -> None:
             self._pool.settle()
+            for task in self._pool.take_lost():
+                self._heartbeat.lost(task)
             if self._pool.size != self._announced:
                 self._beat()
 

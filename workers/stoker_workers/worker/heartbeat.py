@@ -1,14 +1,20 @@
-"""A worker's heartbeat, and the number of slots that the ledger wants of it."""
+"""A worker's heartbeat, the number of slots that the ledger wants of it, and the jobs of slots that have died."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from stoker.errors import StokerError
-from stoker.ledger import presence
+from stoker.ledger import presence, upkeep
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from ..attempt.slot import MOST_SLOTS, owners_of
+from .pool import LostTask
+
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 # How often a worker reads the wanted number of slots between two heartbeats. A new slot shall serve within a second,
 # forking included.
@@ -32,15 +38,23 @@ class Heartbeat:
         self._name = describe().name
         self._wanted: int | None = None
         self._is_connected = False
+        # Whose jobs are to be taken from them. Those of which Redis hears too late are known by their leases.
+        self._lost: deque[LostTask] = deque(maxlen=MOST_SLOTS)
 
     def beat(self) -> None:
         """Announce the worker."""
-        self._run(presence.announce(self._describe()))
+        self._follow(presence.announce(self._describe()))
+        self._reclaim()
 
     def listen(self) -> None:
         """Read the wanted number of slots; not while Redis is away, because the worker would wait for it."""
         if self._is_connected:
-            self._run(presence.wanted_slots(self._name))
+            self._follow(presence.wanted_slots(self._name))
+
+    def lost(self, task: LostTask) -> None:
+        """Take the job of a slot that has died from it, so that nobody waits for the end of its lease."""
+        self._lost.append(task)
+        self._reclaim()
 
     def end(self) -> None:
         """Remove the worker from the ledger."""
@@ -50,14 +64,30 @@ class Heartbeat:
             _log.warning("could not say goodbye: %s", error)
         self._connection.close()
 
-    def _run(self, call: Call[int | None]) -> None:
+    def _follow(self, call: Call[int | None]) -> None:
+        wanted = self._run(call)
+        if self._is_connected:
+            if wanted is not None and wanted != self._wanted:
+                self._resize(wanted)
+            self._wanted = wanted
+
+    def _reclaim(self) -> None:
+        while self._lost and self._is_connected:
+            job_id, pid, how = self._lost[0]
+            state = self._run(
+                upkeep.reclaim_from_slot(job_id, owners_of(self._name, pid), f"its slot of {self._name} ended: {how}")
+            )
+            if self._is_connected:
+                self._lost.popleft()
+            if state:
+                _log.warning("job %s: its slot, process %d, ended by itself: %s; now %s", job_id, pid, how, state)
+
+    def _run(self, call: Call[T]) -> T | None:
         try:
-            wanted = self._connection.run(call)
+            answer = self._connection.run(call)
         except StokerError as error:
             self._is_connected = False
             _log.warning("no sign of life this time: %s", error)
-            return
+            return None
         self._is_connected = True
-        if wanted is not None and wanted != self._wanted:
-            self._resize(wanted)
-        self._wanted = wanted
+        return answer

@@ -7,9 +7,11 @@ task. Here the pool's size is adjusted in every turn of the event loop.
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from billiard.pool import RUN
+from billiard.common import human_status
+from billiard.pool import RUN, ApplyResult
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 from celery.worker.control import control_command
@@ -27,8 +29,32 @@ _IDLE_S = 30.0
 _BRIEF = {task_name(kind.name) for kind in KINDS.values() if kind.is_brief}
 
 
+class LostTask(NamedTuple):
+    """A task whose child has died.
+
+    Attributes:
+        task_id: of a job's task, the job's id.
+        pid: the child's process id.
+        how: how it has ended, in words.
+    """
+
+    task_id: str
+    pid: int
+    how: str
+
+
 class _Children(AsynPool):  # type: ignore[misc]  # Celery has no types
     """The processes of the pool."""
+
+    @cached_property
+    def lost(self) -> list[LostTask]:
+        """The tasks whose children have died, until somebody takes them."""
+        return []
+
+    def on_job_process_lost(self, job: ApplyResult, pid: int, exitcode: int) -> None:
+        """Note the task of a child that has died with it."""
+        super().on_job_process_lost(job, pid, exitcode)
+        self.lost.append(LostTask(job.correlation_id, pid, human_status(exitcode)))
 
     def fork(self) -> None:
         """Add a child.
@@ -115,6 +141,13 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
     def busy(self) -> int:
         """The number of slots that have a job or a lane."""
         return min(len(reserved_requests), self.size)
+
+    def take_lost(self) -> list[LostTask]:
+        """The tasks whose slots have died since this was called last."""
+        lost = list(self._pool.lost) if self._pool else []
+        if lost:
+            self._pool.lost.clear()
+        return lost
 
     @property
     def places(self) -> list[int]:

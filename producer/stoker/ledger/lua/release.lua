@@ -1,9 +1,11 @@
 -- Hands a running job back: a drained one costs nothing (a paused one then waits), one that ran out of memory makes do with less or gets more, one
 -- that met an outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
--- which the worker lacks waits for a worker that has them, a lost one waits a little and counts towards max_attempts.
--- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost' or 'expired' (lost, but
---   only if its lease has run out), reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage,
---   words that it needs, bytes that its GPU must have, by which memory plan it runs (0 for what stays)
+-- which the worker lacks waits for a worker that has them, a lost one counts towards max_attempts and waits a little; not at its
+-- first loss with its worker or slot, which says nothing about the job.
+-- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost', 'expired' (lost with its
+--   worker, if its lease has run out) or 'died' (lost with its slot; the owner is only what those of that slot begin with),
+--   reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage, words that it needs, bytes that
+--   its GPU must have, by which memory plan it runs (0 for what stays)
 -- Returns the job's new state, or 'taken' (the attempt is no longer the job's; nothing was written).
 local id, owner, why, reason, iso = unpack(ARGV)
 local holder, lease_until, cancel, max_attempts, release, paused =
@@ -25,7 +27,8 @@ local function need(words)
   return new
 end
 
-if holder ~= owner or (why == 'expired' and (tonumber(lease_until or nil) or 0) > now_ms()) then
+local is_holders = holder == owner or why == 'died' and string.sub(holder or '', 1, #owner) == owner
+if not is_holders or (why == 'expired' and (tonumber(lease_until or nil) or 0) > now_ms()) then
   return 'taken'
 end
 if why ~= 'outage' then
@@ -79,5 +82,9 @@ end
 remember_attempt(id, 'lost', reason)
 -- A job that has got further since the last loss is not what kills its workers.
 local setbacks = redis.call('HINCRBY', KEY.job .. id, 'setbacks', 1)
+if setbacks == 1 and why ~= 'lost' then
+  enqueue(id, reason)
+  return 'QUEUED'
+end
 wait_until(id, now_ms() + math.min(1000 * 2 ^ (setbacks - 1), LONGEST_BACKOFF_MS), reason)
 return 'WAITING'
