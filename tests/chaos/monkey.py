@@ -103,13 +103,14 @@ class Monkey:
         kinds = sorted({**_OF_PARTIES, **_OF_THINGS})
         if len(self._bag) < len(kinds):
             self._bag += self._random.sample(kinds, len(kinds))
-        at_ms, running = time.time_ns() // 1_000_000, self._running()
+        running = self._running()
         for kind in self._bag:
             owner = self._break(kind, running)
             if owner is not None:
                 self._bag.remove(kind)
                 victims = tuple(job_id for job_id, name in running.items() if name.startswith(owner))
-                self.faults.append(Fault(kind, at_ms, victims, kind in _KILLS))
+                # Not before it is done: on a busy machine that takes seconds, in which its victims still work.
+                self.faults.append(Fault(kind, time.time_ns() // 1_000_000, victims, kind in _KILLS))
                 return
 
     def _break(self, kind: str, running: dict[str, str]) -> str | None:

@@ -125,6 +125,9 @@ def _submitted_by(said: Sequence[Said]) -> dict[str, Submitted]:
     return jobs
 
 
+# Of how many recoveries the whole course is told.
+_SLOWEST = 16
+
 # What lets a worker write a checkpoint of which the ledger never hears.
 _ORPHANING = ("cut worker", "pause worker", "demote redis", "fill redis")
 
@@ -173,12 +176,16 @@ def _tell(
     say(f"predictions of threads and forked processes: {sum(caller.right for caller in said)} right, {dict(refused)}")
     say(f"checkpoint files that are nobody's: {len(orphaned(evidence))}")
     say("Seconds from the fault until it was noticed, until the work it had hit went on, and of the latter those in")
-    say("which a slot was free, median, 95 of 100 and longest:")
+    say("which a slot was free and the job was not held off after repeated losses, median, 95 of 100 and longest:")
     heads = ("injected", "recoveries", "noticed, p95", "resumed, p50", "p95", "where free, p50", "p95", "longest")
     say(f"{'fault':16}" + "".join(f" {head:>{max(len(head), 6)}}" for head in heads))
     for kind, count in sorted(monkey.counts().items()):
         say(_row(kind, count, [recovery for recovery in all_of_them if recovery.kind == kind], heads))
     say(_row("all", len(monkey.faults), all_of_them, heads))
+    say("The slowest of those, and what was told of the job, in seconds from the fault:")
+    for recovery in sorted(all_of_them, key=lambda recovery: recovery.delay_s)[: -_SLOWEST - 1 : -1]:
+        steps = "; ".join(recovery.steps)
+        say(f"{recovery.delay_s:6.1f} of {recovery.resumed_s:.1f} s after {recovery.kind}, {recovery.job_id}: {steps}")
 
 
 def _row(kind: str, count: int, recovered: Sequence[Recovery], heads: Sequence[str]) -> str:
