@@ -84,7 +84,7 @@ remember_attempt(id, 'lost', reason)
 local setbacks = redis.call('HINCRBY', KEY.job .. id, 'setbacks', 1)
 if setbacks == 1 and why ~= 'lost' then
   enqueue(id, reason)
-  return 'QUEUED'
+  return paused and 'WAITING' or 'QUEUED'
 end
 wait_until(id, now_ms() + math.min(1000 * 2 ^ (setbacks - 1), LONGEST_BACKOFF_MS), reason)
 return 'WAITING'
