@@ -65,6 +65,15 @@ local function record(id, ...)
   return redis.call('HMGET', KEY.job .. id, ...)
 end
 
+-- The same, by name.
+local function fields_of(id, ...)
+  local values, fields = record(id, ...), {}
+  for n = 1, #values do
+    fields[select(n, ...)] = values[n] or nil
+  end
+  return fields
+end
+
 local function type_of(key)
   return redis.call('TYPE', key).ok
 end

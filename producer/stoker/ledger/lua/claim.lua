@@ -21,11 +21,11 @@ local function short_of(...)
 end
 
 -- Whether the worker has promised to other jobs what this one needs, and is not to wait for it.
-local function lacks_room(id, wish)
+local function lacks_room(wish, put_offs)
   if not FREE or FREE == 0 or not wish or wish <= FREE then
     return FREE == 0
   end
-  return (tonumber(redis.call('HGET', KEY.job .. id, 'unfit') or nil) or 0) < PUT_OFFS_FOR_ROOM
+  return (tonumber(put_offs) or 0) < PUT_OFFS_FOR_ROOM
 end
 
 -- The versions behind references; '' for one that another job makes, or that is not there.
@@ -68,7 +68,7 @@ local function lacks_of(kind, needs_release, needs_words)
   return lacking(with_offers({ release = RELEASE }, words_in(kinds), words_in(ARGV[12])), wanted)
 end
 
-local state, flaws, is_known = examine(id)
+local state, flaws, is_known, job = examine(id)
 if not state then
   return { 'missing' }
 end
@@ -76,17 +76,13 @@ if state == 'QUEUED' and next(flaws) then
   condemn(id, flaws, iso)
   return { 'damaged' }
 end
-local holder, attempt, kind, spec, checkpoints, queue, queued_at, traceparent, release =
-  unpack(record(id, 'owner', 'attempt', 'kind', 'spec', 'checkpoints', 'queue', 'queued_at', 'traceparent', 'release'))
-local needs_release, needs_words = unpack(record(id, 'needs_release', 'needs_words'))
-local memory, cpus, gpu_memory, outgrown, memory_plan, slots, model, asked_at, paused =
-  unpack(record(id, 'memory', 'cpus', 'gpu_memory', 'outgrown', 'memory_plan', 'slots', 'model', 'children_asked_at', 'paused'))
+local attempt, kind, queue, queued_at, asked_at = job.attempt, job.kind, job.queue, job.queued_at, job.children_asked_at
 
 -- The same owner again is a repeat of a call whose answer was lost.
-if state ~= 'QUEUED' and holder ~= owner or state == 'QUEUED' and not may_start(id) then
+if state ~= 'QUEUED' and job.owner ~= owner or state == 'QUEUED' and not may_start(id) then
   return { 'taken' }
 end
-if state == 'QUEUED' and paused then
+if state == 'QUEUED' and job.paused then
   -- An older Stoker, which knows of no pauses, has queued it.
   enqueue(id, nil)
   return { 'taken' }
@@ -94,7 +90,7 @@ end
 if state == 'QUEUED' and not is_known then
   return { 'unknown' }
 end
-local lacks = state == 'QUEUED' and lacks_of(kind, needs_release, needs_words) or {}
+local lacks = state == 'QUEUED' and lacks_of(kind, job.needs_release, job.needs_words) or {}
 if #lacks > 0 then
   -- A message too many for a job that is in another's mailbox changes nothing.
   if redis.call('HEXISTS', KEY.posted, id) == 0 then
@@ -102,9 +98,9 @@ if #lacks > 0 then
   end
   return { 'unknown' }
 end
-local short = state == 'QUEUED' and short_of(memory, cpus, gpu_memory)
+local short = state == 'QUEUED' and short_of(job.memory, job.cpus, job.gpu_memory)
 local reason = short and worker .. ' has too little ' .. short
-if state == 'QUEUED' and not short and lacks_room(id, tonumber(memory or nil)) then
+if state == 'QUEUED' and not short and lacks_room(tonumber(job.memory), job.unfit) then
   reason = worker .. ' has promised its memory to other jobs'
 end
 if reason then
@@ -113,7 +109,7 @@ if reason then
   return { 'unfit' }
 end
 -- One gang of a queue gathers at a time: two that have half of their members each would wait for each other for ever.
-if state == 'QUEUED' and (tonumber(slots or nil) or 1) > 1
+if state == 'QUEUED' and (tonumber(job.slots) or 1) > 1
   and not redis.call('SET', KEY.gathering .. queue, owner, 'NX', 'PX', lease_ms) then
   wait_until(id, now_ms() + GANG_WAITS_MS, 'another job gathers its workers')
   return { 'taken' }
@@ -121,19 +117,20 @@ end
 if state == 'QUEUED' then
   attempt = attempt + 1
   local now = now_ms()
-  move(id, 'RUNNING')
-  redis.call('HSET', KEY.job .. id, 'owner', owner, 'worker', worker, 'attempt', attempt,
-    'started_at', now, 'lease_until', now + lease_ms)
+  move(id, 'RUNNING', job, 'owner', owner, 'worker', worker, 'attempt', attempt, 'started_at', now,
+    'lease_until', now + lease_ms, 'last_event_at', now)
   redis.call('ZADD', KEY.leases, now + lease_ms, id)
-  note_activity(id)
-  redis.call('HDEL', KEY.job .. id, 'unfit')
+  redis.call('ZADD', KEY.last_events, now, id)
+  if job.unfit then
+    redis.call('HDEL', KEY.job .. id, 'unfit')
+  end
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
-  observe('wait ' .. queue, now - (tonumber(queued_at or nil) or now), BOUNDS.time)
+  observe('wait ' .. queue, now - (tonumber(queued_at) or now), BOUNDS.time)
   append_event(id, { type = 'started', worker = worker, attempt = attempt })
   store_celery_result(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
-return { 'claimed', 'number', tonumber(attempt), 'spec', spec or '', 'checkpoints', checkpoints or '', 'kind', kind,
-  'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', traceparent or '', 'memory_bytes', memory or 0,
-  'outgrown', outgrown or 0, 'memory_plan', memory_plan or 0, 'models', versions_of(model),
+return { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '', 'checkpoints', job.checkpoints or '', 'kind', kind,
+  'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', job.traceparent or '',
+  'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0, 'models', versions_of(job.model),
   'children', asked_at and results_of_children(id) or {},
-  'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(release or 0) }
+  'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0) }

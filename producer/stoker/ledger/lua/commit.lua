@@ -45,8 +45,6 @@ if state == 'SUCCEEDED' then
 else
   finish(id, state, { reason = outcome, traceback = traceback }, iso)
 end
--- Last: a repeat is not to hear of an end that there was not. A dead child is forgotten by now.
-if redis.call('EXISTS', KEY.job .. id) == 1 then
-  redis.call('HSET', KEY.job .. id, 'committed_by', owner)
-end
+-- Last: a repeat is not to hear of an end that there was not.
+redis.call('HSET', KEY.job .. id, 'committed_by', owner)
 return 'ok'

@@ -48,32 +48,35 @@ local FORMS = {
   { 'told', is_number }, { 'turn', is_number }, { 'children_asked_at', is_number }, { 'setbacks', is_number },
   { 'paused', is_number },
 }
-local FIELDS = {}
-for n, form in ipairs(FORMS) do
-  FIELDS[n] = form[1]
-end
 
 -- Whether a state is one, known or not.
 local function is_state(value)
   return value and #value <= 32 and string.find(value, '^%u+$')
 end
 
+-- A whole record, by field. To ask for fields that it does not have costs more than those that it has.
+local function read_job(id)
+  local fields, job = redis.call('HGETALL', KEY.job .. id), {}
+  for n = 1, #fields, 2 do
+    job[fields[n]] = fields[n + 1]
+  end
+  return job
+end
+
 -- What is wrong with a record: by field, 'missing' or 'wrong'. Returns its state (nil if there is no record), what is
--- wrong, and whether this version knows its queue and priority.
+-- wrong, whether this version knows its queue and priority, and all of it.
 local function examine(id)
-  local values = record(id, 'state', unpack(FIELDS))
-  local state, flaws = values[1], {}
-  for n, form in ipairs(FORMS) do
-    local field, fits, default = unpack(form)
-    local value = values[n + 1]
-    if (value or default) and not fits(value) then
-      flaws[field] = value and 'wrong' or 'missing'
+  local job, flaws = read_job(id), {}
+  for _, form in ipairs(FORMS) do
+    local value = job[form[1]]
+    if (value or form[3]) and not form[2](value) then
+      flaws[form[1]] = value and 'wrong' or 'missing'
     end
   end
-  if state and not is_state(state) then
+  if job.state and not is_state(job.state) then
     flaws.state = 'wrong'
   end
-  return state or nil, flaws, QUEUE[values[3]] and STEP[values[4]] and true
+  return job.state, flaws, QUEUE[job.queue] and STEP[job.priority] and true, job
 end
 
 -- A job's state; nil if there is none, or if its record is damaged or a newer Stoker's.

@@ -51,21 +51,22 @@ local function indexes_of(kind, state)
 end
 
 -- Moves a record from one state to another, in its hash and in every index. Returns its kind.
-local function move(id, to)
-  local kind, from, sequence, tenant, needs, queue =
-    unpack(record(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue'))
+-- `job` is the record, if it was read before; further names and values are written into it as well.
+local function move(id, to, job, ...)
+  job = job or fields_of(id, 'kind', 'state', 'sequence', 'tenant', 'needs', 'queue')
+  local kind, from, tenant, queue = job.kind, job.state, job.tenant, job.queue
   if from then
     redis.call('ZREM', index_of(kind, from, queue), id)
   end
-  redis.call('ZADD', index_of(kind, to, queue), sequence, id)
-  redis.call('HSET', KEY.job .. id, 'state', to)
+  redis.call('ZADD', index_of(kind, to, queue), job.sequence, id)
+  redis.call('HSET', KEY.job .. id, 'state', to, ...)
   if YET_TO_START[to] and not YET_TO_START[from] then
     redis.call('HINCRBY', KEY.queued, tenant or '', 1)
   elseif YET_TO_START[from] and not YET_TO_START[to] then
     count_down(KEY.queued, tenant or '')
   end
-  if YET_TO_START[from] then
-    redis.call('ZREM', KEY.fallback .. (queue or ''), id)
+  if YET_TO_START[from] and device_of(queue) == 'gpu' then
+    redis.call('ZREM', KEY.fallback .. queue, id)
   end
   if from == 'QUEUED' and to == 'RUNNING' then
     start(id)
@@ -78,8 +79,8 @@ local function move(id, to)
     redis.call('HDEL', KEY.job .. id, 'owner', 'lease_until', 'told', 'gang')
   elseif from == 'WAITING' then
     redis.call('ZREM', KEY.due, id)
-    if needs then
-      stop_waiting_for_worker(id, needs)
+    if job.needs then
+      stop_waiting_for_worker(id, job.needs)
     end
   end
   return kind
@@ -153,9 +154,11 @@ local function discard(id, artifacts)
 end
 
 -- A job has ended and needs its part of the store no more, with checkpoints that were never listed.
-local function discard_all(id)
-  redis.call('HDEL', KEY.job .. id, 'checkpoints')
-  if redis.call('HEXISTS', KEY.job .. id, 'keeps_nothing') == 0 then
+local function discard_all(id, job)
+  if job.checkpoints then
+    redis.call('HDEL', KEY.job .. id, 'checkpoints')
+  end
+  if not job.keeps_nothing then
     redis.call('SADD', KEY.ended, id)
   end
 end
@@ -200,10 +203,9 @@ end
 
 local MOST_ATTEMPTS = 100
 -- Notes how an attempt ended, with the last lines that the job logged.
-local function remember_attempt(id, how, reason)
-  local kind, attempt, worker, started_at, queue =
-    unpack(record(id, 'kind', 'attempt', 'worker', 'started_at', 'queue'))
-  started_at = tonumber(started_at or nil) or now_ms()
+local function remember_attempt(id, how, reason, job)
+  job = job or fields_of(id, 'kind', 'attempt', 'worker', 'started_at', 'queue')
+  local kind, queue, started_at = job.kind, job.queue, tonumber(job.started_at) or now_ms()
   observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
   if how == 'SUCCEEDED' or how == 'FAILED' then
     learn_service(queue, kind, now_ms() - started_at)
@@ -219,10 +221,13 @@ local function remember_attempt(id, how, reason)
       table.insert(log, 1, event.line)
     end
   end
-  redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(attempt or nil), worker = worker or '',
-    how = how, reason = reason, started_at = started_at, ended_at = now_ms(), log = table.concat(log, '\n') }))
+  local attempts = redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(job.attempt),
+    worker = job.worker or '', how = how, reason = reason, started_at = started_at, ended_at = now_ms(),
+    log = table.concat(log, '\n') }))
   -- Drains and outages may be any number.
-  redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
+  if attempts > MOST_ATTEMPTS then
+    redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
+  end
 end
 
 -- Lets a job wait until a time.
@@ -278,41 +283,43 @@ local function reason_of_damage(flaws)
   return 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
 end
 
--- Ends one job: state, result, last event, Celery's copy.
+-- Ends one job: state, result, last event, Celery's copy. Returns its record as it was before.
 -- `outcome` has `result` (JSON), or `reason` and `traceback` (texts, nil or '' for none).
 local function settle(id, state, outcome, iso)
   local now = now_ms()
-  local _, flaws = examine(id)
+  local _, flaws, _, job = examine(id)
   if next(flaws) then
     make_sound(id, flaws)
+    job = read_job(id)
   end
-  local before, attempt, paused = unpack(record(id, 'state', 'attempt', 'paused'))
-  if before == 'RUNNING' then
-    remember_attempt(id, state, outcome.reason)
+  if job.state == 'RUNNING' then
+    remember_attempt(id, state, outcome.reason, job)
   end
-  if paused then
+  if job.paused then
     clear_pause(id)
   end
-  local kind = move(id, state)
+  local has_succeeded = state == 'SUCCEEDED'
+  move(id, state, job, 'finished_at', now, unpack(has_succeeded and { 'result', outcome.result } or {}))
   redis.call('ZADD', KEY.finished, now, id)
-  redis.call('HSET', KEY.job .. id, 'finished_at', now)
-  redis.call('HDEL', KEY.job .. id, 'outage')
-  tally('finished ' .. kind .. ' ' .. state, 1)
-  if state ~= 'DEAD' then
-    discard_all(id)
+  if job.outage then
+    redis.call('HDEL', KEY.job .. id, 'outage')
   end
-  if state == 'SUCCEEDED' then
-    redis.call('HSET', KEY.job .. id, 'result', outcome.result)
+  tally('finished ' .. job.kind .. ' ' .. state, 1)
+  if state ~= 'DEAD' then
+    discard_all(id, job)
+  end
+  if has_succeeded then
     append_event(id, { type = 'finished', state = state })
-    store_celery_result(id, attempt, CELERY[state], outcome.result, 'null', iso)
-    return
+    store_celery_result(id, job.attempt, CELERY[state], outcome.result, 'null', iso)
+    return job
   end
   local traceback = outcome.traceback or ''
   redis.call('HSET', KEY.job .. id, 'reason', outcome.reason, 'traceback', traceback)
   append_event(id, { type = 'finished', state = state, reason = outcome.reason })
   local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
     .. '],"exc_module":"stoker.errors"}'
-  store_celery_result(id, attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
+  store_celery_result(id, job.attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
+  return job
 end
 
 -- Forgets a job that has ended.
@@ -325,7 +332,7 @@ local function forget(id)
     redis.call('DEL', KEY.idempotency .. key)
   end
   if state == 'DEAD' then
-    discard_all(id)
+    discard_all(id, fields_of(id, 'checkpoints', 'keeps_nothing'))
   end
   redis.call('ZREM', KEY.finished, id)
   redis.call('SREM', KEY.untold, id)
@@ -339,8 +346,8 @@ end
 
 -- A child has ended. Its parent is queued again when all have succeeded, to gather their results, and ends with the first
 -- that has not. Returns the parent, its state and its outcome if it ends.
-local function notify_parent(id, state, outcome)
-  local parent, summary = unpack(record(id, 'parent', 'summary'))
+local function notify_parent(id, state, outcome, job)
+  local parent = job.parent
   if not parent then
     return nil
   end
@@ -357,7 +364,7 @@ local function notify_parent(id, state, outcome)
   if not is_awaited then
     return nil
   elseif state ~= 'SUCCEEDED' then
-    return parent, state, { reason = (summary or id) .. ': ' .. (outcome.reason or state), traceback = outcome.traceback }
+    return parent, state, { reason = (job.summary or id) .. ': ' .. (outcome.reason or state), traceback = outcome.traceback }
   end
   redis.call('HSET', children, id, outcome.result)
   local open, total = redis.call('HINCRBY', KEY.job .. parent, 'open_children', -1), redis.call('HLEN', children)
@@ -371,46 +378,51 @@ local function notify_parent(id, state, outcome)
 end
 
 -- A job has ended: so do its children that have not. Those that had not started are closed.
-local function cancel_children(id, close, iso)
-  for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
+local function cancel_children(id, close)
+  local children = redis.call('HKEYS', KEY.children .. id)
+  for _, child in ipairs(children) do
     local state = redis.call('HGET', KEY.job .. child, 'state')
     if state == 'RUNNING' then
       redis.call('HSET', KEY.job .. child, 'cancel', 1)
     elseif YET_TO_START[state] then
-      close(child, 'CANCELLED', { reason = 'job ' .. id .. ', which asked for it, has ended' }, iso)
+      close(child, 'CANCELLED', { reason = 'job ' .. id .. ', which asked for it, has ended' })
     end
   end
-  redis.call('DEL', KEY.children .. id)
+  if #children > 0 then
+    redis.call('DEL', KEY.children .. id)
+  end
 end
 
 -- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
 -- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
 local function finish(id, state, outcome, iso)
   local ended = {}
-  local function close(next_id, ...)
-    settle(next_id, ...)
-    ended[#ended + 1] = { next_id, ... }
+  local function close(next_id, its_state, its_outcome)
+    ended[#ended + 1] = { next_id, its_state, its_outcome, settle(next_id, its_state, its_outcome, iso) }
   end
-  close(id, state, outcome, iso)
+  close(id, state, outcome)
   while #ended > 0 do
-    local last, its_state, its_outcome = unpack(table.remove(ended))
-    for _, next_id in ipairs(redis.call('SMEMBERS', KEY.after .. last)) do
+    local last, its_state, its_outcome, job = unpack(table.remove(ended))
+    local waiting = redis.call('SMEMBERS', KEY.after .. last)
+    for _, next_id in ipairs(waiting) do
       local next_state, flaws = examine(next_id)
       if next_state == 'WAITING' then
         if next(flaws) then
-          close(next_id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
+          close(next_id, 'FAILED', { reason = reason_of_damage(flaws) })
         elseif its_state ~= 'SUCCEEDED' then
-          close(next_id, 'CANCELLED', { reason = 'job ' .. last .. ', which it comes after, is ' .. its_state }, iso)
+          close(next_id, 'CANCELLED', { reason = 'job ' .. last .. ', which it comes after, is ' .. its_state })
         elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
           enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
         end
       end
     end
-    redis.call('DEL', KEY.after .. last)
-    cancel_children(last, close, iso)
-    local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome)
+    if #waiting > 0 then
+      redis.call('DEL', KEY.after .. last)
+    end
+    cancel_children(last, close)
+    local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome, job)
     if parent then
-      close(parent, its_end, parents_outcome, iso)
+      close(parent, its_end, parents_outcome)
     end
   end
 end

@@ -88,13 +88,16 @@ end
 -- Puts a tenant where it belongs in the lines of a queue where it has jobs held.
 local function place(queue, tenant)
   local lines = KEY.tenants .. queue .. ':'
-  if redis.call('EXISTS', lines .. 'high', lines .. 'normal', lines .. 'low') == 0 then
-    return
-  end
-  local score = place_of(queue, tenant)
+  local high, normal, low = lines .. 'high', lines .. 'normal', lines .. 'low'
+  -- A key counts as often as it is named: so the sum says which of the three there are.
+  local there = redis.call('EXISTS', high, normal, normal, low, low, low, low)
+  local score = there > 0 and place_of(queue, tenant)
   for _, priority in ipairs(RANKED) do
     local line = queue .. ':' .. priority
-    redis.call('ZADD', KEY.tenants .. line, 'XX', has_enough(line, tenant) and 'inf' or score, tenant)
+    if there % 2 == 1 then
+      redis.call('ZADD', KEY.tenants .. line, 'XX', has_enough(line, tenant) and 'inf' or score, tenant)
+    end
+    there = math.floor(there / 2)
   end
 end
 
@@ -118,9 +121,11 @@ end
 
 -- Sends a message for a queued job, to whoever serves its queue or into one worker's mailbox, and remembers its number and,
 -- in sixteenths, the step of its list: see resend.lua, and for mailboxes unserved.lua.
-local function send_message(id, worker)
+-- `job` is its record, as far as it is needed here, if that was read before.
+local function send_message(id, worker, job)
+  job = job or fields_of(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at')
   local kind, queue, priority, tenant, summary, queued_at =
-    unpack(record(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at'))
+    job.kind, job.queue, job.priority, job.tenant, job.summary, job.queued_at
   local seat = seat_of(id)
   if seat then
     queue, priority, tenant = parts_of(seat)
@@ -161,12 +166,13 @@ local function leave_if_empty(line, tenant)
   end
 end
 
--- Whether a message can be sent for a job. A damaged one is left to repair.lua, one of a newer Stoker's queue to that.
+-- Whether a message can be sent for a job; if so, what is needed of its record. A damaged one is left to repair.lua, one of a
+-- newer Stoker's queue to that.
 local function is_queued(id)
-  local state, kind, queue, priority = unpack(record(id, 'state', 'kind', 'queue', 'priority'))
-  if state == 'QUEUED' and is_word(kind) and QUEUE[queue] and STEP[priority] then
-    return true
-  elseif state then
+  local job = fields_of(id, 'kind', 'queue', 'priority', 'tenant', 'summary', 'queued_at', 'state')
+  if job.state == 'QUEUED' and is_word(job.kind) and QUEUE[job.queue] and STEP[job.priority] then
+    return job
+  elseif job.state then
     redis.call('SET', KEY.damaged, 1)
   end
   return false
@@ -193,8 +199,9 @@ local function fill(queue, priority)
     until may
     local id = redis.call('ZPOPMIN', KEY.held .. line .. ':' .. tenant)[1]
     leave_if_empty(line, tenant)
-    if id and is_queued(id) then
-      send_message(id)
+    local job = id and is_queued(id)
+    if job then
+      send_message(id, nil, job)
     elseif id and redis.call('EXISTS', KEY.job .. id) == 0 then
       count_down(KEY.queued, tenant)
     end
