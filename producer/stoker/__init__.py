@@ -62,7 +62,9 @@ from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from . import events
     from .client.aio import AsyncClient
+    from .client.async_job import AsyncJob
     from .client.blocking import Client
     from .client.job import Job
     from .events import Event, JobState, JobStatus
@@ -75,6 +77,7 @@ __version__ = VERSION
 # need not wait for.
 _LAZY = {
     "AsyncClient": "client.aio",
+    "AsyncJob": "client.async_job",
     "Client": "client.blocking",
     "Event": "events",
     "Job": "client.job",
@@ -89,6 +92,7 @@ __all__ = [
     "MLP",
     "Artifact",
     "AsyncClient",
+    "AsyncJob",
     "Augment",
     "Builder",
     "Checkpoints",
@@ -148,15 +152,18 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",
+    "events",
     "job",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'stoker' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "events":
+        return import_module(".events", __name__)
+    if name not in _LAZY:
+        raise AttributeError(f"module 'stoker' has no attribute {name!r}")
     return getattr(import_module(f".{_LAZY[name]}", __name__), name)
 
 

@@ -292,3 +292,21 @@ class JobStatus(BaseModel):
     progress: Annotated[Epoch | Progress | None, Field(discriminator="type"), WrapValidator(_if_known)] = None
     reason: str | None = None
     outage: OngoingOutage | None = None
+
+    def _repr_html_(self) -> str:
+        from .terminal.html import table  # what only notebooks need
+
+        shown = {
+            "job": self.id,
+            "kind": self.kind,
+            "model": self.model,
+            "state": str(self.state),
+            "queue": self.queue,
+            "attempt": f"{self.attempt} of {self.max_attempts}",
+            "worker": self.worker or "",
+            "submitted": f"{self.submitted_at:%Y-%m-%d %H:%M:%S} UTC",
+            "progress": self.progress.words() if self.progress else "",
+            "reason": self.reason or "",
+            "tags": ", ".join(f"{name}={value}" for name, value in self.tags.items()),
+        }
+        return table(("", ""), ((name, value) for name, value in shown.items() if value))

@@ -1,6 +1,7 @@
 """Two nodes, each in a network of its own if that can be made, share one Redis; one of them is cut off for a while."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -60,15 +61,15 @@ def _training(number: int) -> stoker.Train:
     )
 
 
-def _all_succeed(jobs: list[stoker.Job]) -> None:
+def _all_succeed(jobs: Sequence[stoker.Job]) -> None:
     assert {job.wait(timeout=_ENDS_WITHIN_S) for job in jobs} == {JobState.SUCCEEDED}
 
 
-def _succeeded(jobs: list[stoker.Job]) -> int:
+def _succeeded(jobs: Sequence[stoker.Job]) -> int:
     return sum(job.state is JobState.SUCCEEDED for job in jobs)
 
 
-def _running_on(party: Party, jobs: list[stoker.Job], deployment: Deployment) -> list[stoker.Job]:
+def _running_on(party: Party, jobs: Sequence[stoker.Job], deployment: Deployment) -> list[stoker.Job]:
     return [job for job in jobs if job.state is JobState.RUNNING and _party_of(job, deployment) is party]
 
 

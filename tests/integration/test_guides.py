@@ -56,6 +56,19 @@ def test_functions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test(tmp_path / "run")
 
 
+def test_apps(capsys: pytest.CaptureFixture[str]) -> None:
+    many, tests = blocks("apps", "python")
+    run(many)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    run(tests)
+
+
+def test_notebook() -> None:
+    job = run("\n".join(blocks("notebook", "python")))["job"]
+    assert isinstance(job, stoker.Job)
+    assert "SUCCEEDED" in job._repr_html_()
+
+
 def test_import(client: stoker.Client, tmp_path: Path) -> None:
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
     network.save("flowers.keras")

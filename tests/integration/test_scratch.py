@@ -83,13 +83,13 @@ def test_no_temporary_file_outlives_its_job_or_its_process(
             assert "Traceback" not in log.read_text()
         for name, killed in KILLED.items():
             with subtests.test(f"what {name} has left when it is killed goes while its worker lives"):
-                job = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
+                endless = running(client, ENDLESS.model_copy(update={"device": "gpu"}))
                 eventually(lambda: of_jobs(temp))
                 left = of_jobs(temp)
                 killed(worker).kill()
                 eventually(partial(is_gone, temp, left))
-                job.cancel()
-                assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
+                endless.cancel()
+                assert endless.wait(timeout=PATIENCE_S) is JobState.CANCELLED
                 eventually(lambda: not of_jobs(temp))
         with subtests.test("a worker that is told to end leaves nothing"):
             before = len(log.read_text())

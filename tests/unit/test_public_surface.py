@@ -15,6 +15,7 @@ PUBLIC = [
     "MLP",
     "Artifact",
     "AsyncClient",
+    "AsyncJob",
     "Augment",
     "Builder",
     "Checkpoints",
@@ -74,6 +75,7 @@ PUBLIC = [
     "Unauthorized",
     "Unavailable",
     "WideAndDeep",
+    "events",
     "job",
 ]
 
@@ -81,7 +83,7 @@ PUBLIC = [
 def test_the_public_names() -> None:
     assert sorted(stoker.__all__) == sorted(PUBLIC)
     for name in stoker.__all__:
-        assert getattr(stoker, name).__name__ == name or name == "Event"
+        assert getattr(stoker, name).__name__.removeprefix("stoker.") == name or name == "Event"
 
 
 def printed_by(code: str) -> str:

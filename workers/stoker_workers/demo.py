@@ -82,13 +82,12 @@ def _train_and_evaluate(client: stoker.Client) -> None:
     job = client.submit(reference)
     follow(job.events(), console())
     trained = job.result()
-    assert isinstance(trained, stoker.TrainResult)
     show_result(trained, store)
 
     draw(Rule("evaluate: on digits it has not seen", align="left"))
-    job = client.submit(stoker.Evaluate(model=trained.model, data=_DATA))
-    follow(job.events(), console())
-    show_result(job.result(), store)
+    evaluation = client.submit(stoker.Evaluate(model=trained.model, data=_DATA))
+    follow(evaluation.events(), console())
+    show_result(evaluation.result(), store)
 
 
 def _infer(client: stoker.Client) -> None:

@@ -22,6 +22,7 @@ from . import (
     logs,
     model_keeping,
     predict,
+    retrying,
     services,
 )
 from .output import accept_any_encoding, print_json, say_error
@@ -37,7 +38,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     ),
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
-        *(acting.pause, acting.resume, acting.resubmit),
+        *(acting.pause, acting.resume, acting.resubmit, retrying.retry),
         functions.functions,
     ),
     "Predictions": (predict.predict, infer.infer),

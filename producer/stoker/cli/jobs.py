@@ -10,12 +10,14 @@ from ..client.blocking import Client
 from ..client.job import Job
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
 from ..events import Epoch, JobState, JobStatus
-from ..kinds import KINDS, Result
+from ..kinds import KINDS
+from ..kinds.result import JobResult
 from ..models.store import Store
 from .held import say_what_holds
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion
+from .moments import moment
 from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
 from .short_id import SEARCHED, whole_id
 from .table import Table
@@ -74,15 +76,22 @@ def jobs(
         str | None, typer.Option(help="Only jobs that the one with this id has asked for; other lists leave them out.")
     ] = None,
     before: Annotated[str | None, typer.Option(help="Only jobs submitted before the one with this id.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only jobs submitted since: 30m, 12h, 7d, or a time such as 2026-01-31T08:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only jobs submitted before that; as --since.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
     tags = dict(name_and_value(each) for each in tag or ())
     with Client() as client:
-        newest_before = None if before is None else _find(client, before).id
-        asker = None if parent is None else _find(client, parent).id
-        statuses = client.jobs(state, kind, limit, model=model, tags=tags, parent=asker, before=newest_before)
+        newest_before = None if before is None else find(client, before).id
+        asker = None if parent is None else find(client, parent).id
+        filters = {"since": moment("--since", since), "until": moment("--until", until)}
+        statuses = client.jobs(
+            state, kind, limit, model=model, tags=tags, parent=asker, before=newest_before, **filters
+        )
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
         if not as_json:
             say_what_holds(client, statuses)
@@ -104,7 +113,7 @@ def watch(
 ) -> None:
     """Follow a job until it ends. Ctrl-C stops watching, not the job."""
     with Client() as client:
-        _watch(client, _find(client, job_id), after, as_json)
+        _watch(client, find(client, job_id), after, as_json)
 
 
 def result(
@@ -114,7 +123,7 @@ def result(
 ) -> None:
     """Wait for a job and show its result."""
     with Client() as client:
-        job_result = _find(client, job_id).result(timeout)
+        job_result = find(client, job_id).result(timeout)
         if as_json:
             print_json(job_result)
         else:
@@ -130,7 +139,7 @@ def name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _find(client: Client, prefix: str | None) -> Job:
+def find(client: Client, prefix: str | None) -> Job:
     """A job by its id or the first characters of it; the newest job for None."""
     if prefix is not None:
         return client.job(whole_id(prefix, lambda: client.jobs(limit=SEARCHED), "jobs"))
@@ -140,7 +149,7 @@ def _find(client: Client, prefix: str | None) -> Job:
     return client.job(newest[0].id)
 
 
-def _say_champion(client: Client, result: Result) -> None:
+def _say_champion(client: Client, result: JobResult) -> None:
     """Say it where a job has made a version that its model's plain name does not mean."""
     made = result.gives_model()
     if made:

@@ -1,6 +1,7 @@
 """Live view of a job: a progress bar and metrics on a terminal, a line for each event elsewhere."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import typer
 from rich.console import Console
@@ -10,12 +11,14 @@ from .. import events
 from ..client.blocking import Client
 from ..client.job import Job
 from ..events import Event, Finished, Log
-from ..kinds import Result
+from ..kinds.result import JobResult
 from ..models.store import Store
 from ..terminal.printable import printable
 from .output import console as new_console
 from .output import draw, duration, line, say, style_of
 from .table import Table
+
+R = TypeVar("R", bound=JobResult)
 
 _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
 
@@ -75,7 +78,7 @@ class _View:
             self._bar = None
 
 
-def result_of(client: Client, job: Job, *, quiet: bool) -> Result:
+def result_of(client: Client, job: Job[R], *, quiet: bool) -> R:
     """Wait for a job that was submitted for its result, and show how far it is; Ctrl-C cancels it.
 
     Raises:
@@ -96,7 +99,7 @@ def result_of(client: Client, job: Job, *, quiet: bool) -> Result:
     return job.result()
 
 
-def show_result(result: Result, store: Store) -> None:
+def show_result(result: JobResult, store: Store) -> None:
     """Show a job's result, and where its files are."""
     shown = result.shown()
     say((shown.subject, "bold"), "  ", shown.about)

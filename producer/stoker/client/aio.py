@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from ..events import JobState, JobStatus
-from ..kinds import Priority, Spec
+from ..kinds import Priority, Result
+from ..kinds.base import JobSpec
+from ..kinds.result import JobResult
 from ..lanes.aio import AsyncLaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
@@ -20,14 +23,17 @@ from ..settings import Settings
 from . import arguments, inference, registering, submission
 from .acting import AsyncActCalls
 from .async_job import AsyncJob
+from .completion import AsyncCompletionCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
 from .tables import Rows
 from .tracing import submitting
 
+R = TypeVar("R", bound=JobResult)
 
-class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
+
+class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own
@@ -38,8 +44,7 @@ class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
         arguments = {} if redis_url is None else {"redis_url": redis_url}
         self.settings = settings or Settings(**arguments)
-        url = redis_url_of(self.settings)
-        self._connection = AsyncConnection.open(self.settings, url, patience_s=self.settings.patience_s)
+        self._connection = self._open()
         self._lanes = PerLoop(partial(AsyncLaneClient, self._connection))
         self._listener = PerLoop(partial(AsyncListener, self._connection))
         self._models = inference.ModelCache()
@@ -61,21 +66,21 @@ class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
         await self._listener.get().close()
         await self._connection.close()
 
-    async def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> AsyncJob:
+    async def submit(self, spec: JobSpec[R], *, idempotency_key: str | None = None) -> AsyncJob[R]:
         """See `Client.submit`."""
         listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
         with submitting(1):
             [job_id] = await self._drive(submission.submit(listed, key))
         return self._job(job_id)
 
-    async def submit_many(self, specs: Iterable[Spec]) -> list[AsyncJob]:
+    async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
         """See `Client.submit_many`."""
         listed = arguments.specs(specs)
         with submitting(len(listed)):
             ids = await self._drive(submission.submit(listed))
         return [self._job(job_id) for job_id in ids]
 
-    async def job(self, job_id: str) -> AsyncJob:
+    async def job(self, job_id: str) -> AsyncJob[Result]:
         """See `Client.job`."""
         await self._run(records.status(arguments.job_id(job_id)))
         return self._job(job_id)
@@ -89,10 +94,12 @@ class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
         model: str | None = None,
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: str | None = None,
     ) -> list[JobStatus]:
         """See `Client.jobs`."""
-        search = arguments.search(state, kind, model, tags, parent)
+        search = arguments.search(state, kind, model, tags, parent, since, until)
         return await self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
@@ -148,7 +155,10 @@ class AsyncClient(AsyncActCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
         """See `Client.workers`."""
         return await self._run(presence.workers())
 
-    def _job(self, job_id: str) -> AsyncJob:
+    def _open(self) -> AsyncConnection:
+        return AsyncConnection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
+
+    def _job(self, job_id: str) -> AsyncJob[Any]:
         return AsyncJob(self._connection, self._listener, job_id)
 
     async def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from numbers import Real
 
 from ..errors import InvalidArgument, JobNotFound
@@ -141,7 +142,26 @@ def specs(values: object) -> list[Spec]:
     return [spec(value) for value in values]
 
 
-def search(of_state: object, of_kind: object, of_model: object, with_tags: object, of_parent: object) -> Search:
+def moment(value: object, name: str) -> datetime | None:
+    """A time, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise InvalidArgument(f"{name} must be a datetime, got {short(value)}")
+    if value.tzinfo is None:
+        raise InvalidArgument(f"{name} has no time zone: give one, as in datetime.now(UTC) - timedelta(hours=1)")
+    return value
+
+
+def search(
+    of_state: object,
+    of_kind: object,
+    of_model: object,
+    with_tags: object,
+    of_parent: object,
+    since: object = None,
+    until: object = None,
+) -> Search:
     """The filter of a list of jobs."""
     known_state, known_kind = state(of_state), kind(of_kind)
     return Search(
@@ -150,6 +170,8 @@ def search(of_state: object, of_kind: object, of_model: object, with_tags: objec
         model=model_ref_or_none(of_model),
         tags=tags(with_tags),
         parent=job_id_or_none(of_parent),
+        since=moment(since, "since"),
+        until=moment(until, "until"),
     )
 
 

@@ -1,9 +1,11 @@
 """An app's handle of a job, for asyncio."""
 
 from collections.abc import AsyncIterator
+from typing import Generic
 
 from ..events import Event, Finished, JobState, JobStatus
-from ..kinds import Result, Spec
+from ..kinds import Spec
+from ..kinds.base import R_co
 from ..ledger import pauses, records
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
@@ -12,9 +14,10 @@ from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import AsyncListener
 from .logs import lines
+from .retrying import retry
 
 
-class AsyncJob(AsyncCalls):
+class AsyncJob(AsyncCalls, Generic[R_co]):
     """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
     def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
@@ -45,13 +48,13 @@ class AsyncJob(AsyncCalls):
         """See `Job.wait`."""
         return await self._wait(self._deadline(timeout))
 
-    async def result(self, timeout: float | None = None) -> Result:
+    async def result(self, timeout: float | None = None) -> R_co:
         """See `Job.result`."""
         deadline = self._deadline(timeout)
         while True:
             result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
-                return result
+                return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, await self._wait(deadline))
 
     async def cancel(self) -> None:
@@ -69,6 +72,10 @@ class AsyncJob(AsyncCalls):
     async def resume(self) -> None:
         """See `Job.resume`."""
         await self._connection.run(pauses.resume(self.id))
+
+    async def retry(self) -> "AsyncJob[R_co]":
+        """See `Job.retry`."""
+        return AsyncJob(self._connection, self._listener, await self._drive(retry(self.id)))
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)

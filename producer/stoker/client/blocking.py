@@ -3,13 +3,16 @@
 import concurrent.futures
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from ..errors import StokerError
 from ..events import JobState, JobStatus
-from ..kinds import Priority, Spec
+from ..kinds import Priority, Result
+from ..kinds.base import JobSpec
+from ..kinds.result import JobResult
 from ..lanes.blocking import LaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
@@ -21,6 +24,7 @@ from ..redis.scopes import PerProcess
 from ..settings import Settings
 from . import arguments, inference, registering, submission
 from .acting import ActCalls
+from .completion import CompletionCalls
 from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
@@ -28,8 +32,10 @@ from .pausing import PauseCalls
 from .tables import Rows
 from .tracing import submitting
 
+R = TypeVar("R", bound=JobResult)
 
-class Client(ActCalls, ModelKeepingCalls, PauseCalls):
+
+class Client(ActCalls, CompletionCalls, ModelKeepingCalls, PauseCalls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn
@@ -54,8 +60,7 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
     def __init__(self, redis_url: str | None = None, *, settings: Settings | None = None) -> None:
         arguments = {} if redis_url is None else {"redis_url": redis_url}
         self.settings = settings or Settings(**arguments)
-        url = redis_url_of(self.settings)
-        self._connection = Connection.open(self.settings, url, patience_s=self.settings.patience_s)
+        self._connection = self._open()
         self._lanes = PerProcess(partial(LaneClient, self._connection))
         self._listener = PerProcess(partial(Listener, self._connection))
         self._models = inference.ModelCache()
@@ -77,7 +82,7 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
         self._listener.get().close()
         self._connection.close()
 
-    def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> Job:
+    def submit(self, spec: JobSpec[R], *, idempotency_key: str | None = None) -> Job[R]:
         """Queue a job. When this returns, the job is stored and will reach a final state.
 
         Args:
@@ -93,7 +98,7 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
             [job_id] = self._drive(submission.submit(listed, key))
         return self._job(job_id)
 
-    def submit_many(self, specs: Iterable[Spec]) -> list[Job]:
+    def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
         """Queue several jobs: all of them or, on an error, none.
 
         A spec may run `after` an earlier one of the list, or use the model that it trains: "#0" names the first. So a
@@ -109,7 +114,7 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
             ids = self._drive(submission.submit(listed))
         return [self._job(job_id) for job_id in ids]
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> Job[Result]:
         """A job submitted before.
 
         Raises:
@@ -127,6 +132,8 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
         model: str | None = None,
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: str | None = None,
     ) -> list[JobStatus]:
         """List jobs, the newest first.
@@ -139,13 +146,14 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
             model: only jobs of this model: "digits" for all its versions, "digits@3" for that one.
             tags: only jobs that have all of these tags.
             parent: only jobs that the job with this id has asked for; they are in no other list.
+            since, until: only jobs submitted at this time or later, and before this one, by the server's clock.
             before: only jobs submitted before the job with this id.
 
         Raises:
-            InvalidArgument: no state or kind has this name; suggests a similar one.
+            InvalidArgument: no state or kind has this name, and suggests a similar one; or a time has no time zone.
             JobNotFound: no job has the id `before`.
         """
-        search = arguments.search(state, kind, model, tags, parent)
+        search = arguments.search(state, kind, model, tags, parent, since, until)
         return self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
@@ -255,7 +263,10 @@ class Client(ActCalls, ModelKeepingCalls, PauseCalls):
         """The live workers: those with a heartbeat in the last seconds."""
         return self._run(presence.workers())
 
-    def _job(self, job_id: str) -> Job:
+    def _open(self) -> Connection:
+        return Connection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
+
+    def _job(self, job_id: str) -> Job[Any]:
         return Job(self._connection, self._listener, job_id)
 
     def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:

@@ -1,21 +1,28 @@
 """An app's handle of a job, for threads."""
 
 from collections.abc import Iterator
+from typing import Generic
 
+from ..errors import StokerError
 from ..events import Event, Finished, JobState, JobStatus
-from ..kinds import Result, Spec
+from ..kinds import Spec
+from ..kinds.base import R_co
 from ..ledger import pauses, records
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
+from ..terminal.html import tag
 from .arguments import event_id, timeout_or_none
 from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .listening import Listener
 from .logs import lines
+from .retrying import retry
 
 
-class Job(Calls):
+class Job(Calls, Generic[R_co]):
     """A job in the ledger; made by `Client.submit` and `Client.job`. It may be shared as its client may.
+
+    Type checkers know its result by its spec: that of a `Train` is a `Job[TrainResult]`.
 
     Attributes:
         id: also its Celery task id.
@@ -28,6 +35,13 @@ class Job(Calls):
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        """Its status; what a notebook shows must not raise."""
+        try:
+            return self.status()._repr_html_()  # the protocol of notebooks
+        except StokerError as error:
+            return tag("p", f"{self!r}: {error}")
 
     @property
     def state(self) -> JobState:
@@ -63,7 +77,7 @@ class Job(Calls):
         """
         return self._wait(self._deadline(timeout))
 
-    def result(self, timeout: float | None = None) -> Result:
+    def result(self, timeout: float | None = None) -> R_co:
         """Wait for the end; gives the result.
 
         Raises:
@@ -75,7 +89,7 @@ class Job(Calls):
         while True:
             result = self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
             if result is not None:
-                return result
+                return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, self._wait(deadline))
 
     def cancel(self) -> None:
@@ -108,6 +122,19 @@ class Job(Calls):
             InvalidJob: it has ended.
         """
         self._connection.run(pauses.resume(self.id))
+
+    def retry(self) -> "Job[R_co]":
+        """Try a job again that is FAILED, CANCELLED or DEAD: a new job of the same spec, with an id of its own.
+
+        The end of a job is final, also for those who have read its events: so this one stays as it is. Called again, it
+        gives the same new job; to try that one again, call its `retry`. A job that came after others which have not
+        succeeded still does. The new job's status names this one in `resubmits`.
+
+        Raises:
+            InvalidJob: it has not ended, or it has succeeded; or its data or what it comes after is gone.
+            Unavailable: Redis cannot take it.
+        """
+        return Job(self._connection, self._listener, self._drive(retry(self.id)))
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)

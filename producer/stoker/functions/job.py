@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from ..errors import InvalidJob
-from ..kinds import Device, Priority, Run
+from ..kinds import Device, Priority, Run, RunResult
 from .arguments import Arguments
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class JobFunction(Generic[P, R]):
         """
         return Run(self.path, self._arguments.checked(*args, **kwargs), **self._options)
 
-    def submit(self, *args: object, client: "Client | None" = None, **kwargs: object) -> "Job":
+    def submit(self, *args: object, client: "Client | None" = None, **kwargs: object) -> "Job[RunResult]":
         """Queue a call with these arguments.
 
         Args:

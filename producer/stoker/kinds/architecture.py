@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import InvalidJob
+from .accepts import Accepts
 from .base import Frozen
 from .given_network import Builder, KerasConfig
 from .network_name import refuse_name
@@ -19,7 +20,8 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], BeforeValidator(_several)]
+_Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], BeforeValidator(_several)]
+Sizes = Accepts[_Sizes, int | list[int]]
 
 
 class Regularised(Frozen):
@@ -49,7 +51,7 @@ class MLP(Regularised):
     """
 
     type: Literal["mlp"] = "mlp"
-    hidden: Sizes = Field(default=(64, 32), max_length=64)
+    hidden: Sizes = Field(default=(64, 32), max_length=64, validate_default=True)
     norm: Literal["batch", "layer"] | None = None
     residual: bool = False
 
@@ -61,10 +63,10 @@ class CNN(Regularised):
     """
 
     type: Literal["cnn"] = "cnn"
-    filters: Sizes = Field(default=(32, 64), min_length=1, max_length=32)
+    filters: Sizes = Field(default=(32, 64), min_length=1, max_length=32, validate_default=True)
     kernel_size: int = Field(default=3, ge=1, le=63)
     pool_size: int = Field(default=2, ge=1, le=16)
-    dense: Sizes = Field(default=(64,), max_length=64)
+    dense: Sizes = Field(default=(64,), max_length=64, validate_default=True)
 
 
 class ResNet(Regularised):
@@ -78,7 +80,7 @@ class ResNet(Regularised):
     """
 
     type: Literal["resnet"] = "resnet"
-    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8)
+    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8, validate_default=True)
     blocks: int = Field(default=2, ge=1, le=64)
     kernel_size: int = Field(default=3, ge=1, le=63)
 
@@ -117,7 +119,7 @@ class Pretrained(Regularised):
     weights: Annotated[str, StringConstraints(min_length=1, max_length=4096, strip_whitespace=True)] | None
     freeze_epochs: int | None = Field(default=None, ge=0, le=1_000_000)
     fine_rate: float = Field(default=0.01, gt=0, le=1)
-    dense: Sizes = Field(default=(), max_length=64)
+    dense: Sizes = Field(default=(), max_length=64, validate_default=True)
 
     def __init__(self, *name: str, **fields: Any) -> None:
         super().__init__(**dict(zip(("name",), name, strict=True)) if name else {}, **fields)
@@ -170,7 +172,8 @@ class Cells(Regularised):
     layers: int | None = Field(default=None, ge=1, le=64)
     heads: int = Field(default=4, ge=1, le=256)
     kernel_size: int = Field(default=3, ge=1, le=63)
-    dense: Sizes = Field(default=(), max_length=64)
+    # Not as it accepts more: pydantic's plugin for mypy loses the difference where a class inherits it.
+    dense: _Sizes = Field(default=(), max_length=64)
 
     @model_validator(mode="after")
     def _heads_share_the_units(self) -> Self:
@@ -212,7 +215,7 @@ class Text(Cells):
 
     type: Literal["text"] = "text"
     cell: Literal["mean", "lstm", "gru", "tcn", "transformer"] = "mean"
-    dense: Sizes = Field(default=(64,), max_length=64)
+    dense: Sizes = Field(default=(64,), max_length=64, validate_default=True)
     words: int = Field(default=20_000, ge=1, le=50_000)
     length: int | None = Field(default=None, ge=1, le=4096)
 
@@ -232,7 +235,7 @@ class WideAndDeep(Regularised):
     """
 
     type: Literal["wide_and_deep"] = "wide_and_deep"
-    hidden: Sizes = Field(default=(64, 32), min_length=1, max_length=64)
+    hidden: Sizes = Field(default=(64, 32), min_length=1, max_length=64, validate_default=True)
     crosses: tuple[Annotated[tuple[str, ...], Field(min_length=2, max_length=8)], ...] = Field(
         default=(), max_length=256
     )
@@ -247,7 +250,7 @@ class UNet(Regularised):
     """
 
     type: Literal["unet"] = "unet"
-    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8)
+    filters: Sizes = Field(default=(16, 32, 64), min_length=1, max_length=8, validate_default=True)
     kernel_size: int = Field(default=3, ge=1, le=63)
 
 

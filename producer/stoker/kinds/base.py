@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime
 from inspect import Signature, signature
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,10 +17,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from typing_extensions import TypeVar
 
 from ..errors import InvalidJob
 from .needs import Labels
 from .problems import sentence
+from .result import JobResult
 
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Priority = Literal["low", "normal", "high"]
@@ -109,8 +111,25 @@ class Frozen(BaseModel):
             raise InvalidJob(sentence(error, data, cls.__name__, cls.model_fields)) from None
 
 
-class JobSpec(Frozen):
-    """Fields of every job.
+# What comes of a spec. `JobSpec` alone is a spec of any kind.
+R_co = TypeVar("R_co", bound=JobResult, covariant=True, default=JobResult)
+
+if TYPE_CHECKING:
+
+    class Gives(Frozen, Generic[R_co]):
+        """A spec of which comes an `R_co`."""
+
+else:
+
+    class Gives(Frozen):
+        """What comes of a spec is for type checkers alone: `Gives[R]` is `Gives`."""
+
+        def __class_getitem__(cls, result: object) -> type:
+            return cls
+
+
+class JobSpec(Gives[R_co]):
+    """Fields of every job. What a `JobSpec[R]` is submitted for is an `R`: so type checkers know a job's result.
 
     Attributes:
         device: where it may run; "auto" takes a GPU where one is live and the job gains by it, else a CPU.

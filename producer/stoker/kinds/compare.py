@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.described import Described
 from ..models.manifest import Artifact, ModelRef, ModelVersion, Signature
+from .accepts import Accepts
 from .base import JobSpec
 from .data import DataRef
 from .evaluate import Interval, Latency
@@ -19,7 +20,7 @@ COST_AXES = ("p50_ms", "bytes")
 _NAMED_IN_SUMMARY = 3
 
 
-class Compare(JobSpec):
+class Compare(JobSpec["CompareResult"]):
     """Measure several models on the same rows, which none of them has seen, and choose one of them.
 
     A rule is `max` or `min` and a metric; conditions may follow: `max accuracy where p99_ms < 5 and bytes < 1_000_000`.
@@ -43,7 +44,7 @@ class Compare(JobSpec):
     """
 
     kind: Literal["compare"] = "compare"
-    models: tuple[ModelRef, ...] = Field(min_length=2, max_length=32)
+    models: Accepts[tuple[ModelRef, ...], list[str]] = Field(min_length=2, max_length=32)
     data: DataRef
     target: str | None = None
     batch_size: int = Field(default=256, ge=1, le=1_048_576)

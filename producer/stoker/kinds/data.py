@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from ..models.columns import ColumnKind
 from ..models.formats import Format, Stated
+from .accepts import Accepts
 from .base import Frozen, several
 
 _LONGEST = 4096
@@ -128,7 +129,9 @@ def _data(value: Any) -> Any:
 
 
 # A plain reference stays one, so that short specs are short in JSON, too.
-DataRef = Annotated[str | Data, BeforeValidator(_data)]
+_DataRef = Annotated[str | Data, BeforeValidator(_data)]
+DataRef = Accepts[_DataRef, PathLike[str]]
+OptionalDataRef = Accepts[_DataRef | None, PathLike[str]]
 
 
 def as_data(data: str | Data) -> Data:

@@ -8,7 +8,7 @@ from .kind import Kind
 from .result import JobResult, Shown
 
 
-class Deploy(JobSpec):
+class Deploy(JobSpec["DeployResult"]):
     """Verify a model's files and move an alias to it, in one step with the job's success.
 
     Attributes:

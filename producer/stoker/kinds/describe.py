@@ -20,7 +20,7 @@ _SHOWN_CATEGORIES = 3
 _MIDNIGHT = "T00:00:00"
 
 
-class Describe(JobSpec):
+class Describe(JobSpec["DescribeResult"]):
     """Read every row of a data set once, and say what each column holds, what it is taken for and why.
 
     Attributes:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from ..models.described import Described
 from ..models.manifest import Artifact, ModelRef
+from .accepts import Accepts
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
@@ -20,7 +21,7 @@ def _different(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class Evaluate(JobSpec):
+class Evaluate(JobSpec["EvaluateResult"]):
     """Measure a model on data it has not seen.
 
     Attributes:
@@ -43,7 +44,9 @@ class Evaluate(JobSpec):
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
     min_metrics: dict[str, float] = Field(default_factory=dict, max_length=16)
     noise: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(0.05, 0.1, 0.2, 0.5), max_length=16)
-    slices: Annotated[tuple[str, ...], AfterValidator(_different)] = Field(default=(), max_length=8)
+    slices: Accepts[Annotated[tuple[str, ...], AfterValidator(_different)], list[str]] = Field(
+        default=(), max_length=8, validate_default=True
+    )
 
 
 class ClassScore(Described):

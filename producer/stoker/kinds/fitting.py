@@ -11,6 +11,8 @@ from .outputs import larger_is_better, metric_name
 if TYPE_CHECKING:
     from .train import Train
 
+OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
+
 
 class Schedule(Frozen):
     """How the learning rate moves over the whole training.
@@ -43,7 +45,7 @@ class Optimizer(Frozen):
         clip_value: the most that the gradient of a single weight may be, in either direction; clipped before its norm.
     """
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
+    name: OptimizerName = "adam"
     learning_rate: float | None = Field(default=None, gt=0)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float | None = Field(default=None, ge=0)

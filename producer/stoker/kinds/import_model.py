@@ -80,7 +80,7 @@ def _outputs(value: Any) -> Any:
     return {name: {} for name in value} if isinstance(value, list | tuple) else value
 
 
-class Import(JobSpec):
+class Import(JobSpec["ImportResult"]):
     """Check a model's file, read off what it takes and gives, try it, and register it as a version.
 
     Attributes:

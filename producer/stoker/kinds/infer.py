@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Artifact, ModelRef, Signature
+from .accepts import Accepts
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
@@ -14,7 +15,7 @@ from .result import JobResult, Shown
 Row = Annotated[int, Field(ge=0)]
 
 
-class Infer(JobSpec):
+class Infer(JobSpec["InferResult"]):
     """Predict every row of a data set and write the predictions to the store, in order, in chunks.
 
     A .npy holds the model's output as it is. A table (parquet, csv) holds what it means, as `Client.predict` says it:
@@ -38,7 +39,7 @@ class Infer(JobSpec):
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     chunk_rows: int = Field(default=65_536, ge=1, le=16_777_216)
     format: Literal["npy", "parquet", "csv"] = "npy"
-    columns: tuple[str, ...] = Field(default=(), max_length=1_000)
+    columns: Accepts[tuple[str, ...], list[str]] = Field(default=(), max_length=1_000, validate_default=True)
     rows: tuple[Row, Row] | None = None
 
     @model_validator(mode="after")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from ..models.manifest import ModelVersion
 from .base import JobSpec, several
 from .data import Data
 
-S = TypeVar("S", bound=JobSpec)
+S = TypeVar("S", bound=JobSpec[Any])
 
 
 class SubmitChecks(Protocol):

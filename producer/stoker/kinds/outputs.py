@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
+from .accepts import Accepts
 from .base import Frozen, several
 from .keras_custom import is_foreign
 from .needs import FUNCTION
@@ -137,7 +138,7 @@ class Output(Frozen):
 
     loss: Loss | None = None
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    metrics: Metrics | None = None
+    metrics: Accepts[Metrics | None, str | list[str]] = Field(default=None, validate_default=True)
     task: TargetTask | None = None
 
     @model_validator(mode="after")

@@ -50,3 +50,22 @@ class JobResult(Described, ABC):
     @abstractmethod
     def shown(self) -> Shown:
         """The result for people."""
+
+    def _repr_html_(self) -> str:
+        return _page(self.shown())
+
+
+def _page(shown: Shown) -> str:
+    """A result as a notebook shows it."""
+    from ..terminal.html import table, tag  # what only notebooks need
+
+    parts = [tag("p", tag("b", shown.subject), " ", shown.about)]
+    if shown.table:
+        head, *rows = shown.table
+        parts.append(table(head, rows))
+    parts += [tag("p", note) for note in shown.notes]
+    parts += [tag("p", tag("b", "warning: "), warning) for warning in shown.warnings]
+    if shown.files:
+        rows = [(name, file.name, f"{file.size:,}") for name, file in shown.files.items()]
+        parts.append(table(("in the store", "file", "bytes"), rows))
+    return tag("div", *parts)

@@ -17,7 +17,7 @@ CONTEXT = "run"
 """The parameter of a function that gets its context, and is none of its arguments."""
 
 
-class Run(JobSpec):
+class Run(JobSpec["RunResult"]):
     """Call a function of yours: `Run("shop.jobs:train_ranker", {"weeks": 8}, device="gpu")`.
 
     A worker imports it, and calls it with the arguments by their names, if its settings list it under `functions`. A

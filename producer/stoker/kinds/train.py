@@ -1,15 +1,17 @@
 """The `Train` job: fit a model to data and register it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Alias, ModelName, ModelRef
+from .accepts import Accepts
 from .architecture import Architecture, Pretrained
 from .base import JobSpec
-from .data import Data, DataRef
-from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, refuse_wrong_monitor
+from .data import Data, DataRef, OptionalDataRef
+from .fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
 from .forecast import Forecast, refuse_wrong_forecast
 from .given_network import KerasConfig
 from .images import Augment, ImageSize
@@ -33,6 +35,7 @@ from .roles import refuse_contradicting_roles
 from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
 from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
+from .trained import TrainResult
 
 
 def _named(value: Any) -> Any:
@@ -43,7 +46,7 @@ def _no_data() -> str:
     raise InvalidJob("Train.data is missing: give it a value")
 
 
-class Train(JobSpec):
+class Train(JobSpec[TrainResult]):
     """Fit a model to data, and register it as the next version of its name.
 
     A plain name means its version under the alias `champion`: the first one, until the alias is moved, by `alias` or by
@@ -122,16 +125,18 @@ class Train(JobSpec):
     kind: Literal["train"] = "train"
     model: ModelName
     alias: Alias | None = None
-    data: DataRef = Field(default_factory=_no_data)
-    add_data: DataRef | None = None
+    data: DataRef = Field(default_factory=_no_data, validate_default=True)
+    add_data: OptionalDataRef = Field(default=None, validate_default=True)
     architecture: Architecture | None = None
     init_from: ModelRef | None = None
-    freeze: FreezePatterns = ()
-    target: Targets | None = None
+    freeze: Accepts[FreezePatterns, str | list[str]] = Field(default=(), validate_default=True)
+    target: Accepts[Targets | None, list[str]] = Field(default=None, validate_default=True)
     outputs: dict[str, Output] = Field(default_factory=dict, max_length=256)
-    features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    features: Accepts[Annotated[tuple[str, ...], Field(min_length=1)] | None, list[str]] = Field(
+        default=None, validate_default=True
+    )
     task: LearnedTask | None = None
-    validation_data: DataRef | None = None
+    validation_data: OptionalDataRef = Field(default=None, validate_default=True)
     validation_split: float = Field(default=0.1, ge=0, lt=1)
     stratify: bool | Column | None = None
     group: Column | None = None
@@ -146,19 +151,21 @@ class Train(JobSpec):
     plateau: Plateau | None = None
     ema: float | None = Field(default=None, gt=0, lt=1)
     loss: Loss | None = None
-    metrics: Metrics | None = None
+    metrics: Accepts[Metrics | None, str | list[str]] = Field(default=None, validate_default=True)
     sample_weight: str | None = None
     from_logits: bool | None = None
-    optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
+    optimizer: Accepts[Annotated[Optimizer, BeforeValidator(_named)], OptimizerName] = Field(
+        default=Optimizer(), validate_default=True
+    )
     normalize: bool = True
     scaling: Scalings = Field(default_factory=dict)
     early_stopping: EarlyStopping | None = None
-    class_weights: ClassWeights | None = None
+    class_weights: Accepts[ClassWeights | None, Mapping[Any, float]] = Field(default=None, validate_default=True)
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     precision: Literal["float32", "mixed", "auto"] = "float32"
     checkpoint: Checkpoints = Checkpoints()
-    image_size: ImageSize | None = None
+    image_size: Accepts[ImageSize | None, int | list[int]] = Field(default=None, validate_default=True)
     augment: Augment | None = None
     formats: tuple[Literal["keras", "h5"], ...] = Field(default=("keras",), min_length=1)
     workers: int = Field(default=1, ge=1, le=256)

@@ -1,6 +1,7 @@
 """What clients do with jobs in the ledger: look, and cancel."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -140,6 +141,7 @@ class Search:
         model: a model's name, for all jobs of its versions, or an exact reference such as "digits@3".
         tags: what a job must be tagged with.
         parent: the id of the job whose children to list; None for jobs that are no children.
+        since, until: when a job was submitted, at the earliest, and before when.
     """
 
     kinds: tuple[str, ...] = ()
@@ -147,6 +149,8 @@ class Search:
     model: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[JobStatus]]:
@@ -164,7 +168,7 @@ def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[
     if before is not None:
         place = yield Call(("HGET", key("job", before), "sequence"), lambda answer: _known(before, answer).decode())
     statuses: list[JobStatus] = []
-    picky = wanted.model is not None or bool(wanted.tags)
+    picky = wanted.model is not None or bool(wanted.tags) or bool(wanted.until)
     while (left := limit - len(statuses)) > 0:
         found, place = yield page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
         statuses += found
@@ -198,6 +202,10 @@ def page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tupl
         query["model"] = wanted.model
     if wanted.parent is not None:
         query["parent"] = wanted.parent
+    if wanted.since is not None:
+        query["since_ms"] = _milliseconds(wanted.since)
+    if wanted.until is not None:
+        query["until_ms"] = _milliseconds(wanted.until)
     if before:
         query["before"] = before
 
@@ -269,6 +277,10 @@ def _decoded(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
             "outage": json.loads(outage) if outage and fields["state"].decode() in _YET_TO_START else None,
         }
     )
+
+
+def _milliseconds(moment: datetime) -> int:
+    return math.ceil(moment.timestamp() * 1000)
 
 
 def _time(value: bytes) -> datetime:

@@ -278,3 +278,20 @@ class ModelVersion(ModelManifest):
     def ref(self) -> str:
         """The exact reference, e.g. "digits@3"."""
         return f"{self.name}@{self.version}"
+
+    def _repr_html_(self) -> str:
+        from ..terminal.html import table  # what only notebooks need
+
+        signature = self.signature
+        shown = {
+            "model": ", ".join((self.ref, *self.aliases)),
+            "registered": f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC",
+            "takes": ", ".join(name for tensor in signature.inputs for name in tensor.columns or (tensor.name,)),
+            "predicts": ", ".join(signature.target_columns),
+            "task": signature.task,
+            "classes": ", ".join(signature.classes),
+            "metrics": "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items()),
+            "parameters": f"{self.parameters:,}",
+            "trained on": " + ".join(self.trained_on),
+        }
+        return table(("", ""), ((name, value) for name, value in shown.items() if value))

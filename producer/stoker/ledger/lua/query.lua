@@ -1,7 +1,8 @@
 -- Lists jobs, the newest first, and looks at no more than `look` of them.
 -- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
 --   and where it matters, {model (a name, or a reference with @), reads (of a model, also jobs that read it or what a job has
---   made), parent (whose children: else jobs that are none's), before (only jobs submitted before this one, by sequence)}
+--   made), parent (whose children: else jobs that are none's), since_ms, until_ms (only jobs submitted from this time on,
+--   and before this one), before (only jobs submitted before this one, by sequence)}
 -- Returns {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
 local search = cjson.decode(ARGV[1])
 local kinds = #search.kinds > 0 and search.kinds or all_kinds()
@@ -73,19 +74,33 @@ local function has_tags(tags)
   return true
 end
 
+-- Whether a job is one that is looked for, and whether it is older than all of them, as are those behind it.
 local function fits(id)
-  if not search.model and not next(search.tags) then
-    return true
+  if not search.model and not next(search.tags) and not search.since_ms and not search.until_ms then
+    return true, false
   end
-  local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model')
-  return not values.err and has_tags(values[1]) and (is_of_model(values[2] or values[3])
-    or search.reads and (is_of_model(values[3]) or string.find(values[3] or '', 'job:', 1, true)))
+  local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model', 'submitted_at')
+  if values.err then
+    return false, false
+  end
+  -- 0 where something else has written to it.
+  local at = tonumber(values[4] or nil) or 0
+  if search.since_ms and at < search.since_ms then
+    return false, at > 0
+  elseif search.until_ms and at >= search.until_ms then
+    return false, false
+  end
+  return has_tags(values[1]) and (is_of_model(values[2] or values[3])
+    or search.reads and (is_of_model(values[3]) or string.find(values[3] or '', 'job:', 1, true))), false
 end
 
 local answer, looked_at = { '' }, 0
 for id, sequence in next_job do
   looked_at = looked_at + 1
-  if fits(id) then
+  local does, is_older = fits(id)
+  if is_older then
+    break
+  elseif does then
     -- What is no hash is nobody's job; it must not spoil the list.
     local values = redis.pcall('HMGET', KEY.job .. id, unpack(search.fields))
     if values.err or (values[1] or nil) == search.parent then

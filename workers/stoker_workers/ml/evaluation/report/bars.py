@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .html import Html, lines, tag, text
+from stoker.terminal.html import Html, lines, tag, text
 
 _WIDTH, _HEIGHT, _GAP = 300, 72, 1.5
 

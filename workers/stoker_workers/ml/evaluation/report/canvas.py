@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from stoker.terminal.html import Html, text
 from stoker.terminal.printable import printable
-
-from .html import Html, text
 
 # Drawn in colours that nothing else has, which then become the page's variables: so plots follow light and dark.
 INK, MUTED, GRID, ACCENT, SECOND = "#010203", "#010204", "#010205", "#010206", "#010207"

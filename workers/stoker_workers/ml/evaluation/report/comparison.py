@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from stoker.kinds import ComparedModel, CompareResult
+from stoker.terminal.html import Html, lines, table, tag
 from stoker.terminal.printable import printable
 
-from .html import Html, lines, tag
-from .parts import number, page, panel, section, size, table, title
+from .parts import number, page, panel, section, size, title
 
 _MOST_DRAWN = 8
 """Outputs whose figures are drawn; the table has all."""

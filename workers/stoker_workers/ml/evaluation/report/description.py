@@ -2,10 +2,10 @@
 
 from stoker.kinds import DescribedColumn, DescribedTarget, DescribeResult
 from stoker.kinds.describe import percent
+from stoker.terminal.html import Html, lines, table, tag
 
 from .bars import histogram, shares
-from .html import Html, lines, tag
-from .parts import number, page, panel, section, table, warnings
+from .parts import number, page, panel, section, warnings
 
 _MOST_PANELS = 300
 """Columns that a page shows; the report in JSON has all."""

@@ -3,10 +3,10 @@
 from matplotlib.ticker import MaxNLocator
 
 from stoker.kinds.evaluate import ForecastAccuracy
+from stoker.terminal.html import Html
 
 from ..forecasting import Continued
 from .canvas import ACCENT, MUTED, SECOND, axes_of, style, svg
-from .html import Html
 
 
 def errors(accuracy: ForecastAccuracy) -> Html:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from stoker.kinds import Efficiency
+from stoker.terminal.html import Html, lines, table, tag, text
 
 from ..quality import Drawn
 from .document import Report
-from .html import Html, lines, tag, text
-from .parts import TITLES, between, card, number, page, panel, section, size, table, title, warnings
+from .parts import TITLES, between, card, number, page, panel, section, size, title, warnings
 from .quality import quality_panels
 from .slicing import slices_section
 

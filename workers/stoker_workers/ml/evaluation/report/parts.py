@@ -1,12 +1,11 @@
 """What the pages of reports are built of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import resources
 from string import Template
 
 from stoker.kinds import Interval
-
-from .html import Html, lines, tag, text
+from stoker.terminal.html import Html, lines, tag, text
 
 TITLES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
@@ -52,12 +51,6 @@ def warnings(texts: Iterable[str]) -> Html:
 def card(title: str, value: float, note: str) -> Html:
     """One number, large."""
     return tag("div", title, tag("b", number(value)), tag("small", note), class_="card")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    """Texts in rows; a head of empty texts is left out."""
-    header = [tag("tr", *(tag("th", cell) for cell in head))] if any(head) else []
-    return tag("table", lines(*header, *(tag("tr", *(tag("td", cell) for cell in row)) for row in rows)))
 
 
 def between(interval: Interval) -> str:

@@ -9,12 +9,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from stoker.kinds import Interval
+from stoker.terminal.html import Html
 
 from ..classification import Reliability
 from ..quality import Pairs
 from ..residuals import Residuals
 from .canvas import ACCENT, MUTED, SECOND, WIDTH_IN, axes_of, short, style, svg
-from .html import Html
 
 _ANNOTATED_CLASSES = 20
 _LABELLED_CLASSES = 40

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from stoker.kinds import Accuracy
 from stoker.kinds.evaluate import ForecastAccuracy
+from stoker.terminal.html import Html, table
 
 from ..curves import MOST_CURVES
 from ..quality import Drawn
-from .html import Html
-from .parts import number, panel, table
+from .parts import number, panel
 
 
 def quality_panels(drawn: Drawn, accuracy: Accuracy, each: str = "class") -> Iterator[Html]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from stoker.terminal.html import Html
+
 from ..curves import Curve
 from .canvas import LINES, MUTED, axes_of, short, style, svg
-from .html import Html
 
 _LIMITS = (-0.02, 1.02)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from stoker.kinds import Slice
+from stoker.terminal.html import Html, lines, tag
 
-from .html import Html, lines, tag
 from .parts import TITLES, number, panel, section
 
 _SHORT = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE"}

@@ -1,8 +1,9 @@
 """Builds HTML in which every text is escaped, wherever it comes from."""
 
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from stoker.terminal.printable import printable
+from .printable import printable
 
 
 class Html(str):
@@ -25,3 +26,9 @@ def tag(name: str, *content: str, **attributes: str) -> Html:
 def lines(*content: str) -> Html:
     """Elements, each on lines of its own."""
     return Html("\n".join(map(text, content)))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+    """Texts in rows; a head of empty texts is left out."""
+    header = [tag("tr", *(tag("th", cell) for cell in head))] if any(head) else []
+    return tag("table", lines(*header, *(tag("tr", *(tag("td", cell) for cell in row)) for row in rows)))

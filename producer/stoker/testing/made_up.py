@@ -1,0 +1,215 @@
+"""What jobs give where a test does not say: results of the right shape, whose numbers mean nothing."""
+
+import csv
+from collections.abc import Callable, Iterator
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..events import Epoch, Event
+from ..kinds import (
+    Compare,
+    CompareResult,
+    Deploy,
+    DeployResult,
+    Describe,
+    DescribeResult,
+    Evaluate,
+    EvaluateResult,
+    Import,
+    ImportResult,
+    Infer,
+    InferResult,
+    Run,
+    RunResult,
+    Spec,
+    Train,
+    TrainResult,
+    as_data,
+)
+from ..kinds.compare import COST_AXES, ComparedModel
+from ..kinds.describe import DescribedColumn
+from ..kinds.evaluate import Accuracy, Efficiency, Latency, Stability
+from ..kinds.result import JobResult
+from ..ledger.registry import JOB_MODEL
+from ..models.columns import TARGET_NAMES
+from ..models.data import SAMPLES
+from ..models.manifest import Artifact, Signature, TensorSpec
+from ..models.store import Store
+from .outcomes import Planned
+from .registry import Models, signature_of
+
+_ROWS, _PARAMETERS, _RUN_S, _ROWS_PER_S = 100, 1000, 1.0, 1000.0
+_LATENCY = {1: Latency(p50_ms=1.0, p99_ms=2.0), 32: Latency(p50_ms=2.0, p99_ms=4.0)}
+_METRICS = {"loss": 0.25, "accuracy": 0.9, "val_loss": 0.3, "val_accuracy": 0.88}
+# Of the arrays among the sample sets: how many numbers a row has, and the classes.
+_SAMPLE_ARRAYS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "digits": (64, tuple("0123456789")),
+    "iris": (4, ("setosa", "versicolor", "virginica")),
+    "wine": (13, ("class_0", "class_1", "class_2")),
+    "breast_cancer": (30, ("malignant", "benign")),
+    "diabetes": (10, ()),
+}
+# Rows of a local .csv that are looked at for what its columns are.
+_LOOKED_AT = 1000
+
+Maker = Callable[[Any, str, Models, Store], JobResult]
+
+
+def usual_events(spec: Spec, planned: Planned) -> Iterator[Event]:
+    """What a job sends while it runs: a training its epochs, as many as it has or, if it fails or goes on, one."""
+    if isinstance(spec, Train):
+        epochs = spec.epochs if planned.ends and planned.reason is None else 1
+        for epoch in range(1, epochs + 1):
+            metrics = {name: value / epoch if "loss" in name else value for name, value in _METRICS.items()}
+            yield Epoch(epoch=epoch, epochs=spec.epochs, metrics=metrics, rows_per_s=_ROWS_PER_S, eta_s=0.0)
+
+
+def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by: Callable[[str], str]) -> JobResult:
+    """A result of a job; with its model registered, and its page in the store.
+
+    Args:
+        made_by: the model that another job has made, by that one's id.
+    """
+
+    def exact(ref: str) -> str:
+        return made_by(ref.removeprefix(JOB_MODEL)) if ref.startswith(JOB_MODEL) else models.version(ref).ref
+
+    match spec:
+        case Train():
+            return _trained(spec, job_id, models, store)
+        case Evaluate():
+            return _evaluated(exact(spec.model), store)
+        case Deploy():
+            return DeployResult(model=models.move(exact(spec.model), spec.alias).ref, alias=spec.alias)
+        case Infer():
+            chunk = store.put_bytes(b"made up", f"predictions.{spec.format}")
+            return InferResult(model=exact(spec.model), rows=_ROWS, chunks=(chunk,), rows_per_s=_ROWS_PER_S)
+        case Compare():
+            return _compared(spec, [exact(ref) for ref in spec.models], store)
+        case Describe():
+            return _described(spec, store)
+        case Run():
+            return RunResult(function=spec.function, seed=spec.seed or 0, run_s=_RUN_S)
+        case Import():
+            signature = signature_of({}, tuple(spec.classes), spec.target)
+            version = models.register(
+                spec.model, spec.alias, signature=signature, metrics=dict(spec.metrics), files={},
+                parameters=_PARAMETERS, job=job_id, data="",
+            )  # fmt: skip
+            return ImportResult(model=version.ref, format="keras", parameters=_PARAMETERS)
+
+
+def _trained(spec: Train, job_id: str, models: Models, store: Store) -> TrainResult:
+    file = store.put_bytes(b"made up", "model.keras")
+    data = as_data(spec.data).ref
+    version = models.register(
+        spec.model, spec.alias, signature=_signature(spec, data), metrics=_METRICS, files={"keras": file},
+        parameters=_PARAMETERS, job=job_id, data=data,
+    )  # fmt: skip
+    history = {
+        name: tuple(value / epoch if "loss" in name else value for epoch in range(1, spec.epochs + 1))
+        for name, value in _METRICS.items()
+    }
+    return TrainResult(
+        model=version.ref, metrics=_METRICS, history=history, epochs=spec.epochs, rows=_ROWS, parameters=_PARAMETERS,
+        seed=spec.seed or 0, run_s=_RUN_S, files={"keras": file},
+    )  # fmt: skip
+
+
+def _evaluated(model: str, store: Store) -> EvaluateResult:
+    metrics = {"accuracy": 0.9, "precision": 0.9, "recall": 0.9, "f1": 0.9}
+    return EvaluateResult(
+        model=model, rows=_ROWS, metrics=metrics, accuracy=Accuracy(metrics={"loss": 0.25, **metrics}),
+        efficiency=Efficiency(
+            parameters=_PARAMETERS, file_bytes=1, latency=_LATENCY, rows_per_s=_ROWS_PER_S, peak_memory_bytes=1
+        ),
+        stability=Stability(intervals={}, noise={}), files=_pages(store, model),
+    )  # fmt: skip
+
+
+def _compared(spec: Compare, refs: list[str], store: Store) -> CompareResult:
+    compared = tuple(
+        ComparedModel(
+            model=ref, metrics={"accuracy": 0.9 - number / 100}, intervals={}, parameters=_PARAMETERS, file_bytes=1,
+            latency=_LATENCY, rows_per_s=_ROWS_PER_S, memory_bytes=None, on_front=not number,
+        )
+        for number, ref in enumerate(refs)
+    )  # fmt: skip
+    chosen = refs[0] if spec.choose is not None else None
+    return CompareResult(
+        data=as_data(spec.data).ref, rows=_ROWS, models=compared, axes=("accuracy", *COST_AXES), chosen=chosen,
+        why="made up", files=_pages(store, "comparison"),
+    )  # fmt: skip
+
+
+def _described(spec: Describe, store: Store) -> DescribeResult:
+    data = as_data(spec.data).ref
+    columns = tuple(
+        DescribedColumn(
+            name=name, kind="number" if kind == "number" else "category", why="made up", warning=None, dtype="float64",
+            shape=(), missing=0, distinct=None, exact=False, low=None, high=None, mean=None, median=None, examples=(),
+            histogram=None, commonest={},
+        )
+        for name, kind in _columns(data).items()
+    )  # fmt: skip
+    target = spec.target if isinstance(spec.target, str) else None
+    return DescribeResult(
+        data=data, rows=_ROWS, columns=columns, target=target, task=None, task_why=None, task_doubt=None, warnings=(),
+        files=_pages(store, data),
+    )  # fmt: skip
+
+
+def _pages(store: Store, title: str) -> dict[str, Artifact]:
+    page = f"<!doctype html><title>stoker.testing</title><p>A made-up report: {escape(title)}</p>"
+    return {"report": store.put_bytes(b"{}", "report.json"), "html": store.put_bytes(page.encode(), "report.html")}
+
+
+def _signature(spec: Train, ref: str) -> Signature:
+    """What a training on this would make, as far as the head of a local .csv or the sample's name tells."""
+    sample = ref.removeprefix("sample://")
+    if sample in _SAMPLE_ARRAYS:
+        width, classes = _SAMPLE_ARRAYS[sample]
+        signature = signature_of({}, classes, None)
+        x = TensorSpec(name="x", shape=(width,), dtype="float32")
+        return signature.model_copy(update={"inputs": (x,)})
+    columns = _columns(ref)
+    target = spec.target if isinstance(spec.target, str) else next((n for n in TARGET_NAMES if n in columns), None)
+    features = spec.features or tuple(name for name in columns if name != target)
+    return signature_of({name: columns.get(name, "number") for name in features}, _classes(ref, target), target)
+
+
+def _columns(ref: str) -> dict[str, str]:
+    """The columns, each a "number" or a "category"."""
+    rows = _rows(ref)
+    if not rows:
+        return dict.fromkeys(SAMPLES.get(ref.removeprefix("sample://"), ()), "category")
+    return {name: "number" if all(_is_number(row[name]) for row in rows) else "category" for name in rows[0]}
+
+
+def _classes(ref: str, target: str | None) -> tuple[str, ...]:
+    values = {row[target] for row in _rows(ref)} if target else set()
+    if all(map(_is_number, values)) and (len(values) > 20 or any("." in value for value in values)):
+        return ()
+    return tuple(sorted(values - {""}))
+
+
+def _rows(ref: str) -> list[dict[str, str]]:
+    """The first rows of a local .csv; none of other data."""
+    path = Path(ref)
+    if path.suffix != ".csv" or not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        head = file.read(4096)
+        file.seek(0)
+        separator = max(",;\t|", key=head.count)
+        return list(islice(csv.DictReader(file, delimiter=separator, restval=""), _LOOKED_AT))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True

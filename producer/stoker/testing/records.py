@@ -1,0 +1,97 @@
+"""The records of jobs in memory, as the ledger's scripts would write them."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from ..events import JobState
+
+Fields = dict[bytes, bytes]
+_FINAL = {state.encode() for state in JobState if state.final}
+
+
+def now_ms() -> int:
+    """The ledger's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def as_bytes(value: Any) -> bytes:
+    """A word as Redis keeps it."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@dataclass
+class Record:
+    """A job.
+
+    Attributes:
+        fields: those of its hash.
+        events: its stream: ids and events as JSON.
+        after: ids of the jobs that must succeed first.
+    """
+
+    fields: Fields
+    events: list[tuple[tuple[int, int], bytes]] = field(default_factory=list)
+    after: tuple[str, ...] = ()
+
+    def text(self, name: str) -> str:
+        """A field; "" if there is none."""
+        return self.fields.get(name.encode(), b"").decode()
+
+    def set(self, **values: object) -> None:
+        """Set fields."""
+        self.fields |= {name.encode(): as_bytes(value) for name, value in values.items()}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.fields[b"state"] in _FINAL
+
+
+class Ids:
+    """Ids of stream entries: each is greater than the one before."""
+
+    def __init__(self) -> None:
+        self._count = count(1)
+
+    def next(self) -> tuple[int, int]:
+        """The next id."""
+        return now_ms(), next(self._count)
+
+
+def id_text(entry: tuple[int, int]) -> bytes:
+    """An entry's id as Redis writes it."""
+    return "{}-{}".format(*entry).encode()
+
+
+def id_of(text: str) -> tuple[int, int]:
+    """An entry's id."""
+    milliseconds, _, number = text.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
+def is_wanted(record: Record, search: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
+    """Whether a list of jobs is to have this one: see query.lua.
+
+    Args:
+        tags: the job's.
+    """
+    submitted_at = int(record.text("submitted_at"))
+    refs = (record.text("makes") or record.text("model")).split()
+    model = search.get("model")
+    return (
+        (not search["kinds"] or record.text("kind") in search["kinds"])
+        and record.text("state") in search["states"]
+        and (model is None or any(ref == model or ref.startswith(f"{model}@") for ref in refs))
+        and all(tags.get(name) == value for name, value in dict(search["tags"] or {}).items())
+        and (record.text("parent") or None) == search.get("parent")
+        and int(record.text("sequence")) < int(search.get("before", 2**63))
+        and search.get("since_ms", 0) <= submitted_at < search.get("until_ms", 2**63)
+    )
+
+
+def flat(pairs: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Pairs as Redis answers them."""
+    return [word for pair in pairs for word in pair]

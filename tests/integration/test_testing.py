@@ -1,0 +1,266 @@
+"""`stoker.testing` does as a server and a worker do: the same assertions on both."""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stoker
+from stoker import JobState, events, testing
+from stoker.ledger import intake
+from stoker.settings import Settings
+
+from ..conftest import PATIENCE_S
+
+LATER = stoker.Train(model="later", data="sample://digits", not_before=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(params=["real", "memory"])
+def client(request: pytest.FixtureRequest) -> Iterator[stoker.Client]:
+    if request.param == "memory":
+        with testing.Client() as client:
+            yield client
+    else:
+        with stoker.Client(settings=request.getfixturevalue("stack")) as client:
+            yield client
+
+
+def unique(name: str) -> str:
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_training_and_what_it_makes(client: stoker.Client) -> None:
+    model = unique("alike")
+    job = client.submit(stoker.Train(model=model, data="sample://digits", epochs=2, device="cpu", seed=1))
+    result = job.result(timeout=PATIENCE_S)
+    assert result.model == f"{model}@1"
+    assert result.epochs == len(result.history["loss"]) == 2
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= result.metrics.keys()
+    story = [event for event in job.events() if event.type not in ("progress", "log", "checkpoint")]
+    assert [event.type for event in story] == ["queued", "started", "epoch", "epoch", "finished"]
+    assert all(event.id and event.at for event in story)
+    assert [event.type for event in job.events(after=story[-2].id)][-1] == "finished"
+    status = job.status()
+    assert {name for name, value in status if value is None} <= {"parent", "reason", "outage", "paused", "resubmits"}
+    assert (status.state, status.queue, status.model, status.attempt) == (JobState.SUCCEEDED, "cpu.train", model, 1)
+    assert status.submitted_at <= status.started_at <= status.finished_at  # type: ignore[operator]  # none is None
+    version = client.model(model)
+    assert (version.ref, version.job, version.aliases) == (f"{model}@1", job.id, ("champion",))
+    assert version.signature.inputs[0].shape == (64,)
+    assert version.signature.classes == tuple("0123456789")
+    assert model in {each.name for each in client.models()}
+    rows = np.zeros((3, 64), "float32")
+    assert client.infer(model, rows, timeout=PATIENCE_S).shape == (3, 10)
+    assert client.infer_many(model, rows, timeout=PATIENCE_S).shape == (3, 10)
+    [first, *_] = client.predict(model, rows, timeout=PATIENCE_S)
+    assert first.label in version.signature.classes
+    assert sum(first.probabilities.values()) == pytest.approx(1, abs=1e-3)
+    with pytest.raises(stoker.InvalidJob, match=r"must have shape \(rows, 64\), got \(3, 63\)"):
+        client.infer(model, rows[:, 1:])
+
+
+def test_an_evaluation_comes_after_the_training_that_it_names(client: stoker.Client) -> None:
+    model = unique("alike")
+    specs = [
+        stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu"),
+        stoker.Evaluate(model="#0", data="sample://iris", device="cpu"),
+    ]
+    training, evaluation = client.submit_many(specs)
+    result = evaluation.result(timeout=PATIENCE_S)
+    assert isinstance(result, stoker.EvaluateResult)
+    assert result.model == f"{model}@1"
+    assert {"report", "html"} <= result.files.keys()
+    assert "accuracy" in result.metrics
+    assert result.shown().table
+    assert evaluation.spec().after == (training.id,)
+
+
+def test_a_failure_ends_what_comes_after_it(client: stoker.Client, tmp_path: Path) -> None:
+    table = tmp_path / "empty.csv"
+    table.write_text("a,target\n")
+    if isinstance(client, testing.Client):
+        client.on(stoker.Train, testing.fails("the table has no rows"), model="failing")
+    specs = [
+        stoker.Train(model="failing", data=table, device="cpu"),
+        stoker.Evaluate(model="#0", data="sample://iris"),
+    ]
+    failing, after = client.submit_many(specs)
+    assert failing.wait(timeout=PATIENCE_S) is JobState.FAILED
+    with pytest.raises(stoker.JobFailed) as failed:
+        failing.result()
+    assert failed.value.message == failing.status().reason
+    [*_, last] = failing.events()
+    assert isinstance(last, events.Finished)
+    assert last.reason == failed.value.message
+    with pytest.raises(stoker.JobCancelled, match=f"job {failing.id}, which it comes after, is FAILED"):
+        after.result(timeout=PATIENCE_S)
+    again = failing.retry()
+    assert again.id not in (failing.id, after.id)
+    assert again.spec() == failing.spec()
+    assert again.status().resubmits == failing.id
+    assert failing.retry().id == again.id
+    assert again.wait(timeout=PATIENCE_S) is JobState.FAILED
+
+
+def test_a_job_that_waits_is_cancelled_and_tried_again(client: stoker.Client) -> None:
+    job = client.submit(LATER)
+    assert job.state is JobState.WAITING
+    with pytest.raises(stoker.InvalidJob, match="is WAITING: cancel it first"):
+        job.retry()
+    with pytest.raises(stoker.Timeout, match=r"is WAITING after 0\.05 s of waiting"):
+        job.wait(timeout=0.05)
+    with pytest.raises(stoker.Timeout, match=r"1 of 1 jobs have not ended after 0\.05 s"):
+        client.wait_all([job], timeout=0.05)
+    job.cancel()
+    job.cancel()
+    assert job.wait(timeout=PATIENCE_S) is JobState.CANCELLED
+    with pytest.raises(stoker.JobCancelled, match=r"^cancelled before it started$"):
+        job.result()
+    assert [event.type for event in job.events()] == ["waiting", "finished"]
+    again = job.retry()
+    assert again.state is JobState.WAITING
+    assert job.retry().id == again.id
+    again.cancel()
+    assert again.retry().id not in (job.id, again.id)
+    again.retry().cancel()
+
+
+def test_a_key_is_one_job(client: stoker.Client) -> None:
+    key = unique("key")
+    first = client.submit(LATER, idempotency_key=key)
+    assert client.submit(LATER, idempotency_key=key).id == first.id
+    with pytest.raises(stoker.InvalidJob, match="belongs to a job with another spec"):
+        client.submit(LATER.model_copy(update={"epochs": 99}), idempotency_key=key)
+    first.cancel()
+
+
+def test_jobs_are_listed(client: stoker.Client) -> None:
+    tags = {"of": unique("list")}
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    specs = [LATER.model_copy(update={"tags": tags})] * 2 + [stoker.Describe(data="sample://iris", tags=tags)]
+    jobs = client.submit_many(specs)
+    jobs[2].wait(timeout=PATIENCE_S)
+    newest_first = [job.id for job in reversed(jobs)]
+    assert [status.id for status in client.jobs(tags=tags)] == newest_first
+    assert [status.id for status in client.jobs(tags=tags, limit=1)] == newest_first[:1]
+    assert [status.id for status in client.jobs(tags=tags, before=newest_first[0])] == newest_first[1:]
+    assert [status.id for status in client.jobs("waiting", tags=tags)] == newest_first[1:]
+    assert [status.id for status in client.jobs(kind="describe", tags=tags)] == newest_first[:1]
+    assert [status.id for status in client.jobs(model="later", tags=tags)] == newest_first[1:]
+    assert [status.id for status in client.jobs(tags=tags, since=began)] == newest_first
+    assert client.jobs(tags=tags, until=began) == []
+    at = client.job(newest_first[0]).status().submitted_at
+    assert client.jobs(tags=tags, since=at + timedelta(seconds=1)) == []
+    assert [status.id for status in client.jobs(tags=tags, until=at + timedelta(seconds=1))] == newest_first
+    for job in jobs:
+        job.cancel()
+
+
+def test_a_long_list_is_submitted_and_waited_for(client: stoker.Client) -> None:
+    jobs = client.submit_many([LATER] * (intake.CHUNK_JOBS + 50))
+    for job in jobs[10:]:
+        job.cancel()
+    ended = client.as_completed(jobs, timeout=PATIENCE_S)
+    assert {next(ended).id for _ in jobs[10:]} == {job.id for job in jobs[10:]}
+    for job in jobs[:10]:
+        job.cancel()
+    assert {job.id for job in ended} == {job.id for job in jobs[:10]}
+    assert client.wait_all(jobs, timeout=PATIENCE_S) == jobs
+
+
+REFUSED: dict[str, Callable[[stoker.Client], object]] = {
+    "a file that is not there": lambda client: client.submit(stoker.Train(model="a", data="/none/none.csv")),
+    "a column that is not there": lambda client: client.submit(
+        stoker.Train(model="a", data="sample://churn", target="x")
+    ),
+    "a model that is not there": lambda client: client.submit(stoker.Evaluate(model="none", data="sample://iris")),
+    "a place that is not there": lambda client: client.submit_many([stoker.Evaluate(model="#3", data="sample://iris")]),
+    "a job that is not there": lambda client: client.job("none"),
+    "no id": lambda client: client.job("a/b"),
+    "a version that is not there": lambda client: client.model("none"),
+    "no reference": lambda client: client.model("A B"),
+    "a prediction of none": lambda client: client.infer("none", [[1.0]]),
+    "no state": lambda client: client.jobs("runing"),
+    "a time without a zone": lambda client: client.jobs(since=datetime(2026, 1, 1)),  # noqa: DTZ001
+    "jobs before none": lambda client: client.jobs(before="none"),
+    "no spec": lambda client: client.submit("train"),  # type: ignore[arg-type]
+    "no jobs": lambda client: client.as_completed(["none"]),  # type: ignore[arg-type]
+    "no timeout": lambda client: client.wait_all([], timeout=-1),
+    "a copied spec": lambda client: client.submit(LATER.model_copy(update={"epochs": -1})),
+    "what comes after none": lambda client: client.submit(LATER.model_copy(update={"after": ("none",)})),
+}
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_what_is_refused_is_refused_in_the_same_words(wrong: str, stack: Settings) -> None:
+    refusals = []
+    with stoker.Client(settings=stack) as real, testing.Client() as memory:
+        for client in (real, memory):
+            with pytest.raises(stoker.StokerError) as refused:
+                REFUSED[wrong](client)
+            refusals.append((type(refused.value), refused.value.message))
+    assert refusals[0] == refusals[1]
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.enumerate()
+    with testing.Client() as client:
+        client.on(stoker.Train, testing.runs())
+        job = client.submit(stoker.Train(model="a", data="sample://iris"))
+        with pytest.raises(stoker.Timeout):
+            job.wait(timeout=0.05)
+        timer = threading.Timer(0.05, client.finish, [job])
+        timer.start()
+        assert job.result(timeout=PATIENCE_S).model == "a@1"
+        timer.join()
+    assert threading.enumerate() == before
+
+
+def test_a_test_says_what_comes_of_jobs() -> None:
+    with testing.Client() as client:
+        train = stoker.Train(model="a", data="sample://iris", epochs=3)
+        result = client.submit(train).result()
+        client.on(stoker.Train, testing.returns(metrics={"f1": 1.0}), testing.fails("boom"), testing.returns(result))
+        assert client.submit(train).result().metrics == {"f1": 1.0}
+        with pytest.raises(stoker.JobFailed, match="boom"):
+            client.submit(train).result()
+        assert client.submit(train).result() == client.submit(train).result() == result
+        client.on(stoker.Train, testing.runs(events=[events.Log(line="so far")]), model="b")
+        job = client.submit(train.model_copy(update={"model": "b"}))
+        client.report(job, events.Log(line="further"))
+        client.finish(job, testing.fails("in the end"))
+        lines = [event.line for event in job.events() if isinstance(event, events.Log)]
+        assert lines == ["so far", "further"]
+        with pytest.raises(stoker.InvalidJob, match="is FAILED, and only one that runs can go on"):
+            client.finish(job)
+        client.add_model("prices", inputs=["rooms", "age"], target="price")
+        client.on_predict("prices", [1.5, 2.5])
+        rows = [{"rooms": 3, "age": 10}] * 3
+        assert [each.value for each in client.predict("prices", rows)] == [1.5, 2.5, 1.5]
+        client.on_predict("prices", lambda tensors: tensors["numbers"].sum(axis=1, keepdims=True))
+        assert [each.value for each in client.predict("prices", rows[:1])] == [13.0]
+        with pytest.raises(stoker.StokerError, match=r"stoker\.testing has no answer to this"):
+            client.infer_later("prices", rows)
+
+
+def test_both_clients_see_one_ledger() -> None:
+    async def wait_for(ledger: testing.Ledger, job_id: str) -> str:
+        async with testing.AsyncClient(ledger) as client:
+            job = await client.job(job_id)
+            asyncio.get_running_loop().call_later(0.05, client.finish, job)
+            result = await job.result(timeout=PATIENCE_S)
+            assert [each.id async for each in client.as_completed([job])] == [job_id]
+            assert await client.wait_all([job]) == [job]
+            assert isinstance(result, stoker.TrainResult)
+            return result.model
+
+    with testing.Client() as client:
+        client.on(stoker.Train, testing.runs())
+        job = client.submit(stoker.Train(model="a", data="sample://iris"))
+        assert asyncio.run(wait_for(client.ledger, job.id)) == "a@1"
+        assert job.state is JobState.SUCCEEDED
