@@ -14,6 +14,7 @@ import stoker
 from stoker import JobState
 from stoker.ledger import attempts, intake, store_files
 from stoker.ledger.attempts import Attempt
+from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
 from stoker.ledger.store_files import Leftovers
@@ -47,8 +48,21 @@ def all_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "YOUNG", -timedelta(minutes=5))
 
 
+@pytest.fixture(autouse=True)
+def _second_look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "SECOND_LOOK", timedelta())
+
+
 def look(store: Store, connection: Connection, *, removes: bool = True) -> Leftovers:
-    """One whole look through the store; gives what it found."""
+    """A look through the whole store or, to remove what it finds, two of them; gives what the last one found."""
+    # A ledger that names nothing would be none of the store's.
+    connection.client.hset(key("job", "of-the-store"), mapping={"state": "SUCCEEDED", "spec": "e" * 64})
+    for _ in range(2 if removes else 1):
+        found = look_once(store, connection, removes=removes)
+    return found
+
+
+def look_once(store: Store, connection: Connection, *, removes: bool = True) -> Leftovers:
     connection.client.delete(key("leftovers"))
     search = LeftoverSearch(store, connection, removes=removes)
     while (found := connection.run(store_files.leftovers())) is None:
@@ -113,9 +127,64 @@ def test_without_leave_it_only_counts(store: Store, connection: Connection, redi
     assert is_there(store, orphan)
     told = checks(redis_url)["leftovers"]
     assert told["verdict"] == "warn"
-    assert told["numbers"] == {"files": 1, "bytes": 16}
+    assert told["numbers"] == {"files": 1, "bytes": 16, "stored_bytes": 16}
     assert "STOKER_REMOVE_LEFTOVERS=true" in told["told"]
     assert orphan.digest in told["told"]
+
+
+@quick_stores
+def test_only_what_two_looks_have_found_is_removed(
+    store: Store, connection: Connection, redis_url: str, all_old: None
+) -> None:
+    orphan, renamed = put(store), put(store)
+    connection.client.hset(key("job", "of-the-store"), mapping={"state": "SUCCEEDED", "spec": "e" * 64})
+    first = look_once(store, connection)
+    assert (first.files, first.removed_files, first.stored_files, first.stored_size) == (2, 0, 2, 32)
+    assert "2 are from" in checks(redis_url)["leftovers"]["told"]
+    # Its record had another key when the look came there.
+    connection.client.hset(key("model", "digits"), "1", renamed.model_dump_json())
+    second = look_once(store, connection)
+    assert (second.files, second.removed_files, second.removed_size) == (1, 1, 16)
+    assert not is_there(store, orphan)
+    connection.client.delete(key("model", "digits"))
+    assert look_once(store, connection).removed_files == 0, "it was named in between"
+    assert is_there(store, renamed)
+    assert look_once(store, connection).removed_files == 1
+    assert connection.run(read_tallies()).removed_bytes == 32
+    assert not connection.client.exists(key("unnamed"))
+
+
+@quick_stores
+def test_the_second_look_comes_later(
+    store: Store, connection: Connection, all_old: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "SECOND_LOOK", timedelta(minutes=30))
+    orphan = put(store)
+    look(store, connection)
+    assert is_there(store, orphan)
+    [path] = connection.run(store_files.found_before())
+    connection.client.zincrby(key("unnamed"), -1_800_000, path)
+    assert look_once(store, connection).removed_files == 1
+
+
+@quick_stores
+def test_an_empty_ledger_removes_nothing(store: Store, connection: Connection, redis_url: str, all_old: None) -> None:
+    artifact = put(store)
+    for _ in range(3):
+        assert look_once(store, connection).is_strange
+    assert is_there(store, artifact)
+    told = checks(redis_url)["leftovers"]
+    assert told["verdict"] == "warn"
+    assert "this ledger names no file at all: is it the store's?" in told["told"]
+
+
+@quick_stores
+def test_a_job_that_has_not_begun_holds_nothing(store: Store, connection: Connection, all_old: None) -> None:
+    put(store)
+    waits = str(uuid.uuid4())
+    connection.run(intake.submit([NewJob(waits, SPEC, "cpu.train")]))
+    connection.client.hset(key("job", waits), "submitted_at", 1)
+    assert look(store, connection).removed_files == 1
 
 
 def test_every_store_tells_how_old_its_files_are(store: Store) -> None:
@@ -179,6 +248,8 @@ def test_a_folder_that_cannot_be_cleared_keeps_no_other_from_it(
         Path(store.location(artifact)).parent.mkdir(parents=True)
     with read_only(Path(store.location(stuck)).parent, holds=stuck.name):
         Path(store.location(orphan)).touch()
+        look(store, connection, removes=False)
+        connection.client.delete(key("leftovers"))
         search = LeftoverSearch(store, connection, removes=True)
 
         with pytest.raises(ExceptionGroup) as failures:

@@ -48,6 +48,7 @@ class Tallies:
         refused_requests: what lanes refused because they were full.
         repairs: damages to the ledger that were mended.
         removed_versions: versions of models that were removed, by why: "asked" or "retention".
+        removed_bytes: of files in the store that were removed because nothing named them.
     """
 
     finished: Mapping[tuple[str, str], int]
@@ -57,6 +58,7 @@ class Tallies:
     refused_requests: int
     repairs: int
     removed_versions: Mapping[str, int]
+    removed_bytes: int
 
 
 def read_tallies() -> Call[Tallies]:
@@ -90,8 +92,9 @@ def _decode(answer: dict[bytes, bytes]) -> Tallies:
                 attempts[kind, how] = _histogram(counts, TIME_BOUNDS_MS)
     refused = groups["refused",].get("requests", 0)
     repairs = groups[()].get("repairs", 0)
+    removed_bytes = groups["removed",].get("bytes", 0)
     batches, removed = _histogram(groups["batch",], BATCH_BOUNDS), groups["removed", "versions"]
-    return Tallies(finished, waits, attempts, batches, refused, repairs, removed)
+    return Tallies(finished, waits, attempts, batches, refused, repairs, removed, removed_bytes)
 
 
 def _histogram(counts: Mapping[str, int], bounds: Sequence[int]) -> Histogram:

@@ -40,6 +40,7 @@
 | stoker:leader | string | the controller that leads | with its lease, seconds |
 | stoker:duties | hash | by duty of the leading controller, how its runs went: duty_runs.py | never: one field a duty |
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
+| stoker:unnamed | sorted set | paths of such files, up to 10,000, by when each was first found, ms | with the file |
 | stoker:intake:<id> | hash | a long list of jobs, in chunks by number | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
@@ -113,6 +114,7 @@ PREFIX = {
     "leader": "stoker:leader",
     "duties": "stoker:duties",
     "leftovers": "stoker:leftovers",
+    "unnamed": "stoker:unnamed",
     "intake": "stoker:intake:",
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",
@@ -140,7 +142,7 @@ PREFIX = {
 
 # The Redis types of the keys that all jobs share.
 TYPES = {
-    **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen"), "zset"),
+    **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),

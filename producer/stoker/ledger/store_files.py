@@ -1,5 +1,6 @@
 """What the ledger knows of files in the store: which it names, and those that nothing names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,7 @@ class Named:
     Attributes:
         cursor: of the next page; 0 behind the last one.
         digests: of the artifacts that the page names.
-        unfinished_since: when the oldest job was submitted that has not ended for good; None if all have.
+        unfinished_since: when the oldest job was submitted that has begun and not ended for good; None if all have.
     """
 
     cursor: int
@@ -36,8 +37,12 @@ class Leftovers(BaseModel):
         at: when the look ended.
         files: how many there were.
         size: bytes of all of them.
-        removed: whether they were removed, and not only counted.
+        removed: whether files are removed that two looks have found so, and not only counted.
         examples: some of their paths.
+        stored_files, stored_size: how many files there were in all, and their bytes.
+        removed_files, removed_size: how many of those that nothing names this look has removed, and their bytes.
+        next_at: when the next look begins, which removes the others; None if it removes none.
+        is_strange: whether the ledger named no file at all: then it may not be the store's, and nothing is removed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +52,12 @@ class Leftovers(BaseModel):
     size: int
     removed: bool
     examples: tuple[str, ...] = ()
+    stored_files: int = 0
+    stored_size: int = 0
+    removed_files: int = 0
+    removed_size: int = 0
+    next_at: datetime | None = None
+    is_strange: bool = False
 
 
 def named(cursor: int, count: int = 1000) -> Call[Named]:
@@ -64,6 +75,32 @@ def has_ended(job_id: str) -> Call[bool]:
     """Whether a job has ended for good, or is not known: it needs its part of the store no more."""
     ended = {None, *(state.encode() for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED))}
     return Call(("HGET", key("job", job_id), "state"), lambda state: state in ended)
+
+
+def found_before() -> Call[dict[str, datetime]]:
+    """The files that earlier looks have found to be named by nothing, by path, each with when it was first found."""
+
+    def decode(answer: list[bytes]) -> dict[str, datetime]:
+        pairs = zip(answer[::2], answer[1::2], strict=True)
+        return {path.decode(errors="replace"): datetime.fromtimestamp(float(ms) / 1000, UTC) for path, ms in pairs}
+
+    return Call(("ZRANGE", key("unnamed"), 0, -1, "WITHSCORES"), decode)
+
+
+def note_unnamed(paths: Sequence[str], at: datetime) -> Call[None]:
+    """Note that nothing names these files; of one that was noted before, the first time stays."""
+    ms = round(at.timestamp() * 1000)
+    return Call(("ZADD", key("unnamed"), "NX", *(word for path in paths for word in (ms, path))), lambda _: None)
+
+
+def forget_unnamed(paths: Sequence[str]) -> Call[None]:
+    """Forget files that are gone, or that something names."""
+    return Call(("ZREM", key("unnamed"), *paths), lambda _: None)
+
+
+def count_removed(size: int) -> Call[None]:
+    """Count the bytes of files that were removed."""
+    return Call(("HINCRBY", key("tallies"), "removed bytes", size), lambda _: None)
 
 
 def note_leftovers(leftovers: Leftovers) -> Call[None]:

@@ -77,13 +77,24 @@ def _leftovers(system: System) -> Finding:
     leftovers = system.connection.run(store_files.leftovers())
     if leftovers is None:
         return ok("the controller has not looked through all of the store yet")
-    numbers = {"files": leftovers.files, "bytes": leftovers.size}
+    numbers = {"files": leftovers.files, "bytes": leftovers.size, "stored_bytes": leftovers.stored_size}
+    stored = f"the store's {size_text(leftovers.stored_size)} in {leftovers.stored_files} files"
     if not leftovers.files:
-        return ok("every file in the store belongs to something", numbers)
-    files = f"{leftovers.files} files with {size_text(leftovers.size)} in the store belonged to nothing"
-    if leftovers.removed:
-        return ok(f"{files} and were removed", numbers)
-    return warn(f"{files}: STOKER_REMOVE_LEFTOVERS=true has them removed; for example {leftovers.examples[0]}", numbers)
+        return ok(f"every file of {stored} belongs to something", numbers)
+    files = f"{leftovers.files} files with {size_text(leftovers.size)} of {stored} belonged to nothing"
+    if leftovers.is_strange:
+        return warn(
+            f"{files}, because this ledger names no file at all: is it the store's? Nothing is removed; for example "
+            f"{leftovers.examples[0]}",
+            numbers,
+        )
+    if not leftovers.removed:
+        return warn(
+            f"{files}: STOKER_REMOVE_LEFTOVERS=true has them removed; for example {leftovers.examples[0]}", numbers
+        )
+    rest = leftovers.files - leftovers.removed_files
+    due = f", {rest} are from {leftovers.next_at:%Y-%m-%d %H:%M} UTC on" if rest and leftovers.next_at else ""
+    return ok(f"{files}: {size_text(leftovers.removed_size)} were removed{due}", numbers)
 
 
 CHECKS = (

@@ -1,6 +1,8 @@
 -- Looks through a page of the keys for what names artifacts: records of jobs, lists of them, and models, of any version.
--- ARGV: cursor, how many keys. Returns the next cursor, when the oldest job on the page was submitted that has not ended
--- for good (ms, 0 for none), and every digest that is named.
+-- ARGV: cursor, how many keys. Returns the next cursor, when the oldest job on the page was submitted that has begun and not
+-- ended for good (ms, 0 for none), and every digest that is named.
+
+-- Hashes that name artifacts, in any field. Whatever else comes to name some is added here, or its files go.
 local NAMES = { KEY.job, KEY.model, KEY.children, KEY.intake }
 local ENDED = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 local DIGEST = '%f[%x]' .. string.rep('%x', 64) .. '%f[%X]'
@@ -23,10 +25,10 @@ for _, key in ipairs(keys) do
       end
     end
     if string.sub(key, 1, #KEY.job) == KEY.job then
-      local state, submitted_at = unpack(redis.call('HMGET', key, 'state', 'submitted_at'))
+      local state, submitted_at, attempt = unpack(redis.call('HMGET', key, 'state', 'submitted_at', 'attempt'))
       -- One that is not readable may be of any age.
       submitted_at = tonumber(submitted_at or nil) or 1
-      if not ENDED[state] and (oldest == 0 or submitted_at < oldest) then
+      if not ENDED[state] and attempt ~= '0' and (oldest == 0 or submitted_at < oldest) then
         oldest = submitted_at
       end
     end

@@ -148,6 +148,9 @@ class LedgerCollector(Collector):
     def _leftovers(self) -> Iterator[Metric]:
         leftovers = self._connection.run(store_files.leftovers())
         where = "in the store that nothing names, as last found."
+        stored = "of all files in the store, as last found."
+        yield gauge("stoker_store_files", f"Number {stored}", leftovers.stored_files if leftovers else 0)
+        yield gauge("stoker_store_bytes", f"Bytes {stored}", leftovers.stored_size if leftovers else 0)
         yield gauge("stoker_store_leftover_files", f"Files {where}", leftovers.files if leftovers else 0)
         yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {where}", leftovers.size if leftovers else 0)
 
@@ -185,6 +188,12 @@ class LedgerCollector(Collector):
             "Versions of models that were removed.",
             ("why",),
             {(why,): tallies.removed_versions.get(why, 0) for why in ("asked", "retention")},
+        )
+        yield counters(
+            "stoker_store_removed_bytes",
+            "Bytes of files that were removed from the store because nothing named them.",
+            (),
+            {(): tallies.removed_bytes},
         )
         reasons = self._connection.run(quarantine.quarantined())
         yield counters(
