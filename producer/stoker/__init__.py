@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from .client.blocking import Client
     from .client.job import Job
     from .events import Event, JobState, JobStatus
+    from .ledger.uploads import Upload
     from .models.predictions import Prediction
     from .settings import Settings
 
@@ -85,6 +86,7 @@ _LAZY = {
     "JobStatus": "events",
     "Prediction": "models.predictions",
     "Settings": "settings",
+    "Upload": "ledger.uploads",
 }
 
 __all__ = [
@@ -151,6 +153,7 @@ __all__ = [
     "UNet",
     "Unauthorized",
     "Unavailable",
+    "Upload",
     "WideAndDeep",
     "events",
     "job",

@@ -74,6 +74,7 @@ PUBLIC = [
     "UNet",
     "Unauthorized",
     "Unavailable",
+    "Upload",
     "WideAndDeep",
     "events",
     "job",
@@ -127,7 +128,7 @@ def test_names_that_are_loaded_later_are_listed_before() -> None:
 
 def test_both_clients_have_the_same_methods() -> None:
     def methods(client: type) -> set[str]:
-        return {name for name in vars(client) if not name.startswith("_")}
+        return {name for name in dir(client) if not name.startswith("_")}
 
     assert methods(stoker.Client) == methods(stoker.AsyncClient)
 

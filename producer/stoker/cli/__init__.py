@@ -15,6 +15,7 @@ from . import (
     dead,
     describe,
     doctor,
+    files,
     fleet,
     functions,
     infer,
@@ -42,7 +43,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         functions.functions,
     ),
     "Predictions": (predict.predict, infer.infer),
-    "Models": (model_keeping.models,),
+    "Models and files": (model_keeping.models, files.files),
 }
 
 app = typer.Typer(

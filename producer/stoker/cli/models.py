@@ -1,6 +1,5 @@
 """`stoker models list`, `show`, `export`, `import`."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
@@ -9,6 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
+from ..client import downloading
 from ..client.blocking import Client
 from ..client.registering import Said
 from ..errors import InvalidArgument, ModelNotFound
@@ -16,10 +16,9 @@ from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
-from ..models.manifest import CHAMPION, Artifact, LearnedColumn, ModelVersion, TensorSpec
+from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion, TensorSpec
 from ..models.model_files import predicting_file
 from ..models.store import Store
-from ..outages import Dependency, DependencyUnavailable
 from ..redis.connection import Connection
 from ..settings import Settings
 from .output import AsJson, Styled, ago, draw, line, metrics_text, print_json, say, size_text
@@ -104,35 +103,12 @@ def export(
     file = file or predicting_file(version)[0]
     if file not in version.files:
         raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
-    artifact = version.files[file]
-    if not force:
-        _refuse_to_overwrite(folder / artifact.name, artifact)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        path = store.fetch(artifact, folder)
-    except DependencyUnavailable as error:
-        if error.outage.of == Dependency.DISK:
-            raise InvalidArgument(f"{error.message}; name another folder") from error
-        raise
+    path = downloading.artifact(store, version.files[file], folder, overwrite=force)
     if as_json:
         print_json({"path": str(path)})
     else:
         say(str(path))
-
-
-def _refuse_to_overwrite(path: Path, artifact: Artifact) -> None:
-    """Refuse a file that is there already, unless it is the artifact itself.
-
-    Raises:
-        InvalidArgument: it is another one.
-    """
-    if not path.is_file():
-        return
-    if path.stat().st_size == artifact.size:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == artifact.digest:
-                return
-    raise InvalidArgument(f"{path} is there already, and another file; name another folder, or overwrite it by --force")
 
 
 @models.command("import")

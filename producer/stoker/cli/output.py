@@ -80,7 +80,12 @@ def say_warning(message: str) -> None:
 
 
 def _say_aside(text: Text) -> None:
-    _Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    console_aside().print(text, soft_wrap=True)
+
+
+def console_aside() -> Console:
+    """The console for what is no output: errors, and bars of progress."""
+    return _Console(stderr=True, highlight=False)
 
 
 def console() -> Console:

@@ -24,6 +24,7 @@ from . import arguments, inference, registering, submission
 from .acting import AsyncActCalls
 from .async_job import AsyncJob
 from .completion import AsyncCompletionCalls
+from .files import AsyncFileCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
@@ -33,7 +34,7 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
+class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncFileCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own
@@ -159,7 +160,7 @@ class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncModelKeepingCalls, A
         return AsyncConnection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
 
     def _job(self, job_id: str) -> AsyncJob[Any]:
-        return AsyncJob(self._connection, self._listener, job_id)
+        return AsyncJob(self._connection, self._listener, job_id, self.settings.store)
 
     async def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
         lanes = self._lanes.get()

@@ -1,6 +1,6 @@
 """An app's handle of a job, for asyncio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
 from ..events import Event, Finished, JobState, JobStatus
@@ -12,6 +12,7 @@ from ..redis.scopes import PerLoop
 from . import arguments
 from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
+from .job_files import AsyncJobFile, artifacts_of
 from .listening import AsyncListener
 from .logs import lines
 from .retrying import retry
@@ -20,8 +21,11 @@ from .retrying import retry
 class AsyncJob(AsyncCalls, Generic[R_co]):
     """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
-    def __init__(self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str) -> None:
+    def __init__(
+        self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str, store_url: str
+    ) -> None:
         self._connection = connection
+        self._store_url = store_url
         self._listener = listener
         self.id = job_id
 
@@ -56,6 +60,11 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, await self._wait(deadline))
+
+    async def files(self) -> Mapping[str, AsyncJobFile]:
+        """See `Job.files`."""
+        files = artifacts_of(await self.result(timeout=0))
+        return {name: AsyncJobFile(file, self._store_url) for name, file in files.items()}
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""

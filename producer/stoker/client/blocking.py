@@ -25,6 +25,7 @@ from ..settings import Settings
 from . import arguments, inference, registering, submission
 from .acting import ActCalls
 from .completion import CompletionCalls
+from .files import FileCalls
 from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
@@ -35,7 +36,7 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class Client(ActCalls, CompletionCalls, ModelKeepingCalls, PauseCalls):
+class Client(ActCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn
@@ -267,7 +268,7 @@ class Client(ActCalls, CompletionCalls, ModelKeepingCalls, PauseCalls):
         return Connection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
 
     def _job(self, job_id: str) -> Job[Any]:
-        return Job(self._connection, self._listener, job_id)
+        return Job(self._connection, self._listener, job_id, self.settings.store)
 
     def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
         deadline = time.monotonic() + call.timeout_s

@@ -1,6 +1,6 @@
 """An app's handle of a job, for threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Generic
 
 from ..errors import StokerError
@@ -14,6 +14,7 @@ from ..terminal.html import tag
 from .arguments import event_id, timeout_or_none
 from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
+from .job_files import JobFile, artifacts_of
 from .listening import Listener
 from .logs import lines
 from .retrying import retry
@@ -28,8 +29,9 @@ class Job(Calls, Generic[R_co]):
         id: also its Celery task id.
     """
 
-    def __init__(self, connection: Connection, listener: PerProcess[Listener], job_id: str) -> None:
+    def __init__(self, connection: Connection, listener: PerProcess[Listener], job_id: str, store_url: str) -> None:
         self._connection = connection
+        self._store_url = store_url
         self._listener = listener
         self.id = job_id
 
@@ -91,6 +93,16 @@ class Job(Calls, Generic[R_co]):
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, self._wait(deadline))
+
+    @property
+    def files(self) -> Mapping[str, JobFile]:
+        """The files of a job that has succeeded, by name: `job.files["html"].open()`.
+
+        Raises:
+            JobFailed, JobCancelled, JobDead, InvalidJob: as `result`.
+            Timeout: it has not ended.
+        """
+        return {name: JobFile(file, self._store_url) for name, file in artifacts_of(self.result(timeout=0)).items()}
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""

@@ -8,11 +8,13 @@ from ..errors import InvalidJob
 from ..fleet import topology
 from ..kinds import Data, Spec, checked, kind_of
 from ..kinds.kind import with_fields
-from ..ledger import intake, registry
+from ..ledger import intake, registry, uploads
 from ..ledger.registry import JOB_MODEL
-from ..models.data import preflight, preflight_file
+from ..models.data import preflight, preflight_file, split
 from ..models.formats import Stated
 from ..models.manifest import ModelVersion
+from ..models.uploads import SCHEME as UPLOADS
+from ..models.uploads import parse_upload, unknown_upload
 from ..redis.calls import Steps
 from .placement import Offer, offer, place
 from .tracing import traceparent
@@ -65,10 +67,30 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str)
     parent = traceparent()
     for spec in specs:
         if id(spec) not in routed:
-            routed[id(spec)] = checks.check(_with_ids(valid[id(spec)], prepared))
+            routed[id(spec)] = yield from _checked(checks, _with_ids(valid[id(spec)], prepared))
         ready, queue = routed[id(spec)]
         prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent, resubmits))
     return prepared
+
+
+def _checked(checks: "_Checks", spec: Spec) -> Steps[tuple[Spec, str]]:
+    """See `_Checks.check`; what it needs to know of uploads is looked up, which begins their time anew."""
+    while True:
+        try:
+            return checks.check(spec)
+        except _UnknownYet as error:
+            upload: uploads.Upload | None = yield uploads.use(error.ref)
+            if upload is None:
+                raise InvalidJob(unknown_upload(error.ref)) from None
+            checks.uploads.add(error.ref)
+
+
+class _UnknownYet(Exception):
+    """A check depends on whether there is an upload."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(ref)
+        self.ref = ref
 
 
 def _versions(specs: Iterable[Spec]) -> Steps[dict[str, ModelVersion]]:
@@ -106,11 +128,15 @@ class _Checks:
     Args:
         versions: the registered versions that the specs name, by reference.
         offered: the workers that could run the jobs.
+
+    Attributes:
+        uploads: the references of uploads that there are.
     """
 
     def __init__(self, versions: Mapping[str, ModelVersion], offered: Offer) -> None:
         self._versions = versions
         self._offered = offered
+        self.uploads: set[str] = set()
         # The same data is checked once.
         self._preflight = functools.cache(preflight)
 
@@ -133,6 +159,7 @@ class _Checks:
         labelled: bool = True,
     ) -> str | Data:
         """See `SubmitChecks`."""
+        self._require_upload(data.ref if isinstance(data, Data) else data)
         absolute = functools.partial(self._preflight, target=target, features=features, labelled=labelled)
         if isinstance(data, Data):
             return data.model_copy(update={"ref": absolute(data.ref, data.stated)})
@@ -140,4 +167,14 @@ class _Checks:
 
     def file(self, ref: str) -> str:
         """See `SubmitChecks`."""
+        self._require_upload(ref)
         return preflight_file(ref)
+
+    def _require_upload(self, ref: str) -> None:
+        """Check that what a reference names was uploaded, if it is one to an upload.
+
+        Raises:
+            _UnknownYet: whether it was is to be looked up first.
+        """
+        if split(ref)[0] == UPLOADS and (whole := parse_upload(ref).whole) not in self.uploads:
+            raise _UnknownYet(whole)

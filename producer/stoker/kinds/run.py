@@ -1,14 +1,15 @@
 """The `Run` job: a function of the user's own package, for which no kind of ours is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ..errors import InvalidJob
 from ..models.manifest import Artifact
+from ..models.uploads import SCHEME as UPLOADS
 from .base import JobSpec, Plain, plain
-from .kind import Kind
+from .kind import Kind, SubmitChecks
 from .needs import FUNCTION, function_word
 from .problems import short
 from .result import JobResult, Shown
@@ -99,6 +100,25 @@ def _summary(spec: Run) -> str:
     return ", ".join([spec.function, *(f"{name}={short(value)}" for name, value in spec.arguments.items())])[:200]
 
 
+def _check(spec: Run, checks: SubmitChecks) -> Run:
+    for text in _texts(spec.arguments):
+        if text.startswith(f"{UPLOADS}://"):
+            checks.file(text)
+    return spec
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from _texts(each)
+        case list() | tuple():
+            for each in value:
+                yield from _texts(each)
+
+
 KIND = Kind(
     name="run",
     spec=Run,
@@ -108,4 +128,5 @@ KIND = Kind(
     may_have_children=lambda _: True,
     needs=lambda spec: (function_word(spec.function),),
     summary=_summary,
+    check=_check,
 )

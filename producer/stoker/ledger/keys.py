@@ -41,6 +41,8 @@
 | stoker:duties | hash | by duty of the leading controller, how its runs went: duty_runs.py | never: one field a duty |
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
 | stoker:unnamed | sorted set | paths of such files, up to 10,000, by when each was first found, ms | with the file |
+| stoker:uploads | hash | what apps have uploaded: reference to record | entries go when their time is over |
+| stoker:uploads-until | sorted set | these references by the end of their time, ms | as those of stoker:uploads |
 | stoker:intake:<id> | hash | a long list of jobs, in chunks by number | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
@@ -115,6 +117,8 @@ PREFIX = {
     "duties": "stoker:duties",
     "leftovers": "stoker:leftovers",
     "unnamed": "stoker:unnamed",
+    "uploads": "stoker:uploads",
+    "uploads_until": "stoker:uploads-until",
     "intake": "stoker:intake:",
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",
@@ -142,12 +146,14 @@ PREFIX = {
 
 # The Redis types of the keys that all jobs share.
 TYPES = {
-    **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed"), "zset"),
+    **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed", "uploads_until"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
-    **dict.fromkeys(("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses"), "hash"),
+    **dict.fromkeys(
+        ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads"), "hash"
+    ),
 }
 
 

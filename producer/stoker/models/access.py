@@ -26,9 +26,13 @@ class Access:
     Args:
         roots: its setting `data_roots`.
         store: the location of its artifact store.
+
+    Attributes:
+        store: the same: all of it may be read, and no other store is for references to uploads.
     """
 
     def __init__(self, roots: Sequence[str], store: str) -> None:
+        self.store = store
         allowed = [*roots, store.removeprefix("file://")]
         self._folders = tuple(Path(os.path.realpath(root)) for root in allowed if "://" not in root)
         self._urls = tuple(urlsplit(root) for root in allowed if "://" in root)

@@ -16,6 +16,8 @@ from stoker.models.store import Store, Stored
 from stoker.outages import DependencyUnavailable
 from stoker.redis.connection import Connection
 
+from .upload_ends import living_uploads
+
 _log = logging.getLogger(__name__)
 
 # What is younger may be about to be named: it was put, and its job has not ended.
@@ -33,7 +35,8 @@ _HEX = "0123456789abcdef"
 class LeftoverSearch:
     """Looks through ledger and store again and again; each `step` is one page of either.
 
-    A file is left over if no record, model or list of jobs names its digest, or if it belongs to a job that has ended,
+    A file is left over if no record, model, list of jobs or living upload names its digest, or if it belongs to a job
+    that has ended,
     and if it is older than a day and older than any job that has begun and not ended for good: such a job may name a
     file in another file, as a bulk prediction names its chunks in its checkpoint. Each is removed by itself, so that a
     search may be killed at any point.
@@ -71,6 +74,9 @@ class LeftoverSearch:
             cursor = page.cursor
             digests |= page.digests
             before = min(before, page.unfinished_since or before)
+            yield
+        for of_upload in living_uploads(self._store.url, self._connection, frozenset(digests)):
+            digests |= of_upload
             yield
         # A ledger that names nothing is empty, or another than the store's.
         findings = _Findings(self._connection.run(store_files.found_before()), is_strange=not digests)

@@ -1,6 +1,7 @@
 """Data of jobs: data references, opening files, reading headers."""
 
 from ..columns import BOOLEAN_WORDS, TARGET_NAMES, ColumnKind, boolean_of, choices, listed, select_columns, time_of
+from ..uploads import GLOB
 from .cells import CURRENCY, MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
@@ -8,7 +9,7 @@ from .files import file_system_of, open_file, reading
 from .headers import preflight, preflight_file
 from .layout import Layout, laid_out
 from .pictures import FILE, IMAGE, LABEL, MASK, MASKS, PICTURES, label_of_file, picture_columns
-from .references import GLOB, SAMPLES, Location, Partition, folder_of, locate, named_format, split, unknown_format
+from .references import SAMPLES, Location, Partition, folder_of, locate, named_format, split, unknown_format
 
 __all__ = [
     "BOOLEAN_WORDS",

@@ -16,10 +16,12 @@ from ...errors import InvalidJob
 from ..access import refuse_kernels
 from ..columns import listed, select_columns
 from ..formats import Stated
+from ..uploads import GLOB, parse_upload
+from ..uploads import SCHEME as UPLOADS
 from .dialect import HEAD_BYTES, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
 from .pictures import picture_columns
-from .references import GLOB, SAMPLES, locate, named_format, sample, split, unknown_format
+from .references import SAMPLES, locate, named_format, sample, split, unknown_format
 
 _PLAIN = Stated()
 
@@ -35,7 +37,7 @@ def preflight(
     """Check data before a job is queued; reads headers, but no rows.
 
     Local files must exist; headers of npz files, and of CSV files where they are plain, must have the target and the
-    features. Remote files are not checked.
+    features. Remote files and uploads are not checked.
 
     Args:
         ref: a data reference; a relative path is relative to the current folder.
@@ -57,6 +59,8 @@ def preflight(
             select_columns(SAMPLES[path], target, features, ref)
         return ref
     if scheme != "file":
+        if scheme == UPLOADS and (upload := parse_upload(ref)).is_folder and not upload.below:
+            return ref
         # A folder may have any name, and only a worker sees it.
         last = path.rstrip("/").rpartition("/")[2]
         if "." in last and not (stated.format or named_format(ref) or GLOB.intersection(last)):
@@ -92,6 +96,8 @@ def preflight_file(ref: str) -> str:
         InvalidJob: the reference is malformed, or the file is missing.
     """
     scheme, path = split(ref)
+    if scheme == UPLOADS:
+        parse_upload(ref)
     if scheme != "file":
         return ref
     absolute = Path(path).expanduser().absolute()

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from ...errors import InvalidJob
 from ..access import SCHEMES, parsed, shown
 from ..formats import COMPRESSIONS, SUFFIXES, Format, format_by_suffix
+from ..uploads import GLOB
+from ..uploads import SCHEME as UPLOADS
 from .files import file_system_of, reading
 
 _ARRAYS = ("x", "y")
@@ -26,7 +28,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The sample sets, and the columns of each."""
-GLOB = frozenset("*?[")
+# Schemes that name no URL.
+_OWN = frozenset({"sample", UPLOADS})
 _JSON = re.compile(rf"\.json(?:\.(?:{'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 
 Partition = tuple[tuple[str, str], ...]
@@ -101,18 +104,19 @@ def split(ref: str) -> tuple[str, str]:
         raise InvalidJob(f"data reference {shown(ref)} chains file systems with '::'; give one plain path or URL")
     if scheme in ("file", "local"):
         return "file", path
-    if scheme != "sample" and scheme not in SCHEMES:
+    if scheme in _OWN:
+        return scheme, path
+    if scheme not in SCHEMES:
         raise InvalidJob(
-            f"data reference {shown(ref)} has the unknown scheme {scheme!r}; expected a path, sample://NAME, or a URL "
-            "such as s3://, gs:// or https://"
+            f"data reference {shown(ref)} has the unknown scheme {scheme!r}; expected a path, sample://NAME, "
+            "store://… as client.upload gives it, or a URL such as s3://, gs:// or https://"
         )
-    if scheme != "sample":
-        parts = parsed(ref)
-        if scheme in ("http", "https", "ftp") and "@" in parts.netloc:
-            raise InvalidJob(
-                f"a data reference to {parts.hostname} holds a user or a password, which everybody who sees the job "
-                "would read; leave them out"
-            )
+    parts = parsed(ref)
+    if scheme in ("http", "https", "ftp") and "@" in parts.netloc:
+        raise InvalidJob(
+            f"a data reference to {parts.hostname} holds a user or a password, which everybody who sees the job "
+            "would read; leave them out"
+        )
     return scheme, path
 
 

@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import StokerError
-from ...outages import Dependency, needing
+from ...outages import Dependency, needing, temporary_folder
 from ...urls import masked
 from ..manifest import Artifact
-from .files import Files
+from .files import Files, Readable
+from .stretches import Changed, Stretch
+
+__all__ = ["Changed", "Corrupt", "Missing", "Store", "Stored"]
 
 _RENEWED_AFTER = timedelta(hours=12)
+# A larger copy is on disk.
+_IN_MEMORY_BYTES = 8 << 20
 _STORED = re.compile(r"/sha256/[0-9a-f]{2}/(?P<digest>[0-9a-f]{64})/[^/]+?(?P<partial>\.[0-9a-f]{32}\.part)?$")
 
 
@@ -132,13 +137,14 @@ class Store:
         """Store a file's bytes under `name` (its own name if None).
 
         Raises:
+            Changed: another wrote to it meanwhile.
             DependencyUnavailable: the store is away, full or read-only.
         """
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        artifact = Artifact(name=name or path.name, digest=digest, size=path.stat().st_size)
+            artifact = Artifact(name=name or path.name, digest=digest, size=file.tell())
         with self._reachable(), path.open("rb") as source:
-            self._write(artifact, source)
+            self._write(artifact, Stretch(source, artifact, str(path)))
         return artifact
 
     def put_bytes(self, data: bytes, name: str) -> Artifact:
@@ -166,6 +172,24 @@ class Store:
             data = self._files.read(self._path(artifact))
         self._verify(artifact, hashlib.sha256(data).hexdigest())
         return data
+
+    def open(self, artifact: Artifact) -> IO[bytes]:
+        """The artifact's bytes as a file, verified; a copy, on this machine's disk if it is large.
+
+        Raises:
+            Corrupt: the bytes have changed.
+            Missing: the artifact is gone.
+            DependencyUnavailable: the store is away, or the temporary folder is full.
+        """
+        copy: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  # the caller's
+        digest = hashlib.sha256()
+        with needing(Dependency.DISK, temporary_folder()):
+            for block in self._blocks(artifact):
+                digest.update(block)
+                copy.write(block)
+        self._verify(artifact, digest.hexdigest())
+        copy.seek(0)
+        return copy
 
     def fetch(self, artifact: Artifact, folder: Path) -> Path:
         """Copy the artifact into a local folder, verified; gives its path. A failure leaves no file.
@@ -211,12 +235,19 @@ class Store:
     def _path(self, artifact: Artifact) -> str:
         return f"{self._root}/sha256/{artifact.digest[:2]}/{artifact.digest}/{artifact.name}"
 
-    def _write(self, artifact: Artifact, source: IO[bytes]) -> None:
+    def _write(self, artifact: Artifact, source: Readable) -> None:
         if not self._has(artifact):
             self._files.write(self._path(artifact), source)
 
     def _has(self, artifact: Artifact) -> bool:
-        """Whether the file exists, has the right content, and is recent.
+        """Whether the file exists, has the right content, and is recent."""
+        try:
+            return self._has_recent(artifact) and self._files.sha256(self._path(artifact)) == artifact.digest
+        except FileNotFoundError:
+            return False
+
+    def _has_recent(self, artifact: Artifact) -> bool:
+        """Whether the file exists, has the right size, and is recent.
 
         An older one is written again, because only old files can be leftovers, and this one is about to be used.
         """
@@ -224,9 +255,7 @@ class Store:
         try:
             written_at = self._files.written_at(path)
             is_old = written_at is None or datetime.now(UTC) - written_at > _RENEWED_AFTER
-            return (
-                not is_old and self._files.size(path) == artifact.size and self._files.sha256(path) == artifact.digest
-            )
+            return not is_old and self._files.size(path) == artifact.size
         except FileNotFoundError:
             return False
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -19,6 +19,12 @@ from ...urls import masked
 from ..access import BUCKETS
 
 _CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """What is written: a file, or what reads like one."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
 
 
 class Files:
@@ -76,6 +82,13 @@ class Files:
         size: int | None = self._system.size(path)
         return size
 
+    def size_now(self, path: str) -> int | None:
+        """A file's size in bytes, whatever was known of it before; None if it does not exist."""
+        self._system.invalidate_cache(path.rpartition("/")[0])
+        with suppress(FileNotFoundError):
+            return self.size(path)
+        return None
+
     def written_at(self, path: str) -> datetime | None:
         """When a file was written; None if its file system has no times."""
         try:
@@ -102,7 +115,7 @@ class Files:
             digest.update(block)
         return digest.hexdigest()
 
-    def write(self, path: str, source: IO[bytes]) -> None:
+    def write(self, path: str, source: Readable) -> None:
         """Write a file under another name, then move it to `path`."""
         if self._has_folders:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)

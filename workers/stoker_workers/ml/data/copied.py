@@ -9,10 +9,12 @@ from urllib.parse import unquote, urlsplit
 from stoker.errors import InvalidJob
 from stoker.models.access import Access, shown
 from stoker.models.data import open_file, reading, split
+from stoker.models.uploads import SCHEME as UPLOADS
 
 from .copies import BLOCK_BYTES, write_copy
 from .http import download
 from .reach import regular
+from .uploaded import uploaded
 
 
 def local_file(ref: str, access: Access, scratch: Path) -> Path:
@@ -32,6 +34,8 @@ def local_file(ref: str, access: Access, scratch: Path) -> Path:
         if scheme == "file":
             access.folder(Path(path).absolute(), ref)
             return Path(regular(Path(os.path.realpath(path)), ref))
+        if scheme == UPLOADS:
+            return Path(regular(uploaded(ref, access, scratch), ref))
         name = PurePosixPath(unquote(urlsplit(ref).path)).name
         target = scratch / re.sub(r"[^A-Za-z0-9._-]", "_", f"copy-{name[-100:]}")
         if scheme in ("http", "https"):

@@ -20,7 +20,7 @@ def write_copy(target: Path, blocks: Iterable[bytes], url: str, expected: float 
     Raises:
         InvalidJob: it is too large.
     """
-    largest = min(LARGEST_BYTES, shutil.disk_usage(target.parent).free // 2)
+    largest = _largest_copy(target.parent)
     size = 0
     try:
         with target.open("wb") as file:
@@ -33,6 +33,20 @@ def write_copy(target: Path, blocks: Iterable[bytes], url: str, expected: float 
         target.unlink(missing_ok=True)
         raise
     return size
+
+
+def check_room(size: int, folder: Path, url: str) -> None:
+    """Refuse copies of so many bytes that would leave too little of a folder's disk.
+
+    Raises:
+        InvalidJob: they are too large.
+    """
+    _check(size, _largest_copy(folder), url)
+
+
+def _largest_copy(folder: Path) -> int:
+    """How many bytes may be copied into a folder."""
+    return min(LARGEST_BYTES, shutil.disk_usage(folder).free // 2)
 
 
 def _check(size: float, largest: int, url: str) -> None:

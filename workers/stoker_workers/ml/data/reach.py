@@ -10,12 +10,14 @@ from stoker.errors import InvalidJob
 from stoker.models.access import Access, shown
 from stoker.models.data import GLOB, Location, locate, named_format, split, unknown_format
 from stoker.models.formats import Format
+from stoker.models.uploads import SCHEME as UPLOADS
 
 from .http import download
+from .uploaded import uploaded
 
 
 def reach(ref: str, access: Access, scratch: Path, data_format: Format | None = None) -> Location:
-    """The files of a reference: local ones by their real paths, those of web servers as copies.
+    """The files of a reference: local ones by their real paths, those of web servers and uploads as copies.
 
     Args:
         data_format: of the files; None reads it off their names.
@@ -30,6 +32,8 @@ def reach(ref: str, access: Access, scratch: Path, data_format: Format | None = 
         return locate(ref)
     if scheme == "file":
         return _local(ref, path, access, data_format)
+    if scheme == UPLOADS:
+        return locate(str(uploaded(ref, access, scratch)), data_format)
     if scheme in ("http", "https"):
         return _copied(ref, access, scratch, data_format)
     access.remote(ref)

@@ -8,9 +8,11 @@ from stoker.errors import InvalidJob
 from stoker.models.access import Access, shown
 from stoker.models.data import open_file, split
 from stoker.models.pictures import BrokenPicture
+from stoker.models.uploads import SCHEME as UPLOADS
 
 from ..http import download
 from ..reach import regular
+from ..uploaded import is_uploaded, uploaded
 
 MOST_BYTES = 256 << 20
 """A file that is larger is no picture of a size that is decoded."""
@@ -49,6 +51,10 @@ class PictureFiles:
             return read_file(regular(Path(os.path.realpath(place)), name))
         if scheme == "sample":
             raise InvalidJob(f"{shown(name)} is a sample set, not a picture; name a file")
+        if scheme == UPLOADS:
+            if not is_uploaded(name, self._access):
+                raise BrokenPicture(f"does not exist, seen from {self._folder}")
+            return read_file(str(uploaded(name, self._access, self._scratch)))
         if scheme not in ("http", "https"):
             self._access.remote(name)
             return read_file(name)

@@ -1,0 +1,102 @@
+"""What apps have uploaded, and how long it is kept: as long as a record names it, and else for its own time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import Field
+
+from ..models.described import Described
+from ..redis.calls import Call
+from .readable import readable
+from .scripts import script
+
+KEEP_DAYS = 30.0
+"""For how long an upload is kept after its last use, where nothing is said."""
+
+
+class Upload(Described):
+    """What an app has put into the store.
+
+    Attributes:
+        ref: the reference that jobs take.
+        size: bytes, of all files of a folder.
+        files: how many there are.
+        created_at: when it was uploaded, UTC.
+        keep_s: for how many seconds it is kept after its last use.
+        expires_at: until when it is kept at least, UTC; longer where a job or a version names it.
+    """
+
+    ref: str
+    size: int = Field(ge=0)
+    files: int = Field(ge=0)
+    created_at: datetime
+    keep_s: float = Field(ge=0)
+    expires_at: datetime
+
+
+def new_upload(ref: str, size: int, files: int, keep_days: float) -> Upload:
+    """An upload of this moment."""
+    now = datetime.now(UTC)
+    keep = timedelta(days=keep_days)
+    return Upload(ref=ref, size=size, files=files, created_at=now, keep_s=keep.total_seconds(), expires_at=now + keep)
+
+
+def keep(upload: Upload) -> Call[None]:
+    """Note an upload; one that is there already is kept for as long as either says."""
+    record = upload.model_dump_json(exclude={"expires_at"})
+    return Call((upload.ref, record, round(upload.keep_s * 1000)), lambda _: None, script("keep_upload"))
+
+
+def use(ref: str) -> Call[Upload | None]:
+    """An upload, whose time begins anew; None if there is none."""
+    return Call(
+        (ref,), lambda answer: _upload(answer[0], answer[1]) if answer is not None else None, script("use_upload")
+    )
+
+
+def listed() -> Call[list[Upload]]:
+    """All uploads that can be read, the newest first."""
+
+    def decode(answer: list[list[Any]]) -> list[Upload]:
+        found = (_upload(record, until_ms) for _, record, until_ms in answer)
+        return sorted(filter(None, found), key=lambda upload: upload.created_at, reverse=True)
+
+    return Call((), decode, script("list_uploads"))
+
+
+def lifetimes() -> Call[dict[str, datetime | None]]:
+    """Until when each upload is kept, by its reference; None where that was lost. Also those that cannot be read."""
+
+    def decode(answer: list[list[Any]]) -> dict[str, datetime | None]:
+        return {ref.decode(): _moment(until_ms) if until_ms else None for ref, _, until_ms in answer}
+
+    return Call((), decode, script("list_uploads"))
+
+
+def forget(ref: str, *, before: datetime | None = None) -> Call[bool]:
+    """Forget an upload; gives whether it was there. What it was made of goes when nothing else names it.
+
+    Args:
+        before: only if its time was over then.
+    """
+    before_ms = "" if before is None else round(before.timestamp() * 1000)
+    return Call((ref, before_ms), bool, script("forget_upload"))
+
+
+def _upload(record: bytes, until_ms: bytes) -> Upload | None:
+    upload = readable(_Record, record)
+    if upload is None:
+        return None
+    expires_at = _moment(until_ms) if until_ms else datetime.now(UTC) + timedelta(seconds=upload.keep_s)
+    return upload.model_copy(update={"expires_at": expires_at})
+
+
+def _moment(until_ms: bytes) -> datetime:
+    # Lua writes large numbers with an exponent.
+    return datetime.fromtimestamp(float(until_ms) / 1000, UTC)
+
+
+class _Record(Upload):
+    """An upload as its record has it."""
+
+    expires_at: datetime = datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,247 @@
+"""What apps have put into a store: the bytes of a file by their digest alone, those of a long one in pieces."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from ...errors import InvalidJob
+from ..manifest import Artifact
+from ..uploads import FolderFiles, Pieces, UploadRef, unknown_upload
+from . import Corrupt, Missing, Store
+from .stretches import Changed, Stretch
+
+PIECE_BYTES = 32 << 20
+"""What is sent again at most after an interruption, and what a file is longer than that is sent in pieces."""
+_DATA, _PIECES = "data", "pieces.json"
+_BLOCK_BYTES = 1 << 20
+_THREADS = 8
+# A list of a million files has no more.
+_LONGEST_LIST_BYTES = 512 << 20
+
+Sent = Callable[[int], None]
+"""Learns how many bytes more are in the store."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes of a file as they are stored.
+
+    Attributes:
+        pieces: their parts as artifacts of their own, in order; empty where they are stored as one.
+    """
+
+    path: Path
+    digest: str
+    size: int
+    pieces: tuple[Artifact, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Artifact, ...]:
+        """All that is to be stored."""
+        return self.pieces or (Artifact(name=_DATA, digest=self.digest, size=self.size),)
+
+
+class UploadStore(Store):
+    """The store of uploads: `<url>/sha256/<2 hex>/<digest>/data`, or `…/pieces.json` with the digests of the pieces.
+
+    A folder on a disk holds every file as one, to be read where it is. Elsewhere a long file is in pieces, so that an
+    upload that was interrupted goes on behind the last that is there.
+    """
+
+    def content(self, path: Path) -> Content:
+        """Read a file to learn what is to be stored.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        whole, pieces, size = hashlib.sha256(), list[Artifact](), 0
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                if size % PIECE_BYTES == 0:
+                    piece, piece_size = hashlib.sha256(), 0
+                whole.update(block)
+                piece.update(block)
+                size += len(block)
+                piece_size += len(block)
+                if size % PIECE_BYTES == 0:
+                    pieces.append(Artifact(name=_DATA, digest=piece.hexdigest(), size=piece_size))
+            if size % PIECE_BYTES:
+                pieces.append(Artifact(name=_DATA, digest=piece.hexdigest(), size=piece_size))
+        in_pieces = self.folder is None and len(pieces) > 1
+        return Content(path, whole.hexdigest(), size, tuple(pieces) if in_pieces else ())
+
+    def lacks(self, contents: Sequence[Content]) -> list[Content]:
+        """Those of which the store does not have everything, by the sizes of its files.
+
+        Raises:
+            DependencyUnavailable: the store is away.
+        """
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="uploads") as pool:
+            complete = list(pool.map(self._is_complete, contents))
+        return [content for content, is_complete in zip(contents, complete, strict=True) if not is_complete]
+
+    def put(self, contents: Sequence[Content], sent: Sent) -> None:
+        """Store what is not there.
+
+        Raises:
+            Changed: a file is another than when it was read.
+            DependencyUnavailable: the store is away, full or read-only.
+        """
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="uploads") as pool:
+            for _ in pool.map(partial(self._put, sent), contents):
+                pass
+
+    def folder_files(self, ref: UploadRef) -> FolderFiles:
+        """The list of an uploaded folder's files.
+
+        Raises:
+            InvalidJob: there is none, or it is damaged.
+            DependencyUnavailable: the store is away.
+        """
+        return _folder_files(self.url, ref)
+
+    def blocks(self, digest: str) -> Iterator[bytes]:
+        """The bytes of a file, verified: an error comes instead of the end where they have changed.
+
+        Raises:
+            Corrupt, Missing: they have, or are gone.
+            DependencyUnavailable: the store is away.
+        """
+        whole = hashlib.sha256()
+        for block in self._unverified(digest):
+            whole.update(block)
+            yield block
+        self._verify(_artifact(digest), whole.hexdigest())
+
+    def path_of(self, digest: str) -> Path | None:
+        """Where a file is on this machine, verified; None where it must be copied.
+
+        Raises:
+            Corrupt, Missing: it has changed, or is gone.
+            DependencyUnavailable: the store is away.
+        """
+        if self.folder is None:
+            return None
+        self.verify(_artifact(digest))
+        return Path(self.location(_artifact(digest)))
+
+    def size_of(self, digest: str) -> int:
+        """The size of a file in bytes.
+
+        Raises:
+            Missing: it is gone.
+            DependencyUnavailable: the store is away.
+        """
+        if pieces := self._pieces(digest):
+            return pieces.size
+        with self._reading(_artifact(digest)):
+            return self._files.size(self._path(_artifact(digest))) or 0
+
+    def digests(self, ref: UploadRef) -> set[str]:
+        """The digests of all artifacts that an upload is made of: those of a folder's files, and of pieces.
+
+        Raises:
+            DependencyUnavailable: the store is away.
+        """
+        found = {ref.digest}
+        try:
+            files = self.folder_files(ref).files if ref.is_folder else ()
+            found.update(file.digest for file in files)
+            # Whatever is in pieces is longer than that.
+            for digest in (ref.digest, *(file.digest for file in files if file.size > _BLOCK_BYTES)):
+                if pieces := self._pieces(digest):
+                    found.update(pieces.pieces)
+        except (InvalidJob, Missing):
+            # Of what is damaged, nothing more can be known.
+            pass
+        return found
+
+    def _is_complete(self, content: Content) -> bool:
+        parts = [(self._path(part), part.size) for part in content.parts]
+        if content.pieces:
+            parts.append((self._path(_artifact(content.digest, _PIECES)), len(_listed(content))))
+        with self._reachable():
+            return all(self._files.size_now(path) == size for path, size in parts)
+
+    def _put(self, sent: Sent, content: Content) -> None:
+        with _opened(content.path) as source, self._reachable():
+            for part in content.parts:
+                start = source.tell()
+                # What is read back to be verified would cost as much as to send it.
+                if not (self._has_recent if content.pieces else self._has)(part):
+                    self._files.write(self._path(part), Stretch(source, part, str(content.path)))
+                source.seek(start + part.size)
+                sent(part.size)
+            if content.pieces:
+                self._files.write(self._path(_artifact(content.digest, _PIECES)), io.BytesIO(_listed(content)))
+
+    def _unverified(self, digest: str) -> Iterator[bytes]:
+        pieces = self._pieces(digest)
+        for part in pieces.pieces if pieces else (digest,):
+            yield from self._blocks(_artifact(part))
+
+    def _pieces(self, digest: str) -> Pieces | None:
+        """The pieces of a file; None for one that is stored as one, or not at all."""
+        path = self._path(_artifact(digest, _PIECES))
+        if self.folder is not None:
+            return None
+        with self._reachable():
+            try:
+                return Pieces.model_validate_json(self._files.read(path))
+            except FileNotFoundError:
+                return None
+            except ValidationError:
+                raise Corrupt(f"{self._files.location(path)} is damaged; upload the file again") from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise Changed(f"{path} cannot be read any more: {error.strerror}; upload it again when it is there") from None
+
+
+@lru_cache(maxsize=4)
+def _folder_files(url: str, ref: UploadRef) -> FolderFiles:
+    """Never another for the same digest; a table names its pictures one by one."""
+    store = UploadStore(url)
+    with missing_as_invalid(ref):
+        if store.size_of(ref.digest) > _LONGEST_LIST_BYTES:
+            raise InvalidJob(f"{ref.whole} lists more files than can be read; upload them as several folders")
+        content = b"".join(store.blocks(ref.digest))
+    try:
+        return FolderFiles.model_validate_json(content)
+    except ValidationError:
+        raise InvalidJob(f"{ref.whole} is no list of files, but an upload of another kind; upload the folder") from None
+
+
+@contextmanager
+def missing_as_invalid(ref: UploadRef) -> Iterator[None]:
+    """Says of what is gone or damaged that it is to be uploaded again.
+
+    Raises:
+        InvalidJob: it is.
+    """
+    try:
+        yield
+    except Missing:
+        raise InvalidJob(unknown_upload(ref.whole)) from None
+    except Corrupt as error:
+        raise InvalidJob(f"{ref.whole} is damaged: {error.message}") from None
+
+
+def _artifact(digest: str, name: str = _DATA) -> Artifact:
+    return Artifact(name=name, digest=digest, size=0)
+
+
+def _listed(content: Content) -> bytes:
+    pieces = tuple(piece.digest for piece in content.pieces)
+    return Pieces(pieces=pieces, size=content.size).model_dump_json().encode()
