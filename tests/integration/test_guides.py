@@ -19,7 +19,7 @@ from stoker.settings import Settings
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
-from .test_examples import DOCS
+from .test_examples import DOCS, write_month
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -99,6 +99,27 @@ def test_registry(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert not [version for version in client.models() if "kept" in version.name]
     [settings] = blocks("registry", "toml")
     assert [rule.keep for rule in Settings(**tomllib.loads(settings)).retention.values()] == [3, 10]
+
+
+def test_files(tmp_path: Path) -> None:
+    write_month(tmp_path)
+    (tmp_path / "month.csv").rename("customers.csv")
+    [code] = blocks("files", "python")
+    names = run(code)
+    assert b"<html" in bytes(str(names["page"]), "utf-8").lower()
+    assert keras.saving.load_model("churn.keras", compile=False)
+    [console] = blocks("files", "console")
+    for line in console.splitlines():
+        told = commands.run(*line.removeprefix("$ stoker ").partition("#")[0].split())
+        assert told.returncode == 0, told.stderr
+    assert str(names["data"]) in told.stdout
+    assert isinstance(names["job"], stoker.Job)
+    told = commands.run("files", "get", f"{names['job'].id}/html", "report.html")
+    assert told.returncode == 0, told.stderr
+    assert Path("report.html").read_bytes() == names["page"]
+    assert "html" in commands.run("files", "ls", names["job"].id).stdout
+    told = commands.run("files", "rm", str(names["data"]))
+    assert (told.returncode, commands.run("files", "get", str(names["data"])).returncode) == (0, 2)
 
 
 def test_environments(client: stoker.Client, eventually: Eventually) -> None:
