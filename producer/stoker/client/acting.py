@@ -54,7 +54,7 @@ class ActCalls(Calls):
             InvalidJob, ModelNotFound: the changed spec is wrong.
         """
         new = self._drive(many.resubmit(arguments.job_id(job_id), changes))
-        return Job(self._connection, self._listener, new)
+        return Job(self._connection, self._listener, new, self.settings.store)
 
     def resubmit_many(self, changes: Mapping[str, object] | None = None, **filters: Unpack[Filters]) -> Acted:
         """Submit all jobs that match again, those that ended without success if no state is named.
@@ -88,7 +88,7 @@ class AsyncActCalls(AsyncCalls):
     async def resubmit(self, job_id: str, **changes: object) -> AsyncJob:
         """See `Client.resubmit`."""
         new = await self._drive(many.resubmit(arguments.job_id(job_id), changes))
-        return AsyncJob(self._connection, self._listener, new)
+        return AsyncJob(self._connection, self._listener, new, self.settings.store)
 
     async def resubmit_many(self, changes: Mapping[str, object] | None = None, **filters: Unpack[Filters]) -> Acted:
         """See `Client.resubmit_many`."""
