@@ -84,7 +84,7 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def retry(self) -> "AsyncJob[R_co]":
         """See `Job.retry`."""
-        return AsyncJob(self._connection, self._listener, await self._drive(retry(self.id)))
+        return AsyncJob(self._connection, self._listener, await self._drive(retry(self.id)), self._store_url)
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)

@@ -146,7 +146,7 @@ class Job(Calls, Generic[R_co]):
             InvalidJob: it has not ended, or it has succeeded; or its data or what it comes after is gone.
             Unavailable: Redis cannot take it.
         """
-        return Job(self._connection, self._listener, self._drive(retry(self.id)))
+        return Job(self._connection, self._listener, self._drive(retry(self.id)), self._store_url)
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)
