@@ -29,7 +29,7 @@ from stoker.settings import Settings
 from stoker_workers.controller.leftovers import LeftoverSearch
 
 from ..conftest import PATIENCE_S, Eventually
-from .test_leftovers import all_old, look  # noqa: F401  # the first is a fixture
+from .test_leftovers import _second_look_at_once, all_old, look  # noqa: F401  # two are fixtures
 
 TABLE = "age,colour,label\n" + "".join(f"{age},{('red', 'blue')[age % 2]},{age % 2}\n" for age in range(60))
 PIECE = 1 << 20
@@ -364,6 +364,7 @@ def test_the_clean_up_takes_what_is_over_and_unnamed(
     expire(connection, *over, named)
     before = len(written(store))
     found = look(store, connection)
+    assert not found.is_strange
     # The first folder has a file that the second has too.
     assert found.files == (1 if store.folder else 4) + 2
     assert len(written(store)) == before - found.files
