@@ -4,14 +4,14 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..errors import InvalidJob, StokerError
 from ..events import Event, JobState
 from ..kinds import Spec, read_spec
-from ..ledger import autoscaling, ends, intake, presence, records, registry, waiting
+from ..ledger import ends, intake, presence, records, registry, waiting
 from ..ledger.keys import key
 from ..ledger.scripts import script
 from ..models.store import Store
@@ -19,7 +19,7 @@ from ..redis.calls import Call
 from .made_up import usual_events, usual_result
 from .outcomes import Planned
 from .plans import Plans
-from .records import Ids, Record, as_bytes, id_of, id_text, is_wanted, now_ms
+from .records import Entry, Ids, Record, as_bytes, id_text, is_wanted, newer_entries, now_ms
 from .registry import Models
 
 _WORKER = "testing@memory"
@@ -32,12 +32,14 @@ class Ledger:
     Attributes:
         plans: what the test says of jobs to come.
         models: the registry.
+        store_url: a folder for artifacts, which goes with `close`.
     """
 
     def __init__(self) -> None:
         self.plans = Plans()
         self.models = Models()
         self._folder = tempfile.TemporaryDirectory(prefix="stoker-testing-")
+        self.store_url = self._folder.name
         self._jobs: dict[str, Record] = {}
         self._keys: dict[str, tuple[str, str]] = {}
         self._staged: dict[str, list[str]] = {}
@@ -56,24 +58,17 @@ class Ledger:
                 (records.query(None, None, 1), self._query),
                 (ends.ended([]), self._ended),
                 (presence.workers(), lambda _: []),
-                (autoscaling.reach(), lambda *_: []),
                 (waiting.interrupt(""), self._interrupt),
                 (registry.resolve_all([]), lambda *names: self.models.resolved(names)),
                 (registry.catalogue(), lambda *_: self.models.all()),
-                (registry.next_number(""), self.models.count),
             )
         }
-        self._scripts[script("accept")] = self._accept
+        self._scripts[script("accept")] = lambda *_: []
         self._commands: dict[str, Callable[..., Any]] = {
             "HMGET": self._hmget,
             "HGET": lambda name, field: self._hmget(name, field)[0],
             "XREAD": self._xread,
         }
-
-    @property
-    def store_url(self) -> str:
-        """A folder for artifacts, which goes with `close`."""
-        return self._folder.name
 
     def close(self) -> None:
         """Remove its artifacts."""
@@ -118,20 +113,18 @@ class Ledger:
         finally:
             self._listeners.remove(changed)
 
-    def report(self, job_id: str, events: Sequence[Event]) -> None:
+    def report(self, job_id: str, events: Iterable[Event]) -> None:
         """Let a job that runs send events."""
         with self._changed:
             record = self._running(job_id)
-            for event in events:
-                self._send(record, event.type, event.model_dump_json(exclude={"id", "at"}))
+            self._send_all(record, events)
             self._tell()
 
     def finish(self, job_id: str, planned: Planned) -> None:
         """End a job that runs."""
         with self._changed:
             record = self._running(job_id)
-            for event in planned.events or ():
-                self._send(record, event.type, event.model_dump_json(exclude={"id", "at"}))
+            self._send_all(record, planned.events or ())
             self._end(record, job_id, read_spec(record.fields[b"spec"]), planned)
             self._tell()
 
@@ -170,9 +163,6 @@ class Ledger:
 
     def _stage(self, list_id: str, number: int, document: str, ttl_s: int) -> None:  # noqa: ARG002
         self._staged.setdefault(list_id, []).append(document)
-
-    def _accept(self, list_id: str, *_: Any) -> list[Any]:  # noqa: ARG002
-        return []
 
     def _take_in(self, list_id: str, iso: str) -> int:
         chunks = self._staged.get(list_id, [])
@@ -222,17 +212,9 @@ class Ledger:
         return [record.fields.get(field.encode()) if record else None for field in fields]
 
     def _xread(self, *words: Any) -> list[Any] | None:
-        at = words.index("STREAMS") + 1
-        most = int(words[words.index("COUNT") + 1])
-        names, positions = words[at : (at + len(words)) // 2], words[(at + len(words)) // 2 :]
-        answer = []
-        for name, position in zip(names, positions, strict=True):
-            entries = [each for each in self._stream(name) if each[0] > id_of(position)][:most]
-            if entries:
-                answer.append([name.encode(), [(id_text(entry), {b"event": raw}) for entry, raw in entries]])
-        return answer or None
+        return newer_entries(words, self._stream)
 
-    def _stream(self, name: str) -> list[tuple[tuple[int, int], bytes]]:
+    def _stream(self, name: str) -> list[Entry]:
         if name in self._interrupts:
             return [(self._interrupts[name], b"")]
         record = self._jobs.get(name.removeprefix(key("events", "")))
@@ -274,8 +256,7 @@ class Ledger:
             self._send(record, "queued", json.dumps({"type": "queued", "queue": record.text("queue")}))
         record.set(state=JobState.RUNNING.value, attempt=1, worker=_WORKER, started_at=now_ms())
         self._send(record, "started", json.dumps({"type": "started", "worker": _WORKER, "attempt": 1}))
-        for event in usual_events(spec, planned) if planned.events is None else planned.events:
-            self._send(record, event.type, event.model_dump_json(exclude={"id", "at"}))
+        self._send_all(record, usual_events(spec, planned) if planned.events is None else planned.events)
         if planned.ends:
             self._end(record, job_id, spec, planned)
 
@@ -303,6 +284,10 @@ class Ledger:
         for later_id, later in self._jobs.items():
             if job_id in later.after and not later.is_final:
                 self._settle(later, later_id, JobState.CANCELLED, reason=reason)
+
+    def _send_all(self, record: Record, events: Iterable[Event]) -> None:
+        for event in events:
+            self._send(record, event.type, event.model_dump_json(exclude={"id", "at"}))
 
     def _send(self, record: Record, kind: str, document: str) -> None:
         entry = self._ids.next()

@@ -1,7 +1,7 @@
 """The records of jobs in memory, as the ledger's scripts would write them."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from ..events import JobState
 
 Fields = dict[bytes, bytes]
+# An id and an event as JSON.
+Entry = tuple[tuple[int, int], bytes]
 _FINAL = {state.encode() for state in JobState if state.final}
 
 
@@ -33,7 +35,7 @@ class Record:
     """
 
     fields: Fields
-    events: list[tuple[tuple[int, int], bytes]] = field(default_factory=list)
+    events: list[Entry] = field(default_factory=list)
     after: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
@@ -70,6 +72,23 @@ def id_of(text: str) -> tuple[int, int]:
     """An entry's id."""
     milliseconds, _, number = text.partition("-")
     return int(milliseconds), int(number or 0)
+
+
+def newer_entries(words: Sequence[Any], stream: Callable[[str], list[Entry]]) -> list[Any] | None:
+    """What XREAD replies: of each stream the entries behind a position; None where there are none.
+
+    Args:
+        words: the command's, without its name.
+        stream: the entries of a stream, by its name.
+    """
+    at, most = words.index("STREAMS") + 1, int(words[words.index("COUNT") + 1])
+    middle = (at + len(words)) // 2
+    answer = []
+    for name, position in zip(words[at:middle], words[middle:], strict=True):
+        entries = [each for each in stream(name) if each[0] > id_of(position)][:most]
+        if entries:
+            answer.append([name.encode(), [(id_text(entry), {b"event": raw}) for entry, raw in entries]])
+    return answer or None
 
 
 def is_wanted(record: Record, search: Mapping[str, Any], tags: Mapping[str, str]) -> bool:

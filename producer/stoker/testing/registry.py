@@ -87,10 +87,6 @@ class Models:
             for name, versions in self._versions.items()
         ]
 
-    def count(self, name: str) -> int:
-        """How many versions a model has."""
-        return len(self._versions.get(name, {}))
-
     def outputs(self, ref: str, tensors: Tensors) -> Outputs:
         """What a model predicts: what the test says, else something of the right shape.
 
