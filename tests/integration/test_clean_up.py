@@ -126,6 +126,8 @@ def test_a_clean_up_takes_what_nothing_names_and_may_be_killed_at_any_point(
 ) -> None:
     chance = random.Random(jobs)
     filled = Filled(Store(str(tmp_path / "store")), connection)
+    # As many messages at once as there are jobs, so that each can be claimed.
+    connection.client.hset(key("windows"), "cpu.train", jobs)
     filled.job(spec_of("train", filled, "succeeds"), "succeeds")
     for number in range(jobs - 1):
         fate: Fate = FATES[number % len(FATES)]  # type: ignore[assignment]  # what it has is of that type
