@@ -248,6 +248,14 @@ def test_a_test_says_what_comes_of_jobs() -> None:
             client.infer_later("prices", rows)
 
 
+def test_what_is_uploaded_can_be_trained_on() -> None:
+    with testing.Client() as client:
+        data = client.upload({"a": [1.0, 2.0], "target": [0, 1]}, name="table.csv")
+        assert client.submit(stoker.Train(model="a", data=data)).result().model == "a@1"
+        with pytest.raises(stoker.InvalidJob):
+            client.submit(stoker.Train(model="a", data=f"store://{64 * '0'}/none.csv"))
+
+
 def test_both_clients_see_one_ledger() -> None:
     async def wait_for(ledger: testing.Ledger, job_id: str) -> str:
         async with testing.AsyncClient(ledger) as client:

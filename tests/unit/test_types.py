@@ -27,7 +27,8 @@ def test_mypy_knows_the_results_and_takes_what_specs_take(pytestconfig: pytest.C
     right = APP.read_text()
     (tmp_path / "app.py").write_text(right + WRONG)
     # As a user has it: strict, without pydantic's plugin, and without this project's settings.
-    cache = pytestconfig.cache.mkdir("mypy") if pytestconfig.cache else os.devnull
+    kept = getattr(pytestconfig, "cache", None)
+    cache = kept.mkdir("mypy") if kept else os.devnull
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", f"--cache-dir={cache}"]
     command += ["--config-file=", "--no-error-summary", "app.py"]
     environ = os.environ | {"MYPYPATH": str(Path(stoker.__file__).parents[1])}

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InvalidJob, StokerError
 from ..events import Event, JobState
 from ..kinds import Spec, read_spec
-from ..ledger import ends, intake, presence, records, registry, waiting
+from ..ledger import ends, intake, presence, records, registry, uploads, waiting
 from ..ledger.keys import key
 from ..ledger.scripts import script
 from ..models.store import Store
@@ -19,10 +19,11 @@ from ..redis.calls import Call
 from .made_up import usual_events, usual_result
 from .outcomes import Planned
 from .plans import Plans
-from .records import Entry, Ids, Record, as_bytes, id_text, is_wanted, newer_entries, now_ms
+from .records import Entry, Ids, Record, Uploads, as_bytes, id_text, is_wanted, newer_entries, now_ms
 from .registry import Models
 
 _WORKER = "testing@memory"
+_UPLOAD = uploads.new_upload("", 0, 0, 1.0)
 _OPEN = {state.value for state in JobState if not state.final}
 
 
@@ -42,6 +43,7 @@ class Ledger:
         self.store_url = self._folder.name
         self._jobs: dict[str, Record] = {}
         self._keys: dict[str, tuple[str, str]] = {}
+        self._uploads = Uploads()
         self._staged: dict[str, list[str]] = {}
         self._interrupts: dict[str, tuple[int, int]] = {}
         self._ids = Ids()
@@ -58,6 +60,8 @@ class Ledger:
                 (records.query(None, None, 1), self._query),
                 (ends.ended([]), self._ended),
                 (presence.workers(), lambda _: []),
+                (uploads.keep(_UPLOAD), self._uploads.keep),
+                (uploads.use(""), self._uploads.use),
                 (waiting.interrupt(""), self._interrupt),
                 (registry.resolve_all([]), lambda *names: self.models.resolved(names)),
                 (registry.catalogue(), lambda *_: self.models.all()),
@@ -205,8 +209,6 @@ class Ledger:
     def _interrupt(self, client: str) -> None:
         self._interrupts[key("interrupts", client)] = self._ids.next()
 
-    # What commands do.
-
     def _hmget(self, name: str, *fields: str) -> list[bytes | None]:
         record = self._jobs.get(name.removeprefix(key("job", "")))
         return [record.fields.get(field.encode()) if record else None for field in fields]
@@ -219,8 +221,6 @@ class Ledger:
             return [(self._interrupts[name], b"")]
         record = self._jobs.get(name.removeprefix(key("events", "")))
         return record.events if record else []
-
-    # What workers do.
 
     def _add(self, job: list[Any], shape: dict[str, Any]) -> None:
         job_id, _, *keyed = job

@@ -63,6 +63,24 @@ class Ids:
         return now_ms(), next(self._count)
 
 
+class Uploads:
+    """What has been uploaded: until when each is kept goes anew with each use."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, int]] = {}
+
+    def keep(self, ref: str, record: str, keep_ms: int) -> None:
+        """Note one."""
+        self._kept[ref] = (record, keep_ms)
+
+    def use(self, ref: str) -> list[bytes] | None:
+        """Its record and until when it is kept, ms; None if there is none."""
+        if ref not in self._kept:
+            return None
+        record, keep_ms = self._kept[ref]
+        return [record.encode(), as_bytes(now_ms() + keep_ms)]
+
+
 def id_text(entry: tuple[int, int]) -> bytes:
     """An entry's id as Redis writes it."""
     return "{}-{}".format(*entry).encode()
