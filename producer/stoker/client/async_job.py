@@ -1,12 +1,14 @@
 """An app's handle of a job, for asyncio."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
-from ..events import Event, Finished, JobState, JobStatus
+from ..events import Event, Finished, JobState, JobStatus, Log
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
+from ..ledger.logs import kept
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from . import arguments
@@ -14,7 +16,7 @@ from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .job_files import AsyncJobFile, artifacts_of
 from .listening import AsyncListener
-from .logs import lines
+from .logs import LogFile, Printed, printed
 from .retrying import retry
 
 
@@ -63,7 +65,7 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def files(self) -> Mapping[str, AsyncJobFile]:
         """See `Job.files`."""
-        files = artifacts_of(await self.result(timeout=0))
+        files = artifacts_of(await self.result(timeout=0), await self._run(kept(self.id)))
         return {name: AsyncJobFile(file, self._store_url) for name, file in files.items()}
 
     async def cancel(self) -> None:
@@ -72,7 +74,21 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def logs(self) -> list[str]:
         """See `Job.logs`."""
-        return await self._drive(lines(self.id))
+        return (await self._printed()).lines
+
+    async def follow_logs(self) -> AsyncIterator[str]:
+        """See `Job.follow_logs`."""
+        printed = await self._printed()
+        for line in printed.lines:
+            yield line
+        async for event in self.events(printed.last):
+            if isinstance(event, Log):
+                for line in event.line.split("\n"):
+                    yield line
+
+    async def _printed(self) -> Printed:
+        file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self._store_url)
+        return await self._drive(printed(self.id, file))
 
     async def pause(self) -> None:
         """See `Job.pause`."""

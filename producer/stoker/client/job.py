@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Generic
 
 from ..errors import StokerError
-from ..events import Event, Finished, JobState, JobStatus
+from ..events import Event, Finished, JobState, JobStatus, Log
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
+from ..ledger.logs import kept
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..terminal.html import tag
@@ -16,7 +17,7 @@ from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .job_files import JobFile, artifacts_of
 from .listening import Listener
-from .logs import lines
+from .logs import LogFile, Printed, printed
 from .retrying import retry
 
 
@@ -98,11 +99,14 @@ class Job(Calls, Generic[R_co]):
     def files(self) -> Mapping[str, JobFile]:
         """The files of a job that has succeeded, by name: `job.files["html"].open()`.
 
+        What it printed is in "log.txt", if it printed anything.
+
         Raises:
             JobFailed, JobCancelled, JobDead, InvalidJob: as `result`.
             Timeout: it has not ended.
         """
-        return {name: JobFile(file, self._store_url) for name, file in artifacts_of(self.result(timeout=0)).items()}
+        files = artifacts_of(self.result(timeout=0), self._run(kept(self.id)))
+        return {name: JobFile(file, self._store_url) for name, file in files.items()}
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
@@ -111,10 +115,29 @@ class Job(Calls, Generic[R_co]):
     def logs(self) -> list[str]:
         """The lines that the job has printed and logged so far, in all its attempts, the oldest first.
 
-        The ledger keeps the newest 10,000 events of a job, as long as its record: a first line says so where that was
-        not enough. For lines as they come, take the `Log` events of `events`.
+        At the end of an attempt they are put into the store, up to 10 MB, and kept there as long as the job's record.
+        Before that, and of an attempt whose worker was killed, they are the `Log` events among the newest 10,000 events
+        of the job. A line says so where some are left out, or where the file is gone.
+
+        Raises:
+            JobNotFound: no job has this id.
         """
-        return self._drive(lines(self.id))
+        return self._printed().lines
+
+    def follow_logs(self) -> Iterator[str]:
+        """The lines of `logs`, and those that come, until the job ends.
+
+        Raises:
+            JobNotFound, Unavailable: as `logs` and `events`.
+        """
+        printed = self._printed()
+        yield from printed.lines
+        for event in self.events(printed.last):
+            if isinstance(event, Log):
+                yield from event.line.split("\n")
+
+    def _printed(self) -> Printed:
+        return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self._store_url)))
 
     def pause(self) -> None:
         """Pause the job, and its children: if it runs, it saves a checkpoint at its next step and leaves its slot.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from ..kinds.result import JobResult
+from ..ledger.logs import KeptLog
 from ..models.manifest import Artifact
 from ..models.store import Store
 from . import downloading
@@ -67,6 +68,6 @@ class AsyncJobFile:
         return await asyncio.to_thread(self._file.download, to, overwrite=overwrite)
 
 
-def artifacts_of(result: JobResult) -> Mapping[str, Artifact]:
-    """What a result has in the store, by name."""
-    return result.shown().files
+def artifacts_of(result: JobResult, log: KeptLog | None) -> Mapping[str, Artifact]:
+    """What a job has in the store, by name: files of its result, and what it printed."""
+    return {**result.shown().files, **({log.artifact.name: log.artifact} if log else {})}

@@ -1,34 +1,63 @@
 """What a job has printed and logged, in all its attempts."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 
-from ..events import Event, JobStatus, Log, Queued, Waiting
-from ..ledger import records
+from ..errors import StokerError
+from ..ledger import logs
+from ..ledger.logs import KeptLog
+from ..models.store import Store
 from ..redis.calls import Steps
 
-# The first event of a job is of the moment when it was submitted.
-_AT_ONCE = timedelta(seconds=1)
 DROPPED = "… what the job printed first is dropped: of its events the newest 10,000 are kept"
 
 
-def lines(job_id: str) -> Steps[list[str]]:
-    """The lines so far, the oldest first; a first one says so where older ones are no longer there.
+@dataclass(frozen=True)
+class Printed:
+    """What a job has printed so far.
+
+    Attributes:
+        lines: the oldest first.
+        last: the id of the event up to which this is; None for none.
+    """
+
+    lines: list[str]
+    last: str | None
+
+
+class LogFile:
+    """The file of a job's log.
+
+    Args:
+        kept: names it; None if there is none.
+
+    Attributes:
+        lines: what is in it, with a line in its place if it cannot be read.
+        attempt: the attempt up to which it has everything.
+    """
+
+    def __init__(self, kept: KeptLog | None, store_url: str) -> None:
+        self.lines: list[str] = []
+        self.attempt = 0
+        if kept is None:
+            return
+        try:
+            self.lines = text_lines(Store(store_url).read(kept.artifact))
+            self.attempt = kept.attempt
+        except StokerError as error:
+            self.lines = [f"… the file of what the job printed cannot be read, here is what its events have: {error}"]
+
+
+def printed(job_id: str, file: LogFile) -> Steps[Printed]:
+    """The lines of a job's log file, and those of later attempts among its events.
 
     Raises:
         JobNotFound: no job has this id.
     """
-    status: JobStatus = yield records.status(job_id)
-    found: list[str] = []
-    after: str | None = None
-    while events := (yield records.events(job_id, after)):
-        if after is None and is_cut(status, events[0]):
-            found.append(DROPPED)
-        found += [event.line for event in events if isinstance(event, Log)]
-        after = events[-1].id
-    return found
+    logged: logs.LoggedLines = yield from logs.logged(job_id)
+    is_cut = logged.lacks is not None and logged.lacks > file.attempt
+    return Printed([*file.lines, *([DROPPED] if is_cut else []), *logged.after(file.attempt)], logged.last)
 
 
-def is_cut(status: JobStatus, first: Event) -> bool:
-    """Whether older events than this one, the first that is there, have been dropped."""
-    began = isinstance(first, Queued | Waiting) and first.at and first.at - status.submitted_at < _AT_ONCE
-    return not began
+def text_lines(text: bytes) -> list[str]:
+    """The lines of a log file, without their ends."""
+    return text.decode(errors="replace").removesuffix("\n").split("\n") if text else []

@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack
 
 from stoker.errors import StokerError, Unavailable
-from stoker.events import Checkpoint, Progress
+from stoker.events import Checkpoint, Log, Progress
 from stoker.kinds import Spec, kind_of
 from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
@@ -18,6 +18,7 @@ from .in_slot import InlineRunner
 from .memory import Allowance
 from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps
 from .preparation import prepared
+from .printed import Printed, keep
 from .reports import Reports
 from .runner import Runner
 from .slot import GRACE_S, Slot
@@ -48,6 +49,7 @@ class Execution:
         if (members := kind.slots(spec)) > 1:
             self._extras.append(Chief(slot, attempt, members))
         self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
+        self._printed = Printed()
         # Its time begins when all is there that it needs.
         self._times_out_at: float | None = None
         self._stopping: StopRequest | None = None
@@ -60,6 +62,7 @@ class Execution:
         if self._slot.draining_s:
             return self._settlement.settle(Halted(reason="drain"))
         with ExitStack() as around:
+            around.callback(self._printed.close)
             for extra in self._extras:
                 around.callback(extra.close)
                 if ended := self._await(extra):
@@ -71,6 +74,8 @@ class Execution:
             # What happened last comes before the end, however long Redis is away: it may be a drain's checkpoint.
             if end:
                 self._reports.send_all()
+                if not self._printed.is_empty:
+                    keep(self._slot, self._attempt, self._printed, self._reports)
             return (
                 TAKEN_AWAY if end is None or self._reports.answer is ReportReply.LOST else self._settlement.settle(end)
             )
@@ -133,6 +138,8 @@ class Execution:
                     self._plan_helps = True
                 elif isinstance(message, Emitted):
                     self._reports.add(message.event)
+                    if isinstance(message.event, Log):
+                        self._printed.add(message.event.line)
                     # At once, unless Redis is away: what is not reported is repeated after a loss, and its file stays.
                     if isinstance(message.event, Checkpoint) and self._reports.were_received:
                         report_at = 0.0

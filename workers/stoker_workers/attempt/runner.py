@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
@@ -128,13 +128,14 @@ class Runner:
     def _read_output(self) -> Iterator[Emitted]:
         data = os.read(self._output, _READ_BYTES)
         self._output_open = bool(data)
-        lines = self._lines.feed(data) if data else self._lines.rest()
-        yield from (_logged(line) for line in lines if not is_aside(line))
+        yield from _as_events(self._lines.feed(data) if data else self._lines.rest())
 
     def _rest_of_output(self) -> Iterator[Emitted]:
         deadline = time.monotonic() + _LAST_WORDS_S
         while self._output_open and time.monotonic() < deadline and wait([self._output], _SILENCE_S):
             yield from self._read_output()
+        # Of a process that takes long to end, or goes on.
+        yield from _as_events(self._lines.rest())
 
 
 class _Lines:
@@ -146,16 +147,33 @@ class _Lines:
     def feed(self, data: bytes) -> list[str]:
         *whole, self._tail = (self._tail + data).split(b"\n")
         if len(self._tail) > _LONGEST_LINE:
-            whole.append(self._tail)
-            self._tail = b""
-        return [text for line in whole if (text := self._text(line))]
+            *begun, self._tail = _pieces(self._tail)
+            whole += begun
+        return [text for line in whole for piece in _pieces(line) if (text := self._text(piece))]
 
     def rest(self) -> list[str]:
         return self.feed(b"\n") if self._tail else []
 
     @staticmethod
     def _text(line: bytes) -> str:
-        return line[:_LONGEST_LINE].decode(errors="replace").rstrip()
+        return line.decode(errors="replace").rstrip()
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """A line cut into pieces that are no longer than `_LONGEST_LINE`, between characters."""
+    pieces = []
+    while len(line) > _LONGEST_LINE:
+        end = _LONGEST_LINE
+        # Bytes that begin with the bits 10 go on with a character; there are at most three.
+        while end > _LONGEST_LINE - 3 and line[end] & 0xC0 == 0x80:
+            end -= 1
+        pieces.append(line[:end])
+        line = line[end:]
+    return [*pieces, line]
+
+
+def _as_events(lines: Iterable[str]) -> Iterator[Emitted]:
+    return (_logged(line) for line in lines if not is_aside(line))
 
 
 def _logged(line: str) -> Emitted:

@@ -114,6 +114,26 @@ def doomed(folder: str) -> None:
     os.kill(getpid(), 9)
 
 
+def talk(run: Run, folder: str, ends: tuple[str, ...] = ("end",), lines: int = 3) -> None:
+    """Print lines, and odd ones; each attempt ends as `ends` says. Those who wait do until they are asked to stop."""
+    number = len(list(Path(folder).iterdir()))
+    (Path(folder) / str(getpid())).touch()
+    for n in range(lines):
+        print(f"line {n} of attempt {number + 1}")
+    print("d\N{LATIN SMALL LETTER I WITH DIAERESIS}t \x1b[31mred\x1b[0m\x00\N{LINE SEPARATOR}behind")
+    print("no end", end="", flush=True)
+    match ends[number]:
+        case "kill":
+            os.kill(getpid(), 9)
+        case "fail":
+            raise ValueError("as it was to")
+        case "wait":
+            print(flush=True)
+            while True:
+                run.progress(0, 1, "looks")
+                time.sleep(0.05)
+
+
 def tidy(what: list[str]) -> str:
     """Tell what there is; a plain function without a context."""
     return ", ".join(sorted(what)) + (forget_all.__doc__ or "")[:0]
