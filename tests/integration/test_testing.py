@@ -248,12 +248,32 @@ def test_a_test_says_what_comes_of_jobs() -> None:
             client.infer_later("prices", rows)
 
 
-def test_what_is_uploaded_can_be_trained_on() -> None:
+def test_a_model_of_an_upload_takes_its_columns(client: stoker.Client, tmp_path: Path) -> None:
+    table = tmp_path / "plans.csv"
+    rows = ("full,yes" if n % 3 else "basic,no" for n in range(60))
+    table.write_text("age,plan,stays\n" + "".join(f"{20 + n % 17},{row}\n" for n, row in enumerate(rows)))
+    data, model = client.upload(table), unique("alike")
+    job = client.submit(stoker.Train(model=model, data=data, target="stays", epochs=1, device="cpu"))
+    job.result(timeout=PATIENCE_S)
+    assert client.model(model).signature.classes == ("no", "yes")
+    [first] = client.predict(model, [{"age": 30, "plan": "full"}], timeout=PATIENCE_S)
+    assert first.label in ("no", "yes")
+    with pytest.raises(stoker.InvalidJob, match="plan"):
+        client.predict(model, [{"age": 30}])
+    lacking = client.submit(stoker.Train(model=model, data=data, target="gone", device="cpu"))
+    assert lacking.wait(timeout=PATIENCE_S) is JobState.FAILED
+    assert "has no column 'gone'; it has 'age', 'plan', 'stays'" in (lacking.status().reason or "")
+    with pytest.raises(stoker.InvalidJob, match="it was never uploaded to this server"):
+        client.submit(stoker.Train(model=model, data=f"store://{64 * '0'}/none.csv"))
+
+
+def test_a_model_of_uploaded_rows_takes_their_columns() -> None:
     with testing.Client() as client:
-        data = client.upload({"a": [1.0, 2.0], "target": [0, 1]}, name="table.csv")
-        assert client.submit(stoker.Train(model="a", data=data)).result().model == "a@1"
-        with pytest.raises(stoker.InvalidJob):
-            client.submit(stoker.Train(model="a", data=f"store://{64 * '0'}/none.csv"))
+        data = client.upload({"rooms": [1.0, 2.0], "town": ["a", None], "price": [0.5, 1.5]})
+        client.submit(stoker.Train(model="prices", data=data, target="price"))
+        client.on_predict("prices", 1.5)
+        [first] = client.predict("prices", [{"rooms": 3, "town": "b"}])
+        assert first.value == 1.5
 
 
 def test_both_clients_see_one_ledger() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import webapp
@@ -15,17 +14,16 @@ TABLE = "age,plan,churned\n" + "".join(f"{20 + n},{'basic' if n % 2 else 'full'}
 
 
 @pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestClient]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(webapp, "connect", testing.AsyncClient)
-    with TestClient(webapp.app, headers={"X-User": "ada"}) as web:
-        yield web
+def client(monkeypatch: pytest.MonkeyPatch) -> testing.AsyncClient:
+    client = testing.AsyncClient()
+    monkeypatch.setattr(webapp, "connect", lambda: client)
+    return client
 
 
 @pytest.fixture
-def client(web: TestClient) -> testing.AsyncClient:
-    client: testing.AsyncClient = web.app.state.client  # type: ignore[attr-defined]  # FastAPI's, not any ASGI app's
-    return client
+def web(client: testing.AsyncClient) -> Iterator[TestClient]:  # noqa: ARG001  # the app's
+    with TestClient(webapp.app, headers={"X-User": "ada"}) as web:
+        yield web
 
 
 def upload(web: TestClient, target: str = "churned") -> list[str]:
@@ -54,7 +52,8 @@ def test_progress_is_streamed_and_goes_on_where_it_broke_off(web: TestClient) ->
 
 
 def test_the_report_is_a_page(web: TestClient) -> None:
-    _, report = upload(web)
+    training, report = upload(web)
+    assert web.get(f"/jobs/{training}/report").status_code == 404
     page = web.get(f"/jobs/{report}/report")
     assert page.headers["content-type"].startswith("text/html")
     assert "ada-churn@1" in page.text
@@ -78,9 +77,19 @@ def test_all_jobs_of_one_user_are_cancelled(web: TestClient, client: testing.Asy
     assert web.get(f"/jobs/{mine[0]}/events", headers=others).status_code == 404
 
 
+def test_a_column_that_the_table_lacks_is_named(web: TestClient) -> None:
+    training, _ = upload(web, target="gone")
+    *_, last = web.get(f"/jobs/{training}/events").text.strip().split("\n\n")
+    assert "has no column 'gone'; it has 'age', 'plan', 'churned'" in json.loads(last.partition("data: ")[2])["reason"]
+
+
 def test_what_is_refused_says_why(web: TestClient) -> None:
-    refused = web.post("/models/churn", params={"target": "gone"}, files={"file": ("churn.csv", TABLE)})
+    refused = web.post("/models/A B", params={"target": "churned"}, files={"file": ("churn.csv", TABLE)})
     assert refused.status_code == 422
-    assert "has no column 'gone'" in refused.json()["detail"]
-    assert web.post("/models/none/predictions", json=[{"age": 30}]).status_code == 404
+    assert "model" in refused.json()["detail"]
+    assert web.post("/models/churn/predictions", json=[{"age": 30}]).status_code == 404
     assert web.get("/jobs/none/events").status_code == 404
+    upload(web)
+    refused = web.post("/models/churn/predictions", json=[{"age": 30}])
+    assert refused.status_code == 422
+    assert "plan" in refused.json()["detail"]

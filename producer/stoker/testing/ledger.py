@@ -264,7 +264,11 @@ class Ledger:
         if planned.reason is not None:
             self._settle(record, job_id, JobState.FAILED, reason=planned.reason, traceback=planned.traceback)
             return
-        result = planned.result or usual_result(spec, job_id, self.models, Store(self.store_url), self._made_by)
+        try:
+            result = planned.result or usual_result(spec, job_id, self.models, Store(self.store_url), self._made_by)
+        except StokerError as error:
+            self._settle(record, job_id, JobState.FAILED, reason=error.message)
+            return
         if planned.fields:
             result = type(result).model_validate(result.model_dump() | planned.fields)
         record.set(result=result.model_dump_json())

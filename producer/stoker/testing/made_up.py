@@ -1,10 +1,7 @@
 """What jobs give where a test does not say: results of the right shape, whose numbers mean nothing."""
 
-import csv
 from collections.abc import Callable, Iterator
 from html import escape
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ..events import Epoch, Event
@@ -33,12 +30,12 @@ from ..kinds.describe import DescribedColumn
 from ..kinds.evaluate import Accuracy, Efficiency, Latency, Stability
 from ..kinds.result import JobResult
 from ..ledger.registry import JOB_MODEL
-from ..models.columns import TARGET_NAMES
-from ..models.data import SAMPLES
+from ..models.columns import TARGET_NAMES, select_columns
 from ..models.manifest import Artifact, Signature, TensorSpec
 from ..models.store import Store
 from .outcomes import Planned
 from .registry import Models, signature_of
+from .tables import classes_of, columns_of, head_of
 
 _ROWS, _PARAMETERS, _RUN_S, _ROWS_PER_S = 100, 1000, 1.0, 1000.0
 _LATENCY = {1: Latency(p50_ms=1.0, p99_ms=2.0), 32: Latency(p50_ms=2.0, p99_ms=4.0)}
@@ -51,8 +48,6 @@ _SAMPLE_ARRAYS: dict[str, tuple[int, tuple[str, ...]]] = {
     "breast_cancer": (30, ("malignant", "benign")),
     "diabetes": (10, ()),
 }
-# Rows of a local .csv that are looked at for what its columns are.
-_LOOKED_AT = 1000
 
 Maker = Callable[[Any, str, Models, Store], JobResult]
 
@@ -102,10 +97,11 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
 
 
 def _trained(spec: Train, job_id: str, models: Models, store: Store) -> TrainResult:
-    file = store.put_bytes(b"made up", "model.keras")
     data = as_data(spec.data).ref
+    signature = _signature(spec, data, store)
+    file = store.put_bytes(b"made up", "model.keras")
     version = models.register(
-        spec.model, spec.alias, signature=_signature(spec, data), metrics=_METRICS, files={"keras": file},
+        spec.model, spec.alias, signature=signature, metrics=_METRICS, files={"keras": file},
         parameters=_PARAMETERS, job=job_id, data=data,
     )  # fmt: skip
     history = {
@@ -152,7 +148,7 @@ def _described(spec: Describe, store: Store) -> DescribeResult:
             shape=(), missing=0, distinct=None, exact=False, low=None, high=None, mean=None, median=None, examples=(),
             histogram=None, commonest={},
         )
-        for name, kind in _columns(data).items()
+        for name, kind in columns_of(data, head_of(data, store)).items()
     )  # fmt: skip
     target = spec.target if isinstance(spec.target, str) else None
     return DescribeResult(
@@ -166,50 +162,29 @@ def _pages(store: Store, title: str) -> dict[str, Artifact]:
     return {"report": store.put_bytes(b"{}", "report.json"), "html": store.put_bytes(page.encode(), "report.html")}
 
 
-def _signature(spec: Train, ref: str) -> Signature:
-    """What a training on this would make, as far as the head of a local .csv or the sample's name tells."""
+def _signature(spec: Train, ref: str, store: Store) -> Signature:
+    """What a training on this would make, as far as the head of a table or the sample's name tells.
+
+    Raises:
+        InvalidJob: the table lacks a column, as a worker would find.
+    """
     sample = ref.removeprefix("sample://")
     if sample in _SAMPLE_ARRAYS:
         width, classes = _SAMPLE_ARRAYS[sample]
         signature = signature_of({}, classes, None)
         x = TensorSpec(name="x", shape=(width,), dtype="float32")
         return signature.model_copy(update={"inputs": (x,)})
-    columns = _columns(ref)
+    rows = head_of(ref, store)
+    columns = columns_of(ref, rows)
+    target, features = _chosen(spec, ref, tuple(columns))
+    return signature_of({name: columns.get(name, "number") for name in features}, classes_of(rows, target), target)
+
+
+def _chosen(spec: Train, ref: str, columns: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The target, if it is a single one, and the features."""
+    if columns and spec.forecast is None and spec.init_from is None:
+        aside = () if spec.sample_weight is None else (spec.sample_weight,)
+        targets, features = select_columns(columns, spec.targets, spec.features, ref, aside)
+        return targets[0] if len(targets) == 1 else None, features
     target = spec.target if isinstance(spec.target, str) else next((n for n in TARGET_NAMES if n in columns), None)
-    features = spec.features or tuple(name for name in columns if name != target)
-    return signature_of({name: columns.get(name, "number") for name in features}, _classes(ref, target), target)
-
-
-def _columns(ref: str) -> dict[str, str]:
-    """The columns, each a "number" or a "category"."""
-    rows = _rows(ref)
-    if not rows:
-        return dict.fromkeys(SAMPLES.get(ref.removeprefix("sample://"), ()), "category")
-    return {name: "number" if all(_is_number(row[name]) for row in rows) else "category" for name in rows[0]}
-
-
-def _classes(ref: str, target: str | None) -> tuple[str, ...]:
-    values = {row[target] for row in _rows(ref)} if target else set()
-    if all(map(_is_number, values)) and (len(values) > 20 or any("." in value for value in values)):
-        return ()
-    return tuple(sorted(values - {""}))
-
-
-def _rows(ref: str) -> list[dict[str, str]]:
-    """The first rows of a local .csv; none of other data."""
-    path = Path(ref)
-    if path.suffix != ".csv" or not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        head = file.read(4096)
-        file.seek(0)
-        separator = max(",;\t|", key=head.count)
-        return list(islice(csv.DictReader(file, delimiter=separator, restval=""), _LOOKED_AT))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text or "nan")
-    except ValueError:
-        return False
-    return True
+    return target, spec.features or tuple(name for name in columns if name != target)
