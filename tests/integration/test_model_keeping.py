@@ -13,6 +13,7 @@ import stoker
 from stoker import JobState
 from stoker.ledger import attempts, intake, model_changes, registry
 from stoker.ledger.attempts import Attempt
+from stoker.ledger.children import await_children
 from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
@@ -226,6 +227,20 @@ def test_a_model_that_a_waiting_job_takes_from_another_job_stays(connection: Con
         client.remove_model("digits@1")
     assert client.keep_versions("digits", 1).kept == {"digits@1": f"job {waits} names it"}
     assert second.job != made.job
+
+
+def test_what_a_child_names_stays_though_its_parent_names_nothing(
+    connection: Connection, client: stoker.Client
+) -> None:
+    for number in (1, 2, 3):
+        register(connection, number)
+    parent = stoker.Run(function="shop.jobs:score", device="cpu")
+    attempt = run(connection, submit(connection, parent))
+    child = stoker.Infer(model="digits@2", data="sample://digits", rows=(0, 10))
+    assert connection.run(await_children(attempt, parent, [child]))
+    with pytest.raises(stoker.ModelInUse, match=f"digits@2 is named by job {attempt.job_id}-1-0"):
+        client.remove_model("digits@2")
+    assert client.keep_versions("digits", 1).kept["digits@2"] == f"job {attempt.job_id}-1-0 names it"
 
 
 def test_a_job_that_comes_between_the_look_and_the_removal_is_seen(

@@ -1,8 +1,8 @@
 -- Lists jobs, the newest first, and looks at no more than `look` of them.
 -- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
 --   and where it matters, {model (a name, or a reference with @), reads (of a model, also jobs that read it or what a job has
---   made), parent (whose children: else jobs that are none's), since_ms, until_ms (only jobs submitted from this time on,
---   and before this one), before (only jobs submitted before this one, by sequence)}
+--   made, children as well), parent (whose children: else jobs that are none's), since_ms, until_ms (only jobs submitted from
+--   this time on, and before this one), before (only jobs submitted before this one, by sequence)}
 -- Returns {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
 local search = cjson.decode(ARGV[1])
 local kinds = #search.kinds > 0 and search.kinds or all_kinds()
@@ -103,7 +103,7 @@ for id, sequence in next_job do
   elseif does then
     -- What is no hash is nobody's job; it must not spoil the list.
     local values = redis.pcall('HMGET', KEY.job .. id, unpack(search.fields))
-    if values.err or (values[1] or nil) == search.parent then
+    if values.err or search.reads or (values[1] or nil) == search.parent then
       answer[#answer + 1] = { id, values.err and {} or values }
     end
   end
