@@ -376,6 +376,28 @@ def test_the_clean_up_takes_what_is_over_and_unnamed(
             client.download(ref, tmp_path / "got")
 
 
+@pytest.mark.parametrize("store", ["memory"], indirect=True)
+def test_one_that_is_damaged_neither_stops_the_clean_up_nor_loses_what_lies_beside_it(
+    client: stoker.Client,
+    store: Store,
+    connection: Connection,
+    tmp_path: Path,
+    all_old: None,  # noqa: F811
+    short_pieces: None,
+) -> None:
+    shop, contents = tmp_path / "shop", {name: os.urandom(2 * PIECE + 1) for name in ("1.bin", "2.bin")}
+    shop.mkdir()
+    for name, content in contents.items():
+        (shop / name).write_bytes(content)
+    ref = client.upload(shop)
+    digest = hashlib.sha256(contents["1.bin"]).hexdigest()
+    [pieces] = [path for path in written(store) if f"/{digest}/pieces.json" in path]
+    store._files._system.pipe_file(pieces, b"{")
+    assert look(store, connection).files == 3, "the pieces that only the damaged list has named"
+    path = client.download(f"{ref}/2.bin", tmp_path / "back")
+    assert (path / "2.bin").read_bytes() == contents["2.bin"]
+
+
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
 def test_an_upload_while_the_clean_up_runs_stays(
     client: stoker.Client, store: Store, connection: Connection, tmp_path: Path

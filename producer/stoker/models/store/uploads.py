@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ...errors import InvalidJob
 from ..manifest import Artifact
-from ..uploads import FolderFiles, Pieces, UploadRef, unknown_upload
+from ..uploads import FolderFile, FolderFiles, Pieces, UploadRef, unknown_upload
 from . import Corrupt, Missing, Store
 from .stretches import Changed, Stretch
 
@@ -151,18 +151,18 @@ class UploadStore(Store):
         Raises:
             DependencyUnavailable: the store is away.
         """
-        found = {ref.digest}
-        try:
-            files = self.folder_files(ref).files if ref.is_folder else ()
-            found.update(file.digest for file in files)
-            # Whatever is in pieces is longer than that.
-            for digest in (ref.digest, *(file.digest for file in files if file.size > _BLOCK_BYTES)):
-                if pieces := self._pieces(digest):
-                    found.update(pieces.pieces)
-        except (InvalidJob, Missing):
+        files: tuple[FolderFile, ...] = ()
+        if ref.is_folder:
             # Of what is damaged, nothing more can be known.
-            pass
-        return found
+            with suppress(InvalidJob):
+                files = self.folder_files(ref).files
+        digests = {ref.digest, *(file.digest for file in files)}
+        # Whatever is in pieces is longer than that.
+        for digest in (ref.digest, *(file.digest for file in files if file.size > _BLOCK_BYTES)):
+            with suppress(Corrupt):
+                if pieces := self._pieces(digest):
+                    digests.update(pieces.pieces)
+        return digests
 
     def _is_complete(self, content: Content) -> bool:
         parts = [(self._path(part), part.size) for part in content.parts]
