@@ -312,6 +312,18 @@ def test_a_version_that_a_newer_release_describes_keeps_its_fields_under_another
     assert not [name for name in connection.client.keys("*") if b"digits" in name]
 
 
+@pytest.mark.parametrize("written", ["[]", "{", "null", "[" * 100_000])
+def test_a_damaged_version_is_named_as_such_and_keeps_no_other_model_from_its_name(
+    connection: Connection, client: stoker.Client, written: str
+) -> None:
+    register(connection, 1)
+    register(connection, 1, name="other")
+    connection.client.hset(key("model", "other"), "2", written)
+    assert [version.ref for version in client.rename_model("digits", "numerals")] == ["numerals@1"]
+    with pytest.raises(stoker.ModelNotFound, match="the record of other@2 is damaged"):
+        client.rename_model("other", "another")
+
+
 # --- keeping the newest
 
 

@@ -140,7 +140,7 @@ def remove(ref: str) -> Steps[tuple[str, ...]]:
             going, is_whole = [(yield registry.resolve(ref))], False
         name = going[0].name
         used: Uses = yield from uses(name)
-        newest = max(version.version for version in versions if version.name == name)
+        newest = max((version.version for version in versions if version.name == name), default=going[0].version)
         for version in going:
             job = used.any_job() if is_whole else used.job_of(version, version.version == newest)
             if job:
@@ -185,7 +185,7 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
     """Give a model another name, with its versions, aliases, notes and history; gives its versions.
 
     Raises:
-        ModelNotFound: there is no such model.
+        ModelNotFound: there is no such model, or a version of it is damaged.
         ModelInUse: an unfinished job names it, or the new name is another model's.
     """
     change = _id()
@@ -210,22 +210,35 @@ def _renamed(records: Sequence[registry.Record], name: str, new: str) -> Iterato
     """The words of rename_model.lua for the versions that have the name in them, with the new one there.
 
     A field that only a newer version knows stays as it is.
+
+    Raises:
+        ModelNotFound: a version of the model is damaged.
     """
     for record in records:
-        try:
-            manifest = json.loads(record.raw)
-        except ValueError:
-            manifest = {}
-        parent = str(manifest.get("parent") or "")
-        of_parent, at, number = parent.partition("@")
+        manifest = _manifest(record)
+        of_parent, at, number = str(manifest.get("parent") or "").partition("@")
         if of_parent == name:
             manifest["parent"] = f"{new}{at}{number}"
-        if record.model == name and "name" in manifest:
+        if record.model == name:
+            if not manifest:
+                raise ModelNotFound(
+                    f"the record of {name}@{record.number} is damaged, so that its name cannot be changed: something else "
+                    f"than Stoker has written to {key('model', name)}"
+                )
             manifest["name"] = new
         elif of_parent != name:
             continue
         sha1 = hashlib.sha1(record.raw, usedforsecurity=False).hexdigest()
         yield from (record.model, record.number, sha1, json.dumps(manifest, separators=(",", ":"), ensure_ascii=False))
+
+
+def _manifest(record: registry.Record) -> dict[str, Any]:
+    """The fields of a version; none if something else has been written there."""
+    try:
+        manifest = json.loads(record.raw)
+    except (ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _id() -> str:
