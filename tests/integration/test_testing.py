@@ -173,6 +173,92 @@ def test_a_long_list_is_submitted_and_waited_for(client: stoker.Client) -> None:
     assert client.wait_all(jobs, timeout=PATIENCE_S) == jobs
 
 
+def test_jobs_are_paused_and_go_on(client: stoker.Client) -> None:
+    tags = {"tenant": unique("held")}
+    client.pause_tenant(tags["tenant"])
+    first, second = client.submit_many([stoker.Describe(data="sample://iris", tags=tags, device="cpu")] * 2)
+    assert first.state is JobState.QUEUED
+    assert tags["tenant"] in client.paused().tenants
+    first.pause()
+    first.pause()
+    status = first.status()
+    assert (status.state, status.paused is None) == (JobState.WAITING, False)
+    assert first.id in client.paused().longest
+    client.resume_tenant(tags["tenant"])
+    assert tags["tenant"] not in client.paused().tenants
+    assert second.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    assert client.matching("resume", tags=tags).count == 1
+    assert client.resume_many(tags=tags).done == 1
+    assert first.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    story = [(event.type, getattr(event, "reason", None)) for event in first.events() if event.type != "progress"]
+    assert story[:3] == [("queued", None), ("waiting", "paused"), ("queued", "resumed")]
+    with pytest.raises(stoker.InvalidJob, match="it has ended, and there is nothing to pause"):
+        first.pause()
+    waiting = client.submit(LATER)
+    waiting.pause()
+    waiting.resume()
+    waiting.cancel()
+    assert [event.type for event in waiting.events()] == ["waiting", "waiting", "waiting", "finished"]
+
+
+def test_a_job_is_submitted_again_with_changes(client: stoker.Client) -> None:
+    job = client.submit(LATER)
+    again = client.resubmit(job.id, epochs=3, not_before=LATER.not_before)
+    assert (again.spec().epochs, again.status().resubmits) == (3, job.id)  # type: ignore[union-attr]  # a training
+    with pytest.raises(stoker.InvalidJob):
+        client.resubmit(job.id, epochs=-1)
+    for each in (job, again):
+        each.cancel()
+
+
+def test_models_are_kept_in_order(client: stoker.Client) -> None:
+    model, new = unique("alike"), unique("renamed")
+    train = stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu")
+    for job in client.submit_many([train] * 3):
+        job.result(timeout=PATIENCE_S)
+    assert client.alias_model(f"{model}@2", "champion").aliases == ("champion",)
+    assert client.alias_model(f"{model}@3", "champion").version == 3
+    assert client.rollback_model(model).version == 2
+    assert client.rollback_model(model).version == 1
+    assert client.note_model(f"{model}@2", "too old").note == "too old"
+    assert client.alias_model(f"{model}@3", "next").aliases == ("next",)
+    client.drop_alias(model, "next")
+    assert client.remove_model(f"{model}@2") == (f"{model}@2",)
+    assert [version.version for version in client.rename_model(model, new)] == [3, 1]
+    assert client.model(new).ref == f"{new}@1"
+    assert client.keep_versions(new, 1, dry_run=True).removed == ()
+    told = [change for change in client.model_changes(new) if change.renamed or change.removed or change.back]
+    assert [(each.renamed, each.removed, each.back) for each in told] == [
+        (model, None, False), (None, 2, False), (None, None, True), (None, None, True),
+    ]  # fmt: skip
+    with pytest.raises(stoker.ModelNotFound, match=rf"{new}@2 was removed at .* UTC by .*, who asked for it"):
+        client.model(f"{new}@2")
+    with pytest.raises(stoker.ModelInUse, match=rf"{new}@1 is what {new}@champion points at: move or drop that"):
+        client.remove_model(f"{new}@1")
+    with pytest.raises(stoker.ModelNotFound, match=f"{new} has no alias 'none'"):
+        client.drop_alias(new, "none")
+    with pytest.raises(stoker.ModelNotFound, match=f"{new}@none cannot go back"):
+        client.rollback_model(new, "none")
+    with pytest.raises(stoker.ModelNotFound, match=f"there is no model {model}: "):
+        client.rename_model(model, new)
+    job = client.submit(LATER.model_copy(update={"model": new}))
+    with pytest.raises(stoker.ModelInUse, match=f"{new} is named by job {job.id}"):
+        client.remove_model(new)
+    job.cancel()
+    assert client.remove_model(new) == (f"{new}@3", f"{new}@1")
+    with pytest.raises(stoker.ModelNotFound):
+        client.model(new)
+
+
+def test_uploads_are_listed_and_forgotten(client: stoker.Client) -> None:
+    ref = client.upload({"a": [1.0, 2.0]}, name=unique("rows"))
+    assert [upload.files for upload in client.uploads() if upload.ref == ref] == [1]
+    client.remove_upload(ref)
+    assert ref not in {upload.ref for upload in client.uploads()}
+    with pytest.raises(stoker.StokerError, match="it was never uploaded to this server"):
+        client.remove_upload(ref)
+
+
 REFUSED: dict[str, Callable[[stoker.Client], object]] = {
     "a file that is not there": lambda client: client.submit(stoker.Train(model="a", data="/none/none.csv")),
     "a column that is not there": lambda client: client.submit(
@@ -244,8 +330,35 @@ def test_a_test_says_what_comes_of_jobs() -> None:
         assert [each.value for each in client.predict("prices", rows)] == [1.5, 2.5, 1.5]
         client.on_predict("prices", lambda tensors: tensors["numbers"].sum(axis=1, keepdims=True))
         assert [each.value for each in client.predict("prices", rows[:1])] == [13.0]
-        with pytest.raises(stoker.StokerError, match=r"stoker\.testing has no answer to this"):
-            client.infer_later("prices", rows)
+        calls: list[Callable[[], object]] = [lambda: client.infer_later("prices", rows), client.workers]
+        for call in calls:
+            with pytest.raises(
+                stoker.StokerError, match=r"stoker\.testing does not play .* with a server and a worker"
+            ):
+                call()
+
+
+def test_a_job_that_runs_is_paused_where_it_keeps_checkpoints() -> None:
+    with testing.Client() as client:
+        client.on(stoker.Train, testing.runs(), testing.fails("no other one"))
+        client.on(stoker.Describe, testing.runs())
+        job = client.submit(stoker.Train(model="a", data="sample://iris", epochs=2))
+        job.pause()
+        assert (job.state, job.status().attempt) == (JobState.WAITING, 1)
+        with pytest.raises(stoker.InvalidJob, match="is WAITING, and only one that runs can go on"):
+            client.finish(job)
+        job.resume()
+        assert (job.state, job.status().attempt) == (JobState.RUNNING, 2)
+        client.finish(job)
+        assert job.result().model == "a@1"
+        kinds = ["queued", "started", "epoch", "waiting", "queued", "started", "finished"]
+        assert [event.type for event in job.events()] == kinds
+        brief = client.submit(stoker.Describe(data="sample://iris"))
+        with pytest.raises(stoker.InvalidJob, match="runs and keeps no checkpoint"):
+            brief.pause()
+        client.pause_queue("cpu.train")
+        assert client.submit(stoker.Train(model="a", data="sample://iris")).state is JobState.QUEUED
+        client.resume_queue("cpu.train")
 
 
 def test_a_model_of_an_upload_takes_its_columns(client: stoker.Client, tmp_path: Path) -> None:

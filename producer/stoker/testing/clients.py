@@ -1,7 +1,7 @@
 """Both clients, with a ledger in memory."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..client.aio import AsyncClient as RealAsyncClient
 from ..client.async_job import AsyncJob
@@ -14,7 +14,7 @@ from ..models.manifest import ModelVersion
 from ..models.tensors import Outputs, decode_tensors
 from ..settings import Settings
 from .connections import AsyncMemoryConnection, MemoryConnection
-from .ledger import Ledger
+from .ledger import Ledger, not_played
 from .outcomes import Planned, returns
 from .registry import Answer
 
@@ -86,6 +86,14 @@ class Client(RealClient, _Scripted):
         if self._closes:
             self.ledger.close()
 
+    def workers(self) -> NoReturn:
+        """No test has workers.
+
+        Raises:
+            StokerError: always.
+        """
+        raise not_played("workers")
+
     def _open(self) -> MemoryConnection:
         return MemoryConnection(self.ledger)
 
@@ -105,6 +113,10 @@ class AsyncClient(RealAsyncClient, _Scripted):
         await super().close()
         if self._closes:
             self.ledger.close()
+
+    async def workers(self) -> NoReturn:
+        """See `Client.workers`."""
+        raise not_played("workers")
 
     def _open(self) -> AsyncMemoryConnection:
         return AsyncMemoryConnection(self.ledger)

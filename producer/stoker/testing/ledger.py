@@ -1,6 +1,5 @@
-"""The ledger in memory: it answers the calls of clients as Redis and the ledger's scripts do, and runs jobs."""
+"""The ledger in memory: it answers the calls of clients as Redis and the ledger's scripts do."""
 
-import json
 import tempfile
 import threading
 import time
@@ -8,23 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import InvalidJob, StokerError
-from ..events import Event, JobState
-from ..kinds import Spec, read_spec
-from ..ledger import ends, intake, presence, records, registry, uploads, waiting
+from ..errors import StokerError
+from ..events import Event
+from ..kinds import read_spec
+from ..ledger import ends, registry, waiting
 from ..ledger.keys import key
 from ..ledger.scripts import script
 from ..models.store import Store
-from ..redis.calls import Call
-from .made_up import usual_events, usual_result
+from ..redis.calls import Call, Script
+from .jobs import Jobs
+from .model_keeping import ModelKeeping
 from .outcomes import Planned
 from .plans import Plans
-from .records import Entry, Ids, Record, Uploads, as_bytes, id_text, is_wanted, newer_entries, now_ms
+from .records import Entry, Uploads, newer_entries
 from .registry import Models
-
-_WORKER = "testing@memory"
-_UPLOAD = uploads.new_upload("", 0, 0, 1.0)
-_OPEN = {state.value for state in JobState if not state.final}
 
 
 class Ledger:
@@ -41,37 +37,51 @@ class Ledger:
         self.models = Models()
         self._folder = tempfile.TemporaryDirectory(prefix="stoker-testing-")
         self.store_url = self._folder.name
-        self._jobs: dict[str, Record] = {}
-        self._keys: dict[str, tuple[str, str]] = {}
+        self._jobs = Jobs(self.plans, self.models, Store(self.store_url))
         self._uploads = Uploads()
-        self._staged: dict[str, list[str]] = {}
         self._interrupts: dict[str, tuple[int, int]] = {}
-        self._ids = Ids()
         self._changed = threading.Condition(threading.RLock())
         self._listeners: list[Callable[[], object]] = []
-        # By the script, which is what a call of it has; the names of scripts are the ledger's own.
-        self._scripts: dict[Any, Callable[..., Any]] = {
-            call.script: answer
-            for call, answer in (
-                (intake.submit([]), self._submit),
-                (intake.stage("", 1, []), self._stage),
-                (intake.take_in(""), self._take_in),
-                (records.cancel(""), self._cancel),
-                (records.query(None, None, 1), self._query),
-                (ends.ended([]), self._ended),
-                (presence.workers(), lambda _: []),
-                (uploads.keep(_UPLOAD), self._uploads.keep),
-                (uploads.use(""), self._uploads.use),
-                (waiting.interrupt(""), self._interrupt),
-                (registry.resolve_all([]), lambda *names: self.models.resolved(names)),
-                (registry.catalogue(), lambda *_: self.models.all()),
-            )
+        keeping = ModelKeeping(self.models)
+        by_name: dict[str, Callable[..., Any]] = {
+            "submit": self._jobs.submit,
+            "stage": self._jobs.stage,
+            "accept": lambda *_: [],
+            "take_in": self._jobs.take_in,
+            "cancel": self._jobs.cancel,
+            "pause": self._jobs.pause,
+            "resume": self._jobs.resume,
+            "pauses": self._jobs.set_paused,
+            "paused": self._jobs.paused,
+            "query": self._jobs.query,
+            # Where no worker is known, nothing is refused for what workers lack.
+            "workers": lambda _: [],
+            "keep_upload": self._uploads.keep,
+            "use_upload": self._uploads.use,
+            "list_uploads": self._uploads.listed,
+            "forget_upload": self._uploads.forget,
+            "alias_model": keeping.alias,
+            "rollback_model": keeping.roll_back,
+            "note_model": keeping.note,
+            "remove_versions": keeping.remove,
+            "rename_model": keeping.rename,
         }
-        self._scripts[script("accept")] = lambda *_: []
+        # By the script, which is what a call of it has; the names of scripts are the ledger's own.
+        self._scripts: dict[Script | None, Callable[..., Any]] = {
+            registry.resolve_all([]).script: self.models.resolved,
+            registry.catalogue().script: self.models.all,
+            ends.ended([]).script: self._jobs.ended,
+            waiting.interrupt("").script: self._interrupt,
+            **{script(name): answer for name, answer in by_name.items()},
+        }
         self._commands: dict[str, Callable[..., Any]] = {
             "HMGET": self._hmget,
             "HGET": lambda name, field: self._hmget(name, field)[0],
             "XREAD": self._xread,
+            "GET": lambda _: self._jobs.last_sequence,
+            "LRANGE": lambda name, _, last: keeping.changes(name.removeprefix(key("moves", "")), last + 1),
+            # What is forgotten of models that could not be loaded; here all can.
+            "HDEL": lambda *_: 0,
         }
 
     def close(self) -> None:
@@ -88,11 +98,7 @@ class Ledger:
                 answer = play(*words)
                 self._tell()
                 return answer
-        what = "this" if call.script else str(words[0])
-        raise StokerError(
-            f"stoker.testing has no answer to {what}: it plays jobs, their events, models and predictions. Test this "
-            "with a server and a worker, as `stoker up` starts them"
-        )
+        raise not_played("this")
 
     def block_s(self, call: Call[Any]) -> float:
         """How long a call waits for an answer."""
@@ -120,16 +126,16 @@ class Ledger:
     def report(self, job_id: str, events: Iterable[Event]) -> None:
         """Let a job that runs send events."""
         with self._changed:
-            record = self._running(job_id)
-            self._send_all(record, events)
+            record = self._jobs.running(job_id)
+            self._jobs.send_all(record, events)
             self._tell()
 
     def finish(self, job_id: str, planned: Planned) -> None:
         """End a job that runs."""
         with self._changed:
-            record = self._running(job_id)
-            self._send_all(record, planned.events or ())
-            self._end(record, job_id, read_spec(record.fields[b"spec"]), planned)
+            record = self._jobs.running(job_id)
+            self._jobs.send_all(record, planned.events or ())
+            self._jobs.end(record, job_id, read_spec(record.fields[b"spec"]), planned)
             self._tell()
 
     def _tell(self) -> None:
@@ -137,81 +143,11 @@ class Ledger:
         for changed in list(self._listeners):
             changed()
 
-    def _running(self, job_id: str) -> Record:
-        record = self._jobs.get(job_id)
-        if record is None or record.text("state") != JobState.RUNNING:
-            state = record.text("state") if record else "unknown"
-            raise InvalidJob(f"job {job_id} is {state}, and only one that runs can go on: plan it as testing.runs()")
-        return record
-
-    # What scripts do: each takes their arguments, and gives their reply.
-
-    def _submit(self, document: str, iso: str) -> list[Any]:  # noqa: ARG002
-        chunk = json.loads(document)
-        answer: list[Any] = []
-        coming = {job[0] for job in chunk["jobs"]}
-        for place, (_, shape, *keyed) in enumerate(chunk["jobs"], 1):
-            if keyed and (old := self._keys.get(keyed[0])):
-                if old[1] != keyed[1]:
-                    return [b"conflict", keyed[0].encode()]
-                answer += [place, old[0].encode()]
-            for first in chunk["shapes"][shape - 1]["after"]:
-                state = self._jobs[first].text("state") if first in self._jobs else "missing"
-                if first not in coming and state not in {*_OPEN, JobState.SUCCEEDED}:
-                    return [state.encode(), first.encode()]
-        for place, job in enumerate(chunk["jobs"], 1):
-            if place not in answer[::2] and job[0] not in self._jobs:
-                self._add(job, chunk["shapes"][job[1] - 1])
-        self._run_due()
-        return answer
-
-    def _stage(self, list_id: str, number: int, document: str, ttl_s: int) -> None:  # noqa: ARG002
-        self._staged.setdefault(list_id, []).append(document)
-
-    def _take_in(self, list_id: str, iso: str) -> int:
-        chunks = self._staged.get(list_id, [])
-        if chunks:
-            self._submit(chunks.pop(0), iso)
-        return int(bool(chunks))
-
-    def _cancel(self, job_id: str, iso: str) -> bytes | None:  # noqa: ARG002
-        record = self._jobs.get(job_id)
-        if record is None:
-            return None
-        state = record.fields[b"state"]
-        if not record.is_final:
-            ran = state == JobState.RUNNING.encode()
-            reason = "cancelled while it ran" if ran else "cancelled before it started"
-            if ran:
-                record.set(cancel=1)
-            self._settle(record, job_id, JobState.CANCELLED, reason=reason)
-            self._run_due()
-        return state
-
-    def _query(self, document: str) -> list[Any]:
-        search = json.loads(document)
-        answer: list[Any] = [b""]
-        for job_id, record in reversed(self._jobs.items()):
-            if is_wanted(record, search, json.loads(record.text("tags"))):
-                answer.append([job_id.encode(), [record.fields.get(name.encode()) for name in search["fields"]]])
-            if len(answer) > search["limit"]:
-                break
-        return answer
-
-    def _ended(self, *job_ids: str) -> list[Any]:
-        answer: list[Any] = []
-        for place, job_id in enumerate(job_ids, 1):
-            record = self._jobs.get(job_id)
-            if record is None or record.is_final:
-                answer += [place, record.fields[b"state"] if record else b""]
-        return answer
-
     def _interrupt(self, client: str) -> None:
-        self._interrupts[key("interrupts", client)] = self._ids.next()
+        self._interrupts[key("interrupts", client)] = self._jobs.ids.next()
 
     def _hmget(self, name: str, *fields: str) -> list[bytes | None]:
-        record = self._jobs.get(name.removeprefix(key("job", "")))
-        return [record.fields.get(field.encode()) if record else None for field in fields]
+        return self._jobs.values(name.removeprefix(key("job", "")), fields)
 
     def _xread(self, *words: Any) -> list[Any] | None:
         return newer_entries(words, self._stream)
@@ -219,84 +155,12 @@ class Ledger:
     def _stream(self, name: str) -> list[Entry]:
         if name in self._interrupts:
             return [(self._interrupts[name], b"")]
-        record = self._jobs.get(name.removeprefix(key("events", "")))
-        return record.events if record else []
+        return self._jobs.events(name.removeprefix(key("events", "")))
 
-    def _add(self, job: list[Any], shape: dict[str, Any]) -> None:
-        job_id, _, *keyed = job
-        words = list(map(as_bytes, shape["record"]))
-        record = Record(dict(zip(words[::2], words[1::2], strict=True)), after=tuple(shape["after"]))
-        waits = bool(record.after) or (shape.get("not_before") or 0) > now_ms()
-        record.set(sequence=len(self._jobs) + 1, submitted_at=now_ms(), state="WAITING" if waits else "QUEUED")
-        self._jobs[job_id] = record
-        if keyed:
-            self._keys[keyed[0]] = (job_id, keyed[1])
-        if not waits:
-            self._send(record, "queued", json.dumps({"type": "queued", "queue": shape["queue"]}))
-            return
-        until = shape.get("not_before")
-        waiting_for = {"type": "waiting", "after": record.after} | ({"not_before": until} if until else {})
-        self._send(record, "waiting", json.dumps(waiting_for))
 
-    def _run_due(self) -> None:
-        """Run every job that may start, also those that come after one that ends here."""
-        while due := next((each for each in self._jobs.items() if self._may_start(each[1])), None):
-            self._run(*due)
-
-    def _may_start(self, record: Record) -> bool:
-        state = record.text("state")
-        if state == JobState.WAITING and int(record.text("not_before") or 0) <= now_ms():
-            return all(self._jobs[first].text("state") == JobState.SUCCEEDED for first in record.after)
-        return state == JobState.QUEUED
-
-    def _run(self, job_id: str, record: Record) -> None:
-        spec = read_spec(record.fields[b"spec"])
-        planned = self.plans.next(spec)
-        if record.text("state") == JobState.WAITING:
-            self._send(record, "queued", json.dumps({"type": "queued", "queue": record.text("queue")}))
-        record.set(state=JobState.RUNNING.value, attempt=1, worker=_WORKER, started_at=now_ms())
-        self._send(record, "started", json.dumps({"type": "started", "worker": _WORKER, "attempt": 1}))
-        self._send_all(record, usual_events(spec, planned) if planned.events is None else planned.events)
-        if planned.ends:
-            self._end(record, job_id, spec, planned)
-
-    def _end(self, record: Record, job_id: str, spec: Spec, planned: Planned) -> None:
-        if planned.reason is not None:
-            self._settle(record, job_id, JobState.FAILED, reason=planned.reason, traceback=planned.traceback)
-            return
-        try:
-            result = planned.result or usual_result(spec, job_id, self.models, Store(self.store_url), self._made_by)
-        except StokerError as error:
-            self._settle(record, job_id, JobState.FAILED, reason=error.message)
-            return
-        if planned.fields:
-            result = type(result).model_validate(result.model_dump() | planned.fields)
-        record.set(result=result.model_dump_json())
-        self._settle(record, job_id, JobState.SUCCEEDED)
-
-    def _made_by(self, job_id: str) -> str:
-        """The model that a job has made."""
-        return str(json.loads(self._jobs[job_id].fields[b"result"])["model"])
-
-    def _settle(self, record: Record, job_id: str, state: JobState, **outcome: str) -> None:
-        record.set(state=state.value, finished_at=now_ms(), **outcome)
-        finished = {"type": "finished", "state": state.value} | {k: v for k, v in outcome.items() if k == "reason"}
-        self._send(record, "finished", json.dumps(finished))
-        if state is JobState.SUCCEEDED:
-            return
-        reason = f"job {job_id}, which it comes after, is {state}"
-        for later_id, later in self._jobs.items():
-            if job_id in later.after and not later.is_final:
-                self._settle(later, later_id, JobState.CANCELLED, reason=reason)
-
-    def _send_all(self, record: Record, events: Iterable[Event]) -> None:
-        for event in events:
-            self._send(record, event.type, event.model_dump_json(exclude={"id", "at"}))
-
-    def _send(self, record: Record, kind: str, document: str) -> None:
-        entry = self._ids.next()
-        record.events.append((entry, document.encode()))
-        if kind not in ("queued", "waiting", "finished"):
-            record.set(last_event_at=entry[0])
-        if kind in ("epoch", "progress"):
-            record.set(progress=document, progress_id=id_text(entry))
+def not_played(what: str) -> StokerError:
+    """The error of what is not played here."""
+    return StokerError(
+        f"stoker.testing does not play {what}: it plays jobs and their events, pauses, uploads, models and "
+        "predictions. Replace the call in this test, or run it with a server and a worker, as `stoker up` starts them"
+    )

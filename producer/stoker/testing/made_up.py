@@ -77,7 +77,7 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
         case Evaluate():
             return _evaluated(exact(spec.model), store)
         case Deploy():
-            return DeployResult(model=models.move(exact(spec.model), spec.alias).ref, alias=spec.alias)
+            return DeployResult(model=models.move(exact(spec.model), spec.alias, job_id).ref, alias=spec.alias)
         case Infer():
             chunk = store.put_bytes(b"made up", f"predictions.{spec.format}")
             return InferResult(model=exact(spec.model), rows=_ROWS, chunks=(chunk,), rows_per_s=_ROWS_PER_S)

@@ -7,6 +7,8 @@ from itertools import count
 from typing import Any
 
 from ..events import JobState
+from ..ledger.registry import JOB_MODEL
+from .outcomes import Planned
 
 Fields = dict[bytes, bytes]
 # An id and an event as JSON.
@@ -32,11 +34,13 @@ class Record:
         fields: those of its hash.
         events: its stream: ids and events as JSON.
         after: ids of the jobs that must succeed first.
+        planned: what comes of it, once it has started.
     """
 
     fields: Fields
     events: list[Entry] = field(default_factory=list)
     after: tuple[str, ...] = ()
+    planned: Planned | None = None
 
     def text(self, name: str) -> str:
         """A field; "" if there is none."""
@@ -50,6 +54,11 @@ class Record:
     def is_final(self) -> bool:
         """Whether it has ended."""
         return self.fields[b"state"] in _FINAL
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused."""
+        return b"paused" in self.fields
 
 
 class Ids:
@@ -67,18 +76,27 @@ class Uploads:
     """What has been uploaded: until when each is kept goes anew with each use."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[str, int]] = {}
+        self._kept: dict[str, tuple[str, int, int]] = {}
 
     def keep(self, ref: str, record: str, keep_ms: int) -> None:
         """Note one."""
-        self._kept[ref] = (record, keep_ms)
+        self._kept[ref] = (record, keep_ms, now_ms() + keep_ms)
 
     def use(self, ref: str) -> list[bytes] | None:
         """Its record and until when it is kept, ms; None if there is none."""
         if ref not in self._kept:
             return None
-        record, keep_ms = self._kept[ref]
+        record, keep_ms, _ = self._kept[ref]
+        self.keep(ref, record, keep_ms)
         return [record.encode(), as_bytes(now_ms() + keep_ms)]
+
+    def listed(self) -> list[list[bytes]]:
+        """Each with its record and until when it is kept, ms."""
+        return [[ref.encode(), record.encode(), as_bytes(end)] for ref, (record, _, end) in self._kept.items()]
+
+    def forget(self, ref: str, _: object) -> int:
+        """Forget one; gives whether it was there."""
+        return int(self._kept.pop(ref, None) is not None)
 
 
 def id_text(entry: tuple[int, int]) -> bytes:
@@ -116,12 +134,18 @@ def is_wanted(record: Record, search: Mapping[str, Any], tags: Mapping[str, str]
         tags: the job's.
     """
     submitted_at = int(record.text("submitted_at"))
-    refs = (record.text("makes") or record.text("model")).split()
+    reads = record.text("model").split()
+    refs = record.text("makes").split() or reads
+    if search.get("reads"):
+        refs = refs + reads
     model = search.get("model")
+    # Of what another job makes, the caller looks up which model that is.
+    wanted = (f"{model}@", JOB_MODEL) if search.get("reads") else (f"{model}@",)
+    is_of_model = any(ref == model or ref.startswith(wanted) for ref in refs)
     return (
         (not search["kinds"] or record.text("kind") in search["kinds"])
         and record.text("state") in search["states"]
-        and (model is None or any(ref == model or ref.startswith(f"{model}@") for ref in refs))
+        and (model is None or is_of_model)
         and all(tags.get(name) == value for name, value in dict(search["tags"] or {}).items())
         and (record.text("parent") or None) == search.get("parent")
         and int(record.text("sequence")) < int(search.get("before", 2**63))

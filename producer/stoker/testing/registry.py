@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from typing import Any
@@ -11,34 +12,79 @@ import numpy as np
 from ..errors import InvalidJob, ModelNotFound
 from ..models.manifest import CHAMPION, ModelVersion, Signature, TensorSpec
 from ..models.tensors import Array, Outputs, Tensors
-from .records import as_bytes, flat
+from .records import as_bytes, flat, now_ms
 
 Answer = str | float | Sequence[str | float]
+# How what stands in the place of a removed version begins: see versions.lua.
+REMOVED = b'{"removed_at":'
 # The probability of the label that a test lets a model predict.
 _SURE = 0.9
+
+
+@dataclass
+class Model:
+    """A model.
+
+    Attributes:
+        versions: their JSON by number; of a removed one what stands in its place.
+        notes: by number.
+        changes: the newest first.
+    """
+
+    versions: dict[int, bytes] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+    def has(self, number: int | None) -> bool:
+        """Whether there is such a version."""
+        return number is not None and not is_removed(self.versions.get(number, REMOVED))
+
+    def number(self, pick: str) -> int | None:
+        """The number of the version behind an alias or a number; None if there is none."""
+        if pick == "latest":
+            return max(filter(self.has, self.versions), default=None)
+        return self.aliases.get(pick) or (int(pick) if pick.isdigit() else None)
+
+    def move(self, alias: str, to: int | None, **change: Any) -> None:
+        """Point an alias at a version, or at none."""
+        before = self.aliases.pop(alias, None)
+        if to is not None:
+            self.aliases[alias] = to
+        self.note_change(alias=alias, **({"from": before} if before else {}), **({"to": to} if to else {}), **change)
+
+    def note_change(self, **change: Any) -> None:
+        """Note a change."""
+        self.changes.insert(0, {"at": now_ms(), **change})
+
+    @property
+    def alias_words(self) -> list[bytes]:
+        """Its aliases and their numbers, as Redis answers them."""
+        return flat((alias.encode(), as_bytes(number)) for alias, number in self.aliases.items())
 
 
 class Models:
     """Every version of every model.
 
     Attributes:
+        by_name: those that have a version.
+        changes: of models that are gone, by their names.
         answers: what models predict, by name, where a test has said so.
     """
 
     def __init__(self) -> None:
-        self._versions: dict[str, dict[int, ModelVersion]] = {}
-        self._aliases: dict[str, dict[str, int]] = {}
+        self.by_name: dict[str, Model] = {}
+        self.changes: dict[str, list[dict[str, Any]]] = {}
         self.answers: dict[str, Answer | Callable[[Any], Any]] = {}
 
-    def register(self, name: str, alias: str | None, **manifest: Any) -> ModelVersion:
+    def register(self, name: str, alias: str | None, *, job: str, **manifest: Any) -> ModelVersion:
         """Register the next version; the first one is the champion."""
-        versions = self._versions.setdefault(name, {})
-        number = len(versions) + 1
-        version = ModelVersion(name=name, version=number, created_at=datetime.now(UTC), **manifest)
-        versions[number] = version
-        aliases = self._aliases.setdefault(name, {CHAMPION: 1})
-        if alias:
-            aliases[alias] = number
+        model = self.by_name.setdefault(name, Model(changes=self.changes.pop(name, [])))
+        number = len(model.versions) + 1
+        version = ModelVersion(name=name, version=number, created_at=datetime.now(UTC), job=job, **manifest)
+        model.versions[number] = version.model_dump_json().encode()
+        for moved in dict.fromkeys([*([] if CHAMPION in model.aliases else [CHAMPION]), *([alias] if alias else [])]):
+            model.move(moved, number, by=job)
         return version
 
     def add(self, name: str, *, inputs: Sequence[str], classes: Sequence[str], target: str | None) -> ModelVersion:
@@ -48,10 +94,10 @@ class Models:
             name, None, signature=signature, metrics={}, files={}, parameters=0, job="testing", data=""
         )
 
-    def move(self, ref: str, alias: str) -> ModelVersion:
-        """Point an alias at a version."""
+    def move(self, ref: str, alias: str, job: str) -> ModelVersion:
+        """Point an alias at a version, as a job asks for it."""
         version = self.version(ref)
-        self._aliases[version.name][alias] = version.version
+        self.by_name[version.name].move(alias, version.version, by=job)
         return version
 
     def version(self, ref: str) -> ModelVersion:
@@ -61,18 +107,20 @@ class Models:
             ModelNotFound: there is none.
         """
         name, _, pick = ref.partition("@")
-        number = self._number(name, pick or CHAMPION)
-        if number is None:
+        model = self.by_name.get(name, Model())
+        number = model.number(pick or CHAMPION)
+        if number is None or not model.has(number):
             raise ModelNotFound(f"there is no model {ref}")
-        return self._versions[name][number]
+        return ModelVersion.model_validate_json(model.versions[number])
 
-    def resolved(self, names: Sequence[str]) -> list[list[Any]]:
-        """For names and picks in turn, a version as JSON and its model's aliases: see `registry.resolve_all`."""
-        answer = []
+    def resolved(self, *names: str) -> list[list[Any]]:
+        """For names and picks in turn, a version as JSON, its model's aliases, its note: see `registry.resolve_all`."""
+        answer: list[list[Any]] = []
         for name, pick in zip(names[::2], names[1::2], strict=True):
-            number = self._number(name, pick)
-            raw = None if number is None else self._versions[name][number].model_dump_json().encode()
-            answer.append([raw, self._alias_words(name), None])
+            model = self.by_name.get(name, Model())
+            number = model.number(pick) or 0
+            note = model.notes.get(number)
+            answer.append([model.versions.get(number), model.alias_words, note and note.encode()])
         return answer
 
     def all(self) -> list[list[Any]]:
@@ -80,11 +128,11 @@ class Models:
         return [
             [
                 name.encode(),
-                flat((as_bytes(number), each.model_dump_json().encode()) for number, each in versions.items()),
-                self._alias_words(name),
-                [],
+                flat((as_bytes(number), raw) for number, raw in model.versions.items()),
+                model.alias_words,
+                flat((as_bytes(number), note.encode()) for number, note in model.notes.items()),
             ]
-            for name, versions in self._versions.items()
+            for name, model in self.by_name.items()
         ]
 
     def outputs(self, ref: str, tensors: Tensors) -> Outputs:
@@ -101,15 +149,10 @@ class Models:
         each = list(answer) if isinstance(answer, Sequence) and not isinstance(answer, str) else [answer]
         return np.stack([_row(version, value) for value in islice(cycle(each), rows)]).astype(np.float32)
 
-    def _number(self, name: str, pick: str) -> int | None:
-        versions = self._versions.get(name, {})
-        if pick == "latest":
-            return max(versions, default=None)
-        number = self._aliases.get(name, {}).get(pick) or (int(pick) if pick.isdigit() else 0)
-        return number if number in versions else None
 
-    def _alias_words(self, name: str) -> list[bytes]:
-        return flat((alias.encode(), as_bytes(number)) for alias, number in self._aliases.get(name, {}).items())
+def is_removed(raw: bytes) -> bool:
+    """Whether this stands in the place of a version that was removed."""
+    return raw.startswith(REMOVED)
 
 
 def signature_of(columns: dict[str, str], classes: tuple[str, ...], target: str | None) -> Signature:
