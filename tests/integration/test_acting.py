@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -124,8 +127,8 @@ def test_the_command_line_says_how_many_it_would_be_and_acts_with_yes(client: st
     jobs = client.submit_many([tagged("x")] * 3)
     asked = commands.run("cancel", "--tag", "team=x", "--state", "queued")
     assert asked.returncode == 2
-    assert "3 jobs match, such as " in asked.stderr
-    assert "--yes acts on them" in asked.stderr
+    assert "Cancel 3 jobs, such as " in asked.stderr
+    assert "give --yes to do it" in asked.stderr
     told = commands.run("pause", "--tag", "team=x", "--yes")
     assert told.stdout == "3 jobs are paused\n"
     listed = commands.run("jobs").stdout
@@ -137,6 +140,32 @@ def test_the_command_line_says_how_many_it_would_be_and_acts_with_yes(client: st
     again = commands.run("resubmit", jobs[0].id, "--set", "epochs=20", "--json")
     assert json.loads(again.stdout)["resubmits"] == jobs[0].id
     assert commands.run("resubmit", "--tag", "team=x", "--yes").stdout == "3 jobs are submitted again\n"
+
+
+def test_a_no_at_the_terminal_leaves_all_as_it_is_and_where_none_match_nothing_is_asked(client: stoker.Client) -> None:
+    job = client.submit(tagged("x"))
+    terminal, theirs = os.openpty()
+    for answer in (b"n\n", b"\x04"):
+        os.write(terminal, answer)
+        command = (sys.executable, "-m", "stoker.cli", "cancel", "--tag", "team=x")
+        asked = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=240, check=False)
+        assert (asked.returncode, asked.stdout.strip()) == (1, "")
+        assert asked.stderr.startswith(f"Cancel 1 job, such as {job.id[:8]} (train digits, QUEUED)? [y/N]")
+        assert "Traceback" not in asked.stderr
+    assert job.state is JobState.QUEUED
+    assert commands.run("cancel", "--tag", "team=y").stdout == "0 jobs are cancelled\n"
+    assert commands.run("cancel", "--tag", "team=x", "--yes").stdout == "1 job is cancelled\n"
+
+
+def test_of_several_jobs_those_that_can_be_are_acted_on_and_the_others_are_named(client: stoker.Client) -> None:
+    ended, free = client.submit_many([TRAIN, TRAIN])
+    ended.cancel()
+    told = commands.run("pause", ended.id, free.id)
+    assert (told.returncode, told.stdout) == (2, f"{free.id} is WAITING, paused\n")
+    assert f"error: job {ended.id} is CANCELLED" in told.stderr
+    told = commands.run("resume", ended.id, free.id, "--json")
+    refused, status = json.loads(told.stdout)
+    assert (told.returncode, refused["error"], status["state"]) == (2, "InvalidJob", "QUEUED")
 
 
 def test_the_command_line_pauses_jobs_queues_and_tenants_and_says_so_where_they_are_listed(
@@ -154,6 +183,7 @@ def test_the_command_line_pauses_jobs_queues_and_tenants_and_says_so_where_they_
         assert "queue cpu.train is paused since 20" in warned.stderr
     assert commands.run("resume", "--queue", "cpu.train", "--tenant", "a").returncode == 0
     assert commands.run("jobs").stderr == ""
+    assert commands.run("resume", "--tenant", "aa").stdout == "tenant 'aa' was not paused\n"
     assert "there is no queue" in commands.run("pause", "--queue", "cpu").stderr
 
 

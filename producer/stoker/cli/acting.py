@@ -1,21 +1,23 @@
 """`stoker cancel`, `pause`, `resume`, `resubmit`: one job, several, or all that match; queues and tenants too."""
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import BaseModel
 
 from ..client.blocking import Client
 from ..client.job import Job
 from ..client.many import Act, Acted, Filters
-from ..errors import InvalidArgument
-from ..events import JobState
+from ..errors import InvalidArgument, StokerError
+from ..events import JobState, JobStatus
 from ..kinds import KINDS
+from ..terminal.exits import status_of
+from .asking import Yes, ask
 from .jobs import name_and_value
-from .output import SHORT_ID, AsJson, print_json, say, state_text
+from .output import SHORT_ID, AsJson, print_json, say, say_error, state_text
 from .short_id import SEARCHED, whole_id
 
 JobIds = Annotated[
@@ -36,7 +38,6 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="A field's new value, as YAML; may be repeated."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting on all that match.")]
 
 
 def cancel(
@@ -52,10 +53,10 @@ def cancel(
     filters = _filters(state, kind, model, tag)
     with Client() as client:
         if _is_many(job_ids, filters):
-            _ask("cancel", client, filters, yes=yes)
-            _tell_all("cancelled", client.cancel_many(**filters), as_json)
+            is_meant = yes or _is_confirmed("cancel", client, filters)
+            _tell_all("cancelled", client.cancel_many(**filters) if is_meant else Acted(), as_json)
         else:
-            _tell_each(_each(client, job_ids, Job.cancel), as_json)
+            _act_on_each(client, job_ids, Job.cancel, as_json)
 
 
 def pause(
@@ -80,10 +81,10 @@ def pause(
                 Client.pause_queue, Client.pause_tenant, "paused", client, (job_ids, filters), (queue, tenant), as_json
             )
         elif _is_many(job_ids, filters):
-            _ask("pause", client, filters, yes=yes)
-            _tell_all("paused", client.pause_many(**filters), as_json)
+            is_meant = yes or _is_confirmed("pause", client, filters)
+            _tell_all("paused", client.pause_many(**filters) if is_meant else Acted(), as_json)
         else:
-            _tell_each(_each(client, job_ids, Job.pause), as_json)
+            _act_on_each(client, job_ids, Job.pause, as_json)
 
 
 def resume(
@@ -104,10 +105,10 @@ def resume(
             held = (job_ids, filters)
             _hold(Client.resume_queue, Client.resume_tenant, "resumed", client, held, (queue, tenant), as_json)
         elif _is_many(job_ids, filters):
-            _ask("resume", client, filters, yes=yes)
-            _tell_all("resumed", client.resume_many(**filters), as_json)
+            is_meant = yes or _is_confirmed("resume", client, filters)
+            _tell_all("resumed", client.resume_many(**filters) if is_meant else Acted(), as_json)
         else:
-            _tell_each(_each(client, job_ids, Job.resume), as_json)
+            _act_on_each(client, job_ids, Job.resume, as_json)
 
 
 def resubmit(
@@ -128,10 +129,10 @@ def resubmit(
     new = dict(map(_field_and_value, changes or ()))
     with Client() as client:
         if _is_many(job_ids, filters):
-            _ask("resubmit", client, filters, yes=yes)
-            _tell_all("submitted again", client.resubmit_many(new, **filters), as_json)
+            is_meant = yes or _is_confirmed("resubmit", client, filters)
+            _tell_all("submitted again", client.resubmit_many(new, **filters) if is_meant else Acted(), as_json)
         else:
-            _tell_each([client.resubmit(job.id, **new) for job in _named(client, job_ids)], as_json)
+            _act_on_each(client, job_ids, lambda job: client.resubmit(job.id, **new), as_json)
 
 
 def _filters(state: JobState | None, kind: str | None, model: str | None, tags: list[str] | None) -> Filters:
@@ -158,23 +159,19 @@ def _field_and_value(text: str) -> tuple[str, Any]:
         raise InvalidArgument(f"the value of {name} is no YAML: {' '.join(str(error).split())}") from None
 
 
-def _ask(what: Act, client: Client, filters: Filters, *, yes: bool) -> None:
-    """Have it confirmed how many jobs it will be; without a terminal, only --yes does.
+def _is_confirmed(what: Act, client: Client, filters: Filters) -> bool:
+    """Have it confirmed how many jobs it will be; False if none match, and there is nothing to ask.
 
     Raises:
         InvalidArgument: nobody can be asked.
     """
-    if yes:
-        return
     found = client.matching(what, **filters)
     names = ", ".join(
         f"{status.id[:SHORT_ID]} ({status.kind} {status.model}, {status.state})" for status in found.examples
     )
-    example = f", such as {names}" if names else ""
-    if not sys.stdin.isatty():
-        raise InvalidArgument(f"{found.count} jobs match{example}: nobody can be asked here, --yes acts on them")
-    say(f"{found.count} jobs match{example}")
-    typer.confirm(f"{what} {found.count} jobs?", abort=True, err=True)
+    if found.count:
+        ask(f"{what.capitalize()} {_jobs(found.count)}, such as {names}?", yes=False)
+    return found.count > 0
 
 
 def _tell_all(done: str, acted: Acted, as_json: bool) -> None:
@@ -183,40 +180,70 @@ def _tell_all(done: str, acted: Acted, as_json: bool) -> None:
         return
     ended = f", {acted.ended} had ended" if acted.ended else ""
     refused = f", {acted.refused} were refused" if acted.refused else ""
-    say(f"{acted.done} jobs are {done}{ended}{refused}")
+    say(f"{_jobs(acted.done)} {'is' if acted.done == 1 else 'are'} {done}{ended}{refused}")
     for reason in acted.reasons:
         say(f"  {reason}")
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
 
 
 def _named(client: Client, job_ids: list[str] | None) -> list[Job]:
     return [client.job(whole_id(prefix, lambda: client.jobs(limit=SEARCHED), "jobs")) for prefix in job_ids or ()]
 
 
-def _each(client: Client, job_ids: list[str] | None, act: Callable[[Job], None]) -> list[Job]:
-    jobs = _named(client, job_ids)
-    for job in jobs:
-        act(job)
-    return jobs
+def _act_on_each(client: Client, job_ids: list[str] | None, act: Callable[[Job], Job | None], as_json: bool) -> None:
+    """Act on each job, and say what came of it; where one of several is refused, the others are acted on all the same.
 
-
-def _tell_each(jobs: list[Job], as_json: bool) -> None:
-    statuses = [job.status() for job in jobs]
+    Raises:
+        StokerError: the only one was refused.
+    """
+    answers: list[JobStatus | StokerError] = []
+    for job in _named(client, job_ids):
+        try:
+            answers.append((act(job) or job).status())
+        except StokerError as error:
+            answers.append(error)
+    refused = [answer for answer in answers if isinstance(answer, StokerError)]
+    if refused and len(answers) == 1:
+        raise refused[0]
     if as_json:
+        documents = [_Refused.of(answer) if isinstance(answer, StokerError) else answer for answer in answers]
         # One job is one document, as `stoker submit` and `result` have it.
-        print_json(statuses[0] if len(statuses) == 1 else statuses)
-        return
-    for status in statuses:
-        if status.state is JobState.RUNNING and status.cancel_requested:
-            say(f"{status.id} was asked to stop")
-        elif status.state is JobState.RUNNING and status.paused:
-            say(f"{status.id} saves a checkpoint and leaves its slot")
-        else:
-            say(f"{status.id} is ", state_text(status.state), ", paused" if status.paused else "")
+        print_json(documents[0] if len(documents) == 1 else documents)
+    for answer in answers:
+        if isinstance(answer, StokerError):
+            say_error(answer.message)
+        elif not as_json:
+            _tell(answer)
+    if refused:
+        raise typer.Exit(status_of(refused[0]))
+
+
+class _Refused(BaseModel):
+    """What stands for a job that could not be acted on, among the documents of others."""
+
+    error: str
+    message: str
+
+    @classmethod
+    def of(cls, error: StokerError) -> "_Refused":
+        return cls(error=type(error).__name__, message=error.message)
+
+
+def _tell(status: JobStatus) -> None:
+    if status.state is JobState.RUNNING and status.cancel_requested:
+        say(f"{status.id} was asked to stop")
+    elif status.state is JobState.RUNNING and status.paused:
+        say(f"{status.id} saves a checkpoint and leaves its slot")
+    else:
+        say(f"{status.id} is ", state_text(status.state), ", paused" if status.paused else "")
 
 
 def _hold(
-    to_queue: Callable[[Client, str], None],
-    to_tenant: Callable[[Client, str], None],
+    to_queue: Callable[[Client, str], bool],
+    to_tenant: Callable[[Client, str], bool],
     done: str,
     client: Client,
     jobs: tuple[list[str] | None, Filters],
@@ -227,12 +254,10 @@ def _hold(
     if jobs[0] or any(jobs[1].values()):
         raise InvalidArgument("--queue and --tenant mean all of their jobs: name or filter jobs in another command")
     queues, tenants = named[0] or [], named[1] or []
-    for queue in queues:
-        to_queue(client, queue)
-    for tenant in tenants:
-        to_tenant(client, tenant)
+    told = [(f"queue {queue}", to_queue(client, queue)) for queue in queues]
+    told += [(f"tenant {tenant!r}", to_tenant(client, tenant)) for tenant in tenants]
     if as_json:
         print_json({done: {"queues": queues, "tenants": tenants}})
         return
-    for what in (*(f"queue {queue}" for queue in queues), *(f"tenant {tenant!r}" for tenant in tenants)):
-        say(f"{what} is {done}")
+    for what, changed in told:
+        say(f"{what} is {done}" if changed or done == "paused" else f"{what} was not paused")
