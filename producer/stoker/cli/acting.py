@@ -22,7 +22,7 @@ from .short_id import SEARCHED, whole_id
 
 JobIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids of jobs, or their first characters.", show_default=False),
+    typer.Argument(metavar="ID", help="Ids of jobs, or their first characters.", show_default=False),
 ]
 OfState = Annotated[
     JobState | None, typer.Option("--state", case_sensitive=False, help="All jobs in this state.", show_default=False)

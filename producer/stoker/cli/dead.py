@@ -22,7 +22,7 @@ from .table import Table
 _PAGE = 1000
 
 OptionalId = Annotated[
-    str | None, typer.Argument(metavar="[ID]", help="The dead job's id, or its first characters.", show_default=False)
+    str | None, typer.Argument(metavar="ID", help="The dead job's id, or its first characters.", show_default=False)
 ]
 AllDead = Annotated[bool, typer.Option("--all", help="Every dead job instead.")]
 

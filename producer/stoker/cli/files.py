@@ -27,7 +27,9 @@ files = typer.Typer(
 
 @files.command()
 def put(
-    path: Annotated[Path, typer.Argument(help="A file, or a folder with all its files.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A file, or a folder with all its files.", show_default=False)
+    ],
     name: Annotated[str | None, typer.Option(help="Its name in the store; else that of the path.")] = None,
     keep_days: Annotated[float, typer.Option(help="How many days it is kept after its last use.")] = KEEP_DAYS,
     as_json: AsJson = False,
@@ -44,7 +46,7 @@ def put(
 @files.command("ls")
 def list_files(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job, whose files are listed; else all uploads.")
+        str | None, typer.Argument(metavar="JOB", help="A job, whose files are listed; else all uploads.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +75,7 @@ def get(
     what: Annotated[
         str, typer.Argument(metavar="WHAT", help="store://…, or JOB/NAME: a file of a job.", show_default=False)
     ],
-    to: Annotated[Path, typer.Argument(help="The folder for it, or its path.")] = Path(),
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The folder for it, or its path.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite another file of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -13,12 +13,12 @@ from ..events import Epoch, JobState, JobStatus
 from ..kinds import KINDS
 from ..kinds.result import JobResult
 from ..models.store import Store
-from .held import say_what_holds
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion
 from .moments import moment
 from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
+from .paused import warn_of_pauses
 from .short_id import SEARCHED, whole_id
 from .table import Table
 
@@ -60,7 +60,7 @@ def submit(
                 say(f"{status.id}  ", state_text(status.state), f" on {status.queue}")
             for device in {status.queue.partition(".")[0] for status in statuses} - devices:
                 say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
-            say_what_holds(client, statuses)
+            warn_of_pauses(client, statuses)
 
 
 def jobs(
@@ -94,7 +94,7 @@ def jobs(
         )
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
         if not as_json:
-            say_what_holds(client, statuses)
+            warn_of_pauses(client, statuses)
     if as_json:
         print_json(statuses)
     elif not statuses:
@@ -107,7 +107,7 @@ def jobs(
 
 
 def watch(
-    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The job; the newest one if left out.")] = None,
+    job_id: Annotated[str | None, typer.Argument(metavar="ID", help="The job; the newest one if left out.")] = None,
     after: Annotated[str | None, typer.Option(help="Show only events behind the one with this id.")] = None,
     as_json: AsJson = False,
 ) -> None:

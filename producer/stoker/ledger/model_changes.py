@@ -222,8 +222,8 @@ def _renamed(records: Sequence[registry.Record], name: str, new: str) -> Iterato
         if record.model == name:
             if not manifest:
                 raise ModelNotFound(
-                    f"the record of {name}@{record.number} is damaged, so that its name cannot be changed: something else "
-                    f"than Stoker has written to {key('model', name)}"
+                    f"the record of {name}@{record.number} is damaged, so that its name cannot be changed: something "
+                    f"else than Stoker has written to {key('model', name)}"
                 )
             manifest["name"] = new
         elif of_parent != name:

@@ -1,6 +1,7 @@
 """Removes the versions of models that no rule of the settings keeps."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from stoker.lanes import failures
@@ -22,14 +23,16 @@ def remove_old_versions(connection: Connection, rules: Mapping[str, Retention]) 
     """
     if not rules:
         return
-    names = {version.name for version in connection.run(registry.versions())}
+    counts = Counter(version.name for version in connection.run(registry.versions()))
 
     def remove(name: str) -> None:
-        if rule := retention_of(name, rules):
+        rule = retention_of(name, rules)
+        # All of the registry and the unfinished jobs are read for a model: not where nothing can go.
+        if rule and counts[name] > rule.keep:
             steps = model_changes.keep_versions(name, rule.keep, "retention")
             removal: Removal = drive(steps, connection.run)
             if removal.removed:
                 connection.run(failures.forget(removal.removed))
                 _log.info("model %s: %d versions are kept, removed %s", name, rule.keep, ", ".join(removal.removed))
 
-    for_each(sorted(names), remove)
+    for_each(sorted(counts), remove)

@@ -1,9 +1,10 @@
--- The autoscaler's input: what a fleet has to do at one moment. ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
+-- The autoscaler's input: what a fleet has to do at one moment.
+-- ARGV: device; of how many jobs of a kind to read the record; kind, its queue, …
 -- Returns JSON: `at` (ms); `oldest_ms` (how long the first of the jobs that may start has been queued); by kind `jobs`
 -- (QUEUED, or WAITING for a busy worker that has what they need), `queued` (slots that those of them need whose tenants may
--- have more running), `started` (ever) and `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind, elapsed_ms}
--- …}}; `paused`, how many jobs are held because their queue or tenant is paused; `widest`, the most slots that one job needs at once. Jobs are counted exactly; how wide they are, and for how long they
--- run, is read from so many.
+-- have more running), `started` (ever) and `service_ms` (mean, for none 0); `running` {count (slots), seen: {{kind,
+-- elapsed_ms} …}}; `paused`, how many jobs are held because their queue or tenant is paused; `widest`, the most slots that
+-- one job needs at once. Jobs are counted exactly; how wide they are, and for how long they run, is read from so many.
 local device, most, now = ARGV[1], tonumber(ARGV[2]), now_ms()
 local widest, oldest, seen = 0, 0, {}
 

@@ -1,7 +1,7 @@
--- Hands a running job back: a drained one costs nothing (a paused one then waits), one that ran out of memory makes do with less or gets more, one
--- that met an outage waits for its end, one whose spec only a newer release can read waits for a worker of it, one that needs words
--- which the worker lacks waits for a worker that has them, a lost one counts towards max_attempts and waits a little; not at its
--- first loss with its worker or slot, which says nothing about the job.
+-- Hands a running job back. A drained one costs nothing, and a paused one then waits; one that ran out of memory makes do with
+-- less or gets more; one that met an outage waits for its end; one whose spec only a newer release can read waits for a worker
+-- of it; one that needs words which the worker lacks waits for a worker that has them; a lost one counts towards max_attempts
+-- and waits a little, but not at its first loss with its worker or slot, which says nothing about the job.
 -- ARGV: id, owner, 'drained', 'outgrown', 'outage', 'unknown' (to this release), 'lacking', 'lost', 'expired' (lost with its
 --   worker, if its lease has run out) or 'died' (lost with its slot; the owner is only what those of that slot begin with),
 --   reason, ISO time, bytes that one gets which outgrew its slot, what is away in an outage, words that it needs, bytes that

@@ -15,19 +15,19 @@ elseif redis.call('EXISTS', KEY.model .. new, KEY.aliases .. new) > 0 then
 elseif is_named_since(model, sequence) then
   return 'jobs'
 end
-local given = 0
+local count = 0
 for n = 6, #ARGV, 4 do
   local of, number, sha1 = unpack(ARGV, n, n + 2)
   local manifest = redis.call('HGET', KEY.model .. of, number)
   if not manifest or redis.sha1hex(manifest) ~= sha1 then
     return 'changed'
   end
-  given = given + (of == model and 1 or 0)
+  count = count + (of == model and 1 or 0)
 end
 for n = 2, #versions, 2 do
-  given = given - (is_removed(versions[n]) and 0 or 1)
+  count = count - (is_removed(versions[n]) and 0 or 1)
 end
-if given ~= 0 then
+if count ~= 0 then
   return 'changed'
 end
 

@@ -1,7 +1,8 @@
 -- A running attempt's heartbeat: renews its lease and adds its events.
 -- ARGV: id, owner, lease in ms, latest progress ('' for none), how many checkpoints to keep,
 --   how many events the attempt has sent before these, events (JSON) …
--- Returns 'ok', 'cancel' (asked to stop), 'pause' (asked to stop for a while), or 'lost' (the attempt is no longer the job's; nothing was written).
+-- Returns 'ok', 'cancel' (asked to stop), 'pause' (asked to stop for a while), or 'lost' (the attempt is no longer the job's;
+--   nothing was written).
 local id, owner, lease_ms, progress, keep, sent_before = unpack(ARGV, 1, 6)
 local holder, cancel, sent, paused = unpack(record(id, 'owner', 'cancel', 'told', 'paused'))
 sent, sent_before = tonumber(sent or 0), tonumber(sent_before)

@@ -7,10 +7,10 @@ from ..events import JobState, JobStatus
 from .output import say_warning
 
 
-def say_what_holds(client: Client, statuses: Sequence[JobStatus]) -> None:
+def warn_of_pauses(client: Client, statuses: Sequence[JobStatus]) -> None:
     """Warn of queues and tenants that are paused, so that some of these jobs do not start."""
     paused = client.paused(limit=1)
     open_jobs = [status for status in statuses if status.state in (JobState.WAITING, JobState.QUEUED)]
-    held = {paused.over(status.queue, status.tags.get("tenant", "")) for status in open_jobs} - {""}
-    for reason in sorted(held):
+    reasons = {paused.over(status.queue, status.tags.get("tenant", "")) for status in open_jobs} - {""}
+    for reason in sorted(reasons):
         say_warning(f"{reason}, and starts nothing: `stoker resume --{reason.partition(' ')[0]} …` lets it go on")
