@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -33,9 +34,15 @@ class Access:
 
     def __init__(self, roots: Sequence[str], store: str) -> None:
         self.store = store
-        allowed = [*roots, store.removeprefix("file://")]
-        self._folders = tuple(Path(os.path.realpath(root)) for root in allowed if "://" not in root)
-        self._urls = tuple(urlsplit(root) for root in allowed if "://" in root)
+        self._allowed = (*roots, store.removeprefix("file://"))
+
+    @cached_property
+    def _folders(self) -> tuple[Path, ...]:
+        return tuple(Path(os.path.realpath(root)) for root in self._allowed if "://" not in root)
+
+    @cached_property
+    def _urls(self) -> tuple[SplitResult, ...]:
+        return tuple(urlsplit(root) for root in self._allowed if "://" in root)
 
     def folder(self, path: Path, ref: str) -> None:
         """Check that a path, with links resolved, is in an allowed folder; does not reveal whether it exists.

@@ -10,7 +10,6 @@ from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
-from stoker.models.store import Store
 
 from ..ml.run import Lacking, Run
 from .slot import Slot
@@ -28,12 +27,12 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
     return Run(
         job=attempt.job_id,
         device=slot.device,
-        store=Store(settings.store),
+        store=slot.store,
         builders=settings.builders,
         objectives=settings.objectives,
         functions=settings.functions,
         custom_objects=modules_in(slot.offers.offers),
-        access=Access(settings.data_roots, settings.store),
+        access=Access(settings.data_roots, slot.store.url),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,
         children=_children(attempt),

@@ -15,6 +15,7 @@ import billiard.process
 
 from stoker.errors import Unavailable
 from stoker.ledger.presence import Worker
+from stoker.models.store import Store
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -140,6 +141,11 @@ class Slot:
     def connection(self) -> Connection:
         """This process's own connection."""
         return Connection.open(self.settings, self.redis_url)
+
+    @cached_property
+    def store(self) -> Store:
+        """The artifact store; to open it for each job would take longer than most calls of the ledger."""
+        return Store(self.settings.store)
 
     @cached_property
     def results(self) -> ResultMirror:
