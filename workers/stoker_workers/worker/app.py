@@ -69,7 +69,9 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.amqp.queues.add(Queue(worker.mailbox, routing_key=worker.mailbox, no_declare=True))
     slot = Slot(settings, redis_url, worker)
     lanes_queue = request_queue(worker.device)
-    app.amqp.Connection = guarded(lambda queue: queue != lanes_queue and not slot.takes_jobs)
+    app.amqp.Connection = guarded(
+        lambda queues: queues if slot.takes_jobs else [queue for queue in queues if queue == lanes_queue]
+    )
     register_tasks(app, slot, served)
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))

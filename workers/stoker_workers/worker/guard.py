@@ -30,10 +30,10 @@ class GuardedConnection(KombuConnection):
     """A connection to the broker with a filtered transport, for any URL: redis://, rediss:// or sentinel://.
 
     Attributes:
-        leaves: gives whether to leave the messages of a queue unread for now.
+        open_queues: gives those queues whose messages are not left unread for now.
     """
 
-    leaves: Callable[[str], bool] = staticmethod(lambda _queue: False)
+    open_queues: Callable[[list[str]], list[str]] = staticmethod(lambda queues: queues)
 
     def get_transport_cls(self) -> type[Transport]:
         """The class of the transport for the current URL; kombu may switch to another URL."""
@@ -46,23 +46,23 @@ class GuardedConnection(KombuConnection):
         return self
 
 
-def guarded(leaves: Callable[[str], bool]) -> type[GuardedConnection]:
+def guarded(open_queues: Callable[[list[str]], list[str]]) -> type[GuardedConnection]:
     """A class of connections that leave the messages of some queues unread for now."""
-    return type("GuardedConnection", (GuardedConnection,), {"leaves": staticmethod(leaves)})
+    return type("GuardedConnection", (GuardedConnection,), {"open_queues": staticmethod(open_queues)})
 
 
 class _OpenQueues:
     """kombu's order of queues, without those whose messages are left unread for now."""
 
-    def __init__(self, order: Any, leaves: Callable[[str], bool]) -> None:
+    def __init__(self, order: Any, open_queues: Callable[[list[str]], list[str]]) -> None:
         self._order = order
-        self._leaves = leaves
+        self._open_queues = open_queues
 
     def update(self, queues: Iterable[str]) -> None:
         self._order.update(queues)
 
     def consume(self, count: int) -> list[str]:
-        return [queue for queue in self._order.consume(count) if not self._leaves(queue)]
+        return self._open_queues(self._order.consume(count))
 
     def rotate(self, last_used: str) -> None:
         self._order.rotate(last_used)
@@ -157,7 +157,7 @@ class _Guarded:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._queue_cycle = _OpenQueues(self._queue_cycle, self.connection.client.leaves)
+        self._queue_cycle = _OpenQueues(self._queue_cycle, self.connection.client.open_queues)
 
     def _get_client(self) -> partial[_Client]:
         assert isinstance(self, Channel)
