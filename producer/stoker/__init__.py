@@ -18,7 +18,6 @@ from .errors import (
     Unauthorized,
     Unavailable,
 )
-from .functions import job
 from .kinds import (
     CNN,
     MLP,
@@ -68,13 +67,14 @@ if TYPE_CHECKING:
     from .client.blocking import Client
     from .client.job import Job
     from .events import Event, JobState, JobStatus
+    from .functions.job import job
     from .ledger.uploads import Upload
     from .models.predictions import Prediction
     from .settings import Settings
 
 __version__ = VERSION
 
-# These bring redis-py, pydantic-settings, numpy or the models of events along, which a program that only builds specs
+# These bring redis-py, pydantic-settings, numpy or models of their own along, which a program that only builds specs
 # need not wait for.
 _LAZY = {
     "AsyncClient": "client.aio",
@@ -87,6 +87,7 @@ _LAZY = {
     "Prediction": "models.predictions",
     "Settings": "settings",
     "Upload": "ledger.uploads",
+    "job": "functions.job",
 }
 
 __all__ = [
