@@ -155,7 +155,7 @@ class Train(JobSpec[TrainResult]):
     sample_weight: str | None = None
     from_logits: bool | None = None
     optimizer: Accepts[Annotated[Optimizer, BeforeValidator(_named)], OptimizerName] = Field(
-        default=Optimizer(), validate_default=True
+        default_factory=Optimizer, validate_default=True
     )
     normalize: bool = True
     scaling: Scalings = Field(default_factory=dict)
@@ -164,7 +164,7 @@ class Train(JobSpec[TrainResult]):
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     precision: Literal["float32", "mixed", "auto"] = "float32"
-    checkpoint: Checkpoints = Checkpoints()
+    checkpoint: Checkpoints = Field(default_factory=Checkpoints)
     image_size: Accepts[ImageSize | None, int | list[int]] = Field(default=None, validate_default=True)
     augment: Augment | None = None
     formats: tuple[Literal["keras", "h5"], ...] = Field(default=("keras",), min_length=1)
