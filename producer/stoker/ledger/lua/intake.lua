@@ -83,11 +83,13 @@ end
 local function take_in(chunk, iso)
   local now, scores, full, doomed = now_ms(), {}, {}, {}
   local sequence = redis.call('INCRBY', KEY.sequence, #chunk.jobs) - #chunk.jobs
-  local sizes, events = {}, {}
+  local sizes, kinds, events = {}, {}, {}
   for n, shape in ipairs(chunk.shapes) do
     sizes[n] = #shape.record
-    redis.call('SADD', KEY.kinds, shape.kind)
-    events[n] = cjson.encode({ type = 'queued', queue = shape.queue })
+    if not kinds[shape.kind] then
+      kinds[shape.kind] = redis.call('SADD', KEY.kinds, shape.kind)
+    end
+    events[shape.queue] = events[shape.queue] or cjson.encode({ type = 'queued', queue = shape.queue })
   end
   for n, job in ipairs(chunk.jobs) do
     local id, shape, number = job[1], chunk.shapes[job[2]], sequence + n
@@ -100,7 +102,7 @@ local function take_in(chunk, iso)
     add_to_list(scores, index_of(shape.kind, state, shape.queue), number, id)
     if state == 'QUEUED' then
       write_record(id, common, size, 'blockers', 0, 'sequence', number, 'submitted_at', now, 'state', state, 'queued_at', now)
-      redis.call('XADD', KEY.events .. id, '*', 'event', events[job[2]])
+      redis.call('XADD', KEY.events .. id, '*', 'event', events[shape.queue])
       line_up_all(id, shape, number, full, scores)
       if shape.may_fall_back then
         add_to_list(scores, KEY.fallback .. shape.queue, now, id)
