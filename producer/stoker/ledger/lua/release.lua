@@ -82,7 +82,7 @@ end
 remember_attempt(id, 'lost', reason)
 -- A job that has got further since the last loss is not what kills its workers.
 local setbacks = redis.call('HINCRBY', KEY.job .. id, 'setbacks', 1)
-if setbacks == 1 and why ~= 'lost' then
+if setbacks == 1 and (why == 'expired' or why == 'died') then
   enqueue(id, reason)
   return paused and 'WAITING' or 'QUEUED'
 end
