@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,14 +44,20 @@ def test_all_that_match_are_acted_on_page_by_page_and_nothing_else(client: stoke
     assert (found.count, len(found.examples)) == (MANY - 2, 3)
     assert client.pause_many(tags={"team": "x"}).done == MANY - 2
     assert client.paused().jobs == MANY - 2
+    assert len(client.jobs(paused=True, limit=MANY)) == MANY - 2
+    with pytest.raises(stoker.InvalidArgument, match="paused is True"):
+        client.jobs(paused="yes")  # type: ignore[arg-type]
     assert client.matching("resume", tags={"team": "x"}).count == MANY - 2
     assert client.resume_many(model="digits").done == MANY - 2
     assert client.cancel_many(tags={"team": "x"}, state="QUEUED", kind="train").done == MANY - 2
     assert client.cancel_many(tags={"team": "x"}).done == 0
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert client.matching("cancel", until=an_hour_ago).count == 0
+    assert client.matching("cancel", since=an_hour_ago).count == 1
     assert other.state is JobState.QUEUED
     nothing: list[Filters] = [{}, {"tags": {}}, {"state": None}]
     for filters in nothing:
-        with pytest.raises(stoker.InvalidArgument, match="name at least one of state, kind, model and tags"):
+        with pytest.raises(stoker.InvalidArgument, match="name at least one of state, kind, model, tags"):
             client.cancel_many(**filters)
 
 
@@ -133,7 +140,10 @@ def test_the_command_line_says_how_many_it_would_be_and_acts_with_yes(client: st
     assert told.stdout == "3 jobs are paused\n"
     listed = commands.run("jobs").stdout
     assert listed.count("paused since 20") == 3
-    assert json.loads(commands.run("resume", "--model", "digits", "--yes", "--json").stdout)["done"] == 3
+    assert commands.run("jobs", "--paused").stdout.count("paused since 20") == 3
+    assert len(json.loads(commands.run("jobs", "--paused", "--since", "1h", "--json").stdout)) == 3
+    assert commands.run("resume", "--until", "1h", "--yes").stdout == "0 jobs are resumed\n"
+    assert json.loads(commands.run("resume", "--since", "1h", "--yes", "--json").stdout)["done"] == 3
     assert commands.run("cancel", "--tag", "team=x", "--yes").stdout == "3 jobs are cancelled\n"
     refused = commands.run("cancel", jobs[0].id, "--tag", "team=x", "--yes")
     assert "not both" in refused.stderr

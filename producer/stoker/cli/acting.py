@@ -17,6 +17,7 @@ from ..kinds import KINDS
 from ..terminal.exits import status_of
 from .asking import Yes, ask
 from .jobs import name_and_value
+from .moments import moment
 from .output import SHORT_ID, AsJson, print_json, say, say_error, state_text
 from .short_id import SEARCHED, whole_id
 
@@ -32,6 +33,8 @@ OfModel = Annotated[str | None, typer.Option("--model", help="All jobs of this m
 WithTags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="All jobs with this tag; may be repeated.")
 ]
+Since = Annotated[str | None, typer.Option("--since", help="All jobs submitted since: 30m, 12h, 7d, or a time.")]
+Until = Annotated[str | None, typer.Option("--until", help="All jobs submitted before that; as --since.")]
 Queues = Annotated[list[str] | None, typer.Option("--queue", help="A queue, such as cpu.train; may be repeated.")]
 Tenants = Annotated[list[str] | None, typer.Option("--tenant", help="All jobs of a tenant; may be repeated.")]
 Changes = Annotated[
@@ -46,11 +49,13 @@ def cancel(
     kind: OfKind = None,
     model: OfModel = None,
     tag: WithTags = None,
+    since: Since = None,
+    until: Until = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Stop jobs: at once if they are queued, at their next step if they run."""
-    filters = _filters(state, kind, model, tag)
+    filters = _filters(state, kind, model, tag, since, until)
     with Client() as client:
         if _is_many(job_ids, filters):
             is_meant = yes or _is_confirmed("cancel", client, filters)
@@ -67,6 +72,8 @@ def pause(
     kind: OfKind = None,
     model: OfModel = None,
     tag: WithTags = None,
+    since: Since = None,
+    until: Until = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +81,7 @@ def pause(
 
     A job that runs saves a checkpoint and leaves its slot; `stoker resume` lets it go on from there, on any worker.
     """
-    filters = _filters(state, kind, model, tag)
+    filters = _filters(state, kind, model, tag, since, until)
     with Client() as client:
         if queue or tenant:
             _hold(
@@ -95,11 +102,13 @@ def resume(
     kind: OfKind = None,
     model: OfModel = None,
     tag: WithTags = None,
+    since: Since = None,
+    until: Until = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Let paused jobs, queues and tenants go on, each job in its old place."""
-    filters = _filters(state, kind, model, tag)
+    filters = _filters(state, kind, model, tag, since, until)
     with Client() as client:
         if queue or tenant:
             held = (job_ids, filters)
@@ -118,6 +127,8 @@ def resubmit(
     kind: OfKind = None,
     model: OfModel = None,
     tag: WithTags = None,
+    since: Since = None,
+    until: Until = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -125,7 +136,7 @@ def resubmit(
 
     For example --set epochs=20 --set checkpoint.steps=100. Of those that match, the ones that ended without success.
     """
-    filters = _filters(state, kind, model, tag)
+    filters = _filters(state, kind, model, tag, since, until)
     new = dict(map(_field_and_value, changes or ()))
     with Client() as client:
         if _is_many(job_ids, filters):
@@ -135,8 +146,22 @@ def resubmit(
             _act_on_each(client, job_ids, lambda job: client.resubmit(job.id, **new), as_json)
 
 
-def _filters(state: JobState | None, kind: str | None, model: str | None, tags: list[str] | None) -> Filters:
-    return {"state": state, "kind": kind, "model": model, "tags": dict(map(name_and_value, tags or ()))}
+def _filters(
+    state: JobState | None,
+    kind: str | None,
+    model: str | None,
+    tags: list[str] | None,
+    since: str | None,
+    until: str | None,
+) -> Filters:
+    return {
+        "state": state,
+        "kind": kind,
+        "model": model,
+        "tags": dict(map(name_and_value, tags or ())),
+        "since": moment("--since", since),
+        "until": moment("--until", until),
+    }
 
 
 def _is_many(job_ids: list[str] | None, filters: Filters) -> bool:
@@ -144,7 +169,8 @@ def _is_many(job_ids: list[str] | None, filters: Filters) -> bool:
     is_filtered = any(filters.values())
     if bool(job_ids) == is_filtered:
         raise InvalidArgument(
-            "name jobs, or filter them by --state, --kind, --model and --tag, not both: `stoker jobs` lists them"
+            "name jobs, or filter them by --state, --kind, --model, --tag, --since and --until, not both: "
+            "`stoker jobs` lists them"
         )
     return is_filtered
 

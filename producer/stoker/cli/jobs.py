@@ -80,6 +80,7 @@ def jobs(
         str | None, typer.Option(help="Only jobs submitted since: 30m, 12h, 7d, or a time such as 2026-01-31T08:00.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Only jobs submitted before that; as --since.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Only jobs that are paused.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -88,9 +89,9 @@ def jobs(
     with Client() as client:
         newest_before = None if before is None else find(client, before).id
         asker = None if parent is None else find(client, parent).id
-        filters = {"since": moment("--since", since), "until": moment("--until", until)}
+        times = {"since": moment("--since", since), "until": moment("--until", until)}
         statuses = client.jobs(
-            state, kind, limit, model=model, tags=tags, parent=asker, before=newest_before, **filters
+            state, kind, limit, model=model, tags=tags, parent=asker, paused=paused, before=newest_before, **times
         )
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
         if not as_json:

@@ -20,6 +20,8 @@ from .table import Table
 
 R = TypeVar("R", bound=JobResult)
 
+# Why a paused job waits, and what its bar says.
+_PAUSED = "paused"
 _EVENT_STYLES = {"queued": "cyan", "started": "yellow", "checkpoint": "dim", "log": "dim"}
 
 
@@ -60,6 +62,10 @@ class _View:
                 return
             case events.Epoch():
                 self._advance("epochs", event.epoch, event.epochs, _speed(event.rows_per_s, event.eta_s))
+            case events.Waiting() if event.reason == _PAUSED:
+                self._advance(_PAUSED, 0, None, "")
+            case events.Queued() if self._stage == _PAUSED:
+                self._drop_bar()
             case Finished():
                 self._drop_bar()
         style = style_of(event.state) if isinstance(event, Finished) else _EVENT_STYLES.get(event.type, "")

@@ -28,7 +28,7 @@ class ActCalls(Calls):
         once. What is submitted meanwhile is left alone. A job that ends meanwhile is counted, and is no error.
 
         Args:
-            filters: `state`, `kind`, `model` and `tags` as in `Client.jobs`; at least one.
+            filters: `state`, `kind`, `model`, `tags`, `since` and `until` as in `Client.jobs`; at least one.
 
         Raises:
             InvalidArgument: there is no filter, or one is wrong.

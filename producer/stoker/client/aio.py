@@ -97,10 +97,11 @@ class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncFileCalls, AsyncMode
         parent: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        paused: bool = False,
         before: str | None = None,
     ) -> list[JobStatus]:
         """See `Client.jobs`."""
-        search = arguments.search(state, kind, model, tags, parent, since, until)
+        search = arguments.search(state, kind, model, tags, parent, since, until, paused)
         return await self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     async def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:

@@ -161,17 +161,22 @@ def search(
     of_parent: object,
     since: object = None,
     until: object = None,
+    paused: object = False,
 ) -> Search:
     """The filter of a list of jobs."""
     known_state, known_kind = state(of_state), kind(of_kind)
+    if not isinstance(paused, bool):
+        raise InvalidArgument(f"paused is True for jobs that are paused, or False for all; got {short(paused)}")
     return Search(
         kinds=(known_kind,) if known_kind else (),
-        states=(known_state,) if known_state else (),
+        # An older version may have ended one without a word of its pause.
+        states=(known_state,) if known_state else (JobState.WAITING, JobState.RUNNING) if paused else (),
         model=model_ref_or_none(of_model),
         tags=tags(with_tags),
         parent=job_id_or_none(of_parent),
         since=moment(since, "since"),
         until=moment(until, "until"),
+        paused=paused,
     )
 
 

@@ -135,6 +135,7 @@ class Client(ActCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls
         parent: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        paused: bool = False,
         before: str | None = None,
     ) -> list[JobStatus]:
         """List jobs, the newest first.
@@ -148,13 +149,14 @@ class Client(ActCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls
             tags: only jobs that have all of these tags.
             parent: only jobs that the job with this id has asked for; they are in no other list.
             since, until: only jobs submitted at this time or later, and before this one, by the server's clock.
+            paused: only jobs that are paused, or are about to be.
             before: only jobs submitted before the job with this id.
 
         Raises:
             InvalidArgument: no state or kind has this name, and suggests a similar one; or a time has no time zone.
             JobNotFound: no job has the id `before`.
         """
-        search = arguments.search(state, kind, model, tags, parent, since, until)
+        search = arguments.search(state, kind, model, tags, parent, since, until, paused)
         return self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
     def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:

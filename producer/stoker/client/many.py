@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal, TypedDict, TypeVar
 
 from ..errors import InvalidArgument, StokerError
@@ -30,6 +31,8 @@ class Filters(TypedDict, total=False):
     kind: str | None
     model: str | None
     tags: Mapping[str, str] | None
+    since: datetime | None
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,17 @@ def changed(spec: Spec, changes: Mapping[str, object]) -> Spec:
 
 def _search(what: Act, filters: Filters) -> Search:
     if not any(filters.values()):
-        raise InvalidArgument("name at least one of state, kind, model and tags: all jobs at once is rarely meant")
+        raise InvalidArgument(
+            "name at least one of state, kind, model, tags, since and until: all jobs at once is rarely meant"
+        )
     wanted = arguments.search(
-        filters.get("state"), filters.get("kind"), filters.get("model"), filters.get("tags"), None
+        filters.get("state"),
+        filters.get("kind"),
+        filters.get("model"),
+        filters.get("tags"),
+        None,
+        filters.get("since"),
+        filters.get("until"),
     )
     return wanted if wanted.states else replace(wanted, states=_UNSUCCESSFUL if what == "resubmit" else _OPEN)
 

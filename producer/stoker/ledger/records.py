@@ -142,6 +142,7 @@ class Search:
         tags: what a job must be tagged with.
         parent: the id of the job whose children to list; None for jobs that are no children.
         since, until: when a job was submitted, at the earliest, and before when.
+        paused: whether to list only jobs that are paused.
     """
 
     kinds: tuple[str, ...] = ()
@@ -151,6 +152,7 @@ class Search:
     parent: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    paused: bool = False
 
 
 def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[JobStatus]]:
@@ -168,7 +170,7 @@ def search(wanted: Search, limit: int, before: str | None = None) -> Steps[list[
     if before is not None:
         place = yield Call(("HGET", key("job", before), "sequence"), lambda answer: _known(before, answer).decode())
     statuses: list[JobStatus] = []
-    picky = wanted.model is not None or bool(wanted.tags) or bool(wanted.until)
+    picky = wanted.model is not None or bool(wanted.tags) or bool(wanted.until) or wanted.paused
     while (left := limit - len(statuses)) > 0:
         found, place = yield page(wanted, left, _LOOK if picky else min(left, _LOOK), place)
         statuses += found
@@ -206,6 +208,8 @@ def page(wanted: Search, limit: int, look: int, before: str | None) -> Call[tupl
         query["since_ms"] = _milliseconds(wanted.since)
     if wanted.until is not None:
         query["until_ms"] = _milliseconds(wanted.until)
+    if wanted.paused:
+        query["paused"] = True
     if before:
         query["before"] = before
 

@@ -149,6 +149,7 @@ def is_wanted(record: Record, search: Mapping[str, Any], tags: Mapping[str, str]
         and all(tags.get(name) == value for name, value in dict(search["tags"] or {}).items())
         and (record.text("parent") or None) == search.get("parent")
         and int(record.text("sequence")) < int(search.get("before", 2**63))
+        and (not search.get("paused") or b"paused" in record.fields)
         and search.get("since_ms", 0) <= submitted_at < search.get("until_ms", 2**63)
     )
 

@@ -2,7 +2,7 @@
 -- ARGV: JSON of {limit, look, kinds (none for all), states, fields ('parent' first), tags (what a job must have, by name)},
 --   and where it matters, {model (a name, or a reference with @), reads (of a model, also jobs that read it or what a job has
 --   made, children as well), parent (whose children: else jobs that are none's), since_ms, until_ms (only jobs submitted from
---   this time on, and before this one), before (only jobs submitted before this one, by sequence)}
+--   this time on, and before this one), paused (only jobs that are), before (only jobs submitted before this one, by sequence)}
 -- Returns {the sequence of the last job looked at, '' if there are none before it; then {id, {values of the fields}} …}.
 local search = cjson.decode(ARGV[1])
 local kinds = #search.kinds > 0 and search.kinds or all_kinds()
@@ -76,11 +76,11 @@ end
 
 -- Whether a job is one that is looked for, and whether it is older than all of them, as are those behind it.
 local function fits(id)
-  if not search.model and not next(search.tags) and not search.since_ms and not search.until_ms then
+  if not search.model and not next(search.tags) and not search.since_ms and not search.until_ms and not search.paused then
     return true, false
   end
-  local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model', 'submitted_at')
-  if values.err then
+  local values = redis.pcall('HMGET', KEY.job .. id, 'tags', 'makes', 'model', 'submitted_at', 'paused')
+  if values.err or search.paused and not values[5] then
     return false, false
   end
   -- 0 where something else has written to it.
