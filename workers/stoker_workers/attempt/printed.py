@@ -116,8 +116,7 @@ def _put_in_time(slot: Slot, attempt: Attempt, printed: Printed, reports: Report
     if attempt.number > 1:
         before = slot.insist(logs.kept(attempt.job_id))
         logged = drive(logs.logged(attempt.job_id), slot.insist)
-    store = Store(slot.settings.store)
-    work = slot.thread.submit(put, store, attempt.number, printed, before, logged)
+    work = slot.thread.submit(put, slot.store, attempt.number, printed, before, logged)
     until = time.monotonic() + _LONGEST_S
     while not wait([work], _TICK_S).done:
         reports.send()
