@@ -13,7 +13,7 @@ import redis
 import stoker
 from stoker.cli.doctor.check import System
 from stoker.cli.doctor.server import CHECKS
-from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep
+from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep, uploads
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
@@ -262,6 +262,16 @@ def test_what_is_paused_is_named_and_warned_of_after_a_day(
     assert told["verdict"] == "warn"
     for what in ("queue cpu.train for ", "tenant 'blue' for ", "job one for ", "`stoker resume`"):
         assert what in told["told"]
+
+
+@pytest.mark.usefixtures("attended")
+def test_uploads_are_counted_and_the_next_to_go_is_named(connection: Connection, redis_url: str) -> None:
+    assert checks(redis_url)["uploads"]["told"] == "none"
+    for digest, days in (("a", 30), ("b", 2), ("c", 0)):
+        connection.run(uploads.keep(uploads.new_upload(f"store://{digest * 64}/rows.csv", 1000, 1, days)))
+    told = checks(redis_url)["uploads"]
+    assert (told["verdict"], told["numbers"]) == ("ok", {"uploads": 3, "bytes": 3000})
+    assert f"store://{'b' * 64}/rows.csv goes in" in told["told"]
 
 
 @pytest.mark.usefixtures("attended")

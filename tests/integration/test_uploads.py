@@ -353,17 +353,19 @@ def test_the_clean_up_takes_what_is_over_and_unnamed(
     all_old: None,  # noqa: F811
     short_pieces: None,
 ) -> None:
-    (tmp_path / "long.bin").write_bytes(os.urandom(2 * PIECE + 1))
+    (tmp_path / "long.bin").write_bytes(os.urandom(2 * PIECE + 99))
     table(tmp_path / "shop", "a/1.csv")
     living = [client.upload(tmp_path / "long.bin"), client.upload(tmp_path / "shop")]
-    (tmp_path / "other.bin").write_bytes(os.urandom(2 * PIECE + 1))
+    (tmp_path / "other.bin").write_bytes(os.urandom(2 * PIECE + 99))
     (tmp_path / "shop" / "a" / "2.csv").write_text("2")
     over = [client.upload(tmp_path / "other.bin"), client.upload(tmp_path / "shop")]
     named = client.upload(table(tmp_path, "named.csv").parent / "named.csv")
     client.submit(stoker.Describe(data=named, device="cpu")).cancel()
     expire(connection, *over, named)
+    size = sum(upload.size for upload in client.uploads() if upload.ref in (*living, named))
     before = len(written(store))
     found = look(store, connection)
+    assert found.uploaded_size == size
     assert not found.is_strange
     # The first folder has a file that the second has too.
     assert found.files == (1 if store.folder else 4) + 2

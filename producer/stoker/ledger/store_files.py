@@ -43,6 +43,7 @@ class Leftovers(BaseModel):
         removed_files, removed_size: how many of those that nothing names this look has removed, and their bytes.
         next_at: when the next look begins, which removes the others; None if it removes none.
         is_strange: whether the ledger named no file at all: then it may not be the store's, and nothing is removed.
+        uploaded_size: bytes of what apps have uploaded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +59,7 @@ class Leftovers(BaseModel):
     removed_size: int = 0
     next_at: datetime | None = None
     is_strange: bool = False
+    uploaded_size: int = 0
 
 
 def named(cursor: int, count: int = 1000) -> Call[Named]:

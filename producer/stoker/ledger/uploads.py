@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ..models.described import Described
 from ..redis.calls import Call
+from .keys import key
 from .readable import readable
 from .scripts import script
 
@@ -62,6 +63,11 @@ def listed() -> Call[list[Upload]]:
         return sorted(filter(None, found), key=lambda upload: upload.created_at, reverse=True)
 
     return Call((), decode, script("list_uploads"))
+
+
+def count() -> Call[int]:
+    """How many uploads there are."""
+    return Call(("HLEN", key("uploads")), int)
 
 
 def lifetimes() -> Call[dict[str, datetime | None]]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from stoker.ledger import store_files
+from stoker.ledger import store_files, uploads
 from stoker.models.store import Store, Stored
 from stoker.outages import DependencyUnavailable
 from stoker.redis.connection import Connection
@@ -140,6 +140,7 @@ class LeftoverSearch:
             removed_size=sum(file.size for file in findings.removed),
             next_at=at + timedelta(seconds=_REST_S) if self._removes and not findings.is_strange else None,
             is_strange=findings.is_strange and findings.files > 0,
+            uploaded_size=sum(upload.size for upload in self._connection.run(uploads.listed())),
         )
         self._connection.run(store_files.note_leftovers(noted))
         if findings.files:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from ...events import JobState
-from ...ledger import monitoring, pauses, quarantine, records, store_files
+from ...ledger import monitoring, pauses, quarantine, records, store_files, uploads
 from ...ledger.keys import key
 from ..output import ago, duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
@@ -97,6 +97,19 @@ def _leftovers(system: System) -> Finding:
     return ok(f"{files}: {size_text(leftovers.removed_size)} were removed{due}", numbers)
 
 
+def _uploads(system: System) -> Finding:
+    kept = system.connection.run(uploads.listed())
+    size = sum(upload.size for upload in kept)
+    numbers = {"uploads": len(kept), "bytes": size}
+    if not kept:
+        return ok("none", numbers)
+    now = datetime.now(UTC)
+    # What a job or a version names is kept beyond its time.
+    over, ref = min(((each.expires_at, each.ref) for each in kept if each.expires_at > now), default=(None, ""))
+    goes = f"; unless a job names it, {ref} goes in {duration((over - now).total_seconds())}" if over else ""
+    return ok(f"{len(kept)} with {size_text(size)}{goes}", numbers)
+
+
 CHECKS = (
     Check("leases", _leases),
     Check("silence", _silent),
@@ -104,4 +117,5 @@ CHECKS = (
     Check("dead jobs", _dead),
     Check("quarantine", _quarantine),
     Check("leftovers", _leftovers),
+    Check("uploads", _uploads),
 )

@@ -14,7 +14,17 @@ from stoker.events import JobState
 from stoker.fleet.topology import DEVICES, queues
 from stoker.kinds import KINDS
 from stoker.lanes.failures import load_failures
-from stoker.ledger import autoscaling, duty_runs, monitoring, pauses, presence, quarantine, records, store_files
+from stoker.ledger import (
+    autoscaling,
+    duty_runs,
+    monitoring,
+    pauses,
+    presence,
+    quarantine,
+    records,
+    store_files,
+    uploads,
+)
 from stoker.ledger.counters import NO_TIMES, Tallies, read_tallies
 from stoker.outages import Dependency
 from stoker.settings import Settings
@@ -92,7 +102,7 @@ class LedgerCollector(Collector):
                 *self._workers(),
                 *self._fleets(),
                 *self._duties(),
-                *self._leftovers(),
+                *self._store(),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
@@ -145,7 +155,7 @@ class LedgerCollector(Collector):
         for family, name, documentation, value in _DUTY_FAMILIES:
             yield family(name, documentation, ("duty",), {(duty.name,): value(duty) for duty in duties})
 
-    def _leftovers(self) -> Iterator[Metric]:
+    def _store(self) -> Iterator[Metric]:
         leftovers = self._connection.run(store_files.leftovers())
         where = "in the store that nothing names, as last found."
         stored = "of all files in the store, as last found."
@@ -153,6 +163,11 @@ class LedgerCollector(Collector):
         yield gauge("stoker_store_bytes", f"Bytes {stored}", leftovers.stored_size if leftovers else 0)
         yield gauge("stoker_store_leftover_files", f"Files {where}", leftovers.files if leftovers else 0)
         yield gauge("stoker_store_leftover_bytes", f"Bytes of the files {where}", leftovers.size if leftovers else 0)
+        yield gauge(
+            "stoker_uploads", "What apps have uploaded: files and folders.", self._connection.run(uploads.count())
+        )
+        uploaded = leftovers.uploaded_size if leftovers else 0
+        yield gauge("stoker_upload_bytes", "Bytes of what apps have uploaded, as last found.", uploaded)
 
     def _tallies(self) -> Iterator[Metric]:
         tallies = self._connection.run(read_tallies())
