@@ -389,6 +389,20 @@ def test_a_model_of_uploaded_rows_takes_their_columns() -> None:
         assert first.value == 1.5
 
 
+def test_an_upload_is_known_until_it_is_removed(client: stoker.Client, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(f"age,target\n1,{unique('no')}\n2,yes\n")
+    data = client.upload(tmp_path / "table.csv", keep_days=2)
+    assert client.upload(tmp_path / "table.csv", keep_days=1) == data
+    [upload] = [each for each in client.uploads() if each.ref == data]
+    assert (upload.files, upload.keep_s) == (1, 2 * 86_400)
+    client.remove_upload(data)
+    assert data not in {each.ref for each in client.uploads()}
+    with pytest.raises(stoker.InvalidArgument, match="never uploaded"):
+        client.remove_upload(data)
+    with pytest.raises(stoker.InvalidJob, match="never uploaded"):
+        client.submit(stoker.Train(model="m", data=data, device="cpu"))
+
+
 def test_both_clients_see_one_ledger() -> None:
     async def wait_for(ledger: testing.Ledger, job_id: str) -> str:
         async with testing.AsyncClient(ledger) as client:

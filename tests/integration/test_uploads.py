@@ -94,11 +94,14 @@ def test_the_same_bytes_are_sent_once(client: stoker.Client, store: Store, tmp_p
     ("name", "kept"),
     [
         ("Umsätze 2024 (neu).csv", "Ums_tze_2024__neu_.csv"),
-        ("..csv", "csv"),
+        ("..csv", "data.csv"),
         ("-rf; $(x).csv.gz", "rf____x_.csv.gz"),
         ("x" * 200 + ".csv", "x" * 124 + ".csv"),
         ("of.folder", "of_folder"),
         ("日本", "data"),
+        ("日本.csv", "data.csv"),
+        ("顧客.csv.gz", "data.csv.gz"),
+        (".csv", "csv"),
         ("a\nb.csv", "a_b.csv"),
     ],
 )
@@ -155,6 +158,9 @@ def test_what_a_folder_cannot_hold_is_named(client: stoker.Client, tmp_path: Pat
         client.upload(folder / "nothing")
     with pytest.raises(stoker.InvalidArgument, match="which workers read themselves"):
         client.upload("s3://bucket/table.csv")
+    for empty in ("", "x" * 5000, "\0"):
+        with pytest.raises(stoker.InvalidArgument, match=r"an empty path|there is no"):
+            client.upload(empty)
     with pytest.raises(stoker.InvalidArgument, match="keep_days must be"):
         client.upload(table(tmp_path), keep_days=0)
 
@@ -177,6 +183,10 @@ def test_tables_and_arrays(client: stoker.Client, tmp_path: Path) -> None:
     assert ref == client.upload({"x": np.ones((2, 3)), "y": [0, 1]})
     with pytest.raises(stoker.InvalidJob, match="different numbers of rows"):
         client.upload({"a": [1], "b": [1, 2]})
+    with pytest.raises(stoker.InvalidArgument, match="the table cannot be written"):
+        client.upload({"a": ["\ud800"]})
+    with pytest.raises(stoker.InvalidArgument, match="a column holds b'x'"):
+        client.upload({"a": [b"x"]})
 
 
 def test_a_long_file_is_in_pieces_but_in_a_folder(
@@ -301,6 +311,8 @@ def test_what_has_changed_in_the_store_is_refused(client: stoker.Client, store: 
     with pytest.raises(stoker.InvalidJob, match="is damaged"):
         client.download(ref, tmp_path / "back.csv")
     assert not (tmp_path / "back.csv").exists()
+    client.remove_upload(ref)
+    assert client.download(client.upload(table(tmp_path)), tmp_path / "back.csv").read_text() == TABLE
 
 
 @quick_stores
@@ -322,6 +334,9 @@ def test_the_door_knows_every_reference(client: stoker.Client, tmp_path: Path) -
         client.submit(stoker.Describe(data="store://customers.csv"))
     with pytest.raises(stoker.InvalidJob, match="is one file, and has no 'x"):
         client.submit(stoker.Describe(data=f"{ref}/x.csv"))
+    folder = client.upload(table(tmp_path / "shop").parent)
+    with pytest.raises(stoker.InvalidJob, match="leads out of the uploaded folder"):
+        client.submit(stoker.Describe(data=f"{folder}/a/../../../shop.csv"))
     client.remove_upload(ref)
     with pytest.raises(stoker.InvalidJob, match="never uploaded"):
         client.submit(stoker.Describe(data=ref))
@@ -339,6 +354,26 @@ def test_use_begins_the_time_anew(client: stoker.Client, connection: Connection,
     assert client.uploads()[0].expires_at > soon + timedelta(days=1)
     client.upload(table(tmp_path), keep_days=1)
     assert client.uploads()[0].keep_s == 2 * 86_400, "the longest holds"
+
+
+@quick_stores
+def test_entries_that_something_else_has_written_hide_no_other(
+    client: stoker.Client, store: Store, connection: Connection, tmp_path: Path
+) -> None:
+    ref, day = client.upload(table(tmp_path)), '"files":1,"size":1,"created_at":"2026-01-01T00:00:00'
+    records: dict[str | bytes, str] = {
+        "junk": "no JSON",
+        "early": f'{{"ref":"early",{day}","keep_s":1}}',
+        "long": f'{{"ref":"long",{day}Z","keep_s":1e300}}',
+        "late": f'{{"ref":"late",{day}Z","keep_s":1}}',
+        b"\xff": "{}",
+    }
+    for name, record in records.items():
+        connection.client.execute_command("HSET", "stoker:uploads", name, record)
+    connection.client.zadd("stoker:uploads-until", {"late": float("inf"), "junk": -1e300})
+    assert {upload.ref for upload in client.uploads()} == {ref, "late"}
+    look(store, connection)
+    assert ref in {upload.ref for upload in client.uploads()}
 
 
 def expire(connection: Connection, *refs: str) -> None:

@@ -28,7 +28,7 @@ files = typer.Typer(
 @files.command()
 def put(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A file, or a folder with all its files.", show_default=False)
+        str, typer.Argument(metavar="PATH", help="A file, or a folder with all its files.", show_default=False)
     ],
     name: Annotated[str | None, typer.Option(help="Its name in the store; else that of the path.")] = None,
     keep_days: Annotated[float, typer.Option(help="How many days it is kept after its last use.")] = KEEP_DAYS,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..errors import InvalidArgument, Unavailable
 from ..kinds.problems import short
 from ..ledger import uploads as ledger
-from ..ledger.uploads import KEEP_DAYS, Upload, new_upload
+from ..ledger.uploads import KEEP_DAYS, LONGEST_DAYS, Upload, new_upload
 from ..models.manifest import Artifact
 from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
@@ -26,7 +26,6 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Learns how many bytes are in the store, of how many; from any thread."""
 
-_LONGEST_DAYS = 100 * 366.0
 _TRIES = 3
 
 
@@ -248,6 +247,6 @@ def _name(value: object) -> str | None:
 
 
 def _days(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= _LONGEST_DAYS:
-        raise InvalidArgument(f"keep_days must be more than 0 and at most {_LONGEST_DAYS:,.0f}, got {short(value)}")
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= LONGEST_DAYS:
+        raise InvalidArgument(f"keep_days must be more than 0 and at most {LONGEST_DAYS:,.0f}, got {short(value)}")
     return float(value)

@@ -57,7 +57,13 @@ def as_files(data: Uploadable, name: str | None) -> Iterator[Source]:
         yield _of_path(os.fspath(data), name)
         return
     with tempfile.TemporaryDirectory(prefix="stoker-") as folder:
-        path = _written(data, Path(folder))
+        try:
+            path = _written(data, Path(folder))
+        except InvalidArgument:
+            raise
+        except (ValueError, TypeError, NotImplementedError) as error:
+            # Of pandas, polars, pyarrow and UTF-8.
+            raise InvalidArgument(f"the table cannot be written: {error}; correct its columns") from error
         stem = (name or "data").removesuffix(path.suffix)
         yield Source(upload_name(f"{stem}{path.suffix}", is_folder=False), {"": path})
 
@@ -67,9 +73,12 @@ def _of_path(place: str | bytes, name: str | None) -> Source:
         raise InvalidArgument(f"a path to upload is text, got {short(place)}")
     if "://" in place and not place.startswith("file://"):
         raise InvalidArgument(f"{short(place)} is a URL, which workers read themselves: give it to the job as it is")
+    if not place:
+        raise InvalidArgument("an empty path was given to upload; name a file or a folder, and '.' for the current one")
     path = Path(place.removeprefix("file://")).expanduser().absolute()
-    if not path.exists():
-        raise InvalidArgument(f"there is no {path}; check the path")
+    # Path.exists raises where a name is too long.
+    if not os.path.exists(path):  # noqa: PTH110
+        raise InvalidArgument(f"there is no {short(str(path))}; check the path")
     own_name = name or path.resolve().name
     if path.is_dir():
         return Source(upload_name(own_name, is_folder=True), _files_below(path), is_folder=True)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from ..models.described import Described
 from ..redis.calls import Call
@@ -13,6 +13,8 @@ from .scripts import script
 
 KEEP_DAYS = 30.0
 """For how long an upload is kept after its last use, where nothing is said."""
+LONGEST_DAYS = 100 * 366.0
+_LAST_MS = datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000
 
 
 class Upload(Described):
@@ -30,8 +32,8 @@ class Upload(Described):
     ref: str
     size: int = Field(ge=0)
     files: int = Field(ge=0)
-    created_at: datetime
-    keep_s: float = Field(ge=0)
+    created_at: AwareDatetime
+    keep_s: float = Field(ge=0, le=LONGEST_DAYS * 86_400)
     expires_at: datetime
 
 
@@ -74,7 +76,7 @@ def lifetimes() -> Call[dict[str, datetime | None]]:
     """Until when each upload is kept, by its reference; None where that was lost. Also those that cannot be read."""
 
     def decode(answer: list[list[Any]]) -> dict[str, datetime | None]:
-        return {ref.decode(): _moment(until_ms) if until_ms else None for ref, _, until_ms in answer}
+        return {ref.decode(errors="replace"): _moment(until_ms) if until_ms else None for ref, _, until_ms in answer}
 
     return Call((), decode, script("list_uploads"))
 
@@ -99,7 +101,7 @@ def _upload(record: bytes, until_ms: bytes) -> Upload | None:
 
 def _moment(until_ms: bytes) -> datetime:
     # Lua writes large numbers with an exponent.
-    return datetime.fromtimestamp(float(until_ms) / 1000, UTC)
+    return datetime.fromtimestamp(min(max(float(until_ms), 0.0), _LAST_MS) / 1000, UTC)
 
 
 class _Record(Upload):

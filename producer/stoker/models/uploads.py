@@ -17,8 +17,12 @@ SCHEME = "store"
 FOLDER = ".folder"
 """How the name of an uploaded folder ends; that of a file never does."""
 GLOB = frozenset("*?[")
+COPIES = "uploads"
+"""The folder below a job's scratch folder that has uploads by digest and name."""
+_COPY = re.compile(rf"/[^\s'\"]*/{COPIES}/(?=[0-9a-f]{{64}}/)")
 _LONGEST_NAME, _LONGEST_SUFFIX = 128, 32
 _REF = re.compile(r"store://(?P<digest>[0-9a-f]{64})/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:/(?P<below>.*))?")
+_SUFFIXES_ONLY = re.compile(r"^[._-]+((?:\.[A-Za-z0-9]+){1,2})$")
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -123,6 +127,8 @@ def parse_upload(ref: str) -> UploadRef:
             f"{shown(upload.whole)} is one file, and has no {shown(below)!r} in it; upload the folder of both, and "
             "name it in that"
         )
+    if upload.below.split("/")[0] == "..":
+        raise InvalidJob(f"{shown(ref)} leads out of the uploaded folder; name a file in it")
     return upload
 
 
@@ -134,9 +140,16 @@ def unknown_upload(ref: str) -> str:
     )
 
 
+def by_reference(message: str) -> str:
+    """A message that names uploads by their references, instead of the paths that a job reads them at."""
+    return _COPY.sub(f"{SCHEME}://", message)
+
+
 def upload_name(name: str, *, is_folder: bool) -> str:
     """A name as references have it: what is none of `A-Z a-z 0-9 . _ -` becomes `_`, and its suffix stays."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-") or "data"
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    # Of a name in other letters only the suffix is left.
+    plain = _SUFFIXES_ONLY.sub(r"data\1", plain).lstrip("._-") or "data"
     if is_folder:
         return plain.removesuffix(FOLDER)[: _LONGEST_NAME - len(FOLDER)] + FOLDER
     if plain.endswith(FOLDER):

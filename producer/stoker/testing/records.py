@@ -79,7 +79,9 @@ class Uploads:
         self._kept: dict[str, tuple[str, int, int]] = {}
 
     def keep(self, ref: str, record: str, keep_ms: int) -> None:
-        """Note one."""
+        """Note one; of two records the one that is kept longer stays."""
+        if ref in self._kept and self._kept[ref][1] > keep_ms:
+            record, keep_ms, _ = self._kept[ref]
         self._kept[ref] = (record, keep_ms, now_ms() + keep_ms)
 
     def use(self, ref: str) -> list[bytes] | None:

@@ -235,7 +235,9 @@ def missing_as_invalid(ref: UploadRef) -> Iterator[None]:
     except Missing:
         raise InvalidJob(unknown_upload(ref.whole)) from None
     except Corrupt as error:
-        raise InvalidJob(f"{ref.whole} is damaged: {error.message}") from None
+        raise InvalidJob(
+            f"{ref.whole} is damaged: {error.message}; or forget it by `stoker files rm`, and upload it again"
+        ) from None
 
 
 def _artifact(digest: str, name: str = _DATA) -> Artifact:

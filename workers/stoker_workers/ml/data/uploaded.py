@@ -9,7 +9,7 @@ from pathlib import Path
 from stoker.errors import InvalidJob
 from stoker.models.access import Access, shown
 from stoker.models.store.uploads import UploadStore, missing_as_invalid
-from stoker.models.uploads import FolderFile, UploadRef, parse_upload
+from stoker.models.uploads import COPIES, FolderFile, UploadRef, parse_upload
 
 from .copies import check_room
 
@@ -30,7 +30,7 @@ def uploaded(ref: str, access: Access, scratch: Path) -> Path:
     """
     upload = parse_upload(ref)
     store = UploadStore(access.store)
-    whole = scratch / "uploads" / upload.digest / upload.name
+    whole = scratch / COPIES / upload.digest / upload.name
     if not upload.is_folder:
         with missing_as_invalid(upload):
             _bring(store, [FolderFile(path=whole.name, digest=upload.digest, size=0)], whole.parent, upload)
