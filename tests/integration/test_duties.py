@@ -188,7 +188,7 @@ def test_a_damaged_record_costs_other_jobs_nothing(
         eventually(lambda: all(is_reclaimed(connection, job_id) for job_id in (damaged, *others)))
     states = [connection.run(records.status(job_id)).state for job_id in (damaged, *others)]
     # Of how often it may be tried nothing is known.
-    assert states == [JobState.DEAD, *[JobState.WAITING] * 3]
+    assert states == [JobState.DEAD, *[JobState.QUEUED] * 3]
 
 
 def test_whatever_a_duty_raises_is_logged_and_counted_and_the_next_one_runs(

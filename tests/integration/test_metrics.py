@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import stoker
 from stoker.fleet.bounds import Decision
-from stoker.lanes.failures import load_failed
+from stoker.lanes.failures import forget, load_failed
 from stoker.ledger import autoscaling, damage, presence
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
@@ -84,7 +84,7 @@ def value(families: Metrics, name: str, **labels: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def scraped(stack: Settings, eventually: Eventually) -> Metrics:
+def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
     """What the controller tells after a training, a job that failed, one that was cancelled, and a prediction."""
     with stoker.Client(settings=stack) as client:
         train = stoker.Train(model="scraped", data="sample://iris", epochs=1)
@@ -105,7 +105,10 @@ def scraped(stack: Settings, eventually: Eventually) -> Metrics:
 
         # A controller that stood still has lost the lead for a moment.
         eventually(is_led)
-        return found[-1]
+        yield found[-1]
+        # Other tests of this stack find it well.
+        with closing(Connection.open(stack, redis_url_of(stack))) as connection:
+            connection.run(forget(["torn@1"]))
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,8 @@ def _is_same(target: Path, digest: str) -> bool:
 
 
 def _is_there(target: Path) -> InvalidArgument:
+    if target.is_dir():
+        return InvalidArgument(f"{target} is a folder; name another path")
     return InvalidArgument(f"{target} is there already, and another file; name another path, or overwrite it")
 
 
