@@ -102,7 +102,7 @@ class RegistryModel:
 
     def rename(self, model: str, new: str) -> bool:
         """Whether it may have that name, and is there."""
-        if not self.of(model) or self.of(new) or any(ref.partition("@")[0] == model for ref in self.named()):
+        if not self.of(model) or self.of(new) or any(ref.partition("@")[0] in (model, new) for ref in self.named()):
             return False
         self.versions[new] = self.versions.pop(model)
         self.aliases[new] = self.aliases.pop(model)

@@ -312,6 +312,28 @@ def test_a_version_that_a_newer_release_describes_keeps_its_fields_under_another
     assert not [name for name in connection.client.keys("*") if b"digits" in name]
 
 
+def test_a_name_that_an_unfinished_job_means_another_model_by_is_not_given(
+    connection: Connection, client: stoker.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(connection, 1, name="other")
+    job_id = submit(connection, SPEC)
+    with pytest.raises(stoker.ModelInUse, match=f"digits is named by job {job_id}, which means another model by it"):
+        client.rename_model("other", "digits")
+    # It came when the jobs had been looked through.
+    monkeypatch.setattr(model_changes, "_TRIES", 1)
+    monkeypatch.setattr(model_changes, "uses", unseen)
+    with pytest.raises(stoker.ModelInUse, match="are being submitted all the time"):
+        client.rename_model("other", "digits")
+    client.job(job_id).cancel()
+    assert [version.ref for version in client.rename_model("other", "digits")] == ["digits@1"]
+
+
+def unseen(_: str) -> Steps[Uses]:
+    """No uses, as long as there were no jobs."""
+    yield from ()
+    return Uses({}, [], 0)
+
+
 @pytest.mark.parametrize("written", ["[]", "{", "null", "[" * 100_000])
 def test_a_damaged_version_is_named_as_such_and_keeps_no_other_model_from_its_name(
     connection: Connection, client: stoker.Client, written: str

@@ -205,7 +205,7 @@ def _tell_all(done: str, acted: Acted, as_json: bool) -> None:
         print_json(dataclasses.asdict(acted))
         return
     ended = f", {acted.ended} had ended" if acted.ended else ""
-    refused = f", {acted.refused} were refused" if acted.refused else ""
+    refused = f", {acted.refused} {'was' if acted.refused == 1 else 'were'} refused" if acted.refused else ""
     say(f"{_jobs(acted.done)} {'is' if acted.done == 1 else 'are'} {done}{ended}{refused}")
     for reason in acted.reasons:
         say(f"  {reason}")

@@ -98,7 +98,8 @@ class ModelKeepingCalls(Calls):
 
         Raises:
             ModelNotFound: there is no such model.
-            ModelInUse: a job that has not ended names it, or another model has the new name. Nothing was changed.
+            ModelInUse: a job that has not ended names it or the new name, or another model has that. Nothing was
+                changed.
         """
         return self._drive(_renamed(self._models, _name(name), _name(new)))
 

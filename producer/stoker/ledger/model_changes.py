@@ -186,7 +186,7 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
 
     Raises:
         ModelNotFound: there is no such model, or a version of it is damaged.
-        ModelInUse: an unfinished job names it, or the new name is another model's.
+        ModelInUse: an unfinished job names it or the new name, or that is another model's.
     """
     change = _id()
     for _ in range(_TRIES):
@@ -194,6 +194,9 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
         used: Uses = yield from uses(name)
         if job := used.any_job():
             raise ModelInUse(f"{name} is named by job {job}, which would not find it by another name: {_WAIT}")
+        of_new: Uses = yield from uses(new)
+        if job := of_new.any_job():
+            raise ModelInUse(f"{new} is named by job {job}, which means another model by it: {_WAIT}")
         renamed = list(_renamed(records, name, new))
         answer: str = yield _call("rename_model", (name, new, used.sequence, by_whom(), change, *renamed))
         if answer == "model":

@@ -2,7 +2,7 @@
 -- ARGV: name, new name, up to which job the caller has looked (its sequence), who does, id of the change, and for each version
 --   that names it: its model, its number, the SHA-1 of its JSON, its new JSON
 -- Returns 'ok'; or, when nothing was changed: 'model' (there is none), 'taken' (the new name is another's), 'jobs' (jobs came
---   meanwhile that may name it), 'changed' (a version is another than the caller has read).
+--   meanwhile that may name either), 'changed' (a version is another than the caller has read).
 local model, new, sequence, by, change_id = unpack(ARGV)
 local versions = redis.call('HGETALL', KEY.model .. model)
 
@@ -12,7 +12,7 @@ elseif #versions == 0 then
   return 'model'
 elseif redis.call('EXISTS', KEY.model .. new, KEY.aliases .. new) > 0 then
   return 'taken'
-elseif is_named_since(model, sequence) then
+elseif is_named_since(model, sequence) or is_named_since(new, sequence) then
   return 'jobs'
 end
 local count = 0
