@@ -20,6 +20,7 @@ from .disk import Disk
 from .monkey import LEASE_S, Monkey
 from .network import Namespaces
 from .recovery import Recovery, percentile, recoveries
+from .tidiness import forget_some, untidy
 from .workload import App, Submitted
 
 
@@ -110,6 +111,8 @@ def run(scale: Scale, folder: Path, seed: int, *, namespaces: bool, disks: bool,
             )
             found = [*problems(evidence), *(f"process {process} is left" for process in left)]
             _tell(evidence, app, monkey, time.monotonic() - began, deployment.network.words, say)
+            forget_some(client, deployment.settings)
+            found += untidy(client, deployment.settings, deployment.store)
         app.close()
     left = list(deployment.processes())
     assert not left, f"processes are left: {left}"

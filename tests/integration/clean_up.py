@@ -27,7 +27,7 @@ class Telling(Store):
 
 def main(url: str, redis_url: str) -> None:
     """Look through the store twice."""
-    leftovers.YOUNG, leftovers.SECOND_LOOK = -timedelta(minutes=5), timedelta()
+    leftovers.YOUNG, leftovers.SECOND_LOOK = -timedelta(days=1), timedelta()
     with closing(Connection.open(Settings(), redis_url)) as connection:
         for _ in range(2):
             search = leftovers.LeftoverSearch(Telling(url), connection, removes=True)
