@@ -32,6 +32,8 @@ class Worker:
         self._eventually = eventually
         self.name = self.now().name
         self.control = Celery(broker=url).control
+        # It hears of commands a moment after it has announced itself.
+        eventually(lambda: bool(self.control.ping(timeout=1.0)))
 
     def now(self) -> presence.Worker:
         [worker] = self._client.workers()

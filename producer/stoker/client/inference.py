@@ -165,8 +165,9 @@ def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tu
 
 def _callers_level() -> int:
     """How far up the stack, seen from whoever calls this, the app's own code is."""
+    stoker = __name__.partition(".")[0]
     level, frame = 0, inspect.currentframe()
-    while frame and frame.f_globals.get("__package__") == __package__:
+    while frame and str(frame.f_globals.get("__name__")).partition(".")[0] == stoker:
         level, frame = level + 1, frame.f_back
     return level
 
