@@ -55,7 +55,8 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
     """What became of each victim of each fault.
 
     Left out is one that neither a kill nor anything after it has interrupted, and that tells nothing between its start
-    and its end, as an evaluation: when it went on after the fault nobody can say, and how long it takes is its own.
+    and its end, as an evaluation: when it went on after the fault nobody can say, and how long it takes is its own. Nor
+    is one told of that had asked for children just before: it waits for these, and no attempt of its own was hit.
     """
     ids = [name.removeprefix("stoker:job:") for name in client.names("stoker:job:*")]
     events = {job_id: client.events(job_id) for job_id in ids}
@@ -68,7 +69,7 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
             after = [(at, kind) for at, kind in told.get(job_id, ()) if at > fault.at_ms]
             noticed = [at for at, kind in after if kind in _NEWS + alive]
             resumed = [at for at, kind in after if kind in _WORK + alive]
-            if resumed and (fault.kills or not _is_silent(told[job_id], fault.at_ms)):
+            if resumed and _was_hit(told[job_id], fault):
                 queued = [at for at, kind in after if kind == "queued" and at < resumed[0]]
                 held_ms = _held_ms(events[job_id], losses[job_id], fault.at_ms, resumed[0])
                 waited_ms = resumed[0] - queued[-1] if queued else 0
@@ -84,11 +85,13 @@ def recoveries(client: Redis, faults: Sequence[Fault], capacity: Capacity) -> It
                 )
 
 
-def _is_silent(told: Sequence[tuple[int, str]], at_ms: int) -> bool:
-    """Whether a job that was at work at a time told of its end next, and of its start last."""
-    before = [kind for at, kind in told if at <= at_ms]
-    after = [kind for at, kind in told if at > at_ms]
-    return before[-1:] == ["started"] and after[:1] == ["finished"]
+def _was_hit(told: Sequence[tuple[int, str]], fault: Fault) -> bool:
+    """Whether a fault can have interrupted a job, as far as the job told."""
+    before = [kind for at, kind in told if at <= fault.at_ms]
+    after = [kind for at, kind in told if at > fault.at_ms]
+    waits_for_children = before[-1:] == ["asked"]
+    is_silent = before[-1:] == ["started"] and after[:1] == ["finished"]
+    return not waits_for_children and (fault.kills or not is_silent)
 
 
 def _losses(client: Redis, job_id: str) -> frozenset[str]:
