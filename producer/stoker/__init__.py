@@ -66,11 +66,12 @@ if TYPE_CHECKING:
     from .client.async_job import AsyncJob
     from .client.blocking import Client
     from .client.job import Job
-    from .events import Event, JobState, JobStatus
+    from .events import Event, JobState
     from .functions.job import job
     from .ledger.uploads import Upload
     from .models.predictions import Prediction
     from .settings import Settings
+    from .status import JobStatus
 
 __version__ = VERSION
 
@@ -83,7 +84,7 @@ _LAZY = {
     "Event": "events",
     "Job": "client.job",
     "JobState": "events",
-    "JobStatus": "events",
+    "JobStatus": "status",
     "Prediction": "models.predictions",
     "Settings": "settings",
     "Upload": "ledger.uploads",

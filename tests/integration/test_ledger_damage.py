@@ -6,12 +6,12 @@ import pytest
 
 import stoker
 from stoker import JobState
-from stoker.events import JobStatus
 from stoker.ledger import attempts, damage, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+from stoker.status import JobStatus
 
 from .ledger_damage import FINAL, SHARED, WRONG, SmallLedger, write
 

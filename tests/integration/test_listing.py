@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import stoker
 from stoker.cli import app
-from stoker.events import JobStatus
+from stoker.status import JobStatus
 
 from .echo import register
 

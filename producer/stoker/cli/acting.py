@@ -12,8 +12,9 @@ from ..client.blocking import Client
 from ..client.job import Job
 from ..client.many import Act, Acted, Filters
 from ..errors import InvalidArgument, StokerError
-from ..events import JobState, JobStatus
+from ..events import JobState
 from ..kinds import KINDS
+from ..status import JobStatus
 from ..terminal.exits import status_of
 from .asking import Yes, ask
 from .jobs import name_and_value

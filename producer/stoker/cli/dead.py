@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from ..errors import InvalidJob
-from ..events import JobState, JobStatus
+from ..events import JobState
 from ..ledger import dead_jobs, records
 from ..ledger.dead_jobs import PastAttempt
 from ..local import redis_url_of
 from ..redis.calls import Call
 from ..redis.connection import Connection
 from ..settings import Settings
+from ..status import JobStatus
 from .output import SHORT_ID, AsJson, Styled, ago, draw, duration, print_json, say, say_block
 from .short_id import SEARCHED, whole_id
 from .table import Table

@@ -9,10 +9,11 @@ import typer
 from ..client.blocking import Client
 from ..client.job import Job
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
-from ..events import Epoch, JobState, JobStatus
+from ..events import Epoch, JobState
 from ..kinds import KINDS
 from ..kinds.result import JobResult
 from ..models.store import Store
+from ..status import JobStatus
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from ..client.blocking import Client
-from ..events import JobState, JobStatus
+from ..events import JobState
+from ..status import JobStatus
 from .output import say_warning
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ..errors import JobNotFound
-from ..events import JobStatus
+from ..status import JobStatus
 
 # Among how many of the newest jobs a shortened id is looked up.
 SEARCHED = 1000

@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from ..events import JobState, JobStatus
+from ..events import JobState
 from ..kinds import Priority, Result
 from ..kinds.base import JobSpec
 from ..kinds.result import JobResult
@@ -20,6 +20,7 @@ from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
+from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import AsyncActCalls
 from .async_job import AsyncJob

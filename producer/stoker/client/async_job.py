@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
-from ..events import Event, Finished, JobState, JobStatus, Log
+from ..events import Event, Finished, JobState, Log
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
 from ..ledger.logs import kept
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
+from ..status import JobStatus
 from . import arguments
 from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from ..errors import StokerError
-from ..events import JobState, JobStatus
+from ..events import JobState
 from ..kinds import Priority, Result
 from ..kinds.base import JobSpec
 from ..kinds.result import JobResult
@@ -22,6 +22,7 @@ from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
+from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import ActCalls
 from .completion import CompletionCalls

@@ -5,9 +5,10 @@ import time
 from dataclasses import dataclass
 
 from ..errors import InvalidJob, Timeout
-from ..events import Event, Finished, JobState, JobStatus
+from ..events import Event, Finished, JobState
 from ..ledger import records
 from ..redis.calls import Call
+from ..status import JobStatus
 
 # A wait without a timeout survives an outage of this length: a server's restart, a failover.
 OUTAGE_S = 60.0

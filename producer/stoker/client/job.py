@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Generic
 
 from ..errors import StokerError
-from ..events import Event, Finished, JobState, JobStatus, Log
+from ..events import Event, Finished, JobState, Log
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
 from ..ledger.logs import kept
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
+from ..status import JobStatus
 from ..terminal.html import tag
 from .arguments import event_id, timeout_or_none
 from .calls import Calls

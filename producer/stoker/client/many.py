@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Literal, TypedDict, TypeVar
 
 from ..errors import InvalidArgument, StokerError
-from ..events import JobState, JobStatus
+from ..events import JobState
 from ..kinds import Spec, parse_spec
 from ..ledger import pauses, records
 from ..ledger.records import Search
 from ..redis.calls import Call, Steps
+from ..status import JobStatus
 from . import arguments, submission
 
 T = TypeVar("T")

@@ -1,11 +1,12 @@
 """Trying a job again that has ended without a result."""
 
 from ..errors import InvalidJob
-from ..events import FINAL, JobState, JobStatus
+from ..events import FINAL, JobState
 from ..kinds import Spec
 from ..kinds.kind import with_fields
 from ..ledger import records
 from ..redis.calls import Steps
+from ..status import JobStatus
 from .submission import submit
 
 

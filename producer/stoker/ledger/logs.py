@@ -6,9 +6,10 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from ..events import Event, JobStatus, Log, Queued, Started, Waiting
+from ..events import Event, Log, Queued, Started, Waiting
 from ..models.manifest import Artifact
 from ..redis.calls import Call, Steps
+from ..status import JobStatus
 from . import records
 from .attempts import Attempt
 from .keys import key

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
-from ..events import Event, JobState, JobStatus, read_event
+from ..events import Event, JobState, read_event
 from ..kinds import RESULT, Result, Spec, read_spec
 from ..redis.calls import Call, Steps
+from ..status import JobStatus
 from .keys import key
 from .scripts import iso_now, script
 
