@@ -20,7 +20,6 @@ import psutil
 from celery import Celery
 
 import stoker
-from stoker.events import JobStatus
 from stoker.fleet.bounds import Bounds, FleetSettings
 from stoker.ledger import autoscaling
 from stoker.local import LocalStack
@@ -28,6 +27,7 @@ from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+from stoker.status import JobStatus
 
 from .figures import await_worker, summary
 

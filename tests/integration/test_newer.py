@@ -138,7 +138,7 @@ def test_a_state_that_is_not_known_is_shown_by_its_name_and_is_not_final(redis_u
         assert (status.state, status.state.name, status.state.final) == ("PAUSED", "PAUSED", False)
         assert status.state not in list(stoker.JobState)
         assert client.jobs() == [status]
-        assert stoker.events.JobStatus.model_validate_json(status.model_dump_json()) == status
+        assert stoker.JobStatus.model_validate_json(status.model_dump_json()) == status
         for wait in (job.wait, job.result):
             with pytest.raises(stoker.Timeout, match=f"job {job.id} is PAUSED"):
                 wait(timeout=0.1)
