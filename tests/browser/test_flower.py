@@ -1,5 +1,6 @@
 """What an operator sees and does in Flower, in a real browser."""
 
+import json
 from contextlib import closing
 
 import numpy as np
@@ -110,6 +111,21 @@ def test_a_task_that_is_terminated_is_a_job_that_is_cancelled(
     # Its slot was not killed for it, and the worker is no other.
     assert job.status().attempt == 1
     assert only_worker(client).pid == worker.pid
+
+
+def test_a_paused_job_is_a_task_to_be_retried_until_it_goes_on(
+    flower: Flower, client: stoker.Client, eventually: Eventually
+) -> None:
+    job = running(client)
+
+    def shown() -> tuple[str, str]:
+        task = json.loads(flower.get(f"/api/task/info/{job.id}"))
+        return task["state"], task["exception"] or ""
+
+    job.pause()
+    eventually(lambda: shown() == ("RETRY", "HandedBack('paused')"))
+    job.resume()
+    eventually(lambda: shown()[0] == "PROGRESS")
 
 
 def test_a_pool_grows_and_shrinks_by_its_buttons_and_the_job_in_it_runs_on(

@@ -203,6 +203,8 @@ class LedgerModel:
                     self._move(job, "WAITING")
                     job.due = True
                     job.events.append("waiting")
+        if job.state in ("WAITING", "QUEUED"):
+            self._store_celery_result(job, "RETRY")
         return job.state
 
     def put_off(self, job_id: str) -> bool:
@@ -236,6 +238,7 @@ class LedgerModel:
             self._move(job, "WAITING")
         if before != "RUNNING":
             job.events.append("waiting")
+            self._store_celery_retry(job)
         return before
 
     def resume(self, job_id: str) -> str:
@@ -244,6 +247,8 @@ class LedgerModel:
         before = job.state
         if "paused" in job.fields:
             job.fields.discard("paused")
+            if before == "WAITING":
+                self._store_celery_retry(job)
             if before == "WAITING" and (job.blockers or job.due):
                 job.events.append("waiting")
             elif before == "WAITING":
@@ -346,6 +351,10 @@ class LedgerModel:
         job.meta = status
         if self.mirrored:
             self.untold.add(job.id)
+
+    def _store_celery_retry(self, job: ModelJob) -> None:
+        if job.attempt:
+            self._store_celery_result(job, "RETRY")
 
     def _move(self, job: ModelJob, state: str) -> None:
         before, had_message = job.state, job.number is not None

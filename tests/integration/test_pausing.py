@@ -6,13 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery import Celery
 
 import stoker
 from stoker import JobState
 from stoker.events import Checkpoint, Queued, Waiting
 from stoker.kinds import Spec
-from stoker.ledger import attempts, autoscaling, damage, intake, monitoring, pauses, presence, records, upkeep
+from stoker.ledger import (
+    attempts,
+    autoscaling,
+    celery_results,
+    damage,
+    intake,
+    monitoring,
+    pauses,
+    presence,
+    records,
+    upkeep,
+)
 from stoker.ledger.attempts import Attempt, ReportReply
+from stoker.ledger.celery_results import PendingResult
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
@@ -97,6 +110,42 @@ def test_a_running_job_is_asked_to_stop_keeps_its_checkpoint_and_costs_no_attemp
         "waiting: paused",
         "queued on cpu.train: resumed",
     ]
+
+
+def test_celery_knows_a_job_that_goes_on_later_as_a_task_to_be_retried(connection: Connection, redis_url: str) -> None:
+    job_id = submit(connection)
+    with Celery(broker=redis_url, backend=redis_url) as app:
+
+        def seen() -> tuple[str, str]:
+            shown = app.AsyncResult(job_id)
+            return shown.state, str(shown.result)
+
+        connection.run(pauses.pause(job_id))
+        connection.run(pauses.resume(job_id))
+        assert seen() == ("PENDING", "None")
+        attempt = started(connection, job_id)
+        connection.run(pauses.pause(job_id))
+        assert seen()[0] == "STARTED"
+        connection.run(attempts.release(attempt, "drained", "worker w was drained"))
+        assert seen() == ("RETRY", "paused")
+        connection.run(pauses.resume(job_id))
+        assert seen() == ("RETRY", "resumed")
+        attempt = started(connection, job_id)
+        assert seen()[0] == "STARTED"
+        connection.run(attempts.release(attempt, "drained", "worker w was drained"))
+        assert seen() == ("RETRY", "worker w was drained")
+        connection.run(attempts.succeed(started(connection, job_id), result_of("digits")))
+        assert app.AsyncResult(job_id).get(timeout=1)["model"] == "digits"
+
+
+def test_a_state_that_is_copied_late_takes_no_newer_one_back(connection: Connection, server: redis.Redis) -> None:
+    name = "celery-task-meta-late"
+    states = [f'{{"status":"{status}","attempt":{attempt}}}' for attempt in (1, 2) for status in ("STARTED", "RETRY")]
+    states.append('{"status":"SUCCESS","attempt":2}')
+    for number, newer in enumerate(states):
+        for state in (newer, *states[:number]):
+            connection.run(celery_results.copy(PendingResult("late", name, state.encode())))
+            assert server.get(name) == newer
 
 
 @pytest.mark.parametrize("resumes", [True, False])

@@ -18,6 +18,10 @@ from ..attempt.slot import Slot
 from ..serving.predictors import Predictors
 
 
+class HandedBack(Exception):  # noqa: N818  # it is no error
+    """Why an attempt has ended before its job."""
+
+
 def register_tasks(app: Celery, slot: Slot, queues: Sequence[str]) -> None:
     """Register the tasks of a worker that serves these queues."""
     predictors = Predictors(slot, queues)
@@ -42,7 +46,8 @@ def _shown(task: Task, ending: Ending) -> str:
         case "failed":
             raise JobFailed(ending.message)
         case "handed back":
-            raise Retry(ending.message)
+            # Celery's log has the first, its event for Flower only the second.
+            raise Retry(ending.message, HandedBack(ending.message))
         case "cancelled":
             task.send_event("task-revoked", terminated=True, signum=None, expired=False)
     raise Ignore(ending.message)

@@ -151,3 +151,9 @@ local function store_celery_result(id, attempt, status, result, traceback, iso)
     redis.call('SADD', KEY.untold, id)
   end
 end
+
+-- Does so for a job that goes on in another attempt, as Celery does for a task that is to be retried.
+local function store_celery_retry(id, attempt, reason)
+  local raised = '{"exc_type":"Retry","exc_message":[' .. cjson.encode(reason) .. '],"exc_module":"celery.exceptions"}'
+  store_celery_result(id, attempt, 'RETRY', raised, 'null', nil)
+end

@@ -3,9 +3,17 @@
 
 local pause_children
 
+-- Celery's copy of a job that has begun says why it waits; of one that has not, there is none.
+local function tell_celery(id, attempt, reason)
+  if (tonumber(attempt) or 0) > 0 then
+    store_celery_retry(id, attempt, reason)
+  end
+end
+
 -- Pauses a job that has not ended. One that runs and keeps no checkpoint goes on to its end.
 local function pause(id)
-  local state, needs, paused, keeps_nothing = unpack(record(id, 'state', 'needs', 'paused', 'keeps_nothing'))
+  local state, needs, paused, keeps_nothing, attempt =
+    unpack(record(id, 'state', 'needs', 'paused', 'keeps_nothing', 'attempt'))
   if paused or state == 'RUNNING' and keeps_nothing then
     return
   end
@@ -16,6 +24,7 @@ local function pause(id)
   end
   if state ~= 'RUNNING' then
     append_event(id, { type = 'waiting', reason = 'paused' })
+    tell_celery(id, attempt, 'paused')
   end
   pause_children(id)
 end
@@ -31,8 +40,8 @@ end
 
 -- Lets a paused job go on where it was: on its queue, unless it waits for something else as well.
 local function resume(id)
-  local state, paused, blockers, not_before, open =
-    unpack(record(id, 'state', 'paused', 'blockers', 'not_before', 'open_children'))
+  local state, paused, blockers, not_before, open, attempt =
+    unpack(record(id, 'state', 'paused', 'blockers', 'not_before', 'open_children', 'attempt'))
   if not paused then
     return
   end
@@ -41,6 +50,9 @@ local function resume(id)
     resume(child)
   end
   local has_children = redis.call('EXISTS', KEY.children .. id) == 1
+  if state == 'WAITING' then
+    tell_celery(id, attempt, 'resumed')
+  end
   local waits = tonumber(blockers or 0) > 0 or has_children and (tonumber(open or nil) or 0) > 0
   if state == 'WAITING' and (waits or redis.call('ZSCORE', KEY.due, id)) then
     append_event(id, { type = 'waiting', reason = 'resumed' })
