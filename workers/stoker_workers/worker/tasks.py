@@ -18,7 +18,7 @@ from ..attempt.slot import Slot
 from ..serving.predictors import Predictors
 
 
-class HandedBack(Exception):  # noqa: N818  # it is no error
+class HandedBack(Exception):
     """Why an attempt has ended before its job."""
 
 
