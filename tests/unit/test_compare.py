@@ -34,6 +34,12 @@ def several(name: str, **tasks: str) -> ModelVersion:
     return version(name, "several", parts={column: output(task, column) for column, task in tasks.items()})
 
 
+def forecasting(name: str, window: int, horizon: int) -> ModelVersion:
+    """A version that forecasts so many steps."""
+    forecast = {"window": window, "horizon": horizon, "time": "when", "channels": ("kwh",)}
+    return version(name, "regression", "kwh", forecast=forecast)
+
+
 def giving(shape: tuple[int, ...]) -> dict[str, Any]:
     """The output of a model."""
     return {"outputs": [TensorSpec(name="output", shape=shape, dtype="float32")]}
@@ -84,6 +90,68 @@ def test_a_rule_is_a_goal_and_conditions() -> None:
     )
 
 
+def test_numbers_have_units_and_times_a_device() -> None:
+    rule = Rule.parse("max accuracy where p99_ms < 2 on cpu and bytes < 1MB and memory_bytes<=1.5 KiB")
+    assert rule == Rule(
+        "max",
+        "accuracy",
+        (
+            Condition("p99_ms", "<", 2, "2"),
+            Condition("bytes", "<", 1_000_000, "1 MB"),
+            Condition("memory_bytes", "<=", 1536, "1.5 KiB"),
+        ),
+        "cpu",
+    )
+    assert Rule.parse("min p50_ms_32 on gpu where sold.f1 >= 99.9 % and rows_per_s > 1e4 on gpu").device == "gpu"
+    assert Rule.parse("max f1 where p50_ms < 0.5s and p99_ms < 500 us").device is None
+    limits = [
+        Rule.parse(f"max f1 where {told}").conditions[0].limit
+        for told in (
+            "p50_ms < 0.5s",
+            "p99_ms < 500 us",
+            "x.accuracy > 99.9%",
+            "bytes < 1GiB",
+            "bytes < 3 kB",
+            "iou_1 > 5%",
+        )
+    ]
+    assert limits == [500, 0.5, 0.999, 2**30, 3000, 0.05]
+
+
+_UNITS = {"bytes": ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB"), "p99_ms": ("us", "µs", "ms", "s"), "f1": ("%",)}
+_FACTORS = dict(
+    zip(
+        (unit for units in _UNITS.values() for unit in units),
+        (1, 10**3, 10**6, 10**9, 2**10, 2**20, 2**30, 1e-3, 1e-3, 1, 1e3, 1e-2),
+        strict=True,
+    )
+)
+
+
+@given(st.sampled_from([*_UNITS]), st.sampled_from([*_FACTORS]), st.floats(0, 1e9), st.sampled_from(["", " "]))
+def test_a_unit_stands_for_its_factor_or_is_refused(metric: str, unit: str, number: float, space: str) -> None:
+    text = f"max accuracy where {metric} < {number!r}{space}{unit}"
+    if unit in _UNITS[metric]:
+        [condition] = Rule.parse(text).conditions
+        assert condition.limit == pytest.approx(number * _FACTORS[unit])
+        assert condition.text == f"{number!r} {unit}"
+    else:
+        assert f"a unit of {metric} ({', '.join(_UNITS[metric])}) after" in (refusal(text) or "")
+
+
+def test_a_comparison_runs_where_its_rule_says() -> None:
+    rule = "max accuracy where p99_ms < 2 on gpu"
+    spec = compared("a", "b", choose=rule)
+    assert spec.device == "gpu"
+    assert stoker.kinds.checked(spec) == spec
+    assert compared("a", "b", choose=rule, device="gpu").device == "gpu"
+    assert compared("a", "b", choose="max accuracy").device == "auto"
+    with pytest.raises(stoker.InvalidJob, match="is to be measured on gpu, and device is 'cpu': leave one out"):
+        compared("a", "b", choose=rule, device="cpu")
+    changed = compared("a", "b").model_copy(update={"choose": rule})
+    assert stoker.kinds.checked(changed).device == "gpu"
+
+
 @given(
     st.sampled_from(["max", "min"]),
     st.sampled_from(METRICS),
@@ -107,7 +175,12 @@ def refusal(text: str) -> str | None:
     return None
 
 
-@given(st.text() | st.lists(st.sampled_from(["max", "accuracy", "where", "and", "<", "5", "="])).map(" ".join))
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(["max", "accuracy", "where", "and", "<", "5", "=", "MB", "%", "on", "cpu", "gpu", "p99_ms"])
+    ).map(" ".join)
+)
 def test_whatever_is_no_rule_is_refused_in_one_sentence(text: str) -> None:
     message = refusal(text)
     assert message is None or ("is no rule: expected" in message and "\n" not in message)
@@ -129,8 +202,17 @@ def test_whatever_is_no_rule_is_refused_in_one_sentence(text: str) -> None:
         ("max accuracy where p99_ms < five", "expected a number, such as 5, 0.5, 1e6 or 1_000_000 after"),
         ("max accuracy where p99_ms < 1e999", "expected a number"),
         (
-            "max accuracy where p99_ms < 5ms",
-            "expected 'and' or the end after 'max accuracy where p99_ms < 5', got 'ms'",
+            "max accuracy where p99_ms < 5 MB",
+            r"a unit of p99_ms \(us, µs, ms, s\) after 'max accuracy where p99_ms < 5'",
+        ),
+        ("max accuracy where bytes < 5 mb", r"a unit of bytes \(B, kB, MB, GB, KiB, MiB, GiB\) after .*, got 'mb'"),
+        ("max f1 where r2 > 5 %", "expected no unit, for r2 has none, after 'max f1 where r2 > 5', got '%'"),
+        ("max f1 where p99_ms < 5min", "expected 'and' or the end after 'max f1 where p99_ms < 5', got 'min'"),
+        ("max f1 on cpu", "expected no device, on which f1 does not depend, after 'max f1', got 'on'"),
+        ("max f1 where p99_ms < 5 on tpu", "expected cpu or gpu after 'max f1 where p99_ms < 5 on', got 'tpu'"),
+        (
+            "min p50_ms on cpu where p99_ms < 5 on gpu",
+            "expected cpu, for a comparison runs on one device, after .* < 5 on', got 'gpu'",
         ),
         ("max accuracy where f1 > 0 and", "after 'max accuracy where f1 > 0 and', and it ends there"),
     ],
@@ -143,12 +225,12 @@ def test_a_wrong_rule_is_refused_where_it_goes_wrong(rule: str, says: str) -> No
 @pytest.mark.parametrize(
     ("models", "says"),
     [
-        (["a"], "at least 2 items"),
+        ([], "at least 1 item"),
         ([f"m{n}" for n in range(33)], "at most 32 items"),
         (["a", "b", "a"], "names a twice"),
     ],
 )
-def test_two_to_32_models_are_compared_each_once(models: list[str], says: str) -> None:
+def test_up_to_32_models_are_compared_each_once(models: list[str], says: str) -> None:
     with pytest.raises(stoker.InvalidJob, match=says):
         compared(*models)
 
@@ -163,6 +245,16 @@ def test_two_to_32_models_are_compared_each_once(models: list[str], says: str) -
         ),
         ({"a": version("a"), "b": version("b", target="price")}, {}, "a@1 predicts 'y' and b@1 predicts 'price'"),
         ({"a": version("a"), "b": version("a")}, {}, "models=a, b names a@1 twice"),
+        (
+            {"a": forecasting("a", 24, 3), "b": forecasting("b", 48, 6)},
+            {},
+            "a@1 is a model of a forecast of 3 steps and b@1 one of a forecast of 6 steps: nothing measures both",
+        ),
+        (
+            {"a": forecasting("a", 24, 3), "b": version("b", "regression", "kwh")},
+            {},
+            "a@1 is a model of a forecast of 3 steps and b@1 one of regression: nothing measures both",
+        ),
         (
             {"b": version("b")},
             {"choose": "max accuracy where r2 > 0"},
@@ -246,6 +338,22 @@ def test_models_that_other_jobs_are_yet_to_make_wait_for_the_worker_to_judge() -
     spec = compared("#0", "job:4711", choose="max r2 where bytes < 1e6")
     assert KIND.check(spec, Checks()) == spec
     assert KIND.models(spec) == ("#0", "job:4711")
+
+
+def test_one_that_is_not_strict_leaves_out_what_the_header_refuses(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("x,price\n1,2\n")
+    lacking = TensorSpec(name="z", dtype="float32", columns=("z",), shape=(1,), kind="number")
+    versions = {
+        "a": version("a", "regression", "price", inputs=[lacking]),
+        "b": version("b", "regression", "price"),
+    }
+    spec = compared("a", "b", data=str(tmp_path / "shop.csv"))
+    with pytest.raises(stoker.InvalidJob, match="'z'"):
+        KIND.check(spec, Checks(**versions))
+    lenient = spec.model_copy(update={"strict": False})
+    assert KIND.check(lenient, Checks(**versions)) == lenient
+    with pytest.raises(stoker.InvalidJob, match="'z'"):
+        KIND.check(lenient.model_copy(update={"models": ("a",)}), Checks(**versions))
 
 
 def test_a_summary_names_some_of_many_models() -> None:

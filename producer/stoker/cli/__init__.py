@@ -11,6 +11,7 @@ from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
 from . import (
     acting,
+    best,
     config,
     dead,
     describe,
@@ -21,7 +22,6 @@ from . import (
     infer,
     jobs,
     logs,
-    model_keeping,
     predict,
     retrying,
     services,
@@ -43,7 +43,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         functions.functions,
     ),
     "Predictions": (predict.predict, infer.infer),
-    "Models and files": (model_keeping.models, files.files),
+    "Models and files": (best.models, files.files),
 }
 
 app = typer.Typer(

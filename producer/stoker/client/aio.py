@@ -24,6 +24,7 @@ from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import AsyncActCalls
 from .async_job import AsyncJob
+from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
 from .files import AsyncFileCalls
 from .listening import AsyncListener
@@ -35,7 +36,14 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class AsyncClient(AsyncActCalls, AsyncCompletionCalls, AsyncFileCalls, AsyncModelKeepingCalls, AsyncPauseCalls):
+class AsyncClient(
+    AsyncActCalls,
+    AsyncChoiceCalls,
+    AsyncCompletionCalls,
+    AsyncFileCalls,
+    AsyncModelKeepingCalls,
+    AsyncPauseCalls,
+):
     """`Client` for asyncio: the same methods, arguments and errors.
 
     Any number of tasks may share a client. Each event loop that uses it, at once or one after the other, gets its own

@@ -25,6 +25,7 @@ from ..settings import Settings
 from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import ActCalls
+from .choosing import ChoiceCalls
 from .completion import CompletionCalls
 from .files import FileCalls
 from .job import Job
@@ -37,7 +38,7 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class Client(ActCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls):
+class Client(ActCalls, ChoiceCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn

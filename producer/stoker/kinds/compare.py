@@ -1,35 +1,38 @@
 """The `Compare` job: several models measured on the same rows, and the one that a rule chooses."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.described import Described
-from ..models.manifest import Artifact, ModelRef, ModelVersion, Signature
+from ..models.manifest import ModelRef, ModelVersion, Signature
 from .accepts import Accepts
 from .base import JobSpec
-from .data import DataRef
-from .evaluate import Interval, Latency
+from .compared import COST_AXES, ComparedModel, CompareResult
+from .data import Data, DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
-from .result import JobResult, Shown
-from .rules import CLASS_SHARE, COSTS, METRICS, QUALITIES, Rule, of_output
+from .rules import CLASS_SHARE, COSTS, QUALITIES, Rule, of_output
 
-COST_AXES = ("p50_ms", "bytes")
+__all__ = ["COST_AXES", "KIND", "Compare", "CompareResult", "ComparedModel", "headlines", "require_comparable"]
+
+MOST_COMPARED = 32
 _NAMED_IN_SUMMARY = 3
 
 
-class Compare(JobSpec["CompareResult"]):
-    """Measure several models on the same rows, which none of them has seen, and choose one of them.
+class Compare(JobSpec[CompareResult]):
+    """Measure models on the same rows, which none of them has seen, and choose one of them.
 
-    A rule is `max` or `min` and a metric; conditions may follow: `max accuracy where p99_ms < 5 and bytes < 1_000_000`.
+    A rule is `max` or `min` and a metric; conditions may follow: `max accuracy where p99_ms < 5 and bytes < 1MB`.
     Metrics are those of `Evaluate` (of classes accuracy, precision, recall, f1, loss, roc_auc, average_precision,
     calibration_error; of numbers r2, mse, rmse, mae, loss; of masks mean_iou, accuracy, loss, iou_1 of the class 1; of
     reconstructions r2, error, mse, rmse, mae, loss), of several outputs each behind its name: `price.mae`, or
-    `"net price".mae` where that is no plain word. Besides there are `parameters`, `bytes` of the saved model,
-    `memory_bytes`, `rows_per_s`, and milliseconds per call: `p50_ms` (or `latency_ms`) and `p99_ms` for one row,
-    `p50_ms_32` and `p99_ms_32` for 32.
+    `"net price".mae` where that is no plain word. Besides there are `parameters`, `bytes` of the file that is
+    served, `memory_bytes`, `rows_per_s`, and milliseconds per call: `p50_ms` (or `latency_ms`) and `p99_ms` for one
+    row, `p50_ms_32` and `p99_ms_32` for 32. Numbers may have units: kB, MB, GB, KiB, MiB, GiB of bytes, us, ms,
+    s of times, % of shares. `on cpu` or `on gpu` behind a time says where the job runs.
+
+    Of models that are equal, the one with the smaller file is chosen, and of those the first named.
 
     The `error` and `loss` of reconstructions are in the standard deviations that the first model was trained on: the
     other models' own ones would measure by other rulers.
@@ -41,15 +44,30 @@ class Compare(JobSpec["CompareResult"]):
         batch_size: rows per forward pass.
         bootstrap: resamples behind the 95 % intervals; all models see the same ones.
         choose: the rule; None chooses none. If no model meets its conditions, the job fails, and says by how much.
+        strict: whether a model that cannot be measured fails the job, and so does a rule that none meets; if not, such
+            models are left out, none is chosen, and the result says why.
     """
 
     kind: Literal["compare"] = "compare"
-    models: Accepts[tuple[ModelRef, ...], list[str]] = Field(min_length=2, max_length=32)
+    models: Accepts[tuple[ModelRef, ...], list[str]] = Field(min_length=1, max_length=MOST_COMPARED)
     data: DataRef
     target: str | None = None
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
     choose: str | None = Field(default=None, max_length=1000)
+    strict: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_where_the_rule_says(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(rule := data.get("choose"), str):
+            return data
+        device, asked = Rule.parse(rule).device, data.get("device", "auto")
+        if device is None or asked == device:
+            return data
+        if asked != "auto":
+            raise InvalidJob(f"choose={rule!r} is to be measured on {device}, and device is {asked!r}: leave one out")
+        return data | {"device": device}
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -57,102 +75,6 @@ class Compare(JobSpec["CompareResult"]):
         if self.choose is not None:
             Rule.parse(self.choose)
         return self
-
-
-class ComparedModel(Described):
-    """One of the models.
-
-    Attributes:
-        model: the exact reference that was measured.
-        metrics: how good, by the names that rules have, such as "accuracy", or "price.mae" of one of several outputs;
-            what the data cannot tell is left out.
-        intervals: 95 % bootstrap intervals of the headline metrics.
-        latency: by batch size: 1 and 32.
-        rows_per_s: at `batch_size` rows per call.
-        memory_bytes: by how much the private memory of the process had grown when the model had been loaded and had
-            predicted a batch: its weights in every engine, graphs, and what those keep for themselves. What was free
-            before is used again, so that models alike may differ by a copy of their weights. None where the system
-            does not tell.
-        on_front: whether no other model is at least as good in all of the result's `axes`, and better in one.
-    """
-
-    model: str
-    metrics: dict[str, float]
-    intervals: dict[str, Interval]
-    parameters: int
-    file_bytes: int
-    latency: dict[int, Latency]
-    rows_per_s: float
-    memory_bytes: int | None
-    on_front: bool
-
-    @property
-    def values(self) -> dict[str, float]:
-        """Every number by the name that rules have for it."""
-        one, many = self.latency[1], self.latency[32]
-        memory = {} if self.memory_bytes is None else {"memory_bytes": self.memory_bytes}
-        return {
-            **self.metrics,
-            **memory,
-            "parameters": self.parameters,
-            "bytes": self.file_bytes,
-            "rows_per_s": self.rows_per_s,
-            "latency_ms": one.p50_ms,
-            "p50_ms": one.p50_ms,
-            "p99_ms": one.p99_ms,
-            "p50_ms_32": many.p50_ms,
-            "p99_ms_32": many.p99_ms,
-        }
-
-
-class CompareResult(JobResult):
-    """What a comparison gives.
-
-    Attributes:
-        data: what the models were measured on.
-        models: as they were named.
-        axes: what the front is made of: accuracy, R² or mean IoU, of several outputs that of each, the more the better;
-            and at last milliseconds for one row and bytes of the saved model, the fewer the better.
-        chosen: the exact reference of the model that the rule chooses; None without a rule.
-        why: the choice in words: who met the conditions, who did not and by how much, how sure the order is.
-        files: "report" (JSON) and "html" (the same as one page with plots; not if the store was away just then).
-    """
-
-    kind: Literal["compare"] = "compare"
-    data: str
-    rows: int
-    models: tuple[ComparedModel, ...]
-    axes: tuple[str, ...]
-    chosen: str | None
-    why: str
-    files: dict[str, Artifact]
-
-    def words(self) -> str:
-        return self.chosen or f"{len(self.models)} models"
-
-    def gives_model(self) -> str | None:
-        return self.chosen
-
-    @property
-    def headlines(self) -> tuple[str, ...]:
-        """The axes of how good the models are: one for each output."""
-        return self.axes[: -len(COST_AXES)]
-
-    def shown(self) -> Shown:
-        # Of several outputs, or a class each, there are more than a terminal is wide.
-        intervals = [name for name in self.models[0].intervals if name in METRICS]
-        columns = (*(intervals or self.headlines), *COST_AXES, "p99_ms", "memory_bytes")
-        rows = [
-            (model.model, *(_cell(model.values.get(name)) for name in columns), "yes" if model.on_front else "")
-            for model in self.models
-        ]
-        return Shown(
-            self.chosen or "none chosen",
-            f"of {len(self.models)} models, on {self.rows:,} rows",
-            table=(("model", *columns, "on the front"), *rows),
-            notes=(self.why,),
-            files=self.files,
-        )
 
 
 def require_comparable(spec: Compare, versions: Sequence[ModelVersion]) -> None:
@@ -194,6 +116,17 @@ def headlines(signature: Signature) -> tuple[str, ...]:
     return QUALITIES[_task(signature)][:1]
 
 
+def ruler(signature: Signature, target: str | None) -> str:
+    """What a model is measured by, in words: those with the same can be compared.
+
+    Args:
+        target: the column with the truth of all models, whatever they were trained on.
+    """
+    of = f" of {_target(signature)!r}" if target is None else ""
+    size = _size(signature)
+    return f"{_words(signature)}{of}{f' in rows of {size}' if size else ''}"
+
+
 def _require_one_measure(first: ModelVersion, other: ModelVersion, target: str | None) -> None:
     """Refuse two versions whose figures would mean different things."""
     one, two = first.signature, other.signature
@@ -217,12 +150,6 @@ def _require_one_measure(first: ModelVersion, other: ModelVersion, target: str |
         )
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
 def _require_distinct(refs: Sequence[str], named: Sequence[str]) -> None:
     twice = next((ref for at, ref in enumerate(refs) if ref in refs[:at]), None)
     if twice:
@@ -235,6 +162,9 @@ def _task(signature: Signature) -> str:
 
 def _outputs(signature: Signature) -> dict[str, str]:
     """The task of each of several outputs, or of the only one."""
+    if signature.forecast:
+        # Of a forecast, a row is a window, and its truth are the steps behind that.
+        return {"": f"a forecast of {signature.forecast.horizon} steps"}
     return {name: _task(part) for name, part in signature.parts.items()} or {"": _task(signature)}
 
 
@@ -260,7 +190,17 @@ def _target(signature: Signature) -> str:
 
 def _check(spec: Compare, checks: SubmitChecks) -> Compare:
     require_comparable(spec, [version for ref in spec.models if (version := checks.version(ref))])
-    checked = [preflight_for(ref, spec.data, checks, target=spec.target, labelled=True) for ref in spec.models]
+    checked: list[str | Data] = []
+    refused: InvalidJob | None = None
+    for ref in spec.models:
+        try:
+            checked.append(preflight_for(ref, spec.data, checks, target=spec.target, labelled=True))
+        except InvalidJob as error:
+            if spec.strict:
+                raise
+            refused = error
+    if refused and not checked:
+        raise refused
     return with_fields(spec, data=checked[0])
 
 

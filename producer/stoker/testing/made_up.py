@@ -25,13 +25,14 @@ from ..kinds import (
     TrainResult,
     as_data,
 )
-from ..kinds.compare import COST_AXES, ComparedModel
+from ..kinds.compare import headlines
+from ..kinds.compared import COST_AXES, ComparedModel
 from ..kinds.describe import DescribedColumn
 from ..kinds.evaluate import Accuracy, Efficiency, Latency, Stability
 from ..kinds.result import JobResult
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
-from ..models.manifest import Artifact, Signature, TensorSpec
+from ..models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from ..models.store import Store
 from .outcomes import Planned
 from .registry import Models, signature_of
@@ -82,7 +83,7 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
             chunk = store.put_bytes(b"made up", f"predictions.{spec.format}")
             return InferResult(model=exact(spec.model), rows=_ROWS, chunks=(chunk,), rows_per_s=_ROWS_PER_S)
         case Compare():
-            return _compared(spec, [exact(ref) for ref in spec.models], store)
+            return _compared(spec, [models.version(exact(ref)) for ref in spec.models], store)
         case Describe():
             return _described(spec, store)
         case Run():
@@ -125,18 +126,22 @@ def _evaluated(model: str, store: Store) -> EvaluateResult:
     )  # fmt: skip
 
 
-def _compared(spec: Compare, refs: list[str], store: Store) -> CompareResult:
+def _compared(spec: Compare, versions: list[ModelVersion], store: Store) -> CompareResult:
+    """The first named is the best, and meets the conditions."""
+    refs = [version.ref for version in versions]
+    chosen = refs[0] if spec.choose is not None else None
+    of_task = headlines(versions[0].signature)
     compared = tuple(
         ComparedModel(
-            model=ref, metrics={"accuracy": 0.9 - number / 100}, intervals={}, parameters=_PARAMETERS, file_bytes=1,
-            latency=_LATENCY, rows_per_s=_ROWS_PER_S, memory_bytes=None, on_front=not number,
+            model=ref, metrics=dict.fromkeys(of_task, 0.9 - number / 100), intervals={}, parameters=_PARAMETERS,
+            file_bytes=1, latency=_LATENCY, rows_per_s=_ROWS_PER_S, memory_bytes=None, on_front=not number,
+            verdict="" if chosen is None else "chosen" if ref == chosen else "made up",
         )
         for number, ref in enumerate(refs)
     )  # fmt: skip
-    chosen = refs[0] if spec.choose is not None else None
     return CompareResult(
-        data=as_data(spec.data).ref, rows=_ROWS, models=compared, axes=("accuracy", *COST_AXES), chosen=chosen,
-        why="made up", files=_pages(store, "comparison"),
+        data=as_data(spec.data).ref, rows=_ROWS, models=compared, axes=(*of_task, *COST_AXES), chosen=chosen,
+        why="made up", files=_pages(store, "comparison"), device="cpu",
     )  # fmt: skip
 
 

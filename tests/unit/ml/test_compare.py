@@ -16,7 +16,7 @@ from sklearn import metrics as reference
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log
 from stoker.kinds import Compare, CompareResult
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.models.store import Store
 from stoker_workers.kinds import compare
 from stoker_workers.ml.run import Run, Stopped
@@ -133,10 +133,33 @@ def test_an_order_that_may_be_chance_is_said_to_be_one(register: Register, open_
 
 
 def test_of_equals_the_first_named_is_chosen(register: Register, open_run: OpenRun, data: str) -> None:
-    versions = [register(dense(WEIGHTS), signature(), name) for name in ("z", "a")]
-    result = result_of(open_run(*versions), data, choose="max f1")
+    first = register(dense(WEIGHTS), signature(), "z")
+    second = first.model_copy(update={"name": "a"})
+    heavy = register(dense(WEIGHTS, wide=100), signature(), "heavy")
+    result = result_of(open_run(heavy, first, second), data, choose="max f1")
     assert result.chosen == "z@1"
     assert "a@1 is equal to it, and of equals the first named is chosen" in result.why
+    assert [model.verdict for model in result.models] == [
+        "equal, with a larger file",
+        "chosen",
+        "equal, and named later",
+    ]
+    result = result_of(open_run(heavy, first), data, choose="max f1")
+    assert "heavy@1 is equal to it, and of equals the smaller file is chosen" in result.why
+
+
+def test_one_of_a_much_smaller_file_that_may_be_as_good_is_told(
+    register: Register, open_run: OpenRun, data: str
+) -> None:
+    slightly = WEIGHTS + np.random.default_rng(4).normal(scale=0.02, size=WEIGHTS.shape)
+    heavy = register(dense(WEIGHTS, wide=100), signature(), "heavy")
+    small = register(dense(slightly), signature(), "small")
+    accuracy = [model.metrics["accuracy"] for model in result_of(open_run(heavy, small), data).models]
+    goal = "max" if accuracy[0] > accuracy[1] else "min"
+    result = result_of(open_run(heavy, small), data, choose=f"{goal} accuracy")
+    assert result.chosen == "heavy@1"
+    assert "small@1 may be as good, with a file of" in result.why
+    assert result.models[1].verdict.endswith("which may be chance")
 
 
 def test_without_a_rule_none_is_chosen(register: Register, open_run: OpenRun, data: str) -> None:
@@ -156,6 +179,116 @@ def test_if_no_model_meets_the_conditions_the_job_fails_and_says_by_how_much(
     )
     with pytest.raises(InvalidJob, match=told):
         result_of(open_run(*versions), data, choose="max accuracy where parameters < 10 and bytes > 0")
+
+
+@pytest.mark.usefixtures("pages_drawn")
+def test_one_that_is_not_strict_leaves_out_what_cannot_be_measured(
+    register: Register, open_run: OpenRun, store: Store, data: str, damaged: Callable[..., tuple[Artifact, ...]]
+) -> None:
+    good = register(dense(WEIGHTS), signature(), "good")
+    other = [{"name": "z", "shape": (4,), "dtype": "float32"}]
+    narrow = [{"name": "x", "shape": (3,), "dtype": "float32"}]
+    flipped, gone, *_ = damaged(store, good.files["keras"])
+    cases: list[tuple[ModelVersion, str]] = [
+        (register(dense(WEIGHTS), signature(inputs=other), "other"), "the data has no column 'z'"),
+        (register(dense(WEIGHTS[:3]), signature(inputs=narrow), "narrow"), "rows of shape (4,); the model takes (3,)"),
+        (register(dense(WEIGHTS * np.nan), signature(), "nan"), "gives NaN or infinite outputs"),
+        (register(dense(WEIGHTS), signature(classes=("a", "b", "d")), "classes"), "has labels"),
+        (good.model_copy(update={"name": "flipped", "files": {"keras": flipped}}), ""),
+        (good.model_copy(update={"name": "gone", "files": {"keras": gone}}), ""),
+    ]
+    out = [version for version, _ in cases]
+    run = open_run(*out, good)
+    result = result_of(run, data, choose="max accuracy where parameters < 100", strict=False)
+    assert (result.chosen, result.rows, [model.model for model in result.models]) == ("good@1", 300, ["good@1"])
+    assert [*result.left_out] == [version.ref for version in out]
+    for version, reason in cases:
+        assert reason in result.left_out[version.ref]
+    page = store.read(result.files["html"]).decode()
+    assert "<b>nan@1</b>: not measured: gives NaN" in page
+    assert "of the answers are right, on 300 rows" in page
+
+    result = result_of(run, data, choose="max accuracy where parameters < 10 and bytes > 0", strict=False)
+    assert result.chosen is None
+    assert "The nearest is good@1: parameters is 12, not < 10, off by 2." in result.why
+    assert "Chosen: none" in store.read(result.files["html"]).decode()
+    result = result_of(open_run(*out), data, choose="max accuracy", strict=False)
+    assert (result.chosen, result.models, len(result.left_out)) == (None, (), 6)
+    assert "could be measured" in result.why
+    assert result.shown().table == ()
+    with pytest.raises(InvalidJob, match=r"nowhere\.npz"):
+        result_of(run, "/nowhere.npz", strict=False)
+
+
+def test_each_model_reads_a_column_as_it_learned_it(
+    register: Register, open_run: OpenRun, events: list[Event], tmp_path: Path
+) -> None:
+    """One takes a column of digits for numbers, another for categories: none is refused for the other's sake."""
+    rows = [f"{'0' if code < 5 else ''}{code},{code * 2}" for code in range(10)] * 3
+    (tmp_path / "codes.csv").write_text("\n".join(["code,y", *rows]))
+    number = {"name": "code", "shape": (1,), "dtype": "float32", "kind": "number", "columns": ("code",)}
+    category = number | {"dtype": "string", "kind": "category"}
+    told = keras.Input((1,), name="code", dtype="string")
+    table = keras.layers.StringLookup(vocabulary=[f"{code:02}" if code < 5 else str(code) for code in range(10)])
+    embedded = keras.layers.Embedding(11, 1, name="value")
+    looked_up = keras.Model(told, keras.layers.Flatten()(embedded(table(told))))
+    embedded.set_weights([np.array([[0], *([2 * code + 0.5] for code in range(10))])])
+    versions = [
+        register(keras_linear(2.0), signature("regression", 1, inputs=[number], target="y"), "number"),
+        register(looked_up, signature("regression", 1, inputs=[category], target="y"), "category"),
+    ]
+    for order in (versions, versions[::-1]):
+        result = result_of(open_run(*order), str(tmp_path / "codes.csv"), choose="min mae", batch_size=7)
+        assert (result.chosen, result.rows) == ("number@1", 30)
+        assert {model.model: model.metrics["mae"] for model in result.models} == pytest.approx(
+            {"number@1": 0, "category@1": 0.5}
+        )
+
+
+def keras_linear(slope: float) -> keras.Model:
+    """A model of one number, times another."""
+    x = keras.Input((1,), name="code")
+    layer = keras.layers.Dense(1, use_bias=False)
+    model = keras.Model(x, layer(x))
+    layer.set_weights([np.array([[slope]])])
+    return model
+
+
+def test_forecasts_of_other_windows_are_compared_on_those_that_all_have(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    hours = [f"2026-01-{1 + hour // 24:02}T{hour % 24:02}:00" for hour in range(60)]
+    lines = [f"{hour},{meter},{at + 100 * place}" for place, meter in enumerate("ab") for at, hour in enumerate(hours)]
+    (tmp_path / "meters.csv").write_text("\n".join(["when,meter,kwh", *lines]))
+    versions = []
+    for name, window, drift in (("short", 2, 1.0), ("long", 6, 0.0)):
+        x = keras.Input((window, 1), name="window")
+        last = keras.layers.Cropping1D((window - 1, 0))(x)
+        layer = keras.layers.Dense(2)
+        model = keras.Model(x, layer(keras.layers.Flatten()(last)))
+        layer.set_weights([np.ones((1, 2)), np.array([1, 2]) * drift])
+        forecast = {
+            "window": window, "horizon": 2, "time": "when", "series": "meter", "channels": ("kwh",),
+            "step": 3_600_000_000.0,
+        }  # fmt: skip
+        entry = {"name": "window", "shape": (window, 1), "dtype": "float32", "gaps": True}
+        meaning = signature("regression", 2, inputs=[entry], target="kwh", forecast=forecast)
+        versions.append(register(model, meaning, name))
+    for order in (versions, versions[::-1]):
+        result = result_of(open_run(*order), str(tmp_path / "meters.csv"), choose="min mae", batch_size=16)
+        # Of each series, 60 - 6 - 2 + 1 windows of the longer kind.
+        assert (result.chosen, result.rows, result.axes[0]) == ("short@1", 106, "r2")
+        assert {model.model: model.metrics["mae"] for model in result.models} == pytest.approx(
+            {"short@1": 0, "long@1": 1.5}, abs=1e-4
+        )
+
+
+def test_a_model_that_was_trained_on_the_rows_is_warned_of(register: Register, open_run: OpenRun, data: str) -> None:
+    one = register(dense(WEIGHTS), signature(), "one").model_copy(update={"data": data})
+    result = result_of(open_run(one, register(dense(ROUGH), signature(), "two")), data)
+    [warning] = result.warnings
+    assert warning.startswith(f"one@1 was trained on {data} itself")
+    assert result.shown().warnings == result.warnings
 
 
 def test_numbers_are_compared_by_their_errors(register: Register, open_run: OpenRun, tmp_path: Path) -> None:

@@ -1,28 +1,32 @@
 """Executes `Compare`: models measured on the same rows, the best of them by a rule, and a report of it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from stoker.errors import InvalidJob
-from stoker.kinds import Accuracy, Compare, ComparedModel, CompareResult, Interval
-from stoker.kinds.compare import COST_AXES, headlines, require_comparable
-from stoker.kinds.rules import Rule, of_output
+from stoker.kinds import Accuracy, Compare, ComparedModel, CompareResult
+from stoker.kinds.compare import headlines, require_comparable
+from stoker.kinds.compared import COST_AXES, with_front
+from stoker.kinds.rules import of_output
 from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.model_files import predicting_file
+from stoker.models.store import Corrupt, Missing
 from stoker.models.tensors import Array
 
-from ..ml.data import Source, Values
+from ..ml.data import Source
 from ..ml.data.source import Floats, rows_of
+from ..ml.evaluation.choosing import choose
 from ..ml.evaluation.efficiency import measure
 from ..ml.evaluation.opening import tally_of, tally_of_several
 from ..ml.evaluation.report.comparison import render
-from ..ml.evaluation.report.parts import between, number
 from ..ml.evaluation.rows import LabelledRows, require_measurable
 from ..ml.evaluation.several import SeveralTally
-from ..ml.evaluation.stability import interval, intervals, resampled
+from ..ml.evaluation.shared_rows import SharedRows
+from ..ml.evaluation.stability import intervals, resampled
 from ..ml.evaluation.tally import Tally
 from ..ml.garbage import collect
-from ..ml.opening import open_data
 from ..ml.prediction.predictor import Predictor
 from ..ml.progress import Meter, obey_stop
 from ..ml.run import Outcome, Run
@@ -34,28 +38,55 @@ def run(spec: Compare, run: Run) -> Outcome:
     """Measure its models on the spec's data, all in this process, and choose one of them.
 
     Raises:
-        InvalidJob: data and models do not fit together, a model gives no finite numbers, or none meets the conditions.
+        InvalidJob: data and models do not fit together; or, if the spec is strict, a model gives no finite numbers, or
+            none meets the conditions.
         Stopped: a stop was asked for.
     """
     require_comparable(spec, run.models)
-    if len({each.signature.spreads for each in run.models}) > 1:
-        run.say(f"error and loss of all models are in the standard deviations of {run.models[0].ref}'s training")
-    source = open_data(spec.data, "test", run, run.models[0].signature)
-    entrants = _load(source, spec, run)
-    rows = _predict(source, entrants, spec, run)
-    draws, models = _measure(entrants, spec, run)
+    left_out = _LeftOut(run, strict=spec.strict)
+    fitting = _fitting(spec, run, left_out)
+    rows, entrants = _entrants(fitting, spec, run, left_out) if fitting else (0, [])
+    draws, models = _measure(entrants, spec, run) if entrants else ({}, [])
+    choice = choose(spec.choose, models, draws, strict=spec.strict)
     axes = (*headlines(run.models[0].signature), *COST_AXES)
-    chosen, why = _choose(spec.choose, models, draws)
+    told = [model.model_copy(update={"verdict": choice.verdicts.get(model.model, "")}) for model in models]
     result = CompareResult(
         data=str(spec.data),
         rows=rows,
-        models=tuple(model.model_copy(update={"on_front": _is_on_front(model, models, axes)}) for model in models),
+        models=with_front(told, axes),
         axes=axes,
-        chosen=chosen,
-        why=why,
+        chosen=choice.chosen,
+        why=choice.why,
         files={},
+        device=run.device,
+        left_out=left_out.reasons,
+        warnings=tuple(_warnings(spec, [entrant.predictor.version for entrant in entrants])),
     )
     return Outcome(result.model_copy(update={"files": write_report(run, result, lambda: render(result))}))
+
+
+class _LeftOut:
+    """The models that cannot be measured; in a strict comparison, the first of them ends it.
+
+    Attributes:
+        reasons: by exact reference.
+    """
+
+    def __init__(self, run: Run, *, strict: bool) -> None:
+        self.reasons: dict[str, str] = {}
+        self._run = run
+        self._strict = strict
+
+    @contextmanager
+    def if_refused(self, version: ModelVersion) -> Iterator[None]:
+        """Leave a model out for which the block fails."""
+        try:
+            yield
+        except (InvalidJob, Corrupt, Missing) as error:
+            if self._strict:
+                raise
+            self.reasons[version.ref] = error.message
+            self._run.say(f"{version.ref} is left out: {error.message}", level="warning")
 
 
 @dataclass(frozen=True)
@@ -74,35 +105,68 @@ class _Entrant:
     memory_bytes: int | None
 
 
-def _load(source: Source, spec: Compare, run: Run) -> list[_Entrant]:
-    """Load all models, one after the other, each with what it took."""
-    first = _first_rows(source, spec, run)
+def _fitting(spec: Compare, run: Run, left_out: _LeftOut) -> list[ModelVersion]:
+    """The models that take such data, of which none is loaded yet.
+
+    Raises:
+        InvalidJob: all are refused for one reason, which is then the data's.
+    """
+    if spec.strict:
+        return list(run.models)
+    fitting = []
+    for version in run.models:
+        obey_stop(run)
+        with left_out.if_refused(version):
+            source = SharedRows(spec.data, [version.signature], run.silent).source(0)
+            _first_rows(source, LabelledRows(source, version, spec.target, str(spec.data)), spec)
+            fitting.append(version)
+    reasons = {*left_out.reasons.values()}
+    if not fitting and len(run.models) > 1 and len(reasons) == 1:
+        raise InvalidJob(reasons.pop())
+    return fitting
+
+
+def _entrants(
+    versions: Sequence[ModelVersion], spec: Compare, run: Run, left_out: _LeftOut
+) -> tuple[int, list[_Entrant]]:
+    """The models, loaded, and each with its predictions of all rows in its tally; and how many rows there are."""
+    if len({each.signature.spreads for each in versions}) > 1:
+        run.say(f"error and loss of all models are in the standard deviations of {versions[0].ref}'s training")
+    shared = SharedRows(spec.data, [version.signature for version in versions], run)
     # Whichever model is the first brings threads and converters into the process: so one is, that then is loaded anew.
-    _load_one(min(run.models, key=lambda version: version.parameters), source, first, spec, run)
-    entrants = [_load_one(version, source, first, spec, run) for version in run.models]
-    run.say(*(remark for entrant in entrants for remark in entrant.predictor.remarks))
-    return entrants
+    warm = min(versions, key=lambda version: version.parameters)
+    refused = _LeftOut(run.silent, strict=spec.strict)
+    with refused.if_refused(warm):
+        _load(warm, shared.source(versions.index(warm)), versions[0].signature, spec, run)
+    entrants: dict[int, _Entrant] = {}
+    for place, version in enumerate(versions):
+        with left_out.if_refused(version):
+            entrants[place] = _load(version, shared.source(place), versions[0].signature, spec, run)
+    run.say(*(remark for entrant in entrants.values() for remark in entrant.predictor.remarks))
+    rows = _predict(shared, entrants, spec, run, left_out)
+    return rows, [*entrants.values()]
 
 
-def _first_rows(source: Source, spec: Compare, run: Run) -> tuple[int, Mapping[str, Values]]:
-    """The first batch of which a row has a truth, and how many rows are before it."""
-    rows = LabelledRows(source, run.models[0], spec.target, str(spec.data))
+def _first_rows(source: Source, rows: LabelledRows, spec: Compare) -> dict[str, Array]:
+    """What a model takes of the first batch of which a row has a truth."""
     before = 0
     for columns in source.batches(spec.batch_size):
         inputs, _ = rows.encoded(columns, before)
         if rows_of(inputs):
-            return before, columns
+            return inputs
         before += rows_of(columns)
     raise InvalidJob(f"{spec.data} has no rows to compare models on; give data with at least one that has a truth")
 
 
-def _load_one(
-    version: ModelVersion, source: Source, first: tuple[int, Mapping[str, Values]], spec: Compare, run: Run
-) -> _Entrant:
+def _load(version: ModelVersion, source: Source, first: Signature, spec: Compare, run: Run) -> _Entrant:
+    """Load a model, and note what that took.
+
+    Args:
+        first: the signature of the first model, whose ruler is that of all.
+    """
     obey_stop(run)
     rows = LabelledRows(source, version, spec.target, str(spec.data))
-    start, columns = first
-    inputs, _ = rows.encoded(columns, start)
+    inputs = _first_rows(source, rows, spec)
     before = _held_bytes()
     predictor = Predictor.load(version, run.store, run.scratch, spec.batch_size, custom=run.custom_objects)
     predictor.predict(inputs)
@@ -110,7 +174,7 @@ def _load_one(
     return _Entrant(
         predictor=predictor,
         rows=rows,
-        tally=_tally(version.signature, predictor, run.models[0].signature),
+        tally=_tally(version.signature, predictor, first),
         inputs=inputs,
         memory_bytes=None if before is None or after is None else max(0, after - before),
     )
@@ -135,21 +199,31 @@ def _held_bytes() -> int | None:
     return private_bytes(os.getpid())
 
 
-def _predict(source: Source, entrants: Sequence[_Entrant], spec: Compare, run: Run) -> int:
-    """Predict every row by every model, into its tally; gives how many rows there are."""
-    meter = Meter(run, "predicting", total=source.rows)
+def _predict(shared: SharedRows, entrants: dict[int, _Entrant], spec: Compare, run: Run, left_out: _LeftOut) -> int:
+    """Predict every row by every model, into its tally; gives how many rows there are.
+
+    Args:
+        entrants: by their places among the models; those go that cannot be measured.
+    """
+    meter = Meter(run, "predicting", total=shared.rows)
     seen = measured = 0
-    for columns in source.batches(spec.batch_size):
-        for entrant in entrants:
+    for batches in shared.batches(spec.batch_size):
+        counts = {0}
+        for place, entrant in [*entrants.items()]:
             obey_stop(run)
-            inputs, truth = entrant.rows.encoded(columns, seen)
-            if not rows_of(inputs):
-                break
-            outputs = entrant.predictor.predict(inputs)
-            require_measurable(truth, outputs, entrant.predictor.version)
-            entrant.tally.add(truth, outputs)
-        seen += rows_of(columns)
-        measured += rows_of(inputs)
+            version = entrant.predictor.version
+            with left_out.if_refused(version):
+                inputs, truth = entrant.rows.encoded(batches[place], seen)
+                if not rows_of(inputs):
+                    continue
+                outputs = entrant.predictor.predict(inputs)
+                require_measurable(truth, outputs, version)
+                entrant.tally.add(truth, outputs)
+                counts.add(rows_of(inputs))
+            if version.ref in left_out.reasons:
+                del entrants[place]
+        seen += rows_of(batches[0])
+        measured += max(counts)
         meter.at(seen)
     return measured
 
@@ -175,6 +249,8 @@ def _measure(
                 rows_per_s=efficiency.rows_per_s,
                 memory_bytes=entrant.memory_bytes,
                 on_front=False,
+                file_format=predicting_file(version)[0],
+                engine=entrant.predictor.engine_name(1),
             )
         )
     return {model.model: drawn for model, drawn in zip(models, draws, strict=True)}, models
@@ -196,81 +272,13 @@ def _figures(accuracy: Accuracy, signature: Signature) -> dict[str, float]:
     return accuracy.metrics | {name: value for name, value in optional.items() if value is not None}
 
 
-def _is_on_front(model: ComparedModel, models: Sequence[ComparedModel], axes: Sequence[str]) -> bool:
-    """Whether no other is at least as good on every axis, and better on one: less of the costs, more of the others."""
-
-    def point(of: ComparedModel) -> tuple[float, ...]:
-        return tuple(of.values[axis] * (1 if axis in COST_AXES else -1) for axis in axes)
-
-    own = point(model)
-    others = [point(other) for other in models]
-    return not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in others)
-
-
-def _choose(
-    choose: str | None, models: Sequence[ComparedModel], draws: Mapping[str, Mapping[str, Floats]]
-) -> tuple[str | None, str]:
-    """The model that the rule chooses, and why."""
-    if choose is None:
-        return None, "No rule was given, so none is chosen."
-    rule = Rule.parse(choose)
-    for model in models:
-        if untold := next((metric for metric in rule.metrics if metric not in model.values), None):
-            raise InvalidJob(
-                f"choose names {untold}, which could not be told of {model.model}; choose by another metric"
-            )
-    misses = {model.model: _misses(rule, model) for model in models}
-    told = "; ".join(f"{ref} does not: {', '.join(missed)}" for ref, missed in misses.items() if missed)
-    sign = 1 if rule.goal == "max" else -1
-    # Of equals, the first named comes first.
-    fitting = sorted(
-        (model for model in models if not misses[model.model]), key=lambda model: -sign * model.values[rule.metric]
-    )
-    if not fitting:
-        raise InvalidJob(f"none of the {len(models)} models meets the conditions of {choose!r}: {told}")
-    best, *others = fitting
-    why = [f"By {choose!r}, {best.model} is chosen: its {rule.metric} is {_value(best, rule.metric)}."]
-    if others:
-        why.append(_comparison(rule.metric, best, others[0], draws, sign))
-    if rule.conditions:
-        why.append(f"{len(fitting)} of {len(models)} models meet the conditions{told and '; '}{told}.")
-    return best.model, " ".join(why)
-
-
-def _misses(rule: Rule, model: ComparedModel) -> list[str]:
-    """The conditions that a model does not meet, and by how much."""
-    return [
-        f"{each.metric} is {number(value)}, not {each.operator} {each.text}, off by {number(abs(value - each.limit))}"
-        for each in rule.conditions
-        if not each.holds(value := model.values[each.metric])
-    ]
-
-
-def _comparison(
-    metric: str, best: ComparedModel, other: ComparedModel, draws: Mapping[str, Mapping[str, Floats]], sign: int
-) -> str:
-    """The best model against the next one, and how sure their order is."""
-    first, second = best.values[metric], other.values[metric]
-    if first == second:
-        return f"{other.model} is equal to it, and of equals the first named is chosen."
-    told = f"Next is {other.model} with {_value(other, metric)}"
-    if metric not in best.intervals:
-        return f"{told}."
-    overlap = _overlap(first, best.intervals[metric], second, other.intervals[metric])
-    ahead = interval(sign * (draws[best.model][metric] - draws[other.model][metric]))
-    verdict = "may be chance" if ahead.low <= 0 else "is more than chance"
-    lead = f"on the same resamples it is ahead by {number(abs(first - second))} ({between(ahead)}), which {verdict}"
-    return f"{told}: {overlap}; {lead}."
-
-
-def _overlap(first: float, of_first: Interval, second: float, of_second: Interval) -> str:
-    if of_first.low <= second <= of_first.high and of_second.low <= first <= of_second.high:
-        return "each is within the other's interval"
-    if of_first.low <= of_second.high and of_second.low <= of_first.high:
-        return "their intervals overlap"
-    return "their intervals do not overlap"
-
-
-def _value(model: ComparedModel, metric: str) -> str:
-    told = number(model.values[metric])
-    return f"{told} ({between(model.intervals[metric])})" if metric in model.intervals else told
+def _warnings(spec: Compare, versions: Sequence[ModelVersion]) -> Iterator[str]:
+    # A sample set has rows that no training sees.
+    if str(spec.data).startswith("sample://"):
+        return
+    if known := [version.ref for version in versions if str(spec.data) in version.trained_on]:
+        were = "was" if len(known) == 1 else "were"
+        yield (
+            f"{', '.join(known)} {were} trained on {spec.data} itself: the figures say how well it is remembered, not "
+            "how well new rows are predicted; compare on rows that no model has seen"
+        )

@@ -1,7 +1,8 @@
 """Opening the data of a job."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 from stoker.kinds import Data, as_data
 from stoker.models.columns import ColumnKind
@@ -48,7 +49,7 @@ def open_rows(
     data: str | Data,
     subset: Literal["train", "test"],
     run: Run,
-    signature: Signature | None = None,
+    signature: "Signature | Reading | None" = None,
     *,
     names: Iterable[str] = (),
     image_size: Size | None = None,
@@ -58,6 +59,7 @@ def open_rows(
     """As `open_data`, but as the rows that there are, also for a model that forecasts.
 
     Args:
+        signature: of the model that reads them, or how several do.
         image_size: of pictures; None reads it off them. Those of a model are of its size.
         masks: the columns of pictures whose pixels are classes; those that a model predicts are known.
         note: learns which files they are, before one is read.
@@ -65,15 +67,55 @@ def open_rows(
     Raises:
         InvalidJob, Unavailable: see `open_source`.
     """
-    types = column_types(signature) if signature else None
-    if signature:
-        names = [*names, *_used(signature)]
-        masks = [name for part in signature.each.values() if part.task == "pixels" for name in part.target_columns]
-    shapes = _picture_shapes(signature) if signature else None
-    wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
+    reading = Reading.of(signature) if isinstance(signature, Signature) else signature
+    if reading:
+        names, masks = [*names, *reading.columns], [*reading.masks]
+    wanted = Wanted(image_size, reading and reading.shapes, masks, skip_broken=as_data(data).skip_broken)
+    types = reading.types if reading else None
     source = open_source(data, subset, run.access, run.scratch, types=types, names=names, pictures=wanted, note=note)
     run.say(*source.notes)
     return source
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the columns of one or several models are read.
+
+    Attributes:
+        columns: what they take and predict.
+        types: of those whose type is known.
+        masks: those of pictures whose pixels are classes.
+        shapes: of pictures that they take.
+    """
+
+    columns: tuple[str, ...]
+    types: Mapping[str, ColumnType]
+    masks: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, int, int]]
+
+    @classmethod
+    def of(cls, signature: Signature) -> Self:
+        """How a model reads them."""
+        masks = [name for part in signature.each.values() if part.task == "pixels" for name in part.target_columns]
+        return cls(tuple(_used(signature)), column_types(signature), tuple(masks), _picture_shapes(signature))
+
+    def is_as(self, other: "Reading") -> bool:
+        """Whether both read every column alike that they share."""
+        shared = {*self.columns} & {*other.columns}
+        return all(
+            (self.types.get(name), self.shapes.get(name), name in self.masks)
+            == (other.types.get(name), other.shapes.get(name), name in other.masks)
+            for name in shared
+        )
+
+    def with_(self, other: "Reading") -> "Reading":
+        """How the columns of both are read, if they read those alike that they share."""
+        return Reading(
+            tuple(dict.fromkeys(self.columns + other.columns)),
+            {**self.types, **other.types},
+            tuple(dict.fromkeys(self.masks + other.masks)),
+            {**self.shapes, **other.shapes},
+        )
 
 
 def column_types(signature: Signature) -> dict[str, ColumnType]:

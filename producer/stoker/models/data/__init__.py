@@ -6,7 +6,7 @@ from .cells import CURRENCY, MISSING, MISSING_NUMBERS
 from .dialect import HEAD_BYTES, NO_SEPARATOR, Dialect, sniff
 from .encodings import decoded_head, foreign_format, marked_encoding
 from .files import file_system_of, open_file, reading
-from .headers import preflight, preflight_file
+from .headers import columns_of, preflight, preflight_file
 from .layout import Layout, laid_out
 from .pictures import FILE, IMAGE, LABEL, MASK, MASKS, PICTURES, label_of_file, picture_columns
 from .references import SAMPLES, Location, Partition, folder_of, locate, named_format, split, unknown_format
@@ -34,6 +34,7 @@ __all__ = [
     "Partition",
     "boolean_of",
     "choices",
+    "columns_of",
     "decoded_head",
     "file_system_of",
     "folder_of",

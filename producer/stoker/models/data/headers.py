@@ -67,23 +67,47 @@ def preflight(
             raise unknown_format(ref)
         return ref
     absolute = str(Path(path).expanduser().absolute())
+    targets = (target,) if isinstance(target, str) else target or ()
+    columns = _local_columns(absolute, ref, stated.using(*targets, *(features or ())))
+    if columns is not None and labelled:
+        select_columns(columns, target, features, ref)
+    return absolute
+
+
+def columns_of(ref: str, stated: Stated = _PLAIN, names: Sequence[str] = ()) -> tuple[str, ...] | None:
+    """The columns of data by its header; None where only a worker can tell them.
+
+    Args:
+        ref, stated: as for `preflight`.
+        names: of columns that it may have, which tell a header from a row.
+
+    Raises:
+        InvalidJob: the data is missing, or its header is malformed.
+    """
+    scheme, path = split(ref)
+    if scheme == "sample":
+        sample(path)
+        return SAMPLES[path]
+    if scheme != "file":
+        return None
+    return _local_columns(str(Path(path).expanduser().absolute()), ref, stated.using(*names))
+
+
+def _local_columns(absolute: str, ref: str, stated: Stated) -> tuple[str, ...] | None:
     location = locate(absolute, stated.format)
     first = location.urls[0]
     refuse_kernels(Path(first), ref)
     _check_readable(Path(first))
     columns: tuple[str, ...] | None = None
     if location.format == "csv":
-        targets = (target,) if isinstance(target, str) else target or ()
-        columns = _csv_header(first, stated.using(*targets, *(features or ())))
+        columns = _csv_header(first, stated)
     elif location.format == "npz":
         columns = _npz_header(first)
     elif location.format == "images":
         columns = picture_columns(location)
     if columns and location.partitions and location.format != "images":
         columns += tuple(key for key, _ in location.partitions[0])
-    if columns is not None and labelled:
-        select_columns(columns, target, features, ref)
-    return absolute
+    return columns
 
 
 def preflight_file(ref: str) -> str:

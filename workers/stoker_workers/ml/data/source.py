@@ -162,6 +162,33 @@ class RowRange:
             first += count
 
 
+class Marked:
+    """Those rows of another source that are marked.
+
+    Args:
+        marks: for each row, whether it is wanted.
+    """
+
+    def __init__(self, source: Source, marks: Mask) -> None:
+        self._source = source
+        self._marks = marks
+        self.columns = source.columns
+        self.in_memory = source.in_memory
+        self.notes = source.notes
+        self.rows = int(marks.sum())
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        return rebatched(self._pieces(rows), rows)
+
+    def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
+        first = 0
+        for batch in self._source.batches(rows):
+            wanted = self._marks[first : first + rows_of(batch)]
+            if wanted.any():
+                yield {name: values[wanted] for name, values in batch.items()}
+            first += len(wanted)
+
+
 def loaded(source: Source) -> Arrays:
     """All rows of a source, in memory."""
     batches = list(source.batches(_LOAD_ROWS))

@@ -53,6 +53,12 @@ class Windows:
         lasts = [each.times[window + behind - 1 :] for each in self._stretches if self._count(each)]
         return (np.concatenate(firsts), np.concatenate(lasts)) if firsts else (np.empty(0), np.empty(0))
 
+    def ends(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """The times of each window's last step, by series."""
+        window = self._forecast.window
+        for stretch in self._stretches:
+            yield stretch.series, stretch.times[window - 1 : window - 1 + self._count(stretch)]
+
     def _count(self, stretch: Stretch) -> int:
         return max(len(stretch.times) - self._forecast.window - self._behind + 1, 0)
 

@@ -105,6 +105,10 @@ class Predictor:
         """Seconds per row in the largest measured batch; None if none was measured."""
         return self.engines[-1].seconds / self.engines[-1].rows if self.engines else None
 
+    def engine_name(self, rows: int) -> str:
+        """What computes a batch of so many rows, such as "litert"."""
+        return self._engine(rows).name
+
     def predict(self, inputs: Tensors) -> Outputs:
         """Predict any number of rows; the outputs are in the order of the rows, by name if there are several.
 

@@ -6,10 +6,16 @@ from stoker.kinds import ComparedModel, CompareResult
 from stoker.terminal.html import Html, lines, table, tag
 from stoker.terminal.printable import printable
 
-from .parts import number, page, panel, section, size, title
+from .parts import number, page, panel, section, size, title, warnings
 
 _MOST_DRAWN = 8
 """Outputs whose figures are drawn; the table has all."""
+# What the shares say that are the headlines.
+_MEANINGS = {
+    "accuracy": "of the answers are right",
+    "r2": "of what differs from row to row is foretold",
+    "mean_iou": "of the areas, found and true ones together, overlap",
+}
 
 
 def render(result: CompareResult) -> str:
@@ -17,15 +23,68 @@ def render(result: CompareResult) -> str:
     drawn = result.headlines[:_MOST_DRAWN]
     drawings = [drawing for headline in drawn for drawing in _drawings(result.models, headline)]
     heading = f"Comparison of {len(result.models)} models"
+    about = f"measured on {result.data} · {result.rows:,} rows{f' · {result.device}' if result.device else ''}"
+    chosen = next((model for model in result.models if model.model == result.chosen), None)
+    measured = (
+        []
+        if not result.models
+        else [
+            section("Quality against cost", drawings),
+            tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
+            tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
+        ]
+    )
     return page(
         heading,
         tag("h1", heading),
-        tag("p", f"measured on {result.data} · {result.rows:,} rows", class_="about"),
+        tag("p", about, class_="about"),
+        *([warnings(result.warnings)] if result.warnings else []),
         panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
-        section("Quality against cost", drawings),
-        tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
-        tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
+        *([_in_short(chosen, drawn, result.rows)] if chosen else []),
+        *_rejected(result),
+        *measured,
     )
+
+
+def _in_short(chosen: ComparedModel, headlines: Sequence[str], rows: int) -> Html:
+    """The chosen model in a few numbers: how good it is, how sure that is, and what it costs."""
+    one = chosen.latency[1]
+    memory = "" if chosen.memory_bytes is None else f"; {size(chosen.memory_bytes)} of memory"
+    served = f"served from a {chosen.file_format} file" if chosen.file_format else "of the file that is served"
+    by = f", computed by {chosen.engine}" if chosen.engine else ""
+    cards = [_how_good(chosen, headline, rows) for headline in headlines if headline in chosen.metrics]
+    cards += [
+        _card("Time for one row", f"{one.p50_ms:.3g} ms", f"99 of 100 calls take at most {one.p99_ms:.3g} ms{by}"),
+        _card("Size", size(chosen.file_bytes), f"{served}{memory}"),
+    ]
+    return tag("section", tag("h2", "In short"), tag("div", lines(*cards), class_="cards"))
+
+
+def _how_good(chosen: ComparedModel, headline: str, rows: int) -> Html:
+    value, around = chosen.metrics[headline], chosen.intervals.get(headline)
+    meaning = _MEANINGS.get(headline.rpartition(".")[2])
+    if meaning is None or around is None:
+        return _card(title(headline), number(value), f"on {rows:,} rows")
+    sure = f"; on other rows like these, 95 times of 100, {_percent(around.low)} to {_percent(around.high)}"
+    return _card(title(headline), _percent(value), f"{meaning}, on {rows:,} rows{sure}")
+
+
+def _percent(value: float) -> str:
+    return f"{number(100 * value)} %"
+
+
+def _card(title: str, value: str, note: str) -> Html:
+    return tag("div", title, tag("b", value), tag("small", note), class_="card")
+
+
+def _rejected(result: CompareResult) -> list[Html]:
+    """Why others are not chosen."""
+    told = {model.model: model.verdict for model in result.models if model.verdict and model.model != result.chosen}
+    told |= {ref: f"not measured: {why.removeprefix(f'{ref} ')}" for ref, why in result.left_out.items()}
+    if not told:
+        return []
+    reasons = [tag("li", tag("b", ref), f": {why}") for ref, why in told.items()]
+    return [tag("section", tag("h2", "Not chosen, and why"), tag("div", tag("ul", lines(*reasons)), class_="panel"))]
 
 
 def _drawings(models: Sequence[ComparedModel], headline: str) -> Iterator[Html]:
@@ -66,9 +125,9 @@ def _costs(models: Sequence[ComparedModel]) -> Html:
         (
             model.model,
             f"{model.parameters:,}",
-            size(model.file_bytes),
+            _with(size(model.file_bytes), model.file_format),
             "unknown" if model.memory_bytes is None else size(model.memory_bytes),
-            f"{model.latency[1].p50_ms:.3g} ms",
+            _with(f"{model.latency[1].p50_ms:.3g} ms", model.engine),
             f"{model.latency[1].p99_ms:.3g} ms",
             f"{model.latency[32].p50_ms:.3g} ms",
             f"{model.rows_per_s:,.0f}",
@@ -77,3 +136,8 @@ def _costs(models: Sequence[ComparedModel]) -> Html:
         for model in models
     ]
     return table(head, rows)
+
+
+def _with(value: str, about: str) -> Html:
+    """A value, and below it what it is of."""
+    return lines(value, tag("small", about)) if about else lines(value)
