@@ -1,6 +1,7 @@
 """The examples of the guides to one's own models and code run as they stand, on one stack."""
 
 import ast
+import json
 import re
 import shlex
 import tomllib
@@ -99,6 +100,33 @@ def test_registry(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert not [version for version in client.models() if "kept" in version.name]
     [settings] = blocks("registry", "toml")
     assert [rule.keep for rule in Settings(**tomllib.loads(settings)).retention.values()] == [3, 10]
+
+
+def test_choosing(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    [example] = blocks("choosing", "python")
+    names = run(example)
+    best = names["best"]
+    assert isinstance(best, stoker.CompareResult)
+    assert best.chosen
+    assert best.chosen in capsys.readouterr().out
+    assert best.models[0].verdict == "chosen"
+    assert {model.file_format for model in best.models} == {"keras"}
+    assert all(model.engine for model in best.models)
+    assert best.device == "cpu"
+    [console] = blocks("choosing", "console")
+    for line in console.splitlines():
+        told = commands.run(*shlex.split(line.removeprefix("$ stoker ")))
+        assert told.returncode == 0, told.stderr
+    small = json.loads(told.stdout)
+    assert small["chosen"] == min(small["models"], key=lambda model: model["file_bytes"])["model"]
+    command = ["models", "best", "--data", "sample://breast_cancer", "--model", "tumour"]
+    told = commands.run(*command, "max accuracy where accuracy > 0.99999 and memory_bytes < 1kB")
+    assert told.returncode == 1
+    assert "None of the 3 models meets the conditions" in told.stdout
+    told = commands.run(*command, "max accuracy where bytes < 1B")
+    assert (told.returncode, "None of the 3 registered versions fits" in told.stdout) == (1, True)
+    told = commands.run(*command, "max accuracy where bytes < 1 ms")
+    assert (told.returncode, "a unit of bytes (B, kB" in told.stderr) == (2, True)
 
 
 def test_files(tmp_path: Path) -> None:

@@ -188,18 +188,18 @@ class _Words:
 
     def _unit(self, metric: str) -> str | None:
         """The next word if it is a unit of the metric."""
-        units = _units_of(metric)
-        if self._next in units:
+        units, word = _units_of(metric), self._next
+        if word in units:
             self._at += 1
-            return self._words[self._at - 1]
-        if self._next.lower() in _ANY_CASE:
+            return word
+        if word.lower() in _ANY_CASE:
             known = f"a unit of {metric} ({', '.join(units)})" if units else f"no unit, for {metric} has none,"
             raise self._refused(known)
         return None
 
     @property
     def _next(self) -> str:
-        return self._words[self._at] if self.are_left else ""
+        return str(self._words[self._at]) if self.are_left else ""
 
     def _refused(self, expected: str) -> InvalidJob:
         before = " ".join(self._words[: self._at])

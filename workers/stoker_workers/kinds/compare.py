@@ -59,7 +59,7 @@ def run(spec: Compare, run: Run) -> Outcome:
         why=choice.why,
         files={},
         device=run.device,
-        left_out=left_out.reasons,
+        left_out={each.ref: left_out.reasons[each.ref] for each in run.models if each.ref in left_out.reasons},
         warnings=tuple(_warnings(spec, [entrant.predictor.version for entrant in entrants])),
     )
     return Outcome(result.model_copy(update={"files": write_report(run, result, lambda: render(result))}))

@@ -70,8 +70,8 @@ def open_rows(
     reading = Reading.of(signature) if isinstance(signature, Signature) else signature
     if reading:
         names, masks = [*names, *reading.columns], [*reading.masks]
-    wanted = Wanted(image_size, reading and reading.shapes, masks, skip_broken=as_data(data).skip_broken)
-    types = reading.types if reading else None
+    types, shapes = (reading.types, reading.shapes) if reading else (None, None)
+    wanted = Wanted(image_size, shapes, masks, skip_broken=as_data(data).skip_broken)
     source = open_source(data, subset, run.access, run.scratch, types=types, names=names, pictures=wanted, note=note)
     run.say(*source.notes)
     return source

@@ -20,7 +20,7 @@ _MEANINGS = {
 
 def render(result: CompareResult) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
-    drawn = result.headlines[:_MOST_DRAWN]
+    drawn = result.headlines[:_MOST_DRAWN] if result.models else ()
     drawings = [drawing for headline in drawn for drawing in _drawings(result.models, headline)]
     heading = f"Comparison of {len(result.models)} models"
     about = f"measured on {result.data} · {result.rows:,} rows{f' · {result.device}' if result.device else ''}"
