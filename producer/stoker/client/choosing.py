@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from ..errors import InvalidArgument
 from ..kinds import Compare, ComparedModel, CompareResult, Data, as_data
 from ..kinds.compare import MOST_COMPARED
-from ..kinds.compared import with_front
+from ..kinds.compared import COST_AXES, on_front
 from ..kinds.problems import short
 from ..kinds.rules import Rule
 from ..models.manifest import ModelVersion
@@ -232,16 +232,15 @@ def _joined(asked: Question, found: Candidates, results: Sequence[CompareResult]
     again = {model.model for model in last.models}
     best = next((model for model in last.models if model.model == last.chosen), None)
     others = [_told(rule, model, best) for result in results for model in result.models if model.model not in again]
-    models = with_front(
-        sorted([*last.models, *others], key=lambda model: (model.model != last.chosen, *_order(rule, model))),
-        last.axes,
-    )
+    models = sorted([*last.models, *others], key=lambda model: (model.model != last.chosen, *_order(rule, model)))
+    fronts = on_front(models, last.headlines, COST_AXES)
+    told = tuple(model.model_copy(update={"on_front": front}) for model, front in zip(models, fronts, strict=True))
     left_out = dict(found.left_out)
     warnings: dict[str, None] = {}
     for result in results:
         left_out |= result.left_out
         warnings |= dict.fromkeys(result.warnings)
-    return last.model_copy(update={"models": models, "left_out": left_out, "warnings": tuple(warnings)})
+    return last.model_copy(update={"models": told, "left_out": left_out, "warnings": tuple(warnings)})
 
 
 def _told(rule: Rule, model: ComparedModel, best: ComparedModel | None) -> ComparedModel:

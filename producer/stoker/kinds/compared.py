@@ -146,20 +146,19 @@ def _table(models: Sequence[ComparedModel], headlines: Sequence[str]) -> tuple[t
     return (head, *rows)
 
 
-def with_front(models: Sequence[ComparedModel], axes: Sequence[str]) -> tuple[ComparedModel, ...]:
-    """Models, of which is said whether no other is at least as good on every axis, and better on one."""
+def on_front(models: Sequence[ComparedModel], gains: Sequence[str], costs: Sequence[str]) -> Iterator[bool]:
+    """Of each model whether no other is at least as good in every figure, and better in one.
+
+    Args:
+        gains, costs: the figures, by the names that rules have for them: the more, and the less, the better.
+    """
 
     def point(of: ComparedModel) -> tuple[float, ...]:
-        return tuple(of.values[axis] * (1 if axis in COST_AXES else -1) for axis in axes)
+        return (*(-of.values[gain] for gain in gains), *(of.values[cost] for cost in costs))
 
     points = [point(model) for model in models]
-
-    def is_on_front(own: tuple[float, ...]) -> bool:
-        return not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in points)
-
-    return tuple(
-        model.model_copy(update={"on_front": is_on_front(own)}) for model, own in zip(models, points, strict=True)
-    )
+    for own in points:
+        yield not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in points)
 
 
 def _cell(value: float | None) -> str:
