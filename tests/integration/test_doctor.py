@@ -3,14 +3,16 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import redis
 
 import stoker
+from stoker.cli.doctor import server as server_checks
 from stoker.cli.doctor.check import System
 from stoker.cli.doctor.server import CHECKS
 from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep, uploads
@@ -323,6 +325,23 @@ def test_a_replica_is_named_as_what_takes_no_writes(server: redis.Redis, redis_u
     finally:
         server.execute_command("REPLICAOF", "NO", "ONE")
     assert (answers["verdict"], "is a replica and takes no writes" in answers["told"]) == ("fail", True)
+
+
+@pytest.mark.parametrize(("ahead_s", "told"), [(18_000, "5 h ahead of"), (-90_000, "25 h behind"), (0, "agrees")])
+def test_a_clock_that_differs_from_that_of_redis_is_told(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: float, told: str
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(seconds=ahead_s)
+
+    monkeypatch.setattr(server_checks, "datetime", Wrong)
+    [clock] = [check for check in CHECKS if check.name == "clock"]
+    system = System(Settings(redis_url=redis_url))
+    with closing(system.connection):
+        found = clock.finding(system)
+    assert (found.verdict, told in found.told) == ("warn" if ahead_s else "ok", True), found.told
 
 
 def test_the_password_of_a_certificates_key_is_none_of_redis() -> None:

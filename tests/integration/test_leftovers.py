@@ -4,15 +4,15 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
 import stoker
 from stoker import JobState
-from stoker.ledger import attempts, intake, store_files
+from stoker.ledger import attempts, intake, store_files, uploads
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob
@@ -22,7 +22,7 @@ from stoker.models.manifest import Artifact
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
-from stoker_workers.controller import leftovers
+from stoker_workers.controller import leftovers, upload_ends
 from stoker_workers.controller.leftovers import LeftoverSearch
 
 from .test_doctor import checks
@@ -117,6 +117,25 @@ def test_what_was_removed_is_found_no_more(store: Store, connection: Connection,
     put(store.of_job("gone"))
     assert look(store, connection).files == 2
     assert look(store, connection).files == 0
+
+
+@quick_stores
+def test_by_a_clock_that_is_days_ahead_nothing_young_is_old(
+    store: Store, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=40)
+
+    young, upload = put(store), put(store)
+    ref = f"store://{upload.digest}/rows.csv"
+    connection.run(uploads.keep(uploads.new_upload(ref, upload.size, 1, keep_days=30)))
+    for module in (leftovers, upload_ends):
+        monkeypatch.setattr(module, "datetime", Ahead, raising=False)
+    assert look(store, connection).files == 0
+    assert is_there(store, young)
+    assert ref in connection.run(uploads.lifetimes())
 
 
 @quick_stores

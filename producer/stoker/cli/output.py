@@ -148,8 +148,8 @@ def metrics_text(metrics: Mapping[str, float]) -> Text:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago a moment was, in the largest unit that fits."""
-    return f"{duration((datetime.now(UTC) - moment).total_seconds())} ago"
+    """How long ago a moment was, in the largest unit that fits; no time for one that a slow clock has yet to reach."""
+    return f"{duration(max(0.0, (datetime.now(UTC) - moment).total_seconds()))} ago"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from stoker.cli import dead, fleet, jobs
 from stoker.cli.dead import DeadJob
 from stoker.cli.fleet import FleetStatus
 from stoker.cli.live import follow, show_result
-from stoker.cli.output import console, draw, metrics_text, print_json, say, say_block, say_error
+from stoker.cli.output import ago, console, draw, metrics_text, print_json, say, say_block, say_error
 from stoker.cli.table import Table
 from stoker.events import Finished, Log, Progress
 from stoker.fleet.bounds import Decision
@@ -158,6 +158,10 @@ def test_a_long_reason_takes_no_other_columns_room(width: int) -> None:
         assert "FAILED" in words
         assert "because" in line or "becau…" in line
     assert ("a-model-of-some-length" in table) == (width >= 120)
+
+
+def test_what_a_slow_clock_has_yet_to_reach_is_now() -> None:
+    assert ago(datetime.now(UTC) + timedelta(hours=2)) == "0 s ago"
 
 
 def test_a_pipe_gets_whole_cells() -> None:

@@ -1,10 +1,9 @@
 """The end of uploads: one whose time is over is forgotten, unless a record or a version names it."""
 
 from collections.abc import Iterator, Set
-from datetime import UTC, datetime
 
 from stoker.errors import InvalidJob
-from stoker.ledger import uploads
+from stoker.ledger import clock, uploads
 from stoker.models.store.uploads import UploadStore
 from stoker.models.uploads import UploadRef, parse_upload
 from stoker.redis.connection import Connection
@@ -19,7 +18,7 @@ def living_uploads(store_url: str, connection: Connection, named: Set[bytes]) ->
     Raises:
         Unavailable: the store is away: what a folder is made of is not known then.
     """
-    store, now = UploadStore(store_url), datetime.now(UTC)
+    store, now = UploadStore(store_url), connection.run(clock.now())
     for ref, expires_at in connection.run(uploads.lifetimes()).items():
         upload = _parsed(ref)
         if expires_at is None:

@@ -1,15 +1,19 @@
-"""Checks of the Redis server: its version, access, durability and memory."""
+"""Checks of the Redis server: its version, clock, access, durability and memory."""
 
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from ...ledger import clock
 from ...urls import masked, sentinels_of
-from ..output import size_text
+from ..output import duration, size_text
 from .check import Check, Finding, System, fail, ok, warn
 from .holes import known_holes
 
 # kombu and the scripts need commands of this version.
 _OLDEST_REDIS = (6, 2)
 _NEARLY_FULL = 0.8
+# What times that people read may be wrong by.
+_CLOCKS_DIFFER = timedelta(seconds=10)
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -24,6 +28,22 @@ def _version(system: System) -> Finding:
         names = ", ".join(name for hole in holes for name in hole.names)
         return warn(f"{version} at {where} answers, but has known holes ({names}): install {holes[-1].fixed} or newer")
     return ok(f"{version} at {where} answers")
+
+
+def _clock(system: System) -> Finding:
+    asked = datetime.now(UTC)
+    server = system.connection.run(clock.now())
+    answered = datetime.now(UTC)
+    if server < asked - _CLOCKS_DIFFER:
+        differs = f"{duration((asked - server).total_seconds())} ahead of"
+    elif server > answered + _CLOCKS_DIFFER:
+        differs = f"{duration((server - answered).total_seconds())} behind"
+    else:
+        return ok("this machine's agrees with that of Redis")
+    return warn(
+        f"this machine's is {differs} that of Redis, by which jobs wait, run and are kept: a `not_before` or `since` "
+        "from this machine is wrong by that, and so is how long ago something was; set both, with NTP for example"
+    )
 
 
 def _access(system: System) -> Finding:
@@ -72,6 +92,7 @@ def _eviction(system: System) -> Finding:
 
 CHECKS = (
     Check("redis", _version),
+    Check("clock", _clock),
     Check("access", _access),
     Check("durability", _durability),
     Check("memory", _memory),
