@@ -53,6 +53,8 @@ PUBLIC = [
     "ModelInUse",
     "ModelNotFound",
     "ModelVersion",
+    "Optimize",
+    "OptimizeResult",
     "Optimizer",
     "Output",
     "Plateau",

@@ -124,6 +124,12 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),
         "choose": st.sampled_from([None, "max accuracy", "min p99_ms where bytes < 1_000_000 and f1 >= .9"]),
     },
+    "optimize": {
+        "model": refs, "data": paths, "to": st.sampled_from(["float16", "int8", "prune", "distil"]),
+        "max_drop": st.floats(0, 1), "name": st.none() | names, "calibration": st.none() | paths,
+        "share": st.none() | st.floats(0.01, 0.99), "student": st.none() | architectures,
+        "epochs": st.none() | st.integers(1, 9), "temperature": st.none() | st.floats(1, 9),
+    },
 }  # fmt: skip
 
 
@@ -133,7 +139,7 @@ def specs(draw: st.DrawFn) -> Spec:
     kind = draw(st.sampled_from(sorted(KINDS)))
     cls = spec_classes[kind]
     required: dict[str, st.SearchStrategy[Any]] = {
-        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source", "function")
+        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source", "function", "to")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

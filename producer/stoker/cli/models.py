@@ -75,6 +75,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         *((("why", version.task_why),) if version.task_why else ()),
         ("metrics", metrics_text(version.metrics)),
         *((("validation", version.split),) if version.split else ()),
+        *((("parent", _lineage(version)),) if version.parent else ()),
         ("parameters", f"{version.parameters:,}"),
         *((("engine", f"TensorFlow alone, for {version.tensorflow_why}"),) if version.tensorflow_why else ()),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
@@ -84,6 +85,14 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     if version.columns:
         head = ["column", "kind", "missing", "why"]
         draw(Table(head, map(_learned, version.columns), cut=["column", "why"]))
+
+
+def _lineage(version: ModelVersion) -> str:
+    """What a version was made of, and how."""
+    if (made := version.optimized) is None:
+        return str(version.parent)
+    moved = f"{made.headline} {made.before:.4g} before, {made.after:.4g} after, on {made.data}"
+    return f"{version.parent}, as {made.form}: {made.words}; {moved}"
 
 
 @models.command()

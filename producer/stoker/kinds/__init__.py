@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, import_model, infer, run, train
+from . import compare, deploy, describe, evaluate, import_model, infer, optimize, run, train
 from .architecture import (
     CNN,
     MLP,
@@ -33,13 +33,16 @@ from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
 from .infer import Infer, InferResult
 from .kind import Kind
 from .needs import checked_words, label_words
+from .optimize import Optimize, OptimizedForm, OptimizeResult
 from .outputs import Output
 from .problems import sentence
 from .run import Run, RunResult
 from .train import Train
 from .trained import CrossValidation, TrainResult
 
-Spec = Annotated[Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Import, Field(discriminator="kind")]
+Spec = Annotated[
+    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Import | Optimize, Field(discriminator="kind")
+]
 Result = Annotated[
     TrainResult
     | EvaluateResult
@@ -48,14 +51,18 @@ Result = Annotated[
     | CompareResult
     | DescribeResult
     | RunResult
-    | ImportResult,
+    | ImportResult
+    | OptimizeResult,
     Field(discriminator="kind"),
 ]
 
 SPEC: TypeAdapter[Spec] = TypeAdapter(Spec, config=ConfigDict(defer_build=True))
 RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=True))
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {each.KIND.name: each.KIND for each in (train, evaluate, deploy, infer, compare, describe, run, import_model)}
+    {
+        each.KIND.name: each.KIND
+        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize)
+    }
 )
 """Every kind of jobs, by name."""
 
@@ -154,6 +161,9 @@ __all__ = [
     "KerasConfig",
     "Kind",
     "Latency",
+    "Optimize",
+    "OptimizeResult",
+    "OptimizedForm",
     "Optimizer",
     "Output",
     "Plateau",

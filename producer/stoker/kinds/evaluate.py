@@ -152,7 +152,8 @@ class Efficiency(Described):
 
     Attributes:
         parameters: numbers in the model.
-        file_bytes: size of its .keras file.
+        file_bytes: size of the file that is served, and of one that prepares its rows; a .keras file holds the state of
+            its optimizer, too.
         latency: by batch size: 1 and 32.
         rows_per_s: at `batch_size` rows per call.
         peak_memory_bytes: peak resident memory of the process that measured.

@@ -180,6 +180,11 @@ class _Screen:
                 "own, only activations may be in a model, and those must be registered by "
                 "@keras.saving.register_keras_serializable(package=…)"
             )
+        if isinstance(module, str) and module.startswith("keras.quantizers"):
+            raise InvalidJob(
+                f"{self._subject} was quantised by keras.Model.quantize, and from there no road leads to LiteRT: take "
+                "the model as it was before, and make a version by stoker.Optimize(to='int8') of it"
+            )
         if not (isinstance(name, str) and isinstance(module, str) and (module, name) in self._allowed):
             raise InvalidJob(
                 f"{self._subject} names {_shown(module)}.{_shown(name)}, which is not one of Keras' own layers: "

@@ -1,7 +1,8 @@
-"""What a job needs of its worker besides resources, as words: functions, modules and labels that the worker offers.
+"""What a job needs of its worker besides resources, as words: functions, modules, packages and labels that it offers.
 
     function:shop.jobs:train_ranker    it may call this function; function:shop.jobs:* offers all of a module
     module:shop.layers                 it may import this module's Keras classes
+    package:ai-edge-quantizer          it has this optional package installed
     label:image=shop-1.4               whoever runs the worker says so of it
 
 A worker that lacks a word does not get the job, which waits for one that has all of them.
@@ -79,6 +80,11 @@ def function_word(target: str) -> str:
 def module_word(name: str) -> str:
     """The word for a module with Keras classes."""
     return f"module:{name}"
+
+
+def package_word(distribution: str) -> str:
+    """The word for an optional package, by the name that it is installed by."""
+    return f"package:{distribution}"
 
 
 def label_words(labels: Mapping[str, str]) -> tuple[str, ...]:

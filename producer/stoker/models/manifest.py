@@ -211,13 +211,34 @@ class LearnedColumn(Described):
     scaling: Scaling | None = None
 
 
+class Optimized(Described):
+    """What was done to a version to make a smaller or quicker one of it.
+
+    Attributes:
+        form: "int8", "prune", …
+        words: what was done, in a sentence.
+        figures: what was done, in numbers, by name.
+        headline: the metric that was measured before and after, on the same rows.
+        before, after: its values.
+        data: what they were measured on.
+    """
+
+    form: str
+    words: str
+    figures: dict[str, float] = Field(default_factory=dict)
+    headline: str
+    before: float
+    after: float
+    data: str
+
+
 class ModelManifest(Described):
     """A trained model before its registration: a version without a number.
 
     Attributes:
         name: the model's name.
         signature: its inputs and outputs.
-        metrics: the final training and validation metrics.
+        metrics: the final training and validation metrics; of an optimised version, those that were measured of it.
         files: the saved model by format, e.g. {"keras": …}; see `model_files`.
         parameters: the number of its parameters.
         job: id of the job that trained or imported it.
@@ -225,7 +246,7 @@ class ModelManifest(Described):
             knows it.
         learned_from: the training data as they can be read again, and which rows it was validated on; None in versions
             that an older Stoker registered, or that were imported.
-        parent: reference of the model that it was trained from, if any.
+        parent: reference of the model that it was trained from, or made of by an optimisation, if any.
         columns: what was made of each column but the target, the first thousand of them; empty in versions that an
             older Stoker registered.
         task_why: why the task was taken for what it is.
@@ -235,6 +256,7 @@ class ModelManifest(Described):
             was made with, such as "shop 1.4"; empty if it is of none.
         tensorflow_why: why TensorFlow alone computes it, and no quicker engine is tried; empty where others are, and
             in versions that an older Stoker registered.
+        optimized: what was done to its parent to make it; None if it was trained or imported.
     """
 
     name: ModelName
@@ -252,6 +274,7 @@ class ModelManifest(Described):
     source: str = ""
     modules: dict[str, str] = Field(default_factory=dict)
     tensorflow_why: str = ""
+    optimized: Optimized | None = None
 
     @property
     def trained_on(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ FILE_NAMES: Mapping[ModelFormat, str] = {
     "onnx": "model.onnx",
 }
 """What a version's file of a format is called. A SavedModel, which is a folder, is kept as a zip of what is in it."""
+PREPROCESSING = "preprocessing"
+"""The name of the file that prepares rows for the one that predicts, where that does not do it itself."""
 
 # In order of preference.
 _PREDICTING = ("keras", "savedmodel", "litert", "onnx", "h5")
@@ -44,6 +46,16 @@ def predicting_file(version: ModelVersion) -> tuple[str, Artifact]:
         f"{version.ref} has no file of a model ({', '.join(_PREDICTING)}), only "
         f"{', '.join(sorted(version.files)) or 'none at all'}; train or import it again"
     )
+
+
+def served_bytes(version: ModelVersion) -> int:
+    """The size of the files that predictions are computed from.
+
+    Raises:
+        InvalidJob: it has none.
+    """
+    files = [predicting_file(version)[1], *([version.files[PREPROCESSING]] if PREPROCESSING in version.files else [])]
+    return sum(file.size for file in files)
 
 
 def format_of_model(name: str) -> ModelFormat:

@@ -18,6 +18,8 @@ from ..kinds import (
     ImportResult,
     Infer,
     InferResult,
+    Optimize,
+    OptimizeResult,
     Run,
     RunResult,
     Spec,
@@ -28,11 +30,12 @@ from ..kinds import (
 from ..kinds.compare import headlines
 from ..kinds.compared import COST_AXES, ComparedModel
 from ..kinds.describe import DescribedColumn
-from ..kinds.evaluate import Accuracy, Efficiency, Latency, Stability
+from ..kinds.evaluate import Accuracy, Efficiency, Interval, Latency, Stability
 from ..kinds.result import JobResult
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
 from ..models.manifest import Artifact, ModelVersion, Signature, TensorSpec
+from ..models.model_files import FILE_NAMES, ModelFormat
 from ..models.store import Store
 from .outcomes import Planned
 from .registry import Models, signature_of
@@ -88,6 +91,8 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
             return _described(spec, store)
         case Run():
             return RunResult(function=spec.function, seed=spec.seed or 0, run_s=_RUN_S)
+        case Optimize():
+            return _optimized(spec, models.version(exact(spec.model)), job_id, models, store)
         case Import():
             signature = signature_of({}, tuple(spec.classes), spec.target)
             version = models.register(
@@ -142,6 +147,30 @@ def _compared(spec: Compare, versions: list[ModelVersion], store: Store) -> Comp
     return CompareResult(
         data=as_data(spec.data).ref, rows=_ROWS, models=compared, axes=(*of_task, *COST_AXES), chosen=chosen,
         why="made up", files=_pages(store, "comparison"), device="cpu",
+    )  # fmt: skip
+
+
+def _optimized(spec: Optimize, parent: ModelVersion, job_id: str, models: Models, store: Store) -> OptimizeResult:
+    form = spec.to or "int8"
+    file_format: ModelFormat = "keras" if form in ("prune", "sparse", "distil") else "litert"
+    file = store.put_bytes(b"made up", FILE_NAMES[file_format])
+    metrics = {"accuracy": 0.89}
+    own = {name: getattr(parent, name) for name in type(parent).model_fields if name in ("signature", "data")}
+    version = models.register(
+        spec.name or parent.name, spec.alias, metrics=metrics, files={file_format: file}, parameters=_PARAMETERS,
+        job=job_id, parent=parent.ref, **own,
+    )  # fmt: skip
+    before, after = (
+        ComparedModel(
+            model=model, metrics={"accuracy": accuracy}, intervals={}, parameters=_PARAMETERS, file_bytes=size,
+            latency=_LATENCY, rows_per_s=_ROWS_PER_S, memory_bytes=None, on_front=True,
+        )
+        for model, accuracy, size in ((parent.ref, 0.9, 4), (f"{form} of {parent.ref}", 0.89, 1))
+    )  # fmt: skip
+    return OptimizeResult(
+        model=version.ref, parent=parent.ref, form=form, data=as_data(spec.data).ref, rows=_ROWS, headline="accuracy",
+        before=before, after=after, drop=0.01, drop_interval=Interval(low=0.0, high=0.02), done="made up",
+        why="made up", files=_pages(store, "optimisation"),
     )  # fmt: skip
 
 

@@ -83,12 +83,18 @@ def open_used(
 
 
 def open_again(
-    used: UsedData, subset: Literal["train", "test"], run: Run, signature: Signature, ref: str
+    used: UsedData,
+    subset: Literal["train", "test"],
+    run: Run,
+    signature: Signature,
+    ref: str,
+    instead: str = "give all rows as data, and leave add_data out",
 ) -> OpenedData:
     """Open what a version has learned from, as it was read then.
 
     Args:
         ref: the version's, for messages.
+        instead: what may be done where it has changed.
 
     Raises:
         InvalidJob: it has changed since.
@@ -96,7 +102,6 @@ def open_again(
     """
     data = Data.model_validate({"ref": used.ref, **used.options}) if used.options else used.ref
     opened = open_used(data, subset, run, signature)
-    instead = "give all rows as data, and leave add_data out"
     if opened.used.digest != used.digest:
         raise InvalidJob(f"{used.ref} has changed since {ref} has learned from it: put back what it was, or {instead}")
     if None not in (opened.source.rows, used.rows) and opened.source.rows != used.rows:

@@ -32,7 +32,7 @@ class Capacity:
         cores = machine.cores()
         default = max(2, cores) if self.device == "cpu" else 1
         slots = settings.slots or default
-        offers = packages.installed(settings.offers)
+        offers = (*packages.installed(settings.offers), *packages.optional())
         name = f"{kind}{number}-{os.getpid()}@{platform.node()}"
         self.worker = presence.Worker(
             name=name,

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from importlib import metadata
 from importlib.util import find_spec
 
-from stoker.kinds.needs import module_of
+from stoker.kinds.needs import module_of, package_word
 
 _log = logging.getLogger(__name__)
 # One of these has TensorFlow in it, whatever it is called.
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
+# Optional packages that some jobs need, and their modules.
+_OPTIONAL = {"ai-edge-quantizer": "ai_edge_quantizer"}
 
 
 def installed(offers: Iterable[str]) -> tuple[str, ...]:
@@ -23,6 +25,11 @@ def installed(offers: Iterable[str]) -> tuple[str, ...]:
     if lost := [word for word in offers if _root(word) in absent]:
         _log.warning("not offered, for there is no %s here: %s", ", ".join(sorted(absent)), ", ".join(lost))
     return tuple(word for word in offers if word not in lost)
+
+
+def optional() -> tuple[str, ...]:
+    """The words for the optional packages that are installed."""
+    return tuple(package_word(name) for name, module in _OPTIONAL.items() if find_spec(module))
 
 
 def versions(offers: Iterable[str]) -> dict[str, str]:

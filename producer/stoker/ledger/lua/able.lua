@@ -5,7 +5,8 @@ local AT_LEAST = { release = { 'release', 0 }, memory = { 'memory_bytes', math.h
   gpu_memory = { 'gpu_memory_bytes', math.huge } }
 local PHRASES = { kind = 'knows kind %s', release = 'is of release %s or newer, which its spec needs',
   memory = 'has memory of %s bytes', cpus = 'has %s cores', gpu_memory = 'has GPU memory of %s bytes',
-  ['function'] = 'allows function %s', module = 'has module %s', label = 'has label %s' }
+  ['function'] = 'allows function %s', module = 'has module %s', package = 'has package %s',
+  label = 'has label %s' }
 
 local function entries(value)
   return type(value) == 'table' and value or {}

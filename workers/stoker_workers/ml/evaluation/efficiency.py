@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stoker.kinds import Efficiency, Latency
-from stoker.models.model_files import predicting_file
+from stoker.models.model_files import served_bytes
 from stoker.models.tensors import Array
 
 from ..data.source import rows_of
@@ -40,7 +40,7 @@ def measure(models: Sequence[tuple[Predictor, Mapping[str, Array]]], run: Run) -
     return [
         Efficiency(
             parameters=predictor.version.parameters,
-            file_bytes=predicting_file(predictor.version)[1].size,
+            file_bytes=served_bytes(predictor.version),
             latency={rows: _latency(seconds[at]) for rows, seconds in zip(LATENCY_ROWS, latencies, strict=True)},
             rows_per_s=rows_of(inputs) / float(np.median(whole[at])),
             peak_memory_bytes=peak_bytes,

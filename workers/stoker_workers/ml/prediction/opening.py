@@ -29,6 +29,7 @@ from .runtime import (
     OnnxFile,
     Reference,
     Say,
+    StagedEngine,
     TensorFlowEngine,
     converted,
     why_alone,
@@ -51,7 +52,20 @@ class Content:
     data: bytes
 
 
-Model: TypeAlias = keras.Model | Exported | Content
+@dataclass(frozen=True)
+class Staged:
+    """A model of two files: what one prepares, the other takes.
+
+    Attributes:
+        front: gives the tensors that the network takes, in its order.
+        network: of LiteRT.
+    """
+
+    front: "keras.Model | Content"
+    network: Content
+
+
+Model: TypeAlias = keras.Model | Exported | Content | Staged
 """A loaded model."""
 
 
@@ -79,6 +93,25 @@ def open_model(path: Path, file_format: str, signature: Signature, ref: str, cus
             return Content("litert", path.read_bytes())
         check_onnx(path, path.name)
         return Content("onnx", path.read_bytes())
+
+
+def open_staged(path: Path, network: Model, ref: str, custom: Sequence[str] = ()) -> Staged:
+    """A version's model, of the network that was opened and the file that prepares its rows.
+
+    Raises:
+        NoMemory: there is not enough memory for it.
+        InvalidJob: the file is refused, cannot be loaded, or prepares rows for no network of LiteRT.
+    """
+    if not isinstance(network, Content) or network.format != "litert":
+        raise InvalidJob(f"{ref} has a file that prepares rows, and no network of LiteRT that takes them")
+    front: Model
+    with loading(ref):
+        if path.suffix == ".tflite":
+            check_litert(path, path.name)
+            front = Content("litert", path.read_bytes())
+        else:
+            front = load_saved(path, ref, custom)
+    return Staged(front, network)
 
 
 def load_exported(folder: Path, entry: str | None) -> Exported:
@@ -115,7 +148,14 @@ def unpacked_savedmodel(path: Path, what: str) -> Iterator[Path]:
 def reference_engine(model: Model, signature: Signature, max_batch: int) -> Reference:
     """The engine that computes a model by what its file says."""
     engine: Reference
-    if not isinstance(model, Content):
+    if isinstance(model, Staged):
+        engine = StagedEngine.of(
+            model.front if isinstance(model.front, keras.Model) else model.front.data,
+            model.network.data,
+            signature,
+            max_batch,
+        )
+    elif not isinstance(model, Content):
         engine = TensorFlowEngine(model, signature, max_batch)
     elif model.format == "litert":
         engine = LiteRTFile(model.data, 1, signature)
@@ -131,6 +171,8 @@ def other_engines(model: Model, reference: Reference, signature: Signature, say:
         say: takes why there are not as many as could be.
         work_s: how long the reference would take for all rows; little is not worth a conversion.
     """
+    if isinstance(model, Staged):
+        return []
     if isinstance(reference, TensorFlowEngine) and not isinstance(model, Content):
         return converted(reference, parameters_of(model), say, work_s)
     threads = os.cpu_count() or 1
@@ -147,7 +189,7 @@ def tensorflow_why(model: Model, reference: Reference, *, takes_made_up: bool) -
     Args:
         takes_made_up: whether it does not fail on made-up rows, without which engines are not compared.
     """
-    if isinstance(model, Content):
+    if isinstance(model, Content | Staged):
         return ""
     if not takes_made_up:
         return FAILS
@@ -160,6 +202,8 @@ def parameters_of(model: Model) -> int:
         return int(model.count_params())
     if isinstance(model, Exported):
         return sum(math.prod(variable.shape) for variable in model.weights)
+    if isinstance(model, Staged):
+        return parameters_of(model.network)
     if model.format == "onnx":
         graph: Any = onnx.ModelProto.FromString(model.data).graph
         return sum(math.prod(tensor.dims) for tensor in graph.initializer)

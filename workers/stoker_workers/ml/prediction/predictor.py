@@ -11,14 +11,14 @@ import tensorflow as tf
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
-from stoker.models.model_files import predicting_file
+from stoker.models.model_files import PREPROCESSING, predicting_file
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Outputs, Tensors, joined_rows
 
 from ..custom import distribution
 from ..garbage import collect
 from .loading import first_line, loading
-from .opening import Model, open_model, other_engines, reference_engine
+from .opening import Model, open_model, open_staged, other_engines, reference_engine
 from .runtime import MEASURED_ROWS, Engine, EngineChoice, ModelFailed, choose, pilot
 from .runtime.requests import answer_encoded
 
@@ -86,6 +86,12 @@ class Predictor:
                 model = open_model(path, file_format, version.signature, version.ref, custom)
             finally:
                 path.unlink()
+            if PREPROCESSING in version.files:
+                path = store.fetch(version.files[PREPROCESSING], scratch)
+                try:
+                    model = open_staged(path, model, version.ref, custom)
+                finally:
+                    path.unlink()
             predictor = cls(version, model, max_batch, rows)
         for module, made_with in version.modules.items():
             if (installed := distribution(module)) != made_with:

@@ -8,6 +8,7 @@ from .inputs import sample
 from .litert import LiteRTFile, Quantised
 from .onnx import ONNX_DTYPES, OnnxFile, onnx_session
 from .pace import Pace
+from .staged import StagedEngine
 from .tensorflow import Exported, TensorFlowEngine
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Quantised",
     "Reference",
     "Say",
+    "StagedEngine",
     "TensorFlowEngine",
     "choose",
     "converted",

@@ -44,7 +44,7 @@ def converted(reference: TensorFlowEngine, parameters: int, say: Say, work_s: fl
         return []
     engines: list[Engine] = []
     threads = os.cpu_count() or 1
-    with _quiet(), _optional("a frozen graph", say):
+    with quiet(), _optional("a frozen graph", say):
         frozen = convert_variables_to_constants_v2(reference.graph)
         if why := _unconvertible(frozen):
             say(logging.INFO, f"{_ALONE}, for {why}")
@@ -66,7 +66,7 @@ def why_alone(reference: TensorFlowEngine, parameters: int) -> str:
     why = _plainly_alone(reference, parameters)
     # To freeze a graph adds no operation, and takes a twentieth of a small training.
     if not why and _UNCONVERTIBLE & _operations(reference.graph.graph):
-        with _quiet(), _optional("a frozen graph", lambda _, what: _log.info("a model %s", what)):
+        with quiet(), _optional("a frozen graph", lambda _, what: _log.info("a model %s", what)):
             why = _unconvertible(convert_variables_to_constants_v2(reference.graph))
     return why
 
@@ -92,7 +92,7 @@ def _unconvertible(frozen: Any) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences converters, which warn of their internals and log what they raise."""
     loggers = [logging.getLogger(name) for name in ("absl", "tensorflow", "tf2onnx")]
     levels = [logger.level for logger in loggers]

@@ -1,0 +1,90 @@
+"""Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from stoker.errors import InvalidJob
+from stoker.kinds import Optimize
+from stoker.models.access import Access
+from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.store import Store
+from stoker_workers.ml.optimisation import making
+from stoker_workers.ml.optimisation.apart import Crashed, apart
+from stoker_workers.ml.optimisation.forms import Given
+from stoker_workers.ml.run import Run
+
+# Built in a process of their own, for building computes.
+BUILD = """
+import keras, sys
+folder = sys.argv[1]
+x = keras.Input((12, 3))
+hidden = keras.layers.Conv1D(4, 3, name="edges")(x)
+hidden = keras.layers.LSTM(5, name="memory")(hidden)
+keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/lstm.keras")
+x = keras.Input((8,))
+hidden = keras.layers.Dense(8, name="first")(x)
+hidden = keras.ops.erfinv(hidden)
+keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/unknown.keras")
+"""
+SHAPES = {"lstm": (12, 3), "unknown": (8,)}
+
+
+def version(name: str, store: Store, folder: Path) -> ModelVersion:
+    signature = Signature.model_validate(
+        {
+            "inputs": [{"name": "x", "shape": SHAPES[name], "dtype": "float32", "low": 0.0, "high": 1.0}],
+            "outputs": [{"name": "output", "shape": (2,), "dtype": "float32"}],
+            "task": "binary",
+            "classes": ("a", "b"),
+        }
+    )
+    return ModelVersion(
+        name=name, version=1, signature=signature, metrics={}, parameters=1, job="", data="",
+        files={"keras": store.put_file(folder / f"{name}.keras")}, created_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def said(form: str, name: str, store: Store, folder: Path) -> str:
+    """What a job says that makes a form of a model."""
+    np.savez(folder / f"{name}.npz", x=np.random.default_rng(0).random((40, *SHAPES[name])), y=np.arange(40) % 2)
+    made_of = version(name, store, folder)
+    own = Path(tempfile.mkdtemp(dir=folder))
+    run = Run(
+        job="job", store=store, scratch=own, builders=(), access=Access(["/"], store.url), models=(made_of,),
+        checkpoints=(),
+    )  # fmt: skip
+    fields = {"calibration": str(folder / f"{name}.npz")} if form == "int8" else {}
+    spec = Optimize.model_validate({"model": name, "data": "unused", "to": form, **fields})
+    try:
+        made = making.make(form, Given(spec, made_of, run, own))
+    except InvalidJob as error:
+        return error.message
+    return f"made: {made.words}"
+
+
+def crash(_run: Run) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def main(folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", BUILD, str(folder)], check=True)
+    store = Store(str(folder / "store"))
+    for form in sys.argv[1:] or ("int8",):
+        for name in SHAPES:
+            print(f"{form} {name}: {said(form, name, store, folder)}", flush=True)
+    try:
+        apart(crash, Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=()))
+    except Crashed as error:
+        print(f"crash: {error}")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        main(Path(temporary))
