@@ -6,6 +6,7 @@
     ├── JobFailed       the job ended by its own error
     ├── JobCancelled    the job was cancelled
     ├── JobDead         the job lost its worker max_attempts times
+    ├── JobPruned       the job was a trial that others did better than, and was ended early
     ├── ModelNotFound   no model, version or alias of this name
     ├── ModelInUse      a model or version cannot go, because something uses it
     ├── Timeout         the answer did not come within the time given
@@ -52,6 +53,10 @@ class JobCancelled(StokerError):
 
 class JobDead(StokerError):
     """The job was given up after its worker was lost `max_attempts` times."""
+
+
+class JobPruned(StokerError):
+    """The job was a trial of a search, and was ended early because others did better; its reason says where."""
 
 
 class ModelNotFound(StokerError, LookupError):

@@ -22,7 +22,7 @@ _NAME_OF_STATE = re.compile("[A-Z]{1,32}")
 
 
 class JobState(StrEnum):
-    """The state of a job. The last four are final.
+    """The state of a job. The last five are final.
 
     A state that only a newer version has is read as a member of that name, which is not listed and not final.
     """
@@ -34,6 +34,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     DEAD = "DEAD"
+    PRUNED = "PRUNED"
 
     @property
     def final(self) -> bool:
@@ -49,7 +50,7 @@ class JobState(StrEnum):
         return newer
 
 
-FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
 
 
 class _Event(BaseModel, ABC):

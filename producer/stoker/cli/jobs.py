@@ -8,7 +8,7 @@ import typer
 
 from ..client.blocking import Client
 from ..client.job import Job
-from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound
+from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, JobPruned
 from ..events import Epoch, JobState
 from ..kinds import KINDS
 from ..kinds.result import JobResult
@@ -174,7 +174,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
             return
     try:
         job_result = job.result()
-    except (JobFailed, JobCancelled, JobDead) as error:
+    except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
         if error.traceback and not as_json:
             say_block(error.traceback, style="dim")
         raise typer.Exit(1) from None

@@ -88,7 +88,7 @@ def result_of(client: Client, job: Job[R], *, quiet: bool) -> R:
     """Wait for a job that was submitted for its result, and show how far it is; Ctrl-C cancels it.
 
     Raises:
-        JobFailed, JobCancelled, JobDead: it has none.
+        JobFailed, JobCancelled, JobDead, JobPruned: it has none.
     """
     if quiet:
         return job.result()

@@ -36,6 +36,7 @@ _STYLES = {
     JobState.FAILED: "red",
     JobState.CANCELLED: "magenta",
     JobState.DEAD: "bold red",
+    JobState.PRUNED: "blue",
 }
 # Each as wide as the character that it replaces, so that columns stay aligned.
 _ASCII = {"…": "~", "→": ">", "–": "-", "│": "|", "░": ".", "▒": "+", "▓": "*", "█": "#"}

@@ -6,7 +6,7 @@ from .output import AsJson, print_json, say, state_text
 
 
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
-    """Try a job again that is FAILED, CANCELLED or DEAD: a new job of the same spec, the same one if called again.
+    """Try a job again that is FAILED, CANCELLED, DEAD or PRUNED: a new job of its spec, the same one if called again.
 
     `stoker dead requeue` lets a DEAD job itself go on from its last checkpoint.
     """

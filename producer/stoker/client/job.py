@@ -85,7 +85,7 @@ class Job(Calls, Generic[R_co]):
         """Wait for the end; gives the result.
 
         Raises:
-            JobFailed, JobCancelled, JobDead: it ended without a result; the message says why.
+            JobFailed, JobCancelled, JobDead, JobPruned: it ended without a result; the message says why.
             InvalidJob: it ended in a state, or with a result, that only a newer version knows.
             Timeout, Unavailable, InvalidArgument: as `wait`.
         """
@@ -103,7 +103,7 @@ class Job(Calls, Generic[R_co]):
         What it printed is in "log.txt", if it printed anything.
 
         Raises:
-            JobFailed, JobCancelled, JobDead, InvalidJob: as `result`.
+            JobFailed, JobCancelled, JobDead, JobPruned, InvalidJob: as `result`.
             Timeout: it has not ended.
         """
         files = artifacts_of(self.result(timeout=0), self._run(kept(self.id)))
@@ -160,7 +160,7 @@ class Job(Calls, Generic[R_co]):
         self._connection.run(pauses.resume(self.id))
 
     def retry(self) -> "Job[R_co]":
-        """Try a job again that is FAILED, CANCELLED or DEAD: a new job of the same spec, with an id of its own.
+        """Try a job again that is FAILED, CANCELLED, DEAD or PRUNED: a new job of the same spec, with an id of its own.
 
         The end of a job is final, also for those who have read its events: so this one stays as it is. Called again, it
         gives the same new job; to try that one again, call its `retry`. A job that came after others which have not

@@ -21,7 +21,7 @@ _EXAMPLES = 3
 # So many reasons are kept of why jobs were refused.
 _MOST_REASONS = 10
 _OPEN = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
-_UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+_UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
 Act = Literal["cancel", "pause", "resume", "resubmit"]
 
 

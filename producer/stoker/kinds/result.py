@@ -43,6 +43,10 @@ class JobResult(Described, ABC):
         """The exact reference of the model that a job coming after this one may name it by; None if there is none."""
         return None
 
+    def brief(self) -> Self:
+        """The result as the job sees it that asked for it as a trial, among hundreds: without what is long."""
+        return self
+
     def with_version(self, field: str, ref: str) -> Self:
         """The result, naming a version that was registered with it in one of its fields."""
         return self.model_copy(update={field: ref})

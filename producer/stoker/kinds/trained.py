@@ -1,10 +1,13 @@
 """What a `Train` job gives."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from ..models.described import Described
 from ..models.manifest import Artifact
 from .result import JobResult, Shown
+
+# Hundreds of results are read at each step of a search.
+_EPOCHS_OF_A_TRIAL = 32
 
 
 class CrossValidation(Described):
@@ -27,7 +30,7 @@ class TrainResult(JobResult):
         model: the exact reference of the new version, e.g. "digits@1"; empty for one fold's, which is not registered.
         metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
             begin with val_ are means over the folds.
-        history: every metric, one number per epoch.
+        history: every metric, one number per epoch; of a trial, as the job sees it that asked for it, of the last 32.
         epochs: how many epochs ran.
         rows: how many rows were trained on.
         parameters: how many numbers the model has learned.
@@ -56,6 +59,10 @@ class TrainResult(JobResult):
 
     def gives_model(self) -> str | None:
         return self.model or None
+
+    def brief(self) -> Self:
+        last = {name: values[-_EPOCHS_OF_A_TRIAL:] for name, values in self.history.items()}
+        return self.model_copy(update={"history": last})
 
     def shown(self) -> Shown:
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"

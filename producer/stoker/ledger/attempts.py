@@ -17,6 +17,7 @@ from ..redis.calls import Call, Word
 from .presence import Worker
 from .scripts import iso_now, script
 
+Unsuccessful = Literal[JobState.FAILED, JobState.CANCELLED, JobState.PRUNED]
 _ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
 
 
@@ -38,6 +39,11 @@ class Attempt:
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
         children: the results of the job's children, in order, as such JSON.
+        asked: of a job that goes on with each of its children, all that it has asked for, in order, as such JSON:
+            each a `ChildJob`, but for what it has reached.
+        reached: what these have reached, "<epoch>:<number>" to value, as something else may have written it.
+        following: the number of the next child.
+        halving: of a child, at which epochs it is held against others, as such JSON; "" for none.
         children_ms: for how long the job has waited for them.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
         needs: the words that its worker must offer, as far as they are known; for members of a gang.
@@ -57,6 +63,10 @@ class Attempt:
     memory_plan: int = 0
     models: tuple[bytes, ...] = ()
     children: tuple[bytes, ...] = ()
+    asked: tuple[bytes, ...] = ()
+    reached: tuple[tuple[bytes, bytes], ...] = ()
+    following: int = 0
+    halving: str = ""
     children_ms: int = 0
     release: int = 0
     needs: tuple[str, ...] = ()
@@ -160,6 +170,10 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         memory_plan=number("memory_plan"),
         models=tuple(fields.get("models") or ()),
         children=tuple(fields.get("children") or ()),
+        asked=tuple(fields.get("asked") or ()),
+        reached=_pairs(fields.get("reached") or ()),
+        following=number("following"),
+        halving=text("halving"),
         children_ms=number("children_ms"),
         release=number("release"),
         needs=tuple(text("needs").split()),
@@ -190,14 +204,20 @@ def report(
     return Call(words, lambda answer: ReportReply(_text(answer)), script("report"))
 
 
-def succeed(attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = ()) -> Call[CommitReply]:
-    """End an attempt with its result, register the versions that it made, and move aliases."""
+def succeed(
+    attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = (), *, brief: Result | None = None
+) -> Call[CommitReply]:
+    """End an attempt with its result, register the versions that it made, and move aliases.
+
+    Args:
+        brief: what a parent that goes on with each of its children needs of the result; None for all of it.
+    """
     words: tuple[Word, ...] = (
         attempt.job_id,
         attempt.owner,
         JobState.SUCCEEDED,
         result.model_dump_json(),
-        "",
+        brief.model_dump_json() if brief else "",
         iso_now(),
         *(word for effect in effects for word in _effect_words(effect)),
     )
@@ -211,9 +231,7 @@ def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
     return name, number, "", effect.alias
 
 
-def fail(
-    attempt: Attempt, state: Literal[JobState.FAILED, JobState.CANCELLED], reason: str, traceback: str = ""
-) -> Call[CommitReply]:
+def fail(attempt: Attempt, state: Unsuccessful, reason: str, traceback: str = "") -> Call[CommitReply]:
     """End an attempt without a result."""
     words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now())
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
@@ -279,6 +297,10 @@ def put_off(job_id: str, outage: Outage) -> Call[bool]:
 def released(answer: bytes) -> JobState | None:
     """The state that a script gives which takes a job from an attempt; None if it had lost it already."""
     return None if answer == b"taken" else JobState(_text(answer))
+
+
+def _pairs(words: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(zip(words[::2], words[1::2], strict=True))
 
 
 def _event_json(event: Event) -> str:

@@ -7,7 +7,7 @@ die meanwhile, takes it in chunk by chunk, so that the server is never kept busy
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,7 +27,13 @@ CHUNK_JOBS = 250
 _CHUNK_BYTES = 16 << 20
 # Chunks that are not accepted so long after the last of them came expire.
 _STAGED_S = 600
-_REFUSALS = {b"missing": "is unknown", b"FAILED": "failed", b"CANCELLED": "was cancelled", b"DEAD": "is dead"}
+_REFUSALS = {
+    b"missing": "is unknown",
+    b"FAILED": "failed",
+    b"CANCELLED": "was cancelled",
+    b"DEAD": "is dead",
+    b"PRUNED": "was pruned",
+}
 
 
 @dataclass(frozen=True)
@@ -143,8 +149,12 @@ def _refuse(answer: list[Any]) -> None:
         raise JobNotFound(problem) if answer[0] == b"missing" else InvalidJob(f"{problem}: nothing can come after it")
 
 
-def encoded(jobs: Sequence[NewJob]) -> str:
-    """Jobs as intake.lua takes them. What several have in common, for they share a spec object, is written once."""
+def encoded(jobs: Sequence[NewJob], known: Mapping[str, str] | None = None) -> str:
+    """Jobs as intake.lua takes them. What several have in common, for they share a spec object, is written once.
+
+    Args:
+        known: further fields of the record of each.
+    """
     shapes: list[dict[str, object]] = []
     numbers: dict[tuple[object, ...], int] = {}
     rows: list[tuple[object, ...]] = []
@@ -152,7 +162,7 @@ def encoded(jobs: Sequence[NewJob]) -> str:
         same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits)
         number = numbers.get(same)
         if number is None:
-            shapes.append(_shape(job))
+            shapes.append(_shape(job, known or {}))
             number = numbers[same] = len(shapes)
         if job.idempotency_key is None:
             rows.append((job.id, number))
@@ -161,7 +171,7 @@ def encoded(jobs: Sequence[NewJob]) -> str:
     return json.dumps({"shapes": shapes, "jobs": rows}, separators=(",", ":"))
 
 
-def _shape(job: NewJob) -> dict[str, object]:
+def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
     """What scripts need to know to take a job in, and what they write into its record, so that none reads its spec."""
     spec, kind = job.spec, kind_of(job.spec)
     known: dict[str, object] = {
@@ -174,6 +184,7 @@ def _shape(job: NewJob) -> dict[str, object]:
     }
     written = {
         **known,
+        **further,
         "spec": job.document,
         "tags": json.dumps(spec.tags) if spec.tags else "{}",
         "max_attempts": spec.max_attempts,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, StokerError
+from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, JobPruned, StokerError
 from ..events import Event, JobState, read_event
 from ..kinds import RESULT, Result, Spec, read_spec
 from ..redis.calls import Call, Steps
@@ -52,6 +52,7 @@ _RAISED: dict[JobState, type[StokerError]] = {
     JobState.FAILED: JobFailed,
     JobState.CANCELLED: JobCancelled,
     JobState.DEAD: JobDead,
+    JobState.PRUNED: JobPruned,
 }
 
 
@@ -80,7 +81,7 @@ def result(job_id: str) -> Call[Result | None]:
     """A finished job's result, or None while it is not final.
 
     Raises:
-        JobFailed, JobCancelled, JobDead: it ended without one.
+        JobFailed, JobCancelled, JobDead, JobPruned: it ended without one.
         InvalidJob: it succeeded, but its record is damaged and has none.
     """
 

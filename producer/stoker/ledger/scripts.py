@@ -8,7 +8,7 @@ from ..redis.calls import Script
 from .counters import lua_bounds
 from .keys import lua_tables
 
-_STATES = ("forms", "turns", "states")
+_STATES = ("forms", "turns", "states", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
@@ -23,7 +23,7 @@ _INCLUDES = {
     **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
     "misplaced": ("wrong_types",),
-    "repair": (*_STATES, "wrong_types", "mend_records", "mend_indexes", "mend_counts"),
+    "repair": (*_STATES, "wrong_types", "mend_places", "mend_records", "mend_indexes", "mend_counts"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..events import JobState
+from ..events import FINAL, JobState
 from ..redis.calls import Call
 from .keys import key
 from .readable import readable
@@ -75,7 +75,7 @@ def named(cursor: int, count: int = 1000) -> Call[Named]:
 
 def has_ended(job_id: str) -> Call[bool]:
     """Whether a job has ended for good, or is not known: it needs its part of the store no more."""
-    ended = {None, *(state.encode() for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED))}
+    ended = {None, *(state.encode() for state in FINAL if state is not JobState.DEAD)}
     return Call(("HGET", key("job", job_id), "state"), lambda state: state in ended)
 
 

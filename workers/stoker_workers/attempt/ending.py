@@ -9,12 +9,12 @@ from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec, kind_of
 from stoker.ledger import attempts, children, presence, registry
-from stoker.ledger.attempts import Attempt, CommitReply
+from stoker.ledger.attempts import Attempt, CommitReply, Unsuccessful
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
 from .memory import larger, room_of
-from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory
+from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory, Pruned
 from .slot import Slot
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class Ending(NamedTuple):
     """How an attempt ended, and a message that says so in Celery's log and Flower."""
 
-    how: Literal["succeeded", "failed", "cancelled", "handed back", "waiting", "dropped"]
+    how: Literal["succeeded", "failed", "cancelled", "pruned", "handed back", "waiting", "dropped"]
     message: str
 
 
@@ -60,6 +60,8 @@ class Settlement:
                 return self._await_children(end)
             case Halted(reason="cancel"):
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
+            case Pruned():
+                return self._fail(JobState.PRUNED, Ending("pruned", end.reason))
             case Halted():
                 return self.release("drained", f"worker {self._slot.worker} was drained")
             case Outgrown() | OutOfMemory():
@@ -72,7 +74,7 @@ class Settlement:
             case Lost():
                 return self.release("lost", end.reason)
 
-    def _fail(self, state: Literal[JobState.FAILED, JobState.CANCELLED], ending: Ending, traceback: str = "") -> Ending:
+    def _fail(self, state: Unsuccessful, ending: Ending, traceback: str = "") -> Ending:
         committed = self._slot.insist(attempts.fail(self._attempt, state, ending.message, traceback))
         return TAKEN_AWAY if committed is CommitReply.LOST else ending
 
@@ -83,7 +85,10 @@ class Settlement:
         return Ending("handed back", end.outage.reason) if state else TAKEN_AWAY
 
     def _await_children(self, asked: Asked) -> Ending:
-        if not self._slot.insist(children.await_children(self._attempt, self._spec, asked.children)):
+        call = children.await_children(
+            self._attempt, self._spec, asked.children, each=asked.each, halving=asked.halving
+        )
+        if not self._slot.insist(call):
             return TAKEN_AWAY
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
@@ -143,7 +148,8 @@ class Settlement:
                         effects.append(MoveAlias(model=version.ref, alias=effect.alias))
                 else:
                     effects.append(effect)
-            committed = self._slot.insist(attempts.succeed(self._attempt, result, effects))
+            brief = result.brief() if children.is_child(self._attempt.job_id) else None
+            committed = self._slot.insist(attempts.succeed(self._attempt, result, effects, brief=brief))
         if committed is CommitReply.VERSION_GONE:
             aliased = ", ".join(effect.model for effect in done.effects if isinstance(effect, MoveAlias))
             raise ModelNotFound(f"{aliased} was removed while the job ran: name a version that there is")

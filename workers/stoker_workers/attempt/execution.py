@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Log, Progress
 from stoker.kinds import Spec, kind_of
+from stoker.kinds.halving import Halving
 from stoker.ledger.attempts import Attempt, ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
@@ -16,12 +17,13 @@ from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps
+from .messages import Asked, Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps
 from .preparation import prepared
 from .printed import Printed, keep
 from .reports import Reports
 from .runner import Runner
 from .slot import GRACE_S, Slot
+from .trial import Trial
 
 # How often a running job is looked at; a cancel is noticed within this.
 TICK_S = 0.5
@@ -48,6 +50,8 @@ class Execution:
         self._extras: list[Extra] = [Allowance(slot, attempt), FlowerProgress(slot, attempt.job_id, spec)]
         if (members := kind.slots(spec)) > 1:
             self._extras.append(Chief(slot, attempt, members))
+        if attempt.halving:
+            self._extras.append(Trial(slot, attempt, Halving.model_validate_json(attempt.halving)))
         self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
         self._printed = Printed()
         # Its time begins when all is there that it needs.
@@ -74,7 +78,9 @@ class Execution:
             # What happened last comes before the end, however long Redis is away: it may be a drain's checkpoint.
             if end:
                 self._reports.send_all()
-                if not self._printed.is_empty:
+                # A step of a job that goes on with each of its children leaves its lines to the events.
+                is_step = isinstance(end, Asked) and end.each
+                if not self._printed.is_empty and not is_step:
                     keep(self._slot, self._attempt, self._printed, self._reports)
             return (
                 TAKEN_AWAY if end is None or self._reports.answer is ReportReply.LOST else self._settlement.settle(end)
@@ -138,6 +144,8 @@ class Execution:
                     self._plan_helps = True
                 elif isinstance(message, Emitted):
                     self._reports.add(message.event)
+                    for extra in self._extras:
+                        extra.emitted(message.event)
                     if isinstance(message.event, Log):
                         self._printed.add(message.event.line)
                     # At once, unless Redis is away: what is not reported is repeated after a loss, and its file stays.

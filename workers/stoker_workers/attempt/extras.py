@@ -36,6 +36,9 @@ class Extra:
         """
         return end
 
+    def emitted(self, event: Event) -> None:
+        """The runner has sent an event."""
+
     def reported(self, events: Sequence[Event]) -> None:
         """The ledger has these events now."""
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from stoker.events import Event
 from stoker.kinds import Result, Spec
+from stoker.kinds.halving import Halving
 from stoker.models.effects import Effect
 from stoker.outages import Outage
 from stoker.terminal.printable import Encodable
@@ -72,10 +73,19 @@ class Failed(_Message):
 
 
 class Asked(_Message):
-    """The job submits children, and waits for them."""
+    """The job submits children, and waits for them: for all, or with `each` for the next that ends."""
 
     type: Literal["asked"] = "asked"
     children: tuple[Spec, ...]
+    each: bool = False
+    halving: Halving | None = None
+
+
+class Pruned(_Message):
+    """The job is a trial that others did better than; only its slot says so."""
+
+    type: Literal["pruned"] = "pruned"
+    reason: Reason
 
 
 class Halted(_Message):
@@ -135,7 +145,7 @@ class OutOfMemory(_Message):
     plan_helps: bool = False
 
 
-End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory
+End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory | Pruned
 Note = Emitted | Blocked | PlanHelps
 """What a job sends before its end."""
 MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

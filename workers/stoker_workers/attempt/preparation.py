@@ -1,9 +1,12 @@
 """What is to be known and found before a job is run."""
 
+from collections import defaultdict
+
 from pydantic import ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.kinds import RESULT, Result, Spec, kind_of
+from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
 from stoker.ledger import presence, records, registry
 from stoker.ledger.attempts import Attempt
@@ -36,6 +39,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,
         children=_children(attempt),
+        asked=_asked(attempt),
         children_s=attempt.children_ms / 1000,
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,
@@ -78,6 +82,29 @@ def _children(attempt: Attempt) -> tuple[Result, ...]:
             "the result of a job that it has asked for cannot be read: something else than Stoker has written to "
             f"{key('children', attempt.job_id)}"
         ) from None
+
+
+def _asked(attempt: Attempt) -> tuple[ChildJob, ...]:
+    try:
+        reached = _reached(attempt)
+        return tuple(
+            child.model_copy(update={"reached": reached.get(child.number, {})})
+            for child in map(ChildJob.model_validate_json, attempt.asked)
+        )
+    except ValueError:
+        raise InvalidJob(
+            "the jobs that it has asked for cannot be read: something else than Stoker has written to "
+            f"{key('children', attempt.job_id)} or {key('reached', attempt.job_id)}"
+        ) from None
+
+
+def _reached(attempt: Attempt) -> dict[int, dict[int, float]]:
+    """The values at rungs, by the number of the child and by epoch."""
+    reached: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    for place, entry in attempt.reached:
+        epoch, number = map(int, place.split(b":"))
+        reached[number][epoch] = float(entry.split()[0])
+    return reached
 
 
 def _slots_for_children(slot: Slot, spec: Spec) -> int:

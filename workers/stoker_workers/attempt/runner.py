@@ -247,7 +247,7 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except Stopped as stop:
         return Halted(reason=stop.reason)
     except Children as children:
-        return Asked(children=children.specs)
+        return Asked(children=children.specs, each=children.each, halving=children.halving)
     except DependencyUnavailable as error:
         return Away(outage=error.outage)
     except Unavailable as error:

@@ -10,6 +10,8 @@ from stoker.errors import InvalidJob
 from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Result, Spec
+from stoker.kinds.child import ChildJob
+from stoker.kinds.halving import Halving
 from stoker.models.access import Access
 from stoker.models.effects import Effect
 from stoker.models.manifest import Artifact, ModelVersion
@@ -36,13 +38,24 @@ class Stopped(Exception):
 class Children(Exception):
     """The execution ends by asking for other jobs. When all have succeeded, another one gathers their results.
 
+    A job asks in one way, at each of its attempts.
+
     Attributes:
         specs: what is asked for, in order.
+        each: whether another one is to go on as soon as any of the job's children has ended, however it has; it finds
+            them in `Run.asked`. It may ask again, also for none, and so waits for the next; or end, and so cancel those
+            that have not.
+        halving: at which epochs each of these is held against the others that were asked for, and ended if they did
+            better; only with `each`.
     """
 
-    def __init__(self, specs: Sequence[Spec]) -> None:
+    def __init__(self, specs: Sequence[Spec], *, each: bool = False, halving: Halving | None = None) -> None:
         super().__init__(f"{len(specs)} jobs")
+        if halving and not each:
+            raise ValueError("a pruned child would end a job that waits for all of them: halving needs each=True")
         self.specs = tuple(specs)
+        self.each = each
+        self.halving = halving
 
 
 class Lacking(InvalidJob):
@@ -87,7 +100,8 @@ class Run:
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
         children: what the jobs gave that an earlier attempt has asked for, in order.
-        children_s: for how many seconds those have been waited for.
+        asked: all jobs that earlier attempts have asked for with `each`, in order.
+        children_s: for how many seconds children have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
         memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
@@ -111,6 +125,7 @@ class Run:
     gang: tuple[str, ...] = ()
     place: int = 0
     children: tuple[Result, ...] = ()
+    asked: tuple[ChildJob, ...] = ()
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0

@@ -48,6 +48,6 @@ def _shown(task: Task, ending: Ending) -> str:
         case "handed back":
             # Celery's log has the first, its event for Flower only the second.
             raise Retry(ending.message, HandedBack(ending.message))
-        case "cancelled":
+        case "cancelled" | "pruned":
             task.send_event("task-revoked", terminated=True, signum=None, expired=False)
     raise Ignore(ending.message)

@@ -1,9 +1,34 @@
 -- Ends an attempt that asks for other jobs, its children: its job waits for them, without a slot.
--- ARGV: id, owner, ISO time, children (JSON, see intake.lua)
+-- ARGV: id, owner, ISO time, children (JSON, see intake.lua), 1 if the job goes on as soon as one of them has ended, else 0:
+--   then there may be none, and it waits for those that it asked for before
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
-local id, owner, iso = unpack(ARGV)
-local holder, asked_by, cancel, sequence, turn, tenant, paused =
-  unpack(record(id, 'owner', 'children_asked_by', 'cancel', 'sequence', 'turn', 'tenant', 'paused'))
+local id, owner, iso, wakes_each = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
+local holder, asked_by, cancel, sequence, turn, tenant, paused, open, news = unpack(record(id, 'owner', 'children_asked_by',
+  'cancel', 'sequence', 'turn', 'tenant', 'paused', 'open_children', 'children_news'))
+
+-- Of the progress that a job tells at each of its steps, the newest stays.
+local function drop_older_progress()
+  local has_newest
+  for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 20)) do
+    local is_json, event = pcall(cjson.decode, entry[2][2])
+    if is_json and type(event) == 'table' and event.type == 'progress' then
+      if has_newest then
+        redis.call('XDEL', KEY.events .. id, entry[1])
+      end
+      has_newest = true
+    end
+  end
+end
+
+-- Counts a step, which is no lost attempt: a job that has got so far is not what kills its workers.
+local function count_step()
+  local kind, started_at = unpack(record(id, 'kind', 'started_at'))
+  observe('attempt ' .. kind .. ' children', now_ms() - (tonumber(started_at or nil) or now_ms()), BOUNDS.time)
+  redis.call('HSET', KEY.job .. id, 'losses', 0)
+  redis.call('HDEL', KEY.job .. id, 'setbacks')
+  drop_older_progress()
+  return redis.call('HINCRBY', KEY.job .. id, 'steps', 1)
+end
 
 if asked_by == owner then
   return 'ok'
@@ -16,12 +41,22 @@ if cancel then
   return 'ok'
 end
 local chunk = cjson.decode(ARGV[4])
+open, news = #chunk.jobs + (wakes_each and tonumber(open or nil) or 0), tonumber(news or nil) or 0
+if wakes_each and open == 0 and news == 0 then
+  finish(id, 'FAILED', { reason = 'it waits for one of its jobs to end, and all have ended' }, iso)
+  return 'ok'
+end
 local reason = 'waits for ' .. #chunk.jobs .. ' jobs that it has asked for'
-remember_attempt(id, 'children', reason)
+local steps = wakes_each and count_step()
+if not wakes_each then
+  remember_attempt(id, 'children', reason)
+end
 move(id, 'WAITING')
-redis.call('HSET', KEY.job .. id, 'children_asked_by', owner, 'children_asked_at', now_ms(),
-  'open_children', #chunk.jobs)
-append_event(id, { type = 'waiting', reason = reason })
+redis.call('HSET', KEY.job .. id, 'children_asked_by', owner, 'children_asked_at', now_ms(), 'open_children', open,
+  unpack(wakes_each and { 'wakes_each', 1, 'awaits_child', 1 } or {}))
+if not wakes_each or steps == 1 then
+  append_event(id, { type = 'waiting', reason = reason })
+end
 for _, shape in ipairs(chunk.shapes) do
   -- They take the turn of their parent, which has waited for it.
   shape.turn = turn or sequence
@@ -32,9 +67,15 @@ end
 for _, job in ipairs(chunk.jobs) do
   redis.call('HSET', KEY.children .. id, job[1], '')
 end
-count_queued({ [tenant or ''] = #chunk.jobs })
-take_in(chunk, iso)
+if #chunk.jobs > 0 then
+  count_queued({ [tenant or ''] = #chunk.jobs })
+  take_in(chunk, iso)
+end
 if paused then
   pause_children(id)
+end
+if wakes_each and news > 0 then
+  -- Some have ended while it ran.
+  enqueue(id, nil, true)
 end
 return 'ok'

@@ -37,20 +37,42 @@ local function versions_of(refs)
   return versions
 end
 
--- The results of a job's children, in order; none if it has no children.
-local function results_of_children(id)
-  local fields, order, results = redis.call('HGETALL', KEY.children .. id), {}, {}
+-- The children of a job, in order: {attempt, number, what is noted of it, its id}; none if it has no children.
+local function children_of(id)
+  local fields, order = redis.call('HGETALL', KEY.children .. id), {}
   for n = 1, #fields, 2 do
     if is_child_of(id, fields[n]) then
       local attempt, number = string.match(fields[n], '%-(%d+)%-(%d+)$')
-      order[#order + 1] = { tonumber(attempt), tonumber(number), fields[n + 1] }
+      order[#order + 1] = { tonumber(attempt), tonumber(number), fields[n + 1], fields[n] }
     end
   end
   table.sort(order, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
-  for n, child in ipairs(order) do
+  return order
+end
+
+-- The results of a job's children, in order.
+local function results_of_children(id)
+  local results = {}
+  for n, child in ipairs(children_of(id)) do
     results[n] = child[3]
   end
   return results
+end
+
+-- All that a job has asked for which goes on with each of its children, as that sees them; and the next one's number.
+local function children_as_seen(id)
+  local all, following = {}, 0
+  for _, child in ipairs(children_of(id)) do
+    local _, number, seen, its_id = unpack(child)
+    if seen == '' then
+      local its_state, started_at, spec = unpack(record(its_id, 'state', 'started_at', 'spec'))
+      local run_ms = its_state == 'RUNNING' and now_ms() - (tonumber(started_at or nil) or now_ms()) or 0
+      seen = its_state and child_as_seen(its_id, its_state, nil, run_ms_of(its_id) + math.max(0, run_ms), spec)
+    end
+    all[#all + 1] = seen or nil
+    following = math.max(following, number + 1)
+  end
+  return all, following
 end
 
 -- What this worker lacks of what a job needs, resources aside: see below. Nothing where it says nothing of itself.
@@ -124,13 +146,28 @@ if state == 'QUEUED' then
   if job.unfit then
     redis.call('HDEL', KEY.job .. id, 'unfit')
   end
+  if job.wakes_each then
+    redis.call('HDEL', KEY.job .. id, 'awaits_child', 'children_news')
+  end
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (tonumber(queued_at) or now), BOUNDS.time)
-  append_event(id, { type = 'started', worker = worker, attempt = attempt })
+  if not job.awaits_child then
+    append_event(id, { type = 'started', worker = worker, attempt = attempt })
+  end
   store_celery_result(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
 end
-return { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '', 'checkpoints', job.checkpoints or '', 'kind', kind,
+local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '', 'checkpoints', job.checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', job.traceparent or '',
   'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0, 'models', versions_of(job.model),
-  'children', asked_at and results_of_children(id) or {},
+  'children', asked_at and not job.wakes_each and results_of_children(id) or {},
   'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0) }
+if job.halving then
+  answer[#answer + 1], answer[#answer + 2] = 'halving', job.halving
+end
+if job.wakes_each then
+  local seen, following = children_as_seen(id)
+  for _, word in ipairs({ 'asked', seen, 'following', following, 'reached', redis.call('HGETALL', KEY.reached .. id) }) do
+    answer[#answer + 1] = word
+  end
+end
+return answer

@@ -1,5 +1,6 @@
 -- Ends an attempt for good, with its effects: models that it registers, aliases that it moves.
--- ARGV: id, owner, state, result (JSON) or reason, traceback, ISO time, and for each effect: the model's name, the number of
+-- ARGV: id, owner, state, result (JSON) or reason, traceback (of a success: what its
+--   parent sees of the result, if that is not all of it; '' for neither), ISO time, and for each effect: the model's name, the number of
 --   the version, the new version's JSON ('' for none), the alias to move there ('' for none)
 -- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), 'version' (a number is taken; likewise), or
 --   'gone' (an alias would point at no version; likewise).
@@ -41,7 +42,7 @@ for n = 7, #ARGV, 4 do
   end
 end
 if state == 'SUCCEEDED' then
-  finish(id, state, { result = outcome }, iso)
+  finish(id, state, { result = outcome, brief = traceback ~= '' and traceback or nil }, iso)
 else
   finish(id, state, { reason = outcome, traceback = traceback }, iso)
 end

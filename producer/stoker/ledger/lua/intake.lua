@@ -30,7 +30,7 @@ end
 
 -- Whether nothing can come after a job in such a state: it has none any more, or has ended without success.
 local function is_dead_end(state)
-  return not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD'
+  return not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' or state == 'PRUNED'
 end
 
 -- Notes whom a new job waits for. Returns how many they are, and why the job must be cancelled, if it must.

@@ -28,10 +28,10 @@ end
 local PLAIN_INDEXES = {
   [KEY.leases] = is_state_of('RUNNING'), [KEY.last_events] = is_state_of('RUNNING'),
   [KEY.due] = is_state_of('WAITING'),
-  [KEY.finished] = is_state_of('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD'),
+  [KEY.finished] = is_state_of('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD', 'PRUNED'),
 }
 -- Keys that go with a record.
-local WITH_RECORD = { KEY.events, KEY.history, KEY.after, KEY.children }
+local WITH_RECORD = { KEY.events, KEY.history, KEY.after, KEY.children, KEY.reached }
 
 -- What follows a prefix in a key; nil if the key has another.
 local function rest_of(key, prefix)

@@ -4,7 +4,7 @@
 
 -- Hashes that name artifacts, in any field. Whatever else comes to name some is added here, or its files go.
 local NAMES = { KEY.job, KEY.model, KEY.children, KEY.intake }
-local ENDED = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+local ENDED = { SUCCEEDED = true, FAILED = true, CANCELLED = true, PRUNED = true }
 local DIGEST = '%f[%x]' .. string.rep('%x', 64) .. '%f[%X]'
 local cursor, keys = unpack(redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]))
 

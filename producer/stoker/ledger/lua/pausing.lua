@@ -40,23 +40,25 @@ end
 
 -- Lets a paused job go on where it was: on its queue, unless it waits for something else as well.
 local function resume(id)
-  local state, paused, blockers, not_before, open, attempt =
-    unpack(record(id, 'state', 'paused', 'blockers', 'not_before', 'open_children', 'attempt'))
-  if not paused then
+  local job = fields_of(id, 'state', 'paused', 'blockers', 'not_before', 'open_children', 'attempt', 'wakes_each',
+    'awaits_child', 'children_news')
+  if not job.paused then
     return
   end
   clear_pause(id)
   for _, child in ipairs(redis.call('HKEYS', KEY.children .. id)) do
     resume(child)
   end
-  local has_children = redis.call('EXISTS', KEY.children .. id) == 1
-  if state == 'WAITING' then
-    tell_celery(id, attempt, 'resumed')
+  if job.state ~= 'WAITING' then
+    return
   end
-  local waits = tonumber(blockers or 0) > 0 or has_children and (tonumber(open or nil) or 0) > 0
-  if state == 'WAITING' and (waits or redis.call('ZSCORE', KEY.due, id)) then
+  tell_celery(id, job.attempt, 'resumed')
+  local awaits_all = not job.wakes_each and (tonumber(job.open_children) or 0) > 0
+    and redis.call('EXISTS', KEY.children .. id) == 1
+  local awaits_one = job.awaits_child and not job.children_news
+  if tonumber(job.blockers or 0) > 0 or awaits_all or awaits_one or redis.call('ZSCORE', KEY.due, id) then
     append_event(id, { type = 'waiting', reason = 'resumed' })
-  elseif state == 'WAITING' then
-    enqueue_when_due(id, tonumber(not_before or nil), 'resumed')
+  else
+    enqueue_when_due(id, tonumber(job.not_before), 'resumed')
   end
 end

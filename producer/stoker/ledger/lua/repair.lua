@@ -1,5 +1,5 @@
 -- Looks at some of what Redis holds, in the order of its keys, and mends what no script can have left so. A million jobs
--- are looked at in a million small steps: mend_records.lua, mend_indexes.lua and mend_counts.lua stand before this.
+-- are looked at in a million small steps: the four files whose names begin with mend_ stand before this.
 -- ARGV: where the last look ended (0 to begin), how many keys to look at, ISO time
 -- Returns where this one ended (0 for the end), what was found, in words, and 1 if not all has been looked at since
 --   something was found, else 0.

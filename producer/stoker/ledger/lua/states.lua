@@ -96,8 +96,9 @@ local function note_progress(id, progress, event_id)
   redis.call('HSET', KEY.job .. id, 'progress', progress, 'progress_id', event_id)
 end
 
--- Puts a job on its queue; a paused one waits until it is resumed, see pausing.lua.
-local function enqueue(id, reason)
+-- Puts a job on its queue; a paused one waits until it is resumed, see pausing.lua. A step of a job that goes on with each of
+-- its children is no event: there may be hundreds.
+local function enqueue(id, reason, is_step)
   local now = now_ms()
   local state, queue, priority, tenant, sequence, turn, may_fall_back, paused =
     unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'turn', 'may_fall_back', 'paused'))
@@ -117,7 +118,9 @@ local function enqueue(id, reason)
   end
   move(id, 'QUEUED')
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
-  append_event(id, { type = 'queued', queue = queue, reason = reason })
+  if not is_step then
+    append_event(id, { type = 'queued', queue = queue, reason = reason })
+  end
   if may_fall_back then
     redis.call('ZADD', KEY.fallback .. queue, now, id)
   end
@@ -250,184 +253,4 @@ local function await_outage(id, of, reason)
   redis.call('HSET', KEY.job .. id, 'outage',
     cjson.encode({ of = of, reason = reason, since = since, times = times }))
   wait_until(id, due_ms, reason)
-end
-
-local CELERY = { SUCCEEDED = 'SUCCESS', FAILED = 'FAILURE', DEAD = 'FAILURE', CANCELLED = 'REVOKED' }
-local ERROR = { FAILED = 'JobFailed', DEAD = 'JobDead', CANCELLED = 'JobCancelled' }
-
--- Puts what scripts can read in the place of what something else has written to a record.
-local function replace_flaws(id, flaws)
-  for _, form in ipairs(FORMS) do
-    local name, _, default = unpack(form)
-    if flaws[name] and default then
-      redis.call('HSET', KEY.job .. id, name, default)
-    elseif flaws[name] then
-      redis.call('HDEL', KEY.job .. id, name)
-    end
-  end
-end
-
--- Does so for a job that ends.
-local function make_sound(id, flaws)
-  replace_flaws(id, flaws)
-  if flaws.kind then
-    redis.call('SADD', KEY.kinds, 'unknown')
-  end
-  local field, flaw = next(flaws)
-  note_damage(KEY.job .. id, field .. ' is ' .. flaw)
-end
-
--- Why a job with a damaged record ends.
-local function reason_of_damage(flaws)
-  local field, flaw = next(flaws)
-  return 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
-end
-
--- Ends one job: state, result, last event, Celery's copy. Returns its record as it was before.
--- `outcome` has `result` (JSON), or `reason` and `traceback` (texts, nil or '' for none).
-local function settle(id, state, outcome, iso)
-  local now = now_ms()
-  local _, flaws, _, job = examine(id)
-  if next(flaws) then
-    make_sound(id, flaws)
-    job = read_job(id)
-  end
-  if job.state == 'RUNNING' then
-    remember_attempt(id, state, outcome.reason, job)
-  end
-  if job.paused then
-    clear_pause(id)
-  end
-  local has_succeeded = state == 'SUCCEEDED'
-  move(id, state, job, 'finished_at', now, unpack(has_succeeded and { 'result', outcome.result } or {}))
-  redis.call('ZADD', KEY.finished, now, id)
-  if job.outage then
-    redis.call('HDEL', KEY.job .. id, 'outage')
-  end
-  tally('finished ' .. job.kind .. ' ' .. state, 1)
-  if state ~= 'DEAD' then
-    discard_all(id, job)
-  end
-  if has_succeeded then
-    append_event(id, { type = 'finished', state = state })
-    store_celery_result(id, job.attempt, CELERY[state], outcome.result, 'null', iso)
-    return job
-  end
-  local traceback = outcome.traceback or ''
-  redis.call('HSET', KEY.job .. id, 'reason', outcome.reason, 'traceback', traceback)
-  append_event(id, { type = 'finished', state = state, reason = outcome.reason })
-  local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
-    .. '],"exc_module":"stoker.errors"}'
-  store_celery_result(id, job.attempt, CELERY[state], raised, traceback ~= '' and cjson.encode(traceback) or 'null', iso)
-  return job
-end
-
--- Forgets a job that has ended.
-local function forget(id)
-  local kind, state, queue, key = unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key'))
-  if kind then
-    redis.call('ZREM', index_of(kind, state or '', queue), id)
-  end
-  if key and string.match(redis.call('GET', KEY.idempotency .. key) or '', '^%S+') == id then
-    redis.call('DEL', KEY.idempotency .. key)
-  end
-  if state == 'DEAD' then
-    discard_all(id, fields_of(id, 'checkpoints', 'keeps_nothing'))
-  end
-  redis.call('ZREM', KEY.finished, id)
-  redis.call('SREM', KEY.untold, id)
-  redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id)
-end
-
--- Whether a field under a job's children is the id of one: it begins with the job's, and ends with two numbers.
-local function is_child_of(id, child)
-  return string.sub(child, 1, #id + 1) == id .. '-' and string.find(child, '%-%d+%-%d+$')
-end
-
--- A child has ended. Its parent is queued again when all have succeeded, to gather their results, and ends with the first
--- that has not. Returns the parent, its state and its outcome if it ends.
-local function notify_parent(id, state, outcome, job)
-  local parent = job.parent
-  if not parent then
-    return nil
-  end
-  local children = KEY.children .. parent
-  -- Once the parent has ended it waits for no child.
-  local is_awaited = redis.call('HEXISTS', children, id) == 1
-  if state == 'DEAD' then
-    -- What an operator does with it is done with the parent.
-    for _, past in ipairs(is_awaited and redis.call('LRANGE', KEY.history .. id, 0, -1) or {}) do
-      redis.call('RPUSH', KEY.history .. parent, past)
-    end
-    forget(id)
-  end
-  if not is_awaited then
-    return nil
-  elseif state ~= 'SUCCEEDED' then
-    return parent, state, { reason = (job.summary or id) .. ': ' .. (outcome.reason or state), traceback = outcome.traceback }
-  end
-  redis.call('HSET', children, id, outcome.result)
-  local open, total = redis.call('HINCRBY', KEY.job .. parent, 'open_children', -1), redis.call('HLEN', children)
-  local progress = cjson.encode({ type = 'progress', stage = 'waiting for its jobs', unit = 'jobs', total = total,
-    done = total - open })
-  note_progress(parent, progress, append_text(parent, progress))
-  redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
-  if open == 0 and redis.call('HGET', KEY.job .. parent, 'state') == 'WAITING' then
-    enqueue(parent, 'all the jobs that it waited for have succeeded')
-  end
-end
-
--- A job has ended: so do its children that have not. Those that had not started are closed.
-local function cancel_children(id, close)
-  local children = redis.call('HKEYS', KEY.children .. id)
-  for _, child in ipairs(children) do
-    local state = redis.call('HGET', KEY.job .. child, 'state')
-    if state == 'RUNNING' then
-      redis.call('HSET', KEY.job .. child, 'cancel', 1)
-    elseif YET_TO_START[state] then
-      close(child, 'CANCELLED', { reason = 'job ' .. id .. ', which asked for it, has ended' })
-    end
-  end
-  if #children > 0 then
-    redis.call('DEL', KEY.children .. id)
-  end
-end
-
--- Ends a job, and with it the waiting of those that come after: they are queued, or cancelled if it did not succeed.
--- A job is settled as soon as it is found: it may come after several of those that end here, and ends once.
-local function finish(id, state, outcome, iso)
-  local ended = {}
-  local function close(next_id, its_state, its_outcome)
-    ended[#ended + 1] = { next_id, its_state, its_outcome, settle(next_id, its_state, its_outcome, iso) }
-  end
-  close(id, state, outcome)
-  while #ended > 0 do
-    local last, its_state, its_outcome, job = unpack(table.remove(ended))
-    local waiting = redis.call('SMEMBERS', KEY.after .. last)
-    for _, next_id in ipairs(waiting) do
-      local next_state, flaws = examine(next_id)
-      if next_state == 'WAITING' then
-        if next(flaws) then
-          close(next_id, 'FAILED', { reason = reason_of_damage(flaws) })
-        elseif its_state ~= 'SUCCEEDED' then
-          close(next_id, 'CANCELLED', { reason = 'job ' .. last .. ', which it comes after, is ' .. its_state })
-        elseif redis.call('HINCRBY', KEY.job .. next_id, 'blockers', -1) == 0 then
-          enqueue_when_due(next_id, tonumber(redis.call('HGET', KEY.job .. next_id, 'not_before')), nil)
-        end
-      end
-    end
-    if #waiting > 0 then
-      redis.call('DEL', KEY.after .. last)
-    end
-    cancel_children(last, close)
-    local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome, job)
-    if parent then
-      close(parent, its_end, parents_outcome)
-    end
-  end
-end
-
--- Ends a job whose record something else has written to: it cannot be run, and stands in nobody's way.
-local function condemn(id, flaws, iso)
-  finish(id, 'FAILED', { reason = reason_of_damage(flaws) }, iso)
 end

@@ -46,7 +46,10 @@ end
 
 -- Tells that a job goes to a worker.
 local function tell_of(id, worker, queue)
-  append_event(id, { type = 'queued', queue = queue, reason = 'for ' .. worker.name .. ', which can run it' })
+  -- A step of a job that goes on with each of its children is no event.
+  if redis.call('HEXISTS', KEY.job .. id, 'awaits_child') == 0 then
+    append_event(id, { type = 'queued', queue = queue, reason = 'for ' .. worker.name .. ', which can run it' })
+  end
 end
 
 -- Puts a waiting job into the mailbox of a worker. One that is held, for what is paused or because its tenant has

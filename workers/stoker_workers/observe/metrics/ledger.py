@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 # Bounds the label's values: more models than these cannot be loaded for one common reason.
 _MOST_MODELS = 20
-_FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD)
+_FINAL = tuple(state for state in JobState if state.final)
 # Of each family: its name, its documentation, and its value.
 _QUEUE_GAUGES: tuple[tuple[str, str, Callable[[monitoring.QueueHealth], float]], ...] = (
     ("stoker_queue_jobs", "Jobs that are QUEUED.", lambda queue: queue.jobs),
