@@ -47,6 +47,7 @@ PUBLIC = [
     "JobDead",
     "JobFailed",
     "JobNotFound",
+    "JobPruned",
     "JobState",
     "JobStatus",
     "KerasConfig",

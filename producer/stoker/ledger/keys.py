@@ -22,7 +22,7 @@
 | stoker:gang-outage:<owner> | hash | what a member of a gang met that is away: of, reason | 10 minutes later |
 | stoker:gang-rung:<owner> | string | set when a gang's missing members were rung for | 10 seconds later |
 | stoker:gathering:<queue> | string | the owner whose gang gathers on a queue | with its lease |
-| stoker:children:<id> | hash | what a job asked for: id to its end; '' while open | when it ends; DEAD: with its record |
+| stoker:children:<id> | hash | what a job asked for: id to its end or '' | when it ends; DEAD: with the record |
 | stoker:reached:<id> | hash | children at rungs: "<epoch>:<number>" to value and place | as stoker:children:<id> |
 | stoker:discarded | hash | checkpoints that no job lists any more, by "<id>/<digest>" | entries go when the files do |
 | stoker:ended | set | ids of ended jobs that may have files in a part of the store | entries go when the files do |
