@@ -22,6 +22,7 @@ from .errors import (
 from .kinds import (
     CNN,
     MLP,
+    Attribution,
     Augment,
     Builder,
     Checkpoints,
@@ -35,8 +36,12 @@ from .kinds import (
     EarlyStopping,
     Evaluate,
     EvaluateResult,
+    Explain,
+    ExplainResult,
+    Explanation,
     Forecast,
     Import,
+    Importance,
     ImportedInput,
     ImportedOutput,
     ImportResult,
@@ -72,7 +77,7 @@ if TYPE_CHECKING:
     from .events import Event, JobState
     from .functions.job import job
     from .ledger.uploads import Upload
-    from .models.predictions import Prediction
+    from .models.prediction import Prediction
     from .settings import Settings
     from .status import JobStatus
 
@@ -88,7 +93,7 @@ _LAZY = {
     "Job": "client.job",
     "JobState": "events",
     "JobStatus": "status",
-    "Prediction": "models.predictions",
+    "Prediction": "models.prediction",
     "Settings": "settings",
     "Upload": "ledger.uploads",
     "job": "functions.job",
@@ -100,6 +105,7 @@ __all__ = [
     "Artifact",
     "AsyncClient",
     "AsyncJob",
+    "Attribution",
     "Augment",
     "Builder",
     "Checkpoints",
@@ -116,9 +122,13 @@ __all__ = [
     "Evaluate",
     "EvaluateResult",
     "Event",
+    "Explain",
+    "ExplainResult",
+    "Explanation",
     "Forecast",
     "Import",
     "ImportResult",
+    "Importance",
     "ImportedInput",
     "ImportedOutput",
     "Infer",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import stoker
-from stoker.models.predictions import Prediction, prediction_columns, predictions
+from stoker.models.prediction import Prediction
+from stoker.models.predictions import prediction_columns, predictions
 
 
 def version(classes: tuple[str, ...] = (), units: int = 1, *, logits: bool = False) -> stoker.ModelVersion:

@@ -10,7 +10,7 @@ import typer
 
 from ..client.blocking import Client
 from ..errors import InvalidArgument
-from ..models.predictions import Prediction
+from ..models.prediction import Prediction
 from .models import Ref
 from .output import AsJson, Styled, draw, print_json, say_warning
 from .table import Table

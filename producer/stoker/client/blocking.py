@@ -17,7 +17,8 @@ from ..lanes.blocking import LaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
-from ..models.predictions import Prediction, predictions
+from ..models.prediction import Prediction
+from ..models.predictions import predictions
 from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, import_model, infer, optimize, run, train
+from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, run, train
 from .architecture import (
     CNN,
     MLP,
@@ -25,6 +25,8 @@ from .data import Data, DataRef, as_data
 from .deploy import Deploy, DeployResult
 from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
+from .explain import Explain, ExplainResult
+from .explanation import Attribution, Explanation, Importance
 from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
 from .forecast import Forecast
 from .given_network import Builder, KerasConfig
@@ -41,7 +43,8 @@ from .train import Train
 from .trained import CrossValidation, TrainResult
 
 Spec = Annotated[
-    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Import | Optimize, Field(discriminator="kind")
+    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize,
+    Field(discriminator="kind"),
 ]
 Result = Annotated[
     TrainResult
@@ -52,7 +55,8 @@ Result = Annotated[
     | DescribeResult
     | RunResult
     | ImportResult
-    | OptimizeResult,
+    | OptimizeResult
+    | ExplainResult,
     Field(discriminator="kind"),
 ]
 
@@ -61,7 +65,7 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         each.KIND.name: each.KIND
-        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize)
+        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize, explain)
     }
 )
 """Every kind of jobs, by name."""
@@ -127,6 +131,7 @@ __all__ = [
     "SPEC",
     "Accuracy",
     "Architecture",
+    "Attribution",
     "Augment",
     "Builder",
     "Checkpoints",
@@ -148,10 +153,14 @@ __all__ = [
     "Efficiency",
     "Evaluate",
     "EvaluateResult",
+    "Explain",
+    "ExplainResult",
+    "Explanation",
     "Forecast",
     "Histogram",
     "Import",
     "ImportResult",
+    "Importance",
     "ImportedInput",
     "ImportedOutput",
     "Infer",

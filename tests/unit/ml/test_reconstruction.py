@@ -37,7 +37,8 @@ from stoker.kinds import (
 )
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
-from stoker.models.predictions import Prediction, predictions
+from stoker.models.prediction import Prediction
+from stoker.models.predictions import predictions
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.infer import run as infer
 from stoker_workers.kinds.train import run as train

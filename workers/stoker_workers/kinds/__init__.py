@@ -7,7 +7,7 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, describe, evaluate, import_model, infer, optimize, train
+from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, train
 from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
@@ -21,6 +21,7 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "run": run_function.run,
         "import": import_model.run,
         "optimize": optimize.run,
+        "explain": explain.run,
     }
 )
 # How the attempt runs that has the results of the job's children.

@@ -18,7 +18,7 @@ from .tally import ClassifierTally, RegressionTally, Tally
 
 def tally_of(signature: Signature, predictor: Predictor) -> Tally:
     """The tally of a model with one output."""
-    return _tally(signature, predictor, 0)
+    return tally_of_output(signature, predictor, 0)
 
 
 def tally_of_several(
@@ -30,21 +30,27 @@ def tally_of_several(
         naming: what an output's metric is called, from both names; as a training calls it, if not told otherwise.
     """
     places = sorted(signature.parts)  # as Keras orders the outputs of a dict
-    tallies = {name: _tally(part, predictor, places.index(name)) for name, part in signature.parts.items()}
+    tallies = {name: tally_of_output(part, predictor, places.index(name)) for name, part in signature.parts.items()}
     return SeveralTally(tallies, naming)
 
 
 def mistakes_of(signature: Signature, predictor: Predictor) -> Mistakes | None:
     """What keeps the worst mistakes of a classifier of pictures; None for other models."""
-    return Mistakes(signature, logits=_gives_scores(signature, predictor, 0)) if takes_pictures(signature) else None
+    return Mistakes(signature, logits=gives_scores(signature, predictor, 0)) if takes_pictures(signature) else None
 
 
-def _tally(signature: Signature, predictor: Predictor, place: int) -> Tally:
+def tally_of_output(signature: Signature, predictor: Predictor, place: int) -> Tally:
+    """The tally of one of several outputs.
+
+    Args:
+        signature: the output's.
+        place: that of the output among the model's, as Keras orders them.
+    """
     if signature.task == "regression":
         return RegressionTally(signature.columns)
     if signature.task == "reconstruction":
         return ReconstructionTally(signature.columns, signature.spreads)
-    logits = _gives_scores(signature, predictor, place)
+    logits = gives_scores(signature, predictor, place)
     if signature.task == "pixels":
         return PixelTally(signature.classes, logits=logits)
     if signature.task == "multilabel":
@@ -52,7 +58,7 @@ def _tally(signature: Signature, predictor: Predictor, place: int) -> Tally:
     return ClassifierTally(signature.classes, logits=logits)
 
 
-def _gives_scores(signature: Signature, predictor: Predictor, place: int) -> bool:
+def gives_scores(signature: Signature, predictor: Predictor, place: int) -> bool:
     """Whether an output is raw scores (logits), which the import of a model has found out."""
     if predictor.version.source or not isinstance(predictor.model, keras.Model):
         return signature.logits

@@ -12,6 +12,8 @@ from stoker.models.manifest import Signature, TensorSpec
 from stoker.models.predictions import probabilities
 from stoker.models.tensors import Array
 
+from ..data.source import Floats
+
 _MOST = 12
 _SIDE = 96  # pixels of a thumbnail, at most
 
@@ -76,10 +78,20 @@ def takes_pictures(signature: Signature) -> bool:
 
 
 def _thumbnail(pixels: Array, spec: TensorSpec) -> str:
-    low, high = (spec.low, spec.high) if spec.low is not None and spec.high is not None else (0.0, 255.0)
     step = -(-max(pixels.shape[:2]) // _SIDE)
-    shades = (pixels[::step, ::step].astype(np.float64) - low) / max(high - low, 1e-12)
-    content = np.nan_to_num(shades.clip(0, 1) * 255).round().astype(np.uint8)
+    return png(shades(pixels[::step, ::step], spec))
+
+
+def shades(pixels: Array, spec: TensorSpec) -> Floats:
+    """Pixels of an input as shades from 0 to 1."""
+    low, high = (spec.low, spec.high) if spec.low is not None and spec.high is not None else (0.0, 255.0)
+    scaled: Floats = ((pixels.astype(np.float64) - low) / max(high - low, 1e-12)).clip(0, 1)
+    return np.nan_to_num(scaled)
+
+
+def png(picture: Floats) -> str:
+    """A picture of shades, (height, width, channels), as a PNG in base64."""
+    content = (picture * 255).round().astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(content[:, :, 0] if content.shape[2] == 1 else content).save(file, "PNG")
     return b64encode(file.getvalue()).decode()

@@ -1,0 +1,71 @@
+"""Attributions as a result holds them: rounded, sorted, and bounded in number."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stoker.kinds.explanation import MOST_COLUMNS, MOST_WORDS, Attribution
+
+from ..data.source import Floats
+from .explained import Explained
+from .integration import Integral
+
+# Numbers of all maps of pixels together: what Redis keeps of a job, and a client reads at once.
+_MOST_PIXELS = 1 << 16
+_LARGEST_SIDE = 128
+
+
+def pixel_block(shapes: Sequence[tuple[int, ...]], rows: int) -> int:
+    """How many pixels of a side become one place of a map, so that all maps are small enough."""
+    block = 1
+    while any(
+        max(-(-side // block) for side in shape) > _LARGEST_SIDE
+        or rows * len(shapes) * -(-shape[0] // block) * -(-shape[1] // block) > _MOST_PIXELS
+        for shape in shapes
+    ):
+        block += 1
+    return block
+
+
+def attribution(
+    columns: Mapping[str, float],
+    words: Mapping[str, Sequence[tuple[str, float]]],
+    pixels: Mapping[str, Floats],
+    block: int,
+    explained: Explained,
+    integral: Integral,
+    row: int,
+) -> Attribution:
+    """A row's attributions."""
+    ordered = sorted(columns.items(), key=lambda each: -abs(each[1]))
+    return Attribution(
+        target=explained.label(int(integral.units[row])),
+        value=_rounded(integral.values[row]),
+        base=_rounded(integral.bases[row]),
+        columns={name: _rounded(share) for name, share in ordered[:MOST_COLUMNS]},
+        rest=_rounded(sum(share for _, share in ordered[MOST_COLUMNS:])),
+        words={
+            name: tuple((word, _rounded(share)) for word, share in each[:MOST_WORDS]) for name, each in words.items()
+        },
+        pixels={name: _listed(_blocks(each, block)) for name, each in pixels.items()},
+        steps=int(integral.steps[row]),
+        error=_rounded(integral.errors[row]),
+        complete=bool(integral.complete[row]),
+    )
+
+
+def _rounded(value: float) -> float:
+    """Seven digits, as float32 has them."""
+    return float(f"{value:.7g}")
+
+
+def _listed(pixels: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(f"{share:.4g}") for share in line) for line in pixels.tolist())
+
+
+def _blocks(pixels: Floats, block: int) -> Floats:
+    """The sums of squares of pixels."""
+    height, width = pixels.shape
+    padded = np.pad(pixels, ((0, -height % block), (0, -width % block)))
+    sums: Floats = padded.reshape(padded.shape[0] // block, block, padded.shape[1] // block, block).sum(axis=(1, 3))
+    return sums
