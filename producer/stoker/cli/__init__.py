@@ -16,6 +16,7 @@ from . import (
     dead,
     describe,
     doctor,
+    explain,
     files,
     fleet,
     functions,
@@ -42,7 +43,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         *(acting.pause, acting.resume, acting.resubmit, retrying.retry),
         functions.functions,
     ),
-    "Predictions": (predict.predict, infer.infer),
+    "Predictions": (predict.predict, explain.explain, infer.infer),
     "Models and files": (best.models, files.files),
 }
 

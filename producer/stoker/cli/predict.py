@@ -38,7 +38,7 @@ def predict(
 
     For a whole file there is `stoker infer`. The same from Python: client.predict("shop", {"age": 31, "city": "Bonn"}).
     """
-    given = _read(rows)
+    given = read_rows(rows)
     with Client() as client, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         predicted = client.predict(model, given)
@@ -50,7 +50,12 @@ def predict(
         draw(_table(predicted))
 
 
-def _read(rows: str) -> Any:
+def read_rows(rows: str) -> Any:
+    """Rows of JSON, from an argument or from stdin.
+
+    Raises:
+        InvalidArgument: it is no JSON.
+    """
     try:
         return json.loads(sys.stdin.buffer.read() if rows == "-" else rows)
     except (ValueError, RecursionError) as error:

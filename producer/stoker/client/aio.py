@@ -27,6 +27,7 @@ from .acting import AsyncActCalls
 from .async_job import AsyncJob
 from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
+from .explaining import AsyncExplainCalls
 from .files import AsyncFileCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
@@ -41,6 +42,7 @@ class AsyncClient(
     AsyncActCalls,
     AsyncChoiceCalls,
     AsyncCompletionCalls,
+    AsyncExplainCalls,
     AsyncFileCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,

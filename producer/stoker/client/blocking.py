@@ -28,6 +28,7 @@ from . import arguments, inference, registering, submission
 from .acting import ActCalls
 from .choosing import ChoiceCalls
 from .completion import CompletionCalls
+from .explaining import ExplainCalls
 from .files import FileCalls
 from .job import Job
 from .listening import Listener
@@ -39,7 +40,15 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class Client(ActCalls, ChoiceCalls, CompletionCalls, FileCalls, ModelKeepingCalls, PauseCalls):
+class Client(
+    ActCalls,
+    ChoiceCalls,
+    CompletionCalls,
+    ExplainCalls,
+    FileCalls,
+    ModelKeepingCalls,
+    PauseCalls,
+):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn

@@ -144,7 +144,7 @@ class ModelCache:
             self._warned.clear()
         self._warned.add(warning)
         message = f"{ref} does not read the column(s) {listed(unused)}, which are ignored"
-        warnings.warn(message, stacklevel=_callers_level())
+        warnings.warn(message, stacklevel=callers_level())
 
     def _look_up(self, model: str) -> Steps[_CachedModel]:
         version: ModelVersion = yield registry.resolve(model)
@@ -163,7 +163,7 @@ def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tu
     return arguments.model_ref(model), rows, seconds, place
 
 
-def _callers_level() -> int:
+def callers_level() -> int:
     """How far up the stack, seen from whoever calls this, the app's own code is."""
     stoker = __name__.partition(".")[0]
     level, frame = 0, inspect.currentframe()

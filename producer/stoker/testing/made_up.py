@@ -14,6 +14,7 @@ from ..kinds import (
     DescribeResult,
     Evaluate,
     EvaluateResult,
+    Explain,
     Import,
     ImportResult,
     Infer,
@@ -37,6 +38,7 @@ from ..models.columns import TARGET_NAMES, select_columns
 from ..models.manifest import Artifact, ModelVersion, Signature, TensorSpec
 from ..models.model_files import FILE_NAMES, ModelFormat
 from ..models.store import Store
+from .explained import explained
 from .outcomes import Planned
 from .registry import Models, signature_of
 from .tables import classes_of, columns_of, head_of
@@ -89,6 +91,9 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
             return _compared(spec, [models.version(exact(ref)) for ref in spec.models], store)
         case Describe():
             return _described(spec, store)
+        case Explain():
+            version = models.version(exact(spec.model))
+            return explained(spec, version, models, _pages(store, version.ref))
         case Run():
             return RunResult(function=spec.function, seed=spec.seed or 0, run_s=_RUN_S)
         case Optimize():

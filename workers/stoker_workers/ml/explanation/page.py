@@ -75,9 +75,7 @@ def _importance(result: ExplainResult) -> Iterator[Html]:
         more = f" The {len(drawn)} most important of {len(own)} columns." if len(drawn) < len(own) else ""
         yield panel(
             f"Fall of {named}",
-            importance.bars(
-                [each.column for each in drawn], [each.drop for each in drawn], [each.spread for each in drawn], metric
-            ),
+            importance.bars(drawn, metric),
             f"By how much it falls when the column is shuffled among the rows, with the standard deviation.{more}",
         )
         yield panel(f"{named}, in numbers", _numbers(drawn))
