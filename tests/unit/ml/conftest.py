@@ -18,7 +18,7 @@ from stoker.models.effects import Register
 from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
 from stoker.models.store import Store
 from stoker.models.tensors import Array
-from stoker_workers.kinds import compare, describe, evaluate, optimize
+from stoker_workers.kinds import compare, describe, evaluate, explain, optimize
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import garbage
 from stoker_workers.ml.evaluation import efficiency
@@ -55,6 +55,7 @@ def _only_what_the_test_is_about(request: pytest.FixtureRequest, monkeypatch: py
     if "pages_drawn" not in request.fixturenames:
         for kind in (compare, describe, evaluate, optimize):
             monkeypatch.setattr(kind, "render", lambda report: "")
+        monkeypatch.setattr(explain, "render", lambda report, pictured: "")
     if "models_converted" not in request.fixturenames:
         monkeypatch.setattr(opening, "converted", lambda *arguments: [])
 

@@ -16,7 +16,7 @@ from sklearn.inspection import permutation_importance
 from stoker import kinds
 from stoker.errors import InvalidJob
 from stoker.events import Event
-from stoker.kinds import Attribution, Explain, Explanation, ExplainResult, Train
+from stoker.kinds import Attribution, Explain, ExplainResult, Explanation, Train
 from stoker.models.access import Access
 from stoker.models.inline import inlined, read_inline
 from stoker.models.inputs import Inputs
@@ -98,7 +98,9 @@ def written(path: Path, rows: list[dict[str, object]]) -> str:
 CHURN = "sample://churn"
 
 
-def test_rows_of_a_table_with_all_kinds_of_columns_are_explained_completely(trained: Trained, open_run: OpenRun) -> None:
+def test_rows_of_a_table_with_all_kinds_of_columns_are_explained_completely(
+    trained: Trained, open_run: OpenRun
+) -> None:
     version = trained(CHURN, 8, target="churned")
     run = open_run(version)
     result = result_of(run, data=CHURN, rows=12, repeats=2)
@@ -213,3 +215,288 @@ def test_importance_of_numbers_is_scikit_learns_own_too(trained: Trained, open_r
         for each in result.importance:
             place = int(each.column[2:-1])
             assert getattr(each, ours) == pytest.approx(theirs.importances_mean[place], rel=1e-9)
+
+
+def test_importance_of_a_models_two_columns_of_categories_is_that_of_shuffled_raw_rows(
+    trained: Trained, open_run: OpenRun
+) -> None:
+    version = trained(CHURN, 8, target="churned")
+    run = open_run(version)
+    result = result_of(run, data=CHURN, methods=["importance"], repeats=2)
+    [columns] = load_sample("churn", "test").batches(10_000)
+    predictor = predictor_of(version, run)
+    names = sorted(each.column for each in result.importance)
+    inputs = Inputs(version.signature, version.ref)
+    classes = np.array(version.signature.classes)
+
+    def predicted(rows: Mapping[str, Array]) -> Array:
+        given = inputs.encoded(dict(rows))
+        second = predictor.predict(given)[:, 0] > 0.5
+        labels: Array = classes[second.astype(int)]
+        return labels
+
+    rows = {name: columns[name] for name in names}
+    truth = columns["churned"]
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max + 1)
+    straight = (predicted(rows) == truth).mean()
+    ours = {each.column: each for each in result.importance}
+    for name in names:
+        random, order, falls = np.random.RandomState(seed), np.arange(len(truth)), []
+        for _ in range(2):
+            random.shuffle(order)
+            rows[name] = rows[name][order] if not falls else rows[name][order]
+            falls.append(straight - (predicted(rows) == truth).mean())
+        rows[name] = columns[name]
+        assert ours[name].drop == pytest.approx(np.mean(falls), abs=1e-12), name
+
+
+def test_a_forecast_is_explained_by_its_channels(trained: Trained, open_run: OpenRun) -> None:
+    version = trained(
+        "sample://consumption",
+        2,
+        target="kwh",
+        forecast=kinds.Forecast(time="when", series="meter", window=12, horizon=3),
+        features=("temperature",),
+    )
+    result = result_of(open_run(version), data="sample://consumption", rows=3, repeats=1, sample=200)
+    assert {each.column for each in result.importance} == {"kwh", "temperature"}
+    [first, *_] = result.explanations
+    assert list(first.outputs) == ["value_0", "value_1", "value_2"]
+    assert set(first.columns) == {"kwh", "temperature"}
+    for each in all_of(result):
+        assert_complete(each)
+
+
+def test_several_outputs_are_explained_by_their_names(trained: Trained, open_run: OpenRun) -> None:
+    version = trained(CHURN, 3, target=("churned", "monthly"))
+    run = open_run(version)
+    result = result_of(run, data=CHURN, rows=2, repeats=1, sample=100)
+    assert {each.output for each in result.importance} == {"churned", "monthly"}
+    assert set(result.explanations[0].outputs) == {"churned", "monthly"}
+    for each in all_of(result):
+        assert_complete(each)
+    only = result_of(run, data=CHURN, rows=1, methods=["gradients"], output="churned.no")
+    assert [each.target for each in all_of(only)] == ["no"]
+    with pytest.raises(InvalidJob, match="output names 'monthli', which m@1 does not give.*did you mean 'monthly'"):
+        result_of(run, data=CHURN, rows=1, methods=["gradients"], output="monthli")
+
+
+def test_rows_that_come_with_a_job_need_no_data(trained: Trained, open_run: OpenRun) -> None:
+    version = trained(CHURN, 8, target="churned")
+    [columns] = load_sample("churn", "test").batches(10_000)
+    tensors = Inputs(version.signature, version.ref).encoded({name: values[:2] for name, values in columns.items()})
+    result = result_of(open_run(version), given=inlined(tensors), methods=["gradients"])
+    assert [each.row for each in result.explanations] == [0, 1]
+    assert "nothing is known" in result.baseline
+    for each in all_of(result):
+        assert_complete(each)
+    same = result_of(open_run(version), given=inlined(tensors), data=CHURN, methods=["gradients"])
+    assert "mean" in same.baseline
+    assert not same.importance
+
+
+def test_what_is_inlined_reads_back_equal() -> None:
+    tensors = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([["x", MISSING_CATEGORY], ["", "ü"]])}
+    back = read_inline(inlined(tensors))
+    assert isinstance(back, dict)
+    for name, values in tensors.items():
+        np.testing.assert_array_equal(back[name], values)
+    for wrong in ("?", "AAAA", inlined(tensors)[:40]):
+        with pytest.raises(InvalidJob, match="given"):
+            read_inline(wrong)
+
+
+def signature(columns: int, **fields: Any) -> Signature:
+    names = tuple(f"c{place}" for place in range(columns))
+    spec = TensorSpec(name="features", shape=(columns,), dtype="float32", kind="number", columns=names, gaps=True)
+    output = TensorSpec(name="output", shape=(1,), dtype="float32")
+    return Signature.model_validate(
+        {"inputs": (spec,), "outputs": (output,), "task": "regression", "target": "y", **fields}
+    )
+
+
+def linear(weights: Array) -> keras.Model:
+    """A model whose output is x @ weights, with 0 for what is missing."""
+    x = keras.Input((len(weights),), name="features")
+    filled = keras.ops.where(keras.ops.isnan(x), 0.0, x)
+    model = keras.Model(x, keras.layers.Dense(1, use_bias=False)(filled))
+    model.set_weights([weights[:, None]])
+    return model
+
+
+def table_of(path: Path, x: Array, y: Array | None = None) -> str:
+    rows: list[dict[str, object]] = [
+        {f"c{place}": "" if np.isnan(value) else value for place, value in enumerate(row)} for row in x.tolist()
+    ]
+    if y is not None:
+        rows = [{**row, "y": value} for row, value in zip(rows, y.tolist(), strict=True)]
+    return written(path, rows)
+
+
+def test_of_a_linear_model_attributions_are_the_weights_times_the_distances(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    weights = np.array([1.0, -2.0, 0.5, 0.0])
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    x[3, 1] = np.nan
+    y = np.nan_to_num(x) @ weights
+    version = register(linear(weights), signature(4))
+    result = result_of(open_run(version), data=table_of(tmp_path / "d.csv", x, y), rows=5, baseline="zero")
+    for row, explanation in enumerate(result.explanations):
+        expected = np.nan_to_num(x[row]) * weights
+        assert explanation.base == pytest.approx(0)
+        for place in range(4):
+            assert explanation.columns[f"c{place}"] == pytest.approx(expected[place], abs=1e-5)
+    assert result.importance[-1].column == "c3"
+    assert result.importance[-1].drop == 0
+    assert result.importance[0].column == "c1"
+    assert result.metrics["r2"] == pytest.approx(1)
+
+
+def test_constant_columns_one_row_and_few_rows_are_no_trouble(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    weights = np.array([1.0, 2.0])
+    version = register(linear(weights), signature(2))
+    x = np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    result = result_of(open_run(version), data=table_of(tmp_path / "three.csv", x, x @ weights))
+    assert {each.column: each.drop for each in result.importance}["c1"] == 0
+    assert any("3 rows" in warning for warning in result.warnings)
+    assert len(result.explanations) == 3
+    assert all(each.columns["c1"] == 0 for each in result.explanations), "it is its own mean"
+    one = result_of(open_run(version), data=table_of(tmp_path / "one.csv", x[:1], x[:1] @ weights))
+    assert all(each.drop == 0 for each in one.importance)
+    assert all(each.complete for each in all_of(one)), "a row that is its own baseline has nothing to share"
+
+
+def test_five_hundred_columns_are_bounded_and_still_add_up(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    weights = random.normal(size=500)
+    x = random.normal(size=(40, 500))
+    x[:, 1] = -x[:, 0]
+    version = register(linear(weights), signature(500))
+    result = result_of(open_run(version), data=table_of(tmp_path / "wide.csv", x, x @ weights), repeats=1, rows=3)
+    assert len(result.importance) == 500
+    assert any("'c0' and 'c1' (-1.00)" in warning for warning in result.warnings)
+    for each in all_of(result):
+        assert len(each.columns) == 100
+        assert_complete(each)
+
+
+def test_what_cannot_be_explained_says_what_works(
+    trained: Trained, register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    wide = trained("sample://wine", 15)
+    file = wide.model_copy(update={"parent": "m@7"})
+    path = tmp_path / "model.tflite"
+    model = keras.saving.load_model(open_run().store.fetch(wide.files["keras"], tmp_path), compile=False)
+    model.export(path, format="litert", verbose=False)
+    run = open_run()
+    lite = file.model_copy(update={"files": {"litert": run.store.put_file(path)}, "source": "model.tflite"})
+    with pytest.raises(InvalidJob, match=r"no gradients.*methods=\['importance'\] works.*or explain m@7"):
+        result_of(open_run(lite), data="sample://wine", methods=["gradients"])
+    result = result_of(open_run(lite), data="sample://wine", repeats=1)
+    assert len(result.importance) == 13
+    assert any("no gradients" in warning for warning in result.warnings)
+    with pytest.raises(InvalidJob, match="no column 'truth' with the truth"):
+        result_of(open_run(wide), data="sample://wine", methods=["importance"], target="truth")
+    with pytest.raises(InvalidJob, match="rows names 99, and there are 36 rows"):
+        result_of(open_run(wide), data="sample://wine", methods=["gradients"], rows=[0, 99])
+
+
+def test_an_explanation_obeys_a_stop_in_the_middle(trained: Trained, open_run: OpenRun) -> None:
+    version = trained("sample://wine", 15)
+    asked = iter(range(100))
+
+    def stop() -> str | None:
+        return "cancel" if next(asked) > 20 else None
+
+    run = replace(open_run(version), stop_requested=stop)  # type: ignore[arg-type]
+    with pytest.raises(Stopped):
+        result_of(run, data="sample://wine")
+    run = replace(open_run(version), stop_requested=lambda: "cancel")
+    with pytest.raises(Stopped):
+        result_of(run, data="sample://wine", methods=["gradients"])
+
+
+@pytest.mark.usefixtures("pages_drawn")
+def test_the_page_has_bars_shaded_words_and_heat_maps(trained: Trained, open_run: OpenRun) -> None:
+    for data, wanted in (
+        ("sample://wine", ("<svg", 'class="bar"')),
+        ("sample://reviews", ('class="text"', "rgba(")),
+        ("sample://shapes", ("data:image/png;base64,",)),
+    ):
+        architecture = kinds.CNN(filters=(8, 16)) if data.endswith("shapes") else None
+        version = trained(data, {"sample://wine": 15, "sample://reviews": 6, "sample://shapes": 4}[data], architecture)
+        run = open_run(version)
+        result = result_of(run, data=data, rows=2, repeats=1)
+        page = run.store.read(result.files["html"]).decode()
+        assert all(each in page for each in wanted), data
+        assert "<script" not in page
+        assert ExplainResult.model_validate_json(result.model_dump_json()) == result
+        assert result.shown().files == result.files
+        assert "row 0" in result._repr_html_()
+
+
+def test_words_are_those_that_keras_splits() -> None:
+    layer = keras.layers.TextVectorization(vocabulary=["good", "bad"], output_mode="int")
+    text = "Good — GOOD, not\tbad! ?? x-ray"
+    words = words_of(layer, text)
+    ids = layer(np.array([text]))[0].numpy()
+    known = {"good": 2, "bad": 3}
+    assert [known.get(word, 1) for _, word in words] == ids.tolist()
+    assert [word for word, _ in words] == ["Good", "—", "GOOD,", "not", "bad!", "x-ray"]
+    assert shared_among(words, ["[UNK]", "good", "bad"], [0.3, 1.0, -2.0]) == [0.5, 0.1, 0.5, 0.1, -2.0, 0.1]
+
+
+def test_large_pictures_become_small_maps() -> None:
+    assert pixel_block([(32, 32)], 10) == 1
+    for shape, rows in (((4096, 4096), 1), ((4096, 16), 3), ((224, 224), 256)):
+        block = pixel_block([shape], rows)
+        height, width = -(-shape[0] // block), -(-shape[1] // block)
+        assert max(height, width) <= 128
+        assert rows * height * width <= 1 << 16
+
+
+def test_columns_that_tell_each_other_are_named() -> None:
+    names = ("a", "b")
+    spec = TensorSpec(name="categories", shape=(2,), dtype="string", kind="category", columns=names)
+    two = Signature(inputs=(spec,), outputs=(), task="regression")
+    codes = np.random.default_rng(0).integers(0, 4, 100)
+    same = np.array([[f"x{code}", f"y{code}"] for code in codes], dtype=object)
+    [(one, other, share)] = correlated({"categories": same}, features_of(two), two)
+    assert (one, other, share) == ("a", "b", pytest.approx(1))
+    shuffled = same.copy()
+    shuffled[:, 1] = np.random.default_rng(1).permutation(shuffled[:, 1])
+    assert correlated({"categories": shuffled}, features_of(two), two) == []
+
+
+def test_specs_that_cannot_run_are_refused() -> None:
+    for fields, why in (
+        ({}, "data is missing"),
+        ({"given": "x", "methods": ["importance"]}, "importance is measured on data"),
+        ({"given": "x", "baseline": "mean"}, "baseline='mean' is that of data"),
+        ({"data": "d.csv", "rows": 257}, "rows"),
+        ({"data": "d.csv", "methods": ["importance", "importance"]}, "named twice"),
+    ):
+        with pytest.raises(InvalidJob, match=why):
+            Explain.model_validate({"model": "m", **fields})
+
+
+def test_explanations_show_themselves() -> None:
+    each = Attribution(target="yes", value=0.9, base=0.4, columns={"<b>": 0.5}, steps=32, error=0.0, complete=True)
+    shown = Explanation.model_validate({"row": 3, "prediction": {"label": "yes"}, "outputs": {"churned": each}})
+    assert "&lt;b&gt; +0.5" in shown._repr_html_()
+    assert shown.columns == {"<b>": 0.5}
+
+
+def test_events_tell_of_what_takes_long(
+    trained: Trained, open_run: OpenRun, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker_workers.ml.progress._INTERVAL_S", 0.0)
+    version = trained("sample://wine", 15)
+    result_of(open_run(version), data="sample://wine", repeats=1, rows=2)
+    stages = {event.stage for event in events if event.type == "progress"}
+    assert {"reading", "shuffling columns", "integrating gradients"} <= stages
