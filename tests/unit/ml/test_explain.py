@@ -125,7 +125,7 @@ def test_the_base_is_what_the_model_gives_for_the_baseline(trained: Trained, ope
     run = open_run(version)
     result = result_of(run, data=CHURN, rows=1, methods=["gradients"], baseline="missing", output="yes")
     [one] = result.explanations
-    nothing = Inputs(version.signature, version.ref).encoded(dict.fromkeys(one.columns, [None]))
+    nothing = Inputs(version.signature, version.ref).encoded({name: [None] for name in one.columns})
     assert isinstance(nothing, dict)
     assert one.target == "yes"
     assert one.base == pytest.approx(float(predictor_of(version, run).predict(nothing)[0, 0]), abs=1e-5)
@@ -244,7 +244,7 @@ def test_importance_of_a_models_two_columns_of_categories_is_that_of_shuffled_ra
         random, order, falls = np.random.RandomState(seed), np.arange(len(truth)), []
         for _ in range(2):
             random.shuffle(order)
-            rows[name] = rows[name][order] if not falls else rows[name][order]
+            rows[name] = rows[name][order]
             falls.append(straight - (predicted(rows) == truth).mean())
         rows[name] = columns[name]
         assert ours[name].drop == pytest.approx(np.mean(falls), abs=1e-12), name
@@ -277,7 +277,7 @@ def test_several_outputs_are_explained_by_their_names(trained: Trained, open_run
         assert_complete(each)
     only = result_of(run, data=CHURN, rows=1, methods=["gradients"], output="churned.no")
     assert [each.target for each in all_of(only)] == ["no"]
-    with pytest.raises(InvalidJob, match="output names 'monthli', which m@1 does not give.*did you mean 'monthly'"):
+    with pytest.raises(InvalidJob, match=r"output names 'monthli', which m@1 does not give.*did you mean 'monthly'"):
         result_of(run, data=CHURN, rows=1, methods=["gradients"], output="monthli")
 
 
