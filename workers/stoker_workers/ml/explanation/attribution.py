@@ -85,7 +85,7 @@ class Attributor:
         meter = Meter(self._run, "integrating gradients", unit="outputs", total=len(explained))
         integrals = []
         for done, each in enumerate(explained, 1):
-            integrals.append(Integrator(self._halves, each, self._most_steps, self._run).integrate(ends, starts))
+            integrals.append(Integrator(self._halves, each, self._most_steps, self._run, ends).integrate(starts))
             meter.at(done)
         count = len(ends.points[0])
         found = [[_Row({}, {}, {}) for _ in range(count)] for _ in explained]

@@ -1,7 +1,13 @@
-"""Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365): the mean gradient on the way from a baseline."""
+"""Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365): the mean gradient on the way from a baseline.
 
-from collections.abc import Callable, Sequence
+A row's way is cut into intervals, and the gradient is taken in the middle of each. How much the number changes within
+an interval is known from its ends: so those are cut again where that and the gradient disagree, at the edges of
+rectified units and where a softmax is steep, until the sum is near enough.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +25,14 @@ TOLERANCE = 0.01
 """Of the difference that attributions add up to, so much may be missing from their sum."""
 # What rounding to float32 leaves of a sum of many small numbers, relative to the values themselves.
 _ROUNDING = 1e-6
-_GROWTH = 4
+# What is aimed at, so that rounding when gradients are added up does not matter.
+_AIM = 0.5
+_PIECES = 4
+# Shorter intervals have no middle in float32.
+_SHORTEST = 2.0**-22
 # Numbers that points of the way hold together in one call, so that activations fit into memory.
 _CALL_NUMBERS = 1 << 21
-_MOST_POINTS = 1024
+_MOST_POINTS = 256
 
 Gradients = tuple[Floats, ...]
 """The mean gradient at each of the cuts, (rows, …)."""
@@ -37,7 +47,7 @@ class Integral:
         values, bases: the number itself, and that of the baseline.
         gradients: at each of the cuts.
         errors: by how much the sum of a row's attributions is off.
-        steps: how many points the way of each row has.
+        steps: at how many points of each row's way the gradient was taken.
         complete: of which rows the sum is near enough.
     """
 
@@ -50,111 +60,228 @@ class Integral:
     complete: Mask
 
 
+@dataclass(frozen=True)
+class _Intervals:
+    """The intervals of a way, which is 1 long.
+
+    Attributes:
+        starts, lengths: where they are.
+        estimates: how much the number changes in each by the gradient in its middle.
+        changes: how much it does change.
+    """
+
+    starts: Floats
+    lengths: Floats
+    estimates: Floats
+    changes: Floats
+
+    @property
+    def middles(self) -> Floats:
+        """Where the gradient is taken."""
+        return self.starts + self.lengths / 2
+
+    @property
+    def error(self) -> float:
+        """By how much the sum is off."""
+        return abs(float((self.estimates - self.changes).sum()))
+
+    def worst(self, allowed: float) -> Mask:
+        """The intervals to cut again: as few as possible of which the others are near enough together."""
+        off = np.where(self.lengths > _SHORTEST, np.abs(self.estimates - self.changes), 0.0)
+        order = np.argsort(off)
+        chosen = np.zeros(len(off), bool)
+        chosen[order] = np.cumsum(off[order]) > allowed
+        return chosen & (off > 0)
+
+
 class Integrator:
     """Integrates the gradients of a model's second half.
 
     Args:
-        most_steps: points on the way of a row; more would bring nothing.
+        most_steps: points on the way of a row, at most.
+        ends: the rows.
     """
 
-    def __init__(self, halves: Halves, explained: Explained, most_steps: int, run: Run) -> None:
+    def __init__(self, halves: Halves, explained: Explained, most_steps: int, run: Run, ends: Prepared) -> None:
         self._halves = halves
         self._explained = explained
         self._most = most_steps
         self._run = run
-        self._compiled: Callable[..., Any] = tf.function(self._computed, autograph=False, reduce_retracing=True)
+        self._rows = ends
+        points, held, masks = signature = halves.specs(ends)
+        ones = [tf.TensorSpec((None,), dtype) for dtype in (tf.int64, tf.float32)]
+        self._traced_scores = tf.function(self._all_scores, autograph=False, input_signature=signature)
+        self._traced_gradients = tf.function(
+            self._gradients, autograph=False, input_signature=[points, points, held, masks, *ones]
+        )
 
-    def integrate(self, ends: Prepared, starts: Prepared) -> Integral:
-        """The mean gradient between two points for each row, with more and more steps until it is complete.
+    def integrate(self, starts: Prepared) -> Integral:
+        """The mean gradient between two points for each row, at as many points as make it complete.
 
         Args:
-            ends: the rows.
-            starts: their baselines.
+            starts: the baselines of the rows.
 
         Raises:
             Stopped: a stop was asked for.
         """
-        units = self._units(ends)
-        x, b = (tuple(np.asarray(point, np.float32) for point in each.points) for each in (ends, starts))
-        values, bases = self._values(x, ends, units), self._values(b, ends, units)
-        gradients = tuple(np.zeros(point.shape) for point in x)
-        errors, steps = np.full(len(units), np.inf), np.zeros(len(units), np.int64)
+        x, b = (tuple(np.asarray(point, np.float32) for point in each.points) for each in (self._rows, starts))
+        scores, base_scores = self._scores(x), self._scores(b)
+        units = self._units(scores)
+        values, bases = (np.take_along_axis(each, units[:, None], axis=1)[:, 0] for each in (scores, base_scores))
         allowed = np.maximum(TOLERANCE * np.abs(values - bases), _ROUNDING * np.maximum(np.abs(values), np.abs(bases)))
-        count = min(FIRST_STEPS, self._most)
-        while (left := np.flatnonzero(errors > allowed)).size:
-            for row in left.tolist():
-                self._set(gradients, row, self._mean(x, b, ends, units, row, count))
-            steps[left] = count
-            sums = sum(
-                (g[left] * (e[left] - s[left])).reshape(len(left), -1).sum(axis=1)
-                for g, e, s in zip(gradients, x, b, strict=True)
-            )
-            errors[left] = np.abs(sums - (values - bases)[left])
-            if count == self._most:
-                break
-            count = min(_GROWTH * count, self._most)
+        gradients = tuple(np.zeros(point.shape) for point in x)
+        errors, steps = np.zeros(len(units)), np.zeros(len(units), np.int64)
+        for row in range(len(units)):
+            ends = [(start[row], end[row]) for start, end in zip(b, x, strict=True)]
+            way = _Way(partial(self._evaluate, ends, row, int(units[row])), ends)
+            change = float(values[row] - bases[row])
+            means, steps[row] = way.integrate(change, float(allowed[row]), self._most)
+            total = 0.0
+            for gradient, mean, end, start in zip(gradients, means, x, b, strict=True):
+                gradient[row] = mean
+                total += float((mean * (end[row] - start[row])).sum())
+            errors[row] = abs(total - change)
         return Integral(units, values, bases, gradients, errors, steps, errors <= allowed)
 
-    def _units(self, ends: Prepared) -> Ints:
+    def _units(self, scores: Floats) -> Ints:
         """Which number of the output is explained of each row."""
         if self._explained.unit is not None:
-            return np.full(len(ends.points[0]), self._explained.unit, np.int64)
-        scores = self._explained.scores(self._halves.outputs(ends)[self._explained.place])
-        chosen: Ints = np.asarray(scores).argmax(axis=1)
+            return np.full(len(scores), self._explained.unit, np.int64)
+        chosen: Ints = scores.argmax(axis=1)
         return chosen
 
-    def _values(self, points: Sequence[NDArray[np.float32]], rows: Prepared, units: Ints) -> Floats:
-        outputs = self._halves.outputs(Prepared(tuple(map(tf.constant, points)), rows.held, rows.masks))
-        return np.asarray(self._explained.of(outputs[self._explained.place], tf.constant(units)), np.float64)
-
-    def _mean(
-        self,
-        x: Sequence[NDArray[np.float32]],
-        b: Sequence[NDArray[np.float32]],
-        rows: Prepared,
-        units: Ints,
-        row: int,
-        count: int,
-    ) -> list[Floats]:
-        """A row's mean gradient at `count` midpoints of the way."""
-        each = max(sum(point[0].size for point in x), 1)
-        size = max(min(_CALL_NUMBERS // each, _MOST_POINTS, count), 1)
-        shares = (np.arange(count, dtype=np.float32) + 0.5) / count
-        totals = [np.zeros(point.shape[1:]) for point in x]
-        for first in range(0, count, size):
+    def _scores(self, points: Sequence[NDArray[np.float32]]) -> Floats:
+        """All numbers of the output."""
+        size, rows = self._call_rows(points), self._rows
+        parts = []
+        for first in range(0, len(points[0]), size):
             obey_stop(self._run)
-            some = shares[first : first + size]
-            weights = np.zeros(size, np.float32)
-            weights[: len(some)] = 1  # every call is of one size, so that the graph is traced once
-            filled = np.resize(some, size)
-            points = [
-                s[row] + filled.reshape(-1, *[1] * s[row].ndim) * (e[row] - s[row]) for e, s in zip(x, b, strict=True)
-            ]
-            sums = self._compiled(
-                [tf.constant(point) for point in points],
-                [_repeated(tensor, row, size) for tensor in rows.held],
-                {at: _repeated(mask, row, size) for at, mask in rows.masks.items()},
-                tf.fill((size,), tf.constant(units[row])),
-                tf.constant(weights),
-            )
-            totals = [total + np.asarray(part, np.float64) for total, part in zip(totals, sums, strict=True)]
-        return [total / count for total in totals]
+            cut = slice(first, first + size)
+            masks = {at: mask[cut] for at, mask in rows.masks.items()}
+            some, held = [tf.constant(each[cut]) for each in points], [each[cut] for each in rows.held]
+            parts.append(np.asarray(self._traced_scores(some, held, masks), np.float64))
+        return np.concatenate(parts)
 
-    def _computed(
-        self, points: list[Any], held: list[Any], masks: dict[int, Any], units: Any, weights: Any
-    ) -> list[Any]:
-        """The sum of the gradients at some points, for each of the cuts."""
+    def _all_scores(self, points: list[Any], held: list[Any], masks: dict[int, Any]) -> Any:
+        outputs = self._halves.outputs(Prepared(tuple(points), tuple(held), masks))
+        return self._explained.scores(outputs[self._explained.place])
+
+    @staticmethod
+    def _call_rows(points: Sequence[NDArray[np.float32]]) -> int:
+        each = max(sum(point[0].size for point in points), 1)
+        return max(min(_CALL_NUMBERS // each, _MOST_POINTS), 1)
+
+    def _evaluate(
+        self, ways: "_Ends", row: int, unit: int, places: Floats, weights: Floats
+    ) -> Iterator[tuple[list[Floats], Floats, Floats]]:
+        """At some places of a row's way: the weighted sum of the gradients, the slope at each, and the number."""
+        size = self._call_rows([start[None] for start, _ in ways])
+        distances = [(end - start)[None] for start, end in ways]
+        for first in range(0, len(places), size):
+            obey_stop(self._run)
+            some = places[first : first + size].astype(np.float32)
+            count = len(some)
+            points = [
+                start[None] + some.reshape(-1, *[1] * start.ndim) * distance
+                for (start, _), distance in zip(ways, distances, strict=True)
+            ]
+            sums, slopes, numbers = self._traced_gradients(
+                [tf.constant(point) for point in points],
+                [tf.constant(distance) for distance in distances],
+                [_repeated(tensor, row, count) for tensor in self._rows.held],
+                {at: _repeated(mask, row, count) for at, mask in self._rows.masks.items()},
+                tf.fill((count,), tf.constant(unit, tf.int64)),
+                tf.constant(weights[first : first + size], tf.float32),
+            )
+            yield (
+                [np.asarray(part, np.float64) for part in sums],
+                *(np.asarray(each, np.float64) for each in (slopes, numbers)),
+            )
+
+    def _gradients(
+        self,
+        points: list[Any],
+        distances: list[Any],
+        held: list[Any],
+        masks: dict[int, Any],
+        units: Any,
+        weights: Any,
+    ) -> tuple[list[Any], Any, Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self._halves.outputs(Prepared(tuple(points), tuple(held), masks))
-            number = tf.reduce_sum(self._explained.of(outputs[self._explained.place], units) * weights)
-        found = tape.gradient(number, points, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.reduce_sum(tf.convert_to_tensor(each), axis=0) for each in found]
+            numbers = self._explained.of(outputs[self._explained.place], units)
+            total = tf.reduce_sum(numbers)
+        found = tape.gradient(total, points, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(each) for each in found]
+        slopes = tf.add_n([_row_sums(each * way) for each, way in zip(gradients, distances, strict=True)])
+        return [tf.tensordot(weights, each, axes=1) for each in gradients], slopes, numbers
 
-    @staticmethod
-    def _set(gradients: Gradients, row: int, means: Sequence[Floats]) -> None:
-        for gradient, mean in zip(gradients, means, strict=True):
-            gradient[row] = mean
+
+_Ends = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Where a row's way begins and ends, at each of the cuts."""
+_Evaluate = Callable[[Floats, Floats], Iterator[tuple[list[Floats], Floats, Floats]]]
+"""From places on a way, and their weights, to the weighted sum of gradients, the slopes and the numbers, in parts."""
+
+
+class _Way:
+    """The way from a baseline to one row."""
+
+    def __init__(self, evaluate: _Evaluate, ends: _Ends) -> None:
+        self._evaluated = evaluate
+        self._ends = ends
+
+    def integrate(self, change: float, allowed: float, most: int) -> tuple[list[Floats], int]:
+        """The mean gradient at each of the cuts, and at how many points it was taken.
+
+        Args:
+            change: how much the number changes on the whole way.
+        """
+        count = min(FIRST_STEPS, most)
+        lengths = np.full(count, 1 / count)
+        starts = np.arange(count) / count
+        means, slopes = self._sums(starts + lengths / 2, lengths)
+        if count == most or abs(float((slopes * lengths).sum()) - change) <= _AIM * allowed:
+            return means, count
+        parts = _Intervals(starts, lengths, slopes * lengths, self._changes(starts, lengths))
+        taken = count
+        while parts.error > _AIM * allowed and (chosen := parts.worst(_AIM * allowed / 2)).any():
+            if taken + _PIECES * int(chosen.sum()) > most:
+                break
+            parts = self._refined(parts, chosen)
+            taken += _PIECES * int(chosen.sum())
+        means, _ = self._sums(parts.middles, parts.lengths)
+        return means, taken
+
+    def _refined(self, parts: _Intervals, chosen: Mask) -> _Intervals:
+        """The intervals, some of them in pieces."""
+        lengths = np.repeat(parts.lengths[chosen] / _PIECES, _PIECES)
+        starts = np.repeat(parts.starts[chosen], _PIECES) + lengths * np.tile(np.arange(_PIECES), int(chosen.sum()))
+        _, slopes = self._sums(starts + lengths / 2, np.zeros(len(starts)))
+        new = (starts, lengths, slopes * lengths, self._changes(starts, lengths))
+        old = (parts.starts, parts.lengths, parts.estimates, parts.changes)
+        return _Intervals(*(np.concatenate([kept[~chosen], added]) for kept, added in zip(old, new, strict=True)))
+
+    def _sums(self, places: Floats, weights: Floats) -> tuple[list[Floats], Floats]:
+        """The weighted sum of the gradients, and the slope along the way at each place."""
+        totals = [np.zeros(start.shape) for start, _ in self._ends]
+        slopes = []
+        for sums, some, _ in self._evaluated(places, weights):
+            totals = [total + part for total, part in zip(totals, sums, strict=True)]
+            slopes.append(some)
+        return totals, np.concatenate(slopes)
+
+    def _changes(self, starts: Floats, lengths: Floats) -> Floats:
+        """How much the number changes within each interval."""
+        places, inverse = np.unique(np.concatenate([starts, starts + lengths]), return_inverse=True)
+        found = self._evaluated(places, np.zeros(len(places)))
+        numbers = np.concatenate([some for _, _, some in found])[inverse]
+        changes: Floats = numbers[len(starts) :] - numbers[: len(starts)]
+        return changes
+
+
+def _row_sums(values: Any) -> Any:
+    return tf.reduce_sum(tf.reshape(values, (tf.shape(values)[0], -1)), axis=1)
 
 
 def _repeated(tensor: Any, row: int, count: int) -> Any:

@@ -4,9 +4,10 @@ Categories, texts, times and missing values have no gradient. So it is taken whe
 first layers with weights take, and at what embeddings give. Pictures and arrays are numbers from the beginning.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -76,20 +77,16 @@ class Halves:
         Args:
             tensors: one for each of the model's inputs.
         """
-        values: dict[int, Any] = {}
-        for place, tensor in zip(self.graph.inputs, tensors, strict=True):
-            values[place] = tf.convert_to_tensor(tensor)
-            if place in self.whole:
-                values[place] = tf.cast(values[place], tf.float32)
-        for step in self.before:
-            step.run(values)
-        points = tuple(values[place] for place in self.cuts)
-        masks = {at: getattr(point, "_keras_mask", None) for at, point in enumerate(points)}
-        held = tuple(values[place] for place in self.held)
-        return Prepared(points, held, {at: mask for at, mask in masks.items() if mask is not None})
+        taken = [tf.cast(each, spec.dtype) for each, spec in zip(tensors, self._inputs, strict=True)]
+        points, held, masks = self._front(taken)
+        return Prepared(tuple(points), tuple(held), masks)
 
     def outputs(self, prepared: Prepared) -> list[Any]:
-        """The second half: the model's outputs."""
+        """The second half: the model's outputs.
+
+        It is to be traced for any number of rows, as `specs` says: where Keras sees that there are as many rows as
+        columns, it adds (rows, 1) to (rows, columns) as if it were one number for each column (`ops.add`).
+        """
         values: dict[int, Any] = dict(zip(self.held, prepared.held, strict=True))
         for at, (place, point) in enumerate(zip(self.cuts, prepared.points, strict=True)):
             if at in prepared.masks:
@@ -98,6 +95,36 @@ class Halves:
         for step in self.behind:
             step.run(values)
         return [values[place] for place in self.graph.outputs]
+
+    def specs(self, prepared: Prepared) -> list[Any]:
+        """What the second half is traced for: points, held tensors, and masks."""
+        points = [_any_rows(self.graph.symbols[place], "float32") for place in self.cuts]
+        held = [_any_rows(self.graph.symbols[place]) for place in self.held]
+        return [points, held, {at: _any_rows(mask) for at, mask in prepared.masks.items()}]
+
+    @cached_property
+    def _inputs(self) -> list[Any]:
+        symbols = ((place, self.graph.symbols[place]) for place in self.graph.inputs)
+        return [_any_rows(symbol, "float32" if place in self.whole else None) for place, symbol in symbols]
+
+    @cached_property
+    def _front(self) -> Callable[[Sequence[Any]], Any]:
+        def compute(tensors: Sequence[Any]) -> tuple[list[Any], list[Any], dict[int, Any]]:
+            values = dict(zip(self.graph.inputs, tensors, strict=True))
+            for step in self.before:
+                step.run(values)
+            points = [values[place] for place in self.cuts]
+            masks = {at: getattr(point, "_keras_mask", None) for at, point in enumerate(points)}
+            known = {at: mask for at, mask in masks.items() if mask is not None}
+            return [tf.cast(point, tf.float32) for point in points], [values[place] for place in self.held], known
+
+        traced = tf.function(compute, autograph=False, input_signature=[self._inputs])
+        return cast(Callable[[Sequence[Any]], Any], traced)
+
+
+def _any_rows(tensor: Any, dtype: str | None = None) -> Any:
+    """What a tensor is, for any number of rows."""
+    return tf.TensorSpec((None, *tensor.shape[1:]), dtype or tensor.dtype)
 
 
 def halved(graph: Graph, whole: Collection[int]) -> Halves:
