@@ -40,15 +40,7 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class Client(
-    ActCalls,
-    ChoiceCalls,
-    CompletionCalls,
-    ExplainCalls,
-    FileCalls,
-    ModelKeepingCalls,
-    PauseCalls,
-):
+class Client(ActCalls, ChoiceCalls, CompletionCalls, ExplainCalls, FileCalls, ModelKeepingCalls, PauseCalls):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn
