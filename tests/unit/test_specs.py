@@ -109,6 +109,13 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "rows": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 99)),
     },
     "describe": {"data": paths, "target": st.none() | words | st.lists(words, min_size=2, max_size=3, unique=True)},
+    "explain": {
+        "model": refs, "data": paths, "methods": st.sampled_from([(), ["gradients"], ["importance", "gradients"]]),
+        "target": st.none() | words, "rows": st.integers(0, 256) | st.lists(st.integers(0, 99), max_size=3),
+        "output": st.none() | words, "baseline": st.none() | st.sampled_from(["mean", "missing", "zero"]),
+        "repeats": st.integers(1, 99), "sample": st.integers(1, 9999), "most_steps": st.integers(1, 999),
+        "seed": st.integers(0, 99), "given": st.none() | names,
+    },
     "import": {
         "model": names, "source": sources, "target": st.none() | words, "logits": st.none() | st.booleans(),
         "inputs": st.lists(names, max_size=3, unique=True) | st.dictionaries(words, imported, max_size=2),

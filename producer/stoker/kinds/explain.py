@@ -55,12 +55,12 @@ class Explain(JobSpec["ExplainResult"]):
 
     kind: Literal["explain"] = "explain"
     model: ModelRef
-    data: OptionalDataRef = Field(default=None)
+    data: OptionalDataRef = Field(default=None, validate_default=True)
     methods: Accepts[Annotated[tuple[Method, ...], AfterValidator(_different)], list[Method]] = Field(
         default=(), validate_default=True
     )
     target: str | None = None
-    rows: Accepts[_First | _Places, list[int]] = Field(default=_ROWS)
+    rows: Accepts[_First | _Places, list[int]] = Field(default=_ROWS, validate_default=True)
     output: str | None = Field(default=None, max_length=1024)
     baseline: BaselineKind | None = None
     repeats: int = Field(default=5, ge=1, le=1000)

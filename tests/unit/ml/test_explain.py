@@ -396,12 +396,13 @@ def test_what_cannot_be_explained_says_what_works(
     path = tmp_path / "model.tflite"
     model = keras.saving.load_model(open_run().store.fetch(wide.files["keras"], tmp_path), compile=False)
     model.export(path, format="litert", verbose=False)
-    [names] = Interpreter(str(path)).get_signature_list().values()
+    interpreter = Interpreter(str(path))
+    [taken], [given] = interpreter.get_input_details(), interpreter.get_output_details()
     run = open_run()
     signature = wide.signature.model_copy(
         update={
-            "inputs": (wide.signature.inputs[0].model_copy(update={"tensor": names["inputs"][0]}),),
-            "outputs": (wide.signature.outputs[0].model_copy(update={"tensor": names["outputs"][0]}),),
+            "inputs": (wide.signature.inputs[0].model_copy(update={"tensor": taken["name"]}),),
+            "outputs": (wide.signature.outputs[0].model_copy(update={"tensor": given["name"]}),),
         }
     )
     files = {"litert": run.store.put_file(path)}

@@ -168,7 +168,7 @@ class Integrator:
 
     @staticmethod
     def _call_rows(points: Sequence[NDArray[np.float32]]) -> int:
-        each = max(sum(point[0].size for point in points), 1)
+        each: int = max(sum(point[0].size for point in points), 1)
         return max(min(_CALL_NUMBERS // each, _MOST_POINTS), 1)
 
     def _evaluate(
@@ -193,10 +193,8 @@ class Integrator:
                 tf.fill((count,), tf.constant(unit, tf.int64)),
                 tf.constant(weights[first : first + size], tf.float32),
             )
-            yield (
-                [np.asarray(part, np.float64) for part in sums],
-                *(np.asarray(each, np.float64) for each in (slopes, numbers)),
-            )
+            totals = [np.asarray(part, np.float64) for part in sums]
+            yield totals, np.asarray(slopes, np.float64), np.asarray(numbers, np.float64)
 
     def _gradients(
         self,
