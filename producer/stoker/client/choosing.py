@@ -1,12 +1,13 @@
 """`client.best`: the best of all registered versions that fit some data, measured by comparisons."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike
 from typing import TypedDict, Unpack
 
 from ..errors import InvalidArgument
 from ..kinds import Compare, ComparedModel, CompareResult, Data, as_data
-from ..kinds.compare import MOST_COMPARED
+from ..kinds.compare import MOST_COMPARED, MOST_LEFT_OUT
 from ..kinds.compared import COST_AXES, on_front
 from ..kinds.problems import short
 from ..kinds.rules import Rule
@@ -174,10 +175,13 @@ def rounds(asked: Question, found: Candidates) -> Rounds:
     if not found.versions:
         return _nothing(asked, found)
     groups = [*_groups(found.versions)]
-    results = yield [_of(asked, [version.ref for version in group]) for group in groups]
+    # What the page of the last comparison says, too.
+    known = {ref: reason[:1000] for ref, reason in islice(found.left_out.items(), MOST_LEFT_OUT)}
+    alone = len(groups) == 1
+    results = yield [_of(asked, [version.ref for version in group], known if alone else {}) for group in groups]
     last = results[0]
-    if len(results) > 1 and (finalists := _finalists(asked, results)):
-        [last] = yield [_of(asked, finalists)]
+    if not alone and (finalists := _finalists(asked, results)):
+        [last] = yield [_of(asked, finalists, known)]
     return _joined(asked, found, results, last)
 
 
@@ -192,8 +196,9 @@ def played(playing: Rounds, compared: Callable[[list[Compare]], list[CompareResu
         results = compared(specs)
 
 
-def _of(asked: Question, refs: list[str]) -> Compare:
-    return _compare(asked.data, asked.rule, refs, asked.target, asked.device)
+def _of(asked: Question, refs: list[str], left_out: dict[str, str]) -> Compare:
+    spec = _compare(asked.data, asked.rule, refs, asked.target, asked.device)
+    return spec.model_copy(update={"left_out": left_out})
 
 
 def _compare(data: str | PathLike[str] | Data, rule: str, refs: list[str], target: str | None, device: str) -> Compare:

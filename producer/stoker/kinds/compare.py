@@ -1,7 +1,7 @@
 """The `Compare` job: several models measured on the same rows, and the one that a rule chooses."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,9 @@ from .rules import CLASS_SHARE, COSTS, QUALITIES, Rule, of_output
 __all__ = ["COST_AXES", "KIND", "Compare", "CompareResult", "ComparedModel", "headlines", "require_comparable"]
 
 MOST_COMPARED = 32
+MOST_LEFT_OUT = 100
 _NAMED_IN_SUMMARY = 3
+_Reason = Annotated[str, Field(max_length=1000)]
 
 
 class Compare(JobSpec[CompareResult]):
@@ -44,6 +46,7 @@ class Compare(JobSpec[CompareResult]):
         batch_size: rows per forward pass.
         bootstrap: resamples behind the 95 % intervals; all models see the same ones.
         choose: the rule; None chooses none. If no model meets its conditions, the job fails, and says by how much.
+        left_out: why other versions are not compared, by reference, for the report to say; `client.best` fills it.
         strict: whether a model that cannot be measured fails the job, and so does a rule that none meets; if not, such
             models are left out, none is chosen, and the result says why.
     """
@@ -55,6 +58,9 @@ class Compare(JobSpec[CompareResult]):
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
     choose: str | None = Field(default=None, max_length=1000)
+    left_out: dict[ModelRef, Annotated[str, Field(max_length=1000)]] = Field(
+        default_factory=dict, max_length=MOST_LEFT_OUT
+    )
     strict: bool = True
 
     @model_validator(mode="before")

@@ -203,10 +203,22 @@ def test_columns_make_it_measurable_comparable_and_useful_on_tables(
     ]
     one, other = [report.metrics for report in reports if isinstance(report, EvaluateResult)]
     assert one == other
-    both = Compare(models=(first.ref, second.ref), data=str(table), bootstrap=100)
-    chosen = compare(both, open_run(*versions)).result
+    write_onnx(flowers(), tmp_path / "m.onnx")
+    versions = (
+        *versions,
+        imported(tmp_path / "m.onnx", model="onnx", **said),
+        imported(exported(flowers(), tmp_path), model="savedmodel", **said),
+    )
+    formats = [next(iter(version.files)) for version in versions]
+    every = Compare(models=formats, data=str(table), bootstrap=100, choose="max accuracy")
+    chosen = compare(every, open_run(*versions)).result
     assert isinstance(chosen, CompareResult)
-    assert {each.model for each in chosen.models} == {first.ref, second.ref}
+    assert [each.file_format for each in chosen.models] == formats == ["keras", "litert", "onnx", "savedmodel"]
+    assert [each.engine.partition("×")[0] for each in chosen.models] == ["tensorflow", "litert", "onnx", "tensorflow"]
+    sizes = [version.files[name].size for version, name in zip(versions, formats, strict=True)]
+    assert [each.file_bytes for each in chosen.models] == sizes
+    assert len({each.metrics["accuracy"] for each in chosen.models}) == 1
+    assert chosen.chosen == versions[sizes.index(min(sizes))].ref
     predicted = infer(Infer(model=second.ref, data=str(table), format="csv"), open_run(second)).result
     assert isinstance(predicted, InferResult)
     assert predicted.rows == 30

@@ -126,7 +126,7 @@ def test_a_classifiers_page_shows_all_that_was_measured(html: str) -> None:
     page = Page(html)
     for shown in (
         "pets@3", "measured on pets.csv · 2,468 rows · predicts two classes", "0.8125", "95 %: 0.8001 to 0.8304",
-        "ROC AUC", "0.05", "0.3333", "cat", "dog", "0.625", "1,234", "6,570", "112 KB", "673 MB", "356,082 rows/s",
+        "ROC AUC", "0.05", "0.3333", "cat", "dog", "0.625", "1,234", "6,570", "112 kB", "673 MB", "356,082 rows/s",
         "1.25 ms", "By home", "flat", "(missing)", "With 95 % intervals; dashed: all rows. Without 1, of too few rows.",
     ):  # fmt: skip
         assert shown in page.text

@@ -34,7 +34,9 @@ def run(spec: Compare, run: Run) -> Outcome:
         model.model_copy(update={"on_front": front, "verdict": choice.verdicts.get(model.model, "")})
         for model, front in zip(measured.models, fronts, strict=True)
     )
-    left_out = {each.ref: contest.left_out[each.ref] for each in run.models if each.ref in contest.left_out}
+    left_out = dict(spec.left_out) | {
+        each.ref: contest.left_out[each.ref] for each in run.models if each.ref in contest.left_out
+    }
     result = CompareResult(
         data=str(spec.data),
         rows=measured.rows,

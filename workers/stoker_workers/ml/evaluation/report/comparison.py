@@ -20,16 +20,19 @@ _MEANINGS = {
 
 def render(result: CompareResult) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
-    drawn = result.headlines[:_MOST_DRAWN] if result.models else ()
+    headlines = result.headlines[:_MOST_DRAWN]
+    # A model alone is none among others.
+    drawn = headlines if len(result.models) > 1 else ()
     drawings = [drawing for headline in drawn for drawing in _drawings(result.models, headline)]
-    heading = f"Comparison of {len(result.models)} models"
+    count = len(result.models)
+    heading = "Measure of one model" if count == 1 else f"Comparison of {count} models"
     about = f"measured on {result.data} · {result.rows:,} rows{f' · {result.device}' if result.device else ''}"
     chosen = next((model for model in result.models if model.model == result.chosen), None)
     measured = (
         []
         if not result.models
         else [
-            section("Quality against cost", drawings),
+            *([section("Quality against cost", drawings)] if drawings else []),
             tag("section", tag("h2", "Quality"), tag("div", _quality(result.models), class_="panel")),
             tag("section", tag("h2", "Cost"), tag("div", _costs(result.models), class_="panel")),
         ]
@@ -40,7 +43,7 @@ def render(result: CompareResult) -> str:
         tag("p", about, class_="about"),
         *([warnings(result.warnings)] if result.warnings else []),
         panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
-        *([_in_short(chosen, drawn, result.rows)] if chosen else []),
+        *([_in_short(chosen, headlines, result.rows)] if chosen else []),
         *_rejected(result),
         *measured,
     )
@@ -65,12 +68,12 @@ def _how_good(chosen: ComparedModel, headline: str, rows: int) -> Html:
     meaning = _MEANINGS.get(headline.rpartition(".")[2])
     if meaning is None or around is None:
         return _card(title(headline), number(value), f"on {rows:,} rows")
-    sure = f"; on other rows like these, 95 times of 100, {_percent(around.low)} to {_percent(around.high)}"
-    return _card(title(headline), _percent(value), f"{meaning}, on {rows:,} rows{sure}")
+    sure = f"On other rows like these it would be {_percent(around.low)} to {_percent(around.high)}, 95 times of 100."
+    return _card(title(headline), _percent(value), f"{meaning}, on {rows:,} rows. {sure}")
 
 
 def _percent(value: float) -> str:
-    return f"{number(100 * value)} %"
+    return f"{100 * value:.3g} %"
 
 
 def _card(title: str, value: str, note: str) -> Html:

@@ -66,7 +66,7 @@ def number(value: float) -> str:
 
 def size(count: float) -> str:
     """Bytes in the unit that fits."""
-    for unit in ("B", "KB", "MB"):
+    for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
         count /= 1000

@@ -1,0 +1,29 @@
+"""From a table of cells to the model that is served: which one, how good, how sure, at what cost, and why."""
+
+import stoker
+
+KNOWN, LATER = "cells.csv", "later.csv"
+RULE = "max accuracy where p99_ms < 200 on cpu and bytes < 100kB"
+
+with stoker.Client() as client:
+    # What is in the table?
+    described = client.submit(stoker.Describe(data=KNOWN, target="diagnosis")).result()
+    print(f"{described.rows} rows, {len(described.columns)} columns: {described.task}, {described.task_why}")
+
+    # A simple model to begin with, and a large one.
+    spec = stoker.Train(model="cells", data=KNOWN, target="diagnosis", epochs=20, seed=1)
+    networks = [stoker.MLP(hidden=hidden) for hidden in ([], [256, 128])]
+    jobs = client.submit_many(spec.model_copy(update={"architecture": network}) for network in networks)
+    simple, large = (job.result() for job in jobs)
+
+    # All of them on rows that none has seen, side by side.
+    models = [simple.model, large.model]
+    compared = client.submit(stoker.Compare(models=models, data=LATER)).result()
+    for model in compared.models:
+        print(f"{model.model}: right in {model.metrics['accuracy']:.1%}, {model.file_bytes:,} bytes")
+
+    # Which one of all that are registered is the best that may be served?
+    best = client.best(LATER, RULE, models=["cells"])
+    print(best.why)
+    client.alias_model(best.chosen, "champion")
+    print(client.download(best.files["html"], "choice.html"))
