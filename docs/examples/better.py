@@ -16,8 +16,12 @@ with stoker.Client() as client:
     jobs = client.submit_many(spec.model_copy(update={"architecture": network}) for network in networks)
     simple, large = (job.result() for job in jobs)
 
+    # The large one, smaller: weights and activations of 8 bits. Refused if it is more than two points worse.
+    small = client.submit(stoker.Optimize(model=large.model, data=LATER, to="int8", max_drop=0.02)).result()
+    print(small.why)
+
     # All of them on rows that none has seen, side by side.
-    models = [simple.model, large.model]
+    models = [simple.model, large.model, small.model]
     compared = client.submit(stoker.Compare(models=models, data=LATER)).result()
     for model in compared.models:
         print(f"{model.model}: right in {model.metrics['accuracy']:.1%}, {model.file_bytes:,} bytes")

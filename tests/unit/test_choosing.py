@@ -50,7 +50,7 @@ def test_what_the_signature_or_a_cheap_fact_tells_is_not_loaded(client: testing.
     found = client.candidates(table, "max accuracy where p99_ms < 2 on cpu and bytes < 1MB and parameters < 1e6")
     assert [version.ref for version in found.versions] == ["good@1"]
     assert found.left_out == {
-        "large@1": "its bytes is 2,000,000, not < 1 MB",
+        "large@1": "has 2,000,000 bytes, not < 1 MB",
         "wide@1": "needs 'height', which the data has not",
         "price@1": "is not measured by accuracy",
         "other@1": "is not measured by accuracy",

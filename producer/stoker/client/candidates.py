@@ -12,7 +12,7 @@ from ..kinds.rules import COSTS, Rule
 from ..ledger import presence, records, registry
 from ..models.data import columns_of, listed
 from ..models.manifest import CHAMPION, ModelVersion, Signature
-from ..models.model_files import predicting_file
+from ..models.model_files import served_bytes
 from ..redis.calls import Steps
 from . import arguments
 
@@ -20,8 +20,6 @@ MOST = 32
 """How many are measured where nobody says."""
 MOST_EVER = 1000
 _MOST_JOBS = 10_000
-# Conditions on these are judged by what the registry knows.
-_KNOWN = ("bytes", "parameters")
 
 
 @dataclass(frozen=True)
@@ -135,14 +133,14 @@ def _reasons(
     if words and workers and all(lacking(words, worker.offers) for worker in workers):
         yield f"needs {', '.join(words)}, which no live worker offers"
     try:
-        file = predicting_file(version)[1]
+        size = served_bytes(version)
     except InvalidJob:
         yield "has no file of a model"
         return
-    facts = {"bytes": file.size, "parameters": version.parameters}
+    facts = {"bytes": size, "parameters": version.parameters}
     for each in rule.conditions:
-        if each.metric in _KNOWN and not each.holds(facts[each.metric]):
-            yield f"its {each.metric} is {facts[each.metric]:,}, not {each.operator} {each.text}"
+        if each.metric in facts and not each.holds(facts[each.metric]):
+            yield f"has {facts[each.metric]:,} {each.metric}, not {each.operator} {each.text}"
 
 
 def _columns(signature: Signature) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from ..kinds.compared import COST_AXES, on_front
 from ..kinds.problems import short
 from ..kinds.rules import Rule
 from ..models.manifest import ModelVersion
-from ..models.model_files import predicting_file
+from ..models.model_files import served_bytes
 from ..redis.scopes import PerLoop, PerProcess
 from . import arguments, submission
 from .async_job import AsyncJob
@@ -215,7 +215,7 @@ def _groups(versions: Sequence[ModelVersion]) -> Iterator[list[ModelVersion]]:
     group: list[ModelVersion] = []
     held = 0
     for version in versions:
-        size = predicting_file(version)[1].size
+        size = served_bytes(version)
         if group and (len(group) == MOST_COMPARED or held + size > _MOST_BYTES):
             yield group
             group, held = [], 0
