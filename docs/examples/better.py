@@ -20,6 +20,10 @@ with stoker.Client() as client:
     small = client.submit(stoker.Optimize(model=large.model, data=LATER, to="int8", max_drop=0.02)).result()
     print(small.why)
 
+    # What does it look at?
+    explained = client.submit(stoker.Explain(model=large.model, data=LATER)).result()
+    print("it needs", ", ".join(each.column for each in explained.importance[:3]), "most")
+
     # All of them on rows that none has seen, side by side.
     models = [simple.model, large.model, small.model]
     compared = client.submit(stoker.Compare(models=models, data=LATER)).result()
@@ -29,5 +33,6 @@ with stoker.Client() as client:
     # Which one of all that are registered is the best that may be served?
     best = client.best(LATER, RULE, models=["cells"])
     print(best.why)
-    client.alias_model(best.chosen, "champion")
+    if best.chosen:
+        client.alias_model(best.chosen, "champion")
     print(client.download(best.files["html"], "choice.html"))

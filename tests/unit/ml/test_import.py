@@ -196,7 +196,7 @@ def test_columns_make_it_measurable_comparable_and_useful_on_tables(
     first = imported(tmp_path / "m.keras", model="keras", **said)
     second = imported(as_litert(flowers(), tmp_path), model="litert", **said)
     assert first.signature.inputs[0].columns == tuple(columns)
-    versions = (first, second)
+    versions = [first, second]
     reports = [
         evaluate(Evaluate(model=each.ref, data=str(table), bootstrap=100, noise=()), open_run(each)).result
         for each in versions
@@ -204,11 +204,8 @@ def test_columns_make_it_measurable_comparable_and_useful_on_tables(
     one, other = [report.metrics for report in reports if isinstance(report, EvaluateResult)]
     assert one == other
     write_onnx(flowers(), tmp_path / "m.onnx")
-    versions = (
-        *versions,
-        imported(tmp_path / "m.onnx", model="onnx", **said),
-        imported(exported(flowers(), tmp_path), model="savedmodel", **said),
-    )
+    versions.append(imported(tmp_path / "m.onnx", model="onnx", **said))
+    versions.append(imported(exported(flowers(), tmp_path), model="savedmodel", **said))
     formats = [next(iter(version.files)) for version in versions]
     every = Compare(models=formats, data=str(table), bootstrap=100, choose="max accuracy")
     chosen = compare(every, open_run(*versions)).result
