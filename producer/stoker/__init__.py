@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from .functions.job import job
     from .ledger.uploads import Upload
     from .models.prediction import Prediction
+    from .models.retention import Removal
     from .settings import Settings
     from .status import JobStatus
 
@@ -86,25 +87,35 @@ __version__ = VERSION
 # These bring redis-py, pydantic-settings, numpy or models of their own along, which a program that only builds specs
 # need not wait for.
 _LAZY = {
+    "Acted": "client.many",
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
+    "AsyncJobFile": "client.job_files",
     "Client": "client.blocking",
     "Event": "events",
     "Job": "client.job",
+    "JobFile": "client.job_files",
     "JobState": "events",
     "JobStatus": "status",
+    "Matching": "client.many",
+    "ModelChange": "ledger.model_changes",
+    "Paused": "ledger.pauses",
     "Prediction": "models.prediction",
+    "Removal": "models.retention",
     "Settings": "settings",
     "Upload": "ledger.uploads",
+    "Worker": "ledger.presence",
     "job": "functions.job",
 }
 
 __all__ = [
     "CNN",
     "MLP",
+    "Acted",
     "Artifact",
     "AsyncClient",
     "AsyncJob",
+    "AsyncJobFile",
     "Attribution",
     "Augment",
     "Builder",
@@ -140,11 +151,14 @@ __all__ = [
     "JobCancelled",
     "JobDead",
     "JobFailed",
+    "JobFile",
     "JobNotFound",
     "JobPruned",
     "JobState",
     "JobStatus",
     "KerasConfig",
+    "Matching",
+    "ModelChange",
     "ModelInUse",
     "ModelNotFound",
     "ModelVersion",
@@ -152,9 +166,11 @@ __all__ = [
     "OptimizeResult",
     "Optimizer",
     "Output",
+    "Paused",
     "Plateau",
     "Prediction",
     "Pretrained",
+    "Removal",
     "ResNet",
     "Run",
     "RunResult",
@@ -173,6 +189,7 @@ __all__ = [
     "Unavailable",
     "Upload",
     "WideAndDeep",
+    "Worker",
     "events",
     "job",
 ]

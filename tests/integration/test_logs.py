@@ -35,7 +35,8 @@ def talk(folder: Path, *ends: str, lines: int = 3) -> stoker.Run:
 
 
 def said(attempt: int, lines: int = 3) -> list[str]:
-    return [*(f"line {n} of attempt {attempt}" for n in range(lines)), ODD, "no end"]
+    beginning = [f"… attempt {attempt} begins here …"] if attempt > 1 else []
+    return [*beginning, *(f"line {n} of attempt {attempt}" for n in range(lines)), ODD, "no end"]
 
 
 def kept(client: stoker.Client, job: stoker.Job[stoker.RunResult]) -> KeptLog | None:

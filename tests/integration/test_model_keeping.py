@@ -460,7 +460,7 @@ def test_the_command_line_keeps_the_registry_in_order(connection: Connection, re
         return told.stdout
 
     for number in range(1, 6):
-        register(connection, number)
+        register(connection, number, parent="digits@1" if number == 5 else None)
     assert "digits@3  champion" in stoker_models("alias", "digits@3", "champion")
     assert json.loads(stoker_models("rollback", "digits", "--json"))["version"] == 1
     assert "digits@2    on old rows" in stoker_models("note", "digits@2", "on old rows")
@@ -473,6 +473,7 @@ def test_the_command_line_keeps_the_registry_in_order(connection: Connection, re
     }
     assert stoker_models("rename", "digits", "numerals") == "digits is now numerals, with 3 versions\n"
     assert "renamed from digits" in stoker_models("log", "numerals")
+    assert "from  numerals@1\n" in stoker_models("show", "numerals@5")
     assert stoker_models("alias", "numerals", "champion", "--drop") == "numerals@champion is no more\n"
 
 

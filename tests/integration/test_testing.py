@@ -130,6 +130,26 @@ def test_a_job_that_waits_is_cancelled_and_tried_again(client: stoker.Client) ->
     again.retry().cancel()
 
 
+def test_what_was_cancelled_for_a_job_before_it_is_tried_again_behind_that_ones_retry(client: stoker.Client) -> None:
+    model = unique("alike")
+    specs = [LATER.model_copy(update={"model": model}), stoker.Evaluate(model="#0", data="sample://digits")]
+    first, second = client.submit_many(specs)
+    first.cancel()
+    with pytest.raises(stoker.InvalidJob, match=f"comes after job {first.id}, which has not succeeded: retry that one"):
+        second.retry()
+    again = first.retry()
+    behind = second.retry()
+    assert behind.state is JobState.WAITING
+    assert behind.spec().after == (again.id,)
+    assert again.id in str(behind.spec())
+    assert first.id not in str(behind.spec())
+    again.cancel()
+    last = again.retry()
+    assert second.retry().id == behind.id
+    assert behind.retry().spec().after == (last.id,)
+    last.cancel()
+
+
 def test_a_key_is_one_job(client: stoker.Client) -> None:
     key = unique("key")
     first = client.submit(LATER, idempotency_key=key)

@@ -1,7 +1,10 @@
 """What `import stoker` gives, and what it must not cost."""
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -13,9 +16,11 @@ from ..conftest import PATIENCE_S
 PUBLIC = [
     "CNN",
     "MLP",
+    "Acted",
     "Artifact",
     "AsyncClient",
     "AsyncJob",
+    "AsyncJobFile",
     "Attribution",
     "Augment",
     "Builder",
@@ -51,11 +56,14 @@ PUBLIC = [
     "JobCancelled",
     "JobDead",
     "JobFailed",
+    "JobFile",
     "JobNotFound",
     "JobPruned",
     "JobState",
     "JobStatus",
     "KerasConfig",
+    "Matching",
+    "ModelChange",
     "ModelInUse",
     "ModelNotFound",
     "ModelVersion",
@@ -63,9 +71,11 @@ PUBLIC = [
     "OptimizeResult",
     "Optimizer",
     "Output",
+    "Paused",
     "Plateau",
     "Prediction",
     "Pretrained",
+    "Removal",
     "ResNet",
     "Run",
     "RunResult",
@@ -84,6 +94,7 @@ PUBLIC = [
     "Unavailable",
     "Upload",
     "WideAndDeep",
+    "Worker",
     "events",
     "job",
 ]
@@ -93,6 +104,25 @@ def test_the_public_names() -> None:
     assert sorted(stoker.__all__) == sorted(PUBLIC)
     for name in stoker.__all__:
         assert getattr(stoker, name).__name__.removeprefix("stoker.") == name or name == "Event"
+
+
+def classes_in(hint: object) -> Iterator[type]:
+    """The classes of Stoker that a type names, alone or within another."""
+    if isinstance(hint, type) and hint.__module__.startswith("stoker."):
+        yield hint
+    for part in (get_origin(hint), *get_args(hint)):
+        if part is not None and part is not hint:
+            yield from classes_in(part)
+
+
+@pytest.mark.parametrize("of", [stoker.Client, stoker.AsyncClient, stoker.Job, stoker.AsyncJob])
+def test_what_public_methods_return_can_be_imported(of: type) -> None:
+    for name, member in inspect.getmembers(of):
+        method = member.fget if isinstance(member, property) else member
+        if not name.startswith("_") and inspect.isfunction(method):
+            for kind in classes_in(get_type_hints(method).get("return")):
+                public = [getattr(room, kind.__name__, None) for room in (stoker, stoker.events)]
+                assert kind in public, f"{of.__name__}.{name} returns {kind.__name__}"
 
 
 def printed_by(code: str) -> str:

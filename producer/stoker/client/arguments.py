@@ -27,7 +27,10 @@ def timeout(value: object) -> float:
     """Seconds to wait."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidArgument(f"timeout must be a number of seconds, got {short(value)}")
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
     if not 0 <= seconds <= _LONGEST_S:
         hint = "; to wait for ever, give None where that is allowed" if seconds == math.inf else ""
         raise InvalidArgument(f"timeout must be 0 to {_LONGEST_S:.0f} seconds, got {seconds:g}{hint}")
@@ -110,6 +113,27 @@ def model_ref_or_none(value: object) -> str | None:
     return None if value is None else model_ref(value)
 
 
+def flag(value: object, name: str) -> bool:
+    """True or False."""
+    if isinstance(value, bool):
+        return value
+    raise InvalidArgument(f"{name} is True or False, got {short(value)}")
+
+
+def text(value: object, what: str, longest: int) -> str:
+    """Text of up to so many characters, as what `what` says."""
+    if isinstance(value, str) and len(value) <= longest and _is_unicode(value):
+        return value
+    raise InvalidArgument(f"{what} is text of up to {longest:,} characters, got {short(value)}")
+
+
+def upload_ref(value: object) -> str:
+    """A reference to an upload, as text."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"an upload is named by its reference, store://…, got {short(value)}")
+    return value
+
+
 def tags(value: object) -> dict[str, str]:
     """Tags by name; an empty dict for None."""
     if value is None:
@@ -180,9 +204,19 @@ def search(
     )
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether it can be sent: half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _unknown(name: str, value: object, known: Iterable[str]) -> str:
     names = list(known)
-    close = difflib.get_close_matches(str(value).lower(), [each.lower() for each in names], n=1)
+    text = value.lower() if isinstance(value, str) else ""
+    close = difflib.get_close_matches(text, [each.lower() for each in names], n=1)
     meant = next((each for each in names if close and each.lower() == close[0]), None)
     hint = f"did you mean {meant!r}?" if meant else f"expected one of {', '.join(names)}"
     return f"{name}={short(value)} is unknown: {hint}"

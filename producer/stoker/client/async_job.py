@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
-from ..events import Event, Finished, JobState, Log
+from ..events import Event, Finished, JobState
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
@@ -17,7 +17,7 @@ from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .job_files import AsyncJobFile, artifacts_of
 from .listening import AsyncListener
-from .logs import LogFile, Printed, printed
+from .logs import LogFile, Printed, lines_of, printed
 from .retrying import retry
 
 
@@ -83,9 +83,8 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
         for line in printed.lines:
             yield line
         async for event in self.events(printed.last):
-            if isinstance(event, Log):
-                for line in event.line.split("\n"):
-                    yield line
+            for line in lines_of(event):
+                yield line
 
     async def _printed(self) -> Printed:
         file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self._store_url)

@@ -61,6 +61,12 @@ def _target(to: object, name: str) -> Path:
     if not isinstance(to, str | os.PathLike):
         raise InvalidArgument(f"to is the path of a file or a folder, got {short(to)}")
     path = Path(os.fspath(to)).expanduser()
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError):
+        raise InvalidArgument(f"to is no path that a file can have: {short(to)}") from None
     return path / name if path.is_dir() else path
 
 

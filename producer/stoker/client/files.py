@@ -18,7 +18,7 @@ from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
 from ..redis.calls import Call, Steps
-from . import downloading
+from . import arguments, downloading
 from .calls import AsyncCalls, Calls
 from .uploading import Uploadable, as_files
 
@@ -82,8 +82,7 @@ class FileCalls(Calls):
             InvalidArgument: there is no such upload.
             InvalidJob: it is no reference to an upload.
         """
-        if not self._run(ledger.forget(parse_upload(ref).whole)):
-            raise InvalidArgument(unknown_upload(ref))
+        self._drive(_forget(ref))
 
     def download(self, what: Artifact | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False) -> Path:
         """Copy an artifact, or what was uploaded, to this machine, verified.
@@ -127,8 +126,7 @@ class AsyncFileCalls(AsyncCalls):
 
     async def remove_upload(self, ref: str) -> None:
         """See `Client.remove_upload`."""
-        if not await self._run(ledger.forget(parse_upload(ref).whole)):
-            raise InvalidArgument(unknown_upload(ref))
+        await self._drive(_forget(ref))
 
     async def download(
         self, what: Artifact | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False
@@ -164,6 +162,8 @@ def _upload(
 ) -> Steps[str]:
     """Between its calls it reads files, and writes to the store."""
     days = _days(keep_days)
+    if progress is not None and not callable(progress):
+        raise InvalidArgument(f"progress is a function of two numbers of bytes, got {short(progress)}")
     with as_files(data, _name(name)) as source, tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
         store = UploadStore(store_url)
         contents = {path: _content(store, file) for path, file in source.files.items()}
@@ -227,8 +227,16 @@ def _nobody_watches(_done: int, _total: int) -> None:
     """The progress of who gives none."""
 
 
+def _forget(ref: str) -> Steps[None]:
+    whole = parse_upload(arguments.upload_ref(ref)).whole
+    forgotten: bool = yield ledger.forget(whole)
+    if not forgotten:
+        raise InvalidArgument(unknown_upload(whole))
+
+
 def _download(what: Artifact | str, to: str | os.PathLike[str], overwrite: bool, store_url: str) -> Steps[Path]:
     """Between its calls it reads from the store, and writes files."""
+    arguments.flag(overwrite, "overwrite")
     if isinstance(what, Artifact):
         return downloading.artifact(Store(store_url), what, to, overwrite=overwrite)
     if not isinstance(what, str):
@@ -247,6 +255,6 @@ def _name(value: object) -> str | None:
 
 
 def _days(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= LONGEST_DAYS:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= LONGEST_DAYS:
         raise InvalidArgument(f"keep_days must be more than 0 and at most {LONGEST_DAYS:,.0f}, got {short(value)}")
     return float(value)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic
 
 from ..errors import StokerError
-from ..events import Event, Finished, JobState, Log
+from ..events import Event, Finished, JobState
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
@@ -18,7 +18,7 @@ from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .job_files import JobFile, artifacts_of
 from .listening import Listener
-from .logs import LogFile, Printed, printed
+from .logs import LogFile, Printed, lines_of, printed
 from .retrying import retry
 
 
@@ -118,7 +118,7 @@ class Job(Calls, Generic[R_co]):
 
         At the end of an attempt they are put into the store, up to 10 MB, and kept there as long as the job's record.
         Before that, and of an attempt whose worker was killed, they are the `Log` events among the newest 10,000 events
-        of the job. A line says so where some are left out, or where the file is gone.
+        of the job. A line says so where some are left out, where the file is gone, and where the next attempt begins.
 
         Raises:
             JobNotFound: no job has this id.
@@ -134,8 +134,7 @@ class Job(Calls, Generic[R_co]):
         printed = self._printed()
         yield from printed.lines
         for event in self.events(printed.last):
-            if isinstance(event, Log):
-                yield from event.line.split("\n")
+            yield from lines_of(event)
 
     def _printed(self) -> Printed:
         return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self._store_url)))
@@ -163,8 +162,9 @@ class Job(Calls, Generic[R_co]):
         """Try a job again that is FAILED, CANCELLED, DEAD or PRUNED: a new job of the same spec, with an id of its own.
 
         The end of a job is final, also for those who have read its events: so this one stays as it is. Called again, it
-        gives the same new job; to try that one again, call its `retry`. A job that came after others which have not
-        succeeded still does. The new job's status names this one in `resubmits`.
+        gives the same new job; to try that one again, call its `retry`. A job that had not started still comes after
+        others: in place of those that have not succeeded, after their retries. The new job's status names this one in
+        `resubmits`.
 
         Raises:
             InvalidJob: it has not ended, or it has succeeded; or its data or what it comes after is gone.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import StokerError
+from ..events import Event, Log, Started
 from ..ledger import logs
 from ..ledger.logs import KeptLog
 from ..models.store import Store
@@ -56,6 +57,16 @@ def printed(job_id: str, file: LogFile) -> Steps[Printed]:
     logged: logs.LoggedLines = yield from logs.logged(job_id)
     is_cut = logged.lacks is not None and logged.lacks > file.attempt
     return Printed([*file.lines, *([DROPPED] if is_cut else []), *logged.after(file.attempt)], logged.last)
+
+
+def lines_of(event: Event) -> list[str]:
+    """The lines that an event adds to those of its job."""
+    match event:
+        case Started():
+            return logs.beginning(event.attempt)
+        case Log():
+            return event.line.split("\n")
+    return []
 
 
 def text_lines(text: bytes) -> list[str]:

@@ -1,7 +1,7 @@
 """Keeping the registry in order: aliases, notes, names, and versions that are needed no more."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -115,7 +115,7 @@ class ModelKeepingCalls(Calls):
         Raises:
             ModelNotFound: there is no such model.
         """
-        return self._drive(_kept(self._models, _name(name), _keep(keep), dry_run))
+        return self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
     def model_changes(self, name: str) -> list[model_changes.ModelChange]:
         """How a model has changed and by whom, the newest change first, up to 1,000; also of one removed lately."""
@@ -153,7 +153,7 @@ class AsyncModelKeepingCalls(AsyncCalls):
 
     async def keep_versions(self, name: str, keep: int, *, dry_run: bool = False) -> Removal:
         """See `Client.keep_versions`."""
-        return await self._drive(_kept(self._models, _name(name), _keep(keep), dry_run))
+        return await self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
     async def model_changes(self, name: str) -> list[model_changes.ModelChange]:
         """See `Client.model_changes`."""
@@ -203,15 +203,13 @@ def _alias(value: object) -> str:
 
 def _valid(kind: TypeAdapter[str], value: object, expected: str) -> str:
     try:
-        return kind.validate_python(value)
+        return kind.validate_python(value, strict=True)
     except ValidationError:
         raise InvalidArgument(f"{expected}; got {short(value)}") from None
 
 
-def _note(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_NOTE:
-        raise InvalidArgument(f"a note is text of up to {_LONGEST_NOTE:,} characters, got {short(value)}")
-    return value
+def _note(value: object) -> str:
+    return arguments.text(value, "a note", _LONGEST_NOTE)
 
 
 def _keep(value: object) -> int:

@@ -2,9 +2,11 @@
 
 from ..errors import InvalidArgument
 from ..fleet.topology import queues
+from ..kinds.base import LONGEST_TAG
 from ..kinds.problems import short
 from ..ledger import pauses
 from ..ledger.pauses import Paused
+from . import arguments
 from .calls import AsyncCalls, Calls
 
 
@@ -40,7 +42,7 @@ class PauseCalls(Calls):
 
     def paused(self, limit: int = 10) -> Paused:
         """What is paused: queues, tenants, and jobs, of which at most `limit` are named."""
-        return self._run(pauses.paused(limit))
+        return self._run(pauses.paused(arguments.limit(limit)))
 
 
 class AsyncPauseCalls(AsyncCalls):
@@ -64,7 +66,7 @@ class AsyncPauseCalls(AsyncCalls):
 
     async def paused(self, limit: int = 10) -> Paused:
         """See `Client.paused`."""
-        return await self._run(pauses.paused(limit))
+        return await self._run(pauses.paused(arguments.limit(limit)))
 
 
 def _queue(value: object) -> str:
@@ -74,6 +76,4 @@ def _queue(value: object) -> str:
 
 
 def _tenant(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgument(f"a tenant is text, got {short(value)}")
-    return value
+    return arguments.text(value, "a tenant", LONGEST_TAG)

@@ -2,9 +2,10 @@
 
 from ..errors import InvalidJob
 from ..events import FINAL, JobState
-from ..kinds import Spec
+from ..kinds import Spec, kind_of
 from ..kinds.kind import with_fields
-from ..ledger import records
+from ..ledger import intake, records
+from ..ledger.registry import JOB_MODEL
 from ..redis.calls import Steps
 from ..status import JobStatus
 from .submission import submit
@@ -22,8 +23,49 @@ def retry(job_id: str) -> Steps[str]:
         raise InvalidJob(f"job {job_id} is {status.state}: cancel it first, or wait for its end, to try it again")
     if status.state is JobState.SUCCEEDED:
         raise InvalidJob(f"job {job_id} has SUCCEEDED: there is nothing to try again; submit its spec for another run")
+    # What it came after may have been retried since, so that its spec would be another one now.
+    before: str | None = yield intake.submitted(_key(job_id))
+    if before is not None:
+        return before
     spec: Spec = yield records.spec(job_id)
     # What it came after had succeeded when it started. What it depends on by its models is told again from these.
-    again = with_fields(spec, after=()) if status.started_at else spec
-    [new_id] = yield from submit([again], f"retry of {job_id}", resubmits=job_id)
+    again = with_fields(spec, after=()) if status.started_at else (yield from _after_retries(job_id, spec))
+    [new_id] = yield from submit([again], _key(job_id), resubmits=job_id)
     return new_id
+
+
+def _after_retries(job_id: str, spec: Spec) -> Steps[Spec]:
+    """The spec of a job that has not started: it comes after the retries of those that have not succeeded.
+
+    Raises:
+        InvalidJob: one of them was not retried.
+        JobNotFound: one of them has no record any more.
+    """
+    retries: dict[str, str] = {}
+    for first in spec.after:
+        newest = first
+        while (yield from _has_failed(newest)):
+            new: str | None = yield intake.submitted(_key(newest))
+            if new is None:
+                raise InvalidJob(
+                    f"job {job_id} comes after job {newest}, which has not succeeded: retry that one first, and then "
+                    "this one, which will come after the new job"
+                )
+            retries[first] = newest = new
+
+    def renewed(ref: str) -> str:
+        maker = ref.removeprefix(JOB_MODEL)
+        return f"{JOB_MODEL}{retries[maker]}" if ref.startswith(JOB_MODEL) and maker in retries else ref
+
+    after = tuple(retries.get(first, first) for first in spec.after)
+    return with_fields(kind_of(spec).with_models(spec, renewed), after=after) if retries else spec
+
+
+def _has_failed(job_id: str) -> Steps[bool]:
+    status: JobStatus = yield records.status(job_id)
+    return status.state in FINAL and status.state is not JobState.SUCCEEDED
+
+
+def _key(job_id: str) -> str:
+    """The idempotency key of a job's retry."""
+    return f"retry of {job_id}"

@@ -152,7 +152,10 @@ def _array(rows: ArrayLike) -> Array:
             return as_objects(rows)  # pictures of several sizes
         raise InvalidJob(f"inputs must be rows of one shape: {error}") from None
     if array.dtype == object and _are_numbers(array.flat):
-        array = array.astype(np.float64)  # which makes NaN of None
+        try:
+            array = array.astype(np.float64)  # which makes NaN of None
+        except OverflowError:
+            raise InvalidJob("inputs must be numbers that fit into a float64, and one of them is larger") from None
     return _counted(array)
 
 

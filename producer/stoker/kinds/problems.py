@@ -117,4 +117,6 @@ def short(value: object) -> str:
         text = repr(value)
     except RecursionError:
         text = f"a {type(value).__name__} nested without end"
+    except ValueError:  # an int of more than 4,300 digits
+        text = f"a huge {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

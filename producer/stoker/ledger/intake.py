@@ -127,6 +127,15 @@ def accept(list_id: str, jobs: Sequence[NewJob]) -> Call[None]:
     return Call(words, decode, script("accept"))
 
 
+def submitted(idempotency_key: str) -> Call[str | None]:
+    """The id of the job that was submitted with a key; None if there is none."""
+
+    def decode(answer: bytes | None) -> str | None:
+        return answer.split()[0].decode() if answer else None
+
+    return Call(("GET", key("idempotency", idempotency_key)), decode)
+
+
 def take_in(list_id: str) -> Call[bool]:
     """Take in the next chunk of an accepted list; returns whether more are left."""
     return Call((list_id, iso_now()), bool, script("take_in"))

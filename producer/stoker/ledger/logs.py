@@ -35,9 +35,14 @@ class KeptLog(BaseModel):
     left_out: int = 0
 
 
+def beginning(attempt: int) -> list[str]:
+    """What stands before the lines of an attempt: a line that says so, but for the first."""
+    return [f"… attempt {attempt} begins here …"] if attempt > 1 else []
+
+
 @dataclass(frozen=True)
 class LoggedLines:
-    """The lines among a job's events.
+    """The lines among a job's events, with those that say where an attempt begins.
 
     Attributes:
         lines: each with its attempt, the oldest first.
@@ -84,6 +89,7 @@ def logged(job_id: str) -> Steps[LoggedLines]:
     for event in events:
         if isinstance(event, Started):
             attempt = event.attempt
+            lines += ((attempt, line) for line in beginning(attempt))
         elif isinstance(event, Log):
             lines += ((attempt, line) for line in event.line.split("\n"))
     return LoggedLines(tuple(lines), lacks, events[-1].id)

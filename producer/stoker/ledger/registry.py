@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ModelNotFound
+from ..kinds.problems import short
 from ..models.manifest import ModelVersion
 from ..redis.calls import Call, Script
 from .keys import key, lua_tables
@@ -109,7 +110,7 @@ def resolve_all(refs: Sequence[str]) -> Call[list[ModelVersion]]:
 def _split(ref: str) -> tuple[str, str]:
     match = _REF.fullmatch(ref)
     if match is None:
-        raise ModelNotFound(f"{ref!r} is no model reference: expected name, name@3 or name@alias, in lower case")
+        raise ModelNotFound(f"{short(ref)} is no model reference: expected name, name@3 or name@alias, in lower case")
     return match["name"], match["pick"] or "champion"
 
 

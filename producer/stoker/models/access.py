@@ -153,7 +153,8 @@ def _names_no_host(url: str) -> InvalidJob:
 
 
 def shown(ref: str) -> str:
-    """A reference for a message."""
+    """A reference for a message, cut where it is long; what cannot be printed is escaped."""
+    ref = ref if ref.isprintable() else repr(ref)[1:-1]
     return ref if len(ref) <= _SHOWN else ref[: _SHOWN - 1] + "…"
 
 

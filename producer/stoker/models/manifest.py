@@ -315,6 +315,7 @@ class ModelVersion(ModelManifest):
             "classes": ", ".join(signature.classes),
             "metrics": "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items()),
             "parameters": f"{self.parameters:,}",
+            "trained from": self.parent or "",
             "trained on": " + ".join(self.trained_on),
         }
         return table(("", ""), ((name, value) for name, value in shown.items() if value))

@@ -155,6 +155,10 @@ class Jobs:
         record = self._jobs.get(job_id)
         return record.events if record else []
 
+    def submitted(self, idempotency_key: str) -> bytes | None:
+        """What stands behind a key: the id of a job and its spec's digest."""
+        return " ".join(self._keys[idempotency_key]).encode() if idempotency_key in self._keys else None
+
     @property
     def last_sequence(self) -> int:
         """That of the newest job; 0 without any."""

@@ -78,7 +78,7 @@ class Ledger:
             "HMGET": self._hmget,
             "HGET": lambda name, field: self._hmget(name, field)[0],
             "XREAD": self._xread,
-            "GET": lambda _: self._jobs.last_sequence,
+            "GET": self._get,
             "LRANGE": lambda name, _, last: keeping.changes(name.removeprefix(key("moves", "")), last + 1),
             # What is forgotten of models that could not be loaded; here all can.
             "HDEL": lambda *_: 0,
@@ -145,6 +145,10 @@ class Ledger:
 
     def _interrupt(self, client: str) -> None:
         self._interrupts[key("interrupts", client)] = self._jobs.ids.next()
+
+    def _get(self, name: str) -> Any:
+        prefix = key("idempotency", "")
+        return self._jobs.submitted(name.removeprefix(prefix)) if name.startswith(prefix) else self._jobs.last_sequence
 
     def _hmget(self, name: str, *fields: str) -> list[bytes | None]:
         return self._jobs.values(name.removeprefix(key("job", "")), fields)

@@ -147,7 +147,8 @@ def put(store: Store, number: int, printed: Printed, before: KeptLog | None, log
         with suppress(StokerError):
             earlier, through, left_out = store.read(before.artifact), before.attempt, before.left_out
     own, last = printed.read()
-    first = earlier + _text([line for attempt, line in logged.lines if through < attempt < number]) + own
+    between = [line for attempt, line in logged.lines if through < attempt < number]
+    first = earlier + _text([*between, *logs.beginning(number)]) + own
     whole = left_out + len(first) + printed.size - len(own)
     if last:
         first, _ = _whole_lines(first[:HALF_BYTES], b"")

@@ -88,7 +88,7 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
         inputs=signature.inputs,
         targets=tuple(continued),
         columns=version.columns,
-        task_why=f"as {version.ref}",
+        task_why="as that of the model that it was trained from",
     )
     learned_from = opened.learned_from
     if isinstance(learned_from, UsedData):
