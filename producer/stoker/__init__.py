@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient
     from .client.async_job import AsyncJob
     from .client.blocking import Client
+    from .client.candidates import Candidates
     from .client.job import Job
     from .events import Event, JobState
     from .functions.job import job
@@ -91,6 +92,7 @@ _LAZY = {
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
+    "Candidates": "client.candidates",
     "Client": "client.blocking",
     "Event": "events",
     "Job": "client.job",
@@ -119,6 +121,7 @@ __all__ = [
     "Attribution",
     "Augment",
     "Builder",
+    "Candidates",
     "Checkpoints",
     "Client",
     "ClientClosed",

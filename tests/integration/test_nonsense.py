@@ -57,9 +57,10 @@ def parameters(of: str, name: str) -> dict[str, tuple[bool, object]]:
 
 
 def fits(value: object, hint: object) -> bool:
-    """Whether a value may be of a type; one that pydantic cannot tell may be of any."""
+    """Whether a value may be of a type; one that pydantic cannot tell may be of any, and fields of specs take bytes."""
+    config = ConfigDict(strict=not isinstance(value, bytes), arbitrary_types_allowed=True)
     try:
-        TypeAdapter(hint, config=ConfigDict(strict=True, arbitrary_types_allowed=True)).validate_python(value)
+        TypeAdapter(hint, config=config).validate_python(value)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, SchemaError, TypeError):
         return True
     except ValidationError:
@@ -74,7 +75,7 @@ def sensible(folder: Path, job: Any) -> dict[str, Any]:
     return {
         "spec": SPEC, "specs": [SPEC], "job_id": job.id, "jobs": [job], "model": "echo", "ref": "echo@1",
         "name": "echo", "inputs": np.zeros(2), "rows": np.zeros(2), "new": "other", "alias": "live", "text": "a note",
-        "keep": 1, "queue": "cpu.train", "tenant": "blue", "data": table, "what": f"store://{DIGEST}/{table.name}",
+        "keep": 1, "rule": "max accuracy", "queue": "cpu.train", "tenant": "blue", "data": table, "what": f"store://{DIGEST}/{table.name}",
         "source": folder / "missing.keras", "timeout": 0.01,
     }  # fmt: skip
 

@@ -24,6 +24,7 @@ PUBLIC = [
     "Attribution",
     "Augment",
     "Builder",
+    "Candidates",
     "Checkpoints",
     "Client",
     "ClientClosed",

@@ -152,7 +152,7 @@ def question(data: str | PathLike[str] | Data, rule: str, among: Among) -> Quest
     if not isinstance(rule, str):
         raise InvalidArgument(f"a rule is text such as 'max accuracy', got {short(rule)}")
     models = among.get("models", ())
-    if isinstance(models, str) or not all(isinstance(each, str) for each in models):
+    if not isinstance(models, list | tuple | set | frozenset) or not all(isinstance(each, str) for each in models):
         raise InvalidArgument(f"models are names or references of models, in a list; got {short(models)}")
     most = among.get("most", MOST)
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_EVER:

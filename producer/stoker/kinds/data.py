@@ -11,6 +11,7 @@ from ..models.columns import ColumnKind
 from ..models.formats import Format, Stated
 from .accepts import Accepts
 from .base import Frozen, several
+from .problems import short
 
 _LONGEST = 4096
 
@@ -117,6 +118,8 @@ def _data(value: Any) -> Any:
         case Data():
             return value
         case Mapping():
+            if other := [name for name in value if not isinstance(name, str)]:
+                raise ValueError(f"the names of its fields must be text, got {short(other[0])}")
             return Data.model_validate(value)
         case PathLike():
             value = fspath(value)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, Self
 
 from ..errors import InvalidJob
+from .problems import short
 
 QUALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -204,9 +205,9 @@ class _Words:
     def _refused(self, expected: str) -> InvalidJob:
         before = " ".join(self._words[: self._at])
         place = f"after {before!r}" if before else "first"
-        got = f"got {self._next!r}" if self.are_left else "and it ends there"
+        got = f"got {short(self._next)}" if self.are_left else "and it ends there"
         return InvalidJob(
-            f"choose={self._text!r} is no rule: expected {expected} {place}, {got}; write it like {_EXAMPLE!r}"
+            f"choose={short(self._text)} is no rule: expected {expected} {place}, {got}; write it like {_EXAMPLE!r}"
         )
 
 
