@@ -21,7 +21,7 @@ from stoker.settings import Settings
 from .echo import register
 
 SPEC = stoker.Train(model="checked", data="sample://digits", device="cpu")
-NONSENSE = (
+NONSENSE: tuple[object, ...] = (
     *(None, True, 7, -1, 0.5, 10**5000, math.nan, math.inf),
     *("", "\0", "\ud800", "x" * 100_000, "a b", "../a", b"bytes"),
     *([], [None], {}, {None: None}, {"\ud800": "\ud800"}, object(), ..., datetime(2026, 1, 1)),  # noqa: DTZ001
@@ -56,7 +56,7 @@ def parameters(of: str, name: str) -> dict[str, tuple[bool, object]]:
     return found
 
 
-def fits(value: object, hint: object) -> bool:
+def fits(value: object, hint: Any) -> bool:
     """Whether a value may be of a type; one that pydantic cannot tell may be of any, and fields of specs take bytes."""
     config = ConfigDict(strict=not isinstance(value, bytes), arbitrary_types_allowed=True)
     try:

@@ -23,14 +23,21 @@ _JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LARGEST_ID = 2**64
 
 
+def number(value: object) -> float | None:
+    """A number, infinite if it is too large for a float; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def timeout(value: object) -> float:
     """Seconds to wait."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+    seconds = number(value)
+    if seconds is None:
         raise InvalidArgument(f"timeout must be a number of seconds, got {short(value)}")
-    try:
-        seconds = float(value)
-    except OverflowError:
-        seconds = math.inf
     if not 0 <= seconds <= _LONGEST_S:
         hint = "; to wait for ever, give None where that is allowed" if seconds == math.inf else ""
         raise InvalidArgument(f"timeout must be 0 to {_LONGEST_S:.0f} seconds, got {seconds:g}{hint}")

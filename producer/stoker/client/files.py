@@ -5,7 +5,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -255,6 +254,7 @@ def _name(value: object) -> str | None:
 
 
 def _days(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= LONGEST_DAYS:
+    days = arguments.number(value)
+    if days is None or not 0 < days <= LONGEST_DAYS:
         raise InvalidArgument(f"keep_days must be more than 0 and at most {LONGEST_DAYS:,.0f}, got {short(value)}")
-    return float(value)
+    return days
