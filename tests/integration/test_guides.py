@@ -183,6 +183,19 @@ def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None
     assert client.paused().queues == {}
 
 
+def test_optimising(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    example, goal = blocks("optimising", "python")
+    run(example)
+    model, parent, _ = capsys.readouterr().out.splitlines()
+    assert (model.split()[0], parent) == ("figures@2", "figures@1")
+    assert client.model("figures").ref == "figures@1"
+    [value] = [node for node in ast.parse(f"import stoker\n{goal}").body if isinstance(node, ast.Expr)]
+    assert ast.unparse(value).startswith("stoker.Optimize(")
+    run(f"import stoker\n{goal}")
+    [file] = blocks("optimising", "yaml")
+    assert isinstance(kinds.parse_spec(yaml.safe_load(file)), stoker.Optimize)
+
+
 def test_training() -> None:
     [spec] = blocks("training", "python")
     [value] = [node for node in ast.parse(spec).body if isinstance(node, ast.Expr)]
