@@ -5,7 +5,7 @@ import signal
 import sys
 
 COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables")
-EVERYTHING = (*COMPARISONS, "train", "scale", "report")
+EVERYTHING = (*COMPARISONS, "train", "tune", "scale", "report")
 
 
 def main() -> None:

@@ -260,9 +260,11 @@ class Deployment:
         urls = {"redis_url": self.network.url(name, "redis")}
         if self.settings.result_url:
             urls["result_url"] = self.network.url(name, "results")
-        settings = self.settings.model_copy(update={**urls, "slots": slots, "builders": builders})
+        allowed = {"builders": builders, "functions": ("shop.costs:*",)}
+        settings = self.settings.model_copy(update={**urls, **allowed, "slots": slots})
         here = Path(__file__).parent
-        path = os.pathsep.join([str(here), str(here.parent / "integration"), os.environ.get("PYTHONPATH", "")])
+        own = [here, here.parent / "integration", here.parent / "packages" / "shop"]
+        path = os.pathsep.join([*map(str, own), os.environ.get("PYTHONPATH", "")])
         return os.environ | settings.environment() | {"PYTHONPATH": path, "TMPDIR": str(self._scratch)}
 
     def _log(self, name: str) -> Path:

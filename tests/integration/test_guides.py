@@ -129,6 +129,26 @@ def test_choosing(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert (told.returncode, "a unit of bytes (B, kB" in told.stderr) == (2, True)
 
 
+def test_tuning(client: stoker.Client) -> None:
+    [submitted] = blocks("tuning", "python")
+    names = run(submitted)
+    found, job = names["found"], names["job"]
+    assert isinstance(found, stoker.TuneResult)
+    assert found.model == "vintages@1"
+    version = client.model(found.model)
+    assert "val_accuracy" not in version.metrics, "it was trained on all rows"
+    assert version.tuned.startswith(f"trial {found.best} of ")
+    assert len(found.trials) == 4
+    [file] = blocks("tuning", "yaml")
+    spec = kinds.parse_spec(yaml.safe_load(file))
+    assert isinstance(job, stoker.Job)
+    assert isinstance(spec, stoker.Tune)
+    assert spec.space["batch_size"] == stoker.Choice([16, 32])
+    assert (spec.job, spec.goal, spec.trials) == (
+        stoker.Train(model="vintages", data="sample://wine", epochs=9), "max val_accuracy", 4
+    )  # fmt: skip
+
+
 def test_files(tmp_path: Path) -> None:
     write_month(tmp_path)
     (tmp_path / "month.csv").rename("customers.csv")

@@ -83,6 +83,13 @@ sources = st.sampled_from(["m.keras", "s3://bucket/m.zip", "https://host/m.onnx?
 imported = st.builds(
     stoker.ImportedInput, columns=st.lists(names, max_size=3), shape=st.none() | st.lists(st.none() | st.integers(1, 9))
 )
+functions = st.dictionaries(st.just("weeks"), numbers).map(lambda given: stoker.Run("shop.jobs:tidy", given))
+parameters = st.one_of(
+    st.builds(stoker.Float, low=st.floats(-9, 0), high=st.floats(1, 9), step=st.sampled_from([None, 0.5])),
+    st.builds(stoker.Int, low=st.integers(1, 9), high=st.integers(10, 99), log=st.booleans()),
+    st.builds(stoker.Choice, options=st.lists(words | numbers, min_size=1, max_size=4, unique_by=repr)),
+    st.lists(st.lists(st.integers(1, 9), max_size=2), min_size=1, max_size=3, unique_by=repr),
+)
 own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "train": {
         "model": names, "data": paths, "architecture": architectures, "target": st.none() | words,
@@ -126,6 +133,14 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "function": st.sampled_from(["shop.jobs:tidy", "jobs:f"]), "seed": st.none() | st.integers(0, 2**32 - 1),
         "arguments": st.dictionaries(st.sampled_from(["weeks", "of"]), words | numbers | st.lists(words)),
     },
+    "tune": {
+        "job": functions, "space": st.dictionaries(st.sampled_from(["a", "args.b", "c.d"]), parameters, min_size=1),
+        "goal": st.sampled_from(["max f1", "min loss"]), "trials": st.integers(1, 99), "budget_s": st.none() | positive,
+        "sampler": st.sampled_from(["tpe", "random", "grid"]), "prune": st.booleans(),
+        "rungs": st.sampled_from([None, [1, 3]]), "finish": st.sampled_from(["retrain", "same", "none"]),
+        "test_data": st.none() | paths, "alias": st.sampled_from([None, "champion"]),
+        "min_metrics": st.dictionaries(words, numbers, max_size=2),
+    },
     "compare": {
         "models": st.lists(refs, min_size=2, max_size=4, unique=True), "data": paths, "target": st.none() | words,
         "bootstrap": st.integers(100, 999), "batch_size": st.integers(1, 999),
@@ -146,7 +161,9 @@ def specs(draw: st.DrawFn) -> Spec:
     kind = draw(st.sampled_from(sorted(KINDS)))
     cls = spec_classes[kind]
     required: dict[str, st.SearchStrategy[Any]] = {
-        name: own[kind][name] for name in own[kind] if name in ("model", "models", "data", "source", "function", "to")
+        name: own[kind][name]
+        for name in own[kind]
+        if name in ("model", "models", "data", "source", "function", "to", "job", "space", "goal")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

@@ -78,6 +78,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         *((("validation", version.split),) if version.split else ()),
         *((("parent", _lineage(version)),) if version.parent else ()),
         ("parameters", f"{version.parameters:,}"),
+        *((("tuned", version.tuned),) if version.tuned else ()),
         *((("engine", f"TensorFlow alone, for {version.tensorflow_why}"),) if version.tensorflow_why else ()),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, run, train
+from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, run, train, tune
 from .architecture import (
     CNN,
     MLP,
@@ -39,11 +39,15 @@ from .optimize import Optimize, OptimizedForm, OptimizeResult
 from .outputs import Output
 from .problems import sentence
 from .run import Run, RunResult
+from .space import Choice, Float, Int
 from .train import Train
 from .trained import CrossValidation, TrainResult
+from .trial import Trial
+from .tune import Tune
+from .tuned import TunedTrial, TuneResult
 
 Spec = Annotated[
-    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize,
+    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize | Tune,
     Field(discriminator="kind"),
 ]
 Result = Annotated[
@@ -56,7 +60,8 @@ Result = Annotated[
     | RunResult
     | ImportResult
     | OptimizeResult
-    | ExplainResult,
+    | ExplainResult
+    | TuneResult,
     Field(discriminator="kind"),
 ]
 
@@ -65,7 +70,7 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         each.KIND.name: each.KIND
-        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize, explain)
+        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize, explain, tune)
     }
 )
 """Every kind of jobs, by name."""
@@ -135,6 +140,7 @@ __all__ = [
     "Augment",
     "Builder",
     "Checkpoints",
+    "Choice",
     "ClassScore",
     "Compare",
     "CompareResult",
@@ -156,6 +162,7 @@ __all__ = [
     "Explain",
     "ExplainResult",
     "Explanation",
+    "Float",
     "Forecast",
     "Histogram",
     "Import",
@@ -165,6 +172,7 @@ __all__ = [
     "ImportedOutput",
     "Infer",
     "InferResult",
+    "Int",
     "Interval",
     "JobSpec",
     "KerasConfig",
@@ -190,6 +198,10 @@ __all__ = [
     "Text",
     "Train",
     "TrainResult",
+    "Trial",
+    "Tune",
+    "TuneResult",
+    "TunedTrial",
     "UNet",
     "WideAndDeep",
     "as_data",

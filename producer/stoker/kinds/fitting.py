@@ -124,10 +124,18 @@ def refuse_wrong_monitor(spec: "Train") -> None:
         )
     for what, monitored in (("early stopping", spec.early_stopping), ("plateau", spec.plateau)):
         if monitored is not None:
-            _refuse_unmeasured(spec, what, monitored)
+            refuse_unmeasured(spec, what, monitored)
 
 
-def _refuse_unmeasured(spec: "Train", what: str, stop: Monitored) -> None:
+def refuse_unmeasured(spec: "Train", what: str, stop: Monitored) -> None:
+    """Refuse to watch what is not measured.
+
+    Args:
+        what: what watches it, for the message.
+
+    Raises:
+        InvalidJob: it is not measured, or nobody knows whether less of it is better.
+    """
     # What is validated on where data are added is the version's to say.
     validated = spec.validation_data or spec.validation_split or spec.folds or spec.add_data
     if stop.monitor.startswith("val_") and not validated:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,6 +11,9 @@ from .accepts import Accepts
 from .base import Frozen, several
 from .keras_custom import is_foreign
 from .needs import FUNCTION
+
+if TYPE_CHECKING:
+    from .train import Train
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CLASS_LOSSES = (*CROSS_ENTROPIES, "focal")
@@ -167,6 +170,24 @@ def check_task(task: LearnedTask | None, loss: str | None, metrics: tuple[str, .
         ):
             of = "classes" if is_class_metric(metric) else "numbers"
             raise InvalidJob(f"metrics names {metric!r}, which is of {of}; task={task!r} has others")
+
+
+def refuse_wrong_outputs(spec: "Train") -> None:
+    """Refuse outputs that contradict what the job itspec says.
+
+    Raises:
+        InvalidJob: they do.
+    """
+    if not spec.outputs:
+        return
+    if len(spec.outputs) == 1:
+        raise InvalidJob("outputs names a single one; say target, loss and metrics of the job itspec instead")
+    columns = (spec.target,) if isinstance(spec.target, str) else spec.target
+    if columns is not None and set(columns) != set(spec.outputs):
+        raise InvalidJob(f"target names {', '.join(columns)}, and outputs {', '.join(spec.outputs)}: leave target out")
+    for name in ("loss", "metrics", "task", "from_logits", "class_weights"):
+        if getattr(spec, name) is not None:
+            raise InvalidJob(f"{name} is of a single output; of several, say it in outputs, or leave it out")
 
 
 def _by_label(weights: Any) -> Any:

@@ -13,6 +13,7 @@ from .kind import Kind, SubmitChecks
 from .needs import FUNCTION, function_word
 from .problems import short
 from .result import JobResult, Shown
+from .trial import Trial
 
 CONTEXT = "run"
 """The parameter of a function that gets its context, and is none of its arguments."""
@@ -29,12 +30,14 @@ class Run(JobSpec["RunResult"]):
         function: where it is, "package.module:function".
         arguments: plain data, by the names of the parameters.
         seed: what `run.seed` gives; None for a number of the job's own, which all its attempts share.
+        trial: which trial of a `Tune` it is; such a job registers nothing and keeps no files.
     """
 
     kind: Literal["run"] = "run"
     function: Annotated[str, StringConstraints(pattern=f"^{FUNCTION}$", max_length=200)]
     arguments: Plain = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
+    trial: Trial | None = None
 
     if TYPE_CHECKING:
 
@@ -97,7 +100,10 @@ class RunResult(JobResult):
 
 
 def _summary(spec: Run) -> str:
-    return ", ".join([spec.function, *(f"{name}={short(value)}" for name, value in spec.arguments.items())])[:200]
+    trial = [] if spec.trial is None else [f"trial {spec.trial.number}"]
+    return ", ".join([*trial, spec.function, *(f"{name}={short(value)}" for name, value in spec.arguments.items())])[
+        :200
+    ]
 
 
 def _check(spec: Run, checks: SubmitChecks) -> Run:

@@ -29,6 +29,7 @@ from .outputs import (
     Targets,
     check_task,
     class_modules,
+    refuse_wrong_outputs,
 )
 from .reconstruction import refuse_wrong_reconstruction
 from .roles import refuse_contradicting_roles
@@ -36,6 +37,7 @@ from .scaling import Scalings, refuse_wrong_scaling
 from .splits import Column, refuse_wrong_split
 from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
 from .trained import TrainResult
+from .trial import Trial
 
 
 def _named(value: Any) -> Any:
@@ -83,6 +85,7 @@ class Train(JobSpec[TrainResult]):
         folds: train so many models first, each validated on its part of the rows, as jobs of their own; the model that
             is registered is then trained on all rows. By time, each is trained on what is older than its part.
         fold: of `folds`, counted from 0: train that one alone, and register nothing.
+        trial: which trial of a `Tune` it is; such a job registers nothing.
         forecast: learn to continue a series of numbers; the validation rows are then the newest.
         epochs: passes over the data.
         batch_size: rows per gradient step.
@@ -143,6 +146,7 @@ class Train(JobSpec[TrainResult]):
     time: Column | None = None
     folds: int | None = Field(default=None, ge=2, le=100)
     fold: int | None = Field(default=None, ge=0)
+    trial: Trial | None = None
     forecast: Forecast | None = None
     epochs: int = Field(default=10, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_048_576)
@@ -190,10 +194,15 @@ class Train(JobSpec[TrainResult]):
             return ()
         return tuple(self.outputs) or self.target
 
+    @property
+    def registers(self) -> bool:
+        """Whether its model becomes a version."""
+        return self.fold is None and (self.trial is None or bool(self.trial.note))
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         self._check_loss()
-        self._check_outputs()
+        refuse_wrong_outputs(self)
         if self.validation_data is not None and self.validation_split:
             raise InvalidJob("give validation_data or validation_split, not both: validation_split=0 splits off none")
         if self.task == "reconstruction":
@@ -224,20 +233,6 @@ class Train(JobSpec[TrainResult]):
         if self.from_logits is False and output == "linear" and loss in CLASS_LOSSES:
             raise InvalidJob("output='linear' gives raw scores, which from_logits=False would read as probabilities")
         check_task(self.task, loss, self.metrics)
-
-    def _check_outputs(self) -> None:
-        if not self.outputs:
-            return
-        if len(self.outputs) == 1:
-            raise InvalidJob("outputs names a single one; say target, loss and metrics of the job itself instead")
-        columns = (self.target,) if isinstance(self.target, str) else self.target
-        if columns is not None and set(columns) != set(self.outputs):
-            raise InvalidJob(
-                f"target names {', '.join(columns)}, and outputs {', '.join(self.outputs)}: leave target out"
-            )
-        for name in ("loss", "metrics", "task", "from_logits", "class_weights"):
-            if getattr(self, name) is not None:
-                raise InvalidJob(f"{name} is of a single output; of several, say it in outputs, or leave it out")
 
 
 def _check(spec: Train, checks: SubmitChecks) -> Train:
@@ -279,6 +274,11 @@ def _network_modules(spec: Train) -> tuple[str, ...]:
     return network.all_modules if isinstance(network, KerasConfig) else ()
 
 
+def _summary(spec: Train) -> str:
+    trial = "" if spec.trial is None else f"trial {spec.trial.number}, "
+    return f"{trial}{spec.model}, {spec.data}, epochs={spec.epochs}"
+
+
 KIND = Kind(
     name="train",
     spec=Train,
@@ -287,7 +287,7 @@ KIND = Kind(
     gains_by_gpu=True,
     reads=("init_from",),
     makes="model",
-    summary=lambda spec: f"{spec.model}, {spec.data}, epochs={spec.epochs}",
+    summary=_summary,
     slots=lambda spec: spec.workers,
     may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,

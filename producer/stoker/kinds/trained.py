@@ -2,6 +2,8 @@
 
 from typing import Literal, Self
 
+from pydantic import Field
+
 from ..models.described import Described
 from ..models.manifest import Artifact
 from .result import JobResult, Shown
@@ -27,7 +29,8 @@ class TrainResult(JobResult):
     """What a training gives.
 
     Attributes:
-        model: the exact reference of the new version, e.g. "digits@1"; empty for one fold's, which is not registered.
+        model: the exact reference of the new version, e.g. "digits@1"; empty for that of a fold or a trial, which is
+            not registered.
         metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
             begin with val_ are means over the folds.
         history: every metric, one number per epoch; of a trial, as the job sees it that asked for it, of the last 32.
@@ -41,6 +44,8 @@ class TrainResult(JobResult):
         parts: into how many parts each batch was divided, because there was no memory for all of it.
         precision: what was computed in.
         cross_validation: what the folds gave; None without any.
+        extreme_epochs: of a trial, as the job sees it that asked for it, the epochs at which each metric was least and
+            largest, the first of them; from 1.
     """
 
     kind: Literal["train"] = "train"
@@ -56,13 +61,19 @@ class TrainResult(JobResult):
     parts: int = 1
     precision: Literal["float32", "mixed"] = "float32"
     cross_validation: CrossValidation | None = None
+    extreme_epochs: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
     def gives_model(self) -> str | None:
         return self.model or None
 
     def brief(self) -> Self:
         last = {name: values[-_EPOCHS_OF_A_TRIAL:] for name, values in self.history.items()}
-        return self.model_copy(update={"history": last})
+        extremes = {
+            name: (values.index(min(values)) + 1, values.index(max(values)) + 1)
+            for name, values in self.history.items()
+            if values
+        }
+        return self.model_copy(update={"history": last, "extreme_epochs": extremes})
 
     def shown(self) -> Shown:
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"
@@ -73,4 +84,4 @@ class TrainResult(JobResult):
         if scores := self.cross_validation:
             told = (f"{name} {mean:.4g} ± {scores.spread[name]:.2g}" for name, mean in scores.mean.items())
             notes.append(f"over {len(scores.folds)} folds: {'  '.join(told)}")
-        return Shown(self.model or "one fold, not registered", metrics, notes=tuple(notes), files=self.files)
+        return Shown(self.model or "not registered", metrics, notes=tuple(notes), files=self.files)

@@ -257,6 +257,7 @@ class ModelManifest(Described):
         tensorflow_why: why TensorFlow alone computes it, and no quicker engine is tried; empty where others are, and
             in versions that an older Stoker registered.
         optimized: what was done to its parent to make it; None if it was trained or imported.
+        tuned: the trial whose settings it was trained with, in words; empty if it is of none.
     """
 
     name: ModelName
@@ -275,6 +276,7 @@ class ModelManifest(Described):
     modules: dict[str, str] = Field(default_factory=dict)
     tensorflow_why: str = ""
     optimized: Optimized | None = None
+    tuned: str = ""
 
     @property
     def trained_on(self) -> tuple[str, ...]:

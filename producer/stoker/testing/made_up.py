@@ -1,5 +1,6 @@
 """What jobs give where a test does not say: results of the right shape, whose numbers mean nothing."""
 
+import random
 from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
@@ -26,12 +27,16 @@ from ..kinds import (
     Spec,
     Train,
     TrainResult,
+    Tune,
+    TunedTrial,
+    TuneResult,
     as_data,
 )
 from ..kinds.compare import headlines
 from ..kinds.compared import COST_AXES, ComparedModel
 from ..kinds.describe import DescribedColumn
 from ..kinds.evaluate import Accuracy, Efficiency, Interval, Latency, Stability
+from ..kinds.goal import Goal
 from ..kinds.result import JobResult
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
@@ -43,7 +48,7 @@ from .outcomes import Planned
 from .registry import Models, signature_of
 from .tables import classes_of, columns_of, head_of
 
-_ROWS, _PARAMETERS, _RUN_S, _ROWS_PER_S = 100, 1000, 1.0, 1000.0
+_ROWS, _PARAMETERS, _RUN_S, _ROWS_PER_S, _TRIALS = 100, 1000, 1.0, 1000.0, 3
 _LATENCY = {1: Latency(p50_ms=1.0, p99_ms=2.0), 32: Latency(p50_ms=2.0, p99_ms=4.0)}
 _METRICS = {"loss": 0.25, "accuracy": 0.9, "val_loss": 0.3, "val_accuracy": 0.88}
 # Of the arrays among the sample sets: how many numbers a row has, and the classes.
@@ -105,6 +110,8 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
                 parameters=_PARAMETERS, job=job_id, data="",
             )  # fmt: skip
             return ImportResult(model=version.ref, format="keras", parameters=_PARAMETERS)
+        case Tune():
+            return _tuned(spec, job_id, models, store)
 
 
 def _trained(spec: Train, job_id: str, models: Models, store: Store) -> TrainResult:
@@ -193,6 +200,28 @@ def _described(spec: Describe, store: Store) -> DescribeResult:
     return DescribeResult(
         data=data, rows=_ROWS, columns=columns, target=target, task=None, task_why=None, task_doubt=None, warnings=(),
         files=_pages(store, data),
+    )  # fmt: skip
+
+
+def _tuned(spec: Tune, job_id: str, models: Models, store: Store) -> TuneResult:
+    """Trials at the corners of the space, of which the first is the best; its training has made the model."""
+    template, drawn, goal = spec.template, random.Random(0), Goal.parse(spec.goal)
+    settings = [template.draw(lambda _, each: drawn.choice(each.corners)) for _ in range(min(spec.trials, _TRIALS))]
+    trials = tuple(
+        TunedTrial(
+            number=number, state="SUCCEEDED", value=0.5 + goal.sign * (0.4 - number / 100), settings=each,
+            epochs=None, run_s=_RUN_S, job=f"{job_id}-1-{number}",
+        )
+        for number, each in enumerate(settings)
+    )  # fmt: skip
+    best = template.with_settings(settings[0])
+    made = None
+    if isinstance(best, Train) and spec.finish != "none":
+        made = _trained(best.model_copy(update={"alias": spec.alias}), job_id, models, store).model
+    return TuneResult(
+        goal=spec.goal, value=trials[0].value or 0.0, settings=settings[0], best=0, trials=trials, why="made up",
+        run_s=_RUN_S * len(trials), seed=spec.seed or 0, model=made, alias=spec.alias,
+        files={**_pages(store, "tuning"), "study": store.put_bytes(b"", "study.journal")},
     )  # fmt: skip
 
 

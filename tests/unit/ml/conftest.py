@@ -24,6 +24,7 @@ from stoker_workers.ml import garbage
 from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction import opening
 from stoker_workers.ml.run import Outcome, Run
+from stoker_workers.ml.tuning import results
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
 
@@ -56,6 +57,7 @@ def _only_what_the_test_is_about(request: pytest.FixtureRequest, monkeypatch: py
         for kind in (compare, describe, evaluate, optimize):
             monkeypatch.setattr(kind, "render", lambda report: "")
         monkeypatch.setattr(explain, "render", lambda report, pictured: "")
+        monkeypatch.setattr(results, "render", lambda *found: "")
     if "models_converted" not in request.fixturenames:
         monkeypatch.setattr(opening, "converted", lambda *arguments: [])
 

@@ -68,7 +68,7 @@ def test_one_fold_can_be_trained_alone_and_registers_nothing(open_run: OpenRun) 
     assert outcome.effects == ()
     assert isinstance(outcome.result, TrainResult)
     assert (outcome.result.gives_model(), outcome.result.rows, outcome.result.files) == (None, 80, {})
-    assert outcome.result.shown().subject == "one fold, not registered"
+    assert outcome.result.shown().subject == "not registered"
 
 
 def test_the_folds_are_jobs_like_their_parent(open_run: OpenRun) -> None:

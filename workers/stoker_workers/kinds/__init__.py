@@ -7,7 +7,7 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, train
+from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, train, tune
 from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
@@ -22,11 +22,12 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "import": import_model.run,
         "optimize": optimize.run,
         "explain": explain.run,
+        "tune": tune.run,
     }
 )
 # How the attempt runs that has the results of the job's children.
 _GATHER: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
-    {"infer": infer.gather, "train": train.gather, "run": run_function.run}
+    {"infer": infer.gather, "train": train.gather, "run": run_function.run, "tune": tune.run}
 )
 
 

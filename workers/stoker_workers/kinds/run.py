@@ -43,16 +43,16 @@ def run(spec: kinds.Run, run: Run) -> Outcome:
     except BaseException as error:
         around.log(_where(error), level="error")
         raise
-    return Outcome(
-        RunResult(
-            function=spec.function,
-            value=as_json(returned, spec.function),
-            files=made.files,
-            seed=seed,
-            run_s=time.monotonic() - started,
-        ),
-        tuple(made.models.values()),
+    result = RunResult(
+        function=spec.function,
+        value=as_json(returned, spec.function),
+        files=made.files,
+        seed=seed,
+        run_s=time.monotonic() - started,
     )
+    if spec.trial is not None and not spec.trial.note:
+        return Outcome(result.model_copy(update={"files": {}}))
+    return Outcome(result, tuple(made.models.values()))
 
 
 def _where(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from ..ml.run import Children, Outcome, Run, Stopped
 from ..ml.training.checkpoint import Position, Saved
 from ..ml.training.continuing import continued_model
 from ..ml.training.dataset import Weighting, build_rows, encoder, every_row, on_side
-from ..ml.training.folds import cross_validation, final_job, fold_jobs
+from ..ml.training.folds import cross_validation, final_job, fold_jobs, result_of_folds
 from ..ml.training.model import Trainable, build_model
 from ..ml.training.pictures import with_default
 from ..ml.training.replicas import Replicas, batch_norms
@@ -57,6 +57,8 @@ def gather(spec: Train, run: Run) -> Outcome:
     """Fit a model to all rows, whose quality is that of the folds."""
     folds = [fold for fold in run.children if isinstance(fold, TrainResult)]
     scores, final = cross_validation(folds), final_job(spec, folds)
+    if not spec.registers:
+        return Outcome(result_of_folds(folds, scores, final.epochs))
     if final.epochs != spec.epochs:
         run.say(f"trains on all rows for {final.epochs} epochs, after which the folds were best on average")
     return _fit(final, run, scores)
@@ -246,7 +248,7 @@ def _outcome(
         precision="float32" if spec.precision == "float32" else "mixed",
         cross_validation=scores,
     )
-    if spec.fold is not None:
+    if not spec.registers:
         return Outcome(result)
     if len(model.profile.columns) > _MOST_COLUMNS:
         run.say(f"the manifest lists {_MOST_COLUMNS:,} of the {len(model.profile.columns):,} columns, the first ones")
@@ -267,6 +269,7 @@ def _outcome(
         columns=model.profile.columns[:_MOST_COLUMNS],
         task_why=data.profile.task_why,
         tensorflow_why=saved.tensorflow_why,
+        tuned="" if spec.trial is None else spec.trial.note,
         split=f"{spec.folds} folds; the model itself is trained on all rows" if scores else data.why,
     )
     return Outcome(result.model_copy(update=update), (Register(manifest=manifest, alias=spec.alias),))

@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 # One of these has TensorFlow in it, whatever it is called.
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 # Optional packages that some jobs need, and their modules.
-_OPTIONAL = {"ai-edge-quantizer": "ai_edge_quantizer"}
+_OPTIONAL = {"ai-edge-quantizer": "ai_edge_quantizer", "optuna": "optuna"}
 
 
 def installed(offers: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from stoker.kinds.outputs import best_is_largest
 
 def fold_jobs(spec: Train, seed: int) -> list[Train]:
     """The training of each fold; all split the rows by one seed."""
-    own = {"seed": seed, "alias": None, "after": (), "not_before": None}
+    own = {"seed": seed, "alias": None, "after": (), "not_before": None, "trial": None}
     return [spec.model_copy(update={**own, "fold": fold}) for fold in range(spec.folds or 0)]
 
 
@@ -23,6 +23,17 @@ def cross_validation(folds: Sequence[TrainResult]) -> CrossValidation:
         mean={name: float(each.mean()) for name, each in values.items()},
         spread={name: float(each.std()) for name, each in values.items()},
     )
+
+
+def result_of_folds(folds: Sequence[TrainResult], scores: CrossValidation, epochs: int) -> TrainResult:
+    """What a trial of a `Tune` gives that has folds: their quality is its own, and no model is made.
+
+    Args:
+        epochs: for how many a model would be trained on all rows.
+    """
+    update = {"metrics": dict(scores.mean), "history": {}, "epochs": epochs, "cross_validation": scores}
+    run_s = sum(fold.run_s for fold in folds)
+    return folds[0].model_copy(update={**update, "rows": max(fold.rows for fold in folds), "run_s": run_s})
 
 
 def final_job(spec: Train, folds: Sequence[TrainResult]) -> Train:
