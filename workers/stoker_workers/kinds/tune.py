@@ -14,7 +14,7 @@ from stoker.models.effects import Effect, MoveAlias
 
 from ..ml.run import Children, Outcome, Run
 from ..ml.tuning.jobs import Clock, comparison, last_job, trial_job
-from ..ml.tuning.proposals import proposals, seed_of
+from ..ml.tuning.proposals import next_numbers, proposals, seed_of
 from ..ml.tuning.results import Found, result_of
 from ..ml.tuning.trials import TrialJob, began, best_of, metrics_of, trial_jobs, trial_of
 
@@ -93,8 +93,9 @@ def _ask_for_trials(spec: Tune, run: Run, trials: Sequence[TrialJob], clock: Clo
     room = min(at_once - running, spec.trials - len(trials))
     next_ones = proposals(spec, trials, room, seed) if room > 0 else []
     if next_ones or running:
+        numbers = next_numbers(trials, len(next_ones))
         jobs = [
-            trial_job(spec, number, settings, seed, clock) for number, settings in enumerate(next_ones, len(trials))
+            trial_job(spec, number, settings, seed, clock) for number, settings in zip(numbers, next_ones, strict=False)
         ]
         raise Children(jobs, each=True, halving=spec.halving)
     return _NO_MORE

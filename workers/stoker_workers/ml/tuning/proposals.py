@@ -1,6 +1,7 @@
 """Which settings come next. What is proposed depends on the seed and on the trials before it, and on nothing else."""
 
 import hashlib
+import itertools
 import json
 import math
 import random
@@ -24,6 +25,12 @@ Settings = dict[str, object]
 _MOST_DRAWS = 5
 # Of the settings that no trial has had, one is drawn among so many.
 _MOST_LEFT = 1_000
+
+
+def next_numbers(trials: Sequence[TrialJob], count: int) -> list[int]:
+    """The numbers of the next trials: those that none has, for a search that was dead has lost some of its trials."""
+    taken = {trial.number for trial in trials}
+    return list(islice((number for number in itertools.count() if number not in taken), count))
 
 
 def proposals(spec: Tune, trials: Sequence[TrialJob], count: int, seed: int) -> list[Settings]:
@@ -56,7 +63,7 @@ def _sampled(
     sampling = Sampling(spec, template, trials)
     known: dict[str, TrialJob | None] = dict(taken)
     proposed: list[Settings] = []
-    for number in range(len(trials), len(trials) + count):
+    for number in next_numbers(trials, count):
         settings = _fresh(template, sampling, known, (seed, number))
         if settings is None:
             break
