@@ -1,6 +1,7 @@
 """The examples of the guides to one's own models and code run as they stand, on one stack."""
 
 import ast
+import asyncio
 import json
 import re
 import shlex
@@ -170,6 +171,43 @@ def test_files(tmp_path: Path) -> None:
     assert "html" in commands.run("files", "ls", names["job"].id).stdout
     told = commands.run("files", "rm", str(names["data"]))
     assert (told.returncode, commands.run("files", "get", str(names["data"])).returncode) == (0, 2)
+
+
+def test_explaining(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    single, whole = blocks("explaining", "python")
+    why = run(single)["why"]
+    assert isinstance(why, stoker.Explanation)
+    assert why.only.complete
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(why.columns)
+    names = run(f"import stoker\nclient = stoker.Client()\n{whole}")
+    result = names["result"]
+    assert isinstance(result, stoker.ExplainResult)
+    assert len(capsys.readouterr().out.splitlines()) == len(result.importance) == len(why.columns)
+    [console] = blocks("explaining", "console")
+    told = commands.run(*console.strip().removeprefix("$ stoker ").split())
+    assert told.returncode == 0, told.stderr
+    assert "falls by" in told.stdout
+    assert "baseline: the mean" in told.stdout
+    row = '{"joined": null, "age": 50, "calls": 1, "monthly": 20, "plan": "new", "region": "east", "paperless": true}'
+    told = commands.run("explain", "leavers", row, "--output", "no", "--json")
+    assert told.returncode == 0, told.stderr
+    [explained] = json.loads(told.stdout)
+    assert [each["target"] for each in explained["outputs"].values()] == ["no"]
+    assert commands.run("explain", "leavers").returncode == 2
+    told = commands.run("explain", "leavers", row, "--output", "never")
+    assert told.returncode == 1
+    assert "output names 'never'" in told.stderr
+
+    async def asked() -> list[stoker.Explanation]:
+        async with stoker.AsyncClient() as asynchronous:
+            return await asynchronous.explain("leavers", json.loads(row), timeout=PATIENCE_S)
+
+    [same] = asyncio.run(asked())
+    assert same.only.complete
+    with pytest.raises(stoker.InvalidJob, match="257 rows to explain"):
+        client.explain("leavers", [json.loads(row)] * 257)
+    with pytest.raises(stoker.InvalidJob, match="no column 'age'"):
+        client.explain("leavers", {"joined": None})
 
 
 def test_environments(client: stoker.Client, eventually: Eventually) -> None:

@@ -58,6 +58,9 @@ def test_a_training_and_what_it_makes(client: stoker.Client) -> None:
     assert client.infer(model, rows, timeout=PATIENCE_S).shape == (3, 10)
     assert client.infer_many(model, rows, timeout=PATIENCE_S).shape == (3, 10)
     [first, *_] = client.predict(model, rows, timeout=PATIENCE_S)
+    [why] = client.explain(model, rows[:1], timeout=PATIENCE_S)
+    assert (why.row, why.target) == (0, why.prediction.label)
+    assert sum(why.columns.values()) + why.only.rest == pytest.approx(why.value - why.base, abs=0.01)
     assert first.label in version.signature.classes
     assert sum(first.probabilities.values()) == pytest.approx(1, abs=1e-3)
     with pytest.raises(stoker.InvalidJob, match=r"must have shape \(rows, 64\), got \(3, 63\)"):

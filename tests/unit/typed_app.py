@@ -13,6 +13,9 @@ def results(client: stoker.Client) -> None:
     assert_type(client.submit(stoker.Evaluate(model="churn", data="churn.csv")).result(), stoker.EvaluateResult)
     assert_type(client.submit(stoker.Infer(model="churn", data="churn.csv")).result(), stoker.InferResult)
     assert_type(client.submit_many([stoker.Describe(data="churn.csv")])[0].result(), stoker.DescribeResult)
+    assert_type(client.explain("churn", {"age": 31})[0].columns, dict[str, float])
+    spec = stoker.Explain(model="churn", data="churn.csv", methods=["importance"], rows=[1, 2])
+    assert_type(client.submit(spec).result(), stoker.ExplainResult)
     client.submit_many([stoker.Train(model="a", data="a.csv"), stoker.Evaluate(model="#0", data="a.csv")])
     assert_type(client.job("some-id"), stoker.Job[Result])
     any_job: stoker.Job = job

@@ -396,3 +396,15 @@ def test_a_channel_of_equal_values_tells_nothing_at_any_level(level: float) -> N
     expected = model(window).numpy()
     window[:, :, 1] = level
     np.testing.assert_array_equal(model(window).numpy(), expected)
+
+
+def test_a_levelled_network_forecasts_each_row_alike_in_a_batch_of_as_many_rows_as_steps() -> None:
+    steps = Moments((1,))
+    steps.update(np.random.default_rng(0).normal(5, 2, size=(100, 1)))
+    ahead = Moments((3,))
+    ahead.update(np.random.default_rng(1).normal(5, 2, size=(100, 3)))
+    inner = keras.Sequential([keras.Input((8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    network = levelled(inner, (8, 1), steps, ahead)
+    windows = np.random.default_rng(2).normal(size=(3, 8, 1)).astype(np.float32) * [[[1.0]], [[10.0]], [[100.0]]]
+    alone = np.concatenate([network(windows[row : row + 1]) for row in range(3)])
+    np.testing.assert_allclose(network(windows), alone, rtol=1e-4)

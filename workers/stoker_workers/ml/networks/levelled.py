@@ -34,5 +34,7 @@ def levelled(network: keras.Model, input_shape: tuple[int, ...], seen: Moments, 
     deviations = standard_deviation(wanted.mean, wanted.variance)
     ratio = standard_deviation(seen.mean, seen.variance)[0] / deviations
     offset = (seen.mean[0] - wanted.mean) / deviations
-    scaled = (tensor * spread[:, 0, :1] + mean[:, 0, :1]) * ratio.astype(np.float32) + offset.astype(np.float32)
+    # In this order: where there are as many rows as columns, Keras would add a level for each column, not each row.
+    level = mean[:, 0, :1] + tensor * spread[:, 0, :1]
+    scaled = level * ratio.astype(np.float32) + offset.astype(np.float32)
     return keras.Model(row, scaled, name="network")
