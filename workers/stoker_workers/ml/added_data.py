@@ -12,14 +12,26 @@ from stoker.models.learned_from import HeldOut, LearnedFrom
 from stoker.models.manifest import ModelVersion
 
 from .copies import Copies
-from .data import Joined, Part, Values
+from .data import Joined, Part, Source, Values
 from .data.source import rows_of
 from .preprocessing.division import Division, divide
 from .preprocessing.profile import pass_rows
 from .preprocessing.split import HELD_OUT, ExactSplit, NotedSplit, SplitBehind
 from .progress import Meter, obey_stop
 from .run import Run
-from .used_data import OpenedData, open_again, open_used, require_described
+from .used_data import GIVE_ALL, OpenedData, open_again, open_used, require_described
+
+NAME_ROWS = "name the rows to train on in `training`"
+"""What to do where a version's own rows cannot be read again, and nothing is added to them."""
+
+
+@dataclass(frozen=True)
+class SameData:
+    """What a version was trained on, as one table, split as it was then."""
+
+    source: Source
+    division: Division
+    learned_from: LearnedFrom
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,32 @@ def read_added_data(
     )
 
 
+def read_same_data(
+    spec: Train, version: ModelVersion, targets: tuple[str, ...], features: Sequence[str], run: Run
+) -> SameData:
+    """Open what a version was trained on, and find the rows again that it was validated on; both are said.
+
+    Args:
+        targets, features: the columns that are read.
+
+    Raises:
+        InvalidJob: it has changed since, or is not known.
+        Stopped: a stop was requested.
+        Unavailable: it cannot be reached.
+    """
+    learned, signature = version.learned_from, version.signature
+    assert learned is not None
+    opened = [open_again(used, "train", run, signature, version.ref, NAME_ROWS) for used in learned.data]
+    # In the order in which they were mixed then.
+    *added, first = [_counted(each, run) for each in reversed(opened)]
+    source = Joined([*added, first], [*targets, *features]) if added else first.source
+    split, words = _held_out_again(spec, learned.held_out, first, targets, version.ref, run, NAME_ROWS)
+    why = _why(spec, learned, words, version.ref)
+    run.say(f"learns from what {version.ref} has: {listed([used.ref for used in learned.data])}", f"validation: {why}")
+    behind = sum(part.rows for part in added)
+    return SameData(source, Division(SplitBehind(behind, split), why, {}), learned)
+
+
 def _validated(
     spec: Train, version: ModelVersion, columns: Sequence[str], first: Part, split: ExactSplit, run: Run
 ) -> Iterator[Mapping[str, Values]]:
@@ -122,7 +160,13 @@ def _counted(opened: OpenedData, run: Run) -> Part:
 
 
 def _held_out_again(
-    spec: Train, held_out: HeldOut | None, first: Part, targets: tuple[str, ...], ref: str, run: Run
+    spec: Train,
+    held_out: HeldOut | None,
+    first: Part,
+    targets: tuple[str, ...],
+    ref: str,
+    run: Run,
+    instead: str = GIVE_ALL,
 ) -> tuple[ExactSplit, str]:
     """The split of what the version was first trained on, and which rows that holds out, in words."""
     if held_out is None:
@@ -145,7 +189,7 @@ def _held_out_again(
     if noted.digest != held_out.digest:
         raise InvalidJob(
             f"the rows of {first.ref} that {ref} was validated on cannot be found again, for this Stoker splits rows "
-            "otherwise: give all rows as data, and leave add_data out"
+            f"otherwise: {instead}"
         )
     return ExactSplit(np.concatenate(sides)), division.why
 

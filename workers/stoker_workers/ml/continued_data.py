@@ -10,7 +10,7 @@ from stoker.models.data import listed
 from stoker.models.learned_from import LearnedFrom, UsedData
 from stoker.models.manifest import ModelVersion, Signature
 
-from .added_data import read_added_data
+from .added_data import read_added_data, read_same_data
 from .columns.task import TaskName
 from .copies import Copies, WatchedSplit
 from .data import Source
@@ -20,7 +20,7 @@ from .preprocessing.profile import Profile, profile
 from .preprocessing.split import NotedSplit
 from .preprocessing.target import Target, truth_columns
 from .run import Run
-from .used_data import first_data, open_used, require_described
+from .used_data import first_data, open_again, open_used, require_described
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,11 @@ class ContinuedData:
     learned_from: LearnedFrom
 
 
-def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
+def read_continued_data(spec: Train, run: Run, seed: int, *, again: bool = False) -> ContinuedData:
     """Open a job's data as its version takes them, split them, and read them once; what differs is said.
+
+    Args:
+        again: whether that is what the version has learned from, as it was read and split then.
 
     Raises:
         InvalidJob: they do not fit the version.
@@ -52,7 +55,7 @@ def read_continued_data(spec: Train, run: Run, seed: int) -> ContinuedData:
     reconstructs = signature.task == "reconstruction"
     task = None if signature.parts or reconstructs else _task(signature)
     job = spec.model_copy(update={"task": "reconstruction" if reconstructs else task})
-    opened = _opened(job, version, targets, seed, run)
+    opened = _opened(job, version, targets, seed, run, again=again)
     noted = NotedSplit(opened.division.split)
     profiled = profile(
         opened.source,
@@ -111,13 +114,21 @@ class _Opened:
     copies: Copies | None = None
 
 
-def _opened(job: Train, version: ModelVersion, targets: tuple[str, ...], seed: int, run: Run) -> _Opened:
+def _opened(
+    job: Train, version: ModelVersion, targets: tuple[str, ...], seed: int, run: Run, *, again: bool
+) -> _Opened:
     signature = version.signature
+    if again and signature.forecast is None:
+        same = read_same_data(job, version, targets, _features(signature), run)
+        return _Opened(same.source, same.division, same.learned_from)
     if job.add_data is not None:
         added = read_added_data(job, version, targets, _features(signature), run)
         return _Opened(added.source, added.division, added.learned_from, added.copies)
-    opened = open_used(job.data, "train", run, signature)
-    require_described(job.data, opened.source)
+    if again and version.learned_from is not None:
+        opened = open_again(version.learned_from.data[0], "train", run, signature, version.ref)
+    else:
+        opened = open_used(job.data, "train", run, signature)
+        require_described(job.data, opened.source)
     if signature.forecast is None:
         return _Opened(opened.source, divide(job, opened.source, targets, seed, run), opened.used)
     windows, division = divided_windows(job, opened.source, signature.forecast, signature.inputs[0].name, run)

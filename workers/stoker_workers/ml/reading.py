@@ -47,8 +47,11 @@ class TrainingData:
         return signature.model_copy(update={"forecast": self.forecast}) if self.forecast else signature
 
 
-def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
+def read_training_data(spec: Train, run: Run, seed: int, *, again: bool = False) -> TrainingData:
     """Open a job's data, split it, and read it once.
+
+    Args:
+        again: whether that is what its version has learned from, as it was read and split then.
 
     Raises:
         InvalidJob: it cannot be learned from.
@@ -56,7 +59,7 @@ def read_training_data(spec: Train, run: Run, seed: int) -> TrainingData:
         Unavailable: it cannot be reached.
     """
     if spec.init_from is not None:
-        continued = read_continued_data(spec, run, seed)
+        continued = read_continued_data(spec, run, seed, again=again)
         split, why = continued.division.split, continued.division.why
         return TrainingData(continued.source, split, continued.profile, why, continued.learned_from)
     named = (spec.targets,) if isinstance(spec.targets, str) else spec.targets or (MASK,)

@@ -27,6 +27,7 @@ _BLOCK_BYTES = 1 << 20
 _THREADS, _FILES = 4, 256
 # As a manifest lists: Redis keeps every version's, and clients read it.
 _MOST_COLUMNS = 1_000
+GIVE_ALL = "give all rows as data, and leave add_data out"
 _OWN_PICTURES = ("images", "npz", "tfrecord")
 """Formats in whose files the pictures are themselves."""
 
@@ -88,13 +89,13 @@ def open_again(
     run: Run,
     signature: Signature,
     ref: str,
-    instead: str = "give all rows as data, and leave add_data out",
+    instead: str = GIVE_ALL,
 ) -> OpenedData:
     """Open what a version has learned from, as it was read then.
 
     Args:
         ref: the version's, for messages.
-        instead: what may be done where it has changed.
+        instead: what to do where it has changed, for messages.
 
     Raises:
         InvalidJob: it has changed since.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Optimize
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.models.model_files import predicting_file
 
 from ..prediction.loading import load_saved
@@ -67,6 +67,18 @@ class Given:
         Raises:
             InvalidJob: the version has none of Keras, or it cannot be loaded.
         """
+        path = self.run.store.fetch(self.require_keras(), self.run.scratch)
+        try:
+            return load_saved(path, self.version.ref, self.run.custom_objects)
+        finally:
+            path.unlink()
+
+    def require_keras(self) -> Artifact:
+        """The file of the version's model.
+
+        Raises:
+            InvalidJob: it is none of Keras.
+        """
         file_format, file = predicting_file(self.version)
         if file_format not in ("keras", "h5"):
             parent = f", such as {self.version.parent}, which it was made of" if self.version.optimized else ""
@@ -74,11 +86,7 @@ class Given:
                 f"{self.version.ref} is a model in {file_format}, and nothing is made of one: name a version with a "
                 f".keras file{parent}"
             )
-        path = self.run.store.fetch(file, self.run.scratch)
-        try:
-            return load_saved(path, self.version.ref, self.run.custom_objects)
-        finally:
-            path.unlink()
+        return file
 
 
 Make: TypeAlias = Callable[[Given], Made]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from . import dynamic, float16, int4, int8
+from . import distillation, dynamic, float16, int4, int8, pruning, sparsity
 from .forms import Make
 from .network import Convert
 
@@ -28,5 +28,8 @@ FORMS: Mapping[str, Entry] = MappingProxyType(
         "dynamic": Entry(dynamic.make, dynamic.convert),
         "int8": Entry(int8.make, int8.convert),
         "int4": Entry(int4.make, int4.convert),
+        "prune": Entry(pruning.make),
+        "sparse": Entry(sparsity.make),
+        "distil": Entry(distillation.make),
     }
 )

@@ -1,6 +1,6 @@
 """The model of a training that goes on from a version."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import keras
@@ -30,8 +30,13 @@ from .pictures import augmented
 from .scale import Scale
 
 
-def continued_model(spec: Train, run: Run, profile: Profile, seed: int) -> Trainable:
+def continued_model(
+    spec: Train, run: Run, profile: Profile, seed: int, change: Callable[[keras.Model], keras.Model] | None = None
+) -> Trainable:
     """The model of the job's version, with what prepares its rows; what was decided is said.
+
+    Args:
+        change: makes of the version's model the one that is trained; None trains that itself.
 
     Raises:
         InvalidJob: the version does not load, or does not fit the data; or freeze fits none of its layers.
@@ -39,6 +44,7 @@ def continued_model(spec: Train, run: Run, profile: Profile, seed: int) -> Train
     """
     [version] = run.models
     whole = _loaded(version, run)
+    whole = whole if change is None else change(whole)
     signature = version.signature
     if not signature.parts and profile.targets[0].classes != signature.classes:
         whole = _with_classes(whole, version, profile.targets[0])

@@ -1,6 +1,6 @@
 """The model of a training: what prepares rows, the network, what it learns; and the whole of them that is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -26,6 +26,7 @@ from .inputs import network_inputs
 from .objective import Objective, choose_objectives
 from .optimizer import build_optimizer
 from .pictures import staged
+from .rows import Encode
 
 # Of a text that stays one, a guess: how many rows fit into memory shall not depend on texts being free.
 _TEXT_BYTES = 256
@@ -42,6 +43,7 @@ class Trainable:
         row_bytes: the size of one preprocessed row.
         parameters: how many numbers the network learns, if none of its layers is frozen.
         frozen: layers that keep their weights in this training, and no other.
+        beside: adds what training rows have besides, such as a teacher's answers; None for nothing.
     """
 
     signature: Signature
@@ -54,6 +56,7 @@ class Trainable:
     row_bytes: int
     parameters: int
     frozen: tuple[keras.layers.Layer, ...] = ()
+    beside: Callable[[Encode], Encode] | None = None
 
     def whole(self) -> keras.Model:
         """The model to save.

@@ -17,6 +17,7 @@ from ..networks.heads import outputs_of
 from ..preprocessing.profile import Profile
 from ..preprocessing.target import EncodedTarget, Target
 from .authors import NOTHING, Allowed
+from .imitation import Imitation
 from .loss_choice import fitting_loss
 from .losses import RowLosses, by_pixel, keras_loss, mean_of_pixels, row_losses
 from .measures import Measure
@@ -41,6 +42,7 @@ class Objective:
         scale: of numbers to predict; None where the network gives them as they are.
         in_own_units: whether the loss is one of the numbers themselves, not of scaled ones.
         weight: of the loss in the sum of several outputs'.
+        imitation: how a teacher's answers are learned besides; None where there is no teacher.
     """
 
     target: Target
@@ -54,6 +56,7 @@ class Objective:
     scale: Scale | None = None
     in_own_units: bool = False
     weight: float = 1.0
+    imitation: Imitation | None = None
 
     @property
     def by_index(self) -> bool:

@@ -25,7 +25,8 @@ _ALIGNMENT = 64  # bytes
 _ENCODED_ROWS = 131_072
 
 Rows = dict[str, Values]
-"""Equally many rows of network inputs, targets and weights, by `input_key`, `target_key` and `WEIGHT`."""
+"""Equally many rows of network inputs, targets, weights and a teacher's answers, by `input_key`, `target_key`, `WEIGHT`
+and `answer_key`."""
 
 WEIGHT = "weight"
 
@@ -50,6 +51,11 @@ def input_key(place: int) -> str:
 def target_key(place: int) -> str:
     """The name of an output's target among rows."""
     return f"y{place}"
+
+
+def answer_key(place: int) -> str:
+    """The name of a teacher's answers for an output among rows."""
+    return f"a{place}"
 
 
 @dataclass(frozen=True)

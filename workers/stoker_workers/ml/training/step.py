@@ -1,6 +1,7 @@
 """The compiled training loop: many gradient steps per call, metrics included."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from stoker.kinds.outputs import larger_is_better
 from .measures import Measure
 from .objective import Objective
 from .replicas import Replicas
-from .rows import WEIGHT, Window, input_key, target_key
+from .rows import WEIGHT, Window, answer_key, input_key, target_key
 from .updating import Gradients, Update, add_up
 
 Totals = tuple[float, ...]
@@ -22,6 +23,8 @@ Totals = tuple[float, ...]
 
 Lines = NDArray[np.int32]
 """Row indices of shape (steps, batch size)."""
+
+_NOTHING: Mapping[str, tf.TensorSpec] = MappingProxyType({})
 
 Batch = Mapping[str, tf.Tensor]
 """Rows by the names that `rows` gives them."""
@@ -108,7 +111,10 @@ def compile_training(
             for place, (objective, output) in enumerate(zip(objectives, outputs, strict=True)):
                 target = batch[target_key(place)]
                 losses, by_class = objective.losses(target, output), objective.weights(target)
-                learned.append(losses if by_class is None else losses * by_class)
+                losses = losses if by_class is None else losses * by_class
+                if objective.imitation:
+                    losses = objective.imitation.mixed(losses, batch[answer_key(place)], output)
+                learned.append(losses)
             loss = _mean_loss(_weighted(objectives, learned), batch, count, network, shares)
             scaled = update.optimizer.scale_loss(loss)
         return tape.gradient(scaled, values), _totals(network, objectives, batch, outputs, learned)
@@ -128,7 +134,12 @@ def compile_training(
         update(gradients)
         return totals
 
-    return _compile(step, network, objectives, replicas, weighted=weighted)
+    answers = {
+        answer_key(place): objective.imitation.answers_spec
+        for place, objective in enumerate(objectives)
+        if objective.imitation
+    }
+    return _compile(step, network, objectives, replicas, weighted=weighted, more=answers)
 
 
 def compile_validation(
@@ -149,10 +160,17 @@ def compile_validation(
 
 
 def _compile(
-    step: Step, network: keras.Model, objectives: Sequence[Objective], replicas: Replicas, *, weighted: bool
+    step: Step,
+    network: keras.Model,
+    objectives: Sequence[Objective],
+    replicas: Replicas,
+    *,
+    weighted: bool,
+    more: Mapping[str, tf.TensorSpec] = _NOTHING,
 ) -> Loop:
     rows = {input_key(place): tf.TensorSpec(tensor.shape, tensor.dtype) for place, tensor in enumerate(network.inputs)}
     rows |= {target_key(place): objective.target_spec for place, objective in enumerate(objectives)}
+    rows |= more
     if weighted:
         rows[WEIGHT] = tf.TensorSpec((None,), tf.float64)
     signature = [rows, tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((len(no_rows(objectives)),), tf.float64)]
