@@ -14,8 +14,9 @@ from .base import JobSpec
 from .compare import ComparedModel
 from .data import DataRef
 from .evaluate import Interval
+from .given_network import KerasConfig
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
-from .needs import package_word
+from .needs import module_word, package_word
 from .result import JobResult, Shown
 
 Form = Literal["float16", "dynamic", "int8", "int4", "prune", "sparse", "distil"]
@@ -25,8 +26,11 @@ LADDER: tuple[Form, ...] = ("float16", "dynamic", "int8", "int4", "prune")
 """What `goal` tries: `sparse` is neither quicker nor smaller, and `distil` wants a student to be named."""
 GOALS: Mapping[Goal, str] = MappingProxyType({"latency": "p50_ms", "bytes": "bytes", "memory": "memory_bytes"})
 """The figure that each goal makes less of, by the name that rules have for it."""
+TRAINED: frozenset[Form] = frozenset({"prune", "sparse", "distil"})
+"""What is trained, and so goes on from checkpoints."""
 PACKAGES: Mapping[str, str] = MappingProxyType({"int4": "ai-edge-quantizer"})
 """The distribution that a form needs on its worker."""
+_CHECKPOINTS = 2
 # Which forms a field is of; where it is left out, each has its own default.
 _OF_FORMS: Mapping[str, tuple[Form, ...]] = MappingProxyType(
     {
@@ -222,6 +226,8 @@ def _check(spec: Optimize, checks: SubmitChecks) -> Optimize:
 def _needs(spec: Optimize) -> Iterator[str]:
     if spec.to and spec.to in PACKAGES:
         yield package_word(PACKAGES[spec.to])
+    if isinstance(spec.student, KerasConfig):
+        yield from map(module_word, spec.student.all_modules)
 
 
 KIND = Kind(
@@ -230,7 +236,7 @@ KIND = Kind(
     queue="batch",
     usual_s=60.0,
     makes="name",
-    checkpoints=lambda _: 0,
+    checkpoints=lambda spec: _CHECKPOINTS if TRAINED & {*spec.forms} else 0,
     needs=lambda spec: tuple(_needs(spec)),
     summary=lambda spec: f"{spec.model}, {spec.to or f'least {spec.goal}'}",
     check=_check,

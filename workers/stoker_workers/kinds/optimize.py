@@ -138,6 +138,9 @@ def _manifest(spec: Optimize, run: Run, made: Made, result: OptimizeResult) -> M
     [version] = run.models
     files = {name: write_result(run, partial(run.store.put_file, path)) for name, path in made.files.items()}
     own = {name: getattr(version, name) for name in ModelManifest.model_fields}
+    if made.learned_from is not None:
+        own |= {"learned_from": made.learned_from, "data": " + ".join(used.ref for used in made.learned_from.data)}
+    keeps_keras = any(file.name.endswith(".keras") for file in files.values())
     update = {
         "name": spec.name or version.name,
         "signature": made.signature,
@@ -146,8 +149,8 @@ def _manifest(spec: Optimize, run: Run, made: Made, result: OptimizeResult) -> M
         "parameters": made.parameters,
         "job": run.job,
         "parent": version.ref,
-        "tensorflow_why": version.tensorflow_why if "keras" in files else "",
-        "modules": version.modules if any(file.name.endswith(".keras") for file in files.values()) else {},
+        "tensorflow_why": made.tensorflow_why,
+        "modules": made.modules if made.modules is not None else version.modules if keeps_keras else {},
         "optimized": Optimized(
             form=result.form,
             words=result.done,

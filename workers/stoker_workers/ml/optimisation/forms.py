@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Optimize
+from stoker.models.learned_from import LearnedFrom
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.models.model_files import predicting_file
 
@@ -27,6 +28,9 @@ class Made(BaseModel):
         parameters: how many numbers it has learned.
         words: what was done, in a sentence.
         figures: what was done, in numbers, by name.
+        learned_from: what it was trained on; None where that is what the version was.
+        modules: the author's modules that it is made of, as a manifest has them; None for those of the version.
+        tensorflow_why: as a manifest has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +40,9 @@ class Made(BaseModel):
     parameters: int
     words: str
     figures: Mapping[str, float] = Field(default_factory=dict)
+    learned_from: LearnedFrom | None = None
+    modules: Mapping[str, str] | None = None
+    tensorflow_why: str = ""
 
 
 class Given:

@@ -13,12 +13,13 @@ from stoker.models.learned_from import UsedData
 from stoker.models.manifest import ModelVersion
 
 from ..added_data import NAME_ROWS
-from ..prediction.loading import check_saved
+from ..custom import model_modules
 from ..reading import TrainingData
 from ..run import Run
 from ..training.continuing import continued_model
 from ..training.fitting import Fit, fit
 from ..training.model import Trainable
+from ..training.saving import saved_at
 from .forms import Given, Made
 
 _PATIENCE = 5
@@ -90,13 +91,15 @@ def made(given: Given, trained: Fit, words: str, figures: dict[str, float]) -> M
     """
     model = trained.model
     path = given.folder / "model.keras"
-    model.assembled.save(path)
-    check_saved(path, model.assembled, model.signature, given.run.custom_objects)
+    why = saved_at(path, model.assembled, model.signature, given.run)
     return Made(
         files={"keras": path},
         signature=model.signature,
         parameters=model.parameters,
         words=words,
+        learned_from=trained.data.learned_from,
+        modules=model_modules(model.assembled),
+        tensorflow_why=why,
         figures={**figures, "epochs": float(trained.fitted.epochs)},
     )
 

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import keras
 
@@ -40,15 +41,22 @@ def save_model(model: keras.Model, signature: Signature, formats: Sequence[str],
     files, why = {}, ""
     for name in formats:
         path = run.scratch / f"model.{name}"
-        model.save(path)
-        engine = check_saved(path, model, signature, run.custom_objects)
-        if engine:
-            why = why_alone(engine, model.count_params())
-        else:
-            why = FAILS
-            run.say(f"the saved {path.name} loads, but nothing was predicted by it to compare: {why}", level="warning")
+        why = saved_at(path, model, signature, run)
         files[name] = write_result(run, partial(run.store.put_file, path))
     return SavedModel(files, why)
+
+
+def saved_at(path: Path, model: keras.Model, signature: Signature, run: Run) -> str:
+    """Save a model as a file, and check that it can be loaded; gives why TensorFlow alone computes it, if so.
+
+    Raises:
+        InvalidJob: it cannot be loaded, or predicts something else than the model.
+    """
+    model.save(path)
+    if engine := check_saved(path, model, signature, run.custom_objects):
+        return why_alone(engine, model.count_params())
+    run.say(f"the saved {path.name} loads, but nothing was predicted by it to compare: {FAILS}", level="warning")
+    return FAILS
 
 
 def save_history(history: Mapping[str, Sequence[float]], run: Run) -> dict[str, Artifact]:
