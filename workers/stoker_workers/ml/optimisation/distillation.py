@@ -49,6 +49,11 @@ def make(given: Given) -> Made:
     temperature = given.spec.temperature or TEMPERATURE
 
     def taught(student: Trainable, data: TrainingData) -> Trainable:
+        if student.parameters >= version.parameters:
+            raise InvalidJob(
+                f"the student has {student.parameters:,} parameters, and {version.ref} {version.parameters:,}: name a "
+                "smaller network as student, or leave it out for half of the units"
+            )
         teacher = _loaded(given, data.profile.rows)
         return with_teacher(student, teacher, given.run, temperature)
 
