@@ -54,7 +54,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         home=tmp_path_factory.mktemp("stack"),
         slots=2,
         builders=(SLOW.target, "one_sided:full_for_members"),
-        functions=("shop.jobs:*", "shop.digits:*", "shop.handwriting:*", "shop.costs:*"),
+        functions=("shop.jobs:*", "shop.digits:*", "shop.handwriting:*", "shop.costs:*", "searching:*"),
         metrics_port=free_port(),
         node_metrics_port=free_port(),
     )
