@@ -1,6 +1,7 @@
 """What is to be known and found before a job is run."""
 
 from collections import defaultdict
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -16,6 +17,10 @@ from stoker.models.manifest import ModelVersion
 
 from ..ml.run import Lacking, Run
 from .slot import Slot
+
+# A child that has ended is described by the same words at each step of its parent, and to read those takes longer than all
+# else of a step. A slot keeps so many, some 10 kB each.
+_MOST_CHILDREN_KEPT = 1024
 
 
 def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
@@ -88,14 +93,18 @@ def _asked(attempt: Attempt) -> tuple[ChildJob, ...]:
     try:
         reached = _reached(attempt)
         return tuple(
-            child.model_copy(update={"reached": reached.get(child.number, {})})
-            for child in map(ChildJob.model_validate_json, attempt.asked)
+            child.model_copy(update={"reached": reached.get(child.number, {})}) for child in map(_child, attempt.asked)
         )
     except ValueError:
         raise InvalidJob(
             "the jobs that it has asked for cannot be read: something else than Stoker has written to "
             f"{key('children', attempt.job_id)} or {key('reached', attempt.job_id)}"
         ) from None
+
+
+@lru_cache(maxsize=_MOST_CHILDREN_KEPT)
+def _child(document: bytes) -> ChildJob:
+    return ChildJob.model_validate_json(document)
 
 
 def _reached(attempt: Attempt) -> dict[int, dict[int, float]]:
