@@ -18,8 +18,8 @@ from stoker.models.manifest import ModelVersion
 from ..ml.run import Lacking, Run
 from .slot import Slot
 
-# A child that has ended is described by the same words at each step of its parent, and to read those takes longer than all
-# else of a step. A slot keeps so many, some 10 kB each.
+# A child that has ended is described by the same words at each step of its parent: to read those is most of a step.
+# A slot keeps so many, some 10 kB each.
 _MOST_CHILDREN_KEPT = 1024
 
 
