@@ -15,6 +15,8 @@ from .monkey import LEASE_S
 from .plain import Redis
 
 _ENDS_WITHIN_S = 900.0
+# What ends with a job's record, when its retention is over.
+_OF_RECORDS = ("stoker:job:", "stoker:events:", "stoker:history:", "celery-task-meta-")
 # What runs a job, from the inside out.
 WHATS = ("runner", "slot", "worker")
 
@@ -113,5 +115,7 @@ def _proposals(found: stoker.TuneResult) -> list[str]:
 
 
 def _endless(redis: Redis, job_id: str) -> list[str]:
-    """The keys of a job and its children that never expire."""
-    return [name for name in redis.names(f"*{job_id}*") if redis.exists(name) and not redis.expires(name)]
+    """The keys of a job and its children that neither expire nor end with the record of a job that has ended."""
+    ended = redis.scored("stoker:finished")
+    with_record = {f"{prefix}{each}" for each in ended for prefix in _OF_RECORDS}
+    return [name for name in redis.names(f"*{job_id}*") if name not in with_record and not redis.expires(name)]

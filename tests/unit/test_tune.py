@@ -1,5 +1,6 @@
 """Searches for settings on their way in: what a space is, and what is refused."""
 
+import time
 from typing import Any
 
 import pytest
@@ -98,6 +99,7 @@ def test_what_is_wrong_is_refused_in_a_sentence(fields: dict[str, Any], problem:
     [
         (lambda: Float(2, 1), "the first must be the lower"),
         (lambda: Float(0, 1, log=True), "no logarithm"),
+        (lambda: Float(-1e308, 1e308), "take nearer ends"),
         (lambda: Float(1, 9, log=True, step=2), "two ways to divide a range"),
         (lambda: Float(0, 1, step=2), "longer than from"),
         (lambda: Int(1, 9, log=True, step=2), "two ways to divide a range"),
@@ -143,6 +145,18 @@ def test_arguments_are_named_with_and_without_their_prefix() -> None:
     ).template
     made = template.with_settings({"args.weeks": 3, "network.units": 8})
     assert made == stoker.Run("shop.jobs:rank", {"weeks": 3, "network": {"units": 8}})
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [Float(0, 1e18, step=1e-3), Float(1e-300, 1e300, log=True), Int(-(2**53), 2**53), Choice(list(range(1000)))],
+)
+def test_a_space_as_large_as_can_be_is_looked_at_in_no_time(parameter: Any) -> None:
+    space = {f"x{number}": parameter for number in range(64)}
+    started = time.process_time()
+    submitted(job=FUNCTION, space=space)
+    assert time.process_time() - started < 5
+    assert len(parameter.corners) == min(parameter.count or 3, 3) or isinstance(parameter, Choice)
 
 
 def test_settings_and_their_numbers_are_one() -> None:

@@ -48,6 +48,8 @@ class _Range(_Parameter):
     def _is_a_range(self) -> Self:
         if not self.low < self.high:
             raise InvalidJob(f"{type(self).__name__} goes from {self.low} to {self.high}: the first must be the lower")
+        if math.isinf(self.high - self.low):
+            raise InvalidJob(f"from {self.low} to {self.high} is further than a number can say: take nearer ends")
         if self.log and self.low <= 0:
             raise InvalidJob(f"log goes from {self.low}, and there is no logarithm of that: begin above 0, or drop log")
         return self
@@ -91,10 +93,10 @@ class Float(_Range):
     @property
     def corners(self) -> tuple[float, ...]:
         """Its ends, and a number between them that is no whole one."""
-        if self.step is not None:
-            return (self.low, self.low + self.step, self.values[-1])
+        if self.count is not None:
+            return (self.low, self.at(1), self.at(self.count - 1))
         if self.log:
-            return (self.low, math.sqrt(self.low * self.high), self.high)
+            return (self.low, math.sqrt(self.low) * math.sqrt(self.high), self.high)
         return (self.low, self.low + (self.high - self.low) / math.e, self.high)
 
     @property
@@ -107,8 +109,12 @@ class Float(_Range):
         """All its numbers; none if they cannot be counted."""
         if self.step is None:
             return ()
+        return tuple(map(self.at, range(self.count or 0)))
+
+    def at(self, number: int) -> float:
+        """One of its numbers by its place, of a range with steps."""
         # The end itself, where rounding would miss it.
-        return tuple(min(self.low + self.step * number, self.high) for number in range(self.count or 0))
+        return min(self.low + (self.step or 0.0) * number, self.high)
 
 
 class Int(_Range):
@@ -162,6 +168,10 @@ class Int(_Range):
         """All its numbers."""
         return range(self.low, self.high + 1, self.step)
 
+    def at(self, number: int) -> int:
+        """One of its numbers by its place."""
+        return self.values[number]
+
 
 def _as_plain(option: Any) -> Any:
     """An option as plain data: a part of a spec, such as `MLP(hidden=[64])`, as its fields."""
@@ -192,8 +202,8 @@ class Choice(_Parameter):
     @model_validator(mode="after")
     def _options_differ(self) -> Self:
         texts = [json.dumps(option, sort_keys=True) for option in self.options]
-        twice = next((option for at, option in enumerate(self.options) if texts[at] in texts[:at]), None)
         if len(set(texts)) < len(texts):
+            twice = next(option for at, option in enumerate(self.options) if texts[at] in texts[:at])
             raise InvalidJob(f"Choice names {short(twice)} twice; name each option once")
         return self
 
@@ -211,6 +221,10 @@ class Choice(_Parameter):
     def values(self) -> Sequence[Any]:
         """All options."""
         return self.options
+
+    def at(self, number: int) -> Any:
+        """One of them by its place."""
+        return self.options[number]
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A job of which a `Tune` chooses settings: which fields they are, and the job with some of them."""
 
 import copy
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -23,6 +24,8 @@ _BEGINNINGS: Mapping[str, Mapping[str, Any]] = {"architecture": {"type": "mlp"}}
 _ARGUMENTS = "args."
 # More corners than this are drawn, not all looked at.
 _MOST_CORNERS = 500
+# So many are looked at one parameter at a time, which takes part of a second; but so many of each at least.
+_MOST_ALONE, _LEAST_CORNERS = 1_000, 10
 
 
 class Template:
@@ -93,8 +96,9 @@ class Template:
             InvalidJob: it does not; says which.
         """
         usual = {name: parameter.corners[0] for name, parameter in self.space.items()}
+        most = max(_LEAST_CORNERS, _MOST_ALONE // len(self.space))
         for name, parameter in self.space.items():
-            for corner in parameter.corners:
+            for corner in parameter.corners[:: math.ceil(len(parameter.corners) / most)]:
                 self._require_allowed(self._drawn({**usual, name: corner}), name)
         whole = list(islice(self.combinations(lambda parameter: parameter.corners), _MOST_CORNERS + 1))
         if len(whole) > _MOST_CORNERS:

@@ -36,7 +36,7 @@ def next_numbers(trials: Sequence[TrialJob], count: int) -> list[int]:
 def proposals(spec: Tune, trials: Sequence[TrialJob], count: int, seed: int) -> list[Settings]:
     """Settings for the next trials, each of which no trial has had; fewer than `count` if there are no more."""
     template = spec.template
-    taken = {key_of(spec.space, trial.settings): trial for trial in trials}
+    taken = {key_of(trial.trial.settings): trial for trial in trials}
     if spec.sampler == "grid":
         every = list(template.combinations(lambda parameter: parameter.values))
         random.Random(seed).shuffle(every)
@@ -49,9 +49,8 @@ def seed_of(*words: object) -> int:
     return int.from_bytes(hashlib.sha256("/".join(map(str, words)).encode()).digest()[:4])
 
 
-def key_of(space: Mapping[str, Parameter], settings: Mapping[str, object]) -> str:
-    """What is equal for equal settings: numbers that differ by rounding are equal."""
-    numbers = as_numbers(space, settings)
+def key_of(numbers: Mapping[str, int | float]) -> str:
+    """What is equal for equal settings, given as numbers: those that differ by rounding are equal."""
     return json.dumps({name: f"{number:.12g}" for name, number in sorted(numbers.items())})
 
 
@@ -67,7 +66,7 @@ def _sampled(
         settings = _fresh(template, sampling, known, (seed, number))
         if settings is None:
             break
-        known[key_of(spec.space, settings)] = None
+        known[_key(template, settings)] = None
         proposed.append(settings)
     return proposed
 
@@ -82,7 +81,7 @@ def _fresh(
     """
     for turn in range(_MOST_DRAWS):
         settings = sampling.draw(seed_of(*words, turn))
-        key = key_of(template.space, settings)
+        key = _key(template, settings)
         if key not in known and _is_allowed(template, settings):
             return settings
         # Drawn again, it counts once more. Of one that is open, it stays a trial that runs.
@@ -98,14 +97,24 @@ def _left(template: Template, known: Collection[str], drawn: random.Random) -> S
     if all(counts) and math.prod(count or 1 for count in counts) <= MOST_COMBINATIONS:
         every = template.combinations(lambda parameter: parameter.values)
     else:
-        every = (template.draw(lambda _, each: drawn.choice(each.values or each.corners)) for _ in range(_MOST_LEFT))
+        every = (template.draw(lambda _, each: _any(each, drawn)) for _ in range(_MOST_LEFT))
     left = list(islice(_allowed(template, every, known), _MOST_LEFT))
     return drawn.choice(left) if left else None
 
 
+def _key(template: Template, settings: Settings) -> str:
+    return key_of(as_numbers(template.space, settings))
+
+
+def _any(parameter: Parameter, drawn: random.Random) -> object:
+    return (
+        drawn.choice(parameter.corners) if parameter.count is None else parameter.at(drawn.randrange(parameter.count))
+    )
+
+
 def _allowed(template: Template, settings: Iterable[Settings], known: Collection[str]) -> Iterator[Settings]:
     """Those that no trial has had and the job allows."""
-    return (each for each in settings if key_of(template.space, each) not in known and _is_allowed(template, each))
+    return (each for each in settings if _key(template, each) not in known and _is_allowed(template, each))
 
 
 def _is_allowed(template: Template, settings: Settings) -> bool:

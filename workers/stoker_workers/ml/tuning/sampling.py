@@ -38,7 +38,7 @@ class Sampling:
 def _suggested(trial: Trial, name: str, parameter: Parameter) -> object:
     match parameter:
         case Float():
-            last = parameter.high if parameter.step is None else parameter.values[-1]
+            last = parameter.corners[-1]
             return trial.suggest_float(name, parameter.low, last, step=parameter.step, log=parameter.log)
         case Int():
             last_whole = parameter.corners[-1]

@@ -86,7 +86,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
         case Float(step=None):
             return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
         case Float():
-            return FloatDistribution(parameter.low, parameter.values[-1], step=parameter.step)
+            return FloatDistribution(parameter.low, parameter.corners[-1], step=parameter.step)
         case Int():
             return IntDistribution(parameter.low, parameter.corners[-1], log=parameter.log, step=parameter.step)
         case Choice():
