@@ -48,7 +48,7 @@ def test_better(
     assert best.chosen
     told = capsys.readouterr().out
     assert best.why in told
-    print(told)
     page = (tmp_path / "choice.html").read_text()
     assert f"Chosen: {best.chosen}" in page
+    assert "(int8 of cells@" in page
     assert re.search(r"of the answers are right, on 169 rows\. On other rows like these", page)

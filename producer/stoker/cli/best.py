@@ -85,7 +85,13 @@ def best(
             ask(_question(found, data), yes=yes)
 
         def compared(specs: list[Compare]) -> list[CompareResult]:
-            return [result_of(client, job, quiet=as_json) for job in client.submit_many(specs)]
+            jobs = client.submit_many(specs)
+            try:
+                return [result_of(client, job, quiet=as_json) for job in jobs]
+            except typer.Exit:  # whoever stops one means all
+                for job in jobs:
+                    job.cancel()
+                raise
 
         result = choosing.played(choosing.rounds(choosing.question(data, rule, among), found), compared)
         if as_json:

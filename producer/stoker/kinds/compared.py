@@ -32,6 +32,7 @@ class ComparedModel(Described):
         on_front: whether no other model is at least as good in all of the result's `axes`, and better in one.
         verdict: "chosen", or in words why another one is; "" without a rule, and in results of an older Stoker.
         file_format: of the file that it is served from, which `file_bytes` counts, such as "keras" or "litert".
+        about: how it was made, if it was made of another one: "int8 of digits@1".
         engine: what computes a single row of it, such as "LiteRT", as its predictor would choose on this device.
     """
 
@@ -47,6 +48,7 @@ class ComparedModel(Described):
     verdict: str = ""
     file_format: str = ""
     engine: str = ""
+    about: str = ""
 
     @property
     def values(self) -> dict[str, float]:

@@ -241,6 +241,7 @@ class Contest:
                     on_front=False,
                     file_format=predicting_file(version)[0],
                     engine=entrant.predictor.engine_name(1),
+                    about=f"{version.optimized.form} of {version.parent}" if version.optimized else "",
                 )
             )
         by_ref = {model.model: drawn for model, drawn in zip(models, draws, strict=True)}

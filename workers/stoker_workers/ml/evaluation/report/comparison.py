@@ -42,7 +42,7 @@ def render(result: CompareResult) -> str:
         tag("h1", heading),
         tag("p", about, class_="about"),
         *([warnings(result.warnings)] if result.warnings else []),
-        panel(f"Chosen: {result.chosen or 'none'}", tag("p", result.why)),
+        panel(f"Chosen: {result.chosen or 'none'}{_about(chosen) if chosen else ''}", tag("p", result.why)),
         *([_in_short(chosen, headlines, result.rows)] if chosen else []),
         *_rejected(result),
         *measured,
@@ -82,7 +82,8 @@ def _card(title: str, value: str, note: str) -> Html:
 
 def _rejected(result: CompareResult) -> list[Html]:
     """Why others are not chosen."""
-    told = {model.model: model.verdict for model in result.models if model.verdict and model.model != result.chosen}
+    others = [model for model in result.models if model.verdict and model.model != result.chosen]
+    told = {f"{model.model}{_about(model)}": model.verdict for model in others}
     told |= {ref: f"not measured: {why.removeprefix(f'{ref} ')}" for ref, why in result.left_out.items()}
     if not told:
         return []
@@ -118,7 +119,7 @@ def _quality(models: Sequence[ComparedModel]) -> Html:
         return lines("" if value is None else number(value), *below)
 
     names = dict.fromkeys([*models[0].intervals, *(name for model in models for name in model.metrics)])
-    rows = [(model.model, *(cell(model, name) for name in names)) for model in models]
+    rows = [(_with(model.model, model.about), *(cell(model, name) for name in names)) for model in models]
     return table(("Model", *(title(name) for name in names)), rows)
 
 
@@ -126,7 +127,7 @@ def _costs(models: Sequence[ComparedModel]) -> Html:
     head = ("Model", "Parameters", "File", "Memory", "One row", "99th percentile", "32 rows", "Rows/s", "On the front")
     rows = [
         (
-            model.model,
+            _with(model.model, model.about),
             f"{model.parameters:,}",
             _with(size(model.file_bytes), model.file_format),
             "unknown" if model.memory_bytes is None else size(model.memory_bytes),
@@ -144,3 +145,7 @@ def _costs(models: Sequence[ComparedModel]) -> Html:
 def _with(value: str, about: str) -> Html:
     """A value, and below it what it is of."""
     return lines(value, tag("small", about)) if about else lines(value)
+
+
+def _about(model: ComparedModel) -> str:
+    return f" ({model.about})" if model.about else ""
