@@ -10,22 +10,30 @@ with stoker.Client() as client:
     described = client.submit(stoker.Describe(data=KNOWN, target="diagnosis")).result()
     print(f"{described.rows} rows, {len(described.columns)} columns: {described.task}, {described.task_why}")
 
-    # A simple model to begin with, and a large one.
-    spec = stoker.Train(model="cells", data=KNOWN, target="diagnosis", epochs=20, seed=1)
-    networks = [stoker.MLP(hidden=hidden) for hidden in ([], [256, 128])]
-    jobs = client.submit_many(spec.model_copy(update={"architecture": network}) for network in networks)
-    simple, large = (job.result() for job in jobs)
+    # Which settings? Each trial is a training; the best is done again on all rows.
+    network = stoker.MLP(hidden=[256, 128])
+    spec = stoker.Train(model="cells", data=KNOWN, target="diagnosis", architecture=network, epochs=12, seed=1)
+    space = {
+        "architecture.hidden": stoker.Choice([[256, 128], [512]]),
+        "optimizer.learning_rate": stoker.Float(1e-3, 3e-2, log=True),
+    }
+    tuned = client.submit(stoker.Tune(job=spec, space=space, goal="max val_accuracy", trials=4, seed=1)).result()
+    print(f"best of {len(tuned.trials)} trials: {tuned.settings}")
+    assert tuned.model, "a tuning that ends with a training registers its model"
 
-    # The large one, smaller: weights and activations of 8 bits. Refused if it is more than two points worse.
-    small = client.submit(stoker.Optimize(model=large.model, data=LATER, to="int8", max_drop=0.02)).result()
+    # Would a much simpler one do?
+    simple = client.submit(spec.model_copy(update={"architecture": stoker.MLP(hidden=[])})).result()
+
+    # The tuned one, smaller: weights and activations of 8 bits. Refused if it is more than two points worse.
+    small = client.submit(stoker.Optimize(model=tuned.model, data=LATER, to="int8", max_drop=0.02)).result()
     print(small.why)
 
     # What does it look at?
-    explained = client.submit(stoker.Explain(model=large.model, data=LATER)).result()
+    explained = client.submit(stoker.Explain(model=tuned.model, data=LATER)).result()
     print("it needs", ", ".join(each.column for each in explained.importance[:3]), "most")
 
     # All of them on rows that none has seen, side by side.
-    models = [simple.model, large.model, small.model]
+    models = [tuned.model, simple.model, small.model]
     compared = client.submit(stoker.Compare(models=models, data=LATER)).result()
     for model in compared.models:
         print(f"{model.model}: right in {model.metrics['accuracy']:.1%}, {model.file_bytes:,} bytes")
