@@ -4,8 +4,9 @@ import json
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,10 @@ import redis
 
 import stoker
 from stoker import JobState, events
-from stoker.ledger import presence
+from stoker.kinds.halving import Halving
+from stoker.ledger import attempts, children, intake, presence
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
 from stoker.redis.calls import Call
@@ -113,6 +117,26 @@ def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
         assert app.control.inspect([worker.name], timeout=PATIENCE_S).ping()
         app.close()
         assert denied(admin) == []
+
+
+def test_a_client_may_end_a_search_with_all_that_it_has(server_url: str) -> None:
+    spec = SPEC.model_copy(update={"device": "gpu"})
+    connection = Connection.open(Settings(), server_url)
+    with redis.Redis.from_url(server_url) as admin, closing(connection):
+        admin.acl_log_reset()
+        [search] = connection.run(intake.submit([NewJob(str(uuid.uuid4()), spec, "gpu.train")]))
+        attempt = connection.run(attempts.claim(search, "search", "nobody", 60))
+        assert isinstance(attempt, Attempt)
+        connection.run(children.await_children(attempt, spec, [spec], each=True, halving=Halving()))
+        trial = connection.run(attempts.claim(f"{search}-1-0", "trial", "nobody", 60))
+        assert isinstance(trial, Attempt)
+        connection.run(children.reach(trial, 1, 0.5, is_last=False))
+        with stoker.Client(settings=Settings(redis_url=url_of("client", server_url))) as client:
+            client.job(search).cancel()
+            assert client.job(search).state is JobState.CANCELLED
+        connection.run(attempts.fail(trial, JobState.CANCELLED, "cancelled while it ran"))
+        assert denied(admin) == []
+        assert not admin.exists(f"stoker:reached:{search}")
 
 
 @pytest.mark.parametrize("user", NEVER_RUN)
