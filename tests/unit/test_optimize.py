@@ -86,9 +86,12 @@ def test_a_result_is_shown_as_before_and_after() -> None:
         why="It is the smallest.",
     )
     shown = result.shown()
-    assert shown.table[0] == ("", "digits@1", "digits@2 (int8)", "b")
-    assert ("bytes served", "9,000", "3,000", "5,000") in shown.table
-    assert ("quality", *["accuracy 0.98 (0.97 to 0.99)"] * 3) in shown.table
+    assert shown.table[0][:3] == ("", "accuracy", "bytes served")
+    assert [row[:3] for row in shown.table[1:]] == [
+        ("digits@1", "0.98 (0.97 to 0.99)", "9,000"),
+        ("digits@2 (int8)", "0.98 (0.97 to 0.99)", "3,000"),
+        ("b", "0.98 (0.97 to 0.99)", "5,000"),
+    ]
     assert shown.notes == ("weights of 8 bits", "It is the smallest.", "int4 could not be made: no ai-edge-quantizer")
     assert result.gives_model() == result.words() == "digits@2"
     assert "digits@2" in result._repr_html_()

@@ -181,8 +181,8 @@ class OptimizeResult(JobResult):
     def shown(self) -> Shown:
         models = {self.parent: self.before, f"{self.model} ({self.form})": self.after}
         models |= {each.model.model: each.model for each in self.tried if each.form != self.form}
-        head = ("", *models)
-        rows = [(figure, *(_cell(figure, each, self.headline) for each in models.values())) for figure in _FIGURES]
+        head = ("", self.headline, *_COSTS)
+        rows = [(name, *_cells(each, self.headline)) for name, each in models.items()]
         return Shown(
             self.model,
             f"is {self.parent} as {self.form}, measured on {self.rows:,} rows",
@@ -192,24 +192,18 @@ class OptimizeResult(JobResult):
         )
 
 
-_FIGURES = ("quality", "bytes served", "parameters", "one row", "32 rows", "memory")
+_COSTS = ("bytes served", "parameters", "one row", "32 rows", "memory")
 
 
-def _cell(figure: str, model: ComparedModel, headline: str) -> str:
-    match figure:
-        case "quality":
-            around = model.intervals.get(headline)
-            within = f" ({around.low:.4g} to {around.high:.4g})" if around else ""
-            return f"{headline} {model.metrics[headline]:.4g}{within}"
-        case "bytes served":
-            return f"{model.file_bytes:,}"
-        case "parameters":
-            return f"{model.parameters:,}"
-        case "one row":
-            return f"{model.latency[1].p50_ms:.3g} ms"
-        case "32 rows":
-            return f"{model.latency[32].p50_ms:.3g} ms"
-    return "" if model.memory_bytes is None else f"{model.memory_bytes:,}"
+def _cells(model: ComparedModel, headline: str) -> Iterator[str]:
+    around = model.intervals.get(headline)
+    within = f" ({around.low:.4g} to {around.high:.4g})" if around else ""
+    yield f"{model.metrics[headline]:.4g}{within}"
+    yield f"{model.file_bytes:,}"
+    yield f"{model.parameters:,}"
+    for rows in (1, 32):
+        yield f"{model.latency[rows].p50_ms:.3g} ms"
+    yield "" if model.memory_bytes is None else f"{model.memory_bytes:,}"
 
 
 def _check(spec: Optimize, checks: SubmitChecks) -> Optimize:

@@ -47,7 +47,8 @@ class Pictured:
 
 def render(result: ExplainResult, pictured: Pictured) -> str:
     """The page: no script, no request to anywhere, every text from outside escaped."""
-    on = f"{result.data} · {result.rows:,} rows" if result.rows else f"{len(result.explanations)} rows"
+    given = len(result.explanations)
+    on = f"{result.data} · {result.rows:,} rows" if result.rows else f"{given} {'row' if given == 1 else 'rows'}"
     sections = [lines(tag("h1", result.model), tag("p", f"explained on {on}", class_="about"))]
     if result.warnings:
         sections.append(warnings(result.warnings))
@@ -96,7 +97,7 @@ def _numbers(rows: list[Importance]) -> Html:
 def _row(explanation: Explanation, place: int, pictured: Pictured) -> Iterator[Html]:
     for name, each in explanation.outputs.items():
         told = each.target if len(explanation.outputs) == 1 else f"{name}, {each.target}"
-        head = f"Row {explanation.row}: {told} {number(each.value)}"
+        head = f"Row {explanation.row} · {told}: {number(each.value)}"
         missing = "" if each.complete else f" Not complete: {number(each.error)} is missing from the sum."
         note = f"Baseline {number(each.base)}.{missing}"
         yield panel(head, lines(*_drawings(each, place, pictured)), note)
