@@ -20,6 +20,7 @@ from stoker.ledger.keys import key
 from stoker.ledger.store_files import Leftovers
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
+from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller import leftovers, upload_ends
@@ -135,7 +136,7 @@ def test_by_a_clock_that_is_days_ahead_nothing_young_is_old(
         monkeypatch.setattr(module, "datetime", Ahead, raising=False)
     assert look(store, connection).files == 0
     assert is_there(store, young)
-    assert ref in connection.run(uploads.lifetimes())
+    assert ref in drive(uploads.lifetimes(), connection.run)
 
 
 @quick_stores

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from stoker.models.store import Store
 from stoker.models.store import uploads as stored
 from stoker.models.store.uploads import UploadStore
 from stoker.models.uploads import parse_upload
+from stoker.redis.calls import Call, drive
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.leftovers import LeftoverSearch
@@ -357,6 +359,21 @@ def test_use_begins_the_time_anew(client: stoker.Client, connection: Connection,
 
 
 @quick_stores
+def test_many_uploads_are_listed_page_by_page(client: stoker.Client, connection: Connection) -> None:
+    many = [ledger.new_upload(f"store://{number:064x}/a.csv", 1, 1, 1) for number in range(2_000)]
+    for upload in many:
+        connection.run(ledger.keep(upload))
+    assert [each.ref for each in client.uploads()] == [each.ref for each in reversed(many)]
+    pages: list[Call[Any]] = []
+
+    def run(call: Call[Any]) -> Any:
+        pages.append(call)
+        return connection.run(call)
+
+    assert drive(ledger.lifetimes(), run).keys() == {each.ref for each in many}
+    assert len(pages) > 2
+
+
 def test_entries_that_something_else_has_written_hide_no_other(
     client: stoker.Client, store: Store, connection: Connection, tmp_path: Path
 ) -> None:

@@ -69,7 +69,7 @@ class FileCalls(Calls):
 
     def uploads(self) -> list[Upload]:
         """All uploads of all apps, the newest first."""
-        return self._run(ledger.listed())
+        return self._drive(ledger.listed())
 
     def remove_upload(self, ref: str) -> None:
         """Forget an upload before its time is over: jobs that name it are refused from now on.
@@ -121,7 +121,7 @@ class AsyncFileCalls(AsyncCalls):
 
     async def uploads(self) -> list[Upload]:
         """See `Client.uploads`."""
-        return await self._run(ledger.listed())
+        return await self._drive(ledger.listed())
 
     async def remove_upload(self, ref: str) -> None:
         """See `Client.remove_upload`."""

@@ -15,8 +15,8 @@ from ..status import JobStatus
 from . import arguments, submission
 
 T = TypeVar("T")
-# How many jobs one step reads: some milliseconds of the server.
-_PAGE = 500
+# How many jobs one step reads: a few milliseconds of the server. Each is acted on by a script of its own.
+_PAGE = 100
 _EXAMPLES = 3
 # So many reasons are kept of why jobs were refused.
 _MOST_REASONS = 10

@@ -1,12 +1,13 @@
 """What apps have uploaded, and how long it is kept: as long as a record names it, and else for its own time."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, Field
 
 from ..models.described import Described
-from ..redis.calls import Call
+from ..redis.calls import Call, Steps
 from .keys import key
 from .readable import readable
 from .scripts import script
@@ -14,6 +15,8 @@ from .scripts import script
 KEEP_DAYS = 30.0
 """For how long an upload is kept after its last use, where nothing is said."""
 LONGEST_DAYS = 100 * 366.0
+# So many uploads keep the server busy for about a millisecond.
+_PAGE = 500
 _LAST_MS = datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000
 
 
@@ -57,14 +60,10 @@ def use(ref: str) -> Call[Upload | None]:
     )
 
 
-def listed() -> Call[list[Upload]]:
-    """All uploads that can be read, the newest first."""
-
-    def decode(answer: list[list[Any]]) -> list[Upload]:
-        found = (_upload(record, until_ms) for _, record, until_ms in answer)
-        return sorted(filter(None, found), key=lambda upload: upload.created_at, reverse=True)
-
-    return Call((), decode, script("list_uploads"))
+def listed() -> Steps[list[Upload]]:
+    """All uploads that can be read, the newest first; page by page."""
+    found = [_upload(entry.record, entry.until_ms) for entry in (yield from _entries()).values()]
+    return sorted(filter(None, found), key=lambda upload: upload.created_at, reverse=True)
 
 
 def count() -> Call[int]:
@@ -72,13 +71,10 @@ def count() -> Call[int]:
     return Call(("HLEN", key("uploads")), int)
 
 
-def lifetimes() -> Call[dict[str, datetime | None]]:
+def lifetimes() -> Steps[dict[str, datetime | None]]:
     """Until when each upload is kept, by its reference; None where that was lost. Also those that cannot be read."""
-
-    def decode(answer: list[list[Any]]) -> dict[str, datetime | None]:
-        return {ref.decode(errors="replace"): _moment(until_ms) if until_ms else None for ref, _, until_ms in answer}
-
-    return Call((), decode, script("list_uploads"))
+    entries = yield from _entries()
+    return {ref: _moment(entry.until_ms) if entry.until_ms else None for ref, entry in entries.items()}
 
 
 def forget(ref: str, *, before: datetime | None = None) -> Call[bool]:
@@ -89,6 +85,34 @@ def forget(ref: str, *, before: datetime | None = None) -> Call[bool]:
     """
     before_ms = "" if before is None else round(before.timestamp() * 1000)
     return Call((ref, before_ms), bool, script("forget_upload"))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An upload as the ledger has it; `until_ms` is empty where that was lost."""
+
+    record: bytes
+    until_ms: bytes
+
+
+def _entries() -> Steps[dict[str, _Entry]]:
+    """All uploads, also those that cannot be read, by reference."""
+    entries: dict[str, _Entry] = {}
+    cursor = ""
+    while cursor != "0":
+        cursor, page = yield _page(cursor or "0")
+        entries |= page
+    return entries
+
+
+def _page(cursor: str) -> Call[tuple[str, dict[str, _Entry]]]:
+    def decode(answer: list[Any]) -> tuple[str, dict[str, _Entry]]:
+        following, entries = answer
+        return following.decode(), {
+            ref.decode(errors="replace"): _Entry(record, until_ms) for ref, record, until_ms in entries
+        }
+
+    return Call((cursor, _PAGE), decode, script("list_uploads"))
 
 
 def _upload(record: bytes, until_ms: bytes) -> Upload | None:

@@ -92,9 +92,9 @@ class Uploads:
         self.keep(ref, record, keep_ms)
         return [record.encode(), as_bytes(now_ms() + keep_ms)]
 
-    def listed(self) -> list[list[bytes]]:
-        """Each with its record and until when it is kept, ms."""
-        return [[ref.encode(), record.encode(), as_bytes(end)] for ref, (record, _, end) in self._kept.items()]
+    def listed(self, *_: object) -> list[Any]:
+        """The last page, with all: each with its record and until when it is kept, ms."""
+        return [b"0", [[ref.encode(), record.encode(), as_bytes(end)] for ref, (record, _, end) in self._kept.items()]]
 
     def forget(self, ref: str, _: object) -> int:
         """Forget one; gives whether it was there."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from stoker.ledger import clock, store_files, uploads
 from stoker.models.store import Store, Stored
 from stoker.outages import DependencyUnavailable
+from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 
 from .upload_ends import living_uploads
@@ -141,7 +142,7 @@ class LeftoverSearch:
             removed_size=sum(file.size for file in findings.removed),
             next_at=at + timedelta(seconds=_REST_S) if self._removes and not findings.is_strange else None,
             is_strange=findings.is_strange and findings.files > 0,
-            uploaded_size=sum(upload.size for upload in self._connection.run(uploads.listed())),
+            uploaded_size=sum(upload.size for upload in drive(uploads.listed(), self._connection.run)),
         )
         self._connection.run(store_files.note_leftovers(noted))
         if findings.files:

@@ -6,6 +6,7 @@ from stoker.errors import InvalidJob
 from stoker.ledger import clock, uploads
 from stoker.models.store.uploads import UploadStore
 from stoker.models.uploads import UploadRef, parse_upload
+from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 
 
@@ -19,7 +20,7 @@ def living_uploads(store_url: str, connection: Connection, named: Set[bytes]) ->
         Unavailable: the store is away: what a folder is made of is not known then.
     """
     store, now = UploadStore(store_url), connection.run(clock.now())
-    for ref, expires_at in connection.run(uploads.lifetimes()).items():
+    for ref, expires_at in drive(uploads.lifetimes(), connection.run).items():
         upload = _parsed(ref)
         if expires_at is None:
             connection.run(uploads.use(ref))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from ...events import JobState
 from ...ledger import monitoring, pauses, quarantine, records, store_files, uploads
 from ...ledger.keys import key
+from ...redis.calls import drive
 from ..output import ago, duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
 
@@ -98,7 +99,7 @@ def _leftovers(system: System) -> Finding:
 
 
 def _uploads(system: System) -> Finding:
-    kept = system.connection.run(uploads.listed())
+    kept = drive(uploads.listed(), system.connection.run)
     size = sum(upload.size for upload in kept)
     numbers = {"uploads": len(kept), "bytes": size}
     if not kept:
