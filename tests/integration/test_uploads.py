@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.leftovers import LeftoverSearch
 
+from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 from .test_leftovers import _second_look_at_once, all_old, look  # noqa: F401  # two are fixtures
 
@@ -273,6 +275,28 @@ def test_a_long_file_takes_no_memory(client: stoker.Client, tmp_path: Path) -> N
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     assert int(told.stdout) < 100, "MiB"
     assert (tmp_path / "long.bin.back").stat().st_size == 2 << 30
+
+
+def test_a_folder_that_is_not_mounted_is_no_new_store(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unmounted, model = tmp_path / "unmounted", tmp_path / "model.keras"
+    model.touch()
+    with stoker.Client(settings=Settings(redis_url=redis_url, store_url=str(unmounted))) as other:
+        first = other.upload(table(tmp_path, "first.csv"))
+        shutil.rmtree(unmounted)
+        for is_made in (False, True):
+            for use in (lambda: other.upload(table(tmp_path)), lambda: other.register("made", model)):
+                with pytest.raises(stoker.Unavailable, match=r"is empty on this machine.*mount it here, or set STOKER"):
+                    use()
+            assert unmounted.exists() == is_made
+            unmounted.mkdir(exist_ok=True)
+        monkeypatch.setenv("STOKER_REDIS_URL", redis_url)
+        monkeypatch.setenv("STOKER_STORE_URL", str(unmounted))
+        told = commands.run("doctor", env={"COLUMNS": "200"})
+        assert "is empty on this machine" in told.stdout
+        other.remove_upload(first)
+        assert other.upload(table(tmp_path))
 
 
 def test_a_store_that_is_away_is_said(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

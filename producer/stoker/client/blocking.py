@@ -263,7 +263,8 @@ class Client(ActCalls, ChoiceCalls, CompletionCalls, ExplainCalls, FileCalls, Mo
             Unavailable: Redis or the store cannot be reached.
         """
         spec = registering.import_spec(name, source, said)
-        result = self.submit(registering.uploaded(spec, self.settings.store)).result(timeout)
+        ready = self._drive(registering.uploaded(spec, self.settings.store))
+        result = self.submit(ready).result(timeout)
         return self.model(result.gives_model() or name)
 
     def workers(self) -> list[presence.Worker]:

@@ -17,7 +17,7 @@ from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
 from ..redis.calls import Call, Steps
-from . import arguments, downloading
+from . import arguments, downloading, stores
 from .calls import AsyncCalls, Calls
 from .uploading import Uploadable, as_files
 
@@ -63,7 +63,8 @@ class FileCalls(Calls):
         Raises:
             InvalidArgument: there is no such file, it has changed meanwhile, or it is nothing that can be uploaded.
             InvalidJob: the table's columns do not fit each other.
-            Unavailable: the store or Redis is away. A repeat goes on from there.
+            Unavailable: the store or Redis is away, or the store is a folder that is not mounted here. A repeat goes on
+                from there.
         """
         return self._drive(_upload(data, name, keep_days, self.settings.store, progress))
 
@@ -165,6 +166,7 @@ def _upload(
         raise InvalidArgument(f"progress is a function of two numbers of bytes, got {short(progress)}")
     with as_files(data, _name(name)) as source, tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
         store = UploadStore(store_url)
+        yield from stores.require(store)
         contents = {path: _content(store, file) for path, file in source.files.items()}
         whole = store.content(_list(contents, Path(scratch))) if source.is_folder else contents[""]
         ref = UploadRef(whole.digest, source.name).whole

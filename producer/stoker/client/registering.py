@@ -15,6 +15,8 @@ from ..models.archives import pack_savedmodel
 from ..models.manifest import Artifact
 from ..models.model_files import FILE_NAMES, ModelFormat
 from ..models.store import Store
+from ..redis.calls import Steps
+from . import stores
 
 ModelPath = str | os.PathLike[str]
 
@@ -68,17 +70,18 @@ def import_spec(name: str, source: ModelPath, said: Said) -> Import:
     return Import.model_validate(fields)
 
 
-def uploaded(spec: Import, store_url: str) -> Import:
-    """The job with its file in the store; one that names a URL stays as it is.
+def uploaded(spec: Import, store_url: str) -> Steps[Import]:
+    """The job with its file in the store; one that names a URL stays as it is. Between its calls it writes there.
 
     Raises:
         InvalidJob: it is no model's file, or the folder is no SavedModel.
-        DependencyUnavailable: the store is away.
+        Unavailable: the store is away, or a folder that is not mounted here.
     """
     if isinstance(spec.source, Artifact) or is_remote(spec.source):
         return spec
     path = Path(spec.source).expanduser()
     store = Store(store_url)
+    yield from stores.require(store)
     if not path.is_dir():
         return _stored(spec, path, store.put_file(path, _stored_name(path, spec)))
     with tempfile.TemporaryDirectory(prefix="stoker-") as folder:

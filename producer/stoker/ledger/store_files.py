@@ -73,6 +73,11 @@ def named(cursor: int, count: int = 1000) -> Call[Named]:
     return Call((cursor, count), decode, script("named"))
 
 
+def are_known() -> Call[bool]:
+    """Whether there are models or uploads, whose files are in the store."""
+    return Call(("EXISTS", key("models"), key("uploads")), bool)
+
+
 def has_ended(job_id: str) -> Call[bool]:
     """Whether a job has ended for good, or is not known: it needs its part of the store no more."""
     ended = {None, *(state.encode() for state in FINAL if state is not JobState.DEAD)}

@@ -79,6 +79,8 @@ class Ledger:
             "HGET": lambda name, field: self._hmget(name, field)[0],
             "XREAD": self._xread,
             "GET": self._get,
+            # What is in its store is all there ever was.
+            "EXISTS": lambda *_: 0,
             "LRANGE": lambda name, _, last: keeping.changes(name.removeprefix(key("moves", "")), last + 1),
             # What is forgotten of models that could not be loaded; here all can.
             "HDEL": lambda *_: 0,

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from ...client.stores import elsewhere
 from ...events import JobState
 from ...ledger import monitoring, pauses, quarantine, records, store_files, uploads
 from ...ledger.keys import key
+from ...models.store import Store
 from ...redis.calls import drive
 from ..output import ago, duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
@@ -99,6 +101,9 @@ def _leftovers(system: System) -> Finding:
 
 
 def _uploads(system: System) -> Finding:
+    store = Store(system.settings.store)
+    if store.is_empty_folder() and system.connection.run(store_files.are_known()):
+        return fail(elsewhere(store))
     kept = drive(uploads.listed(), system.connection.run)
     size = sum(upload.size for upload in kept)
     numbers = {"uploads": len(kept), "bytes": size}

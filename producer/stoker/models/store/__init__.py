@@ -1,6 +1,7 @@
 """The artifact store: bytes named by their SHA-256, on any file system of fsspec."""
 
 import hashlib
+import os
 import platform
 import re
 import tempfile
@@ -79,6 +80,10 @@ class Store:
     def folder(self) -> Path | None:
         """The store's local folder; None for any other file system."""
         return Path(self._root) if self._files.local else None
+
+    def is_empty_folder(self) -> bool:
+        """Whether it is a local folder without an artifact, or one that is not there."""
+        return self.folder is not None and not any(files for _, _, files in os.walk(self.folder / "sha256"))
 
     def probe(self) -> None:
         """Write, read and delete a few bytes; does not create a bucket.
