@@ -353,12 +353,9 @@ def test_a_test_says_what_comes_of_jobs() -> None:
         assert [each.value for each in client.predict("prices", rows)] == [1.5, 2.5, 1.5]
         client.on_predict("prices", lambda tensors: tensors["numbers"].sum(axis=1, keepdims=True))
         assert [each.value for each in client.predict("prices", rows[:1])] == [13.0]
-        calls: list[Callable[[], object]] = [lambda: client.infer_later("prices", rows), client.workers]
-        for call in calls:
-            with pytest.raises(
-                stoker.StokerError, match=r"stoker\.testing does not play .* with a server and a worker"
-            ):
-                call()
+        assert client.ledger.later[client.infer_later("prices", rows[:2])] == [[13.0], [13.0]]
+        with pytest.raises(stoker.StokerError, match=r"stoker\.testing does not play .* with a server and a worker"):
+            client.workers()
 
 
 def test_a_job_that_runs_is_paused_where_it_keeps_checkpoints() -> None:

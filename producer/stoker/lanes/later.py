@@ -29,10 +29,11 @@ def result(client: str, answer: bytes | StokerError) -> CeleryResult:
         public = public_class(answer)
         raised = {"exc_type": public.__name__, "exc_message": [answer.message], "exc_module": public.__module__}
         return CeleryResult(result_id, "FAILURE", json.dumps(raised))
-    return CeleryResult(result_id, "SUCCESS", json.dumps(_lists(decode_tensors(answer))))
+    return CeleryResult(result_id, "SUCCESS", json.dumps(as_lists(decode_tensors(answer))))
 
 
-def _lists(tensors: Tensors) -> object:
+def as_lists(tensors: Tensors) -> object:
+    """What a model has given, as JSON has it: nested lists, by name if there are several outputs."""
     if isinstance(tensors, Mapping):
         return {name: array.tolist() for name, array in tensors.items()}
     return tensors.tolist()

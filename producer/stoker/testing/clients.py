@@ -1,5 +1,6 @@
 """Both clients, with a ledger in memory."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -8,8 +9,11 @@ from ..client.async_job import AsyncJob
 from ..client.blocking import Client as RealClient
 from ..client.inference import InferCall
 from ..client.job import Job
+from ..client.tables import Rows
 from ..events import Event
+from ..kinds import Priority
 from ..kinds.base import JobSpec
+from ..lanes.later import as_lists
 from ..models.manifest import ModelVersion
 from ..models.tensors import Outputs, decode_tensors
 from ..settings import Settings
@@ -86,6 +90,10 @@ class Client(RealClient, _Scripted):
         if self._closes:
             self.ledger.close()
 
+    def infer_later(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> str:
+        """See `stoker.Client.infer_later`: what Celery would give for the id is in `ledger.later`."""
+        return _answered_later(self.ledger, self._drive(self._models.call(model, inputs, timeout, priority)))
+
     def workers(self) -> NoReturn:
         """No test has workers.
 
@@ -114,6 +122,17 @@ class AsyncClient(RealAsyncClient, _Scripted):
         if self._closes:
             self.ledger.close()
 
+    async def infer_later(
+        self,
+        model: str,
+        inputs: Rows,
+        *,
+        timeout: float = 30.0,  # noqa: ASYNC109  # the request's
+        priority: Priority = "normal",
+    ) -> str:
+        """See `Client.infer_later`."""
+        return _answered_later(self.ledger, await self._drive(self._models.call(model, inputs, timeout, priority)))
+
     async def workers(self) -> NoReturn:
         """See `Client.workers`."""
         raise not_played("workers")
@@ -131,3 +150,9 @@ def _settings(ledger: Ledger) -> Settings:
 
 def _answers(ledger: Ledger, call: InferCall, requests: Sequence[bytes]) -> list[Outputs]:
     return [ledger.models.outputs(call.model, decode_tensors(request)) for request in requests]
+
+
+def _answered_later(ledger: Ledger, call: InferCall) -> str:
+    result_id = str(uuid.uuid4())
+    ledger.later[result_id] = as_lists(ledger.models.outputs(call.model, call.tensors))
+    return result_id

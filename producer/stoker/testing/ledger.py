@@ -29,12 +29,14 @@ class Ledger:
     Attributes:
         plans: what the test says of jobs to come.
         models: the registry.
+        later: what `celery.result.AsyncResult(id).get()` would give of `infer_later`, by id.
         store_url: a folder for artifacts, which goes with `close`.
     """
 
     def __init__(self) -> None:
         self.plans = Plans()
         self.models = Models()
+        self.later: dict[str, object] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="stoker-testing-")
         self.store_url = self._folder.name
         self._jobs = Jobs(self.plans, self.models, Store(self.store_url))
