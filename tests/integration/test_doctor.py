@@ -21,6 +21,7 @@ from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
 from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker.tenants import Quota
@@ -271,6 +272,7 @@ def test_uploads_are_counted_and_the_next_to_go_is_named(connection: Connection,
     assert checks(redis_url)["uploads"]["told"] == "none"
     for digest, days in (("a", 30), ("b", 2), ("c", 0)):
         connection.run(uploads.keep(uploads.new_upload(f"store://{digest * 64}/rows.csv", 1000, 1, days)))
+    Store(Settings().store).put_bytes(b"rows", "rows.csv")
     told = checks(redis_url)["uploads"]
     assert (told["verdict"], told["numbers"]) == ("ok", {"uploads": 3, "bytes": 3000})
     assert f"store://{'b' * 64}/rows.csv goes in" in told["told"]
