@@ -68,12 +68,11 @@ class Away:
             self._bring_back()
 
     def _take_away(self) -> None:
-        """Put a file where the folder was."""
+        """Leave nothing where the folder was, as where a mount is gone: nobody may make another in its place."""
         self.store.rename(self.store.with_suffix(".away"))
-        self.store.touch()
 
     def _bring_back(self) -> None:
-        self.store.unlink()
+        assert not self.store.exists()
         self.store.with_suffix(".away").rename(self.store)
 
 
