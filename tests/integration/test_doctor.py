@@ -14,6 +14,7 @@ import redis
 import stoker
 from stoker.cli.doctor import server as server_checks
 from stoker.cli.doctor.check import System
+from stoker.cli.doctor.models import CHECKS as MODEL_CHECKS
 from stoker.cli.doctor.server import CHECKS
 from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep, uploads
 from stoker.ledger.attempts import Attempt
@@ -106,6 +107,39 @@ def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: st
     assert set(failed) == {"controller", "workers"}
     assert "stoker controller" in failed["controller"]
     assert "stoker worker" in failed["workers"]
+
+
+@pytest.mark.usefixtures("attended")
+def test_a_store_that_lacks_the_files_of_a_model_is_told(server: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    signature = Signature(inputs=(TensorSpec(name="x", dtype="float32"),), outputs=(), task="regression")
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    kept, lost = (
+        ModelVersion(
+            name=name,
+            version=1,
+            signature=signature,
+            metrics={},
+            files={"keras": store.put_bytes(name.encode(), "model.keras")},
+            parameters=1,
+            job="",
+            data="",
+            created_at=made,
+        )
+        for name in ("kept", "lost")
+    )
+    for version in (kept, lost):
+        server.hset(f"stoker:model:{version.name}", "1", version.model_dump_json())
+        server.sadd("stoker:models", version.name)
+        server.hset(f"stoker:aliases:{version.name}", "champion", "1")
+    [files] = [check for check in MODEL_CHECKS if check.name == "files"]
+    system = System(Settings(redis_url=redis_url, store_url=store.url))
+    with closing(system.connection):
+        assert files.finding(system).verdict == "ok"
+        store.delete(lost.files["keras"])
+        found = files.finding(system)
+    assert (found.verdict, found.numbers) == ("fail", {"looked_at": 2, "gone": 1})
+    assert "lost@1" in found.told
 
 
 @pytest.mark.usefixtures("attended")

@@ -2,10 +2,13 @@
 
 from ...lanes.failures import load_failures
 from ...ledger import registry
+from ...models.store import Store
 from .check import Check, Finding, System, fail, ok
 
 # How many versions a finding names.
 _NAMED = 10
+# Each file is a question to the store.
+_MOST_LOOKED_AT = 50
 
 
 def _records(system: System) -> Finding:
@@ -38,4 +41,21 @@ def _engines(system: System) -> Finding:
     return ok(f"TensorFlow alone computes {named}{more}; others may run on LiteRT or ONNX Runtime", numbers)
 
 
-CHECKS = (Check("models", _records), Check("loading", _loading), Check("engines", _engines))
+def _files(system: System) -> Finding:
+    """Whether the store has what the newest versions that an alias serves are made of."""
+    served = [version for version in system.connection.run(registry.catalogue()).versions if version.aliases]
+    store = Store(system.settings.store)
+    looked_at = sorted(served, key=lambda version: version.created_at, reverse=True)[:_MOST_LOOKED_AT]
+    gone = [version.ref for version in looked_at if not all(map(store.has, version.files.values()))]
+    numbers = {"looked_at": len(looked_at), "gone": len(gone)}
+    if not gone:
+        return ok(f"the store has those of {len(looked_at)} versions with an alias", numbers)
+    named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+    return fail(
+        f"the store lacks those of {named}, whose jobs fail and whose callers are refused: is it this ledger's, and "
+        "mounted? Mount it, or restore it from a backup",
+        numbers,
+    )
+
+
+CHECKS = (Check("models", _records), Check("files", _files), Check("loading", _loading), Check("engines", _engines))

@@ -232,6 +232,15 @@ class Store:
             digest = self._files.sha256(self._path(artifact))
         self._verify(artifact, digest)
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether the artifact is there, by its size: its bytes are not read.
+
+        Raises:
+            DependencyUnavailable: the store is away.
+        """
+        with self._reachable():
+            return self._files.size_now(self._path(artifact)) == artifact.size
+
     def delete(self, artifact: Artifact) -> None:
         """Delete the artifact, if it exists."""
         with self._reachable():
