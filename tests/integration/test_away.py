@@ -222,7 +222,9 @@ def test_doctor_and_metrics_tell_of_a_store_that_is_away_until_it_is_back(
         eventually(lambda: "store" in says(client))
         eventually(lambda: lasts_s() > 0)
         checks = doctor(away.settings)
-        assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == ("fail", "fail")
+        # A folder that is not there may be one that nobody has written to yet.
+        verdict = "warn" if type(away) is Away else "fail"
+        assert (checks["store"]["verdict"], checks["outages"]["verdict"]) == (verdict, "fail")
         assert str(away.store) in checks["outages"]["told"]
         assert "jobs wait for its end and lose nothing" in checks["outages"]["told"]
         assert "the store is away since" in stoker_command(away.settings, "jobs")

@@ -57,6 +57,14 @@ def server(redis_url: str) -> Iterator[redis.Redis]:
             client.config_set(name, value)
 
 
+@pytest.fixture(autouse=True)
+def store_folder() -> Path:
+    """The folder of the default store, which somebody has written to."""
+    folder = Path(Settings().store)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @pytest.fixture
 def attended(connection: Connection) -> None:
     """A controller that leads, and a worker, however long doctor takes."""
@@ -107,6 +115,13 @@ def test_a_lone_server_fails_for_want_of_a_controller_and_a_worker(redis_url: st
     assert set(failed) == {"controller", "workers"}
     assert "stoker controller" in failed["controller"]
     assert "stoker worker" in failed["workers"]
+
+
+def test_a_store_that_is_not_there_is_told_and_not_made(redis_url: str, store_folder: Path) -> None:
+    store_folder.rmdir()
+    found = checks(redis_url)["store"]
+    assert (found["verdict"], "mount it" in found["told"]) == ("warn", True)
+    assert not store_folder.exists()
 
 
 @pytest.mark.usefixtures("attended")
