@@ -108,6 +108,19 @@ def test_a_lost_training_goes_on_from_where_it_was_and_ends_the_same(
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_weights_that_are_no_numbers_are_refused_by_their_layer(digits: ModelVersion, open_run: OpenRun) -> None:
+    run = open_run(digits)
+    path = file_of(digits, run)
+    model = load_saved(path, digits.ref)
+    [kernel, *_] = kernels(model)
+    kernel.assign(np.full(kernel.shape, np.nan))
+    model.save(path)
+    broken = digits.model_copy(update={"files": {"keras": run.store.put_file(path)}})
+    for to in ("prune", "sparse", "distil"):
+        with pytest.raises(InvalidJob, match=r"first@1 has weights that are NaN or infinite, in 'dense'"):
+            shrunk(broken, run, to)
+
+
 def test_a_cancelled_training_ends_at_once(digits: ModelVersion, open_run: OpenRun) -> None:
     with pytest.raises(Stopped, match="cancel"):
         shrunk(digits, open_run(digits, stop_requested=lambda: "cancel"), "distil", epochs=1000)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Data, EarlyStopping, Optimizer, Train
@@ -14,6 +15,7 @@ from stoker.models.manifest import ModelVersion
 
 from ..added_data import NAME_ROWS
 from ..custom import model_modules
+from ..networks.layers import all_layers
 from ..reading import TrainingData
 from ..run import Run
 from ..training.continuing import continued_model
@@ -54,10 +56,15 @@ def retrained(given: Given, how: Retraining) -> Fit:
     given.require_keras()
     version = given.version
 
+    def changed(model: keras.Model) -> keras.Model:
+        if lost := [layer.name for layer in all_layers(model) if not _is_finite(layer)]:
+            raise InvalidJob(f"{version.ref} has weights that are NaN or infinite, in {listed(lost)}: train it anew")
+        return how.change(model)
+
     def build(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainable:
         _refuse_other_classes(data, version)
         if how.build is None:
-            trainable = continued_model(spec, run, data.profile, seed, how.change)
+            trainable = continued_model(spec, run, data.profile, seed, changed)
         else:
             trainable = how.build(run, replace(data, forecast=version.signature.forecast), seed)
         return trainable if how.finish is None else how.finish(trainable, data)
@@ -102,6 +109,11 @@ def made(given: Given, trained: Fit, words: str, figures: dict[str, float]) -> M
         tensorflow_why=why,
         figures={**figures, "epochs": float(trained.fitted.epochs)},
     )
+
+
+def _is_finite(layer: keras.layers.Layer) -> bool:
+    """Whether all that a layer has learned are numbers."""
+    return all(np.isfinite(np.asarray(weight)).all() for weight in layer.trainable_weights)
 
 
 def _rows(given: Given) -> dict[str, Any]:
