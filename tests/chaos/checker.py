@@ -16,13 +16,13 @@ from .callers import Said
 from .plain import Redis
 from .workload import FINAL, Submitted
 
-_STATUS = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "CANCELLED": "REVOKED", "DEAD": "FAILURE"}
+_STATUS = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "CANCELLED": "REVOKED", "DEAD": "FAILURE", "PRUNED": "REVOKED"}
 _KINDS = ("train", "evaluate", "deploy", "infer")
 # What may be left once every job has ended, beside what ends by itself. Leases, what is due, rung for or discarded, and
 # quarantine must be gone.
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
-    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD):cpu|kinds|finished|sequence|rings|heard|tallies"
+    r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD|PRUNED):cpu|kinds|finished|sequence|rings|heard|tallies"
     r"|quotas|service|windows|wanted|leader|idempotency:.+|models|(model|aliases|notes|moves):.+|workers|workers:seen"
     r"|duties|leftovers|repairs)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"

@@ -18,7 +18,7 @@ from ..integration import clean_up
 from .plain import Redis
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "PRUNED")
 # How much a clean-up has told when it is killed: it tells of each file before and after.
 _LINES = 3
 

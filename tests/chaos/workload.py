@@ -234,7 +234,7 @@ class App:
         yield self._train(f"{label}-second", after=("#0",)), ("CANCELLED",)
 
 
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD", "PRUNED")
 _UNFINISHED = (stoker.JobState.WAITING, stoker.JobState.QUEUED, stoker.JobState.RUNNING)
 _SHARES = {
     "short": 10,

@@ -28,7 +28,7 @@ from .ledger_machine import result_of, version
 
 LEASE_S = 3600.0
 _RUNG = "stoker:rung:cpu.train:normal"
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD", "PRUNED")
 WORKER = presence.Worker(
     name="w", node="n", device="cpu", slots=2, most_slots=2, queues=("cpu.train",), kinds=("train",), host="h", pid=1
 )

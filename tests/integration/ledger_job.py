@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from stoker.fleet.topology import KOMBU_SEPARATOR, PRIORITIES
 from stoker.kinds import Spec
 
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD", "PRUNED")
 # What every record has, whatever happened to it.
 FIELDS = (
     *("kind", "queue", "spec", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),

@@ -13,7 +13,7 @@ from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import attempts, pauses, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempts import Attempt, Unsuccessful
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion, Signature
 from stoker.outages import Dependency, Outage
@@ -166,8 +166,8 @@ class ClientsAndWorkers(BothSides):
         assert self.connection.run(attempts.succeed(attempt, result, effects)) == answer
 
     @precondition(lambda self: self.attempts)
-    @rule(pick=PICK, state=st.sampled_from([JobState.FAILED, JobState.CANCELLED]))
-    def fail(self, pick: int, state: Literal[JobState.FAILED, JobState.CANCELLED]) -> None:
+    @rule(pick=PICK, state=st.sampled_from([JobState.FAILED, JobState.CANCELLED, JobState.PRUNED]))
+    def fail(self, pick: int, state: Unsuccessful) -> None:
         attempt = some(self.attempts, pick)
         answer = self.model.fail(attempt.job_id, attempt.owner, state)
         assert self.connection.run(attempts.fail(attempt, state, "bad data", "Traceback …")) == answer

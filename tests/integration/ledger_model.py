@@ -12,7 +12,7 @@ from .ledger_job import ModelJob
 from .ledger_registry import RegistryModel
 from .ledger_sharing import SharingModel
 
-CELERY = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "DEAD": "FAILURE", "CANCELLED": "REVOKED"}
+CELERY = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILURE", "DEAD": "FAILURE", "CANCELLED": "REVOKED", "PRUNED": "REVOKED"}
 _OF_THE_END = ("finished_at", "reason", "traceback", "result", "cancel", "committed_by")
 
 
@@ -59,7 +59,7 @@ class LedgerModel:
             for first in () if job.id in self.jobs else job.after:
                 if first not in ids and first not in self.jobs:
                     return "missing"
-                if first in self.jobs and self.jobs[first].state in ("FAILED", "CANCELLED", "DEAD"):
+                if first in self.jobs and self.jobs[first].state in ("FAILED", "CANCELLED", "DEAD", "PRUNED"):
                     return self.jobs[first].state
             ids.append(job.id)
         if self._too_many([job for job, job_id in zip(new, ids, strict=True) if job.id == job_id]):
