@@ -358,6 +358,22 @@ def test_a_test_says_what_comes_of_jobs() -> None:
             client.workers()
 
 
+def test_a_search_has_trials_of_its_space_and_makes_a_model() -> None:
+    train = stoker.Train(model="m", data="sample://digits")
+    space = {"batch_size": [16, 32], "optimizer.learning_rate": stoker.Float(1e-4, 1e-1, log=True)}
+    with testing.Client() as client:
+        job = client.submit(stoker.Tune(job=train, space=space, goal="min val_loss", finish="same", alias="best"))
+        found = job.result()
+        assert found.value == min(trial.value for trial in found.trials if trial.value is not None)
+        assert found.settings == found.ranking[0].settings
+        assert all(trial.settings.keys() == space.keys() for trial in found.trials)
+        assert client.model("m@best").ref == found.model == "m@1"
+        assert (job.status().kind, job.status().model) == ("tune", "m")
+        assert set(found.files) == {"report", "html", "study"}
+        with pytest.raises(stoker.InvalidJob, match="batch_size=0"):
+            client.submit(stoker.Tune(job=train, space={"batch_size": [0]}, goal="min loss"))
+
+
 def test_a_job_that_runs_is_paused_where_it_keeps_checkpoints() -> None:
     with testing.Client() as client:
         client.on(stoker.Train, testing.runs(), testing.fails("no other one"))

@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 import stoker
 from stoker.cli import app
 from stoker.events import Progress
+from stoker.ledger import keys
 from stoker.local import redis_url_of
 from stoker.models.store import Store
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
@@ -56,6 +58,11 @@ def test_a_training_is_tuned_and_its_best_trial_registered(
     assert "study.journal" in shown.output
     store = Store(stack.store)
     assert "Tuning of tuned" in store.fetch(found.files["html"], stack.home).read_text()
+    worse = spec.model_copy(update={"space": {"optimizer.learning_rate": stoker.Float(1e-9, 1e-8)}, "trials": 1})
+    second = client.submit(worse).result(timeout=PATIENCE_S)
+    assert (second.model, second.alias) == ("tuned@2", None)
+    assert second.notes[0].startswith("By 'max accuracy', tuned@1 is chosen")
+    assert client.model("tuned@best").ref == "tuned@1"
 
 
 def test_many_trials_of_a_function(client: stoker.Client) -> None:
@@ -63,3 +70,19 @@ def test_many_trials_of_a_function(client: stoker.Client) -> None:
     assert found.counts["SUCCEEDED"] == 12
     assert len({json.dumps(trial.settings) for trial in found.trials}) == 12
     assert found.value == min(trial.value for trial in found.trials if trial.value is not None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_five_hundred_trials_leave_no_key_without_an_end(client: stoker.Client, stack: Settings) -> None:
+    job = client.submit(of_function(trials=500, sampler="random", parallel=8))
+    found = job.result(timeout=3000)
+    assert len({json.dumps(trial.settings) for trial in found.trials}) == 500
+    connection = Connection.open(stack, redis_url_of(stack))
+    ended = {name.decode() for name in connection.client.zrange(keys.key("finished"), 0, -1)}
+    assert {job.id, *(trial.job for trial in found.trials)} <= ended, "their records end with their retention"
+    kept = {keys.key(each, job_id) for job_id in ended for each in ("job", "events", "history")}
+    kept |= {f"celery-task-meta-{job_id}" for job_id in ended}
+    names = [name.decode() for name in connection.client.scan_iter(f"*{job.id}*", count=1000)]
+    assert [name for name in names if name not in kept and connection.client.ttl(name) < 0] == []
+    connection.close()
