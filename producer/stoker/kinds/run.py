@@ -100,7 +100,7 @@ class RunResult(JobResult):
 
 
 def _summary(spec: Run) -> str:
-    trial = [] if spec.trial is None else [f"trial {spec.trial.number}"]
+    trial = [] if spec.trial is None else [str(spec.trial)]
     return ", ".join([*trial, spec.function, *(f"{name}={short(value)}" for name, value in spec.arguments.items())])[
         :200
     ]

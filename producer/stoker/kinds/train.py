@@ -275,7 +275,7 @@ def _network_modules(spec: Train) -> tuple[str, ...]:
 
 
 def _summary(spec: Train) -> str:
-    trial = "" if spec.trial is None else f"trial {spec.trial.number}, "
+    trial = "" if spec.trial is None else f"{spec.trial}, "
     return f"{trial}{spec.model}, {spec.data}, epochs={spec.epochs}"
 
 

@@ -20,3 +20,6 @@ class Trial(Frozen):
     settings: dict[str, int | float]
     since: Moment
     note: str = Field(default="", max_length=10_000)
+
+    def __str__(self) -> str:
+        return f"settings of trial {self.number}" if self.note else f"trial {self.number}"
