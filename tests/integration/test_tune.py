@@ -12,9 +12,9 @@ from stoker.events import Progress
 from stoker.ledger import keys
 from stoker.local import redis_url_of
 from stoker.models.store import Store
-from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from ..chaos.plain import Redis
 from ..conftest import PATIENCE_S
 
 SPACE = {"x": stoker.Float(-1, 1), "y": stoker.Choice(["a", "b", "c"])}
@@ -78,11 +78,10 @@ def test_five_hundred_trials_leave_no_key_without_an_end(client: stoker.Client, 
     job = client.submit(of_function(trials=500, sampler="random", parallel=8))
     found = job.result(timeout=3000)
     assert len({json.dumps(trial.settings) for trial in found.trials}) == 500
-    connection = Connection.open(stack, redis_url_of(stack))
-    ended = {name.decode() for name in connection.client.zrange(keys.key("finished"), 0, -1)}
-    assert {job.id, *(trial.job for trial in found.trials)} <= ended, "their records end with their retention"
-    kept = {keys.key(each, job_id) for job_id in ended for each in ("job", "events", "history")}
-    kept |= {f"celery-task-meta-{job_id}" for job_id in ended}
-    names = [name.decode() for name in connection.client.scan_iter(f"*{job.id}*", count=1000)]
-    assert [name for name in names if name not in kept and connection.client.ttl(name) < 0] == []
-    connection.close()
+    with Redis(redis_url_of(stack)) as redis:
+        ended = set(redis.scored(keys.key("finished")))
+        assert {job.id, *(trial.job for trial in found.trials)} <= ended, "their records end with their retention"
+        kept = {keys.key(each, job_id) for job_id in ended for each in ("job", "events", "history")}
+        kept |= {f"celery-task-meta-{job_id}" for job_id in ended}
+        names = [name for name in redis.names(f"*{job.id}*") if name not in kept]
+        assert [name for name in names if not redis.expires(name)] == []
