@@ -31,7 +31,7 @@ from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.explanation.correlated import correlated
 from stoker_workers.ml.explanation.features import features_of
-from stoker_workers.ml.explanation.shares import pixel_block
+from stoker_workers.ml.explanation.shares import listed_names, pixel_block
 from stoker_workers.ml.explanation.words import shared_among, words_of
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run, Stopped
@@ -474,6 +474,11 @@ def test_large_pictures_become_small_maps() -> None:
         height, width = -(-shape[0] // block), -(-shape[1] // block)
         assert max(height, width) <= 128
         assert rows * height * width <= 1 << 16
+
+
+def test_many_explanations_name_fewer_columns() -> None:
+    assert listed_names(1, 100) == listed_names(256, 100) == 100
+    assert 8 <= listed_names(16 * 256, 100) < 10
 
 
 def test_columns_that_tell_each_other_are_named() -> None:

@@ -95,9 +95,9 @@ class Attributor:
         return [
             {
                 each.name: attribution(
-                    found[at][row].columns, found[at][row].words, found[at][row].pixels, block, each, integrals[at], row
+                    own[row].columns, own[row].words, own[row].pixels, block, each, integral, row, count * len(found)
                 )
-                for at, each in enumerate(explained)
+                for each, own, integral in zip(explained, found, integrals, strict=True)
             }
             for row in range(count)
         ]

@@ -13,6 +13,9 @@ from .integration import Integral
 # Numbers of all maps of pixels together: what Redis keeps of a job, and a client reads at once.
 _MOST_PIXELS = 1 << 16
 _LARGEST_SIDE = 128
+# Names and words of all explanations together, likewise.
+_MOST_NAMES = 1 << 15
+_FEWEST = 8
 
 
 def pixel_block(shapes: Sequence[tuple[int, ...]], rows: int) -> int:
@@ -27,6 +30,11 @@ def pixel_block(shapes: Sequence[tuple[int, ...]], rows: int) -> int:
     return block
 
 
+def listed_names(explanations: int, most: int) -> int:
+    """How many columns, or words, of each of so many attributions are named, so that a result is small enough."""
+    return max(min(most, _MOST_NAMES // max(explanations, 1)), _FEWEST)
+
+
 def attribution(
     columns: Mapping[str, float],
     words: Mapping[str, Sequence[tuple[str, float]]],
@@ -35,17 +43,23 @@ def attribution(
     explained: Explained,
     integral: Integral,
     row: int,
+    explanations: int,
 ) -> Attribution:
-    """A row's attributions."""
+    """A row's attributions.
+
+    Args:
+        explanations: how many of these there are.
+    """
     ordered = sorted(columns.items(), key=lambda each: -abs(each[1]))
+    most, most_words = listed_names(explanations, MOST_COLUMNS), listed_names(explanations, MOST_WORDS)
     return Attribution(
         target=explained.label(int(integral.units[row])),
         value=_rounded(integral.values[row]),
         base=_rounded(integral.bases[row]),
-        columns={name: _rounded(share) for name, share in ordered[:MOST_COLUMNS]},
-        rest=_rounded(sum(share for _, share in ordered[MOST_COLUMNS:])),
+        columns={name: _rounded(share) for name, share in ordered[:most]},
+        rest=_rounded(sum(share for _, share in ordered[most:])),
         words={
-            name: tuple((word, _rounded(share)) for word, share in each[:MOST_WORDS]) for name, each in words.items()
+            name: tuple((word, _rounded(share)) for word, share in each[:most_words]) for name, each in words.items()
         },
         pixels={name: _listed(_blocks(each, block)) for name, each in pixels.items()},
         steps=int(integral.steps[row]),

@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections import Counter
 from collections.abc import Sequence
 
 import keras
@@ -40,4 +41,5 @@ def shared_among(words: Sequence[tuple[str, str]], terms: Sequence[str], shares:
     """
     places = {term: place for place, term in enumerate(terms)}
     found = [places.get(known, 0) for _, known in words]
-    return [shares[place] / found.count(place) for place in found]
+    counts = Counter(found)
+    return [shares[place] / counts[place] for place in found]
