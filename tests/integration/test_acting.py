@@ -207,6 +207,7 @@ def test_what_a_job_printed_in_all_its_attempts_is_there_and_a_line_says_what_is
         client._run(attempts.report(attempt, 60, [Log(line=f"line {n} of {number}") for n in range(400)]))
         client._run(attempts.release(attempt, "drained", "drained"))
     told = [f"line {n} of {number}" for number in (1, 2) for n in range(400)]
+    told.insert(400, "… attempt 2 begins here …")
     assert job.logs() == told
     assert commands.run("logs", job.id[:8]).stdout.splitlines() == told
     job.cancel()
