@@ -24,7 +24,7 @@ from stoker_workers.ml.run import Run
 BUILD = """
 import keras, sys
 folder = sys.argv[1]
-x = keras.Input((12, 3))
+x = keras.Input((200, 3))
 hidden = keras.layers.Conv1D(4, 3, name="edges")(x)
 hidden = keras.layers.LSTM(5, name="memory")(hidden)
 keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/lstm.keras")
@@ -33,7 +33,7 @@ hidden = keras.layers.Dense(8, name="first")(x)
 hidden = keras.ops.erfinv(hidden)
 keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/unknown.keras")
 """
-SHAPES = {"lstm": (12, 3), "unknown": (8,)}
+SHAPES = {"lstm": (200, 3), "unknown": (8,)}
 
 
 def version(name: str, store: Store, folder: Path) -> ModelVersion:

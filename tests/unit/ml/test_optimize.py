@@ -151,6 +151,20 @@ def test_texts_stay_outside_of_the_file_and_both_are_served_as_one(
         assert "in a file of its own" in made.words
 
 
+def test_recurrent_layers_of_few_steps_are_unrolled(register: RegisterModel, open_run: OpenRun, tmp_path: Path) -> None:
+    x = keras.Input((6, 2), name="x")
+    hidden = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))(x)
+    model = keras.Model(x, keras.layers.Dense(1, name="next")(keras.layers.GRU(3)(hidden)))
+    series = {"name": "x", "shape": (6, 2), "dtype": "float32", "low": -1.0, "high": 1.0}
+    number = {"name": "next", "shape": (1,), "dtype": "float32"}
+    signature = Signature.model_validate({"inputs": [series], "outputs": [number], "task": "regression"})
+    version = register(model, signature, "steps")
+    run = open_run(version)
+    _, _, predictor = made_of(version, run, tmp_path, "unused", "float16")
+    windows = np.random.default_rng(0).uniform(-1, 1, (5, 6, 2)).astype(np.float32)
+    assert largest_difference(predictor.predict(windows), model.predict(windows, verbose=0)) < 1e-2
+
+
 def test_calibration_rows_are_those_of_the_training(
     version: ModelVersion, open_run: OpenRun, tmp_path: Path, data: str
 ) -> None:

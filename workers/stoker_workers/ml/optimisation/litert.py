@@ -26,6 +26,8 @@ Setting = Callable[[Any], None]
 # The lines of a converter's page that say why: errors of MLIR, and the operators that LiteRT has not.
 _WHY = re.compile(r"error: (?P<error>.*)|(?P<ops>TF Select ops: .*|Custom ops: .*)")
 _LONGEST = 300
+# Of a recurrent layer that is unrolled: each is about ten operators in the file.
+_MOST_STEPS = 128
 
 
 def graph_of(model: keras.Model, signature: Signature) -> Any:
@@ -34,14 +36,23 @@ def graph_of(model: keras.Model, signature: Signature) -> Any:
     Raises:
         ConversionFailed: it cannot be traced.
     """
-    # What computes in halves to be trained quicker has whole weights; converters know no bfloat16.
-    for layer in all_layers(model):
-        layer.dtype_policy = "float32"
     try:
+        for layer in all_layers(model):
+            # What computes in halves to be trained quicker has whole weights; converters know no bfloat16.
+            layer.dtype_policy = "float32"
+            _unroll(layer)
         return convert_variables_to_constants_v2(TensorFlowEngine(model, signature, max_batch=1).graph)
     # Tracing calls layers, which are somebody's code and may raise anything.
     except Exception as error:
         raise ConversionFailed(reason(error)) from error
+
+
+def _unroll(layer: keras.layers.Layer) -> None:
+    """Write the steps of a recurrent layer one behind the other, if they are few: LiteRT has no such loops."""
+    recurrent = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
+    for each in (layer, *recurrent):
+        if isinstance(each, keras.layers.RNN) and (layer.input.shape[1] or _MOST_STEPS + 1) <= _MOST_STEPS:
+            each.unroll = True
 
 
 def converted(graph: Any, set_up: Setting | None = None) -> bytes:
