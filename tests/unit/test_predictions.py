@@ -8,7 +8,7 @@ import pytest
 
 import stoker
 from stoker.models.prediction import Prediction
-from stoker.models.predictions import prediction_columns, predictions
+from stoker.models.predictions import prediction_columns, predictions, probabilities
 
 
 def version(classes: tuple[str, ...] = (), units: int = 1, *, logits: bool = False) -> stoker.ModelVersion:
@@ -71,3 +71,8 @@ def test_the_same_as_columns_of_a_table() -> None:
     }  # fmt: skip
     assert prediction_columns(version(), np.array([[1.5], [2]]), np.zeros((2, 1)))["value"].tolist() == [1.5, 2]
     assert version(units=2).signature.prediction_names == ("value_0", "value_1")
+
+
+def test_where_every_class_is_rounded_to_nothing_each_is_as_likely() -> None:
+    rows = probabilities(np.array([[0.0, 0, 0, 0], [0.5, 0, 0, 0]]), logits=False)
+    assert rows.tolist() == [[0.25] * 4, [1.0, 0, 0, 0]]

@@ -152,7 +152,9 @@ def probabilities(outputs: Array, *, logits: bool) -> Floats:
         return np.hstack([1 - second, second])
     if logits:
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    distribution: Floats = scores / scores.sum(axis=1, keepdims=True)
+    total = scores.sum(axis=1, keepdims=True)
+    # An output of 8 bits knows no probability below 1/256: of many classes, all may be 0.
+    distribution: Floats = np.where(total == 0, 1 / scores.shape[1], scores / np.where(total == 0, 1, total))
     return distribution
 
 
