@@ -280,7 +280,7 @@ def test_the_other_road_of_quantisation_is_refused_by_name(tmp_path: Path) -> No
 def test_a_conversion_that_fails_names_the_layer_and_what_works() -> None:
     """In a process of its own: conversions are forked, and this one has computed by TensorFlow."""
     script = Path(__file__).parent / "failing_conversions.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     lstm, unknown, crash = done.stdout.splitlines()
     assert lstm.startswith("int8 lstm: lstm@1 cannot be made int8 at layer 'memory' (LSTM): its converter refuses it: ")
