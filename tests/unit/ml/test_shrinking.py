@@ -14,7 +14,7 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Epoch, Event, Log
 from stoker.kinds import CNN, MLP, Data, Forecast, Optimize, ResNet, Text, Train
-from stoker.models.manifest import ModelVersion
+from stoker.models.manifest import ModelVersion, Signature, TensorSpec
 from stoker.models.rows import encode
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.evaluation.rows import LabelledRows
@@ -209,6 +209,26 @@ def test_a_model_that_was_made_elsewhere_is_trained_on_with_rows_that_the_job_na
     with pytest.raises(InvalidJob, match=r"it was made elsewhere: name the rows to train on in `training`"):
         shrunk(foreign, open_run(foreign), "prune")
     assert shrunk(foreign, open_run(foreign), "prune", training="sample://digits").parameters < digits.parameters
+
+
+def test_an_imported_model_that_takes_a_list_of_inputs_is_trained_on(
+    digits: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    one, two = keras.Input((1,), name="a"), keras.Input((1,), name="b")
+    hidden = keras.layers.Dense(8, activation="relu")(keras.layers.Concatenate()([one, two]))
+    path, rows = tmp_path / "model.keras", tmp_path / "rows.csv"
+    keras.Model([one, two], keras.layers.Dense(1, activation="sigmoid")(hidden)).save(path)
+    rows.write_text("a,b,y\n" + "\n".join(f"{row / 40},{row % 3 / 2},{int(row > 20)}" for row in range(40)))
+    inputs = tuple(
+        TensorSpec(name=name, shape=(1,), dtype="float32", kind="number", columns=(name,)) for name in ("a", "b")
+    )
+    output = TensorSpec(name="y", shape=(1,), dtype="float32")
+    signature = Signature(inputs=inputs, outputs=(output,), task="binary", classes=("0", "1"), target="y")
+    run = open_run()
+    files = {"keras": run.store.put_file(path)}
+    update = {"signature": signature, "learned_from": None, "source": "m.keras", "files": files, "parameters": 33}
+    version = digits.model_copy(update=update)
+    assert shrunk(version, open_run(version), "prune", training=str(rows)).parameters == 2 * 4 + 4 + 4 + 1
 
 
 def test_rows_of_other_classes_and_versions_without_a_keras_file_are_refused(

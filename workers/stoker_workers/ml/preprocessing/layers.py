@@ -33,7 +33,7 @@ from .texts import term_weights, word_ids
 
 CALL_ROWS = 65_536
 """Rows preprocessed per call, which bounds the memory of texts and one-hot rows; more take a compiled graph."""
-Tensors: TypeAlias = "tf.Tensor | dict[str, tf.Tensor]"
+Tensors: TypeAlias = "tf.Tensor | list[tf.Tensor] | dict[str, tf.Tensor]"
 Outputs: TypeAlias = "tf.Tensor | list[tf.Tensor]"
 _NUMBERS = Needs()
 _MOST_IDS = 1_000_000
@@ -99,7 +99,10 @@ class Preprocessing:
         """Some rows as the model takes them."""
         assert self.model is not None
         tensors = {name: tf.constant(values[start : start + CALL_ROWS]) for name, values in inputs.items()}
-        return tensors if isinstance(self.model.input, dict) else next(iter(tensors.values()))
+        if isinstance(self.model.input, dict):
+            return tensors
+        # Models that were made elsewhere may take a list, in whose order they were described.
+        return list(tensors.values()) if len(self.model.inputs) > 1 else next(iter(tensors.values()))
 
     @cached_property
     def _compiled(self) -> Callable[[Tensors], Outputs]:
