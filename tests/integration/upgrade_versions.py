@@ -65,7 +65,7 @@ _BEFORE = (
 _BEHIND = (
     ("stoker/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker/kinds/__init__.py", "from .deploy import Deploy, DeployResult\n", "from .echo import Echo, EchoResult\n"),
-    ("stoker/kinds/__init__.py", "Annotated[Train | ", "Echo | "),
+    ("stoker/kinds/__init__.py", "Spec = Annotated[\n    Train | ", "Echo | "),
     ("stoker/kinds/__init__.py", "    TrainResult\n", "    | EchoResult\n"),
     ("stoker/kinds/__init__.py", "for each in (train, ", "echo, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
