@@ -24,7 +24,7 @@ FIRST_STEPS = 32
 TOLERANCE = 0.01
 """Of the difference that attributions add up to, so much may be missing from their sum."""
 # What rounding to float32 leaves of a sum of many small numbers, relative to the values themselves.
-_ROUNDING = 1e-6
+_ROUNDING = 3e-6
 # What is aimed at, so that rounding when gradients are added up does not matter.
 _AIM = 0.5
 _PIECES = 4
