@@ -233,11 +233,7 @@ class Store:
         self._verify(artifact, digest)
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether the artifact is there, by its size: its bytes are not read.
-
-        Raises:
-            DependencyUnavailable: the store is away.
-        """
+        """Whether the artifact is there, by its size: its bytes are not read."""
         with self._reachable():
             return self._files.size_now(self._path(artifact)) == artifact.size
 
