@@ -76,6 +76,21 @@ def test_every_form_is_registered_served_and_smaller(client: stoker.Client, trai
     assert Store(stack.store).read(client.model(int8).files["litert"])[4:8] == b"TFL3"
 
 
+def test_half_of_the_neurons_and_8_bits_leave_an_eighth(client: stoker.Client, trained: str) -> None:
+    whole = client.model(trained)
+    prune = stoker.Optimize(model=trained, data=DATA, to="prune", share=0.5, epochs=4, max_drop=0.03, bootstrap=100)
+    pruned = client.submit(prune).result(timeout=PATIENCE_S)
+    int8 = stoker.Optimize(model=pruned.model, data=DATA, to="int8", max_drop=0.03, bootstrap=100)
+    small = client.submit(int8).result(timeout=PATIENCE_S)
+    assert [client.model(each.model).parent for each in (pruned, small)] == [trained, pruned.model]
+    float_bytes = 4 * whole.parameters
+    assert pruned.after.parameters <= 0.37 * whole.parameters
+    assert small.figures["float_bytes"] <= 0.37 * float_bytes
+    assert small.after.file_bytes <= 0.13 * float_bytes
+    for model in (pruned.model, small.model):
+        assert accuracy(client, model) == pytest.approx(accuracy(client, trained), abs=0.04)
+
+
 def test_what_is_worse_is_refused_and_not_registered(client: stoker.Client, trained: str, tmp_path: Path) -> None:
     before = [version.ref for version in client.models()]
     # Ranges of rows of zeros leave nothing of other rows.
