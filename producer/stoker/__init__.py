@@ -70,7 +70,8 @@ from .kinds import (
     UNet,
     WideAndDeep,
 )
-from .models.manifest import Artifact, ModelVersion, Signature, TensorSpec
+from .models.manifest import Artifact, ModelVersion
+from .models.signature import Signature, TensorSpec
 from .version import VERSION
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import stoker
 from stoker.ledger import attempts, intake, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -10,7 +10,8 @@ import redis
 from stoker import lanes
 from stoker.errors import StokerError
 from stoker.lanes import frames
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 

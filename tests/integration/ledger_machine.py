@@ -15,7 +15,8 @@ from stoker.kinds import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import attempts, pauses, records, upkeep
 from stoker.ledger.attempts import Attempt, Unsuccessful
 from stoker.models.effects import MoveAlias
-from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature
 from stoker.outages import Dependency, Outage
 
 from .ledger_both import FUTURE, LEASE_S, PAST, PICK, BothSides, some

@@ -21,7 +21,8 @@ from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -17,7 +17,8 @@ from stoker.fleet.topology import served_request_queue
 from stoker.kinds import Priority
 from stoker.lanes import LaneRequests, frames
 from stoker.lanes.blocking import LaneClient
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

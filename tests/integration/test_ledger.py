@@ -32,7 +32,8 @@ from stoker.ledger.attempts import Attempt, CommitReply, Refusal, ReportReply
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.models.effects import MoveAlias
-from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature
 from stoker.outages import Dependency, Outage
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection

@@ -10,7 +10,8 @@ import pytest
 
 from stoker.errors import Unavailable
 from stoker.lanes.failures import load_failures
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -13,7 +13,8 @@ from stoker import events
 from stoker.events import Other
 from stoker.ledger import attempts, presence
 from stoker.ledger.attempts import Attempt
-from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 

@@ -14,7 +14,8 @@ from stoker import lanes
 from stoker.fleet.topology import KOMBU_SEPARATOR, PRIORITIES, queues_of
 from stoker.lanes import LaneRequests, frames
 from stoker.lanes.blocking import LaneClient
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.serving import drainer

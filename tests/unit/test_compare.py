@@ -12,7 +12,8 @@ import stoker
 from stoker.kinds.compare import KIND
 from stoker.kinds.rules import METRICS, Condition, Rule
 from stoker.models.data import preflight
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 
 
 def version(name: str, task: str = "multiclass", target: str | None = None, **fields: Any) -> ModelVersion:

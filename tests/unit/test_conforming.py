@@ -5,7 +5,7 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Tensors, decode_tensors, encode_tensors
 
 PIXELS = TensorSpec(name="x", shape=(3,), dtype="float32", low=0, high=16)

@@ -21,7 +21,8 @@ from stoker.kinds import (
 )
 from stoker.models.described import Described
 from stoker.models.effects import MoveAlias, Register
-from stoker.models.manifest import Artifact, ModelManifest, Signature, TensorSpec
+from stoker.models.manifest import Artifact, ModelManifest
+from stoker.models.signature import Signature, TensorSpec
 from stoker.outages import Outage
 from stoker_workers.attempt.messages import (
     MESSAGE,

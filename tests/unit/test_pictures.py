@@ -13,7 +13,6 @@ from PIL import Image
 from stoker.client.tables import tensors_of
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Signature, TensorSpec
 from stoker.models.pictures import (
     MOST_PIXELS,
     BrokenPicture,
@@ -25,6 +24,7 @@ from stoker.models.pictures import (
     nearest,
     resized,
 )
+from stoker.models.signature import Signature, TensorSpec
 
 GRADIENT = np.linspace(0, 255, 30 * 40 * 3).reshape(30, 40, 3).astype(np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)

@@ -9,8 +9,8 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Signature, TensorSpec
 from stoker.models.rows import MISSING_CATEGORY, MISSING_TIME, encode
+from stoker.models.signature import Signature, TensorSpec
 
 _DTYPES = {"number": "float64", "boolean": "float32", "category": "string", "time": "int64"}
 

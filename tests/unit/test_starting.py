@@ -10,7 +10,8 @@ from stoker.errors import InvalidJob
 from stoker.kinds.starting import refuse_wrong_version
 from stoker.kinds.train import KIND
 from stoker.models.learned_from import LearnedFrom, UsedData
-from stoker.models.manifest import Artifact, Forecasting, ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Forecasting, Signature, TensorSpec
 
 FORECAST = Forecasting(window=2, horizon=1, time="t", channels=("y",))
 

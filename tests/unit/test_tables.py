@@ -14,7 +14,7 @@ from stoker.client.inference import ModelCache
 from stoker.client.tables import Rows, tensors_of
 from stoker.models.columns import ColumnKind
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 
 ROWS = [{"age": 3, "city": "Bonn"}, {"age": None, "city": None}, {"age": 5.5, "city": "Ulm"}]
 

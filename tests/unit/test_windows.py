@@ -8,7 +8,7 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.models.calendar_steps import step_words
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Forecasting, Signature, TensorSpec
+from stoker.models.signature import Forecasting, Signature, TensorSpec
 from stoker.models.windows import newest_windows, ordered, series_names, spaced, step_of, stretches
 
 HOUR = 3_600_000_000.0

@@ -16,8 +16,9 @@ from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
-from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion, TensorSpec
+from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion
 from ..models.model_files import predicting_file
+from ..models.signature import TensorSpec
 from ..models.store import Store
 from ..redis.connection import Connection
 from ..settings import Settings

@@ -11,8 +11,9 @@ from ..kinds.needs import lacking, module_word
 from ..kinds.rules import COSTS, Rule
 from ..ledger import presence, records, registry
 from ..models.data import columns_of, listed
-from ..models.manifest import CHAMPION, ModelVersion, Signature
+from ..models.manifest import CHAMPION, ModelVersion
 from ..models.model_files import served_bytes
+from ..models.signature import Signature
 from ..redis.calls import Steps
 from . import arguments
 

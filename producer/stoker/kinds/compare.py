@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import ModelRef, ModelVersion, Signature
+from ..models.manifest import ModelRef, ModelVersion
+from ..models.signature import Signature
 from .accepts import Accepts
 from .base import JobSpec
 from .compared import COST_AXES, ComparedModel, CompareResult

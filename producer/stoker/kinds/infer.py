@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidJob
-from ..models.manifest import Artifact, ModelRef, Signature
+from ..models.manifest import Artifact, ModelRef
+from ..models.signature import Signature
 from .accepts import Accepts
 from .base import JobSpec
 from .data import DataRef

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
-from .manifest import Forecasting
+from .signature import Forecasting
 
 Floats = NDArray[np.float64]
 

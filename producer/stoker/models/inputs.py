@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidJob
 from .columns import listed
-from .manifest import Signature, TensorSpec
 from .picture_rows import as_rows, takes_pictures
 from .rows import encode
+from .signature import Signature, TensorSpec
 from .tensors import Array, Tensors
 from .values import values_of
 from .windows import newest_windows

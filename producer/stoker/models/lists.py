@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..errors import InvalidJob
-from .manifest import TensorSpec
 from .picture_rows import as_objects
+from .signature import TensorSpec
 from .tensors import Array
 from .values import Numbering, quoted
 

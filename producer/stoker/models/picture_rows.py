@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidJob
-from .manifest import TensorSpec
 from .pictures import BrokenPicture, fitted, is_image
+from .signature import TensorSpec
 from .tensors import Array
 
 

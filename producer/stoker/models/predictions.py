@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidJob
 from .inputs import Inputs
-from .manifest import ModelVersion, Signature
+from .manifest import ModelVersion
 from .prediction import Prediction
+from .signature import Signature
 from .tensors import Array, Tensors
 from .windows import series_names
 

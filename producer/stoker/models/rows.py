@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import InvalidJob
 from .columns import ColumnKind, boolean_of, choices, time_of
 from .lists import joined_tags, require_lists
-from .manifest import TensorSpec
 from .picture_rows import encode_pictures, takes_pictures
+from .signature import TensorSpec
 from .tensors import Array
 from .values import FROM_0, Numbering, kind_of, numbers, quoted, refuse_number, texts, values_of
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ..errors import InvalidJob
 from .calendar_steps import SHORTEST_MONTH_US, month_numbers, months_later, months_of, of_one_day, step_words
 from .columns import listed
-from .manifest import Forecasting, TensorSpec
 from .rows import MISSING_CATEGORY, MISSING_TIME, category, encode
+from .signature import Forecasting, TensorSpec
 from .tensors import Array
 from .values import FROM_0, Numbering, numbers, values_of
 

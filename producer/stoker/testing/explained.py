@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from ..kinds import Attribution, Explain, ExplainResult, Explanation, Importance
 from ..models.inline import read_inline
-from ..models.manifest import Artifact, ModelVersion, Signature
+from ..models.manifest import Artifact, ModelVersion
 from ..models.prediction import Prediction
 from ..models.predictions import predictions
+from ..models.signature import Signature
 from .registry import Models
 
 _ROWS = 100

@@ -40,8 +40,9 @@ from ..kinds.goal import Goal
 from ..kinds.result import JobResult
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
-from ..models.manifest import Artifact, ModelVersion, Signature, TensorSpec
+from ..models.manifest import Artifact, ModelVersion
 from ..models.model_files import FILE_NAMES, ModelFormat
+from ..models.signature import Signature, TensorSpec
 from ..models.store import Store
 from .explained import explained
 from .outcomes import Planned

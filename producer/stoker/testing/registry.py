@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidJob, ModelNotFound
-from ..models.manifest import CHAMPION, Artifact, ModelVersion, Signature, TensorSpec
+from ..models.manifest import CHAMPION, Artifact, ModelVersion
+from ..models.signature import Signature, TensorSpec
 from ..models.tensors import Array, Outputs, Tensors
 from .records import as_bytes, flat, now_ms
 

@@ -15,7 +15,8 @@ from stoker.events import Checkpoint, Event
 from stoker.kinds import Checkpoints, Optimizer, Train, TrainResult
 from stoker.models.access import Access
 from stoker.models.effects import Register
-from stoker.models.manifest import Artifact, ModelManifest, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelManifest, ModelVersion
+from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker_workers.kinds import compare, describe, evaluate, explain, optimize

@@ -13,7 +13,8 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.kinds import Optimize
 from stoker.models.access import Access
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker_workers.ml.optimisation import making
 from stoker_workers.ml.optimisation.apart import Crashed, apart

@@ -18,8 +18,9 @@ from stoker.kinds import TrainResult
 from stoker.models.columns import Scaling
 from stoker.models.inputs import Inputs
 from stoker.models.lists import joined_tags
-from stoker.models.manifest import ModelVersion, TensorSpec
+from stoker.models.manifest import ModelVersion
 from stoker.models.picture_rows import as_objects
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.columns import places

@@ -16,7 +16,8 @@ from sklearn import metrics as reference
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log
 from stoker.kinds import Compare, CompareResult
-from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker_workers.kinds import compare
 from stoker_workers.ml.run import Run, Stopped

@@ -18,7 +18,8 @@ from sklearn import metrics as reference
 from stoker.errors import InvalidJob
 from stoker.events import Event, Log, Progress
 from stoker.kinds import Evaluate, EvaluateResult, Optimizer, Train
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.train import run as train

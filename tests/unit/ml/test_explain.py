@@ -22,8 +22,9 @@ from stoker.kinds import Attribution, Explain, ExplainResult, Explanation, Train
 from stoker.models.access import Access
 from stoker.models.inline import inlined, read_inline
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
 from stoker.models.rows import MISSING_CATEGORY
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker_workers.kinds import explain

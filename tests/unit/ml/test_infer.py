@@ -18,7 +18,8 @@ from stoker.cli.joining import join
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log, Progress
 from stoker.kinds import Infer, InferResult
-from stoker.models.manifest import Artifact, ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker_workers.kinds.infer import run as infer
 from stoker_workers.ml import progress

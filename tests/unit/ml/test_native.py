@@ -17,7 +17,7 @@ logging.basicConfig(stream=sys.stdout, level=logging.DEBUG, format="%(levelname)
 
 import keras
 import tensorflow as tf
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 from stoker_workers.ml.prediction.runtime import TensorFlowEngine, converted
 
 class Gamma(keras.layers.Layer):

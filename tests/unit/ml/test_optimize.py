@@ -14,8 +14,9 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Optimize, OptimizeResult
 from stoker.models.effects import Register
 from stoker.models.learned_from import LearnedFrom, UsedData
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
 from stoker.models.model_files import served_bytes
+from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker_workers.kinds import optimize

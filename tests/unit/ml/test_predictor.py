@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Corrupt, Store
 from stoker_workers.ml.prediction.models import LoadedModels
 from stoker_workers.ml.prediction.predictor import Predictor

@@ -16,7 +16,8 @@ import stoker
 from stoker.errors import InvalidJob
 from stoker.kinds.architecture import Architecture
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Tensors
 from stoker_workers.kinds.evaluate import run as evaluate

@@ -14,8 +14,9 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Epoch, Event, Log
 from stoker.kinds import CNN, MLP, Data, Forecast, Optimize, ResNet, Text, Train
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
+from stoker.models.signature import Signature, TensorSpec
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.evaluation.rows import LabelledRows
 from stoker_workers.ml.opening import open_data

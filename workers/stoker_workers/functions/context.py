@@ -16,7 +16,8 @@ from stoker.errors import InvalidArgument
 from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Data, Result, Spec
-from stoker.models.manifest import Artifact, ModelManifest, Signature
+from stoker.models.manifest import Artifact, ModelManifest
+from stoker.models.signature import Signature
 
 from ..ml import run as execution
 from ..ml.run import Children, Stopped, StopRequest
@@ -29,7 +30,7 @@ from .speed import Epochs, Stage
 if TYPE_CHECKING:
     import keras
 
-    from stoker.models.manifest import Task
+    from stoker.models.signature import Task
 
     from .rows import Rows
 

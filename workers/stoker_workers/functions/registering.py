@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from stoker.errors import InvalidArgument
 from stoker.models.effects import Register
-from stoker.models.manifest import ModelManifest, Signature, Task
+from stoker.models.manifest import ModelManifest
+from stoker.models.signature import Signature, Task
 
 from ..ml.custom import model_modules
 from ..ml.run import Run

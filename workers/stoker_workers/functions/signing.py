@@ -5,7 +5,7 @@ import re
 import keras
 
 from stoker.errors import InvalidArgument
-from stoker.models.manifest import Signature, Task, TensorSpec
+from stoker.models.signature import Signature, Task, TensorSpec
 
 from ..ml.networks.activation import gives_probabilities
 

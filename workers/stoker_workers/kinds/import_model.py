@@ -12,8 +12,9 @@ from stoker.kinds import Import, ImportResult
 from stoker.models.archives import pack_savedmodel
 from stoker.models.effects import Register
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Artifact, ModelManifest, Signature
+from stoker.models.manifest import Artifact, ModelManifest
 from stoker.models.model_files import FILE_NAMES
+from stoker.models.signature import Signature
 from stoker.models.store import Missing
 from stoker.outages import Dependency, needing
 

@@ -8,7 +8,8 @@ from stoker.kinds.starting import refuse_wrong_version
 from stoker.models.columns import ColumnKind
 from stoker.models.data import listed
 from stoker.models.learned_from import LearnedFrom, UsedData
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 
 from .added_data import read_added_data, read_same_data
 from .columns.task import TaskName

@@ -7,9 +7,9 @@ from typing import Literal, Self
 from stoker.kinds import Data, as_data
 from stoker.models.columns import ColumnKind
 from stoker.models.data import Location
-from stoker.models.manifest import Signature
 from stoker.models.picture_rows import takes_pictures
 from stoker.models.pictures import Size
+from stoker.models.signature import Signature
 
 from .data import ColumnType, Source, Wanted, open_source
 from .preprocessing.forecasting import cut_windows

@@ -10,7 +10,7 @@ from stoker.kinds import Train, as_data
 from stoker.models.columns import TARGET_NAMES
 from stoker.models.data import MASK, choices, select_columns
 from stoker.models.learned_from import LearnedFrom
-from stoker.models.manifest import Forecasting, Signature
+from stoker.models.signature import Forecasting, Signature
 
 from .continued_data import read_continued_data
 from .data import Source

@@ -14,8 +14,8 @@ from stoker.errors import InvalidJob
 from stoker.kinds import Data, Train
 from stoker.models.data import Location, choices, open_file
 from stoker.models.learned_from import HeldOut, LearnedFrom, UsedData
-from stoker.models.manifest import Signature
 from stoker.models.pictures import Size
+from stoker.models.signature import Signature
 
 from .data import Source
 from .opening import open_rows

@@ -8,9 +8,10 @@ import numpy as np
 from stoker.client.inference import encode_rows
 from stoker.client.tables import tensors_of
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
 from stoker.models.prediction import Prediction
 from stoker.models.predictions import predictions
+from stoker.models.signature import Signature
 from stoker.models.tensors import decode_tensors
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 from stoker_workers.ml.prediction.runtime import choice
 
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import ModelVersion, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array, Outputs
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.prediction.runtime import (

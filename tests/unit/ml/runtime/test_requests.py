@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import ModelVersion, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array, Tensors, decode_tensors, encode_tensors
 from stoker_workers.ml.prediction.predictor import Predictor
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from stoker.models.manifest import Forecasting
+from stoker.models.signature import Forecasting
 from stoker.models.windows import Stretch
 
 from .source import Column, Values, rebatched

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from stoker.errors import InvalidJob
 from stoker.kinds import Accuracy, ComparedModel, Data
 from stoker.kinds.rules import of_output
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
 from stoker.models.model_files import predicting_file
+from stoker.models.signature import Signature
 from stoker.models.store import Corrupt, Missing, Store
 from stoker.models.tensors import Array
 

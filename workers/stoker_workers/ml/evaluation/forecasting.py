@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stoker.kinds.evaluate import ForecastAccuracy, StepErrors
-from stoker.models.manifest import Forecasting
+from stoker.models.signature import Forecasting
 from stoker.models.tensors import Array
 
 from ..columns.stats import Sample

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 from ..columns.stats import Moments

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 
 from ..networks.activation import gives_probabilities
 from ..prediction.predictor import Predictor

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from stoker.models.manifest import Signature, TensorSpec
 from stoker.models.predictions import probabilities
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Array
 
 from ..data.source import Floats

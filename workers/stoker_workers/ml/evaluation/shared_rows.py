@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Data
-from stoker.models.manifest import Forecasting, Signature
+from stoker.models.signature import Forecasting, Signature
 
 from ..data import Source, Values
 from ..data.source import Marked, rows_of

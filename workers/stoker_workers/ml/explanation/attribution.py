@@ -8,7 +8,8 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.kinds.explanation import Attribution
-from stoker.models.manifest import ModelVersion, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 from ..data.source import Floats

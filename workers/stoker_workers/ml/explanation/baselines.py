@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from stoker.models.lists import MISSING_TAGS
-from stoker.models.manifest import TensorSpec
 from stoker.models.rows import MISSING_CATEGORY, MISSING_TIME
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 Baseline = Literal["mean", "missing", "zero"]

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stoker.models.manifest import Signature
 from stoker.models.rows import MISSING_TIME
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 
 from ..data.source import Floats

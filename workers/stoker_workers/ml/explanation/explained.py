@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.models.data import choices
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 
 MOST_NUMBERS = 16
 """Numbers of an output that are explained where none is named: each takes a pass of its own."""

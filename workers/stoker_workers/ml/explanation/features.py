@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Array
 
 

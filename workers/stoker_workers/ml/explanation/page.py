@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from stoker.kinds import Attribution, ExplainResult, Explanation, Importance
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 from stoker.terminal.html import Html, lines, table, tag, text
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 
 from ..prediction.runtime.engine import distinct
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import Signature
 from stoker.models.rows import encode
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 
 from ..data import Source

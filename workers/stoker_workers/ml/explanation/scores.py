@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stoker.models.manifest import Signature
 from stoker.models.predictions import probabilities
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 
 from ..evaluation import regression

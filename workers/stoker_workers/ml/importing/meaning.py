@@ -6,7 +6,7 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.kinds import ImportedOutput
-from stoker.models.manifest import Signature, Task, TensorSpec
+from stoker.models.signature import Signature, Task, TensorSpec
 from stoker.models.tensors import Array
 
 _SLACK = 1e-3

@@ -8,7 +8,7 @@ from stoker.kinds import Import, ImportedInput, ImportedOutput
 from stoker.kinds.import_model import ONLY
 from stoker.kinds.problems import short
 from stoker.models.data import choices
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 
 from .ports import DTYPES, Port, Ports
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Pretrained
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 from stoker.outages import DependencyUnavailable
 
 from ..data.copied import local_file

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 from ..prediction.runtime import sample

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from stoker.errors import InvalidJob
 from stoker.kinds import Optimize
 from stoker.models.learned_from import LearnedFrom
-from stoker.models.manifest import Artifact, ModelVersion, Signature
+from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.model_files import predicting_file
+from stoker.models.signature import Signature
 
 from ..prediction.loading import load_saved
 from ..run import Run

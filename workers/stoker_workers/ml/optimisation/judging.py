@@ -8,7 +8,8 @@ from stoker.kinds import ComparedModel, Optimize, OptimizedForm
 from stoker.kinds.compare import headlines
 from stoker.kinds.compared import on_front
 from stoker.kinds.optimize import GOALS
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 
 from ..evaluation.contest import Measured
 from ..evaluation.report.parts import between, number

@@ -8,8 +8,8 @@ import keras
 from ai_edge_litert.interpreter import Interpreter
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import Signature, TensorSpec
 from stoker.models.model_files import FILE_NAMES, PREPROCESSING
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Array
 
 from ..networks.activation import gives_probabilities

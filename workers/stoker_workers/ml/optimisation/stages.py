@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import ModelVersion, Signature, TensorSpec
+from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature, TensorSpec
 
 from ..networks.cutting import prepared_tensors
 

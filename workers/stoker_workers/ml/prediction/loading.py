@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 

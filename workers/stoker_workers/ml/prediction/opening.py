@@ -17,7 +17,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 
 from ..garbage import collect
 from .loading import load_saved, loading

@@ -9,7 +9,8 @@ from stoker.kinds import Train
 from stoker.kinds.forecast import Forecast
 from stoker.models.calendar_steps import step_words
 from stoker.models.data import listed
-from stoker.models.manifest import Forecasting, LearnedColumn
+from stoker.models.manifest import LearnedColumn
+from stoker.models.signature import Forecasting
 from stoker.models.windows import Ordered, Stretch, ordered, spaced, stretches
 
 from ..columns.content import word

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.models.columns import boolean_of
 from stoker.models.data import listed
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.values import Numbering, numbers
 
 from ..data import Values

@@ -16,8 +16,8 @@ from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.manifest import TensorSpec
 from stoker.models.picture_rows import takes_pictures
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 from ..columns.stats import ColumnStats

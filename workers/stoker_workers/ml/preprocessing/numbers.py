@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 
 from ..columns.stats import ColumnStats
 from .figures import Figures, figures, standard_deviation

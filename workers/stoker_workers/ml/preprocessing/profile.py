@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.models.data import ColumnKind, choices, listed, select_columns
-from stoker.models.manifest import LearnedColumn, Signature, TensorSpec
+from stoker.models.manifest import LearnedColumn
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.values import FLOAT32_MOST, numbers
 
 from ..columns.kinds import decide

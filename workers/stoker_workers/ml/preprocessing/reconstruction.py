@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 
 from ..columns.stats import Moments
 from .figures import standard_deviation

@@ -5,7 +5,7 @@ from functools import reduce
 import keras
 from keras import ops
 
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 
 from ..columns.stats import ColumnStats
 from .numbers import standardised

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.models.manifest import TensorSpec
 from stoker.models.rows import MISSING_TIME, category, encode
+from stoker.models.signature import TensorSpec
 
 from ..data import Values
 from ..data.source import rows_of

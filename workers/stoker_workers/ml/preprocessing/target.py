@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.manifest import Signature, Task, TensorSpec
 from stoker.models.rows import encode
+from stoker.models.signature import Signature, Task, TensorSpec
 from stoker.models.values import FLOAT32_MOST, FROM_0, Numbering, numbers, texts
 
 from ..columns.stats import Moments, Value

@@ -10,7 +10,7 @@ import numpy as np
 from stoker.errors import InvalidJob
 from stoker.models.columns import Scaling
 from stoker.models.data import ColumnKind, listed
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 
 from ..columns.content import time_range
 from ..columns.stats import ColumnStats

@@ -8,9 +8,10 @@ import keras
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
 from stoker.models.data import listed
-from stoker.models.manifest import ModelVersion, Signature
+from stoker.models.manifest import ModelVersion
 from stoker.models.model_files import predicting_file
 from stoker.models.picture_rows import takes_pictures
+from stoker.models.signature import Signature
 
 from ..networks.activation import output_activation
 from ..networks.building import mix_precision

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stoker.models.manifest import Signature
 from stoker.models.rows import encode as encode_inputs
+from stoker.models.signature import Signature
 
 from ..data import Source, Values
 from ..data.source import Mask, rows_of

@@ -15,7 +15,7 @@ from stoker.kinds import Train
 from stoker.kinds.memory_plan import MemoryPlan, memory_plan_of
 from stoker.models.data import select_columns
 from stoker.models.learned_from import LearnedFrom
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 
 from .. import accelerator
 from ..preprocessing.forecasting import cut_windows

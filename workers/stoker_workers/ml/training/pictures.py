@@ -7,8 +7,8 @@ import keras
 
 from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Augment, Builder, KerasConfig, Train, UNet
-from stoker.models.manifest import TensorSpec
 from stoker.models.picture_rows import takes_pictures
+from stoker.models.signature import TensorSpec
 
 from ..columns.stats import ColumnStats
 from ..preprocessing.numbers import rescaling

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import keras
 
-from stoker.models.manifest import Artifact, Signature
+from stoker.models.manifest import Artifact
+from stoker.models.signature import Signature
 
 from ..prediction.loading import check_saved
 from ..prediction.opening import FAILS

@@ -8,8 +8,9 @@ from keras import ops
 
 from stoker.errors import InvalidJob
 from stoker.models.data import listed
-from stoker.models.manifest import LearnedColumn, TensorSpec
+from stoker.models.manifest import LearnedColumn
 from stoker.models.picture_rows import takes_pictures
+from stoker.models.signature import TensorSpec
 
 from ..networks.shapes import takes
 from ..preprocessing.layers import Preprocessing, build_preprocessing

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from stoker.kinds import Accuracy, Efficiency, Slice, Stability
-from stoker.models.manifest import Task
+from stoker.models.signature import Task
 
 from ..pictures import Mistaken
 from ..quality import Drawn

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array, Outputs
 
 Say = Callable[[int, str], None]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stoker.models.inputs import Inputs
-from stoker.models.manifest import TensorSpec
+from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 _VARIABLE_SIZE = 32  # for a dimension of any size

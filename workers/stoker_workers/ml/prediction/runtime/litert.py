@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array, Outputs
 
 from .engine import ModelFailed, by_name, distinct, empty_outputs

@@ -9,7 +9,7 @@ import tensorflow as tf
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from tf2onnx.convert import from_graph_def
 
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array, Outputs
 
 from .engine import ModelFailed, by_name, empty_outputs

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from stoker.models.manifest import Signature, TensorSpec
+from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Array, Outputs
 
 from .engine import Reference, listed_outputs

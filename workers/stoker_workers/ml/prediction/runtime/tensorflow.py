@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stoker.models.manifest import Signature
+from stoker.models.signature import Signature
 from stoker.models.tensors import Array, Outputs
 
 from .batches import filled_up
