@@ -14,8 +14,9 @@ import stoker
 from stoker.fleet.topology import WorkDevice, queue_for
 from stoker.kinds import Spec
 from stoker.ledger import attempts, intake
-from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import Refusal
 from stoker.models.manifest import Artifact
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

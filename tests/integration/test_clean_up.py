@@ -22,6 +22,7 @@ from stoker.ledger import attempts, intake, registry
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
+from stoker.ledger.replies import CommitReply
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -86,7 +87,7 @@ class Filled:
                     update={"name": "digits", "files": {"keras": self.put(named=True)}}
                 )
                 result = result_of().model_copy(update={"files": {"history": self.put(named=keeps)}})
-                assert run(attempts.succeed(attempt, result, [made])) is attempts.CommitReply.OK
+                assert run(attempts.succeed(attempt, result, [made])) is CommitReply.OK
                 if not keeps:
                     self.connection.client.delete(key("job", attempt.job_id))
             case "fails":

@@ -28,9 +28,10 @@ from stoker.ledger import (
     registry,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt, CommitReply, Refusal, ReportReply
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
+from stoker.ledger.replies import CommitReply, Refusal, ReportReply
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature

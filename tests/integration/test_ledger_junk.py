@@ -13,9 +13,10 @@ import stoker
 from stoker import JobState
 from stoker.events import Finished, Log
 from stoker.ledger import attempts, damage, dead_jobs, intake, records, upkeep
-from stoker.ledger.attempts import Attempt, CommitReply
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import CommitReply
 from stoker.models.manifest import Artifact
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

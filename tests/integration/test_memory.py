@@ -10,8 +10,9 @@ import stoker
 from stoker import JobState, events
 from stoker.fleet.topology import queues_of
 from stoker.ledger import attempts, intake, presence, records, upkeep
-from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import Refusal
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 

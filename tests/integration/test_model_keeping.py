@@ -18,6 +18,7 @@ from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
 from stoker.ledger.model_uses import Uses
+from stoker.ledger.replies import CommitReply
 from stoker.ledger.scripts import script
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import ModelVersion
@@ -149,7 +150,7 @@ def test_an_alias_never_points_at_what_was_removed(connection: Connection, clien
     client.remove_model("digits@2")
     deployed = stoker.DeployResult(model="digits@2", alias="live")
     committed = connection.run(attempts.succeed(attempt, deployed, [MoveAlias(model="digits@2", alias="live")]))
-    assert committed is attempts.CommitReply.VERSION_GONE
+    assert committed is CommitReply.VERSION_GONE
     assert client.model("digits@1").aliases == ("champion",)
     with pytest.raises(stoker.ModelNotFound, match="digits@2 was removed at"):
         client.alias_model("digits@2", "live")

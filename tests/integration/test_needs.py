@@ -25,8 +25,9 @@ from stoker.ledger import (
     records,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, OngoingOutage
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -24,10 +24,11 @@ from stoker.ledger import (
     records,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt, ReportReply
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.celery_results import PendingResult
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import Refusal, ReportReply
 from stoker.models.manifest import Artifact
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -59,7 +60,7 @@ def submit(connection: Connection, spec: Spec = TRAIN, after: tuple[str, ...] = 
     return job_id
 
 
-def claim(connection: Connection, job_id: str) -> Attempt | attempts.Refusal:
+def claim(connection: Connection, job_id: str) -> Attempt | Refusal:
     return connection.run(attempts.claim(job_id, uuid.uuid4().hex, "worker", LEASE_S))
 
 
@@ -99,7 +100,7 @@ def test_a_running_job_is_asked_to_stop_keeps_its_checkpoint_and_costs_no_attemp
     assert connection.run(attempts.report(attempt, LEASE_S, [checkpoint])) is ReportReply.PAUSE
     assert connection.run(attempts.release(attempt, "drained", "worker w was drained")) is JobState.WAITING
     assert state(connection, job_id) == (JobState.WAITING, True)
-    assert claim(connection, job_id) is attempts.Refusal.TAKEN
+    assert claim(connection, job_id) is Refusal.TAKEN
     connection.run(upkeep.wake())
     assert connection.run(damage.repair(keys=10_000)).damages == ()
     assert state(connection, job_id) == (JobState.WAITING, True)
@@ -250,7 +251,7 @@ def test_a_job_that_an_older_version_queues_is_held_when_it_is_claimed(
 ) -> None:
     job_id = submit(connection)
     server.hset(f"stoker:job:{job_id}", "paused", 1)
-    assert claim(connection, job_id) is attempts.Refusal.TAKEN
+    assert claim(connection, job_id) is Refusal.TAKEN
     assert state(connection, job_id) == (JobState.WAITING, True)
     connection.run(damage.repair(keys=10_000))
     assert connection.run(pauses.paused()).jobs == 1
@@ -302,7 +303,7 @@ def test_a_paused_queue_holds_what_waits_for_a_worker_that_has_what_it_needs(
     job_id = submit(connection, TRAIN.model_copy(update={"needs": {"site": "north"}}))
     plain = presence.Worker.model_validate(CPU.model_dump() | {"name": "plain", "kinds": ("train",)})
     call = attempts.claim(job_id, "owner", "plain", LEASE_S, plain)
-    assert connection.run(call) is attempts.Refusal.UNKNOWN
+    assert connection.run(call) is Refusal.UNKNOWN
     connection.run(pauses.set_paused("queue", "cpu.train", paused=True))
     attend(connection, able)
     connection.run(upkeep.wake())

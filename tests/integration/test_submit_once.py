@@ -10,8 +10,9 @@ import stoker
 from stoker import JobState
 from stoker.events import Log, Started
 from stoker.ledger import attempts, intake, records
-from stoker.ledger.attempts import Attempt, CommitReply, ReportReply
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import CommitReply, ReportReply
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection

@@ -11,8 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import stoker
 from stoker.ledger import attempts, intake, records
-from stoker.ledger.attempts import Refusal
 from stoker.ledger.intake import NewJob
+from stoker.ledger.replies import Refusal
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 

@@ -12,9 +12,10 @@ from stoker.events import Progress
 from stoker.kinds.child import ChildJob
 from stoker.kinds.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
-from stoker.ledger.attempts import Attempt, Refusal, Unsuccessful
+from stoker.ledger.attempts import Attempt, Unsuccessful
 from stoker.ledger.intake import NewJob
 from stoker.ledger.presence import Worker
+from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, Outage
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -15,6 +14,7 @@ from ..models.manifest import Artifact, ModelVersion
 from ..outages import Outage
 from ..redis.calls import Call, Word
 from .presence import Worker
+from .replies import CommitReply, Refusal, ReportReply
 from .scripts import iso_now, script
 
 Unsuccessful = Literal[JobState.FAILED, JobState.CANCELLED, JobState.PRUNED]
@@ -70,34 +70,6 @@ class Attempt:
     children_ms: int = 0
     release: int = 0
     needs: tuple[str, ...] = ()
-
-
-class Refusal(StrEnum):
-    """Why a claim was refused."""
-
-    MISSING = "missing"
-    UNFIT = "unfit"
-    UNKNOWN = "unknown"
-    DAMAGED = "damaged"
-    TAKEN = "taken"
-
-
-class ReportReply(StrEnum):
-    """The ledger's reply to a report."""
-
-    OK = "ok"
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    LOST = "lost"
-
-
-class CommitReply(StrEnum):
-    """The ledger's reply to a commit."""
-
-    OK = "ok"
-    LOST = "lost"
-    VERSION_TAKEN = "version"
-    VERSION_GONE = "gone"
 
 
 def claim(

@@ -6,8 +6,9 @@ from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import JobState
 from stoker.kinds import read_spec
 from stoker.ledger import attempts, children, quarantine
-from stoker.ledger.attempts import Attempt, Refusal
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.quarantine import QuarantineReason
+from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, DependencyUnavailable, one_line
 from stoker.version import RELEASE
 

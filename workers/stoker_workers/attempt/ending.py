@@ -9,7 +9,8 @@ from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec, kind_of
 from stoker.ledger import attempts, children, presence, registry
-from stoker.ledger.attempts import Attempt, CommitReply, Unsuccessful
+from stoker.ledger.attempts import Attempt, Unsuccessful
+from stoker.ledger.replies import CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 

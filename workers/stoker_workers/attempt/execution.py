@@ -7,7 +7,8 @@ from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Log, Progress
 from stoker.kinds import Spec, kind_of
 from stoker.kinds.halving import Halving
-from stoker.ledger.attempts import Attempt, ReportReply
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.replies import ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 
 from ..ml.run import Lacking, StopRequest

@@ -10,8 +10,9 @@ from typing import IO
 from stoker.errors import StokerError
 from stoker.events import Log
 from stoker.ledger import logs
-from stoker.ledger.attempts import Attempt, ReportReply
+from stoker.ledger.attempts import Attempt
 from stoker.ledger.logs import KeptLog, LoggedLines
+from stoker.ledger.replies import ReportReply
 from stoker.models.store import Store
 from stoker.redis.calls import drive
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from stoker.errors import Unavailable
 from stoker.events import Event
 from stoker.ledger import attempts
-from stoker.ledger.attempts import Attempt, ReportReply
+from stoker.ledger.attempts import Attempt
+from stoker.ledger.replies import ReportReply
 from stoker.redis.calls import Call
 
 from .extras import Extra

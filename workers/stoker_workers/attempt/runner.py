@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic_core import PydanticSerializationError
 
@@ -26,8 +26,8 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.memory import is_out_of_memory, wanted
-from ..ml.native import is_aside, level_of
 from ..ml.run import Children, Lacking, Outcome, Run, Stopped, StopRequest
+from .lines import Lines, as_events
 from .messages import (
     MESSAGE,
     Asked,
@@ -48,7 +48,6 @@ from .process import ForkedProcess
 from .scratch import held_bytes
 
 _READ_BYTES = 65_536
-_LONGEST_LINE = 2_000
 # The ledger keeps thousands of a job.
 _LARGEST_EVENT = 65_536
 # How long a job's last words are waited for when it has ended: something that it has started may never fall silent.
@@ -59,7 +58,6 @@ _LIBRARIES = (
     "absl", "aiobotocore", "asyncio", "botocore", "fsspec", "h5py", "httpx", "keras", "matplotlib", "onnxruntime",
     "s3fs", "stoker", "stoker_workers", "tensorflow", "tf2onnx", "urllib3",
 )  # fmt: skip
-_LEVELS: dict[int, Literal["warning", "error"]] = {logging.WARNING: "warning", logging.ERROR: "error"}
 
 
 class Runner:
@@ -78,7 +76,7 @@ class Runner:
             raise
         finally:
             os.close(writable)
-        self._lines = _Lines()
+        self._lines = Lines()
         self._output_open = True
 
     def __enter__(self) -> Self:
@@ -129,56 +127,14 @@ class Runner:
     def _read_output(self) -> Iterator[Emitted]:
         data = os.read(self._output, _READ_BYTES)
         self._output_open = bool(data)
-        yield from _as_events(self._lines.feed(data) if data else self._lines.rest())
+        yield from as_events(self._lines.feed(data) if data else self._lines.rest())
 
     def _rest_of_output(self) -> Iterator[Emitted]:
         deadline = time.monotonic() + _LAST_WORDS_S
         while self._output_open and time.monotonic() < deadline and wait([self._output], _SILENCE_S):
             yield from self._read_output()
         # Of a process that takes long to end, or goes on.
-        yield from _as_events(self._lines.rest())
-
-
-class _Lines:
-    """Cuts a stream of bytes into lines."""
-
-    def __init__(self) -> None:
-        self._tail = b""
-
-    def feed(self, data: bytes) -> list[str]:
-        *whole, self._tail = (self._tail + data).split(b"\n")
-        if len(self._tail) > _LONGEST_LINE:
-            *begun, self._tail = _pieces(self._tail)
-            whole += begun
-        return [text for line in whole for piece in _pieces(line) if (text := self._text(piece))]
-
-    def rest(self) -> list[str]:
-        return self.feed(b"\n") if self._tail else []
-
-    @staticmethod
-    def _text(line: bytes) -> str:
-        return line.decode(errors="replace").rstrip()
-
-
-def _pieces(line: bytes) -> list[bytes]:
-    """A line cut into pieces that are no longer than `_LONGEST_LINE`, between characters."""
-    pieces = []
-    while len(line) > _LONGEST_LINE:
-        end = _LONGEST_LINE
-        # Bytes that begin with the bits 10 go on with a character; there are at most three.
-        while end > _LONGEST_LINE - 3 and line[end] & 0xC0 == 0x80:
-            end -= 1
-        pieces.append(line[:end])
-        line = line[end:]
-    return [*pieces, line]
-
-
-def _as_events(lines: Iterable[str]) -> Iterator[Emitted]:
-    return (_logged(line) for line in lines if not is_aside(line))
-
-
-def _logged(line: str) -> Emitted:
-    return Emitted(event=Log(line=line, level=_LEVELS.get(level_of(line), "info")))
+        yield from as_events(self._lines.rest())
 
 
 def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
