@@ -7,7 +7,7 @@ from typing import Any
 import stoker
 from stoker.events import JobState
 from stoker.kinds.child import ChildJob
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker_workers import Run
 from stoker_workers.ml.run import Children
 

@@ -16,7 +16,7 @@ import redis
 
 import stoker
 from stoker import JobState, events
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, intake, presence
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob

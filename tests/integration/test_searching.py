@@ -11,7 +11,7 @@ import redis
 
 import stoker
 from stoker.events import Epoch, JobState
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection

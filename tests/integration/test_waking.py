@@ -10,7 +10,7 @@ import stoker
 from stoker import JobState
 from stoker.events import Progress
 from stoker.kinds.child import ChildJob
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
 from stoker.ledger.attempts import Attempt, Unsuccessful
 from stoker.ledger.intake import NewJob

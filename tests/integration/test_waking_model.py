@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from stoker import JobState
 from stoker.kinds.child import ChildJob
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob

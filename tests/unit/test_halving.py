@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stoker
-from stoker.kinds.halving import Halving, reason_for_pruning, survives
+from stoker.kinds.tuning.halving import Halving, reason_for_pruning, survives
 
 LEAST = Halving(keep=3)
 LARGEST = Halving(monitor="val_accuracy", mode="max", keep=3)

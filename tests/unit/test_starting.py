@@ -7,8 +7,8 @@ import pytest
 
 import stoker
 from stoker.errors import InvalidJob
-from stoker.kinds.starting import refuse_wrong_version
 from stoker.kinds.train import KIND
+from stoker.kinds.training.starting import refuse_wrong_version
 from stoker.models.learned_from import LearnedFrom, UsedData
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Forecasting, Signature, TensorSpec

@@ -9,9 +9,9 @@ import yaml
 import stoker
 from stoker import Choice, Float, Int
 from stoker.kinds import checked, parse_spec
-from stoker.kinds.halving import Halving
-from stoker.kinds.space import Parameter, as_numbers, from_numbers
 from stoker.kinds.tune import KIND
+from stoker.kinds.tuning.halving import Halving
+from stoker.kinds.tuning.space import Parameter, as_numbers, from_numbers
 
 from .test_compare import Checks
 

@@ -9,8 +9,8 @@ from typing import TypedDict
 
 from ..errors import InvalidArgument
 from ..kinds import Import, ImportedInput, ImportedOutput
-from ..kinds.outputs import TargetTask
 from ..kinds.problems import short
+from ..kinds.training.outputs import TargetTask
 from ..models.archives import pack_savedmodel
 from ..models.manifest import Artifact
 from ..models.model_files import FILE_NAMES, ModelFormat

@@ -8,7 +8,23 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
 from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, run, train, tune
-from .architecture import (
+from .base import MOST_BYTES, Device, JobSpec, Priority
+from .compare import Compare, ComparedModel, CompareResult
+from .data import Data, DataRef, as_data
+from .deploy import Deploy, DeployResult
+from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
+from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
+from .explain import Explain, ExplainResult
+from .explanation import Attribution, Explanation, Importance
+from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
+from .infer import Infer, InferResult
+from .kind import Kind
+from .needs import checked_words, label_words
+from .optimize import Optimize, OptimizedForm, OptimizeResult
+from .problems import sentence
+from .run import Run, RunResult
+from .train import Train
+from .training.architecture import (
     CNN,
     MLP,
     Architecture,
@@ -19,32 +35,16 @@ from .architecture import (
     UNet,
     WideAndDeep,
 )
-from .base import MOST_BYTES, Device, JobSpec, Priority
-from .compare import Compare, ComparedModel, CompareResult
-from .data import Data, DataRef, as_data
-from .deploy import Deploy, DeployResult
-from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
-from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
-from .explain import Explain, ExplainResult
-from .explanation import Attribution, Explanation, Importance
-from .fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
-from .forecast import Forecast
-from .given_network import Builder, KerasConfig
-from .images import Augment
-from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
-from .infer import Infer, InferResult
-from .kind import Kind
-from .needs import checked_words, label_words
-from .optimize import Optimize, OptimizedForm, OptimizeResult
-from .outputs import Output
-from .problems import sentence
-from .run import Run, RunResult
-from .space import Choice, Float, Int
-from .train import Train
-from .trained import CrossValidation, TrainResult
-from .trial import Trial
+from .training.fitting import Checkpoints, EarlyStopping, Optimizer, Plateau, Schedule
+from .training.forecast import Forecast
+from .training.given_network import Builder, KerasConfig
+from .training.images import Augment
+from .training.outputs import Output
+from .training.trained import CrossValidation, TrainResult
 from .tune import Tune
-from .tuned import TunedTrial, TuneResult
+from .tuning.space import Choice, Float, Int
+from .tuning.trial import Trial
+from .tuning.tuned import TunedTrial, TuneResult
 
 Spec = Annotated[
     Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize | Tune,

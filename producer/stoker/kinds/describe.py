@@ -10,8 +10,8 @@ from ..models.manifest import Artifact
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, with_fields
-from .outputs import Targets, TargetTask
 from .result import JobResult, Shown
+from .training.outputs import Targets, TargetTask
 
 # A finite number; or a moment, as text by ISO 8601 in UTC.
 Value = Annotated[float, Field(allow_inf_nan=False)] | str

@@ -11,8 +11,8 @@ from .accepts import Accepts
 from .base import JobSpec
 from .data import DataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
-from .outputs import larger_is_better
 from .result import JobResult, Shown
+from .training.outputs import larger_is_better
 
 
 def _different(names: tuple[str, ...]) -> tuple[str, ...]:

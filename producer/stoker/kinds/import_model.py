@@ -12,8 +12,8 @@ from ..models.model_files import ModelFormat, format_of_model
 from .base import Frozen, JobSpec, several
 from .kind import Kind, SubmitChecks, with_fields
 from .needs import Modules, module_word
-from .outputs import TargetTask
 from .result import JobResult, Shown
+from .training.outputs import TargetTask
 
 ONLY = ""
 """What an input or output is called where a model has one, and it is named by nobody."""

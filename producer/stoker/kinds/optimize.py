@@ -9,15 +9,15 @@ from pydantic import Field, model_validator
 from ..errors import InvalidJob
 from ..models.described import Described
 from ..models.manifest import Alias, Artifact, ModelName, ModelRef
-from .architecture import Architecture
 from .base import JobSpec
 from .compare import ComparedModel
 from .data import DataRef
 from .evaluate import Interval
-from .given_network import KerasConfig
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word, package_word
 from .result import JobResult, Shown
+from .training.architecture import Architecture
+from .training.given_network import KerasConfig
 
 Form = Literal["float16", "dynamic", "int8", "int4", "prune", "sparse", "distil"]
 Goal = Literal["latency", "bytes", "memory"]

@@ -13,7 +13,7 @@ from .kind import Kind, SubmitChecks
 from .needs import FUNCTION, function_word
 from .problems import short
 from .result import JobResult, Shown
-from .trial import Trial
+from .tuning.trial import Trial
 
 CONTEXT = "run"
 """The parameter of a function that gets its context, and is none of its arguments."""

@@ -8,18 +8,18 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Alias, ModelName, ModelRef
 from .accepts import Accepts
-from .architecture import Architecture, Pretrained
 from .base import JobSpec
 from .data import Data, DataRef, OptionalDataRef
-from .fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
-from .forecast import Forecast, refuse_wrong_forecast
-from .given_network import KerasConfig
-from .images import Augment, ImageSize
-from .keras_custom import refuse_custom_h5
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
-from .memory_plan import memory_plans
 from .needs import module_word
-from .outputs import (
+from .training.architecture import Architecture, Pretrained
+from .training.fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
+from .training.forecast import Forecast, refuse_wrong_forecast
+from .training.given_network import KerasConfig
+from .training.images import Augment, ImageSize
+from .training.keras_custom import refuse_custom_h5
+from .training.memory_plan import memory_plans
+from .training.outputs import (
     CLASS_LOSSES,
     ClassWeights,
     LearnedTask,
@@ -31,13 +31,13 @@ from .outputs import (
     class_modules,
     refuse_wrong_outputs,
 )
-from .reconstruction import refuse_wrong_reconstruction
-from .roles import refuse_contradicting_roles
-from .scaling import Scalings, refuse_wrong_scaling
-from .splits import Column, refuse_wrong_split
-from .starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
-from .trained import TrainResult
-from .trial import Trial
+from .training.reconstruction import refuse_wrong_reconstruction
+from .training.roles import refuse_contradicting_roles
+from .training.scaling import Scalings, refuse_wrong_scaling
+from .training.splits import Column, refuse_wrong_split
+from .training.starting import FreezePatterns, only_target, refuse_wrong_start, refuse_wrong_version
+from .training.trained import TrainResult
+from .tuning.trial import Trial
 
 
 def _named(value: Any) -> Any:

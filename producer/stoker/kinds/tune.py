@@ -10,20 +10,20 @@ from ..models.manifest import Alias
 from .base import JobSpec
 from .compare import Compare
 from .data import Data, OptionalDataRef, as_data
-from .fitting import Monitored, refuse_unmeasured
-from .goal import Goal
-from .halving import Halving
 from .kind import Kind, SubmitChecks, with_fields
 from .needs import package_word
-from .outputs import metric_name
 from .rules import Rule, of_output
 from .run import KIND as RUN
 from .run import Run
-from .space import Space
-from .template import Template
 from .train import KIND as TRAIN
 from .train import Train
-from .tuned import TuneResult
+from .training.fitting import Monitored, refuse_unmeasured
+from .training.outputs import metric_name
+from .tuning.goal import Goal
+from .tuning.halving import Halving
+from .tuning.space import Space
+from .tuning.template import Template
+from .tuning.tuned import TuneResult
 
 MOST_TRIALS = 1_000
 MOST_COMBINATIONS = 100_000

@@ -28,7 +28,7 @@ from typing import Any
 
 from ..fleet.topology import device_of, queue_for
 from ..kinds import Spec
-from ..kinds.halving import Halving
+from ..kinds.tuning.halving import Halving
 from ..redis.calls import Call, Word
 from ..version import RELEASE
 from .attempts import Attempt

@@ -36,8 +36,8 @@ from ..kinds.compare import headlines
 from ..kinds.compared import COST_AXES, ComparedModel
 from ..kinds.describe import DescribedColumn
 from ..kinds.evaluate import Accuracy, Efficiency, Interval, Latency, Stability
-from ..kinds.goal import Goal
 from ..kinds.result import JobResult
+from ..kinds.tuning.goal import Goal
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
 from ..models.manifest import Artifact, ModelVersion

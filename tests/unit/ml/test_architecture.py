@@ -10,7 +10,7 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Optimizer, Schedule, Train
-from stoker.kinds.architecture import Architecture
+from stoker.kinds.training.architecture import Architecture
 from stoker_workers.ml.columns.stats import Moments
 from stoker_workers.ml.networks.activation import gives_probabilities, output_activation
 from stoker_workers.ml.networks.building import build_network

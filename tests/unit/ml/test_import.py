@@ -34,7 +34,7 @@ from stoker.kinds import (
     Infer,
     InferResult,
 )
-from stoker.kinds.keras_screen import check_saved_config
+from stoker.kinds.training.keras_screen import check_saved_config
 from stoker.models.access import Access
 from stoker.models.archives import pack_savedmodel
 from stoker.models.effects import Register

@@ -17,7 +17,7 @@ from keras.src.ops.operation import Operation
 import stoker
 from stoker.errors import InvalidJob
 from stoker.kinds import KerasConfig, keras_screen
-from stoker.kinds.keras_objects import ALLOWED
+from stoker.kinds.training.keras_objects import ALLOWED
 from stoker_workers.ml.networks.keras_config import load_config
 
 Config = dict[str, Any]

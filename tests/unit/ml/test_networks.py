@@ -18,7 +18,7 @@ from keras.src.legacy.saving import legacy_h5_format
 import stoker
 from stoker.errors import InvalidJob, StokerError
 from stoker.events import Checkpoint, Event, Log
-from stoker.kinds.architecture import Architecture
+from stoker.kinds.training.architecture import Architecture
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import stoker
 from stoker.errors import InvalidJob
-from stoker.kinds.architecture import Architecture
+from stoker.kinds.training.architecture import Architecture
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature, TensorSpec

@@ -16,7 +16,7 @@ from stoker import Choice, Float, Int
 from stoker.events import Event, Progress
 from stoker.kinds import checked
 from stoker.kinds.child import ChildJob
-from stoker.kinds.halving import Halving, survives
+from stoker.kinds.tuning.halving import Halving, survives
 from stoker.models.access import Access
 from stoker.models.effects import MoveAlias
 from stoker.models.store import Store

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Log, Progress
 from stoker.kinds import Spec, kind_of
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.replies import ReportReply
 from stoker.outages import DependencyUnavailable, Outage

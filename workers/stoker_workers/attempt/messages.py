@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from stoker.events import Event
 from stoker.kinds import Result, Spec
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.models.effects import Effect
 from stoker.outages import Outage
 from stoker.terminal.printable import Encodable

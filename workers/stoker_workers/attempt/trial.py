@@ -4,7 +4,7 @@ from collections import deque
 
 from stoker.errors import Unavailable
 from stoker.events import Epoch, Event
-from stoker.kinds.halving import Halving, reason_for_pruning, survives
+from stoker.kinds.tuning.halving import Halving, reason_for_pruning, survives
 from stoker.ledger import children
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.children import Standing

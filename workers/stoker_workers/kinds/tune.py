@@ -9,7 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.events import Progress
 from stoker.kinds import Compare, CompareResult, Tune, kind_of
 from stoker.kinds.child import ChildJob
-from stoker.kinds.goal import Goal
+from stoker.kinds.tuning.goal import Goal
 from stoker.models.effects import Effect, MoveAlias
 
 from ..ml.run import Children, Outcome, Run

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.starting import refuse_wrong_version
+from stoker.kinds.training.starting import refuse_wrong_version
 from stoker.models.columns import ColumnKind
 from stoker.models.data import listed
 from stoker.models.learned_from import LearnedFrom, UsedData

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 
 from stoker.errors import InvalidJob
-from stoker.kinds.keras_custom import CustomObject, custom_functions, custom_modules, custom_objects
-from stoker.kinds.keras_objects import ALLOWED
 from stoker.kinds.needs import module_word
+from stoker.kinds.training.keras_custom import CustomObject, custom_functions, custom_modules, custom_objects
+from stoker.kinds.training.keras_objects import ALLOWED
 
 from .run import Lacking
 

@@ -11,7 +11,7 @@ from stoker.events import Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import Result, Spec
 from stoker.kinds.child import ChildJob
-from stoker.kinds.halving import Halving
+from stoker.kinds.tuning.halving import Halving
 from stoker.models.access import Access
 from stoker.models.effects import Effect
 from stoker.models.manifest import Artifact, ModelVersion

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from stoker.kinds import Interval, Slice
-from stoker.kinds.outputs import larger_is_better
+from stoker.kinds.training.outputs import larger_is_better
 
 from ..data.source import Floats
 from .groups import Groups

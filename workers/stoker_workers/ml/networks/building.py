@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from stoker import kinds
 from stoker.kinds import CNN, MLP, Builder, KerasConfig, Pretrained, ResNet, Text, Train, UNet, WideAndDeep
-from stoker.kinds.architecture import Architecture
+from stoker.kinds.training.architecture import Architecture
 
 from ..preprocessing.parts import Needs, Part, Words
 from ..preprocessing.profile import Profile

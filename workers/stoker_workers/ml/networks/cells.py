@@ -5,7 +5,7 @@ from math import ceil, log2
 import keras
 from keras import ops
 
-from stoker.kinds.architecture import Cells
+from stoker.kinds.training.architecture import Cells
 
 from .layers import applied, dropout, penalty
 from .row import mean

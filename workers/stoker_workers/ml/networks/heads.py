@@ -7,7 +7,7 @@ import keras
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Output, Train
-from stoker.kinds.architecture import Regularised
+from stoker.kinds.training.architecture import Regularised
 
 from ..preprocessing.target import Target
 from .layers import flat_layers, penalty

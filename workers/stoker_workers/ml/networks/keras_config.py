@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from stoker.errors import InvalidJob
-from stoker.kinds.keras_screen import screened
+from stoker.kinds.training.keras_screen import screened
 
 from ..custom import custom_classes
 

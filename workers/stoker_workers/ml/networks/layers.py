@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from stoker.kinds.architecture import Regularised
+from stoker.kinds.training.architecture import Regularised
 
 
 def dense_layers(sizes: Sequence[int], spec: Regularised) -> list[keras.layers.Layer]:

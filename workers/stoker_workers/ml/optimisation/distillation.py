@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.architecture import Architecture
+from stoker.kinds.training.architecture import Architecture
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode as encode_inputs
 from stoker.models.tensors import Array

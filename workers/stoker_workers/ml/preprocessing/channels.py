@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train, as_data
-from stoker.kinds.forecast import Forecast
+from stoker.kinds.training.forecast import Forecast
 from stoker.models.data import choices
 from stoker.models.manifest import LearnedColumn
 

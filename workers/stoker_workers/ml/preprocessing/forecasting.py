@@ -6,7 +6,7 @@ import numpy as np
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.forecast import Forecast
+from stoker.kinds.training.forecast import Forecast
 from stoker.models.calendar_steps import step_words
 from stoker.models.data import listed
 from stoker.models.manifest import LearnedColumn

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.kinds.outputs import is_class, metric_name
+from stoker.kinds.training.outputs import is_class, metric_name
 
 from ..custom import own_class
 from ..data.source import Floats

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds import Train
-from stoker.kinds.memory_plan import MemoryPlan, memory_plan_of
+from stoker.kinds.training.memory_plan import MemoryPlan, memory_plan_of
 from stoker.models.data import select_columns
 from stoker.models.learned_from import LearnedFrom
 from stoker.models.signature import Signature

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stoker.kinds import CrossValidation, Train, TrainResult
-from stoker.kinds.outputs import best_is_largest
+from stoker.kinds.training.outputs import best_is_largest
 
 
 def fold_jobs(spec: Train, seed: int) -> list[Train]:

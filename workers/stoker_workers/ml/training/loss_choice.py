@@ -2,7 +2,7 @@
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_own
+from stoker.kinds.training.outputs import CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES, Output, is_own
 
 from ..networks.activation import PROBABILITIES
 from ..preprocessing.target import Target

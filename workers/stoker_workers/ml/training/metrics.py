@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.kinds.outputs import is_class_metric, is_own, top_places
+from stoker.kinds.training.outputs import is_class_metric, is_own, top_places
 
 from ..preprocessing.target import Target
 from .authors import Allowed, made_up_rows

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.kinds import MLP, Builder, KerasConfig, Pretrained, Train
-from stoker.kinds.keras_custom import refuse_custom_h5
+from stoker.kinds.training.keras_custom import refuse_custom_h5
 from stoker.models.signature import Signature
 
 from ..custom import model_modules

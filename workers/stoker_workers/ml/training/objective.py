@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Train
-from stoker.kinds.outputs import Output, is_own
+from stoker.kinds.training.outputs import Output, is_own
 
 from ..networks.activation import PROBABILITIES, output_activation
 from ..networks.heads import outputs_of

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
-from stoker.kinds.outputs import larger_is_better
+from stoker.kinds.training.outputs import larger_is_better
 
 from .measures import Measure
 from .objective import Objective

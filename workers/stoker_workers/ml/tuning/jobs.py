@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stoker.kinds import Compare, Run, Train, TrainResult, Tune
-from stoker.kinds.goal import Goal
-from stoker.kinds.space import as_numbers
-from stoker.kinds.template import words
-from stoker.kinds.trial import Trial
+from stoker.kinds.tuning.goal import Goal
+from stoker.kinds.tuning.space import as_numbers
+from stoker.kinds.tuning.template import words
+from stoker.kinds.tuning.trial import Trial
 
 from .trials import TrialJob
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from stoker.kinds import Run, Tune, TunedTrial, TuneResult
-from stoker.kinds.goal import Goal
-from stoker.kinds.tuned import cell
+from stoker.kinds.tuning.goal import Goal
+from stoker.kinds.tuning.tuned import cell
 from stoker.terminal.html import Html, lines, table, tag
 
 from ..evaluation.report.parts import card, number, page, panel, section, warnings

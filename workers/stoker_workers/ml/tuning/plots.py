@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from stoker.kinds import Choice, TunedTrial
-from stoker.kinds.goal import Goal
-from stoker.kinds.space import Parameter
+from stoker.kinds.tuning.goal import Goal
+from stoker.kinds.tuning.space import Parameter
 from stoker.terminal.html import Html
 
 from ..evaluation.report.canvas import ACCENT, GRID, INK, MUTED, SECOND, WIDTH_IN, axes_of, short, style, svg

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Tune
-from stoker.kinds.space import Parameter, as_numbers
-from stoker.kinds.template import Template
 from stoker.kinds.tune import MOST_COMBINATIONS
+from stoker.kinds.tuning.space import Parameter, as_numbers
+from stoker.kinds.tuning.template import Template
 
 from .trials import TrialJob
 

@@ -6,8 +6,8 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from stoker.kinds import Choice, Float, Int, Tune
-from stoker.kinds.space import Parameter
-from stoker.kinds.template import Template
+from stoker.kinds.tuning.space import Parameter
+from stoker.kinds.tuning.template import Template
 
 from .study import study_of
 from .trials import TrialJob

@@ -16,8 +16,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from stoker.kinds import Choice, Float, Int, Tune
-from stoker.kinds.goal import Goal
-from stoker.kinds.space import Parameter
+from stoker.kinds.tuning.goal import Goal
+from stoker.kinds.tuning.space import Parameter
 
 from .trials import TrialJob
 

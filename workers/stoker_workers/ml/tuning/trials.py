@@ -8,12 +8,12 @@ from typing import Any
 
 from stoker.kinds import Run, RunResult, Train, TrainResult, Tune
 from stoker.kinds.child import ChildJob
-from stoker.kinds.goal import Goal
 from stoker.kinds.problems import short
 from stoker.kinds.result import JobResult
-from stoker.kinds.space import from_numbers
-from stoker.kinds.trial import Trial
-from stoker.kinds.tuned import TrialState
+from stoker.kinds.tuning.goal import Goal
+from stoker.kinds.tuning.space import from_numbers
+from stoker.kinds.tuning.trial import Trial
+from stoker.kinds.tuning.tuned import TrialState
 
 _STATES: Mapping[str, TrialState] = {
     "SUCCEEDED": "SUCCEEDED",

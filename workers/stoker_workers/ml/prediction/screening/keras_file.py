@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 
 from stoker.errors import InvalidJob
-from stoker.kinds.keras_objects import VALUES
-from stoker.kinds.keras_screen import check_saved_config
 from stoker.kinds.problems import short
+from stoker.kinds.training.keras_objects import VALUES
+from stoker.kinds.training.keras_screen import check_saved_config
 
 from .hdf5 import check_hdf5
 from .members import checked_members

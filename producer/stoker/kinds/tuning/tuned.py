@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..models.described import Described
-from ..models.manifest import Artifact
+from ...models.described import Described
+from ...models.manifest import Artifact
+from ..problems import short
+from ..result import JobResult, Shown
 from .goal import Goal
-from .problems import short
-from .result import JobResult, Shown
 
 TrialState = Literal["SUCCEEDED", "PRUNED", "FAILED", "CANCELLED", "OPEN"]
 # Trials of which a terminal shows the settings; the report has all.

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from ..errors import InvalidJob
-from ..models.manifest import ModelVersion
-from .base import several
-from .data import Data
+from ...errors import InvalidJob
+from ...models.manifest import ModelVersion
+from ..base import several
+from ..data import Data
 from .reconstruction import RECONSTRUCTION_LOSSES
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 _Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 FreezePatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(several), Field(max_length=256)]

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from ..errors import InvalidJob
-from .accepts import Accepts
-from .base import Frozen
+from ...errors import InvalidJob
+from ..accepts import Accepts
+from ..base import Frozen
 from .given_network import Builder, KerasConfig
 from .network_name import refuse_name
 

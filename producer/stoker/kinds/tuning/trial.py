@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from .base import Frozen, Moment
+from ..base import Frozen, Moment
 
 
 class Trial(Frozen):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidJob
-from .data import Data
+from ...errors import InvalidJob
+from ..data import Data
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 _ONE_BY_ONE = ("regression", "multilabel", "pixels")
 """Tasks whose targets have no classes of which each row is one."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
-from ..errors import InvalidJob
-from .base import Frozen, Plain, plain
-from .problems import short
+from ...errors import InvalidJob
+from ..base import Frozen, Plain, plain
+from ..problems import short
 
 # A float of 64 bits holds whole numbers up to here.
 _LARGEST = 2**53

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 _PARTS = (4, 16, 64)
 

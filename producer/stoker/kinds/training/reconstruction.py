@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidJob
+from ...errors import InvalidJob
 from .architecture import CNN, MLP, ResNet, Sequence
 from .given_network import Builder, KerasConfig
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 RECONSTRUCTION_LOSSES = ("mse", "mae", "huber", "log_cosh")
 RECONSTRUCTION_METRICS = ("mae", "rmse")

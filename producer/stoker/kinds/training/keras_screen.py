@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import InvalidJob
+from ...errors import InvalidJob
 from .keras_custom import is_custom, is_custom_function
 from .keras_objects import ALLOWED, APPLICATIONS, COMPILED, NUMPY_TYPES, QUANTISED, VALUES
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..errors import InvalidJob
-from .base import Frozen
+from ...errors import InvalidJob
+from ..base import Frozen
 
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 

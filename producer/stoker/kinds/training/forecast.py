@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ..errors import InvalidJob
-from .base import Frozen
+from ...errors import InvalidJob
+from ..base import Frozen
 from .splits import Column
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 
 class Forecast(Frozen):

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..errors import InvalidJob
-from .base import Frozen
+from ...errors import InvalidJob
+from ..base import Frozen
 from .outputs import larger_is_better, metric_name
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
 

@@ -6,8 +6,8 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
-from ..errors import InvalidJob
-from .train import Train
+from ...errors import InvalidJob
+from ..train import Train
 
 # Of a job that is submitted, not of what it does.
 _NO_SETTINGS = (

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..errors import InvalidJob
-from .base import Frozen
+from ...errors import InvalidJob
+from ..base import Frozen
 
 
 class Augment(Frozen):

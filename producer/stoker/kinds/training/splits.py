@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
-from ..errors import InvalidJob
+from ...errors import InvalidJob
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 Column = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import from_json
 
-from ..errors import InvalidJob
-from .base import Frozen, Plain, plain
+from ...errors import InvalidJob
+from ..base import Frozen, Plain, plain
+from ..needs import FUNCTION, Modules
 from .keras_custom import custom_functions, custom_modules
 from .keras_screen import screened
-from .needs import FUNCTION, Modules
 
 
 def _parsed(config: Any) -> Any:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import InvalidJob
-from .needs import MODULE
+from ...errors import InvalidJob
+from ..needs import MODULE
 
 _LONGEST = 200
 _NAME = re.compile(r"[A-Za-z_]\w*")

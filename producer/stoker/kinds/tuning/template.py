@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from ..errors import InvalidJob
+from ...errors import InvalidJob
+from ..problems import short
+from ..run import Run
+from ..train import Train
 from .field_names import require_field
-from .problems import short
-from .run import Run
 from .space import Choice, Float, Parameter, same
-from .train import Train
 
 _ABSENT = object()
 # What an object of the job begins as that the job has left out: a network is an MLP, unless its type is chosen.

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from ..errors import InvalidJob
+from ...errors import InvalidJob
 
 # An output, of which a metric is, may have any name.
 _GOAL = re.compile(r"\s*(max|min)\s+(\S(?:.*\S)?)\s*")

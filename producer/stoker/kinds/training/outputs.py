@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ..errors import InvalidJob
-from .accepts import Accepts
-from .base import Frozen, several
+from ...errors import InvalidJob
+from ..accepts import Accepts
+from ..base import Frozen, several
+from ..needs import FUNCTION
 from .keras_custom import is_foreign
-from .needs import FUNCTION
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 CROSS_ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CLASS_LOSSES = (*CROSS_ENTROPIES, "focal")

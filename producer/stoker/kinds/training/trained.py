@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from ..models.described import Described
-from ..models.manifest import Artifact
-from .result import JobResult, Shown
+from ...models.described import Described
+from ...models.manifest import Artifact
+from ..result import JobResult, Shown
 
 # Hundreds of results are read at each step of a search.
 _EPOCHS_OF_A_TRIAL = 32

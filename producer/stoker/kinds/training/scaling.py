@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
-from ..errors import InvalidJob
-from ..models.columns import Scaling
+from ...errors import InvalidJob
+from ...models.columns import Scaling
 
 if TYPE_CHECKING:
-    from .train import Train
+    from ..train import Train
 
 Scalings = Scaling | dict[Annotated[str, StringConstraints(max_length=1024)], Scaling]
 

@@ -1,0 +1,1 @@
+"""What a `Tune` is made of: the space, the trials, the goal, and what comes of them."""
