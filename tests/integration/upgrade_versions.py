@@ -72,7 +72,7 @@ _BEHIND = (
     ("stoker_workers/kinds/__init__.py", '"train": train.run,\n', '        "echo": echo.run,\n'),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
     ("stoker/ledger/presence.py", "    host: str\n    pid: int\n", _FIELD),
-    ("stoker/kinds/trained.py", "    seed: int\n    run_s: float\n", _FIELD),
+    ("stoker/kinds/training/trained.py", "    seed: int\n    run_s: float\n", _FIELD),
 )
 
 
