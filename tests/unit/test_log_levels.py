@@ -12,8 +12,9 @@ from stoker.events import Log
 from stoker.models.access import Access
 from stoker.models.store import Store
 from stoker_workers.attempt import runner
+from stoker_workers.attempt.lines import as_event
 from stoker_workers.attempt.messages import Emitted
-from stoker_workers.attempt.runner import Runner, _logged
+from stoker_workers.attempt.runner import Runner
 from stoker_workers.ml.run import Outcome, Run, Stopped
 
 from ..conftest import PATIENCE_S
@@ -83,4 +84,4 @@ def test_a_job_shows_its_own_lines_and_all_warnings_but_not_what_libraries_do(
     ],
 )
 def test_a_line_has_the_level_that_it_begins_with(line: str, level: str) -> None:
-    assert _logged(line).event.model_dump()["level"] == level
+    assert as_event(line).event.model_dump()["level"] == level

@@ -51,8 +51,9 @@ def _pieces(line: bytes) -> list[bytes]:
 
 def as_events(lines: Iterable[str]) -> Iterator[Emitted]:
     """What a job has printed as events of its log, without what libraries say of themselves."""
-    return (_logged(line) for line in lines if not is_aside(line))
+    return (as_event(line) for line in lines if not is_aside(line))
 
 
-def _logged(line: str) -> Emitted:
+def as_event(line: str) -> Emitted:
+    """A line as an event, of the level that it begins with."""
     return Emitted(event=Log(line=line, level=_LEVELS.get(level_of(line), "info")))
