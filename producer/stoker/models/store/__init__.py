@@ -96,6 +96,10 @@ class Store:
         self.read(written)
         self.delete(written)
 
+    def meet(self) -> None:
+        """Note that the store's folder is there: this process, and those that it forks, do not make it anew from then on."""
+        self._files.meet()
+
     def clear(self) -> None:
         """Delete everything in this folder of the store."""
         with self._reachable():

@@ -51,7 +51,6 @@ class Files:
         protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else {*self._system.protocol}
         # A bucket has no folders, and fsspec would create a bucket for one.
         self._has_folders = not protocols & BUCKETS
-        self._meet()
 
     @property
     def _system(self) -> AbstractFileSystem:
@@ -141,9 +140,10 @@ class Files:
             if self._system.exists(partial):
                 self._system.rm(partial)
             raise
-        self._meet()
+        self.meet()
 
-    def _meet(self) -> None:
+    def meet(self) -> None:
+        """Note that the root is there, if it is. A mount that does not answer keeps the caller waiting."""
         if self.local and Path(self.root).is_dir():
             _met.add(self.root)
 
