@@ -1,12 +1,15 @@
 """Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -74,16 +77,25 @@ def crash(_run: Run) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def ended() -> Literal["drain"]:
+    """A stop that is asked for when the work has just ended."""
+    for child in multiprocessing.active_children():
+        child.join()
+    return "drain"
+
+
 def main(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", BUILD, str(folder)], check=True)
     store = Store(str(folder / "store"))
     for form in sys.argv[1:] or ("int8",):
         for name in SHAPES:
             print(f"{form} {name}: {said(form, name, store, folder)}", flush=True)
+    run = Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=())
     try:
-        apart(crash, Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=()))
+        apart(crash, run)
     except Crashed as error:
         print(f"crash: {error}")
+    print("stopped late:", apart(lambda _: "given", replace(run, stop_requested=ended)))
 
 
 if __name__ == "__main__":

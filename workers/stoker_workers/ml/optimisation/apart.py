@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -47,7 +48,8 @@ def apart(work: Callable[[Run], T], run: Run) -> T:
         while True:
             if (wanted := run.stop_requested()) and wanted != asked:
                 asked = wanted
-                ours.send(wanted)
+                with suppress(ConnectionError):  # it has ended, and what it has given is still to be received
+                    ours.send(wanted)
             if not ours.poll(_LOOK_S):
                 continue
             what, value = ours.recv()
