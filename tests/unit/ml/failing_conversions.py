@@ -1,5 +1,6 @@
 """Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -13,12 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from stoker.errors import InvalidJob
+from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds import Optimize
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature
 from stoker.models.store import Store
+from stoker.outages import Dependency, DependencyUnavailable, Outage
 from stoker_workers.ml.optimisation import making
 from stoker_workers.ml.optimisation.apart import Crashed, apart
 from stoker_workers.ml.optimisation.forms import Given
@@ -77,6 +79,18 @@ def crash(_run: Run) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def away(_run: Run) -> None:
+    raise DependencyUnavailable(Outage(of=Dependency.STORE, reason="the store is away"))
+
+
+def full(_run: Run) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", f"{tempfile.gettempdir()}/model.keras")
+
+
+def wrong(_run: Run) -> None:
+    raise ValueError("no such layer")
+
+
 def ended() -> Literal["drain"]:
     """A stop that is asked for when the work has just ended."""
     for child in multiprocessing.active_children():
@@ -91,10 +105,11 @@ def main(folder: Path) -> None:
         for name in SHAPES:
             print(f"{form} {name}: {said(form, name, store, folder)}", flush=True)
     run = Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=())
-    try:
-        apart(crash, run)
-    except Crashed as error:
-        print(f"crash: {error}")
+    for work in (crash, away, full, wrong):
+        try:
+            apart(work, run)
+        except (Crashed, Unavailable, RuntimeError) as error:
+            print(f"{work.__name__}: {type(error).__name__}: {str(error).splitlines()[0]}")
     print("stopped late:", apart(lambda _: "given", replace(run, stop_requested=ended)))
 
 

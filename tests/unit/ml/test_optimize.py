@@ -283,9 +283,12 @@ def test_a_conversion_that_fails_names_the_layer_and_what_works() -> None:
     script = Path(__file__).parent / "failing_conversions.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    lstm, unknown, crash, late = done.stdout.splitlines()
+    lstm, unknown, crash, away, full, wrong, late = done.stdout.splitlines()
     assert lstm.startswith("int8 lstm: lstm@1 cannot be made int8 at layer 'memory' (LSTM): its converter refuses it: ")
     assert unknown.startswith("int8 unknown: unknown@1 cannot be made int8 at layer 'erfinv' (Erfinv): ")
     assert unknown.endswith("; to='distil' makes a smaller Keras model of it, which needs no converter")
-    assert crash == "crash: was killed by SIGSEGV"
+    assert crash == "crash: Crashed: was killed by SIGSEGV"
+    assert away == "away: DependencyUnavailable: the store is away"
+    assert full.startswith("full: DependencyUnavailable: the temporary folder ")
+    assert wrong == "wrong: RuntimeError: ValueError: no such layer"
     assert late == "stopped late: given"

@@ -10,7 +10,7 @@ from signal import Signals
 from typing import Any, TypeVar
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.outages import DependencyUnavailable, Outage
+from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..memory import is_out_of_memory
 from ..run import Lacking, Run, Stopped, StopRequest
@@ -37,7 +37,9 @@ def apart(work: Callable[[Run], T], run: Run) -> T:
     Raises:
         Crashed: the process was killed, or ended without a word.
         ConversionFailed, StokerError, Stopped, MemoryError: as the work raises them.
-        RuntimeError: for any other error of it.
+        DependencyUnavailable: its disk is full or broken.
+        Unavailable: its machine has a shortage.
+        RuntimeError: for any other error of it, which the first line names.
     """
     ours, theirs = _FORK.Pipe()
     process = _FORK.Process(target=_main, args=(theirs, work, run))
@@ -52,20 +54,24 @@ def apart(work: Callable[[Run], T], run: Run) -> T:
                     ours.send(wanted)
             if not ours.poll(_LOOK_S):
                 continue
-            what, value = ours.recv()
+            try:
+                what, value = ours.recv()
+            except (EOFError, ConnectionError):
+                process.join()
+                raise Crashed(_end_of(process.exitcode or 0)) from None
             if what != "event":
                 given: T = _ended(what, value)
                 return given
             run.emit(value)
-    except (EOFError, ConnectionError):
-        process.join()
-        code = process.exitcode or 0
-        raise Crashed(f"was killed by {Signals(-code).name}" if code < 0 else f"exited with status {code}") from None
     finally:
         process.kill()
         process.join()
         process.close()
         ours.close()
+
+
+def _end_of(code: int) -> str:
+    return f"was killed by {Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
 
 def _ended(what: str, value: Any) -> Any:
@@ -119,6 +125,10 @@ def _outcome(work: Callable[[Run], object], run: Run) -> tuple[str, Any]:
         return "refused", error.message
     # The process's edge: whatever else it raises is told, with the place where it was.
     except BaseException as error:  # noqa: BLE001
+        if outage := disk_outage(error):
+            return "away", outage.model_dump_json()
         if is_out_of_memory(error):
             return "memory", str(error)
-        return "error", traceback.format_exc()
+        if is_machine_fault(error):
+            return "unavailable", f"the worker's machine failed it: {error}"
+        return "error", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
