@@ -20,11 +20,12 @@ from stoker.models.signature import Signature
 from stoker.models.store import Store
 from stoker.models.tensors import Array
 from stoker_workers.kinds import optimize
-from stoker_workers.ml.optimisation import table
+from stoker_workers.ml.optimisation import dynamic, table
+from stoker_workers.ml.optimisation.culprit import converts
 from stoker_workers.ml.optimisation.forms import Given, Made
 from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.prediction.predictor import Predictor
-from stoker_workers.ml.run import Run
+from stoker_workers.ml.run import Run, Stopped
 
 from ...conftest import PATIENCE_S
 
@@ -248,8 +249,8 @@ def test_of_several_forms_the_cheapest_that_is_good_enough_is_chosen(
     assert "Of 2 that are good enough, dynamic has the least bytes" in result.why
     assert "As prune accuracy falls by" in result.why
     assert result.failed == {"int4": "no room"}
-    [dynamic] = [each for each in result.tried if each.form == "dynamic"]
-    assert dynamic.model.on_front
+    [smallest] = [each for each in result.tried if each.form == "dynamic"]
+    assert smallest.model.on_front
     with pytest.raises(InvalidJob, match="nothing costs less than small@1, whose bytes is"):
         settle(run, data, {"prune": large(version, tmp_path / "large")}, goal="bytes")
 
@@ -276,6 +277,14 @@ def test_the_other_road_of_quantisation_is_refused_by_name(tmp_path: Path) -> No
     model.save(tmp_path / "quantised.keras")
     with pytest.raises(InvalidJob, match=r"was quantised by keras\.Model\.quantize, and from"):
         load_saved(tmp_path / "quantised.keras", "quantised")
+
+
+def test_what_works_instead_is_not_looked_for_by_a_job_that_is_to_stop(
+    version: ModelVersion, open_run: OpenRun, tmp_path: Path, data: str
+) -> None:
+    run = open_run(version, stop_requested=lambda: "cancel")
+    with pytest.raises(Stopped, match="cancel"):
+        converts(given(version, run, tmp_path, data, "dynamic"), dynamic.convert)
 
 
 def test_a_conversion_that_fails_names_the_layer_and_what_works() -> None:

@@ -10,6 +10,7 @@ from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
 from ..prediction.runtime import sample
+from ..progress import obey_stop
 from ..run import Run
 from .apart import ConversionFailed, Crashed, apart
 from .forms import Given
@@ -38,6 +39,7 @@ def culprit(given: Given, convert: Convert) -> str:
     labels = apart(lambda run: _labels(given.under(run)), given.run)
 
     def fails(at: int) -> bool:
+        obey_stop(given.run)
         try:
             apart(lambda run: _try(given.under(run), convert, at), given.run)
         except (Crashed, ConversionFailed):
@@ -67,6 +69,7 @@ def converts(given: Given, convert: Convert) -> bool:
         own = given.under(run)
         convert(staged(own.model, own.version), _made_up(own))
 
+    obey_stop(given.run)
     try:
         apart(whole, given.run)
     except (Crashed, ConversionFailed):
