@@ -201,6 +201,9 @@ def test_forecasts_are_pruned_on_windows_and_learned_by_students(tmp_path: Path,
     for made in (shrunk(version, run, "prune"), shrunk(version, run, "distil", student=MLP(hidden=(4,)))):
         assert made.signature.forecast == version.signature.forecast
         assert made.parameters < version.parameters
+    table(tmp_path, hours=401)
+    with pytest.raises(InvalidJob, match=r"has changed since first@1 has learned from it.*`training`"):
+        shrunk(version, run, "prune")
 
 
 def test_a_model_that_was_made_elsewhere_is_trained_on_with_rows_that_the_job_names(
@@ -251,6 +254,17 @@ def test_what_a_version_has_learned_from_must_be_as_it_was(tmp_path: Path, open_
     )
     write(rows, 160, seed=3)
     with pytest.raises(InvalidJob, match=r"has changed since first@1 has learned from it.*`training`"):
+        shrunk(version, open_run(version), "prune")
+
+
+def test_what_a_version_was_validated_on_must_be_as_it_was(tmp_path: Path, open_run: OpenRun) -> None:
+    rows, others = write(tmp_path / "rows.jsonl", 160), write(tmp_path / "others.jsonl", 40, seed=1)
+    fields = {"data": str(rows), "validation_data": str(others), "target": "sold", "features": ("size",)}
+    version = trained(open_run(), **fields, architecture=MLP(hidden=(4,)))
+    made = shrunk(version, open_run(version), "prune")
+    assert made.learned_from == version.learned_from
+    write(others, 40, seed=2)
+    with pytest.raises(InvalidJob, match=r"others.jsonl has changed since first@1 has learned from it.*`training`"):
         shrunk(version, open_run(version), "prune")
 
 

@@ -11,7 +11,7 @@ from stoker.models.learned_from import LearnedFrom, UsedData
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature
 
-from .added_data import read_added_data, read_same_data
+from .added_data import NAME_ROWS, read_added_data, read_same_data
 from .columns.task import TaskName
 from .copies import Copies, WatchedSplit
 from .data import Source
@@ -126,14 +126,16 @@ def _opened(
         added = read_added_data(job, version, targets, _features(signature), run)
         return _Opened(added.source, added.division, added.learned_from, added.copies)
     if again and version.learned_from is not None:
-        opened = open_again(version.learned_from.data[0], "train", run, signature, version.ref)
+        opened = open_again(version.learned_from.data[0], "train", run, signature, version.ref, NAME_ROWS)
+        learned_from: UsedData | LearnedFrom = version.learned_from
     else:
         opened = open_used(job.data, "train", run, signature)
         require_described(job.data, opened.source)
+        learned_from = opened.used
     if signature.forecast is None:
-        return _Opened(opened.source, divide(job, opened.source, targets, seed, run), opened.used)
+        return _Opened(opened.source, divide(job, opened.source, targets, seed, run), learned_from)
     windows, division = divided_windows(job, opened.source, signature.forecast, signature.inputs[0].name, run)
-    return _Opened(windows, division, opened.used)
+    return _Opened(windows, division, learned_from)
 
 
 def _features(signature: Signature) -> list[str]:

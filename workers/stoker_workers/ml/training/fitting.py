@@ -18,13 +18,14 @@ from stoker.models.learned_from import LearnedFrom
 from stoker.models.signature import Signature
 
 from .. import accelerator
+from ..added_data import NAME_ROWS
 from ..preprocessing.forecasting import cut_windows
 from ..preprocessing.split import HELD_OUT, TRAINED
 from ..preprocessing.target import truth_columns
 from ..reading import TrainingData, read_training_data
 from ..resuming import read_newest
 from ..run import Run, Stopped
-from ..used_data import OpenedData, open_again, open_used
+from ..used_data import GIVE_ALL, OpenedData, open_again, open_used
 from .checkpoint import Position, Saved
 from .dataset import Weighting, build_rows, encoder, every_row, on_side
 from .model import Trainable
@@ -79,7 +80,7 @@ def fit(spec: Train, run: Run, build: Build, *, again: bool = False) -> Fit:
     with gang.scope():
         model = build(spec, run, data, seed)
     accelerator.check_placement(run.device, (name for weight in model.network.weights for name in gang.devices(weight)))
-    rows, validation, learned_from = _rows(spec, run, data, model)
+    rows, validation, learned_from = _rows(spec, run, data, model, again=again)
     trainer = Trainer(
         spec,
         run,
@@ -162,7 +163,7 @@ def _fix_randomness(spec: Train, seed: int) -> None:
 
 
 def _rows(
-    spec: Train, run: Run, data: TrainingData, model: Trainable
+    spec: Train, run: Run, data: TrainingData, model: Trainable, *, again: bool
 ) -> tuple[EncodedRows, EncodedRows | None, LearnedFrom]:
     """What is trained on, what is validated on, and what is noted of all of it."""
     source, split, profiled, learned_from = data.source, data.split, data.profile, data.learned_from
@@ -178,7 +179,7 @@ def _rows(
     if isinstance(rows, StreamedRows):
         run.say(rows.note)
     if spec.validation_data is not None or learned_from.validation is not None:
-        other = _validation(spec, run, model.signature, learned_from)
+        other = _validation(spec, run, model.signature, learned_from, again=again)
         learned_from = learned_from.model_copy(update={"validation": other.used})
         return rows, build(other.source, every_row, encode=encode, count=other.source.rows), learned_from
     if not profiled.held_out:
@@ -186,13 +187,14 @@ def _rows(
     return rows, build(source, on_side(split, HELD_OUT), encode=encode, count=profiled.held_out), learned_from
 
 
-def _validation(spec: Train, run: Run, signature: Signature, learned_from: LearnedFrom) -> OpenedData:
-    """The data that the job validates on: its own, or what the version was validated on to whose data it adds."""
-    if spec.validation_data is not None:
+def _validation(spec: Train, run: Run, signature: Signature, learned_from: LearnedFrom, *, again: bool) -> OpenedData:
+    """The data that the job validates on: its own, or what the version was validated on of whose data it learns."""
+    if spec.validation_data is not None and not again:
         opened = open_used(spec.validation_data, "test", run, signature)
     else:
         assert learned_from.validation is not None
-        opened = open_again(learned_from.validation, "test", run, signature, run.models[0].ref)
+        instead = NAME_ROWS if again else GIVE_ALL
+        opened = open_again(learned_from.validation, "test", run, signature, run.models[0].ref, instead)
     source = opened.source
     if signature.forecast is not None:
         source = cut_windows(source, signature.forecast, signature.inputs[0].name, run)
