@@ -83,6 +83,7 @@ def test_half_of_the_neurons_and_8_bits_leave_an_eighth(client: stoker.Client, t
     int8 = stoker.Optimize(model=pruned.model, data=DATA, to="int8", max_drop=0.03, bootstrap=100)
     small = client.submit(int8).result(timeout=PATIENCE_S)
     assert [client.model(each.model).parent for each in (pruned, small)] == [trained, pruned.model]
+    assert trained in client.model(pruned.model).split, "its own rows that are held out are those of its parent"
     float_bytes = 4 * whole.parameters
     assert pruned.after.parameters <= 0.37 * whole.parameters
     assert small.figures["float_bytes"] <= 0.37 * float_bytes

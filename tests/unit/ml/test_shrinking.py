@@ -212,7 +212,9 @@ def test_a_model_that_was_made_elsewhere_is_trained_on_with_rows_that_the_job_na
     foreign = digits.model_copy(update={"learned_from": None, "source": "m.keras"})
     with pytest.raises(InvalidJob, match=r"it was made elsewhere: name the rows to train on in `training`"):
         shrunk(foreign, open_run(foreign), "prune")
-    assert shrunk(foreign, open_run(foreign), "prune", training="sample://digits").parameters < digits.parameters
+    made = shrunk(foreign, open_run(foreign), "prune", training="sample://digits")
+    assert made.parameters < digits.parameters
+    assert "144 of 1,438 rows" in made.split
 
 
 def test_an_imported_model_that_takes_a_list_of_inputs_is_trained_on(

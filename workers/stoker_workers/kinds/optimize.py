@@ -139,7 +139,8 @@ def _manifest(spec: Optimize, run: Run, made: Made, result: OptimizeResult) -> M
     files = {name: write_result(run, partial(run.store.put_file, path)) for name, path in made.files.items()}
     own = {name: getattr(version, name) for name in ModelManifest.model_fields}
     if made.learned_from is not None:
-        own |= {"learned_from": made.learned_from, "data": " + ".join(used.ref for used in made.learned_from.data)}
+        data = " + ".join(used.ref for used in made.learned_from.data)
+        own |= {"learned_from": made.learned_from, "data": data, "split": made.split, "tuned": ""}
     keeps_keras = any(file.name.endswith(".keras") for file in files.values())
     update = {
         "name": spec.name or version.name,

@@ -30,6 +30,7 @@ class Made(BaseModel):
         words: what was done, in a sentence.
         figures: what was done, in numbers, by name.
         learned_from: what it was trained on; None where that is what the version was.
+        split: which rows it was validated on, in words, if it was trained.
         modules: the author's modules that it is made of, as a manifest has them; None for those of the version.
         tensorflow_why: as a manifest has it.
     """
@@ -42,6 +43,7 @@ class Made(BaseModel):
     words: str
     figures: Mapping[str, float] = Field(default_factory=dict)
     learned_from: LearnedFrom | None = None
+    split: str = ""
     modules: Mapping[str, str] | None = None
     tensorflow_why: str = ""
 

@@ -105,6 +105,7 @@ def made(given: Given, trained: Fit, words: str, figures: dict[str, float]) -> M
         parameters=model.parameters,
         words=words,
         learned_from=trained.data.learned_from,
+        split=trained.data.why,
         modules=model_modules(model.assembled),
         tensorflow_why=why,
         figures={**figures, "epochs": float(trained.fitted.epochs)},
