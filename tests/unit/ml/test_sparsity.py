@@ -67,3 +67,8 @@ def test_a_model_without_kernels_is_refused() -> None:
     model = keras.Sequential([keras.Input((5,)), k.Embedding(10, 4)])
     with pytest.raises(InvalidJob, match="no kernels"):
         masked(model, 0.8, "m@1")
+
+
+def test_a_share_of_less_than_a_weight_is_refused_by_what_would_be_enough() -> None:
+    with pytest.raises(InvalidJob, match=r"share=0.0001 is less than one of the 4,096 weights .* more than 0.00012"):
+        masked(network(), 0.0001, "m@1")

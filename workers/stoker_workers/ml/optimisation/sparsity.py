@@ -95,9 +95,9 @@ def masked(model: keras.Model, share: float, ref: str) -> Sparse:
         ref: the model's name in messages.
 
     Raises:
-        InvalidJob: it has no kernels.
+        InvalidJob: it has no kernels, or none that is large enough for a zero.
     """
-    zeros = count = 0
+    zeros = count = largest = 0
     for kernel in kernels(model):
         values = kernel.numpy()
         gone = round(values.size * share)
@@ -106,11 +106,16 @@ def masked(model: keras.Model, share: float, ref: str) -> Sparse:
         stays = stays.reshape(values.shape)
         kernel.assign(np.where(stays, values, 0))
         kernel.constraint = Mask(stays, kernel.constraint)
-        zeros, count = zeros + gone, count + values.size
+        zeros, count, largest = zeros + gone, count + values.size, max(largest, values.size)
+    if not count:
+        raise InvalidJob(
+            f"{ref} has no kernels whose weights could be zero: only embeddings, biases and the like; "
+            'to="float16" halves the bytes of any model'
+        )
     if not zeros:
         raise InvalidJob(
-            f"{ref} has no kernels of which {share:.0%} could be zero: only embeddings, biases and the like; "
-            'to="float16" halves the bytes of any model'
+            f"share={share:g} is less than one of the {largest:,} weights of the largest kernel of {ref}, so that "
+            f"none would be zero: give more than {1 / (2 * largest):.2g}"
         )
     return Sparse(zeros, count)
 
