@@ -12,6 +12,7 @@ import pytest
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Optimize, OptimizeResult
+from stoker.kinds.optimize import FORMS
 from stoker.models.effects import Register
 from stoker.models.learned_from import LearnedFrom, UsedData
 from stoker.models.manifest import ModelVersion
@@ -99,6 +100,10 @@ def made_of(
     made = table.FORMS[to].make(given(version, run, tmp_path, data, to, **fields))
     smaller = stored(made, version, run.store)
     return made, smaller, Predictor.load(smaller, run.store, run.scratch)
+
+
+def test_every_form_that_a_job_may_name_is_made() -> None:
+    assert set(table.FORMS) == set(FORMS)
 
 
 def largest_difference(one: Any, other: Any) -> float:
@@ -211,7 +216,7 @@ def test_what_is_as_good_is_registered_with_where_it_comes_from(
     assert manifest.metrics["accuracy"] == result.after.metrics["accuracy"]
 
 
-def spoilt(version: ModelVersion, register: RegisterModel, run: Run, folder: Path) -> Made:
+def spoilt(version: ModelVersion, folder: Path) -> Made:
     """A form that answers otherwise."""
     model = network()
     model.get_layer("scores").set_weights([-WEIGHTS])
@@ -223,10 +228,10 @@ def spoilt(version: ModelVersion, register: RegisterModel, run: Run, folder: Pat
 
 
 def test_what_is_worse_is_refused_with_the_figures(
-    version: ModelVersion, register: RegisterModel, open_run: OpenRun, tmp_path: Path, data: str
+    version: ModelVersion, open_run: OpenRun, tmp_path: Path, data: str
 ) -> None:
     run = open_run(version)
-    bad = spoilt(version, register, run, tmp_path / "bad")
+    bad = spoilt(version, tmp_path / "bad")
     told = r"small@1 is too much worse on 300 rows of .*nothing is registered: as prune accuracy falls by 1 \(the "
     with pytest.raises(InvalidJob, match=told + r"drop's 95 %: .* from 1 to 0; max_drop allows 0.01"):
         settle(run, data, {"prune": bad}, to="prune")
@@ -237,11 +242,11 @@ def test_what_is_worse_is_refused_with_the_figures(
 
 
 def test_of_several_forms_the_cheapest_that_is_good_enough_is_chosen(
-    version: ModelVersion, register: RegisterModel, open_run: OpenRun, tmp_path: Path, data: str
+    version: ModelVersion, open_run: OpenRun, tmp_path: Path, data: str
 ) -> None:
     run = open_run(version)
     made = {to: table.FORMS[to].make(given(version, run, tmp_path, data, to)) for to in ("float16", "dynamic")}
-    made["prune"] = spoilt(version, register, run, tmp_path / "bad")
+    made["prune"] = spoilt(version, tmp_path / "bad")
     outcome = settle(run, data, made, goal="bytes", max_drop=0.05)
     result = outcome.result
     assert result.form == "dynamic"

@@ -27,8 +27,6 @@ def make(form: str, given: Given) -> Made:
         InvalidJob: it cannot be made of this model; says of which layer, and what works instead.
         Stopped: a stop was asked for.
     """
-    if form not in FORMS:
-        raise InvalidJob(f"this Stoker does not make {form} yet; it makes {', '.join(FORMS)}")
     entry = FORMS[form]
     if not entry.convert:
         return entry.make(given)
