@@ -14,9 +14,11 @@ import pytest
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Epoch, Event, Log
 from stoker.kinds import CNN, MLP, Data, Forecast, Optimize, ResNet, Text, Train
+from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker.models.signature import Signature, TensorSpec
+from stoker.models.store import Store
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.evaluation.rows import LabelledRows
 from stoker_workers.ml.opening import open_data
@@ -69,9 +71,11 @@ def file_of(version: ModelVersion, run: Run) -> Path:
     return run.store.fetch(version.files["keras"], run.scratch)
 
 
-@pytest.fixture
-def digits(open_run: OpenRun) -> ModelVersion:
-    return trained(open_run(), **DIGITS)
+@pytest.fixture(scope="module")
+def digits(store: Store, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
+    scratch, access = tmp_path_factory.mktemp("digits"), Access(["/"], store.url)
+    run = Run(job="job", store=store, scratch=scratch, builders=(), access=access, models=(), checkpoints=())
+    return trained(run, **DIGITS)
 
 
 def test_half_the_units_of_a_model_of_digits_are_gone_and_it_is_about_as_good(
