@@ -69,7 +69,6 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         ("model", line((version.ref, "bold"), f"  {', '.join(version.aliases)}")),
         ("made", f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC by job {version.job}"),
         ("source", version.source) if version.source else ("data", version.data),
-        *((("from", version.parent),) if version.parent else ()),
         ("inputs", "; ".join(map(_tensor, signature.inputs))),
         ("outputs", "; ".join(map(_tensor, signature.outputs))),
         ("task", signature.task + (f": {', '.join(signature.classes)}" if signature.classes else "")),
