@@ -39,7 +39,9 @@ def accuracy(client: stoker.Client, model: str) -> float:
     return float((answers.argmax(axis=1) == digits.target).mean())
 
 
-def test_every_form_is_registered_served_and_smaller(client: stoker.Client, trained: str, stack: Settings) -> None:
+def test_every_form_is_registered_served_and_smaller(
+    client: stoker.Client, trained: str, stack: Settings, tmp_path: Path
+) -> None:
     jobs = {
         form: client.submit(stoker.Optimize(model=trained, data=DATA, to=form, max_drop=drop, bootstrap=100))
         for form, (_, drop) in FORMS.items()
@@ -74,6 +76,12 @@ def test_every_form_is_registered_served_and_smaller(client: stoker.Client, trai
     with pytest.raises(stoker.JobFailed, match=f"{int8} is a model in litert.*such as {trained}"):
         again.result(timeout=PATIENCE_S)
     assert Store(stack.store).read(client.model(int8).files["litert"])[4:8] == b"TFL3"
+    environment = {"STOKER_REDIS_URL": redis_url_of(stack), "STOKER_STORE_URL": stack.store}
+    exported = commands.run("models", "export", int8, str(tmp_path), "--json", env=environment)
+    assert exported.returncode == 0, exported.stderr
+    sizes = {what: Path(path).stat().st_size for what, path in json.loads(exported.stdout).items()}
+    files = client.model(int8).files
+    assert sizes == {"path": files["litert"].size, "preprocessing": files["preprocessing"].size}
 
 
 def test_half_of_the_neurons_and_8_bits_leave_an_eighth(client: stoker.Client, trained: str) -> None:

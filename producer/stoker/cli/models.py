@@ -17,7 +17,7 @@ from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
 from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion
-from ..models.model_files import predicting_file
+from ..models.model_files import PREPROCESSING, predicting_file
 from ..models.signature import TensorSpec
 from ..models.store import Store
 from ..redis.connection import Connection
@@ -107,19 +107,25 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite another file of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a version's file out of the store, verified."""
+    """Copy a version's file out of the store, verified; and beside it the one that prepares its rows, if it has one."""
     with Client() as client:
         version = client.model(ref)
         store = Store(client.settings.store)
-    file = file or predicting_file(version)[0]
-    if file not in version.files:
+    files = {"path": file or predicting_file(version)[0]}
+    if files["path"] not in version.files:
         raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
+    if file is None and PREPROCESSING in version.files:
+        files[PREPROCESSING] = PREPROCESSING
     folder.mkdir(parents=True, exist_ok=True)
-    path = downloading.artifact(store, version.files[file], folder, overwrite=force)
+    paths = {
+        what: str(downloading.artifact(store, version.files[name], folder, overwrite=force))
+        for what, name in files.items()
+    }
     if as_json:
-        print_json({"path": str(path)})
+        print_json(paths)
     else:
-        say(str(path))
+        for path in paths.values():
+            say(path)
 
 
 @models.command("import")
