@@ -260,6 +260,15 @@ def test_of_several_forms_the_cheapest_that_is_good_enough_is_chosen(
         settle(run, data, {"prune": large(version, tmp_path / "large")}, goal="bytes")
 
 
+def test_a_goal_that_cannot_be_measured_is_refused_before_anything_is_made(
+    version: ModelVersion, open_run: OpenRun, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimize, "private_bytes", lambda _: None)
+    spec = Optimize.model_validate({"model": version.ref, "data": data, "goal": "memory"})
+    with pytest.raises(InvalidJob, match="needs a worker whose system tells the memory"):
+        optimize.run(spec, open_run(version))
+
+
 def large(version: ModelVersion, folder: Path) -> Made:
     """A form that is as good, and weighs more."""
     folder.mkdir()

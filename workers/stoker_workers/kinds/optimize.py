@@ -29,6 +29,8 @@ def run(spec: Optimize, run: Run) -> Outcome:
         InvalidJob: a form cannot be made, is too much worse, or costs no less than the model.
         Stopped: a stop was asked for.
     """
+    if spec.goal == "memory" and _held_bytes() is None:
+        raise InvalidJob("goal='memory' needs a worker whose system tells the memory of a process; choose another goal")
     made, failed = _made(spec, run)
     return settled(spec, run, made, failed)
 

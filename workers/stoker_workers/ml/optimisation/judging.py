@@ -89,9 +89,7 @@ def _least(
 ) -> tuple[OptimizedForm, str]:
     assert spec.goal is not None
     cost = GOALS[spec.goal]
-    own = result.before.values.get(cost)
-    if own is None:
-        raise InvalidJob(f"goal={spec.goal!r} needs {cost}, which this worker cannot tell; choose another goal")
+    own = result.before.values[cost]
     values = {form.form: form.model.values[cost] for form in result.forms}
     best = min(fitting, key=lambda form: (values[form.form], form.model.file_bytes))
     if values[best.form] >= own:
