@@ -307,6 +307,16 @@ def test_a_bucket_that_does_not_exist_is_not_made(monkeypatch: pytest.MonkeyPatc
     assert not [request for request in requests if request.rstrip("/") == f"PUT /{bucket}"]
 
 
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_page_in_place_of_a_bucket_is_an_outage_that_says_so(
+    says_length: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with host(body=b"<html>please log in</html>", says_length=says_length) as (url, _):
+        store = bucket_at(url, monkeypatch)
+        with pytest.raises(DependencyUnavailable, match="what answers there is no store: its answer has no"):
+            store.put_bytes(b"model", "model")
+
+
 # --- data
 
 

@@ -83,7 +83,10 @@ class Files:
 
     def size(self, path: str) -> int | None:
         """A file's size in bytes; None if its file system has none."""
-        size: int | None = self._system.size(path)
+        try:
+            size: int | None = self._system.size(path)
+        except KeyError as error:
+            raise _strange(f"no {error}") from error
         return size
 
     def size_now(self, path: str) -> int | None:
@@ -96,9 +99,13 @@ class Files:
     def written_at(self, path: str) -> datetime | None:
         """When a file was written; None if its file system has no times."""
         try:
-            written: datetime = self._system.modified(path)
+            written: object = self._system.modified(path)
         except NotImplementedError:
             return None
+        except KeyError as error:
+            raise _strange(f"no {error}") from error
+        if not isinstance(written, datetime):
+            raise _strange("no time at which a file was written")
         return written if written.tzinfo else written.replace(tzinfo=UTC)
 
     def read(self, path: str) -> bytes:
@@ -160,6 +167,11 @@ class Files:
         # `exists` would be False for a file system that is away, and hide the outage.
         with suppress(FileNotFoundError):
             self._system.rm(folder, recursive=True)
+
+
+def _strange(lacks: str) -> OSError:
+    """What is raised for an answer without the headers of a bucket's, such as the page of a proxy before it."""
+    return OSError(f"what answers there is no store: its answer has {lacks}")
 
 
 def _opened(url: str) -> tuple[AbstractFileSystem, str]:
