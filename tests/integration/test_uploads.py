@@ -342,6 +342,21 @@ def test_what_has_changed_in_the_store_is_refused(client: stoker.Client, store: 
 
 
 @quick_stores
+def test_what_is_gone_from_the_store_is_told_as_that_and_put_again(
+    client: stoker.Client, store: Store, tmp_path: Path
+) -> None:
+    ref = client.upload(table(tmp_path))
+    [path] = written(store)
+    (tmp_path / "other.csv").write_text("a store that is empty would be taken for one that is not mounted")
+    client.upload(tmp_path / "other.csv")
+    store._files._system.rm_file(path)
+    with pytest.raises(stoker.InvalidJob, match="was uploaded, but its bytes are gone from the store"):
+        client.download(ref, tmp_path / "back.csv")
+    assert client.upload(table(tmp_path)) == ref
+    assert client.download(ref, tmp_path / "back.csv").read_text() == TABLE
+
+
+@quick_stores
 def test_the_door_knows_every_reference(client: stoker.Client, tmp_path: Path) -> None:
     ref = client.upload(table(tmp_path), keep_days=2)
     data = [ref, stoker.Data(ref, separator=",")]

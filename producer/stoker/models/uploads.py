@@ -140,6 +140,14 @@ def unknown_upload(ref: str) -> str:
     )
 
 
+def vanished_upload(ref: str) -> str:
+    """What is said of a reference whose bytes, or a part of them, are no longer in the store."""
+    return (
+        f"{shown(ref)} was uploaded, but its bytes are gone from the store; restore them from a backup, or upload it "
+        "again by client.upload or `stoker files put`"
+    )
+
+
 def by_reference(message: str) -> str:
     """A message that names uploads by their references, instead of the paths that a job reads them at."""
     return _COPY.sub(f"{SCHEME}://", message)

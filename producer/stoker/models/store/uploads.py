@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ...errors import InvalidJob
 from ..manifest import Artifact
-from ..uploads import FolderFile, FolderFiles, Pieces, UploadRef, unknown_upload
+from ..uploads import FolderFile, FolderFiles, Pieces, UploadRef, vanished_upload
 from . import Corrupt, Missing, Store
 from .stretches import Changed, Stretch
 
@@ -233,7 +233,7 @@ def missing_as_invalid(ref: UploadRef) -> Iterator[None]:
     try:
         yield
     except Missing:
-        raise InvalidJob(unknown_upload(ref.whole)) from None
+        raise InvalidJob(vanished_upload(ref.whole)) from None
     except Corrupt as error:
         raise InvalidJob(
             f"{ref.whole} is damaged: {error.message}; or forget it by `stoker files rm`, and upload it again"
