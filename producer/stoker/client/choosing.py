@@ -1,7 +1,7 @@
 """`client.best`: the best of all registered versions that fit some data, measured by comparisons."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import accumulate, compress, islice
 from os import PathLike
 from typing import TypedDict, Unpack
 
@@ -225,10 +225,13 @@ def _groups(versions: Sequence[ModelVersion]) -> Iterator[list[ModelVersion]]:
 
 
 def _finalists(asked: Question, results: Sequence[CompareResult]) -> list[str]:
-    """The best of all comparisons, the best first: those that meet the conditions, of which each knows its own."""
+    """The best that meet the conditions, the best first: two, and as many more as fit into one process."""
     rule = Rule.parse(asked.rule)
     fitting = [model for result in results for model in result.models if _meets(rule, model)]
-    return [model.model for model in sorted(fitting, key=lambda model: _order(rule, model))[:_FINALISTS]]
+    ordered = sorted(fitting, key=lambda model: _order(rule, model))[:_FINALISTS]
+    held = accumulate(model.file_bytes for model in ordered)
+    fits = (place < 2 or size <= _MOST_BYTES for place, size in enumerate(held))
+    return [model.model for model in compress(ordered, fits)]
 
 
 def _joined(asked: Question, found: Candidates, results: Sequence[CompareResult], last: CompareResult) -> CompareResult:
@@ -245,13 +248,24 @@ def _joined(asked: Question, found: Candidates, results: Sequence[CompareResult]
     for result in results:
         left_out |= result.left_out
         warnings |= dict.fromkeys(result.warnings)
-    return last.model_copy(update={"models": told, "left_out": left_out, "warnings": tuple(warnings)})
+    update = {"models": told, "left_out": left_out, "warnings": tuple(warnings), "why": _why(results, last)}
+    return last.model_copy(update=update)
+
+
+def _why(results: Sequence[CompareResult], last: CompareResult) -> str:
+    """The reasons of the last comparison, and whose best met in it; those of all where none did."""
+    if last is results[0]:
+        return " ".join(result.why for result in results)
+    count = sum(len(result.models) for result in results)
+    return f"{last.why} They are the best of {count} models, which were measured in {len(results)} comparisons before."
 
 
 def _told(rule: Rule, model: ComparedModel, best: ComparedModel | None) -> ComparedModel:
     """A model that was measured beside others than the one that is chosen."""
-    if best is None or not _meets(rule, model):
+    if not _meets(rule, model):
         return model
+    if best is None:
+        return model.model_copy(update={"verdict": "met the conditions, but was not among the best that met again"})
     behind = abs(best.values[rule.metric] - model.values[rule.metric])
     return model.model_copy(update={"verdict": f"{rule.metric} is behind by {behind:.4g}"})
 
