@@ -11,7 +11,7 @@ from stoker.models.signature import Signature
 from stoker.models.tensors import Array
 
 from ..data import Source
-from ..data.source import Ints, rows_of
+from ..data.source import Floats, Ints, rows_of
 from ..progress import Meter, obey_stop
 from ..run import Run
 
@@ -39,6 +39,15 @@ class Drawn:
         return rows_of(self.tensors)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some of the rows, each with a random number: those with the lowest are drawn."""
+
+    tensors: Tensors
+    truth: Tensors
+    numbers: Floats
+
+
 def drawn(batches: Iterable[tuple[Tensors, Tensors]], most: int, seed: int, total: int | None, run: Run) -> Drawn:
     """Draw rows in one pass, each with the same probability.
 
@@ -52,22 +61,21 @@ def drawn(batches: Iterable[tuple[Tensors, Tensors]], most: int, seed: int, tota
     """
     random = np.random.default_rng(seed)
     meter = Meter(run, "reading", total=total)
-    kept: tuple[dict[str, Array], dict[str, Array]] | None = None
-    places = np.empty(0)
-    count = 0
+    parts: list[_Part] = []
+    count = held = 0
     for inputs, truth in batches:
         obey_stop(run)
+        parts.append(_Part(inputs, truth, random.random(rows_of(inputs))))
         count += rows_of(inputs)
-        places = np.concatenate([places, random.random(rows_of(inputs))])
-        kept = (_joined(kept[0], inputs), _joined(kept[1], truth)) if kept else (dict(inputs), dict(truth))
-        if len(places) > most:
-            chosen = np.sort(np.argpartition(places, most)[:most])
-            places = places[chosen]
-            kept = _taken(kept[0], chosen), _taken(kept[1], chosen)
+        held += rows_of(inputs)
+        # Not for each batch: what is kept may be many times as much.
+        if held > 2 * most:
+            parts, held = [_lowest(parts, most)], most
         meter.at(count)
-    if kept is None:
+    if not parts:
         raise InvalidJob("there are no rows to explain the model by; give data with at least one")
-    return Drawn(*kept, of=count)
+    kept = _lowest(parts, most)
+    return Drawn(dict(kept.tensors), dict(kept.truth), of=count)
 
 
 def encoded(source: Source, signature: Signature) -> Iterable[tuple[dict[str, Array], dict[str, Array]]]:
@@ -99,7 +107,7 @@ def numbered(source: Source, signature: Signature, wanted: Sequence[int], run: R
     if missing := [number for number in wanted if number not in found]:
         raise InvalidJob(f"rows names {missing[0]}, and there are {start:,} rows, numbered from 0")
     rows = [found[number] for number in wanted]
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return _joined(rows)
 
 
 def first_rows(source: Source, signature: Signature, count: int, run: Run) -> dict[str, Array]:
@@ -114,11 +122,21 @@ def first_rows(source: Source, signature: Signature, count: int, run: Run) -> di
             break
     if not parts:
         raise InvalidJob("there are no rows to explain; give data with at least one")
+    return _joined(parts)
+
+
+def _lowest(parts: Sequence[_Part], most: int) -> _Part:
+    """The rows with the lowest numbers, in their order."""
+    tensors, truth = _joined([part.tensors for part in parts]), _joined([part.truth for part in parts])
+    numbers = np.concatenate([part.numbers for part in parts])
+    if len(numbers) <= most:
+        return _Part(tensors, truth, numbers)
+    chosen = np.sort(np.argpartition(numbers, most)[:most])
+    return _Part(_taken(tensors, chosen), _taken(truth, chosen), numbers[chosen])
+
+
+def _joined(parts: Sequence[Tensors]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _joined(first: Tensors, second: Tensors) -> dict[str, Array]:
-    return {name: np.concatenate([values, second[name]]) for name, values in first.items()}
 
 
 def _taken(tensors: Tensors, rows: Ints) -> dict[str, Array]:
