@@ -77,6 +77,8 @@ class Explain(JobSpec["ExplainResult"]):
             raise InvalidJob("importance is measured on data with the truth: give data, or leave it out of methods")
         if self.data is None and self.baseline == "mean":
             raise InvalidJob("baseline='mean' is that of data: give data, or take 'missing' or 'zero'")
+        if self.methods == ("gradients",) and self.given is None and not self.rows:
+            raise InvalidJob("rows names none to be explained: name some, or give methods=['importance']")
         return self
 
 

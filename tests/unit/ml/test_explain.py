@@ -31,7 +31,9 @@ from stoker_workers.kinds import explain
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.explanation.correlated import correlated
+from stoker_workers.ml.explanation.explained import Explained, explained_of
 from stoker_workers.ml.explanation.features import features_of
+from stoker_workers.ml.explanation.rows import drawn
 from stoker_workers.ml.explanation.shares import listed_names, pixel_block
 from stoker_workers.ml.explanation.words import shared_among, words_of
 from stoker_workers.ml.prediction.predictor import Predictor
@@ -468,6 +470,54 @@ def test_words_are_those_that_keras_splits() -> None:
     )
 
 
+def test_what_has_nothing_to_explain_says_so_even_where_it_is_named() -> None:
+    def part(name: str, task: str, classes: tuple[str, ...] = ()) -> Signature:
+        output = {"name": name, "shape": (4, 4, 2) if task == "pixels" else (1,), "dtype": "float32"}
+        fields = {"inputs": (), "outputs": (output,), "task": task, "classes": classes, "target": name}
+        return Signature.model_validate(fields)
+
+    def explained(wanted: str | None, *parts: Signature) -> tuple[Explained, ...]:
+        named = {each.outputs[0].name: each for each in parts}
+        outputs = [each.outputs[0] for each in parts]
+        several = Signature(inputs=(), outputs=tuple(outputs), task="several", parts=named)
+        return explained_of(several, wanted, "m@1", list(named), dict.fromkeys(named, False))
+
+    masks = part("left", "pixels", ("0", "1")), part("right", "pixels", ("0", "1"))
+    price = part("price", "regression")
+    assert [each.name for each in explained(None, masks[0], price)] == ["price"]
+    for wanted, parts in ((None, masks), ("left", (masks[0], price)), ("left.1", masks)):
+        with pytest.raises(InvalidJob, match=r"m@1 gives a class for each pixel.*methods=\['importance'\]"):
+            explained(wanted, *parts)
+
+
+def test_an_array_with_many_axes_is_explained_as_one_column(register: Register, open_run: OpenRun) -> None:
+    shape = (2, 3, 4, 2)
+    x = keras.Input(shape, name="x")
+    model = keras.Model(x, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
+    spec, output = TensorSpec(name="x", shape=shape, dtype="float32"), TensorSpec(name="y", shape=(1,), dtype="float32")
+    version = register(model, Signature(inputs=(spec,), outputs=(output,), task="regression", target="y"))
+    rows = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    for each in all_of(result_of(open_run(version), given=inlined(rows))):
+        assert_complete(each)
+        assert (set(each.columns), each.pixels) == ({"x"}, {})
+
+
+@pytest.mark.parametrize("most", [1, 7, 100, 1000])
+def test_rows_are_drawn_alike_whatever_the_batches(most: int, open_run: OpenRun) -> None:
+    def batches(*sizes: int) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
+        starts = np.cumsum([0, *sizes])
+        for start, size in zip(starts, sizes, strict=False):
+            yield {"x": np.arange(start, start + size)}, {"": np.arange(start, start + size) * 2}
+
+    one, many = (drawn(batches(*sizes), most, 5, None, open_run()) for sizes in ([150], [3, 40, 1, 100, 6]))
+    assert (one.of, many.of) == (150, 150)
+    assert one.rows == min(most, 150)
+    for each in (one, many):
+        np.testing.assert_array_equal(each.tensors["x"], one.tensors["x"])
+        np.testing.assert_array_equal(each.truth[""], one.tensors["x"] * 2)
+    assert (np.diff(one.tensors["x"]) > 0).all()
+
+
 def test_large_pictures_become_small_maps() -> None:
     assert pixel_block([(32, 32)], 10) == 1
     for shape, rows in (((4096, 4096), 1), ((4096, 16), 3), ((224, 224), 256)):
@@ -502,6 +552,7 @@ def test_specs_that_cannot_run_are_refused() -> None:
         ({"given": "x", "methods": ["importance"]}, "importance is measured on data"),
         ({"given": "x", "baseline": "mean"}, "baseline='mean' is that of data"),
         ({"data": "d.csv", "rows": 257}, "rows"),
+        ({"data": "d.csv", "rows": 0, "methods": ["gradients"]}, "rows names none to be explained"),
         ({"data": "d.csv", "methods": ["importance", "importance"]}, "named twice"),
     ):
         with pytest.raises(InvalidJob, match=why):

@@ -145,7 +145,7 @@ class Attributor:
             for integral, rows in zip(integrals, found, strict=True):
                 for row, shares in zip(rows, integral.gradients[cut] * way, strict=True):
                     row.columns.update({feature.name: feature.total(shares) for feature in features})
-                    if shares.ndim >= 2:
+                    if shares.ndim in (2, 3):
                         row.pixels[name_of(spec)] = shares.sum(axis=-1) if shares.ndim == 3 else shares
 
     def _share_parts(

@@ -76,17 +76,20 @@ def explained_of(
     """
     every: dict[str, Explained] = {}
     usual: list[Explained] = []
+    unexplained: dict[str, str] = {}
     for name, part in signature.each.items():
-        if why := _UNEXPLAINED.get(part.task):
-            if wanted is None and len(names) == 1:
-                raise InvalidJob(
-                    f"{ref} {why}: there is no single number whose change could be shared among the columns; "
-                    "methods=['importance'] says how much each column matters"
-                )
+        if part.task in _UNEXPLAINED:
+            unexplained[name] = _UNEXPLAINED[part.task]
             continue
         named = dict(_of_output(name, part, names.index(name), logits[name], several=len(names) > 1))
         every |= named
         usual += _usual(named, part)
+    if wanted in unexplained or not every:
+        why = unexplained.get(wanted or "", next(iter(unexplained.values())))
+        raise InvalidJob(
+            f"{ref} {why}: there is no single number whose change could be shared among the columns; "
+            "methods=['importance'] says how much each column matters"
+        )
     if wanted is None:
         return tuple(usual)
     if wanted in signature.parts:
