@@ -375,6 +375,22 @@ def test_constant_columns_one_row_and_few_rows_are_no_trouble(
     assert all(each.complete for each in all_of(one)), "a row that is its own baseline has nothing to share"
 
 
+def test_without_a_truth_that_the_model_knows_rows_are_explained_all_the_same(
+    register: Register, open_run: OpenRun, tmp_path: Path
+) -> None:
+    version = register(linear(np.array([1.0, 2.0])), signature(2))
+    x = np.array([[1.0, 5.0], [2.0, 6.0]])
+    unknown = table_of(tmp_path / "unknown.csv", x, np.array([np.nan, np.nan]))
+    Path(unknown).write_text(Path(unknown).read_text().replace("nan", ""))
+    result = result_of(open_run(version), data=unknown)
+    assert len(result.explanations) == 2
+    assert [warning for warning in result.warnings if "truth" in warning] == [
+        f"importance is left out: no row of {unknown} has a truth; give data with at least one that has"
+    ]
+    with pytest.raises(InvalidJob, match="has a truth; give data with at least one that has"):
+        result_of(open_run(version), data=unknown, methods=["importance"])
+
+
 def test_five_hundred_columns_are_bounded_and_still_add_up(
     register: Register, open_run: OpenRun, tmp_path: Path
 ) -> None:

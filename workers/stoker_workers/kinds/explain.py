@@ -107,21 +107,36 @@ def _result(spec: Explain, version: ModelVersion, found: _Found, run: Run) -> Ex
 
 def _measure(spec: Explain, predictor: Predictor, source: Source, found: _Found, run: Run) -> None:
     """Permutation importance; where it was not asked for by name, why there is none is a warning."""
-    version = predictor.version
-    features = features_of(version.signature)
-    if why := _no_importance(spec, version, source, features):
+    features = features_of(predictor.version.signature)
+    try:
+        _require_importance(spec, predictor.version, source, features)
+        sample, measured = _measured(spec, predictor, source, features, run)
+    except InvalidJob as error:
         if "importance" in spec.methods:
-            raise InvalidJob(why)
-        found.warnings.append(f"importance is left out: {why}")
+            raise
+        found.warnings.append(f"importance is left out: {error.message}")
         return
+    found.sample, found.measured = sample, measured
+    found.warnings += _doubts(sample, features, predictor.version, spec)
+
+
+def _measured(
+    spec: Explain, predictor: Predictor, source: Source, features: Sequence[Feature], run: Run
+) -> tuple[Drawn, Measured]:
+    """The rows that importance is measured on, and what it is."""
+    version = predictor.version
     labelled = LabelledRows(source, version, spec.target, str(spec.data))
 
     def batches() -> Iterator[tuple[Mapping[str, Array], Mapping[str, Array]]]:
+        known = False
         for inputs, truth, _ in labelled.batches(_BATCH_ROWS):
+            known = True
             yield inputs, truth if version.signature.parts else {"": truth}
+        if not known:
+            raise InvalidJob(f"no row of {spec.data} has a truth; give data with at least one that has")
 
-    sample = found.sample = drawn(batches(), spec.sample, spec.seed, labelled.count, run)
-    found.measured = measure_importance(
+    sample = drawn(batches(), spec.sample, spec.seed, labelled.count, run)
+    measured = measure_importance(
         sample.tensors,
         features,
         predictor.predict,
@@ -130,21 +145,24 @@ def _measure(spec: Explain, predictor: Predictor, source: Source, found: _Found,
         seed=spec.seed,
         run=run,
     )
-    found.warnings += _doubts(sample, features, version, spec)
+    return sample, measured
 
 
-def _no_importance(spec: Explain, version: ModelVersion, source: Source, features: Sequence[Feature]) -> str:
-    """Why importance cannot be measured; "" if it can."""
+def _require_importance(spec: Explain, version: ModelVersion, source: Source, features: Sequence[Feature]) -> None:
+    """Refuse to measure importance where it cannot be.
+
+    Raises:
+        InvalidJob: there is only one column, or none with the truth.
+    """
     if len(features) == 1:
-        return (
+        raise InvalidJob(
             f"{version.ref} reads a single column {features[0].name!r}, which would leave nothing if it were shuffled; "
             "methods=['gradients'] tells which of its words or pixels matter"
         )
     names = {column.name for column in source.columns}
     wanted = [spec.target or name for name in truth_columns(version.signature)]
     if missing := [name for name in wanted if name not in names]:
-        return f"{spec.data} has no column {missing[0]!r} with the truth; set target to the one that has it"
-    return ""
+        raise InvalidJob(f"{spec.data} has no column {missing[0]!r} with the truth; set target to the one that has it")
 
 
 def _scores(predictor: Predictor, truth: Mapping[str, Array], outputs: Outputs) -> dict[str, tuple[str, float, float]]:
