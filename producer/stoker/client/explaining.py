@@ -4,12 +4,11 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ..errors import InvalidJob, Timeout
 from ..kinds import Data, Explain, ExplainResult, Explanation, Priority
 from ..kinds.explain import MOST_INLINE
-from ..kinds.explanation import MOST_ROWS
+from ..kinds.explanation import MOST_ROWS, BaselineKind
 from ..models.inline import inlined
 from ..models.manifest import ModelVersion
 from ..redis.calls import Steps
@@ -24,7 +23,6 @@ from .tables import Rows
 from .tracing import submitting
 
 DataRef = str | os.PathLike[str] | Data
-BaselineKind = Literal["mean", "missing", "zero"]
 _TIMEOUT_S = 300.0
 
 

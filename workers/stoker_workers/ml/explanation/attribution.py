@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from stoker.errors import InvalidJob
-from stoker.kinds.explanation import Attribution
+from stoker.kinds.explanation import Attribution, BaselineKind
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
@@ -15,7 +15,7 @@ from stoker.models.tensors import Array
 from ..data.source import Floats
 from ..progress import Meter, obey_stop
 from ..run import Run
-from .baselines import Baseline, baseline_of, without_gaps
+from .baselines import baseline_of, without_gaps
 from .explained import Explained
 from .features import Feature, features_of, name_of
 from .graph import graph_of
@@ -66,7 +66,7 @@ class Attributor:
         self._run = run
 
     def explain(
-        self, rows: Mapping[str, Array], explained: Sequence[Explained], kind: Baseline, data: Mapping[str, Array]
+        self, rows: Mapping[str, Array], explained: Sequence[Explained], kind: BaselineKind, data: Mapping[str, Array]
     ) -> list[dict[str, Attribution]]:
         """The attributions of each row, by what is explained.
 
@@ -120,7 +120,9 @@ class Attributor:
     def _spec(self, name: str) -> TensorSpec:
         return next(spec for spec in self._specs if spec.name == name)
 
-    def _baseline(self, tensors: Mapping[str, Array], kind: Baseline, data: Mapping[str, Array]) -> dict[str, Array]:
+    def _baseline(
+        self, tensors: Mapping[str, Array], kind: BaselineKind, data: Mapping[str, Array]
+    ) -> dict[str, Array]:
         counts = {
             name: [len(words_of(layer, text)) for text in tensors[name].tolist()]
             for name, layer in self._layers.items()

@@ -1,19 +1,18 @@
 """The row from which attributions are counted: a typical one, one of which nothing is known, or zeros."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
+from stoker.kinds.explanation import BaselineKind
 from stoker.models.lists import MISSING_TAGS
 from stoker.models.rows import MISSING_CATEGORY, MISSING_TIME
 from stoker.models.signature import TensorSpec
 from stoker.models.tensors import Array
 
-Baseline = Literal["mean", "missing", "zero"]
 _UNKNOWN_WORD = "\ue000"
 """A word that no text is meant to hold."""
-WORDS: Mapping[Baseline, str] = {
+WORDS: Mapping[BaselineKind, str] = {
     "mean": "the mean of each number and the commonest of other values in {rows:,} rows of {data}",
     "missing": "a row of which nothing is known: missing values, zeros where none may be missing",
     "zero": "zeros, black pixels, and missing values where there is no zero",
@@ -23,7 +22,7 @@ WORDS: Mapping[Baseline, str] = {
 def baseline_of(
     specs: Sequence[TensorSpec],
     rows: Mapping[str, Array],
-    kind: Baseline,
+    kind: BaselineKind,
     data: Mapping[str, Array],
     words: Mapping[str, Sequence[int]],
 ) -> dict[str, Array]:
@@ -57,7 +56,7 @@ def _dtype(spec: TensorSpec, given: Array) -> np.dtype[np.generic]:
     return np.dtype(object) if spec.dtype == "string" else given.dtype
 
 
-def _empty(spec: TensorSpec, kind: Baseline) -> object:
+def _empty(spec: TensorSpec, kind: BaselineKind) -> object:
     match spec.kind:
         case "category":
             return MISSING_CATEGORY

@@ -14,6 +14,7 @@ from stoker.terminal.html import Html, lines, table, tag, text
 from ..data.source import Floats
 from ..evaluation.pictures import png, shades
 from ..evaluation.report.parts import number, page, panel, section, title, warnings
+from .features import name_of
 
 _MOST_COLUMNS = 30
 """Columns that are drawn; the report in JSON has all."""
@@ -40,8 +41,7 @@ class Pictured:
         found: dict[str, Floats] = {}
         for spec in signature.inputs:
             if spec.name in rows and len(spec.shape) == 3 and spec.shape[-1] in (1, 3):
-                name = spec.columns[0] if len(spec.columns) == 1 else spec.name
-                found[name] = shades(rows[spec.name][:_MOST_ROWS], spec)
+                found[name_of(spec)] = shades(rows[spec.name][:_MOST_ROWS], spec)
         return cls(found)
 
 
