@@ -536,11 +536,24 @@ def test_rows_are_drawn_alike_whatever_the_batches(most: int, open_run: OpenRun)
 
 def test_large_pictures_become_small_maps() -> None:
     assert pixel_block([(32, 32)], 10) == 1
+    assert pixel_block([(4, 3)], 1 << 20) == 4, "one place is the least"
     for shape, rows in (((4096, 4096), 1), ((4096, 16), 3), ((224, 224), 256)):
         block = pixel_block([shape], rows)
         height, width = -(-shape[0] // block), -(-shape[1] // block)
         assert max(height, width) <= 128
         assert rows * height * width <= 1 << 16
+
+
+def test_maps_of_many_numbers_are_bounded_together(register: Register, open_run: OpenRun) -> None:
+    shape, numbers = (128, 128), 8
+    x = keras.Input(shape, name="x")
+    model = keras.Model(x, keras.layers.Dense(numbers)(keras.layers.Flatten()(x)))
+    spec, output = TensorSpec(name="x", shape=shape, dtype="float32"), TensorSpec(name="y", shape=(8,), dtype="float32")
+    version = register(model, Signature(inputs=(spec,), outputs=(output,), task="regression", target="y"))
+    rows = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+    maps = [np.array(each.pixels["x"]) for each in all_of(result_of(open_run(version), given=inlined(rows)))]
+    assert len(maps) == numbers
+    assert sum(each.size for each in maps) <= 1 << 16
 
 
 def test_many_explanations_name_fewer_columns() -> None:

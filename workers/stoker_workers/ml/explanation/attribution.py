@@ -92,7 +92,8 @@ class Attributor:
         found = [[_Row({}, {}, {}) for _ in range(count)] for _ in explained]
         self._share_whole(found, integrals, ends, starts)
         self._share_parts(found, integrals, tensors, baseline, starts)
-        block = pixel_block([pixels.shape for row in found[0][:1] for pixels in row.pixels.values()], count)
+        shapes = [pixels.shape for row in found[0][:1] for pixels in row.pixels.values()]
+        block = pixel_block(shapes, count * len(found))
         return [
             {
                 each.name: attribution(

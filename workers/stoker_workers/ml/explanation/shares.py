@@ -18,12 +18,12 @@ _MOST_NAMES = 1 << 15
 _FEWEST = 8
 
 
-def pixel_block(shapes: Sequence[tuple[int, ...]], rows: int) -> int:
+def pixel_block(shapes: Sequence[tuple[int, ...]], explanations: int) -> int:
     """How many pixels of a side become one place of a map, so that all maps are small enough."""
-    block = 1
-    while any(
+    block, largest = 1, max((side for shape in shapes for side in shape), default=1)
+    while block < largest and any(
         max(-(-side // block) for side in shape) > _LARGEST_SIDE
-        or rows * len(shapes) * -(-shape[0] // block) * -(-shape[1] // block) > _MOST_PIXELS
+        or explanations * len(shapes) * -(-shape[0] // block) * -(-shape[1] // block) > _MOST_PIXELS
         for shape in shapes
     ):
         block += 1
