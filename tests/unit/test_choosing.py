@@ -9,7 +9,7 @@ import pytest
 
 import stoker
 from stoker import testing
-from stoker.client import choosing
+from stoker.client import choosing, rounds
 from stoker.client.candidates import Candidates
 from stoker.kinds import ComparedModel, Interval, Latency
 from stoker.models.manifest import Artifact, ModelVersion
@@ -169,12 +169,12 @@ def test_of_more_than_one_comparison_the_best_meet_in_another(client: testing.Cl
     found = client.candidates(table, rule, **among)
     sizes: list[int] = []
 
-    def run(specs: list[stoker.Compare]) -> list[stoker.CompareResult]:
+    def run(specs: list[stoker.Compare]) -> list[rounds.Ended]:
         sizes.extend(len(spec.models) for spec in specs)
         return [result_of(spec, accuracies) for spec in specs]
 
     asked = choosing.question(table, rule, among)
-    result = choosing.played(choosing.rounds(asked, found), run)
+    result = rounds.played(rounds.rounds(asked, found), run)
     assert sizes == [32, 32, 6, 8]
     assert result.chosen == "shop@70"
     assert result.why == "of 8 They are the best of 70 models, which were measured in 3 comparisons before."
@@ -184,7 +184,7 @@ def test_of_more_than_one_comparison_the_best_meet_in_another(client: testing.Cl
     assert [model.on_front for model in result.models] == [True, *[False] * 69]
 
     accuracies = dict.fromkeys(refs, 0.1)
-    result = choosing.played(choosing.rounds(asked, found), run)
+    result = rounds.played(rounds.rounds(asked, found), run)
     assert (result.chosen, result.why) == (None, "of 32 of 32 of 6")
     assert len(result.models) == 70
 
@@ -194,7 +194,7 @@ def test_what_one_process_loads_is_bounded_in_bytes(client: testing.Client, tabl
         add(client, "large", size=600 << 20)
     add(client, "small")
     asked = choosing.question(table, "max accuracy", {})
-    playing = choosing.rounds(asked, client.candidates(table, "max accuracy"))
+    playing = rounds.rounds(asked, client.candidates(table, "max accuracy"))
     assert sorted(len(spec.models) for spec in next(playing)) == [1, 1, 2]
 
 
@@ -204,14 +204,32 @@ def test_as_many_of_the_best_meet_as_one_process_loads(client: testing.Client, t
     asked = choosing.question(table, "max accuracy", {})
     sizes: list[int] = []
 
-    def run(specs: list[stoker.Compare]) -> list[stoker.CompareResult]:
+    def run(specs: list[stoker.Compare]) -> list[rounds.Ended]:
         sizes.extend(len(spec.models) for spec in specs)
         results = [result_of(spec, accuracies, size=700 << 20) for spec in specs]
         # What was met a moment ago is missed by a hair.
-        return [each.model_copy(update={"chosen": None}) for each in results] if len(specs) == 1 else results
+        return [each.model_copy(update={"chosen": None}) if len(specs) == 1 else each for each in results]
 
-    result = choosing.played(choosing.rounds(asked, client.candidates(table, "max accuracy")), run)
+    result = rounds.played(rounds.rounds(asked, client.candidates(table, "max accuracy")), run)
     assert sizes == [1] * 9 + [2]
     assert {model.verdict for model in result.models[2:]} == {
         "met the conditions, but was not among the best that met again"
     }
+
+
+def test_a_comparison_that_fails_keeps_no_others_from_being_measured(client: testing.Client, table: str) -> None:
+    refs = [add(client, "large", size=700 << 20).ref for _ in range(3)]
+    asked = choosing.question(table, "max accuracy", {})
+    found = client.candidates(table, "max accuracy")
+    failures: dict[str, stoker.JobFailed | stoker.JobDead] = {refs[1]: stoker.JobDead("its worker was lost")}
+
+    def run(specs: list[stoker.Compare]) -> list[rounds.Ended]:
+        accuracies = {ref: 0.5 + at / 100 for at, ref in enumerate(refs)}
+        return [failures.get(spec.models[0]) or result_of(spec, accuracies) for spec in specs]
+
+    result = rounds.played(rounds.rounds(asked, found), run)
+    assert (result.chosen, result.left_out) == (refs[2], {refs[1]: "its worker was lost"})
+    assert [model.model for model in result.models] == [refs[2], refs[0]]
+    failures |= {ref: stoker.JobFailed("there is no such file") for ref in refs}
+    with pytest.raises(stoker.JobFailed, match="there is no such file"):
+        rounds.played(rounds.rounds(asked, found), run)

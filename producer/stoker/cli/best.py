@@ -1,13 +1,14 @@
 """`stoker models best`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from ..client import choosing
+from ..client import choosing, rounds
 from ..client.blocking import Client
 from ..client.candidates import MOST, MOST_EVER, Candidates
-from ..kinds import Compare, CompareResult
+from ..kinds import Compare
 from ..models.store import Store
 from .asking import Yes, ask
 from .jobs import name_and_value
@@ -84,16 +85,16 @@ def best(
         if most is None and len(found.versions) > _WITHOUT_ASKING:
             ask(_question(found, data), yes=yes)
 
-        def compared(specs: list[Compare]) -> list[CompareResult]:
+        def compared(specs: list[Compare]) -> list[rounds.Ended]:
             jobs = client.submit_many(specs)
             try:
-                return [result_of(client, job, quiet=as_json) for job in jobs]
+                return [rounds.outcome(partial(result_of, client, job, quiet=as_json)) for job in jobs]
             except typer.Exit:  # whoever stops one means all
                 for job in jobs:
                     job.cancel()
                 raise
 
-        result = choosing.played(choosing.rounds(choosing.question(data, rule, among), found), compared)
+        result = rounds.played(rounds.rounds(choosing.question(data, rule, among), found), compared)
         if as_json:
             print_json(result)
         else:

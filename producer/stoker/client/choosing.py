@@ -1,18 +1,13 @@
 """`client.best`: the best of all registered versions that fit some data, measured by comparisons."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from itertools import accumulate, compress, islice
+from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import TypedDict, Unpack
 
 from ..errors import InvalidArgument
-from ..kinds import Compare, ComparedModel, CompareResult, Data, as_data
-from ..kinds.compare import MOST_COMPARED, MOST_LEFT_OUT
-from ..kinds.compared import COST_AXES, on_front
+from ..kinds import Compare, CompareResult, Data
 from ..kinds.problems import short
-from ..kinds.rules import Rule
-from ..models.manifest import ModelVersion
-from ..models.model_files import served_bytes
 from ..redis.scopes import PerLoop, PerProcess
 from . import arguments, submission
 from .async_job import AsyncJob
@@ -21,15 +16,8 @@ from .candidates import MOST, MOST_EVER, Candidates, Question, candidates
 from .following import Deadline
 from .job import Job
 from .listening import AsyncListener, Listener
+from .rounds import Ended, compare, later_outcome, outcome, played, rounds
 from .tracing import submitting
-
-# The most that one process loads: so many bytes of files take some times as much memory.
-_MOST_BYTES = 1 << 30
-# How many of several comparisons' best meet in the last one.
-_FINALISTS = 8
-
-Rounds = Generator[list[Compare], list[CompareResult], CompareResult]
-"""Comparisons that are asked for, and sent their results; at last the answer."""
 
 
 class Among(TypedDict, total=False):
@@ -91,19 +79,19 @@ class ChoiceCalls(Calls):
             InvalidArgument: the versions that fit are of several tasks or targets; says how to name one.
             InvalidJob: the rule or the data is wrong.
             ModelNotFound: there is no model of a name.
-            JobFailed: the data cannot be read.
+            JobFailed, JobDead: the data cannot be read, or none of the comparisons has a result.
             Timeout, Unavailable: as `Job.result`.
         """
         asked = question(data, rule, among)
         deadline = Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
 
-        def compared(specs: list[Compare]) -> list[CompareResult]:
+        def compared(specs: list[Compare]) -> list[Ended]:
             with submitting(len(specs)):
                 ids = self._drive(submission.submit(specs))
             jobs: list[Job[CompareResult]] = [
                 Job(self._connection, self._listener, each, self.settings.store) for each in ids
             ]
-            return [job.result(_left_s(deadline)) for job in jobs]
+            return [outcome(partial(job.result, _left_s(deadline))) for job in jobs]
 
         return played(rounds(asked, self._drive(candidates(asked))), compared)
 
@@ -129,10 +117,10 @@ class AsyncChoiceCalls(AsyncCalls):
         asked = question(data, rule, among)
         deadline = Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
         playing = rounds(asked, await self._drive(candidates(asked)))
-        results: list[CompareResult] | None = None
+        ended: list[Ended] | None = None
         while True:
             try:
-                specs = next(playing) if results is None else playing.send(results)
+                specs = next(playing) if ended is None else playing.send(ended)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
             with submitting(len(specs)):
@@ -140,7 +128,7 @@ class AsyncChoiceCalls(AsyncCalls):
             jobs: list[AsyncJob[CompareResult]] = [
                 AsyncJob(self._connection, self._listener, each, self.settings.store) for each in ids
             ]
-            results = [await job.result(_left_s(deadline)) for job in jobs]
+            ended = [await later_outcome(job.result(_left_s(deadline))) for job in jobs]
 
 
 def question(data: str | PathLike[str] | Data, rule: str, among: Among) -> Question:
@@ -158,7 +146,7 @@ def question(data: str | PathLike[str] | Data, rule: str, among: Among) -> Quest
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_EVER:
         raise InvalidArgument(f"most is a whole number from 1 to {MOST_EVER:,}, got {short(most)}")
     # Refuses data, a rule and a device that are none, as the comparison will.
-    spec = _compare(data, rule, ["any"], among.get("target"), among.get("device", "auto"))
+    spec = compare(data, rule, ["any"], among.get("target"), among.get("device", "auto"))
     return Question(
         data=spec.data,
         rule=rule,
@@ -170,128 +158,5 @@ def question(data: str | PathLike[str] | Data, rule: str, among: Among) -> Quest
     )
 
 
-def rounds(asked: Question, found: Candidates) -> Rounds:
-    """The comparisons that answer a question, one round after the other."""
-    if not found.versions:
-        return _nothing(asked, found)
-    groups = [*_groups(found.versions)]
-    # What the page of the last comparison says, too.
-    known = {ref: reason[:1000] for ref, reason in islice(found.left_out.items(), MOST_LEFT_OUT)}
-    alone = len(groups) == 1
-    results = yield [_of(asked, [version.ref for version in group], known if alone else {}) for group in groups]
-    last = results[0]
-    if not alone and (finalists := _finalists(asked, results)):
-        [last] = yield [_of(asked, finalists, known)]
-    return _joined(asked, found, results, last)
-
-
-def played(playing: Rounds, compared: Callable[[list[Compare]], list[CompareResult]]) -> CompareResult:
-    """The answer, where `compared` runs the comparisons of a round."""
-    results: list[CompareResult] | None = None
-    while True:
-        try:
-            specs = next(playing) if results is None else playing.send(results)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-        results = compared(specs)
-
-
-def _of(asked: Question, refs: list[str], left_out: dict[str, str]) -> Compare:
-    spec = _compare(asked.data, asked.rule, refs, asked.target, asked.device)
-    return spec.model_copy(update={"left_out": left_out})
-
-
-def _compare(data: str | PathLike[str] | Data, rule: str, refs: list[str], target: str | None, device: str) -> Compare:
-    fields = {"models": refs, "data": data, "choose": rule, "target": target, "device": device, "strict": False}
-    return Compare.model_validate(fields)
-
-
 def _left_s(deadline: Deadline) -> float | None:
     return None if deadline.timeout_s is None else max(0.0, deadline.left_s())
-
-
-def _groups(versions: Sequence[ModelVersion]) -> Iterator[list[ModelVersion]]:
-    """Versions by the comparison that measures them, of which each fits into one process."""
-    group: list[ModelVersion] = []
-    held = 0
-    for version in versions:
-        size = served_bytes(version)
-        if group and (len(group) == MOST_COMPARED or held + size > _MOST_BYTES):
-            yield group
-            group, held = [], 0
-        group.append(version)
-        held += size
-    yield group
-
-
-def _finalists(asked: Question, results: Sequence[CompareResult]) -> list[str]:
-    """The best that meet the conditions, the best first: two, and as many more as fit into one process."""
-    rule = Rule.parse(asked.rule)
-    fitting = [model for result in results for model in result.models if _meets(rule, model)]
-    ordered = sorted(fitting, key=lambda model: _order(rule, model))[:_FINALISTS]
-    held = accumulate(model.file_bytes for model in ordered)
-    fits = (place < 2 or size <= _MOST_BYTES for place, size in enumerate(held))
-    return [model.model for model in compress(ordered, fits)]
-
-
-def _joined(asked: Question, found: Candidates, results: Sequence[CompareResult], last: CompareResult) -> CompareResult:
-    """The last comparison, with what was measured and left out before it."""
-    rule = Rule.parse(asked.rule)
-    again = {model.model for model in last.models}
-    best = next((model for model in last.models if model.model == last.chosen), None)
-    others = [_told(rule, model, best) for result in results for model in result.models if model.model not in again]
-    models = sorted([*last.models, *others], key=lambda model: (model.model != last.chosen, *_order(rule, model)))
-    fronts = on_front(models, last.headlines, COST_AXES)
-    told = tuple(model.model_copy(update={"on_front": front}) for model, front in zip(models, fronts, strict=True))
-    left_out = dict(found.left_out)
-    warnings: dict[str, None] = {}
-    for result in results:
-        left_out |= result.left_out
-        warnings |= dict.fromkeys(result.warnings)
-    update = {"models": told, "left_out": left_out, "warnings": tuple(warnings), "why": _why(results, last)}
-    return last.model_copy(update=update)
-
-
-def _why(results: Sequence[CompareResult], last: CompareResult) -> str:
-    """The reasons of the last comparison, and whose best met in it; those of all where none did."""
-    if last is results[0]:
-        return " ".join(result.why for result in results)
-    count = sum(len(result.models) for result in results)
-    return f"{last.why} They are the best of {count} models, which were measured in {len(results)} comparisons before."
-
-
-def _told(rule: Rule, model: ComparedModel, best: ComparedModel | None) -> ComparedModel:
-    """A model that was measured beside others than the one that is chosen."""
-    if not _meets(rule, model):
-        return model
-    if best is None:
-        return model.model_copy(update={"verdict": "met the conditions, but was not among the best that met again"})
-    behind = abs(best.values[rule.metric] - model.values[rule.metric])
-    return model.model_copy(update={"verdict": f"{rule.metric} is behind by {behind:.4g}"})
-
-
-def _meets(rule: Rule, model: ComparedModel) -> bool:
-    values = model.values
-    return rule.metric in values and all(
-        each.metric in values and each.holds(values[each.metric]) for each in rule.conditions
-    )
-
-
-def _order(rule: Rule, model: ComparedModel) -> tuple[bool, float, int]:
-    """Those first that meet the conditions, and of these the best, and of equals the smallest."""
-    value = model.values.get(rule.metric, float("-inf") if rule.goal == "max" else float("inf"))
-    return not _meets(rule, model), -value if rule.goal == "max" else value, model.file_bytes
-
-
-def _nothing(asked: Question, found: Candidates) -> CompareResult:
-    """The answer where there is nothing to be measured."""
-    count = len(found.left_out)
-    why = (
-        f"None of the {count} registered versions fits {as_data(asked.data).ref} and the rule."
-        if count
-        else ("No version is registered that could be meant.")
-    )
-    return CompareResult(
-        data=as_data(asked.data).ref, rows=0, models=(), axes=(), chosen=None, why=why, files={},
-        left_out=dict(found.left_out),
-    )  # fmt: skip
