@@ -223,9 +223,7 @@ def test_importance_of_numbers_is_scikit_learns_own_too(trained: Trained, open_r
             assert getattr(each, ours) == pytest.approx(theirs.importances_mean[place], rel=1e-9)
 
 
-def test_importance_of_a_models_two_columns_of_categories_is_that_of_shuffled_raw_rows(
-    trained: Trained, open_run: OpenRun
-) -> None:
+def test_importance_of_columns_of_any_kind_is_that_of_shuffled_raw_rows(trained: Trained, open_run: OpenRun) -> None:
     version = trained(CHURN, 8, target="churned")
     run = open_run(version)
     result = result_of(run, data=CHURN, methods=["importance"], repeats=2)
