@@ -543,7 +543,7 @@ def test_large_pictures_become_small_maps() -> None:
 
 
 def test_maps_of_many_numbers_are_bounded_together(register: Register, open_run: OpenRun) -> None:
-    shape, numbers = (128, 128), 8
+    shape, numbers = (96, 96), 8
     x = keras.Input(shape, name="x")
     model = keras.Model(x, keras.layers.Dense(numbers)(keras.layers.Flatten()(x)))
     spec, output = TensorSpec(name="x", shape=shape, dtype="float32"), TensorSpec(name="y", shape=(8,), dtype="float32")
