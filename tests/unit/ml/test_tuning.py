@@ -230,6 +230,9 @@ def test_pruned_trials_are_told_by_what_they_had_reached(tmp_path: Path) -> None
     assert all(trial.value is not None and trial.epochs in (1, 3) for trial in pruned)
     states = [trial.state for trial in found.ranking]
     assert states == sorted(states, reverse=True), "those that ended well come first"
+    furthest = [trial.epochs or 0 for trial in found.ranking if trial.state == "PRUNED"]
+    assert set(furthest) == {1, 3}
+    assert furthest == sorted(furthest, reverse=True), "of the pruned, those come first that got furthest"
 
 
 @pytest.mark.usefixtures("pages_drawn")

@@ -1,5 +1,6 @@
 """What a `Tune` job gives."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -87,9 +88,10 @@ class TuneResult(JobResult):
         """The trials, the best first; then those that were pruned, the furthest first, then the others."""
         sign = Goal.parse(self.goal).sign
 
-        def place(trial: TunedTrial) -> tuple[int, float, int]:
+        def place(trial: TunedTrial) -> tuple[int, int, float, int]:
             rank = {"SUCCEEDED": 0, "PRUNED": 1}.get(trial.state, 2)
-            return (rank, 0.0 if trial.value is None else -sign * trial.value, trial.number)
+            epochs = trial.epochs or 0 if trial.state == "PRUNED" else 0
+            return (rank, -epochs, math.inf if trial.value is None else -sign * trial.value, trial.number)
 
         return tuple(sorted(self.trials, key=place))
 
