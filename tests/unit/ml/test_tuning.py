@@ -1,6 +1,7 @@
 """Searches for settings, step by step: which trials are asked for, and what is made of them."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -233,6 +234,19 @@ def test_pruned_trials_are_told_by_what_they_had_reached(tmp_path: Path) -> None
     furthest = [trial.epochs or 0 for trial in found.ranking if trial.state == "PRUNED"]
     assert set(furthest) == {1, 3}
     assert furthest == sorted(furthest, reverse=True), "of the pruned, those come first that got furthest"
+
+
+@pytest.mark.usefixtures("pages_drawn")
+def test_a_trial_that_has_diverged_has_no_value(tmp_path: Path) -> None:
+    def diverges(y: str, **each: Any) -> list[float]:
+        return [math.nan, math.inf, 9.0] if y == "a" else [cost(y=y, **each)["cost"]] * 3
+
+    found = result(Tuning(spec(trials=30, rungs=(1, 2), sampler="random"), tmp_path, diverges).outcome())
+    diverged = [trial for trial in found.trials if trial.state == "PRUNED" and trial.settings["y"] == "a"]
+    assert diverged
+    assert {trial.value for trial in diverged} == {None}
+    assert "html" in found.files
+    assert type(found).model_validate_json(found.model_dump_json()) == found, "what is written reads back equal"
 
 
 @pytest.mark.usefixtures("pages_drawn")

@@ -24,7 +24,8 @@ class TunedTrial(Described):
     Attributes:
         number: from 0, in the order in which they were thought of.
         state: "OPEN" for one that was cancelled because the tuning ended before it.
-        value: the goal's metric at its end; of a pruned one, at the last rung that it has reached; None without any.
+        value: the goal's metric at its end; of a pruned one, at the last rung that it has reached; None without any,
+            and where that is no finite number.
         settings: by their names in the space; of long options their beginning.
         epochs: how many of a training have run; None where that is not known.
         run_s: seconds that its attempts have run.

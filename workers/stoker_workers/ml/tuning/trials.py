@@ -100,7 +100,8 @@ def _trial_job(spec: Tune, metric: str, trial: Trial, child: ChildJob) -> TrialJ
         value, reason = _value(child.result, metric)
         state = state if reason is None else "FAILED"
     elif state == "PRUNED" and child.reached:
-        value = child.reached[max(child.reached)]
+        last = child.reached[max(child.reached)]
+        value = last if math.isfinite(last) else None
     return TrialJob(trial, state, value, from_numbers(spec.space, trial.settings), reason, child)
 
 
