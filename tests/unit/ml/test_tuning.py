@@ -24,7 +24,7 @@ from stoker.models.store import Store
 from stoker_workers.kinds import tune
 from stoker_workers.ml.run import Children, Outcome, Run
 from stoker_workers.ml.tuning.jobs import Clock, last_job, trial_job
-from stoker_workers.ml.tuning.trials import trial_jobs
+from stoker_workers.ml.tuning.trials import TOO_LARGE, trial_jobs
 
 SPACE = {"x": Float(-1, 1), "y": Choice(["a", "b", "c"]), "n": Int(1, 9, when={"y": "b"})}
 
@@ -292,6 +292,17 @@ def trained(**fields: Any) -> stoker.TrainResult:
     given = {"model": "", "metrics": {"val_loss": 0.5}, "history": {"val_loss": (3.0, 1.0, 0.5, 0.7)}, "epochs": 4}
     rest = {"rows": 1, "parameters": 1, "seed": 1, "run_s": 1.0, "files": {}}
     return stoker.TrainResult.model_validate(given | rest | fields).brief()
+
+
+def test_a_result_that_is_too_large_is_said_to_be() -> None:
+    function = trial_job(spec(), 0, {"x": 0.5, "y": "a"}, 7, Clock(datetime.now(UTC)))
+    # What the ledger gives of a job that has succeeded with so much.
+    child = ChildJob(id="t-1-0", number=0, spec=function, state="SUCCEEDED")
+    [ended] = trial_jobs(spec(), [child])
+    assert (ended.state, ended.reason) == ("FAILED", TOO_LARGE)
+    names = [f"val_output_{number}_mae" for number in range(200)]
+    many = trained(metrics=dict.fromkeys(names, 1 / 3), history=dict.fromkeys(names, (1 / 3,) * 1000))
+    assert len(many.model_dump_json()) < 2**16, "a training of many outputs is none of those"
 
 
 STOP = stoker.EarlyStopping(patience=2)

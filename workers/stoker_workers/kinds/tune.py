@@ -16,7 +16,7 @@ from ..ml.run import Children, Outcome, Run
 from ..ml.tuning.jobs import Clock, comparison, last_job, trial_job
 from ..ml.tuning.proposals import next_numbers, proposals, seed_of
 from ..ml.tuning.results import Found, result_of
-from ..ml.tuning.trials import TrialJob, began, best_of, metrics_of, trial_jobs, trial_of
+from ..ml.tuning.trials import TOO_LARGE, TrialJob, began, best_of, metrics_of, trial_jobs, trial_of
 
 # So many trials that all fail, and none that does not, have a common reason.
 _HOPELESS = 5
@@ -135,7 +135,8 @@ def _finished(spec: Tune, run: Run, found: Found, last: ChildJob) -> Outcome:
     if last.state not in _ENDED:
         _wait()
     if last.state != "SUCCEEDED" or last.result is None:
-        return Outcome(result_of(spec, run, found.noting(f"the last training is {last.state}: {last.reason}")))
+        reason = last.reason or TOO_LARGE
+        return Outcome(result_of(spec, run, found.noting(f"the last training is {last.state}: {reason}")))
     model = last.result.gives_model()
     if model is None or spec.alias is None:
         notes = [f"no model was registered, so {spec.alias} points where it did"] if spec.alias else []

@@ -8,9 +8,6 @@ from ...models.described import Described
 from ...models.manifest import Artifact
 from ..result import JobResult, Shown
 
-# Hundreds of results are read at each step of a search.
-_EPOCHS_OF_A_TRIAL = 32
-
 
 class CrossValidation(Described):
     """How well models do on rows that they were not trained on, each fold's by one of them.
@@ -33,7 +30,7 @@ class TrainResult(JobResult):
             not registered.
         metrics: the last epoch's metrics (the best one's where early stopping restored it); with folds, those that
             begin with val_ are means over the folds.
-        history: every metric, one number per epoch; of a trial, as the job sees it that asked for it, of the last 32.
+        history: every metric, one number per epoch; none of a trial, as the job sees it that asked for it.
         epochs: how many epochs ran.
         rows: how many rows were trained on.
         parameters: how many numbers the model has learned.
@@ -67,13 +64,12 @@ class TrainResult(JobResult):
         return self.model or None
 
     def brief(self) -> Self:
-        last = {name: values[-_EPOCHS_OF_A_TRIAL:] for name, values in self.history.items()}
         extremes = {
             name: (values.index(min(values)) + 1, values.index(max(values)) + 1)
             for name, values in self.history.items()
             if values
         }
-        return self.model_copy(update={"history": last, "extreme_epochs": extremes})
+        return self.model_copy(update={"history": {}, "extreme_epochs": extremes})
 
     def shown(self) -> Shown:
         cost = f"{self.epochs} epochs on {self.rows:,} rows in {self.run_s:.1f} s, {self.parameters:,} parameters"

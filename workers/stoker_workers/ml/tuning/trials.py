@@ -24,6 +24,9 @@ _STATES: Mapping[str, TrialState] = {
     "CANCELLED": "CANCELLED",
 }
 
+TOO_LARGE = "what it gave is larger than the 64 kB that its tuning reads of each job: give numbers alone"
+"""Why of a job that has succeeded there is no result: see lua/ends.lua."""
+
 
 @dataclass(frozen=True)
 class TrialJob:
@@ -107,6 +110,8 @@ def _trial_job(spec: Tune, metric: str, trial: Trial, child: ChildJob) -> TrialJ
 
 def _value(result: JobResult | None, metric: str) -> tuple[float | None, str | None]:
     """The value of a metric, or why there is none."""
+    if result is None:
+        return None, TOO_LARGE
     if isinstance(result, RunResult) and not isinstance(result.value, Mapping):
         value: Any = result.value
         missing = f"its function gave {short(value)}: expected a number, or a mapping with {metric}"
