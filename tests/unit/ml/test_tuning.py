@@ -288,6 +288,17 @@ def test_it_makes_no_model_of_what_is_not_good_enough(tmp_path: Path) -> None:
     assert "and must be at least 10: no model was made of it" in found.notes[0]
 
 
+@pytest.mark.parametrize(("least", "made"), [({"cost": 0.5}, 1), ({"cost": 10}, 0), ({"share": 0}, 0)])
+def test_a_plain_number_and_what_is_none_are_held_against_min_metrics(
+    least: dict[str, float], made: int, tmp_path: Path
+) -> None:
+    job = spec(goal="max cost", finish="same", trials=2, min_metrics=least)
+    tuning = Tuning(job, tmp_path, lambda **_: 1.0)
+    found = result(tuning.outcome())
+    assert len(tuning.asked) == 2 + made
+    assert bool(found.notes) == (not made)
+
+
 def trained(**fields: Any) -> stoker.TrainResult:
     given = {"model": "", "metrics": {"val_loss": 0.5}, "history": {"val_loss": (3.0, 1.0, 0.5, 0.7)}, "epochs": 4}
     rest = {"rows": 1, "parameters": 1, "seed": 1, "run_s": 1.0, "files": {}}

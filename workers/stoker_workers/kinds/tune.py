@@ -1,7 +1,7 @@
 """Executes `Tune`: asks for trials as long as there is a budget, then for the last training, and tells of all."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -122,10 +122,12 @@ def _best(spec: Tune, trials: Sequence[TrialJob]) -> TrialJob:
 
 def _unmet(spec: Tune, best: TrialJob) -> str | None:
     """What of `min_metrics` the best trial is below; None if it is not."""
-    measured = metrics_of(best.child.result)
+    # A function may give its metric as a plain number.
+    measured: Mapping[str, Any] = {Goal.parse(spec.goal).metric: best.value, **metrics_of(best.child.result)}
     for name, least in spec.min_metrics.items():
-        value: Any = measured.get(name)
-        if not isinstance(value, int | float) or value < least:
+        value = measured.get(name)
+        # NaN is not at least anything.
+        if not (isinstance(value, int | float) and value >= least):
             return f"the best trial's {name} is {value}, and must be at least {least:g}"
     return None
 
