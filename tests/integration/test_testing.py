@@ -370,6 +370,12 @@ def test_a_search_has_trials_of_its_space_and_makes_a_model() -> None:
         assert client.model("m@best").ref == found.model == "m@1"
         assert (job.status().kind, job.status().model) == ("tune", "m")
         assert set(found.files) == {"report", "html", "study"}
+        function = stoker.Tune(
+            job=stoker.Run("shop.jobs:rank"), space={"weeks": [1, 2]}, goal="min mae", alias="best",
+            test_data="sample://diabetes",
+        )  # fmt: skip
+        of_function = client.submit(function).result()
+        assert (of_function.model, of_function.alias) == (None, None)
         with pytest.raises(stoker.InvalidJob, match="batch_size=0"):
             client.submit(stoker.Tune(job=train, space={"batch_size": [0]}, goal="min loss"))
 

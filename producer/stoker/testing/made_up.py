@@ -221,7 +221,7 @@ def _tuned(spec: Tune, job_id: str, models: Models, store: Store) -> TuneResult:
         made = _trained(best.model_copy(update={"alias": spec.alias}), job_id, models, store).model
     return TuneResult(
         goal=spec.goal, value=trials[0].value or 0.0, settings=settings[0], best=0, trials=trials, why="made up",
-        run_s=_RUN_S * len(trials), seed=spec.seed or 0, model=made, alias=spec.alias,
+        run_s=_RUN_S * len(trials), seed=spec.seed or 0, model=made, alias=spec.alias if made else None,
         files={**_pages(store, "tuning"), "study": store.put_bytes(b"", "study.journal")},
     )  # fmt: skip
 
