@@ -91,6 +91,8 @@ class Settlement:
         )
         if not self._slot.insist(call):
             return TAKEN_AWAY
+        if asked.each and not asked.children:
+            return Ending("waiting", "waits for the next of its jobs to end")
         return Ending("waiting", f"waits for {len(asked.children)} jobs that it has asked for")
 
     def _ran_out(self, end: Outgrown | OutOfMemory) -> Ending:
