@@ -379,6 +379,22 @@ def test_a_budget_that_is_used_up_ends_it(fields: dict[str, float], why: str, tm
     assert found.counts["OPEN"] > 0
 
 
+def test_the_folds_of_a_trial_count_among_its_hours(tmp_path: Path) -> None:
+    train = stoker.Train(model="m", data="m.csv", target="y", folds=3)
+    job = stoker.Tune(
+        job=train, space={"batch_size": [16, 32]}, goal="min val_loss", slot_hours=1 / 60, finish="none", parallel=1
+    )
+    tuning = Tuning(job, tmp_path, cost)
+    asked = tuning.step()
+    assert isinstance(asked, list)
+    given = trained(run_s=59, cross_validation={"folds": [], "mean": {}, "spread": {}})
+    tuning.asked = [asked[0].model_copy(update={"state": "SUCCEEDED", "run_s": 2.0, "result": given})]
+    end = tuning.step()
+    assert isinstance(end, Outcome)
+    assert (result(end).trials[0].run_s, result(end).run_s) == (61, 61)
+    assert result(end).why.startswith("its trials have run for 0.0169 of 0.0166667 hours")
+
+
 class Gate:
     """A tuning whose last training has made a version, up to its end."""
 

@@ -72,7 +72,7 @@ def _why_over(spec: Tune, trials: Sequence[TrialJob], clock: Clock) -> str | Non
     left_s = clock.left_s(spec)
     if left_s is not None and left_s <= 0:
         return f"its {spec.budget_s:g} s are over"
-    hours = sum(trial.child.run_s for trial in trials) / _S_PER_HOUR
+    hours = sum(trial.run_s for trial in trials) / _S_PER_HOUR
     if spec.slot_hours is not None and hours >= spec.slot_hours:
         return f"its trials have run for {hours:.3g} of {spec.slot_hours:g} hours"
     return None

@@ -28,7 +28,7 @@ class TunedTrial(Described):
             and where that is no finite number.
         settings: by their names in the space; of long options their beginning.
         epochs: how many of a training have run; None where that is not known.
-        run_s: seconds that its attempts have run.
+        run_s: seconds that its attempts have run, and those of its folds.
         job: the id of its job.
         reason: why it ended, in one line, unless it succeeded.
     """

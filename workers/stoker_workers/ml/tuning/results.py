@@ -59,7 +59,7 @@ def result_of(spec: Tune, run: Run, found: Found, model: str | None = None, alia
         trials=tuple(map(_told, found.trials)),
         why=found.why,
         importances=importances(study_of(spec, found.trials)),
-        run_s=sum(trial.child.run_s for trial in found.trials),
+        run_s=sum(trial.run_s for trial in found.trials),
         seed=found.seed,
         model=model,
         alias=alias,
@@ -83,7 +83,7 @@ def _told(trial: TrialJob) -> TunedTrial:
             for name, value in trial.settings.items()
         },
         epochs=trial.epochs,
-        run_s=trial.child.run_s,
+        run_s=trial.run_s,
         job=trial.child.id,
         reason=trial.reason,
     )

@@ -56,6 +56,13 @@ class TrialJob:
         return self.state == "OPEN"
 
     @property
+    def run_s(self) -> float:
+        """Seconds that its attempts have run, and those of its folds, jobs of their own, once they have ended."""
+        gave = self.child.result
+        folds_s = gave.run_s if isinstance(gave, TrainResult) and gave.cross_validation else 0.0
+        return self.child.run_s + folds_s
+
+    @property
     def epochs(self) -> int | None:
         """How many epochs have run, as far as that is known."""
         if isinstance(self.child.result, TrainResult):
