@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ import stoker
 from stoker.events import Epoch, JobState
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children
+from stoker.ledger.attempts import read_attempt
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.attempt.messages import Done, Failed, Pruned
+from stoker_workers.attempt.preparation import _asked
 from stoker_workers.attempt.trial import Trial
 
 from ..conftest import PATIENCE_S, Eventually
@@ -136,3 +139,10 @@ def test_a_metric_that_is_not_there_fails_the_trial_and_says_what_is(connection:
     assert isinstance(ended, Failed)
     assert ended.reason == "epoch 1 has no metric 'val_auc' to judge it by; it has: val_loss"
     assert connection.run(attempts.fail(attempt, JobState.PRUNED, "x")) == "ok"
+
+
+@pytest.mark.parametrize(("place", "entry"), [(b"1:0", b""), (b"1:0", b"x"), (b"1", b"0.5 1 0"), (b"a:b", b"0.5 1 0")])
+def test_what_something_else_has_written_to_the_rungs_fails_the_search_and_is_named(place: bytes, entry: bytes) -> None:
+    attempt = replace(read_attempt("search", "owner", {}), reached=((place, entry),))
+    with pytest.raises(stoker.InvalidJob, match="stoker:reached:search"):
+        _asked(attempt)

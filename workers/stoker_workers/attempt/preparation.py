@@ -95,7 +95,7 @@ def _asked(attempt: Attempt) -> tuple[ChildJob, ...]:
         return tuple(
             child.model_copy(update={"reached": reached.get(child.number, {})}) for child in map(_child, attempt.asked)
         )
-    except ValueError:
+    except (IndexError, ValueError):
         raise InvalidJob(
             "the jobs that it has asked for cannot be read: something else than Stoker has written to "
             f"{key('children', attempt.job_id)} or {key('reached', attempt.job_id)}"
