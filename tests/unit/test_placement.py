@@ -7,6 +7,7 @@ from stoker import InvalidJob
 from stoker.client.placement import Offer, place
 from stoker.fleet.topology import WorkDevice, queues_of
 from stoker.kinds import Spec
+from stoker.kinds.needs import package_word
 from stoker.ledger import presence
 
 GIB = 1024**3
@@ -113,3 +114,32 @@ def test_a_job_goes_to_the_device_where_its_labels_are_and_is_not_refused_where_
     assert place(spec.model_copy(update={"needs": {"image": "shop-1.5"}}), Offer([CPU, GPU, shop])) == "gpu"
     with pytest.raises(InvalidJob, match="cpus=64"):
         place(spec.model_copy(update={"cpus": 64}), Offer([shop]))
+
+
+def tuning(**fields: object) -> stoker.Tune:
+    job = TRAIN.model_copy(update=fields)
+    return stoker.Tune(job=job, space={"batch_size": [16, 32]}, goal="max val_accuracy")
+
+
+def test_a_tuning_goes_where_its_trials_can_run() -> None:
+    large = worker("cpu", 64 * GIB)
+    assert place(tuning(), Offer([CPU, GPU])) == "gpu"
+    assert place(tuning(memory=32 * GIB), Offer([large, GPU])) == "cpu"
+    assert place(tuning(workers=4), Offer([CPU], {"cpu": 4})) == "cpu"
+    # The tuning itself needs Optuna, of which its trials know nothing.
+    able = CPU.model_copy(update={"offers": (package_word("optuna"),)})
+    assert place(tuning(device="gpu"), Offer([able, GPU])) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({"workers": 4}, r"on cpu.train, it asks for workers=4 and there are at most 1 slots"),
+        ({"memory": 64 * GIB}, r"on cpu.train, it asks for memory=68,719,476,736 and cpu-1@host has"),
+        ({"gpu_memory": GIB}, "none serves gpu.train"),
+        ({"device": "tpu"}, "none serves tpu.train"),
+    ],
+)
+def test_a_tuning_is_refused_whose_trials_no_worker_could_run(fields: dict[str, object], missing: str) -> None:
+    with pytest.raises(InvalidJob, match=missing):
+        place(tuning(**fields), Offer([CPU]))

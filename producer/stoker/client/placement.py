@@ -29,7 +29,9 @@ def offer(specs: Iterable[Spec]) -> Steps[Offer]:
     """Read the live workers, and the limits of the fleets only if some job fits no live worker."""
     workers: list[Worker] = yield presence.workers()
     live = Offer(workers)
-    if not workers or all(any(_lack(spec, device, live) is None for device in _devices(spec)) for spec in specs):
+    if not workers or all(
+        any(_lack_with_trials(spec, device, live, live) is None for device in _devices(spec)) for spec in specs
+    ):
         return live
     reach: dict[WorkDevice, int] = yield autoscaling.reach()
     return Offer(workers, reach)
@@ -50,7 +52,7 @@ def place(spec: Spec, offered: Offer) -> WorkDevice:
     # Where none has the words, the job waits for one that has: that is no reason to refuse it.
     able = [worker for worker in offered.workers if not lacking(words, worker.offers)] if words else []
     for resources in (*([Offer(able)] if able else []), Offer(offered.workers), offered):
-        lacks = {device: _lack(spec, device, resources) for device in _devices(spec)}
+        lacks = {device: _lack_with_trials(spec, device, resources, offered) for device in _devices(spec)}
         fitting = next((device for device, lack in lacks.items() if lack is None), None)
         if fitting:
             return fitting
@@ -70,6 +72,20 @@ def _devices(spec: Spec) -> tuple[WorkDevice, ...]:
     if spec.gpu_memory is not None:
         return ("gpu",)
     return ("gpu", "cpu") if kind_of(spec).gains_by_gpu else ("cpu", "gpu")
+
+
+def _lack_with_trials(spec: Spec, device: WorkDevice, own: Offer, offered: Offer) -> str | None:
+    """Why a job, or one that it asks for as a trial, cannot run; None if both can.
+
+    Args:
+        device: where the job is to run; so do its trials, if they name no other one.
+        own: the workers for the job itself.
+    """
+    lack, trial = _lack(spec, device, own), kind_of(spec).trial(spec)
+    if lack is not None or trial is None:
+        return lack
+    devices = _devices(trial)
+    return _lack(trial, device if device in devices else devices[0], offered)
 
 
 def _lack(spec: Spec, device: WorkDevice, offered: Offer) -> str | None:

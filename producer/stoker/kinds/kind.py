@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from ..models.manifest import ModelVersion
 from .base import JobSpec, several
 from .data import Data
+
+if TYPE_CHECKING:
+    from . import Spec
 
 S = TypeVar("S", bound=JobSpec[Any])
 
@@ -45,6 +48,7 @@ class Kind(Generic[S]):
         makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
         may_have_children: whether it may submit children, and learns how many slots there are for them.
+        trial: of a search, the job of which it tries settings, and that some worker must be able to run as well.
         checkpoints: how many of its checkpoints are kept: of two, one is left if the newest is damaged; 0 for a kind
             that keeps no files.
         needs: the words that its worker must offer, besides the labels of the spec: see `needs.py`.
@@ -64,6 +68,7 @@ class Kind(Generic[S]):
     makes: str | None = None
     slots: Callable[[S], int] = lambda _: 1
     may_have_children: Callable[[S], bool] = lambda _: False
+    trial: Callable[[S], "Spec | None"] = lambda _: None
     checkpoints: Callable[[S], int] = lambda _: 2
     needs: Callable[[S], tuple[str, ...]] = lambda _: ()
     memory_plans: Callable[[S], tuple[str, ...]] = lambda _: ()

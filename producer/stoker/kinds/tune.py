@@ -241,6 +241,7 @@ KIND = _TuneKind(
     gains_by_gpu=True,
     makes="model",
     may_have_children=lambda _: True,
+    trial=lambda spec: spec.job,
     needs=lambda _: (package_word("optuna"),),
     summary=_summary,
     check=_check,
