@@ -311,6 +311,15 @@ def test_a_pruned_job_says_so_everywhere(connection: Connection, redis_url: str)
     connection.run(records.cancel(first.job_id))
 
 
+def test_a_child_that_wants_gpu_memory_goes_to_a_gpu(connection: Connection) -> None:
+    first = begun(connection)
+    specs = [TRIAL.model_copy(update={"gpu_memory": wanted}) for wanted in (1 << 30, None)]
+    assert connection.run(children.await_children(first, SEARCH, specs, each=True))
+    queues = [connection.run(records.status(f"{first.job_id}-1-{n}")).queue for n in range(2)]
+    assert queues == ["gpu.train", "cpu.train"]
+    connection.run(records.cancel(first.job_id))
+
+
 def test_an_older_worker_takes_no_trial(connection: Connection) -> None:
     first = begun(connection)
     ask(connection, first, 1)

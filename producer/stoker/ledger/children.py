@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..fleet.topology import device_of, queue_for
+from ..fleet.topology import WorkDevice, device_of, queue_for
 from ..kinds import Spec
 from ..kinds.tuning.halving import Halving
 from ..redis.calls import Call, Word
@@ -59,7 +59,7 @@ def await_children(
 ) -> Call[bool]:
     """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
-    They run on the device of the parent if they do not name one, and need the labels that it needs.
+    They run on the device of the parent if they do not say otherwise, and need the labels that it needs.
 
     Args:
         each: whether the job goes on with each child that ends, instead of when all have succeeded; it then may ask
@@ -72,7 +72,7 @@ def await_children(
     for number, child in enumerate(children, first):
         shared = {"tags": {**child.tags, **parent.tags}, "needs": {**child.needs, **parent.needs}}
         spec = child.model_copy(update={"priority": parent.priority, **shared})
-        queue = queue_for(spec.kind, device if spec.device == "auto" else spec.device)
+        queue = queue_for(spec.kind, _device(spec, device))
         job_id = f"{attempt.job_id}-{attempt.number}-{number}"
         jobs.append(NewJob(job_id, spec, queue, traceparent=attempt.traceparent))
     # An older worker would end the parent with the first of them that does not succeed.
@@ -81,6 +81,13 @@ def await_children(
         known["halving"] = halving.model_dump_json()
     words = (attempt.job_id, attempt.owner, iso_now(), encoded(jobs, known), int(each))
     return Call(words, lambda answer: bool(answer == b"ok"), script("await_children"))
+
+
+def _device(child: Spec, parents: WorkDevice) -> WorkDevice:
+    """Where a child runs: GPU memory only a GPU has."""
+    if child.device != "auto":
+        return child.device
+    return parents if child.gpu_memory is None else "gpu"
 
 
 def is_child(job_id: str) -> bool:
