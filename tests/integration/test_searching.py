@@ -19,7 +19,7 @@ from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.attempt.messages import Done, Failed, Pruned
-from stoker_workers.attempt.preparation import _asked
+from stoker_workers.attempt.preparation import _asked, _slots_for_children
 from stoker_workers.attempt.trial import Trial
 
 from ..conftest import PATIENCE_S, Eventually
@@ -146,3 +146,14 @@ def test_what_something_else_has_written_to_the_rungs_fails_the_search_and_is_na
     attempt = replace(read_attempt("search", "owner", {}), reached=((place, entry),))
     with pytest.raises(stoker.InvalidJob, match="stoker:reached:search"):
         _asked(attempt)
+
+
+@pytest.mark.parametrize(
+    ("fields", "slots"), [({}, 2), ({"device": "cpu"}, 2), ({"device": "gpu"}, 1), ({"gpu_memory": 1 << 30}, 1)]
+)
+def test_a_tuning_counts_the_slots_of_the_device_of_its_trials(fields: dict[str, object], slots: int) -> None:
+    job = stoker.Train(model="m", data="sample://iris").model_copy(update=fields)
+    workers = [SimpleNamespace(device=device, slots=count) for device, count in (("cpu", 2), ("gpu", 1))]
+    slot = SimpleNamespace(device="cpu", insist=lambda _: workers)
+    spec = stoker.Tune(job=job, space={"batch_size": [16, 32]}, goal="max val_accuracy")
+    assert _slots_for_children(slot, spec) == slots  # type: ignore[arg-type]

@@ -72,7 +72,7 @@ def await_children(
     for number, child in enumerate(children, first):
         shared = {"tags": {**child.tags, **parent.tags}, "needs": {**child.needs, **parent.needs}}
         spec = child.model_copy(update={"priority": parent.priority, **shared})
-        queue = queue_for(spec.kind, _device(spec, device))
+        queue = queue_for(spec.kind, device_for(spec, device))
         job_id = f"{attempt.job_id}-{attempt.number}-{number}"
         jobs.append(NewJob(job_id, spec, queue, traceparent=attempt.traceparent))
     # An older worker would end the parent with the first of them that does not succeed.
@@ -83,7 +83,7 @@ def await_children(
     return Call(words, lambda answer: bool(answer == b"ok"), script("await_children"))
 
 
-def _device(child: Spec, parents: WorkDevice) -> WorkDevice:
+def device_for(child: Spec, parents: WorkDevice) -> WorkDevice:
     """Where a child runs: GPU memory only a GPU has."""
     if child.device != "auto":
         return child.device

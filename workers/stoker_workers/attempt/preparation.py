@@ -9,7 +9,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
-from stoker.ledger import presence, records, registry
+from stoker.ledger import children, presence, records, registry
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
@@ -117,8 +117,11 @@ def _reached(attempt: Attempt) -> dict[int, dict[int, float]]:
 
 
 def _slots_for_children(slot: Slot, spec: Spec) -> int:
-    """How many slots of this device a job's children could run on; 1 if it asks for none."""
-    if not kind_of(spec).may_have_children(spec):
+    """How many slots a job's children could run on, of this device or that of its trials; 1 if it asks for none."""
+    kind = kind_of(spec)
+    if not kind.may_have_children(spec):
         return 1
+    trial = kind.trial(spec)
+    device = slot.device if trial is None else children.device_for(trial, slot.device)
     workers = slot.insist(presence.workers())
-    return sum(worker.slots for worker in workers if worker.device == slot.device)
+    return sum(worker.slots for worker in workers if worker.device == device)
