@@ -316,6 +316,11 @@ def test_a_result_that_is_too_large_is_said_to_be() -> None:
     assert len(many.model_dump_json()) < 2**16, "a training of many outputs is none of those"
 
 
+def test_the_best_epoch_is_one_whose_metric_is_known() -> None:
+    assert trained(history={"val_auc": (math.nan, 0.5, 0.9, 0.7)}).extreme_epochs == {"val_auc": (2, 3)}
+    assert trained(history={"val_auc": (math.nan,), "val_loss": ()}).extreme_epochs == {}
+
+
 STOP = stoker.EarlyStopping(patience=2)
 PLATEAU = stoker.Plateau(patience=2)
 

@@ -1,5 +1,6 @@
 """What a `Train` job gives."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field
@@ -65,9 +66,9 @@ class TrainResult(JobResult):
 
     def brief(self) -> Self:
         extremes = {
-            name: (values.index(min(values)) + 1, values.index(max(values)) + 1)
+            name: (values.index(min(known)) + 1, values.index(max(known)) + 1)
             for name, values in self.history.items()
-            if values
+            if (known := [value for value in values if math.isfinite(value)])
         }
         return self.model_copy(update={"history": {}, "extreme_epochs": extremes})
 
