@@ -84,6 +84,10 @@ def test_a_file_reads_as_it_is_written() -> None:
         ({"alias": "champion", "job": TRAIN.model_copy(update={"data": "digits.csv"})}, "name them as test_data"),
         ({"test_data": "test.csv"}, "set alias, or leave it out"),
         ({"finish": "none", "alias": "champion"}, "which finish='none' leaves out"),
+        (
+            {"job": stoker.Run("shop.jobs:rank", {"x": "y" * 100_000}), "space": {"weeks": [1, 2]}, "trials": 1000},
+            r"its 1,000 trials are 100,\d+ bytes of JSON each, .*take fewer trials",
+        ),
         ({"rungs": (3, 1)}, "rungs are epochs in rising order"),
         ({"job": FUNCTION, "space": {"x": Int(1, 2), "args.x": Int(1, 2)}}, "which are one argument"),
         ({"job": FUNCTION, "space": {"run": Int(1, 2)}}, "run is its context"),

@@ -27,6 +27,8 @@ from .tuning.tuned import TuneResult
 
 MOST_TRIALS = 1_000
 MOST_COMBINATIONS = 100_000
+# A tuning reads the specs of all its trials at each step.
+_MOST_BYTES_OF_TRIALS = 64 << 20
 _SAMPLE = "sample://"
 # One in so many trials goes on at each rung.
 _KEEP = 3
@@ -200,6 +202,15 @@ def _refuse_endless_grid(template: Template) -> None:
         )
 
 
+def _refuse_vast_trials(spec: Tune) -> None:
+    size = len(spec.job.model_dump_json())
+    if size * spec.trials > _MOST_BYTES_OF_TRIALS:
+        raise InvalidJob(
+            f"its {spec.trials:,} trials are {size:,} bytes of JSON each, {size * spec.trials:,} in all, and may be "
+            f"{_MOST_BYTES_OF_TRIALS:,}: take fewer trials, or put what is large into a file"
+        )
+
+
 def _outputs(job: Train | Run) -> tuple[str, ...]:
     return job.targets if isinstance(job, Train) and isinstance(job.targets, tuple) else ()
 
@@ -209,6 +220,7 @@ def _quoted(output: str) -> str:
 
 
 def _check(spec: Tune, checks: SubmitChecks) -> Tune:
+    _refuse_vast_trials(spec)
     spec.template.refuse_wrong_corners()
     job = TRAIN.check(spec.job, checks) if isinstance(spec.job, Train) else RUN.check(spec.job, checks)
     test_data = None
