@@ -33,6 +33,3 @@ class Goal:
     def sign(self) -> int:
         """By which values are multiplied so that more of them is better."""
         return 1 if self.mode == "max" else -1
-
-    def __str__(self) -> str:
-        return f"{self.mode} {self.metric}"
