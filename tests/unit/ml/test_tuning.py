@@ -241,7 +241,9 @@ def test_a_trial_that_has_diverged_has_no_value(tmp_path: Path) -> None:
     def diverges(y: str, **each: Any) -> list[float]:
         return [math.nan, math.inf, 9.0] if y == "a" else [cost(y=y, **each)["cost"]] * 3
 
-    found = result(Tuning(spec(trials=30, rungs=(1, 2), sampler="random"), tmp_path, diverges).outcome())
+    space = {"x": Float(-1, 1), "y": Choice(["a", "b", "c"])}
+    job = spec(space=space, trials=30, rungs=(1, 2), sampler="random")
+    found = result(Tuning(job, tmp_path, diverges).outcome())
     diverged = [trial for trial in found.trials if trial.state == "PRUNED" and trial.settings["y"] == "a"]
     assert diverged
     assert {trial.value for trial in diverged} == {None}
