@@ -97,7 +97,7 @@ class Store:
         self.delete(written)
 
     def meet(self) -> None:
-        """Note that the store's folder is there: this process, and those that it forks, do not make it anew from then on."""
+        """Note that the folder is there: neither this process nor one that it forks makes it anew from then on."""
         self._files.meet()
 
     def clear(self) -> None:
