@@ -242,7 +242,7 @@ def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_optimising(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
-    example, goal = blocks("optimising", "python")
+    example, _, goal = blocks("optimising", "python")
     run(example)
     model, parent, _ = capsys.readouterr().out.splitlines()
     assert (model.split()[0], parent) == ("figures@2", "figures@1")

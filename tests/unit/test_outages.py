@@ -178,20 +178,6 @@ def test_a_store_that_is_gone_is_an_outage_and_one_without_the_artifact_is_not(t
         read(artifact)
 
 
-def test_a_store_that_is_gone_is_not_made_anew_by_who_writes(tmp_path: Path) -> None:
-    folder = tmp_path / "mount" / "store"
-    store = Store(str(folder))
-    store.put_bytes(b"model", "model")
-    folder.parent.rename(tmp_path / "away")
-    (tmp_path / "mount").mkdir()
-    for later in (store, Store(str(folder)), store.of_job("job")):
-        with pytest.raises(DependencyUnavailable, match="gone: mount it, or make it"):
-            later.put_bytes(b"other", "other")
-    assert not folder.exists()
-    folder.mkdir()
-    store.put_bytes(b"other", "other")
-
-
 def test_the_store_of_a_job_that_has_none_yet_is_no_outage(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     artifact = store.put_bytes(b"model", "model")

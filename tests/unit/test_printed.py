@@ -80,9 +80,9 @@ def test_a_line_says_how_much_is_left_out_of_all_attempts(store: Store) -> None:
 def test_attempts_whose_worker_was_killed_come_from_the_events_and_no_line_comes_twice(store: Store) -> None:
     logged = LoggedLines(((1, "a"), (2, "b"), (3, "c")))
     one = put(store, 1, ["a"], None, LoggedLines())
-    assert lines_of(store, put(store, 3, ["c"], one, logged)) == ["a", "b", "c"]
+    assert lines_of(store, put(store, 3, ["c"], one, logged)) == ["a", "b", "… attempt 3 begins here …", "c"]
     store.delete(one.artifact)
-    assert lines_of(store, put(store, 3, ["c"], one, logged)) == ["a", "b", "c"]
+    assert lines_of(store, put(store, 3, ["c"], one, logged)) == ["a", "b", "… attempt 3 begins here …", "c"]
 
 
 def test_lines_that_cannot_be_written_are_no_failure_of_the_job(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:

@@ -145,10 +145,7 @@ class Slot:
     @cached_property
     def store(self) -> Store:
         """The artifact store; to open it for each job would take longer than most calls of the ledger."""
-        store = Store(self.settings.store)
-        # No job is claimed while it is away: so it answers.
-        store.meet()
-        return store
+        return Store(self.settings.store)
 
     @cached_property
     def results(self) -> ResultMirror:

@@ -3,7 +3,7 @@
 from ...lanes.failures import load_failures
 from ...ledger import registry
 from ...models.store import Store
-from .check import Check, Finding, System, fail, ok
+from .check import Check, Finding, System, fail, ok, warn
 
 # How many versions a finding names.
 _NAMED = 10
@@ -51,7 +51,7 @@ def _files(system: System) -> Finding:
     if not gone:
         return ok(f"the store has those of {len(looked_at)} versions with an alias", numbers)
     named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
-    return fail(
+    return warn(
         f"the store lacks those of {named}, whose jobs fail and whose callers are refused: is it this ledger's, and "
         "mounted? Mount it, or restore it from a backup",
         numbers,

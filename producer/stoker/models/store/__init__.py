@@ -96,10 +96,6 @@ class Store:
         self.read(written)
         self.delete(written)
 
-    def meet(self) -> None:
-        """Note that the folder is there: neither this process nor one that it forks makes it anew from then on."""
-        self._files.meet()
-
     def clear(self) -> None:
         """Delete everything in this folder of the store."""
         with self._reachable():

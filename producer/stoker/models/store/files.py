@@ -1,6 +1,5 @@
 """The files of a store, on any file system of fsspec; writes are atomic."""
 
-import errno
 import hashlib
 import os
 import shutil
@@ -20,9 +19,6 @@ from ...urls import masked
 from ..access import BUCKETS
 
 _CHUNK = 1 << 20
-# Local folders of stores that this process, or one that it was forked from, has met. A mount that is gone shall not be
-# taken for a new store: what is written to it would be hidden when it is back, and jobs would find their files missing.
-_met: set[str] = set()
 
 
 class Readable(Protocol):
@@ -127,12 +123,7 @@ class Files:
         return digest.hexdigest()
 
     def write(self, path: str, source: Readable) -> None:
-        """Write a file under another name, then move it to `path`.
-
-        The root is made if it has never been there.
-        """
-        if self.root in _met and not Path(self.root).exists():
-            raise FileNotFoundError(errno.ENOENT, "the store's folder is gone: mount it, or make it", self.root)
+        """Write a file under another name, then move it to `path`."""
         if self._has_folders:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
         partial = f"{path}.{uuid.uuid4().hex}.part"
@@ -147,12 +138,6 @@ class Files:
             if self._system.exists(partial):
                 self._system.rm(partial)
             raise
-        self.meet()
-
-    def meet(self) -> None:
-        """Note that the root is there, if it is. A mount that does not answer keeps the caller waiting."""
-        if self.local and Path(self.root).is_dir():
-            _met.add(self.root)
 
     def remove(self, path: str) -> None:
         """Delete a file, if it exists, and its local folder if that is empty then."""
