@@ -8,7 +8,8 @@ from typing import TypeVar, cast
 import hypothesis.strategies as st
 import pytest
 import redis
-from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 import stoker
 from stoker.fleet.topology import WorkDevice, queue_for
@@ -35,8 +36,8 @@ def some(things: Sequence[T], pick: int) -> T:
     return things[-1 - pick % len(things)]
 
 
-class BothSides(RuleBasedStateMachine):
-    """Each method is one step of the model and the same step on the server."""
+class OnServer(RuleBasedStateMachine):
+    """A machine whose steps are done to a real server, which is empty at its start and its end."""
 
     redis_url: str
 
@@ -45,17 +46,40 @@ class BothSides(RuleBasedStateMachine):
         self.connection = Connection.open(Settings(), self.redis_url)
         self.redis = redis.Redis.from_url(self.redis_url, decode_responses=True)
         self.redis.flushall()
+
+    def teardown(self) -> None:
+        self.redis.flushall()
+        self.redis.close()
+        self.connection.close()
+
+
+def run_on_server(machine: type[OnServer], redis_url: str, examples: int) -> None:
+    """Let a machine take its steps, in so many courses."""
+    run_state_machine_as_test(
+        type(machine.__name__, (machine,), {"redis_url": redis_url}),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+class BothSides(OnServer):
+    """Each method is one step of the model and the same step on the server."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.model = LedgerModel(self._members)
         self.submitted: list[tuple[NewJob, bool]] = []
         self.attempts: list[Attempt] = []
         self.events_sent: dict[str, int] = {}
         self.doomed: list[tuple[str, Artifact]] = []
         self.clock = self.names = 0
-
-    def teardown(self) -> None:
-        self.redis.flushall()
-        self.redis.close()
-        self.connection.close()
 
     def _members(self, name: str) -> list[str]:
         # By a script, because redis-py makes a set of the answer.

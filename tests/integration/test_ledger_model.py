@@ -4,13 +4,12 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 import stoker
 from stoker.ledger import attempts, autoscaling, celery_results, dead_jobs, records, upkeep
 
-from .ledger_both import FUTURE, LEASE_S, PICK, some
+from .ledger_both import FUTURE, LEASE_S, PICK, run_on_server, some
 from .ledger_job import FINAL, ModelJob
 from .ledger_keepers import ModelKeepers
 from .ledger_keys import actual, expected
@@ -176,16 +175,4 @@ class Ledger(ClientsAndWorkers, ModelKeepers):
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.chaos)])
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
-    machine = type("LedgerOnServer", (Ledger,), {"redis_url": redis_url})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_on_server(Ledger, redis_url, examples)

@@ -4,15 +4,14 @@ import time
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from stoker import JobState
 from stoker.ledger import attempts, pauses, quotas, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.tenants import Quota
 
-from .ledger_both import PICK, BothSides, some
+from .ledger_both import PICK, BothSides, run_on_server, some
 from .ledger_keys import actual, expected
 
 AGEING_S = 600.0
@@ -123,16 +122,4 @@ class Sharing(BothSides):
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.chaos)])
 def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str, examples: int) -> None:
-    machine = type("SharingOnServer", (Sharing,), {"redis_url": redis_url})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_on_server(Sharing, redis_url, examples)

@@ -4,16 +4,7 @@ from typing import Literal
 
 import hypothesis.strategies as st
 import pytest
-import redis
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from stoker import JobState
 from stoker.kinds.child import ChildJob
@@ -21,10 +12,8 @@ from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
-from stoker.redis.connection import Connection
-from stoker.settings import Settings
 
-from .ledger_both import PICK, some
+from .ledger_both import PICK, OnServer, run_on_server, some
 from .test_ledger import new_job, result_of
 from .test_waking import SEARCH, TRIAL, UNSUCCESSFUL
 
@@ -34,16 +23,11 @@ VALUES = st.sampled_from([0.25, 0.5, float("nan")])
 OPEN = ("WAITING", "QUEUED", "RUNNING")
 
 
-class Searches(RuleBasedStateMachine):
+class Searches(OnServer):
     """One search and its trials. The model is a search that writes down what it is told of each trial."""
-
-    redis_url: str
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection = Connection.open(Settings(), self.redis_url)
-        self.redis = redis.Redis.from_url(self.redis_url, decode_responses=True)
-        self.redis.flushall()
         self.names = 0
         self.search = ""
         self.attempt: Attempt | None = None
@@ -51,11 +35,6 @@ class Searches(RuleBasedStateMachine):
         # What the search has been told, by the number of the trial.
         self.told: dict[int, ChildJob] = {}
         self.reached: dict[tuple[str, int], children.Standing] = {}
-
-    def teardown(self) -> None:
-        self.redis.flushall()
-        self.redis.close()
-        self.connection.close()
 
     # --- the search
 
@@ -243,16 +222,4 @@ class Searches(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.chaos)])
 def test_no_end_is_missed_in_whatever_order_things_happen(redis_url: str, examples: int) -> None:
-    machine = type("SearchesOnServer", (Searches,), {"redis_url": redis_url})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_on_server(Searches, redis_url, examples)

@@ -13,6 +13,7 @@ from stoker.client import choosing, rounds
 from stoker.client.candidates import Candidates
 from stoker.kinds import ComparedModel, Interval, Latency
 from stoker.models.manifest import Artifact, ModelVersion
+from stoker.redis.calls import drive
 
 COLUMNS = ("age", "city")
 
@@ -174,7 +175,7 @@ def test_of_more_than_one_comparison_the_best_meet_in_another(client: testing.Cl
         return [result_of(spec, accuracies) for spec in specs]
 
     asked = choosing.question(table, rule, among)
-    result = rounds.played(rounds.rounds(asked, found), run)
+    result = drive(rounds.rounds(asked, found), run)
     assert sizes == [32, 32, 6, 8]
     assert result.chosen == "shop@70"
     assert result.why == "of 8 They are the best of 70 models, which were measured in 3 comparisons before."
@@ -184,7 +185,7 @@ def test_of_more_than_one_comparison_the_best_meet_in_another(client: testing.Cl
     assert [model.on_front for model in result.models] == [True, *[False] * 69]
 
     accuracies = dict.fromkeys(refs, 0.1)
-    result = rounds.played(rounds.rounds(asked, found), run)
+    result = drive(rounds.rounds(asked, found), run)
     assert (result.chosen, result.why) == (None, "of 32 of 32 of 6")
     assert len(result.models) == 70
 
@@ -210,7 +211,7 @@ def test_as_many_of_the_best_meet_as_one_process_loads(client: testing.Client, t
         # What was met a moment ago is missed by a hair.
         return [each.model_copy(update={"chosen": None}) if len(specs) == 1 else each for each in results]
 
-    result = rounds.played(rounds.rounds(asked, client.candidates(table, "max accuracy")), run)
+    result = drive(rounds.rounds(asked, client.candidates(table, "max accuracy")), run)
     assert sizes == [1] * 9 + [2]
     assert {model.verdict for model in result.models[2:]} == {
         "met the conditions, but was not among the best that met again"
@@ -227,9 +228,9 @@ def test_a_comparison_that_fails_keeps_no_others_from_being_measured(client: tes
         accuracies = {ref: 0.5 + at / 100 for at, ref in enumerate(refs)}
         return [failures.get(spec.models[0]) or result_of(spec, accuracies) for spec in specs]
 
-    result = rounds.played(rounds.rounds(asked, found), run)
+    result = drive(rounds.rounds(asked, found), run)
     assert (result.chosen, result.left_out) == (refs[2], {refs[1]: "its worker was lost"})
     assert [model.model for model in result.models] == [refs[2], refs[0]]
     failures |= {ref: stoker.JobFailed("there is no such file") for ref in refs}
     with pytest.raises(stoker.JobFailed, match="there is no such file"):
-        rounds.played(rounds.rounds(asked, found), run)
+        drive(rounds.rounds(asked, found), run)

@@ -10,6 +10,7 @@ from ..client.blocking import Client
 from ..client.candidates import MOST, MOST_EVER, Candidates
 from ..kinds import Compare
 from ..models.store import Store
+from ..redis.calls import drive
 from .asking import Yes, ask
 from .jobs import name_and_value
 from .live import result_of, show_result
@@ -94,7 +95,7 @@ def best(
                     job.cancel()
                 raise
 
-        result = rounds.played(rounds.rounds(choosing.question(data, rule, among), found), compared)
+        result = drive(rounds.rounds(choosing.question(data, rule, among), found), compared)
         if as_json:
             print_json(result)
         else:

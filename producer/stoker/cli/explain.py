@@ -1,6 +1,5 @@
 """`stoker explain`."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from ..kinds import Explain, Explanation
 from ..models.store import Store
 from .live import result_of, show_result
 from .models import Ref
-from .output import AsJson, draw, print_json, say_warning
+from .output import AsJson, draw, print_json, saying_warnings
 from .predict import read_rows
 from .table import Table
 
@@ -65,11 +64,8 @@ def explain(
                 show_result(result, Store(client.settings.store))
             return
         assert rows is not None
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with saying_warnings():
             explained = client.explain(model, read_rows(rows), output=output, baseline=baseline)
-    for warning in caught:
-        say_warning(str(warning.message))
     if as_json:
         print_json(explained)
     else:

@@ -8,7 +8,9 @@ import codecs
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -78,6 +80,16 @@ def say_error(message: str) -> None:
 def say_warning(message: str) -> None:
     """Print a warning to stderr, in one line."""
     _say_aside(line(("warning: ", "yellow"), message))
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Print what is warned of within the block, once it has ended well."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        say_warning(str(warning.message))
 
 
 def _say_aside(text: Text) -> None:

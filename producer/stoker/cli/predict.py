@@ -2,7 +2,6 @@
 
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument
 from ..models.prediction import Prediction
 from .models import Ref
-from .output import AsJson, Styled, draw, print_json, say_warning
+from .output import AsJson, Styled, draw, print_json, saying_warnings
 from .table import Table
 
 # Of more classes, only the most likely one's probability is shown.
@@ -39,11 +38,8 @@ def predict(
     For a whole file there is `stoker infer`. The same from Python: client.predict("shop", {"age": 31, "city": "Bonn"}).
     """
     given = read_rows(rows)
-    with Client() as client, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with Client() as client, saying_warnings():
         predicted = client.predict(model, given)
-    for warning in caught:
-        say_warning(str(warning.message))
     if as_json:
         print_json(predicted)
     else:

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from ..redis.calls import Call, Steps, drive
+from ..redis.calls import Call, Steps, drive, drive_async
 from ..redis.connection import AsyncConnection, Connection
 from ..settings import Settings
 
@@ -32,10 +32,4 @@ class AsyncCalls:
         return await self._connection.run(call)
 
     async def _drive(self, steps: Steps[T]) -> T:
-        result = None
-        while True:
-            try:
-                call = steps.send(result)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            result = await self._run(call)
+        return await drive_async(steps, self._run)

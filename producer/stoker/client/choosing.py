@@ -8,6 +8,7 @@ from typing import TypedDict, Unpack
 from ..errors import InvalidArgument
 from ..kinds import Compare, CompareResult, Data
 from ..kinds.problems import short
+from ..redis.calls import drive, drive_async
 from ..redis.scopes import PerLoop, PerProcess
 from . import arguments, submission
 from .async_job import AsyncJob
@@ -16,7 +17,7 @@ from .candidates import MOST, MOST_EVER, Candidates, Question, candidates
 from .following import Deadline
 from .job import Job
 from .listening import AsyncListener, Listener
-from .rounds import Ended, compare, later_outcome, outcome, played, rounds
+from .rounds import Ended, compare, later_outcome, outcome, rounds
 from .tracing import submitting
 
 
@@ -93,7 +94,7 @@ class ChoiceCalls(Calls):
             ]
             return [outcome(partial(job.result, _left_s(deadline))) for job in jobs]
 
-        return played(rounds(asked, self._drive(candidates(asked))), compared)
+        return drive(rounds(asked, self._drive(candidates(asked))), compared)
 
 
 class AsyncChoiceCalls(AsyncCalls):
@@ -116,19 +117,16 @@ class AsyncChoiceCalls(AsyncCalls):
         """See `Client.best`."""
         asked = question(data, rule, among)
         deadline = Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
-        playing = rounds(asked, await self._drive(candidates(asked)))
-        ended: list[Ended] | None = None
-        while True:
-            try:
-                specs = next(playing) if ended is None else playing.send(ended)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+
+        async def compared(specs: list[Compare]) -> list[Ended]:
             with submitting(len(specs)):
                 ids = await self._drive(submission.submit(specs))
             jobs: list[AsyncJob[CompareResult]] = [
                 AsyncJob(self._connection, self._listener, each, self.settings.store) for each in ids
             ]
-            ended = [await later_outcome(job.result(_left_s(deadline))) for job in jobs]
+            return [await later_outcome(job.result(_left_s(deadline))) for job in jobs]
+
+        return await drive_async(rounds(asked, await self._drive(candidates(asked))), compared)
 
 
 def question(data: str | PathLike[str] | Data, rule: str, among: Among) -> Question:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import InvalidJob, Timeout
@@ -129,8 +129,8 @@ def _submitted(models: ModelCache, wanted: _Wanted) -> Steps[str]:
 
 
 def _spec(version: ModelVersion, call: InferCall, wanted: _Wanted) -> Explain:
-    arrays: Sequence[object] = list(call.tensors.values()) if isinstance(call.tensors, dict) else [call.tensors]
-    count = len(arrays[0])  # type: ignore[arg-type]
+    first = next(iter(call.tensors.values())) if isinstance(call.tensors, Mapping) else call.tensors
+    count = len(first)
     if not 1 <= count <= MOST_ROWS:
         raise InvalidJob(
             f"there are {count:,} rows to explain, and one call takes 1 to {MOST_ROWS}: give some of them, or submit "

@@ -139,7 +139,8 @@ class AsyncFileCalls(AsyncCalls):
         while True:
             step = await asyncio.to_thread(_next, steps, result)
             if isinstance(step, _End):
-                return step.value  # type: ignore[no-any-return]  # StopIteration is not generic
+                value: T = step.value
+                return value
             result = await self._run(step)
 
 

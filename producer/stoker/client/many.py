@@ -193,7 +193,8 @@ def _attempted(steps: Steps[T]) -> Steps[T | StokerError]:
         try:
             call = steps.send(answer)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            given: T = end.value
+            return given
         except StokerError as error:
             return error
         answer = yield _tolerant(call)

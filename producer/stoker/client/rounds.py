@@ -51,17 +51,6 @@ def rounds(asked: Question, found: Candidates) -> Rounds:
     return _joined(asked, found, results, last)
 
 
-def played(playing: Rounds, compared: Callable[[list[Compare]], list[Ended]]) -> CompareResult:
-    """The answer, where `compared` runs the comparisons of a round."""
-    ended: list[Ended] | None = None
-    while True:
-        try:
-            specs = next(playing) if ended is None else playing.send(ended)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-        ended = compared(specs)
-
-
 def outcome(result: Callable[[], CompareResult]) -> Ended:
     """What comes of a comparison, for whose result `result` waits."""
     try:

@@ -5,12 +5,13 @@ client.
 """
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Y = TypeVar("Y")
 T_co = TypeVar("T_co", covariant=True)
 Word = str | bytes | int | float
 
@@ -56,12 +57,25 @@ Steps = Generator[Call[Any], Any, T]
 """Round trips that depend on each other: yields calls, is sent their results, returns the result of all."""
 
 
-def drive(steps: Steps[T], run: Callable[[Call[Any]], Any]) -> T:
-    """Run steps to their end, one call after the other by `run`."""
-    result = None
+def drive(steps: Generator[Y, Any, T], run: Callable[[Y], Any]) -> T:
+    """Run steps, or what else asks for one thing after the other, to their end; `run` answers what they ask for."""
+    answer: Any = None
     while True:
         try:
-            call = steps.send(result)
+            asked = steps.send(answer)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
-        result = run(call)
+            result: T = end.value
+            return result
+        answer = run(asked)
+
+
+async def drive_async(steps: Generator[Y, Any, T], run: Callable[[Y], Awaitable[Any]]) -> T:
+    """See `drive`."""
+    answer: Any = None
+    while True:
+        try:
+            asked = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer = await run(asked)
