@@ -474,7 +474,7 @@ def test_the_command_line_keeps_the_registry_in_order(connection: Connection, re
     }
     assert stoker_models("rename", "digits", "numerals") == "digits is now numerals, with 3 versions\n"
     assert "renamed from digits" in stoker_models("log", "numerals")
-    assert "from  numerals@1\n" in stoker_models("show", "numerals@5")
+    assert "parent  numerals@1\n" in stoker_models("show", "numerals@5")
     assert stoker_models("alias", "numerals", "champion", "--drop") == "numerals@champion is no more\n"
 
 

@@ -84,15 +84,16 @@ def test_every_form_is_registered_served_and_smaller(
     assert sizes == {"path": files["litert"].size, "preprocessing": files["preprocessing"].size}
 
 
+@pytest.mark.slow
 def test_half_of_the_neurons_and_8_bits_leave_an_eighth(client: stoker.Client, trained: str) -> None:
     whole = client.model(trained)
+    to_int8 = stoker.Optimize(model=trained, data=DATA, to="int8", max_drop=0.03, bootstrap=100)
+    float_bytes = client.submit(to_int8).result(timeout=PATIENCE_S).figures["float_bytes"]
     prune = stoker.Optimize(model=trained, data=DATA, to="prune", share=0.5, epochs=4, max_drop=0.03, bootstrap=100)
     pruned = client.submit(prune).result(timeout=PATIENCE_S)
-    int8 = stoker.Optimize(model=pruned.model, data=DATA, to="int8", max_drop=0.03, bootstrap=100)
-    small = client.submit(int8).result(timeout=PATIENCE_S)
+    small = client.submit(to_int8.model_copy(update={"model": pruned.model})).result(timeout=PATIENCE_S)
     assert [client.model(each.model).parent for each in (pruned, small)] == [trained, pruned.model]
     assert trained in client.model(pruned.model).split, "its own rows that are held out are those of its parent"
-    float_bytes = 4 * whole.parameters
     assert pruned.after.parameters <= 0.37 * whole.parameters
     assert small.figures["float_bytes"] <= 0.37 * float_bytes
     assert small.after.file_bytes <= 0.13 * float_bytes

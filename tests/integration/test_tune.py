@@ -35,6 +35,7 @@ def test_a_training_is_tuned_and_its_best_trial_registered(
         trials=3,
         finish="same",
         alias="best",
+        seed=1,
     )
     job = client.submit(spec)
     found = job.result(timeout=PATIENCE_S)

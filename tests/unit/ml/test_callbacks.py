@@ -59,7 +59,7 @@ def model(**compiled: Any) -> keras.Model:
 def fit(run: Run, *data: Any, others: Any = (), compiled: Any = None, **how: Any) -> Ended:
     keras.utils.set_random_seed(run.seed)
     built = model(**(compiled or {}))
-    built.fit(*data, epochs=EPOCHS, verbose=0, callbacks=[Stoker(run, steps=5), *others], **how)
+    built.fit(*data, epochs=EPOCHS, verbose=0, callbacks=[Stoker(run, seconds=None, steps=5), *others], **how)
     return Ended(built)
 
 
