@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from .client.job import Job
     from .events import Event, JobState
     from .functions.job import job
+    from .ledger.alarms import Alarm
     from .ledger.uploads import Upload
     from .models.prediction import Prediction
     from .models.retention import Removal
@@ -95,6 +96,7 @@ __version__ = VERSION
 # need not wait for.
 _LAZY = {
     "Acted": "client.many",
+    "Alarm": "ledger.alarms",
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
@@ -120,6 +122,7 @@ __all__ = [
     "CNN",
     "MLP",
     "Acted",
+    "Alarm",
     "Artifact",
     "AsyncClient",
     "AsyncJob",

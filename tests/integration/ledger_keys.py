@@ -34,6 +34,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:sequence": model.sequence,
         "stoker:rings": model.rings,
         "stoker:models": set(model.registry.versions),
+        "stoker:alarms": list(model.registry.alarms),
         "stoker:tallies": dict(model.tallies | _removals(model)),
         "stoker:kinds": set(model.kinds),
         # A mean is of the newest 50.
@@ -145,6 +146,9 @@ def _told(name: str, answer: Any) -> object:
             return _record(answer)
         case "events":
             return [_event(json.loads(fields["event"])) for _, fields in answer]
+        case "alarms":
+            raised = [json.loads(fields["alarm"]) for _, fields in answer]
+            return [f"{alarm['what']} {alarm['model']}" for alarm in raised]
         case "history":
             return [(past["attempt"], past["how"]) for past in map(json.loads, answer)]
         case "jobs" | "rung" | "held":

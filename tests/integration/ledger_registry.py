@@ -12,6 +12,7 @@ class RegistryModel:
         named: gives what the unfinished jobs name: models that they make, references that they read.
         paths: by model and alias, what it pointed at, the newest at the end; 0 where it was taken away.
         removed_ever: how many versions were removed by hand.
+        alarms: what was told of models.
     """
 
     named: Callable[[], set[str]]
@@ -22,6 +23,7 @@ class RegistryModel:
     changes: dict[str, list[tuple[str, object]]] = field(default_factory=dict)
     paths: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     removed_ever: int = 0
+    alarms: list[str] = field(default_factory=list)
 
     def of(self, model: str) -> list[int]:
         """The versions that a model has."""
@@ -36,6 +38,7 @@ class RegistryModel:
         self.versions.setdefault(model, []).append(version)
         if "champion" not in self.aliases.setdefault(model, {}):
             self.move_alias(model, "champion", version)
+        self.alarms.append(f"registered {model}@{version}")
 
     def alias(self, model: str, alias: str, version: int) -> bool:
         """Whether it was moved, to 0 if it was taken away."""

@@ -17,6 +17,7 @@ PUBLIC = [
     "CNN",
     "MLP",
     "Acted",
+    "Alarm",
     "Artifact",
     "AsyncClient",
     "AsyncJob",

@@ -11,6 +11,7 @@ from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
 from . import (
     acting,
+    alarms,
     best,
     config,
     dead,
@@ -44,7 +45,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         functions.functions,
     ),
     "Predictions": (predict.predict, explain.explain, infer.infer),
-    "Models and files": (best.models, files.files),
+    "Models and files": (best.models, alarms.alarms, files.files),
 }
 
 app = typer.Typer(

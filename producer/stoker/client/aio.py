@@ -24,6 +24,7 @@ from ..settings import Settings
 from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import AsyncActCalls
+from .alarms import AsyncAlarmCalls
 from .async_job import AsyncJob
 from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
@@ -40,6 +41,7 @@ R = TypeVar("R", bound=JobResult)
 
 class AsyncClient(
     AsyncActCalls,
+    AsyncAlarmCalls,
     AsyncChoiceCalls,
     AsyncCompletionCalls,
     AsyncExplainCalls,

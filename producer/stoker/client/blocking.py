@@ -26,6 +26,7 @@ from ..settings import Settings
 from ..status import JobStatus
 from . import arguments, inference, registering, submission
 from .acting import ActCalls
+from .alarms import AlarmCalls
 from .choosing import ChoiceCalls
 from .completion import CompletionCalls
 from .explaining import ExplainCalls
@@ -40,7 +41,9 @@ from .tracing import submitting
 R = TypeVar("R", bound=JobResult)
 
 
-class Client(ActCalls, ChoiceCalls, CompletionCalls, ExplainCalls, FileCalls, ModelKeepingCalls, PauseCalls):
+class Client(
+    ActCalls, AlarmCalls, ChoiceCalls, CompletionCalls, ExplainCalls, FileCalls, ModelKeepingCalls, PauseCalls
+):
     """Everything an app does with Stoker, over one Redis.
 
     One client serves a whole program: any number of threads may share it and its jobs. After a fork (gunicorn

@@ -61,6 +61,7 @@
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |
 | stoker:notes:<name> | hash | what people noted of versions: number to text | with the version |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
+| stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
@@ -138,6 +139,7 @@ PREFIX = {
     "aliases": "stoker:aliases:",
     "notes": "stoker:notes:",
     "moves": "stoker:moves:",
+    "alarms": "stoker:alarms",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
     "wanted": "stoker:wanted",
@@ -151,6 +153,7 @@ TYPES = {
     **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed", "uploads_until"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
+    **dict.fromkeys(("alarms",), "stream"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(

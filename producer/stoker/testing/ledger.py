@@ -80,6 +80,8 @@ class Ledger:
             "HMGET": self._hmget,
             "HGET": lambda name, field: self._hmget(name, field)[0],
             "XREAD": self._xread,
+            "XRANGE": self.models.alarms_since,
+            "XREVRANGE": self.models.newest_alarms,
             "GET": self._get,
             # What is in its store is all there ever was.
             "EXISTS": lambda *_: 0,

@@ -73,12 +73,14 @@ class Models:
         by_name: those that have a version.
         changes: of models that are gone, by their names.
         answers: what models predict, by name, where a test has said so.
+        alarms: what happened to models, the oldest first: ids and alarms as JSON.
     """
 
     def __init__(self) -> None:
         self.by_name: dict[str, Model] = {}
         self.changes: dict[str, list[dict[str, Any]]] = {}
         self.answers: dict[str, Answer | Callable[[Any], Any]] = {}
+        self.alarms: list[tuple[tuple[int, int], bytes]] = []
 
     def register(self, name: str, alias: str | None, *, job: str, **manifest: Any) -> ModelVersion:
         """Register the next version; the first one is the champion."""
@@ -88,7 +90,22 @@ class Models:
         model.versions[number] = version.model_dump_json().encode()
         for moved in dict.fromkeys([*([] if CHAMPION in model.aliases else [CHAMPION]), *([alias] if alias else [])]):
             model.move(moved, number, by=job)
+        self.raise_alarm(what="registered", model=version.ref, job=job, text=f"{version.ref} is registered")
         return version
+
+    def raise_alarm(self, **alarm: str) -> None:
+        """Tell of something that happened to a model."""
+        self.alarms.append(((now_ms(), len(self.alarms)), json.dumps(alarm).encode()))
+
+    def newest_alarms(self, _name: str, _last: str, _first: str, _count: str, most: int) -> list[Any]:
+        """What XREVRANGE replies."""
+        return [_alarm_entry(*alarm) for alarm in self.alarms[: -most - 1 : -1]]
+
+    def alarms_since(self, _name: str, start: str, _last: str, _count: str, most: int) -> list[Any]:
+        """What XRANGE replies."""
+        ms, _, n = start.removeprefix("(").partition("-")
+        first = (int(ms), int(n or 0) + start.startswith("("))
+        return [_alarm_entry(*alarm) for alarm in self.alarms if alarm[0] >= first][:most]
 
     def add(self, name: str, *, inputs: Sequence[str], classes: Sequence[str], target: str | None) -> ModelVersion:
         """See `Client.add_model`."""
@@ -151,6 +168,10 @@ class Models:
         rows = len(tensors) if isinstance(tensors, np.ndarray) else len(next(iter(tensors.values())))
         each = list(answer) if isinstance(answer, Sequence) and not isinstance(answer, str) else [answer]
         return np.stack([_row(version, value) for value in islice(cycle(each), rows)]).astype(np.float32)
+
+
+def _alarm_entry(place: tuple[int, int], raw: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    return b"%d-%d" % place, {b"alarm": raw}
 
 
 def is_removed(raw: bytes) -> bool:

@@ -119,6 +119,12 @@ local function append_event(id, event)
   append_text(id, cjson.encode(event))
 end
 
+-- Tells whoever watches models what has happened to one: see alarms.py. `alarm` has `what` and `text`, and what it knows of
+-- `model`, `job` and `figures`. The newest 10,000 stay.
+local function raise_alarm(alarm)
+  return redis.call('XADD', KEY.alarms, 'MAXLEN', '~', 10000, '*', 'alarm', cjson.encode(alarm))
+end
+
 -- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
 -- Returns the list, the number and the message.
 -- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of

@@ -36,6 +36,8 @@ for n = 7, #ARGV, 4 do
     if redis.call('HEXISTS', KEY.aliases .. model, 'champion') == 0 then
       move_alias(model, 'champion', version, { by = id })
     end
+    local ref = model .. '@' .. version
+    raise_alarm({ what = 'registered', model = ref, job = id, text = ref .. ' is registered' })
   end
   if alias ~= '' then
     move_alias(model, alias, version, { by = id })
