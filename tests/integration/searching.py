@@ -9,7 +9,7 @@ from stoker.events import JobState
 from stoker.kinds.child import ChildJob
 from stoker.kinds.tuning.halving import Halving
 from stoker_workers import Run
-from stoker_workers.ml.run import Children
+from stoker_workers.ml.run import Children, Wait
 
 HALVING = Halving(rungs=(1, 2), keep=2)
 
@@ -62,3 +62,14 @@ def pair(run: Run) -> list[list[Any]]:
     return [
         [child.state, child.reason, {str(epoch): value for epoch, value in child.reached.items()}] for child in asked
     ]
+
+
+def patient(run: Run, waits: int) -> list[int]:
+    """Wait so often: the last time for a wake, before for a moment; gives how often it had waited at each attempt."""
+    steps = [*run._within.kept]
+    steps.append(len(steps))
+    if len(steps) > waits:
+        return steps
+    if len(steps) < waits:
+        raise Wait("waits for a moment", seconds=0.1, keep=bytes(steps))
+    raise Wait("waits for a wake", keep=bytes(steps))

@@ -36,6 +36,7 @@ from stoker_workers.attempt.messages import (
     Halted,
     Lost,
     Outgrown,
+    Waits,
 )
 from stoker_workers.attempt.runner import end_of
 
@@ -97,6 +98,7 @@ messages = st.one_of(
     st.builds(Asked, children=st.just((stoker.Infer(model="m@1", data="rows.npz"),))),
     st.builds(Halted),
     st.builds(Lost, reason=texts),
+    st.builds(Waits, why=texts, keep=st.binary(max_size=9)),
     st.builds(Away, outage=outages),
 )
 

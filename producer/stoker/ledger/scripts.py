@@ -19,6 +19,7 @@ _INCLUDES = {
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in"), (*_STATES, "intake")),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
+    **dict.fromkeys(("wait", "wake_job"), _STATES),
     "await_children": (*_STATES, "intake", "pausing"),
     **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),

@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple, TypeVar
 from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec, kind_of
-from stoker.ledger import attempts, children, presence, registry
+from stoker.ledger import attempts, children, presence, registry, waits
 from stoker.ledger.attempts import Attempt, Unsuccessful
 from stoker.ledger.replies import CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
 from .memory import larger, room_of
-from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory, Pruned
+from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory, Pruned, Waits
 from .slot import Slot
 
 T = TypeVar("T")
@@ -59,6 +59,9 @@ class Settlement:
                 return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
             case Asked():
                 return self._await_children(end)
+            case Waits():
+                call = waits.wait(self._attempt, end.why, seconds=end.seconds, keep=end.keep)
+                return Ending("handed back", end.why) if self._slot.insist(call) else TAKEN_AWAY
             case Halted(reason="cancel"):
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))
             case Pruned():

@@ -18,7 +18,7 @@ from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Asked, Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps
+from .messages import Asked, Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps, Waits
 from .preparation import prepared
 from .printed import Printed, keep
 from .reports import Reports
@@ -79,8 +79,8 @@ class Execution:
             # What happened last comes before the end, however long Redis is away: it may be a drain's checkpoint.
             if end:
                 self._reports.send_all()
-                # A step of a job that goes on with each of its children leaves its lines to the events.
-                is_step = isinstance(end, Asked) and end.each
+                # A step of a job that goes on with each of its children, or waits, leaves its lines to the events.
+                is_step = isinstance(end, Waits) or (isinstance(end, Asked) and end.each)
                 if not self._printed.is_empty and not is_step:
                     keep(self._slot, self._attempt, self._printed, self._reports)
             return (

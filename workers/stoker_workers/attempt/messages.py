@@ -81,6 +81,18 @@ class Asked(_Message):
     halving: Halving | None = None
 
 
+class Waits(_Message):
+    """The job waits without its slot: for a time, or to be woken."""
+
+    # Whatever bytes they are.
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    type: Literal["waits"] = "waits"
+    why: Reason
+    seconds: float | None = None
+    keep: bytes = b""
+
+
 class Pruned(_Message):
     """The job is a trial that others did better than; only its slot says so."""
 
@@ -145,7 +157,7 @@ class OutOfMemory(_Message):
     plan_helps: bool = False
 
 
-End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory | Pruned
+End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory | Pruned | Waits
 Note = Emitted | Blocked | PlanHelps
 """What a job sends before its end."""
 MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

@@ -45,6 +45,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         checkpoints=attempt.checkpoints,
         children=_children(attempt),
         asked=_asked(attempt),
+        kept=attempt.kept,
         children_s=attempt.children_ms / 1000,
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,

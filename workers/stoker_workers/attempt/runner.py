@@ -26,7 +26,7 @@ from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outag
 from ..kinds import execute
 from ..ml import accelerator
 from ..ml.memory import is_out_of_memory, wanted
-from ..ml.run import Children, Lacking, Outcome, Run, Stopped, StopRequest
+from ..ml.run import Children, Lacking, Outcome, Run, Stopped, StopRequest, Wait
 from .lines import Lines, as_events
 from .messages import (
     MESSAGE,
@@ -43,6 +43,7 @@ from .messages import (
     Note,
     OutOfMemory,
     PlanHelps,
+    Waits,
 )
 from .process import ForkedProcess
 from .scratch import held_bytes
@@ -204,6 +205,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
         return Halted(reason=stop.reason)
     except Children as children:
         return Asked(children=children.specs, each=children.each, halving=children.halving)
+    except Wait as wait_:
+        return Waits(why=wait_.why, seconds=wait_.seconds, keep=wait_.keep)
     except DependencyUnavailable as error:
         return Away(outage=error.outage)
     except Unavailable as error:

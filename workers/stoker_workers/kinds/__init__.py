@@ -37,6 +37,7 @@ def execute(spec: Spec, run: Run) -> Outcome:
     Raises:
         Stopped: the run was asked to stop.
         Children: it submits children first.
+        Wait: it goes on later.
         InvalidJob: the spec, its data or its model is wrong.
         Unavailable: the store cannot be used.
     """

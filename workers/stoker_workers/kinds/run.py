@@ -12,7 +12,7 @@ from stoker.kinds import RunResult
 from ..functions import context
 from ..functions.value import as_json
 from ..ml.own import own_job
-from ..ml.run import Children, Outcome, Run, Stopped
+from ..ml.run import Children, Outcome, Run, Stopped, Wait
 
 # Of a traceback, from the function on: it may call itself.
 _MOST_FRAMES = 40
@@ -27,6 +27,7 @@ def run(spec: kinds.Run, run: Run) -> Outcome:
         InvalidJob: it is not allowed, not there, does not take these arguments, or returns no plain data.
         Stopped: it was told to stop.
         Children: it asks for other jobs.
+        Wait: it goes on later.
     """
     started = time.monotonic()
     function = own_job(spec.function, run.functions)
@@ -38,7 +39,7 @@ def run(spec: kinds.Run, run: Run) -> Outcome:
         arguments["run"] = around
     try:
         returned, made = context.call(function, arguments, around)
-    except (StokerError, Stopped, Children):
+    except (StokerError, Stopped, Children, Wait):
         raise
     except BaseException as error:
         around.log(_where(error), level="error")

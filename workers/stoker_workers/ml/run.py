@@ -22,6 +22,11 @@ StopRequest = Literal["cancel", "drain"]
 StopReason = StopRequest | Literal["done"]
 
 
+# They are read with the record, at each of its steps.
+_MOST_KEPT = 65_536
+_LONGEST_WAIT_S = 10 * 366 * 86_400
+
+
 class Stopped(Exception):
     """The execution was asked to stop and did.
 
@@ -56,6 +61,34 @@ class Children(Exception):
         self.specs = tuple(specs)
         self.each = each
         self.halving = halving
+
+
+class Wait(Exception):
+    """The execution ends without a result: its job waits, without a slot, and another one goes on.
+
+    It costs the job no attempt, however often and long it waits. It may be woken for nothing, or by the end of a child
+    that it has asked for: so each execution looks at the world anew.
+
+    Attributes:
+        why: what it waits for, as `stoker jobs` shows it.
+        seconds: after how long it goes on by itself; None for never: somebody wakes it (`ledger.waits.wake`).
+        keep: what the next execution finds as `Run.kept`.
+
+    Raises:
+        ValueError: there is no reason, the time is negative or no number, or there is more to keep than 64 kB.
+    """
+
+    def __init__(self, why: str, *, seconds: float | None = None, keep: bytes = b"") -> None:
+        super().__init__(why)
+        if not why.strip():
+            raise ValueError("a job waits without a reason: say what for, as people who look at it should read it")
+        if seconds is not None and not 0 <= seconds <= _LONGEST_WAIT_S:
+            raise ValueError(f"a wait of {seconds} s: give 0 to {_LONGEST_WAIT_S:,} s, or None to wait for a wake")
+        if len(keep) > _MOST_KEPT:
+            raise ValueError(f"{len(keep):,} bytes are to be kept over a wait, and may be {_MOST_KEPT:,}: keep a digest")
+        self.why = why
+        self.seconds = seconds
+        self.keep = keep
 
 
 class Lacking(InvalidJob):
@@ -101,6 +134,7 @@ class Run:
         place: which of them this one is; the first leads.
         children: what the jobs gave that an earlier attempt has asked for, in order.
         asked: all jobs that earlier attempts have asked for with `each`, in order.
+        kept: what the execution has kept that was the last to `Wait`; nothing for the first.
         children_s: for how many seconds children have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
@@ -126,6 +160,7 @@ class Run:
     place: int = 0
     children: tuple[Result, ...] = ()
     asked: tuple[ChildJob, ...] = ()
+    kept: bytes = b""
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0

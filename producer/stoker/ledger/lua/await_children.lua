@@ -6,30 +6,6 @@ local id, owner, iso, wakes_each = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 local holder, asked_by, cancel, sequence, turn, tenant, paused, open, news = unpack(record(id, 'owner', 'children_asked_by',
   'cancel', 'sequence', 'turn', 'tenant', 'paused', 'open_children', 'children_news'))
 
--- Of the progress that a job tells at each of its steps, the newest stays.
-local function drop_older_progress()
-  local has_newest
-  for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 20)) do
-    local is_json, event = pcall(cjson.decode, entry[2][2])
-    if is_json and type(event) == 'table' and event.type == 'progress' then
-      if has_newest then
-        redis.call('XDEL', KEY.events .. id, entry[1])
-      end
-      has_newest = true
-    end
-  end
-end
-
--- Counts a step, which is no lost attempt: a job that has got so far is not what kills its workers.
-local function count_step()
-  local kind, started_at = unpack(record(id, 'kind', 'started_at'))
-  observe('attempt ' .. kind .. ' children', now_ms() - (tonumber(started_at or nil) or now_ms()), BOUNDS.time)
-  redis.call('HSET', KEY.job .. id, 'losses', 0)
-  redis.call('HDEL', KEY.job .. id, 'setbacks')
-  drop_older_progress()
-  return redis.call('HINCRBY', KEY.job .. id, 'steps', 1)
-end
-
 if asked_by == owner then
   return 'ok'
 end
@@ -47,7 +23,7 @@ if wakes_each and open == 0 and news == 0 then
   return 'ok'
 end
 local reason = 'waits for ' .. #chunk.jobs .. ' jobs that it has asked for'
-local steps = wakes_each and count_step()
+local steps = wakes_each and count_step(id, 'children')
 if not wakes_each then
   remember_attempt(id, 'children', reason)
 end

@@ -6,7 +6,9 @@ local state = redis.call('HGET', KEY.job .. id, 'state')
 
 if state == 'QUEUED' or state == 'WAITING' then
   local has_children = redis.call('EXISTS', KEY.children .. id) == 1
-  finish(id, 'CANCELLED', { reason = has_children and 'cancelled while it ran' or 'cancelled before it started' }, iso)
+  local awaits_wake = redis.call('HEXISTS', KEY.job .. id, 'awaits_wake') == 1
+  local reason = awaits_wake and 'cancelled while it waited' or has_children and 'cancelled while it ran'
+  finish(id, 'CANCELLED', { reason = reason or 'cancelled before it started' }, iso)
 elseif state == 'RUNNING' then
   redis.call('HSET', KEY.job .. id, 'cancel', 1)
 end

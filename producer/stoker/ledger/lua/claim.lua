@@ -151,7 +151,10 @@ if state == 'QUEUED' then
   end
   redis.call('HINCRBY', KEY.service, 'started ' .. device_of(queue) .. ' ' .. kind, 1)
   observe('wait ' .. queue, now - (tonumber(queued_at) or now), BOUNDS.time)
-  if not job.awaits_child then
+  if job.awaits_wake or job.is_woken then
+    redis.call('HDEL', KEY.job .. id, 'awaits_wake', 'is_woken')
+  end
+  if not (job.awaits_child or job.awaits_wake) then
     append_event(id, { type = 'started', worker = worker, attempt = attempt })
   end
   store_celery_result(id, attempt, 'STARTED', cjson.encode({ hostname = worker }), 'null', nil)
@@ -161,6 +164,9 @@ local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '',
   'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0, 'models', versions_of(job.model),
   'children', asked_at and not job.wakes_each and results_of_children(id) or {},
   'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0) }
+if job.kept then
+  answer[#answer + 1], answer[#answer + 2] = 'kept', job.kept
+end
 if job.halving then
   answer[#answer + 1], answer[#answer + 2] = 'halving', job.halving
 end

@@ -55,6 +55,9 @@ local function settle(id, state, outcome, iso)
   tally('finished ' .. job.kind .. ' ' .. state, 1)
   if state ~= 'DEAD' then
     discard_all(id, job)
+    if job.waited_by then
+      redis.call('HDEL', KEY.job .. id, 'kept', 'waited_for', 'awaits_wake', 'is_woken', 'wake_at')
+    end
   end
   if has_succeeded then
     append_event(id, { type = 'finished', state = state })
@@ -121,10 +124,12 @@ local function wake_parent(parent, id, seen)
   redis.call('HINCRBY', KEY.job .. parent, 'open_children', -1)
   local news = redis.call('HINCRBY', KEY.job .. parent, 'children_news', 1)
   redis.call('HSET', KEY.job .. parent, 'last_event_at', now_ms())
-  local state, awaits = unpack(record(parent, 'state', 'awaits_child'))
+  local state, awaits, awaits_wake = unpack(record(parent, 'state', 'awaits_child', 'awaits_wake'))
   -- One that has been woken before may wait for something else by now.
   if state == 'WAITING' and awaits and news == 1 then
     enqueue(parent, nil, true)
+  elseif awaits_wake then
+    wake_waiting(parent)
   end
 end
 

@@ -46,7 +46,7 @@ local FORMS = {
   { 'outgrown', is_number }, { 'memory_plan', is_number },
   { 'release', is_number }, { 'needs_release', is_number }, { 'needs_words', is_list_of_words }, { 'blockers', is_number },
   { 'told', is_number }, { 'turn', is_number }, { 'children_asked_at', is_number }, { 'setbacks', is_number },
-  { 'paused', is_number },
+  { 'paused', is_number }, { 'wake_at', is_number },
 }
 
 -- Whether a state is one, known or not.

@@ -73,8 +73,8 @@ local function end_of_child(child)
   return IS_FINAL[job.state] and child_as_seen(child, job.state, job.reason, run_ms_of(child), job.spec, job.result)
 end
 
--- A job that goes on with each of its children is queued again with the next that ends.
-local function mend_each_child(id)
+-- A job that goes on with each of its children is queued again with the next that ends; one that waits may have none.
+local function mend_each_child(id, awaits_wake)
   local open, fields = 0, redis.call('HGETALL', KEY.children .. id)
   for n = 1, #fields, 2 do
     local child, noted = fields[n], fields[n + 1]
@@ -97,14 +97,29 @@ local function mend_each_child(id)
     redis.call('HSET', KEY.job .. id, 'open_children', open)
     mended(id, 'it did not know how many of its jobs were open')
   end
-  if (open == 0 or news) and not paused then
+  if (open == 0 and not awaits_wake or news) and not paused then
     mended(id, 'it waited, and one of its jobs had ended')
     enqueue(id, nil)
   end
 end
 
+-- A job that waits for a time, or to be woken, goes on when that has come.
+local function mend_wait(id, is_woken, wake_at, paused)
+  if not is_woken and redis.call('HEXISTS', KEY.job .. id, 'wakes_each') == 1 then
+    mend_each_child(id, true)
+  elseif is_woken and not paused then
+    mended(id, 'it waited, and had been woken')
+    enqueue(id)
+  end
+  if wake_at and not is_woken and redis.call('HGET', KEY.job .. id, 'state') == 'WAITING' then
+    mended(id, 'it waited for a time, and was in no index of those')
+    redis.call('ZADD', KEY.due, wake_at, id)
+  end
+end
+
 local function mend_waiting(id)
-  local needs, not_before, paused, wakes_each = unpack(record(id, 'needs', 'not_before', 'paused', 'wakes_each'))
+  local needs, not_before, paused, wakes_each, awaits_wake, is_woken, wake_at =
+    unpack(record(id, 'needs', 'not_before', 'paused', 'wakes_each', 'awaits_wake', 'is_woken', 'wake_at'))
   if redis.call('ZSCORE', KEY.due, id) then
     return
   elseif needs and redis.call('ZSCORE', KEY.unserved .. needs, id) then
@@ -112,6 +127,8 @@ local function mend_waiting(id)
       mended(id, 'no list had what it needs')
     end
     return
+  elseif awaits_wake then
+    return mend_wait(id, is_woken, wake_at, paused)
   elseif redis.call('EXISTS', KEY.children .. id) == 1 then
     return (wakes_each and mend_each_child or mend_children)(id)
   end

@@ -10,7 +10,7 @@ end
 if state_of(id) ~= state then
   return 'damaged'
 end
-if state == 'RUNNING' and redis.call('HEXISTS', KEY.job .. id, 'keeps_nothing') == 1 then
+if state == 'RUNNING' and loses_work(id) then
   return 'unsaved'
 end
 pause(id)

@@ -10,11 +10,16 @@ local function tell_celery(id, attempt, reason)
   end
 end
 
+-- Whether a job that runs would lose its work by a pause: one that waits now and then has little to lose.
+local function loses_work(id)
+  local keeps_nothing, waited_by = unpack(record(id, 'keeps_nothing', 'waited_by'))
+  return keeps_nothing and not waited_by
+end
+
 -- Pauses a job that has not ended. One that runs and keeps no checkpoint goes on to its end.
 local function pause(id)
-  local state, needs, paused, keeps_nothing, attempt =
-    unpack(record(id, 'state', 'needs', 'paused', 'keeps_nothing', 'attempt'))
-  if paused or state == 'RUNNING' and keeps_nothing then
+  local state, needs, paused, attempt = unpack(record(id, 'state', 'needs', 'paused', 'attempt'))
+  if paused or state == 'RUNNING' and loses_work(id) then
     return
   end
   redis.call('HSET', KEY.job .. id, 'paused', now_ms())
@@ -41,7 +46,7 @@ end
 -- Lets a paused job go on where it was: on its queue, unless it waits for something else as well.
 local function resume(id)
   local job = fields_of(id, 'state', 'paused', 'blockers', 'not_before', 'open_children', 'attempt', 'wakes_each',
-    'awaits_child', 'children_news')
+    'awaits_child', 'children_news', 'awaits_wake', 'is_woken')
   if not job.paused then
     return
   end
@@ -56,7 +61,8 @@ local function resume(id)
   local awaits_all = not job.wakes_each and (tonumber(job.open_children) or 0) > 0
     and redis.call('EXISTS', KEY.children .. id) == 1
   local awaits_one = job.awaits_child and not job.children_news
-  if tonumber(job.blockers or 0) > 0 or awaits_all or awaits_one or redis.call('ZSCORE', KEY.due, id) then
+  local awaits_wake = job.awaits_wake and not job.is_woken
+  if tonumber(job.blockers or 0) > 0 or awaits_all or awaits_one or awaits_wake or redis.call('ZSCORE', KEY.due, id) then
     append_event(id, { type = 'waiting', reason = 'resumed' })
   else
     enqueue_when_due(id, tonumber(job.not_before), 'resumed')

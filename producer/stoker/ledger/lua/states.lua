@@ -97,11 +97,15 @@ local function note_progress(id, progress, event_id)
 end
 
 -- Puts a job on its queue; a paused one waits until it is resumed, see pausing.lua. A step of a job that goes on with each of
--- its children is no event: there may be hundreds.
+-- its children, or that has waited, is no event: there may be hundreds.
 local function enqueue(id, reason, is_step)
   local now = now_ms()
-  local state, queue, priority, tenant, sequence, turn, may_fall_back, paused =
-    unpack(record(id, 'state', 'queue', 'priority', 'tenant', 'sequence', 'turn', 'may_fall_back', 'paused'))
+  local state, queue, priority, tenant, sequence, turn, may_fall_back, paused, awaits_wake = unpack(record(id, 'state', 'queue',
+    'priority', 'tenant', 'sequence', 'turn', 'may_fall_back', 'paused', 'awaits_wake'))
+  if awaits_wake then
+    redis.call('HSET', KEY.job .. id, 'is_woken', 1)
+    redis.call('HDEL', KEY.job .. id, 'wake_at')
+  end
   if paused then
     move(id, 'WAITING')
     if state ~= 'WAITING' then
@@ -118,13 +122,30 @@ local function enqueue(id, reason, is_step)
   end
   move(id, 'QUEUED')
   redis.call('HSET', KEY.job .. id, 'queued_at', now)
-  if not is_step then
+  if awaits_wake then
+    redis.call('HDEL', KEY.job .. id, 'reason')
+  elseif not is_step then
     append_event(id, { type = 'queued', queue = queue, reason = reason })
   end
   if may_fall_back then
     redis.call('ZADD', KEY.fallback .. queue, now, id)
   end
   line_up(id, queue, priority, tenant or '', turn or sequence)
+end
+
+-- A job that waits goes on: see wait.lua. One that does not wait, or not any more, will not wait the next time.
+-- Returns whether there is such a job.
+local function wake_waiting(id)
+  local state, awaits_wake, is_woken = unpack(record(id, 'state', 'awaits_wake', 'is_woken'))
+  if not (YET_TO_START[state] or state == 'RUNNING') then
+    return false
+  end
+  redis.call('HSET', KEY.job .. id, 'is_woken', 1)
+  -- One that has been woken before may wait for something else by now.
+  if state == 'WAITING' and awaits_wake and not is_woken then
+    enqueue(id)
+  end
+  return true
 end
 
 -- Lets a job wait until a time, if that lies ahead and nothing else holds it; else queues it.
@@ -231,6 +252,30 @@ local function remember_attempt(id, how, reason, job)
   if attempts > MOST_ATTEMPTS then
     redis.call('LTRIM', KEY.history .. id, -MOST_ATTEMPTS, -1)
   end
+end
+
+-- Of the progress that a job tells at each of its steps, the newest stays.
+local function drop_older_progress(id)
+  local has_newest
+  for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 20)) do
+    local is_json, event = pcall(cjson.decode, entry[2][2])
+    if is_json and type(event) == 'table' and event.type == 'progress' then
+      if has_newest then
+        redis.call('XDEL', KEY.events .. id, entry[1])
+      end
+      has_newest = true
+    end
+  end
+end
+
+-- Counts a step, which is no lost attempt: a job that has got so far is not what kills its workers.
+local function count_step(id, how)
+  local kind, started_at = unpack(record(id, 'kind', 'started_at'))
+  observe('attempt ' .. kind .. ' ' .. how, now_ms() - (tonumber(started_at or nil) or now_ms()), BOUNDS.time)
+  redis.call('HSET', KEY.job .. id, 'losses', 0)
+  redis.call('HDEL', KEY.job .. id, 'setbacks', 'outage')
+  drop_older_progress(id)
+  return redis.call('HINCRBY', KEY.job .. id, 'steps', 1)
 end
 
 -- Lets a job wait until a time.

@@ -46,8 +46,9 @@ end
 
 -- Tells that a job goes to a worker.
 local function tell_of(id, worker, queue)
-  -- A step of a job that goes on with each of its children is no event.
-  if redis.call('HEXISTS', KEY.job .. id, 'awaits_child') == 0 then
+  -- A step of a job that goes on with each of its children, or that has waited, is no event.
+  local awaits_child, awaits_wake = unpack(record(id, 'awaits_child', 'awaits_wake'))
+  if not (awaits_child or awaits_wake) then
     append_event(id, { type = 'queued', queue = queue, reason = 'for ' .. worker.name .. ', which can run it' })
   end
 end

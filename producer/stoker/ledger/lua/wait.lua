@@ -1,0 +1,32 @@
+-- Ends an attempt whose job waits: for a time, for a wake (see wake_waiting in states.lua), or for the end of a child.
+-- ARGV: id, owner, ISO time, why, after how many ms it goes on by itself ('': it does not), what its next attempt is to have
+-- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
+local id, owner, iso, why, after_ms, keep = unpack(ARGV)
+local holder, waited_by, cancel, last_why, is_woken, children_news, attempt =
+  unpack(record(id, 'owner', 'waited_by', 'cancel', 'waited_for', 'is_woken', 'children_news', 'attempt'))
+
+if waited_by == owner then
+  return 'ok'
+end
+if holder ~= owner then
+  return 'lost'
+end
+if cancel then
+  finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
+  return 'ok'
+end
+count_step(id, 'waited')
+move(id, 'WAITING')
+redis.call('HSET', KEY.job .. id, 'waited_by', owner, 'awaits_wake', 1, 'waited_for', why, 'reason', why, 'kept', keep)
+if why ~= last_why then
+  append_event(id, { type = 'waiting', reason = why })
+end
+store_celery_retry(id, attempt, why)
+if is_woken or (tonumber(children_news or nil) or 0) > 0 then
+  enqueue(id)
+elseif after_ms ~= '' then
+  local wake_at = now_ms() + after_ms
+  redis.call('HSET', KEY.job .. id, 'wake_at', wake_at)
+  redis.call('ZADD', KEY.due, wake_at, id)
+end
+return 'ok'
