@@ -65,7 +65,9 @@ def test_a_job_waits_and_its_next_attempt_has_what_it_kept(connection: Connectio
     assert not connection.run(waits.wait(replace(second, owner="another"), "it has lost the job"))
     connection.run(attempts.succeed(second, result_of("search")))
     assert types(connection, job_id) == ["queued", "started", "waiting", "finished"]
-    left = {"kept", "awaits_wake", "is_woken", "wake_at", "waited_for"} & set(redis_client.hkeys(f"stoker:job:{job_id}"))
+    left = {"kept", "awaits_wake", "is_woken", "wake_at", "waited_for"} & set(
+        redis_client.hkeys(f"stoker:job:{job_id}")
+    )
     assert not left
     assert redis_client.zcard("stoker:due") == 0
 

@@ -85,7 +85,9 @@ class Wait(Exception):
         if seconds is not None and not 0 <= seconds <= _LONGEST_WAIT_S:
             raise ValueError(f"a wait of {seconds} s: give 0 to {_LONGEST_WAIT_S:,} s, or None to wait for a wake")
         if len(keep) > _MOST_KEPT:
-            raise ValueError(f"{len(keep):,} bytes are to be kept over a wait, and may be {_MOST_KEPT:,}: keep a digest")
+            raise ValueError(
+                f"{len(keep):,} bytes are to be kept over a wait, and may be {_MOST_KEPT:,}: keep a digest"
+            )
         self.why = why
         self.seconds = seconds
         self.keep = keep
