@@ -31,7 +31,9 @@ _INCLUDES = {
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    return Script(basics() + "".join(map(_lua, (*_INCLUDES.get(name, ()), name))))
+    # Lua allows a function 200 local variables: those of the script itself are not counted with what stands before it.
+    shared = "".join(map(_lua, _INCLUDES.get(name, ())))
+    return Script(f"{basics()}{shared}return (function()\n{_lua(name)}\nend)()\n")
 
 
 @cache
