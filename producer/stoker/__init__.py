@@ -108,7 +108,7 @@ _LAZY = {
     "JobState": "events",
     "JobStatus": "status",
     "Matching": "client.many",
-    "ModelChange": "ledger.model_changes",
+    "ModelChange": "ledger.model_log",
     "Paused": "ledger.pauses",
     "Prediction": "models.prediction",
     "Removal": "models.retention",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..client.blocking import Client
-from ..ledger.model_changes import ModelChange
+from ..ledger.model_log import ModelChange
 from ..models.manifest import CHAMPION, ModelVersion
 from ..models.retention import Removal
 from .asking import Yes, ask
@@ -152,9 +152,22 @@ def _words(change: ModelChange) -> str:
         return f"{change.alias}: {to}" + (f", from {change.before}" if change.before is not None else "")
     if change.removed is not None:
         return f"version {change.removed} removed" + (" by retention" if change.why == "retention" else "")
+    if change.routed is not None:
+        return _words_of_route(change)
     if change.noted is not None:
         return f"version {change.noted} noted"
     return f"renamed from {change.renamed}" if change.renamed else "all of it removed"
+
+
+def _words_of_route(change: ModelChange) -> str:
+    share = "a shadow" if change.shadow else f"{change.share or 0:.0%} of the requests"
+    match change.how:
+        case "opened" | "moved":
+            return f"{change.routed}: {share} to {change.to}, the others to {change.before}"
+        case "promoted":
+            return f"{change.routed}: {change.to} is promoted: {change.why}"
+        case _:
+            return f"{change.routed}: all requests back to {change.before}: {change.why}"
 
 
 def _listed(refs: list[str] | tuple[str, ...]) -> str:

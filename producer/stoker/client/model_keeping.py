@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import InvalidArgument
 from ..kinds.problems import short
 from ..lanes import failures
-from ..ledger import model_changes
+from ..ledger import model_changes, model_log
 from ..models.manifest import CHAMPION, Alias, ModelName, ModelVersion
 from ..models.retention import Removal
 from ..redis.calls import Steps
@@ -117,9 +117,9 @@ class ModelKeepingCalls(Calls):
         """
         return self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
-    def model_changes(self, name: str) -> list[model_changes.ModelChange]:
+    def model_changes(self, name: str) -> list[model_log.ModelChange]:
         """How a model has changed and by whom, the newest change first, up to 1,000; also of one removed lately."""
-        return self._run(model_changes.changes(_name(name)))
+        return self._run(model_log.changes(_name(name)))
 
 
 class AsyncModelKeepingCalls(AsyncCalls):
@@ -155,9 +155,9 @@ class AsyncModelKeepingCalls(AsyncCalls):
         """See `Client.keep_versions`."""
         return await self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
-    async def model_changes(self, name: str) -> list[model_changes.ModelChange]:
+    async def model_changes(self, name: str) -> list[model_log.ModelChange]:
         """See `Client.model_changes`."""
-        return await self._run(model_changes.changes(_name(name)))
+        return await self._run(model_log.changes(_name(name)))
 
 
 def _removed(cache: ModelCache, ref: str) -> Steps[tuple[str, ...]]:

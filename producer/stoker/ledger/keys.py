@@ -60,6 +60,8 @@
 | stoker:model:<name> | hash | versions: number to manifest, or to why it was removed | with the last version |
 | stoker:aliases:<name> | hash | a model's aliases: alias to number | with the model |
 | stoker:notes:<name> | hash | what people noted of versions: number to text | with the version |
+| stoker:routes | hash | by "<name> <alias>", how that shares its requests with another version | when its job ends |
+| stoker:evidence:<id> | hash | what was counted of a job's route: ledger/routes.py | with the record |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
@@ -138,6 +140,8 @@ PREFIX = {
     "model": "stoker:model:",
     "aliases": "stoker:aliases:",
     "notes": "stoker:notes:",
+    "routes": "stoker:routes",
+    "evidence": "stoker:evidence:",
     "moves": "stoker:moves:",
     "alarms": "stoker:alarms",
     "workers": "stoker:workers",
@@ -157,7 +161,8 @@ TYPES = {
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
-        ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads"), "hash"
+        ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads", "routes"),
+        "hash",
     ),
 }
 

@@ -7,11 +7,7 @@ import os
 import platform
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from functools import partial
 from typing import Any, Literal
-
-from pydantic import BaseModel, Field
 
 from ..errors import ModelInUse, ModelNotFound
 from ..models.manifest import CHAMPION, ModelVersion
@@ -20,46 +16,13 @@ from ..redis.calls import Call, Steps, Word
 from . import registry
 from .keys import key
 from .model_uses import Uses, uses
-from .readable import all_readable
 from .scripts import script
 
 # How often a removal or a new name is tried again, because jobs that may name the model came meanwhile.
 _TRIES = 10
-_MOST_LISTED = 1000
 _WAIT = "wait until it has ended, or `stoker cancel` it"
 
 Why = Literal["asked", "retention"]
-
-
-class ModelChange(BaseModel):
-    """A change of a model, as it was noted. Jobs change models, too: then `by` is the job's id.
-
-    Attributes:
-        at: when, UTC.
-        by: who: a user and machine, a job's id, or a controller.
-        alias: the alias that was moved or, where `to` is None, taken away; `before` is what it pointed at.
-        back: whether it was a step back.
-        removed: the number of a version that was removed.
-        why: "asked", or "retention" for a version that a rule of the settings keeps no longer.
-        noted: the number of a version whose note was written.
-        renamed: the model's name before.
-    """
-
-    at: datetime
-    by: str
-    alias: str | None = None
-    before: int | None = Field(default=None, validation_alias="from")
-    to: int | None = None
-    back: bool = False
-    removed: int | None = None
-    why: str | None = None
-    noted: int | None = None
-    renamed: str | None = None
-
-
-def changes(name: str, limit: int = _MOST_LISTED) -> Call[list[ModelChange]]:
-    """How a model has changed, the newest change first; those of one that is gone are kept for a while."""
-    return Call(("LRANGE", key("moves", name), 0, limit - 1), partial(all_readable, ModelChange))
 
 
 def by_whom() -> str:
@@ -76,9 +39,10 @@ def alias(ref: str, alias: str) -> Steps[ModelVersion]:
 
     Raises:
         ModelNotFound: there is no such version.
+        ModelInUse: the alias shares its requests with another version.
     """
     version: ModelVersion = yield registry.resolve(ref)
-    answer: str = yield _changed("alias_model", version.name, alias, version.version)
+    answer: str = yield _moved("alias_model", version.name, alias, version.version)
     if answer == "version":
         raise ModelNotFound(
             f"{version.ref} was removed just now: `stoker models list` shows the versions that there are"
@@ -92,8 +56,9 @@ def drop_alias(name: str, alias: str) -> Steps[None]:
 
     Raises:
         ModelNotFound: there is no such alias.
+        ModelInUse: it shares its requests with another version.
     """
-    answer: str = yield _changed("alias_model", name, alias, "")
+    answer: str = yield _moved("alias_model", name, alias, "")
     if answer == "alias":
         raise ModelNotFound(f"{name} has no alias {alias!r}: `stoker models list` shows those that there are")
 
@@ -103,8 +68,9 @@ def roll_back(name: str, alias: str = CHAMPION) -> Steps[ModelVersion]:
 
     Raises:
         ModelNotFound: it never pointed at another version that there still is.
+        ModelInUse: it shares its requests with another version.
     """
-    answer: str = yield _changed("rollback_model", name, alias)
+    answer: str = yield _moved("rollback_model", name, alias)
     if answer == "none":
         raise ModelNotFound(
             f"{name}@{alias} cannot go back: it has pointed at no other version that there still is; "
@@ -148,7 +114,7 @@ def remove(ref: str) -> Steps[tuple[str, ...]]:
         answer: list[str] = yield _removed(name, going, used, with_aliases=is_whole)
         if answer[0] == "ok":
             return tuple(version.ref for version in going)
-        if answer[0] in ("alias", "parent"):
+        if answer[0] in ("alias", "parent", "route"):
             raise _needed(name, answer)
     raise _busy(name)
 
@@ -178,6 +144,8 @@ def keep_versions(name: str, keep: int, why: Why = "asked", *, dry_run: bool = F
         answer: list[str] = yield _removed(name, going, used, why=why)
         if answer[0] == "ok":
             return removal
+        if answer[0] == "route":
+            raise _needed(name, answer)
     raise _busy(name)
 
 
@@ -252,6 +220,26 @@ def _changed(name: str, model: str, *words: Word) -> Call[str]:
     return _call(name, (model, *words, by_whom(), _id()))
 
 
+def _moved(name: str, model: str, alias: str, *words: Word) -> Call[str]:
+    """A change of an alias.
+
+    Raises:
+        ModelInUse: a job has a route for it.
+    """
+    changed = _changed(name, model, alias, *words)
+
+    def decode(answer: bytes) -> str:
+        said, _, job = changed.decode(answer).partition(" ")
+        if said == "route":
+            raise ModelInUse(
+                f"{model}@{alias} shares its requests with another version, by job {job}, which alone moves it: "
+                f"wait until that has ended, or `stoker cancel {job}`"
+            )
+        return said
+
+    return Call(changed.words, decode, changed.script)
+
+
 def _call(name: str, words: tuple[Word, ...]) -> Call[str]:
     return Call(words, lambda answer: answer.decode(), script(name))
 
@@ -270,7 +258,9 @@ def _removed(
 
 
 def _needed(name: str, answer: Sequence[str]) -> ModelInUse:
-    what, first, second = answer
+    what, first, second, *job = answer
+    if what == "route":
+        return ModelInUse(f"{name}@{first} has a share of the requests to {name}@{second}, by job {job[0]}: {_WAIT}")
     if what == "alias":
         return ModelInUse(
             f"{name}@{first} is what {name}@{second} points at: move or drop that first, by `stoker models alias`"

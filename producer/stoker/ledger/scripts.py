@@ -8,13 +8,15 @@ from ..redis.calls import Script
 from .counters import lua_bounds
 from .keys import lua_tables
 
+_ROUTES = ("registry", "routes")
 _STATES = ("forms", "turns", "states", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
-    "commit": (*_STATES, "registry"),
-    **dict.fromkeys(("alias_model", "rollback_model", "note_model"), ("registry",)),
-    **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, "registry", "uses")),
+    "commit": (*_STATES, *_ROUTES),
+    **dict.fromkeys(("alias_model", "rollback_model", "note_model"), _ROUTES),
+    **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
+    **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in"), (*_STATES, "intake")),

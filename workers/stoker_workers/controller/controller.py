@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from stoker import lanes
-from stoker.ledger import damage, intake, quotas, upkeep
+from stoker.ledger import damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
@@ -110,6 +110,7 @@ class Controller:
             Duty("fall back to CPUs", ROUND_S, self._fall_back),
             Duty("forget old jobs", ROUND_S, self._forget_old),
             Duty("return requests", ROUND_S, self._return_requests),
+            Duty("end routes", ROUND_S, lambda: self._connection.run(routes.sweep())),
             Duty("take lists in", ROUND_S, self._take_in),
             Duty("repair the ledger", ROUND_S, self._repair),
             Duty("remove old versions", OLD_VERSIONS_S, self._remove_old_versions),

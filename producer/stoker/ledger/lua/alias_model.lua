@@ -1,5 +1,5 @@
 -- Points an alias at a version, or takes it away. ARGV: model, alias, number ('' to take it away), who does, id of the change
--- Returns 'ok', 'version' (there is no such version) or 'alias' (there is no such alias).
+-- Returns 'ok', 'version' (there is no such version), 'alias' (there is no such alias) or 'route <job>' (whose the alias is).
 local model, alias, number, by, change_id = unpack(ARGV)
 local before = redis.call('HGET', KEY.aliases .. model, alias)
 
@@ -9,6 +9,10 @@ elseif number == '' and not before then
   return 'alias'
 elseif number ~= '' and not version_of(model, number) then
   return 'version'
+end
+local route = open_route(model, alias)
+if route then
+  return 'route ' .. route.job
 end
 if before ~= number then
   move_alias(model, alias, number ~= '' and number or nil, { by = by, id = change_id })

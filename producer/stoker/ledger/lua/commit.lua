@@ -41,6 +41,8 @@ for n = 7, #ARGV, 4 do
   end
   if alias ~= '' then
     move_alias(model, alias, version, { by = id })
+    -- A route from where it pointed holds no longer.
+    open_route(model, alias)
   end
 end
 if state == 'SUCCEEDED' then

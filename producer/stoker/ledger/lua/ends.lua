@@ -88,7 +88,7 @@ local function forget(id)
   redis.call('ZREM', KEY.finished, id)
   redis.call('SREM', KEY.untold, id)
   redis.call('DEL', KEY.job .. id, KEY.events .. id, KEY.history .. id, KEY.after .. id, KEY.meta .. id, KEY.children .. id,
-    KEY.reached .. id)
+    KEY.reached .. id, KEY.evidence .. id)
 end
 
 -- Whether a field under a job's children is the id of one: it begins with the job's, and ends with two numbers.

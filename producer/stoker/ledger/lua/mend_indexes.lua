@@ -31,7 +31,7 @@ local PLAIN_INDEXES = {
   [KEY.finished] = is_state_of('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD', 'PRUNED'),
 }
 -- Keys that go with a record.
-local WITH_RECORD = { KEY.events, KEY.history, KEY.after, KEY.children, KEY.reached }
+local WITH_RECORD = { KEY.events, KEY.history, KEY.after, KEY.children, KEY.reached, KEY.evidence }
 
 -- What follows a prefix in a key; nil if the key has another.
 local function rest_of(key, prefix)

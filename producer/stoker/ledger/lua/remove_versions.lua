@@ -2,7 +2,8 @@
 -- ARGV: model, 1 for all of it with its aliases, up to which job the caller has looked (its sequence), why ('asked' or
 --   'retention'), who does, id of the change, else the numbers of the versions
 -- Returns {'ok'}; or, when nothing was removed: {'version', number} (there is none), {'alias', number, alias},
---   {'parent', reference, the version made from it}, {'jobs'} (jobs came meanwhile that may name one).
+--   {'parent', reference, the version made from it}, {'route', number, alias, the job whose route leads to it}, {'jobs'} (jobs
+--   came meanwhile that may name one).
 local FORGOTTEN_AFTER_S = 90 * 24 * 3600
 local model, is_whole, sequence, why, by, change_id = unpack(ARGV)
 local versions, aliases = redis.call('HGETALL', KEY.model .. model), redis.call('HGETALL', KEY.aliases .. model)
@@ -29,6 +30,12 @@ for _, number in ipairs(numbers) do
     end
   end
   refs[model .. '@' .. number] = true
+end
+for alias, route in pairs(routes_of(model)) do
+  local number = string.format('%d', route.to)
+  if refs[model .. '@' .. number] then
+    return { 'route', number, alias, route.job }
+  end
 end
 local parent, child = child_of(refs)
 if parent then

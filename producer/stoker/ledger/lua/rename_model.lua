@@ -35,6 +35,11 @@ for n = 6, #ARGV, 4 do
   local of, number, _, manifest = unpack(ARGV, n, n + 3)
   redis.call('HSET', KEY.model .. of, number, manifest)
 end
+for alias, route in pairs(routes_of(model)) do
+  redis.call('HDEL', KEY.routes, model .. ' ' .. alias)
+  write_route(new, alias, route)
+  redis.call('HSET', KEY.job .. route.job, 'route', new .. ' ' .. alias)
+end
 for _, prefix in ipairs({ KEY.model, KEY.aliases, KEY.notes }) do
   local fields = redis.call('HGETALL', prefix .. model)
   for n = 1, #fields, 2 do

@@ -1,8 +1,12 @@
 -- Points an alias at what it pointed at before; a second step back goes one further. ARGV: model, alias, who does, id of the
--- change. Returns 'ok' or 'none' (it pointed at no other version that there still is).
+-- change. Returns 'ok', 'none' (it pointed at no other version that there still is) or 'route <job>' (whose the alias is).
 local model, alias, by, change_id = unpack(ARGV)
 if is_repeat(model, change_id) then
   return 'ok'
+end
+local route = open_route(model, alias)
+if route then
+  return 'route ' .. route.job
 end
 
 -- What the alias pointed at, the newest at the end: false where it was taken away. A step back ends what it left.
