@@ -8,7 +8,7 @@ import pytest
 import redis
 
 import stoker
-from stoker.ledger import damage, intake, model_changes, model_log, records, registry, routes, upkeep
+from stoker.ledger import alarms, damage, intake, model_changes, model_log, records, registry, routes, upkeep
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature, TensorSpec
@@ -84,6 +84,7 @@ def test_a_route_is_opened_once_moved_and_promotes(models: Registry) -> None:
     assert models.run(routes.routes()) == []
     evidence = models.run(routes.evidence(job))
     assert (evidence.how, evidence.closed) == ("promoted", "no worse in 2,000 requests")
+    assert [alarm.what for alarm in models.run(alarms.newest(9))] == ["promoted"]
     assert [how for how, *_ in models.changes] == [None, "promoted", "moved", "opened"]
     assert models.do(model_changes.roll_back("digits")).version == 1
 

@@ -61,6 +61,9 @@ local function end_route(model, alias, route, how, why)
   end
   note_change(model, { routed = alias, from = route.from, to = route.to, share = route.share, how = how, why = why,
     by = route.job })
+  local ref, is_promoted = model .. '@' .. string.format('%d', route.to), how == 'promoted'
+  raise_alarm({ what = is_promoted and 'promoted' or 'rolled back', model = ref, job = route.job,
+    text = ref .. (is_promoted and ' is promoted: ' or ' is rolled back: ') .. why })
 end
 
 -- The route of an alias, for a script that may write routes: one that does not hold ends here.
