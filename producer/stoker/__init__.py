@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from .ledger.uploads import Upload
     from .models.prediction import Prediction
     from .models.retention import Removal
+    from .schedules.schedule import ScheduleStatus
     from .settings import Settings
     from .status import JobStatus
 
@@ -112,6 +113,7 @@ _LAZY = {
     "Paused": "ledger.pauses",
     "Prediction": "models.prediction",
     "Removal": "models.retention",
+    "ScheduleStatus": "schedules.schedule",
     "Settings": "settings",
     "Upload": "ledger.uploads",
     "Worker": "ledger.presence",
@@ -190,6 +192,7 @@ __all__ = [
     "Run",
     "RunResult",
     "Schedule",
+    "ScheduleStatus",
     "Sequence",
     "Settings",
     "Signature",

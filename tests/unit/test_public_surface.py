@@ -85,6 +85,7 @@ PUBLIC = [
     "Run",
     "RunResult",
     "Schedule",
+    "ScheduleStatus",
     "Sequence",
     "Settings",
     "Signature",

@@ -26,6 +26,7 @@ from . import (
     logs,
     predict,
     retrying,
+    schedule,
     services,
 )
 from .output import accept_any_encoding, print_json, say_error
@@ -42,7 +43,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
         *(acting.pause, acting.resume, acting.resubmit, retrying.retry),
-        functions.functions,
+        *(functions.functions, schedule.schedule),
     ),
     "Predictions": (predict.predict, explain.explain, infer.infer),
     "Models and files": (best.models, alarms.alarms, files.files),

@@ -17,7 +17,7 @@ from ..status import JobStatus
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion
-from .moments import moment
+from .moments import moment, seconds
 from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
 from .paused import warn_of_pauses
 from .short_id import SEARCHED, whole_id
@@ -34,6 +34,16 @@ def submit(
         str | None,
         typer.Option(help="Idempotency key: the same key is the same job while its record is kept (one job only)."),
     ] = None,
+    singleton: Annotated[
+        str | None,
+        typer.Option(help="A key: a job with it that has not ended is given back instead (one job only)."),
+    ] = None,
+    debounce: Annotated[
+        str | None,
+        typer.Option(
+            help="With --singleton: start so much later, such as 60s; another one takes its place until then."
+        ),
+    ] = None,
     watch_it: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the job until it ends (one job only).")
     ] = False,
@@ -46,10 +56,14 @@ def submit(
         {kind: train, model: digits, data: "sample://digits", epochs: 10}
     """
     specs = read_specs(file)
-    if len(specs) != 1 and (key or watch_it):
-        raise InvalidJob(f"--key and --watch are for one job; {file} has {len(specs)}")
+    if len(specs) != 1 and (key or watch_it or singleton):
+        raise InvalidJob(f"--key, --singleton and --watch are for one job; {file} has {len(specs)}")
+    debounce_s = None if debounce is None else seconds("--debounce", debounce)
     with Client() as client:
-        jobs = [client.submit(specs[0], idempotency_key=key)] if len(specs) == 1 else client.submit_many(specs)
+        if len(specs) == 1:
+            jobs = [client.submit(specs[0], idempotency_key=key, singleton=singleton, debounce=debounce_s)]
+        else:
+            jobs = client.submit_many(specs)
         devices = {worker.device for worker in client.workers()}
         statuses = [job.status() for job in jobs]
         if watch_it:

@@ -23,3 +23,14 @@ def moment(option: str, text: str | None) -> datetime | None:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise InvalidArgument(f"{option} is a time such as 30m, 12h, 7d or 2026-01-31T08:00; got {text!r}") from None
+
+
+def seconds(option: str, text: str) -> float:
+    """A length of time, such as "6h", in seconds.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if length := _AGO.fullmatch(text):
+        return timedelta(**{_UNITS[length[2]]: int(length[1])}).total_seconds()
+    raise InvalidArgument(f"{option} is a length of time such as 90s, 30m, 6h or 2d; got {text!r}")

@@ -9,7 +9,6 @@ from typing import Any, Self, TypeVar, Unpack
 
 from ..events import JobState
 from ..kinds import Priority, Result
-from ..kinds.base import JobSpec
 from ..kinds.result import JobResult
 from ..lanes.aio import AsyncLaneClient
 from ..ledger import presence, records, registry
@@ -22,7 +21,7 @@ from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
 from ..status import JobStatus
-from . import arguments, inference, registering, submission
+from . import arguments, inference, registering
 from .acting import AsyncActCalls
 from .alarms import AsyncAlarmCalls
 from .async_job import AsyncJob
@@ -33,8 +32,9 @@ from .files import AsyncFileCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
+from .scheduling import AsyncScheduleCalls
+from .submitting import AsyncSubmitCalls
 from .tables import Rows
-from .tracing import submitting
 
 R = TypeVar("R", bound=JobResult)
 
@@ -48,6 +48,8 @@ class AsyncClient(
     AsyncFileCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,
+    AsyncScheduleCalls,
+    AsyncSubmitCalls,
 ):
     """`Client` for asyncio: the same methods, arguments and errors.
 
@@ -80,20 +82,6 @@ class AsyncClient(
         await self._lanes.get().close()
         await self._listener.get().close()
         await self._connection.close()
-
-    async def submit(self, spec: JobSpec[R], *, idempotency_key: str | None = None) -> AsyncJob[R]:
-        """See `Client.submit`."""
-        listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
-        with submitting(1):
-            [job_id] = await self._drive(submission.submit(listed, key))
-        return self._job(job_id)
-
-    async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
-        """See `Client.submit_many`."""
-        listed = arguments.specs(specs)
-        with submitting(len(listed)):
-            ids = await self._drive(submission.submit(listed))
-        return [self._job(job_id) for job_id in ids]
 
     async def job(self, job_id: str) -> AsyncJob[Result]:
         """See `Client.job`."""

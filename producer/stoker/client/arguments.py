@@ -166,6 +166,12 @@ def spec(value: object) -> Spec:
     return value  # type: ignore[return-value]  # the specs are the subclasses
 
 
+def keyed(value: object, singleton: str | None, debounce: float | None) -> Spec:
+    """A job to submit, with the key of which one is open at a time, and how long it waits for another, if given."""
+    fields = {name: given for name, given in (("singleton", singleton), ("debounce", debounce)) if given is not None}
+    return spec(value).model_copy(update=fields) if fields else spec(value)
+
+
 def specs(values: object) -> list[Spec]:
     """Jobs to submit together."""
     if isinstance(values, JobSpec) or not isinstance(values, Iterable):

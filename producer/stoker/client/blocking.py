@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -11,7 +11,6 @@ from typing import Any, Self, TypeVar, Unpack
 from ..errors import StokerError
 from ..events import JobState
 from ..kinds import Priority, Result
-from ..kinds.base import JobSpec
 from ..kinds.result import JobResult
 from ..lanes.blocking import LaneClient
 from ..ledger import presence, records, registry
@@ -24,7 +23,7 @@ from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
 from ..status import JobStatus
-from . import arguments, inference, registering, submission
+from . import arguments, inference, registering
 from .acting import ActCalls
 from .alarms import AlarmCalls
 from .choosing import ChoiceCalls
@@ -35,14 +34,24 @@ from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
 from .pausing import PauseCalls
+from .scheduling import ScheduleCalls
+from .submitting import SubmitCalls
 from .tables import Rows
-from .tracing import submitting
 
 R = TypeVar("R", bound=JobResult)
 
 
 class Client(
-    ActCalls, AlarmCalls, ChoiceCalls, CompletionCalls, ExplainCalls, FileCalls, ModelKeepingCalls, PauseCalls
+    ActCalls,
+    AlarmCalls,
+    ChoiceCalls,
+    CompletionCalls,
+    ExplainCalls,
+    FileCalls,
+    ModelKeepingCalls,
+    PauseCalls,
+    ScheduleCalls,
+    SubmitCalls,
 ):
     """Everything an app does with Stoker, over one Redis.
 
@@ -89,38 +98,6 @@ class Client(
         self._lanes.get().close()
         self._listener.get().close()
         self._connection.close()
-
-    def submit(self, spec: JobSpec[R], *, idempotency_key: str | None = None) -> Job[R]:
-        """Queue a job. When this returns, the job is stored and will reach a final state.
-
-        Args:
-            idempotency_key: submits with the same key give the same job, as long as its record is kept.
-
-        Raises:
-            InvalidJob: the spec or its data is wrong, or the key was used with another spec.
-            ModelNotFound: it names a model that does not exist.
-            Unavailable, Unauthorized: Redis cannot take it. Nothing was queued, or a repeat with the key finds it.
-        """
-        listed, key = [arguments.spec(spec)], arguments.idempotency_key(idempotency_key)
-        with submitting(1):
-            [job_id] = self._drive(submission.submit(listed, key))
-        return self._job(job_id)
-
-    def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
-        """Queue several jobs: all of them or, on an error, none.
-
-        A spec may run `after` an earlier one of the list, or use the model that it trains: "#0" names the first. So a
-        pipeline is a list of plain specs.
-
-        Raises:
-            InvalidJob, ModelNotFound: as `submit` does, for the first spec that is wrong.
-            Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very
-                end, all will be.
-        """
-        listed = arguments.specs(specs)
-        with submitting(len(listed)):
-            ids = self._drive(submission.submit(listed))
-        return [self._job(job_id) for job_id in ids]
 
     def job(self, job_id: str) -> Job[Result]:
         """A job submitted before.

@@ -30,6 +30,8 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmi
         InvalidJob, ModelNotFound: see `_prepare`.
         InvalidJob, JobNotFound: see `intake.submit`.
     """
+    if len(specs) > 1 and (key := next((spec.singleton for spec in specs if spec.singleton), None)):
+        raise InvalidJob(f"singleton={key!r} is for a job that is submitted by itself, and these are {len(specs)}")
     jobs = yield from _prepare(specs, idempotency_key, resubmits)
     batches = list(intake.chunks(jobs))
     if len(batches) == 1:
@@ -45,7 +47,38 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmi
     return [job.id for job in jobs]
 
 
-def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str) -> Steps[list[intake.NewJob]]:
+def anew(specs: Sequence[Spec]) -> Steps[list[Spec]]:
+    """Specs to be submitted again and again: checked, with their data as a worker finds them, and no model pinned.
+
+    Raises:
+        InvalidJob, ModelNotFound: as `submit`.
+    """
+    yield from _prepare(specs, None, "")
+    offered = yield from offer(specs)
+    checks = _Checks({}, offered)
+    ready: list[Spec] = []
+    for spec in specs:
+        checked_spec, _ = yield from _checked(checks, checked(spec))
+        ready.append(checked_spec)
+    return ready
+
+
+def scheduled(specs: Sequence[Spec], ids: Sequence[str]) -> Steps[list[intake.NewJob]]:
+    """The jobs of a start, with these ids; their data were checked when it was planned, and may not be here.
+
+    Raises:
+        InvalidJob, ModelNotFound: a spec does not fit the models that there are by now, or an upload is gone.
+    """
+    return (yield from _prepare(specs, None, "", _ScheduledChecks, ids))
+
+
+def _prepare(
+    specs: Sequence[Spec],
+    idempotency_key: str | None,
+    resubmits: str,
+    kind_of_checks: "type[_Checks] | None" = None,
+    ids: Sequence[str] = (),
+) -> Steps[list[intake.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
     A spec that is in the list twice is checked once.
@@ -53,6 +86,7 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str)
     Args:
         specs: jobs submitted together; each may name an earlier one as "#0", "#1", ….
         idempotency_key: for a single spec.
+        ids: what the jobs are to be called; none for new ids.
 
     Raises:
         InvalidJob: a file, column or array is missing, a reference is wrong, or no worker could run a job.
@@ -61,7 +95,7 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str)
     valid = {id(spec): checked(spec) for spec in specs}
     distinct = valid.values()
     offered = (yield from offer(distinct)) if specs else Offer()
-    checks = _Checks((yield from _versions(distinct)), offered)
+    checks = (kind_of_checks or _Checks)((yield from _versions(distinct)), offered)
     routed: dict[int, tuple[Spec, str]] = {}
     prepared: list[intake.NewJob] = []
     parent = traceparent()
@@ -69,7 +103,8 @@ def _prepare(specs: Sequence[Spec], idempotency_key: str | None, resubmits: str)
         if id(spec) not in routed:
             routed[id(spec)] = yield from _checked(checks, _with_ids(valid[id(spec)], prepared))
         ready, queue = routed[id(spec)]
-        prepared.append(intake.NewJob(str(uuid.uuid4()), ready, queue, ready.after, idempotency_key, parent, resubmits))
+        job_id = ids[len(prepared)] if ids else str(uuid.uuid4())
+        prepared.append(intake.NewJob(job_id, ready, queue, ready.after, idempotency_key, parent, resubmits))
     return prepared
 
 
@@ -178,3 +213,33 @@ class _Checks:
         """
         if split(ref)[0] == UPLOADS and (whole := parse_upload(ref).whole) not in self.uploads:
             raise _UnknownYet(whole)
+
+
+class _ScheduledChecks(_Checks):
+    """The checks of jobs that a controller submits: it reads no data, and refuses none for a lack of workers."""
+
+    def check(self, spec: Spec) -> tuple[Spec, str]:
+        """See `_Checks.check`; where no live worker could run it, the job waits for one."""
+        try:
+            device = place(spec, self._offered)
+        except InvalidJob:
+            device = place(spec, Offer())
+        checked: Spec = kind_of(spec).check(spec, self)
+        return checked, topology.queue_for(spec.kind, device)
+
+    def preflight(
+        self,
+        data: str | Data,
+        *,
+        target: str | tuple[str, ...] | None,  # noqa: ARG002
+        features: tuple[str, ...] | None,  # noqa: ARG002
+        labelled: bool = True,  # noqa: ARG002
+    ) -> str | Data:
+        """See `SubmitChecks`."""
+        self._require_upload(data.ref if isinstance(data, Data) else data)
+        return data
+
+    def file(self, ref: str) -> str:
+        """See `SubmitChecks`."""
+        self._require_upload(ref)
+        return ref

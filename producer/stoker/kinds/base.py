@@ -29,6 +29,7 @@ Priority = Literal["low", "normal", "high"]
 # A job's id, or "#2" for the third of the specs submitted together.
 JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1,64})$")]
 LONGEST_TAG = 256
+SingletonKey = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, StringConstraints(max_length=LONGEST_TAG)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20
@@ -144,6 +145,9 @@ class JobSpec(Gives[R_co]):
         cpus: cores that its worker must have, shared with its other slots.
         gpu_memory: bytes that its GPU must have; such a job runs on GPUs only.
         needs: labels that its worker must have (`STOKER_LABELS`); until one that has them lives, it waits.
+        singleton: a key. As long as a job with it has not ended, submitting another gives that one back.
+        debounce: seconds, with `singleton`. The job starts so much later, if no other with its key has come by then:
+            that takes its place, as long as it has not begun. It is put off for ten times as long at most.
     """
 
     device: Device = "auto"
@@ -157,6 +161,14 @@ class JobSpec(Gives[R_co]):
     cpus: int | None = Field(default=None, gt=0, le=4096)
     gpu_memory: int | None = Field(default=None, gt=0, le=2**50)
     needs: Labels = Field(default_factory=dict)
+    singleton: SingletonKey | None = None
+    debounce: float | None = Field(default=None, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _debounce_needs_a_key(self) -> Self:
+        if self.debounce is not None and self.singleton is None:
+            raise InvalidJob("debounce says how long a job waits for another with its key: give singleton, too")
+        return self
 
     @model_validator(mode="after")
     def _gpu_memory_is_a_gpus(self) -> Self:

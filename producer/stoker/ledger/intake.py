@@ -78,7 +78,7 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
                 f"the idempotency key {answer[1].decode()!r} belongs to a job with another spec: "
                 "use a new key for a new job, or send the same spec again"
             )
-        _refuse(answer)
+        refuse(answer)
         older = {place: job_id.decode() for place, job_id in zip(answer[::2], answer[1::2], strict=True)}
         return [older.get(place, job.id) for place, job in enumerate(jobs, 1)]
 
@@ -119,7 +119,7 @@ def accept(list_id: str, jobs: Sequence[NewJob]) -> Call[None]:
     def decode(answer: list[bytes]) -> None:
         if answer and answer[0] == b"gone":
             raise Unavailable("the list of jobs took too long to reach Redis; nothing was queued, submit it again")
-        _refuse(answer)
+        refuse(answer)
 
     tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
     count = sum(1 for _ in chunks(jobs))
@@ -146,7 +146,8 @@ def accepted(limit: int = 100) -> Call[list[str]]:
     return Call(("SRANDMEMBER", key("intakes"), limit), lambda answer: [list_id.decode() for list_id in answer])
 
 
-def _refuse(answer: list[Any]) -> None:
+def refuse(answer: list[Any]) -> None:
+    """Raise what a script says that takes jobs in: see `submit`."""
     if answer and answer[0] == b"quota":
         _, tenant, queued, most = answer
         raise Unavailable(
@@ -188,6 +189,8 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "queue": job.queue,
         "priority": spec.priority,
         "tenant": spec.tags.get(TENANT),
+        "singleton": spec.singleton,
+        "debounce_ms": spec.debounce and round(spec.debounce * 1000),
         "not_before": spec.not_before and round(spec.not_before.timestamp() * 1000),
         "may_fall_back": int(job.queue.startswith("gpu.") and spec.device == "auto" and spec.gpu_memory is None),
     }

@@ -47,6 +47,9 @@
 | stoker:intake:<id> | hash | a long list of jobs, in chunks by number | when all is taken in, or 10 minutes later |
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
+| stoker:singleton:<key> | string | the newest job with a key, of which one is open at a time | with the record |
+| stoker:schedules | hash | when jobs are submitted by themselves, and which: name to schedule | fields go by hand |
+| stoker:schedule-states | hash | what has come of each so far | as those of stoker:schedules |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
 | stoker:quarantined | hash | how many there were, by reason | never: one field a reason |
 | stoker:unserved:<queue> <word> … | sorted set | ids of jobs that wait for a worker with all that | until one comes |
@@ -127,6 +130,9 @@ PREFIX = {
     "intake": "stoker:intake:",
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",
+    "singleton": "stoker:singleton:",
+    "schedules": "stoker:schedules",
+    "schedule_states": "stoker:schedule-states",
     "quarantine": "stoker:quarantine",
     "quarantined": "stoker:quarantined",
     "unserved": "stoker:unserved:",
@@ -159,6 +165,7 @@ TYPES = {
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("alarms",), "stream"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
+    **dict.fromkeys(("schedules", "schedule_states"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
         ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads", "routes"),

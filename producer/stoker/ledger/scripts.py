@@ -19,7 +19,7 @@ _INCLUDES = {
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
-    **dict.fromkeys(("submit", "accept", "take_in"), (*_STATES, "intake")),
+    **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
     **dict.fromkeys(("wait", "wake_job"), _STATES),
     "await_children": (*_STATES, "intake", "pausing"),

@@ -40,6 +40,8 @@ class Jobs:
                 if old[1] != keyed[1]:
                     return [b"conflict", keyed[0].encode()]
                 answer += [place, old[0].encode()]
+            elif holder := self._holder(chunk["shapes"][shape - 1]):
+                answer += [place, holder.encode()]
             for first in chunk["shapes"][shape - 1]["after"]:
                 state = self._jobs[first].text("state") if first in self._jobs else "missing"
                 if first not in coming and state not in {*_OPEN, JobState.SUCCEEDED}:
@@ -49,6 +51,16 @@ class Jobs:
                 self._add(job, chunk["shapes"][job[1] - 1])
         self._run_due()
         return answer
+
+    def _holder(self, shape: dict[str, Any]) -> str | None:
+        """The job that is given back for one with its key; one whose place that takes is cancelled."""
+        key = (shape.get("singleton") or "").encode()
+        for job_id, record in reversed(self._jobs.items()):
+            if key and record.fields.get(b"singleton") == key and not record.is_final:
+                if not shape.get("debounce_ms") or int(record.text("attempt") or 0):
+                    return job_id
+                self._settle(record, job_id, JobState.CANCELLED, reason="another job takes its place")
+        return None
 
     def stage(self, list_id: str, number: int, document: str, ttl_s: int) -> None:  # noqa: ARG002
         """See stage.lua."""

@@ -25,6 +25,7 @@ from .duties import Duty, DutyThread, for_each
 from .lead import Lead
 from .leftovers import LeftoverSearch
 from .old_versions import remove_old_versions
+from .schedules import Schedules
 from .watched import WatchedConnection
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Controller:
         self._looked_up_to = "0"
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
+            "schedules": [Duty("start schedules", ROUND_S, Schedules(self._connection).step)],
             "results": [Duty("copy results", ROUND_S, self._copy_results)],
             "store": [
                 Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),

@@ -75,12 +75,16 @@ end
 
 -- Forgets a job that has ended.
 local function forget(id)
-  local kind, state, queue, key = unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key'))
+  local kind, state, queue, key, singleton =
+    unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key', 'singleton'))
   if kind then
     redis.call('ZREM', index_of(kind, state or '', queue), id)
   end
   if key and string.match(redis.call('GET', KEY.idempotency .. key) or '', '^%S+') == id then
     redis.call('DEL', KEY.idempotency .. key)
+  end
+  if singleton and redis.call('GET', KEY.singleton .. singleton) == id then
+    redis.call('DEL', KEY.singleton .. singleton)
   end
   if state == 'DEAD' then
     discard_all(id, fields_of(id, 'checkpoints', 'keeps_nothing'))

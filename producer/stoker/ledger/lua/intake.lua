@@ -28,6 +28,36 @@ local function over_quota(tenants)
   end
 end
 
+-- The job with a key that has not ended, and its record; nil if there is none.
+local function open_singleton(key)
+  local id = key and redis.call('GET', KEY.singleton .. key)
+  local job = id and fields_of(id, 'state', 'attempt', 'submitted_at', 'put_off_since', 'tenant')
+  if job and (YET_TO_START[job.state] or job.state == 'RUNNING') then
+    return id, job
+  end
+end
+
+-- New jobs are those with their keys, from now on.
+local function hold_singletons(chunk)
+  for _, job in ipairs(chunk.jobs) do
+    local key = chunk.shapes[job[2]].singleton
+    if key then
+      redis.call('SET', KEY.singleton .. key, job[1])
+    end
+  end
+end
+
+-- A job waits a little, so that another with its key may take its place; but in all not for longer than so many times that.
+local MOST_PUT_OFFS = 10
+local function put_off_new(shape, older)
+  local since = older and tonumber(older.put_off_since or older.submitted_at) or now_ms()
+  local until_ms = math.min(now_ms() + shape.debounce_ms, since + MOST_PUT_OFFS * shape.debounce_ms)
+  shape.not_before = math.max(shape.not_before or 0, until_ms)
+  for _, word in ipairs({ 'not_before', shape.not_before, 'put_off_since', since }) do
+    table.insert(shape.record, word)
+  end
+end
+
 -- Whether nothing can come after a job in such a state: it has none any more, or has ended without success.
 local function is_dead_end(state)
   return not state or state == 'FAILED' or state == 'CANCELLED' or state == 'DEAD' or state == 'PRUNED'

@@ -4,6 +4,8 @@
 --   {'quota', tenant, its jobs that have not started, how many these may be}.
 local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]
 local older, fresh, coming, more = {}, {}, {}, {}
+-- The job whose place the only one of these takes.
+local replaced
 
 for n, job in ipairs(chunk.jobs) do
   local id, shape, key, digest = unpack(job)
@@ -23,7 +25,22 @@ for n, job in ipairs(chunk.jobs) do
   elseif redis.call('EXISTS', KEY.job .. id) == 1 then
     -- A repeat of a submit whose answer was lost is not judged again by what has happened since.
     known = true
-  else
+  elseif chunk.shapes[shape].singleton then
+    local holder, its_job = open_singleton(chunk.shapes[shape].singleton)
+    local has_begun = holder and (its_job.state == 'RUNNING' or its_job.attempt ~= '0')
+    local debounce = chunk.shapes[shape].debounce_ms
+    if holder and (has_begun or not debounce) then
+      known = true
+      older[#older + 1], older[#older + 2] = n, holder
+    elseif debounce then
+      put_off_new(chunk.shapes[shape], its_job)
+      replaced = holder
+      if holder then
+        more[its_job.tenant or ''] = (more[its_job.tenant or ''] or 0) - 1
+      end
+    end
+  end
+  if not known then
     for _, first in ipairs(chunk.shapes[shape].after) do
       local state = coming[first] or redis.call('HGET', KEY.job .. first, 'state')
       if is_dead_end(state) then
@@ -43,8 +60,17 @@ local refusal = over_quota(more)
 if refusal then
   return refusal
 end
-count_queued(more)
+if replaced then
+  finish(replaced, 'CANCELLED', { reason = 'job ' .. chunk.jobs[1][1] .. ' takes its place' }, iso)
+end
+local added = {}
+for _, job in ipairs(fresh) do
+  local tenant = chunk.shapes[job[2]].tenant or ''
+  added[tenant] = (added[tenant] or 0) + 1
+end
+count_queued(added)
 take_in({ shapes = chunk.shapes, jobs = fresh }, iso)
+hold_singletons({ shapes = chunk.shapes, jobs = fresh })
 for _, job in ipairs(fresh) do
   local id, _, key, digest = unpack(job)
   if key then

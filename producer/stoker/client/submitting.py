@@ -1,0 +1,89 @@
+"""Submitting jobs."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from ..kinds.base import JobSpec
+from ..kinds.result import JobResult
+from ..redis.scopes import PerLoop, PerProcess
+from . import arguments, submission
+from .async_job import AsyncJob
+from .calls import AsyncCalls, Calls
+from .job import Job
+from .listening import AsyncListener, Listener
+from .tracing import submitting
+
+R = TypeVar("R", bound=JobResult)
+
+
+class SubmitCalls(Calls):
+    """A part of the blocking client."""
+
+    _listener: PerProcess[Listener]
+
+    def submit(
+        self,
+        spec: JobSpec[R],
+        *,
+        idempotency_key: str | None = None,
+        singleton: str | None = None,
+        debounce: float | None = None,
+    ) -> Job[R]:
+        """Queue a job. When this returns, the job is stored and will reach a final state.
+
+        Args:
+            idempotency_key: submits with the same key give the same job, as long as its record is kept.
+            singleton, debounce: as those of `JobSpec`: one job with a key at a time, and seconds until it starts.
+
+        Raises:
+            InvalidJob: the spec or its data is wrong, or the key was used with another spec.
+            ModelNotFound: it names a model that does not exist.
+            Unavailable, Unauthorized: Redis cannot take it. Nothing was queued, or a repeat with the key finds it.
+        """
+        listed, key = [arguments.keyed(spec, singleton, debounce)], arguments.idempotency_key(idempotency_key)
+        with submitting(1):
+            [job_id] = self._drive(submission.submit(listed, key))
+        return Job(self._connection, self._listener, job_id, self.settings.store)
+
+    def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
+        """Queue several jobs: all of them or, on an error, none.
+
+        A spec may run `after` an earlier one of the list, or use the model that it trains: "#0" names the first. So a
+        pipeline is a list of plain specs.
+
+        Raises:
+            InvalidJob, ModelNotFound: as `submit` does, for the first spec that is wrong.
+            Unavailable, Unauthorized: Redis cannot take them. Nothing was queued or, if it went away at the very
+                end, all will be.
+        """
+        listed = arguments.specs(specs)
+        with submitting(len(listed)):
+            ids = self._drive(submission.submit(listed))
+        return [Job(self._connection, self._listener, job_id, self.settings.store) for job_id in ids]
+
+
+class AsyncSubmitCalls(AsyncCalls):
+    """A part of the asyncio client."""
+
+    _listener: PerLoop[AsyncListener]
+
+    async def submit(
+        self,
+        spec: JobSpec[R],
+        *,
+        idempotency_key: str | None = None,
+        singleton: str | None = None,
+        debounce: float | None = None,
+    ) -> AsyncJob[R]:
+        """See `Client.submit`."""
+        listed, key = [arguments.keyed(spec, singleton, debounce)], arguments.idempotency_key(idempotency_key)
+        with submitting(1):
+            [job_id] = await self._drive(submission.submit(listed, key))
+        return AsyncJob(self._connection, self._listener, job_id, self.settings.store)
+
+    async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
+        """See `Client.submit_many`."""
+        listed = arguments.specs(specs)
+        with submitting(len(listed)):
+            ids = await self._drive(submission.submit(listed))
+        return [AsyncJob(self._connection, self._listener, job_id, self.settings.store) for job_id in ids]

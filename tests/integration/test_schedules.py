@@ -1,0 +1,251 @@
+"""Schedules on a real server: started once by controllers that are killed and stopped at will, and none missed."""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+
+import stoker
+from stoker.ledger import alarms, quotas, schedules
+from stoker.redis.calls import Call
+from stoker.redis.connection import Connection
+from stoker.schedules.starting import job_ids
+from stoker.settings import Settings
+from stoker.tenants import Quota
+from stoker_workers.controller.schedules import Schedules
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+TRAIN = stoker.Train(model="nightly", data="sample://iris")
+CHAIN = [TRAIN, stoker.Evaluate(model="#0", data="sample://iris")]
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[stoker.Client]:
+    with stoker.Client(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Connection:
+    return Connection.open(Settings(), redis_url)
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
+        yield server
+
+
+def started(server: redis.Redis, name: str = "nightly") -> list[str]:
+    """The times for which jobs were submitted, of each job, in order."""
+    times = []
+    for key in server.scan_iter("stoker:job:*", count=1000):
+        tags = json.loads(str(server.hget(key, "tags")))
+        if tags.get("schedule") == name:
+            times.append(tags["scheduled"])
+    return sorted(times)
+
+
+class Killed(Exception):
+    """A controller that is no more."""
+
+
+@dataclass
+class World:
+    """Controllers whose every call of Redis may be where one is killed, or stopped while others go on."""
+
+    connection: Connection
+    random: random.Random
+    now: datetime = START
+    depth: int = 0
+    deaths: int = 0
+    stops: int = 0
+
+    def run(self, call: Call[Any], **_: object) -> Any:
+        """A call of one of them."""
+        chance = self.random.random()
+        if chance < 0.05:
+            self.deaths += 1
+            raise Killed
+        if chance < 0.15 and self.depth < 3:
+            # It is stopped, and another leads meanwhile.
+            self.stops += 1
+            self.control(self.random.choice([0, 0, 1, 2]))
+        answer = self.connection.run(call)
+        if self.random.random() < 0.05:
+            # The answer is lost.
+            self.deaths += 1
+            raise Killed
+        return answer
+
+    def control(self, minutes: int) -> None:
+        """A round of a controller, and more of them while time goes on."""
+        self.depth += 1
+        for minute in range(minutes + 1):
+            self.now += timedelta(minutes=1 if minute else 0)
+            try:
+                Schedules(self, lambda: self.now).step()  # type: ignore[arg-type]  # all that it needs of one
+            except* Killed:
+                pass
+        self.depth -= 1
+
+
+@pytest.mark.parametrize(("catch_up", "length"), [("all", 1000), ("latest", 250)])
+def test_two_controllers_start_each_time_once_however_they_end(
+    connection: Connection, client: stoker.Client, server: redis.Redis, catch_up: Any, length: int
+) -> None:
+    client.schedule("* * * * *", TRAIN, name="nightly", catch_up=catch_up)
+    begin(server, "nightly", START)
+    world = World(connection, random.Random(7))
+    end = START + timedelta(minutes=length)
+    while world.now < end:
+        world.now += timedelta(minutes=1)
+        for _ in range(2):
+            world.control(0)
+    # At last one that nobody disturbs.
+    Schedules(connection, lambda: world.now).step()
+
+    [status] = client.schedules()
+    times = started(server)
+    minutes = round((world.now - START).total_seconds() / 60)
+    assert len(times) == len(set(times)) == status.started
+    assert status.started + status.skipped == minutes >= length
+    assert times[-1] == world.now.isoformat()
+    assert world.deaths > length / 4
+    assert world.stops > length / 4
+    # Of what was missed while both were away, one start is made for all.
+    assert (status.skipped == 0) == (catch_up == "all")
+    assert status.started > minutes / 2
+
+
+def begin(server: redis.Redis, name: str, now: datetime) -> None:
+    """Let a schedule begin at another time than now."""
+    state = schedules.read_state(str(server.hget("stoker:schedule-states", name)).encode())
+    assert state is not None
+    moved = state.model_copy(update={"next_at": now + timedelta(minutes=1)})
+    server.hset("stoker:schedule-states", name, moved.model_dump_json())
+
+
+def test_a_chain_starts_together_and_an_older_start_is_left_alone(
+    connection: Connection, client: stoker.Client, server: redis.Redis
+) -> None:
+    added = client.schedule("every 1h", CHAIN, name="nightly")
+    assert added.next_at == added.created_at + timedelta(hours=1)
+    assert client.schedule("every 1h", CHAIN, name="nightly") == added
+    with pytest.raises(stoker.InvalidJob, match="already"):
+        client.schedule("every 2h", CHAIN, name="nightly")
+    now = added.next_at
+    Schedules(connection, lambda: now).step()
+    Schedules(connection, lambda: now).step()
+    [status] = client.schedules()
+    assert status.last is not None
+    assert list(status.last.jobs) == job_ids(status, now)
+    train, evaluate = (client.job(job_id).status() for job_id in status.last.jobs)
+    assert (train.state, evaluate.state) == ("QUEUED", "WAITING")
+    assert train.tags == {"schedule": "nightly", "scheduled": now.isoformat()}
+    assert len(client.jobs(tags={"schedule": "nightly"})) == 2
+    # Whoever has read it before changes nothing.
+    again = client.schedule("every 2h", CHAIN, name="nightly", replace=True)
+    assert (again.started, again.when) == (1, "every 2h")
+    client.remove_schedule("nightly")
+    assert client.schedules() == []
+    assert not server.exists("stoker:schedules", "stoker:schedule-states")
+    with pytest.raises(stoker.InvalidArgument, match="no schedule 'nightly'; there are: none"):
+        client.pause_schedule("nightly")
+
+
+def test_a_paused_schedule_starts_nothing_and_goes_on_from_now(connection: Connection, client: stoker.Client) -> None:
+    added = client.schedule("every 10m", TRAIN, name="nightly", catch_up="all")
+    assert client.pause_schedule("nightly").paused
+    assert client.pause_schedule("nightly").paused
+    later = added.created_at + timedelta(hours=5)
+    Schedules(connection, lambda: later).step()
+    assert client.jobs() == []
+    resumed = client.resume_schedule("nightly")
+    assert resumed.paused is None
+    assert resumed.next_at == added.next_at
+    assert client.resume_schedule("nightly") == resumed
+
+
+def test_an_alarm_starts_a_flow_once(connection: Connection, client: stoker.Client, server: redis.Redis) -> None:
+    connection.run(alarms.raise_("drift", "old", model="digits@1"))
+    client.schedule("drift of digits", CHAIN, name="react", cool_down_s=3600, at_most=2)
+    controllers = [Schedules(connection) for _ in range(2)]
+    for each in controllers:
+        each.step()
+    assert client.jobs() == []
+    connection.run(alarms.raise_("drift", "drift of column x", model="wine@1"))
+    connection.run(alarms.raise_("drift", "drift of column y", model="digits@2"))
+    connection.run(alarms.raise_("drift", "drift of column z", model="digits@2"))
+    for each in controllers:
+        each.step()
+    assert len(client.jobs()) == 2
+    [status] = client.schedules()
+    assert status.last is not None
+    assert (status.last.why, status.started, status.skipped) == ("drift of column y", 1, 1)
+    later = datetime.now(UTC) + timedelta(hours=2)
+    connection.run(alarms.raise_("drift", "again", model="digits@2"))
+    client.pause_schedule("react")
+    Schedules(connection, lambda: later).step()
+    assert len(client.jobs()) == 2
+    # What came during a pause is over.
+    client.resume_schedule("react")
+    Schedules(connection, lambda: later).step()
+    assert len(client.jobs()) == 2
+    connection.run(alarms.raise_("drift", "and again", model="digits@2"))
+    Schedules(connection, lambda: later).step()
+    assert len(client.jobs()) == 4
+
+
+def test_what_cannot_be_submitted_is_left_out_and_said(connection: Connection, client: stoker.Client) -> None:
+    added = client.schedule("every 1h", TRAIN.model_copy(update={"singleton": "one"}), name="nightly")
+    held = client.submit(TRAIN, singleton="one")
+    times = iter([added.created_at + timedelta(hours=n, seconds=1) for n in range(1, 9)])
+
+    def start() -> stoker.ScheduleStatus:
+        now = next(times)
+        Schedules(connection, lambda: now).step()
+        return client.schedules()[0]
+
+    status = start()
+    assert (status.started, status.skipped) == (0, 1)
+    assert status.problem == f"job {held.id} with its singleton key has not ended"
+    held.cancel()
+    status = start()
+    assert (status.started, status.skipped, status.problem) == (1, 1, None)
+    assert status.last is not None
+    client.job(status.last.jobs[0]).cancel()
+    # A quota holds it back until there is room.
+    connection.run(quotas.set_quotas({"default": Quota(queued=0)}, 600))
+    assert start().started == 1
+    connection.run(quotas.set_quotas({}, 600))
+    status = start()
+    assert (status.started, status.skipped) == (2, 2)
+
+
+def test_what_makes_no_sense_again_and_again_is_refused(client: stoker.Client, tmp_path: Any) -> None:
+    def refused(why: str, spec: Any, when: str = "daily", **fields: Any) -> None:
+        with pytest.raises(stoker.StokerError, match=why):
+            client.schedule(when, spec, **{"name": "x", **fields})
+
+    refused("is over after the first start", TRAIN.model_copy(update={"not_before": START}))
+    refused("is a job of its own", TRAIN.model_copy(update={"after": ("abc",)}))
+    refused("none a debounce", TRAIN.model_copy(update={"singleton": "a", "debounce": 5.0}))
+    refused("1 to 50 jobs", [])
+    refused("no model nobody", stoker.Evaluate(model="nobody", data="sample://iris"))
+    refused("name", TRAIN, name="no name")
+    refused("at_most", TRAIN, at_most=0)
+    store = tmp_path / "store"
+    (store / "artifacts").mkdir(parents=True)
+    answers = store / "artifacts" / "answers.csv"
+    answers.write_text("a,b,label\n1,2,x\n2,3,y\n3,4,x\n" * 10)
+    with stoker.Client(settings=client.settings.model_copy(update={"store_url": str(store)})) as other:
+        spec = stoker.Train(model="m", data=str(answers), target="label")
+        with pytest.raises(stoker.InvalidJob, match="never from answers of a model"):
+            other.schedule("drift of m", spec, name="x")
+        assert other.schedule("daily", spec, name="x").started == 0
