@@ -259,3 +259,25 @@ def test_training() -> None:
     [value] = [node for node in ast.parse(spec).body if isinstance(node, ast.Expr)]
     run(spec)
     assert ast.unparse(value).startswith("stoker.Train(")
+
+
+def test_schedules(client: stoker.Client) -> None:
+    [file] = blocks("schedules", "yaml")
+    Path("retrain.yaml").write_text(file)
+    added, listed = "\n".join(blocks("schedules", "console")), []
+    for line in added.splitlines():
+        words = shlex.split(line.removeprefix("$ "), comments=True)
+        told = commands.run(*words[1:])
+        assert told.returncode == 0, told.stderr
+        listed.append(told.stdout)
+    assert listed[0].startswith("retrain: 2 job(s), 0 3 * * *\n  ")
+    assert listed[0].count(" 03:00:00 CE") == 3
+    assert [row.split()[0] for row in listed[2].splitlines()] == ["name", "often", "retrain"]
+    assert len(listed[3].splitlines()) == 10
+    assert "on each drift of digits, at most 2 in 24 hours, 21600 s apart" in listed[-1]
+    assert [each.name for each in client.schedules()] == ["on-drift", "retrain"]
+    python, flow = blocks("schedules", "python")
+    run(python)
+    run(flow)
+    for each in client.schedules():
+        client.remove_schedule(each.name)

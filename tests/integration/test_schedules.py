@@ -1,5 +1,6 @@
 """Schedules on a real server: started once by controllers that are killed and stopped at will, and none missed."""
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 import redis
 
 import stoker
+from stoker.cli.doctor import schedules as doctor
+from stoker.cli.doctor.check import Finding, System
 from stoker.ledger import alarms, quotas, schedules
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
@@ -249,3 +252,31 @@ def test_what_makes_no_sense_again_and_again_is_refused(client: stoker.Client, t
         with pytest.raises(stoker.InvalidJob, match="never from answers of a model"):
             other.schedule("drift of m", spec, name="x")
         assert other.schedule("daily", spec, name="x").started == 0
+
+
+def test_doctor_says_what_starts_late_and_what_was_left_out(client: stoker.Client, server: redis.Redis) -> None:
+    [check] = doctor.CHECKS
+
+    def finding() -> Finding:
+        return check.finding(System(client.settings))
+
+    assert finding().told == "there are none"
+    client.schedule("daily", TRAIN, name="nightly")
+    assert finding().told == "1, of which 0 are paused"
+    begin(server, "nightly", datetime.now(UTC) - timedelta(hours=3))
+    assert finding().told.startswith("nightly was to start ")
+    assert (finding().verdict, finding().numbers["late"]) == ("warn", 1)
+
+
+def test_asyncio_has_the_same(redis_url: str) -> None:
+    async def schedule() -> None:
+        async with stoker.AsyncClient(redis_url) as client:
+            added = await client.schedule("daily", CHAIN, name="nightly")
+            assert await client.schedules() == [added]
+            assert (await client.pause_schedule("nightly")).paused
+            assert not (await client.resume_schedule("nightly")).paused
+            await client.remove_schedule("nightly")
+            first = await client.submit(TRAIN, singleton="one")
+            assert (await client.submit(TRAIN, singleton="one", debounce=5)).id != first.id
+
+    asyncio.run(schedule())

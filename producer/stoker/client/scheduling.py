@@ -63,7 +63,7 @@ class ScheduleCalls(Calls):
 
     def schedules(self) -> list[ScheduleStatus]:
         """All schedules, by name; those that something else has written to are left out."""
-        return self._drive(_all())
+        return self._drive(all_schedules())
 
     def pause_schedule(self, name: str) -> ScheduleStatus:
         """Let a schedule start nothing until it is resumed; what it has started goes on.
@@ -104,7 +104,7 @@ class AsyncScheduleCalls(AsyncCalls):
 
     async def schedules(self) -> list[ScheduleStatus]:
         """See `Client.schedules`."""
-        return await self._drive(_all())
+        return await self._drive(all_schedules())
 
     async def pause_schedule(self, name: str) -> ScheduleStatus:
         """See `Client.pause_schedule`."""
@@ -170,7 +170,8 @@ def _read(name: str) -> Steps[tuple[JobSchedule | None, bytes | None, ScheduleSt
     return schedules.read_schedule(document), raw, schedules.read_state(raw)
 
 
-def _all() -> Steps[list[ScheduleStatus]]:
+def all_schedules() -> Steps[list[ScheduleStatus]]:
+    """See `Client.schedules`."""
     documents: dict[str, bytes] = yield schedules.documents()
     states: dict[str, bytes] = yield schedules.states()
     read = [
@@ -182,7 +183,7 @@ def _all() -> Steps[list[ScheduleStatus]]:
 def _known(name: object) -> Steps[tuple[JobSchedule, bytes, ScheduleState]]:
     schedule, raw, state = yield from _read(arguments.text(name, "a schedule's name", 64))
     if schedule is None or raw is None or state is None:
-        listed: list[ScheduleStatus] = yield from _all()
+        listed: list[ScheduleStatus] = yield from all_schedules()
         names = ", ".join(each.name for each in listed[:10]) or "none"
         raise InvalidArgument(f"there is no schedule {short(name)}; there are: {names}")
     return schedule, raw, state

@@ -12,11 +12,11 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import damage, jobs, models, server, store, workers
+from . import damage, jobs, models, schedules, server, store, workers
 from .check import Check, Finding, System, Verdict, fail
 
 _WITHOUT_REDIS = store.CHECKS
-_WITH_REDIS = (*server.CHECKS, *damage.CHECKS, *workers.CHECKS, *jobs.CHECKS, *models.CHECKS)
+_WITH_REDIS = (*server.CHECKS, *damage.CHECKS, *workers.CHECKS, *jobs.CHECKS, *schedules.CHECKS, *models.CHECKS)
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _UNREACHABLE = 3
 
