@@ -264,8 +264,8 @@ def test_training() -> None:
 def test_schedules(client: stoker.Client) -> None:
     [file] = blocks("schedules", "yaml")
     Path("retrain.yaml").write_text(file)
-    added, listed = "\n".join(blocks("schedules", "console")), []
-    for line in added.splitlines():
+    listed = []
+    for line in "".join(blocks("schedules", "console")).splitlines():
         words = shlex.split(line.removeprefix("$ "), comments=True)
         told = commands.run(*words[1:])
         assert told.returncode == 0, told.stderr
