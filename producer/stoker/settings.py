@@ -35,6 +35,7 @@ from .kinds.needs import (
 )
 from .models.access import checked_root
 from .models.retention import ModelPattern, Retention
+from .models.targets import checked_target_root
 from .origins import PREFIX, as_text, config_file, listed, origin_of, pairs, read, secrets_folder, tables, variable
 from .settings_problems import problems, shown
 from .tenants import Quota
@@ -44,6 +45,7 @@ from .urls import checked
 FOLLOWED = ("tenants", "ageing_s", "fleet", "retention")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
+ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
 
 
 class Settings(BaseSettings):
@@ -121,6 +123,11 @@ class Settings(BaseSettings):
         description="What a worker reads as data besides its store, buckets and https of public addresses: absolute "
         "folders, and beginnings of URLs; in the environment, with commas between them. `stoker up` reads all local "
         "files of its user.",
+    )
+    export_roots: Annotated[tuple[ExportRoot, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="What a worker writes exports to besides its store and buckets: absolute folders, and beginnings "
+        "of URLs; in the environment, with commas between them. `stoker up` writes to all folders that its user may.",
     )
     slots: int | None = Field(
         default=None,

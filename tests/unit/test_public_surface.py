@@ -44,6 +44,8 @@ PUBLIC = [
     "Explain",
     "ExplainResult",
     "Explanation",
+    "Export",
+    "ExportResult",
     "Float",
     "Forecast",
     "Import",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, run, train, tune
+from . import compare, deploy, describe, evaluate, explain, export, import_model, infer, optimize, run, train, tune
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
@@ -16,6 +16,7 @@ from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
 from .explain import Explain, ExplainResult
 from .explanation import Attribution, Explanation, Importance
+from .export import Export, ExportResult
 from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
 from .infer import Infer, InferResult
 from .kind import Kind
@@ -47,7 +48,7 @@ from .tuning.trial import Trial
 from .tuning.tuned import TunedTrial, TuneResult
 
 Spec = Annotated[
-    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize | Tune,
+    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize | Tune | Export,
     Field(discriminator="kind"),
 ]
 Result = Annotated[
@@ -61,7 +62,8 @@ Result = Annotated[
     | ImportResult
     | OptimizeResult
     | ExplainResult
-    | TuneResult,
+    | TuneResult
+    | ExportResult,
     Field(discriminator="kind"),
 ]
 
@@ -70,7 +72,20 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Result, config=ConfigDict(defer_build=
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         each.KIND.name: each.KIND
-        for each in (train, evaluate, deploy, infer, compare, describe, run, import_model, optimize, explain, tune)
+        for each in (
+            train,
+            evaluate,
+            deploy,
+            infer,
+            compare,
+            describe,
+            run,
+            import_model,
+            optimize,
+            explain,
+            tune,
+            export,
+        )
     }
 )
 """Every kind of jobs, by name."""
@@ -162,6 +177,8 @@ __all__ = [
     "Explain",
     "ExplainResult",
     "Explanation",
+    "Export",
+    "ExportResult",
     "Float",
     "Forecast",
     "Histogram",

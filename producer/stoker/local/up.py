@@ -68,9 +68,10 @@ class LocalStack:
                 with suppress(OSError):
                     folder.mkdir(parents=True, exist_ok=True)
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}
-            if self._settings.redis_url is None and self._settings.origin("data_roots") == "default":
-                # Only this user has the local server's password, and may read all these files anyway.
-                environment["STOKER_DATA_ROOTS"] = "/"
+            # Only this user has the local server's password, and may read and write all these files anyway.
+            for roots in ("data_roots", "export_roots"):
+                if self._settings.redis_url is None and self._settings.origin(roots) == "default":
+                    environment[f"STOKER_{roots.upper()}"] = "/"
 
             def supervised(name: str) -> Supervised:
                 command, log = self._commands[name], fresh_log(home, name)

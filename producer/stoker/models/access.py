@@ -59,7 +59,7 @@ class Access:
     def names(self, url: str) -> bool:
         """Whether a URL begins with an allowed one; its host then may have any address."""
         parts = urlsplit(url)
-        return any(_begins_with(parts, root) for root in self._urls)
+        return any(begins_with(parts, root) for root in self._urls)
 
     def remote(self, ref: str) -> None:
         """Check a URL: it must be of a bucket or https, or begin with an allowed one.
@@ -158,7 +158,7 @@ def shown(ref: str) -> str:
     return ref if len(ref) <= _SHOWN else ref[: _SHOWN - 1] + "…"
 
 
-def _begins_with(url: SplitResult, root: SplitResult) -> bool:
+def begins_with(url: SplitResult, root: SplitResult) -> bool:
     """Whether scheme, host and port are equal, and the path is at or below the root's."""
     if (url.scheme, url.hostname, _port(url)) != (root.scheme, root.hostname, _port(root)):
         return False

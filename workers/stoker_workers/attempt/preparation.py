@@ -14,6 +14,7 @@ from stoker.ledger.attempts import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
+from stoker.models.targets import Targets
 
 from ..ml.run import Lacking, Run
 from .slot import Slot
@@ -41,6 +42,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         functions=settings.functions,
         custom_objects=modules_in(slot.offers.offers),
         access=Access(settings.data_roots, slot.store.url),
+        targets=Targets(settings.export_roots, slot.store.url),
         models=_models(slot, attempt, spec),
         checkpoints=attempt.checkpoints,
         children=_children(attempt),

@@ -7,7 +7,7 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, describe, evaluate, explain, import_model, infer, optimize, train, tune
+from . import compare, deploy, describe, evaluate, explain, export, import_model, infer, optimize, train, tune
 from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
@@ -23,6 +23,7 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "optimize": optimize.run,
         "explain": explain.run,
         "tune": tune.run,
+        "export": export.run,
     }
 )
 # How the attempt runs that has the results of the job's children.

@@ -16,6 +16,7 @@ from stoker.models.access import Access
 from stoker.models.effects import Effect
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
+from stoker.models.targets import Targets
 from stoker.outages import Outage
 
 StopRequest = Literal["cancel", "drain"]
@@ -130,6 +131,7 @@ class Run:
         custom_objects: modules whose Keras classes models may have.
         functions: those that may be jobs, "package.module:function" or "package.module:*" each.
         access: what may be read as data.
+        targets: where exports may be written.
         models: the registered versions that the job names, in order.
         checkpoints: what earlier attempts left, the newest last.
         gang: where the processes are that train together; none for an execution by one process.
@@ -157,6 +159,7 @@ class Run:
     objectives: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     custom_objects: tuple[str, ...] = ()
+    targets: Targets = field(default_factory=lambda: Targets((), ""))
     device: WorkDevice = "cpu"
     gang: tuple[str, ...] = ()
     place: int = 0

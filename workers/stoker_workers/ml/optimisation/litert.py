@@ -4,6 +4,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -37,14 +38,19 @@ def graph_of(model: keras.Model, signature: Signature) -> Any:
         ConversionFailed: it cannot be traced.
     """
     try:
-        for layer in all_layers(model):
-            # What computes in halves to be trained quicker has whole weights; converters know no bfloat16.
-            layer.dtype_policy = "float32"
-            _unroll(layer)
+        simplify(model)
         return convert_variables_to_constants_v2(TensorFlowEngine(model, signature, max_batch=1).graph)
     # Tracing calls layers, which are somebody's code and may raise anything.
     except Exception as error:
         raise ConversionFailed(reason(error)) from error
+
+
+def simplify(model: keras.Model) -> None:
+    """Let a model compute by what converters know, where that gives the same."""
+    for layer in all_layers(model):
+        # What computes in halves to be trained quicker has whole weights; converters know no bfloat16.
+        layer.dtype_policy = "float32"
+        _unroll(layer)
 
 
 def _unroll(layer: keras.layers.Layer) -> None:
@@ -64,17 +70,28 @@ def converted(graph: Any, set_up: Setting | None = None) -> bytes:
     Raises:
         ConversionFailed: the converter refuses it.
     """
+    with converting():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
+        if set_up:
+            set_up(converter)
+        content: bytes = converter.convert()
+    return content
+
+
+@contextmanager
+def converting() -> Iterator[None]:
+    """The block calls a converter.
+
+    Raises:
+        ConversionFailed: it refuses the model; its own error, a page of text, is the cause.
+    """
     # It writes of its inner workings to stderr, also from native code.
     with quiet(), stderr_logged(_log), warnings.catch_warnings(action="ignore"):
         try:
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
-            if set_up:
-                set_up(converter)
-            content: bytes = converter.convert()
+            yield
         # A converter may raise anything, and says on a page what is wrong.
         except Exception as error:
             raise ConversionFailed(reason(error)) from error
-    return content
 
 
 def float16(converter: Any) -> None:

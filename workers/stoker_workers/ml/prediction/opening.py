@@ -17,7 +17,10 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stoker.errors import InvalidJob
+from stoker.models.manifest import ModelVersion
+from stoker.models.model_files import PREPROCESSING, predicting_file
 from stoker.models.signature import Signature
+from stoker.models.store import Store
 
 from ..garbage import collect
 from .loading import load_saved, loading
@@ -93,6 +96,34 @@ def open_model(path: Path, file_format: str, signature: Signature, ref: str, cus
             return Content("litert", path.read_bytes())
         check_onnx(path, path.name)
         return Content("onnx", path.read_bytes())
+
+
+def open_version(version: ModelVersion, store: Store, scratch: Path, custom: Sequence[str] = ()) -> Model:
+    """A registered version's model, of all files that it is computed from.
+
+    Args:
+        scratch: an existing folder for the files, which are deleted again.
+        custom: modules whose Keras classes it may have.
+
+    Raises:
+        NoMemory: there is not enough memory for it.
+        InvalidJob: it has no file of a model, or one that cannot be loaded.
+        Corrupt, Unavailable: the store does not give a file.
+    """
+    with loading(version.ref):
+        file_format, file = predicting_file(version)
+        path = store.fetch(file, scratch)
+        try:
+            model = open_model(path, file_format, version.signature, version.ref, custom)
+        finally:
+            path.unlink()
+        if PREPROCESSING not in version.files:
+            return model
+        path = store.fetch(version.files[PREPROCESSING], scratch)
+        try:
+            return open_staged(path, model, version.ref, custom)
+        finally:
+            path.unlink()
 
 
 def open_staged(path: Path, network: Model, ref: str, custom: Sequence[str] = ()) -> Staged:

@@ -11,14 +11,13 @@ import tensorflow as tf
 from stoker.errors import InvalidJob
 from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
-from stoker.models.model_files import PREPROCESSING, predicting_file
 from stoker.models.store import Store
 from stoker.models.tensors import Array, Outputs, Tensors, joined_rows
 
 from ..custom import distribution
 from ..garbage import collect
 from .loading import first_line, loading
-from .opening import Model, open_model, open_staged, other_engines, reference_engine
+from .opening import Model, open_version, other_engines, reference_engine
 from .runtime import MEASURED_ROWS, Engine, EngineChoice, ModelFailed, choose, pilot
 from .runtime.requests import answer_encoded
 
@@ -80,18 +79,7 @@ class Predictor:
         # GPUs would multiply float32 as TF32, of 10 bits: a row's answer would depend on the batch that it is in.
         tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
         with loading(version.ref):
-            file_format, file = predicting_file(version)
-            path = store.fetch(file, scratch)
-            try:
-                model = open_model(path, file_format, version.signature, version.ref, custom)
-            finally:
-                path.unlink()
-            if PREPROCESSING in version.files:
-                path = store.fetch(version.files[PREPROCESSING], scratch)
-                try:
-                    model = open_staged(path, model, version.ref, custom)
-                finally:
-                    path.unlink()
+            model = open_version(version, store, scratch, custom)
             predictor = cls(version, model, max_batch, rows)
         for module, made_with in version.modules.items():
             if (installed := distribution(module)) != made_with:

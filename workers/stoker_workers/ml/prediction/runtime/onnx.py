@@ -1,6 +1,6 @@
 """ONNX Runtime: strong at middling batches and larger networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,11 +103,21 @@ def _fitted(array: Array, dtype: str) -> Array:
 
 def converted_to_onnx(frozen: tf.types.experimental.ConcreteFunction) -> bytes:
     """Convert a graph whose weights are constants to ONNX."""
+    content: bytes = converted_proto(frozen).SerializeToString()
+    return content
+
+
+def converted_proto(frozen: tf.types.experimental.ConcreteFunction, names: Mapping[str, str] | None = None) -> Any:
+    """The same, parsed.
+
+    Args:
+        names: what its inputs and outputs shall be called, by the names of their tensors; None leaves those.
+    """
     # Keras' own export takes constants, such as those of a Normalization layer, for inputs.
     model, _ = from_graph_def(
         frozen.graph.as_graph_def(add_shapes=True),
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
+        tensors_to_rename=names,
     )
-    content: bytes = model.SerializeToString()
-    return content
+    return model
