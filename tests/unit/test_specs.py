@@ -129,6 +129,12 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "outputs": st.dictionaries(names, st.builds(stoker.ImportedOutput, task=st.just("regression")), max_size=2),
         "metrics": st.dictionaries(names, numbers, max_size=2), "classes": st.lists(names, max_size=3, unique=True),
     },
+    "export": {
+        "model": refs, "format": st.sampled_from(["savedmodel", "litert", "onnx", "keras", "h5"]),
+        "to": st.none() | st.sampled_from(["/models", "s3://bucket/models"]), "data": st.none() | paths,
+        "compress": st.sampled_from([False, None, "zstd"]), "part": st.sampled_from(["model", "network"]),
+        "name": st.none() | names, "rows": st.integers(1, 999), "tolerance": st.floats(0, 1),
+    },
     "run": {
         "function": st.sampled_from(["shop.jobs:tidy", "jobs:f"]), "seed": st.none() | st.integers(0, 2**32 - 1),
         "arguments": st.dictionaries(st.sampled_from(["weeks", "of"]), words | numbers | st.lists(words)),

@@ -1,5 +1,6 @@
 """An app as a user writes it, which type checkers take: see `test_types`."""
 
+from pathlib import Path
 from typing import assert_type
 
 import stoker
@@ -16,6 +17,8 @@ def results(client: stoker.Client) -> None:
     assert_type(client.explain("churn", {"age": 31})[0].columns, dict[str, float])
     spec = stoker.Explain(model="churn", data="churn.csv", methods=["importance"], rows=[1, 2])
     assert_type(client.submit(spec).result(), stoker.ExplainResult)
+    export = stoker.Export(model="churn", format="onnx", to=Path("models"), compress="zstd")
+    assert_type(client.submit(export).result(), stoker.ExportResult)
     client.submit_many([stoker.Train(model="a", data="a.csv"), stoker.Evaluate(model="#0", data="a.csv")])
     assert_type(client.job("some-id"), stoker.Job[Result])
     any_job: stoker.Job = job

@@ -11,9 +11,9 @@ _DOMAIN, _VERSION = "ai.onnx.ml", 2
 LOOKUP = "LookupTableFindV2"
 
 
-def tables_of(frozen: Any) -> dict[str, Any]:
-    """The tables that a frozen call looks texts up in, by the name of the tensor that stands for each."""
-    captured = zip(frozen.graph.internal_captures, frozen.captured_inputs, strict=True)
+def tables_of(graph: Any) -> dict[str, Any]:
+    """The tables that a traced call looks texts up in, by the name of the tensor that stands for each."""
+    captured = zip(graph.graph.internal_captures, graph.captured_inputs, strict=True)
     return {tensor.name: handle for tensor, handle in captured if handle.dtype == tf.resource}
 
 

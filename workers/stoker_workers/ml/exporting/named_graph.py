@@ -1,7 +1,7 @@
 """A model as one traced call whose inputs and outputs have the names of its signature."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import tensorflow as tf
 from stoker.models.signature import Signature, TensorSpec
 
 from ..prediction.runtime import Exported, TensorFlowEngine, distinct
-from ..prediction.runtime.engine import listed_outputs
 
 SERVING = "serving_default"
 """What the function of a SavedModel, and of a LiteRT file, is called that is served."""
@@ -38,8 +37,8 @@ class NamedGraph:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the outputs, in order."""
-        return [spec.own_name for spec in self.signature.outputs]
+        """The names of the outputs, in the order in which a frozen call gives them: that of a dict in TensorFlow."""
+        return sorted(spec.own_name for spec in self.signature.outputs)
 
 
 def named_graph(model: keras.Model | Exported, signature: Signature) -> NamedGraph:
@@ -49,7 +48,7 @@ def named_graph(model: keras.Model | Exported, signature: Signature) -> NamedGra
     names = [spec.own_name for spec in named.outputs]
 
     def call(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(names, listed_outputs(engine.graph(*tensors)), strict=True))
+        return dict(zip(names, engine.graph(*tensors), strict=True))
 
     specs = [
         tf.TensorSpec(spec.shape, spec.dtype, own.own_name)
@@ -69,14 +68,15 @@ def with_names(signature: Signature) -> Signature:
         outputs = tuple(
             spec.model_copy(update={"name": name}) for name, spec in zip(signature.parts, outputs, strict=True)
         )
-    return signature.model_copy(update={"inputs": _named(signature.inputs), "outputs": _named(outputs)})
+    inputs = _named(signature.inputs, ())
+    outputs = _named(outputs, [spec.own_name for spec in inputs])
+    return signature.model_copy(update={"inputs": inputs, "outputs": outputs})
 
 
-def _named(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        spec.model_copy(update={"tensor": name})
-        for spec, name in zip(specs, distinct(list(map(_plain, specs))), strict=True)
-    )
+def _named(specs: tuple[TensorSpec, ...], taken: Sequence[str]) -> tuple[TensorSpec, ...]:
+    """Tensors with names of their own; ONNX refuses an output that is called as an input is."""
+    names = [f"predicted_{name}" if name in taken else name for name in map(_plain, specs)]
+    return tuple(spec.model_copy(update={"tensor": name}) for spec, name in zip(specs, distinct(names), strict=True))
 
 
 def _plain(spec: TensorSpec) -> str:

@@ -25,7 +25,7 @@ def write(graph: NamedGraph, path: Path) -> None:
         names = dict(zip((tensor.name for tensor in frozen.inputs), graph.inputs, strict=False))
         names |= dict(zip((tensor.name for tensor in frozen.outputs), graph.outputs, strict=True))
         model = converted_proto(frozen, names)
-        lookups.replace(model, lookups.tables_of(frozen))
+        lookups.replace(model, lookups.tables_of(graph.call))
     _require_known(model)
     _name_batch(model, graph)
     with converting():

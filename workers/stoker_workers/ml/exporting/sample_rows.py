@@ -8,6 +8,7 @@ from stoker.models.rows import encode
 from stoker.models.tensors import Array
 
 from ..data import Source
+from ..data.source import rows_of
 from ..opening import open_data
 from ..optimisation.calibration import learned_rows
 from ..prediction.runtime import sample
@@ -39,11 +40,10 @@ def sample_rows(spec: Export, version: ModelVersion, run: Run) -> tuple[list[Arr
 def _first(source: Source, version: ModelVersion, count: int) -> list[Array]:
     inputs = Inputs(version.signature, version.ref)
     columns = next(iter(source.batches(count)), None)
-    if columns is None or not len(next(iter(columns.values()), ())):
+    found = rows_of(columns) if columns else 0
+    if not columns or not found:
         raise InvalidJob(f"data has no rows to compare {version.ref} on; name some that have")
-    rows = inputs.conform(
-        inputs.ordered(encode(version.signature.inputs, columns, range(len(next(iter(columns.values()))))))
-    )
+    rows = inputs.conform(inputs.ordered(encode(version.signature.inputs, columns, range(found))))
     if (batch := version.signature.batch) and len(rows[0]) < batch:
         raise InvalidJob(f"data has {len(rows[0])} rows, and {version.ref} takes {batch} at a time; give as many")
     return rows
