@@ -169,7 +169,7 @@ def specs(draw: st.DrawFn) -> Spec:
     required: dict[str, st.SearchStrategy[Any]] = {
         name: own[kind][name]
         for name in own[kind]
-        if name in ("model", "models", "data", "source", "function", "to", "job", "space", "goal")
+        if name in ("model", "models", "data", "source", "function", "to", "job", "space", "goal", "format")
     }
     optional = {name: field for name, field in (common | own[kind]).items() if name not in required}
     fields = draw(st.fixed_dictionaries(required, optional=optional))

@@ -25,6 +25,8 @@ from stoker.models.signature import Signature
 from stoker.models.targets import Targets
 from stoker_workers.kinds.export import run as export
 from stoker_workers.ml.exporting import comparing, making
+from stoker_workers.ml.prediction.loading import load_saved
+from stoker_workers.ml.prediction.runtime import OnnxFile
 from stoker_workers.ml.run import Run
 
 from . import foreign_loader
@@ -128,7 +130,7 @@ def test_a_table_of_every_kind_goes_in_raw(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     } - {"export.json"}
     outputs = elsewhere(file_format, folder, TABLE_ROWS)
-    model = making.open_version(table, open_run().store, open_run().scratch)
+    model = load_saved(open_run().store.fetch(table.files["keras"], open_run().scratch), table.ref)
     expected = model({name: tf.constant(array) for name, array in TABLE_ROWS.items()})
     for name, own in {"net_price": "net price", "age": "age"}.items():
         np.testing.assert_allclose(outputs[name], expected[own], atol=1e-5)
@@ -251,7 +253,7 @@ def test_an_imported_onnx_goes_out_as_it_is_and_as_nothing_else(
 def test_an_export_that_computes_something_else_is_none(
     pictures: ModelVersion, exported: Exported, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Wrong(comparing.OnnxFile):
+    class Wrong(OnnxFile):
         def run(self, columns: Any) -> Any:
             return np.asarray(super().run(columns)) * 1.01
 
