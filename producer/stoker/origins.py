@@ -7,6 +7,8 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from .errors import InvalidSettings
 
 PREFIX = "STOKER_"
@@ -26,8 +28,13 @@ def as_text(value: object) -> str:
     if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
         return ",".join(f"{name}={each}" for name, each in value.items())
     if isinstance(value, dict):
-        return json.dumps({name: table.model_dump(mode="json", exclude_unset=True) for name, table in value.items()})
+        return json.dumps({name: _table(each) for name, each in value.items()})
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _table(value: object) -> object:
+    """A table of the settings file as plain data; a list as it is."""
+    return value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
 
 
 def listed(value: object) -> object:

@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PrivateAttr,
+    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -23,6 +24,7 @@ from pydantic_settings import (
 
 from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
+from .kinds.deploy import Role
 from .kinds.needs import (
     MOST_OFFERS,
     FunctionPath,
@@ -42,8 +44,9 @@ from .tenants import Quota
 from .urls import checked
 
 # A running controller follows changes of these in the settings file.
-FOLLOWED = ("tenants", "ageing_s", "fleet", "retention")
+FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles")
 RedisUrl = Annotated[str, AfterValidator(checked)]
+RedisUser = Annotated[str, StringConstraints(pattern=r"^[^\s]{1,128}$")]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
 
@@ -232,6 +235,14 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='How many versions of a model are kept: a table by pattern of its name, such as [retention."*"] '
         "with keep = 10, the first that fits; in the environment, as JSON. A model without one keeps all.",
+    )
+
+    roles: Annotated[
+        dict[Role, Annotated[tuple[RedisUser, ...], Field(max_length=1000)]], NoDecode, BeforeValidator(tables)
+    ] = Field(
+        default_factory=dict,
+        description="Who may approve deployments that ask for it: the Redis users who have a role, by its name, such "
+        'as [roles] release-managers = ["alice"]; in the environment, as JSON.',
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -55,6 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         slots=2,
         builders=(SLOW.target, "one_sided:full_for_members"),
         functions=("shop.jobs:*", "shop.digits:*", "shop.handwriting:*", "shop.costs:*", "searching:*"),
+        roles={"release-managers": ("default",)},
         metrics_port=free_port(),
         node_metrics_port=free_port(),
     )

@@ -281,3 +281,15 @@ def test_schedules(client: stoker.Client) -> None:
     run(flow)
     for each in client.schedules():
         client.remove_schedule(each.name)
+
+
+def test_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
+    [approved] = blocks("rollouts", "python")
+    run(approved)
+    asked, said = capsys.readouterr().out.splitlines()
+    assert asked.startswith("the approval of release-managers until")
+    assert said == "approved by default for release-managers: looks well"
+    for file in blocks("rollouts", "yaml"):
+        assert isinstance(kinds.parse_spec(yaml.safe_load(file)), stoker.Deploy)
+    [roles] = blocks("rollouts", "toml")
+    assert Settings(**tomllib.loads(roles)).roles == {"release-managers": ("alice", "bob")}

@@ -95,6 +95,7 @@ PUBLIC = [
     "TensorSpec",
     "Text",
     "Timeout",
+    "Tolerance",
     "Train",
     "TrainResult",
     "Tune",

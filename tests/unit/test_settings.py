@@ -245,6 +245,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "tenants",
         "fleet",
         "retention",
+        "roles",
     ]
 
 

@@ -12,6 +12,7 @@ from ..terminal.exits import lines_of, status_of
 from . import (
     acting,
     alarms,
+    approving,
     best,
     config,
     dead,
@@ -42,7 +43,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     ),
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
-        *(acting.pause, acting.resume, acting.resubmit, retrying.retry),
+        *(acting.pause, acting.resume, acting.resubmit, retrying.retry, approving.approve),
         *(functions.functions, schedule.schedule),
     ),
     "Predictions": (predict.predict, explain.explain, infer.infer),

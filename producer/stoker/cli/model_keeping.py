@@ -154,6 +154,8 @@ def _words(change: ModelChange) -> str:
         return f"version {change.removed} removed" + (" by retention" if change.why == "retention" else "")
     if change.routed is not None:
         return _words_of_route(change)
+    if change.asked is not None:
+        return f"deployment of {change.asked} {change.how}" + (f": {change.why}" if change.why else "")
     if change.noted is not None:
         return f"version {change.noted} noted"
     return f"renamed from {change.renamed}" if change.renamed else "all of it removed"

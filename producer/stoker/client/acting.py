@@ -5,14 +5,14 @@ from typing import Unpack
 
 from ..redis.scopes import PerLoop, PerProcess
 from . import arguments, many
+from .approving import ApproveCalls, AsyncApproveCalls
 from .async_job import AsyncJob
-from .calls import AsyncCalls, Calls
 from .job import Job
 from .listening import AsyncListener, Listener
 from .many import Act, Acted, Filters, Matching
 
 
-class ActCalls(Calls):
+class ActCalls(ApproveCalls):
     """A part of the blocking client."""
 
     _listener: PerProcess[Listener]
@@ -64,7 +64,7 @@ class ActCalls(Calls):
         return self._drive(many.act("resubmit", filters, changes))
 
 
-class AsyncActCalls(AsyncCalls):
+class AsyncActCalls(AsyncApproveCalls):
     """A part of the asyncio client."""
 
     _listener: PerLoop[AsyncListener]

@@ -11,7 +11,7 @@ from . import compare, deploy, describe, evaluate, explain, export, import_model
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
-from .deploy import Deploy, DeployResult
+from .deploy import Deploy, DeployResult, Tolerance
 from .describe import Describe, DescribedColumn, DescribedTarget, DescribeResult, Histogram
 from .evaluate import Accuracy, ClassScore, Efficiency, Evaluate, EvaluateResult, Interval, Latency, Slice, Stability
 from .explain import Explain, ExplainResult
@@ -213,6 +213,7 @@ __all__ = [
     "Spec",
     "Stability",
     "Text",
+    "Tolerance",
     "Train",
     "TrainResult",
     "Trial",

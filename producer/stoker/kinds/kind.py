@@ -44,6 +44,9 @@ class Kind(Generic[S]):
         summary: a job in a few words, as Flower and `celery inspect` show its arguments.
         gains_by_gpu: whether it is faster on a GPU than its data take to get there.
         is_brief: whether it takes milliseconds, so that it runs within its slot, without a folder for its files.
+        takes_longer: of a brief kind, which jobs are not, and have a process and a folder of their own.
+        beside: the alias of its first model whose version it is held against, if there is one; None for none.
+        is_followed: whether a controller goes on with its jobs while they wait.
         reads: the fields that name the models which it reads, each one reference, several, or none.
         makes: the field that names the model of which it makes a version; None if it makes none.
         slots: how many slots it takes at once.
@@ -64,6 +67,9 @@ class Kind(Generic[S]):
     summary: Callable[[S], str]
     gains_by_gpu: bool = False
     is_brief: bool = False
+    takes_longer: Callable[[S], bool] = lambda _: False
+    beside: Callable[[S], str | None] = lambda _: None
+    is_followed: bool = False
     reads: tuple[str, ...] = ("model",)
     makes: str | None = None
     slots: Callable[[S], int] = lambda _: 1

@@ -16,6 +16,9 @@
 | stoker:due | sorted set | ids of jobs that wait for a time, by that time, ms | entries go when it has come |
 | stoker:paused | sorted set | ids of paused jobs by since when, ms | entries go when resumed, or ended |
 | stoker:pauses | hash | by "queue <name>" and "tenant <name>", since when paused, ms | fields go when resumed |
+| stoker:followed | set | ids of jobs that wait and that a controller goes on with | entries go when the job ends |
+| stoker:roles | hash | by role, the Redis users who have it | never: as the settings have it |
+| stoker:approvals:<role> | hash | by id of a job, what was said to it, until it is heard | 60 days after the last |
 | stoker:fallback:<queue> | sorted set | ids there that a CPU may take, by since when, ms | entries go when taken |
 | stoker:finished | sorted set | ids of jobs that have ended, by when, ms | entries go with the records |
 | stoker:gang:<owner> | sorted set | a gang's members' addresses by the end of their lease, ms | ten leases later |
@@ -99,6 +102,9 @@ PREFIX = {
     "due": "stoker:due",
     "paused": "stoker:paused",
     "pauses": "stoker:pauses",
+    "followed": "stoker:followed",
+    "roles": "stoker:roles",
+    "approvals": "stoker:approvals:",
     "fallback": "stoker:fallback:",
     "finished": "stoker:finished",
     "gang": "stoker:gang:",
@@ -161,11 +167,11 @@ PREFIX = {
 # The Redis types of the keys that all jobs share.
 TYPES = {
     **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed", "uploads_until"), "zset"),
-    **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds"), "set"),
+    **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds", "followed"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("alarms",), "stream"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
-    **dict.fromkeys(("schedules", "schedule_states"), "hash"),
+    **dict.fromkeys(("schedules", "schedule_states", "roles"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
         ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads", "routes"),

@@ -26,6 +26,8 @@ class ModelChange(BaseModel):
         noted: the number of a version whose note was written.
         renamed: the model's name before.
         routed: the alias whose requests were shared between `before` and `to`, or are so no longer.
+        asked: the number of a version whose deployment somebody was to approve: `how` is then "approved" or "refused",
+            `by` the Redis user, and `why` a note.
         how: what became of that route: "opened", "moved" (to another share), "promoted" or "closed".
         share, shadow: of the route: see `ledger.routes.Route`.
     """
@@ -41,6 +43,7 @@ class ModelChange(BaseModel):
     noted: int | None = None
     renamed: str | None = None
     routed: str | None = None
+    asked: int | None = None
     how: str | None = None
     share: float | None = None
     shadow: bool = False

@@ -197,7 +197,7 @@ def evidence(job: str) -> Call[Evidence]:
     def decode(answer: dict[bytes, bytes]) -> Evidence:
         fields = dict(answer)
         said = {name: fields.pop(name.encode(), b"").decode() or None for name in ("how", "closed")}
-        return _evidence(counts(fields), said)
+        return read_evidence(counts(fields), said)
 
     return Call(("HGETALL", key("evidence", job)), decode)
 
@@ -212,7 +212,12 @@ def judge(model: str, number: int, *, right: bool) -> Call[None]:
     return Call((model, number, int(right)), lambda _: None, script("route_judge"))
 
 
-def _evidence(counted: Mapping[str, int], said: Mapping[str, str | None]) -> Evidence:
+def read_evidence(counted: Mapping[str, int], said: Mapping[str, str | None] | None = None) -> Evidence:
+    """What was counted, from its names.
+
+    Args:
+        said: how and why the route was closed, as `Evidence` has it.
+    """
     return Evidence(
         _side(counted, "from"),
         _side(counted, "to"),
@@ -220,7 +225,7 @@ def _evidence(counted: Mapping[str, int], said: Mapping[str, str | None]) -> Evi
         counted.get("compared", 0),
         counted.get("disagreed", 0),
         counted.get("difference", 0),
-        **said,
+        **(said or {}),
     )
 
 

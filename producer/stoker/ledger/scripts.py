@@ -13,7 +13,7 @@ _STATES = ("forms", "turns", "states", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
-    "commit": (*_STATES, *_ROUTES),
+    **dict.fromkeys(("commit", "followed", "go_on"), (*_STATES, *_ROUTES)),
     **dict.fromkeys(("alias_model", "rollback_model", "note_model"), _ROUTES),
     **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
@@ -21,7 +21,7 @@ _INCLUDES = {
     **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
-    **dict.fromkeys(("wait", "wake_job"), _STATES),
+    **dict.fromkeys(("wait", "wake_job", "approve"), _STATES),
     "await_children": (*_STATES, "intake", "pausing"),
     **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),

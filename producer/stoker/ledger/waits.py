@@ -16,15 +16,19 @@ from .attempts import Attempt
 from .scripts import iso_now, script
 
 
-def wait(attempt: Attempt, why: str, *, seconds: float | None = None, keep: bytes = b"") -> Call[bool]:
+def wait(
+    attempt: Attempt, why: str, *, seconds: float | None = None, keep: bytes = b"", is_followed: bool = False
+) -> Call[bool]:
     """End an attempt whose job goes on later; False if the attempt had lost its job.
 
     Args:
         why: what it waits for, as its status says it.
         seconds: after how long it is queued again; None for not by itself.
         keep: what the next attempt gets.
+        is_followed: whether a controller goes on with it meanwhile: see rollouts.py.
     """
-    words = (attempt.job_id, attempt.owner, iso_now(), why, "" if seconds is None else round(seconds * 1000), keep)
+    after_ms = "" if seconds is None else round(seconds * 1000)
+    words = (attempt.job_id, attempt.owner, iso_now(), why, after_ms, keep, int(is_followed))
     return Call(words, lambda answer: bool(answer == b"ok"), script("wait"))
 
 

@@ -10,7 +10,6 @@ from ..kinds import (
     Compare,
     CompareResult,
     Deploy,
-    DeployResult,
     Describe,
     DescribeResult,
     Evaluate,
@@ -47,6 +46,7 @@ from ..models.manifest import Artifact, ModelVersion
 from ..models.model_files import FILE_NAMES, ModelFormat
 from ..models.signature import Signature, TensorSpec
 from ..models.store import Store
+from .deployed import deployed
 from .explained import explained
 from .outcomes import Planned
 from .registry import Models, signature_of
@@ -92,7 +92,7 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
         case Evaluate():
             return _evaluated(exact(spec.model), store)
         case Deploy():
-            return DeployResult(model=models.move(exact(spec.model), spec.alias, job_id).ref, alias=spec.alias)
+            return deployed(spec, exact(spec.model), job_id, models, store)
         case Infer():
             chunk = store.put_bytes(b"made up", f"predictions.{spec.format}")
             return InferResult(model=exact(spec.model), rows=_ROWS, chunks=(chunk,), rows_per_s=_ROWS_PER_S)

@@ -60,7 +60,8 @@ class Settlement:
             case Asked():
                 return self._await_children(end)
             case Waits():
-                call = waits.wait(self._attempt, end.why, seconds=end.seconds, keep=end.keep)
+                is_followed = kind_of(self._spec).is_followed
+                call = waits.wait(self._attempt, end.why, seconds=end.seconds, keep=end.keep, is_followed=is_followed)
                 return Ending("handed back", end.why) if self._slot.insist(call) else TAKEN_AWAY
             case Halted(reason="cancel"):
                 return self._fail(JobState.CANCELLED, Ending("cancelled", "cancelled while it ran"))

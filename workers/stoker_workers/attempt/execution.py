@@ -128,7 +128,8 @@ class Execution:
         for extra in self._extras:
             run = extra.prepared(run)
         self._times_out_at = time.monotonic() + self._spec.timeout if self._spec.timeout else None
-        is_brief = kind_of(self._spec).is_brief
+        kind = kind_of(self._spec)
+        is_brief = kind.is_brief and not kind.takes_longer(self._spec)
         runner = InlineRunner(self._slot, self._spec, run) if is_brief else Runner(self._spec, run)
         with self._slot.tracer.step("stoker.run"), runner:
             return self._watch(runner)

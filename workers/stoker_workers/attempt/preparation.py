@@ -1,11 +1,12 @@
 """What is to be known and found before a job is run."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import lru_cache
 
 from pydantic import ValidationError
 
-from stoker.errors import InvalidJob
+from stoker.errors import InvalidJob, ModelNotFound
 from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
@@ -33,6 +34,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         Unavailable: Redis is away, and the worker has to end.
     """
     settings = slot.settings
+    models = _models(slot, attempt, spec)
     return Run(
         job=attempt.job_id,
         device=slot.device,
@@ -43,7 +45,8 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         custom_objects=modules_in(slot.offers.offers),
         access=Access(settings.data_roots, slot.store.url),
         targets=Targets(settings.export_roots, slot.store.url),
-        models=_models(slot, attempt, spec),
+        models=models,
+        beside=_beside(slot, spec, models),
         checkpoints=attempt.checkpoints,
         children=_children(attempt),
         asked=_asked(attempt),
@@ -67,6 +70,17 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
     if lacks := lacking(sorted(words), slot.offers.offers):
         raise Lacking(f"the models need {', '.join(lacks)}", lacks)
     return versions
+
+
+def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVersion | None:
+    """The version that the first model is held against, if there is one."""
+    alias = kind_of(spec).beside(spec)
+    if alias is None:
+        return None
+    try:
+        return slot.insist(registry.resolve(f"{models[0].name}@{alias}"))
+    except ModelNotFound:
+        return None
 
 
 def _resolved(slot: Slot, ref: str) -> ModelVersion:

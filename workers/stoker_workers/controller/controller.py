@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from stoker import lanes
-from stoker.ledger import damage, intake, quotas, routes, upkeep
+from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
@@ -25,6 +25,7 @@ from .duties import Duty, DutyThread, for_each
 from .lead import Lead
 from .leftovers import LeftoverSearch
 from .old_versions import remove_old_versions
+from .rollouts.duty import Rollouts
 from .schedules import Schedules
 from .watched import WatchedConnection
 
@@ -106,7 +107,9 @@ class Controller:
         return [
             Duty("follow settings", ROUND_S, self._follow_settings),
             Duty("set quotas", ROUND_S, self._set_quotas),
+            Duty("set roles", ROUND_S, self._set_roles),
             Duty("reclaim jobs", ROUND_S, self._reclaim, self._expired),
+            Duty("go on with deployments", ROUND_S, Rollouts(self._connection).step),
             Duty("wake jobs", ROUND_S, lambda: self._connection.run(upkeep.wake())),
             Duty("ring again", ROUND_S, self._resend),
             Duty("fall back to CPUs", ROUND_S, self._fall_back),
@@ -127,6 +130,10 @@ class Controller:
     def _set_quotas(self) -> None:
         if self._connection.run(quotas.set_quotas(self._settings.tenants, self._settings.ageing_s)):
             _log.info("quotas now: %s", self._settings.tenants or "none")
+
+    def _set_roles(self) -> None:
+        if self._connection.run(approvals.set_roles(self._settings.roles)):
+            _log.info("roles now: %s", self._settings.roles or "none")
 
     def _reclaim(self) -> None:
         # While Redis was away nobody could renew a lease: it lasts for so much longer.

@@ -133,6 +133,7 @@ class Run:
         access: what may be read as data.
         targets: where exports may be written.
         models: the registered versions that the job names, in order.
+        beside: the version that the first of them is held against; None for none.
         checkpoints: what earlier attempts left, the newest last.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
@@ -156,6 +157,7 @@ class Run:
     access: Access
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
+    beside: ModelVersion | None = None
     objectives: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     custom_objects: tuple[str, ...] = ()

@@ -117,6 +117,13 @@ local function mend_wait(id, is_woken, wake_at, paused)
   end
 end
 
+-- A controller goes on with it while it waits.
+local function mend_followed(id)
+  if redis.call('HEXISTS', KEY.job .. id, 'is_followed') == 1 and redis.call('SADD', KEY.followed, id) == 1 then
+    mended(id, 'no controller would have gone on with it')
+  end
+end
+
 local function mend_waiting(id)
   local needs, not_before, paused, wakes_each, awaits_wake, is_woken, wake_at =
     unpack(record(id, 'needs', 'not_before', 'paused', 'wakes_each', 'awaits_wake', 'is_woken', 'wake_at'))
@@ -128,6 +135,7 @@ local function mend_waiting(id)
     end
     return
   elseif awaits_wake then
+    mend_followed(id)
     return mend_wait(id, is_woken, wake_at, paused)
   elseif redis.call('EXISTS', KEY.children .. id) == 1 then
     return (wakes_each and mend_each_child or mend_children)(id)

@@ -1,7 +1,8 @@
 -- Ends an attempt whose job waits: for a time, for a wake (see wake_waiting in states.lua), or for the end of a child.
--- ARGV: id, owner, ISO time, why, after how many ms it goes on by itself ('': it does not), what its next attempt is to have
+-- ARGV: id, owner, ISO time, why, after how many ms it goes on by itself ('': it does not), what its next attempt is to have,
+--   1 if a controller goes on with it meanwhile
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
-local id, owner, iso, why, after_ms, keep = unpack(ARGV)
+local id, owner, iso, why, after_ms, keep, is_followed = unpack(ARGV)
 local holder, waited_by, cancel, last_why, is_woken, children_news, attempt =
   unpack(record(id, 'owner', 'waited_by', 'cancel', 'waited_for', 'is_woken', 'children_news', 'attempt'))
 
@@ -18,6 +19,10 @@ end
 count_step(id, 'waited')
 move(id, 'WAITING')
 redis.call('HSET', KEY.job .. id, 'waited_by', owner, 'awaits_wake', 1, 'waited_for', why, 'reason', why, 'kept', keep)
+if is_followed == '1' then
+  redis.call('HSET', KEY.job .. id, 'is_followed', 1)
+  redis.call('SADD', KEY.followed, id)
+end
 if why ~= last_why then
   append_event(id, { type = 'waiting', reason = why })
 end
