@@ -1,11 +1,9 @@
 """Schedules on a real server: started once by controllers that are killed and stopped at will, and none missed."""
 
 import asyncio
-import json
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +12,14 @@ import redis
 import stoker
 from stoker.cli.doctor import schedules as doctor
 from stoker.cli.doctor.check import Finding, System
-from stoker.ledger import alarms, quotas, schedules
-from stoker.redis.calls import Call
+from stoker.ledger import alarms, quotas, store_files
 from stoker.redis.connection import Connection
 from stoker.schedules.starting import job_ids
 from stoker.settings import Settings
 from stoker.tenants import Quota
 from stoker_workers.controller.schedules import Schedules
+
+from .test_schedule_controllers import begin
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 TRAIN = stoker.Train(model="nightly", data="sample://iris")
@@ -42,96 +41,6 @@ def connection(redis_url: str) -> Connection:
 def server(redis_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as server:
         yield server
-
-
-def started(server: redis.Redis, name: str = "nightly") -> list[str]:
-    """The times for which jobs were submitted, of each job, in order."""
-    times = []
-    for key in server.scan_iter("stoker:job:*", count=1000):
-        tags = json.loads(str(server.hget(key, "tags")))
-        if tags.get("schedule") == name:
-            times.append(tags["scheduled"])
-    return sorted(times)
-
-
-class Killed(Exception):
-    """A controller that is no more."""
-
-
-@dataclass
-class World:
-    """Controllers whose every call of Redis may be where one is killed, or stopped while others go on."""
-
-    connection: Connection
-    random: random.Random
-    now: datetime = START
-    depth: int = 0
-    deaths: int = 0
-    stops: int = 0
-
-    def run(self, call: Call[Any], **_: object) -> Any:
-        """A call of one of them."""
-        chance = self.random.random()
-        if chance < 0.05:
-            self.deaths += 1
-            raise Killed
-        if chance < 0.15 and self.depth < 3:
-            # It is stopped, and another leads meanwhile.
-            self.stops += 1
-            self.control(self.random.choice([0, 0, 1, 2]))
-        answer = self.connection.run(call)
-        if self.random.random() < 0.05:
-            # The answer is lost.
-            self.deaths += 1
-            raise Killed
-        return answer
-
-    def control(self, minutes: int) -> None:
-        """A round of a controller, and more of them while time goes on."""
-        self.depth += 1
-        for minute in range(minutes + 1):
-            self.now += timedelta(minutes=1 if minute else 0)
-            try:
-                Schedules(self, lambda: self.now).step()  # type: ignore[arg-type]  # all that it needs of one
-            except* Killed:
-                pass
-        self.depth -= 1
-
-
-@pytest.mark.parametrize(("catch_up", "length"), [("all", 1000), ("latest", 250)])
-def test_two_controllers_start_each_time_once_however_they_end(
-    connection: Connection, client: stoker.Client, server: redis.Redis, catch_up: Any, length: int
-) -> None:
-    client.schedule("* * * * *", TRAIN, name="nightly", catch_up=catch_up)
-    begin(server, "nightly", START)
-    world = World(connection, random.Random(7))
-    end = START + timedelta(minutes=length)
-    while world.now < end:
-        world.now += timedelta(minutes=1)
-        for _ in range(2):
-            world.control(0)
-    # At last one that nobody disturbs.
-    Schedules(connection, lambda: world.now).step()
-
-    [status] = client.schedules()
-    times = started(server)
-    minutes = round((world.now - START).total_seconds() / 60)
-    assert len(times) == len(set(times)) == status.started
-    assert status.started + status.skipped == minutes >= length
-    assert times[-1] == world.now.isoformat()
-    assert world.deaths > length / 4
-    assert world.stops > length / 4
-    # Of what was missed while both were away, one start is made for all.
-    assert (status.skipped == 0) == (catch_up == "all")
-    assert status.started > minutes / 2
-
-
-def begin(server: redis.Redis, name: str, now: datetime) -> None:
-    """Let a schedule begin at another time than now."""
-    state = schedules.read_state(str(server.hget("stoker:schedule-states", name)).encode())
-    assert state is not None
-    moved = state.model_copy(update={"next_at": now + timedelta(minutes=1)})
-    server.hset("stoker:schedule-states", name, moved.model_dump_json())
 
 
 def test_a_chain_starts_together_and_an_older_start_is_left_alone(
@@ -254,6 +163,15 @@ def test_what_makes_no_sense_again_and_again_is_refused(client: stoker.Client, t
         assert other.schedule("daily", spec, name="x").started == 0
 
 
+def test_what_a_schedule_names_stays_in_the_store(
+    connection: Connection, client: stoker.Client, tmp_path: Path
+) -> None:
+    with stoker.Client(settings=client.settings.model_copy(update={"store_url": str(tmp_path)})) as uploader:
+        data = uploader.upload({"a": [1, 2, 3], "label": ["x", "y", "x"]})
+        uploader.schedule("drift of m", stoker.Train(model="m", data=data, target="label"), name="x")
+    assert connection.run(store_files.named(0, 10_000)).digests
+
+
 def test_doctor_says_what_starts_late_and_what_was_left_out(client: stoker.Client, server: redis.Redis) -> None:
     [check] = doctor.CHECKS
 
@@ -266,6 +184,16 @@ def test_doctor_says_what_starts_late_and_what_was_left_out(client: stoker.Clien
     begin(server, "nightly", datetime.now(UTC) - timedelta(hours=3))
     assert finding().told.startswith("nightly was to start ")
     assert (finding().verdict, finding().numbers["late"]) == ("warn", 1)
+    server.hset("stoker:schedule-states", "nightly", "x")
+    assert finding().told.startswith("nightly cannot be read: something else than Stoker has written to it")
+    assert client.schedules() == []
+    with pytest.raises(stoker.InvalidJob, match="already, which cannot be read"):
+        client.schedule("daily", TRAIN, name="nightly")
+    assert client.schedule("daily", TRAIN, name="nightly", replace=True).started == 0
+    server.delete("stoker:schedule-states")
+    assert finding().numbers["unreadable"] == 1
+    client.schedule("daily", TRAIN, name="nightly", replace=True)
+    assert finding().verdict == "ok"
 
 
 def test_asyncio_has_the_same(redis_url: str) -> None:

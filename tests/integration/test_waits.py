@@ -9,7 +9,7 @@ import redis
 import stoker
 from stoker import JobState
 from stoker.events import Progress, Waiting
-from stoker.ledger import attempts, children, damage, dead_jobs, pauses, records, upkeep, waits
+from stoker.ledger import attempts, children, damage, dead_jobs, pauses, records, store_files, upkeep, waits
 from stoker.ledger.attempts import Attempt
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -175,6 +175,22 @@ def test_a_wait_is_mended(connection: Connection, redis_client: redis.Redis) -> 
     redis_client.hset(record, "is_woken", 1)
     assert mended(connection) == [f"{record}: it waited, and had been woken"]
     assert state(connection, attempt.job_id) is JobState.QUEUED
+
+
+def test_a_wait_keeps_what_it_names_and_nothing_that_others_leave(
+    connection: Connection, redis_client: redis.Redis
+) -> None:
+    attempt, digest = begun(connection), "a" * 64
+    assert connection.run(store_files.named(0, 10_000)).unfinished_since
+    assert connection.run(waits.wait(attempt, "waits", keep=f'{{"report": "{digest}"}}'.encode()))
+    named = connection.run(store_files.named(0, 10_000))
+    assert (named.unfinished_since, named.digests) == (None, frozenset([digest.encode()]))
+    assert connection.run(waits.wake(attempt.job_id))
+    redis_client.hset(f"stoker:job:{attempt.job_id}", "submitted_at", 1)
+    again(connection, attempt)
+    since = connection.run(store_files.named(0, 10_000)).unfinished_since
+    assert since is not None
+    assert since.year > 2000
 
 
 def test_what_cannot_be_waited_for_is_refused() -> None:

@@ -150,10 +150,14 @@ def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replac
         older, raw, state = yield from _read(schedule.name)
         if older and state and all(getattr(older, name) == getattr(schedule, name) for name in _DEFINITION):
             return status_of(older, state)
-        if raw and not replace:
-            told = "another" if older is None else f"{older.when!r} of {older.created_at:%Y-%m-%d %H:%M} UTC"
+        if (raw or older) and not replace:
+            added = (
+                f"{older.when!r} of {older.created_at:%Y-%m-%d %H:%M} UTC"
+                if older and state
+                else "which cannot be read"
+            )
             raise InvalidJob(
-                f"there is a schedule {schedule.name!r} already, {told}: name this one otherwise, or replace it"
+                f"there is a schedule {schedule.name!r} already, {added}: name this one otherwise, or replace it"
             )
         newest: list[Alarm] = yield alarms.newest(1)
         begins = begun(schedule, now, newest[-1].id if newest else "", state)
