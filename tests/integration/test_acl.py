@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ import redis
 import stoker
 from stoker import JobState, events
 from stoker.kinds.tuning.halving import Halving
-from stoker.ledger import attempts, children, intake, presence
+from stoker.ledger import attempts, children, intake, presence, waits
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
@@ -26,6 +27,7 @@ from stoker.redis.calls import Call
 from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+from stoker_workers.controller.schedules import Schedules
 
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
@@ -137,6 +139,36 @@ def test_a_client_may_end_a_search_with_all_that_it_has(server_url: str) -> None
         connection.run(attempts.fail(trial, JobState.CANCELLED, "cancelled while it ran"))
         assert denied(admin) == []
         assert not admin.exists(f"stoker:reached:{search}")
+
+
+def test_a_client_may_schedule_jobs_and_wake_and_cancel_those_that_wait(server_url: str) -> None:
+    spec = SPEC.model_copy(update={"device": "gpu"})
+    with (
+        redis.Redis.from_url(server_url) as admin,
+        closing(Connection.open(Settings(), url_of("worker", server_url))) as worker,
+        closing(Connection.open(Settings(), url_of("controller", server_url))) as controller,
+        stoker.Client(settings=Settings(redis_url=url_of("client", server_url))) as client,
+    ):
+        admin.acl_log_reset()
+        added = client.schedule("every 1h", spec, name="guarded")
+        client.schedule("drift of guarded", spec, name="on-drift")
+        client.pause_schedule("guarded")
+        client.resume_schedule("guarded")
+        Schedules(controller, lambda: added.created_at + timedelta(hours=1, seconds=30)).step()
+        [started] = client.jobs(tags={"schedule": "guarded"})
+        for name in ("guarded", "on-drift"):
+            client.remove_schedule(name)
+        job = client.submit(spec, singleton="one", debounce=60)
+        assert client.submit(spec, singleton="one").id == job.id
+        job = client.submit(spec, singleton="one", debounce=60)
+        for job_id in (started.id, job.id):
+            attempt = worker.run(attempts.claim(job_id, "owner", "nobody", 60))
+            if isinstance(attempt, Attempt):
+                worker.run(waits.wait(attempt, "waits", keep=b"\xff"))
+                client._run(waits.wake(job_id))
+            client.job(job_id).cancel()
+        assert client.job(started.id).status().attempt == 1
+        assert denied(admin) == []
 
 
 @pytest.mark.parametrize("user", NEVER_RUN)
