@@ -58,9 +58,9 @@ def _drain(redis_url: str, ended: threading.Event) -> None:
         if batch is None:
             joined, answers = False, {}
             continue
-        by_client: dict[str, list[tuple[int, bytes | StokerError]]] = {}
+        by_client: dict[str, list[tuple[int, bytes | StokerError, int | None]]] = {}
         for request in filter(None, map(frames.decode_request, batch.requests)):
-            by_client.setdefault(request.client, []).append((request.number, request.tensors))
+            by_client.setdefault(request.client, []).append((request.number, request.tensors, None))
         answers = {client: frames.encode_answers(some) for client, some in by_client.items()}
         if not batch.requests:
             connection.run(lanes.await_wake("echo", 0.05))

@@ -313,11 +313,11 @@ def _echo(redis_url: str, stop: threading.Event) -> None:
         turn += 1
         batch = connection.run(lanes.take("digits", "echo", LEASE_S, turn=turn, most=7, answers=answers))
         assert batch is not None
-        by_client: dict[str, list[tuple[int, bytes | stoker.StokerError]]] = {}
+        by_client: dict[str, list[tuple[int, bytes | stoker.StokerError, int | None]]] = {}
         for request in filter(None, map(frames.decode_request, batch.requests)):
             body = request.tensors
             outcome = stoker.InvalidJob(body.decode()) if body.startswith(b"!") else body
-            by_client.setdefault(request.client, []).append((request.number, outcome))
+            by_client.setdefault(request.client, []).append((request.number, outcome, None))
         answers = {client: frames.encode_answers(some) for client, some in by_client.items()}
         if not batch.requests:
             connection.run(lanes.await_wake("echo", 0.05))

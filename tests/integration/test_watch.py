@@ -19,7 +19,7 @@ from stoker.models.signature import Signature
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.serving import drainer
-from stoker_workers.serving.drainer import LoadModel, Model, Response
+from stoker_workers.serving.model import LoadModel, Model, Response
 from stoker_workers.serving.watch import Watch
 
 from ..conftest import PATIENCE_S, Eventually

@@ -11,7 +11,7 @@ AWAY = DependencyUnavailable(Outage(of=Dependency.STORE, reason="the store is aw
 
 
 def test_an_error_that_only_workers_know_reaches_its_caller_as_what_apps_catch() -> None:
-    [(_, answer)] = frames.decode_answers(frames.encode_answers([(7, AWAY)]))
+    [(_, answer)] = frames.decode_answers(frames.encode_answers([(7, AWAY, None)]))
     assert isinstance(answer, stoker.Unavailable)
     assert answer.message == "the store is away"
 

@@ -179,7 +179,7 @@ class AsyncClient(
                 answer.cancel() or answer.cancelled() or answer.exception()
 
 
-def _expire(answers: Iterable[asyncio.Future[bytes]], call: inference.InferCall) -> None:
+def _expire(answers: Iterable[asyncio.Future[Answered]], call: inference.InferCall) -> None:
     """Raise `Timeout` in the first answer that has not come, which is the one awaited."""
     if unanswered := next((answer for answer in answers if not answer.done()), None):
         unanswered.set_exception(inference.unanswered(call))

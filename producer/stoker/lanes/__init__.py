@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from ..fleet.topology import lists_of
 from ..kinds import Priority
-from ..ledger.scripts import able, basics, iso_now
+from ..ledger.readable import number
+from ..ledger.routes import Route, route_of
+from ..ledger.scripts import able, basics, iso_now, routes, waking
 from ..redis.calls import Call, Script, Word
 from .keys import key, lua_table
 
@@ -48,10 +51,29 @@ class Batch:
     Attributes:
         now_ms: the server's clock.
         requests: each begins with its deadline by that clock, as a little-endian double.
+        points_at: the number of the version that the lane's alias points at; None if the lane has no alias.
+        route: that of the alias; None if it has none.
     """
 
     now_ms: int
     requests: list[bytes]
+    points_at: int | None = None
+    route: Route | None = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted of a batch, for the evidence of a route.
+
+    Attributes:
+        job: whose route it was.
+        counts: by their names in the evidence: see ledger/routes.py.
+        news: what the route is to say from now on, where it says nothing yet, as a JSON object.
+    """
+
+    job: str
+    counts: Mapping[str, int]
+    news: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -125,6 +147,7 @@ def take(
     most: int,
     answers: Mapping[str, bytes],
     results: Sequence[CeleryResult] = (),
+    counted: Counted | None = None,
 ) -> Call[Batch | None]:
     """Deliver the answers to the last batch and take the next one; None if the drainer has lost the lane.
 
@@ -133,20 +156,25 @@ def take(
         most: the largest batch.
         answers: encoded, by client.
         results: answers for Celery.
+        counted: what was counted of the last batch, if the lane's alias has a route.
     """
-    words: list[Word] = [ref, drainer, _ms(lease_s), turn, most, len(answers)]
+    words: list[Word] = [ref, drainer, _ms(lease_s), turn, most, len(answers), len(counted.counts) if counted else -1]
     for client, encoded in answers.items():
         words += (client, encoded)
+    if counted:
+        words += (counted.job, counted.news)
+        for name, count in counted.counts.items():
+            words += (name, count)
     if results:
         words.append(iso_now())
     for result in results:
         words += (result.result_id, result.status, result.payload)
 
-    def decode(answer: list[int | bytes]) -> Batch | None:
-        now, *requests = answer
-        if isinstance(now, bytes):
+    def decode(answer: list[Any]) -> Batch | None:
+        if len(answer) == 1:
             return None
-        return Batch(now, [request for request in requests if isinstance(request, bytes)])
+        now, points_at, route, requests = answer
+        return Batch(now, requests, number(points_at), route_of(ref, route) if route else None)
 
     return Call(tuple(words), decode, _script("take"))
 
@@ -218,7 +246,11 @@ def _script(name: str) -> Script:
     folder = files(__package__) / "lua"
     lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
     # Few of them look for such a worker, and what is defined costs each of them time.
-    lazily = f"local function able()\n{able()}return able_workers, roomiest\nend\n"
+    lazily = (
+        f"local function able()\n{able()}return able_workers, roomiest\nend\n"
+        f"local function routes()\n{routes()}return open_route, write_route, end_route\nend\n"
+        f"local function wake(id)\n{waking()}return wake_waiting(id)\nend\n"
+    )
     return Script(basics() + lazily + lua_table() + lanes)
 
 

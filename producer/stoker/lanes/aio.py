@@ -8,6 +8,7 @@ from ..kinds import Priority
 from ..redis.connection import AsyncConnection
 from ..redis.reading import TaskReader, deliver
 from . import push
+from .frames import Answered
 from .pending import PendingRequests, lane_full
 
 
@@ -19,24 +20,39 @@ class AsyncLaneClient:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._pending: PendingRequests[asyncio.Future[bytes]] = PendingRequests()
+        self._pending: PendingRequests[asyncio.Future[Answered]] = PendingRequests()
         self._sender: asyncio.Task[None] | None = None
         self._reader = TaskReader(connection, self._pending)
 
+    @property
+    def client(self) -> str:
+        """The id of this client, in hex."""
+        return self._pending.client
+
     def send(
-        self, ref: str, queue: str, priority: Priority, timeout_s: float, requests: Sequence[bytes]
-    ) -> dict[int, asyncio.Future[bytes]]:
+        self,
+        ref: str,
+        queue: str,
+        priority: Priority,
+        timeout_s: float,
+        requests: Sequence[bytes],
+        place: int | None = None,
+    ) -> dict[int, asyncio.Future[Answered]]:
         """Send requests soon; gives a future for each, in order, under the number that `forget` takes.
+
+        Args:
+            place: as that of `LaneClient.send`.
 
         Raises:
             ClientClosed: after `close`.
         """
         self._reader.wake()
+        place = self._pending.next_place() if place is None else place
         loop = asyncio.get_running_loop()
-        answers: dict[int, asyncio.Future[bytes]] = {}
+        answers: dict[int, asyncio.Future[Answered]] = {}
         for tensors in requests:
-            answer: asyncio.Future[bytes] = loop.create_future()
-            answers[self._pending.add(answer, ref, queue, priority, timeout_s, tensors)] = answer
+            answer: asyncio.Future[Answered] = loop.create_future()
+            answers[self._pending.add(answer, ref, queue, priority, timeout_s, tensors, place)] = answer
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send())
         return answers

@@ -9,6 +9,7 @@ from ..kinds import Priority
 from ..redis.connection import Connection
 from ..redis.reading import ThreadReader, deliver
 from . import LaneRequests, push, wake_reader
+from .frames import Answered
 from .pending import PendingRequests, lane_full
 
 
@@ -21,24 +22,39 @@ class LaneClient:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pending: PendingRequests[Future[bytes]] = PendingRequests()
+        self._pending: PendingRequests[Future[Answered]] = PendingRequests()
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._reader = ThreadReader(connection, self._pending, self._lock, "stoker-answers")
 
+    @property
+    def client(self) -> str:
+        """The id of this client, in hex."""
+        return self._pending.client
+
     def send(
-        self, ref: str, queue: str, priority: Priority, timeout_s: float, requests: Sequence[bytes]
-    ) -> dict[int, Future[bytes]]:
+        self,
+        ref: str,
+        queue: str,
+        priority: Priority,
+        timeout_s: float,
+        requests: Sequence[bytes],
+        place: int | None = None,
+    ) -> dict[int, Future[Answered]]:
         """Send requests; gives a future for each, in order, under the number that `forget` takes.
+
+        Args:
+            place: that of all of them (see `frames.place_of_key`), which None takes from the order of the calls.
 
         Raises:
             ClientClosed: after `close`.
         """
-        answers: list[Future[bytes]] = [Future() for _ in requests]
+        answers: list[Future[Answered]] = [Future() for _ in requests]
         with self._lock:
             self._reader.wake()
+            place = self._pending.next_place() if place is None else place
             numbers = [
-                self._pending.add(answer, ref, queue, priority, timeout_s, tensors)
+                self._pending.add(answer, ref, queue, priority, timeout_s, tensors, place)
                 for answer, tensors in zip(answers, requests, strict=True)
             ]
         self._send()

@@ -11,9 +11,17 @@ from . import CeleryResult, LaneRequests, frames
 from .pending import LANE_HOLDS
 
 
-def request(ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes) -> tuple[str, LaneRequests]:
-    """The id of the result, and the request to push."""
+def request(
+    ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes, place: int | None = None
+) -> tuple[str, LaneRequests]:
+    """The id of the result, and the request to push.
+
+    Args:
+        place: of the request among all (see `frames.place_of_key`); None for any.
+    """
     result = uuid.uuid4()
+    if place is not None:
+        result = uuid.UUID(bytes=result.bytes[:-2] + place.to_bytes(2))
     encoded = frames.encode_request(result, frames.RESULT, tensors)
     return str(result), LaneRequests(ref, queue, priority, LANE_HOLDS, [(round(timeout_s * 1000), encoded)])
 

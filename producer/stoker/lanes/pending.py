@@ -1,6 +1,7 @@
 """A client's requests that are not answered yet. Does no I/O and takes no lock."""
 
 import itertools
+import random
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -32,12 +33,20 @@ class PendingRequests(Generic[W]):
         self._id = uuid.uuid4()
         self.client = self._id.hex
         self._numbers = itertools.count()
+        # From anywhere: else the first call of every program would have the same place.
+        self._places = itertools.count(random.randrange(frames.PLACES))
         self._waiting: dict[int, W] = {}
         self._unsent: list[tuple[str, str, Priority, int, int, bytes]] = []
 
-    def add(self, waiter: W, ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes) -> int:
+    def next_place(self) -> int:
+        """The place of the next call: see `frames.place`."""
+        return next(self._places) % frames.PLACES
+
+    def add(
+        self, waiter: W, ref: str, queue: str, priority: Priority, timeout_s: float, tensors: bytes, place: int = 0
+    ) -> int:
         """Add a request to the next push; gives its number."""
-        number = next(self._numbers)
+        number = frames.NAMES_VERSION | next(self._numbers) * frames.PLACES | place
         self._waiting[number] = waiter
         request = frames.encode_request(self._id, number, tensors)
         self._unsent.append((ref, queue, priority, round(timeout_s * 1000), number, request))
@@ -88,7 +97,7 @@ class PendingRequests(Generic[W]):
         """Waits for the next answers."""
         return await_answers(self.client, block_s)
 
-    def dispatch(self, read: bytes | None) -> Iterator[tuple[W, bytes | StokerError]]:
+    def dispatch(self, read: bytes | None) -> Iterator[tuple[W, frames.Answered | StokerError]]:
         """The waiters of these answers; an answer that came twice, or too late, has none."""
         for number, answer in frames.decode_answers(read or b""):
             waiter = self._waiting.pop(number, None)

@@ -191,6 +191,12 @@ def read_route(model: str, alias: str, raw: bytes) -> Route | None:
         return None
 
 
+def route_of(ref: str, raw: bytes) -> Route | None:
+    """The route of the alias that a reference names, from its JSON."""
+    model, _, alias = ref.partition("@")
+    return read_route(model, alias or CHAMPION, raw)
+
+
 def evidence(job: str) -> Call[Evidence]:
     """What was counted of a job's route, also after its end; nothing if it had none."""
 

@@ -62,6 +62,18 @@ def able() -> str:
     return _lua("able")
 
 
+@cache
+def routes() -> str:
+    """What stands before scripts that open, use or end routes."""
+    return "".join(map(_lua, _ROUTES))
+
+
+@cache
+def waking() -> str:
+    """What stands before scripts that wake a job which waits."""
+    return "".join(map(_lua, ("forms", "turns", "states")))
+
+
 def _lua(name: str) -> str:
     return (files(__package__) / "lua" / f"{name}.lua").read_text()
 

@@ -4,9 +4,8 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from stoker import lanes
 from stoker.errors import StokerError, Timeout, Unavailable
@@ -15,7 +14,8 @@ from stoker.ledger import registry
 from stoker.models.manifest import ModelVersion
 from stoker.redis.connection import Connection
 
-Response = bytes | StokerError
+from .model import LoadBeside, LoadModel, Model, Response
+from .routing import Router
 
 # Longer than a batch takes; a drainer that does not renew its lease loses its requests.
 LEASE_S = 10.0
@@ -31,30 +31,13 @@ class Unable(Unavailable):
     """This worker lacks what a version needs; another may have it."""
 
 
-class Model(Protocol):
-    """Answers batches of requests."""
-
-    @property
-    def evicted(self) -> bool:
-        """Whether the model has been evicted: it must be loaded again."""
-
-    @property
-    def most(self) -> int:
-        """The largest batch to take."""
-
-    def answer(self, requests: Sequence[bytes]) -> Sequence[Response]:
-        """The encoded output for each request's encoded inputs, or its error."""
-
-
-LoadModel = Callable[[ModelVersion], Model | StokerError | None]
-
-
 @dataclass(frozen=True)
 class _Delivery:
     """The answers to a batch: encoded for each client, and for Celery's result backend."""
 
     by_client: Mapping[str, bytes] = field(default_factory=dict)
     results: Sequence[lanes.CeleryResult] = ()
+    counted: lanes.Counted | None = None
 
 
 class Drainer:
@@ -64,6 +47,7 @@ class Drainer:
         name: unique among all drainers.
         load: gives the model of a version, None while it is loaded, or the error that it cannot be loaded for, which is
             `Unable` if other workers may do better; raises Unavailable while the store is away.
+        beside: does so for a version that gets a share of the lane's requests; None to load it as any other.
 
     Attributes:
         quiet_since: when the lane last had requests, by the monotonic clock.
@@ -72,7 +56,9 @@ class Drainer:
         requests, batches: how many were computed.
     """
 
-    def __init__(self, connection: Connection, ref: str, name: str, load: LoadModel) -> None:
+    def __init__(
+        self, connection: Connection, ref: str, name: str, load: LoadModel, beside: LoadBeside | None = None
+    ) -> None:
         self.ref = ref
         self.name = name
         self.quiet_since = time.monotonic()
@@ -83,7 +69,10 @@ class Drainer:
         self._turns = itertools.count(1)
         self._delivery = _Delivery()
         self._served: Model | StokerError | None = None
+        # The newest version behind the reference, and the one that is served until that is loaded.
         self._version: ModelVersion | None = None
+        self._served_version: ModelVersion | None = None
+        self._router = Router(connection, beside or (lambda version, _: load(version)))
         self._resolved_at = -math.inf
         self._outage_since: float | None = None
 
@@ -130,7 +119,12 @@ class Drainer:
         batch = self._take(most)
         self._delivery = _Delivery()
         self.lost = batch is None
-        if not (batch and batch.requests):
+        if batch is None:
+            return False
+        self._heed(batch)
+        if not batch.requests:
+            self._router.shadow()
+            self._delivery = _Delivery(counted=self._router.counted())
             return False
         self._delivery = self._compute(batch)
         self.quiet_since = time.monotonic()
@@ -145,40 +139,52 @@ class Drainer:
             most=most,
             answers=self._delivery.by_client,
             results=self._delivery.results,
+            counted=self._delivery.counted,
         )
         return self._connection.run(call)
+
+    def _heed(self, batch: lanes.Batch) -> None:
+        """Follow the alias before the next batch if it has moved, and its route from this one on."""
+        self._router.heed(batch.route)
+        if batch.points_at is not None and self._version and batch.points_at != self._version.version:
+            self._resolved_at = -math.inf
 
     def _compute(self, batch: lanes.Batch) -> _Delivery:
         """The answers to a batch, except for malformed requests and those whose deadline has passed."""
         taken = [request for request in map(frames.decode_request, batch.requests) if request]
         requests = [request for request in taken if request.deadline_ms > batch.now_ms]
-        responses: Sequence[Response]
-        if self._served is None or isinstance(self._served, StokerError):
-            assert self._served, "nothing is taken before there is a model"
-            responses = [self._served] * len(requests)
-        else:
-            responses = self._served.answer([request.tensors for request in requests])
         self.requests += len(requests)
         self.batches += 1
-        by_client: dict[str, list[tuple[int, Response]]] = defaultdict(list)
+        by_client: dict[str, list[tuple[int, Response, int | None]]] = defaultdict(list)
         results: list[lanes.CeleryResult] = []
-        for request, response in zip(requests, responses, strict=True):
+        for request, (response, version) in zip(requests, self._answers(requests), strict=True):
             if request.number == frames.RESULT:
                 results.append(later.result(request.client, response))
             else:
-                by_client[request.client].append((request.number, response))
+                by_client[request.client].append((request.number, response, version))
         if len(requests) < len(taken):
             results += [
                 later.result(request.client, Timeout(f"{self.ref!r} did not come to it in time; ask again"))
                 for request in taken
                 if request.number == frames.RESULT and request.deadline_ms <= batch.now_ms
             ]
-        return _Delivery({client: frames.encode_answers(some) for client, some in by_client.items()}, results)
+        encoded = {client: frames.encode_answers(some) for client, some in by_client.items()}
+        return _Delivery(encoded, results, self._router.counted())
+
+    def _answers(self, requests: Sequence[frames.Request]) -> Sequence[tuple[Response, int | None]]:
+        """The answer to each request, with the number of the version that gives it."""
+        if self._served is None or isinstance(self._served, StokerError):
+            assert self._served, "nothing is taken before there is a model"
+            return [(self._served, None)] * len(requests)
+        assert self._served_version, "it is that of the model that is served"
+        return self._router.answer(self._served, self._served_version, requests)
 
     def _follow_alias(self) -> None:
         """Serve the newest version as soon as it is loaded; until then, the previous one."""
         if self.evicted:
             self._served = None
+        if self._router.is_open and self._served_version and not isinstance(self._served, StokerError | None):
+            self._router.load(self._served_version)
         now = time.monotonic()
         resolves = now - self._resolved_at >= _RESOLVE_EVERY_S
         # While the store is away, loading is tried once a second, too.
@@ -199,7 +205,7 @@ class Drainer:
             self._served = error
         else:
             if loaded is not None:
-                self._served, self._outage_since = loaded, None
+                self._served, self._served_version, self._outage_since = loaded, self._version, None
             elif isinstance(self._served, StokerError):
                 # A version that was refused is tried again; its callers wait.
                 self._served = None

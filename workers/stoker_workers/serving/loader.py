@@ -23,8 +23,9 @@ from ..ml.prediction.models import LoadedModels, loading_bytes
 from ..ml.prediction.predictor import Predictor
 from ..ml.prediction.runtime.pace import Pace
 from ..node.machine import private_bytes
-from .drainer import Response, Unable
+from .drainer import Unable
 from .journal import Journal, activity_of
+from .model import Response
 
 _log = logging.getLogger(__name__)
 # The target latency of a request, waiting included; it decides the size of batches.
@@ -86,7 +87,8 @@ class Loader:
         self._store = Store(settings.store)
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
-        self._loading: tuple[ModelVersion, Future[Predictor]] | None = None
+        # What is loaded, beside which version, if that may not be evicted for it.
+        self._loading: tuple[ModelVersion, Future[Predictor], ModelVersion | None] | None = None
         # Outages that loads ended with, by version, until the version is wanted again or another load succeeds.
         self._away: dict[tuple[str, datetime], Unavailable] = {}
         self._paces: weakref.WeakKeyDictionary[Predictor, Pace] = weakref.WeakKeyDictionary()
@@ -97,6 +99,13 @@ class Loader:
         Raises:
             Unavailable: the store or Redis is away.
         """
+        return self._model(version, None)
+
+    def model_beside(self, version: ModelVersion, served: ModelVersion) -> LoadedModel | StokerError | None:
+        """`model` for a version that is tried beside the one that is served, which is not evicted for it."""
+        return self._model(version, served)
+
+    def _model(self, version: ModelVersion, beside: ModelVersion | None) -> LoadedModel | StokerError | None:
         self._settle()
         if predictor := self._models.find(version):
             return self._handle(predictor)
@@ -114,10 +123,10 @@ class Loader:
         if failure := self._connection.run(failures.admit_load(version)):
             return failure.as_error()
         try:
-            self._make_room(version)
+            self._make_room(version, beside)
         except NoMemory as error:
             return self._failed(version, error)
-        self._begin(version)
+        self._begin(version, beside)
         return None
 
     def shrink(self) -> None:
@@ -126,8 +135,8 @@ class Loader:
             self._settle()
         self._models.evict_all(keep=1)
 
-    def _begin(self, version: ModelVersion) -> None:
-        self._loading = version, self._thread.submit(self._load, version)
+    def _begin(self, version: ModelVersion, beside: ModelVersion | None) -> None:
+        self._loading = version, self._thread.submit(self._load, version), beside
 
     def _load(self, version: ModelVersion) -> Predictor:
         with self._journal.load(version):
@@ -141,12 +150,14 @@ class Loader:
         """
         if not self._loading or not self._loading[1].done():
             return
-        (version, load), self._loading = self._loading, None
+        (version, load, beside), self._loading = self._loading, None
         try:
             predictor = load.result()
+            if beside and not self._models.fits_beside(predictor, beside):
+                raise NoMemory(_does_not_fit(version, beside))
         except NoMemory as error:
-            if self._models.evict_all():
-                self._begin(version)
+            if not beside and self._models.evict_all():
+                self._begin(version, None)
             else:
                 self._failed(version, error)
         except Unavailable as error:
@@ -161,14 +172,15 @@ class Loader:
     def _handle(self, predictor: Predictor) -> LoadedModel:
         return LoadedModel(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)), self._journal)
 
-    def _make_room(self, version: ModelVersion) -> None:
+    def _make_room(self, version: ModelVersion, beside: ModelVersion | None) -> None:
         """Evict models until this one can be loaded; none if it would not fit into an empty process.
 
         Raises:
-            NoMemory: it does not fit.
+            NoMemory: it does not fit, or not beside the other.
         """
         self._check_memory(version, self._empty_bytes)
-        self._models.make_room(version)
+        if not self._models.make_room(version, beside):
+            raise NoMemory(_does_not_fit(version, beside))
         self._check_memory(version, _used_bytes())
 
     def _check_memory(self, version: ModelVersion, used_bytes: int) -> None:
@@ -188,6 +200,13 @@ class Loader:
         _log.error("%s", message)
         created_at = version.created_at.isoformat()
         return self._connection.run(failures.load_failed(version.ref, created_at, public, self._worker)).as_error()
+
+
+def _does_not_fit(version: ModelVersion, beside: ModelVersion | None) -> str:
+    return (
+        f"{version.ref} does not fit into memory beside {beside.ref if beside else 'nothing'}, which is served: give "
+        "workers more memory (fewer slots, or STOKER_SLOT_MEMORY_BYTES and STOKER_MODEL_CACHE_BYTES)"
+    )
 
 
 def _used_bytes() -> int:

@@ -193,7 +193,7 @@ def _serve(pipe: Pipe, process: _Process) -> None:
             if message in (_STOP, _EVICT):
                 continue
             assignment = _Assignment.model_validate_json(message)
-            watch = Watch(connection, assignment.watch, process.queues, loader.model, stop)
+            watch = Watch(connection, assignment.watch, process.queues, loader.model, stop, loader.model_beside)
             try:
                 summary = watch.run(assignment.ref)
             except StokerError as error:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from stoker import lanes
 from stoker.redis.connection import Connection
 
-from .drainer import LEASE_S, Drainer, LoadModel
+from .drainer import LEASE_S, Drainer
+from .model import LoadBeside, LoadModel
 
 # How long an empty lane is watched, as long as nothing else waits for the slot.
 LINGER_S = 120.0
@@ -30,7 +31,7 @@ class Watch:
     Args:
         name: unique among all watches.
         queues: the Celery queues whose messages wait for this slot.
-        load: see `Drainer`.
+        load, beside: see `Drainer`.
         stop: called often, also as a heartbeat; True ends the watch.
     """
 
@@ -41,12 +42,14 @@ class Watch:
         queues: Sequence[str],
         load: LoadModel,
         stop: Callable[[], bool],
+        beside: LoadBeside | None = None,
     ) -> None:
         self._connection = connection
         self._name = name
         self._queues = queues
         self._load = load
         self._stop = stop
+        self._beside = beside
         self._numbers = itertools.count()
         self._lanes: dict[str, Drainer] = {}
         self._awake: set[str] = set()
@@ -63,7 +66,8 @@ class Watch:
         return "; ".join(self._left) or f"{ref}: nothing left to do"
 
     def _add(self, ref: str) -> None:
-        drainer = Drainer(self._connection, ref, lanes.drainer_name(self._name, next(self._numbers)), self._load)
+        name = lanes.drainer_name(self._name, next(self._numbers))
+        drainer = Drainer(self._connection, ref, name, self._load, self._beside)
         if drainer.join():
             self._lanes[drainer.name] = drainer
             self._awake.add(drainer.name)

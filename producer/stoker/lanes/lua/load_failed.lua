@@ -11,4 +11,13 @@ failure.computed_ms = computed == '1' and now_ms() or nil
 failure.shut = failure.failures > 1 or excused ~= '1'
 failure.retry_at_ms = now_ms() + (failure.shut and pause_ms or 0)
 write_failure(failure)
+-- A version with a share of an alias's requests that cannot be served loses it.
+local model, number = string.match(ref, '^(.+)@(%d+)$')
+for _, field in ipairs((failure.shut or failure.computed_ms) and model and redis.call('HKEYS', KEY.routes) or {}) do
+  local its_model, alias = string.match(field, '^(%S+) (%S+)$')
+  local route = its_model == model and routes()(model, alias)
+  if route and route.to == tonumber(number) then
+    give_up_route(model, alias, route, reason)
+  end
+end
 return shown_failure(failure)

@@ -231,6 +231,59 @@ local function take_from(ref, drainer, count)
   return batch
 end
 
+-- The alias that a lane is named by: its model, its name, and the number that it points at, as text; nothing for a lane of
+-- one version, or of the newest.
+local function alias_of_lane(ref)
+  local model, alias = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
+  if not model or alias == 'latest' then
+    return nil
+  end
+  alias = alias ~= '' and alias or 'champion'
+  local number = redis.pcall('HGET', KEY.aliases .. model, alias)
+  if type(number) == 'string' then
+    return model, alias, number
+  end
+end
+
+-- Ends a route whose version fails, and wakes its job.
+local function give_up_route(model, alias, route, why)
+  local _, _, end_route = routes()
+  end_route(model, alias, route, 'closed', why)
+  wake(route.job)
+end
+
+-- Adds what was counted of a batch to the evidence of its route, unless that has ended; ends the route of a version that has
+-- failed from its first request on. `counts`: name, count, …; `news` is what the route is to say where it says nothing yet.
+local function count_for_route(ref, job, news, counts)
+  local open_route, write_route = routes()
+  local model, alias = alias_of_lane(ref)
+  local route = model and open_route(model, alias)
+  if not route or route.job ~= job then
+    return
+  end
+  for n = 1, #counts, 2 do
+    redis.call('HINCRBY', KEY.evidence .. job, counts[n], counts[n + 1])
+  end
+  local is_new = false
+  for name, value in pairs(cjson.decode(news)) do
+    if not route[name] then
+      route[name], is_new = value, true
+    end
+  end
+  if is_new then
+    write_route(model, alias, route)
+  end
+  for _, side in ipairs({ 'to', 'shadow' }) do
+    local requests, errors, refused =
+      unpack(redis.call('HMGET', KEY.evidence .. job, side .. ' requests', side .. ' errors', side .. ' refused'))
+    local failed = (tonumber(errors or nil) or 0) + (tonumber(refused or nil) or 0)
+    if failed >= route.hard_stop and failed >= (tonumber(requests or nil) or 0) then
+      return give_up_route(model, alias, route, 'all of the first ' .. failed .. ' requests to ' .. model .. '@' .. route.to
+        .. ' failed')
+    end
+  end
+end
+
 -- The pause after the first failure to load a version; it doubles with each further one.
 local FIRST_PAUSE_MS = 5000
 local LONGEST_PAUSE_MS = 300000

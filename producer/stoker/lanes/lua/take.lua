@@ -1,10 +1,12 @@
 -- Delivers the answers to the last batch and takes the next one.
--- ARGV: ref, drainer, lease in ms, turn, most requests, number of clients, then for each client its id, its answers;
---   then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
+-- ARGV: ref, drainer, lease in ms, turn, most requests, number of clients, how many things were counted for a route (-1 for
+--   no route), then for each client its id, its answers; with a route its job, its news, and of each thing its name, its
+--   count; then, if there are results for Celery, the ISO time, and for each its id, its status, its JSON
 -- Returns {'gone'} if the drainer's lease was over and its requests went to another (nothing is delivered then), or
---   {now in ms, requests …}; a drainer that wanted some and got none is now idle and will be woken.
+--   {now in ms, the number that the lane's alias points at ('' if it has none), the alias's route as JSON ('' if it has
+--   none), {requests}}; a drainer that wanted some and got none is now idle and will be woken.
 local ref, drainer, turn = ARGV[1], ARGV[2], ARGV[4]
-local lease_ms, most, clients = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local lease_ms, most, clients, counted = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 if not renew(ref, drainer, lease_ms) then
   return { 'gone' }
 end
@@ -16,14 +18,19 @@ if last_turn == turn then
 else
   local kept_ms = math.max(0, (tonumber(last_deadline) or 0) - now_ms()) + ANSWERS_KEPT_MS
   for n = 0, clients - 1 do
-    local list = LANE.answers .. ARGV[7 + 2 * n]
-    redis.call('RPUSH', list, ARGV[8 + 2 * n])
+    local list = LANE.answers .. ARGV[8 + 2 * n]
+    redis.call('RPUSH', list, ARGV[9 + 2 * n])
     if redis.call('PTTL', list) < kept_ms then
       redis.call('PEXPIRE', list, kept_ms)
     end
   end
-  for n = 8 + 2 * clients, #ARGV, 3 do
-    store_celery_result(ARGV[n], 1, ARGV[n + 1], ARGV[n + 2], 'null', ARGV[7 + 2 * clients])
+  local at = 8 + 2 * clients
+  if counted >= 0 then
+    count_for_route(ref, ARGV[at], ARGV[at + 1], { unpack(ARGV, at + 2, at + 1 + 2 * counted) })
+    at = at + 2 + 2 * counted
+  end
+  for n = at + 1, #ARGV, 3 do
+    store_celery_result(ARGV[n], 1, ARGV[n + 1], ARGV[n + 2], 'null', ARGV[at])
     redis.call('EXPIRE', KEY.meta .. ARGV[n], RESULT_KEPT_S)
   end
   local answered = count_taken(drainer)
@@ -39,5 +46,7 @@ else
     redis.call('RPUSH', LANE.idle .. ref, drainer)
   end
 end
-table.insert(batch, 1, now_ms())
-return batch
+local model, alias, number = alias_of_lane(ref)
+local has_route = model and redis.call('HEXISTS', KEY.routes, model .. ' ' .. alias) == 1
+local route = has_route and routes()(model, alias)
+return { now_ms(), number or '', route and cjson.encode(route) or '', batch }

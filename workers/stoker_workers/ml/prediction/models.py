@@ -42,9 +42,20 @@ class LoadedModels:
             self._predictors.move_to_end(key)
         return self._predictors.get(key)
 
-    def make_room(self, version: ModelVersion) -> None:
-        """Evict the least recently used models until this one can be loaded."""
-        self._evict(self._limit_bytes - loading_bytes(version), keep=0)
+    def make_room(self, version: ModelVersion, beside: ModelVersion | None = None) -> bool:
+        """Evict the least recently used models until this one can be loaded; gives whether there is room for it.
+
+        Args:
+            beside: a version that is not evicted, if it is loaded.
+        """
+        keep = 1 if beside and self.find(beside) else 0
+        self._evict(self._limit_bytes - loading_bytes(version), keep)
+        return not keep or self.size_bytes <= self._limit_bytes - loading_bytes(version)
+
+    def fits_beside(self, predictor: Predictor, beside: ModelVersion) -> bool:
+        """Whether a predictor and that of another version are within the limit together."""
+        other = self.find(beside)
+        return other is None or other.size_bytes + predictor.size_bytes <= self._limit_bytes
 
     def add(self, version: ModelVersion, predictor: Predictor) -> None:
         """Add a predictor; evicts the least recently used ones if necessary."""

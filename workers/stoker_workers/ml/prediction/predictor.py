@@ -26,6 +26,10 @@ MAX_BATCH = 1024
 _log = logging.getLogger(__name__)
 
 
+class FailsOnInputs(InvalidJob):
+    """A model failed on inputs that fit its signature."""
+
+
 class Predictor:
     """A loaded model with its engines. For one thread.
 
@@ -158,7 +162,7 @@ class Predictor:
             batches = [[array[start : start + self._max_batch] for array in columns] for start in starts]
             return joined_rows([self._engine(len(batch[0])).run(batch) for batch in batches])
         except ModelFailed as error:
-            raise InvalidJob(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
+            raise FailsOnInputs(f"{self.version.ref} fails on these inputs: {first_line(error)}") from error
 
     def _engine(self, rows: int) -> Engine:
         for choice in reversed(self.engines):
