@@ -101,6 +101,7 @@ __version__ = VERSION
 _LAZY = {
     "Acted": "client.many",
     "Alarm": "ledger.alarms",
+    "Answer": "models.answer",
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
@@ -128,6 +129,7 @@ __all__ = [
     "MLP",
     "Acted",
     "Alarm",
+    "Answer",
     "Artifact",
     "AsyncClient",
     "AsyncJob",

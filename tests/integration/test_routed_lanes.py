@@ -1,4 +1,4 @@
-"""Lanes whose alias has a route, on a real server, with models that need no TensorFlow: who answers, and what is counted."""
+"""Lanes whose alias has a route, on a real server, with models without TensorFlow: who answers, what is counted."""
 
 import threading
 import time
@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import pytest
@@ -258,11 +259,15 @@ def test_an_end_of_the_route_is_heeded_from_the_next_batch_on(served: Served, ev
         job = served.models.job()
         served.models.open(job, to=number, share=1.0)
         served.until_ready(eventually)
-        eventually(lambda number=number: served.ask(1) == [(number, float(number))])
+        eventually(partial(answers_by, served, number))
         served.models.run(routes.close(job, promote=promote, why="so"))
         assert served.ask(1) == [(number if promote else 1,) * 2] or promote
     eventually(lambda: served.ask(1) == [(3, 3.0)])
     assert set(served.ask(100)) == {(3, 3.0)}, "no stale weight"
+
+
+def answers_by(served: Served, number: int) -> bool:
+    return served.ask(1) == [(number, float(number))]
 
 
 def test_a_version_that_cannot_be_served_loses_its_share(served: Served, eventually: Eventually) -> None:

@@ -18,6 +18,7 @@ PUBLIC = [
     "MLP",
     "Acted",
     "Alarm",
+    "Answer",
     "Artifact",
     "AsyncClient",
     "AsyncJob",

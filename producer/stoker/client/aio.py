@@ -1,22 +1,18 @@
 """The asyncio client: `Client`, as coroutines and async iterators."""
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from ..events import JobState
-from ..kinds import Priority, Result
+from ..kinds import Result
 from ..kinds.result import JobResult
 from ..lanes.aio import AsyncLaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
-from ..models.prediction import Prediction
-from ..models.predictions import predictions
-from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
 from ..settings import Settings
@@ -32,9 +28,9 @@ from .files import AsyncFileCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
+from .predicting import AsyncPredictCalls
 from .scheduling import AsyncScheduleCalls
 from .submitting import AsyncSubmitCalls
-from .tables import Rows
 
 R = TypeVar("R", bound=JobResult)
 
@@ -48,6 +44,7 @@ class AsyncClient(
     AsyncFileCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,
+    AsyncPredictCalls,
     AsyncScheduleCalls,
     AsyncSubmitCalls,
 ):
@@ -106,32 +103,6 @@ class AsyncClient(
         search = arguments.search(state, kind, model, tags, parent, since, until, paused)
         return await self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
-    async def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
-        """See `Client.infer`."""
-        call = await self._drive(self._models.call(model, inputs, timeout, priority))
-        return (await self._answers(call, [encode_tensors(call.tensors)]))[0]
-
-    async def infer_many(
-        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
-    ) -> Outputs:
-        """See `Client.infer_many`."""
-        call = await self._drive(self._models.call(model, rows, timeout, priority))
-        return joined_rows(await self._answers(call, inference.encode_rows(call.tensors)))
-
-    async def predict(
-        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
-    ) -> list[Prediction]:
-        """See `Client.predict`."""
-        version, call = await self._drive(self._models.call_of_version(model, rows, timeout, priority))
-        outputs = await self._answers(call, inference.encode_rows(call.tensors))
-        return predictions(version, joined_rows(outputs), call.given)
-
-    async def infer_later(
-        self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
-    ) -> str:
-        """See `Client.infer_later`."""
-        return await self._drive(self._models.send_later(model, inputs, timeout, priority))
-
     async def models(self) -> list[ModelVersion]:
         """See `Client.models`."""
         return await self._run(registry.versions())
@@ -163,23 +134,3 @@ class AsyncClient(
 
     def _job(self, job_id: str) -> AsyncJob[Any]:
         return AsyncJob(self._connection, self._listener, job_id, self.settings.store)
-
-    async def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
-        lanes = self._lanes.get()
-        answers = lanes.send(call.model, call.queue, call.priority, call.timeout_s, requests)
-        # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
-        expiry = asyncio.get_running_loop().call_later(call.timeout_s, _expire, answers.values(), call)
-        try:
-            return [inference.outputs(await answer) for answer in answers.values()]
-        finally:
-            expiry.cancel()
-            lanes.forget(answers)
-            for answer in answers.values():
-                # The first error is raised; asyncio would log the others if nobody retrieved them.
-                answer.cancel() or answer.cancelled() or answer.exception()
-
-
-def _expire(answers: Iterable[asyncio.Future[Answered]], call: inference.InferCall) -> None:
-    """Raise `Timeout` in the first answer that has not come, which is the one awaited."""
-    if unanswered := next((answer for answer in answers if not answer.done()), None):
-        unanswered.set_exception(inference.unanswered(call))

@@ -21,6 +21,7 @@ _PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
 _EVENT_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 _JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LARGEST_ID = 2**64
+_LONGEST_KEY = 1_000
 
 
 def number(value: object) -> float | None:
@@ -148,6 +149,11 @@ def tags(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(word, str) for pair in value.items() for word in pair):
         raise InvalidArgument(f"tags must be a dict of text by name, got {short(value)}")
     return dict(value)
+
+
+def key(value: object) -> str:
+    """The key that keeps a caller's requests with one version."""
+    return text(value, "a key", _LONGEST_KEY)
 
 
 def idempotency_key(value: object) -> str | None:

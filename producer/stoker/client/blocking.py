@@ -1,24 +1,18 @@
 """The blocking client: submit jobs, follow them, infer. Safe to share between threads."""
 
-import concurrent.futures
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from ..errors import StokerError
 from ..events import JobState
-from ..kinds import Priority, Result
+from ..kinds import Result
 from ..kinds.result import JobResult
 from ..lanes.blocking import LaneClient
 from ..ledger import presence, records, registry
 from ..local import redis_url_of
 from ..models.manifest import ModelVersion
-from ..models.prediction import Prediction
-from ..models.predictions import predictions
-from ..models.tensors import Outputs, encode_tensors, joined_rows
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
 from ..settings import Settings
@@ -34,9 +28,9 @@ from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
 from .pausing import PauseCalls
+from .predicting import PredictCalls
 from .scheduling import ScheduleCalls
 from .submitting import SubmitCalls
-from .tables import Rows
 
 R = TypeVar("R", bound=JobResult)
 
@@ -50,6 +44,7 @@ class Client(
     FileCalls,
     ModelKeepingCalls,
     PauseCalls,
+    PredictCalls,
     ScheduleCalls,
     SubmitCalls,
 ):
@@ -143,69 +138,6 @@ class Client(
         search = arguments.search(state, kind, model, tags, parent, since, until, paused)
         return self._drive(records.search(search, arguments.limit(limit), arguments.job_id_or_none(before)))
 
-    def infer(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
-        """Predict rows with a registered model.
-
-        Rows whose columns have names go by these, in any order; None and NaN are missing values. Columns that the
-        model does not read are ignored, with a warning.
-
-        Args:
-            model: a model reference.
-            inputs: an array of shape (rows, …), as the model's signature says; a dict of columns; a list of dicts, one
-                for each row; a dict of single values, which is one row; or a table of pandas, polars or pyarrow.
-            timeout: seconds to wait for the answer.
-            priority: waiting requests are taken in the order of their priorities.
-
-        Returns:
-            The model's output, shape (rows, …); of several outputs a dict of these by name.
-
-        Raises:
-            InvalidJob: the inputs do not fit the model; nearly always raised before anything is sent.
-            ModelNotFound: no model has this name.
-            Timeout: no answer came in time.
-            Unavailable: Redis cannot take the request.
-        """
-        call = self._drive(self._models.call(model, inputs, timeout, priority))
-        return self._answers(call, [encode_tensors(call.tensors)])[0]
-
-    def infer_many(self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> Outputs:
-        """Predict many rows on several workers at once; the outputs are in the order of the rows. See `infer`."""
-        call = self._drive(self._models.call(model, rows, timeout, priority))
-        return joined_rows(self._answers(call, inference.encode_rows(call.tensors)))
-
-    def predict(
-        self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal"
-    ) -> list[Prediction]:
-        """Predict rows, and say what the model's output means: labels with probabilities, or numbers.
-
-        It looks up which version the reference names, a round trip more than `infer` takes. Many rows are shared by
-        several workers.
-
-        Args:
-            rows: as the `inputs` of `infer`.
-
-        Raises:
-            InvalidJob: the rows do not fit the model, or what it gives are no probabilities.
-            ModelNotFound, Timeout, Unavailable: as `infer`.
-        """
-        version, call = self._drive(self._models.call_of_version(model, rows, timeout, priority))
-        outputs = self._answers(call, inference.encode_rows(call.tensors))
-        return predictions(version, joined_rows(outputs), call.given)
-
-    def infer_later(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> str:
-        """Request a prediction without waiting: `celery.result.AsyncResult(id)` has it, as nested lists, for an hour.
-
-        Unlike with `infer`, Redis stores the result as JSON for that hour, whether or not it is read. If no worker
-        takes the request within `timeout` seconds, the result is `Timeout`.
-
-        Returns:
-            The id of the result.
-
-        Raises:
-            InvalidJob, ModelNotFound, Unavailable: as `infer`.
-        """
-        return self._drive(self._models.send_later(model, inputs, timeout, priority))
-
     def models(self) -> list[ModelVersion]:
         """All versions of all models, by name, the newest version first."""
         return self._run(registry.versions())
@@ -256,18 +188,3 @@ class Client(
 
     def _job(self, job_id: str) -> Job[Any]:
         return Job(self._connection, self._listener, job_id, self.settings.store)
-
-    def _answers(self, call: inference.InferCall, requests: list[bytes]) -> list[Outputs]:
-        deadline = time.monotonic() + call.timeout_s
-        lanes = self._lanes.get()
-        answers = lanes.send(call.model, call.queue, call.priority, call.timeout_s, requests)
-        try:
-            return [
-                inference.outputs(answer.result(max(0.0, deadline - time.monotonic()))) for answer in answers.values()
-            ]
-        except concurrent.futures.TimeoutError as error:
-            if isinstance(error, StokerError):
-                raise
-            raise inference.unanswered(call) from None
-        finally:
-            lanes.forget(answers)

@@ -39,6 +39,7 @@ class InferCall:
 
     Attributes:
         queue: of the doorbells of the model's lane.
+        checked: the exact reference of the version whose signature the rows fit.
         given: the rows as columns, or as an array.
         tensors: what is sent of them.
     """
@@ -47,18 +48,20 @@ class InferCall:
     queue: str
     priority: Priority
     timeout_s: float
+    checked: str
     given: Tensors
     tensors: Tensors
 
 
 @dataclass(frozen=True)
 class _CachedModel:
-    """A model's inputs, and the Celery queue of the workers that compute it.
+    """A version, its inputs, and the Celery queue of the workers that compute it.
 
     Attributes:
         until: when the entry expires, by the monotonic clock.
     """
 
+    version: ModelVersion
     inputs: Inputs
     queue: str
     until: float
@@ -92,13 +95,37 @@ class ModelCache:
     def call_of_version(
         self, model: str, rows: Rows, timeout: float, priority: Priority
     ) -> Steps[tuple[ModelVersion, InferCall]]:
-        """`call` for the version that the reference names now, which comes first: its labels are the answers'."""
+        """`call` for the version that the reference names now, which comes first."""
         ref, rows, timeout_s, priority = _checked(model, rows, timeout, priority)
         version: ModelVersion = yield registry.resolve(ref)
         return version, (yield from self._call(version.ref, rows, timeout_s, priority))
 
-    def send_later(self, model: str, rows: Rows, timeout: float, priority: Priority) -> Steps[str]:
+    def newer(self, call: InferCall, rows: Rows) -> Steps[InferCall | None]:
+        """A call that was refused, for what the reference names now; None if that is what the rows were checked for.
+
+        Raises:
+            InvalidJob: the rows do not fit that.
+            ModelNotFound: there is no such model any more.
+        """
+        cached = yield from self._look_up(call.model)
+        if cached.version.ref == call.checked:
+            return None
+        return (yield from self._call(call.model, rows, call.timeout_s, call.priority))
+
+    def version(self, ref: str) -> Steps[ModelVersion]:
+        """The version behind an exact reference, which an answer has named."""
+        cached = self._cached.get(ref)
+        if cached is None or time.monotonic() >= cached.until:
+            cached = yield from self._look_up(ref)
+        return cached.version
+
+    def send_later(
+        self, model: str, rows: Rows, timeout: float, priority: Priority, place: int | None = None
+    ) -> Steps[str]:
         """Send a request that nobody waits for; gives the id of its result.
+
+        Args:
+            place: see `frames.place_of_key`.
 
         Raises:
             InvalidArgument, InvalidJob, ModelNotFound: as `call`.
@@ -106,27 +133,27 @@ class ModelCache:
         """
         call = yield from self.call(model, rows, timeout, priority)
         data = encode_tensors(call.tensors)
-        result_id, request = later.request(call.model, call.queue, call.priority, call.timeout_s, data)
+        result_id, request = later.request(call.model, call.queue, call.priority, call.timeout_s, data, place)
         [full_at] = yield push([request])
         if full_at is not None:
             raise lane_full(call.model, full_at)
         return result_id
 
     def _call(self, ref: str, rows: Rows, timeout_s: float, priority: Priority) -> Steps[InferCall]:
-        queue, given, tensors = yield from self._check(ref, rows)
-        return InferCall(ref, queue, priority, timeout_s, given, tensors)
+        cached, given, tensors = yield from self._check(ref, rows)
+        return InferCall(ref, cached.queue, priority, timeout_s, cached.version.ref, given, tensors)
 
-    def _check(self, model: str, rows: Rows) -> Steps[tuple[str, Tensors, Tensors]]:
-        """The queue for the doorbells of the model's lane, the rows as columns, and what is sent of them."""
+    def _check(self, model: str, rows: Rows) -> Steps[tuple[_CachedModel, Tensors, Tensors]]:
+        """The model as it was last looked up, the rows as columns, and what is sent of them."""
         cached, now = self._cached.get(model), time.monotonic()
         if cached and now < cached.until:
             with suppress(InvalidJob):
-                return cached.queue, *self._checked(cached.inputs, rows)
+                return cached, *self._checked(cached.inputs, rows)
         elif cached:
             # One caller looks it up again; meanwhile the others use the old entry.
             self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
         cached = yield from self._look_up(model)
-        return cached.queue, *self._checked(cached.inputs, rows)
+        return cached, *self._checked(cached.inputs, rows)
 
     def _checked(self, inputs: Inputs, rows: Rows) -> tuple[Tensors, Tensors]:
         given = tensors_of(rows, inputs.lists)
@@ -154,7 +181,7 @@ class ModelCache:
         until = time.monotonic() + (_CACHED_S if queue in queues else _CACHED_WITHOUT_WORKER_S)
         if len(self._cached) >= _MOST_CACHED:
             self._cached.clear()
-        cached = self._cached[model] = _CachedModel(Inputs(version.signature, version.ref), queue, until)
+        cached = self._cached[model] = _CachedModel(version, Inputs(version.signature, version.ref), queue, until)
         return cached
 
 
@@ -185,6 +212,11 @@ def _cut(tensors: Tensors, rows: slice) -> Tensors:
         cut: Array = tensors[rows]
         return cut
     return {name: array[rows] for name, array in tensors.items()}
+
+
+def rows_of(outputs: Outputs) -> int:
+    """How many rows there are."""
+    return len(outputs if isinstance(outputs, np.ndarray) else next(iter(outputs.values())))
 
 
 def outputs(answer: bytes) -> Outputs:

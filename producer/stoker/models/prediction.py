@@ -24,6 +24,8 @@ class Prediction(Described):
         mask: of each pixel its class, row by row, in the model's size; None for all else.
         series: what is forecast, where the model tells several apart; else None.
         outputs: what is predicted by each output of a model that has several; all else is empty then.
+        model: the exact reference of the version whose prediction it is, such as "digits@3".
+        request: the id of the request that it answers, for `client.feedback`.
     """
 
     label: str | None = None
@@ -35,6 +37,8 @@ class Prediction(Described):
     mask: tuple[tuple[int, ...], ...] | None = None
     series: str | None = None
     outputs: dict[str, "Prediction"] = Field(default_factory=dict)
+    model: str | None = None
+    request: str | None = None
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """What is there, with four digits, and of many classes the most likely ones."""

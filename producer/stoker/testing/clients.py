@@ -1,21 +1,26 @@
 """Both clients, with a ledger in memory."""
 
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from ..client import asking
 from ..client.aio import AsyncClient as RealAsyncClient
+from ..client.asking import Asking, Replies
 from ..client.async_job import AsyncJob
 from ..client.blocking import Client as RealClient
 from ..client.inference import InferCall
 from ..client.job import Job
 from ..client.tables import Rows
+from ..errors import InvalidJob
 from ..events import Event
 from ..kinds import Priority
 from ..kinds.base import JobSpec
+from ..lanes.frames import Answered
 from ..lanes.later import as_lists
 from ..models.manifest import ModelVersion
-from ..models.tensors import Outputs, decode_tensors
+from ..models.tensors import decode_tensors, encode_tensors
 from ..settings import Settings
 from .connections import AsyncMemoryConnection, MemoryConnection
 from .ledger import Ledger, not_played
@@ -90,8 +95,11 @@ class Client(RealClient, _Scripted):
         if self._closes:
             self.ledger.close()
 
-    def infer_later(self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal") -> str:
+    def infer_later(
+        self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal", key: str | None = None
+    ) -> str:
         """See `stoker.Client.infer_later`: what Celery would give for the id is in `ledger.later`."""
+        asking.place_of(key)
         return _answered_later(self.ledger, self._drive(self._models.call(model, inputs, timeout, priority)))
 
     def workers(self) -> NoReturn:
@@ -105,8 +113,8 @@ class Client(RealClient, _Scripted):
     def _open(self) -> MemoryConnection:
         return MemoryConnection(self.ledger)
 
-    def _answers(self, call: InferCall, requests: list[bytes]) -> list[Outputs]:
-        return _answers(self.ledger, call, requests)
+    def _ask(self, asked: Asking) -> Replies | InvalidJob:
+        return _replies(self.ledger, asked)
 
 
 class AsyncClient(RealAsyncClient, _Scripted):
@@ -129,8 +137,10 @@ class AsyncClient(RealAsyncClient, _Scripted):
         *,
         timeout: float = 30.0,  # noqa: ASYNC109  # the request's
         priority: Priority = "normal",
+        key: str | None = None,
     ) -> str:
         """See `Client.infer_later`."""
+        asking.place_of(key)
         return _answered_later(self.ledger, await self._drive(self._models.call(model, inputs, timeout, priority)))
 
     async def workers(self) -> NoReturn:
@@ -140,16 +150,22 @@ class AsyncClient(RealAsyncClient, _Scripted):
     def _open(self) -> AsyncMemoryConnection:
         return AsyncMemoryConnection(self.ledger)
 
-    async def _answers(self, call: InferCall, requests: list[bytes]) -> list[Outputs]:
-        return _answers(self.ledger, call, requests)
+    async def _ask(self, asked: Asking) -> Replies | InvalidJob:
+        return _replies(self.ledger, asked)
 
 
 def _settings(ledger: Ledger) -> Settings:
     return Settings(redis_url=_URL, store_url=ledger.store_url)
 
 
-def _answers(ledger: Ledger, call: InferCall, requests: Sequence[bytes]) -> list[Outputs]:
-    return [ledger.models.outputs(call.model, decode_tensors(request)) for request in requests]
+def _replies(ledger: Ledger, asked: Asking) -> Replies:
+    version = ledger.models.version(asked.call.model)
+    outputs = [ledger.models.outputs(version.ref, decode_tensors(request)) for request in asked.requests]
+    answers = {
+        number: Answered(encode_tensors(output), version.version)
+        for number, output in zip(itertools.islice(ledger.request_numbers, len(outputs)), outputs, strict=True)
+    }
+    return Replies(ledger.client, answers)
 
 
 def _answered_later(ledger: Ledger, call: InferCall) -> str:

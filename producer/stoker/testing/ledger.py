@@ -1,8 +1,10 @@
 """The ledger in memory: it answers the calls of clients as Redis and the ledger's scripts do."""
 
+import itertools
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +38,8 @@ class Ledger:
     def __init__(self) -> None:
         self.plans = Plans()
         self.models = Models()
+        # Of requests, as a client's.
+        self.client, self.request_numbers = uuid.uuid4().hex, itertools.count()
         self.later: dict[str, object] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="stoker-testing-")
         self.store_url = self._folder.name
