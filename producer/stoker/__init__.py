@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from .functions.job import job
     from .ledger.alarms import Alarm
     from .ledger.uploads import Upload
+    from .models.answer import Answer
     from .models.prediction import Prediction
     from .models.retention import Removal
     from .schedules.schedule import ScheduleStatus
