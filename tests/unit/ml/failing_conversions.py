@@ -1,10 +1,12 @@
-"""Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each."""
+"""Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each.
+
+python -m tests.unit.ml.failing_conversions FOLDER [FORM …], where the folder has lstm.keras and unknown.keras.
+"""
 
 import errno
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -26,19 +28,6 @@ from stoker_workers.ml.optimisation.apart import Crashed, apart
 from stoker_workers.ml.optimisation.forms import Given
 from stoker_workers.ml.run import Run
 
-# Built in a process of their own, for building computes.
-BUILD = """
-import keras, sys
-folder = sys.argv[1]
-x = keras.Input((200, 3))
-hidden = keras.layers.Conv1D(4, 3, name="edges")(x)
-hidden = keras.layers.LSTM(5, name="memory")(hidden)
-keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/lstm.keras")
-x = keras.Input((8,))
-hidden = keras.layers.Dense(8, name="first")(x)
-hidden = keras.ops.erfinv(hidden)
-keras.Model(x, keras.layers.Dense(2, "softmax")(hidden)).save(f"{folder}/unknown.keras")
-"""
 SHAPES = {"lstm": (200, 3), "unknown": (8,)}
 
 
@@ -99,9 +88,8 @@ def ended() -> Literal["drain"]:
 
 
 def main(folder: Path) -> None:
-    subprocess.run([sys.executable, "-c", BUILD, str(folder)], check=True)
     store = Store(str(folder / "store"))
-    for form in sys.argv[1:] or ("int8",):
+    for form in sys.argv[2:] or ("int8",):
         for name in SHAPES:
             print(f"{form} {name}: {said(form, name, store, folder)}", flush=True)
     run = Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=())
@@ -114,5 +102,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary:
-        main(Path(temporary))
+    main(Path(sys.argv[1]))

@@ -84,7 +84,11 @@ def said(events: list[Event]) -> str:
 
 @pytest.mark.parametrize(
     ("fields", "held_out"),
-    [({}, 8), ({"group": "customer", "validation_split": 0.25}, 20), ({"time": "day", "validation_split": 0.2}, None)],
+    [
+        ({}, 8),
+        ({"group": "customer", "validation_split": 0.25}, 20),
+        pytest.param({"time": "day", "validation_split": 0.2}, None, marks=pytest.mark.slow),
+    ],
     ids=["at random", "by groups", "by time"],
 )
 def test_the_rows_that_a_version_was_validated_on_stay_so_and_all_others_are_trained_on(
@@ -174,7 +178,12 @@ def test_rows_that_are_validated_on_and_come_up_again_among_added_ones_are_said(
     )
     assert "1 rows without 'sold' are left out" in said(events)
 
-    # The same if that is other data: as a file, or a part of one.
+
+@pytest.mark.slow
+def test_rows_of_other_data_that_are_validated_on_and_come_up_again_are_said(
+    open_run: OpenRun, tmp_path: Path, events: list[Event]
+) -> None:
+    """As a file, or a part of one."""
     test = Path(table(tmp_path / "test.csv", 40, seed=7))
     before = first(tmp_path / "old.csv", open_run(), validation_data=data(str(test)), validation_split=0)
     with pytest.raises(InvalidJob, match=r"first@1 has learned from .*test\.csv already"):
@@ -205,6 +214,7 @@ def test_rows_are_copies_by_their_values_if_no_other_rows_repeat_them() -> None:
     assert (nothing.rows, nothing.validated) == (0, 0)
 
 
+@pytest.mark.slow
 def test_new_classes_get_a_new_last_layer_that_forgets_none(open_run: OpenRun, tmp_path: Path) -> None:
     before = first(tmp_path / "old.csv", open_run())
     new = data(table(tmp_path / "new.csv", 30, seed=1, labels=("yes", "perhaps", "later")))

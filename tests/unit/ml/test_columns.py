@@ -231,7 +231,7 @@ def test_tags_have_a_place_each_whether_rare_missing_or_of_several_words(monkeyp
     assert hot(["a"], ["b"]) == [[0, 1], [1, 0]]
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+@pytest.mark.parametrize("suffix", ["parquet", pytest.param("jsonl", marks=pytest.mark.slow)])
 def test_a_model_learns_from_tags_and_takes_lists(suffix: str, open_run: OpenRun, tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     genres = [None if n % 17 == 0 else random.choice(["war", "love song", "ä"], n % 3).tolist() for n in range(300)]

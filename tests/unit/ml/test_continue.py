@@ -97,10 +97,15 @@ def said(events: list[Event]) -> str:
     "fields",
     [
         {"target": "sold", "architecture": MLP(hidden=(8,), norm="layer", dropout=0.1)},
-        {"target": "sold", "architecture": Text(units=4, dense=(4,)), "features": ("note", "size")},
-        {"target": "sold", "architecture": WideAndDeep(hidden=(4,)), "features": ("colour", "size")},
-        {"target": "price", "task": "regression", "features": FEW},
-        {"target": ("price", "sold"), "features": FEW},
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (
+                {"target": "sold", "architecture": Text(units=4, dense=(4,)), "features": ("note", "size")},
+                {"target": "sold", "architecture": WideAndDeep(hidden=(4,)), "features": ("colour", "size")},
+                {"target": "price", "task": "regression", "features": FEW},
+                {"target": ("price", "sold"), "features": FEW},
+            )
+        ),
     ],
     ids=["mlp", "text", "wide and deep", "numbers", "two outputs"],
 )
@@ -165,36 +170,61 @@ def head(version: ModelVersion, run: Run) -> np.ndarray[Any, Any]:
     return np.asarray(kernel)
 
 
+@pytest.fixture
+def labelled(tmp_path: Path) -> Callable[..., str]:
+    """Writes a table with these labels: `labelled("a", "b")`."""
+    return lambda *labels: str(write(tmp_path / f"{''.join(labels)}.jsonl", 90, labels=labels))
+
+
+def more_classes(data: str) -> Train:
+    return Train(model="second", data=data, init_from="first@1", optimizer=STILL, epochs=1, seed=1, target="sold")
+
+
 def test_new_classes_get_a_new_last_layer_in_which_those_known_begin_as_they_were(
-    tmp_path: Path, start: Callable[..., ModelVersion], open_run: Callable[..., Run], events: list[Event]
+    labelled: Callable[..., str],
+    start: Callable[..., ModelVersion],
+    open_run: Callable[..., Run],
+    events: list[Event],
 ) -> None:
-    old, new, few = (
-        write(tmp_path / f"{''.join(labels)}.jsonl", 90, labels=labels)
-        for labels in (("a", "b", "c"), ("b", "c", "d", "e"), ("c", "a"))
-    )
-    first = start(data=str(old), target="sold", architecture=MLP(hidden=(8,)), features=FEW)
+    first = start(data=labelled("a", "b", "c"), target="sold", architecture=MLP(hidden=(8,)), features=FEW)
     run = open_run(first)
-    job = Train(model="second", data=str(new), init_from="first@1", optimizer=STILL, epochs=1, seed=1, target="sold")
+    job = more_classes(labelled("b", "c", "d", "e"))
     second = version_of(train(job, run))
     told = said(events)
     assert "has classes that first@1 does not know, 'd', 'e': the last layer is new" in told
     assert "begins with the weights of those that it knows, 'b', 'c'; it no longer knows 'a'" in told
     assert (second.signature.classes, second.signature.outputs[0].shape) == (("b", "c", "d", "e"), (4,))
     np.testing.assert_allclose(head(second, run)[:, :2], head(first, run)[:, 1:], atol=1e-6)
-    assert predicted(second, run, new)[0].shape == (90, 4)
+    assert predicted(second, run, Path(job.data.ref))[0].shape == (90, 4)
 
+
+@pytest.mark.slow
+def test_classes_that_are_missing_stay_known_and_two_become_more(
+    labelled: Callable[..., str],
+    start: Callable[..., ModelVersion],
+    open_run: Callable[..., Run],
+    events: list[Event],
+) -> None:
+    old, few = labelled("a", "b", "c"), labelled("c", "a")
+    first = start(data=old, target="sold", architecture=MLP(hidden=(8,)), features=FEW)
+    job = more_classes(few)
     events.clear()
-    third = version_of(train(job.model_copy(update={"data": str(few)}), run))
+    third = version_of(train(job, open_run(first)))
     assert third.signature == first.signature
     assert "has 2 of the 3 classes of first@1, which goes on knowing them all; the data have no row of 'b'" in said(
         events
     )
 
-    two = open_run(start(data=str(few), target="sold", architecture=MLP(hidden=(8,)), features=FEW))
-    more = version_of(train(job.model_copy(update={"data": str(old)}), two))
+    two = open_run(start(data=few, target="sold", architecture=MLP(hidden=(8,)), features=FEW))
+    more = version_of(train(more_classes(old), two))
     assert (more.signature.task, more.signature.outputs[0].shape) == ("multiclass", (3,))
     again = open_run(more.model_copy(update={"name": "first"}))
-    assert version_of(train(job, again)).signature.classes == ("b", "c", "d", "e")
+    assert version_of(train(more_classes(labelled("b", "c", "d", "e")), again)).signature.classes == (
+        "b",
+        "c",
+        "d",
+        "e",
+    )
 
 
 def test_what_has_no_dense_last_layer_refuses_new_classes(
@@ -206,6 +236,7 @@ def test_what_has_no_dense_last_layer_refuses_new_classes(
         train(Train(model="second", data=str(new), init_from="first@1"), run)
 
 
+@pytest.mark.slow
 def test_pictures_go_on_as_bytes_with_changes_at_random(
     start: Callable[..., ModelVersion], open_run: Callable[..., Run]
 ) -> None:
@@ -242,8 +273,9 @@ def test_data_that_lack_what_the_version_reads_are_refused(
         train(Train(model="second", data=str(less), init_from="first@1"), run)
 
 
+@pytest.mark.parametrize("field", ["data", pytest.param("add_data", marks=pytest.mark.slow)])
 def test_labels_that_hold_at_once_go_on_and_get_rows_added(
-    start: Callable[..., ModelVersion], open_run: Callable[..., Run], tmp_path: Path
+    field: str, start: Callable[..., ModelVersion], open_run: Callable[..., Run], tmp_path: Path
 ) -> None:
     def tagged(name: str, seed: int) -> str:
         size = np.random.default_rng(seed).normal(size=40)
@@ -252,10 +284,9 @@ def test_labels_that_hold_at_once_go_on_and_get_rows_added(
         return str(tmp_path / name)
 
     first = start(data=tagged("old.jsonl", 0), target=("red", "round"), architecture=MLP(hidden=(2,)), epochs=1)
-    new = tagged("new.jsonl", 1)
-    for fields in ({"data": new}, {"add_data": new}):
-        outcome = train(Train(model="first", init_from="first@1", epochs=1, **fields), open_run(first))
-        assert version_of(outcome, 2).signature.classes == ("red", "round")
+    more: dict[str, Any] = {field: tagged("new.jsonl", 1)}
+    outcome = train(Train(model="first", init_from="first@1", epochs=1, **more), open_run(first))
+    assert version_of(outcome, 2).signature.classes == ("red", "round")
 
 
 def test_columns_that_are_described_as_other_things_or_that_there_are_not_are_refused(

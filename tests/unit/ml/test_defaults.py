@@ -76,7 +76,7 @@ def test_a_regression_with_defaults_learns_a_target_of_any_scale(served: Served,
     assert r2(3000 * x[:, 0] + 1e6, predicted) > 0.98
 
 
-@pytest.mark.parametrize("factor", [1e-30, 1e30])
+@pytest.mark.parametrize("factor", [pytest.param(1e-30, marks=pytest.mark.slow), 1e30])
 def test_a_target_of_any_power_of_ten_is_learned_and_measured(factor: float, open_run: OpenRun, tmp_path: Path) -> None:
     x = RANDOM.uniform(-1, 1, (300, 1))
     for loss in ("mse", "huber") if factor < 1 else ("mse",):

@@ -137,7 +137,17 @@ def test_the_base_is_what_the_model_gives_for_the_baseline(trained: Trained, ope
     assert_complete(one.only)
 
 
-@pytest.mark.parametrize("architecture", [None, kinds.Text(cell="mean"), kinds.Text(cell="lstm", units=8)], ids=repr)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        None,
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (kinds.Text(cell="mean"), kinds.Text(cell="lstm", units=8))
+        ),
+    ],
+    ids=repr,
+)
 def test_texts_are_explained_word_by_word(architecture: kinds.Text | None, trained: Trained, open_run: OpenRun) -> None:
     version = trained("sample://reviews", 6, architecture, target="sentiment")
     result = result_of(open_run(version), data="sample://reviews", rows=6)
@@ -389,6 +399,7 @@ def test_without_a_truth_that_the_model_knows_rows_are_explained_all_the_same(
         result_of(open_run(version), data=unknown, methods=["importance"])
 
 
+@pytest.mark.slow
 def test_five_hundred_columns_are_bounded_and_still_add_up(
     register: Register, open_run: OpenRun, tmp_path: Path
 ) -> None:

@@ -52,7 +52,9 @@ def assert_alike(ours: Outcome, theirs: Outcome, run: Run) -> None:
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("is_streamed", [False, True], ids=["in memory", "streamed"])
+@pytest.mark.parametrize(
+    "is_streamed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in memory", "streamed"]
+)
 def test_batches_that_are_added_up_learn_as_one_large_batch_does(
     is_streamed: bool, open_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -266,6 +266,7 @@ def test_months_written_as_numbers_are_the_months_that_they_mean(
     assert "column 'when': its numbers are months, such as 201912" in lines(events)
 
 
+@pytest.mark.slow
 def test_words_for_yes_and_no_are_channels_as_booleans_are(open_run: OpenRun, store: Store, tmp_path: Path) -> None:
     shut = np.arange(120) % 7 > 4
     tables = {

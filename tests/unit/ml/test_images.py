@@ -207,6 +207,7 @@ def test_the_door_checks_the_columns_of_a_folder(tmp_path: Path) -> None:
 
 
 CHANGES = stoker.Augment(flip="both", rotate=20, zoom=0.1, shift=0.1, contrast=0.1, brightness=0.1)
+FLIPS = stoker.Augment(flip="both")
 NETWORK = CNN(filters=(8, 8), dense=(8,))
 
 
@@ -267,8 +268,9 @@ def test_a_folder_is_learned_measured_and_served_as_keras_does(
 
 
 @pytest.mark.usefixtures("streamed")
+@pytest.mark.parametrize("changes", [FLIPS, pytest.param(CHANGES, marks=pytest.mark.slow)], ids=["flips", "all"])
 def test_augmented_pictures_are_the_same_by_seed_and_after_a_stop(
-    folder: Path, open_run: Callable[..., Run], events: list[Event]
+    changes: stoker.Augment, folder: Path, open_run: Callable[..., Run], events: list[Event]
 ) -> None:
     spec = Train(
         model="m",
@@ -277,7 +279,7 @@ def test_augmented_pictures_are_the_same_by_seed_and_after_a_stop(
         epochs=2,
         batch_size=8,
         seed=3,
-        augment=CHANGES,
+        augment=changes,
         image_size=16,
         checkpoint=OFTEN,
     )
@@ -287,27 +289,36 @@ def test_augmented_pictures_are_the_same_by_seed_and_after_a_stop(
     assert history_of(plain)["loss"][0] != history_of(undisturbed)["loss"][0]
 
 
-def test_pictures_beside_other_columns_and_for_numbers_are_served(
+def served_as_keras_does(version: ModelVersion, store: Store, folder: Path) -> bool:
+    pictures: list[Pixels] = [SHAPES["image"][at % 6] for at in range(24)]
+    sent = Inputs(version.signature, version.ref).encoded({"photo": pictures, "size": np.arange(24)})
+    assert not isinstance(sent, np.ndarray)
+    arrays: Any = sent if len(sent) > 1 else next(iter(sent.values()))
+    expected = exported(version, store, folder).predict(arrays, verbose=0)
+    return np.allclose(Predictor.load(version, store, folder).predict(sent), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_pictures_beside_other_columns_are_served(
     open_run: Callable[..., Run], events: list[Event], store: Store, tables: Path, tmp_path: Path
 ) -> None:
-    names = [f"pictures/{at % 6}.png" for at in range(24)]
-    table = write_table(tables / "t.csv", names)
+    table = write_table(tables / "t.csv", [f"pictures/{at % 6}.png" for at in range(24)])
     mixed = registered(open_run(), Train(model="m", data=Data(table, columns={"size": "number"}), epochs=1))
     assert "the pixels of photo go to the network in one row with the other columns" in log(events)
-    numbers = Train(model="m", data=table, target="size", features=("photo",), task="regression", epochs=1)
-    measured = registered(open_run(), numbers.model_copy(update={"augment": CHANGES}))
-    assert measured.signature.task == "regression"
-    pictures: list[Pixels] = [SHAPES["image"][at % 6] for at in range(24)]
-    for version in (mixed, measured):
-        sent = Inputs(version.signature, version.ref).encoded({"photo": pictures, "size": np.arange(24)})
-        assert not isinstance(sent, np.ndarray)
-        arrays: Any = sent if len(sent) > 1 else next(iter(sent.values()))
-        expected = exported(version, store, tmp_path).predict(arrays, verbose=0)
-        served = Predictor.load(version, store, tmp_path).predict(sent)
-        np.testing.assert_allclose(served, expected, rtol=1e-5, atol=1e-5)
+    assert served_as_keras_does(mixed, store, tmp_path)
     several = Train(model="m", data=table, target="label", features=("photo", "size"), augment=CHANGES)
     with pytest.raises(InvalidJob, match="augment is for data with a picture as its only feature"):
         train(several, open_run())
+
+
+@pytest.mark.slow
+def test_pictures_for_numbers_are_served(
+    open_run: Callable[..., Run], store: Store, tables: Path, tmp_path: Path
+) -> None:
+    table = write_table(tables / "t.csv", [f"pictures/{at % 6}.png" for at in range(24)])
+    numbers = Train(model="m", data=table, target="size", features=("photo",), task="regression", epochs=1)
+    measured = registered(open_run(), numbers.model_copy(update={"augment": CHANGES}))
+    assert measured.signature.task == "regression"
+    assert served_as_keras_does(measured, store, tmp_path)
 
 
 def test_an_mlp_of_pictures_is_told_what_it_does_not_know(open_run: Callable[..., Run], events: list[Event]) -> None:
@@ -372,6 +383,17 @@ def test_masks_are_learned_measured_and_served(
     with pytest.raises(InvalidJob, match="predicts masks, which no table holds; set format='npy'"):
         infer(Infer(model="m@1", data=str(folder), format="csv"), open_run(version))
 
+    with pytest.raises(InvalidJob, match="augment changes pictures, and not what m@1 compares its output with"):
+        assert_goes_on(version, str(folder), open_run(version), augment={"flip": "both"})
+
+
+@pytest.mark.slow
+def test_a_model_of_masks_goes_on_and_gets_pictures_added(open_run: Callable[..., Run], tmp_path: Path) -> None:
+    """As one of labels does in the tests of versions that go on."""
+    folder = write_masked(tmp_path / "spots", 24)
+    network = stoker.UNet(filters=(4, 8, 8))
+    spec = Train(model="m", data=str(folder), architecture=network, epochs=2, image_size=(18, 22), batch_size=8, seed=1)
+    version = registered(open_run(), spec)
     more = write_masked(tmp_path / "more", 8)
     assert_goes_on(version, str(more), open_run(version), validation_split=0)
     added = assert_goes_on(version, None, open_run(version), add_data=str(more))
@@ -381,8 +403,6 @@ def test_masks_are_learned_measured_and_served(
     Image.fromarray(np.full((40, 48), 7, np.uint8)).save(more / "masks" / "0.png")
     with pytest.raises(InvalidJob, match="comes of a Conv2D layer, not of a Dense one"):
         assert_goes_on(version, str(more), open_run(version))
-    with pytest.raises(InvalidJob, match="augment changes pictures, and not what m@1 compares its output with"):
-        assert_goes_on(version, str(more), open_run(version), augment={"flip": "both"})
 
 
 def test_masks_that_do_not_fit_are_refused(open_run: Callable[..., Run], tmp_path: Path) -> None:

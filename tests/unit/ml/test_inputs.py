@@ -245,9 +245,9 @@ def test_a_builder_may_have_inputs_of_its_own(data: Path, open_own: OpenRun) -> 
     ("network", "features"),
     [
         (alone("words", "note"), None),
-        (alone("words", "any", ()), ("note",)),
-        (alone("lookup", "any"), ("plan",)),
-        (alone("lookup", "categories", (2,)), ("plan", "town")),
+        pytest.param(alone("words", "any", ()), ("note",), marks=pytest.mark.slow),
+        pytest.param(alone("lookup", "any"), ("plan",), marks=pytest.mark.slow),
+        pytest.param(alone("lookup", "categories", (2,)), ("plan", "town"), marks=pytest.mark.slow),
     ],
 )
 def test_text_reaches_a_layer_that_takes_it_as_it_is(

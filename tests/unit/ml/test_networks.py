@@ -81,8 +81,8 @@ CASES: dict[str, tuple[Architecture, tuple[str, ...]]] = {
 }  # fmt: skip
 # Whose state is more than weights and an optimizer's: batch norm's statistics, and the seeds of dropout.
 RESUMED = ("batch norm", "gru of two columns", "transformer of words")
-# Of each of them the parts are in others, too.
-SLOW = ("wide and deep", "gru of two columns", "lstm of ids", "words", "lstm of words", "transformer of words")
+# Whose parts are all in others, or built, resumed and served by cheaper tests.
+QUICK = ("wide and deep, hashed", "lstm", "words and a table")
 UNUSUAL = {
     "beat": [[], None, [0.1, None, 3.0], [0.2] * 30],
     "pulse": [[60.0] * 8, [61.0] * 8, [0.0] * 8, list(range(8))],
@@ -127,7 +127,9 @@ def served(outcome: Outcome, run: Run, rows: Any) -> ModelVersion:
     return version
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
+)
 def test_a_network_learns_its_data_and_is_served_raw_rows_and_resumed(
     case: str, open_run: OpenRun, events: list[Event], table: Callable[..., stoker.Data]
 ) -> None:
@@ -155,8 +157,8 @@ def test_a_network_learns_its_data_and_is_served_raw_rows_and_resumed(
     ("architecture", "x"),
     [
         (stoker.ResNet(filters=(4, 8), blocks=1), IMAGES),
-        (stoker.ResNet(filters=(4,), blocks=1), IMAGES[:, :, :, 0]),
-        (stoker.Sequence(cell="gru", units=4), STEPS),
+        pytest.param(stoker.ResNet(filters=(4,), blocks=1), IMAGES[:, :, :, 0], marks=pytest.mark.slow),
+        pytest.param(stoker.Sequence(cell="gru", units=4), STEPS, marks=pytest.mark.slow),
         (stoker.Sequence(cell="tcn", units=4), STEPS[:, :, 0]),
     ],
 )

@@ -1,7 +1,6 @@
 """Smaller forms of tiny models: what they weigh and answer, how they are judged, and what is refused."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Run, Stopped
 
+from ... import preloaded
 from ...conftest import PATIENCE_S
 
 RegisterModel = Callable[..., ModelVersion]
@@ -301,10 +301,17 @@ def test_what_works_instead_is_not_looked_for_by_a_job_that_is_to_stop(
         converts(given(version, run, tmp_path, data, "dynamic"), dynamic.convert)
 
 
-def test_a_conversion_that_fails_names_the_layer_and_what_works() -> None:
+def test_a_conversion_that_fails_names_the_layer_and_what_works(tmp_path: Path) -> None:
     """In a process of its own: conversions are forked, and this one has computed by TensorFlow."""
-    script = Path(__file__).parent / "failing_conversions.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=2 * PATIENCE_S)
+    x = keras.Input((200, 3))
+    remembered = keras.layers.LSTM(5, name="memory")(keras.layers.Conv1D(4, 3, name="edges")(x))
+    keras.Model(x, keras.layers.Dense(2, "softmax")(remembered)).save(tmp_path / "lstm.keras")
+    x = keras.Input((8,))
+    unknown_here = keras.ops.erfinv(keras.layers.Dense(8, name="first")(x))
+    keras.Model(x, keras.layers.Dense(2, "softmax")(unknown_here)).save(tmp_path / "unknown.keras")
+    command = [preloaded.python(), "-m", "tests.unit.ml.failing_conversions", str(tmp_path)]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     lstm, unknown, crash, away, full, wrong, late = done.stdout.splitlines()
     assert lstm.startswith("int8 lstm: lstm@1 cannot be made int8 at layer 'memory' (LSTM): its converter refuses it: ")

@@ -158,8 +158,8 @@ def evaluated(version: ModelVersion, open_run: OpenRun, data: Path, slices: tupl
     ("target", "classes", "columns"),
     [
         ("tags", ("big", "hot"), ()),
-        ("flags", ("0", "1", "2"), ()),
-        (("hot", "big"), ("hot", "big"), ("hot", "big")),
+        pytest.param("flags", ("0", "1", "2"), (), marks=pytest.mark.slow),
+        pytest.param(("hot", "big"), ("hot", "big"), ("hot", "big"), marks=pytest.mark.slow),
     ],
 )
 def test_labels_that_hold_at_once_are_learned_evaluated_and_served(

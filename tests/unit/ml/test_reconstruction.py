@@ -201,7 +201,7 @@ def convolutions(shape: tuple[int, ...], last: str) -> KerasConfig:
 
 
 @pytest.mark.parametrize("architecture", [
-    None,
+    pytest.param(None, marks=pytest.mark.slow),
     pytest.param(CNN(filters=(4,), dense=(8,)), marks=pytest.mark.slow),
     "sigmoid",
     pytest.param("linear", marks=pytest.mark.slow),

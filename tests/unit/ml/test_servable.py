@@ -63,6 +63,8 @@ FIXED: dict[str, Architecture] = {
 }
 # One that Stoker builds and one that gives its input and output names of its own: evaluated, and left unnormalised.
 EVALUATED = ("MLP", f"{__name__}:by_name")
+# Of each way to give inputs and outputs one; pictures below have a CNN and a Sequential of Keras.
+QUICK = (*EVALUATED, "KerasConfig")
 CONFIGS = {"KerasConfig": functional, "KerasConfig, Sequential": sequential}
 
 
@@ -86,6 +88,8 @@ TABLES: dict[str, dict[str, NDArray[Any]]] = {
     "texts": {"city": texts("Bern", "Rome", "Oslo"), "kind": texts("x", "y")},
     "one column of texts": {"city": texts("Bern", "Rome", "Oslo")},
 }
+# Each kind of column, one alone and several.
+QUICK_TABLES = ("booleans", "numbers and texts", "one column of texts")
 
 
 def write_table(folder: Path, columns: dict[str, NDArray[Any]]) -> str:
@@ -133,7 +137,10 @@ def run(open_run: OpenRun) -> Run:
     return Run(**{**vars(opened), "builders": BUILDERS})
 
 
-@pytest.mark.parametrize("architecture", [*FIXED, *CONFIGS])
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(each, marks=() if each in QUICK else pytest.mark.slow) for each in [*FIXED, *CONFIGS]],
+)
 def test_every_architecture_is_served_with_and_without_normalisation(
     architecture: str, run: Run, open_run: OpenRun, tmp_path: Path
 ) -> None:
@@ -146,7 +153,12 @@ def test_every_architecture_is_served_with_and_without_normalisation(
 
 
 @pytest.mark.parametrize(
-    ("architecture", "normalize"), [("MLP", True), ("CNN", True), ("CNN", False), ("KerasConfig, Sequential", False)]
+    ("architecture", "normalize"),
+    [
+        ("CNN", True),
+        ("KerasConfig, Sequential", False),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("MLP", True), ("CNN", False))),
+    ],
 )
 def test_images_are_served(architecture: str, normalize: bool, run: Run, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 255, (ROWS, 4, 4)).astype(np.uint8)
@@ -155,7 +167,9 @@ def test_images_are_served(architecture: str, normalize: bool, run: Run, tmp_pat
     trained(run, spec, images.astype(np.float32))
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "table", [pytest.param(each, marks=() if each in QUICK_TABLES else pytest.mark.slow) for each in TABLES]
+)
 def test_every_kind_of_table_is_served_by_its_raw_columns(
     table: str, run: Run, open_run: OpenRun, tmp_path: Path
 ) -> None:

@@ -92,25 +92,28 @@ def test_half_the_units_of_a_model_of_digits_are_gone_and_it_is_about_as_good(
     assert not keras.models.load_model(made.files["keras"]).compiled
 
 
+# The other two are trained by the same loop, from what they begin with.
+@pytest.mark.parametrize(
+    "to", ["sparse", *(pytest.param(each, marks=pytest.mark.slow) for each in ("prune", "distil"))]
+)
 def test_a_lost_training_goes_on_from_where_it_was_and_ends_the_same(
-    digits: ModelVersion, open_run: OpenRun, events: list[Event]
+    to: str, digits: ModelVersion, open_run: OpenRun, events: list[Event]
 ) -> None:
     run = open_run(digits)
-    for to in ("prune", "sparse", "distil"):
-        undisturbed = shrunk(digits, run, to, epochs=3)
-        events.clear()
+    undisturbed = shrunk(digits, run, to, epochs=3)
+    events.clear()
 
-        def drain_in_the_middle() -> Literal["drain"] | None:
-            return "drain" if sum(isinstance(event, Epoch) for event in events) == 2 else None
+    def drain_in_the_middle() -> Literal["drain"] | None:
+        return "drain" if sum(isinstance(event, Epoch) for event in events) == 2 else None
 
-        with pytest.raises(Stopped, match="drain"):
-            shrunk(digits, replace(run, stop_requested=drain_in_the_middle), to, epochs=3)
-        [left] = [event.artifact for event in events if isinstance(event, Checkpoint)]
-        events.clear()
-        resumed = shrunk(digits, replace(run, checkpoints=(left,)), to, epochs=3)
-        assert [event.epoch for event in events if isinstance(event, Epoch)] == [3]
-        for ours, theirs in zip(weights(resumed), weights(undisturbed), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(Stopped, match="drain"):
+        shrunk(digits, replace(run, stop_requested=drain_in_the_middle), to, epochs=3)
+    [left] = [event.artifact for event in events if isinstance(event, Checkpoint)]
+    events.clear()
+    resumed = shrunk(digits, replace(run, checkpoints=(left,)), to, epochs=3)
+    assert [event.epoch for event in events if isinstance(event, Epoch)] == [3]
+    for ours, theirs in zip(weights(resumed), weights(undisturbed), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_weights_that_are_no_numbers_are_refused_by_their_layer(digits: ModelVersion, open_run: OpenRun) -> None:
@@ -176,6 +179,7 @@ def test_a_student_of_another_kind_learns_numbers_of_a_table(tmp_path: Path, ope
     np.testing.assert_allclose(np.ravel(prices), 1000 + 50 * size, atol=25)
 
 
+@pytest.mark.slow
 def test_texts_are_read_by_a_smaller_student_and_dense_layers_behind_them_are_pruned(
     tmp_path: Path, open_run: OpenRun
 ) -> None:
@@ -191,20 +195,28 @@ def test_texts_are_read_by_a_smaller_student_and_dense_layers_behind_them_are_pr
     assert load_saved(student.files["keras"], "made")(inputs).shape == (1, 1)
 
 
-@pytest.mark.parametrize("architecture", [CNN(filters=(4, 8), dense=(8,)), ResNet(filters=(4, 8), blocks=1)])
+@pytest.mark.parametrize("architecture", [
+    CNN(filters=(4, 8), dense=(8,)),
+    pytest.param(ResNet(filters=(4, 8), blocks=1), marks=pytest.mark.slow),
+])  # fmt: skip
 def test_filters_of_networks_for_pictures_go(architecture: CNN | ResNet, open_run: OpenRun) -> None:
     version = trained(open_run(), data="sample://digits", architecture=architecture)
     made = shrunk(version, open_run(version), "prune")
     assert made.parameters < version.parameters
 
 
-def test_forecasts_are_pruned_on_windows_and_learned_by_students(tmp_path: Path, open_run: OpenRun) -> None:
+@pytest.mark.parametrize(
+    ("to", "fields"), [("prune", {}), pytest.param("distil", {"student": MLP(hidden=(4,))}, marks=pytest.mark.slow)]
+)
+def test_forecasts_are_pruned_on_windows_and_learned_by_students(
+    to: str, fields: dict[str, Any], tmp_path: Path, open_run: OpenRun
+) -> None:
     forecast = Forecast(window=8, horizon=3, time="when")
     version = trained(open_run(), data=table(tmp_path), target="kwh", forecast=forecast, architecture=MLP(hidden=(8,)))
     run = open_run(version)
-    for made in (shrunk(version, run, "prune"), shrunk(version, run, "distil", student=MLP(hidden=(4,)))):
-        assert made.signature.forecast == version.signature.forecast
-        assert made.parameters < version.parameters
+    made = shrunk(version, run, to, **fields)
+    assert made.signature.forecast == version.signature.forecast
+    assert made.parameters < version.parameters
     table(tmp_path, hours=401)
     with pytest.raises(InvalidJob, match=r"has changed since first@1 has learned from it.*`training`"):
         shrunk(version, run, "prune")
@@ -283,9 +295,10 @@ def test_outputs_that_no_student_learns_are_refused_before_anything_is_read(
             shrunk(other, open_run(other), "distil")
 
 
-def alone_and_taught(open_run: OpenRun, seeds: tuple[int, ...], epochs: int) -> tuple[float, float]:
-    """The mean accuracy of a small network on digits, trained alone, and by a teacher of 256-128 neurons."""
-    teacher = trained(open_run(), **{**DIGITS, "architecture": MLP(hidden=(256, 128)), "epochs": 15})
+def alone_and_taught(
+    teacher: ModelVersion, open_run: OpenRun, seeds: tuple[int, ...], epochs: int
+) -> tuple[float, float]:
+    """The mean accuracy of a small network on digits, trained alone, and by a teacher."""
     run, small, both = open_run(teacher), MLP(hidden=(16, 16)), []
     for seed in seeds:
         alone = trained(open_run(), **{**DIGITS, "architecture": small, "epochs": epochs, "seed": seed})
@@ -295,14 +308,15 @@ def alone_and_taught(open_run: OpenRun, seeds: tuple[int, ...], epochs: int) -> 
     return tuple(np.mean(both, axis=0))
 
 
-def test_a_student_is_not_much_worse_than_it_would_be_alone(open_run: OpenRun) -> None:
-    alone, taught = alone_and_taught(open_run, seeds=(1,), epochs=10)
+def test_a_student_is_not_much_worse_than_it_would_be_alone(digits: ModelVersion, open_run: OpenRun) -> None:
+    alone, taught = alone_and_taught(digits, open_run, seeds=(1,), epochs=10)
     assert taught >= alone - 0.03
 
 
 @pytest.mark.slow
 def test_a_student_is_not_worse_than_it_would_be_alone_less_one_point(open_run: OpenRun) -> None:
-    alone, taught = alone_and_taught(open_run, seeds=(1, 2, 3), epochs=30)
+    teacher = trained(open_run(), **{**DIGITS, "architecture": MLP(hidden=(256, 128)), "epochs": 15})
+    alone, taught = alone_and_taught(teacher, open_run, seeds=(1, 2, 3), epochs=30)
     assert taught >= alone - 0.01
 
 

@@ -158,10 +158,10 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
 @pytest.mark.parametrize(
     ("loss", "output"),
     [
-        (None, "auto"),
+        pytest.param(None, "auto", marks=pytest.mark.slow),
         (None, "linear"),
         ("categorical_crossentropy", "auto"),
-        ("sparse_categorical_crossentropy", "linear"),
+        pytest.param("sparse_categorical_crossentropy", "linear", marks=pytest.mark.slow),
     ],
 )
 def test_the_saved_model_is_compiled_with_the_loss_it_was_trained_with(job: Attempts, loss: Any, output: Any) -> None:

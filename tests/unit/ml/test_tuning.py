@@ -169,10 +169,11 @@ def test_a_space_that_is_exhausted_ends_early(sampler: Any, tmp_path: Path) -> N
     assert len(found.trials) == len(set(settings(tuning))) == (1 + 4 + 1) * 4
 
 
-def test_no_two_of_a_hundred_trials_are_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trials", [40, pytest.param(100, marks=pytest.mark.slow)])
+def test_no_two_trials_are_equal(trials: int, tmp_path: Path) -> None:
     space = {"y": Choice(["a", "b", "c"]), "n": Int(1, 9), "k": Choice([1, 2, 3, 4, 5])}
-    tuning = Tuning(spec(space=space, trials=100, parallel=8), tmp_path, lambda y, n, k: cost(0, y, n)["cost"] + k)
-    assert len(result(tuning.outcome()).trials) == len(set(settings(tuning))) == 100
+    tuning = Tuning(spec(space=space, trials=trials, parallel=8), tmp_path, lambda y, n, k: cost(0, y, n)["cost"] + k)
+    assert len(result(tuning.outcome()).trials) == len(set(settings(tuning))) == trials
 
 
 def test_trials_that_fail_count_and_are_avoided(tmp_path: Path) -> None:
