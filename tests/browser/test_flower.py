@@ -89,6 +89,7 @@ def test_jobs_and_lanes_are_shown_with_arguments_progress_and_results(
     assert counts("gpu.train") == "0"
 
 
+@pytest.mark.slow
 def test_a_task_that_is_terminated_is_a_job_that_is_cancelled(
     page: Page, client: stoker.Client, eventually: Eventually
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_paused_job_is_a_task_to_be_retried_until_it_goes_on(
     eventually(lambda: shown()[0] == "PROGRESS")
 
 
+@pytest.mark.slow
 def test_a_pool_grows_and_shrinks_by_its_buttons_and_the_job_in_it_runs_on(
     page: Page, client: stoker.Client, eventually: Eventually
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_pool_grows_and_shrinks_by_its_buttons_and_the_job_in_it_runs_on(
     eventually(lambda: only_worker(client).slots == slots)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_shut_down_hands_its_job_over_at_no_cost(
     page: Page, client: stoker.Client, eventually: Eventually
 ) -> None:

@@ -151,7 +151,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+# For what must hold on S3 as well, in `make test` too: the server of the tests is slow.
+every_store = pytest.mark.parametrize("store", ["folder", "memory", "s3"], indirect=True)
+
+
+@pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty store."""
     name = uuid.uuid4().hex

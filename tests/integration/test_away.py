@@ -135,7 +135,7 @@ def away_settings(disk: Path) -> Iterator[Settings]:
         yield settings
 
 
-@pytest.fixture(params=[Away, ReadOnly, Full], ids=["gone", "read-only", "full"])
+@pytest.fixture(params=[Away, pytest.param(ReadOnly, marks=pytest.mark.slow), Full], ids=["gone", "read-only", "full"])
 def away(request: pytest.FixtureRequest, away_settings: Settings, disk: Path) -> Away:
     way: type[Away] = request.param
     if way is not Away and not disk.is_mount():

@@ -35,6 +35,7 @@ def test_the_page_shows_the_script() -> None:
     assert len(lines) <= 45
 
 
+@pytest.mark.slow
 def test_better(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def test_two_workers_learn_what_one_learns(client: stoker.Client) -> None:
     assert "gathering workers" in stages
 
 
+@pytest.mark.slow
 def test_gangs_that_want_the_same_slots_take_turns(client: stoker.Client) -> None:
     jobs = client.submit_many([training(seed=seed) for seed in (1, 2)])
 
@@ -77,8 +78,8 @@ def test_gangs_that_want_the_same_slots_take_turns(client: stoker.Client) -> Non
 def test_a_killed_member_costs_the_gang_one_attempt_and_nothing_else(
     client: stoker.Client, eventually: Eventually, runners: Callable[[], list[psutil.Process]]
 ) -> None:
-    undisturbed = losses(client.submit(training(epochs=60, workers=1)))
-    job = client.submit(training(epochs=60, checkpoint={"epochs": 3}))
+    undisturbed = losses(client.submit(training(epochs=24, workers=1)))
+    job = client.submit(training(epochs=24, checkpoint={"epochs": 3}))
     eventually(lambda: isinstance(job.status().progress, Epoch))
 
     runners()[-1].kill()

@@ -39,6 +39,8 @@ JOB = stoker.Train(
     validation_split=0,
     seed=1,
 )
+# One that takes as little as a job can, out of the same queue.
+TIDY = stoker.Run("shop.jobs:tidy", {"what": ["after", "the storm"]})
 
 
 def by_hand(server: redis.Redis, fields: Mapping[str, str | bytes], *, ring: bool = True) -> str:
@@ -91,7 +93,7 @@ class Watch:
 
     def assert_nothing_died(self) -> None:
         assert self._now() == self._processes
-        assert self._client.submit(JOB).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        assert self._client.submit(TIDY).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
     def _now(self) -> list[int]:
         [worker] = self._client.workers()
@@ -229,25 +231,41 @@ CALLS = {"module": "keras", "class_name": "visualization.plot_image_gallery", "c
         ({"spec": "[" * 100_000}, "record holds no job"),
         ({"spec": json.dumps(TRAIN | {"kind": "x" * 100_000})}, "is unknown"),
         ({"spec": json.dumps(TRAIN | {"x" * 100_000: 1})}, "no field"),
-        ({"spec": json.dumps(TRAIN | {"epochs": "os.system('x')"})}, "epochs"),
-        ({"spec": json.dumps(TRAIN | {"model": "../../model"})}, "model"),
+        pytest.param({"spec": json.dumps(TRAIN | {"epochs": "os.system('x')"})}, "epochs", marks=pytest.mark.slow),
+        pytest.param({"spec": json.dumps(TRAIN | {"model": "../../model"})}, "model", marks=pytest.mark.slow),
         ({"spec": json.dumps(TRAIN | {"architecture": {"type": "keras", "config": CALLS}})}, "not one of Keras' own"),
         ({"spec": json.dumps(TRAIN | {"data": "../../../../etc/passwd"})}, "must end in"),
         ({"spec": json.dumps(TRAIN | {"data": "http://127.0.0.1:1/creds?x=.csv"})}, "may not read http"),
-        ({"spec": json.dumps(TRAIN | {"data": "https://2130706433:1/creds?x=.csv"})}, "may not read http"),
-        ({"spec": json.dumps(TRAIN | {"data": "/proc/self/../self/environ.csv"})}, "of the system's own"),
-        ({"spec": json.dumps(TRAIN | {"data": "../../../../nowhere/../x.csv"})}, "there is no file"),
-        ({"spec": json.dumps(TRAIN | {"data": "rows\x1b[2J\x00.csv"})}, "unprintable"),
-        ({"spec": json.dumps(TRAIN | {"data": "file://x.csv::simplecache://"})}, "::"),
+        pytest.param(
+            {"spec": json.dumps(TRAIN | {"data": "https://2130706433:1/creds?x=.csv"})},
+            "may not read http",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"spec": json.dumps(TRAIN | {"data": "/proc/self/../self/environ.csv"})},
+            "of the system's own",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"spec": json.dumps(TRAIN | {"data": "../../../../nowhere/../x.csv"})},
+            "there is no file",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"spec": json.dumps(TRAIN | {"data": "rows\x1b[2J\x00.csv"})}, "unprintable", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"spec": json.dumps(TRAIN | {"data": "file://x.csv::simplecache://"})}, "::", marks=pytest.mark.slow
+        ),
         ({"spec": json.dumps(TRAIN | {"data": "x" * 100_000})}, "data"),
         ({"spec": json.dumps(TRAIN | {"tags": {"x": "y" * 1_000_000}})}, "tags"),
         ({"attempt": "many"}, "attempt is wrong"),
-        ({"sequence": "1e999"}, "sequence is wrong"),
-        ({"priority": "../high"}, "priority is wrong"),
+        pytest.param({"sequence": "1e999"}, "sequence is wrong", marks=pytest.mark.slow),
+        pytest.param({"priority": "../high"}, "priority is wrong", marks=pytest.mark.slow),
         ({"queue": "stoker:jobs:train:QUEUED"}, "queue is wrong"),
         ({"kind": "os.system"}, "kind is wrong"),
         ({"checkpoints": "[1, 2]"}, "checkpoints is wrong"),
-        ({"checkpoints": '[{"digest": "../../x"}]'}, "checkpoints is wrong"),
+        pytest.param({"checkpoints": '[{"digest": "../../x"}]'}, "checkpoints is wrong", marks=pytest.mark.slow),
         ({"checkpoints": json.dumps([{"digest": "0" * 64, "name": "../../x", "size": 1}])}, "checkpoints is wrong"),
     ],
 )

@@ -40,9 +40,8 @@ def by_interpreter(path: Path, rows: Array) -> dict[str, Array]:
     return {name: np.stack(each) for name, each in answers.items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "alpha"), [("MobileNet", 0.25), pytest.param("MobileNetV2", 0.35, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "alpha"), [("MobileNet", 0.25), ("MobileNetV2", 0.35)])
 def test_a_network_of_keras_applications_answers_as_in_keras(
     name: str, alpha: float, client: stoker.Client, tmp_path: Path
 ) -> None:

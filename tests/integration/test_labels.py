@@ -32,6 +32,7 @@ def needing(image: str) -> stoker.Train:
     return SPEC.model_copy(update={"needs": {"image": image}})
 
 
+@pytest.mark.slow
 def test_jobs_go_to_the_worker_that_has_their_label_whoever_takes_their_messages(
     tmp_path: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,8 @@ class Ledger(ClientsAndWorkers, ModelKeepers):
 
 
 @pytest.mark.usefixtures("small_window")
-@pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize(
+    "examples", [10, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.chaos)]
+)
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
     run_on_server(Ledger, redis_url, examples)

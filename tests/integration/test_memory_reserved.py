@@ -77,6 +77,7 @@ def test_small_jobs_go_on_while_one_large_job_waits_for_another(
     assert other.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
     client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_job_that_needs_all_comes_to_run_among_small_ones_without_end(
     assert [job.wait(timeout=PATIENCE_S) for job in small] == [JobState.SUCCEEDED] * len(small)
 
 
+@pytest.mark.slow
 def test_a_member_of_a_training_by_several_joins_where_its_memory_is_free(
     stack: Settings, client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_member_of_a_training_by_several_joins_where_its_memory_is_free(
     assert together.status().attempt == 1
 
 
+@pytest.mark.slow
 def test_predictions_go_on_while_no_memory_is_left_for_jobs(
     client: stoker.Client, eventually: Eventually, tmp_path: Path
 ) -> None:

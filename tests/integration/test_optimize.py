@@ -39,6 +39,7 @@ def accuracy(client: stoker.Client, model: str) -> float:
     return float((answers.argmax(axis=1) == digits.target).mean())
 
 
+@pytest.mark.slow
 def test_every_form_is_registered_served_and_smaller(
     client: stoker.Client, trained: str, stack: Settings, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def test_the_script_becomes_a_job_by_three_lines() -> None:
     assert Path(str(digits.__file__)).read_text() == JOB, "the package has what the page shows"
 
 
+@pytest.mark.slow
 def test_the_script_gives_the_same_by_itself_and_as_a_job(
     stack: Settings,
     client: stoker.Client,

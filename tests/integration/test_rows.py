@@ -90,7 +90,9 @@ def test_the_command_line_answers_rows(stack: Settings, model: str) -> None:
     assert "ROWS is not JSON: Expecting property name" in wrong.stderr
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv", "npy"])
+@pytest.mark.parametrize(
+    "suffix", ["csv", *(pytest.param(each, marks=pytest.mark.slow) for each in ("parquet", "npy"))]
+)
 def test_the_command_line_writes_one_file_of_what_children_predicted(
     client: stoker.Client, stack: Settings, model: str, tmp_path: Path, suffix: str
 ) -> None:

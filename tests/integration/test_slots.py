@@ -113,11 +113,16 @@ def test_the_job_of_a_slot_that_is_killed_goes_on_at_once_in_another(
     worker.has(1)
 
 
+@pytest.mark.parametrize(
+    ("count", "wanted"),
+    [(3, (3, 0, 2)), pytest.param(8, (3, 1, 4, 0, 2, 0, 3, 1, 4, 2), marks=pytest.mark.slow)],
+    ids=["few", "many"],
+)
 def test_going_up_and_down_under_load_loses_no_job_and_costs_none_an_attempt(
-    client: stoker.Client, worker: Worker
+    client: stoker.Client, worker: Worker, count: int, wanted: tuple[int, ...]
 ) -> None:
-    jobs = client.submit_many([SPEC] * 8)
-    for slots in (3, 1, 4, 0, 2, 0, 3, 1, 4, 2):
+    jobs = client.submit_many([SPEC] * count)
+    for slots in wanted:
         worker.want(slots)
         worker.has(slots)
     for job in jobs:

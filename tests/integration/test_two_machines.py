@@ -55,6 +55,7 @@ def network(tmp_path: Path) -> Iterator[Namespaces]:
     network.close()
 
 
+@pytest.mark.slow
 def test_an_app_uploads_trains_and_downloads_from_another_machine(
     network: Namespaces, tmp_path: Path, eventually: Eventually
 ) -> None:

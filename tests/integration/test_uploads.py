@@ -33,6 +33,7 @@ from stoker_workers.controller.leftovers import LeftoverSearch
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import every_store
 from .test_leftovers import _second_look_at_once, all_old, look  # noqa: F401  # two are fixtures
 
 TABLE = "age,colour,label\n" + "".join(f"{age},{('red', 'blue')[age % 2]},{age % 2}\n" for age in range(60))
@@ -72,6 +73,7 @@ def written(store: Store) -> dict[str, str]:
 quick_stores = pytest.mark.parametrize("store", ["folder", "memory"], indirect=True)
 
 
+@every_store
 def test_a_file_is_named_by_its_digest_and_read_back(client: stoker.Client, tmp_path: Path) -> None:
     ref = client.upload(table(tmp_path))
     digest = hashlib.sha256(TABLE.encode()).hexdigest()
@@ -193,6 +195,7 @@ def test_tables_and_arrays(client: stoker.Client, tmp_path: Path) -> None:
         client.upload({"a": [b"x"]})
 
 
+@every_store
 def test_a_long_file_is_in_pieces_but_in_a_folder(
     client: stoker.Client, store: Store, tmp_path: Path, short_pieces: None
 ) -> None:
@@ -258,11 +261,12 @@ def test_a_file_that_changes_meanwhile_is_refused(
     assert (client.uploads(), written(store)) == ([], {})
 
 
+@pytest.mark.parametrize("size", [512 << 20, pytest.param(2 << 30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
-def test_a_long_file_takes_no_memory(client: stoker.Client, tmp_path: Path) -> None:
+def test_a_long_file_takes_no_memory(client: stoker.Client, tmp_path: Path, size: int) -> None:
     path = tmp_path / "long.bin"
     with path.open("wb") as file:
-        file.truncate(2 << 30)
+        file.truncate(size)
     code = (
         "import resource, sys, stoker\n"
         "client = stoker.Client(sys.argv[1])\n"
@@ -274,7 +278,7 @@ def test_a_long_file_takes_no_memory(client: stoker.Client, tmp_path: Path) -> N
     command = [sys.executable, "-c", code, client.settings.redis_url or "", str(path)]
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     assert int(told.stdout) < 100, "MiB"
-    assert (tmp_path / "long.bin.back").stat().st_size == 2 << 30
+    assert (tmp_path / "long.bin.back").stat().st_size == size
 
 
 def test_a_folder_that_is_not_mounted_is_no_new_store(
