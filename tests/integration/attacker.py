@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import redis
+
 from stoker.ledger.quarantine import QuarantineReason
+from stoker.local import redis_url_of
+from stoker.settings import Settings
 
 SEED = 20260
 
@@ -181,3 +185,12 @@ class Attacker:
 
     def _sent(self, message: object, reason: QuarantineReason) -> Hostile:
         return Hostile(json.dumps(message).encode(), reason)
+
+
+def surroundings(settings: Settings) -> str:
+    """What says why a job of a stack does not start: what waits in Redis, and the last lines of each log."""
+    with redis.Redis.from_url(redis_url_of(settings), decode_responses=True) as server:
+        lists = {key: server.llen(key) for key in server.scan_iter() if server.type(key) == "list"}
+        sets = {key: server.zcard(key) for key in server.scan_iter() if server.type(key) == "zset"}
+    logs = [f"{log.name}: {log.read_text()[-2_000:]}" for log in sorted((Path(settings.home) / "logs").glob("*.log"))]
+    return "\n".join([str(lists), str(sets), *logs])

@@ -24,7 +24,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .attacker import SEED, Attacker, Canary, envelope, nested, ringing
+from .attacker import SEED, Attacker, Canary, envelope, nested, ringing, surroundings
 from .test_stalled_serving import stopped
 
 BATCHES = 10
@@ -93,7 +93,11 @@ class Watch:
 
     def assert_nothing_died(self) -> None:
         assert self._now() == self._processes
-        assert self._client.submit(TIDY).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        job = self._client.submit(TIDY)
+        try:
+            assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        except stoker.Timeout as late:
+            raise AssertionError(surroundings(self._client.settings)) from late
 
     def _now(self) -> list[int]:
         [worker] = self._client.workers()

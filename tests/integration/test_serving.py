@@ -207,7 +207,7 @@ def test_a_plain_celery_app_reads_the_result_of_a_prediction(
 
 
 def soak(settings: Settings, calls: int) -> int:
-    """Five times so many requests from a process of its own; gives how many objects it then has that it had not before."""
+    """Five times so many requests from a process of its own; gives how many objects more it has in the end."""
     command = [sys.executable, str(Path(__file__).with_name("soak.py")), "served@1", "64", str(calls)]
     environment = os.environ | {"STOKER_REDIS_URL": redis_url_of(settings)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
