@@ -19,6 +19,8 @@ APART = {SCRIPT, DOCS / "examples" / "better.md"}
 PAGES = [*sorted({*(DOCS / "examples").glob("*.md")} - APART), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
+# Whose trainings take longest; what they call is called by the others and by the guides too.
+LONG = ("continue", "elsewhere", "outputs", "photographs", "pixels", "texts")
 # As few as are learned in seconds.
 PHOTOGRAPHS, SPOTS = 300, 200
 
@@ -73,7 +75,9 @@ def test_an_example_is_short_and_ends_with_a_served_prediction(page: Path) -> No
     assert re.search(r"client\.(predict|infer)\(.*\n +print\(.*$", "\n".join(lines))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in LONG)) for page in PAGES]
+)
 def test_an_example_runs_as_it_stands(
     page: Path, stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,14 +188,14 @@ def test_new_classes_get_a_new_last_layer_in_which_those_known_begin_as_they_wer
 ) -> None:
     first = start(data=labelled("a", "b", "c"), target="sold", architecture=MLP(hidden=(8,)), features=FEW)
     run = open_run(first)
-    job = more_classes(labelled("b", "c", "d", "e"))
-    second = version_of(train(job, run))
+    new = labelled("b", "c", "d", "e")
+    second = version_of(train(more_classes(new), run))
     told = said(events)
     assert "has classes that first@1 does not know, 'd', 'e': the last layer is new" in told
     assert "begins with the weights of those that it knows, 'b', 'c'; it no longer knows 'a'" in told
     assert (second.signature.classes, second.signature.outputs[0].shape) == (("b", "c", "d", "e"), (4,))
     np.testing.assert_allclose(head(second, run)[:, :2], head(first, run)[:, 1:], atol=1e-6)
-    assert predicted(second, run, Path(job.data.ref))[0].shape == (90, 4)
+    assert predicted(second, run, Path(new))[0].shape == (90, 4)
 
 
 @pytest.mark.slow
