@@ -35,6 +35,8 @@ CPU = presence.Worker(
     host="here",
     pid=1,
 )
+# A job that takes as little as one can, where any does: a training takes seconds of the processor.
+BRIEF = stoker.Describe(data="sample://iris", device="cpu")
 # A network whose training takes long, and little of the processor.
 SLOW = stoker.Builder("unhurried:slow")
 # Packages as authors of jobs have them, which workers can import.

@@ -32,7 +32,7 @@ from stoker_workers.controller.schedules import Schedules
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
-from .conftest import await_worker
+from .conftest import BRIEF, await_worker
 
 USERS = (Path(__file__).parents[2] / "config" / "users.acl").read_text().splitlines()
 PASSWORDS = {name: line.split(">")[1].split()[0] for line in USERS if ">" in line for name in [line.split()[1]]}
@@ -235,7 +235,7 @@ def test_a_worker_refuses_celerys_commands_that_would_keep_it_from_its_work(
         answer = subprocess.run([*celery, *command, *options], capture_output=True, text=True, timeout=PATIENCE_S)
         assert f"{command[0]} is refused: " in answer.stdout
         assert instead in answer.stdout
-        assert client.submit(SPEC).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+        assert client.submit(BRIEF).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert [each.pid for each in client.workers()] == [worker.pid]
         assert denied(admin) == []
 

@@ -31,7 +31,7 @@ from stoker.settings import Settings
 
 from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import SLOW
+from .conftest import BRIEF, SLOW
 from .proxy import proxy_before
 
 SPEC = stoker.Train(model="outage", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
@@ -236,10 +236,10 @@ def test_running_and_queued_jobs_outlast_a_killed_server(stack: Settings) -> Non
         assert isinstance(model, stoker.TrainResult)
         workers = [worker.name for worker in client.workers()]
         both = [running(client, LONG) for _ in range(2)]
-        queued = client.submit(SPEC)
+        queued = client.submit(BRIEF)
         kill_server(redis_url_of(stack))
         answer = callers.submit(client.infer, model.model, np.zeros((1, 64)), timeout=PATIENCE_S)
-        later = client.submit(SPEC)
+        later = client.submit(BRIEF)
         for job in (*both, queued, later):
             assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
             assert starts(job) == 1
@@ -252,7 +252,7 @@ def test_a_job_keeps_its_worker_through_an_outage_longer_than_its_lease(stack: S
         job = running(client, ENDLESS)
         with silent(pid_of(redis_url_of(stack))):
             time.sleep(stack.lease_s + 2)
-        after = client.submit(SPEC)
+        after = client.submit(BRIEF)
         assert after.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
         assert job.status().attempt == 1
         job.cancel()

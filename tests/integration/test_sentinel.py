@@ -21,7 +21,7 @@ from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import serving
+from .conftest import BRIEF, serving
 
 PASSWORD, SENTINEL_PASSWORD = "of-the-servers", "of-the-sentinels"
 SPEC = stoker.Train(model="failover", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
@@ -142,7 +142,7 @@ def test_everything_goes_on_after_a_failover(setup: SentinelSetup, tmp_path: Pat
     with serving(settings), stoker.Client(settings=settings) as client:
         [worker] = client.workers()
         long = running(client, LONG)
-        acknowledged = [client.submit(SPEC) for _ in range(5)]
+        acknowledged = [client.submit(BRIEF) for _ in range(5)]
         with setup.server(setup.servers[0]) as master:
             assert master.wait(1, 60_000) == 1, "the replica has them all"
         kill_master(setup)

@@ -15,7 +15,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import SLOW, serving
+from .conftest import BRIEF, SLOW, serving
 
 SPEC = stoker.Train(model="slots", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
 # Far more work than any test waits for; the tests that use it stop it.
@@ -94,7 +94,7 @@ def test_a_busy_slot_goes_when_its_job_has_ended_and_none_is_left(
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     assert job.status().attempt == 1
     worker.has(0)
-    later = client.submit(SPEC)
+    later = client.submit(BRIEF)
     worker.want(1)
     assert later.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
@@ -121,7 +121,7 @@ def test_the_job_of_a_slot_that_is_killed_goes_on_at_once_in_another(
 def test_going_up_and_down_under_load_loses_no_job_and_costs_none_an_attempt(
     client: stoker.Client, worker: Worker, count: int, wanted: tuple[int, ...]
 ) -> None:
-    jobs = client.submit_many([SPEC] * count)
+    jobs = client.submit_many([BRIEF] * count)
     for slots in wanted:
         worker.want(slots)
         worker.has(slots)

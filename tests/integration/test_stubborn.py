@@ -14,7 +14,7 @@ from stoker.events import Waiting
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import serving
+from .conftest import BRIEF, serving
 
 SPEC = stoker.Train(model="stubborn", data="sample://iris", epochs=1, device="cpu", seed=1)
 
@@ -46,7 +46,7 @@ def test_a_job_that_never_falls_silent_gives_its_slot_back_and_leaves_no_process
     job = client.submit(built_by("chatty", note=str(tmp_path / "child")))
     assert job.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
     eventually(lambda: is_over(int((tmp_path / "child").read_text())))
-    assert client.submit(SPEC).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    assert client.submit(BRIEF).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
