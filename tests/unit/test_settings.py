@@ -236,6 +236,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "custom_objects",
         "labels",
         "data_roots",
+        "export_roots",
         "slots",
         "most_slots",
         "node",

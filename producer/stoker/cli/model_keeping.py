@@ -9,7 +9,8 @@ from ..ledger.model_log import ModelChange
 from ..models.manifest import CHAMPION, ModelVersion
 from ..models.retention import Removal
 from .asking import Yes, ask
-from .models import Ref, models
+from .model_export import models
+from .models import Ref
 from .output import AsJson, Styled, ago, draw, print_json, say
 from .table import Table
 

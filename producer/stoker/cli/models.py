@@ -1,23 +1,20 @@
-"""`stoker models list`, `show`, `export`, `import`."""
+"""`stoker models list`, `show`, `import`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from ..client import downloading
 from ..client.blocking import Client
 from ..client.registering import Said
-from ..errors import InvalidArgument, ModelNotFound
+from ..errors import InvalidArgument
 from ..kinds.describe import percent
 from ..lanes.failures import load_failures
 from ..ledger import registry
 from ..local import redis_url_of
 from ..models.manifest import CHAMPION, LearnedColumn, ModelVersion
-from ..models.model_files import PREPROCESSING, predicting_file
 from ..models.signature import TensorSpec
 from ..models.store import Store
 from ..redis.connection import Connection
@@ -95,37 +92,6 @@ def _lineage(version: ModelVersion) -> str:
         return str(version.parent)
     moved = f"{made.headline} {made.before:.4g} before, {made.after:.4g} after, on {made.data}"
     return f"{version.parent}, as {made.form}: {made.words}; {moved}"
-
-
-@models.command()
-def export(
-    ref: Ref,
-    folder: Annotated[Path, typer.Argument(help="Where to put the file.")] = Path(),
-    file: Annotated[
-        str | None, typer.Option("--format", help="Which of the version's files; else the one that it predicts by.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite another file of that name.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Copy a version's file out of the store, verified; and beside it the one that prepares its rows, if it has one."""
-    with Client() as client:
-        version = client.model(ref)
-        store = Store(client.settings.store)
-    files = {"path": file or predicting_file(version)[0]}
-    if files["path"] not in version.files:
-        raise ModelNotFound(f"{version.ref} has no {file!r} file; it has {', '.join(version.files)}")
-    if file is None and PREPROCESSING in version.files:
-        files[PREPROCESSING] = PREPROCESSING
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {
-        what: str(downloading.artifact(store, version.files[name], folder, overwrite=force))
-        for what, name in files.items()
-    }
-    if as_json:
-        print_json(paths)
-    else:
-        for path in paths.values():
-            say(path)
 
 
 @models.command("import")

@@ -24,6 +24,7 @@ from .async_job import AsyncJob
 from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
 from .explaining import AsyncExplainCalls
+from .exporting import AsyncExportCalls
 from .files import AsyncFileCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
@@ -41,6 +42,7 @@ class AsyncClient(
     AsyncChoiceCalls,
     AsyncCompletionCalls,
     AsyncExplainCalls,
+    AsyncExportCalls,
     AsyncFileCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,

@@ -23,6 +23,7 @@ from .alarms import AlarmCalls
 from .choosing import ChoiceCalls
 from .completion import CompletionCalls
 from .explaining import ExplainCalls
+from .exporting import ExportCalls
 from .files import FileCalls
 from .job import Job
 from .listening import Listener
@@ -41,6 +42,7 @@ class Client(
     ChoiceCalls,
     CompletionCalls,
     ExplainCalls,
+    ExportCalls,
     FileCalls,
     ModelKeepingCalls,
     PauseCalls,

@@ -72,7 +72,7 @@ def checked_target(to: str) -> str:
             "as s3://bucket/models"
         )
     parts = parsed(to)
-    if "@" in parts.netloc and scheme not in BUCKETS:
+    if parts.password is not None or ("@" in parts.netloc and scheme not in BUCKETS):
         raise InvalidJob(
             f"to names a user or a password of {parts.hostname}, which everybody who sees the job would read; "
             "leave them out"

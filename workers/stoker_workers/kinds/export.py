@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stoker.kinds import Export, ExportResult
 from stoker.kinds.export import require_exportable
+from stoker.models.export_folder import digest_of, place
 from stoker.models.exported import MANIFEST, ExportedFile, ExportedTensor, ExportManifest
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.model_files import PREPROCESSING, predicting_file
@@ -16,7 +17,6 @@ from ..ml.exporting.built import Built
 from ..ml.exporting.comparing import Compared, compare
 from ..ml.exporting.making import make
 from ..ml.exporting.packing import compressed, packed
-from ..ml.exporting.placing import digest_of, place
 from ..ml.progress import obey_stop
 from ..ml.run import Outcome, Run
 from ..ml.writing import write_result
@@ -52,9 +52,10 @@ def run(spec: Export, run: Run) -> Outcome:
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1))
     obey_stop(run)
     if where is not None:
-        manifest = place(folder, where, manifest, run)
-        run.say(f"it is in {where}" + ("" if "://" in where else f" of {platform.node()}"))
-        return Outcome(_result(spec, manifest, {}, where))
+        placed = place(folder, where, manifest, partial(obey_stop, run))
+        of = "" if "://" in where else f" of {platform.node()}"
+        run.say(f"{where}{of} has it{'' if placed is manifest else ' already, whole; it is left as it is'}")
+        return Outcome(_result(spec, placed, {}, where))
     if spec.format == "savedmodel" and not spec.compress:
         (folder / MANIFEST).rename(run.scratch / MANIFEST)
         model = packed(folder, within, run)

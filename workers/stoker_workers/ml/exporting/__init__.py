@@ -7,6 +7,5 @@
 | onnx | `onnx.py`, `lookups.py` | frozen, converted; tables of texts become `LabelEncoder` | frozen, converted |
 | keras, h5 | `making.py` | saved | refused: it has no layers any more |
 
-`making.py` chooses, `comparing.py` computes some rows by the version and by what was made of it, `placing.py` brings
-the files to where they are wanted.
+`making.py` chooses, and `comparing.py` computes some rows by the version and by what was made of it.
 """

@@ -9,27 +9,25 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stoker.errors import InvalidJob, InvalidSettings, StokerError
-from stoker.models.access import shown
-from stoker.models.exported import MANIFEST, ExportManifest
-from stoker.models.store.files import Files
-from stoker.outages import Dependency, DependencyUnavailable, Fault, fault_of, has_no_space, one_line, outage
-from stoker.urls import masked
-
-from ..progress import obey_stop
-from ..run import Run
+from ..errors import InvalidJob, InvalidSettings, StokerError
+from ..outages import Dependency, DependencyUnavailable, Fault, fault_of, has_no_space, one_line, outage
+from ..urls import masked
+from .access import shown
+from .exported import MANIFEST, ExportManifest
+from .store.files import Files
 
 _HELP = "name another folder by `to`, or another name; or remove what is there"
 _BLOCK_BYTES = 1 << 20
+Step = Callable[[], None]
 # What a loader looks for comes behind what it then reads.
 _LATE = ("saved_model.pb", MANIFEST)
 
 
-def place(built: Path, where: str, manifest: ExportManifest, run: Run) -> ExportManifest:
+def place(built: Path, where: str, manifest: ExportManifest, step: Step) -> ExportManifest:
     """Bring a folder's files to their place; gives the manifest that lies there.
 
     What is there already of the same version in the same form, and whole, is left as it is.
@@ -37,22 +35,21 @@ def place(built: Path, where: str, manifest: ExportManifest, run: Run) -> Export
     Args:
         built: has all files, `export.json` among them.
         where: the folder's path, or URL.
+        step: called between blocks and files; may raise to end it.
 
     Raises:
         InvalidJob: something else is there, or it cannot be written to.
         DependencyUnavailable: its host is away, or the disk is full.
-        Stopped: a stop was asked for.
     """
     with _writing(where):
         files = Files(where)
         there = _there(files, where, manifest)
         if there:
-            run.say(f"{shown(where)} has it already, whole; it is left as it is")
             return there
         if files.local:
-            _moved(built, Path(files.root), where, run)
+            _moved(built, Path(files.root), where, manifest.job, step)
         else:
-            _sent(built, files, where, run)
+            _sent(built, files, where, manifest.job, step)
         return manifest
 
 
@@ -81,9 +78,9 @@ def _there(files: Files, where: str, manifest: ExportManifest) -> ExportManifest
     return there
 
 
-def _moved(built: Path, target: Path, where: str, run: Run) -> None:
+def _moved(built: Path, target: Path, where: str, job: str, step: Step) -> None:
     """Copy a folder beside its place, and move it there."""
-    mark = f".{_mark(run.job)}"
+    mark = f".{_mark(job)}"
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f"{mark}-*"):
         # An attempt that still writes there, though its job is another's now, fails by this.
@@ -95,7 +92,7 @@ def _moved(built: Path, target: Path, where: str, run: Run) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             with path.open("rb") as source, copy.open("wb") as sink:
                 while block := source.read(_BLOCK_BYTES):
-                    obey_stop(run)
+                    step()
                     sink.write(block)
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -110,9 +107,9 @@ def _moved(built: Path, target: Path, where: str, run: Run) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _sent(built: Path, files: Files, where: str, run: Run) -> None:
+def _sent(built: Path, files: Files, where: str, job: str, step: Step) -> None:
     """Write files into a bucket, one by one."""
-    mark = f"{files.root}/{_mark(run.job)}"
+    mark = f"{files.root}/{_mark(job)}"
     with (built / MANIFEST).open("rb") as source:
         files.write(mark, source)
     others = [path for path in files.sizes(files.root) if path.endswith(_mark("")) and path != mark]
@@ -120,7 +117,7 @@ def _sent(built: Path, files: Files, where: str, run: Run) -> None:
         files.remove(mark)
         raise InvalidJob(f"another job writes an export to {shown(where)}, or has left {others[0]} there: {_HELP}")
     for path in _in_order(built):
-        obey_stop(run)
+        step()
         with path.open("rb") as source:
             files.write(f"{files.root}/{path.relative_to(built).as_posix()}", source)
     files.remove(mark)
