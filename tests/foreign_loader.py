@@ -5,11 +5,26 @@
 The arrays of both files have the names of the export's inputs and outputs; texts are bytes.
 """
 
+import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+def elsewhere(library: str, folder: Path, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of rows as this program computes them by an export in a folder."""
+    taken, given = folder.with_suffix(".rows.npz"), folder.with_suffix(".outputs.npz")
+    np.savez(taken, **rows)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, __file__, library, str(folder), str(taken), str(given)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    with np.load(given) as arrays:
+        return dict(arrays)
 
 
 def savedmodel(path: str, rows: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from stoker.settings import Settings
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
+from ..foreign_loader import elsewhere
 from .test_examples import DOCS, write_month
 
 
@@ -208,6 +210,45 @@ def test_explaining(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -
         client.explain("leavers", [json.loads(row)] * 257)
     with pytest.raises(stoker.InvalidJob, match="no column 'age'"):
         client.explain("leavers", {"joined": None})
+
+
+def test_exporting(client: stoker.Client, tmp_path: Path) -> None:
+    [example] = blocks("exporting", "python")
+    names = run(example)
+    made, here = names["result"], names["here"]
+    assert isinstance(made, stoker.ExportResult)
+    assert isinstance(here, stoker.ExportResult)
+    assert set(made.files) == {"model", "manifest"}
+    version = made.model.partition("@")[2]
+    assert here.where == str(tmp_path / "models" / "leavers" / version)
+    [console] = blocks("exporting", "console")
+    for line in console.splitlines():
+        told = commands.run(*shlex.split(line.removeprefix("$ stoker ")))
+        assert told.returncode == 0, told.stderr
+    assert Path("model.keras").is_file()
+    # As the program of another author has them: raw, by the names in export.json.
+    rows = {
+        "features": np.array([[31, 80, 9], [np.nan, 20, 1]], np.float32),
+        "booleans": np.array([[0], [np.nan]], np.float32),
+        "categories": np.array([["basic", "north"], ["unheard of", ""]], "S"),
+        "times": np.array([["2024-05-01"], ["2021-01-31"]], "M8[us]").astype(np.int64),
+    }
+    outputs = [
+        elsewhere(library, tmp_path / "models" / name / version, rows)
+        for library, name in (("onnx", "leavers"), ("savedmodel", "leavers-tf"))
+    ]
+    row = {"joined": "2024-05-01", "plan": "basic", "region": "north", "age": 31, "monthly": 80, "calls": 9}
+    [answer] = client.predict("leavers", {**row, "paperless": "no"})
+    for each in outputs:
+        [shares] = each.values()
+        assert shares[0, 0] == pytest.approx(answer.probabilities["yes"], abs=1e-5)
+    # In a folder of the worker's machine, which `stoker up` may write to; and packed.
+    [file] = blocks("exporting", "yaml")
+    fields = {**yaml.safe_load(file), "model": made.model, "to": str(tmp_path / "serving")}
+    packed = client.submit(kinds.parse_spec(fields)).result(timeout=PATIENCE_S)
+    assert isinstance(packed, stoker.ExportResult)
+    subprocess.run(["tar", "--zstd", "-xf", f"{packed.where}/savedmodel.tar.zst", "-C", "serving"], check=True)
+    assert Path(f"serving/leavers/{version}/saved_model.pb").is_file()
 
 
 def test_environments(client: stoker.Client, eventually: Eventually) -> None:

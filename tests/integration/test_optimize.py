@@ -77,6 +77,10 @@ def test_every_form_is_registered_served_and_smaller(
     with pytest.raises(stoker.JobFailed, match=f"{int8} is a model in litert.*such as {trained}"):
         again.result(timeout=PATIENCE_S)
     assert Store(stack.store).read(client.model(int8).files["litert"])[4:8] == b"TFL3"
+    with pytest.raises(stoker.InvalidJob, match=f"beside a file that prepares its rows.*or export {trained}"):
+        client.submit(stoker.Export(model=int8, format="onnx"))
+    both = client.export(int8, "litert", tmp_path, part="network")
+    assert {each.path for each in both.written} == {"model.tflite", "preprocessing.tflite"}
     environment = {"STOKER_REDIS_URL": redis_url_of(stack), "STOKER_STORE_URL": stack.store}
     exported = commands.run("models", "export", int8, str(tmp_path), "--json", env=environment)
     assert exported.returncode == 0, exported.stderr

@@ -55,10 +55,8 @@ def export(
     """
     with Client() as client:
         version = client.model(ref)
-        converts = (
-            to is not None or network or compress or (file_format in _FORMATS and file_format not in version.files)
-        )
-        if not converts:
+        is_missing = file_format in _FORMATS and file_format not in version.files
+        if not (is_missing or to is not None or network or compress):
             _copied(client, version, folder, file_format, force, as_json)
             return
         if file_format not in _FORMATS:

@@ -152,7 +152,7 @@ def _brought(result: ExportResult, store: Store, to: Place, name: str | None) ->
         for listed in manifest.files:
             if not (path := folder / listed.path).is_file() or digest_of(path) != listed.sha256:
                 raise Corrupt(
-                    f"{listed.path} of the export of {result.model} is not what its job has made; export it again"
+                    f"{listed.path} of the export of {result.model} has changed in the store; export it again"
                 )
         place(folder, str(target), manifest, lambda: None)
     return result.model_copy(update={"where": str(target), "node": platform.node()})

@@ -1,9 +1,6 @@
 """Exports of small models: each is loaded in a process that knows no Stoker, and computes the same; or is refused."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +26,7 @@ from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.prediction.runtime import OnnxFile
 from stoker_workers.ml.run import Run
 
-from . import foreign_loader
+from ...foreign_loader import elsewhere
 
 RegisterModel = Callable[..., ModelVersion]
 Exported = Callable[..., tuple[ExportResult, Path]]
@@ -58,18 +55,6 @@ def exported(open_run: Callable[..., Run], tmp_path: Path) -> Exported:
         return result, Path(result.where)
 
     return export_one
-
-
-def elsewhere(library: str, folder: Path, rows: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs of rows as another program computes them by an export."""
-    taken, given = folder / "rows.npz", folder / "outputs.npz"
-    np.savez(taken, **rows)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, foreign_loader.__file__, library, str(folder), str(taken), str(given)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    with np.load(given) as arrays:
-        return dict(arrays)
 
 
 def signature(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Signature:
