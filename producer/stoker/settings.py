@@ -8,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     PrivateAttr,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,7 +23,7 @@ from pydantic_settings import (
 
 from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
-from .kinds.deploy import Role
+from .kinds.deploy import Roles
 from .kinds.needs import (
     MOST_OFFERS,
     FunctionPath,
@@ -46,7 +45,6 @@ from .urls import checked
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles")
 RedisUrl = Annotated[str, AfterValidator(checked)]
-RedisUser = Annotated[str, StringConstraints(pattern=r"^[^\s]{1,128}$")]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
 
@@ -237,9 +235,7 @@ class Settings(BaseSettings):
         "with keep = 10, the first that fits; in the environment, as JSON. A model without one keeps all.",
     )
 
-    roles: Annotated[
-        dict[Role, Annotated[tuple[RedisUser, ...], Field(max_length=1000)]], NoDecode, BeforeValidator(tables)
-    ] = Field(
+    roles: Annotated[Roles, NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description="Who may approve deployments that ask for it: the Redis users who have a role, by its name, such "
         'as [roles] release-managers = ["alice"]; in the environment, as JSON.',

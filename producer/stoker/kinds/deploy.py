@@ -13,6 +13,9 @@ from .result import JobResult, Shown
 from .rollout import Approval, LoadTest, Step, percent
 
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+_RedisUser = Annotated[str, StringConstraints(pattern=r"^\S{1,128}$")]
+Roles = dict[Role, Annotated[tuple[_RedisUser, ...], Field(max_length=1000)]]
+"""Who has a role, by the names of Redis users."""
 _Share = Annotated[float, Field(gt=0, le=1)]
 _MOST_STEPS = 16
 _MONTH_S = 30 * 86_400
