@@ -78,13 +78,13 @@ def _times(latency: Latency | None) -> tuple[str, str]:
 def _drawings(result: DeployResult) -> Iterator[Html]:
     from . import rollout_plots as plots  # with matplotlib, which nothing but a page needs
 
-    yield panel("Requests answered in each step", plots.shares(result.steps), "In colour: by the new version.")
-    for title, drawing in (
-        ("Errors", plots.errors(result.steps)),
-        ("Time of 95 of 100 batches", plots.times(result.steps)),
+    for title, drawing, note in (
+        ("Requests answered in each step", plots.shares(result.steps), "In colour: by the new version."),
+        ("Errors", plots.errors(result.steps), ""),
+        ("Time of 95 of 100 batches", plots.times(result.steps), ""),
     ):
         if drawing:
-            yield panel(title, drawing)
+            yield panel(title, drawing, note)
 
 
 def _step(step: Step, result: DeployResult) -> Html:
