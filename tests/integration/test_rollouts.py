@@ -1,5 +1,7 @@
 """Deployments that go on step by step, on a real server: approvals, the controller's duty, and what it leaves."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +19,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.rollouts.duty import Rollouts
 
+from .. import commands
 from .test_routes import Registry
 
 ROLE = "release-managers"
@@ -210,6 +213,27 @@ def test_an_approval_is_heard_once_and_kept_with_who_gave_it(deployed: Deployed)
     assert (change.asked, change.how, change.by, change.why) == (2, "approved", "default", "looks well")
     assert "approved by default for release-managers: looks well" in deployed.told(job)
     assert not deployed.raw.exists(f"stoker:approvals:{ROLE}")
+
+
+def test_the_command_and_the_async_client_approve_as_well(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
+    monkeypatch.setenv("STOKER_REDIS_URL", deployed.redis_url)
+    told = commands.run("approve", job, "--refuse", "--note", "not on a Friday", "--json")
+    assert json.loads(told.stdout) == {"job": job, "by": "default", "refused": True}
+    deployed.look()
+    assert deployed.rollout(job).why == f"refused by default for {ROLE}: not on a Friday"
+    told = commands.run("approve", job)
+    assert (told.returncode, "waits for no approval any more" in told.stderr) == (2, True)
+
+    async def approve(other: str) -> str:
+        async with stoker.AsyncClient(deployed.redis_url) as client:
+            return await client.approve(other)
+
+    deployed.run(approvals.set_roles({"others": ["default"]}))
+    other = deployed.deploy(SPEC.model_copy(update={"approval": "others"}))
+    assert asyncio.run(approve(other)) == "default"
+    told = commands.run("models", "log", "digits")
+    assert "deployment of 2 refused: not on a Friday" in told.stdout
 
 
 def test_a_refusal_and_a_time_that_is_over_end_a_deployment(deployed: Deployed) -> None:

@@ -358,6 +358,23 @@ def test_a_test_says_what_comes_of_jobs() -> None:
             client.workers()
 
 
+def test_a_deployment_by_steps_does_no_harm() -> None:
+    with testing.Client() as client:
+        for _ in range(2):
+            client.add_model("pets", inputs=("size",), classes=("cat", "dog"))
+        spec = stoker.Deploy(model="pets@2", shadow=50, steps=(0.1, 0.5, 1.0), approval="release-managers")
+        result = client.submit(spec).result()
+        assert (result.model, result.before) == ("pets@2", "pets@1")
+        assert [step.name for step in result.steps] == ["shadow", "10 %", "50 %"]
+        assert result.approval
+        assert result.load_test
+        assert len(result.shown().table) == 4
+        assert client.model("pets").ref == "pets@2"
+        assert client.submit(stoker.Deploy(model="pets@1")).result() == stoker.DeployResult(
+            model="pets@1", alias="champion"
+        )
+
+
 def test_a_search_has_trials_of_its_space_and_makes_a_model() -> None:
     train = stoker.Train(model="m", data="sample://digits")
     space = {"batch_size": [16, 32], "optimizer.learning_rate": stoker.Float(1e-4, 1e-1, log=True)}

@@ -197,3 +197,20 @@ def test_a_plain_deployment_is_as_it_was() -> None:
     assert not (spec.shares)
     assert stoker.Deploy(model="digits@4", steps=(0.1, 1.0)).shares == (0.1,)
     assert stoker.Deploy(model="digits@4", steps=(0.1,)).is_tested
+
+
+def test_what_is_kept_of_the_longest_plan_fits_into_a_wait() -> None:
+    shares = tuple(share / 100 for share in range(1, 17))
+    rollout = Simulated(stoker.Deploy(model="digits@4", steps=shares, min_requests=20, bake=0))
+    rollout.begin()
+    rollout.count(**{f"{side}_output__{label}": 1 for side in ("from", "to") for label in range(100)})
+    rollout.count(
+        **{f"{side}_latency_{rows}_{us}": 1 for side in ("from", "to") for rows in range(8) for us in range(8)}
+    )
+    while rollout.rollout.outcome is None:
+        for _ in range(20):
+            rollout.count(from_requests=1000, to_requests=1)
+            rollout.look()
+    assert rollout.rollout.outcome == "promoted"
+    assert len(rollout.rollout.steps) == 16
+    assert len(rollout.rollout.model_dump_json()) < 65_536

@@ -14,12 +14,14 @@ if type(role) ~= 'string' then
   return { 'none' }
 elseif not (YET_TO_START[state] or state == 'RUNNING') then
   return { 'state', state }
-elseif state ~= 'WAITING' or not kept then
-  return { 'early' }
 end
-local is_rollout, rollout = pcall(cjson.decode, kept)
-if not is_rollout or type(rollout) ~= 'table' or type(rollout.approval) == 'table' or type(rollout.outcome) == 'string' then
+local is_rollout, rollout = pcall(cjson.decode, kept or '')
+if not is_rollout or type(rollout) ~= 'table' then
+  return { 'early' }
+elseif type(rollout.approval) == 'table' or type(rollout.outcome) == 'string' then
   return { 'late' }
+elseif state ~= 'WAITING' then
+  return { 'early' }
 end
 local listed = redis.call('HGET', KEY.roles, role)
 if not listed then

@@ -12,6 +12,9 @@ from stoker.ledger.rollouts import News
 
 from .verdict import findings, harms, look_at, p95_ms, with_limits
 
+# What is noted of a deployment is to be kept over a wait, all its steps.
+_MOST_SAMPLES = 24
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -154,7 +157,8 @@ def _judged(spec: Deploy, step: Step, evidence: routes.Evidence) -> Step:
     sample = Sample(requests=counted.done, old=_errors(counted.old), new=_errors(counted.new))
     if not step.share:
         sample = Sample(requests=counted.done, old=0.0, new=counted.disagreed / max(1, counted.compared))
-    return counted.model_copy(update={"looks": due, "findings": found, "samples": (*step.samples, sample)})
+    samples = (*step.samples, sample)[-_MOST_SAMPLES:]
+    return counted.model_copy(update={"looks": due, "findings": found, "samples": samples})
 
 
 def _passed(spec: Deploy, rollout: Rollout, step: Step, evidence: routes.Evidence, seen: Seen) -> Move:
