@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .client.candidates import Candidates
     from .client.job import Job
     from .events import Event, JobState
+    from .foresight.eta import Eta, When
     from .functions.job import job
     from .ledger.alarms import Alarm
     from .ledger.uploads import Upload
@@ -108,6 +109,7 @@ _LAZY = {
     "AsyncJobFile": "client.job_files",
     "Candidates": "client.candidates",
     "Client": "client.blocking",
+    "Eta": "foresight.eta",
     "Event": "events",
     "Job": "client.job",
     "JobFile": "client.job_files",
@@ -121,6 +123,7 @@ _LAZY = {
     "ScheduleStatus": "schedules.schedule",
     "Settings": "settings",
     "Upload": "ledger.uploads",
+    "When": "foresight.eta",
     "Worker": "ledger.presence",
     "job": "functions.job",
 }
@@ -151,6 +154,7 @@ __all__ = [
     "Describe",
     "DescribeResult",
     "EarlyStopping",
+    "Eta",
     "Evaluate",
     "EvaluateResult",
     "Event",
@@ -217,6 +221,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Upload",
+    "When",
     "WideAndDeep",
     "Worker",
     "events",

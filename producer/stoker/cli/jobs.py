@@ -10,6 +10,7 @@ from ..client.blocking import Client
 from ..client.job import Job
 from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, JobPruned
 from ..events import Epoch, JobState
+from ..foresight.eta import Eta
 from ..kinds import KINDS
 from ..kinds.result import JobResult
 from ..models.store import Store
@@ -109,15 +110,18 @@ def jobs(
             state, kind, limit, model=model, tags=tags, parent=asker, paused=paused, before=newest_before, **times
         )
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
+        etas: dict[str, Eta] = {}
         if not as_json:
             warn_of_pauses(client, statuses)
+            etas = client.etas(each.id for each in statuses if each.state in (JobState.QUEUED, JobState.RUNNING))
     if as_json:
         print_json(statuses)
     elif not statuses:
         say("no jobs; submit one with `stoker submit FILE`")
     else:
-        columns = ["id", "kind", "model", "state", "submitted", "progress"]
-        draw(Table(columns, map(_row, statuses), cut=["model", "progress"]))
+        columns = ["id", "kind", "model", "state", "submitted", "progress", "when"]
+        rows = [_row(status, etas.get(status.id)) for status in statuses]
+        draw(Table(columns, rows, cut=["model", "progress"]))
     for outage in () if as_json else away.values():
         say((f"the {outage.of} is away since {outage.since:%H:%M:%S} UTC", "yellow"), f": {outage.reason}")
 
@@ -180,6 +184,9 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
             print_json(event)
     else:
         say((f"job {job.id}", "dim"))
+        eta = job.eta()
+        if not eta.state.final:
+            say(eta.words())
         try:
             follow(job.events(after), console())
         except KeyboardInterrupt:
@@ -197,7 +204,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
         _say_champion(client, job_result)
 
 
-def _row(status: JobStatus) -> list[Styled]:
+def _row(status: JobStatus, eta: Eta | None = None) -> list[Styled]:
     progress = ""
     if status.paused:
         progress = f"paused since {status.paused:%Y-%m-%d %H:%M:%S} UTC"
@@ -218,4 +225,12 @@ def _row(status: JobStatus) -> list[Styled]:
         progress += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
     submitted = ago(status.submitted_at)
     what = status.model or status.summary
-    return [status.id[:SHORT_ID], status.kind, what, state_text(status.state), submitted, progress]
+    return [
+        status.id[:SHORT_ID],
+        status.kind,
+        what,
+        state_text(status.state),
+        submitted,
+        progress,
+        eta.brief() if eta else "",
+    ]

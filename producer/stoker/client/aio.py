@@ -26,6 +26,7 @@ from .completion import AsyncCompletionCalls
 from .explaining import AsyncExplainCalls
 from .exporting import AsyncExportCalls
 from .files import AsyncFileCalls
+from .foreseeing import AsyncForesightCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
@@ -44,6 +45,7 @@ class AsyncClient(
     AsyncExplainCalls,
     AsyncExportCalls,
     AsyncFileCalls,
+    AsyncForesightCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,
     AsyncPredictCalls,

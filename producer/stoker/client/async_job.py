@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
 from ..events import Event, Finished, JobState
+from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
 from ..ledger import pauses, records
@@ -15,6 +16,7 @@ from ..status import JobStatus
 from . import arguments
 from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
+from .foreseeing import etas_of
 from .job_files import AsyncJobFile, artifacts_of
 from .listening import AsyncListener
 from .logs import LogFile, Printed, lines_of, printed
@@ -97,6 +99,10 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     async def resume(self) -> None:
         """See `Job.resume`."""
         await self._connection.run(pauses.resume(self.id))
+
+    async def eta(self) -> Eta:
+        """See `Job.eta`."""
+        return (await self._drive(etas_of([self.id])))[self.id]
 
     async def retry(self) -> "AsyncJob[R_co]":
         """See `Job.retry`."""

@@ -25,6 +25,7 @@ from .completion import CompletionCalls
 from .explaining import ExplainCalls
 from .exporting import ExportCalls
 from .files import FileCalls
+from .foreseeing import ForesightCalls
 from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
@@ -44,6 +45,7 @@ class Client(
     ExplainCalls,
     ExportCalls,
     FileCalls,
+    ForesightCalls,
     ModelKeepingCalls,
     PauseCalls,
     PredictCalls,

@@ -1,6 +1,6 @@
 """What is to be known of a job kind by all who handle jobs; no other module asks which kind it has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
@@ -57,6 +57,7 @@ class Kind(Generic[S]):
         needs: the words that its worker must offer, besides the labels of the spec: see `needs.py`.
         memory_plans: how it makes do with less memory, in words, each with less than the last: an attempt that has
             run out while that would have helped is followed by one that runs by the next plan.
+        work: numbers of a job that its time is about proportional to, by name.
         check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
@@ -78,6 +79,7 @@ class Kind(Generic[S]):
     checkpoints: Callable[[S], int] = lambda _: 2
     needs: Callable[[S], tuple[str, ...]] = lambda _: ()
     memory_plans: Callable[[S], tuple[str, ...]] = lambda _: ()
+    work: Callable[[S], Mapping[str, float]] = lambda _: {}
     check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:

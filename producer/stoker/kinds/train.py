@@ -12,7 +12,7 @@ from .base import JobSpec
 from .data import Data, DataRef, OptionalDataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word
-from .training.architecture import Architecture, Pretrained
+from .training.architecture import Architecture, Pretrained, weights_between
 from .training.fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
 from .training.forecast import Forecast, refuse_wrong_forecast
 from .training.given_network import KerasConfig
@@ -293,5 +293,6 @@ KIND = Kind(
     checkpoints=lambda spec: spec.checkpoint.keep,
     memory_plans=lambda spec: tuple(map(str, memory_plans(spec))),
     needs=_needs,
+    work=lambda spec: {"epochs": spec.epochs, "weights": weights_between(spec.architecture)},
     check=_check,
 )

@@ -256,5 +256,6 @@ KIND = _TuneKind(
     trial=lambda spec: spec.job,
     needs=lambda _: (package_word("optuna"),),
     summary=_summary,
+    work=lambda spec: {"trials": spec.trials},
     check=_check,
 )

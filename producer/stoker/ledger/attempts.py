@@ -180,12 +180,18 @@ def report(
 
 
 def succeed(
-    attempt: Attempt, result: Result, effects: Sequence[ModelVersion | MoveAlias] = (), *, brief: Result | None = None
+    attempt: Attempt,
+    result: Result,
+    effects: Sequence[ModelVersion | MoveAlias] = (),
+    *,
+    brief: Result | None = None,
+    peak_bytes: int = 0,
 ) -> Call[CommitReply]:
     """End an attempt with its result, register the versions that it made, and move aliases.
 
     Args:
         brief: what a parent that goes on with each of its children needs of the result; None for all of it.
+        peak_bytes: the most memory that it was seen to use; 0 where that is unknown.
     """
     words: tuple[Word, ...] = (
         attempt.job_id,
@@ -194,6 +200,7 @@ def succeed(
         result.model_dump_json(),
         brief.model_dump_json() if brief else "",
         iso_now(),
+        peak_bytes,
         *(word for effect in effects for word in _effect_words(effect)),
     )
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
@@ -208,7 +215,7 @@ def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
 
 def fail(attempt: Attempt, state: Unsuccessful, reason: str, traceback: str = "") -> Call[CommitReply]:
     """End an attempt without a result."""
-    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now())
+    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), 0)
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
 

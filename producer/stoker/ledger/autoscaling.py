@@ -18,7 +18,7 @@ from .scripts import script
 _SAMPLE = 200
 _DECISIONS_KEPT = 100
 # A fleet about which nothing was decided for so long has no controller, or no settings, any more.
-_DECIDED_WITHIN = timedelta(minutes=5)
+DECIDED_WITHIN = timedelta(minutes=5)
 
 
 class KindTraffic(BaseModel):
@@ -113,7 +113,7 @@ def reach() -> Call[dict[WorkDevice, int]]:
 
     def decode(answer: list[bytes]) -> dict[WorkDevice, int]:
         now_ms, *heads = answer
-        since = datetime.fromtimestamp(float(now_ms) / 1000, UTC) - _DECIDED_WITHIN
+        since = datetime.fromtimestamp(float(now_ms) / 1000, UTC) - DECIDED_WITHIN
         present = zip(DEVICES, (readable(Decision, head) for head in heads), strict=True)
         return {device: decision.most for device, decision in present if decision and decision.at > since}
 

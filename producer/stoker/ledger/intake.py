@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import InvalidJob, JobNotFound, Unavailable
 from ..kinds import Spec, kind_of, needs_of
+from ..kinds.likeness import likeness
 from ..kinds.tasks import digest
 from ..redis.calls import Call
 from ..tenants import TENANT
@@ -213,6 +214,7 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "needs_words": " ".join(needs_of(spec)),
         "slots": slots if (slots := kind.slots(spec)) > 1 else None,
         "keeps_nothing": int(not kind.checkpoints(spec)),
+        "likeness": likeness(kind, spec, job.document).model_dump_json(),
     }
     record: list[object] = ["attempt", 0, "losses", 0]
     for name, value in written.items():

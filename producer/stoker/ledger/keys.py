@@ -74,6 +74,7 @@
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
 | stoker:service | hash | by device and kind: mean run time, ms; how many started | never: bounded by kinds |
+| stoker:examples:<device>:<kind> | list | what such jobs took, the newest 256 | never: bounded by kinds |
 | stoker:fleet:<device> | hash | bounds of a fleet that were set by hand | when they are taken back |
 | stoker:decisions:<device> | list | what the autoscaler decided, and why, the newest 100 | never: bounded |
 """
@@ -160,6 +161,7 @@ PREFIX = {
     "seen": "stoker:workers:seen",
     "wanted": "stoker:wanted",
     "service": "stoker:service",
+    "examples": "stoker:examples:",
     "fleet": "stoker:fleet:",
     "decisions": "stoker:decisions:",
 }

@@ -18,7 +18,7 @@ _INCLUDES = {
     **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
-    **dict.fromkeys(("put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
+    **dict.fromkeys(("foresee", "put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
     **dict.fromkeys(("wait", "wake_job", "approve"), _STATES),

@@ -8,6 +8,7 @@ from ..errors import InvalidJob, StokerError
 from ..events import Event, JobState
 from ..kinds import Spec, read_spec
 from ..models.store import Store
+from .foreseen import look
 from .made_up import usual_events, usual_result
 from .outcomes import Planned
 from .plans import Plans
@@ -135,6 +136,10 @@ class Jobs:
         ]
         longest = flat((job_id, since) for since, job_id in sorted(jobs)[:limit])
         return [len(jobs), longest, flat((name.encode(), as_bytes(since)) for name, since in self._pauses.items())]
+
+    def foreseen(self, device: str) -> bytes:
+        """See foresee.lua."""
+        return look(self._jobs, device)
 
     def query(self, document: str) -> list[Any]:
         """See query.lua."""

@@ -60,6 +60,7 @@ class Ledger:
             "pauses": self._jobs.set_paused,
             "paused": self._jobs.paused,
             "query": self._jobs.query,
+            "foresee": lambda device, *_: self._jobs.foreseen(device),
             # Where no worker is known, nothing is refused for what workers lack.
             "workers": lambda _: [],
             "keep_upload": self._uploads.keep,

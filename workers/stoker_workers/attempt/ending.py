@@ -14,7 +14,7 @@ from stoker.ledger.replies import CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
-from .memory import larger, room_of
+from .memory import Allowance, larger, room_of
 from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory, Pruned, Waits
 from .slot import Slot
 
@@ -38,10 +38,11 @@ class Settlement:
     Each way to end is one script under the attempt's token: if another has the job by now, nothing is written.
     """
 
-    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec) -> None:
+    def __init__(self, slot: Slot, attempt: Attempt, spec: Spec, allowance: Allowance | None = None) -> None:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
+        self._allowance = allowance
 
     def settle(self, end: End) -> Ending:
         """Write down how the attempt has ended."""
@@ -156,7 +157,9 @@ class Settlement:
                 else:
                     effects.append(effect)
             brief = result.brief() if children.is_child(self._attempt.job_id) else None
-            committed = self._slot.insist(attempts.succeed(self._attempt, result, effects, brief=brief))
+            peak_bytes = self._allowance.peak_bytes if self._allowance else 0
+            call = attempts.succeed(self._attempt, result, effects, brief=brief, peak_bytes=peak_bytes)
+            committed = self._slot.insist(call)
         if committed is CommitReply.VERSION_GONE:
             aliased = ", ".join(effect.model for effect in done.effects if isinstance(effect, MoveAlias))
             raise ModelNotFound(f"{aliased} was removed while the job ran: name a version that there is")

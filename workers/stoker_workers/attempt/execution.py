@@ -47,8 +47,9 @@ class Execution:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
-        self._settlement = Settlement(slot, attempt, spec)
-        self._extras: list[Extra] = [Allowance(slot, attempt), FlowerProgress(slot, attempt.job_id, spec)]
+        allowance = Allowance(slot, attempt)
+        self._settlement = Settlement(slot, attempt, spec, allowance)
+        self._extras: list[Extra] = [allowance, FlowerProgress(slot, attempt.job_id, spec)]
         if (members := kind.slots(spec)) > 1:
             self._extras.append(Chief(slot, attempt, members))
         if attempt.halving:

@@ -26,11 +26,13 @@ class Allowance(Extra):
 
     Attributes:
         bytes: how much that is; None for no limit.
+        peak_bytes: the most that its runner was seen to use; 0 until it was looked at.
     """
 
     def __init__(self, slot: Slot, attempt: Attempt) -> None:
         self._slot = slot
         self.bytes = attempt.memory_bytes or slot.memory_bytes
+        self.peak_bytes = 0
         self._gives_up_at = time.monotonic() + _WAIT_S
         self._watch = MemoryWatch()
 
@@ -62,6 +64,7 @@ class Allowance(Extra):
         if counted is None:
             return None
         used, idle = counted[0], sum(counted[1:])
+        self.peak_bytes = max(self.peak_bytes, used)
         self._slot.uses(used + idle)
         if self.bytes is None or used + idle <= self.bytes:
             return None

@@ -257,3 +257,9 @@ class UNet(Regularised):
 _Network = MLP | CNN | Pretrained | ResNet | UNet | Sequence | Text | WideAndDeep | KerasConfig | Builder
 _CLASSES = {network.model_fields["type"].default: network.__name__ for network in get_args(_Network)}
 Architecture = Annotated[_Network, Field(discriminator="type"), BeforeValidator(partial(refuse_name, classes=_CLASSES))]
+
+
+def weights_between(network: Architecture | None) -> int:
+    """About how many weights are between the layers that a spec names; 0 where it names none."""
+    widths = getattr(network, "hidden", ()) or getattr(network, "filters", ()) or (getattr(network, "units", 0),)
+    return sum(before * after for before, after in zip(widths, (*widths[1:], widths[-1]), strict=True))

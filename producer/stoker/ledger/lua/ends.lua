@@ -31,8 +31,40 @@ local function reason_of_damage(flaws)
   return 'its record is damaged, ' .. field .. ' is ' .. flaw .. ': something else than Stoker has written to it'
 end
 
+-- For how long the attempts of a job have run that have ended, ms.
+local function run_ms_of(id)
+  local run_ms = 0
+  for _, past in ipairs(redis.call('LRANGE', KEY.history .. id, 0, -1)) do
+    local is_json, attempt = pcall(cjson.decode, past)
+    attempt = is_json and type(attempt) == 'table' and attempt or {}
+    run_ms = run_ms + math.max(0, (tonumber(attempt.ended_at) or 0) - (tonumber(attempt.started_at) or 0))
+  end
+  return run_ms
+end
+
+local MOST_EXAMPLES, LONGEST_LIKENESS = 256, 1024
+-- Notes what a job took that has succeeded, for those like it: see foresight/estimates.py. `peak` is its memory in bytes,
+-- nil where that is unknown. One that has asked for others took the time that these took, too.
+local function learn_example(id, job, peak)
+  local alike = job.likeness
+  if not alike or #alike > LONGEST_LIKENESS or not pcall(cjson.decode, alike) then
+    return
+  end
+  local took_ms = now_ms() - (tonumber(job.started_at) or now_ms())
+  if job.children_asked_at then
+    local is_json, first = pcall(cjson.decode, redis.call('LINDEX', KEY.history .. id, 0) or '')
+    took_ms = is_json and type(first) == 'table' and tonumber(first.started_at) and now_ms() - first.started_at or took_ms
+  elseif tonumber(job.attempt) > 1 then
+    took_ms = run_ms_of(id)
+  end
+  local examples = KEY.examples .. device_of(job.queue) .. ':' .. job.kind
+  redis.call('LPUSH', examples, string.format('{"likeness":%s,"ms":%d,"peak_bytes":%d}', alike, math.max(0, took_ms),
+    tonumber(peak) or 0))
+  redis.call('LTRIM', examples, 0, MOST_EXAMPLES - 1)
+end
+
 -- Ends one job: state, result, last event, Celery's copy. Returns its record as it was before.
--- `outcome` has `result` (JSON), or `reason` and `traceback` (texts, nil or '' for none).
+-- `outcome` has `result` (JSON) and `peak` (bytes), or `reason` and `traceback` (texts, nil or '' for none).
 local function settle(id, state, outcome, iso)
   local now = now_ms()
   local _, flaws, _, job = examine(id)
@@ -42,6 +74,9 @@ local function settle(id, state, outcome, iso)
   end
   if job.state == 'RUNNING' then
     remember_attempt(id, state, outcome.reason, job)
+    if state == 'SUCCEEDED' then
+      learn_example(id, job, outcome.peak)
+    end
   end
   if job.paused then
     clear_pause(id)
@@ -98,17 +133,6 @@ end
 -- Whether a field under a job's children is the id of one: it begins with the job's, and ends with two numbers.
 local function is_child_of(id, child)
   return string.sub(child, 1, #id + 1) == id .. '-' and string.find(child, '%-%d+%-%d+$')
-end
-
--- For how long the attempts of a job have run that have ended, ms.
-local function run_ms_of(id)
-  local run_ms = 0
-  for _, past in ipairs(redis.call('LRANGE', KEY.history .. id, 0, -1)) do
-    local is_json, attempt = pcall(cjson.decode, past)
-    attempt = is_json and type(attempt) == 'table' and attempt or {}
-    run_ms = run_ms + math.max(0, (tonumber(attempt.ended_at) or 0) - (tonumber(attempt.started_at) or 0))
-  end
-  return run_ms
 end
 
 -- What is larger stays with the child alone: its parent reads all that it has asked for at each of its steps.
