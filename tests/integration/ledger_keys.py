@@ -46,6 +46,7 @@ def expected(model: LedgerModel) -> Held:
         "stoker:pauses": set(model.sharing.paused),
         "stoker:quotas": bool(model.sharing.quotas),
     }
+    held |= {f"stoker:examples:{name}": count for name, count in model.examples.items()}
     held |= {f"stoker:after:{job_id}": set(ids) for job_id, ids in model.after.items()}
     held |= {f"stoker:idempotency:{key}": job_id for key, (job_id, _) in model.keys.items()}
     held |= _registry(model.registry)
@@ -157,6 +158,8 @@ def _told(name: str, answer: Any) -> object:
             return {job_id for job_id, _ in answer}
         case "heard" | "aliases" | "load" | "running" | "queued":
             return {field: int(number) for field, number in answer.items()}
+        case "examples":
+            return len(answer)
         case "service":
             return {field: int(told.split(" ")[-1]) for field, told in answer.items()}
         case "tallies":

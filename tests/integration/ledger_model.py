@@ -36,6 +36,7 @@ class LedgerModel:
         self.kinds: set[str] = set()
         self.tallies: Counter[str] = Counter()
         self.service: Counter[str] = Counter()
+        self.examples: Counter[str] = Counter()
         self.registry = RegistryModel(self._named)
         self.mirrored = False
         self.leader: str | None = None
@@ -346,6 +347,8 @@ class LedgerModel:
         self.tallies[f"attempt {job.spec.kind} {how}"] += 1
         if how in ("SUCCEEDED", "FAILED"):
             self.service[f"{job.queue.partition('.')[0]} {job.spec.kind}"] += 1
+        if how == "SUCCEEDED":
+            self.examples[f"{job.queue.partition('.')[0]}:{job.spec.kind}"] += 1
 
     def _store_celery_result(self, job: ModelJob, status: str) -> None:
         job.meta = status

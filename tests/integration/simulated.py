@@ -3,10 +3,11 @@
 import heapq
 import itertools
 import json
+import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import redis
 
@@ -15,8 +16,8 @@ from stoker.client.foreseeing import etas_of
 from stoker.events import Epoch
 from stoker.fleet.topology import PRIORITIES, lists_of, queue_for, queues_of
 from stoker.foresight.eta import Eta
-from stoker.kinds import Spec, kind_of
-from stoker.ledger import attempts, intake, presence
+from stoker.kinds import Spec
+from stoker.ledger import attempts, intake, presence, upkeep
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.calls import Call, Script, drive
@@ -26,6 +27,7 @@ from stoker.settings import Settings
 T = TypeVar("T")
 _CLOCK = "test:clock"
 _LEASE_S = 1e6
+_ROUND_MS = 20_000
 _READ_CLOCK = """
 local function simulated(key)
   local ms = tonumber(redis.call('GET', key))
@@ -33,15 +35,6 @@ local function simulated(key)
 end
 """
 START_MS = 1_800_000_000_000.0
-
-
-@dataclass(frozen=True)
-class Sort:
-    """A sort of jobs: how one is made, and how long it runs; with `epochs` it tells of each."""
-
-    share: float
-    make: Callable[[random.Random], Spec]
-    seconds: Callable[[Spec, random.Random], float]
 
 
 @dataclass
@@ -89,11 +82,43 @@ class SimulatedFleet:
 
     def go(self) -> None:
         """Go on until nothing happens any more."""
+        looked_at = self.now
         while self._events:
             self.now, _, do = heapq.heappop(self._events)
             do()
+            if self.now - looked_at > _ROUND_MS:
+                # As the controller does: jobs that have waited for long get another message.
+                self.run(upkeep.resend(3))
+                looked_at = self.now
             while self._idle and (job_id := self._message()):
                 self._claim(job_id)
+
+    def load(self, count: int, per_s: float, foreseen: int) -> None:
+        """Let so many mixed jobs of three tenants come, so many a second; of the last ones it is foreseen when."""
+        at = self.now
+        for number in range(count):
+            at += 1000 * self.random.expovariate(per_s)
+            spec, seconds = self._drawn()
+            asks = number >= count - foreseen
+            self.at(at, lambda spec=spec, seconds=seconds, asks=asks: self.submit(spec, seconds, foreseen=asks))  # type: ignore[misc]
+
+    def _drawn(self) -> tuple[Spec, float]:
+        """A job and the seconds that it takes: trainings by their epochs, functions whatever their arguments."""
+        drawn = self.random
+        priority = drawn.choices(("low", "normal", "high"), (1, 6, 1))[0]
+        common = {"priority": priority, "tags": {"tenant": drawn.choices(("red", "blue", "green"), (5, 3, 1))[0]}}
+        match drawn.choices(("train", "report", "clean", "score"), (25, 30, 25, 20))[0]:
+            case "train":
+                model, epochs = drawn.choice("abc"), drawn.choice((5, 20, 50))
+                train = stoker.Train(model=model, data="sample://digits", epochs=epochs, **common)
+                return train, epochs * {"a": 0.3, "b": 1.0, "c": 2.5}[model] * math.exp(drawn.gauss(0, 0.15))
+            case "report":
+                arguments = {"weeks": drawn.randint(1, 8)}
+                return stoker.Run("shop.jobs:report", arguments, **common), 30 * math.exp(drawn.gauss(0, 0.5))
+            case "clean":
+                return stoker.Run("shop.jobs:clean", **common), 5 * math.exp(drawn.gauss(0, 0.3))
+        arguments = {"model": drawn.choice("xy")}
+        return stoker.Run("shop.jobs:score", arguments, **common), 12 * math.exp(drawn.gauss(0, 0.2))
 
     def submit(self, spec: Spec, seconds: float, *, foreseen: bool) -> None:
         """Submit a job, and ask when it starts and ends."""
@@ -142,18 +167,13 @@ class SimulatedFleet:
         self._idle += 1
 
 
-def held(outcomes: Mapping[str, Outcome], what: str) -> float:
+def held(outcomes: Iterable[Outcome], what: Literal["start", "end"]) -> float:
     """In what share of the jobs the start, or the end, lay where it was foreseen."""
-    hits = []
-    for outcome in outcomes.values():
-        when = getattr(outcome.eta, what) if outcome.eta else None
-        if when is not None:
+    hits: list[bool] = []
+    for outcome in outcomes:
+        when = outcome.eta and (outcome.eta.start if what == "start" else outcome.eta.end)
+        if when:
             at = (outcome.started if what == "start" else outcome.ended) / 1000
             # The clock counts whole milliseconds.
             hits.append(when.earliest.timestamp() - 2e-3 <= at <= when.latest.timestamp() + 2e-3)
-    return sum(hits) / max(1, len(hits))
-
-
-def kinds_of(outcomes: Mapping[str, Outcome], specs: Mapping[str, Spec]) -> set[str]:
-    """The kinds of jobs for which something was foreseen."""
-    return {kind_of(specs[job_id]).name for job_id, outcome in outcomes.items() if outcome.eta}
+    return sum(hits) / len(hits)

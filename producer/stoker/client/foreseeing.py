@@ -12,6 +12,7 @@ from ..foresight.eta import Eta, When
 from ..foresight.look import Look
 from ..foresight.outlook import Foreseen, foresee
 from ..foresight.starts import time_to_start
+from ..kinds import Spec
 from ..kinds.problems import short
 from ..ledger import autoscaling, foresight, presence, records
 from ..ledger.presence import Worker
@@ -75,7 +76,11 @@ def etas(statuses: Sequence[JobStatus]) -> Steps[dict[str, Eta]]:
                 examples[kind] = yield foresight.examples(device, kind)
             foreseen = foresee(look, fleet, examples, open_ids)
         for status in its:
-            found[status.id] = _eta(status, look, fleet, foreseen.get(status.id))
+            if status.state is JobState.WAITING:
+                spec: Spec = yield records.spec(status.id)
+                found[status.id] = _eta(status, look, _why_waiting(status, spec))
+            else:
+                found[status.id] = _eta_of_open(status, look, fleet, foreseen.get(status.id))
     return found
 
 
@@ -91,30 +96,38 @@ def _fleet(workers: Sequence[Worker], decisions: Sequence[Decision], look: Look)
     return Fleet(max(slots - lanes, min(slots, 1)), (time_to_start(),) * missing)
 
 
-def _eta(status: JobStatus, look: Look, fleet: Fleet, foreseen: Foreseen | None) -> Eta:
+def _eta(
+    status: JobStatus,
+    look: Look,
+    because: str,
+    start: When | None = None,
+    end: When | None = None,
+    position: int | None = None,
+) -> Eta:
     at = look.moment(0)
+    return Eta(id=status.id, state=status.state, at=at, position=position, start=start, end=end, because=because)
 
-    def eta(because: str, start: When | None = None, end: When | None = None, position: int | None = None) -> Eta:
-        return Eta(id=status.id, state=status.state, at=at, position=position, start=start, end=end, because=because)
 
+def _eta_of_open(status: JobStatus, look: Look, fleet: Fleet, foreseen: Foreseen | None) -> Eta:
+    """Of a job that is queued, runs, or has ended."""
     started = When.at(status.started_at) if status.started_at else None
     if status.state.final:
         ended = When.at(status.finished_at) if status.finished_at else None
-        return eta(f"it is {status.state}", started, ended)
-    if status.state is JobState.WAITING:
-        return eta(_why_waiting(status), started if status.attempt else None)
+        return _eta(status, look, f"it is {status.state}", started, ended)
     if status.state is JobState.RUNNING:
-        end = _when(look, foreseen.end) if foreseen else None
-        return eta(_basis(foreseen.seconds) if foreseen else "it has just started", started, end)
+        because = _basis(foreseen.seconds) if foreseen else "it has only just started"
+        return _eta(status, look, because, started, _when(look, foreseen.end) if foreseen else None)
     if foreseen is None:
-        return eta(f"more than {foresight.MOST_QUEUED} jobs are queued, and it is not among those looked at")
+        because = f"more than {foresight.MOST_QUEUED} jobs are queued, and it is not among those looked at"
+        return _eta(status, look, because)
     if foreseen.start is None:
-        return eta(_why_held(status, look, fleet), None, None)
+        return _eta(status, look, _why_held(status, look, fleet))
     before = f"{foreseen.before} queued jobs before it" if foreseen.before != 1 else "a queued job before it"
     slots = f"{fleet.slots} slots" if fleet.slots != 1 else "one slot"
     coming = f" and {len(fleet.coming)} to come" if fleet.coming else ""
     because = f"{before}, {slots}{coming}; {_basis(foreseen.seconds)}"
-    return eta(because, _when(look, foreseen.start), _when(look, foreseen.end), foreseen.before + 1)
+    start, end = _when(look, foreseen.start), _when(look, foreseen.end)
+    return _eta(status, look, because, start, end, foreseen.before + 1)
 
 
 def _when(look: Look, quantiles: tuple[float, ...] | None) -> When | None:
@@ -128,12 +141,24 @@ def _basis(seconds: Estimate) -> str:
     return f"its time by {seconds.basis}"
 
 
-def _why_waiting(status: JobStatus) -> str:
+def _why_waiting(status: JobStatus, spec: Spec) -> str:
     if status.paused:
         return "it is paused: `stoker resume` lets it go on"
     if status.outage:
         return f"it waits for the end of an outage: {status.outage.reason}"
-    return status.reason or "it waits: for other jobs, or for a time; its events say for which"
+    if status.reason:
+        return status.reason
+    if status.attempt:
+        return "it waits for what it has asked for, or a little after a lost attempt: its events say which"
+    if len(spec.after) == 1:
+        return f"it waits for job {spec.after[0]}"
+    if spec.after:
+        return (
+            f"it waits for those of {len(spec.after)} jobs that have not ended, the first of which is {spec.after[0]}"
+        )
+    if spec.not_before:
+        return f"it is to start no earlier than {spec.not_before:%Y-%m-%d %H:%M:%S} UTC"
+    return "it waits: its events say for what"
 
 
 def _why_held(status: JobStatus, look: Look, fleet: Fleet) -> str:

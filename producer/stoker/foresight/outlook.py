@@ -20,6 +20,8 @@ _PACE_SPREAD = 1.5
 _LEAST_SHARE = 0.01
 # Fewer jobs than this say nothing of how many come.
 _LEAST_STREAM = 8
+# Loads change as no course knows: what differs from the middle does so by more than the courses show, as measured.
+_MORE_EARLY, _MORE_LATE = 1.15, 1.4
 SHARES = (0.05, 0.5, 0.95)
 
 
@@ -73,11 +75,20 @@ def foresee(
 
 
 def _of(job_id: str, courses: Sequence[Course], seconds: Estimate) -> Foreseen:
-    starts = [course.starts[job_id] for course in courses if job_id in course.starts]
     ends = [course.ends[job_id] for course in courses if job_id in course.ends]
     before = sorted(course.before[job_id] for course in courses if job_id in course.before)
-    median = before[len(before) // 2] if before else 0
-    return Foreseen(_quantiles(starts, courses), _quantiles(ends, courses), median, seconds)
+    if not before:
+        return Foreseen(None, _quantiles(ends, courses), 0, seconds)
+    starts = [course.starts[job_id] for course in courses if job_id in course.starts]
+    wider = _wider(starts)
+    later = [end + now - was for end, was, now in zip(ends, starts, wider, strict=True)]
+    return Foreseen(_quantiles(wider, courses), _quantiles(later, courses), before[len(before) // 2], seconds)
+
+
+def _wider(starts: Sequence[float]) -> list[float]:
+    """The starts, further from their middle."""
+    middle = sorted(starts)[len(starts) // 2]
+    return [max(0.0, middle + (start - middle) * (_MORE_LATE if start > middle else _MORE_EARLY)) for start in starts]
 
 
 def _quantiles(values: Sequence[float], courses: Sequence[Course]) -> tuple[float, ...] | None:
