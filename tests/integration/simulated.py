@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import redis
 
@@ -106,7 +106,10 @@ class SimulatedFleet:
         """A job and the seconds that it takes: trainings by their epochs, functions whatever their arguments."""
         drawn = self.random
         priority = drawn.choices(("low", "normal", "high"), (1, 6, 1))[0]
-        common = {"priority": priority, "tags": {"tenant": drawn.choices(("red", "blue", "green"), (5, 3, 1))[0]}}
+        common: dict[str, Any] = {
+            "priority": priority,
+            "tags": {"tenant": drawn.choices(("red", "blue", "green"), (5, 3, 1))[0]},
+        }
         match drawn.choices(("train", "report", "clean", "score"), (25, 30, 25, 20))[0]:
             case "train":
                 model, epochs = drawn.choice("abc"), drawn.choice((5, 20, 50))
@@ -117,8 +120,9 @@ class SimulatedFleet:
                 return stoker.Run("shop.jobs:report", arguments, **common), 30 * math.exp(drawn.gauss(0, 0.5))
             case "clean":
                 return stoker.Run("shop.jobs:clean", **common), 5 * math.exp(drawn.gauss(0, 0.3))
-        arguments = {"model": drawn.choice("xy")}
-        return stoker.Run("shop.jobs:score", arguments, **common), 12 * math.exp(drawn.gauss(0, 0.2))
+        return stoker.Run("shop.jobs:score", {"model": drawn.choice("xy")}, **common), 12 * math.exp(
+            drawn.gauss(0, 0.2)
+        )
 
     def submit(self, spec: Spec, seconds: float, *, foreseen: bool) -> None:
         """Submit a job, and ask when it starts and ends."""

@@ -86,7 +86,7 @@ def test_a_job_that_a_worker_has_run_says_when_it_was(client: stoker.Client) -> 
 def test_both_clients_foresee_the_same(redis_url: str) -> None:
     async def asked(job_id: str) -> stoker.Eta:
         async with stoker.AsyncClient(redis_url) as client:
-            return await client.job(job_id).eta()
+            return await (await client.job(job_id)).eta()
 
     with stoker.Client(redis_url) as client:
         job = client.submit(stoker.Train(model="m", data="sample://digits"))

@@ -119,8 +119,10 @@ def jobs(
     elif not statuses:
         say("no jobs; submit one with `stoker submit FILE`")
     else:
-        columns = ["id", "kind", "model", "state", "submitted", "progress", "when"]
-        rows = [_row(status, etas.get(status.id)) for status in statuses]
+        columns, rows = ["id", "kind", "model", "state", "submitted", "progress"], list(map(_row, statuses))
+        if etas:
+            columns.append("when")
+            rows = [[*row, _brief(etas.get(each.id))] for row, each in zip(rows, statuses, strict=True)]
         draw(Table(columns, rows, cut=["model", "progress"]))
     for outage in () if as_json else away.values():
         say((f"the {outage.of} is away since {outage.since:%H:%M:%S} UTC", "yellow"), f": {outage.reason}")
@@ -204,7 +206,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
         _say_champion(client, job_result)
 
 
-def _row(status: JobStatus, eta: Eta | None = None) -> list[Styled]:
+def _row(status: JobStatus) -> list[Styled]:
     progress = ""
     if status.paused:
         progress = f"paused since {status.paused:%Y-%m-%d %H:%M:%S} UTC"
@@ -225,12 +227,8 @@ def _row(status: JobStatus, eta: Eta | None = None) -> list[Styled]:
         progress += f"  silent for {duration(silent_s)}" if silent_s >= _SILENT_S else ""
     submitted = ago(status.submitted_at)
     what = status.model or status.summary
-    return [
-        status.id[:SHORT_ID],
-        status.kind,
-        what,
-        state_text(status.state),
-        submitted,
-        progress,
-        eta.brief() if eta else "",
-    ]
+    return [status.id[:SHORT_ID], status.kind, what, state_text(status.state), submitted, progress]
+
+
+def _brief(eta: Eta | None) -> str:
+    return eta.brief() if eta else ""

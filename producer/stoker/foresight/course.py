@@ -94,7 +94,9 @@ class Course:
         self._seats: Counter[tuple[str, str]] = Counter()
         self._runs: Counter[str] = Counter()
         self._rules = outlook.look.rules
-        self._has_rules = bool(outlook.look.paused_tenants) or any(rule.running for rule in self._rules.values())
+        self._has_rules = bool(outlook.look.paused_tenants) or any(
+            rule.running is not None for rule in self._rules.values()
+        )
         self._ends: list[tuple[float, int, _Job | None]] = []
         self._lines = {(line.queue, line.priority): self._line(line) for line in outlook.look.lines}
         # So few came that their rate is not known well: each course has one that may have brought as many.

@@ -99,7 +99,7 @@ def stream(text: str) -> list[Log | Progress | Finished]:
 
 
 SHOWN: dict[str, Callable[[str], object]] = {
-    "jobs": lambda text: draw(Table([*"abcdefg"], [jobs._row(status(text))], cut=["c", "f"])),
+    "jobs": lambda text: draw(Table([*"abcdef"], [jobs._row(status(text))], cut=["c", "f"])),
     "dead list": lambda text: draw(Table([*"abcde"], [dead._row(status(text))], cut=["c", "e"])),
     "dead list --history": lambda text: dead._show(dead_job(text)),
     "fleet status": lambda text: draw(fleet._shown(fleets(text))),
