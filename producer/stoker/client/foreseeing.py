@@ -170,4 +170,7 @@ def _why_held(status: JobStatus, look: Look, fleet: Fleet) -> str:
         return f"tenant {tenant!r} is paused: `stoker resume --tenant {tenant}` lets it go on"
     if not fleet.slots and not fleet.coming:
         return f"no {device} worker is running, and none is asked for: start one with `stoker worker`"
-    return "its turn may not come: its tenant has as many jobs running as it may, or it needs more slots than there are"
+    return (
+        "its turn may not come: others that come meanwhile go first, its tenant has as many jobs running as it may, "
+        "or it needs more slots than there are"
+    )
