@@ -18,7 +18,7 @@ from .look import JobLook, LineLook, Look, RuleLook
 _STEPS = {"high": 0, "normal": 1, "low": 2}
 _NO_RULE = RuleLook()
 # After so many ends and arrivals a course is over, whatever has not started by then.
-_STEPS, _STEPS_A_JOB = 1_000, 20
+_MOVES, _MOVES_A_JOB = 1_000, 20
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Course:
         """Go on until these jobs have ended."""
         wanted = set(ids) - self.ends.keys()
         # Where more comes than can be run, the turn of some never comes.
-        for _ in range(_STEPS + _STEPS_A_JOB * len(self._outlook.seconds)):
+        for _ in range(_MOVES + _MOVES_A_JOB * len(self._outlook.seconds)):
             while self._idle > 0 and (job := self._next()):
                 self._start(job)
             if wanted <= self.ends.keys() or not self._advance():
