@@ -9,7 +9,7 @@ FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD", "PRUNED")
 # What every record has, whatever happened to it.
 FIELDS = (
     *("kind", "queue", "spec", "priority", "tags", "max_attempts", "summary", "attempt", "losses", "blockers"),
-    *("sequence", "submitted_at", "state", "release"),
+    *("sequence", "submitted_at", "state", "release", "likeness"),
 )
 
 
