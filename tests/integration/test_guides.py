@@ -311,7 +311,7 @@ def test_schedules(client: stoker.Client) -> None:
         told = commands.run(*words[1:])
         assert told.returncode == 0, told.stderr
         listed.append(told.stdout)
-    assert listed[0].startswith("retrain: 2 job(s), 0 3 * * *\n  ")
+    assert listed[0].startswith("retrain: 3 job(s), 0 3 * * *\n  ")
     assert listed[0].count(" 03:00:00 CE") == 3
     assert [row.split()[0] for row in listed[2].splitlines()] == ["name", "often", "retrain"]
     assert len(listed[3].splitlines()) == 10

@@ -1,6 +1,7 @@
 """Schedules on a real server: started once by controllers that are killed and stopped at will, and none missed."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +20,16 @@ from stoker.settings import Settings
 from stoker.tenants import Quota
 from stoker_workers.controller.schedules import Schedules
 
+from .. import commands
 from .test_schedule_controllers import begin
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 TRAIN = stoker.Train(model="nightly", data="sample://iris")
-CHAIN = [TRAIN, stoker.Evaluate(model="#0", data="sample://iris")]
+CHAIN = [
+    TRAIN,
+    stoker.Evaluate(model="#0", data="sample://iris", min_metrics={"accuracy": 0.9}),
+    stoker.Deploy(model="#0", after=("#1",), steps=(0.1, 0.5), shadow=100, approval="release-managers"),
+]
 
 
 @pytest.fixture
@@ -57,10 +63,11 @@ def test_a_chain_starts_together_and_an_older_start_is_left_alone(
     [status] = client.schedules()
     assert status.last is not None
     assert list(status.last.jobs) == job_ids(status, now)
-    train, evaluate = (client.job(job_id).status() for job_id in status.last.jobs)
-    assert (train.state, evaluate.state) == ("QUEUED", "WAITING")
+    train, evaluate, deploy = (client.job(job_id).status() for job_id in status.last.jobs)
+    assert (train.state, evaluate.state, deploy.state) == ("QUEUED", "WAITING", "WAITING")
+    assert (evaluate.model, deploy.model) == (f"job:{train.id}", f"job:{train.id}")
     assert train.tags == {"schedule": "nightly", "scheduled": now.isoformat()}
-    assert len(client.jobs(tags={"schedule": "nightly"})) == 2
+    assert len(client.jobs(tags={"schedule": "nightly"})) == len(CHAIN)
     # Whoever has read it before changes nothing.
     again = client.schedule("every 2h", CHAIN, name="nightly", replace=True)
     assert (again.started, again.when) == (1, "every 2h")
@@ -96,7 +103,7 @@ def test_an_alarm_starts_a_flow_once(connection: Connection, client: stoker.Clie
     connection.run(alarms.raise_("drift", "drift of column z", model="digits@2"))
     for each in controllers:
         each.step()
-    assert len(client.jobs()) == 2
+    assert len(client.jobs()) == len(CHAIN)
     [status] = client.schedules()
     assert status.last is not None
     assert (status.last.why, status.started, status.skipped) == ("drift of column y", 1, 1)
@@ -104,14 +111,14 @@ def test_an_alarm_starts_a_flow_once(connection: Connection, client: stoker.Clie
     connection.run(alarms.raise_("drift", "again", model="digits@2"))
     client.pause_schedule("react")
     Schedules(connection, lambda: later).step()
-    assert len(client.jobs()) == 2
+    assert len(client.jobs()) == len(CHAIN)
     # What came during a pause is over.
     client.resume_schedule("react")
     Schedules(connection, lambda: later).step()
-    assert len(client.jobs()) == 2
+    assert len(client.jobs()) == len(CHAIN)
     connection.run(alarms.raise_("drift", "and again", model="digits@2"))
     Schedules(connection, lambda: later).step()
-    assert len(client.jobs()) == 4
+    assert len(client.jobs()) == 2 * len(CHAIN)
 
 
 def test_what_cannot_be_submitted_is_left_out_and_said(connection: Connection, client: stoker.Client) -> None:
@@ -208,3 +215,28 @@ def test_asyncio_has_the_same(redis_url: str) -> None:
             assert (await client.submit(TRAIN, singleton="one", debounce=5)).id != first.id
 
     asyncio.run(schedule())
+
+
+def test_the_command_line_says_what_it_did_and_what_is_wrong(redis_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "retrain.yaml"
+    file.write_text("{kind: train, model: m, data: 'sample://iris', singleton: m}")
+
+    def told(*words: str) -> Any:
+        ran = commands.run("schedule", *words, "--json", env={"STOKER_REDIS_URL": redis_url})
+        return json.loads(ran.stdout)
+
+    added = told("add", "0 3 * * MON-FRI", str(file), "--tz", "Europe/Berlin", "--catch-up", "none")
+    assert (added["name"], added["zone"], added["jobs"][0]["singleton"]) == ("retrain", "Europe/Berlin", "m")
+    assert told("list") == [added]
+    assert all(time.endswith(":00:00+00:00") for time in told("next", "retrain", "--count", "3")["times"])
+    assert told("pause", "retrain")["paused"]
+    assert told("rm", "retrain")["started"] == 0
+    for words, why in {
+        ("add", "yesterday", str(file)): "neither a time nor an alarm",
+        ("add", "daily", str(file), "--tz", "Mars"): "there is no time zone 'Mars'",
+        ("add", "daily", str(file), "--catch-up", "some"): "--catch-up is latest, none or all",
+        ("add", "drift of m", str(file), "--at-most", "often"): "--at-most is a number of starts a day",
+        ("add", "drift of m", str(file), "--cool-down", "6"): "--cool-down is a length of time",
+        ("next", "retrain"): "there is no schedule 'retrain'",
+    }.items():
+        assert why in told(*words)["message"], words
