@@ -48,10 +48,16 @@ def test_a_job_with_a_key_that_has_not_ended_is_given_back(
     following = client.submit(TRAIN, singleton="retrain")
     assert following.id != first.id
     assert len(client.jobs()) == 3
-    with pytest.raises(stoker.InvalidJob, match="is for a job that is submitted by itself"):
-        client.submit_many([TRAIN, TRAIN.model_copy(update={"singleton": "retrain"})])
+    flow = [TRAIN.model_copy(update={"singleton": "retrain"}), stoker.Evaluate(model="#0", data="sample://iris")]
+    with pytest.raises(stoker.Unavailable, match=f"job {following.id} with the singleton key"):
+        client.submit_many(flow)
+    assert len(client.jobs()) == 3
+    with pytest.raises(stoker.InvalidJob, match="spec #1 has one"):
+        client.submit_many([TRAIN, *flow[:1]])
     # Keys end with the records.
     for job in (other, following):
+        job.cancel()
+    for job in client.submit_many(flow):
         job.cancel()
     connection.run(upkeep.expire(0, 0))
     assert list(server.scan_iter("stoker:singleton:*")) == []
@@ -101,6 +107,8 @@ def test_the_ledger_in_memory_has_one_job_with_a_key_at_a_time() -> None:
         first = client.submit(TRAIN, singleton="retrain")
         assert client.submit(TRAIN, singleton="retrain").id == first.id
         assert client.submit(TRAIN, singleton="another").id != first.id
+        with pytest.raises(stoker.Unavailable):
+            client.submit_many([TRAIN.model_copy(update={"singleton": "retrain"}), TRAIN])
         first.cancel()
         assert client.submit(TRAIN, singleton="retrain").id != first.id
         with pytest.raises(stoker.StokerError, match=r"stoker\.testing does not play"):

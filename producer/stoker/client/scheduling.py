@@ -226,11 +226,7 @@ def _refuse_specs(specs: Sequence[Spec]) -> None:
             raise InvalidJob(f"not_before of spec #{number} is over after the first start: leave it to the schedule")
         if ref := next((ref for ref in spec.after if not ref.startswith("#")), None):
             raise InvalidJob(f"after={short(ref)} of spec #{number} is a job of its own: name one of the list, as '#0'")
-        if spec.debounce is not None or (number and spec.singleton is not None):
-            raise InvalidJob(
-                f"of a schedule's jobs, the first may have a singleton, and none a debounce; spec #{number} has one: "
-                "on an alarm, cool_down_s keeps starts apart"
-            )
+    submission.refuse_keys(specs)
 
 
 def refuse_answers(specs: Iterable[Spec], store: str) -> None:

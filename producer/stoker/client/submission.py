@@ -30,10 +30,12 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmi
         InvalidJob, ModelNotFound: see `_prepare`.
         InvalidJob, JobNotFound: see `intake.submit`.
     """
-    if len(specs) > 1 and (key := next((spec.singleton for spec in specs if spec.singleton), None)):
-        raise InvalidJob(f"singleton={key!r} is for a job that is submitted by itself, and these are {len(specs)}")
+    if len(specs) > 1:
+        refuse_keys(specs)
     jobs = yield from _prepare(specs, idempotency_key, resubmits)
     batches = list(intake.chunks(jobs))
+    if len(batches) > 1 and specs[0].singleton is not None:
+        raise InvalidJob(f"singleton={specs[0].singleton!r} is for short lists, and this one has {len(specs)} jobs")
     if len(batches) == 1:
         ids: list[str] = yield intake.submit(jobs)
         return ids
@@ -45,6 +47,20 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmi
         while (yield intake.take_in(list_id)):
             pass
     return [job.id for job in jobs]
+
+
+def refuse_keys(specs: Sequence[Spec]) -> None:
+    """Refuse keys in a list of jobs that say nothing of it as a whole.
+
+    Raises:
+        InvalidJob: another than the first has a singleton, or one has a debounce.
+    """
+    for number, spec in enumerate(specs):
+        if spec.debounce is not None or (number and spec.singleton is not None):
+            raise InvalidJob(
+                "of several jobs the first may have a singleton, which is that of all, and none a debounce; spec "
+                f"#{number} has one"
+            )
 
 
 def anew(specs: Sequence[Spec]) -> Steps[list[Spec]]:

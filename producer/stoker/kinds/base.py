@@ -145,7 +145,8 @@ class JobSpec(Gives[R_co]):
         cpus: cores that its worker must have, shared with its other slots.
         gpu_memory: bytes that its GPU must have; such a job runs on GPUs only.
         needs: labels that its worker must have (`STOKER_LABELS`); until one that has them lives, it waits.
-        singleton: a key. As long as a job with it has not ended, submitting another gives that one back.
+        singleton: a key. As long as a job with it has not ended, submitting another gives that one back. The first of
+            several jobs may have one: then all are refused.
         debounce: seconds, with `singleton`. The job starts so much later, if no other with its key has come by then:
             that takes its place, as long as it has not begun. It is put off for ten times as long at most.
     """

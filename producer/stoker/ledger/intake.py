@@ -70,7 +70,8 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
     Raises:
         InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
         JobNotFound: a job to come after is unknown.
-        Unavailable: a tenant would have more jobs waiting and queued than its quota.
+        Unavailable: a tenant would have more jobs waiting and queued than its quota, or a job with the singleton key
+            of the first of several has not ended.
     """
 
     def decode(answer: list[Any]) -> list[str]:
@@ -149,6 +150,11 @@ def accepted(limit: int = 100) -> Call[list[str]]:
 
 def refuse(answer: list[Any]) -> None:
     """Raise what a script says that takes jobs in: see `submit`."""
+    if answer and answer[0] == b"busy":
+        raise Unavailable(
+            f"job {answer[1].decode()} with the singleton key of the first of these jobs has not ended: nothing was "
+            "queued; submit them again when it has, or cancel it"
+        )
     if answer and answer[0] == b"quota":
         _, tenant, queued, most = answer
         raise Unavailable(

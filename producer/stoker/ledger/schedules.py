@@ -85,13 +85,14 @@ def change(
     """
 
     def decode(answer: list[Any]) -> Changed:
+        how = answer[0]
+        if how == b"busy":
+            return Changed(busy=answer[1].decode())
         try:
             refuse(answer)
         except Unavailable as error:
             return Changed(refused=error.message)
-        how = answer[0]
-        busy = answer[1].decode() if how == b"busy" else None
-        return Changed(how == b"ok", busy, is_full=how == b"full")
+        return Changed(how == b"ok", is_full=how == b"full")
 
     new, what = (value.model_dump_json() if value else "" for value in (becomes, schedule))
     words = (name, was or b"", new, what, MOST, encoded(jobs) if jobs else "", iso_now())

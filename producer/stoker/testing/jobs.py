@@ -41,7 +41,9 @@ class Jobs:
                 if old[1] != keyed[1]:
                     return [b"conflict", keyed[0].encode()]
                 answer += [place, old[0].encode()]
-            elif holder := self._holder(chunk["shapes"][shape - 1]):
+            elif (holder := self._holder(chunk["shapes"][shape - 1])) and len(chunk["jobs"]) > 1:
+                return [b"busy", holder.encode()]
+            elif holder:
                 answer += [place, holder.encode()]
             for first in chunk["shapes"][shape - 1]["after"]:
                 state = self._jobs[first].text("state") if first in self._jobs else "missing"

@@ -1,6 +1,6 @@
 -- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time. A job is {id, number of its shape} or {id, number of its shape, idempotency key, digest}.
 -- Returns {place, id, …} of the jobs whose idempotency key is an older job's;
---   {'conflict', key} if that has another spec; {'missing' or the state it ended in, id} of a job to come after;
+--   {'conflict', key} if that has another spec; {'busy', id} of the job with the singleton key of the first of several; {'missing' or the state it ended in, id} of a job to come after;
 --   {'quota', tenant, its jobs that have not started, how many these may be}.
 local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]
 local older, fresh, coming, more = {}, {}, {}, {}
@@ -29,7 +29,9 @@ for n, job in ipairs(chunk.jobs) do
     local holder, its_job = open_singleton(chunk.shapes[shape].singleton)
     local has_begun = holder and (its_job.state == 'RUNNING' or its_job.attempt ~= '0')
     local debounce = chunk.shapes[shape].debounce_ms
-    if holder and (has_begun or not debounce) then
+    if holder and #chunk.jobs > 1 then
+      return { 'busy', holder }
+    elseif holder and (has_begun or not debounce) then
       known = true
       older[#older + 1], older[#older + 2] = n, holder
     elseif debounce then
