@@ -57,8 +57,8 @@ def test_a_job_with_a_key_that_has_not_ended_is_given_back(
     # Keys end with the records.
     for job in (other, following):
         job.cancel()
-    for job in client.submit_many(flow):
-        job.cancel()
+    for each in client.submit_many(flow):
+        each.cancel()
     connection.run(upkeep.expire(0, 0))
     assert list(server.scan_iter("stoker:singleton:*")) == []
     server.set("stoker:singleton:lost", "nobody")
