@@ -324,6 +324,14 @@ def test_schedules(client: stoker.Client) -> None:
         client.remove_schedule(each.name)
 
 
+def test_traffic(capsys: pytest.CaptureFixture[str]) -> None:
+    [asked] = blocks("traffic", "python")
+    run(asked)
+    answered, predicted = capsys.readouterr().out.splitlines()
+    assert answered == "(2, 3) blossoms@1"
+    assert predicted.endswith("blossoms@1 True")
+
+
 def test_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
     [approved] = blocks("rollouts", "python")
     run(approved)

@@ -13,6 +13,7 @@ import pytest
 import stoker
 from stoker import JobState, events, testing
 from stoker.ledger import intake
+from stoker.models.requests import RequestId
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
@@ -354,6 +355,11 @@ def test_a_test_says_what_comes_of_jobs() -> None:
         client.on_predict("prices", lambda tensors: tensors["numbers"].sum(axis=1, keepdims=True))
         assert [each.value for each in client.predict("prices", rows[:1])] == [13.0]
         assert client.ledger.later[client.infer_later("prices", rows[:2])] == [[13.0], [13.0]]
+        answer = client.ask("prices", rows[:2], key="user-7")
+        assert (answer.outputs.tolist(), answer.model) == ([[13.0], [13.0]], "prices@1")
+        assert RequestId.parse(answer.request).model == client.predict("prices", rows)[0].model == "prices@1"
+        with pytest.raises(stoker.InvalidArgument, match="a key is text of up to 1,000 characters"):
+            client.infer("prices", rows, key=7)  # type: ignore[arg-type]  # what is wrong with it
         with pytest.raises(stoker.StokerError, match=r"stoker\.testing does not play .* with a server and a worker"):
             client.workers()
 

@@ -144,10 +144,13 @@ class Drainer:
         return self._connection.run(call)
 
     def _heed(self, batch: lanes.Batch) -> None:
-        """Follow the alias before the next batch if it has moved, and its route from this one on."""
-        self._router.heed(batch.route)
+        """Follow the alias before the next batch if it has moved, and its route, or a promotion, from this one on."""
         if batch.points_at is not None and self._version and batch.points_at != self._version.version:
             self._resolved_at = -math.inf
+            if promoted := self._router.loaded(batch.points_at):
+                self._served, self._version = promoted
+                self._served_version = self._version
+        self._router.heed(batch.route)
 
     def _compute(self, batch: lanes.Batch) -> _Delivery:
         """The answers to a batch, except for malformed requests and those whose deadline has passed."""

@@ -61,6 +61,12 @@ class Router:
         """Whether the lane's alias has a route."""
         return self._route is not None
 
+    def loaded(self, number: int) -> tuple[Model, ModelVersion] | None:
+        """The second version, if it is the one of this number and loaded."""
+        if self._model and self._version and self._version.version == number and not self._model.evicted:
+            return self._model, self._version
+        return None
+
     def load(self, champion: ModelVersion) -> None:
         """Load the second version, a step at a time, while the champion serves; between two batches only."""
         if self._route is None or (self._model and not self._model.evicted) or time.monotonic() < self._next_try:
