@@ -21,6 +21,7 @@ from stoker.tenants import Quota
 from stoker_workers.controller.schedules import Schedules
 
 from .. import commands
+from ..conftest import Eventually
 from .test_schedule_controllers import begin
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -240,3 +241,14 @@ def test_the_command_line_says_what_it_did_and_what_is_wrong(redis_url: str, tmp
         ("next", "retrain"): "there is no schedule 'retrain'",
     }.items():
         assert why in told(*words)["message"], words
+
+
+def test_a_controller_starts_what_an_alarm_asks_for_and_a_worker_does_it(
+    stack: Settings, eventually: Eventually
+) -> None:
+    with stoker.Client(settings=stack) as client:
+        client.schedule("drift of nobody", stoker.Run("searching:patient", {"waits": 0}), name="on-drift")
+        client._run(alarms.raise_("drift", "drift of column x", model="nobody@1"))
+        eventually(lambda: bool(client.jobs("SUCCEEDED", tags={"schedule": "on-drift"})))
+        removed = client.remove_schedule("on-drift")
+        assert (removed.started, removed.last and removed.last.why) == (1, "drift of column x")
