@@ -54,9 +54,9 @@ def onnx(path: str, rows: dict[str, Any]) -> dict[str, Any]:
 def keras(path: str, rows: dict[str, Any]) -> dict[str, Any]:
     from keras.saving import load_model
 
-    [file] = [each for each in Path(path).iterdir() if each.suffix in (".keras", ".h5")]
     [only] = rows.values()
-    return {"output": np.asarray(load_model(file, compile=False)(only))}
+    files = [each for each in Path(path).rglob("model.*") if each.suffix in (".keras", ".h5")]
+    return {file.suffix: np.asarray(load_model(file, compile=False)(only)) for file in files}
 
 
 if __name__ == "__main__":

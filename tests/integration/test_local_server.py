@@ -274,17 +274,23 @@ def test_a_crashed_worker_leaves_no_children_behind(home: Path, eventually: Even
 
 
 @pytest.mark.parametrize(
-    ("settings", "roots"),
-    [({}, "/"), ({"data_roots": ("/data",)}, "/data"), ({"redis_url": "redis://127.0.0.1:1"}, "")],
-    ids=["a server of its own", "named folders", "a shared Redis"],
+    ("settings", "read", "written"),
+    [
+        ({}, "/", "/"),
+        ({"data_roots": ("/data",)}, "/data", "/"),
+        ({"export_roots": ("/models",)}, "/", "/models"),
+        ({"redis_url": "redis://127.0.0.1:1"}, "", ""),
+    ],
+    ids=["a server of its own", "folders of data", "folders of exports", "a shared Redis"],
 )
-def test_the_worker_reads_the_files_of_its_user_only_where_nobody_else_submits(
-    home: Path, settings: dict[str, Any], roots: str, eventually: Eventually
+def test_the_worker_uses_the_files_of_its_user_only_where_nobody_else_submits(
+    home: Path, settings: dict[str, Any], read: str, written: str, eventually: Eventually
 ) -> None:
-    tell = "import os; print('roots:', os.environ['STOKER_DATA_ROOTS'], flush=True); input()"
+    names = "'STOKER_DATA_ROOTS', 'STOKER_EXPORT_ROOTS'"
+    tell = f"import os; print('roots:', *map(os.environ.get, ({names})), flush=True); input()"
     with LocalStack(Settings(home=home, **settings), worker=command(tell)):
         log = home / "logs" / "worker.log"
-        eventually(lambda: f"roots: {roots}\n" in log.read_text())
+        eventually(lambda: f"roots: {read} {written}\n" in log.read_text())
 
 
 def test_a_log_is_kept_for_one_more_run(home: Path) -> None:

@@ -484,3 +484,23 @@ def test_both_clients_see_one_ledger() -> None:
         job = client.submit(stoker.Train(model="a", data="sample://iris"))
         assert asyncio.run(wait_for(client.ledger, job.id)) == "a@1"
         assert job.state is JobState.SUCCEEDED
+
+
+def test_an_export_is_brought_here(tmp_path: Path) -> None:
+    with testing.Client() as client:
+        client.add_model("shop", inputs=["age"], classes=["stays", "leaves"])
+        for file_format, file in (("savedmodel", "saved_model.pb"), ("onnx", "model.onnx")):
+            result = client.export("shop", file_format, tmp_path / file_format, name="mine")
+            assert result.where == str(tmp_path / file_format / "mine" / "1")
+            assert {path.name for path in Path(result.where).iterdir()} == {file, "export.json"}
+        assert client.export("shop", "onnx", "s3://bucket/models").where == "s3://bucket/models/shop/1"
+        (tmp_path / "onnx" / "mine" / "1" / "model.onnx").write_bytes(b"damaged")
+        with pytest.raises(stoker.InvalidJob, match=r"model\.onnx of it has changed"):
+            client.export("shop", "onnx", tmp_path / "onnx", name="mine")
+
+    async def later() -> stoker.ExportResult:
+        async with testing.AsyncClient() as client:
+            client.add_model("shop", inputs=["age"], classes=["stays", "leaves"])
+            return await client.export("shop", "litert", tmp_path, compress="zstd")
+
+    assert [each.path for each in asyncio.run(later()).written] == ["model.tflite.zst"]

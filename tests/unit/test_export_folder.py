@@ -162,7 +162,14 @@ def test_a_target_is_checked_before_the_job_is_queued(monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     assert checked_target("models") == f"{tmp_path}/models"
     assert checked_target("file:///models") == "/models"
-    for refused in ("https://host/models", "zip://a", "memory://a", "s3://bucket/../other", "s3://me:secret@host/a"):
+    for refused in (
+        "https://host/models",
+        "zip://a",
+        "memory://a",
+        "/a::b",
+        "s3://bucket/../other",
+        "s3://me:secret@host/a",
+    ):
         with pytest.raises(InvalidJob) as error:
             checked_target(refused)
         assert "secret" not in error.value.message

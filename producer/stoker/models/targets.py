@@ -31,6 +31,7 @@ class Targets:
         Raises:
             InvalidJob: this worker may not write there.
         """
+        to = checked_target(to)
         if "://" in to:
             url = f"{to.rstrip('/')}/{name}/{version}"
             self._require_url(url)
@@ -61,12 +62,12 @@ def checked_target(to: str) -> str:
     Raises:
         InvalidJob: it is no path, and no URL that can be written to.
     """
-    if any(not character.isprintable() for character in to):
-        raise InvalidJob(f"to={shown(to)} holds unprintable characters; give a folder or a URL")
+    if "::" in to or any(not character.isprintable() for character in to):
+        raise InvalidJob(f"to={shown(to)} has '::' or unprintable characters in it; give a plain folder or URL")
     scheme, separator, path = to.partition("://")
     if not separator or scheme in ("file", "local"):
         return str(Path(path if separator else to).expanduser().absolute())
-    if scheme not in SCHEMES - _READ_ONLY or "::" in to:
+    if scheme not in SCHEMES - _READ_ONLY:
         raise InvalidJob(
             f"to={shown(to)} cannot be written to: give a folder of the worker's machine, or the URL of a bucket such "
             "as s3://bucket/models"

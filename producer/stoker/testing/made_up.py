@@ -16,7 +16,6 @@ from ..kinds import (
     EvaluateResult,
     Explain,
     Export,
-    ExportResult,
     Import,
     ImportResult,
     Infer,
@@ -41,13 +40,13 @@ from ..kinds.result import JobResult
 from ..kinds.tuning.goal import Goal
 from ..ledger.registry import JOB_MODEL
 from ..models.columns import TARGET_NAMES, select_columns
-from ..models.exported import EXPORTED_AS, MANIFEST, ExportedFile
 from ..models.manifest import Artifact, ModelVersion
 from ..models.model_files import FILE_NAMES, ModelFormat
 from ..models.signature import Signature, TensorSpec
 from ..models.store import Store
 from .deployed import deployed
 from .explained import explained
+from .exported import exported
 from .outcomes import Planned
 from .registry import Models, signature_of
 from .tables import classes_of, columns_of, head_of
@@ -117,7 +116,7 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
         case Tune():
             return _tuned(spec, job_id, models, store)
         case Export():
-            return _exported(spec, exact(spec.model), store)
+            return exported(spec, models.version(exact(spec.model)), job_id, _ROWS, store)
 
 
 def _trained(spec: Train, job_id: str, models: Models, store: Store) -> TrainResult:
@@ -228,18 +227,6 @@ def _tuned(spec: Tune, job_id: str, models: Models, store: Store) -> TuneResult:
         goal=spec.goal, value=trials[0].value or 0.0, settings=settings[0], best=0, trials=trials, why="made up",
         run_s=_RUN_S * len(trials), seed=spec.seed or 0, model=made, alias=spec.alias if made else None,
         files={**_pages(store, "tuning"), "study": store.put_bytes(b"", "study.journal")},
-    )  # fmt: skip
-
-
-def _exported(spec: Export, model: str, store: Store) -> ExportResult:
-    name = EXPORTED_AS[spec.format]
-    file = store.put_bytes(b"made up", f"{name}.zst" if spec.compress else name)
-    listed = ExportedFile(path=file.name, sha256=file.digest, bytes=file.size)
-    manifest = store.put_bytes(b"{}", MANIFEST)
-    return ExportResult(
-        model=model, format=spec.format, part=spec.part, compress=spec.compress, rows=_ROWS, rows_of="made up",
-        where=f"{spec.to}/{spec.name or model.replace('@', '/')}" if spec.to else "", written=(listed,),
-        difference=0.0, tolerance=spec.tolerance, files={} if spec.to else {"model": file, "manifest": manifest},
     )  # fmt: skip
 
 

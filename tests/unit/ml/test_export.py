@@ -146,15 +146,19 @@ def pictures(register: RegisterModel) -> ModelVersion:
     return register(model, signature([taken], [{"name": "output", "shape": (3,), "dtype": "float32"}]), "pictures")
 
 
-@pytest.mark.parametrize("file_format", ["savedmodel", "litert", "onnx", "h5", "keras"])
+@pytest.mark.parametrize("file_format", ["litert", "onnx"])
 def test_pictures_go_in_as_bytes(pictures: ModelVersion, exported: Exported, file_format: str) -> None:
     _, folder = exported(pictures, file_format)
     image = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 3), np.uint8)
-    if file_format in ("savedmodel", "keras"):
-        return  # such as are loaded elsewhere by other cases
-    library = "keras" if file_format == "h5" else file_format
-    outputs = elsewhere(library, folder, {"image": image.astype(np.float32) if library == "keras" else image})
+    outputs = elsewhere(file_format, folder, {"image": image})
     np.testing.assert_allclose(outputs["output"].sum(axis=1), 1, atol=1e-5)
+
+
+def test_files_of_keras_are_loaded_by_keras(pictures: ModelVersion, exported: Exported, tmp_path: Path) -> None:
+    for file_format in ("keras", "h5"):
+        assert exported(pictures, file_format)[0].difference == 0
+    outputs = elsewhere("keras", tmp_path, {"image": np.ones((ROWS, 8, 8, 3), np.float32)})
+    np.testing.assert_array_equal(outputs[".keras"], outputs[".h5"])
 
 
 @pytest.mark.parametrize("file_format", ["litert", "onnx"])
@@ -166,10 +170,8 @@ def test_a_forecast_by_a_recurrent_layer_goes_out(
     taken = {"name": "load", "shape": (6, 2), "dtype": "float32", "low": -1, "high": 1}
     version = register(model, signature([taken], [{"name": "load", "shape": (3,), "dtype": "float32"}]), "forecast")
     _, folder = exported(version, file_format)
-    assert elsewhere(file_format, folder, {"load": np.zeros((ROWS, 6, 2), np.float32)})["predicted_load"].shape == (
-        ROWS,
-        3,
-    )
+    outputs = elsewhere(file_format, folder, {"load": np.zeros((ROWS, 6, 2), np.float32)})
+    assert outputs["predicted_load"].shape == (ROWS, 3)
 
 
 def test_what_cannot_go_out_is_refused_with_its_layer(register: RegisterModel, exported: Exported) -> None:
