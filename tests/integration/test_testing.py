@@ -489,9 +489,12 @@ def test_both_clients_see_one_ledger() -> None:
 def test_an_export_is_brought_here(tmp_path: Path) -> None:
     with testing.Client() as client:
         client.add_model("shop", inputs=["age"], classes=["stays", "leaves"])
-        for file_format, file in (("savedmodel", "saved_model.pb"), ("onnx", "model.onnx")):
-            result = client.export("shop", file_format, tmp_path / file_format, name="mine")
-            assert result.where == str(tmp_path / file_format / "mine" / "1")
+        results = {
+            "saved_model.pb": client.export("shop", "savedmodel", tmp_path / "savedmodel", name="mine"),
+            "model.onnx": client.export("shop", "onnx", tmp_path / "onnx", name="mine"),
+        }
+        for file, result in results.items():
+            assert result.where == str(tmp_path / result.format / "mine" / "1")
             assert {path.name for path in Path(result.where).iterdir()} == {file, "export.json"}
         assert client.export("shop", "onnx", "s3://bucket/models").where == "s3://bucket/models/shop/1"
         (tmp_path / "onnx" / "mine" / "1" / "model.onnx").write_bytes(b"damaged")
