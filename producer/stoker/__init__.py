@@ -53,6 +53,8 @@ from .kinds import (
     InferResult,
     Int,
     KerasConfig,
+    Monitor,
+    MonitorResult,
     Optimize,
     Optimizer,
     OptimizeResult,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from .foresight.eta import Eta, When
     from .functions.job import job
     from .ledger.alarms import Alarm
+    from .ledger.sampling import Feedback
     from .ledger.uploads import Upload
     from .models.answer import Answer
     from .models.prediction import Prediction
@@ -111,6 +114,7 @@ _LAZY = {
     "Client": "client.blocking",
     "Eta": "foresight.eta",
     "Event": "events",
+    "Feedback": "ledger.sampling",
     "Job": "client.job",
     "JobFile": "client.job_files",
     "JobState": "events",
@@ -163,6 +167,7 @@ __all__ = [
     "Explanation",
     "Export",
     "ExportResult",
+    "Feedback",
     "Float",
     "Forecast",
     "Import",
@@ -191,6 +196,8 @@ __all__ = [
     "ModelInUse",
     "ModelNotFound",
     "ModelVersion",
+    "Monitor",
+    "MonitorResult",
     "Optimize",
     "OptimizeResult",
     "Optimizer",

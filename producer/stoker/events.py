@@ -188,6 +188,47 @@ class Log(_Event):
         return f"│ {self.line}"
 
 
+class ModelAlarm(_Event):
+    """The job has raised an alarm about a model, which `client.alarms()` gives, too.
+
+    Attributes:
+        what: "drift" or "performance".
+        text: what was found, in a sentence.
+        figures: what was measured, by name.
+        once: tells a repeat of the same alarm.
+    """
+
+    type: Literal["alarm"] = "alarm"
+    what: Encodable
+    model: str
+    text: Encodable
+    figures: dict[Encodable, float] = Field(default_factory=dict)
+    once: str
+
+    def words(self) -> str:
+        return f"{self.what}: {self.text}"
+
+
+class WindowTested(_Event):
+    """A window of requests was held against the reference.
+
+    Attributes:
+        number: of the window, from 1 on.
+        rows: how many it has.
+        differs: the columns that differ in it; what does in two windows running raises an alarm.
+    """
+
+    type: Literal["window"] = "window"
+    number: int
+    model: str
+    rows: int
+    differs: tuple[Encodable, ...] = ()
+
+    def words(self) -> str:
+        found = f"{', '.join(self.differs)} differ" if self.differs else "as the reference"
+        return f"window {self.number}: {self.rows} rows of {self.model}, {found}"
+
+
 class Finished(_Event):
     """The job has ended; the last event of every job.
 
@@ -220,7 +261,8 @@ class Other(_Event):
 
 
 KnownEvent = Annotated[
-    Waiting | Queued | Started | Epoch | Progress | Checkpoint | Log | Finished, Field(discriminator="type")
+    Waiting | Queued | Started | Epoch | Progress | Checkpoint | Log | ModelAlarm | WindowTested | Finished,
+    Field(discriminator="type"),
 ]
 Event = KnownEvent | Other
 _KNOWN: TypeAdapter[KnownEvent] = TypeAdapter(KnownEvent)

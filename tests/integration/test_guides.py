@@ -337,3 +337,24 @@ def test_rollouts(capsys: pytest.CaptureFixture[str]) -> None:
         assert isinstance(kinds.parse_spec(yaml.safe_load(file)), stoker.Deploy)
     [roles] = blocks("rollouts", "toml")
     assert Settings(**tomllib.loads(roles)).roles == {"release-managers": ("alice", "bob")}
+
+
+def test_monitoring(client: stoker.Client, eventually: Eventually) -> None:
+    client.submit(stoker.Train(model="digits", data="sample://digits", epochs=1, seed=1)).result(timeout=PATIENCE_S)
+    begun, alarms = blocks("monitoring", "python")
+    watch = run(begun)["watch"]
+    assert isinstance(watch, stoker.Job)
+    eventually(lambda: "digits@" in (watch.status().reason or ""))
+    run(f"import stoker\nclient = stoker.Client()\nwatch = client.job({watch.id!r})\n{alarms}")
+    assert "digits" in client.monitors()
+    assert "No window yet" in watch.files["html"].read().decode()
+    Path("labels.csv").write_text(f"request,label\ndigits@1:{'0' * 32}:1,7\n")
+    for line in "".join(blocks("monitoring", "console")).splitlines():
+        told = commands.run(*shlex.split(line.removeprefix("$ "))[1:])
+        assert told.returncode == ("feedback" in line), told.stderr
+        if "show" in line:
+            assert f"by job {watch.id}" in told.stdout
+    watch.cancel()
+    [file] = blocks("monitoring", "yaml")
+    spec = kinds.parse_spec(yaml.safe_load(file))
+    assert spec == stoker.Monitor(model="digits", window=500, share=0.1, leave_out=["name", "address"], keep=10)

@@ -135,6 +135,11 @@ own: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "compress": st.sampled_from([False, None, "zstd"]), "part": st.sampled_from(["model", "network"]),
         "name": st.none() | names, "rows": st.integers(1, 999), "tolerance": st.floats(0, 1),
     },
+    "monitor": {
+        "model": refs, "data": st.none() | paths, "target": st.none() | words, "window": st.integers(50, 999),
+        "share": st.floats(0.01, 1), "leave_out": st.lists(words, max_size=2), "keep": st.integers(0, 9),
+        "windows": st.none() | st.integers(1, 99), "floor": st.floats(0, 1), "label_horizon": st.floats(1, 9999),
+    },
     "run": {
         "function": st.sampled_from(["shop.jobs:tidy", "jobs:f"]), "seed": st.none() | st.integers(0, 2**32 - 1),
         "arguments": st.dictionaries(st.sampled_from(["weeks", "of"]), words | numbers | st.lists(words)),

@@ -19,6 +19,7 @@ from . import (
     describe,
     doctor,
     explain,
+    feedback,
     files,
     fleet,
     functions,
@@ -46,7 +47,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         *(acting.pause, acting.resume, acting.resubmit, retrying.retry, approving.approve),
         *(functions.functions, schedule.schedule),
     ),
-    "Predictions": (predict.predict, explain.explain, infer.infer),
+    "Predictions": (predict.predict, explain.explain, infer.infer, feedback.feedback),
     "Models and files": (best.models, alarms.alarms, files.files),
 }
 

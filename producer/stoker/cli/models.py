@@ -57,7 +57,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     """Show a version: what it takes and gives, its metrics, where it came from, its files."""
     with Client() as client:
         version = client.model(ref)
-        store = Store(client.settings.store)
+        store, monitor = Store(client.settings.store), client.monitors().get(version.name)
     if as_json:
         print_json(version)
         return
@@ -76,6 +76,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         *((("parent", _lineage(version)),) if version.parent else ()),
         ("parameters", f"{version.parameters:,}"),
         *((("tuned", version.tuned),) if version.tuned else ()),
+        *((("watched", f"by job {monitor}"),) if monitor else ()),
         *((("engine", f"TensorFlow alone, for {version.tensorflow_why}"),) if version.tensorflow_why else ()),
         *((name, f"{store.location(file)}  {size_text(file.size)}") for name, file in version.files.items()),
     ]

@@ -25,6 +25,7 @@ from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
 from .explaining import AsyncExplainCalls
 from .exporting import AsyncExportCalls
+from .feedback import AsyncFeedbackCalls
 from .files import AsyncFileCalls
 from .foreseeing import AsyncForesightCalls
 from .listening import AsyncListener
@@ -44,6 +45,7 @@ class AsyncClient(
     AsyncCompletionCalls,
     AsyncExplainCalls,
     AsyncExportCalls,
+    AsyncFeedbackCalls,
     AsyncFileCalls,
     AsyncForesightCalls,
     AsyncModelKeepingCalls,

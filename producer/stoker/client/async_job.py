@@ -8,7 +8,7 @@ from ..events import Event, Finished, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
-from ..ledger import pauses, records
+from ..ledger import pauses, records, waits
 from ..ledger.logs import kept
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
@@ -68,6 +68,8 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def files(self) -> Mapping[str, AsyncJobFile]:
         """See `Job.files`."""
+        if so_far := await self._run(waits.kept_files(self.id)):
+            return {name: AsyncJobFile(file, self._store_url) for name, file in so_far.items()}
         files = artifacts_of(await self.result(timeout=0), await self._run(kept(self.id)))
         return {name: AsyncJobFile(file, self._store_url) for name, file in files.items()}
 

@@ -24,6 +24,7 @@ from .choosing import ChoiceCalls
 from .completion import CompletionCalls
 from .explaining import ExplainCalls
 from .exporting import ExportCalls
+from .feedback import FeedbackCalls
 from .files import FileCalls
 from .foreseeing import ForesightCalls
 from .job import Job
@@ -44,6 +45,7 @@ class Client(
     CompletionCalls,
     ExplainCalls,
     ExportCalls,
+    FeedbackCalls,
     FileCalls,
     ForesightCalls,
     ModelKeepingCalls,

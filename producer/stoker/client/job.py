@@ -8,7 +8,7 @@ from ..events import Event, Finished, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
-from ..ledger import pauses, records
+from ..ledger import pauses, records, waits
 from ..ledger.logs import kept
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
@@ -100,7 +100,7 @@ class Job(Calls, Generic[R_co]):
 
     @property
     def files(self) -> Mapping[str, JobFile]:
-        """The files of a job that has succeeded, by name: `job.files["html"].open()`.
+        """The files of a job that has succeeded, by name: `job.files["html"].open()`; and of a Monitor, those so far.
 
         What it printed is in "log.txt", if it printed anything.
 
@@ -108,6 +108,8 @@ class Job(Calls, Generic[R_co]):
             JobFailed, JobCancelled, JobDead, JobPruned, InvalidJob: as `result`.
             Timeout: it has not ended.
         """
+        if so_far := self._run(waits.kept_files(self.id)):
+            return {name: JobFile(file, self._store_url) for name, file in so_far.items()}
         files = artifacts_of(self.result(timeout=0), self._run(kept(self.id)))
         return {name: JobFile(file, self._store_url) for name, file in files.items()}
 

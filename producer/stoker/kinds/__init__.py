@@ -7,7 +7,21 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InvalidJob
-from . import compare, deploy, describe, evaluate, explain, export, import_model, infer, optimize, run, train, tune
+from . import (
+    compare,
+    deploy,
+    describe,
+    evaluate,
+    explain,
+    export,
+    import_model,
+    infer,
+    monitor,
+    optimize,
+    run,
+    train,
+    tune,
+)
 from .base import MOST_BYTES, Device, JobSpec, Priority
 from .compare import Compare, ComparedModel, CompareResult
 from .data import Data, DataRef, as_data
@@ -20,6 +34,7 @@ from .export import Export, ExportResult
 from .import_model import Import, ImportedInput, ImportedOutput, ImportResult
 from .infer import Infer, InferResult
 from .kind import Kind
+from .monitor import Monitor, MonitorResult
 from .needs import checked_words, label_words
 from .optimize import Optimize, OptimizedForm, OptimizeResult
 from .problems import sentence
@@ -48,7 +63,19 @@ from .tuning.trial import Trial
 from .tuning.tuned import TunedTrial, TuneResult
 
 Spec = Annotated[
-    Train | Evaluate | Deploy | Infer | Compare | Describe | Run | Explain | Import | Optimize | Tune | Export,
+    Train
+    | Evaluate
+    | Deploy
+    | Infer
+    | Compare
+    | Describe
+    | Run
+    | Explain
+    | Import
+    | Optimize
+    | Tune
+    | Export
+    | Monitor,
     Field(discriminator="kind"),
 ]
 Result = Annotated[
@@ -63,7 +90,8 @@ Result = Annotated[
     | OptimizeResult
     | ExplainResult
     | TuneResult
-    | ExportResult,
+    | ExportResult
+    | MonitorResult,
     Field(discriminator="kind"),
 ]
 
@@ -85,6 +113,7 @@ KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
             explain,
             tune,
             export,
+            monitor,
         )
     }
 )
@@ -195,6 +224,8 @@ __all__ = [
     "KerasConfig",
     "Kind",
     "Latency",
+    "Monitor",
+    "MonitorResult",
     "Optimize",
     "OptimizeResult",
     "OptimizedForm",

@@ -121,5 +121,6 @@ KIND = Kind(
     usual_s=20.0,
     summary=_summary,
     may_have_children=lambda spec: spec.rows is None,
+    predicts=True,
     check=_check,
 )

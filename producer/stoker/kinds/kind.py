@@ -35,6 +35,16 @@ class SubmitChecks(Protocol):
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """What a job wants to be sampled of the requests to the model that it reads: see `ledger.sampling.Sampling`."""
+
+    share: float
+    off: tuple[str, ...]
+    window: int
+    horizon_s: float
+
+
+@dataclass(frozen=True)
 class Kind(Generic[S]):
     """One kind of jobs.
 
@@ -58,6 +68,8 @@ class Kind(Generic[S]):
         memory_plans: how it makes do with less memory, in words, each with less than the last: an attempt that has
             run out while that would have helped is followed by one that runs by the next plan.
         work: numbers of a job that its time is about proportional to, by name.
+        samples: what is sampled of the requests to the first model that it reads, from its first attempt to its end.
+        predicts: whether what the first model that it reads gives is sampled, where that is watched.
         check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
@@ -80,6 +92,8 @@ class Kind(Generic[S]):
     needs: Callable[[S], tuple[str, ...]] = lambda _: ()
     memory_plans: Callable[[S], tuple[str, ...]] = lambda _: ()
     work: Callable[[S], Mapping[str, float]] = lambda _: {}
+    samples: Callable[[S], Sampled | None] = lambda _: None
+    predicts: bool = False
     check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:

@@ -70,6 +70,13 @@
 | stoker:evidence:<id> | hash | what was counted of a job's route: ledger/routes.py | with the record |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
+| stoker:sampling | hash | by model, what a Monitor samples of it, JSON: sampling.py | fields go with its job |
+| stoker:sampled:<model> | hash | by "<version> <what>", how much of that there is | with the job |
+| stoker:samples:<version> | list | batches of what was sampled, four windows at most | with the job, or 30 days later |
+| stoker:samples-taken:<id> | list | those of the window that a Monitor tests | with the next window, or the job |
+| stoker:answered:<model> | hash | by a sampled request's id, what was answered when, and its label | with the job |
+| stoker:answered-at:<model> | sorted set | these ids by when it was answered, ms | as those of stoker:answered |
+| stoker:outcomes:<version> | list | what the newest 2,000 labels said of its answers | with the job, or 30 days later |
 | stoker:workers | hash | what each worker last said of itself | entries go with the worker |
 | stoker:workers:seen | sorted set | workers by the time they last said so, ms | entries go with the worker |
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
@@ -157,6 +164,13 @@ PREFIX = {
     "evidence": "stoker:evidence:",
     "moves": "stoker:moves:",
     "alarms": "stoker:alarms",
+    "sampling": "stoker:sampling",
+    "sampled": "stoker:sampled:",
+    "samples": "stoker:samples:",
+    "taken_samples": "stoker:samples-taken:",
+    "answered": "stoker:answered:",
+    "answered_at": "stoker:answered-at:",
+    "outcomes": "stoker:outcomes:",
     "workers": "stoker:workers",
     "seen": "stoker:workers:seen",
     "wanted": "stoker:wanted",
@@ -176,7 +190,19 @@ TYPES = {
     **dict.fromkeys(("schedules", "schedule_states", "roles"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
-        ("quarantined", "tallies", "workers", "wanted", "service", "duties", "posted", "pauses", "uploads", "routes"),
+        (
+            "sampling",
+            "quarantined",
+            "tallies",
+            "workers",
+            "wanted",
+            "service",
+            "duties",
+            "posted",
+            "pauses",
+            "uploads",
+            "routes",
+        ),
         "hash",
     ),
 }

@@ -9,7 +9,7 @@ from .counters import lua_bounds
 from .keys import lua_tables
 
 _ROUTES = ("registry", "routes")
-_STATES = ("forms", "turns", "states", "ends")
+_STATES = ("forms", "turns", "states", "sampling", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
@@ -20,6 +20,8 @@ _INCLUDES = {
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
     **dict.fromkeys(("foresee", "put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
+    **dict.fromkeys(("keep_samples", "take_samples"), _STATES),
+    "feedback": (*_STATES, *_ROUTES),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
     **dict.fromkeys(("wait", "wake_job", "approve"), _STATES),
     "await_children": (*_STATES, "intake", "pausing"),

@@ -11,8 +11,15 @@ paused is kept in its record: its next wait ends at once. An end of one of its c
 woken for nothing, so each attempt looks at the world anew.
 """
 
+from collections.abc import Mapping
+
+from pydantic import BaseModel, Field
+
+from ..models.manifest import Artifact
 from ..redis.calls import Call
 from .attempts import Attempt
+from .keys import key
+from .readable import readable
 from .scripts import iso_now, script
 
 
@@ -35,3 +42,19 @@ def wait(
 def wake(job_id: str) -> Call[bool]:
     """Queue a job that waits so; one that runs does not wait the next time. False if it has ended, or never was."""
     return Call((job_id,), bool, script("wake_job"))
+
+
+class _Kept(BaseModel):
+    """What of it is read by others than the job."""
+
+    files: dict[str, Artifact] = Field(default_factory=dict)
+
+
+def kept_files(job_id: str) -> Call[Mapping[str, Artifact]]:
+    """The files that a job lists as "files" in what it keeps over its waits, by name; none of one that has ended."""
+
+    def decode(raw: bytes | None) -> Mapping[str, Artifact]:
+        kept = readable(_Kept, raw)
+        return kept.files if kept else {}
+
+    return Call(("HGET", key("job", job_id), "kept"), decode)

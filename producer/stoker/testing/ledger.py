@@ -63,6 +63,7 @@ class Ledger:
             "foresee": lambda device, *_: self._jobs.foreseen(device),
             # Where no worker is known, nothing is refused for what workers lack.
             "workers": lambda _: [],
+            "feedback": lambda _, *words: [b"unwatched" for _ in words[::2]],
             "keep_upload": self._uploads.keep,
             "use_upload": self._uploads.use,
             "list_uploads": self._uploads.listed,
@@ -90,6 +91,8 @@ class Ledger:
             "GET": self._get,
             # What is in its store is all there ever was.
             "EXISTS": lambda *_: 0,
+            # No requests are sampled here.
+            "HGETALL": lambda *_: {},
             "LRANGE": lambda name, _, last: keeping.changes(name.removeprefix(key("moves", "")), last + 1),
             # What is forgotten of models that could not be loaded; here all can.
             "HDEL": lambda *_: 0,

@@ -20,6 +20,8 @@ from ..kinds import (
     ImportResult,
     Infer,
     InferResult,
+    Monitor,
+    MonitorResult,
     Optimize,
     OptimizeResult,
     Run,
@@ -106,6 +108,9 @@ def usual_result(spec: Spec, job_id: str, models: Models, store: Store, made_by:
             return RunResult(function=spec.function, seed=spec.seed or 0, run_s=_RUN_S)
         case Optimize():
             return _optimized(spec, models.version(exact(spec.model)), job_id, models, store)
+        case Monitor():
+            ref, windows = exact(spec.model), spec.windows or 1
+            return MonitorResult(model=ref, windows=windows, rows=windows * spec.window, files=_pages(store, ref))
         case Import():
             signature = signature_of({}, tuple(spec.classes), spec.target)
             version = models.register(

@@ -18,11 +18,26 @@ from .flower_progress import FlowerProgress
 from .gang import Chief
 from .in_slot import InlineRunner
 from .memory import Allowance
-from .messages import Asked, Away, Blocked, Emitted, End, Failed, Halted, Lacks, Outgrown, OutOfMemory, PlanHelps, Waits
+from .messages import (
+    Asked,
+    Away,
+    Blocked,
+    Drew,
+    Emitted,
+    End,
+    Failed,
+    Halted,
+    Lacks,
+    Outgrown,
+    OutOfMemory,
+    PlanHelps,
+    Waits,
+)
 from .preparation import prepared
 from .printed import Printed, keep
 from .reports import Reports
 from .runner import Runner
+from .samples import BulkSamples, Samples
 from .slot import GRACE_S, Slot
 from .trial import Trial
 
@@ -54,6 +69,10 @@ class Execution:
             self._extras.append(Chief(slot, attempt, members))
         if attempt.halving:
             self._extras.append(Trial(slot, attempt, Halving.model_validate_json(attempt.halving)))
+        if sampled := kind.samples(spec):
+            self._extras.append(Samples(slot, attempt, sampled))
+        if kind.predicts:
+            self._extras.append(BulkSamples(slot))
         self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
         self._printed = Printed()
         # Its time begins when all is there that it needs.
@@ -120,14 +139,14 @@ class Execution:
         """Have a runner do the job; gives how it ended, None if the lease is lost."""
         try:
             run = prepared(self._slot, self._attempt, self._spec)
+            for extra in self._extras:
+                run = extra.prepared(run)
         except Unavailable:
             raise
         except Lacking as error:
             return Lacks(words=error.words)
         except StokerError as error:
             return Failed(reason=error.message, traceback="")
-        for extra in self._extras:
-            run = extra.prepared(run)
         self._times_out_at = time.monotonic() + self._spec.timeout if self._spec.timeout else None
         kind = kind_of(self._spec)
         is_brief = kind.is_brief and not kind.takes_longer(self._spec)
@@ -143,6 +162,9 @@ class Execution:
             for message in runner.receive(TICK_S):
                 if isinstance(message, Blocked):
                     self._block(message.outage)
+                elif isinstance(message, Drew):
+                    for extra in self._extras:
+                        extra.drew(message.batch)
                 elif isinstance(message, PlanHelps):
                     self._plan_helps = True
                 elif isinstance(message, Emitted):

@@ -39,6 +39,9 @@ class Extra:
     def emitted(self, event: Event) -> None:
         """The runner has sent an event."""
 
+    def drew(self, batch: bytes) -> None:
+        """The runner has drawn samples of what it predicts."""
+
     def reported(self, events: Sequence[Event]) -> None:
         """The ledger has these events now."""
 

@@ -56,6 +56,15 @@ class PlanHelps(_Message):
     type: Literal["plan helps"] = "plan helps"
 
 
+class Drew(_Message):
+    """The job has drawn samples of what it predicts, as `ledger.sampling.keep` takes them."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    type: Literal["drew"] = "drew"
+    batch: bytes
+
+
 class Done(_Message):
     """The job's work is done and waits to be committed."""
 
@@ -158,6 +167,6 @@ class OutOfMemory(_Message):
 
 
 End = Asked | Away | Done | Failed | Halted | Lacks | Lost | OutOfMemory | Pruned | Waits
-Note = Emitted | Blocked | PlanHelps
+Note = Emitted | Blocked | Drew | PlanHelps
 """What a job sends before its end."""
 MESSAGE: TypeAdapter[Note | End] = TypeAdapter(Annotated[Note | End, Field(discriminator="type")])

@@ -34,6 +34,7 @@ from .messages import (
     Away,
     Blocked,
     Done,
+    Drew,
     Emitted,
     End,
     Failed,
@@ -162,6 +163,9 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     def blocked(outage: Outage | None) -> None:
         _send(pipe, Blocked(outage=outage))
 
+    def drew(batch: bytes) -> None:
+        _send(pipe, Drew(batch=batch))
+
     def plan_helps() -> None:
         _send(pipe, PlanHelps())
 
@@ -172,6 +176,7 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
         scratch=scratch,
         emit=emit,
         blocked=blocked,
+        drew=drew,
         plan_helps=plan_helps,
         stop_requested=stop_requested,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from stoker.kinds import Spec
 
 from ..ml.run import Outcome, Run
-from . import compare, deploy, describe, evaluate, explain, export, import_model, infer, optimize, train, tune
+from . import compare, deploy, describe, evaluate, explain, export, import_model, infer, monitor, optimize, train, tune
 from . import run as run_function
 
 _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
@@ -24,6 +24,7 @@ _RUN: Mapping[str, Callable[[Any, Run], Outcome]] = MappingProxyType(
         "explain": explain.run,
         "tune": tune.run,
         "export": export.run,
+        "monitor": monitor.run,
     }
 )
 # How the attempt runs that has the results of the job's children.

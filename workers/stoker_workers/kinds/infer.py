@@ -23,6 +23,7 @@ from stoker.outages import one_line
 
 from ..ml.data import RowRange, Source, Values, rebatched
 from ..ml.data.source import rows_of
+from ..ml.drift.drawn import Drawn
 from ..ml.opening import open_data
 from ..ml.prediction.files import write_array, write_table
 from ..ml.prediction.predictor import Predictor
@@ -91,7 +92,8 @@ def run(spec: Infer, run: Run) -> Outcome:
     done = _Done(run, version.ref)
     first = start + len(done.chunks) * spec.chunk_rows
     rows = first - start
-    predicted = _predicted(spec, RowRange(source, first, stop), predictor, run, first)
+    drawn = Drawn(run.draw) if run.draw else None
+    predicted = _predicted(spec, RowRange(source, first, stop), predictor, run, first, drawn)
     try:
         for chunk in rebatched(predicted, spec.chunk_rows):
             name = f"predictions-{start // spec.chunk_rows + len(done.chunks):05d}.{spec.format}"
@@ -103,6 +105,8 @@ def run(spec: Infer, run: Run) -> Outcome:
         raise
     if not rows:
         raise InvalidJob(f"{spec.data} has no rows to predict; give data with at least one")
+    for batch in drawn.batches() if drawn else ():
+        run.drew(batch)
     speed = (rows - (first - start)) / max(time.monotonic() - began, 1e-9)
     return Outcome(InferResult(model=version.ref, rows=rows, chunks=tuple(done.chunks), rows_per_s=speed))
 
@@ -170,7 +174,9 @@ def _refuse_unknown(spec: Infer, source: Source) -> None:
             raise InvalidJob(f"columns names {name!r}, which {spec.data} has not; it has {choices(name, names)}")
 
 
-def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, first: int) -> Iterator[dict[str, Values]]:
+def _predicted(
+    spec: Infer, source: Source, predictor: Predictor, run: Run, first: int, drawn: Drawn | None
+) -> Iterator[dict[str, Values]]:
     """The columns of the files, batch by batch: for .npy the model's output alone.
 
     Args:
@@ -183,6 +189,8 @@ def _predicted(spec: Infer, source: Source, predictor: Predictor, run: Run, firs
         obey_stop(run)
         inputs = encode(version.signature.inputs, columns, range(first + done, sys.maxsize))
         outputs = predictor.predict(inputs)
+        if drawn:
+            drawn.add(version, inputs, outputs)
         done += rows_of(columns)
         meter.at(done)
         if spec.format == "npy":

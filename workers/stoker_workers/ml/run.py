@@ -110,12 +110,43 @@ def _nobody_listens(_message: object) -> None:
     """Where what a run sends goes until a slot follows it."""
 
 
+def _nobody_samples(_batch: bytes) -> None:
+    """Where samples go until a slot follows it."""
+
+
 def _nobody_saves() -> None:
     """Where a run says that it could make do with less memory, until a slot follows it."""
 
 
 def _nobody_asks() -> None:
     """Why a run should end that no slot follows."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is to be drawn.
+
+    Attributes:
+        share: of the rows, 0 to 1.
+        off: columns of which nothing is kept.
+        most: rows.
+    """
+
+    share: float
+    off: tuple[str, ...]
+    most: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a job that samples a model's requests finds: see `ledger.sampling.Window`."""
+
+    batches: tuple[bytes, ...] = ()
+    waiting: int = 0
+    kept: int = 0
+    dropped: int = 0
+    labels: int = 0
+    outcomes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +171,7 @@ class Run:
         children: what the jobs gave that an earlier attempt has asked for, in order.
         asked: all jobs that earlier attempts have asked for with `each`, in order.
         kept: what the execution has kept that was the last to `Wait`; nothing for the first.
+        sampled: what has been sampled of the requests to its first model; None for a kind that samples none.
         children_s: for how many seconds children have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
@@ -147,6 +179,8 @@ class Run:
         scratch: an empty folder of its own, deleted afterwards; that of all where the kind is brief.
         emit: sends an event on its way; returns at once.
         blocked: says what the execution waits for because it is away, or that it goes on (None).
+        draw: what is to be sampled of what it predicts; None where nobody wants that.
+        drew: sends samples of it on their way.
         plan_helps: says that from here on the execution would need less memory by the next memory plan.
         stop_requested: None, or why the execution should end; cheap enough to ask at every step.
     """
@@ -168,6 +202,7 @@ class Run:
     children: tuple[Result, ...] = ()
     asked: tuple[ChildJob, ...] = ()
     kept: bytes = b""
+    sampled: Sampled | None = None
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0
@@ -175,6 +210,8 @@ class Run:
     scratch: Path = field(default_factory=lambda: Path(gettempdir()))
     emit: Callable[[Event], None] = _nobody_listens
     blocked: Callable[[Outage | None], None] = _nobody_listens
+    draw: Draw | None = None
+    drew: Callable[[bytes], None] = _nobody_samples
     plan_helps: Callable[[], None] = _nobody_saves
     stop_requested: Callable[[], StopRequest | None] = _nobody_asks
 

@@ -16,6 +16,7 @@ from stoker.redis.connection import Connection
 
 from .model import LoadBeside, LoadModel, Model, Response
 from .routing import Router
+from .sampling import Sampler
 
 # Longer than a batch takes; a drainer that does not renew its lease loses its requests.
 LEASE_S = 10.0
@@ -66,6 +67,7 @@ class Drainer:
         self.requests = self.batches = 0
         self._connection = connection
         self._load = load
+        self._sampler = Sampler(connection, ref)
         self._turns = itertools.count(1)
         self._delivery = _Delivery()
         self._served: Model | StokerError | None = None
@@ -105,6 +107,7 @@ class Drainer:
         try:
             if self._delivery != _Delivery():
                 self._take(most=0)
+            self._sampler.send()
         finally:
             self._connection.run(lanes.leave(self.ref, self.name))
 
@@ -122,6 +125,7 @@ class Drainer:
         if batch is None:
             return False
         self._heed(batch)
+        self._sampler.ask()
         if not batch.requests:
             self._router.shadow()
             self._delivery = _Delivery(counted=self._router.counted())
@@ -180,7 +184,12 @@ class Drainer:
             assert self._served, "nothing is taken before there is a model"
             return [(self._served, None)] * len(requests)
         assert self._served_version, "it is that of the model that is served"
-        return self._router.answer(self._served, self._served_version, requests)
+        started = time.perf_counter()
+        answers = self._router.answer(self._served, self._served_version, requests)
+        self._sampler.saw(
+            requests, answers, (self._served_version, self._router.version), time.perf_counter() - started
+        )
+        return answers
 
     def _follow_alias(self) -> None:
         """Serve the newest version as soon as it is loaded; until then, the previous one."""

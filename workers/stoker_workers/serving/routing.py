@@ -67,6 +67,11 @@ class Router:
             return self._model, self._version
         return None
 
+    @property
+    def version(self) -> ModelVersion | None:
+        """The second version, if there is one and it is known."""
+        return self._version
+
     def load(self, champion: ModelVersion) -> None:
         """Load the second version, a step at a time, while the champion serves; between two batches only."""
         if self._route is None or (self._model and not self._model.evicted) or time.monotonic() < self._next_try:

@@ -125,6 +125,17 @@ local function raise_alarm(alarm)
   return redis.call('XADD', KEY.alarms, 'MAXLEN', '~', 10000, '*', 'alarm', cjson.encode(alarm))
 end
 
+-- Does so unless it has been, of which `alarm.id` tells; it is looked for among the newest.
+local function raise_once(alarm)
+  for _, entry in ipairs(redis.call('XREVRANGE', KEY.alarms, '+', '-', 'COUNT', 100)) do
+    local is_json, before = pcall(cjson.decode, entry[2][2])
+    if is_json and type(before) == 'table' and before.id == alarm.id then
+      return entry[1]
+    end
+  end
+  return raise_alarm(alarm)
+end
+
 -- Pushes a Celery message that carries nothing but a task's id onto the list of its queue, and numbers it.
 -- Returns the list, the number and the message.
 -- It is Celery's message protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of

@@ -94,6 +94,9 @@ local function settle(id, state, outcome, iso)
       redis.call('HDEL', KEY.job .. id, 'kept', 'waited_for', 'awaits_wake', 'is_woken', 'wake_at')
     end
   end
+  if job.samples then
+    end_sampling(id, job.samples)
+  end
   if has_succeeded then
     append_event(id, { type = 'finished', state = state })
     store_celery_result(id, job.attempt, CELERY[state], outcome.result, 'null', iso)

@@ -8,12 +8,16 @@ local holder, cancel, sent, paused = unpack(record(id, 'owner', 'cancel', 'told'
 sent, sent_before = tonumber(sent or 0), tonumber(sent_before)
 
 -- A report repeated because its answer was lost begins with events that are written already.
-local events, checkpoints = {}, {}
+local events, checkpoints, alarms, tested = {}, {}, {}, nil
 for n = 7 + math.max(0, sent - sent_before), #ARGV do
   events[#events + 1] = ARGV[n]
   local event = cjson.decode(ARGV[n])
   if event.type == 'checkpoint' then
     checkpoints[#checkpoints + 1] = event.artifact
+  elseif event.type == 'alarm' then
+    alarms[#alarms + 1] = event
+  elseif event.type == 'window' then
+    tested = event
   end
 end
 if holder ~= owner then
@@ -32,6 +36,13 @@ for _, event in ipairs(events) do
   if event == progress then
     note_progress(id, event, event_id)
   end
+end
+for _, event in ipairs(alarms) do
+  raise_once({ id = id .. ' ' .. event.once, what = event.what, model = event.model, job = id, text = event.text,
+    figures = event.figures })
+end
+if tested then
+  note_window(id, tested)
 end
 if #events > 0 then
   note_activity(id)

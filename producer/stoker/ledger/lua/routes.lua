@@ -85,3 +85,13 @@ local function route_of_job(id)
     return model, alias, route
   end
 end
+
+-- Counts whether an answer of a version was right, for the routes that it is in.
+local function judge_answer(model, number, right)
+  for _, route in pairs(routes_of(model)) do
+    local side = route.to == number and 'to' or route.from == number and 'from'
+    if side then
+      redis.call('HINCRBY', KEY.evidence .. route.job, side .. (right and ' right' or ' wrong'), 1)
+    end
+  end
+end

@@ -30,6 +30,7 @@ from stoker.outages import Dependency
 from stoker.settings import Settings
 
 from .families import Family, Samples, bucket, counters, gauge, gauges, histograms_of_ms
+from .monitors import monitors
 from .serving import hurried
 
 _log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class LedgerCollector(Collector):
                 *self._fleets(),
                 *self._duties(),
                 *self._store(),
+                *monitors(self._connection),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)

@@ -1,0 +1,41 @@
+-- Takes in labels of requests that were sampled. ARGV: model, then of each its request's id, its label
+-- Returns a word for each: 'ok', 'late', 'duplicate', 'contradictory', 'unlike' (a number was predicted, and the label is
+--   none), 'unknown', or 'unwatched' (nothing is sampled of the model).
+local MOST_OUTCOMES = 2000
+local model, words = ARGV[1], {}
+local wanted = sampling_of(model)
+local counts = KEY.sampled .. model
+
+local function judge(entry, id, label)
+  local at, ref, kind, predicted, said = string.match(entry, '^(%d+) (%S+) (%a):([^\n]*)\n?(.*)$')
+  if not at then
+    return 'unknown'
+  elseif string.find(entry, '\n', 1, true) then
+    return said == label and 'duplicate' or 'contradictory'
+  elseif now_ms() - at > 1000 * wanted.horizon_s then
+    return 'late'
+  elseif kind == 'n' and not tonumber(label) then
+    return 'unlike'
+  end
+  redis.call('HSET', KEY.answered .. model, id, entry .. '\n' .. label)
+  local outcome = kind == 'n' and predicted .. ' ' .. label or (predicted == label and '1' or '0')
+  if kind == 'c' then
+    judge_answer(model, tonumber(string.match(ref, '%d+$')), predicted == label)
+  end
+  local outcomes = KEY.outcomes .. ref
+  redis.call('RPUSH', outcomes, outcome)
+  redis.call('LTRIM', outcomes, -MOST_OUTCOMES, -1)
+  redis.call('EXPIRE', outcomes, 30 * 86400)
+  local labels = redis.call('HINCRBY', counts, ref .. ' labels', 1)
+  if labels % wanted.window == 0 then
+    wake_waiting(wanted.job)
+  end
+  return 'ok'
+end
+
+for n = 2, #ARGV, 2 do
+  local id, label = ARGV[n], ARGV[n + 1]
+  local entry = wanted and redis.call('HGET', KEY.answered .. model, id)
+  words[#words + 1] = not wanted and 'unwatched' or not entry and 'unknown' or judge(entry, id, label)
+end
+return words
