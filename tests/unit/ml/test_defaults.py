@@ -67,6 +67,7 @@ def lines(events: list[Event]) -> str:
     return "\n".join(event.line for event in events if isinstance(event, Log))
 
 
+@pytest.mark.slow
 def test_a_regression_with_defaults_learns_a_target_of_any_scale(served: Served, tmp_path: Path) -> None:
     test = next(load_sample("diabetes", "test").batches(1_000))
     predicted = served(stoker.Train(model="m", data="sample://diabetes", seed=1), test["x"].astype(np.float32))
@@ -184,6 +185,7 @@ def test_columns_may_be_called_like_layers(served: Served, tmp_path: Path) -> No
     assert served(stoker.Train(model="m", data=str(path), epochs=1), table).shape == (40, 1)
 
 
+@pytest.mark.slow
 def test_layers_may_be_called_like_inputs(served: Served, tmp_path: Path) -> None:
     names = ("features", "x", "inputs", "normalization", "network")
     hidden = [keras.layers.Dense(3, "relu", name=name) for name in names]

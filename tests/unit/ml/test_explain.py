@@ -210,6 +210,7 @@ def test_importance_is_scikit_learns_own(trained: Trained, open_run: OpenRun) ->
     assert any("'x[5]' and 'x[6]'" in warning for warning in result.warnings), "phenols and flavanoids"
 
 
+@pytest.mark.slow
 def test_importance_of_numbers_is_scikit_learns_own_too(trained: Trained, open_run: OpenRun) -> None:
     version = trained("sample://diabetes", 15)
     run = open_run(version)
@@ -281,6 +282,7 @@ def test_a_forecast_is_explained_by_its_channels(trained: Trained, open_run: Ope
         assert_complete(each)
 
 
+@pytest.mark.slow
 def test_several_outputs_are_explained_by_their_names(trained: Trained, open_run: OpenRun) -> None:
     version = trained(CHURN, 3, target=("churned", "monthly"))
     run = open_run(version)
@@ -462,24 +464,29 @@ def test_an_explanation_obeys_a_stop_in_the_middle(trained: Trained, open_run: O
 
 
 @pytest.mark.usefixtures("pages_drawn")
-def test_the_page_has_bars_shaded_words_and_heat_maps(trained: Trained, open_run: OpenRun) -> None:
-    for data, wanted in (
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
         ("sample://wine", ("<svg", 'class="bar"')),
-        ("sample://reviews", ('class="text"', "rgba(")),
-        ("sample://shapes", ("data:image/png;base64,",)),
-    ):
-        architecture = kinds.CNN(filters=(8, 16)) if data.endswith("shapes") else None
-        fields = {"target": "sentiment"} if data.endswith("reviews") else {}
-        epochs = {"sample://wine": 15, "sample://reviews": 6, "sample://shapes": 4}[data]
-        version = trained(data, epochs, architecture, **fields)
-        run = open_run(version)
-        result = result_of(run, data=data, rows=2, repeats=1)
-        page = run.store.read(result.files["html"]).decode()
-        assert all(each in page for each in wanted), data
-        assert "<script" not in page
-        assert ExplainResult.model_validate_json(result.model_dump_json()) == result
-        assert result.shown().files == result.files
-        assert "row 0" in result._repr_html_()
+        pytest.param("sample://reviews", ('class="text"', "rgba("), marks=pytest.mark.slow),
+        pytest.param("sample://shapes", ("data:image/png;base64,",), marks=pytest.mark.slow),
+    ],
+)
+def test_the_page_has_bars_shaded_words_and_heat_maps(
+    data: str, wanted: tuple[str, ...], trained: Trained, open_run: OpenRun
+) -> None:
+    architecture = kinds.CNN(filters=(8, 16)) if data.endswith("shapes") else None
+    fields = {"target": "sentiment"} if data.endswith("reviews") else {}
+    epochs = {"sample://wine": 15, "sample://reviews": 6, "sample://shapes": 4}[data]
+    version = trained(data, epochs, architecture, **fields)
+    run = open_run(version)
+    result = result_of(run, data=data, rows=2, repeats=1)
+    page = run.store.read(result.files["html"]).decode()
+    assert all(each in page for each in wanted), data
+    assert "<script" not in page
+    assert ExplainResult.model_validate_json(result.model_dump_json()) == result
+    assert result.shown().files == result.files
+    assert "row 0" in result._repr_html_()
 
 
 def test_words_are_those_that_keras_splits() -> None:

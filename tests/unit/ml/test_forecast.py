@@ -226,6 +226,7 @@ def test_dates_written_as_numbers_are_said_and_are_numbers_by_the_word_of_who_kn
         read_training_data(spec.model_copy(update={"features": ("due",)}), open_run(), 0)
 
 
+@pytest.mark.slow
 def test_a_model_of_dates_that_are_numbers_takes_them_in_either_form(
     open_run: OpenRun, store: Store, tmp_path: Path
 ) -> None:

@@ -291,7 +291,7 @@ def little(input_shape: tuple[int, int, int], name: str = "base", **_of_applicat
     return keras.Model(pictures, keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(hidden)), name=name)
 
 
-def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal_at_any_place(
+def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal(
     open_run: OpenRun, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slow tests do so with networks of Keras, which take long to trace."""
@@ -311,9 +311,9 @@ def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal_at_any_pl
         np.testing.assert_array_equal(ours, theirs)
     changed = [not np.array_equal(*pair) for pair in zip(body(undisturbed, open_run()), given, strict=True)]
     assert changed == [True, True, False, False, False, False]  # the convolution is trained, batch norm stays
-    for place in ((0, 2), (0, 3), (1, 1)):
-        resumed = train(spec, replace(open_run(), checkpoints=(saved[place],)))
-        assert history_of(resumed) == history_of(undisturbed)
+    # Where what is frozen is thawed; the slow tests resume at other places, too.
+    resumed = train(spec, replace(open_run(), checkpoints=(saved[0, 3],)))
+    assert history_of(resumed) == history_of(undisturbed)
 
 
 @pytest.mark.slow

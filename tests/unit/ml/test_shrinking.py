@@ -275,6 +275,7 @@ def test_what_a_version_has_learned_from_must_be_as_it_was(tmp_path: Path, open_
         shrunk(version, open_run(version), "prune")
 
 
+@pytest.mark.slow
 def test_what_a_version_was_validated_on_must_be_as_it_was(tmp_path: Path, open_run: OpenRun) -> None:
     rows, others = write(tmp_path / "rows.jsonl", 160), write(tmp_path / "others.jsonl", 40, seed=1)
     fields = {"data": str(rows), "validation_data": str(others), "target": "sold", "features": ("size",)}
@@ -308,6 +309,7 @@ def alone_and_taught(
     return tuple(np.mean(both, axis=0))
 
 
+@pytest.mark.slow
 def test_a_student_is_not_much_worse_than_it_would_be_alone(digits: ModelVersion, open_run: OpenRun) -> None:
     alone, taught = alone_and_taught(digits, open_run, seeds=(1,), epochs=10)
     assert taught >= alone - 0.03

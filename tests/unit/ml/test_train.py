@@ -142,6 +142,7 @@ def test_the_default_job_learns_digits_with_the_reference_network_and_describes_
     ]
 
 
+@pytest.mark.slow
 def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempts) -> None:
     spec = Train(
         model="m", data="sample://wine", epochs=15, validation_data="sample://wine", validation_split=0, seed=1
@@ -200,6 +201,7 @@ def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table
     assert (scores[:, 0] > 0.5).tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_regression_learns_numbers(job: Attempts) -> None:
     spec = Train(model="m", data="sample://diabetes", epochs=60, optimizer=Optimizer(learning_rate=0.01), seed=1)
     result, outcome = job.train(spec)
@@ -209,6 +211,7 @@ def test_regression_learns_numbers(job: Attempts) -> None:
     assert result.metrics["mae"] < 50  # guessing the mean is off by 66
 
 
+@pytest.mark.slow
 def test_a_cnn_takes_flat_square_rows(job: Attempts) -> None:
     spec = Train(
         model="m", data="sample://digits", architecture=CNN(filters=(8,), dense=(16,)), epochs=4, batch_size=16, seed=1
