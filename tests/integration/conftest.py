@@ -4,9 +4,10 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -37,6 +38,8 @@ CPU = presence.Worker(
 )
 # A job that takes as little as one can, where any does: a training takes seconds of the processor.
 BRIEF = stoker.Describe(data="sample://iris", device="cpu")
+# A training with few operations to compile, where any model does.
+SMALL: Mapping[str, Any] = {"architecture": stoker.MLP(hidden=(4,)), "optimizer": "sgd", "validation_split": 0}
 # A network whose training takes long, and little of the processor.
 SLOW = stoker.Builder("unhurried:slow")
 # Packages as authors of jobs have them, which workers can import.

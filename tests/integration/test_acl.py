@@ -32,14 +32,14 @@ from stoker_workers.controller.schedules import Schedules
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
-from .conftest import BRIEF, await_worker
+from .conftest import BRIEF, SMALL, await_worker
 
 USERS = (Path(__file__).parents[2] / "config" / "users.acl").read_text().splitlines()
 PASSWORDS = {name: line.split(">")[1].split()[0] for line in USERS if ">" in line for name in [line.split()[1]]}
 SCRIPTS = (Path(stoker.__file__).parent / "ledger" / "lua", Path(stoker.__file__).parent / "lanes" / "lua")
 # The search for leftovers is the controller's; queues and batches of requests are the worker's.
 NEVER_RUN = {"worker": {"SCAN"}, "controller": {"PTTL", "MEMORY USAGE", "UNLINK"}}
-SPEC = stoker.Train(model="guarded", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
+SPEC = stoker.Train(model="guarded", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from stoker.models.store import Store
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def hanging(file: Path) -> Iterator[None]:
 
 @pytest.fixture
 def model(client: stoker.Client) -> stoker.ModelVersion:
-    spec = stoker.Train(model="shipped", data="sample://iris", epochs=1)
+    spec = stoker.Train(model="shipped", data="sample://iris", epochs=1, **SMALL)
     result = client.submit(spec).result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     return client.model(result.model)
@@ -78,7 +79,9 @@ def test_a_store_that_hangs_costs_the_job_its_timeout_and_the_slot_nothing(
 def test_the_next_message_is_fetched_while_deployments_keep_all_slots_busy(
     client: stoker.Client, stack: Settings, model: stoker.ModelVersion, eventually: Eventually
 ) -> None:
-    other = client.submit(stoker.Train(model="other", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
+    other = client.submit(stoker.Train(model="other", data="sample://iris", epochs=1, **SMALL)).result(
+        timeout=PATIENCE_S
+    )
     assert isinstance(other, stoker.TrainResult)
     slots = sum(worker.slots for worker in client.workers())
     file = Path(Store(stack.store).location(model.files["keras"]))

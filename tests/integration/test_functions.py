@@ -110,14 +110,16 @@ def test_a_plain_function_needs_nothing_of_ours(client: stoker.Client) -> None:
     ("spec", "told"),
     [
         (stoker.Run("shop.jobs:os"), "no function"),
-        (stoker.Run("shop.jobs:getpid"), "no function"),
+        pytest.param(stoker.Run("shop.jobs:getpid"), "no function", marks=pytest.mark.slow),
         (stoker.Run("shop.jobs:forget_all"), "which shop.jobs only uses"),
-        (stoker.Run("shop.jobs:_hidden"), "does not run the function"),
-        (stoker.Run("shop.jobs:nowhere"), "cannot be imported"),
+        pytest.param(stoker.Run("shop.jobs:_hidden"), "does not run the function", marks=pytest.mark.slow),
+        pytest.param(stoker.Run("shop.jobs:nowhere"), "cannot be imported", marks=pytest.mark.slow),
         (stoker.Run("shop.jobs:tidy"), "what is missing"),
-        (stoker.Run("shop.jobs:tidy", {"what": [1]}), "valid string"),
+        pytest.param(stoker.Run("shop.jobs:tidy", {"what": [1]}), "valid string", marks=pytest.mark.slow),
         (stoker.Run("shop.jobs:careless", {"how": "object"}), "object is no plain data"),
-        (stoker.Run("shop.jobs:careless", {"how": "nan"}), "no number that JSON can hold"),
+        pytest.param(
+            stoker.Run("shop.jobs:careless", {"how": "nan"}), "no number that JSON can hold", marks=pytest.mark.slow
+        ),
         (stoker.Run("shop.jobs:careless", {"how": "large"}), "write it to a file"),
         (stoker.Run("shop.jobs:careless", {"how": "exit"}), "sys.exit"),
         (stoker.Run("shop.jobs:careless", {"how": "key"}), "KeyError: 'key'"),

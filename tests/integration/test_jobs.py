@@ -18,7 +18,7 @@ from stoker.models.store import Store
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
-from .conftest import SLOW
+from .conftest import BRIEF, SLOW
 
 REFERENCE = stoker.Train(
     model="digits",
@@ -173,7 +173,7 @@ def test_a_job_that_takes_longer_than_its_timeout_fails_and_frees_its_slot(clien
     job = client.submit(ENDLESS.model_copy(update={"timeout": 2.0}))
     with pytest.raises(stoker.JobFailed, match="longer than its timeout of 2 s"):
         job.result(timeout=PATIENCE_S)
-    assert client.submit(REFERENCE.model_copy(update={"epochs": 1})).wait(timeout=60) is JobState.SUCCEEDED
+    assert client.submit(BRIEF).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
 
 
 def test_a_job_whose_process_is_killed_starts_again(client: stoker.Client) -> None:

@@ -16,10 +16,10 @@ from stoker.settings import Settings
 
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import serving
+from .conftest import SMALL, serving
 
 GUIDE = Path(__file__).parents[2] / "docs" / "environments.md"
-SPEC = stoker.Train(model="labelled", data="sample://iris", epochs=1)
+SPEC = stoker.Train(model="labelled", data="sample://iris", epochs=1, **SMALL)
 
 
 def example() -> str:

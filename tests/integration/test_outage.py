@@ -31,10 +31,10 @@ from stoker.settings import Settings
 
 from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import BRIEF, SLOW
+from .conftest import BRIEF, SLOW, SMALL
 from .proxy import proxy_before
 
-SPEC = stoker.Train(model="outage", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
+SPEC = stoker.Train(model="outage", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
 # A few seconds of work, and more than anyone waits for.
 LONG = SPEC.model_copy(update={"epochs": 40, "architecture": SLOW})
 ENDLESS = LONG.model_copy(update={"epochs": 1_000_000})

@@ -7,8 +7,9 @@ import stoker
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
-SPEC = stoker.Train(model="passing", data="sample://iris", epochs=1, device="cpu", seed=1)
+SPEC = stoker.Train(model="passing", data="sample://iris", epochs=1, device="cpu", seed=1, **SMALL)
 ROWS = np.ones((2, 4), np.float32)
 
 

@@ -21,10 +21,10 @@ from stoker.redis.celery_app import celery_app
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import BRIEF, serving
+from .conftest import BRIEF, SMALL, serving
 
 PASSWORD, SENTINEL_PASSWORD = "of-the-servers", "of-the-sentinels"
-SPEC = stoker.Train(model="failover", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
+SPEC = stoker.Train(model="failover", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
 LONG = SPEC.model_copy(update={"epochs": 400})
 # A master that stands still for less, as on a busy machine, is not taken for dead.
 DOWN_AFTER_MS = 5_000

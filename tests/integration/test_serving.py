@@ -24,6 +24,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
 ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).astype(np.float32)
 
@@ -32,7 +33,9 @@ ROWS: NDArray[np.float32] = np.random.default_rng(7).uniform(0, 16, (64, 64)).as
 def served(stack: Settings) -> Iterator[tuple[stoker.Client, NDArray[np.float32]]]:
     """A client, and what the model "served" answers for ROWS."""
     with stoker.Client(settings=stack) as client:
-        client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1)).result(timeout=PATIENCE_S)
+        client.submit(stoker.Train(model="served", data="sample://digits", epochs=2, seed=1, **SMALL)).result(
+            timeout=PATIENCE_S
+        )
         yield client, client.infer("served@1", ROWS, timeout=PATIENCE_S)
 
 
@@ -124,7 +127,7 @@ def test_an_alias_that_moves_is_followed(
 ) -> None:
     client, expected = served
     np.testing.assert_allclose(client.infer("served", ROWS, timeout=PATIENCE_S), expected, rtol=1e-3, atol=1e-5)
-    again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2)).result(
+    again = client.submit(stoker.Train(model="served", data="sample://digits", epochs=1, seed=2, **SMALL)).result(
         timeout=PATIENCE_S
     )
     assert isinstance(again, stoker.TrainResult)
@@ -174,10 +177,14 @@ def test_an_alias_that_moves_to_a_model_of_other_inputs_is_followed_by_the_check
     served: tuple[stoker.Client, NDArray[np.float32]], eventually: Eventually
 ) -> None:
     client, _ = served
-    iris = client.submit(stoker.Train(model="changing", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
+    iris = client.submit(stoker.Train(model="changing", data="sample://iris", epochs=1, **SMALL)).result(
+        timeout=PATIENCE_S
+    )
     assert isinstance(iris, stoker.TrainResult)
     client.infer("changing", np.ones((1, 4)), timeout=PATIENCE_S)
-    wine = client.submit(stoker.Train(model="changing", data="sample://wine", epochs=1)).result(timeout=PATIENCE_S)
+    wine = client.submit(stoker.Train(model="changing", data="sample://wine", epochs=1, **SMALL)).result(
+        timeout=PATIENCE_S
+    )
     assert isinstance(wine, stoker.TrainResult)
     client.submit(stoker.Deploy(model=wine.model)).result(timeout=PATIENCE_S)
 

@@ -16,6 +16,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 from .test_serving import predictors
 
 ROWS = np.ones((1, 4), np.float32)
@@ -24,7 +25,9 @@ ROWS = np.ones((1, 4), np.float32)
 @pytest.fixture(scope="module")
 def model(stack: Settings) -> str:
     with stoker.Client(settings=stack) as client:
-        result = client.submit(stoker.Train(model="stalled", data="sample://iris", epochs=1)).result(timeout=PATIENCE_S)
+        result = client.submit(stoker.Train(model="stalled", data="sample://iris", epochs=1, **SMALL)).result(
+            timeout=PATIENCE_S
+        )
         assert isinstance(result, stoker.TrainResult)
         return result.model
 

@@ -14,9 +14,9 @@ from stoker.events import Waiting
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import BRIEF, serving
+from .conftest import BRIEF, SMALL, serving
 
-SPEC = stoker.Train(model="stubborn", data="sample://iris", epochs=1, device="cpu", seed=1)
+SPEC = stoker.Train(model="stubborn", data="sample://iris", epochs=1, device="cpu", seed=1, **SMALL)
 
 
 @pytest.fixture(scope="module")

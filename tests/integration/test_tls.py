@@ -20,9 +20,9 @@ from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
-from .conftest import serving
+from .conftest import SMALL, serving
 
-SPEC = stoker.Train(model="secret", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1)
+SPEC = stoker.Train(model="secret", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
 
 
 class Terminator:

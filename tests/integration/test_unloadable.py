@@ -28,7 +28,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import serving
+from .conftest import SMALL, serving
 from .test_load_failures import postpone
 from .test_serving import predictors
 
@@ -49,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def healthy(stack: Settings) -> ModelVersion:
     with stoker.Client(settings=stack) as client:
-        job = client.submit(stoker.Train(model="healthy", data="sample://iris", epochs=1))
+        job = client.submit(stoker.Train(model="healthy", data="sample://iris", epochs=1, **SMALL))
         result = job.result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
         client.infer("healthy@1", ROWS, timeout=PATIENCE_S)
