@@ -35,12 +35,13 @@ def hanging(file: Path) -> Iterator[None]:
         pipe.unlink()
 
 
-@pytest.fixture
-def model(client: stoker.Client) -> stoker.ModelVersion:
+@pytest.fixture(scope="module")
+def model(stack: Settings) -> stoker.ModelVersion:
     spec = stoker.Train(model="shipped", data="sample://iris", epochs=1, **SMALL)
-    result = client.submit(spec).result(timeout=PATIENCE_S)
-    assert isinstance(result, stoker.TrainResult)
-    return client.model(result.model)
+    with stoker.Client(settings=stack) as client:
+        result = client.submit(spec).result(timeout=PATIENCE_S)
+        assert isinstance(result, stoker.TrainResult)
+        return client.model(result.model)
 
 
 def test_a_deployment_moves_an_alias_to_a_whole_model(client: stoker.Client, model: stoker.ModelVersion) -> None:
