@@ -118,6 +118,7 @@ def test_what_is_worse_is_refused_and_not_registered(client: stoker.Client, trai
     assert [version.ref for version in client.models()] == before
 
 
+@pytest.mark.slow
 def test_a_goal_is_submitted_by_a_file_and_registers_one(
     client: stoker.Client, trained: str, stack: Settings, tmp_path: Path
 ) -> None:

@@ -170,7 +170,9 @@ def test_a_pipe_gets_whole_cells() -> None:
     assert table.splitlines()[1] == f"1   {reason.strip()}"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["config"], ["sübmit"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *(pytest.param(each, marks=pytest.mark.slow) for each in (["config"], ["sübmit"]))]
+)
 def test_a_terminal_without_unicode_gets_its_output(arguments: list[str]) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "stoker.cli", *arguments],

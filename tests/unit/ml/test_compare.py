@@ -255,6 +255,7 @@ def keras_linear(slope: float) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_forecasts_of_other_windows_are_compared_on_those_that_all_have(
     register: Register, open_run: OpenRun, tmp_path: Path
 ) -> None:

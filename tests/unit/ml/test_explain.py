@@ -163,6 +163,7 @@ def test_texts_are_explained_word_by_word(architecture: kinds.Text | None, train
         assert abs(explanation.value - explanation.base) < 1
 
 
+@pytest.mark.slow
 def test_pictures_are_explained_pixel_by_pixel(trained: Trained, open_run: OpenRun) -> None:
     version = trained("sample://shapes", 4, kinds.CNN(filters=(8, 16)))
     run = open_run(version)
@@ -265,6 +266,7 @@ def test_importance_of_columns_of_any_kind_is_that_of_shuffled_raw_rows(trained:
         assert ours[name].drop == pytest.approx(np.mean(falls), abs=1e-12), name
 
 
+@pytest.mark.slow
 def test_a_forecast_is_explained_by_its_channels(trained: Trained, open_run: OpenRun) -> None:
     version = trained(
         "sample://consumption",

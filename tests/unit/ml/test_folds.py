@@ -53,6 +53,7 @@ def test_a_model_of_all_rows_has_the_folds_quality(open_run: OpenRun) -> None:
     assert {name: again.metrics[name] for name in scores.folds[0]} == scores.folds[0]
 
 
+@pytest.mark.slow
 def test_the_last_training_takes_as_long_as_the_folds_were_best(open_run: OpenRun, events: list[Event]) -> None:
     stop = EarlyStopping(monitor="val_loss", patience=1, min_delta=10.0)
     spec = Train(model="m", data="sample://iris", folds=2, epochs=50, early_stopping=stop, seed=1)

@@ -241,6 +241,7 @@ def test_columns_of_a_kind_are_one_input_and_embeddings_may_be_shared(data: Path
     check_jobs(version, open_run, data)
 
 
+@pytest.mark.slow
 def test_a_builder_may_have_inputs_of_its_own(data: Path, open_own: OpenRun) -> None:
     _, version = fitted(spec(data, Builder(HERE)), open_own())
     check_jobs(version, open_own, data)

@@ -82,7 +82,7 @@ CASES: dict[str, tuple[Architecture, tuple[str, ...]]] = {
 # Whose state is more than weights and an optimizer's: batch norm's statistics, and the seeds of dropout.
 RESUMED = ("batch norm", "gru of two columns", "transformer of words")
 # Whose parts are all in others, or built, resumed and served by cheaper tests.
-QUICK = ("wide and deep, hashed", "lstm", "words and a table")
+QUICK = ("wide and deep, hashed", "words and a table")
 UNUSUAL = {
     "beat": [[], None, [0.1, None, 3.0], [0.2] * 30],
     "pulse": [[60.0] * 8, [61.0] * 8, [0.0] * 8, list(range(8))],

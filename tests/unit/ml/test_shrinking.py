@@ -197,8 +197,9 @@ def test_texts_are_read_by_a_smaller_student_and_dense_layers_behind_them_are_pr
 
 @pytest.mark.parametrize("architecture", [
     CNN(filters=(4, 8), dense=(8,)),
-    pytest.param(ResNet(filters=(4, 8), blocks=1), marks=pytest.mark.slow),
+    ResNet(filters=(4, 8), blocks=1),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_filters_of_networks_for_pictures_go(architecture: CNN | ResNet, open_run: OpenRun) -> None:
     version = trained(open_run(), data="sample://digits", architecture=architecture)
     made = shrunk(version, open_run(version), "prune")
