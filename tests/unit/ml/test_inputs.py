@@ -197,7 +197,7 @@ def check_jobs(version: ModelVersion, open_run: OpenRun, data: Path) -> None:
     assert measured.metrics["accuracy"] == pytest.approx(((answers[:, 0] > 0.5) == truth).mean())
 
 
-@pytest.mark.parametrize("resumes", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "and resumes"])
+@pytest.mark.parametrize("resumes", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["once", "resumed"])
 def test_each_input_reads_the_column_of_its_name(
     data: Path, open_run: OpenRun, events: list[Event], *, resumes: bool
 ) -> None:
