@@ -12,7 +12,6 @@ from stoker.local import redis_url_of
 from stoker.models.store import Store
 from stoker.settings import Settings
 
-from .. import commands
 from ..conftest import PATIENCE_S
 
 REPOSITORY = Path(__file__).parents[2]
@@ -50,7 +49,9 @@ def test_the_example_on_data_as_it_is_runs_as_it_stands(
     monkeypatch.chdir(tmp_path)
     write_customers(tmp_path)
     [command] = re.findall(r"\$ stoker (describe [^#\n]*)", README)
-    described = commands.run(*command.split())
+    described = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", *command.split()], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert described.returncode == 0, described.stderr
     assert "what is above line 2 is left out" in described.stdout
     exec(compile(blocks("python")[1], "README.md", "exec"), {})
@@ -98,7 +99,9 @@ def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
 
 
 def test_every_command_it_names_exists() -> None:
-    told = commands.run("--help").stdout
+    told = subprocess.run(
+        [sys.executable, "-m", "stoker.cli", "--help"], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    ).stdout
     named = set(re.findall(r"(?:\$ |`)stoker ([a-z]+)", README))
     assert named >= {"up", "worker", "submit", "config"}
     assert all(re.search(rf"│ {command} ", told) for command in named)
