@@ -61,13 +61,13 @@ _FIELD = '    novelty: str = "new"\n'
 _BEFORE = (
     ("stoker/events.py", "class Finished(_Event):", _ECHOED),
     ("stoker/events.py", "| Finished, Field(", "| Echoed "),
+    ("stoker/kinds/__init__.py", "from .deploy import ", "from .echo import Echo, EchoResult\n"),
 )
 _BEHIND = (
     ("stoker/kinds/__init__.py", "from . import ", "echo, "),
-    ("stoker/kinds/__init__.py", "from .deploy import Deploy, DeployResult\n", "from .echo import Echo, EchoResult\n"),
     ("stoker/kinds/__init__.py", "Spec = Annotated[\n    Train | ", "Echo | "),
     ("stoker/kinds/__init__.py", "    TrainResult\n", "    | EchoResult\n"),
-    ("stoker/kinds/__init__.py", "for each in (train, ", "echo, "),
+    ("stoker/kinds/__init__.py", "for each in (", "echo, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),
     ("stoker_workers/kinds/__init__.py", '"train": train.run,\n', '        "echo": echo.run,\n'),
     ("stoker/models/manifest.py", "    name: ModelName\n", _FIELD),
