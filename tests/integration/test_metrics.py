@@ -23,6 +23,8 @@ import stoker
 from stoker.fleet.bounds import Decision
 from stoker.lanes.failures import forget, load_failed
 from stoker.ledger import autoscaling, damage, presence
+from stoker.ledger.keys import key
+from stoker.ledger.sampling import Sampling
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
@@ -97,6 +99,9 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(autoscaling.decided("cpu", decision, notable=True))
             connection.run(load_failed("torn@1", "2026-01-01", stoker.InvalidJob("torn@1 cannot be loaded"), "w"))
+            watched = Sampling(job="none", share=1, window=50, horizon_s=60).model_dump_json()
+            connection.client.hset(key("sampling"), "gazed", watched)
+            connection.client.hset(key("sampled", "gazed"), mapping={"gazed@1 kept": 7, "gazed@1 differ": 2})
         found: list[Metrics] = []
 
         def is_led() -> bool:
@@ -109,6 +114,8 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
         # Other tests of this stack find it well.
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(forget(["torn@1"]))
+            connection.client.hdel(key("sampling"), "gazed")
+            connection.client.delete(key("sampled", "gazed"))
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +183,11 @@ def test_damages_to_the_ledger_are_counted(redis_url: str) -> None:
         connection.run(damage.repair())
     found = {family.name: family for family in LedgerCollector(Settings(), redis_url).collect()}
     assert value(found, "stoker_ledger_repairs_total") == 1
+
+
+def test_what_monitors_do_is_told_by_version(scraped: Metrics) -> None:
+    assert value(scraped, "stoker_monitor_rows_sampled_total", model="gazed@1") == 7
+    assert value(scraped, "stoker_monitor_columns_differing", model="gazed@1") == 2
 
 
 def test_the_guide_lists_exactly_these_metrics(scraped: Metrics, node: Metrics, gpu_node: Metrics) -> None:
