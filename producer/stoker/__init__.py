@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from .ledger.alarms import Alarm
     from .ledger.sampling import Feedback
     from .ledger.uploads import Upload
+    from .ledger.usage import Usage
     from .models.answer import Answer
     from .models.prediction import Prediction
     from .models.retention import Removal
@@ -127,6 +128,7 @@ _LAZY = {
     "ScheduleStatus": "schedules.schedule",
     "Settings": "settings",
     "Upload": "ledger.uploads",
+    "Usage": "ledger.usage",
     "When": "foresight.eta",
     "Worker": "ledger.presence",
     "job": "functions.job",
@@ -228,6 +230,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Upload",
+    "Usage",
     "When",
     "WideAndDeep",
     "Worker",

@@ -219,8 +219,8 @@ class Settings(BaseSettings):
     )
     tenants: Annotated[dict[str, Quota], NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
-        description='What jobs tagged with a tenant may have: tables with "running", "queued" and "weight" by name; '
-        "in the environment, as JSON.",
+        description='What jobs tagged with a tenant may have: tables with "running", "queued", "weight" and "budget" '
+        "by name; in the environment, as JSON.",
     )
 
     fleet: Annotated[dict[Literal["cpu", "gpu", "tpu"], FleetSettings], NoDecode, BeforeValidator(tables)] = Field(

@@ -23,7 +23,7 @@ _KINDS = ("train", "evaluate", "deploy", "infer")
 _OF_JOBS = re.compile(r"(?:stoker:(?:job|events|history):|celery-task-meta-)(.+)")
 _LASTING = re.compile(
     r"stoker:(jobs:(train|evaluate|deploy|infer):(SUCCEEDED|FAILED|CANCELLED|DEAD|PRUNED):cpu|kinds|finished|sequence|rings|heard|tallies"
-    r"|quotas|service|examples:.+|windows|wanted|leader|idempotency:.+|models|(model|aliases|notes|moves):.+|alarms"
+    r"|quotas|service|examples:.+|usage:.+|windows|wanted|leader|idempotency:.+|models|(model|aliases|notes|moves):.+|alarms"
     r"|workers|workers:seen|duties|leftovers|repairs)"
     r"|_kombu\.binding.+|unacked|unacked_index|unacked_mutex"
     r"|(cpu|gpu|tpu)\.(train|batch|infer)\x06\x16[369]"

@@ -109,6 +109,7 @@ PUBLIC = [
     "Unauthorized",
     "Unavailable",
     "Upload",
+    "Usage",
     "When",
     "WideAndDeep",
     "Worker",

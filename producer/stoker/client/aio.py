@@ -34,6 +34,7 @@ from .pausing import AsyncPauseCalls
 from .predicting import AsyncPredictCalls
 from .scheduling import AsyncScheduleCalls
 from .submitting import AsyncSubmitCalls
+from .using import AsyncUsageCalls
 
 R = TypeVar("R", bound=JobResult)
 
@@ -53,6 +54,7 @@ class AsyncClient(
     AsyncPredictCalls,
     AsyncScheduleCalls,
     AsyncSubmitCalls,
+    AsyncUsageCalls,
 ):
     """`Client` for asyncio: the same methods, arguments and errors.
 

@@ -34,6 +34,7 @@ from .pausing import PauseCalls
 from .predicting import PredictCalls
 from .scheduling import ScheduleCalls
 from .submitting import SubmitCalls
+from .using import UsageCalls
 
 R = TypeVar("R", bound=JobResult)
 
@@ -53,6 +54,7 @@ class Client(
     PredictCalls,
     ScheduleCalls,
     SubmitCalls,
+    UsageCalls,
 ):
     """Everything an app does with Stoker, over one Redis.
 

@@ -201,9 +201,19 @@ def succeed(
         brief.model_dump_json() if brief else "",
         iso_now(),
         peak_bytes,
+        _stored_bytes(result, effects),
         *(word for effect in effects for word in _effect_words(effect)),
     )
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
+
+
+def _stored_bytes(result: Result, effects: Iterable[ModelVersion | MoveAlias]) -> int:
+    """The bytes of all files of a result and of the versions registered with it, each file once."""
+    files = {file.digest: file.size for file in result.shown().files.values()}
+    for effect in effects:
+        if isinstance(effect, ModelVersion):
+            files |= {file.digest: file.size for file in effect.files.values()}
+    return sum(files.values())
 
 
 def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
@@ -215,7 +225,7 @@ def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
 
 def fail(attempt: Attempt, state: Unsuccessful, reason: str, traceback: str = "") -> Call[CommitReply]:
     """End an attempt without a result."""
-    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), 0)
+    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), 0, 0)
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
 

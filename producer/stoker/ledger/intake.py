@@ -155,6 +155,12 @@ def refuse(answer: list[Any]) -> None:
             f"job {answer[1].decode()} with the singleton key of the first of these jobs has not ended: nothing was "
             "queued; submit them again when it has, or cancel it"
         )
+    if answer and answer[0] == b"budget":
+        _, tenant, spent, most, days = (each.decode() if isinstance(each, bytes) else each for each in answer)
+        raise Unavailable(
+            f"tenant {tenant!r} has had {spent} slot hours in {days} days, and its budget is {most}: nothing was "
+            "queued, and what is goes on. Submit again when days have passed that count no more, or raise its budget"
+        )
     if answer and answer[0] == b"quota":
         _, tenant, queued, most = answer
         raise Unavailable(

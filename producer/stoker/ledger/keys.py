@@ -82,6 +82,7 @@
 | stoker:wanted | hash | by worker, how many slots it was last asked for | fields go with the worker |
 | stoker:service | hash | by device and kind: mean run time, ms; how many started | never: bounded by kinds |
 | stoker:examples:<device>:<kind> | list | what such jobs took, the newest 256 | never: bounded by kinds |
+| stoker:usage:<day> | hash | what was used on a day of UTC, counted from 1970: see usage.py | 400 days later |
 | stoker:fleet:<device> | hash | bounds of a fleet that were set by hand | when they are taken back |
 | stoker:decisions:<device> | list | what the autoscaler decided, and why, the newest 100 | never: bounded |
 """
@@ -176,6 +177,7 @@ PREFIX = {
     "wanted": "stoker:wanted",
     "service": "stoker:service",
     "examples": "stoker:examples:",
+    "usage": "stoker:usage:",
     "fleet": "stoker:fleet:",
     "decisions": "stoker:decisions:",
 }

@@ -34,7 +34,7 @@ def set_quotas(quotas: Mapping[str, Quota], ageing_s: float) -> Call[bool]:
     words: list[Word] = ["ageing_ms", round(ageing_s * 1000), "default", default.model_dump_json(exclude_none=True)]
     for name, own in quotas.items():
         if name != DEFAULT_TENANT:
-            rule = default.model_copy(update=own.model_dump(exclude_unset=True))
+            rule = default.model_copy(update={field: getattr(own, field) for field in own.model_fields_set})
             words += [f"tenant {name}", rule.model_dump_json(exclude_none=True)]
     return Call(tuple(words), bool, script("quotas"))
 

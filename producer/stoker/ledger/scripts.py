@@ -9,7 +9,7 @@ from .counters import lua_bounds
 from .keys import lua_tables
 
 _ROUTES = ("registry", "routes")
-_STATES = ("forms", "turns", "states", "sampling", "ends")
+_STATES = ("forms", "turns", "usage", "states", "sampling", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
@@ -18,7 +18,9 @@ _INCLUDES = {
     **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
-    **dict.fromkeys(("foresee", "put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES),
+    **dict.fromkeys(
+        ("budgets", "foresee", "put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES
+    ),
     **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
     **dict.fromkeys(("keep_samples", "take_samples"), _STATES),
     "feedback": (*_STATES, *_ROUTES),

@@ -6,6 +6,7 @@ from ...client.stores import elsewhere
 from ...events import JobState
 from ...ledger import monitoring, pauses, quarantine, records, store_files, uploads
 from ...ledger.keys import key
+from ...ledger.usage import budgets
 from ...models.store import Store
 from ...redis.calls import drive
 from ..output import ago, duration, size_text
@@ -15,6 +16,8 @@ from .check import Check, Finding, System, fail, listed, ok, warn
 _SILENT_S = 600.0
 # What is paused for so long may have been forgotten.
 _LONG_PAUSE = timedelta(days=1)
+# A budget of which so much is spent is nearly spent.
+_NEARLY = 0.9
 # How many jobs a finding names.
 _NAMED = 10
 
@@ -55,6 +58,19 @@ def _paused(system: System) -> Finding:
     if min(since.values()) > datetime.now(UTC) - _LONG_PAUSE:
         return ok(f"{named}{more}", numbers)
     return warn(f"{named}{more}: `stoker resume` lets them go on, `stoker cancel ID` ends a job", numbers)
+
+
+def _budgets(system: System) -> Finding:
+    spent = {each.tenant: each for each in system.connection.run(budgets()) if each.spent_ms >= _NEARLY * each.limit_ms}
+    if not spent:
+        return ok("none is nearly spent")
+    hours = {name: (each.spent_ms / 3.6e6, each.limit_ms / 3.6e6) for name, each in spent.items()}
+    told = ", ".join(
+        f"tenant {name!r} has had {had:.4g} of {most:.4g} slot hours in {spent[name].days} days"
+        for name, (had, most) in hours.items()
+    )
+    numbers = {name: round(each.spent_ms / 1000) for name, each in spent.items()}
+    return warn(f"{told}: `stoker usage` shows for what", numbers)
 
 
 def _dead(system: System) -> Finding:
@@ -120,6 +136,7 @@ CHECKS = (
     Check("leases", _leases),
     Check("silence", _silent),
     Check("paused", _paused),
+    Check("budgets", _budgets),
     Check("dead jobs", _dead),
     Check("quarantine", _quarantine),
     Check("leftovers", _leftovers),

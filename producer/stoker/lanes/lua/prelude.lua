@@ -159,6 +159,15 @@ local function count_taken(drainer)
   return count
 end
 
+-- Counts the requests that a lane has answered today, by model: see the ledger's usage.lua.
+local function count_predictions(ref, answered)
+  local day = KEY.usage .. string.format('%d', math.floor(now_ms() / 86400000))
+  local field = 'predictions ' .. cjson.encode({ '', 'lane', string.match(ref, '^[^@]*') })
+  if redis.call('HINCRBY', day, field, answered) == answered then
+    redis.call('EXPIRE', day, 400 * 86400)
+  end
+end
+
 -- The requests that a drainer has taken, in that order.
 local function taken_by(drainer)
   local batch = {}

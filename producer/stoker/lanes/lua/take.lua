@@ -36,6 +36,7 @@ else
   local answered = count_taken(drainer)
   if answered > 0 then
     observe('batch', answered, BOUNDS.batch)
+    count_predictions(ref, answered)
     redis.call('DEL', unpack(taken_lists(drainer)))
   end
   redis.call('LREM', LANE.idle .. ref, 0, drainer)

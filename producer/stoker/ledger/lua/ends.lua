@@ -64,7 +64,7 @@ local function learn_example(id, job, peak)
 end
 
 -- Ends one job: state, result, last event, Celery's copy. Returns its record as it was before.
--- `outcome` has `result` (JSON) and `peak` (bytes), or `reason` and `traceback` (texts, nil or '' for none).
+-- `outcome` has `result` (JSON), `peak` and `stored` (bytes of memory, and in the store), or `reason` and `traceback` (texts, nil or '' for none).
 local function settle(id, state, outcome, iso)
   local now = now_ms()
   local _, flaws, _, job = examine(id)
@@ -88,6 +88,8 @@ local function settle(id, state, outcome, iso)
     redis.call('HDEL', KEY.job .. id, 'outage')
   end
   tally('finished ' .. job.kind .. ' ' .. state, 1)
+  count_use('jobs', 1, job)
+  count_use('bytes', tonumber(outcome.stored) or 0, job)
   if state ~= 'DEAD' then
     discard_all(id, job)
     if job.waited_by then

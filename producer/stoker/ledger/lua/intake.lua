@@ -17,8 +17,12 @@ local function count_queued(tenants)
 end
 
 -- A tenant that would have more jobs waiting and queued than it may, by how many are to come: {its name, how many it has,
--- how many it may have}; nil if there is none.
+-- how many it may have}; or one whose budget is spent, see usage.lua; nil if there is none.
 local function over_quota(tenants)
+  local over = over_budget(tenants)
+  if over then
+    return over
+  end
   for tenant, added in pairs(tenants) do
     local most = rule_of(tenant).queued
     local has = most and count(KEY.queued, tenant)

@@ -228,9 +228,10 @@ end
 local MOST_ATTEMPTS = 100
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason, job)
-  job = job or fields_of(id, 'kind', 'attempt', 'worker', 'started_at', 'queue')
+  job = job or fields_of(id, 'kind', 'attempt', 'worker', 'started_at', 'queue', 'tenant', 'slots', 'makes', 'model')
   local kind, queue, started_at = job.kind, job.queue, tonumber(job.started_at) or now_ms()
   observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
+  count_use('slot_ms', (now_ms() - started_at) * (tonumber(job.slots) or 1), job)
   if how == 'SUCCEEDED' or how == 'FAILED' then
     learn_service(queue, kind, now_ms() - started_at)
   end

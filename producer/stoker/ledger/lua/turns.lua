@@ -19,7 +19,7 @@ local function count(key, field)
   return tonumber(redis.call('HGET', key, field) or nil) or 0
 end
 
--- A tenant's quotas `running` and `queued` (nil for no limit) and its `weight`; and `ageing_ms`, which all share.
+-- A tenant's quotas `running` and `queued` (nil for no limit), its `weight`, its `budget` (nil for none); and `ageing_ms`, which all share.
 local rules = {}
 local function rule_of(tenant)
   if not rules[tenant] then
@@ -29,7 +29,8 @@ local function rule_of(tenant)
     local is_json, rule = pcall(cjson.decode, own or default or '{}')
     rule = is_json and type(rule) == 'table' and rule or {}
     rules[tenant] = { running = tonumber(rule.running), queued = tonumber(rule.queued),
-      weight = math.max(tonumber(rule.weight) or 1, 0.01), ageing_ms = tonumber(ageing_ms or nil) or DEFAULT_AGEING_MS }
+      weight = math.max(tonumber(rule.weight) or 1, 0.01),
+      budget = type(rule.budget) == 'table' and rule.budget or nil, ageing_ms = tonumber(ageing_ms or nil) or DEFAULT_AGEING_MS }
   end
   return rules[tenant]
 end
