@@ -49,7 +49,8 @@ def test_what_attempts_have_used_is_counted_once_whatever_is_repeated(connection
     first, second = drive(usage("tenant", datetime.now(UTC)), connection.run)
     assert (first.name, first.jobs, first.stored_bytes) == ("red", 1, 1000)
     assert first.slot_s == pytest.approx(7200, abs=60)
-    assert (second.name, second.jobs, second.slot_s) == ("", 1, pytest.approx(3600, abs=60))
+    assert (second.name, second.jobs) == ("", 1)
+    assert second.slot_s == pytest.approx(3600, abs=60)
     assert [each.name for each in drive(usage("model", datetime.now(UTC)), connection.run)] == ["digits", "other"]
     assert [each.name for each in drive(usage("kind", datetime.now(UTC)), connection.run)] == ["train"]
     [day] = connection.run(Call(("KEYS", "stoker:usage:*"), list))
