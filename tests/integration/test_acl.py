@@ -149,6 +149,8 @@ def test_a_client_may_schedule_jobs_and_wake_and_cancel_those_that_wait(server_u
         closing(Connection.open(Settings(), url_of("controller", server_url))) as controller,
         stoker.Client(settings=Settings(redis_url=url_of("client", server_url))) as client,
     ):
+        # That of another test has just ended.
+        admin.delete("stoker:workers", "stoker:workers:seen")
         admin.acl_log_reset()
         added = client.schedule("every 1h", spec, name="guarded")
         client.schedule("drift of guarded", spec, name="on-drift")
@@ -248,7 +250,8 @@ def test_doctor_says_what_a_user_may_not_ask_and_checks_the_rest(server_url: str
     assert all(checks[name]["verdict"] == "warn" for name in refused)
     assert {"redis", "durability", "memory", "eviction"} <= refused or user == "operator"
     assert refused == set() or user != "operator"
-    assert not {"access", "controller", "workers", "queues", "leases", "dead jobs"} & refused
+    # Whoever approves does nothing else, and most checks are scripts that could write.
+    assert user == "approver" or not {"access", "controller", "workers", "queues", "leases", "dead jobs"} & refused
     assert not [name for name, check in checks.items() if "could not be checked" in check["told"]]
 
 
