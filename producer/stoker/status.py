@@ -25,6 +25,7 @@ class JobStatus(BaseModel):
         summary: what it does, as Flower shows it: the function and its arguments, or the model and the data.
         parent: the id of the job that submitted it; None for a job that a client submitted.
         resubmits: the id of the job whose spec was submitted again with changes; None for none.
+        reused: how many submits of identical jobs it was given back for; see `JobSpec.reuse`.
         attempt: how many workers have claimed it so far.
         worker: the worker that runs it, or ran it last.
         last_event_at: time of an attempt's last event: its start, progress, a checkpoint, a line of output. A running
@@ -45,6 +46,7 @@ class JobStatus(BaseModel):
     summary: str = ""
     parent: str | None = None
     resubmits: str | None = None
+    reused: int = 0
     priority: str
     tags: dict[str, str] = Field(default_factory=dict)
     attempt: int = 0
@@ -72,6 +74,7 @@ class JobStatus(BaseModel):
             "attempt": f"{self.attempt} of {self.max_attempts}",
             "worker": self.worker or "",
             "submitted": f"{self.submitted_at:%Y-%m-%d %H:%M:%S} UTC",
+            "reused": f"{self.reused} times" if self.reused else "",
             "progress": self.progress.words() if self.progress else "",
             "reason": self.reason or "",
             "tags": ", ".join(f"{name}={value}" for name, value in self.tags.items()),

@@ -73,7 +73,8 @@ def submit(
             print_json(statuses)
         else:
             for status in statuses:
-                say(f"{status.id}  ", state_text(status.state), f" on {status.queue}")
+                ended = f", which ended {ago(status.finished_at)}" if status.finished_at else ""
+                say(f"{status.id}  ", state_text(status.state), f" on {status.queue}{ended}")
             for device in {status.queue.partition(".")[0] for status in statuses} - devices:
                 say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
             warn_of_pauses(client, statuses)

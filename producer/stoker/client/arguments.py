@@ -172,9 +172,9 @@ def spec(value: object) -> Spec:
     return value  # type: ignore[return-value]  # the specs are the subclasses
 
 
-def keyed(value: object, singleton: str | None, debounce: float | None) -> Spec:
-    """A job to submit, with the key of which one is open at a time, and how long it waits for another, if given."""
-    fields = {name: given for name, given in (("singleton", singleton), ("debounce", debounce)) if given is not None}
+def with_terms(value: object, **terms: object) -> Spec:
+    """A job to submit, with those of its fields that were given beside it."""
+    fields = {name: given for name, given in terms.items() if given is not None}
     return spec(value).model_copy(update=fields) if fields else spec(value)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..errors import InvalidJob
 from ..fleet import topology
 from ..kinds import Data, Spec, checked, kind_of
+from ..kinds.identity import identity
 from ..kinds.kind import with_fields
 from ..ledger import intake, registry, uploads
 from ..ledger.registry import JOB_MODEL
@@ -16,6 +17,7 @@ from ..models.manifest import ModelVersion
 from ..models.uploads import SCHEME as UPLOADS
 from ..models.uploads import parse_upload, unknown_upload
 from ..redis.calls import Steps
+from ..tenants import TENANT
 from .placement import Offer, offer, place
 from .tracing import traceparent
 
@@ -53,9 +55,14 @@ def refuse_keys(specs: Sequence[Spec]) -> None:
     """Refuse keys in a list of jobs that say nothing of it as a whole.
 
     Raises:
-        InvalidJob: another than the first has a singleton, or one has a debounce.
+        InvalidJob: another than the first has a singleton, or one has a debounce, or is to be reused.
     """
     for number, spec in enumerate(specs):
+        if spec.reuse is not None:
+            raise InvalidJob(
+                "reuse is for a job that is submitted by itself, not for several, and not by a schedule; "
+                f"spec #{number} has one"
+            )
         if spec.debounce is not None or (number and spec.singleton is not None):
             raise InvalidJob(
                 "of several jobs the first may have a singleton, which is that of all, and none a debounce; spec "
@@ -112,15 +119,18 @@ def _prepare(
     distinct = valid.values()
     offered = (yield from offer(distinct)) if specs else Offer()
     checks = (kind_of_checks or _Checks)((yield from _versions(distinct)), offered)
-    routed: dict[int, tuple[Spec, str]] = {}
+    routed: dict[int, tuple[Spec, str, str]] = {}
     prepared: list[intake.NewJob] = []
     parent = traceparent()
     for spec in specs:
         if id(spec) not in routed:
-            routed[id(spec)] = yield from _checked(checks, _with_ids(valid[id(spec)], prepared))
-        ready, queue = routed[id(spec)]
+            named = _with_ids(valid[id(spec)], prepared)
+            ready, queue = yield from _checked(checks, named)
+            ready, identity = checks.identified(named, ready) if spec.reuse else (ready, "")
+            routed[id(spec)] = ready, queue, identity
+        ready, queue, identity = routed[id(spec)]
         job_id = ids[len(prepared)] if ids else str(uuid.uuid4())
-        prepared.append(intake.NewJob(job_id, ready, queue, ready.after, idempotency_key, parent, resubmits))
+        prepared.append(intake.NewJob(job_id, ready, queue, ready.after, idempotency_key, parent, resubmits, identity))
     return prepared
 
 
@@ -188,14 +198,33 @@ class _Checks:
         self._versions = versions
         self._offered = offered
         self.uploads: set[str] = set()
+        # What the spec reads that was checked last.
+        self._read: list[str] = []
         # The same data is checked once.
         self._preflight = functools.cache(preflight)
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The checked spec, its data references made absolute, and its queue."""
         queue = topology.queue_for(spec.kind, place(spec, self._offered))
+        self._read.clear()
         checked: Spec = kind_of(spec).check(spec, self)
         return checked, queue
+
+    def identified(self, named: Spec, checked: Spec) -> tuple[Spec, str]:
+        """The spec that was checked last with exact versions of its models, and what it is told from others by.
+
+        Args:
+            named: the spec, with its models as they were named.
+            checked: what `check` has made of it.
+
+        Raises:
+            InvalidJob: see `identity`.
+        """
+        versions = {ref: self._versions.get(ref) for ref in kind_of(named).models(named)}
+        exact: Spec = kind_of(named).with_models(
+            checked, lambda ref: version.ref if (version := versions.get(ref)) else ref
+        )
+        return exact, identity(kind_of(named), exact, versions, self._read, tenant=named.tags.get(TENANT, ""))
 
     def version(self, ref: str) -> ModelVersion | None:
         """See `SubmitChecks`."""
@@ -211,6 +240,7 @@ class _Checks:
     ) -> str | Data:
         """See `SubmitChecks`."""
         self._require_upload(data.ref if isinstance(data, Data) else data)
+        self._read.append(data.ref if isinstance(data, Data) else data)
         absolute = functools.partial(self._preflight, target=target, features=features, labelled=labelled)
         if isinstance(data, Data):
             return data.model_copy(update={"ref": absolute(data.ref, data.stated)})
@@ -219,6 +249,7 @@ class _Checks:
     def file(self, ref: str) -> str:
         """See `SubmitChecks`."""
         self._require_upload(ref)
+        self._read.append(ref)
         return preflight_file(ref)
 
     def _require_upload(self, ref: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
-from ..kinds.base import JobSpec
+from ..kinds.base import JobSpec, Reuse
 from ..kinds.result import JobResult
 from ..redis.scopes import PerLoop, PerProcess
 from . import arguments, submission
@@ -28,19 +28,22 @@ class SubmitCalls(Calls):
         idempotency_key: str | None = None,
         singleton: str | None = None,
         debounce: float | None = None,
+        reuse: Reuse | None = None,
     ) -> Job[R]:
         """Queue a job. When this returns, the job is stored and will reach a final state.
 
         Args:
             idempotency_key: submits with the same key give the same job, as long as its record is kept.
             singleton, debounce: as those of `JobSpec`: one job with a key at a time, and seconds until it starts.
+            reuse: as that of `JobSpec`: "identical" gives an identical job back that has succeeded, with its result.
 
         Raises:
             InvalidJob: the spec or its data is wrong, or the key was used with another spec.
             ModelNotFound: it names a model that does not exist.
             Unavailable, Unauthorized: Redis cannot take it. Nothing was queued, or a repeat with the key finds it.
         """
-        listed, key = [arguments.keyed(spec, singleton, debounce)], arguments.idempotency_key(idempotency_key)
+        listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
+        key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
             [job_id] = self._drive(submission.submit(listed, key))
         return Job(self._connection, self._listener, job_id, self.settings.store)
@@ -74,9 +77,11 @@ class AsyncSubmitCalls(AsyncCalls):
         idempotency_key: str | None = None,
         singleton: str | None = None,
         debounce: float | None = None,
+        reuse: Reuse | None = None,
     ) -> AsyncJob[R]:
         """See `Client.submit`."""
-        listed, key = [arguments.keyed(spec, singleton, debounce)], arguments.idempotency_key(idempotency_key)
+        listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
+        key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
             [job_id] = await self._drive(submission.submit(listed, key))
         return AsyncJob(self._connection, self._listener, job_id, self.settings.store)

@@ -26,6 +26,7 @@ from .result import JobResult
 
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Priority = Literal["low", "normal", "high"]
+Reuse = Literal["identical"]
 # A job's id, or "#2" for the third of the specs submitted together.
 JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1,64})$")]
 LONGEST_TAG = 256
@@ -147,6 +148,8 @@ class JobSpec(Gives[R_co]):
         needs: labels that its worker must have (`STOKER_LABELS`); until one that has them lives, it waits.
         singleton: a key. As long as a job with it has not ended, submitting another gives that one back. The first of
             several jobs may have one: then all are refused.
+        reuse: "identical" gives the newest job back that was identical and has succeeded, instead of running this one;
+            see docs/jobs.md for what that is. None runs it.
         debounce: seconds, with `singleton`. The job starts so much later, if no other with its key has come by then:
             that takes its place, as long as it has not begun. It is put off for ten times as long at most.
     """
@@ -164,6 +167,7 @@ class JobSpec(Gives[R_co]):
     needs: Labels = Field(default_factory=dict)
     singleton: SingletonKey | None = None
     debounce: float | None = Field(default=None, gt=0, le=86_400)
+    reuse: Reuse | None = None
 
     @model_validator(mode="after")
     def _debounce_needs_a_key(self) -> Self:

@@ -197,5 +197,6 @@ KIND = Kind(
     reads=(),
     checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.data}, target {', '.join(spec.targets)}" if spec.targets else str(spec.data),
+    differs=lambda _: "",
     check=_check,
 )

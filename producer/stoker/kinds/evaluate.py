@@ -266,5 +266,6 @@ KIND = Kind(
     usual_s=20.0,
     checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.model}, {spec.data}",
+    differs=lambda _: "",
     check=_check,
 )

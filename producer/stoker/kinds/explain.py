@@ -165,5 +165,6 @@ KIND = Kind(
     usual_s=20.0,
     checkpoints=lambda _: 0,
     summary=lambda spec: f"{spec.model}, {'rows of its own' if spec.data is None else spec.data}",
+    differs=lambda _: "",
     check=_check,
 )

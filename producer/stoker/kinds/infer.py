@@ -122,5 +122,6 @@ KIND = Kind(
     summary=_summary,
     may_have_children=lambda spec: spec.rows is None,
     predicts=True,
+    differs=lambda _: "",
     check=_check,
 )

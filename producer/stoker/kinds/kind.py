@@ -70,6 +70,8 @@ class Kind(Generic[S]):
         work: numbers of a job that its time is about proportional to, by name.
         samples: what is sampled of the requests to the first model that it reads, from its first attempt to its end.
         predicts: whether what the first model that it reads gives is sampled, where that is watched.
+        differs: why a job that is equal to another may give or do something else, in words behind "reuse='identical' ";
+            "" if it does not, so that the result of one may be given for that of the other.
         check: what is refused at submit; gives the spec with its data as a worker finds them.
     """
 
@@ -94,6 +96,7 @@ class Kind(Generic[S]):
     work: Callable[[S], Mapping[str, float]] = lambda _: {}
     samples: Callable[[S], Sampled | None] = lambda _: None
     predicts: bool = False
+    differs: Callable[[S], str] = lambda spec: f"is not for {type(spec).__name__}, which does more than give a result"
     check: Callable[[S, SubmitChecks], S] = lambda spec, _: spec
 
     def models(self, spec: S) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from .base import JobSpec
 from .compare import ComparedModel
 from .data import DataRef
 from .evaluate import Interval
+from .identity import why_it_differs
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word, package_word
 from .result import JobResult, Shown
@@ -224,6 +225,12 @@ def _needs(spec: Optimize) -> Iterator[str]:
         yield from map(module_word, spec.student.all_modules)
 
 
+def _differs(spec: Optimize) -> str:
+    student = spec.student.all_modules if isinstance(spec.student, KerasConfig) else ()
+    draws = TRAINED.intersection(spec.forms) and spec.seed is None
+    return why_it_differs(draws=bool(draws), alias=spec.alias, own=student)
+
+
 KIND = Kind(
     name="optimize",
     spec=Optimize,
@@ -233,5 +240,6 @@ KIND = Kind(
     checkpoints=lambda spec: _CHECKPOINTS if TRAINED & {*spec.forms} else 0,
     needs=lambda spec: tuple(_needs(spec)),
     summary=lambda spec: f"{spec.model}, {spec.to or f'least {spec.goal}'}",
+    differs=_differs,
     check=_check,
 )

@@ -126,6 +126,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 KIND = Kind(
+    differs=lambda _: "is not for Run: what a function does is its worker's code, which nobody knows at the submit",
     name="run",
     spec=Run,
     queue="train",

@@ -10,6 +10,7 @@ from ..models.manifest import Alias, ModelName, ModelRef
 from .accepts import Accepts
 from .base import JobSpec
 from .data import Data, DataRef, OptionalDataRef
+from .identity import why_it_differs
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word
 from .training.architecture import Architecture, Pretrained, weights_between
@@ -29,6 +30,7 @@ from .training.outputs import (
     Targets,
     check_task,
     class_modules,
+    is_own,
     refuse_wrong_outputs,
 )
 from .training.reconstruction import refuse_wrong_reconstruction
@@ -262,11 +264,19 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
 
 def _needs(spec: Train) -> tuple[str, ...]:
     """The modules of the author's own classes in its network, and of those that are its losses and metrics."""
+    return tuple(map(module_word, sorted({*class_modules(_measures(spec)), *_network_modules(spec)})))
+
+
+def _differs(spec: Train) -> str:
+    own = (*filter(is_own, _measures(spec)), *_network_modules(spec))
+    return why_it_differs(draws=spec.seed is None, alias=spec.alias, own=own)
+
+
+def _measures(spec: Train) -> list[str]:
     named = [spec.loss, *(spec.metrics or ())]
     for output in spec.outputs.values():
         named += [output.loss, *(output.metrics or ())]
-    names = [name for name in named if name is not None]
-    return tuple(map(module_word, sorted({*class_modules(names), *_network_modules(spec)})))
+    return [name for name in named if name is not None]
 
 
 def _network_modules(spec: Train) -> tuple[str, ...]:
@@ -294,5 +304,6 @@ KIND = Kind(
     memory_plans=lambda spec: tuple(map(str, memory_plans(spec))),
     needs=_needs,
     work=lambda spec: {"epochs": spec.epochs, "weights": weights_between(spec.architecture)},
+    differs=_differs,
     check=_check,
 )

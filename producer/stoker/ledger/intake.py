@@ -47,6 +47,7 @@ class NewJob:
         queue: where `spec` was routed to.
         idempotency_key: submits with one key are one job; None for no key.
         resubmits: the id of an older job whose spec it has, with changes; "" for none.
+        identity: equal for jobs that are identical; "" where that is not asked.
         traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
     """
 
@@ -57,6 +58,7 @@ class NewJob:
     idempotency_key: str | None = None
     traceparent: str = ""
     resubmits: str = ""
+    identity: str = ""
 
     @cached_property
     def document(self) -> str:
@@ -65,7 +67,8 @@ class NewJob:
 
 
 def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
-    """Take a few jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known.
+    """Take a few jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known, or
+    where an identical one has succeeded.
 
     Raises:
         InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
@@ -182,7 +185,7 @@ def encoded(jobs: Sequence[NewJob], known: Mapping[str, str] | None = None) -> s
     numbers: dict[tuple[object, ...], int] = {}
     rows: list[tuple[object, ...]] = []
     for job in jobs:
-        same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits)
+        same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits, job.identity)
         number = numbers.get(same)
         if number is None:
             shapes.append(_shape(job, known or {}))
@@ -220,6 +223,7 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "makes": getattr(spec, kind.makes) if kind.makes else "",
         "traceparent": job.traceparent,
         "resubmits": job.resubmits,
+        "identity": job.identity,
         "memory": spec.memory,
         "cpus": spec.cpus,
         "gpu_memory": spec.gpu_memory,
@@ -232,4 +236,6 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
     for name, value in written.items():
         if value:
             record += (name, value)
-    return {name: value for name, value in known.items() if value} | {"after": job.after, "record": record}
+    # Who submits a job again wants another run of it.
+    sought = {"identity": job.identity} if job.identity and not job.resubmits else {}
+    return {name: value for name, value in known.items() if value} | sought | {"after": job.after, "record": record}

@@ -51,6 +51,7 @@
 | stoker:intakes | set | ids of the lists that are accepted | entries go when all is taken in |
 | stoker:idempotency:<key> | string | the id and the spec's digest behind a key | with the record |
 | stoker:singleton:<key> | string | the newest job with a key, of which one is open at a time | with the record |
+| stoker:identical:<digest> | string | of jobs that are identical, the newest that has succeeded | with the record |
 | stoker:schedules | hash | when jobs are submitted by themselves, and which: name to schedule | fields go by hand |
 | stoker:schedule-states | hash | what has come of each so far | as those of stoker:schedules |
 | stoker:quarantine | list | the newest 1,000 messages that were no jobs, cut to 1 kB | never: bounded |
@@ -146,6 +147,7 @@ PREFIX = {
     "intakes": "stoker:intakes",
     "idempotency": "stoker:idempotency:",
     "singleton": "stoker:singleton:",
+    "identical": "stoker:identical:",
     "schedules": "stoker:schedules",
     "schedule_states": "stoker:schedule-states",
     "quarantine": "stoker:quarantine",

@@ -12,7 +12,7 @@ from .foreseen import look
 from .made_up import usual_events, usual_result
 from .outcomes import Planned
 from .plans import Plans
-from .records import Entry, Ids, Record, as_bytes, flat, id_text, is_wanted, now_ms
+from .records import Entry, Ids, Record, as_bytes, flat, id_text, is_identical, is_wanted, now_ms
 from .registry import Models
 
 _WORKER = "testing@memory"
@@ -56,9 +56,12 @@ class Jobs:
         return answer
 
     def _holder(self, shape: dict[str, Any]) -> str | None:
-        """The job that is given back for one with its key; one whose place that takes is cancelled."""
+        """The job that is given back for one like it, or with its key; one whose place that takes is cancelled."""
         key = (shape.get("singleton") or "").encode()
         for job_id, record in reversed(self._jobs.items()):
+            if is_identical(record, shape) and self._models.still_has(record, job_id):
+                record.set(reused=int(record.text("reused") or 0) + 1)
+                return job_id
             if key and record.fields.get(b"singleton") == key and not record.is_final:
                 if not shape.get("debounce_ms") or int(record.text("attempt") or 0):
                     return job_id

@@ -129,6 +129,12 @@ def newer_entries(words: Sequence[Any], stream: Callable[[str], list[Entry]]) ->
     return answer or None
 
 
+def is_identical(record: Record, shape: Mapping[str, Any]) -> bool:
+    """Whether a job has succeeded that is identical to those of a shape."""
+    sought = shape.get("identity")
+    return bool(sought) and record.text("identity") == sought and record.text("state") == JobState.SUCCEEDED
+
+
 def is_wanted(record: Record, search: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
     """Whether a list of jobs is to have this one: see query.lua.
 

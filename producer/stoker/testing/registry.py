@@ -13,7 +13,7 @@ from ..errors import InvalidJob, ModelNotFound
 from ..models.manifest import CHAMPION, Artifact, ModelVersion
 from ..models.signature import Signature, TensorSpec
 from ..models.tensors import Array, Outputs, Tensors
-from .records import as_bytes, flat, now_ms
+from .records import Record, as_bytes, flat, now_ms
 
 Answer = str | float | Sequence[str | float]
 # How what stands in the place of a removed version begins: see versions.lua.
@@ -132,6 +132,14 @@ class Models:
         if number is None or not model.has(number):
             raise ModelNotFound(f"there is no model {ref}")
         return ModelVersion.model_validate_json(model.versions[number])
+
+    def still_has(self, record: Record, job_id: str) -> bool:
+        """Whether there still is the version that a job has made; True if it has made none."""
+        ref = json.loads(record.text("result")).get("model") if record.text("makes") else ""
+        try:
+            return not ref or self.version(ref).job == job_id
+        except ModelNotFound:
+            return False
 
     def resolved(self, *names: str) -> list[list[Any]]:
         """For names and picks in turn, a version as JSON, its model's aliases, its note: see `registry.resolve_all`."""

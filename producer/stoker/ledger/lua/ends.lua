@@ -100,6 +100,9 @@ local function settle(id, state, outcome, iso)
     end_sampling(id, job.samples)
   end
   if has_succeeded then
+    if job.identity then
+      redis.call('SET', KEY.identical .. job.identity, id)
+    end
     append_event(id, { type = 'finished', state = state })
     store_celery_result(id, job.attempt, CELERY[state], outcome.result, 'null', iso)
     return job
@@ -115,8 +118,8 @@ end
 
 -- Forgets a job that has ended.
 local function forget(id)
-  local kind, state, queue, key, singleton =
-    unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key', 'singleton'))
+  local kind, state, queue, key, singleton, identity =
+    unpack(record(id, 'kind', 'state', 'queue', 'idempotency_key', 'singleton', 'identity'))
   if kind then
     redis.call('ZREM', index_of(kind, state or '', queue), id)
   end
@@ -125,6 +128,9 @@ local function forget(id)
   end
   if singleton and redis.call('GET', KEY.singleton .. singleton) == id then
     redis.call('DEL', KEY.singleton .. singleton)
+  end
+  if identity and redis.call('GET', KEY.identical .. identity) == id then
+    redis.call('DEL', KEY.identical .. identity)
   end
   if state == 'DEAD' then
     discard_all(id, fields_of(id, 'checkpoints', 'keeps_nothing'))

@@ -41,6 +41,26 @@ local function open_singleton(key)
   end
 end
 
+-- The newest job that was identical to one of a shape, if it has succeeded and the version that it has made is still there.
+local function identical_job(shape)
+  local id = shape.identity and redis.call('GET', KEY.identical .. shape.identity)
+  local state, makes, result = unpack(id and record(id, 'state', 'makes', 'result') or {})
+  if state ~= 'SUCCEEDED' then
+    return nil
+  end
+  local is_json, made = pcall(cjson.decode, makes and result or '{}')
+  local ref = is_json and type(made) == 'table' and made.model
+  if makes and ref ~= '' then
+    local name, number = string.match(type(ref) == 'string' and ref or '', '^(.+)@(%d+)$')
+    local manifest = name and version_of(name, number)
+    -- The number may be another model's by now, which has its name.
+    if not manifest or not string.find(manifest, '"job":"' .. id .. '"', 1, true) then
+      return nil
+    end
+  end
+  return id
+end
+
 -- New jobs are those with their keys, from now on.
 local function hold_singletons(chunk)
   for _, job in ipairs(chunk.jobs) do

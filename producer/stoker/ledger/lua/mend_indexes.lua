@@ -94,7 +94,7 @@ local function mend_key(key)
   if needs then
     return mend_index(key, is_state_of('WAITING'))
   end
-  if rest_of(key, KEY.idempotency) or rest_of(key, KEY.singleton) then
+  if rest_of(key, KEY.idempotency) or rest_of(key, KEY.singleton) or rest_of(key, KEY.identical) then
     local its_id = string.match(redis.call('GET', key) or '', '^(%S+)')
     if not its_id or redis.call('EXISTS', KEY.job .. its_id) == 0 then
       redis.call('DEL', key)

@@ -1,9 +1,9 @@
 -- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time. A job is {id, number of its shape} or {id, number of its shape, idempotency key, digest}.
--- Returns {place, id, …} of the jobs whose idempotency key is an older job's;
+-- Returns {place, id, …} of those for which an older job is given back: one with its idempotency key, or its singleton key, or an identical one that has succeeded;
 --   {'conflict', key} if that has another spec; {'busy', id} of the job with the singleton key of the first of several; {'missing' or the state it ended in, id} of a job to come after;
 --   {'quota', tenant, its jobs that have not started, how many these may be}.
 local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]
-local older, fresh, coming, more = {}, {}, {}, {}
+local older, fresh, coming, more, reused = {}, {}, {}, {}, {}
 -- The job whose place the only one of these takes.
 local replaced
 
@@ -25,6 +25,10 @@ for n, job in ipairs(chunk.jobs) do
   elseif redis.call('EXISTS', KEY.job .. id) == 1 then
     -- A repeat of a submit whose answer was lost is not judged again by what has happened since.
     known = true
+  elseif identical_job(chunk.shapes[shape]) then
+    known = true
+    reused[#reused + 1] = identical_job(chunk.shapes[shape])
+    older[#older + 1], older[#older + 2] = n, reused[#reused]
   elseif chunk.shapes[shape].singleton then
     local holder, its_job = open_singleton(chunk.shapes[shape].singleton)
     local has_begun = holder and (its_job.state == 'RUNNING' or its_job.attempt ~= '0')
@@ -64,6 +68,9 @@ if refusal then
 end
 if replaced then
   finish(replaced, 'CANCELLED', { reason = 'job ' .. chunk.jobs[1][1] .. ' takes its place' }, iso)
+end
+for _, id in ipairs(reused) do
+  redis.call('HINCRBY', KEY.job .. id, 'reused', 1)
 end
 local added = {}
 for _, job in ipairs(fresh) do
