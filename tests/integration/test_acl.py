@@ -95,8 +95,9 @@ def denied(admin: redis.Redis) -> list[str]:
 def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
     with stoker.Client(settings=fleet.settings) as client, redis.Redis.from_url(server_url) as admin:
         admin.acl_log_reset()
-        result = client.submit(SPEC, idempotency_key="monday").result(timeout=PATIENCE_S)
+        result = client.submit(SPEC, idempotency_key="monday", reuse="identical").result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
+        assert client.submit(SPEC, reuse="identical").result(timeout=PATIENCE_S) == result
         assert client.infer(result.model, [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
         pipeline = client.submit_many([SPEC, stoker.Evaluate(model="#0", data="sample://digits")])
         assert [job.wait(timeout=PATIENCE_S) for job in pipeline] == [JobState.SUCCEEDED] * 2

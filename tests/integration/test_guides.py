@@ -265,7 +265,9 @@ def test_environments(client: stoker.Client, eventually: Eventually) -> None:
 
 
 def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
-    [paused] = blocks("jobs", "python")
+    paused, reused = blocks("jobs", "python")
+    run(reused)
+    assert capsys.readouterr().out == "1\n"
     run(paused)
     since, epochs = capsys.readouterr().out.splitlines()
     assert since.startswith("20")
