@@ -60,12 +60,11 @@ _FIELD = '    novelty: str = "new"\n'
 # entry is a file, what it says, and what the newer version says before or behind that.
 _BEFORE = (
     ("stoker/events.py", "class Finished(_Event):", _ECHOED),
-    ("stoker/events.py", "| Finished, Field(", "| Echoed "),
-    ("stoker/kinds/__init__.py", "from .deploy import ", "from .echo import Echo, EchoResult\n"),
+    ("stoker/events.py", "| Finished", "| Echoed "),
+    ("stoker/kinds/__init__.py", "from .deploy import ", "from . import echo\nfrom .echo import Echo, EchoResult\n"),
 )
 _BEHIND = (
-    ("stoker/kinds/__init__.py", "from . import ", "echo, "),
-    ("stoker/kinds/__init__.py", "Spec = Annotated[\n    Train | ", "Echo | "),
+    ("stoker/kinds/__init__.py", "Spec = Annotated[\n    Train", "\n    | Echo"),
     ("stoker/kinds/__init__.py", "    TrainResult\n", "    | EchoResult\n"),
     ("stoker/kinds/__init__.py", "for each in (", "echo, "),
     ("stoker_workers/kinds/__init__.py", "from . import ", "echo, "),

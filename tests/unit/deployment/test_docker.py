@@ -117,10 +117,11 @@ def test_workers_have_the_time_to_drain() -> None:
 def test_secrets_are_made_once_and_differ(tmp_path: Path) -> None:
     script, folder = ROOT / "docker" / "make-secrets", tmp_path / "secrets"
     subprocess.run(["sh", script, folder, "redis.internal"], check=True, capture_output=True)
-    assert {path.name for path in folder.iterdir()} == {Path(s["file"]).name for s in COMPOSE["secrets"].values()} | {
-        "operator_url"
-    }
+    known = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert {path.name for path in folder.iterdir()} == known | {"operator_url", "approver_url"}
     assert "CHANGE-ME" not in (folder / "users.acl").read_text()
-    passwords = {(folder / f"{user}_url").read_text() for user in ("client", "worker", "controller", "operator")}
-    assert len({url.split(":")[2] for url in passwords}) == 4
+    passwords = {
+        (folder / f"{user}_url").read_text() for user in ("client", "worker", "controller", "operator", "approver")
+    }
+    assert len({url.split(":")[2] for url in passwords}) == 5
     assert subprocess.run(["sh", script, folder], capture_output=True).returncode == 1
