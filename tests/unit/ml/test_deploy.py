@@ -91,6 +91,21 @@ def test_what_gives_no_finite_numbers_or_other_shapes_fails_its_load_test(
         deploy(Deploy(model=narrow.ref, load_test=True), open_run(narrow))
 
 
+def test_steps_beside_a_version_whose_answers_mean_something_else_are_refused(
+    versions: tuple[ModelVersion, ModelVersion], open_run: Callable[..., Run]
+) -> None:
+    before, new = versions
+    numbers = SIGNATURE.model_copy(update={"task": "regression", "classes": (), "columns": ("u", "v", "w")})
+    other = new.model_copy(update={"signature": numbers})
+    run = replace(open_run(other), beside=before)
+    told = "pets@2 predicts regression of u, v, w, and pets@1, which is live, multiclass of a, b, c: .* at once"
+    with pytest.raises(InvalidJob, match=told):
+        deploy(Deploy(model="pets@2", alias="live", shadow=100), run)
+    assert deploy(Deploy(model="pets@2", alias="live"), replace(run, beside=None)).effects
+    with pytest.raises(Wait, match="the approval of boss"):
+        deploy(Deploy(model="pets@2", alias="live", approval="boss"), run)
+
+
 def rolled_out(outcome: Outcome, finding: Finding) -> Rollout:
     def step(number: int, share: float) -> Step:
         return Step(
@@ -137,6 +152,16 @@ def test_what_came_of_it_is_told_with_a_page(open_run: Callable[..., Run], event
         deploy(spec, run)
     page = Path(str(told.value).rpartition("its report is ")[2]).read_text()
     assert "it was clear that it does worse: errors 9 % against 0.1 %" in page
+
+
+@pytest.mark.usefixtures("pages_drawn")
+def test_what_ended_before_its_first_step_has_a_page_too(open_run: Callable[..., Run]) -> None:
+    refused = rolled_out("rolled back", Finding(of="errors", old=0, new=0, n=1, p=1)).model_copy(update={"steps": ()})
+    run = replace(open_run(), kept=refused.model_dump_json().encode())
+    with pytest.raises(InvalidJob, match="rolled back, and champion stays pets@1: because; its report is ") as told:
+        deploy(Deploy(model="pets@2", steps=(0.1,)), run)
+    page = Path(str(told.value).rpartition("its report is ")[2]).read_text()
+    assert "pets@1 answers all requests, as before: because." in page
 
 
 def test_who_is_woken_too_early_waits_on_and_who_is_refused_fails(open_run: Callable[..., Run]) -> None:

@@ -10,6 +10,7 @@ from stoker.kinds import Deploy, DeployResult
 from stoker.kinds.rollout import Rollout
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import ModelVersion
+from stoker.models.signature import Signature
 
 from ..ml.run import Outcome, Run, Wait
 
@@ -20,7 +21,8 @@ def run(spec: Deploy, run: Run) -> Outcome:
     Raises:
         Corrupt: a file is not what was registered.
         Unavailable: a file cannot be read.
-        InvalidJob: it fails its load test, was refused, or was rolled back.
+        InvalidJob: it means something else than the one before by what it gives, fails its load test, was refused, or
+            was rolled back.
         Wait: it is not decided yet.
     """
     if run.kept:
@@ -28,6 +30,8 @@ def run(spec: Deploy, run: Run) -> Outcome:
     [model] = run.models
     for artifact in model.files.values():
         run.store.verify(artifact)
+    if spec.is_gradual and run.beside:
+        _require_alike(model, run.beside, spec.alias)
     rollout = _tested(spec, run, model)
     if rollout.before == model.ref:
         return _moved(spec, rollout.model_copy(update={"why": f"{model.ref} was {spec.alias} before"}))
@@ -36,6 +40,29 @@ def run(spec: Deploy, run: Run) -> Outcome:
         return _moved(spec, rollout.model_copy(update={"why": why}))
     _wait(spec, run, rollout)
     return None
+
+
+def _require_alike(model: ModelVersion, before: ModelVersion, alias: str) -> None:
+    """Refuse steps beside a version whose answers mean something else: whoever asks would get now these, now those."""
+    new, old = _meaning(model), _meaning(before)
+    if new != old:
+        raise InvalidJob(
+            f"{model.ref} predicts {new}, and {before.ref}, which is {alias}, {old}: their answers cannot be held "
+            "against each other; give one that predicts the same, or deploy it without steps and shadow, at once"
+        )
+
+
+def _meaning(model: ModelVersion) -> str:
+    """What each of the outputs means; that of a single one whatever it is called."""
+    parts = model.signature.parts
+    if not parts:
+        return _means(model.signature)
+    return ", ".join(f"{name}: {_means(parts[name])}" for name in sorted(parts))
+
+
+def _means(signature: Signature) -> str:
+    names = signature.classes or signature.columns
+    return f"{signature.task} of {', '.join(names)}" if names else signature.task
 
 
 def _tested(spec: Deploy, run: Run, model: ModelVersion) -> Rollout:

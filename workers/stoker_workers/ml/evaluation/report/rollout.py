@@ -38,8 +38,6 @@ def render(result: DeployResult, outcome: Outcome | None) -> str:
 
 def _why(result: DeployResult, *, is_new: bool) -> str:
     """The outcome, as whoever owns the product would tell it."""
-    last = result.steps[-1]
-    had = f"had {last.name} of the requests" if last.share else "computed requests unseen"
     if is_new:
         answered = sum(step.new.requests for step in result.steps if step.share)
         count = len(result.steps)
@@ -48,9 +46,14 @@ def _why(result: DeployResult, *, is_new: bool) -> str:
             f"{answered:,} requests in {count} step{'s' if count > 1 else ''}, and in none of them did it do worse "
             "than chance explains or than is tolerated."
         )
+    if not result.steps:
+        # Its share was refused or ended before a step began.
+        return f"{result.before} answers all requests, as before: {result.why}."
+    last = result.steps[-1]
     harm = next((finding for finding in last.findings if finding.is_harm), None)
     if harm is None:
         return f"{result.before} answers all requests again: {result.why}."
+    had = f"had {last.name} of the requests" if last.share else "computed requests unseen"
     return (
         f"{result.before} answers all requests again. {result.model} {had}, and after {last.done:,} of them it was "
         f"clear that it does worse: {harm.words()}. ({_MEANINGS[harm.of]}.)"
