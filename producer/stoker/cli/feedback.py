@@ -9,7 +9,9 @@ import typer
 
 from ..client.blocking import Client
 from ..errors import InvalidArgument
+from ..kinds.problems import short
 from ..ledger.sampling import Feedback
+from ..models.requests import RequestId
 from .output import AsJson, print_json, say
 
 _SAID = {
@@ -28,13 +30,7 @@ def feedback(
     as_json: AsJson = False,
 ) -> None:
     """Give the true answers to requests, so that the Monitor of their model learns how right it is."""
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = csv.DictReader(opened)
-        if not {"request", "label"} <= set(rows.fieldnames or ()):
-            raise InvalidArgument(
-                f"{file} must have the columns request and label, got {', '.join(rows.fieldnames or ())}"
-            )
-        labels = [(row["request"], row["label"] or "") for row in rows]
+    labels = _labels(file)
     with Client() as client:
         said = Counter(client.feedback_many(labels))
     if as_json:
@@ -44,3 +40,28 @@ def feedback(
             say(f"{count} {_SAID[each]}")
     if labels and not said[Feedback.ACCEPTED] and not said[Feedback.DUPLICATE]:
         raise typer.Exit(1)
+
+
+def _labels(file: Path) -> list[tuple[str, str]]:
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        rows = csv.DictReader(opened)
+        try:
+            names = rows.fieldnames or ()
+            if not {"request", "label"} <= set(names):
+                raise InvalidArgument(f"{file} must have the columns request and label, got {short(', '.join(names))}")
+            return [_label(file, rows.line_num, row["request"], row["label"]) for row in rows]
+        except UnicodeDecodeError as error:
+            raise InvalidArgument(f"{file} is no text in UTF-8 ({error.reason}): write it as CSV in UTF-8") from None
+        except csv.Error as error:
+            raise InvalidArgument(f"{file}, line {rows.line_num}: this is no CSV: {error}") from None
+
+
+def _label(file: Path, line: int, request: str | None, label: str | None) -> tuple[str, str]:
+    """One of the file's, or the refusal that names its line: all are looked at before any is sent."""
+    try:
+        RequestId.parse(request)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{file}, line {line}: {error.message}") from None
+    if not request or not label:
+        raise InvalidArgument(f"{file}, line {line}: the label is missing: leave out requests without one")
+    return request, label
