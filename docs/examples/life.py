@@ -63,7 +63,7 @@ with stoker.Client() as client:
 
     print(f"{client.model('cells').ref} serves")
     [last] = client.jobs(tags={"schedule": "retrain"}, kind="deploy")
-    print(client.job(last.id).files["html"].download("deployed.html"))
+    print(client.download(client.job(last.id).result().files["html"], "deployed.html"))
     print(watched.files["html"].download("watched.html"))
     client.remove_schedule("retrain")
     watched.cancel()

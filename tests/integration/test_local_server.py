@@ -247,8 +247,8 @@ def test_the_worker_gets_the_settings_and_the_redis_url(home: Path, eventually: 
     settings = Settings(home=home, slots=3)
     with LocalStack(settings, worker=command(worker)) as stack, client_of(stack.redis_url) as client:
         eventually(lambda: client.exists("seen"))
-        # A worker on the server of `stoker up` reads what its user can read.
-        own = {"STOKER_REDIS_URL": stack.redis_url, "STOKER_DATA_ROOTS": "/"}
+        # A worker on the server of `stoker up` reads what its user can read, and exports to where its user can write.
+        own = {"STOKER_REDIS_URL": stack.redis_url, "STOKER_DATA_ROOTS": "/", "STOKER_EXPORT_ROOTS": "/"}
         assert client.hgetall("seen") == settings.environment() | own
 
 
