@@ -15,7 +15,7 @@ from stoker_workers.ml.data.generated import churn
 DOCS = Path(__file__).parents[2] / "docs"
 # What has a test of its own, because it is a module of a package, or a whole program.
 SCRIPT = DOCS / "examples" / "own_script.md"
-APART = {SCRIPT, DOCS / "examples" / "better.md"}
+APART = {SCRIPT, DOCS / "examples" / "better.md", DOCS / "examples" / "life.md"}
 PAGES = [*sorted({*(DOCS / "examples").glob("*.md")} - APART), DOCS / "networks.md"]
 # What a reader takes in at a glance.
 MOST_LINES = 15
