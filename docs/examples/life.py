@@ -63,7 +63,9 @@ with stoker.Client() as client:
 
     print(f"{client.model('cells').ref} serves")
     [last] = client.jobs(tags={"schedule": "retrain"}, kind="deploy")
-    print(client.download(client.job(last.id).result().files["html"], "deployed.html"))
+    deployed_again = client.job(last.id)
+    deployed_again.wait()
+    print(deployed_again.files["html"].download("deployed.html"))
     print(watched.files["html"].download("watched.html"))
     client.remove_schedule("retrain")
     watched.cancel()
