@@ -26,6 +26,7 @@ NONSENSE: tuple[object, ...] = (
     *("", "\0", "\ud800", "x" * 100_000, "a b", "../a", b"bytes"),
     *([], [None], {}, {None: None}, {"\ud800": "\ud800"}, object(), ..., datetime(2026, 1, 1)),  # noqa: DTZ001
 )
+ANSWERED = f"echo@1:{'0' * 32}:1"
 TABLE = b"a,b\n1,2\n"
 DIGEST = hashlib.sha256(TABLE).hexdigest()
 _LONGEST_MESSAGE = 1_000
@@ -76,13 +77,16 @@ def sensible(folder: Path, job: Any) -> dict[str, Any]:
         "spec": SPEC, "specs": [SPEC], "job_id": job.id, "jobs": [job], "model": "echo", "ref": "echo@1",
         "name": "echo", "inputs": np.zeros(2), "rows": np.zeros(2), "new": "other", "alias": "live", "text": "a note",
         "keep": 1, "rule": "max accuracy", "queue": "cpu.train", "tenant": "blue", "data": table, "what": f"store://{DIGEST}/{table.name}",
-        "source": folder / "missing.keras", "timeout": 0.01,
+        "source": folder / "missing.keras", "timeout": 0.01, "when": "daily", "request": ANSWERED, "label": "seven",
+        "labels": [(ANSWERED, "seven")], "job": job.id, "ids": [job.id], "format": "keras",
     }  # fmt: skip
 
 
 def uses(of: str, name: str, folder: Path, job: Any) -> Iterator[tuple[str, object, dict[str, Any]]]:
     """Each parameter with each nonsense, and the arguments of a call with it."""
     known, listed = sensible(folder, job), parameters(of, name)
+    if name == "schedule":
+        known["jobs"] = [SPEC]
     for parameter in listed:
         for value in NONSENSE:
             others = {other for other, (required, _) in listed.items() if required or other == "timeout"}

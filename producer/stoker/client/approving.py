@@ -32,7 +32,7 @@ class ApproveCalls(Calls):
             InvalidJob: it does not wait for an approval.
             Unauthorized: the client's user has not the role.
         """
-        said = arguments.text(note, "a note", _LONGEST_NOTE)
+        said, refuse = arguments.text(note, "a note", _LONGEST_NOTE), arguments.flag(refuse, "refuse")
         return self._drive(approvals.say(_id(job), is_granted=not refuse, note=said))
 
 
@@ -41,9 +41,9 @@ class AsyncApproveCalls(AsyncCalls):
 
     async def approve(self, job: AsyncJob[Any] | str, *, refuse: bool = False, note: str = "") -> str:
         """See `Client.approve`."""
-        said = arguments.text(note, "a note", _LONGEST_NOTE)
+        said, refuse = arguments.text(note, "a note", _LONGEST_NOTE), arguments.flag(refuse, "refuse")
         return await self._drive(approvals.say(_id(job), is_granted=not refuse, note=said))
 
 
 def _id(job: Job[Any] | AsyncJob[Any] | str) -> str:
-    return arguments.job_id(job if isinstance(job, str) else job.id)
+    return job.id if isinstance(job, Job | AsyncJob) else arguments.job_id(job)

@@ -175,6 +175,8 @@ def spec(value: object) -> Spec:
 def with_terms(value: object, **terms: object) -> Spec:
     """A job to submit, with those of its fields that were given beside it."""
     fields = {name: given for name, given in terms.items() if given is not None}
+    if not isinstance(key := fields.get("singleton", ""), str):
+        raise InvalidArgument(f"singleton is the text of a key, got {short(key)}")
     return spec(value).model_copy(update=fields) if fields else spec(value)
 
 

@@ -82,7 +82,8 @@ def _pairs(labels: object) -> list[tuple[RequestId, str]]:
 
 
 def _label(value: object) -> str:
-    text = str(value) if isinstance(value, str | int | float) else ""
+    is_huge = isinstance(value, int) and value.bit_length() > _LONGEST_LABEL
+    text = str(value) if isinstance(value, str | int | float) and not is_huge else ""
     # numpy's numbers have no base in common with Python's but for floats.
     if not text and hasattr(value, "item"):
         return _label(value.item())

@@ -18,6 +18,7 @@ from ..ledger import autoscaling, foresight, presence, records
 from ..ledger.presence import Worker
 from ..redis.calls import Steps
 from ..status import JobStatus
+from . import arguments
 from .calls import AsyncCalls, Calls
 
 
@@ -42,9 +43,9 @@ class AsyncForesightCalls(AsyncCalls):
 
 
 def _ids(ids: Iterable[str]) -> list[str]:
-    if isinstance(ids, str):
-        raise InvalidArgument(f"ids are several: pass a list of them, not {short(ids)}")
-    return list(ids)
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InvalidArgument(f"ids are those of several jobs: pass a list of them, not {short(ids)}")
+    return [arguments.job_id(each) for each in ids]
 
 
 def etas_of(ids: Sequence[str]) -> Steps[dict[str, Eta]]:

@@ -135,6 +135,9 @@ def _fields(name: str, when: str, zone: str, catch_up: str, cool_down_s: float, 
 
 
 def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replace: bool) -> Steps[ScheduleStatus]:
+    arguments.flag(replace, "replace")
+    if arguments.number(fields["cool_down_s"]) is None:
+        raise InvalidArgument(f"cool_down_s must be seconds, got {short(fields['cool_down_s'])}")
     _refuse_specs(specs)
     ready: list[Spec] = yield from submission.anew(specs)
     now = yield clock.now()

@@ -44,8 +44,9 @@ class RequestId:
         """
         match = _ID.fullmatch(written) if isinstance(written, str) else None
         if match is None:
+            shown = repr(written)[:100] if isinstance(written, str) else f"a {type(written).__name__}"
             raise InvalidArgument(
-                f"{written!r:.100} is no id of a request: expected one as `Prediction.request` and "
+                f"{shown} is no id of a request: expected one as `Prediction.request` and "
                 "`Answer.request` have it, such as digits@3:5f0c8e4b5d1a4b6c9e2f7a8b9c0d1e2f:17"
             )
         return cls(match[1], match[2], int(match[3]))
