@@ -160,6 +160,7 @@ def test_what_makes_no_sense_again_and_again_is_refused(client: stoker.Client, t
     refused("no model nobody", stoker.Evaluate(model="nobody", data="sample://iris"))
     refused("name", TRAIN, name="no name")
     refused("at_most", TRAIN, at_most=0)
+    refused("no alarm is called 'joy'.*drift, performance", TRAIN, when="joy of digits")
     store = tmp_path / "store"
     (store / "artifacts").mkdir(parents=True)
     answers = store / "artifacts" / "answers.csv"

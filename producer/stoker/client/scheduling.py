@@ -148,6 +148,8 @@ def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replac
     except ValidationError as error:
         raise InvalidJob(sentence(error, document, "a schedule", JobSchedule.model_fields)) from None
     if schedule.alarm:
+        if (what := schedule.alarm[0]) not in alarms.OF_MODELS:
+            raise InvalidJob(f"no alarm is called {short(what)}: expected one of {', '.join(alarms.OF_MODELS)}")
         refuse_answers(ready, store)
     while True:
         older, raw, state = yield from _read(schedule.name)

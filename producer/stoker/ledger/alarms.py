@@ -16,6 +16,10 @@ from .readable import readable
 from .scripts import script
 
 
+OF_MODELS = ("drift", "performance", "registered", "promoted", "rolled back")
+"""What is told of models."""
+
+
 class Alarm(BaseModel):
     """Something that happened to a model.
 
