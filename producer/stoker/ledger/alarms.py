@@ -15,7 +15,6 @@ from .keys import key
 from .readable import readable
 from .scripts import script
 
-
 OF_MODELS = ("drift", "performance", "registered", "promoted", "rolled back")
 """What is told of models."""
 
