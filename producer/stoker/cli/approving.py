@@ -17,7 +17,7 @@ def approve(
 ) -> None:
     """Approve a deployment that waits for it, or refuse it.
 
-    It takes a Redis user who has the role that the job asks for: [roles] in the controller's settings.
+    It takes a Redis user who has the role that the job asks for: see the table "roles" in the controller's settings.
     """
     with Client() as client:
         job = find(client, job_id)
