@@ -1,7 +1,7 @@
 """When two jobs are identical, so that the result of one may be given for that of the other."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidJob
@@ -12,6 +12,7 @@ from ..models.uploads import SCHEME as UPLOADS
 from ..version import RELEASE
 from .base import JobSpec
 from .kind import Kind
+from .repeatable import runs_own_code
 from .tasks import digest
 
 # Of what all jobs have, what a result depends on: where it is computed.
@@ -47,7 +48,7 @@ def identity(
                 f"reuse='identical' needs models that there are, and {name} is one that a job is yet to make"
             )
         if version.modules:
-            raise InvalidJob(f"reuse='identical' {_own(f'{version.ref} is made of', version.modules)}")
+            raise InvalidJob(f"reuse='identical' {runs_own_code(f'{version.ref} is made of', version.modules)}")
         files = {form: file.digest for form, file in version.files.items()}
         known.append({"ref": version.ref, "job": version.job, "files": files})
     for ref in read:
@@ -63,22 +64,3 @@ def identity(
     }
     whole = {"release": RELEASE, "tenant": tenant, "work": work, "models": known}
     return digest(json.dumps(whole, sort_keys=True))
-
-
-def why_it_differs(*, draws: bool, alias: str | None, own: Collection[str]) -> str:
-    """Why a training that is equal to another may give or do something else; "" if it does not.
-
-    Args:
-        draws: whether it draws at random without a seed.
-        alias: what it moves.
-        own: what it runs of its author's own code.
-    """
-    if draws:
-        return "needs a seed: without one, each run draws its own"
-    if alias is not None:
-        return f"would not move the alias {alias!r}: leave it out, and move it by client.alias_model"
-    return _own("this job runs", own) if own else ""
-
-
-def _own(what: str, names: Iterable[str]) -> str:
-    return f"is not for code of your own, which a worker may have in another version: {what} {', '.join(sorted(names))}"

@@ -13,9 +13,9 @@ from .base import JobSpec
 from .compare import ComparedModel
 from .data import DataRef
 from .evaluate import Interval
-from .identity import why_it_differs
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word, package_word
+from .repeatable import why_it_differs
 from .result import JobResult, Shown
 from .training.architecture import Architecture
 from .training.given_network import KerasConfig

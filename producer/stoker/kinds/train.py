@@ -10,9 +10,9 @@ from ..models.manifest import Alias, ModelName, ModelRef
 from .accepts import Accepts
 from .base import JobSpec
 from .data import Data, DataRef, OptionalDataRef
-from .identity import why_it_differs
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
 from .needs import module_word
+from .repeatable import why_it_differs
 from .training.architecture import Architecture, Pretrained, weights_between
 from .training.fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
 from .training.forecast import Forecast, refuse_wrong_forecast
