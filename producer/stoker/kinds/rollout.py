@@ -152,8 +152,8 @@ class Step(Described):
     is_ready: bool = False
     ended: datetime | None = None
     looks: int = 0
-    old: Side = Side()
-    new: Side = Side()
+    old: Side = Field(default_factory=Side)
+    new: Side = Field(default_factory=Side)
     compared: int = 0
     disagreed: int = 0
     findings: tuple[Finding, ...] = ()
