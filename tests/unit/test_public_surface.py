@@ -165,8 +165,17 @@ def test_the_light_half_loads_nothing_heavy() -> None:
 
 
 def test_importing_stoker_loads_neither_redis_nor_celery() -> None:
-    code = "import sys, stoker; print(*[name for name in ('redis', 'celery', 'typer') if name in sys.modules])"
+    code = "import sys, stoker; print(*[name for name in ('redis', 'celery', 'typer', 'numpy') if name in sys.modules])"
     assert printed_by(code) == ""
+
+
+def test_importing_stoker_builds_no_validator() -> None:
+    code = (
+        "import stoker; from pydantic import BaseModel\n"
+        "models = [BaseModel]; [models.extend(model.__subclasses__()) for model in models]\n"
+        "print(len(models) > 50, *[model.__name__ for model in models[1:] if model.__pydantic_complete__])"
+    )
+    assert printed_by(code) == "True"
 
 
 def test_what_is_only_read_is_not_built_before_it_is_read() -> None:
