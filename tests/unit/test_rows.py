@@ -69,7 +69,7 @@ def test_texts_and_lists_have_a_tensor_each() -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        ("number", ["1", "2"], "column 'c' holds text; expected numbers"),
+        ("number", ["1", "2"], "column 'c' holds text; expected numbers, not '1': convert it"),
         ("number", [1, "oops"], r"column 'c' holds 'oops' in row 1 \(the first row is 0\); expected a number"),
         ("number", [1.0, np.inf], "column 'c' holds inf in row 1.*expected a finite number"),
         ("number", [[1, 2]], r"column 'c' has rows of shape \(2,\); expected one value per row"),

@@ -110,7 +110,7 @@ def _mixed_numbers(array: Array, name: str, numbering: Numbering) -> NDArray[np.
     for at, value in enumerate(array.flat):
         if value is not None and not isinstance(value, int | float | Decimal | np.number | np.bool_):
             if all(isinstance(each, str) for each in array.flat if each is not None):
-                raise InvalidJob(f"column {name!r} holds text; expected numbers")
+                raise InvalidJob(f"column {name!r} holds text; expected numbers, not {quoted(value)}: convert it")
             row = numbering[at // max(array[0:1].size, 1)]
             raise InvalidJob(
                 f"column {name!r} holds {quoted(value)} in row {row} (the first row is 0); expected a number"
