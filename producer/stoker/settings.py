@@ -43,7 +43,7 @@ from .tenants import Quota
 from .urls import checked
 
 # A running controller follows changes of these in the settings file.
-FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles")
+FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles", "audit")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
@@ -183,6 +183,11 @@ class Settings(BaseSettings):
         default=False,
         description="Whether a controller removes files of the store that nothing names any more; else it counts them.",
     )
+    audit: bool = Field(
+        default=False,
+        description="Whether it is noted who submits, cancels, approves, moves, removes or reads what, and sealed in the "
+        "store, by a controller with this setting.",
+    )
     connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
     socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")
     max_connections: int = Field(
@@ -197,7 +202,6 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds that a client keeps trying while Redis is away, before it raises Unavailable.",
     )
-
     metrics_host: str = Field(
         default="127.0.0.1", min_length=1, description="The address on which metrics are served to Prometheus."
     )
@@ -222,19 +226,16 @@ class Settings(BaseSettings):
         description='What jobs tagged with a tenant may have: tables with "running", "queued", "weight" and "budget" '
         "by name; in the environment, as JSON.",
     )
-
     fleet: Annotated[dict[Literal["cpu", "gpu", "tpu"], FleetSettings], NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description="The fleets that are scaled: a table by device, such as [fleet.cpu] with max = 8; in the "
         "environment, as JSON. A fleet without one keeps the slots that its workers started with.",
     )
-
     retention: Annotated[dict[ModelPattern, Retention], NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description='How many versions of a model are kept: a table by pattern of its name, such as [retention."*"] '
         "with keep = 10, the first that fits; in the environment, as JSON. A model without one keeps all.",
     )
-
     roles: Annotated[Roles, NoDecode, BeforeValidator(tables)] = Field(
         default_factory=dict,
         description="Who may approve deployments that ask for it: the Redis users who have a role, by its name, such "

@@ -128,6 +128,13 @@ def sentinels_of(url: str) -> Sentinels | None:
     )
 
 
+def user_of(url: str) -> str:
+    """The Redis user that a URL names: "default" where it names none, as the server has it."""
+    sentinels = sentinels_of(url)
+    name = sentinels.login.get("username") if sentinels else unquote(urlsplit(url).username or "")
+    return name or "default"
+
+
 def endpoint(url: str) -> tuple[str, int]:
     """A URL's host and port; of a sentinel:// URL, those of the first sentinel."""
     if sentinels := sentinels_of(url):

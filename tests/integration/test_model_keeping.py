@@ -25,6 +25,7 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.retention import Retention, retention_of
 from stoker.redis.calls import Steps
 from stoker.redis.connection import Connection
+from stoker.redis.origin import origin
 from stoker.settings import Settings
 from stoker_workers.controller import controller
 
@@ -139,7 +140,7 @@ def test_who_changed_what_is_noted(connection: Connection, client: stoker.Client
     assert (dropped.alias, dropped.before, dropped.to) == ("canary", 2, None)
     assert (noted.noted, moved.alias, moved.before, moved.to) == (1, "canary", None, 2)
     assert (first.by, first.alias, first.to) == (made.job, "champion", 1)
-    assert {change.by for change in (renamed, removed, dropped, noted, moved)} == {model_changes.by_whom()}
+    assert {change.by for change in (renamed, removed, dropped, noted, moved)} == {origin()}
     assert client.model_changes("digits") == []
 
 

@@ -13,6 +13,7 @@ from . import (
     acting,
     alarms,
     approving,
+    audit,
     best,
     config,
     dead,
@@ -50,6 +51,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     ),
     "Predictions": (predict.predict, explain.explain, infer.infer, feedback.feedback),
     "Models and files": (best.models, alarms.alarms, files.files),
+    "Security": (audit.audit,),
 }
 
 app = typer.Typer(

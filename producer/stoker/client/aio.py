@@ -20,6 +20,7 @@ from ..status import JobStatus
 from . import arguments, inference, registering
 from .acting import AsyncActCalls
 from .alarms import AsyncAlarmCalls
+from .auditing import AsyncAuditCalls
 from .async_job import AsyncJob
 from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
@@ -42,6 +43,7 @@ R = TypeVar("R", bound=JobResult)
 class AsyncClient(
     AsyncActCalls,
     AsyncAlarmCalls,
+    AsyncAuditCalls,
     AsyncChoiceCalls,
     AsyncCompletionCalls,
     AsyncExplainCalls,

@@ -20,6 +20,7 @@ from ..status import JobStatus
 from . import arguments, inference, registering
 from .acting import ActCalls
 from .alarms import AlarmCalls
+from .auditing import AuditCalls
 from .choosing import ChoiceCalls
 from .completion import CompletionCalls
 from .explaining import ExplainCalls
@@ -42,6 +43,7 @@ R = TypeVar("R", bound=JobResult)
 class Client(
     ActCalls,
     AlarmCalls,
+    AuditCalls,
     ChoiceCalls,
     CompletionCalls,
     ExplainCalls,

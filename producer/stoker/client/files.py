@@ -17,6 +17,7 @@ from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
 from ..redis.calls import Call, Steps
+from ..security import audit
 from . import arguments, downloading, stores
 from .calls import AsyncCalls, Calls
 from .uploading import Uploadable, as_files
@@ -240,6 +241,7 @@ def _download(what: Artifact | str, to: str | os.PathLike[str], overwrite: bool,
     """Between its calls it reads from the store, and writes files."""
     arguments.flag(overwrite, "overwrite")
     if isinstance(what, Artifact):
+        yield audit.note("read", "", f"{what.name} {what.digest}", "downloaded")
         return downloading.artifact(Store(store_url), what, to, overwrite=overwrite)
     if not isinstance(what, str):
         raise InvalidArgument(f"what is an artifact or store://…, got {short(what)}")
@@ -247,6 +249,7 @@ def _download(what: Artifact | str, to: str | os.PathLike[str], overwrite: bool,
     known: Upload | None = yield ledger.use(ref.whole)
     if known is None:
         raise InvalidArgument(unknown_upload(ref.whole))
+    yield audit.note("read", "", what, "downloaded")
     return downloading.upload(UploadStore(store_url), ref, to, overwrite=overwrite)
 
 

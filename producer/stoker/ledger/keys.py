@@ -71,6 +71,10 @@
 | stoker:evidence:<id> | hash | what was counted of a job's route: ledger/routes.py | with the record |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
+| stoker:audit:<user> | stream | what a Redis user did, until that is sealed: security/audit.py | never: emptied when sealed |
+| stoker:audits | set | the Redis users who have such a stream | never: bounded by users |
+| stoker:auditing | string | set where what is done is noted: the setting audit | never: one flag |
+| stoker:audit-heads | hash | by tenant and by user, up to what is sealed: see audit_seal.lua | never: one field each |
 | stoker:sampling | hash | by model, what a Monitor samples of it, JSON: sampling.py | fields go with its job |
 | stoker:sampled:<model> | hash | by "<version> <what>", how much of that there is | with the job |
 | stoker:samples:<version> | list | batches of what was sampled, four windows at most | with the job, or 30 days later |
@@ -167,6 +171,10 @@ PREFIX = {
     "evidence": "stoker:evidence:",
     "moves": "stoker:moves:",
     "alarms": "stoker:alarms",
+    "audit": "stoker:audit:",
+    "audits": "stoker:audits",
+    "auditing": "stoker:auditing",
+    "audit_heads": "stoker:audit-heads",
     "sampling": "stoker:sampling",
     "sampled": "stoker:sampled:",
     "samples": "stoker:samples:",
@@ -187,11 +195,11 @@ PREFIX = {
 # The Redis types of the keys that all jobs share.
 TYPES = {
     **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed", "uploads_until"), "zset"),
-    **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds", "followed"), "set"),
+    **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds", "followed", "audits"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("alarms",), "stream"),
-    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged"), "string"),
-    **dict.fromkeys(("schedules", "schedule_states", "roles"), "hash"),
+    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing"), "string"),
+    **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
         (

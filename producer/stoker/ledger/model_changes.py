@@ -1,10 +1,7 @@
 """Changes of the registry that people ask for: aliases, notes, names, and versions that go."""
 
-import getpass
 import hashlib
 import json
-import os
-import platform
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -13,6 +10,7 @@ from ..errors import ModelInUse, ModelNotFound
 from ..models.manifest import CHAMPION, ModelVersion
 from ..models.retention import Removal, reasons_to_keep
 from ..redis.calls import Call, Steps, Word
+from ..redis.origin import origin
 from . import registry
 from .keys import key
 from .model_uses import Uses, uses
@@ -23,15 +21,6 @@ _TRIES = 10
 _WAIT = "wait until it has ended, or `stoker cancel` it"
 
 Why = Literal["asked", "retention"]
-
-
-def by_whom() -> str:
-    """Who makes a change: the user of this process and its machine."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"
 
 
 def alias(ref: str, alias: str) -> Steps[ModelVersion]:
@@ -166,7 +155,7 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
         if job := of_new.any_job():
             raise ModelInUse(f"{new} is named by job {job}, which means another model by it: {_WAIT}")
         renamed = list(_renamed(records, name, new))
-        answer: str = yield _call("rename_model", (name, new, used.sequence, by_whom(), change, *renamed))
+        answer: str = yield _call("rename_model", (name, new, used.sequence, origin(), change, *renamed))
         if answer == "model":
             raise ModelNotFound(f"there is no model {name}: `stoker models list` shows all")
         if answer == "taken":
@@ -217,7 +206,7 @@ def _id() -> str:
 
 
 def _changed(name: str, model: str, *words: Word) -> Call[str]:
-    return _call(name, (model, *words, by_whom(), _id()))
+    return _call(name, (model, *words, origin(), _id()))
 
 
 def _moved(name: str, model: str, alias: str, *words: Word) -> Call[str]:
@@ -249,7 +238,7 @@ def _removed(
 ) -> Call[list[str]]:
     # All of a model, also what cannot be read of it.
     numbers = [] if with_aliases else [version.version for version in versions]
-    words: tuple[Word, ...] = (name, int(with_aliases), used.sequence, why, by_whom(), _id(), *numbers)
+    words: tuple[Word, ...] = (name, int(with_aliases), used.sequence, why, origin(), _id(), *numbers)
 
     def decode(answer: list[Any]) -> list[str]:
         return [word.decode() for word in answer]

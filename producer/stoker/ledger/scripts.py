@@ -32,14 +32,24 @@ _INCLUDES = {
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_places", "mend_records", "mend_indexes", "mend_counts"),
 }
+# The scripts that note in the audit what they do.
+_AUDITED = frozenset(
+    (
+        *("submit", "accept", "take_in", "change_schedule", "cancel", "requeue", "drop", "pause", "resume", "pauses"),
+        *("approve", "alias_model", "rollback_model", "note_model", "remove_versions", "rename_model", "commit"),
+        *("route_close", "audit_note", "audit_look"),
+    )
+)
 
 
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
     # Lua allows a function 200 local variables: those of the script itself are not counted with what stands before it.
+    audited = _lua("audit") if name in _AUDITED else ""
     shared = "".join(map(_lua, _INCLUDES.get(name, ())))
-    return Script(f"{basics()}{shared}return (function()\n{_lua(name)}\nend)()\n")
+    source = f"{basics()}{audited}{shared}return (function()\n{_lua(name)}\nend)()\n"
+    return Script(source, names_caller=name in _AUDITED)
 
 
 @cache

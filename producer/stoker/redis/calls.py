@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 Y = TypeVar("Y")
@@ -18,14 +18,31 @@ Word = str | bytes | int | float
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script."""
+    """A Lua script.
+
+    Attributes:
+        names_caller: whether it is told who runs it, before its own arguments: see `Caller`.
+    """
 
     source: str
+    names_caller: bool = False
 
     @cached_property
     def sha(self) -> str:
         """The script's SHA-1, by which EVALSHA runs it."""
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+class Caller(NamedTuple):
+    """Who runs a call.
+
+    Attributes:
+        user: the connection's Redis user.
+        origin: the user of this process, and its machine.
+    """
+
+    user: str = "default"
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,13 +61,16 @@ class Call(Generic[T_co]):
     decode: Callable[[Any], T_co]
     script: Script | None = None
 
-    def command(self) -> tuple[Word, ...]:
+    def command(self, caller: Caller) -> tuple[Word, ...]:
         """The command to send first; a script by its SHA-1."""
-        return ("EVALSHA", self.script.sha, 0, *self.words) if self.script else self.words
+        return ("EVALSHA", self.script.sha, 0, *self._arguments(self.script, caller)) if self.script else self.words
 
-    def command_with_source(self) -> tuple[Word, ...]:
+    def command_with_source(self, caller: Caller) -> tuple[Word, ...]:
         """The command to send when the server does not have the script yet."""
-        return ("EVAL", self.script.source, 0, *self.words) if self.script else self.words
+        return ("EVAL", self.script.source, 0, *self._arguments(self.script, caller)) if self.script else self.words
+
+    def _arguments(self, script: Script, caller: Caller) -> tuple[Word, ...]:
+        return (*caller, *self.words) if script.names_caller else self.words
 
 
 Steps = Generator[Call[Any], Any, T]

@@ -16,8 +16,9 @@ from redis.retry import Retry
 
 from ..errors import ClientClosed, Unavailable
 from ..settings import Settings
-from ..urls import masked, sentinels_of
-from .calls import Call
+from ..urls import masked, sentinels_of, user_of
+from .calls import Call, Caller
+from .origin import origin
 from .retries import Tries
 from .scopes import PerLoop, PerProcess
 from .turns import Turns
@@ -30,6 +31,7 @@ _LONGEST_BLOCK_S = 5.0
 _MAX_CONNECTIONS = 50
 # redis-py raises when its pool is empty; here a call waits for a connection, see `_Pool`.
 _UNBOUNDED = 2**31
+_NOBODY = Caller()
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Connection:
 
     Attributes:
         where: the URL, without its password.
+        caller: who runs its calls.
         patience_s: how long a call is retried while Redis is away. The last try may take `socket_timeout_s` more.
         longest_block_s: how long a command may block in the server without running into the socket's timeout.
     """
@@ -75,8 +78,10 @@ class Connection:
         longest_block_s: float = _LONGEST_BLOCK_S,
         max_connections: int = _MAX_CONNECTIONS,
         timeout_s: float = 10.0,
+        caller: Caller = _NOBODY,
     ) -> None:
         self.where = where
+        self.caller = caller
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
         self._limits = _Limits(where, max_connections, timeout_s)
@@ -133,9 +138,9 @@ class Connection:
         if not pool.free.acquire(timeout=self._limits.wait_s):
             raise self._limits.exhausted()
         try:
-            return pool.client.execute_command(*call.command())
+            return pool.client.execute_command(*call.command(self.caller))
         except NoScriptError:
-            return pool.client.execute_command(*call.command_with_source())
+            return pool.client.execute_command(*call.command_with_source(self.caller))
         finally:
             pool.free.release()
 
@@ -152,8 +157,10 @@ class AsyncConnection:
         longest_block_s: float,
         max_connections: int,
         timeout_s: float,
+        caller: Caller = _NOBODY,
     ) -> None:
         self.where = where
+        self.caller = caller
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
         self._limits = _Limits(where, max_connections, timeout_s)
@@ -197,9 +204,9 @@ class AsyncConnection:
         except TimeoutError:
             raise self._limits.exhausted() from None
         try:
-            return await pool.client.execute_command(*call.command())
+            return await pool.client.execute_command(*call.command(self.caller))
         except NoScriptError:
-            return await pool.client.execute_command(*call.command_with_source())
+            return await pool.client.execute_command(*call.command_with_source(self.caller))
         finally:
             pool.free.release()
 
@@ -260,4 +267,5 @@ def _bounds(settings: Settings, url: str) -> dict[str, Any]:
         "longest_block_s": min(_LONGEST_BLOCK_S, settings.socket_timeout_s / 2),
         "max_connections": settings.max_connections,
         "timeout_s": settings.socket_timeout_s,
+        "caller": Caller(user_of(url), origin()),
     }

@@ -14,6 +14,7 @@ from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
+from stoker.security.sealing import Sealer
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
 
@@ -61,6 +62,7 @@ class Controller:
         self._store = Store(settings.store)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
+        self._sealer = Sealer(settings.store, self._connection)
         self._looked_up_to = "0"
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
@@ -71,6 +73,7 @@ class Controller:
                 Duty("clear ended jobs", ROUND_S, self._clear_ended),
                 Duty("find leftovers", ROUND_S, leftovers.step),
             ],
+            "audit": [Duty("seal the audit", ROUND_S, lambda: self._sealer.step(is_on=self._settings.audit))],
             "fleets": [Duty("scale fleets", ROUND_S, self._scale, self._scaler.rest)],
         }
         self._lead = Lead(self._connection, [duty.name for duties in by_thread.values() for duty in duties])

@@ -4,6 +4,8 @@ Each module is a topic and ends in its list of checks. A check that fails is a l
 """
 
 from contextlib import closing
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
@@ -12,11 +14,12 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import damage, jobs, models, schedules, server, store, workers
+from . import audit, damage, jobs, models, schedules, server, store, workers
+from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
 _WITHOUT_REDIS = store.CHECKS
-_WITH_REDIS = (*server.CHECKS, *damage.CHECKS, *workers.CHECKS, *jobs.CHECKS, *schedules.CHECKS, *models.CHECKS)
+_WITH_REDIS = (*server.CHECKS, *damage.CHECKS, *workers.CHECKS, *jobs.CHECKS, *schedules.CHECKS, *models.CHECKS, *audit.CHECKS)
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _UNREACHABLE = 3
 
@@ -34,19 +37,30 @@ class DoctorReport(BaseModel):
     checks: list[NamedFinding]
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Write a zip file for whoever helps: findings, settings, versions, logs; no secrets."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check Redis, the controller, the workers, the queues and the store, and say what to do about what is wrong.
 
     Exit status: 0 all is well or only warned of, 1 a check failed, 3 Redis is out of reach.
     """
-    entries, status = _entries(System(Settings()))
+    system = System(Settings())
+    entries, status = _entries(system)
     worst = max((entry.verdict for entry in entries), key=list(Verdict).index)
+    report = DoctorReport(verdict=worst, checks=entries)
+    names = write_bundle(bundle, system, report, reachable=not status) if bundle else []
     if as_json:
-        print_json(DoctorReport(verdict=worst, checks=entries))
+        print_json(report)
     else:
         for entry in entries:
             label = f"{entry.verdict:<4}", _STYLES[entry.verdict]
             say(label, "  ", (f"{entry.name:<10}", "bold"), f"  {entry.told}")
+        if names:
+            say(f"{bundle} has {', '.join(names)}: without passwords, specs, rows and results; look through the logs yourself")
     raise typer.Exit(status or int(worst is Verdict.FAIL))
 
 

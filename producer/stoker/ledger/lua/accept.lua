@@ -24,6 +24,9 @@ if refusal then
   redis.call('DEL', key)
   return refusal
 end
+for tenant, count in pairs(tenants) do
+  audit({ what = 'submitted', about = id, tenant = tenant, text = 'a list of ' .. count .. ' jobs' })
+end
 redis.call('PERSIST', key)
 redis.call('SADD', KEY.intakes, id)
 count_queued(tenants)

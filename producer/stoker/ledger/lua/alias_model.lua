@@ -15,6 +15,8 @@ if route then
   return 'route ' .. route.job
 end
 if before ~= number then
+  audit({ what = 'moved', about = model .. '@' .. alias,
+    text = 'from ' .. (before or 'nowhere') .. ' to ' .. (number ~= '' and number or 'nowhere') })
   move_alias(model, alias, number ~= '' and number or nil, { by = by, id = change_id })
 end
 return 'ok'

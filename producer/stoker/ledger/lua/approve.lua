@@ -23,11 +23,15 @@ elseif type(rollout.approval) == 'table' or type(rollout.outcome) == 'string' th
 elseif state ~= 'WAITING' then
   return { 'early' }
 end
+local function refused(why)
+  audit_job('refused', id, 'an approval: ' .. user .. ' has not the role ' .. role)
+  return why
+end
 local listed = redis.call('HGET', KEY.roles, role)
 if not listed then
-  return { 'role', role }
+  return refused({ 'role', role })
 elseif not string.find(' ' .. listed .. ' ', ' ' .. user .. ' ', 1, true) then
-  return { 'user', role, listed }
+  return refused({ 'user', role, listed })
 end
 local said = cjson.encode({ role = role, by = user, at = now_ms() / 1000, is_granted = is_granted, note = note })
 local before = redis.call('HGET', KEY.approvals .. role, id)
@@ -36,6 +40,7 @@ if before then
   local is_same = type(other) == 'table' and other.by == user and other.is_granted == is_granted and other.note == note
   return is_same and { 'ok' } or { 'said', before }
 end
+audit_job(is_granted and 'approved' or 'declined', id, note ~= '' and note or nil)
 redis.call('HSET', KEY.approvals .. role, id, said)
 redis.call('EXPIRE', KEY.approvals .. role, 60 * 24 * 3600)
 return { 'ok' }

@@ -4,6 +4,9 @@
 local id, iso = ARGV[1], ARGV[2]
 local state = redis.call('HGET', KEY.job .. id, 'state')
 
+if YET_TO_START[state] or state == 'RUNNING' and redis.call('HEXISTS', KEY.job .. id, 'cancel') == 0 then
+  audit_job('cancelled', id)
+end
 if state == 'QUEUED' or state == 'WAITING' then
   local has_children = redis.call('EXISTS', KEY.children .. id) == 1
   local awaits_wake = redis.call('HEXISTS', KEY.job .. id, 'awaits_wake') == 1

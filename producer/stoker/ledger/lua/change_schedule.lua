@@ -16,6 +16,10 @@ end
 if was == '' and redis.call('HLEN', KEY.schedules) >= tonumber(most) then
   return { 'full' }
 end
+local change = becomes == '' and 'unscheduled' or was == '' and 'scheduled' or document ~= '' and 'rescheduled'
+if change then
+  audit({ what = change, about = name })
+end
 if jobs ~= '' then
   local chunk, more = cjson.decode(jobs), {}
   local holder = open_singleton(chunk.shapes[chunk.jobs[1][2]].singleton)
@@ -30,6 +34,7 @@ if jobs ~= '' then
   if refusal then
     return refusal
   end
+  audit_jobs('submitted', chunk, ', of the schedule ' .. name)
   count_queued(more)
   take_in(chunk, iso)
   hold_singletons(chunk)

@@ -30,6 +30,15 @@ end
 for n = 9, #ARGV, 4 do
   local model, version, manifest, alias = unpack(ARGV, n, n + 3)
   if manifest ~= '' then
+    audit_job('registered', id, model .. '@' .. version)
+  end
+  if alias ~= '' then
+    audit_job('moved', id, model .. '@' .. alias .. ' to ' .. version)
+  end
+end
+for n = 9, #ARGV, 4 do
+  local model, version, manifest, alias = unpack(ARGV, n, n + 3)
+  if manifest ~= '' then
     redis.call('SADD', KEY.models, model)
     redis.call('HSET', KEY.model .. model, version, manifest)
     -- What is noted of one that was removed has an end.

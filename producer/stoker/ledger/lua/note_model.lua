@@ -5,7 +5,9 @@ if not version_of(model, number) then
   return 'version'
 elseif is_repeat(model, change_id) then
   return 'ok'
-elseif text == '' then
+end
+audit({ what = 'noted', about = model .. '@' .. number })
+if text == '' then
   redis.call('HDEL', KEY.notes .. model, number)
 else
   redis.call('HSET', KEY.notes .. model, number, text)

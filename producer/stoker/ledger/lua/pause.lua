@@ -13,5 +13,8 @@ end
 if state == 'RUNNING' and loses_work(id) then
   return 'unsaved'
 end
+if redis.call('HEXISTS', KEY.job .. id, 'paused') == 0 then
+  audit_job('paused', id)
+end
 pause(id)
 return state

@@ -17,6 +17,9 @@ local function call_back_all(queue)
   end
 end
 
+if (redis.call('HEXISTS', KEY.pauses, field) == 1) ~= is_to_pause then
+  audit({ what = is_to_pause and 'paused' or 'resumed', about = field, tenant = what == 'tenant' and name or nil })
+end
 local changed = is_to_pause and redis.call('HSETNX', KEY.pauses, field, now_ms()) or redis.call('HDEL', KEY.pauses, field)
 if changed == 0 then
   return 0

@@ -45,6 +45,9 @@ elseif is_named_since(model, sequence) then
 end
 
 for _, number in ipairs(numbers) do
+  audit({ what = 'removed', about = model .. '@' .. number, text = why })
+end
+for _, number in ipairs(numbers) do
   local note = ',"by":' .. cjson.encode(by) .. ',"why":' .. cjson.encode(why) .. '}'
   redis.call('HSET', KEY.model .. model, number, REMOVED .. string.format('%d', now_ms()) .. note)
   redis.call('HDEL', KEY.notes .. model, number)

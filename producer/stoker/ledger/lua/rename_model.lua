@@ -31,6 +31,7 @@ if count ~= 0 then
   return 'changed'
 end
 
+audit({ what = 'renamed', about = new, text = 'was ' .. model })
 for n = 6, #ARGV, 4 do
   local of, number, _, manifest = unpack(ARGV, n, n + 3)
   redis.call('HSET', KEY.model .. of, number, manifest)

@@ -19,6 +19,7 @@ local function delete_end()
 end
 
 if state == 'DEAD' then
+  audit_job('requeued', id)
   redis.call('ZREM', KEY.finished, id)
   redis.call('HDEL', KEY.job .. id, 'finished_at', 'reason', 'traceback', 'setbacks')
   redis.call('HSET', KEY.job .. id, 'losses', 0)

@@ -9,5 +9,8 @@ end
 if state_of(id) ~= state then
   return 'damaged'
 end
+if redis.call('HEXISTS', KEY.job .. id, 'paused') == 1 then
+  audit_job('resumed', id)
+end
 resume(id)
 return state

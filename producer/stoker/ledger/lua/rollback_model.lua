@@ -41,6 +41,7 @@ end
 local now = tonumber(redis.call('HGET', KEY.aliases .. model, alias) or nil) or false
 for n = #path, 1, -1 do
   if path[n] and path[n] ~= now and version_of(model, path[n]) then
+    audit({ what = 'moved', about = model .. '@' .. alias, text = 'back from ' .. (now or 'nowhere') .. ' to ' .. path[n] })
     move_alias(model, alias, path[n], { by = by, id = change_id, back = true })
     return 'ok'
   end

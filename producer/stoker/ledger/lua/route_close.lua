@@ -11,6 +11,9 @@ if not route then
   end
   return { 'closed', closed or 'it was never opened' }
 end
+if promotes == '1' then
+  audit_job('moved', id, model .. '@' .. alias .. ' to ' .. string.format('%d', route.to))
+end
 end_route(model, alias, route, how, why)
 if promotes == '1' then
   move_alias(model, alias, string.format('%d', route.to), { by = id })

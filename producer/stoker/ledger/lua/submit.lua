@@ -66,6 +66,7 @@ local refusal = over_quota(more)
 if refusal then
   return refusal
 end
+audit_jobs('submitted', { shapes = chunk.shapes, jobs = fresh })
 if replaced then
   finish(replaced, 'CANCELLED', { reason = 'job ' .. chunk.jobs[1][1] .. ' takes its place' }, iso)
 end

@@ -5,9 +5,11 @@ local place = tonumber(redis.call('HGET', key, 'next') or 1)
 local chunk = redis.call('HGET', key, place)
 
 if chunk then
+  local jobs = cjson.decode(chunk)
+  audit_jobs('taken in', jobs, ', of the list ' .. id)
   redis.call('HDEL', key, place)
   redis.call('HSET', key, 'next', place + 1)
-  take_in(cjson.decode(chunk), iso)
+  take_in(jobs, iso)
 end
 if redis.call('HEXISTS', key, place + 1) == 1 then
   return 1

@@ -1,0 +1,100 @@
+"""`stoker audit`: who did what, and whether the record of it is whole."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..client.blocking import Client
+from ..errors import InvalidArgument
+from ..security import verifying
+from ..security.audit import AuditEntry
+from ..security.verifying import AuditReport
+from .moments import moment
+from .output import AsJson, Styled, ago, draw, print_json, say
+from .table import Table
+
+_SHORT_DIGEST = 16
+
+audit = typer.Typer(
+    help="Show who submitted, cancelled, approved, moved, removed or read what, and what was refused. It is noted where a "
+    "controller has the setting audit, and sealed in the store within a second.",
+    no_args_is_help=True,
+)
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", help="Only what was done on behalf of a tenant; an empty text for nobody.")
+]
+
+
+@audit.command()
+def tail(
+    tenant: Tenant = None,
+    limit: Annotated[int, typer.Option("--limit", help="How many to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest entries, the newest last; those that are not sealed yet have no number."""
+    with Client() as client:
+        entries = client.audit(limit, tenant=tenant)
+    if as_json:
+        print_json(entries)
+    elif entries:
+        draw(Table(["no.", "when", "who", "what", "about", "tenant", "text"], map(_row, entries), cut=["about", "text"]))
+    else:
+        say("nothing is noted: set audit = true for the controller, or STOKER_AUDIT=true")
+
+
+@audit.command()
+def verify(as_json: AsJson = False) -> None:
+    """Check that the sealed entries are what was sealed, and all there.
+
+    Prints the end of each tenant's chain: keep that elsewhere, and compare. Exit status: 0 all is there as it was,
+    1 something was changed, moved or cut.
+    """
+    with Client() as client:
+        report = client.verify_audit()
+    if as_json:
+        print_json(report)
+    else:
+        _say(report)
+    raise typer.Exit(int(not report.is_sound))
+
+
+@audit.command()
+def export(
+    to: Annotated[Path | None, typer.Option("--to", help="A file to write to, in place of stdout.")] = None,
+    tenant: Tenant = None,
+    since: Annotated[str | None, typer.Option("--since", help="A time such as 2h, 7d or 2026-01-31T08:00.")] = None,
+) -> None:
+    """Write the sealed entries as JSON lines, tenant by tenant, the oldest first."""
+    with Client() as client:
+        entries = verifying.entries(client.settings.store, tenant, moment("--since", since))
+    lines = (json.dumps(entry.model_dump(mode="json")) for entry in entries)
+    if to is None:
+        for line in lines:
+            print(line)
+        return
+    try:
+        with to.expanduser().open("x", encoding="ascii") as file:
+            count = sum(file.write(line + "\n") > 0 for line in lines)
+    except FileExistsError:
+        raise InvalidArgument(f"{to} is there already: name another file") from None
+    say(f"{count} entries are in {to}")
+
+
+def _row(entry: AuditEntry) -> list[Styled]:
+    number = "" if entry.number is None else str(entry.number)
+    who = entry.who or entry.user
+    return [number, ago(entry.at), (f"{who} ({entry.by})", "bold"), entry.what, entry.about, entry.tenant, entry.text]
+
+
+def _say(report: AuditReport) -> None:
+    for tenant, head in report.heads.items():
+        of = f"tenant {tenant}" if tenant else "no tenant"
+        say((f"{of}: ", "bold"), f"{head.number} entries, the last is {head.digest}")
+    for flaw in report.flaws:
+        say(("flaw  ", "bold red"), f"entry {flaw.number} of tenant {flaw.tenant!r} {flaw.flaw}")
+    for entry in report.lost:
+        say(("lost  ", "bold red"), f"before entry {entry.number}, of the Redis user {entry.user}: {entry.text}")
+    if report.is_sound:
+        say("everything is there as it was sealed" if report.heads else "nothing is sealed")

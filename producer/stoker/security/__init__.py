@@ -1,0 +1,1 @@
+"""What holds against those who reach Redis or the store: the audit."""
