@@ -185,8 +185,8 @@ class Settings(BaseSettings):
     )
     audit: bool = Field(
         default=False,
-        description="Whether it is noted who submits, cancels, approves, moves, removes or reads what, and sealed in the "
-        "store, by a controller with this setting.",
+        description="Whether it is noted who submits, cancels, approves, moves, removes or reads what, and sealed in "
+        "the store, by a controller with this setting.",
     )
     connect_timeout_s: float = Field(default=3, gt=0, le=60, description="Seconds that connecting to Redis may take.")
     socket_timeout_s: float = Field(default=10, gt=0, le=600, description="Seconds that an answer of Redis may take.")

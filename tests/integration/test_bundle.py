@@ -34,7 +34,9 @@ PLANTED = {
 }
 
 
-def test_nothing_that_was_planted_is_in_a_bundle(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_was_planted_is_in_a_bundle(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "home"
     logs = home / "logs"
@@ -98,7 +100,13 @@ def test_what_helps_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["API_KEY=hunter2x", '{"password": "hunter2x"}', "s3://id:hunter2x@bucket", "https://h/?token=hunter2x&a=b", "Basic hunter2xhunter2x"],
+    [
+        "API_KEY=hunter2x",
+        '{"password": "hunter2x"}',
+        "s3://id:hunter2x@bucket",
+        "https://h/?token=hunter2x&a=b",
+        "Basic hunter2xhunter2x",
+    ],
 )
 def test_what_looks_secret_goes(text: str) -> None:
     assert "hunter2x" not in Secrets(()).hide(text)

@@ -18,8 +18,9 @@ from .table import Table
 _SHORT_DIGEST = 16
 
 audit = typer.Typer(
-    help="Show who submitted, cancelled, approved, moved, removed or read what, and what was refused. It is noted where a "
-    "controller has the setting audit, and sealed in the store within a second.",
+    name="audit",
+    help="Show who submitted, cancelled, approved, moved, removed or read what, and what was refused. It is noted "
+    "where a controller has the setting audit, and sealed in the store within a second.",
     no_args_is_help=True,
 )
 Tenant = Annotated[
@@ -39,7 +40,9 @@ def tail(
     if as_json:
         print_json(entries)
     elif entries:
-        draw(Table(["no.", "when", "who", "what", "about", "tenant", "text"], map(_row, entries), cut=["about", "text"]))
+        draw(
+            Table(["no.", "when", "who", "what", "about", "tenant", "text"], map(_row, entries), cut=["about", "text"])
+        )
     else:
         say("nothing is noted: set audit = true for the controller, or STOKER_AUDIT=true")
 

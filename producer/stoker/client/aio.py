@@ -20,8 +20,8 @@ from ..status import JobStatus
 from . import arguments, inference, registering
 from .acting import AsyncActCalls
 from .alarms import AsyncAlarmCalls
-from .auditing import AsyncAuditCalls
 from .async_job import AsyncJob
+from .auditing import AsyncAuditCalls
 from .choosing import AsyncChoiceCalls
 from .completion import AsyncCompletionCalls
 from .explaining import AsyncExplainCalls

@@ -56,9 +56,7 @@ def _newest(limit: int, tenant: str | None, store_url: str) -> Steps[list[AuditE
     return _merged(verifying.newest(store_url, limit, tenant), unsealed, limit, tenant)
 
 
-def _merged(
-    sealed: list[AuditEntry], unsealed: list[AuditEntry], limit: int, tenant: str | None
-) -> list[AuditEntry]:
+def _merged(sealed: list[AuditEntry], unsealed: list[AuditEntry], limit: int, tenant: str | None) -> list[AuditEntry]:
     """What is read of both, without what was sealed in between."""
     known = {(entry.user, entry.id) for entry in sealed}
     new = [entry for entry in unsealed if (entry.user, entry.id) not in known and tenant in (None, entry.tenant)]

@@ -163,7 +163,7 @@ def _journal(answer: list[object]) -> Journal:
     user, ever, entries = answer
     assert isinstance(ever, int)
     assert isinstance(entries, list)
-    return Journal(_text(user), ever if ever >= 0 else None, ever == -2, tuple(_entries(_text(user), entries)))  # noqa: PLR2004
+    return Journal(_text(user), ever if ever >= 0 else None, ever == -2, tuple(_entries(_text(user), entries)))
 
 
 def _entries(user: str, words: Sequence[bytes]) -> Iterator[AuditEntry]:

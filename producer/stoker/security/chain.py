@@ -1,7 +1,7 @@
 """The chain of a tenant's audit: lines of JSON, each with the SHA-256 of the line before it.
 
-So one that is changed fits its successor no longer, one that is missing or moved shows in the numbers, and whoever knows
-the last line's digest knows all before it.
+So one that is changed fits its successor no longer, one that is missing or moved shows in the numbers, and whoever
+knows the last line's digest knows all before it.
 """
 
 import hashlib

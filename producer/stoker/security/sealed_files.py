@@ -1,4 +1,4 @@
-"""The files of the store that hold the audit's chains: a folder for each tenant, and a file for what is sealed at once."""
+"""The files of the store that hold the audit's chains: a folder for each tenant, a file for what is sealed at once."""
 
 import hashlib
 import io

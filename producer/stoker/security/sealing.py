@@ -1,8 +1,8 @@
 """Sealing the audit: what was noted in Redis goes into a chain in the store, where whoever has Redis cannot reach it.
 
-A file is written first, and then the ledger notes that in one step, which also empties the streams. A controller that dies in
-between leaves a file that continues the chain: the next one takes that as sealed. Nothing is sealed twice, for each
-entry has an id.
+A file is written first, and then the ledger notes that in one step, which also empties the streams. A controller that
+dies in between leaves a file that continues the chain: the next one takes that as sealed. Nothing is sealed twice, for
+each entry has an id.
 """
 
 import logging
@@ -45,7 +45,9 @@ class Sealer:
 
     def _seal(self, unsealed: Unsealed) -> bool:
         """Seal a batch; returns whether there may be more."""
-        steps = {journal.user: _Step(journal, unsealed.sealed.get(f"user {journal.user}")) for journal in unsealed.journals}
+        steps = {
+            journal.user: _Step(journal, unsealed.sealed.get(f"user {journal.user}")) for journal in unsealed.journals
+        }
         entries = in_order([entry for step in steps.values() for entry in step.entries()])
         if not entries:
             return False

@@ -15,7 +15,7 @@ class AuditReport(BaseModel):
     """What a check of the audit has found.
 
     Attributes:
-        heads: by tenant, the end of its chain: who keeps that elsewhere can tell later that all before it is still there.
+        heads: by tenant, the end of its chain: kept elsewhere, it tells later whether all before it is still there.
         flaws: what is not as it was sealed.
         lost: entries that tell of others which were cut before they were sealed.
     """
@@ -42,7 +42,9 @@ def verify(store_url: str, sealed: Mapping[str, str]) -> AuditReport:
         DependencyUnavailable: the store is away.
     """
     files = SealedFiles(store_url)
-    known = {field.removeprefix("tenant "): Head.read(text) for field, text in sealed.items() if field.startswith("tenant ")}
+    known = {
+        field.removeprefix("tenant "): Head.read(text) for field, text in sealed.items() if field.startswith("tenant ")
+    }
     heads: dict[str, Head] = {}
     flaws: list[AuditFlaw] = []
     lost: list[AuditEntry] = []

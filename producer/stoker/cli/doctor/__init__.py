@@ -19,7 +19,15 @@ from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
 _WITHOUT_REDIS = store.CHECKS
-_WITH_REDIS = (*server.CHECKS, *damage.CHECKS, *workers.CHECKS, *jobs.CHECKS, *schedules.CHECKS, *models.CHECKS, *audit.CHECKS)
+_WITH_REDIS = (
+    *server.CHECKS,
+    *damage.CHECKS,
+    *workers.CHECKS,
+    *jobs.CHECKS,
+    *schedules.CHECKS,
+    *models.CHECKS,
+    *audit.CHECKS,
+)
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _UNREACHABLE = 3
 
@@ -40,7 +48,9 @@ class DoctorReport(BaseModel):
 def doctor(
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", help="Write a zip file for whoever helps: findings, settings, versions, logs; no secrets."),
+        typer.Option(
+            "--bundle", help="Write a zip file for whoever helps: findings, settings, versions, logs; no secrets."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +70,9 @@ def doctor(
             label = f"{entry.verdict:<4}", _STYLES[entry.verdict]
             say(label, "  ", (f"{entry.name:<10}", "bold"), f"  {entry.told}")
         if names:
-            say(f"{bundle} has {', '.join(names)}: without passwords, specs, rows and results; look through the logs yourself")
+            say(
+                f"{bundle} has {', '.join(names)}: no passwords, specs, rows or results; look through the logs yourself"
+            )
     raise typer.Exit(status or int(worst is Verdict.FAIL))
 
 

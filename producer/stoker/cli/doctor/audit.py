@@ -19,8 +19,8 @@ def _audit(system: System) -> Finding:
     if waiting and system.connection.run(clock.now()) - oldest > _LATE:
         more = "more than " if len(waiting) >= _LOOK else ""
         return fail(
-            f"{more}{len(waiting)} entries are not sealed, and wait in Redis: see that a controller runs, and reaches the "
-            "store",
+            f"{more}{len(waiting)} entries are not sealed, and wait in Redis: see that a controller runs, and reaches "
+            "the store",
             numbers,
         )
     if not system.connection.run(audit.is_on()):

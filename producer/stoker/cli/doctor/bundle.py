@@ -1,7 +1,7 @@
 """`stoker doctor --bundle FILE`: what somebody else needs to see to help, and nothing that is secret.
 
-There is no spec in it, no row, no result and no reason of a failure: these may quote data. Of jobs it has kind, state and the types
-of events; of the logs the newest lines, with secrets taken out.
+There is no spec in it, no row, no result and no reason of a failure: these may quote data. Of jobs it has kind, state
+and the types of events; of the logs the newest lines, with secrets taken out.
 """
 
 import json
@@ -46,7 +46,9 @@ def write_bundle(path: Path, system: System, report: BaseModel, *, reachable: bo
         InvalidArgument: the file is there already, or cannot be written.
     """
     settings = system.settings
-    secrets = Secrets(secrets_in((settings.redis_url, settings.result_url, settings.store_url, _local(system)), os.environ))
+    secrets = Secrets(
+        secrets_in((settings.redis_url, settings.result_url, settings.store_url, _local(system)), os.environ)
+    )
     parts = {
         "doctor.json": report.model_dump_json(indent=2),
         "settings.json": json.dumps(_settings(settings), indent=2),
@@ -74,7 +76,9 @@ def _local(system: System) -> str | None:
 
 
 def _settings(settings: Settings) -> dict[str, dict[str, str]]:
-    return {name: {"value": settings.shown(name), "origin": settings.origin(name)} for name in type(settings).model_fields}
+    return {
+        name: {"value": settings.shown(name), "origin": settings.origin(name)} for name in type(settings).model_fields
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -92,7 +96,9 @@ def _jobs(system: System) -> Iterator[dict[str, object]]:
     with closing(Connection.open(system.settings, system.url)) as connection:
         try:
             for status in drive(records.search(records.Search(), _MOST_JOBS), connection.run):
-                known = status.model_dump(mode="json", include={"id", "kind", "state", "attempt", "queue", "submitted_at"})
+                known = status.model_dump(
+                    mode="json", include={"id", "kind", "state", "attempt", "queue", "submitted_at"}
+                )
                 events = connection.run(records.events(status.id, None, limit=_MOST_EVENTS))
                 yield known | {"events": [event.type for event in events]}
         except (StokerError, RedisError) as error:

@@ -1,7 +1,7 @@
 """Taking secrets out of text that goes to somebody else.
 
-Two ways, for neither is enough: every value that is known to be secret, wherever it stands, and everything that looks as
-secrets do.
+Two ways, for neither is enough: every value that is known to be secret, wherever it stands, and everything that looks
+as secrets do.
 """
 
 import re
