@@ -97,6 +97,8 @@ if TYPE_CHECKING:
     from .models.prediction import Prediction
     from .models.retention import Removal
     from .schedules.schedule import ScheduleStatus
+    from .security.audit import AuditEntry
+    from .security.verifying import AuditReport
     from .settings import Settings
     from .status import JobStatus
 
@@ -111,6 +113,8 @@ _LAZY = {
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
+    "AuditEntry": "security.audit",
+    "AuditReport": "security.verifying",
     "Candidates": "client.candidates",
     "Client": "client.blocking",
     "Eta": "foresight.eta",
@@ -145,6 +149,8 @@ __all__ = [
     "AsyncJob",
     "AsyncJobFile",
     "Attribution",
+    "AuditEntry",
+    "AuditReport",
     "Augment",
     "Builder",
     "Candidates",

@@ -24,6 +24,8 @@ PUBLIC = [
     "AsyncJob",
     "AsyncJobFile",
     "Attribution",
+    "AuditEntry",
+    "AuditReport",
     "Augment",
     "Builder",
     "Candidates",
