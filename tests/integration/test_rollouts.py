@@ -271,3 +271,15 @@ def test_who_has_not_the_role_is_refused(deployed: Deployed) -> None:
             client.approve(job)
     assert not deployed.raw.keys("stoker:approvals:*")
     assert deployed.run(registry.resolve("digits")).version == 1
+
+
+def test_an_alias_that_points_elsewhere_by_its_first_step_ends_a_deployment(deployed: Deployed) -> None:
+    job = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
+    deployed.raw.hset("stoker:aliases:digits", "champion", 3)
+    with stoker.Client(deployed.redis_url) as client:
+        client.approve(job)
+    deployed.look()
+    deployed.look()
+    assert deployed.rollout(job).outcome == "rolled back"
+    assert "digits@champion points at 3 now, no longer at 1" in deployed.rollout(job).why
+    assert (deployed.champion, deployed.share(), deployed.state(job)) == (3, None, JobState.QUEUED)

@@ -38,7 +38,7 @@ class Traffic:
 
     def open(self, to: int, share: float) -> str:
         job = self.job()
-        drive(routes.open(job, "routed", to, share), self.connection.run)
+        drive(routes.open_(job, "routed", to, share), self.connection.run)
         return job
 
     def close(self, job: str, *, promote: bool = False) -> None:

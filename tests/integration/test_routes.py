@@ -8,6 +8,7 @@ import pytest
 import redis
 
 import stoker
+from stoker import lanes
 from stoker.ledger import alarms, damage, intake, model_changes, model_log, records, registry, routes, upkeep
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import ModelVersion
@@ -47,7 +48,7 @@ class Registry:
         return drive(steps, self.connection.run)
 
     def open(self, job: str, to: int = 2, share: float = 0.1, *, shadow: bool = False) -> None:
-        self.do(routes.open(job, "digits", to, share, shadow=shadow))
+        self.do(routes.open_(job, "digits", to, share, shadow=shadow))
 
     def end(self, job: str) -> None:
         self.run(records.cancel(job))
@@ -108,15 +109,15 @@ def test_what_may_not_be_opened_is_refused(models: Registry) -> None:
         models.open(other, to=3)
     models.do(model_changes.alias("digits@1", "live"))
     with pytest.raises(stoker.ModelInUse, match="has another route"):
-        models.do(routes.open(job, "digits@live", 2, 0.5))
+        models.do(routes.open_(job, "digits@live", 2, 0.5))
     with pytest.raises(stoker.ModelNotFound, match="no model digits@missing"):
-        models.do(routes.open(other, "digits@missing", 2, 0.5))
+        models.do(routes.open_(other, "digits@missing", 2, 0.5))
     for number in (1, 9):
         with pytest.raises(stoker.ModelNotFound, match="must be another version"):
-            models.do(routes.open(other, "digits@live", number, 0.5))
+            models.do(routes.open_(other, "digits@live", number, 0.5))
     models.end(other)
     with pytest.raises(stoker.ModelInUse, match="has ended"):
-        models.do(routes.open(other, "digits@live", 2, 0.5))
+        models.do(routes.open_(other, "digits@live", 2, 0.5))
 
 
 def test_nobody_else_moves_the_alias_or_removes_the_version(models: Registry) -> None:
@@ -191,3 +192,23 @@ def test_damage_costs_no_model(models: Registry, redis_url: str) -> None:
     assert models.run(routes.routes()) == []
     with pytest.raises(stoker.ModelInUse, match="is closed"):
         models.run(routes.move(job, share=1, step=2))
+
+
+def test_a_share_of_any_digits_is_the_same_when_it_is_given_again(models: Registry) -> None:
+    job = models.job()
+    models.open(job, share=0.01)
+    for _ in range(3):
+        models.run(routes.move(job, share=1 / 3, step=1))
+    assert [how for how, *_ in models.changes] == ["moved", "opened"]
+
+
+def test_more_is_counted_of_a_batch_than_a_script_can_have_as_arguments_of_a_function(models: Registry) -> None:
+    job = models.job()
+    models.open(job)
+    counts = {f"to output  {number}": 1 for number in range(5000)}
+    ref = "digits"
+    models.run(lanes.push([lanes.LaneRequests(ref, "cpu.infer", "normal", 10, [(1000, b"x")])]))
+    assert models.run(lanes.join(ref, "watch.0", 10))
+    counted = lanes.Counted(job, counts)
+    assert models.run(lanes.take(ref, "watch.0", 10, turn=1, most=1, answers={}, counted=counted))
+    assert len(models.run(routes.evidence(job)).to.outputs[""]) == 5000

@@ -214,3 +214,30 @@ def test_what_is_kept_of_the_longest_plan_fits_into_a_wait() -> None:
     assert rollout.rollout.outcome == "promoted"
     assert len(rollout.rollout.steps) == 16
     assert len(rollout.rollout.model_dump_json()) < 65_536
+
+
+def test_what_the_shadow_has_computed_last_is_no_evidence_of_the_step_behind_it() -> None:
+    rollout = Simulated(SPEC.model_copy(update={"shadow": 100, "bake": 0}))
+    rollout.begin()
+    rollout.count(from_requests=100, shadow_requests=100, compared=100)
+    rollout.look()
+    assert rollout.rollout.step
+    assert rollout.rollout.step.share == 0.1
+    rollout.count(from_requests=900, shadow_requests=16, compared=16, disagreed=16, to_requests=100, to_errors=30)
+    rollout.look()
+    assert rollout.rollout.outcome == "rolled back"
+    assert rollout.rollout.why.startswith("at 10 %, after 100 requests: errors 30 % against 0.0 %")
+
+
+def test_a_version_that_there_was_nothing_to_hold_against_is_not_promoted() -> None:
+    rollout = Simulated(SPEC)
+    rollout.begin()
+    # One caller with a key, whose place is in the new version's share.
+    rollout.count(to_requests=400, to_errors=100)
+    rollout.look(after_s=61)
+    assert rollout.rollout.outcome is None
+    rollout.look(after_s=3600)
+    assert rollout.rollout.outcome == "rolled back"
+    assert rollout.rollout.why == (
+        "canary 10 % had 400 of at least 200 requests within 60 minutes, and digits@3 none beside them: too few to say"
+    )

@@ -143,7 +143,7 @@ def test_wrong_answers_are_harm_and_a_shadow_that_fails_or_says_something_else()
 
     def shadow(failed: int, disagreed: int) -> list[str]:
         seen = Evidence(Side(200), NONE, Side(200, errors=failed), compared=200, disagreed=disagreed)
-        return [each.of for each in harms(findings(seen, Tolerance(), 8, 1))]
+        return [each.of for each in harms(findings(seen, Tolerance(), 8, 1, is_shadow=True))]
 
     assert shadow(0, 90) == []
     assert shadow(0, 150) == ["disagreement"]

@@ -116,23 +116,32 @@ class Evidence:
     closed: str | None = None
 
 
-def open(  # noqa: A001 - a route is opened, moved and closed
-    job: str, alias: str, to: int, share: float, *, shadow: bool = False, hard_stop: int = HARD_STOP
+def open_(
+    job: str,
+    alias: str,
+    to: int,
+    share: float,
+    *,
+    before: int | None = None,
+    shadow: bool = False,
+    hard_stop: int = HARD_STOP,
 ) -> Steps[None]:
     """Give a version a share of an alias's requests; again for the same job and version it changes nothing.
 
     Args:
         job: the id of the job whose route it is, which has not ended and has no other.
         alias: a reference: "digits" for its champion, "digits@live".
+        before: the number that the alias must point at; None for any.
 
     Raises:
         ModelNotFound: there is no such alias or version.
-        ModelInUse: the alias has another job's route, or the job has ended.
+        ModelInUse: the alias has another job's route, or points elsewhere; or the job has ended.
     """
     version: ModelVersion = yield registry.resolve(alias)
     name, _, pick = alias.partition("@")
     pick = pick or CHAMPION
-    answer: list[str] = yield _call("route_open", job, name, pick, to, share, int(shadow), hard_stop)
+    expected = "" if before is None else before
+    answer: list[str] = yield _call("route_open", job, name, pick, to, share, int(shadow), hard_stop, expected)
     match answer:
         case ["route", other]:
             raise ModelInUse(
@@ -142,6 +151,11 @@ def open(  # noqa: A001 - a route is opened, moved and closed
         case ["job"]:
             raise ModelInUse(
                 f"job {job} has ended, or has another route: a job has one, for as long as it has not ended"
+            )
+        case ["moved", number]:
+            raise ModelInUse(
+                f"{name}@{pick} points at {number} now, no longer at {before}: deploy {name}@{to} again, to be held "
+                f"against {name}@{number}"
             )
         case ["alias"]:
             raise ModelNotFound(f"{name} has no alias {pick!r}: `stoker models list` shows those that there are")

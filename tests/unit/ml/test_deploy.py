@@ -148,7 +148,7 @@ def test_what_came_of_it_is_told_with_a_page(open_run: Callable[..., Run], event
 
     harm = Finding(of="errors", old=0.001, new=0.09, n=100, p=1e-9, is_harm=True)
     run = replace(open_run(), kept=rolled_out("rolled back", harm).model_dump_json().encode())
-    with pytest.raises(InvalidJob, match="rolled back, and champion stays pets@1: because; its report is ") as told:
+    with pytest.raises(InvalidJob, match="rolled back, and does not become champion: because; its report is ") as told:
         deploy(spec, run)
     page = Path(str(told.value).rpartition("its report is ")[2]).read_text()
     assert "it was clear that it does worse: errors 9 % against 0.1 %" in page
@@ -158,7 +158,7 @@ def test_what_came_of_it_is_told_with_a_page(open_run: Callable[..., Run], event
 def test_what_ended_before_its_first_step_has_a_page_too(open_run: Callable[..., Run]) -> None:
     refused = rolled_out("rolled back", Finding(of="errors", old=0, new=0, n=1, p=1)).model_copy(update={"steps": ()})
     run = replace(open_run(), kept=refused.model_dump_json().encode())
-    with pytest.raises(InvalidJob, match="rolled back, and champion stays pets@1: because; its report is ") as told:
+    with pytest.raises(InvalidJob, match="rolled back, and does not become champion: because; its report is ") as told:
         deploy(Deploy(model="pets@2", steps=(0.1,)), run)
     page = Path(str(told.value).rpartition("its report is ")[2]).read_text()
     assert "pets@1 answers all requests, as before: because." in page
@@ -170,7 +170,7 @@ def test_who_is_woken_too_early_waits_on_and_who_is_refused_fails(open_run: Call
     undecided = rollout.model_copy(update={"outcome": None})
     run = replace(open_run(), kept=undecided.model_dump_json().encode())
     assert kept_by(spec, run) == undecided
-    with pytest.raises(InvalidJob, match="champion stays pets@1: because"):
+    with pytest.raises(InvalidJob, match="pets@2 does not become champion: because"):
         deploy(spec, replace(run, kept=rollout.model_dump_json().encode()))
     with pytest.raises(InvalidJob, match="cannot be read"):
         deploy(spec, replace(run, kept=b"nonsense"))

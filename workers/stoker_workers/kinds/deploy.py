@@ -121,7 +121,7 @@ def _told(spec: Deploy, run: Run, rollout: Rollout) -> Outcome:
         case "approved":
             return _moved(spec, rollout)
         case "refused" | "expired":
-            raise InvalidJob(f"{spec.alias} stays {rollout.before or 'what it was'}: {rollout.why}")
+            raise InvalidJob(f"{rollout.model} does not become {spec.alias}: {rollout.why}")
     from ..ml.evaluation.report.rollout import render  # with matplotlib
     from ..ml.writing import write_report
 
@@ -131,5 +131,6 @@ def _told(spec: Deploy, run: Run, rollout: Rollout) -> Outcome:
         return Outcome(result.model_copy(update={"files": files}))
     page = files.get("html", files["report"])
     raise InvalidJob(
-        f"rolled back, and {spec.alias} stays {rollout.before}: {rollout.why}; its report is {run.store.location(page)}"
+        f"{rollout.model} is rolled back, and does not become {spec.alias}: {rollout.why}; its report is "
+        f"{run.store.location(page)}"
     )

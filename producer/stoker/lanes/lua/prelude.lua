@@ -262,16 +262,17 @@ local function give_up_route(model, alias, route, why)
 end
 
 -- Adds what was counted of a batch to the evidence of its route, unless that has ended; ends the route of a version that has
--- failed from its first request on. `counts`: name, count, …; `news` is what the route is to say where it says nothing yet.
-local function count_for_route(ref, job, news, counts)
+-- failed from its first request on. What was counted stands in ARGV from `first` to `last`, as name, count, …: it may be more
+-- than Lua's stack holds. `news` is what the route is to say where it says nothing yet.
+local function count_for_route(ref, job, news, first, last)
   local open_route, write_route = routes()
   local model, alias = alias_of_lane(ref)
   local route = model and open_route(model, alias)
   if not route or route.job ~= job then
     return
   end
-  for n = 1, #counts, 2 do
-    redis.call('HINCRBY', KEY.evidence .. job, counts[n], counts[n + 1])
+  for n = first, last, 2 do
+    redis.call('HINCRBY', KEY.evidence .. job, ARGV[n], ARGV[n + 1])
   end
   local is_new = false
   for name, value in pairs(cjson.decode(news)) do

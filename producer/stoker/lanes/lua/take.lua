@@ -26,7 +26,7 @@ else
   end
   local at = 8 + 2 * clients
   if counted >= 0 then
-    count_for_route(ref, ARGV[at], ARGV[at + 1], { unpack(ARGV, at + 2, at + 1 + 2 * counted) })
+    count_for_route(ref, ARGV[at], ARGV[at + 1], at + 2, at + 1 + 2 * counted)
     at = at + 2 + 2 * counted
   end
   for n = at + 1, #ARGV, 3 do

@@ -6,8 +6,10 @@ local model, alias, route = route_of_job(id)
 if not route then
   return { 'closed', redis.call('HGET', KEY.evidence .. id, 'closed') or 'it was never opened' }
 end
-if route.share ~= tonumber(share) or route.shadow ~= (is_shadow == '1') or route.step ~= tonumber(step) then
-  route.share, route.shadow, route.step, route.since_ms = tonumber(share), is_shadow == '1', tonumber(step), now_ms()
+-- As it comes back from JSON, which keeps 14 digits.
+share = tonumber(string.format('%.14g', share))
+if route.share ~= share or route.shadow ~= (is_shadow == '1') or route.step ~= tonumber(step) then
+  route.share, route.shadow, route.step, route.since_ms = share, is_shadow == '1', tonumber(step), now_ms()
   write_route(model, alias, route)
   note_change(model, { routed = alias, from = route.from, to = route.to, share = route.share, shadow = route.shadow,
     how = 'moved', by = id })

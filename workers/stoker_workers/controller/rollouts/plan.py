@@ -120,10 +120,12 @@ def _watched(spec: Deploy, rollout: Rollout, step: Step, seen: Seen) -> Move | N
         why = f"at {judged.name}, after {done:,} requests: {'; '.join(map(_harm, harm))}"
         return decided(noted, "rolled back", why, seen.now)
     least = spec.min_requests if step.share else spec.shadow
-    if done >= least and lasted >= timedelta(seconds=spec.bake):
+    is_compared = any(each.of == "errors" for each in judged.findings)
+    if done >= least and is_compared and lasted >= timedelta(seconds=spec.bake):
         return _passed(spec, noted, judged, evidence, seen)
     if is_overdue:
-        too_few = f"{done:,} of at least {least:,} requests within {_time(spec.max_wait)}"
+        of_old = "" if is_compared or done < least else f", and {rollout.before} none beside them"
+        too_few = f"{done:,} of at least {least:,} requests within {_time(spec.max_wait)}{of_old}"
         why = f"{_named(judged)} had {too_few}: too few to say"
         return decided(noted, "rolled back", why, seen.now)
     return _noted(spec, rollout, judged, rollout.base)
@@ -153,7 +155,7 @@ def _judged(spec: Deploy, step: Step, evidence: routes.Evidence) -> Step:
     due = look_at(counted.done, spec.min_requests if step.share else spec.shadow)
     if due <= step.looks:
         return counted
-    found = findings(evidence, spec.tolerate, due, len(spec.shares))
+    found = findings(evidence, spec.tolerate, due, len(spec.shares), is_shadow=not step.share)
     sample = Sample(requests=counted.done, old=_errors(counted.old), new=_errors(counted.new))
     if not step.share:
         sample = Sample(requests=counted.done, old=0.0, new=counted.disagreed / max(1, counted.compared))
@@ -205,7 +207,7 @@ def _harm(finding: Finding) -> str:
 
 
 def _all_words(found: Sequence[Finding]) -> str:
-    return ", ".join(each.words() for each in found) or "nothing to compare"
+    return ", ".join(each.words() for each in found)
 
 
 def _time(seconds: float) -> str:

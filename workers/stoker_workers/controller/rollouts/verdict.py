@@ -44,10 +44,17 @@ def spent_at(look: int, steps: int) -> float:
     return share / _LOOKS if later <= 0 else share / (later * (later + 1))
 
 
-def findings(seen: Evidence, tolerate: Tolerance, look: int, steps: int) -> tuple[Finding, ...]:
-    """What each criterion of which there is evidence says at a look: in a shadow, of what nobody was answered."""
+def findings(
+    seen: Evidence, tolerate: Tolerance, look: int, steps: int, *, is_shadow: bool = False
+) -> tuple[Finding, ...]:
+    """What each criterion of which there is evidence says at a look.
+
+    Args:
+        is_shadow: whether it is a look at the shadow. What that has computed last is counted a little after it is over,
+            and says nothing of the step behind it.
+    """
     spends = spent_at(look, steps)
-    old, new = seen.before, seen.shadow if seen.shadow.requests else seen.to
+    old, new = seen.before, seen.shadow if is_shadow else seen.to
     found = []
     if old.requests and new.requests:
         found = [
@@ -58,7 +65,7 @@ def findings(seen: Evidence, tolerate: Tolerance, look: int, steps: int) -> tupl
         ]
     if (of_old := old.right + old.wrong) and (of_new := new.right + new.wrong):
         found.append(_share("labels", (old.wrong, of_old), (new.wrong, of_new), spends))
-    if seen.compared:
+    if is_shadow and seen.compared:
         found.append(_disagreement(seen, tolerate.disagreement, spends))
     return tuple(each for each in found if each)
 
