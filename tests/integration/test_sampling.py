@@ -122,3 +122,28 @@ def test_each_label_gets_its_answer(connection: Connection) -> None:
     connection.client.zadd(key("answered_at", "digits"), {"p": 0}, xx=True)
     connection.run(sampling.keep(attempt.job_id, "digits@1", batch(1)))
     assert told(("p", "past")) == [Feedback.UNKNOWN]
+
+
+def test_labels_count_as_tables_and_floats_have_them_and_what_is_no_number_does_not(connection: Connection) -> None:
+    attempt = run(connection, submit(connection))
+    take(connection, attempt)
+    answers = {"a": "c:3", "b": "c:1.0", "c": "c:3", "n": "n:2.5"}
+    connection.run(sampling.keep(attempt.job_id, "digits@1", batch(1), answers))
+    labels = [("a", "3.0"), ("b", "1"), ("c", "3.5"), ("n", "nan"), ("n", "0x10"), ("n", "1e999"), ("n", "-3.0")]
+    assert connection.run(sampling.feedback("digits", labels)) == [
+        *[Feedback.ACCEPTED] * 3, *[Feedback.UNLIKE] * 3, Feedback.ACCEPTED,
+    ]  # fmt: skip
+    assert take(connection, attempt).outcomes == ("1", "1", "0", "2.5 -3.0")
+
+
+def test_what_has_expired_or_lost_its_job_is_counted_no_more(connection: Connection) -> None:
+    attempt = run(connection, submit(connection))
+    take(connection, attempt)
+    connection.run(sampling.keep(attempt.job_id, "digits@1", batch(9)))
+    connection.client.delete(key("samples", "digits@1"))
+    connection.run(sampling.keep(attempt.job_id, "digits@1", batch(9)))
+    assert take(connection, attempt).waiting == 9
+    connection.client.delete(key("job", attempt.job_id))
+    assert not connection.run(sampling.keep(attempt.job_id, "digits@1", batch(9)))
+    assert connection.run(sampling.wanted("digits")) is None
+    assert not list(connection.client.scan_iter("stoker:sampl*"))

@@ -11,7 +11,8 @@ from .data import OptionalDataRef
 from .kind import Kind, Sampled, SubmitChecks, preflight_for, with_fields
 from .result import JobResult, Shown
 
-MOST_WINDOWS_KEPT = 1000
+# Their names and digests are kept over each wait, which takes 64 kB.
+MOST_WINDOWS_KEPT = 400
 _SHOWN_WINDOWS = 20
 _WEEK_S = 7 * 86_400.0
 

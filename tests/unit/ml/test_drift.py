@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from stoker_workers.ml.drift.performance import of_outcomes
 from stoker_workers.ml.drift.reference import RARE, Reference, Values, reference_of
 from stoker_workers.ml.drift.state import DriftState
 from stoker_workers.ml.drift.windows import compared
@@ -122,3 +123,10 @@ def test_a_reference_reads_back_as_it_was_written() -> None:
     rng = np.random.default_rng(19)
     reference = reference_of(rows(300, rng), 100)
     assert Reference.model_validate_json(reference.model_dump_json()) == reference
+
+
+def test_what_is_no_number_says_nothing_of_how_far_numbers_are_off() -> None:
+    measured = of_outcomes(["1 3", "nan 3", "2 inf", "2 0x10", "7", "5 1"])
+    assert measured is not None
+    assert (measured.rows, measured.value) == (2, 3.0)
+    assert of_outcomes(["nan 3"]) is None

@@ -1,5 +1,6 @@
 """What is made of requests before anything is kept of them, and what labels say of the answers."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stoker.kinds.monitor import MOST_WINDOWS_KEPT
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker_workers.attempt.messages import MESSAGE, Drew
@@ -21,7 +23,7 @@ from stoker_workers.ml.drift.performance import (
     of_numbers,
     of_outcomes,
 )
-from stoker_workers.ml.run import Draw
+from stoker_workers.ml.run import Draw, Wait
 
 NUMBERS = TensorSpec(name="numbers", shape=(2,), dtype="float32", kind="number", columns=("age", "pay"), gaps=True)
 PLANS = TensorSpec(name="categories", shape=(1,), dtype="string", kind="category", columns=("plan",))
@@ -128,3 +130,9 @@ def test_the_estimate_is_as_good_as_the_probabilities_are_true() -> None:
     boasting = gate_of_labels(rng.random(5000) < confidence - 0.2, confidence)
     assert boasting.calibration_error == pytest.approx(0.2, abs=0.03)
     assert gate_of_labels(None, confidence).calibration_error is None
+
+
+def test_as_many_windows_as_may_be_kept_are_named_over_a_wait() -> None:
+    names = [*(f"window-{number:06}.npz" for number in range(MOST_WINDOWS_KEPT)), "report.html", "report.json"]
+    files = {name: Artifact(name=name, digest="0" * 64, size=10**10).model_dump() for name in names}
+    Wait("watches", keep=json.dumps({"tested": 10**9, "files": files}, separators=(",", ":")).encode())

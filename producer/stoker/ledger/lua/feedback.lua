@@ -6,6 +6,17 @@ local model, words = ARGV[1], {}
 local wanted = sampling_of(model)
 local counts = KEY.sampled .. model
 
+-- "3.0" is what a table has made of the class "3" where a label was missing.
+local function plain(label)
+  return string.match(label, '^(%-?%d+)%.0+$') or label
+end
+
+-- Whether a text is a number to reckon with: Lua reads more as one, such as nan and 0x10.
+local function is_finite(label)
+  local value = string.find(label, '^[%d.eE+-]+$') and tonumber(label)
+  return value and math.abs(value) < math.huge
+end
+
 local function judge(entry, id, label)
   local at, ref, kind, predicted, said = string.match(entry, '^(%d+) (%S+) (%a):([^\n]*)\n?(.*)$')
   if not at then
@@ -14,14 +25,15 @@ local function judge(entry, id, label)
     return said == label and 'duplicate' or 'contradictory'
   elseif now_ms() - at > 1000 * wanted.horizon_s then
     return 'late'
-  elseif kind == 'n' and not tonumber(label) then
+  elseif kind == 'n' and not is_finite(label) then
     return 'unlike'
   end
   redis.call('HSET', KEY.answered .. model, id, entry .. '\n' .. label)
-  local outcome = kind == 'n' and predicted .. ' ' .. label or (predicted == label and '1' or '0')
+  local is_right = plain(predicted) == plain(label)
   if kind == 'c' then
-    judge_answer(model, tonumber(string.match(ref, '%d+$')), predicted == label)
+    judge_answer(model, tonumber(string.match(ref, '%d+$')), is_right)
   end
+  local outcome = kind == 'n' and predicted .. ' ' .. label or is_right and '1' or '0'
   local outcomes = KEY.outcomes .. ref
   redis.call('RPUSH', outcomes, outcome)
   redis.call('LTRIM', outcomes, -MOST_OUTCOMES, -1)

@@ -5,8 +5,16 @@ local model, job, ref, batch = unpack(ARGV, 1, 4)
 local wanted = sampling_of(model)
 if not wanted or wanted.job ~= job then
   return 0
+elseif not is_live(job) then
+  -- Something else has taken its record away.
+  end_sampling(job, model)
+  return 0
 end
 local counts, list, window = KEY.sampled .. model, KEY.samples .. ref, tonumber(wanted.window)
+-- A list that has expired begins anew: what was counted of it is gone.
+if redis.call('EXISTS', list) == 0 then
+  redis.call('HDEL', counts, ref .. ' rows', ref .. ' bytes')
+end
 local rows_before = tonumber(redis.call('HGET', counts, ref .. ' rows') or nil) or 0
 redis.call('RPUSH', list, batch)
 redis.call('EXPIRE', list, 30 * 86400)

@@ -8,6 +8,12 @@ local function sampling_of(model)
   return is_json and type(wanted) == 'table' and type(wanted.job) == 'string' and wanted or nil
 end
 
+-- Whether a job has not ended, and is still known.
+local function is_live(id)
+  local state = redis.call('HGET', KEY.job .. id, 'state')
+  return YET_TO_START[state] or state == 'RUNNING'
+end
+
 -- Ends the sampling for a job, if it has not been taken over by another.
 local function end_sampling(id, model)
   redis.call('DEL', KEY.taken_samples .. id)

@@ -6,10 +6,6 @@ local id, owner, model, ref, sampled, tested = unpack(ARGV)
 if redis.call('HGET', KEY.job .. id, 'owner') ~= owner then
   return { 'lost' }
 end
-local function is_live(job)
-  local state = redis.call('HGET', KEY.job .. job, 'state')
-  return YET_TO_START[state] or state == 'RUNNING'
-end
 local before, wanted = sampling_of(model), cjson.decode(sampled)
 if before and before.job ~= id and is_live(before.job) then
   return { 'taken', before.job }

@@ -1,7 +1,7 @@
 """How right a model is: on the reference, by the labels that have come, and estimated until they do."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -72,8 +72,18 @@ def of_outcomes(outcomes: Sequence[str]) -> Measured | None:
     right = [outcome == "1" for outcome in outcomes if outcome in ("0", "1")]
     if right:
         return of_labels(np.array(right))
-    errors = [float(pair[0]) - float(pair[1]) for outcome in outcomes if len(pair := outcome.split(" ")) == 2]
+    errors = [error for outcome in outcomes if (error := _error_of(outcome)) is not None]
     return of_numbers(np.array(errors)) if errors else None
+
+
+def _error_of(outcome: str) -> float | None:
+    """By how much a number was off; None where one of both is no finite number."""
+    try:
+        predicted, true = map(float, outcome.split(" "))
+    except ValueError:
+        return None
+    error = predicted - true
+    return error if isfinite(error) else None
 
 
 def gate_of_labels(right: Mask | None, confidence: Floats) -> Gate:
