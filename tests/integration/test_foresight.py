@@ -8,7 +8,9 @@ import pytest
 
 import stoker
 from stoker import JobState
-from stoker.ledger import foresight
+from stoker.fleet import topology
+from stoker.ledger import foresight, intake, records
+from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -102,3 +104,12 @@ def test_a_look_reads_no_more_of_a_long_queue_than_it_may(
         [line] = connection.run(foresight.look("cpu")).lines
         assert (len(line.jobs), line.unread) == (40, 20)
         assert "more than 40 jobs are queued" in jobs[-1].eta().because
+
+
+def test_jobs_of_another_fleet_take_no_slots_of_this_one(connection: Connection) -> None:
+    spec = stoker.Train(model="m", data="sample://digits")
+    connection.run(intake.submit([NewJob(name, spec, f"{name}.train") for name in ("cpu", "gpu")]))
+    for name in ("cpu", "gpu"):
+        connection.run(records.cancel(name))
+    for name in topology.DEVICES[:2]:
+        assert [job.id for job in connection.run(foresight.look(name)).ended] == [name]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import stoker
-from stoker.ledger import attempts, intake, quotas
+from stoker.ledger import attempts, intake, quotas, waits
 from stoker.ledger.attempts import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.usage import budgets, usage
@@ -80,6 +80,7 @@ def test_a_spent_budget_stops_submits_and_raises_an_alarm_and_what_runs_goes_on(
         [alarm] = client.alarms()
         assert alarm.what == "budget"
         assert "tenant 'red' has had 4 slot hours in 2 days" in alarm.text
+        assert alarm.figures["tenant"] == "red"
         with pytest.raises(stoker.Unavailable, match="had 4 slot hours in 2 days, and its budget is 3"):
             client.submit(SPEC)
         client.submit(SPEC.model_copy(update={"tags": {"tenant": "blue"}}))
@@ -103,3 +104,20 @@ def test_both_clients_tell_of_usage(connection: Connection, redis_url: str) -> N
             client.usage("colour")  # type: ignore[arg-type]
         with pytest.raises(stoker.InvalidArgument, match="datetime"):
             client.usage(since="7d")  # type: ignore[arg-type]
+        with pytest.raises(stoker.InvalidArgument, match="no time zone"):
+            client.usage(since=datetime(2026, 1, 1))  # noqa: DTZ001  # that is what is refused
+        assert client.usage(since=timedelta.max) == client.usage()
+
+
+def test_each_step_of_a_job_that_waits_has_had_slots(connection: Connection) -> None:
+    connection.run(intake.submit([NewJob("one", SPEC, "cpu.train")]))
+    for step in ("first", "second"):
+        attempt = connection.run(attempts.claim("one", step, "w", 60))
+        assert isinstance(attempt, Attempt)
+        began = connection.run(Call(("HGET", "stoker:job:one", "started_at"), int))
+        connection.client.hset("stoker:job:one", "started_at", began - HOUR_MS)
+        connection.run(waits.wait(attempt, "waits"))
+        connection.run(waits.wake("one"))
+    [used] = drive(usage("tenant", datetime.now(UTC)), connection.run)
+    assert (used.name, used.jobs) == ("red", 0)
+    assert used.slot_s == pytest.approx(7200, abs=60)

@@ -9,7 +9,7 @@ import redis
 import stoker
 from stoker import JobState
 from stoker.events import Progress, Waiting
-from stoker.ledger import attempts, children, damage, dead_jobs, pauses, records, store_files, upkeep, waits
+from stoker.ledger import attempts, children, damage, dead_jobs, foresight, pauses, records, store_files, upkeep, waits
 from stoker.ledger.attempts import Attempt
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -17,7 +17,7 @@ from stoker_workers.ml.run import Wait
 
 from ..conftest import PATIENCE_S, Eventually
 from .test_ledger import claimed, result_of, state
-from .test_waking import TRIAL, begun, end
+from .test_waking import SEARCH, TRIAL, begun, end
 
 HOUR_S = 3600.0
 
@@ -214,3 +214,14 @@ def test_a_job_waits_on_a_real_worker_without_a_slot(client: stoker.Client, even
     assert result.value == [0, 1, 2, 3]
     reasons = [event.reason for event in job.events() if isinstance(event, Waiting)]
     assert reasons == ["waits for a moment", "waits for a wake"]
+
+
+def test_what_a_search_took_is_all_its_steps_and_all_that_it_waited_for(
+    connection: Connection, redis_client: redis.Redis
+) -> None:
+    attempt = begun(connection)
+    redis_client.hincrby(f"stoker:job:{attempt.job_id}", "started_at", -3_600_000)
+    assert connection.run(children.await_children(attempt, SEARCH, [TRIAL], each=True))
+    end(connection, f"{attempt.job_id}-1-0")
+    connection.run(attempts.succeed(again(connection, attempt), result_of("search")))
+    assert max(example.ms for example in connection.run(foresight.examples("cpu", "train"))) >= 3_600_000

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import InvalidArgument
 from ..kinds.problems import short
-from ..ledger.usage import Dimension, Usage, usage
+from ..ledger.usage import DAYS_KEPT, Dimension, Usage, usage
+from . import arguments
 from .calls import AsyncCalls, Calls
 
 _WEEK = timedelta(days=7)
@@ -20,7 +21,7 @@ class UsageCalls(Calls):
         It is counted by days of UTC, which are kept for 400 days.
 
         Args:
-            since: from the day of this moment on, or of so long ago.
+            since: from the day of this moment on, which names its zone, or of so long ago.
 
         Raises:
             InvalidArgument: there is no such `by`, or `since` is neither.
@@ -44,7 +45,8 @@ def _dimension(by: Dimension) -> Dimension:
 
 def _moment(since: datetime | timedelta) -> datetime:
     if isinstance(since, timedelta):
-        return datetime.now(UTC) - since
-    if isinstance(since, datetime):
-        return since.astimezone(UTC)
-    raise InvalidArgument(f"since is a datetime or a timedelta, not {short(since)}")
+        # Nothing is older.
+        return datetime.now(UTC) - max(timedelta(), min(since, timedelta(days=DAYS_KEPT)))
+    if (moment := arguments.moment(since, "since")) is not None:
+        return moment
+    raise InvalidArgument("since is a datetime or a timedelta, got None")

@@ -80,7 +80,7 @@ class Look(BaseModel):
     """A fleet's queues at one moment.
 
     Attributes:
-        ended: jobs that have ended lately, on any fleet.
+        ended: jobs of the fleet that have ended lately.
         since: all jobs that were submitted since then are queued, running or ended ones of these; None for all ever.
     """
 

@@ -25,7 +25,8 @@ class Alarm(BaseModel):
     Attributes:
         id: its place in the stream: `client.alarms(since=id)` gives those after it.
         at: when, UTC, by the Redis server's clock.
-        what: "drift", "performance", "registered", "promoted", "rolled back", or what a newer version tells of.
+        what: "drift", "performance", "registered", "promoted", "rolled back"; "budget", of a tenant and no model; or
+            what a newer version tells of.
         model: the version, or the model's name; "" where it is about none.
         job: the id of the job that it comes from; None if it comes from none.
         text: what happened, in a sentence.

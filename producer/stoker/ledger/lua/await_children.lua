@@ -3,19 +3,12 @@
 --   then there may be none, and it waits for those that it asked for before
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, iso, wakes_each = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
-local holder, asked_by, cancel, sequence, turn, tenant, paused, open, news = unpack(record(id, 'owner', 'children_asked_by',
-  'cancel', 'sequence', 'turn', 'tenant', 'paused', 'open_children', 'children_news'))
-
-if asked_by == owner then
-  return 'ok'
+local ended = ended_before(id, owner, 'children_asked_by', iso)
+if ended then
+  return ended
 end
-if holder ~= owner then
-  return 'lost'
-end
-if cancel then
-  finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
-  return 'ok'
-end
+local sequence, turn, tenant, paused, open, news =
+  unpack(record(id, 'sequence', 'turn', 'tenant', 'paused', 'open_children', 'children_news'))
 local chunk = cjson.decode(ARGV[4])
 open, news = #chunk.jobs + (wakes_each and tonumber(open or nil) or 0), tonumber(news or nil) or 0
 if wakes_each and open == 0 and news == 0 then

@@ -53,7 +53,8 @@ local function learn_example(id, job, peak)
   local took_ms = now_ms() - (tonumber(job.started_at) or now_ms())
   if job.children_asked_at then
     local is_json, first = pcall(cjson.decode, redis.call('LINDEX', KEY.history .. id, 0) or '')
-    took_ms = is_json and type(first) == 'table' and tonumber(first.started_at) and now_ms() - first.started_at or took_ms
+    local began_at = tonumber(job.began_at) or is_json and type(first) == 'table' and tonumber(first.started_at)
+    took_ms = began_at and now_ms() - began_at or took_ms
   elseif tonumber(job.attempt) > 1 then
     took_ms = run_ms_of(id)
   end
@@ -278,6 +279,21 @@ local function finish(id, state, outcome, iso)
     if parent then
       close(parent, its_end, parents_outcome)
     end
+  end
+end
+
+-- What becomes of an attempt whose job is to wait: 'ok' if it waits already, for this is a repeat of a call whose answer was
+-- lost, or if it ends, for it was cancelled; 'lost' if the job is no longer the attempt's. nil if it is to wait now.
+-- `ended_by` is the field that names the attempt with which it began to.
+local function ended_before(id, owner, ended_by, iso)
+  local holder, before, cancel = unpack(record(id, 'owner', ended_by, 'cancel'))
+  if before == owner then
+    return 'ok'
+  elseif holder ~= owner then
+    return 'lost'
+  elseif cancel then
+    finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
+    return 'ok'
   end
 end
 

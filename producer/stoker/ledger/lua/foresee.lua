@@ -1,7 +1,7 @@
 -- What a fleet's queues hold at one moment, for whoever foresees when jobs start and end. It moves none.
 -- ARGV: device; how many queued jobs to read, and of those that ended last how many, at most
 -- Returns JSON, as foresight/look.py has it: `at` (ms), `ageing_ms`, `lines`, `running` and `ended` jobs, `since` (ms: all
--- that were submitted since are queued, running, or among `ended`), `rules` by tenant, `paused_tenants`.
+-- of the fleet that were submitted since are queued, running, or among `ended`), `rules` by tenant, `paused_tenants`.
 -- Where something else has written to a record, its job is left out.
 local device, left, newest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local NUMBERS = { 'submitted_at', 'queued_at', 'started_at', 'slots' }
@@ -72,7 +72,11 @@ for n = 1, #ended, 2 do
   ids[#ids + 1] = ended[n]
 end
 answer.since = #ids == newest and tonumber(ended[#ended]) or nil
-answer.ended = look_at(ids)
+answer.ended = {}
+for _, job in ipairs(look_at(ids) or {}) do
+  -- Those of another fleet take none of its slots.
+  answer.ended[#answer.ended + 1] = device_of(job.queue) == device and job or nil
+end
 for tenant in pairs(tenants) do
   local rule = rule_of(tenant)
   answer.rules[tenant] = { weight = rule.weight, running = rule.running, runs = count(KEY.running, tenant) }
@@ -80,7 +84,7 @@ for tenant in pairs(tenants) do
     table.insert(answer.paused_tenants, tenant)
   end
 end
-for _, name in ipairs({ 'lines', 'running', 'paused_tenants' }) do
+for _, name in ipairs({ 'lines', 'running', 'ended', 'paused_tenants' }) do
   answer[name] = #answer[name] > 0 and answer[name] or nil
 end
 answer.rules = next(answer.rules) and answer.rules or nil

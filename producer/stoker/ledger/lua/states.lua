@@ -225,15 +225,21 @@ local function learn_service(queue, kind, took_ms)
   redis.call('HSET', KEY.service, field, string.format('%.3f %d', mean + (took_ms - mean) / count, count))
 end
 
+-- Counts the time that an attempt has had its slots. Returns it in ms.
+local function count_time(how, job)
+  local took_ms = now_ms() - (tonumber(job.started_at) or now_ms())
+  observe('attempt ' .. job.kind .. ' ' .. how, took_ms, BOUNDS.time)
+  count_use('slot_ms', took_ms * (tonumber(job.slots) or 1), job)
+  return took_ms
+end
+
 local MOST_ATTEMPTS = 100
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason, job)
   job = job or fields_of(id, 'kind', 'attempt', 'worker', 'started_at', 'queue', 'tenant', 'slots', 'makes', 'model')
-  local kind, queue, started_at = job.kind, job.queue, tonumber(job.started_at) or now_ms()
-  observe('attempt ' .. kind .. ' ' .. how, now_ms() - started_at, BOUNDS.time)
-  count_use('slot_ms', (now_ms() - started_at) * (tonumber(job.slots) or 1), job)
+  local took_ms = count_time(how, job)
   if how == 'SUCCEEDED' or how == 'FAILED' then
-    learn_service(queue, kind, now_ms() - started_at)
+    learn_service(job.queue, job.kind, took_ms)
   end
   local log = {}
   for _, entry in ipairs(redis.call('XREVRANGE', KEY.events .. id, '+', '-', 'COUNT', 50)) do
@@ -247,7 +253,7 @@ local function remember_attempt(id, how, reason, job)
     end
   end
   local attempts = redis.call('RPUSH', KEY.history .. id, cjson.encode({ attempt = tonumber(job.attempt),
-    worker = job.worker or '', how = how, reason = reason, started_at = started_at, ended_at = now_ms(),
+    worker = job.worker or '', how = how, reason = reason, started_at = now_ms() - took_ms, ended_at = now_ms(),
     log = table.concat(log, '\n') }))
   -- Drains and outages may be any number.
   if attempts > MOST_ATTEMPTS then
@@ -271,8 +277,8 @@ end
 
 -- Counts a step, which is no lost attempt: a job that has got so far is not what kills its workers.
 local function count_step(id, how)
-  local kind, started_at = unpack(record(id, 'kind', 'started_at'))
-  observe('attempt ' .. kind .. ' ' .. how, now_ms() - (tonumber(started_at or nil) or now_ms()), BOUNDS.time)
+  local job = fields_of(id, 'kind', 'started_at', 'tenant', 'slots', 'makes', 'model')
+  redis.call('HSETNX', KEY.job .. id, 'began_at', now_ms() - count_time(how, job))
   redis.call('HSET', KEY.job .. id, 'losses', 0)
   redis.call('HDEL', KEY.job .. id, 'setbacks', 'outage')
   drop_older_progress(id)

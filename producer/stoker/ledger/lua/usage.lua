@@ -57,7 +57,7 @@ local function count_use(what, by, job)
   if limit and spent >= limit and spent - by < limit then
     raise_alarm({ what = 'budget', text = string.format("tenant '%s' has had %.4g slot hours in %d days, which is its budget: %s",
       tenant, spent / 3600000, days, after == 'stop' and 'its submits are refused, and what runs goes on' or 'nothing is stopped'),
-      figures = { slot_hours = limit / 3600000, days = days } })
+      figures = { tenant = tenant, slot_hours = limit / 3600000, days = days } })
   end
 end
 

@@ -3,19 +3,11 @@
 --   1 if a controller goes on with it meanwhile
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, iso, why, after_ms, keep, is_followed = unpack(ARGV)
-local holder, waited_by, cancel, last_why, is_woken, children_news, attempt =
-  unpack(record(id, 'owner', 'waited_by', 'cancel', 'waited_for', 'is_woken', 'children_news', 'attempt'))
-
-if waited_by == owner then
-  return 'ok'
+local ended = ended_before(id, owner, 'waited_by', iso)
+if ended then
+  return ended
 end
-if holder ~= owner then
-  return 'lost'
-end
-if cancel then
-  finish(id, 'CANCELLED', { reason = 'cancelled while it ran' }, iso)
-  return 'ok'
-end
+local last_why, is_woken, children_news, attempt = unpack(record(id, 'waited_for', 'is_woken', 'children_news', 'attempt'))
 count_step(id, 'waited')
 move(id, 'WAITING')
 redis.call('HSET', KEY.job .. id, 'waited_by', owner, 'awaits_wake', 1, 'waited_for', why, 'reason', why, 'kept', keep)
