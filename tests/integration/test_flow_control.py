@@ -8,7 +8,7 @@ import redis
 
 import stoker
 from stoker import JobState, testing
-from stoker.ledger import attempts, damage, quotas, upkeep
+from stoker.ledger import attempts, damage, dead_jobs, quotas, upkeep
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker.tenants import Quota
@@ -113,3 +113,17 @@ def test_the_ledger_in_memory_has_one_job_with_a_key_at_a_time() -> None:
         assert client.submit(TRAIN, singleton="retrain").id != first.id
         with pytest.raises(stoker.StokerError, match=r"stoker\.testing does not play"):
             client.schedule("daily", TRAIN, name="nightly")
+
+
+def test_a_dead_job_is_requeued_only_while_no_other_with_its_key_is_open(
+    client: stoker.Client, connection: Connection
+) -> None:
+    dead = client.submit(TRAIN.model_copy(update={"max_attempts": 1}), singleton="retrain")
+    connection.run(attempts.release(claimed(connection, dead.id), "lost", "killed"))
+    assert dead.state is JobState.DEAD
+    other = client.submit(TRAIN, singleton="retrain")
+    with pytest.raises(stoker.Unavailable, match=f"job {other.id}, which has the singleton key of job {dead.id}"):
+        connection.run(dead_jobs.requeue(dead.id))
+    other.cancel()
+    connection.run(dead_jobs.requeue(dead.id))
+    assert client.submit(TRAIN, singleton="retrain").id == dead.id

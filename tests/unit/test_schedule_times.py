@@ -158,6 +158,19 @@ def test_alarms_start_at_most_so_often() -> None:
     assert (step.starts_at, step.state.cursor, step.state.skipped) == (None, "00003-0", 1)
 
 
+def test_two_alarms_of_one_moment_start_jobs_of_their_own() -> None:
+    reaction = schedule("drift of digits", cool_down_s=0)
+    state, ids = begun(reaction, START, ""), []
+    twins = [alarm(1), SimpleNamespace(**vars(alarm(1)) | {"id": "00001-1"})]
+    while twins:
+        step = next_step(reaction, state, START, twins)
+        assert step is not None
+        assert step.starts_at is not None
+        state, twins = step.state, twins[1:]
+        ids += job_ids(reaction, step.starts_at, step.alarm)
+    assert len(ids) == len(set(ids)) == 2
+
+
 def test_a_start_has_ids_of_its_own() -> None:
     one, another = schedule(), schedule(created_at=START + timedelta(seconds=1))
     ids = [*job_ids(one, START), *job_ids(another, START), *job_ids(one, START + timedelta(minutes=1))]

@@ -5,7 +5,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from ..errors import InvalidJob, JobNotFound
+from ..errors import InvalidJob, JobNotFound, Unavailable
 from ..events import JobState
 from ..redis.calls import Call
 from .keys import key
@@ -45,12 +45,18 @@ def requeue(job_id: str) -> Call[None]:
     Raises:
         JobNotFound: there is none with this id.
         InvalidJob: it is not dead.
+        Unavailable: another job with its singleton key has not ended.
     """
     return _of_dead(job_id, "requeue")
 
 
 def drop(job_id: str) -> Call[None]:
-    """Forget a dead job; raises what `requeue` does."""
+    """Forget a dead job.
+
+    Raises:
+        JobNotFound: there is none with this id.
+        InvalidJob: it is not dead.
+    """
     return _of_dead(job_id, "drop")
 
 
@@ -58,7 +64,13 @@ def _of_dead(job_id: str, name: str) -> Call[None]:
     def decode(state: bytes | None) -> None:
         if state is None:
             raise JobNotFound(f"no job has the id {job_id!r}: it never existed or its record has expired")
-        if state.decode() != JobState.DEAD:
-            raise InvalidJob(f"job {job_id} is {state.decode()}, not DEAD: there is nothing to {name}")
+        said, _, other = state.decode().partition(" ")
+        if said == "busy":
+            raise Unavailable(
+                f"job {other}, which has the singleton key of job {job_id}, has not ended: requeue this one when it "
+                "has, or cancel that"
+            )
+        if said != JobState.DEAD:
+            raise InvalidJob(f"job {job_id} is {said}, not DEAD: there is nothing to {name}")
 
     return Call((job_id,), decode, script(name))

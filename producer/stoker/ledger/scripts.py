@@ -18,10 +18,8 @@ _INCLUDES = {
     **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
     **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
-    **dict.fromkeys(
-        ("budgets", "foresee", "put_off", "query", "quotas", "report", "requeue", "resend", "pauses"), _STATES
-    ),
-    **dict.fromkeys(("submit", "accept", "take_in", "change_schedule"), (*_STATES, "intake")),
+    **dict.fromkeys(("budgets", "foresee", "put_off", "query", "quotas", "report", "resend", "pauses"), _STATES),
+    **dict.fromkeys(("submit", "accept", "take_in", "change_schedule", "requeue"), (*_STATES, "intake")),
     **dict.fromkeys(("keep_samples", "take_samples"), _STATES),
     "feedback": (*_STATES, *_ROUTES),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),

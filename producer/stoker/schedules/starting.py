@@ -39,11 +39,13 @@ class Step:
         state: what it leads to, but for what it starts.
         starts_at: the time, or that of the alarm, for which jobs are to be submitted; None for none.
         why: the alarm in words.
+        alarm: its id; "" for a time.
     """
 
     state: ScheduleState
     starts_at: datetime | None = None
     why: str | None = None
+    alarm: str = ""
 
 
 def next_step(
@@ -62,9 +64,9 @@ def next_step(
     return _on_alarms(schedule, state, now, alarms) if alarms else None
 
 
-def job_ids(schedule: JobSchedule, at: datetime) -> list[str]:
-    """The ids of the jobs of one start: whoever submits them, they are the same."""
-    start = f"{schedule.name} {schedule.created_at.isoformat()} {at.isoformat()}"
+def job_ids(schedule: JobSchedule, at: datetime, alarm: str = "") -> list[str]:
+    """The ids of the jobs of one start: whoever submits them, they are the same; those of two alarms are not."""
+    start = f"{schedule.name} {schedule.created_at.isoformat()} {alarm or at.isoformat()}"
     return [str(uuid5(_IDS, f"{start} {number}")) for number in range(len(schedule.jobs))]
 
 
@@ -95,5 +97,5 @@ def _on_alarms(schedule: JobSchedule, state: ScheduleState, now: datetime, alarm
             skipped += 1
             continue
         fields = {"cursor": alarm.id, "skipped": state.skipped + skipped, "recent": next_recent(schedule, state, now)}
-        return Step(state.model_copy(update=fields), alarm.at, alarm.text)
+        return Step(state.model_copy(update=fields), alarm.at, alarm.text, alarm.id)
     return Step(state.model_copy(update={"cursor": alarms[-1].id, "skipped": state.skipped + skipped}))

@@ -75,7 +75,7 @@ class Schedules:
         if step.starts_at is None:
             return self._change(schedule, raw, step.state).was_first
         try:
-            ids = job_ids(schedule, step.starts_at)
+            ids = job_ids(schedule, step.starts_at, step.alarm)
             jobs = drive(submission.scheduled(_tagged(schedule, step.starts_at), ids), self._connection.run)
         except (InvalidJob, ModelNotFound) as error:
             return self._leave_out(schedule, raw, step, error.message)

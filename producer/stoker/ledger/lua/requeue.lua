@@ -1,6 +1,8 @@
--- Gives a dead job another try, with its checkpoint and its history. ARGV: id. Returns its state before, or false.
+-- Gives a dead job another try, with its checkpoint and its history. ARGV: id
+-- Returns its state before, false if there is no job, or 'busy <id>' of another job with its singleton key that has not
+-- ended: then nothing was written.
 local id = ARGV[1]
-local state = redis.call('HGET', KEY.job .. id, 'state')
+local state, singleton = unpack(record(id, 'state', 'singleton'))
 
 -- Deletes the newest event of an end: whoever reads the events must not stop at an end that was none.
 local function delete_end()
@@ -18,7 +20,10 @@ local function delete_end()
   until #entries == 0
 end
 
-if state == 'DEAD' then
+local other = state == 'DEAD' and open_singleton(singleton)
+if other then
+  return 'busy ' .. other
+elseif state == 'DEAD' then
   audit_job('requeued', id)
   redis.call('ZREM', KEY.finished, id)
   redis.call('HDEL', KEY.job .. id, 'finished_at', 'reason', 'traceback', 'setbacks')
@@ -26,5 +31,8 @@ if state == 'DEAD' then
   redis.call('DEL', KEY.meta .. id)
   delete_end()
   enqueue(id, 'requeued by hand')
+  if singleton then
+    redis.call('SET', KEY.singleton .. singleton, id)
+  end
 end
 return state
