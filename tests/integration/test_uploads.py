@@ -21,6 +21,7 @@ import pytest
 from pyarrow import parquet
 
 import stoker
+from stoker.client.job_files import JobFile
 from stoker.ledger import uploads as ledger
 from stoker.models.store import Store
 from stoker.models.store import uploads as stored
@@ -79,6 +80,8 @@ def test_a_file_is_named_by_its_digest_and_read_back(client: stoker.Client, tmp_
     digest = hashlib.sha256(TABLE.encode()).hexdigest()
     assert ref == f"store://{digest}/customers.csv"
     assert client.download(ref, tmp_path / "back.csv").read_text() == TABLE
+    of_a_job = JobFile(Store(client.settings.store).put_bytes(b"made", "made.txt"), client.settings.store)
+    assert client.download(of_a_job, tmp_path).read_text() == "made"
     [upload] = client.uploads()
     assert (upload.ref, upload.size, upload.files, upload.keep_s) == (ref, len(TABLE), 1, 30 * 86_400)
     assert timedelta(days=29) < upload.expires_at - datetime.now(UTC) <= timedelta(days=30)

@@ -20,6 +20,7 @@ from ..redis.calls import Call, Steps
 from ..security import audit
 from . import arguments, downloading, stores
 from .calls import AsyncCalls, Calls
+from .job_files import AsyncJobFile, JobFile
 from .uploading import Uploadable, as_files
 
 T = TypeVar("T")
@@ -85,13 +86,15 @@ class FileCalls(Calls):
         """
         self._drive(_forget(ref))
 
-    def download(self, what: Artifact | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False) -> Path:
+    def download(
+        self, what: Artifact | JobFile | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False
+    ) -> Path:
         """Copy an artifact, or what was uploaded, to this machine, verified.
 
         A file has its name when it is whole.
 
         Args:
-            what: an artifact, as results and versions name them; or `store://…`.
+            what: an artifact, as results and versions name them, or one of `Job.files`; or `store://…`.
             to: the folder for it, if there is one, else its path.
             overwrite: replace another file, instead of refusing to.
 
@@ -130,7 +133,7 @@ class AsyncFileCalls(AsyncCalls):
         await self._drive(_forget(ref))
 
     async def download(
-        self, what: Artifact | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False
+        self, what: Artifact | AsyncJobFile | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False
     ) -> Path:
         """See `Client.download`."""
         return await self._drive_in_threads(_download(what, to, overwrite, self.settings.store))
@@ -237,14 +240,18 @@ def _forget(ref: str) -> Steps[None]:
         raise InvalidArgument(unknown_upload(whole))
 
 
-def _download(what: Artifact | str, to: str | os.PathLike[str], overwrite: bool, store_url: str) -> Steps[Path]:
+def _download(
+    what: Artifact | JobFile | AsyncJobFile | str, to: str | os.PathLike[str], overwrite: bool, store_url: str
+) -> Steps[Path]:
     """Between its calls it reads from the store, and writes files."""
     arguments.flag(overwrite, "overwrite")
+    if isinstance(what, JobFile | AsyncJobFile):
+        what = what.artifact
     if isinstance(what, Artifact):
         yield audit.note("read", "", f"{what.name} {what.digest}", "downloaded")
         return downloading.artifact(Store(store_url), what, to, overwrite=overwrite)
     if not isinstance(what, str):
-        raise InvalidArgument(f"what is an artifact or store://…, got {short(what)}")
+        raise InvalidArgument(f"what is an artifact, a job's file or store://…, got {short(what)}")
     ref = parse_upload(what)
     known: Upload | None = yield ledger.use(ref.whole)
     if known is None:

@@ -62,8 +62,7 @@ def import_spec(name: str, source: ModelPath, said: Said) -> Import:
     fields: dict[str, object] = {"model": name, "source": place, **said}
     if not is_remote(place):
         path = Path(place).expanduser()
-        # Path.exists raises where a name is too long.
-        if not os.path.exists(path):  # noqa: PTH110
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
             raise InvalidArgument(f"there is no {short(str(path))}; check the path")
         if path.is_dir():
             fields.setdefault("format", "savedmodel")

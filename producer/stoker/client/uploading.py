@@ -76,8 +76,7 @@ def _of_path(place: str | bytes, name: str | None) -> Source:
     if not place:
         raise InvalidArgument("an empty path was given to upload; name a file or a folder, and '.' for the current one")
     path = Path(place.removeprefix("file://")).expanduser().absolute()
-    # Path.exists raises where a name is too long.
-    if not os.path.exists(path):  # noqa: PTH110
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
         raise InvalidArgument(f"there is no {short(str(path))}; check the path")
     own_name = name or path.resolve().name
     if path.is_dir():
