@@ -11,13 +11,18 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from . import preloaded
+
 _COMMAND_S = 240.0
 _START_S = 60.0
 _FORK = get_context("fork")
 
 
 def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run `stoker …` where this process is, with its environment and these variables, to its end."""
+    """Run `stoker …` where this process is, with its environment and these variables, to its end.
+
+    Programs that it becomes, as `stoker worker` does, are forked too.
+    """
     return _command_line().run(*arguments, env=env, stdin=stdin)
 
 
@@ -51,7 +56,7 @@ class _CommandLine:
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
-        self._pipe.send((arguments, os.environ | (env or {}), Path.cwd(), stdin))
+        self._pipe.send((arguments, os.environ | (env or {}), Path.cwd(), stdin, preloaded.python()))
         assert self._pipe.poll(_START_S + _COMMAND_S), f"stoker {' '.join(arguments)} does not end"
         status, out, err = self._pipe.recv()
         return subprocess.CompletedProcess(arguments, status, out.decode(), err.decode())
@@ -62,13 +67,13 @@ def _serve(pipe: Connection) -> None:
 
     while True:
         try:
-            arguments, environment, folder, text = pipe.recv()
+            arguments, environment, folder, text, python = pipe.recv()
         except EOFError:
             return
         with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
             given.write(text.encode())
             given.seek(0)
-            command = _FORK.Process(target=_main, args=(arguments, environment, folder, (given, out, err)))
+            command = _FORK.Process(target=_main, args=(arguments, environment, folder, python, (given, out, err)))
             command.start()
             command.join(_COMMAND_S)
             command.kill()
@@ -76,7 +81,9 @@ def _serve(pipe: Connection) -> None:
             pipe.send((command.exitcode, _content(out), _content(err)))
 
 
-def _main(arguments: tuple[str, ...], env: dict[str, str], folder: Path, streams: tuple[IO[bytes], ...]) -> None:
+def _main(
+    arguments: tuple[str, ...], env: dict[str, str], folder: Path, python: str, streams: tuple[IO[bytes], ...]
+) -> None:
     import stoker.cli
 
     os.environ.clear()
@@ -86,7 +93,7 @@ def _main(arguments: tuple[str, ...], env: dict[str, str], folder: Path, streams
         os.dup2(stream.fileno(), number)
     # multiprocessing has given its child nothing to read from.
     sys.stdin = os.fdopen(0, closefd=False)
-    sys.argv = ["stoker", *arguments]
+    sys.argv, sys.executable = ["stoker", *arguments], python
     stoker.cli.main()
 
 

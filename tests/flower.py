@@ -39,16 +39,18 @@ class Flower:
             error.close()
             return error.code
 
-    def get(self, path: str) -> bytes:
+    def get(self, path: str, *, timeout_s: float = PATIENCE_S) -> bytes:
         """What is there for those who may come in."""
-        with self._open(path, self.login) as answer:
+        with self._open(path, self.login, timeout_s=timeout_s) as answer:
             return bytes(answer.read())
 
-    def _open(self, path: str, login: str | None, data: bytes | None = None) -> HTTPResponse:
+    def _open(
+        self, path: str, login: str | None, data: bytes | None = None, *, timeout_s: float = PATIENCE_S
+    ) -> HTTPResponse:
         request = urllib.request.Request(self.url + path, data)
         if login is not None:
             request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
-        answer = urllib.request.urlopen(request, timeout=PATIENCE_S)
+        answer = urllib.request.urlopen(request, timeout=timeout_s)
         assert isinstance(answer, HTTPResponse)
         return answer
 

@@ -19,14 +19,14 @@ from stoker.local.server import server_binary
 from stoker.local.subprocesses import Subprocess
 from stoker.settings import Settings
 
+from .. import preloaded
 from ..conftest import PATIENCE_S
 from ..integration.conftest import SLOW
 from .disk import Disk
 from .network import PASSWORD, Namespaces, Network, Relays
 from .plain import Redis
 
-_WORKER = (sys.executable, "-m", "stoker_workers")
-_CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
+_WORKER, _CONTROLLER = "stoker_workers", "stoker_workers.controller"
 _CALLERS = (sys.executable, str(Path(__file__).with_name("callers.py")))
 _DRAINED_WITHIN_S = 75.0
 # How long the callers' last round may take.
@@ -58,8 +58,8 @@ class Party:
     def main(self) -> psutil.Process | None:
         """The process of its command; None if it has died."""
         with suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self._process._watchdog.pid).children()
-            return children[0] if children else None
+            for command in psutil.Process(self._process._watchdog.pid).children():
+                return preloaded.program_of(command)
         return None
 
     def slots(self) -> list[psutil.Process]:
@@ -85,8 +85,10 @@ class Party:
 
     def kill(self) -> None:
         """Kill it with all its children, and wait until nothing of them is left."""
+        main = self.main
         self._process.kill()
         self._process.wait()
+        psutil.wait_procs([main] if main else [])
 
     def stop(self, grace_s: float) -> None:
         self._process.stop(grace_s)
@@ -100,6 +102,7 @@ class Deployment:
         results: whether Celery's results have a server of their own.
         lease_s: as in `Settings`; shorter where faults must outlast it.
         disks: whether store and temporary files have disks of their own, which can be full or refuse writes.
+        python: what runs workers and controllers: Python, or a stand-in for it where nobody looks at their processes.
 
     Attributes:
         store_disk, scratch_disk: these disks, if there are any.
@@ -117,6 +120,7 @@ class Deployment:
         results: bool = False,
         disks: bool = False,
         lease_s: float = 15.0,
+        python: str = sys.executable,
     ) -> None:
         self.home = home
         self.effects = home / "effects"
@@ -141,8 +145,8 @@ class Deployment:
         self.store_disk = self._disk(self.store, _STORE_MB) if disks else None
         self.scratch_disk = self._disk(self._scratch, _SCRATCH_MB) if disks else None
         self.servers = [self._server(name) for name in servers]
-        self.workers = [self._party(f"worker{n}", _WORKER, slots) for n in range(workers)]
-        self.controllers = [self._party(f"ctrl{n}", _CONTROLLER, slots) for n in range(controllers)]
+        self.workers = [self._party(f"worker{n}", (python, "-m", _WORKER), slots) for n in range(workers)]
+        self.controllers = [self._party(f"ctrl{n}", (python, "-m", _CONTROLLER), slots) for n in range(controllers)]
         self.callers: Party | None = None
 
     def __enter__(self) -> Self:

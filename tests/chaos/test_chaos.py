@@ -43,7 +43,7 @@ class Scale:
     ends_s: float
 
 
-SHORT = Scale(workers=2, slots=2, ahead=12, interval_s=(1.5, 3), faults_s=20, ends_s=480)
+SHORT = Scale(workers=2, slots=2, ahead=8, interval_s=(1.5, 3), faults_s=12, ends_s=480)
 LONG = Scale(workers=3, slots=2, ahead=30, interval_s=(2, 5), faults_s=150, ends_s=900)
 
 

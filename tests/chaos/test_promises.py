@@ -1,4 +1,4 @@
-"""Promises that can be tried one at a time: draining costs nothing, and a poison job dies alone."""
+"""Promises that can be tried one at a time: draining costs nothing, no kill changes a weight, poison kills only itself."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,12 +12,17 @@ from stoker import JobState, events
 from stoker.kinds import Checkpoints, Train
 from stoker.ledger import dead_jobs
 
+from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
+from ..integration.conftest import SLOW
 from .deployment import Deployment
+from .test_resume import await_epoch, started_from_checkpoints, training, weights_of
 
 ENDLESS = Train(
     model="endless",
     data="sample://digits",
+    architecture=SLOW,
+    batch_size=256,
     epochs=1_000_000,
     seed=1,
     max_attempts=1,
@@ -29,7 +34,12 @@ ENDLESS = Train(
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One worker with two slots, and a controller."""
     with Deployment(
-        tmp_path_factory.mktemp("deployment"), workers=1, slots=2, controllers=1, namespaces=False
+        tmp_path_factory.mktemp("deployment"),
+        workers=1,
+        slots=2,
+        controllers=1,
+        namespaces=False,
+        python=preloaded.python(),
     ) as deployment:
         deployment.await_workers()
         yield deployment
@@ -80,6 +90,31 @@ def test_a_drained_worker_hands_its_jobs_over_where_they_are_and_at_no_cost(
 
 def _is_before_handover(event: events.Event) -> bool:
     return not (isinstance(event, events.Queued) and event.reason)
+
+
+def test_a_training_killed_and_paused_while_its_worker_is_drained_ends_with_the_weights_of_an_undisturbed_one(
+    deployment: Deployment, client: stoker.Client, eventually: Eventually, tmp_path: Path
+) -> None:
+    # One loss is what it may have: neither the pause nor the drain is another.
+    spec = training(epochs=18).model_copy(update={"max_attempts": 2})
+    undisturbed = client.submit(spec).result(timeout=PATIENCE_S)
+    job = client.submit(spec.model_copy(update={"model": "disturbed"}))
+    await_epoch(job, 1, 7)
+    [worker] = deployment.workers
+    [slot] = [slot for slot in worker.slots() if slot.children()]
+    slot.kill()
+    await_epoch(job, 2, 9)
+    before = job.status()
+    job.pause()
+    eventually(lambda: job.state is JobState.WAITING)
+    assert job.status().paused is not None
+    drain(deployment, eventually)
+    job.resume()
+    disturbed = job.result(timeout=PATIENCE_S)
+    assert (before.attempt, job.status().attempt) == (2, 3)
+    assert job.status().worker != before.worker
+    started_from_checkpoints(list(job.events()))
+    assert weights_of(disturbed, deployment, tmp_path) == weights_of(undisturbed, deployment, tmp_path)
 
 
 @pytest.mark.slow

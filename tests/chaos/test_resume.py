@@ -1,4 +1,7 @@
-"""A training that is killed again and again ends with the very weights of one that nobody disturbed."""
+"""A training that is killed again and again ends with the very weights of one that nobody disturbed.
+
+The quick version is in test_promises.py, on the deployment that is there.
+"""
 
 import random
 from collections.abc import Sequence
@@ -39,10 +42,6 @@ def training(epochs: int) -> Train:
     )
 
 
-def test_a_training_whose_slot_is_killed_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
-    compare(training(epochs=24), ["slot"], tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
@@ -55,6 +54,7 @@ def test_a_long_training_killed_three_times_ends_with_the_weights_of_an_undistur
     compare(training(epochs=900), WHATS, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_training_paused_while_its_worker_is_drained_goes_on_elsewhere_with_the_weights_of_an_undisturbed_one(
     tmp_path: Path,
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_training_paused_while_its_worker_is_drained_goes_on_elsewhere_with_th
         with stoker.Client(settings=deployment.settings) as client:
             undisturbed = client.submit(spec)
             paused = client.submit(spec.model_copy(update={"model": "paused", "max_attempts": 1}))
-            _await_epoch(paused, 1, 5)
+            await_epoch(paused, 1, 5)
             paused.pause()
             next(event for event in paused.events() if isinstance(event, events.Waiting))
             status = paused.status()
@@ -78,8 +78,8 @@ def test_a_training_paused_while_its_worker_is_drained_goes_on_elsewhere_with_th
             second = paused.result(timeout=_ENDS_WITHIN_S)
             assert paused.status().attempt == 2
             assert paused.status().worker != status.worker
-            weights = [_weights(result, deployment, tmp_path) for result in (first, second)]
-            _started_from_checkpoints(list(paused.events()))
+            weights = [weights_of(result, deployment, tmp_path) for result in (first, second)]
+            started_from_checkpoints(list(paused.events()))
         deployment.stop_workers()
     assert weights[0] == weights[1]
 
@@ -94,10 +94,10 @@ def compare(spec: Train, whats: Sequence[str], folder: Path) -> None:
             killed = client.submit(spec.model_copy(update={"model": "killed"}))
             _kill_each(whats, killed, spec, deployment)
             weights = [
-                _weights(job.result(timeout=_ENDS_WITHIN_S), deployment, folder) for job in (undisturbed, killed)
+                weights_of(job.result(timeout=_ENDS_WITHIN_S), deployment, folder) for job in (undisturbed, killed)
             ]
             assert (undisturbed.status().attempt, killed.status().attempt) == (1, 1 + len(whats))
-            _started_from_checkpoints(list(killed.events()))
+            started_from_checkpoints(list(killed.events()))
         deployment.stop_workers()
     assert weights[0] == weights[1]
 
@@ -108,11 +108,11 @@ def _kill_each(whats: Sequence[str], job: stoker.Job, spec: Train, deployment: D
     part = spec.epochs // len(whats)
     epochs = [part * n + chance.randrange(part // 4, part - 1) for n in range(len(whats))]
     for attempt, (epoch, what) in enumerate(zip(epochs, chance.sample(whats, len(whats)), strict=True), start=1):
-        _await_epoch(job, attempt, epoch)
+        await_epoch(job, attempt, epoch)
         _kill(what, _party_of(job, deployment))
 
 
-def _await_epoch(job: stoker.Job, attempt: int, epoch: int) -> None:
+def await_epoch(job: stoker.Job, attempt: int, epoch: int) -> None:
     running = 0
     for event in job.events():
         if isinstance(event, events.Started):
@@ -136,7 +136,7 @@ def _kill(what: str, party: Party) -> None:
         process.kill()
 
 
-def _started_from_checkpoints(story: list[events.Event]) -> None:
+def started_from_checkpoints(story: list[events.Event]) -> None:
     """Each attempt after the first begins in the epoch of the last checkpoint that was told of."""
     saved: events.Checkpoint | None = None
     resumes = False
@@ -151,7 +151,7 @@ def _started_from_checkpoints(story: list[events.Event]) -> None:
             resumes = False
 
 
-def _weights(result: Result, deployment: Deployment, folder: Path) -> list[bytes]:
+def weights_of(result: Result, deployment: Deployment, folder: Path) -> list[bytes]:
     """Every weight of the saved model, bit by bit."""
     assert isinstance(result, TrainResult)
     path = Store(deployment.settings.store).fetch(result.files["keras"], folder)

@@ -1,4 +1,7 @@
-"""A search whose workers are killed proposes what it would have proposed, and repeats no trial."""
+"""A search whose workers are killed proposes what it would have proposed, and repeats no trial.
+
+Quick versions: a search on workers that are there, integration/test_searching.py; proposals, unit/ml/test_tuning.py.
+"""
 
 import json
 import time
@@ -35,6 +38,7 @@ def search(trials: int) -> stoker.Tune:
     )
 
 
+@pytest.mark.slow
 def test_a_search_whose_worker_is_killed_proposes_the_same(tmp_path: Path) -> None:
     compare(search(trials=14), tmp_path, tuner_at=[12], trial_at=[3])
 

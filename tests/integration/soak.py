@@ -1,4 +1,4 @@
-"""Run as a program `soak.py MODEL ROW_LENGTH`: many threads predict with one client, again and again.
+"""Run as a program `soak.py MODEL ROW_LENGTH CALLS`: many threads predict with one client, again and again.
 
 Prints how many objects more there are after the last of them than there were after the first ones. Nothing else uses
 this process, so that all of them are the client's.
@@ -13,15 +13,15 @@ import numpy as np
 
 import stoker
 
-_CALLERS, _CALLS = 64, 1920
+_CALLERS = 64
 _FIRST, _LATER = 2, 3
 # Longer than anything takes on a busy machine.
 _TIMEOUT_S = 240.0
 
 
-def _ask_all(client: stoker.Client, model: str, row: np.ndarray) -> None:
+def _ask_all(client: stoker.Client, model: str, row: np.ndarray, calls: int) -> None:
     with ThreadPoolExecutor(_CALLERS) as callers:
-        list(callers.map(partial(client.infer, model, timeout=_TIMEOUT_S), [row] * _CALLS))
+        list(callers.map(partial(client.infer, model, timeout=_TIMEOUT_S), [row] * calls))
 
 
 def _objects() -> int:
@@ -29,16 +29,16 @@ def _objects() -> int:
     return len(gc.get_objects())
 
 
-def main(model: str, length: int) -> None:
+def main(model: str, length: int, calls: int) -> None:
     row = np.zeros((1, length), "float32")
     with stoker.Client() as client:
         for _ in range(_FIRST):
-            _ask_all(client, model, row)
+            _ask_all(client, model, row, calls)
         before = _objects()
         for _ in range(_LATER):
-            _ask_all(client, model, row)
+            _ask_all(client, model, row, calls)
         print(_objects() - before)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -23,7 +23,7 @@ from stoker.settings import Settings
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 from ..hosts import host
-from .conftest import BRIEF, SLOW, free_port, serving
+from .conftest import BRIEF, SLOW, SMALL, free_port, serving
 from .test_metrics import scrape, value
 
 SPEC = stoker.Train(
@@ -31,10 +31,10 @@ SPEC = stoker.Train(
     data="sample://digits",
     epochs=1,
     batch_size=256,
-    validation_split=0,
     device="cpu",
     seed=1,
     max_attempts=1,
+    **SMALL,
 )
 ROWS = np.zeros((1, 64))
 # Where a host of data may be.

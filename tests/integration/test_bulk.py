@@ -20,6 +20,7 @@ from stoker.models.store import Store
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
 Write = Callable[..., str]
 ROWS = 1_000
@@ -28,7 +29,7 @@ ROWS = 1_000
 @pytest.fixture(scope="module")
 def model(stack: Settings) -> Iterator[str]:
     with stoker.Client(settings=stack) as client:
-        spec = stoker.Train(model="bulk", data="sample://digits", epochs=2, seed=1)
+        spec = stoker.Train(model="bulk", data="sample://digits", epochs=2, seed=1, **SMALL)
         result = client.submit(spec).result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
         yield result.model

@@ -1,9 +1,9 @@
 """A store that many jobs have filled, with faults of all kinds, and that is cleaned up by a process which is killed."""
 
 import json
+import os
 import random
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,6 +28,8 @@ from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
+from .. import preloaded
+from ..conftest import PATIENCE_S
 from .test_ledger import result_of, version
 
 PROGRAM = Path(__file__).with_name("clean_up.py")
@@ -137,8 +139,9 @@ def test_a_clean_up_takes_what_nothing_names_and_may_be_killed_at_any_point(
     for kills in range(3):
         kill_after(kills + 2, filled.store.url, redis_url)
         assert all(is_there(*each) for each in filled.named), "a clean-up that was killed has taken what is named"
-    told = subprocess.run(command(filled.store.url, redis_url), capture_output=True, text=True, check=True, timeout=240)
-    assert told.stderr == ""
+    with started(filled.store.url, redis_url) as last:
+        _, errors = last.communicate(timeout=PATIENCE_S)
+    assert (last.returncode, errors) == (0, "")
     assert all(is_there(*each) for each in filled.named)
     assert not [artifact for store, artifact in filled.unnamed if is_there(store, artifact)]
     assert not list(tmp_path.glob("store/**/*.part"))
@@ -155,13 +158,16 @@ def remove_versions(filled: Filled, redis_url: str) -> None:
     filled.named = [each for each in filled.named if each[1].digest not in gone]
 
 
-def command(url: str, redis_url: str) -> list[str]:
-    return [sys.executable, str(PROGRAM), url, redis_url]
+def started(url: str, redis_url: str) -> "subprocess.Popen[str]":
+    """A clean-up that runs, as a process of its own."""
+    command = [preloaded.python(), "-m", PROGRAM.stem, url, redis_url]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def kill_after(lines: int, url: str, redis_url: str) -> None:
     """Run a clean-up, and kill it when it has told so often of what it removes."""
-    with subprocess.Popen(command(url, redis_url), stdout=subprocess.PIPE, text=True) as process:
+    with started(url, redis_url) as process:
         assert process.stdout
         told = list(islice(process.stdout, lines))
         process.kill()

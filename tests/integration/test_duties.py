@@ -233,7 +233,7 @@ def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_sta
 def test_the_duties_of_another_version_are_forgotten_by_the_next_leader(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
-    connection.run(duty_runs.duty_ran("a duty of old", 1.0, "it broke"))
+    connection.run(duty_runs.duties_ran([duty_runs.DutyRun("a duty of old", 1.0, "it broke")]))
     assert fails(connection, "a duty of old")
     with controlled(settings, redis_url):
         eventually(lambda: works(connection, "reclaim jobs"))

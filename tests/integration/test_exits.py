@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from stoker.local.subprocesses import Subprocess
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
-from .. import commands
+from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 
 COMMANDS = ["controller", "worker", "flower"]
@@ -48,7 +47,7 @@ def test_wrong_settings_are_bad_usage_and_cannot_steer_a_terminal(command: str) 
 def test_a_port_that_is_taken_ends_it_with_a_line(redis_url: str, module: str, name: str) -> None:
     port = redis_url.rpartition(":")[2].partition("/")[0]
     done = subprocess.run(
-        [sys.executable, "-m", module],
+        [preloaded.python(), "-m", module],
         env=os.environ | {"STOKER_REDIS_URL": redis_url, name: port},
         capture_output=True,
         text=True,
@@ -80,7 +79,7 @@ def test_a_name_from_elsewhere_cannot_break_or_steer_the_log(
     connection.close()
     log = tmp_path / "log"
     environment = os.environ | settings.environment()
-    child = Subprocess([sys.executable, "-m", "stoker_workers.controller"], log=log, environment=environment)
+    child = Subprocess([preloaded.python(), "-m", "stoker_workers.controller"], log=log, environment=environment)
     try:
         eventually(lambda: "went silent" in log.read_text())
     finally:

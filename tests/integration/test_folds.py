@@ -10,18 +10,25 @@ from stoker.events import JobState
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import SLOW
 
-SPEC = stoker.Train(model="folded", data="sample://iris", folds=3, epochs=2)
+SPEC = stoker.Train(
+    model="folded",
+    data="sample://iris",
+    architecture=stoker.MLP(hidden=(4,)),
+    optimizer="sgd",
+    folds=3,
+    epochs=1,
+)
 
 
 def test_folds_are_trained_by_jobs_of_their_own_and_one_model_is_registered(client: stoker.Client) -> None:
-    job = client.submit(SPEC)
+    job = client.submit(SPEC.model_copy(update={"folds": 2}))
     result = job.result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.TrainResult)
     assert result.cross_validation is not None
-    assert len(result.cross_validation.folds) == 3
+    assert len(result.cross_validation.folds) == 2
     assert [version.ref for version in client.models() if version.name == "folded"] == [result.model]
     children = client.jobs(parent=job.id)
-    assert len(children) == 3
+    assert len(children) == 2
     assert all(child.state is JobState.SUCCEEDED for child in children)
 
 

@@ -25,6 +25,9 @@ from ..conftest import PATIENCE_S, Eventually
 from ..foreign_loader import elsewhere
 from .test_examples import DOCS, write_month
 
+# Those whose jobs take longest; what they call is tried in memory, test_pages.py.
+LONG = ("choosing", "exporting", "optimising", "tuning")
+
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)
@@ -105,6 +108,7 @@ def test_registry(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert [rule.keep for rule in Settings(**tomllib.loads(settings)).retention.values()] == [3, 10]
 
 
+@pytest.mark.slow
 def test_choosing(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
     [example] = blocks("choosing", "python")
     names = run(example)
@@ -132,6 +136,7 @@ def test_choosing(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert (told.returncode, "a unit of bytes (B, kB" in told.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_tuning(client: stoker.Client) -> None:
     [submitted] = blocks("tuning", "python")
     names = run(submitted)
@@ -212,6 +217,7 @@ def test_explaining(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -
         client.explain("leavers", {"joined": None})
 
 
+@pytest.mark.slow
 def test_exporting(client: stoker.Client, tmp_path: Path) -> None:
     [example] = blocks("exporting", "python")
     names = run(example)
@@ -279,6 +285,7 @@ def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None
     assert client.paused().queues == {}
 
 
+@pytest.mark.slow
 def test_optimising(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
     example, _, goal = blocks("optimising", "python")
     run(example)

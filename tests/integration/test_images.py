@@ -18,6 +18,7 @@ import stoker
 from stoker.local.server import server_binary
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -82,17 +83,18 @@ def test_the_commands_of_images_are_healthy_once_they_work_and_drain_at_sigterm(
         controller, worker = environment("controller"), environment("worker")
         assert not is_healthy("controller", controller)
         start(started("controller"), controller, "controller")
+        # Each look at its health is a process of its own; its log tells for less when it may be well.
+        eventually(lambda: " leads" in (tmp_path / "controller.log").read_text())
         eventually(lambda: is_healthy("controller", controller))
 
         monkeypatch.setenv("STOKER_SECRETS_DIR", environment("client")["STOKER_SECRETS_DIR"])
         with stoker.Client() as client:
             assert not is_healthy("worker", worker)
             process = start(started("cpu-worker"), worker, "worker")
-            # Each look at its health is a process of its own; a client sees for less that it has come.
             eventually(client.workers)
             assert is_healthy("worker", worker)
 
-            job = client.submit(stoker.Train(model="packed", data="sample://iris", epochs=1_000_000, seed=1))
+            job = client.submit(stoker.Train(model="packed", data="sample://iris", epochs=1_000_000, seed=1, **SMALL))
             next(event for event in job.events() if event.type == "epoch")
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0

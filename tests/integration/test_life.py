@@ -1,4 +1,7 @@
-"""The example of a model's whole life runs: a version is replaced while it serves, and again when its inputs drift."""
+"""The example of a model's whole life runs: a version is replaced while it serves, and again when its inputs drift.
+
+Its calls are checked with the types of all of docs/examples; what they do, in the tests of each kind of job.
+"""
 
 import runpy
 from pathlib import Path
@@ -42,6 +45,7 @@ def test_the_page_shows_the_script() -> None:
     assert len(lines) <= 65
 
 
+@pytest.mark.slow
 def test_life(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

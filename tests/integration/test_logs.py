@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.events import Log
-from stoker.ledger import logs
+from stoker.ledger import attempts, intake, logs
+from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
 from stoker.ledger.logs import KeptLog
 from stoker.local import redis_url_of
@@ -22,10 +24,11 @@ from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller import leftovers
-from stoker_workers.controller.leftovers import LeftoverSearch
 
 from .. import commands
-from ..conftest import PATIENCE_S, Eventually
+from ..conftest import PATIENCE_S
+from .test_ledger import claimed
+from .test_leftovers import look
 
 ODD = "dït \x1b[31mred\x1b[0m\x00\u2028behind"
 
@@ -168,33 +171,20 @@ def test_a_store_that_takes_no_file_fails_no_job(
     assert kept(client, job) is None
 
 
-@pytest.fixture
-def all_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clean_up_keeps_the_file_as_long_as_the_record(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leftovers, "YOUNG", -timedelta(minutes=5))
     monkeypatch.setattr(leftovers, "SECOND_LOOK", timedelta(0))
-    monkeypatch.setattr(leftovers, "_REST_S", 0.0)
-
-
-@pytest.mark.usefixtures("all_old")
-def test_the_clean_up_keeps_the_file_as_long_as_the_record(
-    client: stoker.Client, stack: Settings, folder: Path, eventually: Eventually
-) -> None:
-    job = client.submit(talk(folder, "end", lines=7))
-    job.result(timeout=PATIENCE_S)
-    log = kept(client, job)
-    assert log is not None
-    connection = Connection.open(stack, redis_url_of(stack))
-    search = LeftoverSearch(Store(stack.store), connection, removes=True)
-    path = Path(Store(stack.store).location(log.artifact))
-    # Two looks of 256 folders, of which the second would remove it.
-    for _ in range(2 * 300):
-        search.step()
-    assert path.exists()
-    connection.client.delete(key("job", job.id))
-
-    def is_gone() -> bool:
-        search.step()
-        return not path.exists()
-
-    eventually(is_gone)
-    connection.close()
+    store = Store(str(tmp_path / "store"))
+    with closing(Connection.open(Settings(), redis_url)) as connection:
+        connection.run(intake.submit([NewJob("job", talk(tmp_path, "end"), "cpu.batch")]))
+        attempt = claimed(connection, "job", "owner")
+        log = KeptLog(attempt=1, artifact=store.put_bytes(b"a line\n", "log.txt"))
+        assert connection.run(logs.keep(attempt, log))
+        connection.run(attempts.fail(attempt, JobState.FAILED, "for a test"))
+        look(store, connection)
+        assert Path(store.location(log.artifact)).exists()
+        connection.client.delete(key("job", "job"))
+        look(store, connection)
+        assert not Path(store.location(log.artifact)).exists()

@@ -30,7 +30,7 @@ def wide(seed: int, mib: int = MIB, width: int = WIDTH) -> stoker.Train:
         data="sample://digits",
         architecture=stoker.Builder("narrow:narrow", {"mib": mib, "width": width, "seed": seed}),
         batch_size=BATCH,
-        epochs=2,
+        epochs=1,
         seed=seed,
         normalize=False,
         device="cpu",

@@ -16,9 +16,9 @@ from stoker.settings import Settings
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
-from .conftest import serving
+from .conftest import SMALL, serving
 
-SPEC = stoker.Train(model="digits", data="sample://digits", epochs=1, validation_split=0, device="cpu", max_attempts=1)
+SPEC = stoker.Train(model="digits", data="sample://digits", epochs=1, device="cpu", max_attempts=1, **SMALL)
 
 
 @pytest.fixture(scope="module")

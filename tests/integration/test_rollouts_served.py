@@ -13,6 +13,7 @@ from stoker.models.tensors import Array
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 
 MODEL = "staged"
 PLAN = stoker.Deploy(model=f"{MODEL}@2", steps=(0.5,), min_requests=40, bake=0)
@@ -24,7 +25,7 @@ def versions(stack: Settings) -> Iterator[Array]:
     rows = np.random.default_rng(0).uniform(-20, 20, (400, 4)).astype("float32")
     with stoker.Client(settings=stack) as client:
         for seed in (1, 2):
-            spec = stoker.Train(model=MODEL, data="sample://iris", epochs=1, seed=seed)
+            spec = stoker.Train(model=MODEL, data="sample://iris", epochs=1, seed=seed, **SMALL)
             client.submit(spec).result(timeout=PATIENCE_S)
         one, two = (client.infer(f"{MODEL}@{number}", rows).argmax(axis=1) for number in (1, 2))
         yield rows[one != two][:1]

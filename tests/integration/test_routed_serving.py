@@ -19,6 +19,7 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
+from .conftest import SMALL
 from .test_serving import kill_predictors
 
 ROWS = np.random.default_rng(7).uniform(0, 16, (8, 4)).astype(np.float32)
@@ -52,7 +53,7 @@ class Traffic:
 @pytest.fixture(scope="module")
 def traffic(stack: Settings) -> Iterator[Traffic]:
     with stoker.Client(settings=stack) as client:
-        specs = [stoker.Train(model="routed", data="sample://iris", epochs=1, seed=seed) for seed in (1, 2)]
+        specs = [stoker.Train(model="routed", data="sample://iris", epochs=1, seed=seed, **SMALL) for seed in (1, 2)]
         for job in client.submit_many(specs):
             job.result(timeout=PATIENCE_S)
         connection = Connection.open(stack, redis_url_of(stack))

@@ -102,7 +102,9 @@ class World:
         self.depth -= 1
 
 
-@pytest.mark.parametrize(("catch_up", "length"), [("all", 1000), ("latest", 250)])
+@pytest.mark.parametrize(
+    ("catch_up", "length"), [("all", 250), ("latest", 250), pytest.param("all", 1000, marks=pytest.mark.slow)]
+)
 def test_two_controllers_start_each_time_once_however_they_end(
     redis_url: str, client: stoker.Client, server: redis.Redis, catch_up: Any, length: int
 ) -> None:

@@ -19,9 +19,10 @@ from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
+from .conftest import SMALL
 from .proxy import Proxy, proxy_before
 
-SPEC = stoker.Train(model="once", data="sample://digits", epochs=1, batch_size=256, device="cpu")
+SPEC = stoker.Train(model="once", data="sample://digits", epochs=1, batch_size=256, device="cpu", **SMALL)
 SCRIPTS = ("submit", "claim", "report", "commit", "release")
 
 

@@ -17,6 +17,7 @@ from stoker.models.requests import RequestId
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S
+from .conftest import SMALL
 
 LATER = stoker.Train(model="later", data="sample://digits", not_before=datetime(2100, 1, 1, tzinfo=UTC))
 
@@ -71,7 +72,7 @@ def test_a_training_and_what_it_makes(client: stoker.Client) -> None:
 def test_an_evaluation_comes_after_the_training_that_it_names(client: stoker.Client) -> None:
     model = unique("alike")
     specs = [
-        stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu"),
+        stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu", **SMALL),
         stoker.Evaluate(model="#0", data="sample://iris", device="cpu"),
     ]
     training, evaluation = client.submit_many(specs)
@@ -237,7 +238,7 @@ def test_a_job_is_submitted_again_with_changes(client: stoker.Client) -> None:
 
 def test_models_are_kept_in_order(client: stoker.Client) -> None:
     model, new = unique("alike"), unique("renamed")
-    train = stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu")
+    train = stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu", **SMALL)
     for job in client.submit_many([train] * 3):
         job.result(timeout=PATIENCE_S)
     assert client.alias_model(f"{model}@2", "champion").aliases == ("champion",)

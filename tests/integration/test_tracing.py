@@ -33,7 +33,7 @@ provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
 with stoker.Client() as client, trace.get_tracer("app").start_as_current_span("the app's request"):
-    train = stoker.Train(model="traced", data="sample://iris", epochs=1)
+    train = stoker.Train(model="traced", data="sample://iris", epochs=1, optimizer="sgd", validation_split=0)
     good, bad = client.submit_many([train, train.model_copy(update={"timeout": 0.001})])
     good.result()
     bad.wait()

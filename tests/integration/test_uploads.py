@@ -264,7 +264,7 @@ def test_a_file_that_changes_meanwhile_is_refused(
     assert (client.uploads(), written(store)) == ([], {})
 
 
-@pytest.mark.parametrize("size", [512 << 20, pytest.param(2 << 30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [192 << 20, pytest.param(2 << 30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
 def test_a_long_file_takes_no_memory(client: stoker.Client, tmp_path: Path, size: int) -> None:
     path = tmp_path / "long.bin"

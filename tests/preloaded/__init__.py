@@ -11,6 +11,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 from stoker.local.subprocesses import Subprocess
 
 _FOLDER = Path(__file__).parent
@@ -26,6 +28,12 @@ def share() -> None:
 def python() -> str:
     """A stand-in for Python, whose `-m MODULE` forks a process that has imported Stoker."""
     return os.environ.get(_SHARED) or _template().stand_in
+
+
+def program_of(command: psutil.Process) -> psutil.Process:
+    """The process that a stand-in stands for; of any other command the process itself."""
+    said, _, pid = command.name().partition(" ")
+    return psutil.Process(int(pid)) if said == "of" else command
 
 
 def end() -> None:

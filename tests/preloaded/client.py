@@ -1,7 +1,8 @@
 """A stand-in for Python: modules run as forks of the template, everything else as ever.
 
 `client -m MODULE ARGUMENT…` lives as long as the fork, passes its signals on, and ends as it ends; when the client is
-killed, so is the fork with its group. The socket lies beside the client. Only the standard library is imported.
+killed, so is the fork with its group. Its name says which process that is: "of PID". The socket lies beside the client.
+Only the standard library is imported.
 """
 
 import json
@@ -25,6 +26,8 @@ def main(arguments: list[str]) -> None:
         for number in _SIGNALS:
             signal.signal(number, lambda number, _: template.send(bytes([number])))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        with open("/proc/self/comm", "wb") as name:  # noqa: PTH123
+            name.write(b"of " + template.recv(16))
         code = int(template.recv(16) or str(os.EX_SOFTWARE))
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)

@@ -128,6 +128,8 @@ def _next(listener: socket.socket) -> dict[str, Any]:
                     return command
                 for file in files:
                     os.close(file)
+                with suppress(OSError):
+                    client.send(str(pid).encode())
                 program = _Program(pid, os.pidfd_open(pid), client)
                 selector.register(client, EVENT_READ, program)
                 selector.register(program.pid_file, EVENT_READ, program)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,10 +59,18 @@ class DutyState(DutyRuns):
         return (self.at - self.ran_at).total_seconds()
 
 
-def duty_ran(name: str, took_s: float, failure: str | None) -> Call[None]:
-    """Note that a duty has run, and why it failed if it did."""
-    words = (name, round(took_s * 1000), (failure or "")[:_LONGEST_FAILURE])
-    return Call(words, lambda _: None, script("duty_ran"))
+class DutyRun(NamedTuple):
+    """One run of a duty, and why it failed if it did."""
+
+    name: str
+    took_s: float
+    failure: str | None
+
+
+def duties_ran(runs: Sequence[DutyRun]) -> Call[None]:
+    """Note that duties have run."""
+    words = [(run.name, round(run.took_s * 1000), (run.failure or "")[:_LONGEST_FAILURE]) for run in runs]
+    return Call(tuple(chain.from_iterable(words)), lambda _: None, script("duties_ran"))
 
 
 def keep_duties(names: Sequence[str]) -> Call[None]:

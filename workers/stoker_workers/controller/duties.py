@@ -11,10 +11,13 @@ from redis.exceptions import RedisError
 
 from stoker.errors import StokerError
 from stoker.ledger import duty_runs
+from stoker.ledger.duty_runs import DutyRun
 from stoker.redis.connection import Connection
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+# Before a pause of so long, the runs since the last one are noted, together.
+_PAUSE_S = 0.1
 
 
 def _nothing() -> None:
@@ -56,6 +59,7 @@ class DutyThread(threading.Thread):
         self._connection = connection
         self._ending = threading.Event()
         self._failures: dict[Duty, str] = {}
+        self._unnoted: list[DutyRun] = []
 
     def run(self) -> None:
         """Run every duty when its time has come, until `end`."""
@@ -64,6 +68,9 @@ class DutyThread(threading.Thread):
             duty = min(due, key=due.__getitem__)
             self._run(duty)
             due[duty] = time.monotonic() + duty.interval_s
+            if min(due.values()) > time.monotonic() + _PAUSE_S:
+                self._note()
+        self._note()
 
     def end(self) -> None:
         """Start no duty any more."""
@@ -80,7 +87,7 @@ class DutyThread(threading.Thread):
             if self._failures.pop(duty, None):
                 _log.info("duty %r works again", duty.name)
         if leads:
-            self._note(duty, time.monotonic() - started, failure)
+            self._unnoted.append(DutyRun(duty.name, time.monotonic() - started, failure))
 
     def _log_failure(self, duty: Duty, failure: str, error: Exception) -> None:
         """Log a failure once, and again when it is another; one that nobody has foreseen with its traceback."""
@@ -95,11 +102,14 @@ class DutyThread(threading.Thread):
             exc_info=None if _is_foreseen(error) else error,
         )
 
-    def _note(self, duty: Duty, took_s: float, failure: str | None) -> None:
+    def _note(self) -> None:
+        runs, self._unnoted = self._unnoted, []
+        if not runs:
+            return
         try:
-            self._connection.run(duty_runs.duty_ran(duty.name, took_s, failure), patience_s=0)
+            self._connection.run(duty_runs.duties_ran(runs), patience_s=0)
         except (StokerError, RedisError) as error:
-            _log.debug("the run of duty %r is not counted: %s", duty.name, error)
+            _log.debug("runs of %s are not counted: %s", ", ".join(run.name for run in runs), error)
 
 
 def for_each(items: Iterable[T], act: Callable[[T], object]) -> None:
