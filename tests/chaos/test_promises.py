@@ -1,4 +1,4 @@
-"""Promises that can be tried one at a time: draining costs nothing, no kill changes a weight, poison kills only itself."""
+"""Promises that can be tried one at a time: draining costs nothing, no kill changes a weight, poison dies alone."""
 
 import itertools
 from collections.abc import Iterator

@@ -96,7 +96,7 @@ def test_the_command_line_answers_rows(stack: Settings, model: str) -> None:
 def test_the_command_line_writes_one_file_of_what_children_predicted(
     client: stoker.Client, stack: Settings, model: str, tmp_path: Path, suffix: str
 ) -> None:
-    rows = 30_000
+    rows = 70_000
     data, target = tmp_path / "rows.parquet", tmp_path / f"out.{suffix}"
     pa.parquet.write_table(pa.table({"age": np.arange(rows) % 90, "city": ["Ulm"] * rows, "id": range(rows)}), data)
     columns = () if suffix == "npy" else ("--columns", "id")
@@ -107,7 +107,7 @@ def test_the_command_line_writes_one_file_of_what_children_predicted(
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert f"30,000 rows predicted by shop@1 are in {target}" in done.stdout
+    assert f"70,000 rows predicted by shop@1 are in {target}" in done.stdout
     assert client.jobs(parent=client.jobs(kind="infer", limit=1)[0].id)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([data.name, target.name])
     if suffix == "npy":
