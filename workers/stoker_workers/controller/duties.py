@@ -16,8 +16,6 @@ from stoker.redis.connection import Connection
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-# Before a pause of so long, the runs since the last one are noted, together.
-_PAUSE_S = 0.1
 
 
 def _nothing() -> None:
@@ -60,6 +58,8 @@ class DutyThread(threading.Thread):
         self._ending = threading.Event()
         self._failures: dict[Duty, str] = {}
         self._unnoted: list[DutyRun] = []
+        # Before a pause of so long, the runs since the last one are noted, together.
+        self._pause_s = min(duty.interval_s for duty in duties) / 10
 
     def run(self) -> None:
         """Run every duty when its time has come, until `end`."""
@@ -68,7 +68,7 @@ class DutyThread(threading.Thread):
             duty = min(due, key=due.__getitem__)
             self._run(duty)
             due[duty] = time.monotonic() + duty.interval_s
-            if min(due.values()) > time.monotonic() + _PAUSE_S:
+            if min(due.values()) > time.monotonic() + self._pause_s:
                 self._note()
         self._note()
 
