@@ -18,6 +18,7 @@ from .errors import (
     Timeout,
     Unauthorized,
     Unavailable,
+    Untrusted,
 )
 from .kinds import (
     CNN,
@@ -235,6 +236,7 @@ __all__ = [
     "UNet",
     "Unauthorized",
     "Unavailable",
+    "Untrusted",
     "Upload",
     "Usage",
     "When",

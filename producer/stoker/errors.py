@@ -12,6 +12,7 @@
     ├── Timeout         the answer did not come within the time given
     ├── Unavailable     Redis, the store or every worker is out of reach; trying again may help
     ├── Unauthorized    the server refused the credentials
+    ├── Untrusted       it is signed by no key that is trusted for it, or is not what was signed
     ├── InvalidArgument an argument of a method is of another type or size than it may be
     ├── ClientClosed    the client was closed before
     └── InvalidSettings a setting is wrong, or the settings file is
@@ -77,6 +78,10 @@ class Unavailable(StokerError, ConnectionError):
 
 class Unauthorized(StokerError, PermissionError):
     """The server refused the credentials."""
+
+
+class Untrusted(StokerError, PermissionError):
+    """Something is signed by no key that is trusted for it, or is not what was signed; nothing of it was used."""
 
 
 class InvalidArgument(StokerError, ValueError):

@@ -166,12 +166,17 @@ class Progress(_Event):
 
 
 class Checkpoint(_Event):
-    """A checkpoint was saved, after `epoch` epochs and `step` steps of the next one."""
+    """A checkpoint was saved, after `epoch` epochs and `step` steps of the next one.
+
+    Attributes:
+        signed: who has signed it; "" for nobody.
+    """
 
     type: Literal["checkpoint"] = "checkpoint"
     epoch: int
     step: int
     artifact: Artifact
+    signed: str = ""
 
     def words(self) -> str:
         return f"checkpoint after epoch {self.epoch}, step {self.step}"

@@ -3,25 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from .errors import InvalidSettings
 from .fleet.bounds import FleetSettings
 from .kinds.deploy import Roles
 from .kinds.needs import (
@@ -37,8 +21,8 @@ from .kinds.needs import (
 from .models.access import checked_root
 from .models.retention import ModelPattern, Retention
 from .models.targets import checked_target_root
-from .origins import PREFIX, as_text, config_file, listed, origin_of, pairs, read, secrets_folder, tables, variable
-from .settings_problems import problems, shown
+from .origins import PREFIX, as_text, listed, pairs, tables, variable
+from .settings_sources import SourcedSettings
 from .tenants import Quota
 from .urls import checked
 
@@ -47,9 +31,10 @@ FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles", "audit")
 RedisUrl = Annotated[str, AfterValidator(checked)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
+LocalPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
-class Settings(BaseSettings):
+class Settings(SourcedSettings):
     """All settings of a deployment. Each field is a key of stoker.toml and, in capitals, a STOKER_… variable.
 
     Raises:
@@ -67,7 +52,7 @@ class Settings(BaseSettings):
     result_url: RedisUrl | None = Field(
         default=None, repr=False, description="The Redis for Celery's results. None means the same as redis_url."
     )
-    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    home: LocalPath = Field(
         default=Path("~/.stoker"), description="The folder for the local server's data, the logs and the default store."
     )
     store_url: str | None = Field(
@@ -75,6 +60,16 @@ class Settings(BaseSettings):
         repr=False,
         description="Where artifacts lie: a folder or an fsspec URL such as s3://bucket/stoker that every worker "
         "reaches. None means the folder store under home.",
+    )
+    signing_key: LocalPath | None = Field(
+        default=None,
+        description="The file with the private key that signs what a client submits, or a worker makes, as "
+        "`stoker keys new` writes it: only its owner may read it. None signs nothing.",
+    )
+    trusted_keys: LocalPath | None = Field(
+        default=None,
+        description="The file or folder with the public keys that are trusted, and what each may: what none of them "
+        "has signed is refused. None believes everything.",
     )
     lease_s: float = Field(
         default=15, ge=0.5, le=3600, description="Seconds after which a silent worker's job is given to another."
@@ -242,35 +237,9 @@ class Settings(BaseSettings):
         'as [roles] release-managers = ["alice"]; in the environment, as JSON.',
     )
 
-    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
-
+    # Else pydantic's plugin for mypy takes each field for an argument of the type that it has in the end.
     def __init__(self, **arguments: Any) -> None:
-        try:
-            super().__init__(**arguments)
-        except ValidationError as error:
-            # No cause, because it quotes the values, which may hold passwords.
-            raise InvalidSettings("\n".join(problems(error, type(self).model_fields, arguments))) from None
-        self._origins = {name: origin_of(name, arguments) for name in self.model_fields_set}
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources, the strongest first."""
-        secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := secrets_folder()) else []
-        return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, read(config_file()))
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object, info: ValidationInfo) -> object:
-        """An empty text is no value; of `home`, which must have one, it would be the current folder."""
-        name = info.field_name or ""
-        return None if value == "" and (name == "home" or cls.model_fields[name].default is None) else value
+        super().__init__(**arguments)
 
     @property
     def store(self) -> str:
@@ -282,14 +251,6 @@ class Settings(BaseSettings):
         """What a worker with these settings offers to jobs that need it, as words: see `kinds.needs`."""
         functions, modules = map(function_word, self.functions), map(module_word, self.custom_objects)
         return (*functions, *modules, *label_words(self.labels))
-
-    def origin(self, name: str) -> str:
-        """The source of a field's value: "default", "stoker.toml: <path>", "environment: STOKER_…", "argument", …"""
-        return self._origins.get(name, "default")
-
-    def shown(self, name: str) -> str:
-        """A field's value for people, with its password masked."""
-        return shown(getattr(self, name), type(self).model_fields.get(name))
 
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process the same settings.

@@ -11,7 +11,7 @@ import redis
 
 import stoker
 from stoker.ledger import attempts, intake, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature

@@ -15,7 +15,7 @@ import stoker
 from stoker.fleet.topology import WorkDevice, queue_for
 from stoker.kinds import Spec
 from stoker.ledger import attempts, intake
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import Refusal
 from stoker.models.manifest import Artifact

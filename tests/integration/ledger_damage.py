@@ -19,7 +19,7 @@ from stoker.ledger import (
     records,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import TYPES, key
 from stoker.redis.connection import Connection

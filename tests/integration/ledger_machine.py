@@ -13,7 +13,8 @@ from stoker.events import Checkpoint, Event, Log
 from stoker.fleet.topology import WorkDevice
 from stoker.kinds import DeployResult, Priority, Result, TrainResult
 from stoker.ledger import attempts, pauses, records, upkeep
-from stoker.ledger.attempts import Attempt, Unsuccessful
+from stoker.ledger.attempt import Attempt
+from stoker.ledger.attempts import Unsuccessful
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature

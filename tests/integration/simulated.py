@@ -18,7 +18,7 @@ from stoker.fleet.topology import PRIORITIES, lists_of, queue_for, queues_of
 from stoker.foresight.eta import Eta
 from stoker.kinds import Spec
 from stoker.ledger import attempts, intake, presence, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.calls import Call, Script, drive
 from stoker.redis.connection import Connection

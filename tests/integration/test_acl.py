@@ -19,7 +19,7 @@ import stoker
 from stoker import JobState, events
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, intake, presence, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess

@@ -15,6 +15,7 @@ from stoker import JobState
 from stoker.client.many import Filters
 from stoker.events import Log
 from stoker.ledger import attempts, pauses
+from stoker.ledger.attempt import Attempt
 from stoker.settings import Settings
 
 from .. import commands
@@ -203,7 +204,7 @@ def test_what_a_job_printed_in_all_its_attempts_is_there_and_a_line_says_what_is
     job = client.submit(TRAIN)
     for number in (1, 2):
         attempt = client._run(attempts.claim(job.id, f"owner-{number}", "worker", 60))
-        assert isinstance(attempt, attempts.Attempt)
+        assert isinstance(attempt, Attempt)
         client._run(attempts.report(attempt, 60, [Log(line=f"line {n} of {number}") for n in range(400)]))
         client._run(attempts.release(attempt, "drained", "drained"))
     told = [f"line {n} of {number}" for number in (1, 2) for n in range(400)]

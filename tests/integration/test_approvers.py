@@ -10,7 +10,7 @@ import redis
 import stoker
 from stoker.kinds.rollout import Rollout
 from stoker.ledger import approvals, attempts, intake, records, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.scripts import script
 from stoker.redis.calls import Call

@@ -12,7 +12,7 @@ import redis
 
 import stoker
 from stoker.ledger import attempts, dead_jobs, intake
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.redis.origin import origin

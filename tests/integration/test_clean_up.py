@@ -19,7 +19,7 @@ from stoker import JobState
 from stoker.events import Checkpoint
 from stoker.kinds import Spec
 from stoker.ledger import attempts, intake, registry
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key
 from stoker.ledger.replies import CommitReply

@@ -10,7 +10,7 @@ import stoker
 from stoker import JobState
 from stoker.events import Log
 from stoker.ledger import attempts, dead_jobs, intake, records
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

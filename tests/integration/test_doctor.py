@@ -17,7 +17,7 @@ from stoker.cli.doctor.check import System
 from stoker.cli.doctor.models import CHECKS as MODEL_CHECKS
 from stoker.cli.doctor.server import CHECKS
 from stoker.ledger import attempts, damage, intake, pauses, quarantine, quotas, upkeep, uploads
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.local import redis_url_of

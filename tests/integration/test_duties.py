@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 import stoker
 from stoker import JobState
 from stoker.ledger import attempts, celery_results, duty_runs, intake, presence, records
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.duty_runs import DutyState
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key

@@ -8,7 +8,7 @@ import redis
 import stoker
 from stoker import JobState, events
 from stoker.ledger import attempts, intake, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

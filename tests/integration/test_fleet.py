@@ -17,6 +17,7 @@ import stoker
 from stoker.errors import Unauthorized, Unavailable
 from stoker.fleet.bounds import Decision, FleetSettings
 from stoker.ledger import attempts, autoscaling, duty_runs, intake, monitoring, presence
+from stoker.ledger.attempt import Attempt
 from stoker.outages import OngoingOutage
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
@@ -66,7 +67,7 @@ def cli(*arguments: str, redis_url: str) -> subprocess.CompletedProcess[str]:
 def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Client, connection: Connection) -> None:
     first, *_ = client.submit_many([SPEC] * 3)
     attempt = connection.run(attempts.claim(first.id, "owner", "worker", 10))
-    assert isinstance(attempt, attempts.Attempt)
+    assert isinstance(attempt, Attempt)
     traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.kinds["train"].started) == (2, 1)
     assert traffic.kinds["train"].service_ms == 0
@@ -83,7 +84,7 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
 def test_a_clock_that_was_set_back_makes_no_time_negative(connection: Connection, redis_url: str) -> None:
     connection.run(intake.submit([intake.NewJob(name, SPEC, "cpu.train") for name in ("ends", "runs", "waits")]))
     ends, _ = (connection.run(attempts.claim(name, name, "worker", 60)) for name in ("ends", "runs"))
-    assert isinstance(ends, attempts.Attempt)
+    assert isinstance(ends, Attempt)
     ahead = (datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000
     with redis.Redis.from_url(redis_url) as client:
         for name in ("ends", "runs", "waits"):
@@ -116,7 +117,7 @@ def test_the_jobs_of_a_device_are_counted_exactly_among_many_of_another(connecti
         for _ in range(300):
             message = json.loads(str(client.rpop("cpu.train\x06\x166"), "utf-8"))
             claimed = attempts.claim(message["headers"]["id"], "owner", "worker", 60)
-            assert isinstance(connection.run(claimed), attempts.Attempt)
+            assert isinstance(connection.run(claimed), Attempt)
     for _ in range(20):
         traffic = connection.run(autoscaling.traffic("gpu"))
         assert (traffic.kinds["train"].queued, traffic.running.count, len(traffic.running.seen)) == (4, 1, 1)
@@ -126,7 +127,7 @@ def test_a_training_by_several_workers_counts_as_so_many_slots(client: stoker.Cl
     job, _ = client.submit_many([SPEC.model_copy(update={"workers": 3}), SPEC])
     traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.widest) == (4, 3)
-    assert isinstance(connection.run(attempts.claim(job.id, "owner", "worker", 10)), attempts.Attempt)
+    assert isinstance(connection.run(attempts.claim(job.id, "owner", "worker", 10)), Attempt)
     traffic = connection.run(autoscaling.traffic("cpu"))
     assert (traffic.kinds["train"].queued, traffic.running.count, traffic.widest) == (1, 3, 3)
 

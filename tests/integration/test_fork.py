@@ -15,7 +15,7 @@ import pytest
 import stoker
 from stoker import events
 from stoker.ledger import attempts
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.redis.connection import Connection
 from stoker.redis.scopes import PerLoop, PerProcess
 from stoker.settings import Settings

@@ -13,7 +13,7 @@ from stoker import JobState
 from stoker.client import submission
 from stoker.kinds import Spec
 from stoker.ledger import attempts, intake, quotas, records
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import CHUNK_JOBS, NewJob
 from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
@@ -87,7 +87,7 @@ def test_one_job_that_cannot_be_keeps_the_whole_list_out(connection: Connection,
 
 
 def test_the_server_answers_others_between_the_parts_of_a_long_list(connection: Connection) -> None:
-    steps, most = submission.submit([SPEC] * COUNT), 0
+    steps, most = submission.submit([SPEC] * COUNT, signer=None), 0
     call = next(steps)
     with suppress(StopIteration):
         while True:

@@ -28,7 +28,7 @@ from stoker.ledger import (
     registry,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.ledger.replies import CommitReply, Refusal, ReportReply

@@ -7,7 +7,7 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.ledger import attempts, damage, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

@@ -13,7 +13,7 @@ import stoker
 from stoker import JobState
 from stoker.events import Finished, Log
 from stoker.ledger import attempts, damage, dead_jobs, intake, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import CommitReply

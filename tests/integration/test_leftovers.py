@@ -13,7 +13,7 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.ledger import attempts, intake, store_files, uploads
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import key

@@ -10,7 +10,7 @@ import stoker
 from stoker import JobState, events
 from stoker.fleet.topology import queues_of
 from stoker.ledger import attempts, intake, presence, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import Refusal
 from stoker.redis.connection import Connection

@@ -12,7 +12,7 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.ledger import attempts, intake, model_changes, registry
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.counters import read_tallies
 from stoker.ledger.intake import NewJob

@@ -25,7 +25,7 @@ from stoker.ledger import (
     records,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, OngoingOutage

@@ -12,7 +12,7 @@ import stoker
 from stoker import events
 from stoker.events import Other
 from stoker.ledger import attempts, presence
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature
 from stoker.redis.connection import Connection

@@ -20,7 +20,7 @@ import redis
 import stoker
 from stoker import JobState, events
 from stoker.ledger import attempts, presence
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.replies import ReportReply
 from stoker.ledger.scripts import script
 from stoker.local import redis_url_of

@@ -24,7 +24,7 @@ from stoker.ledger import (
     records,
     upkeep,
 )
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.celery_results import PendingResult
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob

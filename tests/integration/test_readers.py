@@ -18,7 +18,7 @@ import stoker
 from stoker import events
 from stoker.client.async_job import AsyncJob
 from stoker.ledger import attempts, dead_jobs
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

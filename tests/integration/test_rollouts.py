@@ -13,7 +13,7 @@ from stoker import JobState
 from stoker.events import Waiting
 from stoker.kinds.rollout import Rollout
 from stoker.ledger import approvals, attempts, damage, intake, model_log, records, registry, routes, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.settings import Settings

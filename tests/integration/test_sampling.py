@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from stoker.ledger import attempts, sampling, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import key
 from stoker.ledger.records import cancel
 from stoker.ledger.sampling import Feedback, Sampling, Taken, Window

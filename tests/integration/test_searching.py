@@ -14,7 +14,7 @@ import stoker
 from stoker.events import Epoch, JobState
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children
-from stoker.ledger.attempts import read_attempt
+from stoker.ledger.attempt import Attempt, read_attempt
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -98,7 +98,7 @@ def test_a_verdict_stands_however_often_it_is_found(connection: Connection) -> N
     slot = SimpleNamespace(connection=connection, insist=connection.run)
     first, second, third = (claimed(connection, f"{search.job_id}-1-{n}", f"trial {n}") for n in range(3))
 
-    def judged(attempt: attempts.Attempt, *epochs: Epoch, end: object = None) -> object:
+    def judged(attempt: Attempt, *epochs: Epoch, end: object = None) -> object:
         trial = Trial(slot, attempt, HALVING)  # type: ignore[arg-type]
         for each in epochs:
             trial.emitted(each)
@@ -123,7 +123,7 @@ def test_a_verdict_stands_however_often_it_is_found(connection: Connection) -> N
     assert judged(first, epoch(2, 99.0, epochs=2), end=done) == done
 
 
-def claimed_again(connection: Connection, attempt: attempts.Attempt) -> attempts.Attempt:
+def claimed_again(connection: Connection, attempt: Attempt) -> Attempt:
     return claimed(connection, attempt.job_id, attempt.owner)
 
 

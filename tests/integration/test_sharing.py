@@ -16,7 +16,7 @@ import stoker
 from stoker import JobState
 from stoker.kinds import Priority
 from stoker.ledger import attempts, intake, monitoring, presence, quotas, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection

@@ -8,7 +8,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from stoker import JobState
 from stoker.ledger import attempts, pauses, quotas, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.tenants import Quota
 
 from .ledger_both import PICK, BothSides, run_on_server, some

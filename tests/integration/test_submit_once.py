@@ -10,7 +10,7 @@ import stoker
 from stoker import JobState
 from stoker.events import Log, Started
 from stoker.ledger import attempts, intake, records
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import CommitReply, ReportReply
 from stoker.ledger.scripts import script

@@ -11,7 +11,7 @@ import stoker
 from stoker import JobState, lanes
 from stoker.lanes import LaneCounts, LaneRequests, frames
 from stoker.ledger import attempts, counters, intake, monitoring, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.counters import Tallies
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection

@@ -14,7 +14,7 @@ from stoker import JobState, kinds
 from stoker.fleet.topology import mailbox_of, queues_of
 from stoker.kinds import KINDS, Spec
 from stoker.ledger import attempts, dead_jobs, intake, presence, quarantine, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import Refusal
 from stoker.local import redis_url_of

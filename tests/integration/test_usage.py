@@ -9,7 +9,7 @@ import pytest
 
 import stoker
 from stoker.ledger import attempts, intake, quotas, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.usage import budgets, usage
 from stoker.models.manifest import Artifact

@@ -10,7 +10,7 @@ import stoker
 from stoker import JobState
 from stoker.events import Progress, Waiting
 from stoker.ledger import attempts, children, damage, dead_jobs, foresight, pauses, records, store_files, upkeep, waits
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.ml.run import Wait

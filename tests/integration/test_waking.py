@@ -12,7 +12,8 @@ from stoker.events import Progress
 from stoker.kinds.child import ChildJob
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
-from stoker.ledger.attempts import Attempt, Unsuccessful
+from stoker.ledger.attempt import Attempt
+from stoker.ledger.attempts import Unsuccessful
 from stoker.ledger.intake import NewJob
 from stoker.ledger.presence import Worker
 from stoker.ledger.replies import Refusal

@@ -10,7 +10,7 @@ from stoker import JobState
 from stoker.kinds.child import ChildJob
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, damage, dead_jobs, intake, pauses, records, upkeep
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 
 from .ledger_both import PICK, OnServer, run_on_server, some

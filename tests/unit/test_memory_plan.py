@@ -7,7 +7,7 @@ import tensorflow as tf
 import stoker
 from stoker.fleet.topology import queues_of
 from stoker.kinds.training.memory_plan import MemoryPlan, memory_plan_of, memory_plans
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.presence import Worker
 from stoker_workers.attempt.memory import Room, larger
 from stoker_workers.attempt.messages import MESSAGE, OutOfMemory

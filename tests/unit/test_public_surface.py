@@ -109,6 +109,7 @@ PUBLIC = [
     "TuneResult",
     "UNet",
     "Unauthorized",
+    "Untrusted",
     "Unavailable",
     "Upload",
     "Usage",

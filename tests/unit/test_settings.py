@@ -230,6 +230,8 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "redis_url",
         "result_url",
         "store_url",
+        "signing_key",
+        "trusted_keys",
         "builders",
         "objectives",
         "functions",

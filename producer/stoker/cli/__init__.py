@@ -26,6 +26,7 @@ from . import (
     functions,
     infer,
     jobs,
+    keys,
     logs,
     predict,
     retrying,
@@ -42,7 +43,7 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Running Stoker": (
         *(services.demo, services.up, services.worker, services.controller, services.flower),
-        *(doctor.doctor, fleet.fleet, config.config),
+        *(doctor.doctor, fleet.fleet, config.config, keys.keys),
     ),
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),

@@ -119,7 +119,7 @@ class AsyncClient(
 
     async def model(self, ref: str) -> ModelVersion:
         """See `Client.model`."""
-        return await self._run(registry.resolve(arguments.model_ref(ref)))
+        return await self._run(registry.resolve(arguments.model_ref(ref), self._check_version))
 
     async def register(
         self,
@@ -143,4 +143,4 @@ class AsyncClient(
         return AsyncConnection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
 
     def _job(self, job_id: str) -> AsyncJob[Any]:
-        return AsyncJob(self._connection, self._listener, job_id, self.settings.store)
+        return AsyncJob(self._connection, self._listener, job_id, self.settings)

@@ -12,6 +12,7 @@ from ..ledger import pauses, records, waits
 from ..ledger.logs import kept
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
+from ..settings import Settings
 from ..status import JobStatus
 from . import arguments
 from .calls import AsyncCalls
@@ -27,10 +28,10 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
     def __init__(
-        self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str, store_url: str
+        self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str, settings: Settings
     ) -> None:
+        self.settings = settings
         self._connection = connection
-        self._store_url = store_url
         self._listener = listener
         self.id = job_id
 
@@ -61,7 +62,9 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
         """See `Job.result`."""
         deadline = self._deadline(timeout)
         while True:
-            result = await self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
+            result = await self._connection.run(
+                records.result(self.id, self._check_result), patience_s=deadline.patience_s()
+            )
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, await self._wait(deadline))
@@ -69,9 +72,9 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     async def files(self) -> Mapping[str, AsyncJobFile]:
         """See `Job.files`."""
         if so_far := await self._run(waits.kept_files(self.id)):
-            return {name: AsyncJobFile(file, self._store_url) for name, file in so_far.items()}
+            return {name: AsyncJobFile(file, self.settings.store) for name, file in so_far.items()}
         files = artifacts_of(await self.result(timeout=0), await self._run(kept(self.id)))
-        return {name: AsyncJobFile(file, self._store_url) for name, file in files.items()}
+        return {name: AsyncJobFile(file, self.settings.store) for name, file in files.items()}
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
@@ -91,7 +94,7 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
                 yield line
 
     async def _printed(self) -> Printed:
-        file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self._store_url)
+        file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self.settings.store)
         return await self._drive(printed(self.id, file))
 
     async def pause(self) -> None:
@@ -108,7 +111,9 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def retry(self) -> "AsyncJob[R_co]":
         """See `Job.retry`."""
-        return AsyncJob(self._connection, self._listener, await self._drive(retry(self.id)), self._store_url)
+        return AsyncJob(
+            self._connection, self._listener, await self._drive(retry(self.id, self._signer)), self.settings
+        )
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)

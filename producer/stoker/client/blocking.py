@@ -157,8 +157,9 @@ class Client(
 
         Raises:
             ModelNotFound: no version has this reference.
+            Untrusted: `trusted_keys` is set, and no worker among them has signed it.
         """
-        return self._run(registry.resolve(arguments.model_ref(ref)))
+        return self._run(registry.resolve(arguments.model_ref(ref), self._check_version))
 
     def register(
         self,
@@ -197,4 +198,4 @@ class Client(
         return Connection.open(self.settings, redis_url_of(self.settings), patience_s=self.settings.patience_s)
 
     def _job(self, job_id: str) -> Job[Any]:
-        return Job(self._connection, self._listener, job_id, self.settings.store)
+        return Job(self._connection, self._listener, job_id, self.settings)

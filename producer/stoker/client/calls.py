@@ -4,15 +4,34 @@ from typing import TypeVar
 
 from ..redis.calls import Call, Steps, drive, drive_async
 from ..redis.connection import AsyncConnection, Connection
+from ..security.signatures import signatures_of
+from ..security.signing import Signer
 from ..settings import Settings
 
 T = TypeVar("T")
+# What is refused is noted under this name.
+_WHO = "client"
 
 
-class Calls:
-    """A part of the blocking client."""
+class _Signed:
+    """How a client signs what it submits, and checks what it is given."""
 
     settings: Settings
+
+    @property
+    def _signer(self) -> Signer | None:
+        return signatures_of(self.settings).signer
+
+    def _check_result(self, job_id: str, document: bytes) -> None:
+        signatures_of(self.settings).check("result", job_id, document, _WHO)
+
+    def _check_version(self, ref: str, document: bytes) -> None:
+        signatures_of(self.settings).check("model", ref, document, _WHO)
+
+
+class Calls(_Signed):
+    """A part of the blocking client."""
+
     _connection: Connection
 
     def _run(self, call: Call[T]) -> T:
@@ -22,10 +41,9 @@ class Calls:
         return drive(steps, self._run)
 
 
-class AsyncCalls:
+class AsyncCalls(_Signed):
     """A part of the asyncio client."""
 
-    settings: Settings
     _connection: AsyncConnection
 
     async def _run(self, call: Call[T]) -> T:

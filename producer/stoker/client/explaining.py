@@ -13,6 +13,7 @@ from ..models.inline import inlined
 from ..models.manifest import ModelVersion
 from ..redis.calls import Steps
 from ..redis.scopes import PerLoop, PerProcess
+from ..security.signing import Signer
 from . import submission
 from .async_job import AsyncJob
 from .calls import AsyncCalls, Calls
@@ -83,8 +84,8 @@ class ExplainCalls(Calls):
         """
         wanted = _Wanted(model, rows, output, baseline, data, timeout, priority)
         with submitting(1):
-            job_id = self._drive(_submitted(self._models, wanted))
-        job: Job[ExplainResult] = Job(self._connection, self._listener, job_id, self.settings.store)
+            job_id = self._drive(_submitted(self._models, wanted, self._signer))
+        job: Job[ExplainResult] = Job(self._connection, self._listener, job_id, self.settings)
         try:
             return _explanations(job.result(timeout))
         except Timeout:
@@ -112,8 +113,8 @@ class AsyncExplainCalls(AsyncCalls):
         """See `Client.explain`."""
         wanted = _Wanted(model, rows, output, baseline, data, timeout, priority)
         with submitting(1):
-            job_id = await self._drive(_submitted(self._models, wanted))
-        job: AsyncJob[ExplainResult] = AsyncJob(self._connection, self._listener, job_id, self.settings.store)
+            job_id = await self._drive(_submitted(self._models, wanted, self._signer))
+        job: AsyncJob[ExplainResult] = AsyncJob(self._connection, self._listener, job_id, self.settings)
         try:
             return _explanations(await job.result(timeout))
         except Timeout:
@@ -121,10 +122,10 @@ class AsyncExplainCalls(AsyncCalls):
             raise
 
 
-def _submitted(models: ModelCache, wanted: _Wanted) -> Steps[str]:
+def _submitted(models: ModelCache, wanted: _Wanted, signer: Signer | None) -> Steps[str]:
     """Check the rows, and submit the job; gives its id."""
     version, call = yield from models.call_of_version(wanted.model, wanted.rows, wanted.timeout_s, wanted.priority)
-    [job_id] = yield from submission.submit([_spec(version, call, wanted)])
+    [job_id] = yield from submission.submit([_spec(version, call, wanted)], signer=signer)
     return job_id
 
 

@@ -12,6 +12,7 @@ from ..ledger import pauses, records, waits
 from ..ledger.logs import kept
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
+from ..settings import Settings
 from ..status import JobStatus
 from ..terminal.html import tag
 from .arguments import event_id, timeout_or_none
@@ -33,9 +34,9 @@ class Job(Calls, Generic[R_co]):
         id: also its Celery task id.
     """
 
-    def __init__(self, connection: Connection, listener: PerProcess[Listener], job_id: str, store_url: str) -> None:
+    def __init__(self, connection: Connection, listener: PerProcess[Listener], job_id: str, settings: Settings) -> None:
+        self.settings = settings
         self._connection = connection
-        self._store_url = store_url
         self._listener = listener
         self.id = job_id
 
@@ -88,12 +89,13 @@ class Job(Calls, Generic[R_co]):
 
         Raises:
             JobFailed, JobCancelled, JobDead, JobPruned: it ended without a result; the message says why.
+            Untrusted: `trusted_keys` is set, and no worker among them has signed this result.
             InvalidJob: it ended in a state, or with a result, that only a newer version knows.
             Timeout, Unavailable, InvalidArgument: as `wait`.
         """
         deadline = self._deadline(timeout)
         while True:
-            result = self._connection.run(records.result(self.id), patience_s=deadline.patience_s())
+            result = self._connection.run(records.result(self.id, self._check_result), patience_s=deadline.patience_s())
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, self._wait(deadline))
@@ -109,9 +111,9 @@ class Job(Calls, Generic[R_co]):
             Timeout: it has not ended.
         """
         if so_far := self._run(waits.kept_files(self.id)):
-            return {name: JobFile(file, self._store_url) for name, file in so_far.items()}
+            return {name: JobFile(file, self.settings.store) for name, file in so_far.items()}
         files = artifacts_of(self.result(timeout=0), self._run(kept(self.id)))
-        return {name: JobFile(file, self._store_url) for name, file in files.items()}
+        return {name: JobFile(file, self.settings.store) for name, file in files.items()}
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
@@ -141,7 +143,7 @@ class Job(Calls, Generic[R_co]):
             yield from lines_of(event)
 
     def _printed(self) -> Printed:
-        return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self._store_url)))
+        return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self.settings.store)))
 
     def pause(self) -> None:
         """Pause the job, and its children: if it runs, it saves a checkpoint at its next step and leaves its slot.
@@ -185,7 +187,7 @@ class Job(Calls, Generic[R_co]):
             InvalidJob: it has not ended, or it has succeeded; or its data or what it comes after is gone.
             Unavailable: Redis cannot take it.
         """
-        return Job(self._connection, self._listener, self._drive(retry(self.id)), self._store_url)
+        return Job(self._connection, self._listener, self._drive(retry(self.id, self._signer)), self.settings)
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)

@@ -11,6 +11,7 @@ from ..kinds import Spec, parse_spec
 from ..ledger import pauses, records
 from ..ledger.records import Search
 from ..redis.calls import Call, Steps
+from ..security.signing import Signer
 from ..status import JobStatus
 from . import arguments, submission
 
@@ -83,11 +84,14 @@ def matching(what: Act, filters: Filters) -> Steps[Matching]:
             return found
 
 
-def act(what: Act, filters: Filters, changes: Mapping[str, object] | None = None) -> Steps[Acted]:
+def act(
+    what: Act, filters: Filters, changes: Mapping[str, object] | None = None, signer: Signer | None = None
+) -> Steps[Acted]:
     """Act on each job that matches, the newest first; what is submitted after the first page is left alone.
 
     Args:
         changes: of the specs that are submitted again.
+        signer: signs these.
 
     Raises:
         InvalidArgument: the filter names nothing, or something that is not there.
@@ -98,7 +102,7 @@ def act(what: Act, filters: Filters, changes: Mapping[str, object] | None = None
         for status in page:
             if not _fits(what, status):
                 continue
-            answer = yield from _attempted(_act(what, status.id, changes or {}))
+            answer = yield from _attempted(_act(what, status.id, changes or {}, signer))
             if isinstance(answer, StokerError):
                 acted = yield from _refused(acted, status, answer)
             elif isinstance(answer, JobState) and answer.final:
@@ -110,7 +114,7 @@ def act(what: Act, filters: Filters, changes: Mapping[str, object] | None = None
             return replace(acted, ids=tuple(ids))
 
 
-def resubmit(job_id: str, changes: Mapping[str, object]) -> Steps[str]:
+def resubmit(job_id: str, changes: Mapping[str, object], signer: Signer | None) -> Steps[str]:
     """Submit a job's spec again, with changes; gives the new job's id.
 
     Raises:
@@ -118,7 +122,7 @@ def resubmit(job_id: str, changes: Mapping[str, object]) -> Steps[str]:
         InvalidJob, ModelNotFound: the changed spec is wrong.
     """
     spec: Spec = yield records.spec(job_id)
-    [new] = yield from submission.submit([changed(spec, changes)], resubmits=job_id)
+    [new] = yield from submission.submit([changed(spec, changes)], resubmits=job_id, signer=signer)
     return new
 
 
@@ -164,11 +168,11 @@ def _fits(what: Act, status: JobStatus) -> bool:
     return what != "resume" or status.paused is not None
 
 
-def _act(what: Act, job_id: str, changes: Mapping[str, object]) -> Steps[JobState | str]:
+def _act(what: Act, job_id: str, changes: Mapping[str, object], signer: Signer | None) -> Steps[JobState | str]:
     """Act on one job; gives the state that it had, or the id of the new job."""
     match what:
         case "resubmit":
-            return (yield from resubmit(job_id, changes))
+            return (yield from resubmit(job_id, changes, signer))
         case "cancel":
             state: JobState = yield records.cancel(job_id)
         case "pause":

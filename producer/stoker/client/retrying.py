@@ -7,11 +7,12 @@ from ..kinds.kind import with_fields
 from ..ledger import intake, records
 from ..ledger.registry import JOB_MODEL
 from ..redis.calls import Steps
+from ..security.signing import Signer
 from ..status import JobStatus
 from .submission import submit
 
 
-def retry(job_id: str) -> Steps[str]:
+def retry(job_id: str, signer: Signer | None) -> Steps[str]:
     """Submit the spec of a job that has ended without a result once more; gives the new job's id, again the same one.
 
     Raises:
@@ -30,7 +31,7 @@ def retry(job_id: str) -> Steps[str]:
     spec: Spec = yield records.spec(job_id)
     # What it came after had succeeded when it started. What it depends on by its models is told again from these.
     again = with_fields(spec, after=()) if status.started_at else (yield from _after_retries(job_id, spec))
-    [new_id] = yield from submit([again], _key(job_id), resubmits=job_id)
+    [new_id] = yield from submit([again], _key(job_id), resubmits=job_id, signer=signer)
     return new_id
 
 

@@ -17,15 +17,20 @@ from ..models.manifest import ModelVersion
 from ..models.uploads import SCHEME as UPLOADS
 from ..models.uploads import parse_upload, unknown_upload
 from ..redis.calls import Steps
+from ..security.signing import Signer
 from ..tenants import TENANT
 from .placement import Offer, offer, place
+from .signing import NewIds, signed
 from .tracing import traceparent
 
 
-def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmits: str = "") -> Steps[list[str]]:
+def submit(
+    specs: Sequence[Spec], idempotency_key: str | None = None, *, signer: Signer | None, resubmits: str = ""
+) -> Steps[list[str]]:
     """Check specs and queue them, all or none; gives the jobs' ids.
 
     Args:
+        signer: signs the jobs, or None does.
         resubmits: the id of an older job, which these have come from.
 
     Raises:
@@ -35,6 +40,7 @@ def submit(specs: Sequence[Spec], idempotency_key: str | None = None, *, resubmi
     if len(specs) > 1:
         refuse_keys(specs)
     jobs = yield from _prepare(specs, idempotency_key, resubmits)
+    jobs = signed(jobs, signer) if signer else jobs
     batches = list(intake.chunks(jobs))
     if len(batches) > 1 and specs[0].singleton is not None:
         raise InvalidJob(f"singleton={specs[0].singleton!r} is for short lists, and this one has {len(specs)} jobs")
@@ -121,6 +127,7 @@ def _prepare(
     checks = (kind_of_checks or _Checks)((yield from _versions(distinct)), offered)
     routed: dict[int, tuple[Spec, str, str]] = {}
     prepared: list[intake.NewJob] = []
+    new = NewIds()
     parent = traceparent()
     for spec in specs:
         if id(spec) not in routed:
@@ -129,7 +136,7 @@ def _prepare(
             ready, identity = checks.identified(named, ready) if spec.reuse else (ready, "")
             routed[id(spec)] = ready, queue, identity
         ready, queue, identity = routed[id(spec)]
-        job_id = ids[len(prepared)] if ids else str(uuid.uuid4())
+        job_id = ids[len(prepared)] if ids else new.next(ready)
         prepared.append(intake.NewJob(job_id, ready, queue, ready.after, idempotency_key, parent, resubmits, identity))
     return prepared
 

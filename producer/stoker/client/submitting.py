@@ -45,8 +45,8 @@ class SubmitCalls(Calls):
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = self._drive(submission.submit(listed, key))
-        return Job(self._connection, self._listener, job_id, self.settings.store)
+            [job_id] = self._drive(submission.submit(listed, key, signer=self._signer))
+        return Job(self._connection, self._listener, job_id, self.settings)
 
     def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
         """Queue several jobs: all of them or, on an error, none.
@@ -61,8 +61,8 @@ class SubmitCalls(Calls):
         """
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            ids = self._drive(submission.submit(listed))
-        return [Job(self._connection, self._listener, job_id, self.settings.store) for job_id in ids]
+            ids = self._drive(submission.submit(listed, signer=self._signer))
+        return [Job(self._connection, self._listener, job_id, self.settings) for job_id in ids]
 
 
 class AsyncSubmitCalls(AsyncCalls):
@@ -83,12 +83,12 @@ class AsyncSubmitCalls(AsyncCalls):
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = await self._drive(submission.submit(listed, key))
-        return AsyncJob(self._connection, self._listener, job_id, self.settings.store)
+            [job_id] = await self._drive(submission.submit(listed, key, signer=self._signer))
+        return AsyncJob(self._connection, self._listener, job_id, self.settings)
 
     async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
         """See `Client.submit_many`."""
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            ids = await self._drive(submission.submit(listed))
-        return [AsyncJob(self._connection, self._listener, job_id, self.settings.store) for job_id in ids]
+            ids = await self._drive(submission.submit(listed, signer=self._signer))
+        return [AsyncJob(self._connection, self._listener, job_id, self.settings) for job_id in ids]

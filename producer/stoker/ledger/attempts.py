@@ -1,77 +1,22 @@
 """What workers do with the ledger: claim a job, report on it, end it or hand it back."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
-
-from pydantic import TypeAdapter
 
 from ..events import Epoch, Event, JobState, Progress
 from ..kinds import Result
 from ..kinds.needs import checked_words
 from ..models.effects import MoveAlias
-from ..models.manifest import Artifact, ModelVersion
+from ..models.manifest import ModelVersion
 from ..outages import Outage
 from ..redis.calls import Call, Word
+from .attempt import Attempt, read_attempt
 from .presence import Worker
 from .replies import CommitReply, Refusal, ReportReply
 from .scripts import iso_now, script
 
+Sign = Callable[[Literal["result", "model"], str, str], str]
 Unsuccessful = Literal[JobState.FAILED, JobState.CANCELLED, JobState.PRUNED]
-_ARTIFACTS: TypeAdapter[tuple[Artifact, ...]] = TypeAdapter(tuple[Artifact, ...])
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A job that one worker runs.
-
-    Attributes:
-        owner: names this attempt and no other; the fencing token of all it writes.
-        number: 1 for the first claim of the job, 2 for the second, …
-        spec: as JSON that may have been written by anyone.
-        checkpoints: what earlier attempts left, the newest last.
-        kind, queue: what kind of job it is, and where it was queued.
-        queued_at_ms: since when it was; 0 where that is unknown.
-        traceparent: the span of its submit, as W3C's trace context writes it; "" for none.
-        memory_bytes: what it asks for, or gets because an earlier attempt outgrew its slot; None for a slot's share.
-        has_outgrown: whether an earlier attempt did.
-        memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
-        models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
-            another job makes, or that is not there.
-        children: the results of the job's children, in order, as such JSON.
-        asked: of a job that goes on with each of its children, all that it has asked for, in order, as such JSON:
-            each a `ChildJob`, but for what it has reached.
-        reached: what these have reached, "<epoch>:<number>" to value, as something else may have written it.
-        following: the number of the next child.
-        halving: of a child, at which epochs it is held against others, as such JSON; "" for none.
-        kept: what the attempt has kept that waited last; nothing if none has.
-        children_ms: for how long the job has waited for them.
-        release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
-        needs: the words that its worker must offer, as far as they are known; for members of a gang.
-    """
-
-    job_id: str
-    owner: str
-    number: int
-    spec: str
-    checkpoints: tuple[Artifact, ...]
-    kind: str = ""
-    queue: str = ""
-    queued_at_ms: int = 0
-    traceparent: str = ""
-    memory_bytes: int | None = None
-    has_outgrown: bool = False
-    memory_plan: int = 0
-    models: tuple[bytes, ...] = ()
-    children: tuple[bytes, ...] = ()
-    asked: tuple[bytes, ...] = ()
-    reached: tuple[tuple[bytes, bytes], ...] = ()
-    following: int = 0
-    halving: str = ""
-    kept: bytes = b""
-    children_ms: int = 0
-    release: int = 0
-    needs: tuple[str, ...] = ()
 
 
 def claim(
@@ -112,49 +57,6 @@ def claim(
     return Call(words, decode, script("claim"))
 
 
-def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
-    """An attempt from what its record holds, by the names of its attributes.
-
-    A spec or checkpoints that cannot be read leave the spec empty, so that the attempt fails.
-    """
-
-    def text(name: str) -> str:
-        return _text(fields.get(name) or b"")
-
-    def number(name: str) -> int:
-        return int(fields.get(name) or 0)
-
-    try:
-        spec, listed = text("spec"), text("checkpoints")
-        checkpoints = _ARTIFACTS.validate_json(listed) if listed else ()
-    except ValueError:
-        spec, checkpoints = "", ()
-    return Attempt(
-        job_id,
-        owner,
-        number("number"),
-        spec,
-        checkpoints,
-        kind=text("kind"),
-        queue=text("queue"),
-        queued_at_ms=number("queued_at_ms"),
-        traceparent=text("traceparent"),
-        memory_bytes=number("memory_bytes") or None,
-        has_outgrown=bool(number("outgrown")),
-        memory_plan=number("memory_plan"),
-        models=tuple(fields.get("models") or ()),
-        children=tuple(fields.get("children") or ()),
-        asked=tuple(fields.get("asked") or ()),
-        reached=_pairs(fields.get("reached") or ()),
-        following=number("following"),
-        halving=text("halving"),
-        kept=fields.get("kept") or b"",
-        children_ms=number("children_ms"),
-        release=number("release"),
-        needs=tuple(text("needs").split()),
-    )
-
-
 def report(
     attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, sent_before: int = 0, keep: int = 1
 ) -> Call[ReportReply]:
@@ -179,6 +81,11 @@ def report(
     return Call(words, lambda answer: ReportReply(_text(answer)), script("report"))
 
 
+def _unsigned(_what: str, _about: str, document: str) -> str:
+    """A document as it is."""
+    return document
+
+
 def succeed(
     attempt: Attempt,
     result: Result,
@@ -186,23 +93,25 @@ def succeed(
     *,
     brief: Result | None = None,
     peak_bytes: int = 0,
+    sign: Sign = _unsigned,
 ) -> Call[CommitReply]:
     """End an attempt with its result, register the versions that it made, and move aliases.
 
     Args:
         brief: what a parent that goes on with each of its children needs of the result; None for all of it.
         peak_bytes: the most memory that it was seen to use; 0 where that is unknown.
+        sign: takes "result" or "model", what it is about, and its JSON, which it gives back signed.
     """
     words: tuple[Word, ...] = (
         attempt.job_id,
         attempt.owner,
         JobState.SUCCEEDED,
-        result.model_dump_json(),
-        brief.model_dump_json() if brief else "",
+        sign("result", attempt.job_id, result.model_dump_json()),
+        sign("result", attempt.job_id, brief.model_dump_json()) if brief else "",
         iso_now(),
         peak_bytes,
         _stored_bytes(result, effects),
-        *(word for effect in effects for word in _effect_words(effect)),
+        *(word for effect in effects for word in _effect_words(effect, sign)),
     )
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
@@ -216,9 +125,10 @@ def _stored_bytes(result: Result, effects: Iterable[ModelVersion | MoveAlias]) -
     return sum(files.values())
 
 
-def _effect_words(effect: ModelVersion | MoveAlias) -> tuple[Word, ...]:
+def _effect_words(effect: ModelVersion | MoveAlias, sign: Sign) -> tuple[Word, ...]:
     if isinstance(effect, ModelVersion):
-        return effect.name, effect.version, effect.model_dump_json(exclude={"aliases", "note"}), ""
+        document = effect.model_dump_json(exclude={"aliases", "note"})
+        return effect.name, effect.version, sign("model", effect.ref, document), ""
     name, _, number = effect.model.partition("@")
     return name, number, "", effect.alias
 
@@ -289,10 +199,6 @@ def put_off(job_id: str, outage: Outage) -> Call[bool]:
 def released(answer: bytes) -> JobState | None:
     """The state that a script gives which takes a job from an attempt; None if it had lost it already."""
     return None if answer == b"taken" else JobState(_text(answer))
-
-
-def _pairs(words: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple(zip(words[::2], words[1::2], strict=True))
 
 
 def _event_json(event: Event) -> str:

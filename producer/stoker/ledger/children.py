@@ -22,7 +22,7 @@ queued at once. What it must know of one that has ended is kept with it, so that
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..kinds import Spec
 from ..kinds.tuning.halving import Halving
 from ..redis.calls import Call, Word
 from ..version import RELEASE
-from .attempts import Attempt
+from .attempt import Attempt
 from .intake import NewJob, encoded
 from .scripts import iso_now, script
 
@@ -55,7 +55,13 @@ class Standing:
 
 
 def await_children(
-    attempt: Attempt, parent: Spec, children: Sequence[Spec], *, each: bool = False, halving: Halving | None = None
+    attempt: Attempt,
+    parent: Spec,
+    children: Sequence[Spec],
+    *,
+    each: bool = False,
+    halving: Halving | None = None,
+    sign: Callable[[NewJob], NewJob] = lambda child: child,
 ) -> Call[bool]:
     """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
@@ -65,6 +71,7 @@ def await_children(
         each: whether the job goes on with each child that ends, instead of when all have succeeded; it then may ask
             for none, and waits for those that it asked for before.
         halving: at which epochs a child is held against the others.
+        sign: gives a child back signed.
     """
     device = device_of(attempt.queue)
     first = attempt.following if each else 0
@@ -74,7 +81,7 @@ def await_children(
         spec = child.model_copy(update={"priority": parent.priority, **shared})
         queue = queue_for(spec.kind, device_for(spec, device))
         job_id = f"{attempt.job_id}-{attempt.number}-{number}"
-        jobs.append(NewJob(job_id, spec, queue, traceparent=attempt.traceparent))
+        jobs.append(sign(NewJob(job_id, spec, queue, traceparent=attempt.traceparent)))
     # An older worker would end the parent with the first of them that does not succeed.
     known = {"needs_release": str(RELEASE)} if each else {}
     if halving:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..outages import Outage
 from ..redis.calls import Call
-from .attempts import Attempt, read_attempt
+from .attempt import Attempt, read_attempt
 from .keys import key
 from .scripts import script
 
@@ -99,6 +99,8 @@ def attempt_of(job_id: str, owner: str) -> Call[Attempt]:
         "memory_bytes": "memory",
         "needs": "needs_words",
         "memory_plan": "memory_plan",
+        "envelope": "envelope",
+        "losses": "losses",
     }
 
     def decode(answer: list[bytes | None]) -> Attempt:

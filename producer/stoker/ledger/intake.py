@@ -49,6 +49,7 @@ class NewJob:
         resubmits: the id of an older job whose spec it has, with changes; "" for none.
         identity: equal for jobs that are identical; "" where that is not asked.
         traceparent: the span it is submitted in, as W3C's trace context writes it; "" for none.
+        envelope: who has signed it, see `security.signing`; "" for nobody.
     """
 
     id: str
@@ -59,6 +60,7 @@ class NewJob:
     traceparent: str = ""
     resubmits: str = ""
     identity: str = ""
+    envelope: str = ""
 
     @cached_property
     def document(self) -> str:
@@ -185,7 +187,7 @@ def encoded(jobs: Sequence[NewJob], known: Mapping[str, str] | None = None) -> s
     numbers: dict[tuple[object, ...], int] = {}
     rows: list[tuple[object, ...]] = []
     for job in jobs:
-        same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits, job.identity)
+        same = (id(job.spec), job.queue, job.after, job.traceparent, job.resubmits, job.identity, job.envelope)
         number = numbers.get(same)
         if number is None:
             shapes.append(_shape(job, known or {}))
@@ -224,6 +226,7 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "traceparent": job.traceparent,
         "resubmits": job.resubmits,
         "identity": job.identity,
+        "envelope": job.envelope,
         "memory": spec.memory,
         "cpus": spec.cpus,
         "gpu_memory": spec.gpu_memory,

@@ -11,7 +11,7 @@ from ..models.manifest import Artifact
 from ..redis.calls import Call, Steps
 from ..status import JobStatus
 from . import records
-from .attempts import Attempt
+from .attempt import Attempt
 from .keys import key
 from .readable import readable
 from .scripts import script

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,8 +74,8 @@ def spec(job_id: str) -> Call[Spec]:
     return Call(("HGET", key("job", job_id), "spec"), lambda answer: read_spec(_known(job_id, answer)))
 
 
-def result(job_id: str) -> Call[Result | None]:
-    """A finished job's result, or None while it is not final.
+def result(job_id: str, check: Callable[[str, bytes], None] = lambda _id, _raw: None) -> Call[Result | None]:
+    """A finished job's result, or None while it is not final; `check` takes id and JSON, and raises what is wrong.
 
     Raises:
         JobFailed, JobCancelled, JobDead, JobPruned: it ended without one.
@@ -94,14 +94,17 @@ def result(job_id: str) -> Call[Result | None]:
                 f"job {job_id} is SUCCEEDED, and its result is missing: something else than Stoker has written to "
                 f"{key('job', job_id)}; a controller mends it or says what is lost"
             )
-        return _result(job_id, raw_result) if state is JobState.SUCCEEDED else None
+        if state is not JobState.SUCCEEDED or raw_result is None:
+            return None
+        check(job_id, raw_result)
+        return _result(job_id, raw_result)
 
     return Call(("HMGET", key("job", job_id), "state", "result", "reason", "traceback"), decode)
 
 
-def _result(job_id: str, raw: bytes | None) -> Result:
+def _result(job_id: str, raw: bytes) -> Result:
     try:
-        return RESULT.validate_json(raw or b"")
+        return RESULT.validate_json(raw)
     except ValidationError:
         raise InvalidJob(
             f"the result of job {job_id} cannot be read: a newer version of Stoker has written it, whose client reads "

@@ -1,7 +1,7 @@
 """The model registry: immutable versions of named models, and aliases that point at them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -87,22 +87,32 @@ class _Removal(BaseModel):
 _WHY = {"asked": "who asked for it", "retention": "which keeps fewer versions ([retention] in its settings)"}
 
 
-def resolve(ref: str) -> Call[ModelVersion]:
+CheckVersion = Callable[[str, bytes], None]
+
+
+def _believed(_ref: str, _document: bytes) -> None:
+    """Nothing is held against a version."""
+
+
+def resolve(ref: str, check: CheckVersion = _believed) -> Call[ModelVersion]:
     """The version behind "name" (its champion), "name@3", "name@alias" or "name@latest".
+
+    Args:
+        check: takes its exact reference and its JSON, and raises what it has against them.
 
     Raises:
         ModelNotFound: no such model, version or alias.
     """
-    call = resolve_all([ref])
+    call = resolve_all([ref], check)
     return Call(call.words, lambda answer: call.decode(answer)[0], call.script)
 
 
-def resolve_all(refs: Sequence[str]) -> Call[list[ModelVersion]]:
+def resolve_all(refs: Sequence[str], check: CheckVersion = _believed) -> Call[list[ModelVersion]]:
     """The versions behind several references, in their order; raises what `resolve` does."""
     names = [_split(ref) for ref in refs]
 
     def decode(answer: list[Any]) -> list[ModelVersion]:
-        return [_checked(name, pick, *record) for (name, pick), record in zip(names, answer, strict=True)]
+        return [_checked(check, name, pick, *record) for (name, pick), record in zip(names, answer, strict=True)]
 
     return Call(tuple(word for pair in names for word in pair), decode, _RESOLVE)
 
@@ -114,7 +124,9 @@ def _split(ref: str) -> tuple[str, str]:
     return match["name"], match["pick"] or "champion"
 
 
-def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes], note: bytes | None) -> ModelVersion:
+def _checked(
+    check: CheckVersion, name: str, pick: str, raw: bytes | None, aliases: list[bytes], note: bytes | None
+) -> ModelVersion:
     if raw is not None and raw.startswith(_REMOVED):
         removal = readable(_Removal, raw)
         how = f" at {removal.removed_at:%Y-%m-%d %H:%M} UTC by {removal.by}, {_WHY[removal.why]}" if removal else ""
@@ -127,7 +139,11 @@ def _checked(name: str, pick: str, raw: bytes | None, aliases: list[bytes], note
             else "train it first; `stoker models list` shows all"
         )
         raise ModelNotFound(f"there is no model {name}@{pick}: {hint}")
-    return _version(raw, aliases, note)
+    version = _version(raw, aliases, note)
+    numbers = dict(zip(aliases[::2], aliases[1::2], strict=True))
+    number = pick if pick.isdigit() else numbers.get(pick.encode(), str(version.version).encode()).decode()
+    check(f"{name}@{number}", raw)
+    return version
 
 
 def next_number(name: str) -> Call[int]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..redis.calls import Call
-from .attempts import Attempt
+from .attempt import Attempt
 from .keys import key
 from .readable import counts, readable
 from .scripts import script

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from ..models.manifest import Artifact
 from ..redis.calls import Call
-from .attempts import Attempt
+from .attempt import Attempt
 from .keys import key
 from .readable import readable
 from .scripts import iso_now, script

@@ -2,16 +2,16 @@
 
 import logging
 
-from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.errors import InvalidJob, StokerError, Unavailable, Untrusted
 from stoker.events import JobState
-from stoker.kinds import read_spec
 from stoker.ledger import attempts, children, quarantine
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, DependencyUnavailable, one_line
 from stoker.version import RELEASE
 
+from .admission import admitted
 from .ending import Ending, Settlement
 from .execution import Execution
 from .messages import Lost
@@ -54,7 +54,10 @@ def _claim(slot: Slot, job_id: str, queue: str, *, has_share: bool) -> Ending:
 
 def _follow(slot: Slot, attempt: Attempt) -> Ending:
     try:
-        spec = read_spec(attempt.spec)
+        spec = admitted(slot, attempt)
+    except Untrusted as error:
+        slot.insist(attempts.fail(attempt, JobState.FAILED, error.message))
+        return Ending("failed", error.message)
     except InvalidJob as error:
         if attempt.release > RELEASE:
             slot.insist(attempts.release(attempt, "unknown", error.message))

@@ -9,11 +9,13 @@ from stoker.errors import ModelNotFound
 from stoker.events import JobState
 from stoker.kinds import Spec, kind_of
 from stoker.ledger import attempts, children, presence, registry, waits
-from stoker.ledger.attempts import Attempt, Unsuccessful
+from stoker.ledger.attempt import Attempt
+from stoker.ledger.attempts import Unsuccessful
 from stoker.ledger.replies import CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
 
+from .admission import sign_children, sign_for
 from .memory import Allowance, larger, room_of
 from .messages import Asked, Away, Done, End, Failed, Halted, Lacks, Lost, Outgrown, OutOfMemory, Pruned, Waits
 from .slot import Slot
@@ -92,7 +94,12 @@ class Settlement:
 
     def _await_children(self, asked: Asked) -> Ending:
         call = children.await_children(
-            self._attempt, self._spec, asked.children, each=asked.each, halving=asked.halving
+            self._attempt,
+            self._spec,
+            asked.children,
+            each=asked.each,
+            halving=asked.halving,
+            sign=sign_children(self._slot, self._attempt),
         )
         if not self._slot.insist(call):
             return TAKEN_AWAY
@@ -158,7 +165,9 @@ class Settlement:
                     effects.append(effect)
             brief = result.brief() if children.is_child(self._attempt.job_id) else None
             peak_bytes = self._allowance.peak_bytes if self._allowance else 0
-            call = attempts.succeed(self._attempt, result, effects, brief=brief, peak_bytes=peak_bytes)
+            call = attempts.succeed(
+                self._attempt, result, effects, brief=brief, peak_bytes=peak_bytes, sign=sign_for(self._slot)
+            )
             committed = self._slot.insist(call)
         if committed is CommitReply.VERSION_GONE:
             aliased = ", ".join(effect.model for effect in done.effects if isinstance(effect, MoveAlias))

@@ -7,7 +7,7 @@ from stoker.errors import StokerError, Unavailable
 from stoker.events import Checkpoint, Log, Progress
 from stoker.kinds import Spec, kind_of
 from stoker.kinds.tuning.halving import Halving
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.replies import ReportReply
 from stoker.outages import DependencyUnavailable, Outage
 

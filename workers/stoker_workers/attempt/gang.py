@@ -16,17 +16,18 @@ import time
 from contextlib import closing
 from dataclasses import replace
 
-from stoker.errors import InvalidJob, Unavailable
+from stoker.errors import InvalidJob, Unavailable, Untrusted
 from stoker.events import Progress
-from stoker.kinds import kind_of, read_spec
+from stoker.kinds import kind_of
 from stoker.kinds.needs import lacking
 from stoker.ledger import gangs
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.gangs import Gang
 from stoker.outages import DependencyUnavailable, Outage
 from stoker.urls import endpoint
 
 from ..ml.run import Run
+from .admission import admitted
 from .extras import Extra, GaveUp
 from .memory import Allowance
 from .messages import Away, Blocked, End, Failed, Halted, Lost, Note, Outgrown, OutOfMemory
@@ -144,9 +145,9 @@ class Member:
     def _train(self, gang: Gang) -> str:
         attempt = self._slot.connection.run(gangs.attempt_of(self._job_id, gang.owner))
         try:
-            spec = read_spec(attempt.spec)
-        except InvalidJob as error:
-            return f"job {self._job_id}: its record holds no job: {error.message}"
+            spec = admitted(self._slot, attempt)
+        except (InvalidJob, Untrusted) as error:
+            return f"job {self._job_id}: not joined: {error.message}"
         if kind_of(spec).slots(spec) < 2:
             return f"job {self._job_id}: a {spec.kind} job has no gang"
         place = gang.addresses.index(self._address)

@@ -11,13 +11,14 @@ from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
 from stoker.ledger import children, presence, records, registry
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
 from stoker.models.manifest import ModelVersion
 from stoker.models.targets import Targets
 
 from ..ml.run import Lacking, Run
+from .admission import believed_checkpoints, check_asked, check_children
 from .slot import Slot
 
 # A child that has ended is described by the same words at each step of its parent: to read those is most of a step.
@@ -30,11 +31,15 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
 
     Raises:
         InvalidJob, ModelNotFound: it names what is not there.
+        Untrusted: a model, or what another job gave, is signed by no worker that is trusted.
         Lacking: a model has classes of modules that the worker does not allow.
         Unavailable: Redis is away, and the worker has to end.
     """
     settings = slot.settings
     models = _models(slot, attempt, spec)
+    checkpoints, left_out = believed_checkpoints(slot, attempt)
+    check_children(slot, attempt)
+    check_asked(slot, attempt)
     return Run(
         job=attempt.job_id,
         device=slot.device,
@@ -47,7 +52,8 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         targets=Targets(settings.export_roots, slot.store.url),
         models=models,
         beside=_beside(slot, spec, models),
-        checkpoints=attempt.checkpoints,
+        checkpoints=checkpoints,
+        left_out=left_out,
         children=_children(attempt),
         asked=_asked(attempt),
         kept=attempt.kept,
@@ -61,7 +67,9 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
 def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...]:
     """The versions that a spec names. What the claim has not read is read here, with errors that say what is wrong."""
     refs = kind_of(spec).models(spec)
-    claimed = attempt.models if len(attempt.models) == len(refs) else (b"",) * len(refs)
+    # Of those that the claim has read only the numbers are known to be right.
+    is_read = len(attempt.models) == len(refs) and slot.signatures.trust is None
+    claimed = attempt.models if is_read else (b"",) * len(refs)
     versions = tuple(
         registry.read_version(version) if version else _resolved(slot, ref)
         for ref, version in zip(refs, claimed, strict=True)
@@ -78,7 +86,7 @@ def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVers
     if alias is None:
         return None
     try:
-        return slot.insist(registry.resolve(f"{models[0].name}@{alias}"))
+        return slot.insist(registry.resolve(f"{models[0].name}@{alias}", slot.check_version))
     except ModelNotFound:
         return None
 
@@ -86,14 +94,14 @@ def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVers
 def _resolved(slot: Slot, ref: str) -> ModelVersion:
     """The version behind a reference, or the one that the job which it names has made or chosen."""
     if ref.startswith(registry.JOB_MODEL):
-        made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL)))
+        made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL), slot.check_result))
         model = made.gives_model() if made else None
         if model is None:
             raise InvalidJob(
                 f"{ref} has made or chosen no model, or several: name a training or a comparison that has succeeded"
             )
         ref = model
-    return slot.insist(registry.resolve(ref))
+    return slot.insist(registry.resolve(ref, slot.check_version))
 
 
 def _children(attempt: Attempt) -> tuple[Result, ...]:

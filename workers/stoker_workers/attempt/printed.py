@@ -10,7 +10,7 @@ from typing import IO
 from stoker.errors import StokerError
 from stoker.events import Log
 from stoker.ledger import logs
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.logs import KeptLog, LoggedLines
 from stoker.ledger.replies import ReportReply
 from stoker.models.store import Store

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from stoker.errors import Unavailable
-from stoker.events import Event
+from stoker.events import Checkpoint, Event
 from stoker.ledger import attempts
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.replies import ReportReply
 from stoker.redis.calls import Call
 
@@ -46,8 +46,16 @@ class Reports:
 
     def add(self, event: Event) -> None:
         """Put an event into the next report."""
-        self.pending.append(event)
+        self.pending.append(self._signed(event))
         self._emitted += 1
+
+    def _signed(self, event: Event) -> Event:
+        """A checkpoint is signed here, and not by the job, whose code may be anybody's."""
+        signer = self._slot.signatures.signer
+        if signer is None or not isinstance(event, Checkpoint):
+            return event
+        signed = signer.sign("checkpoint", self._attempt.job_id, event.artifact.digest)
+        return event.model_copy(update={"signed": signed})
 
     def send(self) -> None:
         """Report, if Redis is there."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from stoker.errors import InvalidJob, Unavailable
 from stoker.kinds.kind import Sampled as Wanted
 from stoker.ledger import sampling
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.sampling import Sampling, Taken, Window
 
 from ..ml.run import Draw, Run, Sampled

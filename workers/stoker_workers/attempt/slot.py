@@ -18,6 +18,7 @@ from stoker.ledger.presence import Worker
 from stoker.models.store import Store
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
+from stoker.security.signatures import Signatures, signatures_of
 from stoker.settings import Settings
 
 from ..ml.run import StopRequest
@@ -146,6 +147,23 @@ class Slot:
     def store(self) -> Store:
         """The artifact store; to open it for each job would take longer than most calls of the ledger."""
         return Store(self.settings.store)
+
+    @property
+    def signatures(self) -> Signatures:
+        """What it signs with, and whom it believes."""
+        return signatures_of(self.settings)
+
+    def check_version(self, ref: str, document: bytes) -> None:
+        """Check who has signed a model's version, if it is not to be believed whoever has.
+
+        Raises:
+            Untrusted: no worker has that is trusted.
+        """
+        self.signatures.check("model", ref, document, self.worker)
+
+    def check_result(self, job_id: str, document: bytes) -> None:
+        """The same for the result of a job."""
+        self.signatures.check("result", job_id, document, self.worker)
 
     @cached_property
     def results(self) -> ResultMirror:

@@ -6,7 +6,7 @@ from stoker.errors import Unavailable
 from stoker.events import Epoch, Event
 from stoker.kinds.tuning.halving import Halving, reason_for_pruning, survives
 from stoker.ledger import children
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.ledger.children import Standing
 from stoker.redis.calls import Call
 

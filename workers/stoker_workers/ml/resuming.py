@@ -28,6 +28,8 @@ def read_newest(run: Run, read: Callable[[Artifact], T], can_all: Callable[[bool
     Raises:
         DependencyUnavailable: the store is away.
     """
+    for reason in run.left_out:
+        run.say(f"a checkpoint is left out: {reason}", level="warning")
     for artifact in reversed(run.checkpoints):
         saved, reason = None, "another worker of the gang cannot read it"
         try:
@@ -37,6 +39,6 @@ def read_newest(run: Run, read: Callable[[Artifact], T], can_all: Callable[[bool
         if can_all(saved is not None):
             return saved
         run.say(f"{artifact.name} is left out: {reason}", level="warning")
-    if run.checkpoints:
+    if run.checkpoints or run.left_out:
         run.say("no checkpoint is left to go on from: the job starts anew", level="warning")
     return None

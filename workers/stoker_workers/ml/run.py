@@ -166,6 +166,7 @@ class Run:
         models: the registered versions that the job names, in order.
         beside: the version that the first of them is held against; None for none.
         checkpoints: what earlier attempts left, the newest last.
+        left_out: why others of these are not to be gone on from.
         gang: where the processes are that train together; none for an execution by one process.
         place: which of them this one is; the first leads.
         children: what the jobs gave that an earlier attempt has asked for, in order.
@@ -192,6 +193,7 @@ class Run:
     models: tuple[ModelVersion, ...]
     checkpoints: tuple[Artifact, ...]
     beside: ModelVersion | None = None
+    left_out: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     custom_objects: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.kinds.needs import modules_in
 from stoker.lanes import failures
+from stoker.ledger import registry
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -83,6 +84,7 @@ class Loader:
         self._connection = connection
         self._journal = journal
         self._worker = slot.worker
+        self._slot = slot
         self._custom = modules_in(slot.offers.offers)
         self._store = Store(settings.store)
         self._scratch = scratch
@@ -139,6 +141,9 @@ class Loader:
         self._loading = version, self._thread.submit(self._load, version), beside
 
     def _load(self, version: ModelVersion) -> Predictor:
+        # It was read without a look at who has signed it.
+        if self._slot.signatures.trust:
+            version = self._connection.run(registry.resolve(version.ref, self._slot.check_version))
         with self._journal.load(version):
             return Predictor.load(version, self._store, self._scratch, custom=self._custom)
 

@@ -14,11 +14,11 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import audit, damage, jobs, models, schedules, server, store, workers
+from . import audit, damage, jobs, keys, models, schedules, server, store, workers
 from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
-_WITHOUT_REDIS = store.CHECKS
+_WITHOUT_REDIS = (*store.CHECKS, *keys.CHECKS)
 _WITH_REDIS = (
     *server.CHECKS,
     *damage.CHECKS,

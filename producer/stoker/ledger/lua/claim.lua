@@ -163,7 +163,8 @@ local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '',
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', job.traceparent or '',
   'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0, 'models', versions_of(job.model),
   'children', asked_at and not job.wakes_each and results_of_children(id) or {},
-  'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0) }
+  'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0),
+  'envelope', job.envelope or '', 'losses', tonumber(job.losses or 0) }
 if job.kept then
   answer[#answer + 1], answer[#answer + 2] = 'kept', job.kept
 end

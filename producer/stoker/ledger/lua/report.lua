@@ -13,6 +13,7 @@ for n = 7 + math.max(0, sent - sent_before), #ARGV do
   events[#events + 1] = ARGV[n]
   local event = cjson.decode(ARGV[n])
   if event.type == 'checkpoint' then
+    event.artifact.signed = event.signed
     checkpoints[#checkpoints + 1] = event.artifact
   elseif event.type == 'alarm' then
     alarms[#alarms + 1] = event

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from stoker.errors import InvalidSettings
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 from stoker.settings import Settings
 
 SetEnd = Callable[[str, str], None]

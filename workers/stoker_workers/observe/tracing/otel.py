@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from stoker.ledger.attempts import Attempt
+from stoker.ledger.attempt import Attempt
 
 from . import SetEnd
 

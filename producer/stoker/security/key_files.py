@@ -1,0 +1,115 @@
+"""Making keys and revoking them, in their files."""
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import InvalidArgument
+from .keys import (
+    NAME,
+    SCOPES,
+    Role,
+    TrustedKey,
+    ed25519,
+    files_of,
+    key_of,
+    public_bytes,
+    read_trusted,
+    serialization,
+    tables_of,
+)
+
+
+def write_pair(
+    name: str, private: Path, trusted: Path, role: Role, expires: datetime | None, scopes: Mapping[str, tuple[str, ...]]
+) -> TrustedKey:
+    """Make a key: a private one in a file that only its owner can read, and its entry among the trusted ones.
+
+    Args:
+        private: the file to write; it must not be there.
+        trusted: a folder for a new file, or a file of keys, which gets a table more.
+
+    Raises:
+        InvalidArgument: the name is none, or there is such a key or file already.
+    """
+    if not re.fullmatch(NAME, name):
+        raise InvalidArgument(f"{name!r} is no name of a key: write letters, digits, _ and -, at most 64")
+    file = trusted if trusted.suffix == ".toml" else trusted / f"{name}.toml"
+    tables = dict(tables_of(file)) if file.exists() else {}
+    if name in tables:
+        raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
+    formats = serialization()
+    made = ed25519().Ed25519PrivateKey.generate()
+    public = base64.b64encode(public_bytes(made)).decode()
+    key = TrustedKey(name=name, public=public, role=role, expires=expires, **dict(scopes))
+    pem = made.private_bytes(formats.Encoding.PEM, formats.PrivateFormat.PKCS8, formats.NoEncryption())
+    private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise InvalidArgument(f"there is {private} already: choose another name, for it may be in use") from None
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(pem)
+    before = file.read_text(encoding="utf-8").rstrip() + "\n\n" if tables else ""
+    _replace(file, before + "\n".join(_table(key)) + "\n")
+    return key
+
+
+def _table(key: TrustedKey) -> Iterator[str]:
+    yield f"[{key.name}]"
+    yield f'public = "{key.public}"'
+    yield f'role = "{key.role}"'
+    if key.expires:
+        yield f"expires = {_moment(key.expires)}"
+    for scope in SCOPES:
+        patterns: tuple[str, ...] = getattr(key, scope)
+        if patterns != ("*",):
+            yield f"{scope} = [{', '.join(json.dumps(pattern) for pattern in patterns)}]"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def revoke(path: Path, which: str) -> TrustedKey:
+    """Note in its file that a key is not trusted any more, from now on; gives it.
+
+    Args:
+        path: the trusted keys.
+        which: its id, or its name if no other has that.
+
+    Raises:
+        InvalidArgument: there is none, or there are several.
+    """
+    found = [
+        (file, key)
+        for file in files_of(path)
+        for name, table in tables_of(file).items()
+        if which in ((key := key_of(file, name, table)).id, name)
+    ]
+    if len(found) != 1:
+        listed = ", ".join(f"{key.id} ({key.name})" for key in read_trusted(path).values())
+        how_many = "several keys are" if found else "no key is"
+        raise InvalidArgument(f"{how_many} called {which!r}: name one of {listed}")
+    [(file, key)] = found
+    if key.revoked:
+        return key
+    now = datetime.now(UTC).replace(microsecond=0)
+    header = re.compile(rf'^[ \t]*\[[ \t]*"?{re.escape(key.name)}"?[ \t]*\].*$', re.MULTILINE)
+    text, count = header.subn(lambda match: f"{match[0]}\nrevoked = {_moment(now)}", file.read_text("utf-8"), count=1)
+    if not count:
+        raise InvalidArgument(f"{file} has no line [{key.name}]: write revoked = {_moment(now)} into its table by hand")
+    _replace(file, text)
+    return key.model_copy(update={"revoked": now})
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file so that whoever reads it meanwhile sees the old one or the new one."""
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)

@@ -1,0 +1,186 @@
+"""What a key says of something, signed; and how that is checked.
+
+A statement is text and whole numbers alone, written as RFC 8785 has it: names in order, no spaces, no escapes but those
+that JSON asks for. It says the digest of what it is about:
+
+- of a spec, that of its text in the record, byte by byte: what is checked is what is read, and no two parsers can
+  disagree;
+- of a document that says so itself, in its field `signed` (a result, a model version, a schedule), that of all its
+  other fields, in order: so it stays what it is where somebody else has written it into another document;
+- of a file, that of its bytes.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import Untrusted
+from .keys import key_id, public_bytes
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+What = Literal["job", "result", "model", "checkpoint", "schedule"]
+SIGNED = "signed"
+"""The field of a document that holds what a key says of it."""
+# So that a signature of something else is none of ours.
+_OURS = b"stoker 1\n"
+
+
+class Statement(BaseModel):
+    """What a key says of something.
+
+    Attributes:
+        what: of what.
+        about: its id: that of the job, for a job, its result or its checkpoint; the exact reference of a model's
+            version; the name of a schedule.
+        digest: SHA-256, see above.
+        by: the id of the key.
+        at: when, in seconds since 1970.
+        count: of jobs that share a spec, how many there are; `about` is the id of the first: see `nth`.
+        kind, attempts: of a job, its kind and its `max_attempts`.
+        under: the key of the client who wanted what a worker or a controller submits; "" for the signer's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    what: What
+    about: str
+    digest: str
+    by: str
+    at: int
+    count: int = Field(default=1, ge=1)
+    kind: str = ""
+    attempts: int = 0
+    under: str = ""
+
+    @property
+    def authority(self) -> str:
+        """The key of the client who wanted it."""
+        return self.under or self.by
+
+    def canonical(self) -> str:
+        """The text that is signed."""
+        return json.dumps(
+            self.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+
+    def covers(self, job_id: str) -> bool:
+        """Whether it is about a job."""
+        return job_id == self.about or (self.count > 1 and place_of(job_id, self.about) < self.count)
+
+
+class Signer:
+    """Signs with a private key."""
+
+    def __init__(self, private: "Ed25519PrivateKey") -> None:
+        self._private = private
+        self.id = key_id(public_bytes(private))
+
+    def sign(
+        self, what: What, about: str, digest: str, *, count: int = 1, kind: str = "", attempts: int = 0, under: str = ""
+    ) -> str:
+        """A signed statement: its signature in base64, a space, its text."""
+        statement = Statement(
+            what=what,
+            about=about,
+            digest=digest,
+            by=self.id,
+            at=int(time.time()),
+            count=count,
+            kind=kind,
+            attempts=attempts,
+            under=under,
+        )
+        text = statement.canonical()
+        signature = self._private.sign(_OURS + text.encode())
+        return f"{base64.b64encode(signature).decode()} {text}"
+
+    def sign_document(self, what: What, about: str, document: str, *, under: str = "") -> str:
+        """A JSON object with a signed statement about it as its last field."""
+        signed = self.sign(what, about, digest_of_document(document), under=under)
+        comma = "," if document.rstrip()[-2:] != "{}" else ""
+        return f"{document.rstrip()[:-1]}{comma}{json.dumps(SIGNED)}:{json.dumps(signed, ensure_ascii=False)}}}"
+
+
+def read_statement(signed: str) -> tuple[Statement, bytes, bytes]:
+    """A statement, its signature, and what was signed; nothing is checked.
+
+    Raises:
+        Untrusted: it is none.
+    """
+    signature, _, text = signed.partition(" ")
+    try:
+        return Statement.model_validate_json(text), base64.b64decode(signature, validate=True), _OURS + text.encode()
+    except (ValidationError, ValueError):
+        raise Untrusted("its signature cannot be read") from None
+
+
+def digest_of_text(text: str) -> str:
+    """The digest of a spec's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_document(document: str | bytes) -> str:
+    """The digest of a JSON object without what is said of it; raises what `fields_of` does."""
+    fields = fields_of(document)
+    fields.pop(SIGNED, None)
+    return digest_of_fields(fields)
+
+
+def digest_of_fields(fields: dict[str, Any]) -> str:
+    """The digest of a document's fields."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def fields_of(document: str | bytes) -> dict[str, Any]:
+    """The fields of a JSON object.
+
+    Raises:
+        Untrusted: it is none, or a name is in it twice: others might read the other one.
+    """
+    try:
+        fields = json.loads(document, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise Untrusted("it cannot be read") from None
+    if not isinstance(fields, dict):
+        raise Untrusted("it cannot be read")
+    return fields
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name is there twice")
+    return fields
+
+
+def nth(first: str, number: int) -> str:
+    """The id of a job of those that share a spec: its first eight digits count on from those of the first one."""
+    return f"{(int(first[:8], 16) + number) % 2**32:08x}{first[8:]}"
+
+
+def place_of(job_id: str, first: str) -> int:
+    """Which of the jobs that share a spec has an id; a number beyond all of them if none has."""
+    try:
+        place = (int(job_id[:8], 16) - int(first[:8], 16)) % 2**32
+    except ValueError:
+        return 2**32
+    return place if nth(first, place) == job_id else 2**32
+
+
+def said_of(document: str | bytes) -> str:
+    """What a document says that it is about; nothing is checked.
+
+    Raises:
+        Untrusted: it cannot be read, or says nothing.
+    """
+    signed = fields_of(document).get(SIGNED)
+    if not isinstance(signed, str):
+        raise Untrusted("a result is not signed: its worker needs a STOKER_SIGNING_KEY of the role worker")
+    return read_statement(signed)[0].about

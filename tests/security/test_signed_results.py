@@ -1,0 +1,212 @@
+"""What workers make is signed by them: results, models and checkpoints that somebody else has written are refused."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import stoker
+from stoker.events import Checkpoint
+from stoker.kinds import Spec
+from stoker.ledger import attempts, registry
+from stoker.ledger.attempt import Attempt
+from stoker.ledger.intake import NewJob
+from stoker.models.manifest import Artifact, ModelVersion
+from stoker.models.signature import Signature, TensorSpec
+from stoker.security.key_files import revoke
+from stoker_workers.attempt.admission import believed_checkpoints, check_asked, check_children, sign_children, sign_for
+from stoker_workers.attempt.reports import Reports
+from stoker_workers.attempt.slot import Slot
+
+from .parties import Parties
+
+FILE = Artifact(name="model.keras", digest="0" * 64, size=1)
+
+
+def altered(document: str, **fields: object) -> str:
+    return json.dumps({**json.loads(document), **fields})
+
+
+def result_of(parties: Parties, job_id: str) -> Any:
+    with parties.client() as client:
+        return client.job(job_id).result(timeout=0)
+
+
+def test_a_forged_result(parties: Parties) -> None:
+    job_id = parties.submit()
+    parties.run(job_id)
+    good = parties.read(job_id, "result")
+    assert result_of(parties, job_id).value == str(parties.canary)
+    parties.write(job_id, result=altered(good, value="/etc/passwd"))
+    with pytest.raises(stoker.Untrusted, match=f"result {job_id} is refused: it was altered after it was signed"):
+        result_of(parties, job_id)
+    twice = good.replace('"value"', '"value":"/etc/passwd","value"')
+    parties.write(job_id, result=twice)
+    with pytest.raises(stoker.Untrusted, match="cannot be read"):
+        result_of(parties, job_id)
+
+
+def test_a_result_of_nobody_or_of_another_job_or_by_a_client(parties: Parties) -> None:
+    job_id, other = parties.submit(), parties.submit()
+    parties.run(job_id, parties.slot(None))
+    with pytest.raises(stoker.Untrusted, match="it is not signed: its worker needs"):
+        result_of(parties, job_id)
+    with parties.client(trusts=False) as client:
+        assert client.job(job_id).result(timeout=0).words()
+    parties.run(other)
+    parties.write(job_id, result=parties.read(other, "result"))
+    with pytest.raises(stoker.Untrusted, match=f"what is signed is result {other}"):
+        result_of(parties, job_id)
+    forged = parties.slot("client").signatures.signer
+    assert forged
+    document = stoker.RunResult(function="canary:touch", value="/etc/passwd", seed=0, run_s=1).model_dump_json()
+    parties.write(job_id, result=forged.sign_document("result", job_id, document))
+    with pytest.raises(stoker.Untrusted, match=r"\(client\) has the role client, which signs no results"):
+        result_of(parties, job_id)
+
+
+def test_what_a_revoked_worker_has_made(parties: Parties) -> None:
+    job_id = parties.submit()
+    parties.run(job_id)
+    revoke(parties.trusted, "worker")
+    with pytest.raises(stoker.Untrusted, match=r"\(worker\) was revoked"):
+        result_of(parties, job_id)
+
+
+def claimed(parties: Parties, slot: Slot, spec: Any = None) -> Attempt:
+    job_id = parties.submit(spec=spec)
+    attempt = parties.connection.run(attempts.claim(job_id, "owner", slot.worker, 60, slot.offers))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
+def register(parties: Parties, slot: Slot, number: int) -> None:
+    """A version of the model "digits"."""
+    attempt = claimed(parties, slot)
+    version = ModelVersion(
+        name="digits",
+        version=number,
+        created_at=datetime.now(UTC),
+        signature=Signature(
+            inputs=(TensorSpec(name="x", shape=(None, 4), dtype="float32"),),
+            outputs=(TensorSpec(name="y", shape=(None, 1), dtype="float32"),),
+            task="regression",
+        ),
+        metrics={"mse": float("nan")},
+        files={"keras": FILE},
+        parameters=1,
+        job=attempt.job_id,
+        data="sample://iris",
+    )
+    result = stoker.RunResult(function="canary:touch", seed=0, run_s=0.1)
+    parties.connection.run(attempts.succeed(attempt, result, [version], sign=sign_for(slot)))
+
+
+def test_a_forged_model(parties: Parties) -> None:
+    slot = parties.slot()
+    for number in (1, 2):
+        register(parties, slot, number)
+
+    def loaded(ref: str) -> ModelVersion:
+        return parties.connection.run(registry.resolve(ref, slot.check_version))
+
+    assert [loaded(ref).version for ref in ("digits", "digits@1", "digits@latest")] == [1, 1, 2]
+    good = str(parties.redis.hget("stoker:model:digits", "1"))
+    file = {"keras": FILE.model_copy(update={"digest": "1" * 64}).model_dump()}
+    for forged, told in (
+        (altered(good, files=file), "it was altered"),
+        (altered(good, metrics={"mse": 0.0}), "it was altered"),
+        (altered(good, signed=""), "it is not signed"),
+        (str(parties.redis.hget("stoker:model:digits", "2")), "what is signed is model digits@2"),
+    ):
+        parties.redis.hset("stoker:model:digits", "1", forged)
+        with pytest.raises(stoker.Untrusted, match=f"model digits@1 is refused: {told}"):
+            loaded("digits")
+    parties.redis.hset("stoker:model:other", "1", good)
+    parties.redis.hset("stoker:aliases:other", "champion", "1")
+    with pytest.raises(stoker.Untrusted, match="what is signed is model digits@1"):
+        loaded("other")
+    with parties.client() as client, pytest.raises(stoker.Untrusted):
+        client.model("digits@1")
+    # What the claim reads beside the record of the job is not believed for being there.
+    spec = stoker.Evaluate(model="digits@1", data="sample://iris", device="cpu")
+    job_id = parties.submit(spec=spec)
+    parties.run(job_id, slot)
+    assert "model digits@1 is refused" in parties.reason(job_id)
+
+
+def test_a_forged_checkpoint(parties: Parties) -> None:
+    slot = parties.slot()
+    attempt = claimed(parties, slot)
+    reports = Reports(slot, attempt, 2, ())
+    for step in (1, 2):
+        reports.add(Checkpoint(epoch=1, step=step, artifact=FILE.model_copy(update={"digest": str(step) * 64})))
+    reports.send()
+
+    def next_attempt() -> Attempt:
+        parties.write(attempt.job_id, state="QUEUED")
+        again = parties.connection.run(attempts.claim(attempt.job_id, "next", slot.worker, 60, slot.offers))
+        assert isinstance(again, Attempt)
+        return again
+
+    believed, left_out = believed_checkpoints(slot, next_attempt())
+    assert [artifact.digest[0] for artifact in believed] == ["1", "2"]
+    assert not left_out
+    listed = json.loads(parties.read(attempt.job_id, "checkpoints"))
+    listed[1]["digest"] = "3" * 64
+    parties.write(attempt.job_id, checkpoints=json.dumps(listed))
+    believed, left_out = believed_checkpoints(slot, next_attempt())
+    assert [artifact.digest[0] for artifact in believed] == ["1"]
+    assert left_out == (f"checkpoint {attempt.job_id} is refused: it was altered after it was signed",)
+
+
+def test_children_are_signed_by_the_worker_for_whoever_wanted_the_parent(parties: Parties) -> None:
+    narrow = parties.add_key("narrow", scopes={"functions": ("canary:*",), "kinds": ("run",)})
+    slot = parties.slot()
+    job_id = parties.submit("narrow")
+    attempt = parties.connection.run(attempts.claim(job_id, "owner", slot.worker, 60, slot.offers))
+    assert isinstance(attempt, Attempt)
+    sign, trust = sign_children(slot, attempt), slot.signatures.trust
+    assert trust
+    specs: dict[str, Spec] = {
+        "": stoker.Describe(data="sample://iris"),
+        "function": parties.spec.model_copy(update={"function": "shop.jobs:steal"}),
+    }
+    for number, (told, spec) in enumerate(specs.items()):
+        new = NewJob(f"{job_id}-1-{number}", spec, "cpu.batch")
+        child = sign(new)
+        admission = trust.admit(child.id, child.document, child.envelope)
+        assert [key.name for key in admission.keys] == ["worker", "narrow"]
+        if told:
+            with pytest.raises(stoker.Untrusted, match=rf"{narrow.id} \(narrow\) may not have the {told}"):
+                admission.check(spec, "cpu")
+        else:
+            admission.check(spec, "cpu")
+
+
+def test_results_of_children_that_were_changed_or_changed_places(parties: Parties) -> None:
+    slot = parties.slot()
+    job_id = "0" * 36
+    sign = sign_for(slot)
+    results = [
+        sign("result", f"{job_id}-1-{number}", stoker.RunResult(function="a:b", seed=number, run_s=1).model_dump_json())
+        for number in range(3)
+    ]
+
+    def gathered(*documents: str) -> None:
+        check_children(slot, Attempt(job_id, "o", 2, "", (), children=tuple(map(str.encode, documents))))
+
+    gathered(*results)
+    for wrong in ([results[1], results[0]], [results[0], results[0]], [altered(results[0], seed=7)], ["{}"]):
+        with pytest.raises(stoker.Untrusted):
+            gathered(*wrong)
+
+    def seen(child: str, result: str) -> None:
+        document = json.dumps({"id": child, "result": json.loads(result)})
+        check_asked(slot, Attempt(job_id, "o", 2, "", (), asked=(document.encode(),)))
+
+    seen(f"{job_id}-1-0", results[0])
+    for child, result in ((f"{job_id}-1-1", results[0]), (f"{job_id}-1-0", altered(results[0], seed=7))):
+        with pytest.raises(stoker.Untrusted):
+            seen(child, result)
