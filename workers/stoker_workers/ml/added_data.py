@@ -16,13 +16,15 @@ from .data import Joined, Part, Source, Values
 from .data.source import rows_of
 from .preprocessing.division import Division, divide
 from .preprocessing.profile import pass_rows
-from .preprocessing.split import HELD_OUT, ExactSplit, NotedSplit, SplitBehind
+from .preprocessing.split import HELD_OUT, ExactSplit, NotedSplit, OneSide, SplitBehind
+from .preprocessing.target import truth_columns
 from .progress import Meter, obey_stop
 from .run import Run
 from .used_data import GIVE_ALL, OpenedData, open_again, open_used, require_described
 
 NAME_ROWS = "name the rows to train on in `training`"
 """What to do where a version's own rows cannot be read again, and nothing is added to them."""
+_NAME_DATA = "name the data of its evaluation in `data`"
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,23 @@ def read_same_data(
     run.say(f"learns from what {version.ref} has: {listed([used.ref for used in learned.data])}", f"validation: {why}")
     behind = sum(part.rows for part in added)
     return SameData(source, Division(SplitBehind(behind, split), why, {}), learned)
+
+
+def read_validated(version: ModelVersion, held_out: HeldOut, run: Run) -> Source:
+    """Open what a version was first trained on, and find the rows again that were held out of it.
+
+    Raises:
+        InvalidJob: it has changed since.
+        Stopped: a stop was requested.
+        Unavailable: it cannot be reached.
+    """
+    learned, signature = version.learned_from, version.signature
+    assert learned is not None
+    first = _counted(open_again(learned.data[0], "train", run, signature, version.ref, _NAME_DATA), run)
+    spec, targets = Train(model=version.name, data=first.ref), truth_columns(signature)
+    split, words = _held_out_again(spec, held_out, first, targets, version.ref, run, _NAME_DATA)
+    run.say(f"reads of {first.ref} what {version.ref} was validated on: {words}")
+    return OneSide(first.source, split, HELD_OUT)
 
 
 def _validated(

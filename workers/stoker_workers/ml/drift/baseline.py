@@ -11,6 +11,7 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.rows import encode
 from stoker.models.tensors import Array, Outputs
 
+from ..added_data import read_validated
 from ..data import Source
 from ..data.source import rows_of
 from ..evaluation.rows import LabelledRows
@@ -47,13 +48,12 @@ def baseline(spec: Monitor, version: ModelVersion, run: Run) -> Baseline:
         InvalidJob: there is none, or the model does not take its rows.
         Stopped: a stop was requested.
     """
-    data = _data(spec, version)
-    source = open_data(data, "test", run, version.signature)
+    data, source = _opened(spec, version, run)
     predictor = Predictor.load(version, run.store, run.scratch, _BATCH, spec.rows, run.custom_objects)
     found: list[dict[str, Values]] = []
     right: list[Array] = []
     rows, meter = 0, Meter(run, "reading the reference", total=source.rows)
-    for inputs, truth in _batches(spec, version, source, str(data)):
+    for inputs, truth in _batches(spec, version, source, data):
         obey_stop(run)
         outputs = predictor.predict(inputs)
         columns = columns_of(version, inputs, outputs, spec.leave_out)
@@ -70,22 +70,29 @@ def baseline(spec: Monitor, version: ModelVersion, run: Run) -> Baseline:
             "better ten times as many, or a smaller window"
         )
     columns = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    return Baseline(str(data), columns, _gate(version, columns, np.concatenate(right) if right else None))
+    return Baseline(data, columns, _gate(version, columns, np.concatenate(right) if right else None))
 
 
-def _data(spec: Monitor, version: ModelVersion) -> str | Data:
-    if spec.data is not None:
-        return spec.data
+def _opened(spec: Monitor, version: ModelVersion, run: Run) -> tuple[str, Source]:
+    """The rows that the version was judged on, and what they are, in words."""
+    learned = version.learned_from
     samples = [ref for ref in version.trained_on if ref.startswith("sample://")]
-    if samples:
-        return samples[0]
-    if version.learned_from and version.learned_from.validation:
-        used = version.learned_from.validation
-        return Data.model_validate({"ref": used.ref} | used.options)
-    raise InvalidJob(
-        f"{version.ref} does not say on which rows it was judged, apart from those that it was trained on: give the "
-        "data of its evaluation, as Monitor(data=…)"
-    )
+    data: str | Data
+    if spec.data is not None:
+        data = spec.data
+    elif samples:
+        data = samples[0]
+    elif learned and learned.validation:
+        data = Data.model_validate({"ref": learned.validation.ref} | learned.validation.options)
+    elif learned and learned.held_out:
+        source = read_validated(version, learned.held_out, run)
+        return f"what {version.ref} was validated on of {learned.data[0].ref}", source
+    else:
+        raise InvalidJob(
+            f"{version.ref} does not say on which rows it was judged, apart from those that it was trained on: give "
+            "the data of its evaluation, as Monitor(data=…)"
+        )
+    return str(data), open_data(data, "test", run, version.signature)
 
 
 def _batches(

@@ -1,7 +1,7 @@
 """The split of rows into those that are trained on, those that are validated on, and those that are left out."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +11,8 @@ from stoker.errors import InvalidJob
 from stoker.models.rows import MISSING_TIME, category, encode
 from stoker.models.signature import TensorSpec
 
-from ..data import Values
-from ..data.source import rows_of
+from ..data import Source, Values
+from ..data.source import rebatched, rows_of
 
 Sides = NDArray[np.int8]
 TRAINED, HELD_OUT, UNUSED = 0, 1, 2
@@ -60,6 +60,31 @@ class SplitBehind:
             behind = {name: values[before:] for name, values in batch.items()}
             sides[before:] = self._split.sides(behind, first + before - self._first)
         return sides
+
+
+class OneSide:
+    """A source of the rows that a split of another source has on one side."""
+
+    rows = None
+
+    def __init__(self, source: Source, split: Split, side: int) -> None:
+        self._source = source
+        self._split = split
+        self._side = side
+        self.columns = source.columns
+        self.in_memory = source.in_memory
+        self.notes = source.notes
+
+    def batches(self, rows: int) -> Iterator[dict[str, Values]]:
+        yield from rebatched(self._pieces(rows), rows)
+
+    def _pieces(self, rows: int) -> Iterator[dict[str, Values]]:
+        first = 0
+        for batch in self._source.batches(rows):
+            chosen = self._split.sides(batch, first) == self._side
+            first += rows_of(batch)
+            if chosen.any():
+                yield {name: values[chosen] for name, values in batch.items()}
 
 
 class NotedSplit:
