@@ -1,6 +1,7 @@
 """A SavedModel as people hand it over: a zip or tar of its folder, with or without the folder's name."""
 
 import errno
+import lzma
 import shutil
 import stat
 import tarfile
@@ -12,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from stoker.errors import InvalidJob
 from stoker.kinds.problems import short
 
-from ..prediction.screening.members import MOST_MEMBERS, checked_members, safe_path, unpack
+from ..prediction.screening.members import DAMAGED, MOST_MEMBERS, checked_members, safe_path, unpack
 from ..prediction.screening.savedmodel import GRAPH
 
 _MOST_RATIO = 200
@@ -34,8 +35,9 @@ def unpacked(path: Path, folder: Path, what: str) -> Path:
         else:
             with tarfile.open(path) as tar:
                 _unpack_tar(tar, path.stat().st_size, folder, what)
-    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in _OF_ARCHIVE:
+    except (*DAMAGED, tarfile.TarError, lzma.LZMAError, OSError) as error:
+        # Of damaged data, gzip and bz2 say so without a number.
+        if isinstance(error, OSError) and error.errno and error.errno not in _OF_ARCHIVE:
             raise
         raise InvalidJob(f"{what} is no zip or tar, or a damaged one ({error}); pack the SavedModel again") from error
     graphs = sorted(folder.rglob("saved_model.pb"), key=lambda found: len(found.parts))

@@ -38,7 +38,7 @@ from .runtime import (
     why_alone,
 )
 from .screening.litert_file import check_litert
-from .screening.members import checked_members, unpack
+from .screening.members import DAMAGED, checked_members, unpack
 from .screening.onnx_file import check_onnx
 from .screening.savedmodel import check_savedmodel
 
@@ -171,7 +171,7 @@ def unpacked_savedmodel(path: Path, what: str) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 unpack(archive, checked_members(archive, what, _LARGEST_UNPACKED), Path(folder))
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, FileExistsError) as error:
+        except (*DAMAGED, FileExistsError) as error:
             raise InvalidJob(f"{what} is no zip, or a damaged one ({error}); pack the SavedModel again") from error
         yield Path(folder)
 

@@ -16,7 +16,7 @@ from stoker.kinds.training.keras_objects import VALUES
 from stoker.kinds.training.keras_screen import check_saved_config
 
 from .hdf5 import check_hdf5
-from .members import checked_members
+from .members import DAMAGED, checked_members
 
 _CONFIG, _METADATA, _WEIGHTS, _ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets/"
 _LARGEST_CONFIG = 64 << 20
@@ -50,7 +50,7 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
             with archive.open(members[_WEIGHTS]) as packed, tempfile.TemporaryFile(dir=path.parent) as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
                 return config, check_hdf5(plain, f"{_WEIGHTS} in {what}")
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OverflowError) as error:
+    except DAMAGED as error:
         raise InvalidJob(f"{what} is no .keras file, or a damaged one ({error}); save the model again") from error
 
 

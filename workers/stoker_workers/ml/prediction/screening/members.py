@@ -3,6 +3,7 @@
 import re
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from stoker.errors import InvalidJob
@@ -13,6 +14,8 @@ MOST_MEMBERS = 10_000
 _MOST_RATIO = 200
 _SMALL = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OverflowError)
+"""What zipfile raises for an archive that is none, or a damaged one."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
