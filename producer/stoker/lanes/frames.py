@@ -18,6 +18,10 @@ from typing import Self
 from .. import errors
 from ..errors import StokerError, public_class
 
+# The errors that an answer may name: what is written there by others calls nothing else.
+_ERRORS = {
+    name: known for name, known in vars(errors).items() if isinstance(known, type) and issubclass(known, StokerError)
+}
 _REQUEST = struct.Struct("<16sQ")
 _IN_LANE = struct.Struct("<d16sQ")
 _ANSWER = struct.Struct("<QBI")
@@ -118,4 +122,4 @@ def decode_answers(data: bytes) -> Iterator[tuple[int, Answered | StokerError]]:
             yield number, Answered(body[_BY.size :], *_BY.unpack_from(body))
         else:
             name, message = json.loads(bytes(body))
-            yield number, getattr(errors, name, StokerError)(message)
+            yield number, _ERRORS.get(str(name), StokerError)(str(message))
