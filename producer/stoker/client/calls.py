@@ -9,8 +9,6 @@ from ..security.signing import Signer
 from ..settings import Settings
 
 T = TypeVar("T")
-# What is refused is noted under this name.
-_WHO = "client"
 
 
 class _Signed:
@@ -23,10 +21,13 @@ class _Signed:
         return signatures_of(self.settings).signer
 
     def _check_result(self, job_id: str, document: bytes) -> None:
-        signatures_of(self.settings).check("result", job_id, document, _WHO)
+        signatures_of(self.settings).check("result", job_id, document)
+
+    def _sign_version(self, ref: str, document: str) -> str:
+        return self._signer.sign_document("model", ref, document) if self._signer else document
 
     def _check_version(self, ref: str, document: bytes) -> None:
-        signatures_of(self.settings).check("model", ref, document, _WHO)
+        signatures_of(self.settings).check("model", ref, document)
 
 
 class Calls(_Signed):

@@ -1,6 +1,6 @@
 """Keeping the registry in order: aliases, notes, names, and versions that are needed no more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -9,6 +9,7 @@ from ..errors import InvalidArgument
 from ..kinds.problems import short
 from ..lanes import failures
 from ..ledger import model_changes, model_log
+from ..ledger.registry import CheckVersion
 from ..models.manifest import CHAMPION, Alias, ModelName, ModelVersion
 from ..models.retention import Removal
 from ..redis.calls import Steps
@@ -101,7 +102,7 @@ class ModelKeepingCalls(Calls):
             ModelInUse: a job that has not ended names it or the new name, or another model has that. Nothing was
                 changed.
         """
-        return self._drive(_renamed(self._models, _name(name), _name(new)))
+        return self._drive(_renamed(self._models, _name(name), _name(new), self._sign_version, self._check_version))
 
     def keep_versions(self, name: str, keep: int, *, dry_run: bool = False) -> Removal:
         """Remove all versions of a model but for its newest, and for those that are in use.
@@ -149,7 +150,9 @@ class AsyncModelKeepingCalls(AsyncCalls):
 
     async def rename_model(self, name: str, new: str) -> list[ModelVersion]:
         """See `Client.rename_model`."""
-        return await self._drive(_renamed(self._models, _name(name), _name(new)))
+        return await self._drive(
+            _renamed(self._models, _name(name), _name(new), self._sign_version, self._check_version)
+        )
 
     async def keep_versions(self, name: str, keep: int, *, dry_run: bool = False) -> Removal:
         """See `Client.keep_versions`."""
@@ -166,8 +169,10 @@ def _removed(cache: ModelCache, ref: str) -> Steps[tuple[str, ...]]:
     return removed
 
 
-def _renamed(cache: ModelCache, name: str, new: str) -> Steps[list[ModelVersion]]:
-    renamed = yield from model_changes.rename(name, new)
+def _renamed(
+    cache: ModelCache, name: str, new: str, sign: Callable[[str, str], str], check: CheckVersion
+) -> Steps[list[ModelVersion]]:
+    renamed = yield from model_changes.rename(name, new, sign, check)
     yield from _forgotten(cache, [f"{name}@{version.version}" for version in renamed])
     return renamed
 

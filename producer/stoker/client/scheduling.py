@@ -1,6 +1,7 @@
 """Schedules: jobs that are submitted by themselves, at times or on alarms."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from ..ledger import alarms, clock, schedules
 from ..ledger.alarms import Alarm
 from ..redis.calls import Steps
 from ..schedules.schedule import MOST_JOBS, CatchUp, JobSchedule, ScheduleState, ScheduleStatus, begun, status_of
+from ..security.signing import Signer
 from . import arguments, submission
 from .calls import AsyncCalls, Calls
 
@@ -59,7 +61,7 @@ class ScheduleCalls(Calls):
         """
         listed = _listed(jobs)
         fields = _fields(name, when, zone, catch_up, cool_down_s, at_most)
-        return self._drive(_add(fields, listed, self.settings.store, replace=replace))
+        return self._drive(_add(fields, listed, self.settings.store, self._signer, replace=replace))
 
     def schedules(self) -> list[ScheduleStatus]:
         """All schedules, by name; those that something else has written to are left out."""
@@ -100,7 +102,7 @@ class AsyncScheduleCalls(AsyncCalls):
         """See `Client.schedule`."""
         listed = _listed(jobs)
         fields = _fields(name, when, zone, catch_up, cool_down_s, at_most)
-        return await self._drive(_add(fields, listed, self.settings.store, replace=replace))
+        return await self._drive(_add(fields, listed, self.settings.store, self._signer, replace=replace))
 
     async def schedules(self) -> list[ScheduleStatus]:
         """See `Client.schedules`."""
@@ -134,7 +136,9 @@ def _fields(name: str, when: str, zone: str, catch_up: str, cool_down_s: float, 
     }
 
 
-def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replace: bool) -> Steps[ScheduleStatus]:
+def _add(
+    fields: dict[str, object], specs: Sequence[Spec], store: str, signer: Signer | None, *, replace: bool
+) -> Steps[ScheduleStatus]:
     arguments.flag(replace, "replace")
     if arguments.number(fields["cool_down_s"]) is None:
         raise InvalidArgument(f"cool_down_s must be seconds, got {short(fields['cool_down_s'])}")
@@ -153,7 +157,14 @@ def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replac
         refuse_answers(ready, store)
     while True:
         older, raw, state = yield from _read(schedule.name)
-        if older and state and all(getattr(older, name) == getattr(schedule, name) for name in _DEFINITION):
+        # With another key it is signed anew, if it may be replaced.
+        anew = replace and signer is not None and not (yield from _is_signed_by(schedule.name, signer))
+        if (
+            older
+            and state
+            and not anew
+            and all(getattr(older, name) == getattr(schedule, name) for name in _DEFINITION)
+        ):
             return status_of(older, state)
         if (raw or older) and not replace:
             added = (
@@ -166,11 +177,22 @@ def _add(fields: dict[str, object], specs: Sequence[Spec], store: str, *, replac
             )
         newest: list[Alarm] = yield alarms.newest(1)
         begins = begun(schedule, now, newest[-1].id if newest else "", state)
-        changed: schedules.Changed = yield schedules.change(schedule.name, raw, begins, schedule=schedule)
+        changed: schedules.Changed = yield schedules.change(
+            schedule.name, raw, begins, schedule=schedule, sign=partial(_signed, signer, schedule.name)
+        )
         if changed.is_full:
             raise Unavailable(f"there are {schedules.MOST:,} schedules already: remove one first")
         if changed.was_first:
             return status_of(schedule, begins)
+
+
+def _signed(signer: Signer | None, name: str, document: str) -> str:
+    return signer.sign_document("schedule", name, document) if signer else document
+
+
+def _is_signed_by(name: str, signer: Signer) -> Steps[bool]:
+    document: bytes | None = yield schedules.document(name)
+    return document is not None and signer.has_signed(document)
 
 
 def _read(name: str) -> Steps[tuple[JobSchedule | None, bytes | None, ScheduleState | None]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..errors import ModelInUse, ModelNotFound
@@ -138,8 +138,17 @@ def keep_versions(name: str, keep: int, why: Why = "asked", *, dry_run: bool = F
     raise _busy(name)
 
 
-def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
+def rename(
+    name: str,
+    new: str,
+    sign: Callable[[str, str], str] = lambda _ref, document: document,
+    check: registry.CheckVersion = lambda _ref, _document: None,
+) -> Steps[list[ModelVersion]]:
     """Give a model another name, with its versions, aliases, notes and history; gives its versions.
+
+    Args:
+        sign: takes the exact reference of a version and its JSON, which it gives back signed.
+        check: takes that reference and the JSON before, and raises what it has against them.
 
     Raises:
         ModelNotFound: there is no such model, or a version of it is damaged.
@@ -154,7 +163,7 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
         of_new: Uses = yield from uses(new)
         if job := of_new.any_job():
             raise ModelInUse(f"{new} is named by job {job}, which means another model by it: {_WAIT}")
-        renamed = list(_renamed(records, name, new))
+        renamed = list(_renamed(records, name, new, sign, check))
         answer: str = yield _call("rename_model", (name, new, used.sequence, origin(), change, *renamed))
         if answer == "model":
             raise ModelNotFound(f"there is no model {name}: `stoker models list` shows all")
@@ -166,7 +175,13 @@ def rename(name: str, new: str) -> Steps[list[ModelVersion]]:
     raise _busy(name)
 
 
-def _renamed(records: Sequence[registry.Record], name: str, new: str) -> Iterator[Word]:
+def _renamed(
+    records: Sequence[registry.Record],
+    name: str,
+    new: str,
+    sign: Callable[[str, str], str],
+    check: registry.CheckVersion,
+) -> Iterator[Word]:
     """The words of rename_model.lua for the versions that have the name in them, with the new one there.
 
     A field that only a newer version knows stays as it is.
@@ -188,8 +203,13 @@ def _renamed(records: Sequence[registry.Record], name: str, new: str) -> Iterato
             manifest["name"] = new
         elif of_parent != name:
             continue
+        check(f"{record.model}@{record.number}", record.raw)
+        # What was signed is the other name.
+        manifest.pop("signed", None)
+        document = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
         sha1 = hashlib.sha1(record.raw, usedforsecurity=False).hexdigest()
-        yield from (record.model, record.number, sha1, json.dumps(manifest, separators=(",", ":"), ensure_ascii=False))
+        ref = f"{new if record.model == name else record.model}@{record.number}"
+        yield from (record.model, record.number, sha1, sign(ref, document))
 
 
 def _manifest(record: registry.Record) -> dict[str, Any]:

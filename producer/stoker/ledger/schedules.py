@@ -5,7 +5,7 @@ one does: the controllers that start its jobs, or who pauses it meanwhile. The j
 that another was first reads anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,7 @@ def change(
     *,
     schedule: JobSchedule | None = None,
     jobs: Sequence[NewJob] = (),
+    sign: Callable[[str], str] = lambda document: document,
 ) -> Call[Changed]:
     """Take one step of a schedule.
 
@@ -82,6 +83,7 @@ def change(
         becomes: its new state; None to remove it.
         schedule: what it is; None to leave that.
         jobs: what it starts.
+        sign: takes what it is, as JSON, and gives it back signed.
     """
 
     def decode(answer: list[Any]) -> Changed:
@@ -95,6 +97,7 @@ def change(
         return Changed(how == b"ok", is_full=how == b"full")
 
     new, what = (value.model_dump_json() if value else "" for value in (becomes, schedule))
+    what = sign(what) if what else ""
     words = (name, was or b"", new, what, MOST, encoded(jobs) if jobs else "", iso_now())
     return Call(words, decode, script("change_schedule"))
 

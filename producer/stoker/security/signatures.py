@@ -14,7 +14,6 @@ from ..kinds import Spec
 from ..ledger.children import is_child
 from ..settings import Settings
 from .keys import Role, TrustedKey, changes_of, read_private, read_public, read_trusted
-from .refusals import noted
 from .roles import check_role
 from .signing import SIGNED, Signer, Statement, What, digest_of_fields, digest_of_text, fields_of, read_statement
 
@@ -211,21 +210,14 @@ class Signatures:
     signing_key: Path | None
     trusted_keys: Path | None
 
-    def check(self, what: What, about: str, document: str | bytes, who: str) -> None:
+    def check(self, what: What, about: str, document: str | bytes) -> None:
         """Check a document, if this process does not believe everything.
-
-        Args:
-            who: what this process is called.
 
         Raises:
             Untrusted: see `Trust.check_document`.
         """
-        if trust := self.trust:
-            try:
-                trust.check_document(what, about, document)
-            except Untrusted as error:
-                noted(what, who, about, error.message)
-                raise
+        if self.trust:
+            self.trust.check_document(what, about, document)
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -254,3 +246,7 @@ def _signatures(signing_key: Path | None, trusted_keys: Path | None) -> Signatur
 def signatures_of(settings: Settings) -> Signatures:
     """What the settings say, read once in each process."""
     return _signatures(settings.signing_key, settings.trusted_keys)
+
+
+UNSIGNED = Signatures(None, None)
+"""Signs nothing, and believes everything."""

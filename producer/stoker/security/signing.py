@@ -64,15 +64,14 @@ class Statement(BaseModel):
         """The key of the client who wanted it."""
         return self.under or self.by
 
-    def canonical(self) -> str:
-        """The text that is signed."""
-        return json.dumps(
-            self.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
-
     def covers(self, job_id: str) -> bool:
         """Whether it is about a job."""
         return job_id == self.about or (self.count > 1 and place_of(job_id, self.about) < self.count)
+
+
+def canonical(said: dict[str, str | int]) -> str:
+    """Text and whole numbers as RFC 8785 writes them: what is signed."""
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Signer:
@@ -86,18 +85,20 @@ class Signer:
         self, what: What, about: str, digest: str, *, count: int = 1, kind: str = "", attempts: int = 0, under: str = ""
     ) -> str:
         """A signed statement: its signature in base64, a space, its text."""
-        statement = Statement(
-            what=what,
-            about=about,
-            digest=digest,
-            by=self.id,
-            at=int(time.time()),
-            count=count,
-            kind=kind,
-            attempts=attempts,
-            under=under,
-        )
-        text = statement.canonical()
+        said: dict[str, str | int] = {
+            "what": what,
+            "about": about,
+            "digest": digest,
+            "by": self.id,
+            "at": int(time.time()),
+        }
+        more: dict[str, str | int] = {
+            "count": count if count > 1 else 0,
+            "kind": kind,
+            "attempts": attempts,
+            "under": under,
+        }
+        text = canonical(said | {name: value for name, value in more.items() if value})
         signature = self._private.sign(_OURS + text.encode())
         return f"{base64.b64encode(signature).decode()} {text}"
 
@@ -106,6 +107,25 @@ class Signer:
         signed = self.sign(what, about, digest_of_document(document), under=under)
         comma = "," if document.rstrip()[-2:] != "{}" else ""
         return f"{document.rstrip()[:-1]}{comma}{json.dumps(SIGNED)}:{json.dumps(signed, ensure_ascii=False)}}}"
+
+    def has_signed(self, document: str | bytes) -> bool:
+        """Whether a document says that this key has signed it; nothing is checked."""
+        try:
+            return said_of(document).by == self.id
+        except Untrusted:
+            return False
+
+
+def said_of(document: str | bytes) -> Statement:
+    """What a document says of itself; nothing is checked.
+
+    Raises:
+        Untrusted: it cannot be read, or says nothing.
+    """
+    signed = fields_of(document).get(SIGNED)
+    if not isinstance(signed, str):
+        raise Untrusted("it is not signed")
+    return read_statement(signed)[0]
 
 
 def read_statement(signed: str) -> tuple[Statement, bytes, bytes]:
@@ -116,9 +136,12 @@ def read_statement(signed: str) -> tuple[Statement, bytes, bytes]:
     """
     signature, _, text = signed.partition(" ")
     try:
-        return Statement.model_validate_json(text), base64.b64decode(signature, validate=True), _OURS + text.encode()
+        said, raw = Statement.model_validate_json(text), base64.b64decode(signature, validate=True)
     except (ValidationError, ValueError):
         raise Untrusted("its signature cannot be read") from None
+    if base64.b64encode(raw).decode() != signature:
+        raise Untrusted("its signature is not written as it was")
+    return said, raw, _OURS + text.encode()
 
 
 def digest_of_text(text: str) -> str:
@@ -172,15 +195,3 @@ def place_of(job_id: str, first: str) -> int:
     except ValueError:
         return 2**32
     return place if nth(first, place) == job_id else 2**32
-
-
-def said_of(document: str | bytes) -> str:
-    """What a document says that it is about; nothing is checked.
-
-    Raises:
-        Untrusted: it cannot be read, or says nothing.
-    """
-    signed = fields_of(document).get(SIGNED)
-    if not isinstance(signed, str):
-        raise Untrusted("a result is not signed: its worker needs a STOKER_SIGNING_KEY of the role worker")
-    return read_statement(signed)[0].about

@@ -11,7 +11,6 @@ from stoker.ledger.attempt import Attempt
 from stoker.ledger.attempts import Sign
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
-from stoker.security.refusals import noted
 from stoker.security.signing import fields_of, read_statement, said_of
 from stoker.tenants import TENANT
 
@@ -28,15 +27,16 @@ def admitted(slot: Slot, attempt: Attempt) -> Spec:
     trust = slot.signatures.trust
     if trust is None:
         return read_spec(attempt.spec)
-    tenant = ""
+    tenant = who = ""
     try:
         admission = trust.admit(attempt.job_id, attempt.spec, attempt.envelope, attempt.losses)
+        who = admission.statement.by
         spec = read_spec(attempt.spec)
         tenant = spec.tags.get(TENANT, "")
         admission.check(spec, slot.device)
     except Untrusted as error:
         reason = f"job {attempt.job_id} is refused: {error.message}"
-        noted("job", slot.worker, attempt.job_id, reason, tenant)
+        slot.refused(attempt.job_id, reason, tenant, who)
         raise Untrusted(reason) from None
     return spec
 
@@ -52,7 +52,7 @@ def believed_checkpoints(slot: Slot, attempt: Attempt) -> tuple[tuple[Artifact, 
             trust.check_file("checkpoint", attempt.job_id, artifact.digest, signed)
             believed.append(artifact)
         except Untrusted as error:
-            noted("checkpoint", slot.worker, attempt.job_id, error.message)
+            slot.refused(attempt.job_id, error.message)
             refused.append(error.message)
     return tuple(believed), tuple(refused)
 
@@ -67,7 +67,7 @@ def check_children(slot: Slot, attempt: Attempt) -> None:
         return
     last = (-1, -1)
     for document in attempt.children:
-        about = said_of(document)
+        about = said_of(document).about
         slot.check_result(about, document)
         place = _place(attempt.job_id, about)
         if place <= last:
@@ -91,7 +91,7 @@ def check_asked(slot: Slot, attempt: Attempt) -> None:
                 _place(attempt.job_id, child_id)
                 trust.check_fields("result", child_id, result)
             except Untrusted as error:
-                noted("result", slot.worker, child_id, error.message)
+                slot.refused(child_id, error.message)
                 raise
 
 

@@ -13,12 +13,14 @@ from typing import TypeVar
 
 import billiard.process
 
-from stoker.errors import Unavailable
+from stoker.errors import Unavailable, Untrusted
 from stoker.ledger.presence import Worker
 from stoker.models.store import Store
 from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
+from stoker.security import audit
 from stoker.security.signatures import Signatures, signatures_of
+from stoker.security.signing import What
 from stoker.settings import Settings
 
 from ..ml.run import StopRequest
@@ -159,11 +161,28 @@ class Slot:
         Raises:
             Untrusted: no worker has that is trusted.
         """
-        self.signatures.check("model", ref, document, self.worker)
+        self._check("model", ref, document)
 
     def check_result(self, job_id: str, document: bytes) -> None:
         """The same for the result of a job."""
-        self.signatures.check("result", job_id, document, self.worker)
+        self._check("result", job_id, document)
+
+    def refused(self, about: str, text: str, tenant: str = "", who: str = "") -> None:
+        """Note in the audit that something is refused for want of trust.
+
+        Args:
+            about: a job's id, or a model's reference.
+            who: the key that it came from; "" where that is unknown.
+        """
+        _log.warning("%s", text)
+        self.insist(audit.note("refused", who, about, text, tenant))
+
+    def _check(self, what: What, about: str, document: bytes) -> None:
+        try:
+            self.signatures.check(what, about, document)
+        except Untrusted as error:
+            self.refused(about, error.message)
+            raise
 
     @cached_property
     def results(self) -> ResultMirror:

@@ -15,6 +15,7 @@ from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
 from stoker.security.sealing import Sealer
+from stoker.security.signatures import signatures_of
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
 
@@ -64,9 +65,10 @@ class Controller:
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._sealer = Sealer(settings.store, self._connection)
         self._looked_up_to = "0"
+        starting = Schedules(self._connection, signatures=signatures_of(settings))
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
-            "schedules": [Duty("start schedules", ROUND_S, Schedules(self._connection).step)],
+            "schedules": [Duty("start schedules", ROUND_S, starting.step)],
             "results": [Duty("copy results", ROUND_S, self._copy_results)],
             "store": [
                 Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),

@@ -5,14 +5,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 from stoker.client import submission
-from stoker.errors import InvalidJob, ModelNotFound
+from stoker.client.signing import signed
+from stoker.errors import InvalidJob, ModelNotFound, Untrusted
 from stoker.kinds import Spec
 from stoker.ledger import alarms, clock, schedules
+from stoker.ledger.intake import NewJob
 from stoker.ledger.schedules import Changed
 from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 from stoker.schedules.schedule import JobSchedule, LastStart, ScheduleState
 from stoker.schedules.starting import MOST_CAUGHT_UP, Step, job_ids, next_step
+from stoker.security import audit
+from stoker.security.signatures import UNSIGNED, Signatures
+from stoker.security.signing import said_of
 
 from .duties import for_each
 
@@ -28,10 +33,14 @@ class Schedules:
 
     Args:
         now: the time; that of Redis if it is left out.
+        signatures: what this controller signs with, and whom it believes.
     """
 
-    def __init__(self, connection: Connection, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, connection: Connection, now: Callable[[], datetime] | None = None, signatures: Signatures = UNSIGNED
+    ) -> None:
         self._connection = connection
+        self._signatures = signatures
         self._now = now or (lambda: connection.run(clock.now()))
 
     def step(self) -> None:
@@ -62,22 +71,24 @@ class Schedules:
         for _ in range(MOST_CAUGHT_UP + 1):
             raw = self._connection.run(schedules.state(name))
             state = schedules.read_state(raw)
-            schedule = schedules.read_schedule(self._connection.run(schedules.document(name)))
-            if raw is None or state is None or schedule is None:
+            document = self._connection.run(schedules.document(name))
+            schedule = schedules.read_schedule(document)
+            if raw is None or state is None or document is None or schedule is None:
                 return
             raised = self._connection.run(alarms.since(state.cursor or "0-0", _ALARMS)) if schedule.alarm else ()
             step = next_step(schedule, state, now, raised)
-            if step is None or not self._take(schedule, raw, step):
+            if step is None or not self._take(schedule, document, raw, step):
                 return
 
-    def _take(self, schedule: JobSchedule, raw: bytes, step: Step) -> bool:
+    def _take(self, schedule: JobSchedule, document: bytes, raw: bytes, step: Step) -> bool:
         """Take a step; False if it is somebody else's, or to be tried again."""
         if step.starts_at is None:
             return self._change(schedule, raw, step.state).was_first
         try:
             ids = job_ids(schedule, step.starts_at, step.alarm)
             jobs = drive(submission.scheduled(_tagged(schedule, step.starts_at), ids), self._connection.run)
-        except (InvalidJob, ModelNotFound) as error:
+            jobs = self._signed(schedule, document, jobs)
+        except (InvalidJob, ModelNotFound, Untrusted) as error:
             return self._leave_out(schedule, raw, step, error.message)
         last = LastStart(at=step.starts_at, jobs=tuple(ids), why=step.why)
         fields = {"started": step.state.started + 1, "last": last, "problem": None}
@@ -91,6 +102,23 @@ class Schedules:
         elif changed.was_first:
             _log.info("schedule %s: %s starts %s", schedule.name, step.why or step.starts_at, ", ".join(ids))
         return changed.was_first
+
+    def _signed(self, schedule: JobSchedule, document: bytes, jobs: list[NewJob]) -> list[NewJob]:
+        """The jobs, signed by this controller for who has signed the schedule.
+
+        Raises:
+            Untrusted: nobody has who is trusted, or this controller has no key, so that no worker would believe it.
+        """
+        signer, trust = self._signatures.signer, self._signatures.trust
+        if trust:
+            try:
+                trust.check_document("schedule", schedule.name, document)
+            except Untrusted as error:
+                self._connection.run(audit.note("refused", "", schedule.name, error.message))
+                raise
+            if signer is None:
+                raise Untrusted("its controller has no STOKER_SIGNING_KEY, without which no worker believes its jobs")
+        return signed(jobs, signer, under=said_of(document).authority) if signer else jobs
 
     def _leave_out(self, schedule: JobSchedule, raw: bytes, step: Step, problem: str) -> bool:
         _log.warning("schedule %s starts nothing for %s: %s", schedule.name, step.why or step.starts_at, problem)

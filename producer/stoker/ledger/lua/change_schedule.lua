@@ -7,7 +7,7 @@
 local name, was, becomes, document, most, jobs, iso = unpack(ARGV)
 local is_now = redis.call('HGET', KEY.schedule_states, name) or ''
 
-if is_now == becomes then
+if is_now == becomes and (document == '' or redis.call('HGET', KEY.schedules, name) == document) then
   return { 'ok' }
 end
 if is_now ~= was then
