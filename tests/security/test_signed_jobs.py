@@ -7,6 +7,8 @@ import pytest
 import stoker
 from stoker.ledger import intake
 from stoker.ledger.intake import NewJob
+from stoker.redis.calls import drive
+from stoker.security import audit
 from stoker.security.key_files import revoke
 from stoker.security.signing import nth
 
@@ -29,6 +31,16 @@ def test_unsigned(parties: Parties) -> None:
     job_id = parties.submit(None)
     assert parties.run(job_id).how == "failed"
     assert "is refused: it is not signed: submit it with STOKER_SIGNING_KEY" in parties.reason(job_id)
+
+
+def test_what_is_refused_is_noted_in_the_audit(parties: Parties) -> None:
+    key = parties.add_key("narrow", scopes={"kinds": ("train",)})
+    parties.connection.run(audit.look(is_on=True, limit=1))
+    job_id = parties.submit("narrow")
+    parties.run(job_id)
+    *_, noted = drive(audit.newest(9), parties.connection.run)
+    assert (noted.what, noted.who, noted.about, noted.tenant) == ("refused", key.id, job_id, "research")
+    assert noted.text == parties.reason(job_id)
 
 
 def test_altered_spec(parties: Parties) -> None:
