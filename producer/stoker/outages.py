@@ -109,6 +109,14 @@ _CLIENTS = (
     "requests",
     "urllib3",
 )
+# Of these, errors that do not pass by waiting: this machine has nothing to say who it is.
+_WITHOUT_CREDENTIALS = (
+    "ClientAuthenticationError",
+    "CredentialUnavailableError",
+    "DefaultCredentialsError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+)
 
 
 def has_no_space(error: BaseException) -> bool:
@@ -209,6 +217,8 @@ def _fault(error: BaseException) -> Fault | None:
         return Fault.MISSING
     if isinstance(error, PermissionError):
         return Fault.FORBIDDEN
+    if type(error).__name__ in _WITHOUT_CREDENTIALS:
+        return Fault.FORBIDDEN
     if any(parent.__module__.partition(".")[0] in _CLIENTS for parent in type(error).__mro__):
         return Fault.AWAY
     return Fault.UNREADABLE if isinstance(error, OSError) else None
@@ -244,7 +254,7 @@ def needing(of: Dependency, what: str) -> Iterator[None]:
     except Unavailable:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or fault_of(error) is Fault.AWAY:
+        if isinstance(error, OSError) or fault_of(error) in (Fault.AWAY, Fault.FORBIDDEN):
             raise DependencyUnavailable(outage(of, what, error)) from error
         raise
 

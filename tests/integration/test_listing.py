@@ -144,6 +144,13 @@ def test_the_command_line_filters_too(redis_url: str, jobs: list[stoker.Job], mo
     )
     assert run("--kind", "Evaluate", "--state", "queued") == expected(kind="evaluate")
     assert run("--limit", "3", "--before", jobs[20].id) == [job.id for job in reversed(jobs[17:20])]
+    with stoker.Client(redis_url) as client:
+        etas = client.etas(client.jobs(limit=3))
+        assert etas == {job.id: etas[job.id] for job in reversed(jobs[-3:])}
+        client.job(jobs[0].id).cancel()
+    shown = json.loads(CliRunner().invoke(app, ["jobs", "--json", "--limit", "100"], catch_exceptions=False).stdout)
+    assert shown[0]["eta"]["because"] == etas[jobs[-1].id].because
+    assert shown[-1]["eta"] is None
     with pytest.raises(stoker.InvalidArgument, match="a tag is NAME=VALUE"):
         run("--tag", "blue")
     with pytest.raises(stoker.InvalidArgument, match="did you mean 'train'"):

@@ -26,6 +26,7 @@ from stoker.ledger.sampling import Sampling
 from stoker.local import redis_url_of
 from stoker.local.server import local_server
 from stoker.redis.connection import Connection
+from stoker.schedules.schedule import LastStart, ScheduleState
 from stoker.settings import Settings
 from stoker_workers.observe.metrics import LedgerCollector, NodeCollector
 
@@ -101,6 +102,10 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
             watched = Sampling(job="none", share=1, window=50, horizon_s=60).model_dump_json()
             connection.client.hset(key("sampling"), "gazed", watched)
             connection.client.hset(key("sampled", "gazed"), mapping={"gazed@1 kept": 7, "gazed@1 differ": 2})
+            last = LastStart(at=datetime.fromtimestamp(1_800_000_000, UTC), jobs=("none",))
+            # Paused, so that the controller starts nothing.
+            state = ScheduleState(paused=datetime.now(UTC), next_at=last.at, started=3, skipped=2, last=last)
+            connection.client.hset(key("schedule_states"), "nightly", state.model_dump_json())
         found: list[Metrics] = []
 
         def is_led() -> bool:
@@ -114,6 +119,7 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(forget(["torn@1"]))
             connection.client.hdel(key("sampling"), "gazed")
+            connection.client.hdel(key("schedule_states"), "nightly")
             connection.client.delete(key("sampled", "gazed"))
 
 
@@ -187,6 +193,13 @@ def test_damages_to_the_ledger_are_counted(redis_url: str) -> None:
 def test_what_monitors_do_is_told_by_version(scraped: Metrics) -> None:
     assert value(scraped, "stoker_monitor_rows_sampled_total", model="gazed@1") == 7
     assert value(scraped, "stoker_monitor_columns_differing", model="gazed@1") == 2
+
+
+def test_schedules_tell_of_their_last_start_and_of_what_they_missed(scraped: Metrics) -> None:
+    assert value(scraped, "stoker_schedule_starts_total", schedule="nightly") == 3
+    assert value(scraped, "stoker_schedule_missed_total", schedule="nightly") == 2
+    assert value(scraped, "stoker_schedule_last_start_timestamp_seconds", schedule="nightly") == 1_800_000_000
+    assert value(scraped, "stoker_schedule_failing", schedule="nightly") == 0
 
 
 def test_the_guide_lists_exactly_these_metrics(scraped: Metrics, node: Metrics, gpu_node: Metrics) -> None:

@@ -476,6 +476,8 @@ def test_the_command_line_keeps_the_registry_in_order(connection: Connection, re
     assert stoker_models("rename", "digits", "numerals") == "digits is now numerals, with 3 versions\n"
     assert "renamed from digits" in stoker_models("log", "numerals")
     assert "parent  numerals@1\n" in stoker_models("show", "numerals@5")
+    told = commands.run("models", "rollback", "digits", env={"STOKER_REDIS_URL": redis_url})
+    assert "there is no model digits@champion" in told.stderr
     assert stoker_models("alias", "numerals", "champion", "--drop") == "numerals@champion is no more\n"
 
 

@@ -214,6 +214,8 @@ def test_a_version_that_fails_from_the_first_request_on_is_given_no_more_at_once
     assert evidence.to.requests == evidence.to.errors < 28
     assert evidence.closed is not None
     assert evidence.closed.startswith("all of the first 2")
+    assert evidence.closed.endswith("failed, the first with: it fails")
+    assert evidence.error == "it fails"
     assert served.models.run(model_log.changes("digits", 1))[0].how == "closed"
 
 

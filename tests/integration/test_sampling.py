@@ -118,6 +118,8 @@ def test_each_label_gets_its_answer(connection: Connection) -> None:
     assert told(("o", "old")) == [Feedback.LATE]
     connection.run(sampling.keep(attempt.job_id, "digits@1", batch(1), {"m": "n:1"}))
     assert told(("m", "much")) == [Feedback.UNLIKE]
+    connection.run(sampling.keep(attempt.job_id, "digits@1", batch(1), {"several": "-"}))
+    assert told(("several", "one")) == [Feedback.UNJUDGED]
     assert told(("a", "one")) == [Feedback.UNKNOWN], "of more answers than are kept, the oldest is forgotten"
     connection.client.zadd(key("answered_at", "digits"), {"p": 0}, xx=True)
     connection.run(sampling.keep(attempt.job_id, "digits@1", batch(1)))

@@ -21,7 +21,7 @@ class Simulated:
         self.counted: dict[str, int] = {}
         self.now = START
         self.is_ready = self.is_routed = False
-        self.closed = ""
+        self.closed = self.error = ""
         self.said: Approval | None = None
         self.happened: list[str] = []
 
@@ -32,7 +32,7 @@ class Simulated:
 
     def look(self, after_s: float = 1.0) -> Move | None:
         self.now += timedelta(seconds=after_s)
-        seen = Seen(self.now, self.said, self.is_routed, self.is_ready, dict(self.counted), self.closed)
+        seen = Seen(self.now, self.said, self.is_routed, self.is_ready, dict(self.counted), self.closed, self.error)
         move = next_move(self.spec, self.rollout, seen)
         if move:
             # It survives being written down.
@@ -82,9 +82,11 @@ def test_a_version_that_fails_is_rolled_back_before_the_step_is_over() -> None:
     rollout = Simulated(SPEC)
     rollout.begin()
     rollout.count(from_requests=900, to_requests=100, to_errors=10)
+    rollout.error = "column age is missing"
     rollout.look()
     assert rollout.rollout.outcome == "rolled back"
     assert "at 10 %, after 100 requests: errors 10 % against 0.0 %" in rollout.rollout.why
+    assert rollout.rollout.why.endswith("; its first error: column age is missing")
     assert rollout.rollout.steps[-1].ended == rollout.now
 
 

@@ -12,6 +12,7 @@ from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFail
 from ..events import Epoch, JobState
 from ..foresight.eta import Eta
 from ..kinds import KINDS
+from ..kinds.base import Reuse
 from ..kinds.result import JobResult
 from ..models.store import Store
 from ..status import JobStatus
@@ -27,6 +28,12 @@ from .table import Table
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first characters.", show_default=False)]
 # A running job without an event for so long is shown as silent.
 _SILENT_S = 60.0
+
+
+class _Listed(JobStatus):
+    """A job of a list, and when it starts and ends; None for one that is neither queued nor runs."""
+
+    eta: Eta | None = None
 
 
 def submit(
@@ -45,6 +52,12 @@ def submit(
             help="With --singleton: start so much later, such as 60s; another one takes its place until then."
         ),
     ] = None,
+    reuse: Annotated[
+        Reuse | None,
+        typer.Option(
+            help="identical: give the newest identical job back that has succeeded, if there is one (one job only)."
+        ),
+    ] = None,
     watch_it: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the job until it ends (one job only).")
     ] = False,
@@ -57,12 +70,12 @@ def submit(
         {kind: train, model: digits, data: "sample://digits", epochs: 10}
     """
     specs = read_specs(file)
-    if len(specs) != 1 and (key or watch_it or singleton):
-        raise InvalidJob(f"--key, --singleton and --watch are for one job; {file} has {len(specs)}")
+    if len(specs) != 1 and (key or watch_it or singleton or reuse):
+        raise InvalidJob(f"--key, --singleton, --reuse and --watch are for one job; {file} has {len(specs)}")
     debounce_s = None if debounce is None else seconds("--debounce", debounce)
     with Client() as client:
         if len(specs) == 1:
-            jobs = [client.submit(specs[0], idempotency_key=key, singleton=singleton, debounce=debounce_s)]
+            jobs = [client.submit(specs[0], idempotency_key=key, singleton=singleton, debounce=debounce_s, reuse=reuse)]
         else:
             jobs = client.submit_many(specs)
         devices = {worker.device for worker in client.workers()}
@@ -111,12 +124,11 @@ def jobs(
             state, kind, limit, model=model, tags=tags, parent=asker, paused=paused, before=newest_before, **times
         )
         away = {outage.of: outage for worker in client.workers() for outage in worker.outages}
-        etas: dict[str, Eta] = {}
         if not as_json:
             warn_of_pauses(client, statuses)
-            etas = client.etas(each.id for each in statuses if each.state in (JobState.QUEUED, JobState.RUNNING))
+        etas = client.etas(each for each in statuses if each.state in (JobState.QUEUED, JobState.RUNNING))
     if as_json:
-        print_json(statuses)
+        print_json([_Listed.model_construct(**dict(each), eta=etas.get(each.id)) for each in statuses])
     elif not statuses:
         say("no jobs; submit one with `stoker submit FILE`")
     else:

@@ -14,7 +14,7 @@ from ..models.model_files import PREPROCESSING, predicting_file
 from ..models.store import Store
 from .live import show_result
 from .models import Ref, models
-from .output import AsJson, print_json, say
+from .output import AsJson, print_json, say, say_aside
 
 __all__ = ["models"]
 
@@ -59,9 +59,13 @@ def export(
         if not (is_missing or to is not None or network or compress):
             _copied(client, version, folder, file_format, force, as_json)
             return
+        if to == "":
+            raise InvalidArgument("--to is empty: give a folder, such as . for the present one, or a URL")
         if file_format not in _FORMATS:
             raise InvalidArgument(f"--format is one of {', '.join(_FORMATS)}, got {file_format}")
         store = Store(client.settings.store)
+        if not as_json:
+            say_aside(f"a worker makes {file_format} of {version.ref}, for {to or folder}; this may take minutes")
         result = client.export(
             version.ref,
             cast(ExportFormat, file_format),

@@ -74,12 +74,12 @@ def draw(shown: RenderableType) -> None:
 
 def say_error(message: str) -> None:
     """Print an error to stderr, in one line."""
-    _say_aside(line(("error: ", "bold red"), message))
+    say_aside(("error: ", "bold red"), message)
 
 
 def say_warning(message: str) -> None:
     """Print a warning to stderr, in one line."""
-    _say_aside(line(("warning: ", "yellow"), message))
+    say_aside(("warning: ", "yellow"), message)
 
 
 @contextmanager
@@ -92,8 +92,9 @@ def saying_warnings() -> Iterator[None]:
         say_warning(str(warning.message))
 
 
-def _say_aside(text: Text) -> None:
-    console_aside().print(text, soft_wrap=True)
+def say_aside(*parts: Styled) -> None:
+    """Print one line to stderr: it is no output."""
+    console_aside().print(line(*parts), soft_wrap=True)
 
 
 def console_aside() -> Console:

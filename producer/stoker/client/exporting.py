@@ -123,7 +123,8 @@ def _spec(
 ) -> Export:
     if not isinstance(to, str | os.PathLike):
         raise InvalidArgument(f"to is a folder or a URL, got {short(to)}")
-    place = os.fspath(to)
+    if not (place := os.fspath(to)):
+        raise InvalidArgument("to is empty: give a folder, such as '.' for the present one, or a URL")
     return Export(
         model=model,
         format=file_format,

@@ -25,34 +25,38 @@ from .calls import AsyncCalls, Calls
 class ForesightCalls(Calls):
     """A part of the blocking client."""
 
-    def etas(self, ids: Iterable[str]) -> dict[str, Eta]:
+    def etas(self, jobs: Iterable[str | JobStatus]) -> dict[str, Eta]:
         """When jobs start and end, by id; of all together it costs hardly more than of one: see `Job.eta`.
+
+        Args:
+            jobs: their ids; or what `jobs` has listed, of which nothing is read again.
 
         Raises:
             JobNotFound: there is no job of one of these ids.
         """
-        return self._drive(etas_of(_ids(ids)))
+        return self._drive(etas_of(_known(jobs)))
 
 
 class AsyncForesightCalls(AsyncCalls):
     """A part of the asyncio client."""
 
-    async def etas(self, ids: Iterable[str]) -> dict[str, Eta]:
+    async def etas(self, jobs: Iterable[str | JobStatus]) -> dict[str, Eta]:
         """See `Client.etas`."""
-        return await self._drive(etas_of(_ids(ids)))
+        return await self._drive(etas_of(_known(jobs)))
 
 
-def _ids(ids: Iterable[str]) -> list[str]:
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise InvalidArgument(f"ids are those of several jobs: pass a list of them, not {short(ids)}")
-    return [arguments.job_id(each) for each in ids]
+def _known(jobs: Iterable[str | JobStatus]) -> list[str | JobStatus]:
+    if isinstance(jobs, str) or not isinstance(jobs, Iterable):
+        raise InvalidArgument(f"etas is for several jobs: pass a list of their ids, not {short(jobs)}")
+    return [each if isinstance(each, JobStatus) else arguments.job_id(each) for each in jobs]
 
 
-def etas_of(ids: Sequence[str]) -> Steps[dict[str, Eta]]:
+def etas_of(jobs: Sequence[str | JobStatus]) -> Steps[dict[str, Eta]]:
     """See `Client.etas`."""
-    statuses = {}
-    for job_id in ids:
-        statuses[job_id] = yield records.status(job_id)
+    statuses: dict[str, JobStatus] = {}
+    for each in jobs:
+        status: JobStatus = each if isinstance(each, JobStatus) else (yield records.status(each))
+        statuses[status.id] = status
     return (yield from etas(list(statuses.values())))
 
 

@@ -124,7 +124,7 @@ class DeployResult(JobResult):
 
     Attributes:
         model: the exact reference that the alias points at now.
-        before: what it pointed at before; None for nothing, or where that was not looked at.
+        before: what it pointed at before; None for nothing.
         why: why it does, in sentences.
         load_test: None if there was none.
         approval: who has approved it; None if nobody was asked.
@@ -180,7 +180,7 @@ KIND = Kind(
     usual_s=1.0,
     is_brief=True,
     takes_longer=lambda spec: spec.is_tested or spec.is_gradual or spec.approval is not None,
-    beside=lambda spec: spec.alias if spec.is_tested or spec.is_gradual else None,
+    beside=lambda spec: spec.alias,
     is_followed=True,
     checkpoints=lambda _: 0,
     summary=_summary,

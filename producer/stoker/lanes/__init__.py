@@ -68,7 +68,8 @@ class Counted:
     Attributes:
         job: whose route it was.
         counts: by their names in the evidence: see ledger/routes.py.
-        news: what the route is to say from now on, where it says nothing yet, as a JSON object.
+        news: what the route is to say from now on, where it says nothing yet, as a JSON object; in it `error` is one
+            of the new version's, of which the evidence keeps the first.
     """
 
     job: str

@@ -61,6 +61,8 @@ def roll_back(name: str, alias: str = CHAMPION) -> Steps[ModelVersion]:
     """
     answer: str = yield _moved("rollback_model", name, alias)
     if answer == "none":
+        # Raises where there is no such model, or alias.
+        yield registry.resolve(f"{name}@{alias}")
         raise ModelNotFound(
             f"{name}@{alias} cannot go back: it has pointed at no other version that there still is; "
             f"`stoker models log {name}` shows how it moved, `stoker models alias` points it anywhere"

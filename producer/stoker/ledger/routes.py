@@ -104,6 +104,7 @@ class Evidence:
         difference_ppm: the sum of the relative differences of their numbers, in millionths.
         how: "promoted" or "closed"; None while the route is open.
         closed: why, in words.
+        error: the first error of the second version, in words; None for none.
     """
 
     before: Side
@@ -114,6 +115,7 @@ class Evidence:
     difference_ppm: int = 0
     how: str | None = None
     closed: str | None = None
+    error: str | None = None
 
 
 def open_(
@@ -216,7 +218,7 @@ def evidence(job: str) -> Call[Evidence]:
 
     def decode(answer: dict[bytes, bytes]) -> Evidence:
         fields = dict(answer)
-        said = {name: fields.pop(name.encode(), b"").decode() or None for name in ("how", "closed")}
+        said = {name: fields.pop(name.encode(), b"").decode() or None for name in ("how", "closed", "error")}
         return read_evidence(counts(fields), said)
 
     return Call(("HGETALL", key("evidence", job)), decode)

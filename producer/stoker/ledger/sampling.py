@@ -105,7 +105,10 @@ class Feedback(StrEnum):
     LATE = "late"
     """It came later than the labels' horizon after the answer."""
     UNKNOWN = "unknown"
-    """The request was not sampled, or so long ago that it is forgotten, or its answer is nothing that can be judged."""
+    """The request was not sampled, or so long ago that it is forgotten."""
+    UNJUDGED = "unjudged"
+    """It was sampled, and no single label can be held against its answer: that is of several rows or outputs, or is
+    neither a class nor a number."""
     UNLIKE = "unlike"
     """The model predicts numbers, and the label is none."""
     UNWATCHED = "unwatched"
@@ -149,7 +152,7 @@ def keep(job: str, ref: str, batch: bytes, answers: Mapping[str, str] | None = N
     Args:
         ref: the version that answered, exactly.
         batch: <its rows as uint32><the rest>.
-        answers: by request, what was predicted: "c:<label>" or "n:<number>".
+        answers: by request, what was predicted: "c:<label>" or "n:<number>"; "-" where no label can be held against it.
     """
     words = [word for pair in (answers or {}).items() for word in pair]
     return Call((ref.partition("@")[0], job, ref, batch, *words), bool, script("keep_samples"))

@@ -53,6 +53,18 @@ def place(built: Path, where: str, manifest: ExportManifest, step: Step) -> Expo
         return manifest
 
 
+def look_at(where: str) -> None:
+    """Find out whether a place can be reached at all, before work is done that could not be written there.
+
+    Raises:
+        InvalidJob: it never can.
+        DependencyUnavailable: its host is away.
+    """
+    with _writing(where):
+        files = Files(where)
+        files.sizes(files.root)
+
+
 def _there(files: Files, where: str, manifest: ExportManifest) -> ExportManifest | None:
     """The manifest of the same export that lies there, whole; None if nothing does, or its writing has not ended."""
     sizes = files.sizes(files.root)
@@ -154,4 +166,9 @@ def _writing(where: str) -> Iterator[None]:
             raise DependencyUnavailable(outage(Dependency.DATA, what, error)) from error
         if fault is None:
             raise
+        if fault is Fault.FORBIDDEN and "://" in where:
+            raise InvalidJob(
+                f"{what} cannot be written to by this worker: {one_line(error)}; give the worker credentials that may, "
+                "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, or name another place by `to`"
+            ) from error
         raise InvalidJob(f"{what} cannot be written to: {one_line(error)}; {_HELP}") from error

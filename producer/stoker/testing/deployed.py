@@ -25,7 +25,7 @@ def deployed(spec: Deploy, model: str, job_id: str, models: Models, store: Store
     return DeployResult(
         model=version.ref,
         alias=spec.alias,
-        before=before if spec.is_tested or spec.is_gradual else None,
+        before=before,
         why="made up" if steps else "",
         load_test=load_test if spec.is_tested else None,
         approval=Approval(role=spec.approval, by="made-up", at=at, is_granted=True) if spec.approval else None,

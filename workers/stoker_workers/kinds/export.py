@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stoker.kinds import Export, ExportResult
 from stoker.kinds.export import require_exportable
-from stoker.models.export_folder import digest_of, place
+from stoker.models.export_folder import digest_of, look_at, place
 from stoker.models.exported import MANIFEST, ExportedFile, ExportedTensor, ExportManifest
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.model_files import PREPROCESSING, predicting_file
@@ -35,6 +35,8 @@ def run(spec: Export, run: Run) -> Outcome:
     name = spec.name or version.name
     # Before anything is computed that could not be written.
     where = None if spec.to is None else run.targets.folder(spec.to, name, version.version)
+    if where is not None:
+        look_at(where)
     (folder := run.scratch / "export").mkdir()
     built = make(spec, version, run, folder)
     run.say(f"made {spec.format} of {version.ref}: {sum(each.bytes for each in _files(folder)):,} bytes", *built.notes)

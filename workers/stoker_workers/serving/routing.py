@@ -12,6 +12,7 @@ from stoker.lanes.frames import Request
 from stoker.ledger import registry
 from stoker.ledger.routes import Route
 from stoker.models.manifest import ModelVersion
+from stoker.outages import one_line
 from stoker.redis.connection import Connection
 
 from ..ml.prediction.predictor import FailsOnInputs
@@ -22,6 +23,8 @@ from .model import LoadBeside, Model, Response
 _RETRY_S = 1.0
 # The most requests that are computed again for a shadow in one pause of the lane.
 _SHADOWED = 16
+# Characters of an error that the evidence quotes.
+_LONGEST_ERROR = 300
 
 Answer = tuple[Response, int]
 """A response, and the number of the version that gave it."""
@@ -182,6 +185,8 @@ class Router:
             self._counts[f"{side} refused"] += 1
         elif could_be_answered or isinstance(response, FailsOnInputs):
             self._counts[f"{side} errors"] += 1
+            if side != "from":
+                self._news.setdefault("error", one_line(response)[:_LONGEST_ERROR])
         else:
             return
         self._counts[f"{side} requests"] += 1

@@ -30,6 +30,8 @@ _SEND_EVERY_S = 1.0
 _ENOUGH = 64
 # An answer is decoded and summarised for each: of a busy lane, no more than so many in a second.
 _MOST_A_SECOND = 512
+# What stands for an answer that no label can be held against.
+_UNJUDGED = "-"
 
 _Kept = tuple[frames.Request, bytes, float]
 
@@ -101,14 +103,14 @@ class Sampler:
             _log.debug("%d requests to %s are not sampled: %s", len(kept), version.ref, error)
             return
         rows = [_rows_of(request.tensors) for request, _, _ in kept]
-        answers = answers_of(version, columns) or []
+        answers = answers_of(version, columns) or [_UNJUDGED] * sum(rows)
         ids: dict[str, str] = {}
         for (request, _, _), count, first in zip(kept, rows, np.cumsum([0, *rows[:-1]]), strict=True):
             # A label is of one row, and of a request whose id its caller knows.
-            if answers and count == 1 and request.number != frames.RESULT and "\n" not in answers[first]:
-                ids[str(RequestId(version.ref, request.client, request.number & ~frames.NAMES_VERSION))] = answers[
-                    first
-                ]
+            if request.number != frames.RESULT:
+                request_id = RequestId(version.ref, request.client, request.number & ~frames.NAMES_VERSION)
+                is_judged = count == 1 and "\n" not in answers[first]
+                ids[str(request_id)] = answers[first] if is_judged else _UNJUDGED
         columns[LATENCY] = np.repeat([seconds for _, _, seconds in kept], rows)
         if not self._connection.run(sampling.keep(wanted.job, version.ref, encoded(columns), ids)):
             self._wanted = None

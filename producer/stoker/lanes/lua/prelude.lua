@@ -263,7 +263,8 @@ end
 
 -- Adds what was counted of a batch to the evidence of its route, unless that has ended; ends the route of a version that has
 -- failed from its first request on. What was counted stands in ARGV from `first` to `last`, as name, count, …: it may be more
--- than Lua's stack holds. `news` is what the route is to say where it says nothing yet.
+-- than Lua's stack holds. `news` is what the route is to say where it says nothing yet, and, as `error`, what the evidence is to
+-- quote if it is the first.
 local function count_for_route(ref, job, news, first, last)
   local open_route, write_route = routes()
   local model, alias = alias_of_lane(ref)
@@ -276,7 +277,9 @@ local function count_for_route(ref, job, news, first, last)
   end
   local is_new = false
   for name, value in pairs(cjson.decode(news)) do
-    if not route[name] then
+    if name == 'error' then
+      redis.call('HSETNX', KEY.evidence .. job, name, value)
+    elseif not route[name] then
       route[name], is_new = value, true
     end
   end
@@ -288,8 +291,9 @@ local function count_for_route(ref, job, news, first, last)
       unpack(redis.call('HMGET', KEY.evidence .. job, side .. ' requests', side .. ' errors', side .. ' refused'))
     local failed = (tonumber(errors or nil) or 0) + (tonumber(refused or nil) or 0)
     if failed >= route.hard_stop and failed >= (tonumber(requests or nil) or 0) then
+      local error = redis.call('HGET', KEY.evidence .. job, 'error')
       return give_up_route(model, alias, route, 'all of the first ' .. failed .. ' requests to ' .. model .. '@' .. route.to
-        .. ' failed')
+        .. ' failed' .. (error and ', the first with: ' .. error or ''))
     end
   end
 end

@@ -1,6 +1,6 @@
 -- Takes in labels of requests that were sampled. ARGV: model, then of each its request's id, its label
 -- Returns a word for each: 'ok', 'late', 'duplicate', 'contradictory', 'unlike' (a number was predicted, and the label is
---   none), 'unknown', or 'unwatched' (nothing is sampled of the model).
+--   none), 'unjudged' (no label can be held against the answer), 'unknown', or 'unwatched' (nothing is sampled of the model).
 local MOST_OUTCOMES = 2000
 local model, words = ARGV[1], {}
 local wanted = sampling_of(model)
@@ -20,7 +20,7 @@ end
 local function judge(entry, id, label)
   local at, ref, kind, predicted, said = string.match(entry, '^(%d+) (%S+) (%a):([^\n]*)\n?(.*)$')
   if not at then
-    return 'unknown'
+    return string.find(entry, '^%d+ %S+ %-$') and 'unjudged' or 'unknown'
   elseif string.find(entry, '\n', 1, true) then
     return said == label and 'duplicate' or 'contradictory'
   elseif now_ms() - at > 1000 * wanted.horizon_s then

@@ -105,8 +105,8 @@ class Rollouts:
 
 def _seen(job: Followed, now: datetime) -> Seen:
     counted = {name: int(count) for name, count in job.counted.items() if count.isdigit()}
-    closed = job.counted.get("closed", "it is not known why")
-    return Seen(now, readable(Approval, job.said), job.is_routed, job.is_ready, counted, closed)
+    closed, error = job.counted.get("closed", "it is not known why"), job.counted.get("error", "")
+    return Seen(now, readable(Approval, job.said), job.is_routed, job.is_ready, counted, closed, error)
 
 
 def _number(ref: str) -> int:

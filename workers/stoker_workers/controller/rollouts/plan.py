@@ -26,6 +26,7 @@ class Seen:
         is_routed, is_ready: whether its route is open, and whether a worker has loaded the new version.
         counted: what was counted of the route since it is open, by name.
         closed: why the route was closed; "" if that is not known.
+        error: the first error of the new version, in words; "" for none.
     """
 
     now: datetime
@@ -34,6 +35,7 @@ class Seen:
     is_ready: bool = False
     counted: Mapping[str, int] | None = None
     closed: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ def _watched(spec: Deploy, rollout: Rollout, step: Step, seen: Seen) -> Move | N
     done = judged.done
     noted = rollout.model_copy(update={"steps": (*rollout.steps[:-1], judged)})
     if harm := [*harms(judged.findings)]:
-        why = f"at {judged.name}, after {done:,} requests: {'; '.join(map(_harm, harm))}"
+        told = [*map(_harm, harm)]
+        if seen.error and any(each.of == "errors" for each in harm):
+            told.append(f"its first error: {seen.error}")
+        why = f"at {judged.name}, after {done:,} requests: {'; '.join(told)}"
         return decided(noted, "rolled back", why, seen.now)
     least = spec.min_requests if step.share else spec.shadow
     is_compared = any(each.of == "errors" for each in judged.findings)

@@ -31,6 +31,7 @@ from stoker.settings import Settings
 
 from .families import Family, Samples, bucket, counters, gauge, gauges, histograms_of_ms
 from .monitors import monitors
+from .schedules import schedule_families
 from .serving import hurried
 
 _log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class LedgerCollector(Collector):
                 *self._duties(),
                 *self._store(),
                 *monitors(self._connection),
+                *schedule_families(self._connection),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)
