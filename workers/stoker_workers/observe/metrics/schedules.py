@@ -8,7 +8,7 @@ from stoker.ledger import schedules
 from stoker.redis.connection import Connection
 from stoker.schedules.schedule import ScheduleState
 
-from .families import Family, counters, gauges
+from .families import Family, Samples, counters, gauges
 
 # Bounds the label's values.
 _MOST_SCHEDULES = 100
@@ -40,5 +40,5 @@ def schedule_families(connection: Connection) -> Iterator[Metric]:
     raw = connection.run(schedules.states())
     states = {name: state for name in sorted(raw)[:_MOST_SCHEDULES] if (state := schedules.read_state(raw[name]))}
     for family, metric, documentation, value in _FAMILIES:
-        samples = {(name,): number for name, state in states.items() if (number := value(state)) is not None}
+        samples: Samples = {(name,): number for name, state in states.items() if (number := value(state)) is not None}
         yield family(metric, documentation, ("schedule",), samples)
