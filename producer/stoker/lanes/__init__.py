@@ -242,10 +242,14 @@ def wake_reader(client: str) -> Call[None]:
     return Call((client,), lambda _: None, _script("wake_reader"))
 
 
+# The scripts behind failures.lua.
+_OF_FAILURES = ("admit_load", "load_failed", "load_failures", "loaded")
+
+
 @cache
 def _script(name: str) -> Script:
-    folder = files(__package__) / "lua"
-    lanes = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    parts = ("prelude", *(("failures",) if name in _OF_FAILURES else ()), name)
+    lanes = "".join((files(__package__) / "lua" / f"{part}.lua").read_text() for part in parts)
     # Few of them look for such a worker, and what is defined costs each of them time.
     lazily = (
         f"local function able()\n{able()}return able_workers, roomiest\nend\n"

@@ -9,7 +9,7 @@ from .counters import lua_bounds
 from .keys import lua_tables
 
 _ROUTES = ("registry", "routes")
-_STATES = ("forms", "turns", "usage", "states", "sampling", "ends")
+_STATES = ("forms", "seats", "turns", "usage", "states", "examples", "sampling", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
 # What stands before a script besides the basics.
 _INCLUDES = {
@@ -17,15 +17,17 @@ _INCLUDES = {
     **dict.fromkeys(("alias_model", "rollback_model", "note_model"), _ROUTES),
     **dict.fromkeys(("route_open", "route_move", "route_close", "route_list", "route_judge", "route_sweep"), _ROUTES),
     **dict.fromkeys(("remove_versions", "rename_model"), (*_STATES, *_ROUTES, "uses")),
-    **dict.fromkeys(("cancel", "count", "drop", "expire", "health"), _STATES),
-    **dict.fromkeys(("budgets", "foresee", "put_off", "query", "quotas", "report", "resend", "pauses"), _STATES),
+    **dict.fromkeys(("cancel", "count", "drop", "expire"), _STATES),
+    **dict.fromkeys(("budgets", "put_off", "query", "quotas", "report", "resend", "pauses"), _STATES),
     **dict.fromkeys(("submit", "accept", "take_in", "change_schedule", "requeue"), (*_STATES, "intake")),
     **dict.fromkeys(("keep_samples", "take_samples"), _STATES),
     "feedback": (*_STATES, *_ROUTES),
     **dict.fromkeys(("pause", "resume"), (*_STATES, "pausing")),
     **dict.fromkeys(("wait", "wake_job", "approve"), _STATES),
     "await_children": (*_STATES, "intake", "pausing"),
-    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "autoscaling", "fall_back"), _NEEDS),
+    **dict.fromkeys(("foresee", "health"), (*_STATES, "census")),
+    **dict.fromkeys(("claim", "release", "wake", "gather", "unmet", "fall_back"), _NEEDS),
+    "autoscaling": (*_NEEDS, "census"),
     **dict.fromkeys(("quarantine", "evict"), ("put_aside",)),
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_places", "mend_records", "mend_indexes", "mend_counts"),
@@ -83,7 +85,7 @@ def routes() -> str:
 @cache
 def waking() -> str:
     """What stands before scripts that wake a job which waits."""
-    return "".join(map(_lua, ("forms", "turns", "states")))
+    return "".join(map(_lua, ("forms", "seats", "turns", "states")))
 
 
 def _lua(name: str) -> str:

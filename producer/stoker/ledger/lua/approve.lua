@@ -1,7 +1,7 @@
 -- Says to a job that asks for it whether it may go on. ARGV: id, Redis user, 1 if it may, note
 -- Who may not write to stoker:approvals:<role> is refused by the server, whatever name the caller gives.
 -- Returns {'ok'}; or, when nothing was written: {'missing'}, {'state', state}, {'early'} (it waits for something else first),
---   {'none'} (it asks for no approval), {'late'} (it has been heard, or is decided), {'role', role} (the settings name none such),
+--   {'none'} (it asks for no approval), {'late'} (it has been heard, or is decided), {'role', role} (the settings name none),
 --   {'user', role, the users who have it} (the user is none of them), {'said', JSON} (somebody has said something before).
 local id, user, is_granted, note = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 local state, spec, kept = unpack(record(id, 'state', 'spec', 'kept'))

@@ -1,8 +1,8 @@
 -- Ends an attempt for good, with its effects: models that it registers, aliases that it moves.
--- ARGV: id, owner, state, result (JSON) or reason, traceback (of a success: what its
---   parent sees of the result, if that is not all of it; '' for neither), ISO time, the most memory
---   that it was seen to use, in bytes (0 where that is unknown), the bytes of files that it has made in the store, and for each effect: the model's name, the number of
---   the version, the new version's JSON ('' for none), the alias to move there ('' for none)
+-- ARGV: id, owner, state, result (JSON) or reason, traceback (of a success: what its parent sees of the result, if that is not
+--   all of it; '' for neither), ISO time, the most memory that it was seen to use, in bytes (0 where that is unknown), the
+--   bytes of files that it has made in the store, and for each effect: the model's name, the number of the version, the new
+--   version's JSON ('' for none), the alias to move there ('' for none)
 -- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), 'version' (a number is taken; likewise), or
 --   'gone' (an alias would point at no version; likewise).
 

@@ -1,6 +1,7 @@
--- Goes on with a job that waits: a controller keeps what it has decided, and tells people. ARGV: id, what was kept, what is to
--- be, why it waits ('' for as before), an event (JSON, '' for none), progress (JSON, '' for none), 1 if the job is to run now, the
---   role whose word is heard ('' for none), the model, and that word as a change of it (JSON)
+-- Goes on with a job that waits: a controller keeps what it has decided, and tells people.
+-- ARGV: id, what was kept, what is to be, why it waits ('' for as before), an event (JSON, '' for none), progress (JSON, '' for
+--   none), 1 if the job is to run now, the role whose word is heard ('' for none), the model, and that word as a change of it
+--   (JSON)
 -- Returns 1, or 0 if the job does not wait or something else is kept by now: then nothing was written.
 local id, before, kept, why, event, progress, wakes, role, model, change = unpack(ARGV)
 local state, is_kept, paused = unpack(record(id, 'state', 'kept', 'paused'))

@@ -36,6 +36,7 @@ local function note_window(id, window)
   local model = string.match(window.model, '^[^@]+')
   local wanted = sampling_of(model)
   if wanted and wanted.job == id then
-    redis.call('HSET', KEY.sampled .. model, window.model .. ' windows', window.number, window.model .. ' differ', #window.differs)
+    redis.call('HSET', KEY.sampled .. model, window.model .. ' windows', window.number, window.model .. ' differ',
+      #window.differs)
   end
 end

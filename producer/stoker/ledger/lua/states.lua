@@ -225,14 +225,6 @@ local function learn_service(queue, kind, took_ms)
   redis.call('HSET', KEY.service, field, string.format('%.3f %d', mean + (took_ms - mean) / count, count))
 end
 
--- Counts the time that an attempt has had its slots. Returns it in ms.
-local function count_time(how, job)
-  local took_ms = now_ms() - (tonumber(job.started_at) or now_ms())
-  observe('attempt ' .. job.kind .. ' ' .. how, took_ms, BOUNDS.time)
-  count_use('slot_ms', took_ms * (tonumber(job.slots) or 1), job)
-  return took_ms
-end
-
 local MOST_ATTEMPTS = 100
 -- Notes how an attempt ended, with the last lines that the job logged.
 local function remember_attempt(id, how, reason, job)

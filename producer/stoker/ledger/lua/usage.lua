@@ -55,13 +55,23 @@ local function count_use(what, by, job)
   add_use('total ' .. tenant, by)
   local spent = limit and spent_by(tenant, days) or 0
   if limit and spent >= limit and spent - by < limit then
-    raise_alarm({ what = 'budget', text = string.format("tenant '%s' has had %.4g slot hours in %d days, which is its budget: %s",
-      tenant, spent / 3600000, days, after == 'stop' and 'its submits are refused, and what runs goes on' or 'nothing is stopped'),
-      figures = { tenant = tenant, slot_hours = limit / 3600000, days = days } })
+    local follows = after == 'stop' and 'its submits are refused, and what runs goes on' or 'nothing is stopped'
+    local text = string.format("tenant '%s' has had %.4g slot hours in %d days, which is its budget: %s", tenant,
+      spent / 3600000, days, follows)
+    raise_alarm({ what = 'budget', text = text, figures = { tenant = tenant, slot_hours = limit / 3600000, days = days } })
   end
 end
 
--- Of tenants, one that has spent a budget which stops it: {'budget', its name, hours spent, hours it may have, days}; nil for none.
+-- Counts the time that an attempt has had its slots. Returns it in ms.
+local function count_time(how, job)
+  local took_ms = now_ms() - (tonumber(job.started_at) or now_ms())
+  observe('attempt ' .. job.kind .. ' ' .. how, took_ms, BOUNDS.time)
+  count_use('slot_ms', took_ms * (tonumber(job.slots) or 1), job)
+  return took_ms
+end
+
+-- Of tenants, one that has spent a budget which stops it: {'budget', its name, hours spent, hours it may have, days}; nil for
+-- none.
 local function over_budget(tenants)
   for tenant in pairs(tenants) do
     local limit, days, after = budget_of(tenant)
