@@ -283,3 +283,12 @@ def test_an_alias_that_points_elsewhere_by_its_first_step_ends_a_deployment(depl
     assert deployed.rollout(job).outcome == "rolled back"
     assert "digits@champion points at 3 now, no longer at 1" in deployed.rollout(job).why
     assert (deployed.champion, deployed.share(), deployed.state(job)) == (3, None, JobState.QUEUED)
+
+
+def test_what_was_said_to_a_deployment_that_is_cancelled_is_kept_no_longer(deployed: Deployed) -> None:
+    job = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
+    with stoker.Client(deployed.redis_url) as client:
+        client.approve(job)
+        client.job(job).cancel()
+    deployed.look()
+    assert not deployed.raw.exists("stoker:followed", f"stoker:approvals:{ROLE}")
