@@ -161,7 +161,7 @@ def test_what_ended_before_its_first_step_has_a_page_too(open_run: Callable[...,
     with pytest.raises(InvalidJob, match="rolled back, and does not become champion: because; its report is ") as told:
         deploy(Deploy(model="pets@2", steps=(0.1,)), run)
     page = Path(str(told.value).rpartition("its report is ")[2]).read_text()
-    assert "pets@1 answers all requests, as before: because." in page
+    assert "pets@2 has answered nobody: because." in page
 
 
 def test_who_is_woken_too_early_waits_on_and_who_is_refused_fails(open_run: Callable[..., Run]) -> None:

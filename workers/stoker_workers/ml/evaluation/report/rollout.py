@@ -24,7 +24,7 @@ def render(result: DeployResult, outcome: Outcome | None) -> str:
     is_new = outcome == "promoted"
     heading = f"{result.model} {'was promoted' if is_new else 'was rolled back'}"
     before = result.before or "nothing"
-    about = f"{result.alias}: {before} before, {result.model if is_new else before} now"
+    about = f"{result.alias}: {before} before{f', {result.model} now' if is_new else ''}"
     return page(
         heading,
         tag("h1", heading),
@@ -48,11 +48,11 @@ def _why(result: DeployResult, *, is_new: bool) -> str:
         )
     if not result.steps:
         # Its share was refused or ended before a step began.
-        return f"{result.before} answers all requests, as before: {result.why}."
+        return f"{result.model} has answered nobody: {result.why}."
     last = result.steps[-1]
     harm = next((finding for finding in last.findings if finding.is_harm), None)
     if harm is None:
-        return f"{result.before} answers all requests again: {result.why}."
+        return f"{result.model} answers nobody any more: {result.why}."
     had = f"had {last.name} of the requests" if last.share else "computed requests unseen"
     return (
         f"{result.before} answers all requests again. {result.model} {had}, and after {last.done:,} of them it was "
