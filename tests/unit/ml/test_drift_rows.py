@@ -2,19 +2,25 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from stoker.kinds.monitor import MOST_WINDOWS_KEPT
+from stoker.lanes import frames
+from stoker.ledger.sampling import Sampling
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
+from stoker.models.tensors import encode_tensors
+from stoker.redis.calls import Call
 from stoker_workers.attempt.messages import MESSAGE, Drew
+from stoker_workers.kinds.monitor import _has_page, _Kept
 from stoker_workers.ml.drift import batches
 from stoker_workers.ml.drift.columns import answers_of, columns_of
 from stoker_workers.ml.drift.drawn import Drawn
+from stoker_workers.ml.drift.history import History, Raised
 from stoker_workers.ml.drift.performance import (
     Gate,
     gate_of_labels,
@@ -23,7 +29,9 @@ from stoker_workers.ml.drift.performance import (
     of_numbers,
     of_outcomes,
 )
+from stoker_workers.ml.drift.reference import reference_of
 from stoker_workers.ml.run import Draw, Wait
+from stoker_workers.serving.sampling import Sampler
 
 NUMBERS = TensorSpec(name="numbers", shape=(2,), dtype="float32", kind="number", columns=("age", "pay"), gaps=True)
 PLANS = TensorSpec(name="categories", shape=(1,), dtype="string", kind="category", columns=("plan",))
@@ -136,3 +144,46 @@ def test_as_many_windows_as_may_be_kept_are_named_over_a_wait() -> None:
     names = [*(f"window-{number:06}.npz" for number in range(MOST_WINDOWS_KEPT)), "report.html", "report.json"]
     files = {name: Artifact(name=name, digest="0" * 64, size=10**10).model_dump() for name in names}
     Wait("watches", keep=json.dumps({"tested": 10**9, "files": files}, separators=(",", ":")).encode())
+
+
+def test_a_page_is_written_for_the_first_windows_each_alarm_and_then_every_ten_minutes() -> None:
+    rng = np.random.default_rng(0)
+    reference = reference_of({"pay": rng.normal(size=100)}, 50)
+    early = History(model="leavers@2", data="", reference=reference, gate=Gate(), tested=20)
+    before, now = early.model_copy(update={"tested": 24}), datetime.now(UTC)
+    after = before.model_copy(update={"tested": 25})
+    alarmed = after.with_alarm(Raised(at=now, window=25, what="drift", text="pay has moved"))
+    fresh, old = (_Kept(written=now - timedelta(minutes=minutes)) for minutes in (9, 11))
+    assert not _has_page(after, before, fresh)
+    assert _has_page(after, before, old)
+    assert _has_page(alarmed, before, fresh)
+    assert _has_page(early, early, fresh)
+    assert _has_page(after, before.model_copy(update={"model": "leavers@1"}), fresh)
+    assert _has_page(after, None, fresh)
+
+
+def test_requests_that_name_their_rows_are_sampled_with_those_that_do_not() -> None:
+    """One sampler's calls: it asks what is wanted, and hands over a batch."""
+    kept: list[tuple[object, ...]] = []
+
+    class Ledger:
+        def run(self, call: Call[Any]) -> Any:
+            if call.words[0] == "HGET":
+                return Sampling(job="a", share=1.0, window=50, horizon_s=60.0)
+            kept.append(call.words)
+            return True
+
+    numbers = np.array([[30.0, 5.0]], dtype=np.float32)
+    sampler = Sampler(Ledger(), "leavers")  # type: ignore[arg-type]  # all that it needs of a connection
+    sampler.ask()
+    requests = [
+        frames.Request(1.0, "0" * 32, number, encode_tensors(rows))
+        for number, rows in enumerate([{"numbers": numbers}, numbers])
+    ]
+    answer = encode_tensors(np.array([[0.25, 0.75]], dtype=np.float32))
+    sampler.saw(requests, [(answer, 2)] * 2, [version(NUMBERS)], 0.01)
+    sampler.send()
+    [(_, job, ref, batch, *answers)] = kept
+    assert (job, ref, answers[1::2]) == ("a", "leavers@2", ["c:yes"] * 2)
+    assert isinstance(batch, bytes)
+    assert batches.joined([batch], 10)["age"].tolist() == [30.0, 30.0]

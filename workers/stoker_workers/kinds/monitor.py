@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -28,6 +29,9 @@ from ..ml.run import Outcome, Run, Sampled, Wait
 from ..ml.writing import write_report, write_result
 
 _NAMED = 5
+# A page for each window would fill the store where they come by the second: the first so many have one, and then it is
+# written so often.
+_FIRST_PAGES, _PAGE_EVERY = 20, timedelta(minutes=10)
 
 
 def run(spec: Monitor, run: Run) -> Outcome:
@@ -52,20 +56,33 @@ def run(spec: Monitor, run: Run) -> Outcome:
     if history != before:
         _save(history, run)
     kept = _Kept.read(run.kept)
-    # Without news, the report is as it was.
-    files = kept.files if history == before and kept.files else None
-    result = _result(history, run) if files is None else _summary(history, files)
-    if spec.windows is not None and history.tested >= spec.windows:
+    is_over = spec.windows is not None and history.tested >= spec.windows
+    is_behind = history != before or kept.is_behind
+    if is_over or not kept.files or (is_behind and _has_page(history, before, kept)):
+        written = write_report(run, _summary(history, {}), partial(render, history))
+        kept, is_behind = _Kept(files=written, written=datetime.now(UTC)), False
+    result = _summary(history, _reports(kept.files) | {file.name: file for file in history.kept})
+    if is_over:
         return Outcome(result)
-    keep = _Kept(tested=history.tested, files=result.files).model_dump_json().encode()
-    raise Wait(_why(history), seconds=0 if sampled.waiting >= spec.window else None, keep=keep)
+    keep = _Kept(tested=history.tested, files=result.files, written=kept.written, is_behind=is_behind)
+    seconds = 0 if sampled.waiting >= spec.window else _PAGE_EVERY.total_seconds() if is_behind else None
+    raise Wait(_why(history), seconds=seconds, keep=keep.model_dump_json().encode())
 
 
 class _Kept(Described):
-    """What is kept over a wait: how many windows were tested, and what `job.files` gives meanwhile."""
+    """What is kept over a wait.
+
+    Attributes:
+        tested: how many windows were tested.
+        files: what `job.files` gives meanwhile: the report, and windows.
+        written: when the report was, UTC.
+        is_behind: whether something has come since that it does not have.
+    """
 
     tested: int = 0
     files: dict[str, Artifact] = Field(default_factory=dict)
+    written: datetime | None = None
+    is_behind: bool = False
 
     @classmethod
     def read(cls, kept: bytes) -> Self:
@@ -160,11 +177,15 @@ def _save(history: History, run: Run) -> None:
     run.emit(Checkpoint(epoch=0, step=history.tested, artifact=saved))
 
 
-def _result(history: History, run: Run) -> MonitorResult:
-    """With its report, which it writes."""
-    result = _summary(history, {})
-    files = write_report(run, result, lambda: render(history))
-    return _summary(history, files | {file.name: file for file in history.kept})
+def _has_page(history: History, before: History | None, kept: _Kept) -> bool:
+    """Whether the report is written anew for what has come: not for each window of many, but with each alarm."""
+    is_new = before is None or history.alarms != before.alarms or history.model != before.model
+    is_old = kept.written is None or datetime.now(UTC) - kept.written >= _PAGE_EVERY
+    return is_new or is_old or history.tested <= _FIRST_PAGES
+
+
+def _reports(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    return {name: file for name, file in files.items() if not name.endswith(".npz")}
 
 
 def _summary(history: History, files: Mapping[str, Artifact]) -> MonitorResult:

@@ -16,9 +16,10 @@ from stoker.errors import StokerError
 from stoker.lanes import frames
 from stoker.ledger import sampling
 from stoker.ledger.sampling import Sampling
+from stoker.models.inputs import Inputs
 from stoker.models.manifest import ModelVersion
 from stoker.models.requests import RequestId
-from stoker.models.tensors import decode_tensors, joined_rows
+from stoker.models.tensors import Array, decode_tensors, joined_rows
 from stoker.redis.connection import Connection
 
 from ..ml.drift.batches import LATENCY, encoded
@@ -96,7 +97,7 @@ class Sampler:
 
     def _send(self, wanted: Sampling, version: ModelVersion, kept: Sequence[_Kept]) -> None:
         try:
-            inputs = joined_rows([decode_tensors(request.tensors) for request, _, _ in kept])
+            inputs = _inputs(version, [request.tensors for request, _, _ in kept])
             outputs = joined_rows([decode_tensors(response) for _, response, _ in kept])
             columns = columns_of(version, inputs, outputs, wanted.off)
         except (StokerError, ValueError) as error:  # requests that do not fit each other, of a model with free sizes
@@ -114,6 +115,13 @@ class Sampler:
         columns[LATENCY] = np.repeat([seconds for _, _, seconds in kept], rows)
         if not self._connection.run(sampling.keep(wanted.job, version.ref, encoded(columns), ids)):
             self._wanted = None
+
+
+def _inputs(version: ModelVersion, requests: Sequence[bytes]) -> dict[str, Array]:
+    """The rows of several requests by input; each may have them by name, or a single one as an array."""
+    own = Inputs(version.signature, version.ref)
+    each = [own.ordered(decode_tensors(tensors)) for tensors in requests]
+    return {spec.name: np.concatenate(arrays) for spec, *arrays in zip(own.specs, *each, strict=True)}
 
 
 def _rows_of(tensors: bytes) -> int:
