@@ -40,7 +40,7 @@ def _alarms(since: object, limit: object) -> Call[list[Alarm]]:
         return alarms.newest(most)
     if moment := arguments.moment(since, "since") if isinstance(since, datetime) else None:
         return alarms.since(moment, most)
-    place = arguments.event_id(since) if isinstance(since, str) else None
+    place = arguments.event_id(since, "since", "an alarm, or a time with a zone") if isinstance(since, str) else None
     if place is None:
         raise InvalidArgument(f"since is an alarm's id, a datetime with a zone, or None; got {short(since)}")
     return alarms.since(place, most)

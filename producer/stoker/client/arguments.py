@@ -85,14 +85,14 @@ def kind(value: object) -> str | None:
     return name
 
 
-def event_id(value: object) -> str | None:
-    """An event's id, as in `Event.id`; None for before the first event."""
+def event_id(value: object, name: str = "after", what: str = "an event") -> str | None:
+    """The id of an event or an alarm; None for before the first."""
     if value is None:
         return None
     fits = isinstance(value, str) and _EVENT_ID.fullmatch(value)
     if isinstance(value, str) and fits and all(int(part) < _LARGEST_ID for part in value.split("-")):
         return value
-    raise InvalidArgument(f"after must be the id of an event, such as '1764000000000-0', got {short(value)}")
+    raise InvalidArgument(f"{name} must be the id of {what}, such as '1764000000000-0', got {short(value)}")
 
 
 def job_id(value: object) -> str:
