@@ -11,12 +11,9 @@ from .accepts import Accepts
 from .base import JobSpec
 from .data import Data, DataRef, OptionalDataRef
 from .kind import Kind, SubmitChecks, preflight_for, with_fields
-from .needs import module_word
-from .repeatable import why_it_differs
 from .training.architecture import Architecture, Pretrained, weights_between
 from .training.fitting import Checkpoints, EarlyStopping, Optimizer, OptimizerName, Plateau, refuse_wrong_monitor
 from .training.forecast import Forecast, refuse_wrong_forecast
-from .training.given_network import KerasConfig
 from .training.images import Augment, ImageSize
 from .training.keras_custom import refuse_custom_h5
 from .training.memory_plan import memory_plans
@@ -29,10 +26,9 @@ from .training.outputs import (
     Output,
     Targets,
     check_task,
-    class_modules,
-    is_own,
     refuse_wrong_outputs,
 )
+from .training.own_code import differs, needs_of_own, network_modules
 from .training.reconstruction import refuse_wrong_reconstruction
 from .training.roles import refuse_contradicting_roles
 from .training.scaling import Scalings, refuse_wrong_scaling
@@ -220,7 +216,7 @@ class Train(JobSpec[TrainResult]):
                 f"{self.workers} workers cannot share batches of {rows} rows: give a larger batch_size or fewer workers"
             )
         refuse_wrong_monitor(self)
-        refuse_custom_h5(self.formats, _network_modules(self))
+        refuse_custom_h5(self.formats, network_modules(self))
         return self
 
     def _check_loss(self) -> None:
@@ -262,28 +258,6 @@ def _check(spec: Train, checks: SubmitChecks) -> Train:
     )
 
 
-def _needs(spec: Train) -> tuple[str, ...]:
-    """The modules of the author's own classes in its network, and of those that are its losses and metrics."""
-    return tuple(map(module_word, sorted({*class_modules(_measures(spec)), *_network_modules(spec)})))
-
-
-def _differs(spec: Train) -> str:
-    own = (*filter(is_own, _measures(spec)), *_network_modules(spec))
-    return why_it_differs(draws=spec.seed is None, alias=spec.alias, own=own)
-
-
-def _measures(spec: Train) -> list[str]:
-    named = [spec.loss, *(spec.metrics or ())]
-    for output in spec.outputs.values():
-        named += [output.loss, *(output.metrics or ())]
-    return [name for name in named if name is not None]
-
-
-def _network_modules(spec: Train) -> tuple[str, ...]:
-    network = spec.architecture
-    return network.all_modules if isinstance(network, KerasConfig) else ()
-
-
 def _summary(spec: Train) -> str:
     trial = "" if spec.trial is None else f"{spec.trial}, "
     return f"{trial}{spec.model}, {spec.data}, epochs={spec.epochs}"
@@ -302,8 +276,8 @@ KIND = Kind(
     may_have_children=lambda spec: spec.folds is not None and spec.fold is None,
     checkpoints=lambda spec: spec.checkpoint.keep,
     memory_plans=lambda spec: tuple(map(str, memory_plans(spec))),
-    needs=_needs,
+    needs=needs_of_own,
     work=lambda spec: {"epochs": spec.epochs, "weights": weights_between(spec.architecture)},
-    differs=_differs,
+    differs=differs,
     check=_check,
 )
