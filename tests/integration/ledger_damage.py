@@ -1,5 +1,6 @@
 """A small ledger with jobs in every state, what something else may write over its keys, and whether it is whole."""
 
+import struct
 import uuid
 from collections import Counter
 from typing import Any, cast
@@ -17,11 +18,13 @@ from stoker.ledger import (
     presence,
     quotas,
     records,
+    sampling,
     upkeep,
 )
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.ledger.keys import TYPES, key
+from stoker.ledger.sampling import Sampling
 from stoker.redis.connection import Connection
 
 from .ledger_machine import result_of, version
@@ -39,11 +42,14 @@ SHARED = [
     *(key(name, "cpu.train", "normal") for name in ("rung", "tenants")),
     key("held", "cpu.train", "normal", "a"),
     key("gathering", "cpu.train"),
-    *(key(name, "one") for name in ("model", "aliases", "notes", "moves")),
+    *(key(name, "one") for name in ("model", "aliases", "notes", "moves", "sampled", "answered", "answered_at")),
+    *(key(name, "one@1") for name in ("samples", "outcomes")),
+    key("examples", "cpu", "train"),
     key("decisions", "cpu"),
     key("fleet", "cpu"),
     "cpu.train\x06\x166",
 ]
+_SAMPLING = Sampling(share=1.0, window=2, horizon_s=60.0)
 WRONG = ("string", "list", "hash", "set", "zset", "stream")
 
 
@@ -104,6 +110,11 @@ class SmallLedger:
         """Let everybody do something: clients, workers, operators and a controller; none may end in an error."""
         self.run(presence.announce(WORKER))
         one, two, three = self.running
+        self.run(sampling.take(one, "one@1", _SAMPLING, 0))
+        for _ in range(2):
+            self.run(sampling.keep(one.job_id, "one@1", struct.pack("<I", 1), {"one@1:a": "c:red"}))
+        self.run(sampling.feedback("one", [("one@1:a", "red")]))
+        self.run(sampling.take(one, "one@1", _SAMPLING, 0))
         self.run(attempts.report(one, LEASE_S, [Log(line="hello")]))
         self.run(attempts.succeed(one, result_of("one")))
         self.run(attempts.fail(two, JobState.FAILED, "bad data"))
