@@ -13,7 +13,7 @@ from stoker.lanes import frames
 from stoker.ledger.sampling import Sampling
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
-from stoker.models.tensors import encode_tensors
+from stoker.models.tensors import Tensors, encode_tensors
 from stoker.redis.calls import Call
 from stoker_workers.attempt.messages import MESSAGE, Drew
 from stoker_workers.kinds.monitor import _has_page, _Kept
@@ -176,10 +176,8 @@ def test_requests_that_name_their_rows_are_sampled_with_those_that_do_not() -> N
     numbers = np.array([[30.0, 5.0]], dtype=np.float32)
     sampler = Sampler(Ledger(), "leavers")  # type: ignore[arg-type]  # all that it needs of a connection
     sampler.ask()
-    requests = [
-        frames.Request(1.0, "0" * 32, number, encode_tensors(rows))
-        for number, rows in enumerate([{"numbers": numbers}, numbers])
-    ]
+    sent: list[Tensors] = [{"numbers": numbers}, numbers]
+    requests = [frames.Request(1.0, "0" * 32, number, encode_tensors(rows)) for number, rows in enumerate(sent)]
     answer = encode_tensors(np.array([[0.25, 0.75]], dtype=np.float32))
     sampler.saw(requests, [(answer, 2)] * 2, [version(NUMBERS)], 0.01)
     sampler.send()
