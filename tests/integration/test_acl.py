@@ -99,7 +99,9 @@ def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
         assert isinstance(result, stoker.TrainResult)
         assert client.submit(SPEC, reuse="identical").result(timeout=PATIENCE_S) == result
         assert client.infer(result.model, [[0.0] * 64], timeout=PATIENCE_S).shape == (1, 10)
-        pipeline = client.submit_many([SPEC, stoker.Evaluate(model="#0", data="sample://digits")])
+        pipeline = client.submit_many(
+            [SPEC, stoker.Evaluate(model="#0", data="sample://digits", bootstrap=100, noise=())]
+        )
         assert [job.wait(timeout=PATIENCE_S) for job in pipeline] == [JobState.SUCCEEDED] * 2
 
         endless = client.submit(SPEC.model_copy(update={"epochs": 1_000_000}))

@@ -101,9 +101,9 @@ def test_rows_that_are_asked_for_are_predicted_alone(
 
 
 def test_a_child_that_fails_fails_the_job_and_names_the_row(client: stoker.Client, model: str, write: Write) -> None:
-    job = client.submit(stoker.Infer(model=model, data=write(ROWS, nan_at=789), chunk_rows=100))
+    job = client.submit(stoker.Infer(model=model, data=write(400, nan_at=289), chunk_rows=100))
 
-    with pytest.raises(stoker.JobFailed, match=r"rows 700 to 799: .*row 789"):
+    with pytest.raises(stoker.JobFailed, match=r"rows 200 to 299: .*row 289"):
         job.result(timeout=PATIENCE_S)
 
 
@@ -111,7 +111,7 @@ def test_a_killed_slot_costs_one_child(
     client: stoker.Client, stack: Settings, model: str, write: Write, eventually: Eventually, tmp_path: Path
 ) -> None:
     # One row at a time: slow enough to be hit.
-    job = client.submit(stoker.Infer(model=model, data=write(24_000), chunk_rows=3_000, batch_size=1))
+    job = client.submit(stoker.Infer(model=model, data=write(8_000), chunk_rows=1_000, batch_size=1))
     [worker] = client.workers()
 
     def at_work() -> list[psutil.Process]:
@@ -122,7 +122,7 @@ def test_a_killed_slot_costs_one_child(
     killed.kill()
 
     chunks = predictions(job.result(timeout=PATIENCE_S), stack, tmp_path)
-    assert sum(map(len, chunks)) == 24_000
+    assert sum(map(len, chunks)) == 8_000
     assert sum(child.attempt for child in client.jobs(parent=job.id)) <= 8 + 1
 
 

@@ -71,7 +71,7 @@ def test_a_model_of_own_classes_does_what_every_model_does(
     client: stoker.Client, allowing: Settings, gated: str, tmp_path: Path
 ) -> None:
     further = stoker.Train(model="further", data="sample://iris", init_from=gated, epochs=1, seed=1)
-    evaluating = stoker.Evaluate(model=gated, data="sample://iris")
+    evaluating = stoker.Evaluate(model=gated, data="sample://iris", bootstrap=100, noise=())
     np.savez(tmp_path / "rows.npz", x=ROWS)
     inferring = stoker.Infer(model=gated, data=str(tmp_path / "rows.npz"))
     evaluated, inferred, _ = (
@@ -130,7 +130,7 @@ def test_in_a_fleet_where_one_of_two_workers_has_the_module_all_goes_to_that_one
 
         np.savez(tmp_path / "rows.npz", x=ROWS)
         inferring = stoker.Infer(model=gated, data=str(tmp_path / "rows.npz"), chunk_rows=4)
-        evaluating = stoker.Evaluate(model=gated, data="sample://iris")
+        evaluating = stoker.Evaluate(model=gated, data="sample://iris", bootstrap=100, noise=())
         deploying = stoker.Deploy(model=gated, alias="canary")
         learning = stoker.Train(model="learned", data="sample://iris", epochs=1, **LEARNED)
         comparing = stoker.Compare(models=(gated, "learned@latest"), data="sample://iris")

@@ -20,7 +20,7 @@ PAGES = [*sorted({*(DOCS / "examples").glob("*.md")} - APART), DOCS / "networks.
 # What a reader takes in at a glance.
 MOST_LINES = 15
 # Those that run on real workers in `make test`; what others call is tried in memory, test_pages.py.
-SHORT = ("anomalies", "churn", "forecast", "networks")
+SHORT = ("anomalies", "churn", "networks")
 # As few as are learned in seconds.
 PHOTOGRAPHS, SPOTS = 300, 200
 

@@ -83,7 +83,9 @@ def test_functions_of_scikit_learn_are_children_of_a_function(client: stoker.Cli
 
 def test_a_model_that_a_function_has_trained_is_served_and_evaluated(client: stoker.Client) -> None:
     training = stoker.Run("shop.jobs:train_digits", {"epochs": 4}, seed=1)
-    job, evaluated = client.submit_many([training, stoker.Evaluate(model="#0", data="sample://digits")])
+    job, evaluated = client.submit_many(
+        [training, stoker.Evaluate(model="#0", data="sample://digits", bootstrap=100, noise=())]
+    )
 
     result = job.result(timeout=PATIENCE_S)
 

@@ -26,7 +26,7 @@ from ..foreign_loader import elsewhere
 from .test_examples import DOCS, write_month
 
 # Those whose jobs take longest; what they call is tried in memory, test_pages.py.
-LONG = ("choosing", "exporting", "optimising", "tuning")
+LONG = ("apps", "choosing", "exporting", "notebook", "optimising", "registry", "tuning")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -63,6 +63,7 @@ def test_functions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_apps(capsys: pytest.CaptureFixture[str]) -> None:
     many, tests = blocks("apps", "python")
     run(many)
@@ -70,6 +71,7 @@ def test_apps(capsys: pytest.CaptureFixture[str]) -> None:
     run(tests)
 
 
+@pytest.mark.slow
 def test_notebook() -> None:
     job = run("\n".join(blocks("notebook", "python")))["job"]
     assert isinstance(job, stoker.Job)
@@ -95,6 +97,7 @@ def test_import(client: stoker.Client, tmp_path: Path) -> None:
     np.testing.assert_allclose(keras.saving.load_model("model.keras")(rows), network(rows), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_registry(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
     [example] = blocks("registry", "python")
     run(example)
@@ -181,15 +184,11 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_explaining(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
-    single, whole = blocks("explaining", "python")
+    single, _ = blocks("explaining", "python")
     why = run(single)["why"]
     assert isinstance(why, stoker.Explanation)
     assert why.only.complete
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(why.columns)
-    names = run(f"import stoker\nclient = stoker.Client()\n{whole}")
-    result = names["result"]
-    assert isinstance(result, stoker.ExplainResult)
-    assert len(capsys.readouterr().out.splitlines()) == len(result.importance) == len(why.columns)
     [console] = blocks("explaining", "console")
     told = commands.run(*console.strip().removeprefix("$ stoker ").split())
     assert told.returncode == 0, told.stderr

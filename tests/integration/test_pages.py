@@ -38,7 +38,21 @@ def test_what_an_example_calls_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", LONG)
 def test_what_a_guide_calls_is_there(page: str) -> None:
-    exec(compile(blocks(page, "python")[0], page, "exec"), {})
+    programs = blocks(page, "python")
+    exec(compile("\n".join(programs if page == "notebook" else programs[:1]), page, "exec"), {})
+
+
+def test_what_explains_all_of_the_data_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with stoker.Client() as client:
+        client.submit(stoker.Train(model="leavers", data="sample://churn", target="churned"))
+        exec(compile(blocks("explaining", "python")[1], "explaining", "exec"), {"stoker": stoker, "client": client})
+    assert "falls by" in capsys.readouterr().out
+
+
+def test_what_makes_a_forecast_is_there() -> None:
+    [page] = [page for page in PAGES if page.stem == "forecast"]
+    exec(compile(code(page).partition("with stoker.Client")[0], page.name, "exec"), names := {})
+    assert isinstance(names["spec"], stoker.Train)
 
 
 @pytest.mark.parametrize("page", LONG)

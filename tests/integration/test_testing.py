@@ -73,7 +73,7 @@ def test_an_evaluation_comes_after_the_training_that_it_names(client: stoker.Cli
     model = unique("alike")
     specs = [
         stoker.Train(model=model, data="sample://iris", epochs=1, device="cpu", **SMALL),
-        stoker.Evaluate(model="#0", data="sample://iris", device="cpu"),
+        stoker.Evaluate(model="#0", data="sample://iris", device="cpu", bootstrap=100, noise=()),
     ]
     training, evaluation = client.submit_many(specs)
     result = evaluation.result(timeout=PATIENCE_S)

@@ -45,6 +45,8 @@ RING_AGAIN_S = 3.0
 _CHUNKS_A_ROUND = 20
 # While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
 _LOOKS_A_ROUND = 10
+# Between two passes over a ledger that was well. One over few jobs is a single look, most of what an idle server does.
+_REST_S = 3.0
 
 
 class Controller:
@@ -64,7 +66,7 @@ class Controller:
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._sealer = Sealer(settings.store, self._connection)
-        self._looked_up_to = "0"
+        self._looked_up_to, self._rests_until = "0", 0.0
         starting = Schedules(self._connection, signatures=signatures_of(settings))
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
@@ -184,12 +186,15 @@ class Controller:
 
     def _repair(self) -> None:
         """Go on looking for damage where the last look ended; where there is some, in more steps, not longer ones."""
+        if time.monotonic() < self._rests_until:
+            return
         for _ in range(_LOOKS_A_ROUND):
             look = self._connection.run(damage.repair(self._looked_up_to))
             self._looked_up_to = look.cursor
             for flaw in look.damages:
                 _log.warning("something else than Stoker has written to Redis: %s; mended", flaw)
             if not look.is_damaged:
+                self._rests_until = 0.0 if look.cursor != "0" else time.monotonic() + _REST_S
                 break
 
     def _remove_old_versions(self) -> None:
