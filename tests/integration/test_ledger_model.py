@@ -174,7 +174,7 @@ class Ledger(ClientsAndWorkers, ModelKeepers):
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize(
-    "examples", [10, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.chaos)]
+    "examples", [6, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.chaos)]
 )
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
     run_on_server(Ledger, redis_url, examples)

@@ -121,7 +121,7 @@ class Sharing(BothSides):
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize(
-    "examples", [6, pytest.param(12, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.chaos)]
+    "examples", [4, pytest.param(12, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.chaos)]
 )
 def test_the_scripts_ring_for_the_job_whose_turn_it_is(redis_url: str, examples: int) -> None:
     run_on_server(Sharing, redis_url, examples)
