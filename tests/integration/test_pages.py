@@ -51,7 +51,8 @@ def test_what_explains_all_of_the_data_is_there(capsys: pytest.CaptureFixture[st
 
 def test_what_makes_a_forecast_is_there() -> None:
     [page] = [page for page in PAGES if page.stem == "forecast"]
-    exec(compile(code(page).partition("with stoker.Client")[0], page.name, "exec"), names := {})
+    names: dict[str, object] = {}
+    exec(compile(code(page).partition("with stoker.Client")[0], page.name, "exec"), names)
     assert isinstance(names["spec"], stoker.Train)
 
 
