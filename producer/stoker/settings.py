@@ -20,6 +20,7 @@ from .kinds.needs import (
 )
 from .models.access import checked_root
 from .models.retention import ModelPattern, Retention
+from .models.sealing import MOST_RECIPIENTS, Sealing, StorePlace, checked_key, checked_recipient
 from .models.targets import checked_target_root
 from .origins import PREFIX, as_text, listed, pairs, tables, variable
 from .settings_sources import SourcedSettings
@@ -70,6 +71,23 @@ class Settings(SourcedSettings):
         default=None,
         description="The file or folder with the public keys that are trusted, and what each may: what none of them "
         "has signed is refused. None believes everything.",
+    )
+    encryption_key: Annotated[str, AfterValidator(checked_key)] | None = Field(
+        default=None,
+        repr=False,
+        description="The path of a file of age identities, which its owner alone may read: artifacts are encrypted for "
+        "them, and decrypted with them. Or the identities themselves, where secrets are mounted. None: nothing is "
+        "encrypted.",
+    )
+    encryption_recipients: Annotated[
+        tuple[Annotated[str, AfterValidator(checked_recipient)], ...],
+        Field(max_length=MOST_RECIPIENTS),
+        NoDecode,
+        BeforeValidator(listed),
+    ] = Field(
+        default=(),
+        description="The public keys, age1…, that artifacts are encrypted for, where these are not all of "
+        "encryption_key; in the environment, with commas between them.",
     )
     lease_s: float = Field(
         default=15, ge=0.5, le=3600, description="Seconds after which a silent worker's job is given to another."
@@ -245,6 +263,11 @@ class Settings(SourcedSettings):
     def store(self) -> str:
         """Where artifacts are: `store_url`, or by default a folder of `home`."""
         return self.store_url or str(self.home / "store")
+
+    @property
+    def store_place(self) -> StorePlace:
+        """The same, with how artifacts are encrypted."""
+        return StorePlace(self.store, Sealing(self.encryption_key, self.encryption_recipients))
 
     @property
     def offers(self) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def _train_and_evaluate(client: stoker.Client) -> None:
     reference = stoker.Train(
         model=_MODEL, data=_DATA, architecture=stoker.MLP(hidden=(64, 32)), epochs=10, batch_size=32, seed=0
     )
-    store = Store(client.settings.store)
+    store = Store(client.settings.store_place)
     draw(Rule("train: 64 relu, 32 relu, 10 softmax on scikit-learn's digits", align="left"))
     job = client.submit(reference)
     follow(job.events(), console())

@@ -99,7 +99,7 @@ def best(
         if as_json:
             print_json(result)
         else:
-            show_result(result, Store(client.settings.store))
+            show_result(result, Store(client.settings.store_place))
     if result.chosen is None:
         raise typer.Exit(1)
 

@@ -43,4 +43,4 @@ def describe(
         if as_json:
             print_json(result)
         else:
-            show_result(result, Store(client.settings.store))
+            show_result(result, Store(client.settings.store_place))

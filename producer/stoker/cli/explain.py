@@ -61,7 +61,7 @@ def explain(
             if as_json:
                 print_json(result)
             else:
-                show_result(result, Store(client.settings.store))
+                show_result(result, Store(client.settings.store_place))
             return
         assert rows is not None
         with saying_warnings():

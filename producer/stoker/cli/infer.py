@@ -49,7 +49,7 @@ def infer(
     """
     spec = Infer(model=model, data=data, format=_format(output), columns=tuple(filter(None, columns.split(","))))
     with Client() as client:
-        store = Store(client.settings.store)
+        store = Store(client.settings.store_place)
         result = result_of(client, client.submit(spec), quiet=as_json)
     assert isinstance(result, InferResult)
     if output:

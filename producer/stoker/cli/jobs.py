@@ -162,7 +162,7 @@ def result(
         if as_json:
             print_json(job_result)
         else:
-            show_result(job_result, Store(client.settings.store))
+            show_result(job_result, Store(client.settings.store_place))
             _say_champion(client, job_result)
 
 
@@ -215,7 +215,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
             say_block(error.traceback, style="dim")
         raise typer.Exit(1) from None
     if not as_json:
-        show_result(job_result, Store(client.settings.store))
+        show_result(job_result, Store(client.settings.store_place))
         _say_champion(client, job_result)
 
 

@@ -63,7 +63,7 @@ def export(
             raise InvalidArgument("--to is empty: give a folder, such as . for the present one, or a URL")
         if file_format not in _FORMATS:
             raise InvalidArgument(f"--format is one of {', '.join(_FORMATS)}, got {file_format}")
-        store = Store(client.settings.store)
+        store = Store(client.settings.store_place)
         if not as_json:
             say_aside(f"a worker makes {file_format} of {version.ref}, for {to or folder}; this may take minutes")
         result = client.export(
@@ -83,7 +83,7 @@ def export(
 
 def _copied(client: Client, version: ModelVersion, folder: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Copy a file of the registry; and beside it the one that prepares its rows, if it has one."""
-    store = Store(client.settings.store)
+    store = Store(client.settings.store_place)
     files = {"path": name or predicting_file(version)[0]}
     if files["path"] not in version.files:
         raise ModelNotFound(f"{version.ref} has no {name!r} file; it has {', '.join(version.files)}")

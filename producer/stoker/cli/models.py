@@ -57,7 +57,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     """Show a version: what it takes and gives, its metrics, where it came from, its files."""
     with Client() as client:
         version = client.model(ref)
-        store, monitor = Store(client.settings.store), client.monitors().get(version.name)
+        store, monitor = Store(client.settings.store_place), client.monitors().get(version.name)
     if as_json:
         print_json(version)
         return

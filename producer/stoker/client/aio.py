@@ -131,7 +131,7 @@ class AsyncClient(
     ) -> ModelVersion:
         """See `Client.register`."""
         spec = registering.import_spec(name, source, said)
-        ready = await self._drive_in_threads(registering.uploaded(spec, self.settings.store))
+        ready = await self._drive_in_threads(registering.uploaded(spec, self.settings.store_place))
         result = await (await self.submit(ready)).result(timeout)
         return await self.model(result.gives_model() or name)
 

@@ -72,9 +72,9 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     async def files(self) -> Mapping[str, AsyncJobFile]:
         """See `Job.files`."""
         if so_far := await self._run(waits.kept_files(self.id)):
-            return {name: AsyncJobFile(file, self.settings.store) for name, file in so_far.items()}
+            return {name: AsyncJobFile(file, self.settings.store_place) for name, file in so_far.items()}
         files = artifacts_of(await self.result(timeout=0), await self._run(kept(self.id)))
-        return {name: AsyncJobFile(file, self.settings.store) for name, file in files.items()}
+        return {name: AsyncJobFile(file, self.settings.store_place) for name, file in files.items()}
 
     async def cancel(self) -> None:
         """See `Job.cancel`."""
@@ -94,7 +94,7 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
                 yield line
 
     async def _printed(self) -> Printed:
-        file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self.settings.store)
+        file = await asyncio.to_thread(LogFile, await self._run(kept(self.id)), self.settings.store_place)
         return await self._drive(printed(self.id, file))
 
     async def pause(self) -> None:

@@ -186,7 +186,7 @@ class Client(
             Unavailable: Redis or the store cannot be reached.
         """
         spec = registering.import_spec(name, source, said)
-        ready = self._drive(registering.uploaded(spec, self.settings.store))
+        ready = self._drive(registering.uploaded(spec, self.settings.store_place))
         result = self.submit(ready).result(timeout)
         return self.model(result.gives_model() or name)
 

@@ -93,9 +93,7 @@ def _bring(store: UploadStore, digest: str, target: Path, *, overwrite: bool) ->
         return
     partial = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with partial.open("wb") as copy:
-            for block in store.blocks(digest):
-                copy.write(block)
+        store.fetch_to(digest, partial)
         _place(partial, target, overwrite=overwrite)
     finally:
         partial.unlink(missing_ok=True)

@@ -73,7 +73,7 @@ class ExportCalls(Calls):
         except Timeout:
             job.cancel()
             raise
-        return result if spec.to else _brought(result, Store(self.settings.store), to, name)
+        return result if spec.to else _brought(result, Store(self.settings.store_place), to, name)
 
 
 class AsyncExportCalls(AsyncCalls):
@@ -107,7 +107,7 @@ class AsyncExportCalls(AsyncCalls):
             raise
         if spec.to:
             return result
-        return await asyncio.to_thread(_brought, result, Store(self.settings.store), to, name)
+        return await asyncio.to_thread(_brought, result, Store(self.settings.store_place), to, name)
 
 
 def _spec(

@@ -13,6 +13,7 @@ from ..kinds.problems import short
 from ..ledger import uploads as ledger
 from ..ledger.uploads import KEEP_DAYS, LONGEST_DAYS, Upload, new_upload
 from ..models.manifest import Artifact
+from ..models.sealing import StorePlace
 from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
@@ -68,7 +69,7 @@ class FileCalls(Calls):
             Unavailable: the store or Redis is away, or the store is a folder that is not mounted here. A repeat goes on
                 from there.
         """
-        return self._drive(_upload(data, name, keep_days, self.settings.store, progress))
+        return self._drive(_upload(data, name, keep_days, self.settings.store_place, progress))
 
     def uploads(self) -> list[Upload]:
         """All uploads of all apps, the newest first."""
@@ -107,7 +108,7 @@ class FileCalls(Calls):
             Corrupt, Missing: the artifact has changed in the store, or is gone (`stoker.models.store`).
             Unavailable: the store is away.
         """
-        return self._drive(_download(what, to, overwrite, self.settings.store))
+        return self._drive(_download(what, to, overwrite, self.settings.store_place))
 
 
 class AsyncFileCalls(AsyncCalls):
@@ -122,7 +123,7 @@ class AsyncFileCalls(AsyncCalls):
         progress: Progress | None = None,
     ) -> str:
         """See `Client.upload`."""
-        return await self._drive_in_threads(_upload(data, name, keep_days, self.settings.store, progress))
+        return await self._drive_in_threads(_upload(data, name, keep_days, self.settings.store_place, progress))
 
     async def uploads(self) -> list[Upload]:
         """See `Client.uploads`."""
@@ -136,7 +137,7 @@ class AsyncFileCalls(AsyncCalls):
         self, what: Artifact | AsyncJobFile | str, to: str | os.PathLike[str] = ".", *, overwrite: bool = False
     ) -> Path:
         """See `Client.download`."""
-        return await self._drive_in_threads(_download(what, to, overwrite, self.settings.store))
+        return await self._drive_in_threads(_download(what, to, overwrite, self.settings.store_place))
 
     async def _drive_in_threads(self, steps: Steps[T]) -> T:
         result = None
@@ -163,14 +164,14 @@ def _next(steps: Steps[T], result: object) -> Call[Any] | _End:
 
 
 def _upload(
-    data: Uploadable, name: str | None, keep_days: float, store_url: str, progress: Progress | None
+    data: Uploadable, name: str | None, keep_days: float, place: StorePlace, progress: Progress | None
 ) -> Steps[str]:
     """Between its calls it reads files, and writes to the store."""
     days = _days(keep_days)
     if progress is not None and not callable(progress):
         raise InvalidArgument(f"progress is a function of two numbers of bytes, got {short(progress)}")
     with as_files(data, _name(name)) as source, tempfile.TemporaryDirectory(prefix="stoker-") as scratch:
-        store = UploadStore(store_url)
+        store = UploadStore(place)
         yield from stores.require(store)
         contents = {path: _content(store, file) for path, file in source.files.items()}
         whole = store.content(_list(contents, Path(scratch))) if source.is_folder else contents[""]
@@ -241,7 +242,7 @@ def _forget(ref: str) -> Steps[None]:
 
 
 def _download(
-    what: Artifact | JobFile | AsyncJobFile | str, to: str | os.PathLike[str], overwrite: bool, store_url: str
+    what: Artifact | JobFile | AsyncJobFile | str, to: str | os.PathLike[str], overwrite: bool, place: StorePlace
 ) -> Steps[Path]:
     """Between its calls it reads from the store, and writes files."""
     arguments.flag(overwrite, "overwrite")
@@ -249,7 +250,7 @@ def _download(
         what = what.artifact
     if isinstance(what, Artifact):
         yield audit.note("read", "", f"{what.name} {what.digest}", "downloaded")
-        return downloading.artifact(Store(store_url), what, to, overwrite=overwrite)
+        return downloading.artifact(Store(place), what, to, overwrite=overwrite)
     if not isinstance(what, str):
         raise InvalidArgument(f"what is an artifact, a job's file or store://…, got {short(what)}")
     ref = parse_upload(what)
@@ -257,7 +258,7 @@ def _download(
     if known is None:
         raise InvalidArgument(unknown_upload(ref.whole))
     yield audit.note("read", "", what, "downloaded")
-    return downloading.upload(UploadStore(store_url), ref, to, overwrite=overwrite)
+    return downloading.upload(UploadStore(place), ref, to, overwrite=overwrite)
 
 
 def _name(value: object) -> str | None:

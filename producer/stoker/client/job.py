@@ -111,9 +111,9 @@ class Job(Calls, Generic[R_co]):
             Timeout: it has not ended.
         """
         if so_far := self._run(waits.kept_files(self.id)):
-            return {name: JobFile(file, self.settings.store) for name, file in so_far.items()}
+            return {name: JobFile(file, self.settings.store_place) for name, file in so_far.items()}
         files = artifacts_of(self.result(timeout=0), self._run(kept(self.id)))
-        return {name: JobFile(file, self.settings.store) for name, file in files.items()}
+        return {name: JobFile(file, self.settings.store_place) for name, file in files.items()}
 
     def cancel(self) -> None:
         """Cancel the job: at once if it is queued, at its next step if it runs. No effect once it has ended."""
@@ -143,7 +143,7 @@ class Job(Calls, Generic[R_co]):
             yield from lines_of(event)
 
     def _printed(self) -> Printed:
-        return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self.settings.store)))
+        return self._drive(printed(self.id, LogFile(self._run(kept(self.id)), self.settings.store_place)))
 
     def pause(self) -> None:
         """Pause the job, and its children: if it runs, it saves a checkpoint at its next step and leaves its slot.

@@ -9,6 +9,7 @@ from typing import IO
 from ..kinds.result import JobResult
 from ..ledger.logs import KeptLog
 from ..models.manifest import Artifact
+from ..models.sealing import StorePlace
 from ..models.store import Store
 from . import downloading
 
@@ -20,9 +21,9 @@ class JobFile:
         artifact: its name, its digest and its size.
     """
 
-    def __init__(self, artifact: Artifact, store_url: str) -> None:
+    def __init__(self, artifact: Artifact, place: StorePlace) -> None:
         self.artifact = artifact
-        self._store_url = store_url
+        self._place = place
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.artifact.name!r}, {self.artifact.size:,} bytes)"
@@ -34,23 +35,23 @@ class JobFile:
             Corrupt, Missing: it has changed in the store, or is gone (`stoker.models.store`).
             Unavailable: the store is away.
         """
-        return Store(self._store_url).open(self.artifact)
+        return Store(self._place).open(self.artifact)
 
     def read(self) -> bytes:
         """Its bytes, verified; see `open`."""
-        return Store(self._store_url).read(self.artifact)
+        return Store(self._place).read(self.artifact)
 
     def download(self, to: str | os.PathLike[str] = ".", *, overwrite: bool = False) -> Path:
         """Copy it to this machine; see `Client.download`."""
-        return downloading.artifact(Store(self._store_url), self.artifact, to, overwrite=overwrite)
+        return downloading.artifact(Store(self._place), self.artifact, to, overwrite=overwrite)
 
 
 class AsyncJobFile:
     """`JobFile` for asyncio."""
 
-    def __init__(self, artifact: Artifact, store_url: str) -> None:
+    def __init__(self, artifact: Artifact, place: StorePlace) -> None:
         self.artifact = artifact
-        self._file = JobFile(artifact, store_url)
+        self._file = JobFile(artifact, place)
 
     def __repr__(self) -> str:
         return f"Async{self._file!r}"

@@ -6,6 +6,7 @@ from ..errors import StokerError
 from ..events import Event, Log, Started
 from ..ledger import logs
 from ..ledger.logs import KeptLog
+from ..models.sealing import StorePlace
 from ..models.store import Store
 from ..redis.calls import Steps
 
@@ -36,13 +37,13 @@ class LogFile:
         attempt: the attempt up to which it has everything.
     """
 
-    def __init__(self, kept: KeptLog | None, store_url: str) -> None:
+    def __init__(self, kept: KeptLog | None, place: StorePlace) -> None:
         self.lines: list[str] = []
         self.attempt = 0
         if kept is None:
             return
         try:
-            self.lines = text_lines(Store(store_url).read(kept.artifact))
+            self.lines = text_lines(Store(place).read(kept.artifact))
             self.attempt = kept.attempt
         except StokerError as error:
             self.lines = [f"… the file of what the job printed cannot be read, here is what its events have: {error}"]

@@ -14,6 +14,7 @@ from ..kinds.training.outputs import TargetTask
 from ..models.archives import pack_savedmodel
 from ..models.manifest import Artifact
 from ..models.model_files import FILE_NAMES, ModelFormat
+from ..models.sealing import StorePlace
 from ..models.store import Store
 from ..redis.calls import Steps
 from . import stores
@@ -69,7 +70,7 @@ def import_spec(name: str, source: ModelPath, said: Said) -> Import:
     return Import.model_validate(fields)
 
 
-def uploaded(spec: Import, store_url: str) -> Steps[Import]:
+def uploaded(spec: Import, place: StorePlace) -> Steps[Import]:
     """The job with its file in the store; one that names a URL stays as it is. Between its calls it writes there.
 
     Raises:
@@ -79,7 +80,7 @@ def uploaded(spec: Import, store_url: str) -> Steps[Import]:
     if isinstance(spec.source, Artifact) or is_remote(spec.source):
         return spec
     path = Path(spec.source).expanduser()
-    store = Store(store_url)
+    store = Store(place)
     yield from stores.require(store)
     if not path.is_dir():
         return _stored(spec, path, store.put_file(path, _stored_name(path, spec)))

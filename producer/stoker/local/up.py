@@ -64,7 +64,7 @@ class LocalStack:
             stack.enter_context(_exclusive(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
             # Once workers run, a folder that is not there counts as gone; what is wrong with it, they say.
-            if folder := Store(self._settings.store).folder:
+            if folder := Store(self._settings.store_place).folder:
                 with suppress(OSError):
                     folder.mkdir(parents=True, exist_ok=True)
             environment = os.environ | self._settings.environment() | {"STOKER_REDIS_URL": self.redis_url}

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import InvalidJob
+from .sealing import StorePlace
 
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
 """Schemes that are read with the worker's own credentials, which limit what it may read."""
@@ -26,15 +27,15 @@ class Access:
 
     Args:
         roots: its setting `data_roots`.
-        store: the location of its artifact store.
+        store: its artifact store, or where that is.
 
     Attributes:
         store: the same: all of it may be read, and no other store is for references to uploads.
     """
 
-    def __init__(self, roots: Sequence[str], store: str) -> None:
-        self.store = store
-        self._allowed = (*roots, store.removeprefix("file://"))
+    def __init__(self, roots: Sequence[str], store: str | StorePlace) -> None:
+        self.store = StorePlace(store) if isinstance(store, str) else store
+        self._allowed = (*roots, self.store.url.removeprefix("file://"))
 
     @cached_property
     def _folders(self) -> tuple[Path, ...]:

@@ -123,7 +123,7 @@ class DependencyWatch:
     def __init__(self, dependencies: Dependencies, settings: Settings) -> None:
         self._dependencies = dependencies
         self._settings = settings
-        least, store = settings.least_free_bytes, Store(settings.store).folder
+        least, store = settings.least_free_bytes, Store(settings.store_place).folder
         self._rooms = [_RoomWatch(Dependency.DISK, temporary_folder(), gettempdir(), least)]
         if store:
             self._rooms.append(_RoomWatch(Dependency.STORE, f"the store {store}", store, least))
@@ -185,7 +185,7 @@ def _look(pipe: Pipe, settings: Settings) -> None:
 
 def _store(settings: Settings) -> Outage | None:
     try:
-        store = Store(settings.store)
+        store = Store(settings.store_place)
         if store.folder and not store.folder.exists():
             return Outage(
                 of=Dependency.STORE, reason=f"the store's folder {store.folder} is gone: mount it, or make it"

@@ -48,7 +48,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         objectives=settings.objectives,
         functions=settings.functions,
         custom_objects=modules_in(slot.offers.offers),
-        access=Access(settings.data_roots, slot.store.url),
+        access=Access(settings.data_roots, slot.store.place),
         targets=Targets(settings.export_roots, slot.store.url),
         models=models,
         beside=_beside(slot, spec, models),

@@ -148,7 +148,7 @@ class Slot:
     @cached_property
     def store(self) -> Store:
         """The artifact store; to open it for each job would take longer than most calls of the ledger."""
-        return Store(self.settings.store)
+        return Store(self.settings.store_place)
 
     @property
     def signatures(self) -> Signatures:

@@ -62,7 +62,7 @@ class Controller:
         self._settings = settings
         self._connection = WatchedConnection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
-        self._store = Store(settings.store)
+        self._store = Store(settings.store_place)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._sealer = Sealer(settings.store, self._connection)

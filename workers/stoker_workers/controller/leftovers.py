@@ -77,7 +77,7 @@ class LeftoverSearch:
             digests |= page.digests
             before = min(before, page.unfinished_since or before)
             yield
-        for of_upload in living_uploads(self._store.url, self._connection, frozenset(digests)):
+        for of_upload in living_uploads(self._store.place, self._connection, frozenset(digests)):
             digests |= of_upload
             yield
         # A ledger that names nothing is empty, or another than the store's.

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Set
 
 from stoker.errors import InvalidJob
 from stoker.ledger import clock, uploads
+from stoker.models.sealing import StorePlace
 from stoker.models.store.uploads import UploadStore
 from stoker.models.uploads import UploadRef, parse_upload
 from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 
 
-def living_uploads(store_url: str, connection: Connection, named: Set[bytes]) -> Iterator[set[bytes]]:
+def living_uploads(place: StorePlace, connection: Connection, named: Set[bytes]) -> Iterator[set[bytes]]:
     """The digests of all artifacts that each upload is made of, as long as it is kept; forgets those that are not.
 
     Args:
@@ -19,7 +20,7 @@ def living_uploads(store_url: str, connection: Connection, named: Set[bytes]) ->
     Raises:
         Unavailable: the store is away: what a folder is made of is not known then.
     """
-    store, now = UploadStore(store_url), connection.run(clock.now())
+    store, now = UploadStore(place), connection.run(clock.now())
     for ref, expires_at in drive(uploads.lifetimes(), connection.run).items():
         upload = _parsed(ref)
         if expires_at is None:

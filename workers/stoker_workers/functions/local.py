@@ -49,7 +49,7 @@ def local_run(
         store=store,
         builders=(),
         # A program of the user's own reads what the user may read.
-        access=Access(("/",), store.url),
+        access=Access(("/",), store.place),
         models=(),
         # As of a worker with the same settings: what may not be registered there is refused here, too.
         custom_objects=Settings().custom_objects,

@@ -86,7 +86,7 @@ class Loader:
         self._worker = slot.worker
         self._slot = slot
         self._custom = modules_in(slot.offers.offers)
-        self._store = Store(settings.store)
+        self._store = Store(settings.store_place)
         self._scratch = scratch
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
         # What is loaded, beside which version, if that may not be evicted for it.

@@ -117,7 +117,7 @@ def _leftovers(system: System) -> Finding:
 
 
 def _uploads(system: System) -> Finding:
-    store = Store(system.settings.store)
+    store = Store(system.settings.store_place)
     if store.is_empty_folder() and system.connection.run(store_files.are_known()):
         return fail(elsewhere(store))
     kept = drive(uploads.listed(), system.connection.run)

@@ -44,7 +44,7 @@ def _engines(system: System) -> Finding:
 def _files(system: System) -> Finding:
     """Whether the store has what the newest versions that an alias serves are made of."""
     served = [version for version in system.connection.run(registry.catalogue()).versions if version.aliases]
-    store = Store(system.settings.store)
+    store = Store(system.settings.store_place)
     looked_at = sorted(served, key=lambda version: version.created_at, reverse=True)[:_MOST_LOOKED_AT]
     gone = [version.ref for version in looked_at if not all(map(store.has, version.files.values()))]
     numbers = {"looked_at": len(looked_at), "gone": len(gone)}

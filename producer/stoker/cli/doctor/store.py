@@ -23,7 +23,7 @@ def _store(system: System) -> Finding:
     url = system.settings.store
     where = masked(url)
     try:
-        store = Store(url)
+        store = Store(system.settings.store_place)
         # What looks must not make it: workers would take that for the store that they wait for.
         if store.folder and _is_missing(store.folder):
             return warn(

@@ -4,11 +4,11 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import IO
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -17,14 +17,9 @@ from fsspec.implementations.local import LocalFileSystem
 from ...errors import InvalidSettings
 from ...urls import masked
 from ..access import BUCKETS
+from ..sealing import Readable
 
 _CHUNK = 1 << 20
-
-
-class Readable(Protocol):
-    """What is written: a file, or what reads like one."""
-
-    def read(self, size: int = ..., /) -> bytes: ...
 
 
 class Files:
@@ -111,7 +106,7 @@ class Files:
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """A file's content, block by block."""
-        with self._system.open(path, "rb") as source:
+        with self.open(path) as source:
             while block := source.read(_CHUNK):
                 yield block
 
@@ -122,18 +117,36 @@ class Files:
             digest.update(block)
         return digest.hexdigest()
 
+    def open(self, path: str) -> IO[bytes]:
+        """A file, opened to be read from its start."""
+        source: IO[bytes] = self._system.open(path, "rb")
+        return source
+
     def write(self, path: str, source: Readable) -> None:
         """Write a file under another name, then move it to `path`."""
+
+        def copy(sink: IO[bytes]) -> str:
+            shutil.copyfileobj(source, sink, _CHUNK)
+            return path
+
+        self.write_named(path, copy)
+
+    def write_named(self, path: str, pour: Callable[[IO[bytes]], str]) -> None:
+        """Write a file under a name that begins with `path`, then move it to the path that `pour` gives.
+
+        Args:
+            pour: writes the content.
+        """
         if self._has_folders:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
         partial = f"{path}.{uuid.uuid4().hex}.part"
         try:
             with self._system.open(partial, "wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK)
+                final = pour(sink)
                 if self.local:
                     sink.flush()
                     os.fsync(sink.fileno())
-            self._system.mv(partial, path)
+            self._system.mv(partial, final)
         except BaseException:
             if self._system.exists(partial):
                 self._system.rm(partial)

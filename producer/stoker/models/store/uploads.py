@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -13,9 +14,12 @@ from typing import IO
 from pydantic import ValidationError
 
 from ...errors import InvalidJob
+from ...outages import Dependency, needing
 from ..manifest import Artifact
+from ..sealing import StorePlace, Writable
 from ..uploads import FolderFile, FolderFiles, Pieces, UploadRef, vanished_upload
 from . import Corrupt, Missing, Store
+from .copies import Hashing, OnDisk
 from .stretches import Changed, Stretch
 
 PIECE_BYTES = 32 << 20
@@ -96,7 +100,7 @@ class UploadStore(Store):
             DependencyUnavailable: the store is away, full or read-only.
         """
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="uploads") as pool:
-            for _ in pool.map(partial(self._put, sent), contents):
+            for _ in pool.map(partial(self._send, sent), contents):
                 pass
 
     def folder_files(self, ref: UploadRef) -> FolderFiles:
@@ -106,35 +110,52 @@ class UploadStore(Store):
             InvalidJob: there is none, or it is damaged.
             DependencyUnavailable: the store is away.
         """
-        return _folder_files(self.url, ref)
+        return _folder_files(self.place, ref)
 
-    def blocks(self, digest: str) -> Iterator[bytes]:
-        """The bytes of a file, verified: an error comes instead of the end where they have changed.
+    def pour(self, digest: str, sink: Writable) -> None:
+        """Write the bytes of a file into a sink, verified: an error comes after them where they have changed.
 
         Raises:
             Corrupt, Missing: they have, or are gone.
             DependencyUnavailable: the store is away.
         """
-        whole = hashlib.sha256()
-        for block in self._unverified(digest):
-            whole.update(block)
-            yield block
-        self._verify(_artifact(digest), whole.hexdigest())
+        whole = Hashing(sink)
+        pieces = self._pieces(digest)
+        for part in pieces.pieces if pieces else (digest,):
+            self._pour(_artifact(part), whole)
+        self._verify(_artifact(digest), whole.digest)
+
+    def fetch_to(self, digest: str, target: Path) -> None:
+        """Write the bytes of a file to a path on this machine, verified; a failure may leave a part of them.
+
+        Raises:
+            Corrupt, Missing: they have changed, or are gone.
+            DependencyUnavailable: the store is away, or the folder cannot be written.
+        """
+        what = f"the folder {target.parent} of {platform.node()}"
+        with needing(Dependency.DISK, what), target.open("wb") as sink:
+            self.pour(digest, OnDisk(sink, what))
+
+    @property
+    def is_read_in_place(self) -> bool:
+        """Whether files are read where they are, or else by copies on this machine."""
+        return self.folder is not None and not self._keys.own_ids
 
     def path_of(self, digest: str) -> Path | None:
-        """Where a file is on this machine, verified; None where it must be copied.
+        """Where a file is on this machine, verified; None where it must be copied, or decrypted.
 
         Raises:
             Corrupt, Missing: it has changed, or is gone.
             DependencyUnavailable: the store is away.
         """
-        if self.folder is None:
-            return None
+        with self._reachable():
+            if self.folder is None or self._encrypted_for_us(_artifact(digest)):
+                return None
         self.verify(_artifact(digest))
-        return Path(self.location(_artifact(digest)))
+        return Path(self._path(_artifact(digest)))
 
     def size_of(self, digest: str) -> int:
-        """The size of a file in bytes.
+        """The size of a file in bytes; of an encrypted one, a little more.
 
         Raises:
             Missing: it is gone.
@@ -143,7 +164,7 @@ class UploadStore(Store):
         if pieces := self._pieces(digest):
             return pieces.size
         with self._reading(_artifact(digest)):
-            return self._files.size(self._path(_artifact(digest))) or 0
+            return self._files.size(self._readable(_artifact(digest)).path) or 0
 
     def digests(self, ref: UploadRef) -> set[str]:
         """The digests of all artifacts that an upload is made of: those of a folder's files, and of pieces.
@@ -165,41 +186,34 @@ class UploadStore(Store):
         return digests
 
     def _is_complete(self, content: Content) -> bool:
-        parts = [(self._path(part), part.size) for part in content.parts]
-        if content.pieces:
-            parts.append((self._path(_artifact(content.digest, _PIECES)), len(_listed(content))))
+        parts = [*content.parts, *([_list_of(content)] if content.pieces else [])]
         with self._reachable():
-            return all(self._files.size_now(path) == size for path, size in parts)
+            return all(map(self._as_written, parts))
 
-    def _put(self, sent: Sent, content: Content) -> None:
+    def _send(self, sent: Sent, content: Content) -> None:
         with _opened(content.path) as source, self._reachable():
             for part in content.parts:
                 start = source.tell()
                 # What is read back to be verified would cost as much as to send it.
                 if not (self._has_recent if content.pieces else self._has)(part):
-                    self._files.write(self._path(part), Stretch(source, part, str(content.path)))
+                    self._put(part, Stretch(source, part, str(content.path)))
                 source.seek(start + part.size)
                 sent(part.size)
             if content.pieces:
-                self._files.write(self._path(_artifact(content.digest, _PIECES)), io.BytesIO(_listed(content)))
-
-    def _unverified(self, digest: str) -> Iterator[bytes]:
-        pieces = self._pieces(digest)
-        for part in pieces.pieces if pieces else (digest,):
-            yield from self._blocks(_artifact(part))
+                self._put(_list_of(content), io.BytesIO(_listed(content)))
 
     def _pieces(self, digest: str) -> Pieces | None:
         """The pieces of a file; None for one that is stored as one, or not at all."""
-        path = self._path(_artifact(digest, _PIECES))
+        listed = _artifact(digest, _PIECES)
         if self.folder is not None:
             return None
-        with self._reachable():
-            try:
-                return Pieces.model_validate_json(self._files.read(path))
-            except FileNotFoundError:
-                return None
-            except ValidationError:
-                raise Corrupt(f"{self._files.location(path)} is damaged; upload the file again") from None
+        try:
+            with self._reachable():
+                return Pieces.model_validate_json(self._found(listed))
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            raise Corrupt(f"{self.location(listed)} is damaged; upload the file again") from None
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -210,15 +224,16 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 @lru_cache(maxsize=4)
-def _folder_files(url: str, ref: UploadRef) -> FolderFiles:
+def _folder_files(place: StorePlace, ref: UploadRef) -> FolderFiles:
     """Never another for the same digest; a table names its pictures one by one."""
-    store = UploadStore(url)
+    store = UploadStore(place)
     with missing_as_invalid(ref):
         if store.size_of(ref.digest) > _LONGEST_LIST_BYTES:
             raise InvalidJob(f"{ref.whole} lists more files than can be read; upload them as several folders")
-        content = b"".join(store.blocks(ref.digest))
+        content = io.BytesIO()
+        store.pour(ref.digest, content)
     try:
-        return FolderFiles.model_validate_json(content)
+        return FolderFiles.model_validate_json(content.getvalue())
     except ValidationError:
         raise InvalidJob(f"{ref.whole} is no list of files, but an upload of another kind; upload the folder") from None
 
@@ -240,8 +255,13 @@ def missing_as_invalid(ref: UploadRef) -> Iterator[None]:
         ) from None
 
 
-def _artifact(digest: str, name: str = _DATA) -> Artifact:
-    return Artifact(name=name, digest=digest, size=0)
+def _artifact(digest: str, name: str = _DATA, size: int = 0) -> Artifact:
+    return Artifact(name=name, digest=digest, size=size)
+
+
+def _list_of(content: Content) -> Artifact:
+    """The list of a file's pieces, by the digest of the whole file."""
+    return _artifact(content.digest, _PIECES, len(_listed(content)))
 
 
 def _listed(content: Content) -> bytes:

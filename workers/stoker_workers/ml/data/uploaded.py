@@ -59,7 +59,7 @@ def is_uploaded(ref: str, access: Access) -> bool:
 def _bring(store: UploadStore, files: Sequence[FolderFile], folder: Path, upload: UploadRef) -> None:
     """Put files below a folder."""
     wanted = [file for file in files if not (folder / file.path).exists()]
-    if store.folder is None:
+    if not store.is_read_in_place:
         size = sum(file.size or store.size_of(file.digest) for file in wanted)
         scratch = folder.parent
         scratch.mkdir(parents=True, exist_ok=True)
@@ -77,9 +77,7 @@ def _bring_file(store: UploadStore, digest: str, target: Path) -> None:
         if place := store.path_of(digest):
             partial.symlink_to(os.path.realpath(place))
         else:
-            with partial.open("wb") as copy:
-                for block in store.blocks(digest):
-                    copy.write(block)
+            store.fetch_to(digest, partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
