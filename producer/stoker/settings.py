@@ -86,6 +86,7 @@ class Settings(SourcedSettings):
         BeforeValidator(listed),
     ] = Field(
         default=(),
+        repr=False,
         description="The public keys, age1…, that artifacts are encrypted for, where these are not all of "
         "encryption_key; in the environment, with commas between them.",
     )

@@ -24,8 +24,8 @@ TLS_OPTIONS = {
     "ssl_password",
 }
 
-# Everything before the last @, even if the URL is malformed; and a password in a parameter.
-_CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+", re.IGNORECASE)
+# Everything before the last @, even if the URL is malformed; a password in a parameter; and keys of age.
+_CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@|(?<=password=)[^&]+|AGE-SECRET-KEY-1[0-9A-Z]*", re.IGNORECASE)
 
 
 def masked(url: str) -> str:

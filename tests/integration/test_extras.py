@@ -142,7 +142,7 @@ def test_extras_that_are_named_exist_and_those_of_the_readme_are_tried_here() ->
     of_images = named_in(DOCKERFILE, r"\*\.whl\)")
     assert named | of_images <= EXTRAS.keys()
     assert named_in((ROOT / "README.md").read_text(), "stoker") | of_images == {
-        *("controller", "flower", "gpu", "local", "otel", "s3", "worker")
+        *("controller", "flower", "gpu", "local", "otel", "s3", "secure", "worker")
     }
 
 

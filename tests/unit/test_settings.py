@@ -232,6 +232,8 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "store_url",
         "signing_key",
         "trusted_keys",
+        "encryption_key",
+        "encryption_recipients",
         "builders",
         "objectives",
         "functions",

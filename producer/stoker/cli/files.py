@@ -1,4 +1,4 @@
-"""`stoker files put`, `ls`, `get`, `rm`."""
+"""`stoker files put`, `ls`, `get`, `rm`; and what `encrypting` has."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument, JobNotFound
 from ..ledger.uploads import KEEP_DAYS, Upload
 from ..models.uploads import SCHEME, parse_upload
+from .encrypting import make_key, reseal
 from .output import AsJson, Styled, ago, console_aside, draw, duration, print_json, say, size_text
 from .short_id import SEARCHED, whole_id
 from .table import Table
@@ -106,6 +107,10 @@ def remove(ref: Ref, as_json: AsJson = False) -> None:
         print_json({"removed": parse_upload(ref).whole})
     else:
         say("forgotten; its bytes go when no job and no version names them")
+
+
+files.command("new-key")(make_key)
+files.command()(reseal)
 
 
 def _job_id(client: Client, prefix: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..events import FINAL, JobState
 from ..redis.calls import Call
@@ -44,6 +44,8 @@ class Leftovers(BaseModel):
         next_at: when the next look begins, which removes the others; None if it removes none.
         is_strange: whether the ledger named no file at all: then it may not be the store's, and nothing is removed.
         uploaded_size: bytes of what apps have uploaded.
+        plain_files: how many of all files are not encrypted.
+        encrypted_files: how many are, by the ids of the keys that can decrypt them, with - between several.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +62,8 @@ class Leftovers(BaseModel):
     next_at: datetime | None = None
     is_strange: bool = False
     uploaded_size: int = 0
+    plain_files: int = 0
+    encrypted_files: dict[str, int] = Field(default_factory=dict)
 
 
 def named(cursor: int, count: int = 1000) -> Call[Named]:

@@ -155,9 +155,11 @@ class Sealing:
         """
         if self.key is None and not self.recipients:
             return Keys()
-        where = "STOKER_ENCRYPTION_KEY" if self.key is None or _IDENTITY in self.key else self.key
-        text = "" if self.key is None else self.key if _IDENTITY in self.key else _content(Path(self.key))
-        return _keys(where, text, self.recipients)
+        if self.key is None:
+            return _keys("encryption_recipients", None, self.recipients)
+        if _IDENTITY in self.key:
+            return _keys("STOKER_ENCRYPTION_KEY", self.key, self.recipients)
+        return _keys(self.key, _content(Path(self.key)), self.recipients)
 
 
 @dataclass(frozen=True)
@@ -169,13 +171,14 @@ class StorePlace:
 
 
 @lru_cache(maxsize=8)
-def _keys(where: str, text: str, recipients: Sequence[str]) -> Keys:
+def _keys(where: str, text: str | None, recipients: Sequence[str]) -> Keys:
+    """Keys of a text of identities; None for public keys alone."""
     try:
         from pyrage import IdentityError, RecipientError, x25519
     except ImportError:
         raise InvalidSettings(f"STOKER_ENCRYPTION_KEY needs a package that is not installed: {_INSTALL}") from None
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
-    if text and not all(line.startswith(_IDENTITY) for line in lines or [""]):
+    lines = [line for line in map(str.strip, (text or "").splitlines()) if line and not line.startswith("#")]
+    if text is not None and not (lines and all(line.startswith(_IDENTITY) for line in lines)):
         raise InvalidSettings(
             f"{where} is no file of age identities: expected lines {_IDENTITY}…, as `stoker files new-key` writes them"
         )
@@ -229,6 +232,6 @@ def new_key(path: Path) -> str:
         raise InvalidSettings(f"age keys need a package that is not installed: {_INSTALL}") from None
     identity = x25519.Identity.generate()
     public = str(identity.to_public())
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(f"# public key: {public}\n# id: {key_id(public)}\n{identity}\n")
     return public

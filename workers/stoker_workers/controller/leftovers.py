@@ -8,6 +8,7 @@ can be overlooked: so a file is removed only once two looks have found that noth
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -143,6 +144,8 @@ class LeftoverSearch:
             next_at=at + timedelta(seconds=_REST_S) if self._removes and not findings.is_strange else None,
             is_strange=findings.is_strange and findings.files > 0,
             uploaded_size=sum(upload.size for upload in drive(uploads.listed(), self._connection.run)),
+            plain_files=findings.plain_files,
+            encrypted_files=dict(findings.encrypted_files),
         )
         self._connection.run(store_files.note_leftovers(noted))
         if findings.files:
@@ -186,7 +189,8 @@ class _Findings:
         self.before = before
         self.is_strange = is_strange
         self.failures: list[DependencyUnavailable] = []
-        self.files = self.size = self.stored_files = self.stored_size = 0
+        self.files = self.size = self.stored_files = self.stored_size = self.plain_files = 0
+        self.encrypted_files: Counter[str] = Counter()
         self.examples: list[str] = []
         self.paths: set[str] = set()
         self.removed: list[Stored] = []
@@ -196,6 +200,10 @@ class _Findings:
         """Count a file, whether anything names it or not."""
         self.stored_files += 1
         self.stored_size += file.size
+        if file.keys:
+            self.encrypted_files["-".join(sorted(file.keys))] += 1
+        elif not file.is_partial:
+            self.plain_files += 1
 
     def add(self, file: Stored) -> None:
         """Count a file that nothing names."""

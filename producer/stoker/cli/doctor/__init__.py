@@ -14,7 +14,7 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import audit, damage, jobs, keys, models, schedules, server, store, workers
+from . import audit, damage, encryption, jobs, keys, models, schedules, server, store, workers
 from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
@@ -27,6 +27,7 @@ _WITH_REDIS = (
     *schedules.CHECKS,
     *models.CHECKS,
     *audit.CHECKS,
+    *encryption.CHECKS,
 )
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _UNREACHABLE = 3

@@ -1,4 +1,4 @@
-"""How an artifact lies in a store: as one plain file, or as a file that is encrypted for keys whose ids its name has."""
+"""How an artifact lies in a store: as a plain file, or encrypted for keys whose ids its name has."""
 
 import hashlib
 import io

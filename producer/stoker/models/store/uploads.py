@@ -207,13 +207,13 @@ class UploadStore(Store):
         listed = _artifact(digest, _PIECES)
         if self.folder is not None:
             return None
-        try:
-            with self._reachable():
+        with self._reachable():
+            try:
                 return Pieces.model_validate_json(self._found(listed))
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            raise Corrupt(f"{self.location(listed)} is damaged; upload the file again") from None
+            except FileNotFoundError:
+                return None
+            except ValidationError:
+                raise Corrupt(f"{self.location(listed)} is damaged; upload the file again") from None
 
 
 def _opened(path: Path) -> IO[bytes]:
