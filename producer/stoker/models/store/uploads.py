@@ -195,7 +195,7 @@ class UploadStore(Store):
             for part in content.parts:
                 start = source.tell()
                 # What is read back to be verified would cost as much as to send it.
-                if not (self._has_recent if content.pieces else self._has)(part):
+                if not (self._recent if content.pieces else self._has)(part):
                     self._put(part, Stretch(source, part, str(content.path)))
                 source.seek(start + part.size)
                 sent(part.size)
