@@ -19,8 +19,8 @@ from .kinds.needs import (
     module_word,
 )
 from .models.access import checked_root
+from .models.encryption import MOST_RECIPIENTS, Encryption, StorePlace, checked_key, checked_recipient
 from .models.retention import ModelPattern, Retention
-from .models.sealing import MOST_RECIPIENTS, Sealing, StorePlace, checked_key, checked_recipient
 from .models.targets import checked_target_root
 from .origins import PREFIX, as_text, listed, pairs, tables, variable
 from .settings_sources import SourcedSettings
@@ -268,7 +268,7 @@ class Settings(SourcedSettings):
     @property
     def store_place(self) -> StorePlace:
         """The same, with how artifacts are encrypted."""
-        return StorePlace(self.store, Sealing(self.encryption_key, self.encryption_recipients))
+        return StorePlace(self.store, Encryption(self.encryption_key, self.encryption_recipients))
 
     @property
     def offers(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stoker.errors import InvalidSettings
-from stoker.models.sealing import Locked, Sealing, StorePlace, key_id, new_key
+from stoker.models.encryption import Encryption, Locked, StorePlace, key_id, new_key
 from stoker.models.store import Changed, Corrupt, Missing, Store
 from stoker.models.store import uploads as uploading
 from stoker.models.store.uploads import UploadStore
@@ -48,7 +48,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def keyed(url: str, path: Path | None, *recipients: str) -> Store:
-    return Store(StorePlace(url, Sealing(str(path) if path else None, recipients)))
+    return Store(StorePlace(url, Encryption(str(path) if path else None, recipients)))
 
 
 def files(store: Store) -> list[str]:
@@ -172,7 +172,7 @@ def test_who_has_only_public_keys_writes_what_others_read(url: str, tmp_path: Pa
 
 def test_uploads_of_pieces_and_folders_are_encrypted(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploading, "PIECE_BYTES", 1 << 20)
-    place = StorePlace(url, Sealing(str(key(tmp_path))))
+    place = StorePlace(url, Encryption(str(key(tmp_path))))
     store, sent = UploadStore(place), list[int]()
     (path := tmp_path / "rows.csv").write_bytes(os.urandom(1 << 20) * 2 + b"end")
     content = store.content(path)
@@ -197,7 +197,7 @@ def test_uploads_of_pieces_and_folders_are_encrypted(url: str, tmp_path: Path, m
 
 
 def test_errors_of_the_file_that_is_read_and_of_the_store_are_raised_as_they_are(tmp_path: Path) -> None:
-    store = UploadStore(StorePlace(str(tmp_path / "store"), Sealing(str(key(tmp_path)))))
+    store = UploadStore(StorePlace(str(tmp_path / "store"), Encryption(str(key(tmp_path)))))
     (path := tmp_path / "rows.csv").write_bytes(SECRET)
     content = store.content(path)
     path.write_bytes(SECRET[::-1])

@@ -1,4 +1,4 @@
-"""`stoker files new-key`, `reseal`: keys of artifacts, and their change."""
+"""`stoker files new-key`, `reencrypt`: keys of artifacts, and their change."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +7,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ..errors import InvalidArgument
-from ..models.sealing import key_id, new_key
-from ..models.store.resealing import Resealing
+from ..models.encryption import key_id, new_key
+from ..models.store.reencrypting import Reencrypting
 from ..settings import Settings
 from .output import AsJson, console_aside, print_json, say, size_text
 
@@ -30,7 +30,7 @@ def make_key(
         say(f"{public}  (id {key_id(public)})")
 
 
-def reseal(as_json: AsJson = False) -> None:
+def reencrypt(as_json: AsJson = False) -> None:
     """Encrypt what the store has for the present keys: what is plain, and what was encrypted for others.
 
     It may be ended at any moment, and goes on when it is called again. Exit status: 1 if something cannot be decrypted.
@@ -38,8 +38,8 @@ def reseal(as_json: AsJson = False) -> None:
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = console_aside()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reseal", total=None)
-        done = Resealing(Settings().store_place).reseal(
+        task = bar.add_task("reencrypt", total=None)
+        done = Reencrypting(Settings().store_place).reencrypt(
             lambda folders, total: bar.update(task, completed=folders, total=total)
         )
     if as_json:

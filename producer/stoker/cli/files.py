@@ -14,7 +14,7 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument, JobNotFound
 from ..ledger.uploads import KEEP_DAYS, Upload
 from ..models.uploads import SCHEME, parse_upload
-from .encrypting import make_key, reseal
+from .encrypting import make_key, reencrypt
 from .output import AsJson, Styled, ago, console_aside, draw, duration, print_json, say, size_text
 from .short_id import SEARCHED, whole_id
 from .table import Table
@@ -110,7 +110,7 @@ def remove(ref: Ref, as_json: AsJson = False) -> None:
 
 
 files.command("new-key")(make_key)
-files.command()(reseal)
+files.command()(reencrypt)
 
 
 def _job_id(client: Client, prefix: str) -> str:

@@ -12,8 +12,8 @@ from ..errors import InvalidArgument, Unavailable
 from ..kinds.problems import short
 from ..ledger import uploads as ledger
 from ..ledger.uploads import KEEP_DAYS, LONGEST_DAYS, Upload, new_upload
+from ..models.encryption import StorePlace
 from ..models.manifest import Artifact
-from ..models.sealing import StorePlace
 from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload

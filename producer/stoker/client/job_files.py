@@ -8,8 +8,8 @@ from typing import IO
 
 from ..kinds.result import JobResult
 from ..ledger.logs import KeptLog
+from ..models.encryption import StorePlace
 from ..models.manifest import Artifact
-from ..models.sealing import StorePlace
 from ..models.store import Store
 from . import downloading
 

@@ -6,7 +6,7 @@ from ..errors import StokerError
 from ..events import Event, Log, Started
 from ..ledger import logs
 from ..ledger.logs import KeptLog
-from ..models.sealing import StorePlace
+from ..models.encryption import StorePlace
 from ..models.store import Store
 from ..redis.calls import Steps
 

@@ -12,9 +12,9 @@ from ..kinds import Import, ImportedInput, ImportedOutput
 from ..kinds.problems import short
 from ..kinds.training.outputs import TargetTask
 from ..models.archives import pack_savedmodel
+from ..models.encryption import StorePlace
 from ..models.manifest import Artifact
 from ..models.model_files import FILE_NAMES, ModelFormat
-from ..models.sealing import StorePlace
 from ..models.store import Store
 from ..redis.calls import Steps
 from . import stores

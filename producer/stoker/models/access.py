@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import InvalidJob
-from .sealing import StorePlace
+from .encryption import StorePlace
 
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
 """Schemes that are read with the worker's own credentials, which limit what it may read."""

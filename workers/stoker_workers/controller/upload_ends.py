@@ -4,7 +4,7 @@ from collections.abc import Iterator, Set
 
 from stoker.errors import InvalidJob
 from stoker.ledger import clock, uploads
-from stoker.models.sealing import StorePlace
+from stoker.models.encryption import StorePlace
 from stoker.models.store.uploads import UploadStore
 from stoker.models.uploads import UploadRef, parse_upload
 from stoker.redis.calls import drive

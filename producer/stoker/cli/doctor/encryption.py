@@ -8,7 +8,7 @@ from .check import Check, Finding, System, fail, ok, warn
 def _encryption(system: System) -> Finding:
     """What the leading controller's last look through the store has counted, against this machine's keys."""
     try:
-        keys = system.settings.store_place.sealing.keys()
+        keys = system.settings.store_place.encryption.keys()
     except StokerError as error:
         return fail(error.message)
     looked = system.connection.run(store_files.leftovers())
@@ -31,7 +31,7 @@ def _encryption(system: System) -> Finding:
     if plain or others:
         return warn(
             f"{plain} files in the store are plain and {others} are encrypted for other keys than {ours}: "
-            "`stoker files reseal` encrypts them for these, and may have since the controller looked",
+            "`stoker files reencrypt` encrypts them for these, and may have since the controller looked",
             numbers,
         )
     return ok(f"all {numbers['right']} files in the store are encrypted for {ours}", numbers)

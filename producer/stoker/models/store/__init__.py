@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from ...outages import Dependency, needing, temporary_folder
+from ..encryption import Locked
 from ..manifest import Artifact
-from ..sealing import Locked
 from .copies import Copies, Corrupt, Hashing, Missing, OnDisk, Stored, stored_files
 from .stretches import Changed, Stretch
 

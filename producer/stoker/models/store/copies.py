@@ -13,8 +13,8 @@ from typing import IO
 from ...errors import StokerError
 from ...outages import Dependency, needing
 from ...urls import masked
+from ..encryption import Locked, NotDecrypted, Readable, StorePlace, Writable
 from ..manifest import Artifact
-from ..sealing import Locked, NotDecrypted, Readable, StorePlace, Writable
 from .files import Files
 
 _CHUNK = 1 << 20
@@ -115,7 +115,7 @@ class Copies:
     def __init__(self, place: str | StorePlace, folder: str = "") -> None:
         self.place = StorePlace(place) if isinstance(place, str) else place
         self.url = self.place.url
-        self._keys = self.place.sealing.keys()
+        self._keys = self.place.encryption.keys()
         self._files = Files(self.url)
         self._root = f"{self._files.root}/{folder}" if folder else self._files.root
 
@@ -157,12 +157,12 @@ class Copies:
             return
         before = [file for file in self._encrypted(artifact) if file.keys == self._keys.ids]
 
-        def seal(sink: IO[bytes]) -> str:
+        def encrypt(sink: IO[bytes]) -> str:
             hashing = Hashing(sink)
-            self._keys.seal(source, hashing)
+            self._keys.encrypt(source, hashing)
             return f"{path}~{'-'.join(sorted(self._keys.ids))}~{hashing.digest}.age"
 
-        self._files.write_named(path, seal)
+        self._files.write_named(path, encrypt)
         # Each is random, and so has another name.
         for file in before:
             self._files.remove(file.path)
@@ -232,7 +232,7 @@ class Copies:
             shutil.copyfileobj(source, sink, _CHUNK)
             return
         try:
-            self._keys.unseal(source, sink)
+            self._keys.decrypt(source, sink)
         except NotDecrypted:
             raise self._undecrypted(file) from None
 

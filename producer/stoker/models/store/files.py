@@ -17,7 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 from ...errors import InvalidSettings
 from ...urls import masked
 from ..access import BUCKETS
-from ..sealing import Readable
+from ..encryption import Readable
 
 _CHUNK = 1 << 20
 

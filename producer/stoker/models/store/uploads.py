@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from ...errors import InvalidJob
 from ...outages import Dependency, needing
+from ..encryption import StorePlace, Writable
 from ..manifest import Artifact
-from ..sealing import StorePlace, Writable
 from ..uploads import FolderFile, FolderFiles, Pieces, UploadRef, vanished_upload
 from . import Corrupt, Missing, Store
 from .copies import Hashing, OnDisk

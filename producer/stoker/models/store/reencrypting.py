@@ -21,7 +21,7 @@ _IN_MEMORY_BYTES = 8 << 20
 
 
 @dataclass
-class Resealed:
+class Reencrypted:
     """What was done.
 
     Attributes:
@@ -38,14 +38,14 @@ class Resealed:
     failures: list[str] = field(default_factory=list)
 
 
-class Resealing(Store):
+class Reencrypting(Store):
     """A store that encrypts what is in it for its keys and no other.
 
     Its state is the files themselves: an artifact that is encrypted for the present keys, and has no other file that
     they can read, is through. A file is removed once another one is whole, so that there is always one to be read.
     """
 
-    def reseal(self, progress: Progress) -> Resealed:
+    def reencrypt(self, progress: Progress) -> Reencrypted:
         """Encrypt all artifacts, those of jobs too.
 
         Raises:
@@ -57,27 +57,27 @@ class Resealing(Store):
                 "artifacts can be encrypted anew only by who can decrypt them: set STOKER_ENCRYPTION_KEY to the path "
                 "of a file of age identities; `stoker files new-key` makes one"
             )
-        done, jobs = Resealed(), self.jobs()
+        done, jobs = Reencrypted(), self.jobs()
         total = len(_FOLDERS) + len(jobs)
         for number, folder in enumerate(_FOLDERS, start=1):
-            self._reseal_all(self.stored(folder), done)
+            self._reencrypt_all(self.stored(folder), done)
             progress(number, total)
         for number, job_id in enumerate(jobs, start=len(_FOLDERS) + 1):
-            of_job = Resealing(self.place, f"jobs/{job_id}")
-            of_job._reseal_all(of_job.stored(""), done)
+            of_job = Reencrypting(self.place, f"jobs/{job_id}")
+            of_job._reencrypt_all(of_job.stored(""), done)
             progress(number, total)
         return done
 
-    def _reseal_all(self, stored: Iterable[Stored], done: Resealed) -> None:
+    def _reencrypt_all(self, stored: Iterable[Stored], done: Reencrypted) -> None:
         whole = sorted((file for file in stored if not file.is_partial), key=_artifact_key)
         for (digest, name), files in groupby(whole, _artifact_key):
             # A name of another's making need not be one that artifacts may have.
             artifact = Artifact.model_construct(name=name, digest=digest, size=0)
             # What its job or a clean-up removes meanwhile need not be encrypted.
             with self._reachable(), suppress(FileNotFoundError):
-                self._reseal(artifact, list(files), done)
+                self._reencrypt(artifact, list(files), done)
 
-    def _reseal(self, artifact: Artifact, files: list[Stored], done: Resealed) -> None:
+    def _reencrypt(self, artifact: Artifact, files: list[Stored], done: Reencrypted) -> None:
         kept = self._right(files)
         if kept is None:
             try:

@@ -76,7 +76,7 @@ class Keys:
     identities: tuple[Any, ...] = field(default=(), repr=False)
     own_ids: frozenset[str] = frozenset()
 
-    def seal(self, source: Readable, sink: Writable) -> None:
+    def encrypt(self, source: Readable, sink: Writable) -> None:
         """Encrypt what a source has left, in pieces of 64 KiB; errors of source and sink are raised as they are."""
         import pyrage  # of the extra `secure`
 
@@ -86,7 +86,7 @@ class Keys:
         finally:
             stream.raise_own()
 
-    def unseal(self, source: Readable, sink: Writable) -> None:
+    def decrypt(self, source: Readable, sink: Writable) -> None:
         """Decrypt what a source has; the sink may have got some of it when an error is raised.
 
         Raises:
@@ -136,7 +136,7 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class Sealing:
+class Encryption:
     """How a deployment encrypts: its settings `encryption_key` and `encryption_recipients`.
 
     Attributes:
@@ -167,7 +167,7 @@ class StorePlace:
     """Where a store is, and how its files are encrypted."""
 
     url: str
-    sealing: Sealing = Sealing()
+    encryption: Encryption = Encryption()
 
 
 @lru_cache(maxsize=8)
@@ -194,7 +194,7 @@ def _keys(where: str, text: str | None, recipients: Sequence[str]) -> Keys:
     if len(ids) > MOST_RECIPIENTS:
         raise InvalidSettings(
             f"artifacts cannot be encrypted for {len(ids)} keys, at most {MOST_RECIPIENTS}: name those to be used in "
-            "encryption_recipients, or remove old identities once `stoker files reseal` is through"
+            "encryption_recipients, or remove old identities once `stoker files reencrypt` is through"
         )
     if identities and not ids & own_ids:
         raise InvalidSettings(

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from stoker.cli import app
 from stoker.errors import InvalidSettings
+from stoker.models.encryption import Encryption, StorePlace
 from stoker.models.manifest import Artifact
-from stoker.models.sealing import Sealing, StorePlace
 from stoker.models.store import Store
 from stoker.models.store.files import Files
-from stoker.models.store.resealing import Resealed, Resealing
+from stoker.models.store.reencrypting import Reencrypted, Reencrypting
 
 from .test_encrypted_store import both, key, keyed, url
 
@@ -25,8 +25,8 @@ FORK = multiprocessing.get_context("fork")
 KILLED = 9
 
 
-def reseal(url: str, path: Path, *recipients: str) -> Resealed:
-    return Resealing(StorePlace(url, Sealing(str(path), recipients))).reseal(lambda done, total: None)
+def reencrypt(url: str, path: Path, *recipients: str) -> Reencrypted:
+    return Reencrypting(StorePlace(url, Encryption(str(path), recipients))).reencrypt(lambda done, total: None)
 
 
 def fill(store: Store) -> list[tuple[Store, Artifact, bytes]]:
@@ -52,19 +52,19 @@ def keys_of(url: str) -> list[frozenset[str]]:
 def test_a_store_is_encrypted_anew_for_the_new_key_alone(url: str, tmp_path: Path) -> None:
     old, new = key(tmp_path, "old.key"), key(tmp_path, "new.key")
     put = fill(Store(url))
-    done = reseal(url, old)
+    done = reencrypt(url, old)
     assert (done.files, done.removed, done.right, done.failures) == (6, 6, 0, [])
     assert readable(url, old, put)
     changing, public = both(tmp_path, new, old), new.read_text().split()[3]
-    assert reseal(url, changing).files == 6
+    assert reencrypt(url, changing).files == 6
     assert readable(url, old, put)
     assert readable(url, new, put)
-    done = reseal(url, changing, public)
+    done = reencrypt(url, changing, public)
     assert (done.files, done.removed) == (6, 6)
     assert len(keys_of(url)) == 6
     assert all(len(keys) == 1 for keys in keys_of(url))
     assert readable(url, new, put)
-    again = reseal(url, new)
+    again = reencrypt(url, new)
     assert (again.files, again.removed, again.right) == (0, 0, 6)
 
 
@@ -78,14 +78,14 @@ def test_killed_at_any_step_it_goes_on_and_nothing_is_lost(tmp_path: Path, step:
         patch = pytest.MonkeyPatch()
         for name in ("write_named", "remove"):
             patch.setattr(Files, name, dying(getattr(Files, name), steps))
-        reseal(url, path)
+        reencrypt(url, path)
 
     process = FORK.Process(target=killed)
     process.start()
     process.join(60)
     assert process.exitcode == KILLED if step < 12 else process.exitcode == 0
     assert readable(url, path, put)
-    assert reseal(url, path).failures == []
+    assert reencrypt(url, path).failures == []
     assert readable(url, path, put)
     assert len(keys_of(url)) == 6
     assert all(keys_of(url))
@@ -103,14 +103,14 @@ def dying(method: Callable[..., None], steps: Iterator[int]) -> Callable[..., No
 def test_two_at_once_leave_one_file_of_each(tmp_path: Path) -> None:
     url, path = str(tmp_path / "store"), key(tmp_path)
     put = fill(Store(url))
-    processes = [FORK.Process(target=reseal, args=(url, path)) for _ in range(2)]
+    processes = [FORK.Process(target=reencrypt, args=(url, path)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
     assert readable(url, path, put)
-    reseal(url, path)
+    reencrypt(url, path)
     assert len(keys_of(url)) == 6
     assert readable(url, path, put)
 
@@ -119,7 +119,7 @@ def test_readers_and_writers_go_on_meanwhile(url: str, tmp_path: Path) -> None:
     old, new = key(tmp_path, "old.key"), key(tmp_path, "new.key")
     changing = both(tmp_path, new, old)
     put = fill(keyed(url, old))
-    thread = Thread(target=reseal, args=(url, changing))
+    thread = Thread(target=reencrypt, args=(url, changing))
     thread.start()
     while thread.is_alive():
         assert readable(url, changing, put)
@@ -134,13 +134,13 @@ def test_what_cannot_be_decrypted_stays_and_is_named(tmp_path: Path) -> None:
     damaged = keyed(url, path).put_bytes(b"damaged", "data")
     Path(keyed(url, path).location(damaged)).write_bytes(b"age-encryption.org/v1\n")
     plain = Store(url).put_bytes(b"damaged", "data")
-    done = reseal(url, path)
+    done = reencrypt(url, path)
     assert len(done.failures) == 1
     assert "is encrypted for the keys" in done.failures[0]
     assert keyed(url, path).read(plain) == b"damaged"
     assert keyed(url, other).read(foreign) == b"foreign"
     with pytest.raises(InvalidSettings, match="STOKER_ENCRYPTION_KEY"):
-        reseal(url, path.with_name("none"))
+        reencrypt(url, path.with_name("none"))
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.stdout.startswith("age1")
     assert path.stat().st_mode & 0o777 == 0o600
     monkeypatch.setenv("STOKER_ENCRYPTION_KEY", str(path))
-    done = runner.invoke(app, ["files", "reseal"])
+    done = runner.invoke(app, ["files", "reencrypt"])
     assert done.exit_code == 0
     assert "1 artifacts with" in done.stdout
     assert keyed(url, path).read(artifact) == b"rows"
