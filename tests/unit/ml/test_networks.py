@@ -26,7 +26,7 @@ from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable
 from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.networks import pretrained
-from stoker_workers.ml.networks.pretrained import load_weights
+from stoker_workers.ml.networks.pretrained import take_weights
 from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training.freezing import Restart, freezing
@@ -366,7 +366,7 @@ def test_files_as_users_have_them_are_read_and_others_refused(open_run: OpenRun,
     network = keras.Sequential([keras.Input((32, 32, 3)), base])
 
     def load(file: Path) -> None:
-        load_weights(stoker.Pretrained("VGG16", weights=str(file)), network, open_run())
+        take_weights(stoker.Pretrained("VGG16", weights=str(file)), network, open_run())
 
     def is_loaded(source: keras.Model) -> bool:
         return all(map(np.array_equal, base.get_weights(), source.get_weights()[: len(base.weights)]))
@@ -405,7 +405,7 @@ def test_a_worker_without_a_network_says_what_to_do(
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
     url = "https://weights.example/net.weights.h5"
     with pytest.raises(expected) as away:
-        load_weights(stoker.Pretrained("VGG16", weights=url), little((32, 32, 3)), open_run())
+        take_weights(stoker.Pretrained("VGG16", weights=url), little((32, 32, 3)), open_run())
     assert away.value.message.startswith(f"the weights {url} ")
     assert away.value.message.endswith(
         "; where workers have no way there, load it down elsewhere, and give its path or URL where they read data"
@@ -424,7 +424,7 @@ def test_the_published_scale_of_an_efficientnet_is_that_of_keras(open_run: OpenR
         scaling.adapt_variance.assign(variance)
         stem.save_weights(file)
         network = keras.Sequential([keras.Input((4, 4, 3)), stem])
-        load_weights(stoker.Pretrained("EfficientNetB0", weights=file), network, open_run())
+        take_weights(stoker.Pretrained("EfficientNetB0", weights=file), network, open_run())
         np.testing.assert_allclose(stem(pictures), (pictures - mean) / np.sqrt(used), rtol=1e-4, atol=1e-5)
 
 
@@ -446,7 +446,7 @@ def test_an_efficientnet_computes_what_keras_makes_of_the_published_file(
     for name in ("efficientnetb0_notop.h5", "whole.keras", "whole.weights.h5"):
         base = keras.applications.EfficientNetB0(weights=None, name="base", **shape)
         network = keras.Sequential([keras.Input((32, 32, 3)), base])
-        load_weights(stoker.Pretrained("EfficientNetB0", weights=str(tmp_path / name)), network, open_run())
+        take_weights(stoker.Pretrained("EfficientNetB0", weights=str(tmp_path / name)), network, open_run())
         np.testing.assert_allclose(base(levels, training=False), expected(levels, training=False), rtol=1e-4, atol=1e-5)
 
 

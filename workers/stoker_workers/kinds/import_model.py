@@ -28,6 +28,7 @@ from ..ml.importing.signature import drafted, said_of
 from ..ml.importing.trial import tried
 from ..ml.networks.activation import output_activation
 from ..ml.prediction.loading import load_foreign, loading
+from ..ml.prediction.one_file import one_file
 from ..ml.prediction.opening import Content, Model, load_exported, parameters_of, reference_engine, tensorflow_why
 from ..ml.prediction.screening.litert_file import check_litert
 from ..ml.prediction.screening.onnx_file import check_onnx
@@ -48,14 +49,14 @@ def run(spec: Import, run: Run) -> Outcome:
         InvalidJob: the file is refused, cannot be loaded, or is not as the spec says.
         Stopped: a stop was asked for.
     """
-    path = _fetched(spec, run)
-    obey_stop(run)
-    with bounded_memory(path.stat().st_size):
-        opened = _opened(spec, path, run)
+    with one_file(_fetched(spec, run)) as path:
         obey_stop(run)
-        signature, notes, tensorflow = _understood(spec, opened)
-    run.say(*notes)
-    file = write_result(run, partial(run.store.put_file, opened.path, FILE_NAMES[spec.file_format]))
+        with bounded_memory(path.stat().st_size):
+            opened = _opened(spec, path, run)
+            obey_stop(run)
+            signature, notes, tensorflow = _understood(spec, opened)
+        run.say(*notes)
+        file = write_result(run, partial(run.store.put_file, opened.path, FILE_NAMES[spec.file_format]))
     parameters = parameters_of(opened.model)
     manifest = ModelManifest(
         name=spec.model,

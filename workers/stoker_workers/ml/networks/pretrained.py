@@ -1,6 +1,7 @@
 """Networks of keras.applications, on weights from a file."""
 
-import warnings
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,10 @@ from keras import ops
 from stoker.errors import InvalidJob
 from stoker.kinds import Pretrained
 from stoker.models.signature import TensorSpec
-from stoker.outages import DependencyUnavailable
+from stoker.outages import Dependency, DependencyUnavailable, needing
 
 from ..data.copied import local_file
-from ..prediction.loading import first_line, load_foreign
-from ..prediction.screening.keras_file import check_weights
+from ..prediction.loading import first_line, load_foreign, load_weights
 from ..run import Run
 from .cnn import image_shape
 from .layers import all_layers, applied, dense_layers, dropout
@@ -58,7 +58,7 @@ def base_of(network: keras.Model) -> keras.Model:
     return next(model for model in _models(network) if model.name == _BASE)
 
 
-def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
+def take_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
     """Give the network its weights; a sentence for the job's events.
 
     Raises:
@@ -70,12 +70,8 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
     base = base_of(network)
     path = _fetched(spec.weights, run)
     if path.suffix == ".h5":
-        check_weights(path, spec.weights)
         try:
-            with warnings.catch_warnings():
-                # Keras only warns of weights that a file lacks, and leaves them random.
-                warnings.simplefilter("error", UserWarning)
-                base.load_weights(path)
+            load_weights(base, path, spec.weights)
         except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
             raise _unfit(spec, first_line(error)) from error
     else:
@@ -85,7 +81,7 @@ def load_weights(spec: Pretrained, network: keras.Model, run: Run) -> str:
 
 
 def _fetched(weights: str, run: Run) -> Path:
-    """The file of the weights; of one elsewhere, a copy.
+    """A copy of the file of the weights that nobody else can change.
 
     Raises:
         InvalidJob: it may not be read, or is missing.
@@ -93,7 +89,7 @@ def _fetched(weights: str, run: Run) -> Path:
     """
     hint = "where workers have no way there, load it down elsewhere, and give its path or URL where they read data"
     try:
-        return local_file(weights, run.access, run.scratch)
+        path = local_file(weights, run.access, run.scratch)
     except DependencyUnavailable as error:
         told = error.outage.model_copy(update={"reason": f"the weights {error.outage.reason}; {hint}"})
         raise DependencyUnavailable(told) from error
@@ -101,6 +97,12 @@ def _fetched(weights: str, run: Run) -> Path:
         if "://" not in weights:
             raise
         raise InvalidJob(f"the weights {error.message}; {hint}") from error
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(run.scratch)):
+        return path
+    own = run.scratch / f"weights{path.suffix}"
+    with needing(Dependency.DISK, f"the folder {run.scratch}"):
+        shutil.copyfile(path, own)
+    return own
 
 
 def _finish_scaling(base: keras.Model) -> None:

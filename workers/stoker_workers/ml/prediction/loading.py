@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from stoker.models.tensors import Array
 from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault, one_line
 
 from ..custom import custom_classes
+from .one_file import one_file
 from .runtime import ModelFailed, TensorFlowEngine, sample
-from .screening.keras_file import check_h5, check_keras
+from .screening.keras_file import check_h5, check_keras, check_weights
 
 # Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
 _TOLERANCE = 1e-3
@@ -47,7 +49,7 @@ def load_saved(path: Path, ref: str, custom: Sequence[str] = ()) -> keras.Model:
         Lacking: it has classes of other modules.
         InvalidJob: it is refused, or Keras cannot load it.
     """
-    with loading(ref):
+    with loading(ref), one_file(path) as path:
         try:
             config = check_h5(path, path.name) if path.suffix == ".h5" else check_keras(path, path.name)[0]
         except InvalidJob as error:
@@ -69,13 +71,28 @@ def load_foreign(path: Path, what: str, custom: Sequence[str] = ()) -> keras.Mod
         NoMemory: there is not enough memory for it.
         InvalidJob: it is refused, or Keras cannot load it.
     """
-    config, stored = check_keras(path, what)
-    if (declared := declared_numbers(config, what, custom)) > stored:
-        raise InvalidJob(
-            f"the config in {what} declares {declared:,} weights, and the file holds {stored:,}; it is damaged, "
-            "or made to fill a memory"
-        )
-    return load_saved(path, what, custom)
+    with loading(what), one_file(path) as path:
+        config, stored = check_keras(path, what)
+        if (declared := declared_numbers(config, what, custom)) > stored:
+            raise InvalidJob(
+                f"the config in {what} declares {declared:,} weights, and the file holds {stored:,}; it is damaged, "
+                "or made to fill a memory"
+            )
+        return load_saved(path, what, custom)
+
+
+def load_weights(network: keras.Model, path: Path, what: str) -> None:
+    """Give a network the weights of an .h5 file, which is checked first.
+
+    Raises:
+        InvalidJob: it has arrays elsewhere than in itself.
+        ValueError, OSError, KeyError, TypeError, UserWarning: it has the weights of something else.
+    """
+    with one_file(path) as path, warnings.catch_warnings():
+        check_weights(path, what)
+        # Keras only warns of weights that a file lacks, and leaves them random.
+        warnings.simplefilter("error", UserWarning)
+        network.load_weights(path)
 
 
 def declared_numbers(config: dict[str, Any], what: str, custom: Sequence[str] = ()) -> int:

@@ -24,6 +24,7 @@ from stoker.models.store import Store
 
 from ..garbage import collect
 from .loading import load_saved, loading
+from .one_file import one_file
 from .runtime import (
     Engine,
     Exported,
@@ -86,7 +87,7 @@ def open_model(path: Path, file_format: str, signature: Signature, ref: str, cus
     """
     if file_format in ("keras", "h5"):
         return load_saved(path, ref, custom)
-    with loading(ref):
+    with loading(ref), one_file(path) as path:
         if file_format == "savedmodel":
             with unpacked_savedmodel(path, path.name) as folder:
                 check_savedmodel(folder, path.name)
@@ -136,7 +137,7 @@ def open_staged(path: Path, network: Model, ref: str, custom: Sequence[str] = ()
     if not isinstance(network, Content) or network.format != "litert":
         raise InvalidJob(f"{ref} has a file that prepares rows, and no network of LiteRT that takes them")
     front: Model
-    with loading(ref):
+    with loading(ref), one_file(path) as path:
         if path.suffix == ".tflite":
             check_litert(path, path.name)
             front = Content("litert", path.read_bytes())

@@ -16,7 +16,7 @@ from ..custom import model_modules
 from ..networks.building import build_network, needs
 from ..networks.layers import applied, flat_layers
 from ..networks.levelled import levelled
-from ..networks.pretrained import load_weights
+from ..networks.pretrained import take_weights
 from ..preprocessing.layers import Preprocessing, build_preprocessing
 from ..preprocessing.profile import Profile
 from ..reading import TrainingData
@@ -125,7 +125,7 @@ def build_model(spec: Train, run: Run, data: TrainingData, seed: int) -> Trainab
         assert target.moments is not None
         network = levelled(network, row_shape, feature.stats.moments, target.moments)
     if isinstance(spec.architecture, Pretrained):
-        run.say(load_weights(spec.architecture, network, run))
+        run.say(take_weights(spec.architecture, network, run))
     inputs = network_inputs(network, profiled, preprocessing, normalize=spec.normalize)
     run.say(*inputs.notes)
     profiled, preprocessing = inputs.profile, inputs.preprocessing
