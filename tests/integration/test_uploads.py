@@ -80,7 +80,7 @@ def test_a_file_is_named_by_its_digest_and_read_back(client: stoker.Client, tmp_
     digest = hashlib.sha256(TABLE.encode()).hexdigest()
     assert ref == f"store://{digest}/customers.csv"
     assert client.download(ref, tmp_path / "back.csv").read_text() == TABLE
-    of_a_job = JobFile(Store(client.settings.store).put_bytes(b"made", "made.txt"), client.settings.store)
+    of_a_job = JobFile(Store(client.settings.store_place).put_bytes(b"made", "made.txt"), client.settings.store_place)
     assert client.download(of_a_job, tmp_path).read_text() == "made"
     [upload] = client.uploads()
     assert (upload.ref, upload.size, upload.files, upload.keep_s) == (ref, len(TABLE), 1, 30 * 86_400)

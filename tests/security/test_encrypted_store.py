@@ -76,7 +76,7 @@ def test_what_is_put_is_what_is_read_and_nowhere_plain(url: str, tmp_path: Path)
         assert stored.startswith(b"age-encryption.org/v1\n")
         assert b"patients" not in stored
         assert f"~{ids(path)}~{hashlib.sha256(stored).hexdigest()}.age" in file.path
-        assert (file.digest, file.keys) == (artifact.digest, {ids(path)})
+        assert (file.digest, file.keys) == (artifact.digest, frozenset({ids(path)}))
     store.put_bytes(SECRET, "rows.npz")
     assert len(files(store)) == 2, "the same bytes are stored once"
     store.probe()

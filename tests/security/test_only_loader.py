@@ -1,7 +1,6 @@
-"""Files of models and weights are opened in the few places that check them first, and what is checked is what is loaded."""
+"""Models and weights are opened in the few places that check them first, and what is checked is what is loaded."""
 
 import ast
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def swapping(path: Path, other: Path, check: Callable[..., object]) -> Callable[
 
     def checked(*arguments: object, **named: object) -> object:
         result = check(*arguments, **named)
-        os.replace(other, path)
+        other.replace(path)
         return result
 
     return checked
@@ -137,7 +136,7 @@ def test_one_file_stays_the_same_behind_links_and_is_private(tmp_path: Path) -> 
     with one_file(link) as own:
         link.unlink()
         link.symlink_to(other)
-        os.replace(other, real)
+        other.replace(real)
         assert own.read_bytes() == b"real"
         assert own.parent.stat().st_mode & 0o777 == 0o700
     assert not own.exists()
