@@ -12,6 +12,7 @@ from stoker.errors import InvalidJob
 from stoker_workers.ml.prediction import loading, opening
 from stoker_workers.ml.prediction.loading import load_saved, load_weights
 from stoker_workers.ml.prediction.one_file import one_file
+from stoker_workers.ml.prediction.screening.keras_file import check_weights
 
 ROOT = Path(__file__).parents[2]
 ML = "workers/stoker_workers/ml"
@@ -111,7 +112,7 @@ def test_weights_that_are_swapped_between_check_and_load_are_not_loaded(
     path, other = tmp_path / "m.weights.h5", tmp_path / "o.weights.h5"
     network(1.0).save_weights(path)
     network(666.0).save_weights(other)
-    monkeypatch.setattr(loading, "check_weights", swapping(path, other, loading.check_weights))
+    monkeypatch.setattr(loading, "check_weights", swapping(path, other, check_weights))
     load_weights(taking := network(0.0), path, "the weights")
     assert taking.layers[0].kernel.numpy().ravel().tolist() == [1.0, 1.0]
 
