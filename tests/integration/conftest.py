@@ -11,6 +11,7 @@ from typing import Any
 
 import fsspec
 import pytest
+import redis
 from moto.server import ThreadedMotoServer
 
 import stoker
@@ -90,6 +91,20 @@ def serving(settings: Settings, *, worker: Sequence[str] = ("-m", "stoker_worker
 def client(stack: Settings) -> Iterator[stoker.Client]:
     with stoker.Client(settings=stack) as client:
         yield client
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Connection]:
+    """A connection to a server without workers."""
+    with closing(Connection.open(Settings(), redis_url)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[redis.Redis]:
+    """The same server, by redis-py alone."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
+        yield server
 
 
 def attend(connection: Connection, worker: presence.Worker = CPU) -> None:

@@ -10,7 +10,6 @@ import stoker
 from stoker import JobState, testing
 from stoker.ledger import attempts, damage, dead_jobs, quotas, upkeep
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 from stoker.tenants import Quota
 
 from .test_ledger import claimed, result_of
@@ -22,17 +21,6 @@ TRAIN = stoker.Train(model="m", data="sample://iris")
 def client(redis_url: str) -> Iterator[stoker.Client]:
     with stoker.Client(redis_url) as client:
         yield client
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Connection:
-    return Connection.open(Settings(), redis_url)
-
-
-@pytest.fixture
-def server(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
-        yield server
 
 
 def test_a_job_with_a_key_that_has_not_ended_is_given_back(

@@ -1,7 +1,6 @@
 """When jobs start and end: foreseen from the ledger, and held against what comes."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,16 +11,8 @@ from stoker.fleet import topology
 from stoker.ledger import foresight, intake, records
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 
 from .simulated import SimulatedFleet, held
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Iterator[Connection]:
-    connection = Connection.open(Settings(), redis_url)
-    yield connection
-    connection.close()
 
 
 def test_most_jobs_start_and_end_when_it_was_foreseen(redis_url: str) -> None:

@@ -19,17 +19,6 @@ TRAIN = stoker.Train(model="digits", data="sample://digits", epochs=2, seed=1)
 
 
 @pytest.fixture
-def server(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
-        yield server
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Connection:
-    return Connection.open(Settings(), redis_url)
-
-
-@pytest.fixture
 def client(redis_url: str) -> Iterator[stoker.Client]:
     with stoker.Client(redis_url) as client:
         yield client

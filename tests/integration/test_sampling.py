@@ -2,8 +2,6 @@
 
 import struct
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
@@ -13,17 +11,10 @@ from stoker.ledger.keys import key
 from stoker.ledger.records import cancel
 from stoker.ledger.sampling import Feedback, Sampling, Taken, Window
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 
 from .test_model_keeping import run, submit
 
 WANTED = Sampling(share=1.0, window=10, horizon_s=60.0, most_bytes=2000, most_answers=5)
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Iterator[Connection]:
-    with closing(Connection.open(Settings(), redis_url)) as connection:
-        yield connection
 
 
 def batch(rows: int, size: int = 0) -> bytes:

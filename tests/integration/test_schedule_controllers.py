@@ -34,12 +34,6 @@ def client(redis_url: str) -> Iterator[stoker.Client]:
         yield client
 
 
-@pytest.fixture
-def server(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
-        yield server
-
-
 def started(server: redis.Redis, name: str = "nightly") -> list[str]:
     """The times for which jobs were submitted, of each job, in order."""
     times = []

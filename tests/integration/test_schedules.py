@@ -39,17 +39,6 @@ def client(redis_url: str) -> Iterator[stoker.Client]:
         yield client
 
 
-@pytest.fixture
-def connection(redis_url: str) -> Connection:
-    return Connection.open(Settings(), redis_url)
-
-
-@pytest.fixture
-def server(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as server:
-        yield server
-
-
 def test_a_chain_starts_together_and_an_older_start_is_left_alone(
     connection: Connection, client: stoker.Client, server: redis.Redis
 ) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,18 +14,10 @@ from stoker.ledger.usage import budgets, usage
 from stoker.models.manifest import Artifact
 from stoker.redis.calls import Call, drive
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 from stoker.tenants import Budget, Quota
 
 SPEC = stoker.Train(model="digits", data="sample://digits", tags={"tenant": "red"})
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Iterator[Connection]:
-    connection = Connection.open(Settings(), redis_url)
-    yield connection
-    connection.close()
 
 
 def ran(connection: Connection, name: str, spec: stoker.Train = SPEC, *, slots: int = 2, repeats: int = 1) -> None:

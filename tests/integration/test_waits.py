@@ -12,7 +12,6 @@ from stoker.events import Progress, Waiting
 from stoker.ledger import attempts, children, damage, dead_jobs, foresight, pauses, records, store_files, upkeep, waits
 from stoker.ledger.attempt import Attempt
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 from stoker_workers.ml.run import Wait
 
 from ..conftest import PATIENCE_S, Eventually
@@ -20,11 +19,6 @@ from .test_ledger import claimed, result_of, state
 from .test_waking import SEARCH, TRIAL, begun, end
 
 HOUR_S = 3600.0
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Connection:
-    return Connection.open(Settings(), redis_url)
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from stoker.ledger.presence import Worker
 from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, Outage
 from stoker.redis.connection import Connection
-from stoker.settings import Settings
 
 from .test_ledger import claimed, new_job, result_of, state
 
@@ -32,11 +31,6 @@ UNSUCCESSFUL: dict[str, Unsuccessful] = {
     "CANCELLED": JobState.CANCELLED,
     "PRUNED": JobState.PRUNED,
 }
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Connection:
-    return Connection.open(Settings(), redis_url)
 
 
 def begun(connection: Connection) -> Attempt:
