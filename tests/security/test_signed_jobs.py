@@ -124,6 +124,14 @@ def test_a_key_of_another_role(parties: Parties, role: str) -> None:
     assert "signs children of its jobs alone" in parties.reason(job_id) or "of nobody" in parties.reason(job_id)
 
 
+def test_one_key_for_a_machine_of_ones_own(parties: Parties) -> None:
+    parties.add_key("me", "all")
+    slot, job_id = parties.slot("me"), parties.submit("me")
+    assert parties.run(job_id, slot).how == "succeeded"
+    with parties.client() as client:
+        assert client.job(job_id).result(timeout=0).words()
+
+
 def test_expired(parties: Parties) -> None:
     parties.add_key("old", expires=NOW - timedelta(seconds=1))
     job_id = parties.submit("old")

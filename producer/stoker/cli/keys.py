@@ -64,7 +64,10 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, such as alice or worker-3.")],
     role: Annotated[
         str,
-        typer.Option(help="client: signs jobs. worker: signs what jobs make. controller: signs what schedules start."),
+        typer.Option(
+            help="client: signs jobs. worker: signs what jobs make. controller: signs what schedules start. "
+            "all: signs all that, for one machine."
+        ),
     ] = "client",
     expires: Annotated[str, typer.Option(help="After how long it expires, such as 90d; never for no end.")] = "365d",
     kinds: Patterns = "*",
@@ -131,9 +134,9 @@ def _trusted(settings: Settings, to: Path | None) -> Path:
 
 def _role(text: str) -> Role:
     match text:
-        case "client" | "worker" | "controller":
+        case "client" | "worker" | "controller" | "all":
             return text
-    raise InvalidArgument(f"--role is client, worker or controller; got {text!r}")
+    raise InvalidArgument(f"--role is client, worker, controller or all; got {text!r}")
 
 
 def _listed(key: TrustedKey) -> ListedKey:

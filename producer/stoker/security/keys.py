@@ -30,7 +30,7 @@ from ..kinds.problems import sentence
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-Role = Literal["client", "worker", "controller"]
+Role = Literal["client", "worker", "controller", "all"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 # By these a key may be held to less than all.
 SCOPES = ("kinds", "functions", "models", "aliases", "tenants", "devices")
@@ -59,7 +59,8 @@ class TrustedKey(BaseModel):
         name: what people call it.
         public: its 32 bytes, in base64.
         role: a "client" signs jobs and schedules; a "worker" what it makes (results, models, checkpoints) and the
-            children of its jobs; a "controller" the jobs that schedules start.
+            children of its jobs; a "controller" the jobs that schedules start; "all" is for one machine,
+            whose parties share their settings.
         expires: from then on, nothing new of it is believed; None for never.
         revoked: since when nothing of it is believed any more, whenever it was signed; None if it is not.
         kinds, functions, models, aliases, tenants, devices: what its jobs may be and name, as patterns such as
@@ -84,6 +85,10 @@ class TrustedKey(BaseModel):
     def id(self) -> str:
         """What signatures call it: the first digits of the public key's SHA-256."""
         return key_id(base64.b64decode(self.public))
+
+    def signs(self, role: Role) -> bool:
+        """Whether it signs what a key of a role does."""
+        return self.role in (role, "all")
 
     def has_expired(self, moment: datetime) -> bool:
         """Whether it had at a moment."""

@@ -46,10 +46,12 @@ class Admission:
     Attributes:
         statement: what was signed.
         keys: of all who answer for it, the signer first.
+        is_child: whether a worker has signed it as a child of another job.
     """
 
     statement: Statement
     keys: tuple[TrustedKey, ...]
+    is_child: bool = False
 
     def check(self, spec: Spec, device: str) -> None:
         """Check that the keys may have the job run.
@@ -62,7 +64,7 @@ class Admission:
             raise Untrusted(f"what is signed is a {said.kind} job of {said.attempts} attempts, and this is another")
         check_role(signer, spec, device)
         for authority in self.keys[1:]:
-            check_role(authority, spec, device, whatever_kind=signer.role == "worker")
+            check_role(authority, spec, device, whatever_kind=self.is_child)
 
 
 class Trust:
@@ -107,16 +109,16 @@ class Trust:
             raise Untrusted("its spec was altered after it was signed")
         if losses >= said.attempts:
             raise Untrusted(f"it has lost {losses} workers, and {said.attempts} attempts are signed")
-        return Admission(said, (key, *self._authority(job_id, said, key)))
+        return Admission(said, (key, *self._authority(job_id, said, key)), key.signs("worker") and is_child(job_id))
 
     def _authority(self, job_id: str, said: Statement, key: TrustedKey) -> tuple[TrustedKey, ...]:
         """The client's key, where it is not the signer's."""
-        if key.role == "client":
+        if key.signs("client") and not said.under:
             return ()
         if key.role == "worker" and not is_child(job_id):
             raise Untrusted(f"key {key.id} ({key.name}) is a worker's, which signs children of its jobs alone")
         client = self._key(said.under)
-        if client.role != "client":
+        if not client.signs("client"):
             raise Untrusted(f"key {client.id} ({client.name}) is no client's, and this was submitted for it")
         self._check_time(client, time.time())
         return (client,)
@@ -164,7 +166,7 @@ class Trust:
             raise Untrusted(f"its signature by key {key.id} ({key.name}) is wrong: it was altered, or forged")
         if said.what != what:
             raise Untrusted(f"what is signed is a {said.what}")
-        if key.role not in _MAY_SIGN[what]:
+        if not any(map(key.signs, _MAY_SIGN[what])):
             raise Untrusted(f"key {key.id} ({key.name}) has the role {key.role}, which signs no {what}s")
         # What is made lasts longer than the key it was signed with; who may still ask for work is another question.
         self._check_time(key, said.at if what in _MADE else time.time())

@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -
         command.new("alice")
     with pytest.raises(InvalidArgument, match="no name of a key"):
         command.new("../alice")
-    with pytest.raises(InvalidArgument, match="--role is client, worker or controller; got 'root'"):
+    with pytest.raises(InvalidArgument, match="--role is client, worker, controller or all; got 'root'"):
         command.new("bob", role="root")
     with pytest.raises(InvalidArgument, match="--expires is a length of time"):
         command.new("bob", expires="tomorrow")
