@@ -4,7 +4,7 @@ import importlib
 import signal
 import sys
 
-COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables")
+COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables", "signing")
 EVERYTHING = (*COMPARISONS, "train", "tune", "scale", "report")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import signing
 from .figures import RESULTS, summary
 from .plots import bars
 
@@ -234,6 +235,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "memory": _memory,
     "train": _train,
     "tables": _tables,
+    "signing": signing.table,
     "scale": _scale,
 }
 

@@ -447,4 +447,4 @@ def test_a_server_out_of_reach_exits_with_3_and_still_reports(url: str) -> None:
     found = doctor(url, "--json")
     assert found.returncode == 3
     by_name = {check["name"]: check["verdict"] for check in json.loads(found.stdout)["checks"]}
-    assert by_name == {"store": "ok", "redis": "fail"}
+    assert by_name == {"store": "ok", "keys": "ok", "redis": "fail"}
