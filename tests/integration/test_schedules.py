@@ -81,6 +81,21 @@ def test_a_paused_schedule_starts_nothing_and_goes_on_from_now(connection: Conne
     assert client.resume_schedule("nightly") == resumed
 
 
+def test_a_start_that_is_left_out_begins_no_cool_down(connection: Connection, client: stoker.Client) -> None:
+    open_one = client.submit(TRAIN, singleton="retrain")
+    client.schedule("drift of digits", TRAIN.model_copy(update={"singleton": "retrain"}), name="react", at_most=1)
+    connection.run(alarms.raise_("drift", "column x", model="digits@1"))
+    Schedules(connection).step()
+    [status] = client.schedules()
+    assert (status.started, status.skipped, status.recent) == (0, 1, ())
+    assert open_one.id in (status.problem or "")
+    open_one.cancel()
+    connection.run(alarms.raise_("drift", "column y", model="digits@1"))
+    Schedules(connection).step()
+    [status] = client.schedules()
+    assert (status.started, status.skipped, status.problem) == (1, 1, None)
+
+
 def test_an_alarm_starts_a_flow_once(connection: Connection, client: stoker.Client, server: redis.Redis) -> None:
     connection.run(alarms.raise_("drift", "old", model="digits@1"))
     client.schedule("drift of digits", CHAIN, name="react", cool_down_s=3600, at_most=2)

@@ -122,7 +122,10 @@ class Schedules:
 
     def _leave_out(self, schedule: JobSchedule, raw: bytes, step: Step, problem: str) -> bool:
         _log.warning("schedule %s starts nothing for %s: %s", schedule.name, step.why or step.starts_at, problem)
-        fields = {"skipped": step.state.skipped + 1, "problem": problem}
+        before = schedules.read_state(raw)
+        # It has started nothing, and so begins no cool-down.
+        recent = before.recent if before else ()
+        fields = {"skipped": step.state.skipped + 1, "problem": problem, "recent": recent}
         return self._change(schedule, raw, step.state.model_copy(update=fields)).was_first
 
     def _change(self, schedule: JobSchedule, raw: bytes, state: ScheduleState) -> Changed:
