@@ -130,3 +130,21 @@ def test_predictions_go_on_while_no_memory_is_left_for_jobs(
     assert small.status().state in (JobState.QUEUED, JobState.WAITING)
     (tmp_path / "end").touch()
     assert small.wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+
+
+def test_jobs_of_a_kind_known_to_need_more_than_a_share_are_promised_it_and_run_together(
+    client: stoker.Client, eventually: Eventually, tmp_path: Path
+) -> None:
+    end = tmp_path / "end"
+    end.touch()
+    for _ in range(4):
+        # That they have asked for it makes them no other jobs.
+        assert client.submit(hungry(400, until=end, memory=1000 * MIB)).wait(timeout=PATIENCE_S) is JobState.SUCCEEDED
+    end.unlink()
+    jobs = [client.submit(hungry(400, until=end)) for _ in range(2)]
+    eventually(lambda: (client.workers()[0].memory_used_bytes or 0) > 800 * MIB)
+    end.touch()
+    assert [job.wait(timeout=PATIENCE_S) for job in jobs] == [JobState.SUCCEEDED] * 2
+    assert [job.status().attempt for job in jobs] == [1, 1], "neither was ended for what it used"
+    lines = [event.line for event in jobs[0].events() if isinstance(event, events.Log)]
+    assert any("it is foreseen to use" in line and "4 jobs with the same settings" in line for line in lines)

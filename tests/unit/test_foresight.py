@@ -10,6 +10,7 @@ import stoker
 from stoker.foresight.course import Fleet
 from stoker.foresight.estimates import Estimate, Example, around, estimate
 from stoker.foresight.look import JobLook, LineLook, Look, RuleLook
+from stoker.foresight.memory import memory_need
 from stoker.foresight.outlook import Foreseen, estimates, foresee
 from stoker.kinds import kind_of
 from stoker.kinds.likeness import Likeness, likeness
@@ -159,3 +160,40 @@ def test_what_comes_meanwhile_goes_before_jobs_of_a_lower_priority() -> None:
     assert alone is not None
     # More jobs come than can be run: some courses never come to it.
     assert beside is None or beside[1] > 1.3 * alone[1]
+
+
+def used(mib: int, job: Likeness = SAME) -> Example:
+    return Example(likeness=job, ms=1000, peak_bytes=mib << 20)
+
+
+def test_memory_is_foreseen_from_jobs_alike_with_a_margin_and_from_few_not_at_all() -> None:
+    assert memory_need([used(400)] * 3, SAME) is None
+    assert memory_need([used(400)] * 3 + [used(0)], SAME) is None, "one that was not looked at shows nothing"
+    need = memory_need([used(mib) for mib in (400, 410, 390, 405)], SAME)
+    assert need
+    assert 450 << 20 < need.bytes < 600 << 20
+    assert need.basis == "4 jobs with the same settings"
+    assert memory_need([used(400, Likeness(same="x", subject="x"))] * 9, SAME) is None, "of another subject"
+
+
+def test_memory_of_longer_trainings_is_that_of_shorter_ones_and_of_larger_networks_unknown() -> None:
+    def of(epochs: int, weights: int) -> Likeness:
+        return Likeness(same=f"{epochs} {weights}", subject="o", work={"epochs": epochs, "weights": weights})
+
+    known = [used(400 + n, of(epochs, 100)) for n, epochs in enumerate((1, 2, 5, 10, 20, 50))]
+    need = memory_need(known, of(1_000, 100))
+    assert need
+    assert need.bytes < 600 << 20
+    assert memory_need(known, of(1, 100_000)) is None
+
+
+def test_a_mean_counts_so_much_of_the_quantity_at_most_and_what_is_left_of_it() -> None:
+    sure = around(math.log(10.0), 0.001, "")
+    assert sure.mean_within(math.inf) == pytest.approx(10, rel=0.01)
+    assert sure.mean_within(4.0) == 4.0
+    assert sure.mean_within(math.inf, above=7.0) == pytest.approx(3, rel=0.02)
+    assert sure.mean_within(math.inf, above=50.0) == 50.0, "as far again"
+    assert sure.mean_of(lambda value: value**2) == pytest.approx(100, rel=0.02)
+    wide = around(math.log(10.0), 1.0, "", 100)
+    assert wide.mean_within(math.inf) == pytest.approx(10 * math.exp(0.5), rel=0.1)
+    assert wide.mean_within(10.0) < 10.0

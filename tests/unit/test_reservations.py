@@ -187,3 +187,16 @@ def test_a_number_that_is_another_users_process_by_now_is_no_slot(memory: Reserv
     child.start()
     child.join()
     assert child.exitcode == 0
+
+
+def test_what_a_small_job_gives_back_of_its_share_is_anothers(memory: Reservations) -> None:
+    assert memory.reserve_share(0)
+    assert memory.reserve(0, 8)
+    assert memory.reserve_share(1)
+    assert not memory.reserve_share(2)
+    assert memory.reserve(1, 1)
+    assert memory.reserve_share(2)
+    assert not memory.regain_share(1), "what it gave back is promised by now"
+    memory.release(2)
+    assert memory.regain_share(1)
+    assert not memory.reserve_share(2)

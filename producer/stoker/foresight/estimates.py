@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from random import Random
 from statistics import NormalDist, fmean, stdev
@@ -93,13 +94,32 @@ class Estimate:
             return value * (1 + random.random())
         return max(value, self.quantile(share + (1 - share) * random.random()))
 
-    @property
-    def mean(self) -> float:
-        """The mean."""
-        return sum(
-            (high - low) * math.exp((first + last) / 2)
-            for (low, high), (first, last) in zip(pairwise(_SHARES), pairwise(self.points), strict=True)
-        ) / (_SHARES[-1] - _SHARES[0])
+    def mean_within(self, limit: float, above: float = 0.0) -> float:
+        """The mean of how far the quantity goes beyond `above`, which it has reached, counting `limit` at most.
+
+        Where it was hardly expected to come so far, it goes as far again.
+        """
+        total = weight = 0.0
+        for share, low, high in self._parts:
+            if high > above:
+                part = share if low >= above else share * (high - above) / (high - low)
+                weight += part
+                total += part * min((max(low, above) + high) / 2 - above, limit)
+        return total / weight if weight > _SHARES[0] else min(above, limit)
+
+    def mean_of(self, value: Callable[[float], float]) -> float:
+        """The mean of what a function makes of the quantity."""
+        parts = self._parts
+        return sum(share * value((low + high) / 2) for share, low, high in parts) / sum(share for share, _, _ in parts)
+
+    @cached_property
+    def _parts(self) -> tuple[tuple[float, float, float], ...]:
+        """Shares of all jobs, and the values between which the quantity is in each."""
+        values = tuple(map(math.exp, self.points))
+        return tuple(
+            (high - low, first, last)
+            for (low, high), (first, last) in zip(pairwise(_SHARES), pairwise(values), strict=True)
+        )
 
 
 def estimate(

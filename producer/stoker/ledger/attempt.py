@@ -33,6 +33,7 @@ class Attempt:
         memory_bytes: what it asks for, or gets because an earlier attempt outgrew its slot; None for a slot's share.
         has_outgrown: whether an earlier attempt did.
         memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
+        likeness: what it has in common with others, as JSON that may have been written by anyone; "" if unknown.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
         children: the results of the job's children, in order, as such JSON.
@@ -62,6 +63,7 @@ class Attempt:
     memory_bytes: int | None = None
     has_outgrown: bool = False
     memory_plan: int = 0
+    likeness: str = ""
     models: tuple[bytes, ...] = ()
     children: tuple[bytes, ...] = ()
     asked: tuple[bytes, ...] = ()
@@ -107,6 +109,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         memory_bytes=number("memory_bytes") or None,
         has_outgrown=bool(number("outgrown")),
         memory_plan=number("memory_plan"),
+        likeness=text("likeness"),
         models=tuple(fields.get("models") or ()),
         children=tuple(fields.get("children") or ()),
         asked=tuple(fields.get("asked") or ()),

@@ -62,7 +62,8 @@ class Execution:
         self._slot = slot
         self._attempt = attempt
         self._spec = spec
-        allowance = Allowance(slot, attempt)
+        self._is_brief = kind.is_brief and not kind.takes_longer(spec)
+        allowance = Allowance(slot, attempt, foresees=not self._is_brief and kind.slots(spec) == 1)
         self._settlement = Settlement(slot, attempt, spec, allowance)
         self._extras: list[Extra] = [allowance, FlowerProgress(slot, attempt.job_id, spec)]
         if (members := kind.slots(spec)) > 1:
@@ -74,6 +75,8 @@ class Execution:
         if kind.predicts:
             self._extras.append(BulkSamples(slot))
         self._reports = Reports(slot, attempt, kind.checkpoints(spec), self._extras)
+        if allowance.remark:
+            self._reports.add(Log(line=allowance.remark))
         self._printed = Printed()
         # Its time begins when all is there that it needs.
         self._times_out_at: float | None = None
@@ -118,6 +121,8 @@ class Execution:
                 if ended := self._ended_while_waiting():
                     return ended
         except GaveUp as reason:
+            if reason.memory_bytes:
+                return self._settlement.release("outgrown", str(reason), memory_bytes=reason.memory_bytes)
             return self._settlement.release("drained", str(reason))
         if last:
             self._reports.add(last.model_copy(update={"done": last.total}))
@@ -148,9 +153,7 @@ class Execution:
         except StokerError as error:
             return Failed(reason=error.message, traceback="")
         self._times_out_at = time.monotonic() + self._spec.timeout if self._spec.timeout else None
-        kind = kind_of(self._spec)
-        is_brief = kind.is_brief and not kind.takes_longer(self._spec)
-        runner = InlineRunner(self._slot, self._spec, run) if is_brief else Runner(self._spec, run)
+        runner = InlineRunner(self._slot, self._spec, run) if self._is_brief else Runner(self._spec, run)
         with self._slot.tracer.step("stoker.run"), runner:
             return self._watch(runner)
 

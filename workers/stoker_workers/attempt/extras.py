@@ -9,7 +9,15 @@ from .messages import End
 
 
 class GaveUp(Exception):
-    """What the attempt waits for does not come. The job is handed back, so that its slot can do something else."""
+    """What the attempt waits for does not come. The job is handed back, so that its slot can do something else.
+
+    Attributes:
+        memory_bytes: what its next attempt is to have, elsewhere; None for what this one was to have.
+    """
+
+    def __init__(self, reason: str, memory_bytes: int | None = None) -> None:
+        super().__init__(reason)
+        self.memory_bytes = memory_bytes
 
 
 class Extra:

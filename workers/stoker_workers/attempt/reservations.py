@@ -22,7 +22,8 @@ class _Promise(NamedTuple):
 class Reservations:
     """A worker's memory, reserved by its slots. Made before the pool forks, and shared by all its processes.
 
-    A job gets a slot's share, or more if it was granted more or asks for more. From the moment that a slot reserves
+    A job gets a slot's share; more if it was granted more, asks for more, or is foreseen to use more; less if it is
+    foreseen to use less. From the moment that a slot reserves
     more than a share, all promises together are never more than the worker has. Slots that wait for more get it in the
     order in which they came; meanwhile others get their share only where it fits now, and would also fit beside what is
     waited for once the other large jobs have ended. So no number of small jobs keeps a large one waiting for ever.
@@ -61,9 +62,13 @@ class Reservations:
         """Reserve as much for a slot that has its share; tells whether that much is free.
 
         If it is not, the slot lets its share go and waits: no other slot is promised what would be missing. It asks
-        again until it gets it, or calls `release`.
+        again until it gets it, or calls `release`. Of a share, it gives back what the job does not wish for.
         """
-        if not self._share or not self._total or not wish_bytes or wish_bytes <= self._share:
+        if not self._share or not self._total or not wish_bytes:
+            return True
+        if wish_bytes <= self._share:
+            with self._locked(slot):
+                self._reserved[slot] = wish_bytes
             return True
         with self._locked(slot):
             if not self._awaited[slot]:
@@ -78,6 +83,16 @@ class Reservations:
                 return False
             self._reserved[slot], self._awaited[slot] = wish_bytes, 0
             return True
+
+    def regain_share(self, slot: int) -> bool:
+        """Reserve a share again for a slot that has given some of it back; tells whether that much is free."""
+        if not self._share:
+            return True
+        with self._locked(slot):
+            kept, self._reserved[slot] = self._reserved[slot], 0
+            is_free = self.has_room()
+            self._reserved[slot] = self._share if is_free else kept
+            return is_free
 
     def release(self, slot: int) -> None:
         """Give back what a slot has reserved, and wait for no more."""

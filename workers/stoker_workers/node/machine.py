@@ -148,6 +148,15 @@ def resident_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith(("VmRSS:", "VmSwap:"))) * 1024
 
 
+def highest_bytes(pid: int) -> int:
+    """The most that a process has had in memory at once, shared or not; 0 if unknown."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+
+
 class MemoryWatch:
     """Processes' private memory, as often as is asked: counted each time only where it may be too much."""
 

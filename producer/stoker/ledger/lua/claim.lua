@@ -161,7 +161,8 @@ if state == 'QUEUED' then
 end
 local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '', 'checkpoints', job.checkpoints or '', 'kind', kind,
   'queue', queue, 'queued_at_ms', tonumber(queued_at or 0), 'traceparent', job.traceparent or '',
-  'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0, 'models', versions_of(job.model),
+  'memory_bytes', job.memory or 0, 'outgrown', job.outgrown or 0, 'memory_plan', job.memory_plan or 0,
+  'likeness', job.likeness or '', 'models', versions_of(job.model),
   'children', asked_at and not job.wakes_each and results_of_children(id) or {},
   'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0),
   'envelope', job.envelope or '', 'losses', tonumber(job.losses or 0) }
