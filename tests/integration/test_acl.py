@@ -17,6 +17,7 @@ import redis
 
 import stoker
 from stoker import JobState, events
+from stoker.fleet.topology import queues_of
 from stoker.kinds.tuning.halving import Halving
 from stoker.ledger import attempts, children, intake, presence, waits
 from stoker.ledger.attempt import Attempt
@@ -32,7 +33,7 @@ from stoker_workers.controller.schedules import Schedules
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
-from .conftest import BRIEF, SMALL, await_worker
+from .conftest import BRIEF, CPU, SMALL, attend, await_worker
 
 USERS = (Path(__file__).parents[2] / "config" / "users.acl").read_text().splitlines()
 PASSWORDS = {name: line.split(">")[1].split()[0] for line in USERS if ">" in line for name in [line.split()[1]]}
@@ -40,6 +41,7 @@ SCRIPTS = (Path(stoker.__file__).parent / "ledger" / "lua", Path(stoker.__file__
 # The search for leftovers is the controller's; queues and batches of requests are the worker's.
 NEVER_RUN = {"worker": {"SCAN"}, "controller": {"PTTL", "MEMORY USAGE", "UNLINK"}}
 SPEC = stoker.Train(model="guarded", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
+GPU = CPU.model_copy(update={"name": "gpu-1@here", "device": "gpu", "queues": queues_of("gpu")})
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +151,12 @@ def test_a_client_may_schedule_jobs_and_wake_and_cancel_those_that_wait(server_u
     with (
         redis.Redis.from_url(server_url) as admin,
         closing(Connection.open(Settings(), url_of("worker", server_url))) as worker,
+        closing(Connection.open(Settings(), server_url)) as everyone,
         closing(Connection.open(Settings(), url_of("controller", server_url))) as controller,
         stoker.Client(settings=Settings(redis_url=url_of("client", server_url))) as client,
     ):
-        # That of another test has just ended.
-        admin.delete("stoker:workers", "stoker:workers:seen")
+        # A worker of other tests may be there, which lacks the device.
+        attend(everyone, GPU)
         admin.acl_log_reset()
         added = client.schedule("every 1h", spec, name="guarded")
         client.schedule("drift of guarded", spec, name="on-drift")
@@ -174,6 +177,7 @@ def test_a_client_may_schedule_jobs_and_wake_and_cancel_those_that_wait(server_u
             client.job(job_id).cancel()
         assert client.job(started.id).status().attempt == 1
         assert denied(admin) == []
+        everyone.run(presence.leave(GPU.name))
 
 
 @pytest.mark.parametrize("user", NEVER_RUN)
