@@ -210,3 +210,21 @@ def test_results_of_children_that_were_changed_or_changed_places(parties: Partie
     for child, result in ((f"{job_id}-1-1", results[0]), (f"{job_id}-1-0", altered(results[0], seed=7))):
         with pytest.raises(stoker.Untrusted):
             seen(child, result)
+
+
+def test_a_renamed_model_is_signed_by_who_renames_it(parties: Parties) -> None:
+    slot = parties.slot()
+    register(parties, slot, 1)
+
+    def loaded(ref: str) -> ModelVersion:
+        return parties.connection.run(registry.resolve(ref, slot.check_version))
+
+    with parties.client("worker") as keeper:
+        keeper.rename_model("digits", "figures")
+        assert loaded("figures").name == "figures"
+    with parties.client(None, trusts=False) as nobody:
+        nobody.rename_model("figures", "numerals")
+    with pytest.raises(stoker.Untrusted, match="model numerals@1 is refused: it is not signed"):
+        loaded("numerals")
+    with parties.client("worker") as keeper, pytest.raises(stoker.Untrusted):
+        keeper.rename_model("numerals", "digits")
