@@ -35,7 +35,15 @@ def signed(jobs: Sequence[NewJob], signer: Signer, *, under: str = "") -> list[N
     statements = {}
     for spec, (first, *others) in sharing.items():
         statements[spec] = statement(first, signer, count=1 + len(others), under=under)
-    return [replace(job, envelope=statements[id(job.spec)]) for job in jobs]
+    return [_with_envelope(job, statements[id(job.spec)]) for job in jobs]
+
+
+def _with_envelope(job: NewJob, envelope: str) -> NewJob:
+    new = replace(job, envelope=envelope)
+    # What is written already is not written again.
+    if "document" in vars(job):
+        vars(new)["document"] = job.document
+    return new
 
 
 def statement(job: NewJob, signer: Signer, *, count: int = 1, under: str = "") -> str:
