@@ -91,10 +91,12 @@ if TYPE_CHECKING:
     from .foresight.eta import Eta, When
     from .functions.job import job
     from .ledger.alarms import Alarm
+    from .ledger.guards import Guarded
     from .ledger.sampling import Feedback
     from .ledger.uploads import Upload
     from .ledger.usage import Usage
     from .models.answer import Answer
+    from .models.guard import Guard
     from .models.prediction import Prediction
     from .models.retention import Removal
     from .schedules.schedule import ScheduleStatus
@@ -121,6 +123,8 @@ _LAZY = {
     "Eta": "foresight.eta",
     "Event": "events",
     "Feedback": "ledger.sampling",
+    "Guard": "models.guard",
+    "Guarded": "ledger.guards",
     "Job": "client.job",
     "JobFile": "client.job_files",
     "JobState": "events",
@@ -179,6 +183,8 @@ __all__ = [
     "Feedback",
     "Float",
     "Forecast",
+    "Guard",
+    "Guarded",
     "Import",
     "ImportResult",
     "Importance",

@@ -53,6 +53,8 @@ PUBLIC = [
     "Feedback",
     "Float",
     "Forecast",
+    "Guard",
+    "Guarded",
     "Import",
     "ImportResult",
     "Importance",

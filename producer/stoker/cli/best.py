@@ -12,9 +12,9 @@ from ..kinds import Compare
 from ..models.store import Store
 from ..redis.calls import drive
 from .asking import Yes, ask
+from .guarding import models
 from .jobs import name_and_value
 from .live import result_of, show_result
-from .model_keeping import models
 from .output import AsJson, print_json
 
 __all__ = ["models"]

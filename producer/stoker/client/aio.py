@@ -29,6 +29,7 @@ from .exporting import AsyncExportCalls
 from .feedback import AsyncFeedbackCalls
 from .files import AsyncFileCalls
 from .foreseeing import AsyncForesightCalls
+from .guarding import AsyncGuardCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
@@ -51,6 +52,7 @@ class AsyncClient(
     AsyncFeedbackCalls,
     AsyncFileCalls,
     AsyncForesightCalls,
+    AsyncGuardCalls,
     AsyncModelKeepingCalls,
     AsyncPauseCalls,
     AsyncPredictCalls,

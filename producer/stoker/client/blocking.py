@@ -28,6 +28,7 @@ from .exporting import ExportCalls
 from .feedback import FeedbackCalls
 from .files import FileCalls
 from .foreseeing import ForesightCalls
+from .guarding import GuardCalls
 from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
@@ -51,6 +52,7 @@ class Client(
     FeedbackCalls,
     FileCalls,
     ForesightCalls,
+    GuardCalls,
     ModelKeepingCalls,
     PauseCalls,
     PredictCalls,

@@ -75,6 +75,9 @@
 | stoker:audits | set | the Redis users who have such a stream | never: bounded by users |
 | stoker:auditing | string | set where what is done is noted: the setting audit | never: one flag |
 | stoker:audit-heads | hash | by tenant and by user, up to what is sealed: see audit_seal.lua | never: one field each |
+| stoker:guards | hash | by model, its guard, JSON: models/guard.py | fields go by hand, or with the model |
+| stoker:guarded:<model> | hash | how much its guard has refused | 30 days after the last, or with the guard |
+| stoker:guard-rows:<model> | list | the newest 1,000 rows of that | as stoker:guarded:<model> |
 | stoker:sampling | hash | by model, what a Monitor samples of it, JSON: sampling.py | fields go with its job |
 | stoker:sampled:<model> | hash | by "<version> <what>", how much of that there is | with the job |
 | stoker:samples:<version> | list | batches of what was sampled, four windows at most | with the job, or 30 days later |
@@ -172,6 +175,9 @@ PREFIX = {
     "moves": "stoker:moves:",
     "alarms": "stoker:alarms",
     "audit": "stoker:audit:",
+    "guards": "stoker:guards",
+    "guarded": "stoker:guarded:",
+    "guard_rows": "stoker:guard-rows:",
     "audits": "stoker:audits",
     "auditing": "stoker:auditing",
     "audit_heads": "stoker:audit-heads",
@@ -199,7 +205,7 @@ TYPES = {
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("alarms",), "stream"),
     **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing"), "string"),
-    **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads"), "hash"),
+    **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads", "guards"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
         (

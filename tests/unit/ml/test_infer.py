@@ -18,6 +18,7 @@ from stoker.cli.joining import join
 from stoker.errors import InvalidJob
 from stoker.events import Checkpoint, Event, Log, Progress
 from stoker.kinds import Infer, InferResult
+from stoker.models.guard import Guard
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
@@ -352,3 +353,13 @@ def test_children_write_the_same_table(chooser: ModelVersion, open_run: OpenRun,
     children = [child for child in asked.value.specs if isinstance(child, Infer)]
     assert [child.rows for child in children] == [(0, 300), (300, 600), (600, 900), (900, 1_000)]
     assert {(child.format, child.columns) for child in children} == {("csv", ("id",))}
+
+
+def test_rows_that_the_models_guard_refuses_end_the_job_with_the_row(
+    doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
+) -> None:
+    run = open_run(models=(doubler,))
+    data = save(tmp_path / "rows.npz", 8)
+    assert result_of(replace(run, guard=Guard(ranges={"x": (0, 15)}, most_rows=1)), data).rows == 8
+    with pytest.raises(InvalidJob, match=r"guard of doubler refuses row 3 .*: x is 6, and may be at most 5"):
+        result_of(replace(run, guard=Guard(ranges={"x": (None, 5)})), data)

@@ -10,7 +10,7 @@ from stoker.errors import InvalidJob, ModelNotFound
 from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
-from stoker.ledger import children, presence, records, registry
+from stoker.ledger import children, guards, presence, records, registry
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
@@ -61,6 +61,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,
         memory_plan=attempt.memory_plan,
+        guard=slot.insist(guards.of(models[0].name)) if models else None,
     )
 
 

@@ -15,10 +15,11 @@ from stoker.events import Checkpoint
 from stoker.kinds import Infer, InferResult
 from stoker.kinds.infer import refuse_arrays, refuse_namesakes
 from stoker.models.data import choices
-from stoker.models.manifest import Artifact
+from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.predictions import prediction_columns
 from stoker.models.rows import encode
 from stoker.models.store import Store
+from stoker.models.tensors import Tensors
 from stoker.outages import one_line
 
 from ..ml.data import RowRange, Source, Values, rebatched
@@ -188,7 +189,12 @@ def _predicted(
     for columns in source.batches(spec.batch_size):
         obey_stop(run)
         inputs = encode(version.signature.inputs, columns, range(first + done, sys.maxsize))
+        _refuse_unguarded(run, version, first + done, inputs)
         outputs = predictor.predict(inputs)
+        if run.guard and (flaw := run.guard.flaw_of_outputs(version.signature, outputs)):
+            raise InvalidJob(
+                f"the guard of {version.name} refuses an answer of {version.ref} from row {first + done} on: {flaw}"
+            )
         if drawn:
             drawn.add(version, inputs, outputs)
         done += rows_of(columns)
@@ -197,6 +203,20 @@ def _predicted(
             yield {_OUTPUT: outputs}
         else:
             yield {name: columns[name] for name in spec.columns} | prediction_columns(version, outputs, inputs)
+
+
+def _refuse_unguarded(run: Run, version: ModelVersion, first: int, inputs: Tensors) -> None:
+    """Hold rows against the model's guard, but for how many they are.
+
+    Args:
+        first: the number of the first of them.
+    """
+    guard = run.guard.model_copy(update={"most_rows": None}) if run.guard else None
+    for row, why in guard.flaws(version.signature, inputs) if guard else ():
+        raise InvalidJob(
+            f"the guard of {version.name} refuses row {first + row} (the first row is 0): {why}; leave such rows out, or "
+            f"let `stoker models guard {version.name}` allow them"
+        )
 
 
 def _stored(spec: Infer, source: Source, chunk: Mapping[str, Values], name: str, run: Run) -> Artifact:

@@ -14,6 +14,7 @@ from stoker.kinds.child import ChildJob
 from stoker.kinds.tuning.halving import Halving
 from stoker.models.access import Access
 from stoker.models.effects import Effect
+from stoker.models.guard import Guard
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.store import Store
 from stoker.models.targets import Targets
@@ -176,6 +177,7 @@ class Run:
         children_s: for how many seconds children have been waited for.
         slots: how many slots there are that could share the work.
         part_s: seconds of work that make a part worth a job of its own.
+        guard: what rows for its first model, and its answers, must be; None where it has no guard.
         memory_plan: by which of its kind's memory plans it runs; 0 for none, 1 for the first.
         scratch: an empty folder of its own, deleted afterwards; that of all where the kind is brief.
         emit: sends an event on its way; returns at once.
@@ -208,6 +210,7 @@ class Run:
     children_s: float = 0.0
     slots: int = 1
     part_s: float = 0.0
+    guard: Guard | None = None
     memory_plan: int = 0
     scratch: Path = field(default_factory=lambda: Path(gettempdir()))
     emit: Callable[[Event], None] = _nobody_listens

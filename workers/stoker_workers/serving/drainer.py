@@ -14,6 +14,7 @@ from stoker.ledger import registry
 from stoker.models.manifest import ModelVersion
 from stoker.redis.connection import Connection
 
+from .gate import Gate
 from .model import LoadBeside, LoadModel, Model, Response
 from .routing import Router
 from .sampling import Sampler
@@ -68,6 +69,7 @@ class Drainer:
         self._connection = connection
         self._load = load
         self._sampler = Sampler(connection, ref)
+        self._gate = Gate(connection, ref)
         self._turns = itertools.count(1)
         self._delivery = _Delivery()
         self._served: Model | StokerError | None = None
@@ -108,6 +110,7 @@ class Drainer:
             if self._delivery != _Delivery():
                 self._take(most=0)
             self._sampler.send()
+            self._gate.send()
         finally:
             self._connection.run(lanes.leave(self.ref, self.name))
 
@@ -126,6 +129,7 @@ class Drainer:
             return False
         self._heed(batch)
         self._sampler.ask()
+        self._gate.ask()
         if not batch.requests:
             self._router.shadow()
             self._delivery = _Delivery(counted=self._router.counted())
@@ -184,11 +188,24 @@ class Drainer:
             assert self._served, "nothing is taken before there is a model"
             return [(self._served, None)] * len(requests)
         assert self._served_version, "it is that of the model that is served"
-        started = time.perf_counter()
-        answers = self._router.answer(self._served, self._served_version, requests)
-        self._sampler.saw(
-            requests, answers, (self._served_version, self._router.version), time.perf_counter() - started
+        model, served = self._served, self._served_version
+        if not self._gate.is_guarded:
+            return self._computed(model, served, requests)
+        refusals = [self._gate.refusal(served, request.tensors) for request in requests]
+        passed = [request for request, refusal in zip(requests, refusals, strict=True) if refusal is None]
+        of_number = {version.version: version for version in (served, self._router.version) if version}
+        answered = (
+            (self._gate.checked(of_number.get(number or 0, served), request.tensors, response), number)
+            for request, (response, number) in zip(passed, self._computed(model, served, passed), strict=True)
         )
+        return [(refusal, None) if refusal else next(answered) for refusal in refusals]
+
+    def _computed(
+        self, model: Model, served: ModelVersion, requests: Sequence[frames.Request]
+    ) -> Sequence[tuple[Response, int | None]]:
+        started = time.perf_counter()
+        answers = self._router.answer(model, served, requests)
+        self._sampler.saw(requests, answers, (served, self._router.version), time.perf_counter() - started)
         return answers
 
     def _follow_alias(self) -> None:

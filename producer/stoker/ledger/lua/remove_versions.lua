@@ -56,6 +56,8 @@ end
 if left == #numbers then
   redis.call('DEL', KEY.model .. model, KEY.aliases .. model, KEY.notes .. model)
   redis.call('SREM', KEY.models, model)
+  redis.call('HDEL', KEY.guards, model)
+  redis.call('DEL', KEY.guarded .. model, KEY.guard_rows .. model)
   note_change(model, { ended = true, by = by, id = change_id })
   redis.call('EXPIRE', KEY.moves .. model, FORGOTTEN_AFTER_S)
 end

@@ -47,6 +47,12 @@ for _, prefix in ipairs({ KEY.model, KEY.aliases, KEY.notes }) do
     redis.call('HSET', prefix .. new, fields[n], fields[n + 1])
   end
 end
+local guard = redis.call('HGET', KEY.guards, model)
+if guard then
+  redis.call('HSET', KEY.guards, new, guard)
+  redis.call('HDEL', KEY.guards, model)
+  redis.call('DEL', KEY.guarded .. model, KEY.guard_rows .. model)
+end
 -- What is known of another model that had this name once ends here.
 redis.call('DEL', KEY.moves .. new)
 for _, change in ipairs(redis.call('LRANGE', KEY.moves .. model, 0, -1)) do
