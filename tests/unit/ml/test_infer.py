@@ -358,7 +358,7 @@ def test_children_write_the_same_table(chooser: ModelVersion, open_run: OpenRun,
 def test_rows_that_the_models_guard_refuses_end_the_job_with_the_row(
     doubler: ModelVersion, open_run: OpenRun, tmp_path: Path
 ) -> None:
-    run = open_run(models=(doubler,))
+    run = open_run(doubler)
     data = save(tmp_path / "rows.npz", 8)
     assert result_of(replace(run, guard=Guard(ranges={"x": (0, 15)}, most_rows=1)), data).rows == 8
     with pytest.raises(InvalidJob, match=r"guard of doubler refuses row 3 .*: x is 6, and may be at most 5"):

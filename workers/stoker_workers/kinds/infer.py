@@ -214,8 +214,8 @@ def _refuse_unguarded(run: Run, version: ModelVersion, first: int, inputs: Tenso
     guard = run.guard.model_copy(update={"most_rows": None}) if run.guard else None
     for row, why in guard.flaws(version.signature, inputs) if guard else ():
         raise InvalidJob(
-            f"the guard of {version.name} refuses row {first + row} (the first row is 0): {why}; leave such rows out, or "
-            f"let `stoker models guard {version.name}` allow them"
+            f"the guard of {version.name} refuses row {first + row} (the first row is 0): {why}; leave such rows out, "
+            f"or let `stoker models guard {version.name}` allow them"
         )
 
 

@@ -81,7 +81,7 @@ class Gate:
             return response
         self._note(OUTPUT, version, flaw, decode_tensors(request), 0)
         return InvalidJob(
-            f"the guard of {version.name} refuses the answer of {version.ref}: {flaw}; roll the alias back, or train again"
+            f"the guard of {version.name} refuses the answer of {version.ref}: {flaw}; roll the alias back"
         )
 
     def _note(self, what: str, version: ModelVersion, why: str, tensors: Tensors, row: int) -> None:

@@ -1,8 +1,11 @@
 -- Notes what a guard has refused. ARGV: model, counts by reason (JSON), how many rows to keep, entries (JSON) …, the newest first
--- The first within ten minutes raises an alarm. Returns 1.
+-- The first within ten minutes raises an alarm. Returns 1, or 0 if the guard is gone.
 local QUIET_MS, FORGOTTEN_AFTER_S = 10 * 60 * 1000, 30 * 24 * 3600
 local model, counts, most = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3])
 local counters, rows, total = KEY.guarded .. model, KEY.guard_rows .. model, 0
+if redis.call('HEXISTS', KEY.guards, model) == 0 then
+  return 0
+end
 for reason, count in pairs(counts) do
   redis.call('HINCRBY', counters, reason, count)
   total = total + count
