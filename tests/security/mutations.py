@@ -1,5 +1,6 @@
 """Documents and files that were right once, with something changed in them, as a stranger or a broken disk sends."""
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -92,6 +93,11 @@ def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
+def _hostile(rng: random.Random) -> Any:
+    # A copy, for a later change may be within it.
+    return copy.deepcopy(rng.choice(HOSTILE))
+
+
 def _places(document: Any) -> list[tuple[Any, Any]]:
     """Each container in a document, with each of its keys."""
     found, open_ = [], [document]
@@ -107,9 +113,9 @@ def _places(document: Any) -> list[tuple[Any, Any]]:
 def _replace(document: Any, rng: random.Random) -> Any:
     if places := _places(document):
         here, key = rng.choice(places)
-        here[key] = rng.choice(HOSTILE)
+        here[key] = _hostile(rng)
         return document
-    return rng.choice(HOSTILE)
+    return _hostile(rng)
 
 
 def _remove(document: Any, rng: random.Random) -> Any:
@@ -124,9 +130,9 @@ def _add(document: Any, rng: random.Random) -> Any:
     here = rng.choice([each for each in containers if isinstance(each, dict | list)] or [[]])
     if isinstance(here, dict):
         name = rng.choice([*(each for each in HOSTILE if isinstance(each, str)), "__class__", "kind", "config"])
-        here[name] = rng.choice(HOSTILE)
+        here[name] = _hostile(rng)
     else:
-        here.append(rng.choice(HOSTILE))
+        here.append(_hostile(rng))
     return document
 
 

@@ -222,6 +222,7 @@ def test_what_was_changed_is_taken_or_refused_in_a_sentence(sort: Callable[[rand
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("sort", SORTS, ids=lambda sort: sort.__name__)
 def test_ten_thousand_of_each(sort: Callable[[random.Random], None]) -> None:
     _try(sort, FULL)
