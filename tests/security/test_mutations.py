@@ -228,6 +228,13 @@ def test_ten_thousand_of_each(sort: Callable[[random.Random], None]) -> None:
     _try(sort, FULL)
 
 
+@pytest.mark.parametrize(
+    ("sort", "seed"), [(spec, "20261 spec 1361"), (spec, "20261 spec 5669"), (spec, "20261 spec 8267")]
+)
+def test_what_was_refused_otherwise_once(sort: Callable[[random.Random], None], seed: str) -> None:
+    sort(random.Random(seed))
+
+
 def test_what_is_changed_was_right_before() -> None:
     assert all(parse_spec(json.loads(json.dumps(each))).kind == each["kind"] for each in SPECS)
     assert readable(stoker.ModelVersion, MANIFEST.model_dump_json().encode()) == MANIFEST

@@ -83,7 +83,7 @@ def _place(problem: ErrorDetails, data: object) -> tuple[tuple[int | str, ...], 
 
 
 def _problem(problem: dict[str, Any], subject: str, fields: Iterable[str]) -> str:
-    where = ".".join([subject, *map(str, problem["loc"])])
+    where = ".".join([subject, *(str(step) if len(str(step)) <= _SHOWN else short(step) for step in problem["loc"])])
     context = problem.get("ctx", {})
     match problem["type"]:
         case "missing":

@@ -15,7 +15,8 @@ from .keras_screen import screened
 def _parsed(config: Any) -> Any:
     try:
         return from_json(config) if isinstance(config, str) else config
-    except (ValueError, RecursionError) as error:
+    # Text that no UTF-8 holds is a TypeError there.
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}; give what model.to_json() gives") from None
 
 

@@ -39,7 +39,9 @@ def unpacked(path: Path, folder: Path, what: str) -> Path:
         # Of damaged data, gzip and bz2 say so without a number.
         if isinstance(error, OSError) and error.errno and error.errno not in _OF_ARCHIVE:
             raise
-        raise InvalidJob(f"{what} is no zip or tar, or a damaged one ({error}); pack the SavedModel again") from error
+        raise InvalidJob(
+            f"{what} is no zip or tar, or a damaged one ({short(str(error))}); pack the SavedModel again"
+        ) from error
     graphs = sorted(folder.rglob("saved_model.pb"), key=lambda found: len(found.parts))
     if not graphs:
         raise InvalidJob(f"{what} has no saved_model.pb: it is no SavedModel; write one with model.export(folder)")

@@ -17,6 +17,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stoker.errors import InvalidJob
+from stoker.kinds.problems import short
 from stoker.models.manifest import ModelVersion
 from stoker.models.model_files import PREPROCESSING, predicting_file
 from stoker.models.signature import Signature
@@ -173,7 +174,9 @@ def unpacked_savedmodel(path: Path, what: str) -> Iterator[Path]:
             with zipfile.ZipFile(path) as archive:
                 unpack(archive, checked_members(archive, what, _LARGEST_UNPACKED), Path(folder))
         except (*DAMAGED, FileExistsError) as error:
-            raise InvalidJob(f"{what} is no zip, or a damaged one ({error}); pack the SavedModel again") from error
+            raise InvalidJob(
+                f"{what} is no zip, or a damaged one ({short(str(error))}); pack the SavedModel again"
+            ) from error
         yield Path(folder)
 
 

@@ -51,7 +51,9 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
                 shutil.copyfileobj(packed, plain, 1 << 20)
                 return config, check_hdf5(plain, f"{_WEIGHTS} in {what}")
     except DAMAGED as error:
-        raise InvalidJob(f"{what} is no .keras file, or a damaged one ({error}); save the model again") from error
+        raise InvalidJob(
+            f"{what} is no .keras file, or a damaged one ({short(str(error))}); save the model again"
+        ) from error
 
 
 def check_h5(path: Path, what: str) -> dict[str, Any]:
