@@ -120,11 +120,11 @@ def test_a_guard_is_set_seen_and_taken_away(client: stoker.Client, tmp_path: Pat
 
 def test_what_is_kept_of_refusals_is_bounded(client: stoker.Client) -> None:
     client.guard_model("digits", GUARD)
-    row = guards.RefusedRow(at="2026-01-01T00:00:00Z", version="digits@1", why="so", row="{}")  # type: ignore[arg-type]
+    row = guards.RefusedRow(at="2026-01-01T00:00:00Z", version="digits@1", why="so", row="{}")
     for _ in range(12):
         client._run(guards.note("digits", {"input": 100}, [row] * 100))
     raw = client._connection.client
     assert raw.llen("stoker:guard-rows:digits") == guards.MOST_ROWS
-    assert int(raw.ttl("stoker:guard-rows:digits")) > 0  # type: ignore[arg-type]
+    assert int(raw.ttl("stoker:guard-rows:digits")) > 0
     assert client.guarded("digits").counts == {"input": 1200}
     assert len(client.alarms()) == 1

@@ -79,7 +79,7 @@ def test_raw_scores_and_numbers_need_only_be_finite() -> None:
 def test_what_no_guard_can_be_is_refused() -> None:
     for fields in ({"ranges": {"age": (2, 1)}}, {"most_rows": 0}, {"categories": {"a": ()}}, {"colour": "red"}):
         with pytest.raises(ValidationError):
-            stoker.Guard(**fields)  # type: ignore[arg-type]
+            stoker.Guard(**fields)
     assert stoker.Guard(ranges={"country": (0, 1), "ages": (0, 1)}, categories={"age": ("x",)}).unknown(SIGNATURE) == [
         "age",
         "ages",

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..models.guard import Guard
-from ..redis.calls import Call, Steps
+from ..redis.calls import Call, Steps, Word
 from .keys import key
 from .readable import all_readable, counts, readable
 from .scripts import script
@@ -74,7 +74,7 @@ def note(model: str, refused: Mapping[str, int], rows: Sequence[RefusedRow]) -> 
         refused: how many requests or answers, by reason.
         rows: the oldest first.
     """
-    words = (model, json.dumps(refused), MOST_ROWS, *(row.model_dump_json() for row in rows))
+    words: tuple[Word, ...] = (model, json.dumps(refused), MOST_ROWS, *(row.model_dump_json() for row in rows))
     return Call(words, lambda _: None, script("guard_note"))
 
 
