@@ -1,6 +1,6 @@
 """What tests of the engine ask for: a store, runs that remember their events, registered models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Literal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stoker.events import Checkpoint, Event
 from stoker.kinds import Checkpoints, Optimizer, Train, TrainResult
@@ -24,7 +25,10 @@ from stoker_workers.kinds.train import run as train
 from stoker_workers.ml import garbage
 from stoker_workers.ml.evaluation import efficiency
 from stoker_workers.ml.prediction import opening
+from stoker_workers.ml.prediction.runtime import choice
 from stoker_workers.ml.run import Outcome, Run
+from stoker_workers.ml.training import fitting, saving
+from stoker_workers.ml.training.training import Fitted, Trainer
 from stoker_workers.ml.tuning import results
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
@@ -33,6 +37,45 @@ StopRequested = Callable[[], Literal["cancel", "drain"] | None]
 OFTEN = Checkpoints(steps=5, seconds=None, keep=100)
 # So small a rate that nothing is learned: what the new version is shows what it has kept.
 STILL = Optimizer(name="sgd", learning_rate=1e-12)
+
+
+class BriefTrainer(Trainer):
+    """Takes few steps operation by operation: to trace their graph takes longer, and most of a small training.
+
+    Attributes:
+        few: how many steps are, those of validation counted in. Whether there are more depends on the job alone, so
+            that one that is resumed computes as it did.
+    """
+
+    few = 8
+
+    def fit(self) -> Fitted:
+        """See `Trainer`."""
+        steps = self._spec.epochs * (self._steps + (self._validation is not None))
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(before or steps <= self.few)
+        try:
+            return super().fit()
+        finally:
+            tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_steps_are_not_traced() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "Trainer", BriefTrainer)
+        yield
+
+
+@pytest.fixture
+def graphs_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of how a training computes: others' few steps are not traced."""
+    monkeypatch.setattr(BriefTrainer, "few", 0)
+
+
+@pytest.fixture
+def files_checked() -> None:
+    """For tests of what a training does with the file that it has saved: others do not load it before it is used."""
 
 
 @pytest.fixture
@@ -59,8 +102,12 @@ def _only_what_the_test_is_about(request: pytest.FixtureRequest, monkeypatch: py
             monkeypatch.setattr(kind, "render", lambda report: "")
         monkeypatch.setattr(explain, "render", lambda report, pictured: "")
         monkeypatch.setattr(results, "render", lambda *found: "")
+    if "files_checked" not in request.fixturenames:
+        monkeypatch.setattr(saving, "check_saved", lambda *saved: saved)
+        monkeypatch.setattr(saving, "why_alone", lambda *engine: "")
     if "models_converted" not in request.fixturenames:
         monkeypatch.setattr(opening, "converted", lambda *arguments: [])
+        monkeypatch.setattr(choice, "_LIMIT_S", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Conversions that fail, in a process that has computed nothing: what the jobs say, a line for each.
 
-python -m tests.unit.ml.failing_conversions FOLDER [FORM …], where the folder has lstm.keras and unknown.keras.
+python -m tests.unit.ml.failing_conversions FOLDER [FORM …], where the folder has lstm.keras, unknown.keras, or both.
 """
 
 import errno
@@ -90,7 +90,7 @@ def ended() -> Literal["drain"]:
 def main(folder: Path) -> None:
     store = Store(str(folder / "store"))
     for form in sys.argv[2:] or ("int8",):
-        for name in SHAPES:
+        for name in sorted(path.stem for path in folder.glob("*.keras")):
             print(f"{form} {name}: {said(form, name, store, folder)}", flush=True)
     run = Run(job="", store=store, builders=(), access=Access([], ""), models=(), checkpoints=())
     for work in (crash, away, full, wrong):

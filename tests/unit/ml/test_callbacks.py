@@ -41,7 +41,7 @@ class Ended:
 
 
 def model(**compiled: Any) -> keras.Model:
-    """Every kind of state, and few operations: it is traced for each of many fits."""
+    """Every kind of state, and few operations: it computes them one by one, or is traced for each of many fits."""
     built = keras.Sequential(
         [
             keras.Input((8,)),
@@ -52,7 +52,7 @@ def model(**compiled: Any) -> keras.Model:
         ]
     )
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
-    built.compile(optimizer, "binary_crossentropy", **{"metrics": ["accuracy"], **compiled})
+    built.compile(optimizer, "binary_crossentropy", **{"metrics": ["accuracy"], "run_eagerly": True, **compiled})
     return built
 
 
@@ -68,13 +68,15 @@ def in_order(run: Run) -> Ended:
 
 
 def shuffled(run: Run) -> Ended:
-    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2)
+    """As a graph, as most fits are."""
+    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2, compiled={"run_eagerly": False})
 
 
 def piped(run: Run) -> Ended:
     """A data set with an order of its own for each epoch, several steps a call, and a validation now and then."""
     rows = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(ROWS, seed=3).batch(BATCH).prefetch(2)
-    return fit(run, rows, validation_data=(X, Y), validation_freq=2, shuffle=False, compiled={"steps_per_execution": 2})
+    compiled = {"steps_per_execution": 2, "run_eagerly": False}
+    return fit(run, rows, validation_data=(X, Y), validation_freq=2, shuffle=False, compiled=compiled)
 
 
 def generated(run: Run) -> Ended:
@@ -161,12 +163,14 @@ def test_a_script_of_its_own_needs_no_run_and_sees_how_it_goes(capsys: pytest.Ca
 
 
 def test_of_two_fits_the_second_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batches, few = 3, (X[: 3 * BATCH], Y[: 3 * BATCH])
+
     def both(run: Run) -> tuple[Ended, Ended]:
-        return in_order(run), fit(run, X, Y, shuffle=False, batch_size=20)
+        return tuple(fit(run, *few, shuffle=False, batch_size=size) for size in (BATCH, 24))  # type: ignore[return-value]
 
     undisturbed = both(Run.local(tmp_path / "undisturbed"))
     with pytest.raises(Stopped):
-        both(Run.local(tmp_path / "stopped", stop_requested=after(EPOCHS * (BATCHES + 1) + 10)))
+        both(Run.local(tmp_path / "stopped", stop_requested=after(EPOCHS * (batches + 1) + 4)))
     capsys.readouterr()
     assert both(Run.local(tmp_path / "stopped")) == undisturbed
     told = capsys.readouterr().out

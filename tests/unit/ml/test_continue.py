@@ -71,7 +71,7 @@ def start(open_run: Callable[..., Run]) -> Callable[..., ModelVersion]:
 
     def start(**fields: Any) -> ModelVersion:
         keras.utils.clear_session()  # as a process that trains one model names its layers
-        fields = {"epochs": 2, "seed": 1, "validation_split": 0, **fields}
+        fields = {"epochs": 1, "seed": 1, "validation_split": 0, **fields}
         return version_of(train(Train(model="first", **fields), open_run()))
 
     return start
@@ -126,7 +126,7 @@ def test_it_goes_on_learning_from_where_it_was_with_layers_frozen_and_ends_the_s
     old: Path, new: Path, start: Callable[..., ModelVersion], open_run: Callable[..., Run], events: list[Event]
 ) -> None:
     network = MLP(hidden=(8, 4), dropout=0.2)
-    first = start(data=str(old), target="sold", architecture=network, features=FEW, epochs=4)
+    first = start(data=str(old), target="sold", architecture=network, features=FEW)
     run = open_run(first)
     events.clear()
     job = Train(
@@ -240,7 +240,7 @@ def test_what_has_no_dense_last_layer_refuses_new_classes(
 def test_pictures_go_on_as_bytes_with_changes_at_random(
     start: Callable[..., ModelVersion], open_run: Callable[..., Run]
 ) -> None:
-    first = start(data="sample://shapes", architecture=CNN(filters=(4,), dense=(4,)), epochs=1)
+    first = start(data="sample://shapes", architecture=CNN(filters=(4,), dense=(4,)))
     run = open_run(first)
     job = Train(
         model="second",
@@ -283,7 +283,7 @@ def test_labels_that_hold_at_once_go_on_and_get_rows_added(
         (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
         return str(tmp_path / name)
 
-    first = start(data=tagged("old.jsonl", 0), target=("red", "round"), architecture=MLP(hidden=(2,)), epochs=1)
+    first = start(data=tagged("old.jsonl", 0), target=("red", "round"), architecture=MLP(hidden=(2,)))
     more: dict[str, Any] = {field: tagged("new.jsonl", 1)}
     outcome = train(Train(model="first", init_from="first@1", epochs=1, **more), open_run(first))
     assert version_of(outcome, 2).signature.classes == ("red", "round")
@@ -292,7 +292,7 @@ def test_labels_that_hold_at_once_go_on_and_get_rows_added(
 def test_columns_that_are_described_as_other_things_or_that_there_are_not_are_refused(
     old: Path, new: Path, start: Callable[..., ModelVersion], open_run: Callable[..., Run]
 ) -> None:
-    first = start(data=str(old), target="sold", features=FEW, architecture=MLP(hidden=(2,)), epochs=1)
+    first = start(data=str(old), target="sold", features=FEW, architecture=MLP(hidden=(2,)))
     run = open_run(first)
     kinds: list[tuple[ColumnKind, str, str]] = [
         ("category", "size", "columns says category of 'size', and first@1 takes it for number"),

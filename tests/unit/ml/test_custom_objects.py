@@ -38,6 +38,7 @@ def gated(input_shape: tuple[int, ...], output_units: int) -> keras.Model:
     return keras.Sequential([keras.Input(input_shape), Gate(), hidden, output])
 
 
+@pytest.mark.usefixtures("files_checked", "graphs_traced")
 def test_own_classes_are_trained_registered_and_predict_like_plain_keras(
     open_run: Callable[..., Run],
 ) -> None:

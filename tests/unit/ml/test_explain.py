@@ -183,7 +183,7 @@ def test_pictures_are_explained_pixel_by_pixel(trained: Trained, open_run: OpenR
 def test_importance_is_scikit_learns_own(trained: Trained, open_run: OpenRun) -> None:
     version = trained("sample://wine", 15)
     run = open_run(version)
-    result = result_of(run, data="sample://wine", methods=["importance"], repeats=7, seed=3)
+    result = result_of(run, data="sample://wine", methods=["importance"], repeats=3, seed=3)
     [columns] = load_sample("wine", "test").batches(1000)
     x, y = columns["x"], columns["y"]
     predictor = predictor_of(version, run)
@@ -199,7 +199,7 @@ def test_importance_is_scikit_learns_own(trained: Trained, open_run: OpenRun) ->
         def score(self, rows: Array, truth: Array) -> float:
             return float((self.predict(rows) == truth.astype(str)).mean())
 
-    theirs = permutation_importance(Model(), x, y, n_repeats=7, random_state=3)
+    theirs = permutation_importance(Model(), x, y, n_repeats=3, random_state=3)
     ours = {each.column: each for each in result.importance}
     assert len(ours) == 13
     for place in range(13):

@@ -31,7 +31,7 @@ def fitted(spec: Train, run: Run) -> Outcome:
 
 
 def test_a_model_of_all_rows_has_the_folds_quality(open_run: OpenRun) -> None:
-    spec = Train(model="m", data="sample://iris", folds=2, epochs=4)
+    spec = Train(model="m", data="sample://iris", folds=2, epochs=1)
     outcome = fitted(spec, open_run())
     result, manifest = outcome.result, manifest_of(outcome)
     assert isinstance(result, TrainResult)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from stoker.kinds import Train
 from stoker.models.manifest import ModelManifest
 from stoker_workers.kinds import execute
@@ -12,6 +14,7 @@ from .conftest import manifest_of
 OpenRun = Callable[..., Run]
 
 
+@pytest.mark.usefixtures("files_checked")
 def test_a_version_keeps_what_was_made_of_each_column_and_why(open_run: OpenRun) -> None:
     spec = Train(model="m", data="sample://churn", target="churned", epochs=1, time="joined")
     manifest = manifest_of(execute(spec, open_run()))

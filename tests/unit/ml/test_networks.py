@@ -153,6 +153,7 @@ def test_a_network_learns_its_data_and_is_served_raw_rows_and_resumed(
         assert_resumes(spec, outcome, events, open_run())
 
 
+@pytest.mark.usefixtures("graphs_traced")
 @pytest.mark.parametrize(
     ("architecture", "x"),
     [
@@ -244,6 +245,7 @@ def within(file: Path) -> list[Array]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("graphs_traced")
 def test_pretrained_weights_are_frozen_and_the_network_served(
     open_run: OpenRun, events: list[Event], tmp_path: Path
 ) -> None:
@@ -291,6 +293,7 @@ def little(input_shape: tuple[int, int, int], name: str = "base", **_of_applicat
     return keras.Model(pictures, keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(hidden)), name=name)
 
 
+@pytest.mark.usefixtures("graphs_traced")
 def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal(
     open_run: OpenRun, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +320,7 @@ def test_a_network_is_frozen_and_then_thawed_and_resumed_bitwise_equal(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("graphs_traced")
 def test_pretrained_weights_are_trained_after_that_and_resumed_bitwise_equal_at_any_place(
     normed: Path, open_run: OpenRun, events: list[Event], tmp_path: Path
 ) -> None:

@@ -182,7 +182,7 @@ def test_a_model_of_a_loss_of_yours_loads_in_plain_keras(
 ) -> None:
     result = fitted(spec(data, "price", loss=OWN[0]), open_run())
     loaded = keras.saving.load_model(store.fetch(result.files["keras"], tmp_path), safe_mode=True)
-    assert abs(float(loaded.predict(np.zeros((1, 2), np.float32), verbose=0)[0, 0]) - 1000) < 500
+    assert abs(float(loaded(np.zeros((1, 2), np.float32))[0, 0]) - 1000) < 500
 
 
 def test_row_weights_are_in_loss_and_metrics_and_no_feature(tmp_path: Path, open_run: OpenRun) -> None:

@@ -106,7 +106,7 @@ def squared(given: NDArray[Any], back: NDArray[Any], spreads: tuple[float, ...])
     return np.array([np.mean(row[~np.isnan(row)] ** 2) for row in off])
 
 
-@pytest.mark.usefixtures("pages_drawn")
+@pytest.mark.usefixtures("files_checked", "pages_drawn")
 def test_a_table_is_given_back_in_its_own_units_and_a_strange_row_has_the_largest_error(
     data: Path, readings: dict[str, NDArray[Any]], open_run: OpenRun, events: list[Event]
 ) -> None:

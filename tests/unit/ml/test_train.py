@@ -197,7 +197,7 @@ def test_numbers_and_texts_become_named_inputs_of_one_model(job: Attempts, table
     assert (signature.target, signature.classes, signature.task) == ("label", ("no", "yes"), "binary")
     rows = {"age": np.array([60.0, 60.0]), "colour": np.array(["red", "blue"], dtype=object)}
     inputs = encode(signature.inputs, rows)
-    scores = job.model(result).predict({name: tf.constant(values) for name, values in inputs.items()}, verbose=0)
+    scores = job.model(result)({name: tf.constant(values) for name, values in inputs.items()}).numpy()
     assert (scores[:, 0] > 0.5).tolist() == [False, True]
 
 
@@ -452,7 +452,7 @@ def test_class_weights_shift_what_is_learned(job: Attempts) -> None:
     plain, _ = job.train(spec)
     weighted, _ = job.train(spec.model_copy(update={"class_weights": {"0": 50.0}}))
     x = next(load_sample("breast_cancer", "test").batches(1_000))["x"].astype(np.float32)
-    scores = [job.model(result).predict(x, verbose=0).mean() for result in (plain, weighted)]
+    scores = [np.mean(job.model(result)(x)) for result in (plain, weighted)]
     assert scores[1] < scores[0]
 
 

@@ -22,7 +22,7 @@ from stoker.outages import DependencyUnavailable, disk_outage, is_machine_fault,
 
 from ..custom import custom_classes
 from .one_file import one_file
-from .runtime import ModelFailed, TensorFlowEngine, sample
+from .runtime import ModelFailed, TensorFlowEngine, computed, sample
 from .screening.keras_file import check_h5, check_keras, check_weights
 
 # Relative to the largest output: two runs of a graph on one device differ by less, lost weights by more.
@@ -154,7 +154,7 @@ def check_saved(
 ) -> TensorFlowEngine | None:
     """Load a saved model as a predictor does, and compare its prediction for one row with the trained model's.
 
-    Gives what has computed it; None if they could not be compared: not every model takes made-up rows.
+    Gives what will compute it; None if they could not be compared: not every model takes made-up rows.
 
     Raises:
         InvalidJob: it cannot be loaded, or predicts something else.
@@ -164,11 +164,11 @@ def check_saved(
     loaded = load_saved(path, name, custom)
     with loading(name):
         try:
-            expected = TensorFlowEngine(trained, signature, max_batch=1).run(row)
+            expected = computed(trained, signature, row)
         except ModelFailed:
             return None
+        actual = computed(loaded, signature, row)
         engine = TensorFlowEngine(loaded, signature, max_batch=1)
-        actual = engine.run(row)
     for output in signature.parts or (None,):
         _compare(name, *((given if output is None else given[output]) for given in (expected, actual)))
     return engine

@@ -9,7 +9,7 @@ from .litert import LiteRTFile, Quantised
 from .onnx import ONNX_DTYPES, OnnxFile, onnx_session
 from .pace import Pace
 from .staged import StagedEngine
-from .tensorflow import Exported, TensorFlowEngine
+from .tensorflow import Exported, TensorFlowEngine, computed
 
 __all__ = [
     "MEASURED_ROWS",
@@ -28,6 +28,7 @@ __all__ = [
     "StagedEngine",
     "TensorFlowEngine",
     "choose",
+    "computed",
     "converted",
     "distinct",
     "onnx_session",
