@@ -96,6 +96,7 @@ def _only_what_the_test_is_about(request: pytest.FixtureRequest, monkeypatch: py
     made little is garbage, and to look for it after each model would take longer and longer.
     """
     monkeypatch.setattr(efficiency, "_LIMIT_S", 0.0)
+    monkeypatch.setattr(efficiency, "_TURN_S", 0.0)
     monkeypatch.setattr(garbage, "gc", SimpleNamespace(collect=lambda: 0))
     if "pages_drawn" not in request.fixturenames:
         for kind in (compare, describe, evaluate, optimize):

@@ -45,7 +45,6 @@ def model(**compiled: Any) -> keras.Model:
     built = keras.Sequential(
         [
             keras.Input((8,)),
-            keras.layers.Dense(16, "relu", use_bias=False),
             keras.layers.BatchNormalization(scale=False),
             keras.layers.Dropout(0.3),
             keras.layers.Dense(1, "sigmoid", use_bias=False),
@@ -79,24 +78,35 @@ def piped(run: Run) -> Ended:
     return fit(run, rows, validation_data=(X, Y), validation_freq=2, shuffle=False, compiled=compiled)
 
 
-def generated(run: Run) -> Ended:
-    """Batches of a generator that never ends, drawn from NumPy's own random numbers."""
-
-    def batches() -> Any:
-        while True:
-            drawn = np.random.permutation(ROWS)[:BATCH]
-            yield X[drawn], Y[drawn]
-
-    return fit(run, batches(), steps_per_epoch=BATCHES, shuffle=False)
+def endless() -> Any:
+    """Batches that never end, drawn from NumPy's own random numbers."""
+    while True:
+        drawn = np.random.permutation(ROWS)[:BATCH]
+        yield X[drawn], Y[drawn]
 
 
-def watched(run: Run) -> Ended:
-    others = [
+def watchers() -> list[keras.callbacks.Callback]:
+    return [
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=0.02, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=1, min_delta=0.5),
     ]
-    metrics = ["accuracy", keras.metrics.AUC(name="auc")]
-    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2, others=others, compiled={"metrics": metrics})
+
+
+def metrics() -> dict[str, Any]:
+    return {"metrics": ["accuracy", keras.metrics.AUC(name="auc")]}
+
+
+def generated(run: Run) -> Ended:
+    return fit(run, endless(), steps_per_epoch=BATCHES, shuffle=False)
+
+
+def watched(run: Run) -> Ended:
+    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2, others=watchers(), compiled=metrics())
+
+
+def generated_and_watched(run: Run) -> Ended:
+    how = {"steps_per_epoch": BATCHES, "validation_data": (X, Y), "shuffle": False}
+    return fit(run, endless(), others=watchers(), compiled=metrics(), **how)
 
 
 def after(looks: int, reason: StopRequest = "drain") -> Callable[[], StopRequest | None]:
@@ -116,7 +126,7 @@ ONCE = (9,)
     ("train", "stops"),
     [
         (shuffled, AGAIN),
-        *((each, ONCE) for each in (piped, generated, watched)),
+        *((each, ONCE) for each in (piped, generated_and_watched)),
         *(
             pytest.param(each, AGAIN_AND_AGAIN, marks=pytest.mark.slow)
             for each in (shuffled, piped, generated, watched)

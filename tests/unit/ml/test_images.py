@@ -322,7 +322,7 @@ def test_pictures_for_numbers_are_served(
 
 
 def test_an_mlp_of_pictures_is_told_what_it_does_not_know(open_run: Callable[..., Run], events: list[Event]) -> None:
-    spec = Train(model="m", data="sample://shapes", architecture=stoker.MLP(hidden=(4,)), epochs=1)
+    spec = Train(model="m", data="sample://shapes", architecture=stoker.MLP(hidden=(4,)), epochs=1, batch_size=512)
     train(spec, open_run())
     assert "an MLP does not know which pixels are neighbours; leave architecture out for a CNN" in log(events)
 

@@ -16,7 +16,7 @@ OpenRun = Callable[..., Run]
 
 @pytest.mark.usefixtures("files_checked")
 def test_a_version_keeps_what_was_made_of_each_column_and_why(open_run: OpenRun) -> None:
-    spec = Train(model="m", data="sample://churn", target="churned", epochs=1, time="joined")
+    spec = Train(model="m", data="sample://churn", target="churned", epochs=1, batch_size=1024, time="joined")
     manifest = manifest_of(execute(spec, open_run()))
     columns = {column.name: column for column in manifest.columns}
     assert {name: column.kind for name, column in columns.items()} == {

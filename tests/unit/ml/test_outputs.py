@@ -149,7 +149,9 @@ def check_served(version: ModelVersion, open_run: OpenRun, data: Path) -> Output
 
 
 def evaluated(version: ModelVersion, open_run: OpenRun, data: Path, slices: tuple[str, ...] = ()) -> EvaluateResult:
-    result = evaluate(Evaluate(model="m", data=str(data), slices=slices), open_run(version)).result
+    result = evaluate(
+        Evaluate(model="m", data=str(data), slices=slices, bootstrap=100, noise=(0.1,)), open_run(version)
+    ).result
     assert isinstance(result, EvaluateResult)
     return result
 

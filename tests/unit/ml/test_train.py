@@ -161,7 +161,7 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
     [
         pytest.param(None, "auto", marks=pytest.mark.slow),
         (None, "linear"),
-        ("categorical_crossentropy", "auto"),
+        pytest.param("categorical_crossentropy", "auto", marks=pytest.mark.slow),
         pytest.param("sparse_categorical_crossentropy", "linear", marks=pytest.mark.slow),
     ],
 )
@@ -220,6 +220,7 @@ def test_a_cnn_takes_flat_square_rows(job: Attempts) -> None:
     assert result.metrics["val_accuracy"] > 0.8
 
 
+@pytest.mark.usefixtures("graphs_traced")
 def test_plain_keras_training_in_the_same_order_gives_the_same_weights(job: Attempts, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(70, 5)).astype(np.float32), random.integers(0, 3, 70)
@@ -243,7 +244,7 @@ def test_plain_keras_training_in_the_same_order_gives_the_same_weights(job: Atte
             keras.layers.Dense(3, "softmax", kernel_regularizer=keras.regularizers.L2(0.01)),
         ]
     )
-    plain.compile("adam", "sparse_categorical_crossentropy")
+    plain.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     for epoch in range(2):
         (window,) = rows.ResidentRows(iter([{"x0": x, "y0": y.astype(np.int32)}]), 70).windows((7, epoch))
         for start in range(0, 70, 32):
