@@ -53,7 +53,7 @@ class BriefTrainer(Trainer):
         """See `Trainer`."""
         steps = self._spec.epochs * (self._steps + (self._validation is not None))
         before = tf.config.functions_run_eagerly()
-        tf.config.run_functions_eagerly(before or steps <= self.few)
+        tf.config.run_functions_eagerly(before or (steps <= self.few and self._replicas.size == 1))
         try:
             return super().fit()
         finally:
