@@ -86,7 +86,7 @@ def said(events: list[Event]) -> str:
     ("fields", "held_out"),
     [
         ({}, 8),
-        ({"group": "customer", "validation_split": 0.25}, 20),
+        pytest.param({"group": "customer", "validation_split": 0.25}, 20, marks=pytest.mark.slow),
         pytest.param({"time": "day", "validation_split": 0.2}, None, marks=pytest.mark.slow),
     ],
     ids=["at random", "by groups", "by time"],
