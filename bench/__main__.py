@@ -5,7 +5,7 @@ import signal
 import sys
 
 COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables", "signing")
-EVERYTHING = (*COMPARISONS, "train", "tune", "scale", "report")
+EVERYTHING = (*COMPARISONS, "encryption", "train", "tune", "scale", "report")
 
 
 def main() -> None:

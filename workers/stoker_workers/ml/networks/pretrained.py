@@ -99,8 +99,10 @@ def _fetched(weights: str, run: Run) -> Path:
         raise InvalidJob(f"the weights {error.message}; {hint}") from error
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(run.scratch)):
         return path
-    own = run.scratch / f"weights{path.suffix}"
+    # By its name Keras knows which of two formats it is.
+    own = run.scratch / "weights" / path.name
     with needing(Dependency.DISK, f"the folder {run.scratch}"):
+        own.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, own)
     return own
 
