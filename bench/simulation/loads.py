@@ -12,11 +12,19 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Jobs of one kind: their share of all, mean run time, and the spread of its logarithm (0: all alike)."""
+    """Jobs of one kind.
+
+    Attributes:
+        share: how many of all jobs are of it.
+        mean_s: how long they run.
+        spread: of the logarithm of that, among jobs of the same settings (0: all alike).
+        sizes: settings that are equally frequent: for how much of the mean each runs; they are 1 on average.
+    """
 
     share: float
     mean_s: float
     spread: float = 0.0
+    sizes: tuple[float, ...] = (1.0,)
 
 
 SHORT = {"infer": Kind(1.0, 2.0, 0.3)}
@@ -37,11 +45,13 @@ class Jobs:
         at_s: when each arrives, ascending.
         service_s: how long each runs.
         kind: index into `names` of each.
+        size: which settings of its kind each has.
     """
 
     at_s: Floats
     service_s: Floats
     kind: NDArray[np.int64]
+    size: NDArray[np.int64]
     names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -63,7 +73,20 @@ def drawn(at_s: Floats, kinds: Mapping[str, Kind], seed: int) -> Jobs:
     spread = np.array([kind.spread for kind in kinds.values()])[kind]
     # So that the mean of the log-normal distribution is `mean`.
     service = mean * np.exp(spread * random.standard_normal(len(at_s)) - spread**2 / 2)
-    return Jobs(np.sort(at_s), service, kind, names)
+    sizes = [kind.sizes for kind in kinds.values()]
+    size = random.integers(np.array([len(each) for each in sizes])[kind])
+    service *= np.array([sizes[k][n] for k, n in zip(kind.tolist(), size.tolist(), strict=True)])
+    return Jobs(np.sort(at_s), service, kind, size, names)
+
+
+def together(*loads: Jobs) -> Jobs:
+    """Several loads of the same kinds at once."""
+    at = np.concatenate([load.at_s for load in loads])
+    order = np.argsort(at, kind="stable")
+    service, kind, size = (
+        np.concatenate([getattr(load, name) for load in loads])[order] for name in ("service_s", "kind", "size")
+    )
+    return Jobs(at[order], service, kind, size, loads[0].names)
 
 
 def burst(count: int, at_s: float = 60.0, kinds: Mapping[str, Kind] = SHORT, seed: int = 1) -> Jobs:
@@ -93,6 +116,7 @@ def giant(service_s: float, small: Jobs) -> Jobs:
         np.concatenate([[small.at_s[0]], small.at_s]),
         np.concatenate([[service_s], small.service_s]),
         np.concatenate([[small.kind[0]], small.kind]),
+        np.concatenate([[-1], small.size]),
         small.names,
     )
 

@@ -3,10 +3,12 @@
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from stoker_workers.controller.autoscaler.policy import Load, Memory, Target, decide
+from stoker_workers.controller.autoscaler.load import Load
+from stoker_workers.controller.autoscaler.policy import Memory, Target, decide
 
 from .loads import Jobs
 from .simulator import Fleet, Outcome, Rule, simulate
@@ -20,6 +22,18 @@ def stoker(target: Target) -> Rule:
         nonlocal memory
         wish, memory = decide(target, load, memory)
         return wish.slots
+
+    return rule
+
+
+def stoker_by_means(target: Target) -> Rule:
+    """The same policy where nothing is foreseen of single jobs: each is taken to run for its kind's mean."""
+    decided = stoker(target)
+
+    def rule(load: Load) -> int:
+        kinds = {name: replace(kind, foreseen=(), lately=None) for name, kind in load.kinds.items()}
+        seen = tuple(job._replace(takes=None) for job in load.seen)
+        return decided(replace(load, kinds=kinds, seen=seen))
 
     return rule
 

@@ -7,18 +7,24 @@ serves when that has started. A slot counts from when it was asked for until it 
 import heapq
 import math
 import random
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stoker_workers.controller.autoscaler.policy import KindLoad, Load
+from stoker.foresight.estimates import Estimate, Example, estimate
+from stoker.kinds.likeness import Likeness
+from stoker_workers.controller.autoscaler.load import KindLoad, Load, Running
 
 from .loads import Floats, Jobs
 
 Rule = Callable[[Load], int]
-_SEEN = 200
+# As the controller does, but fewer, so that a day takes minutes.
+_SEEN = 60
 _STARTING = -1
+# As the ledger keeps examples, and the controller looks at them.
+_EXAMPLES, _LOOKED_AT_EVERY_S = 256, 60.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,32 @@ def simulate(jobs: Jobs, fleet: Fleet, rule: Rule, *, slots: int = 0, tail_s: fl
     return _Run(jobs, fleet, slots).go(rule, tail_s)
 
 
+class _Foresight:
+    """What jobs tell that have ended, as the ledger keeps it; looked at anew now and then."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._examples: list[deque[Example]] = [deque(maxlen=_EXAMPLES) for _ in names]
+        self._fitted_at = -math.inf
+        self._fitted: dict[tuple[int, int | None], Estimate | None] = {}
+
+    def learn(self, kind: int, size: int, service_s: float) -> None:
+        self._examples[kind].appendleft(Example(likeness=self._likeness(kind, size), ms=1000 * service_s))
+
+    def of(self, kind: int, size: int | None, now: float) -> Estimate | None:
+        """What a job takes; of no size, what the jobs of the kind do. None before any has ended."""
+        if now - self._fitted_at >= _LOOKED_AT_EVERY_S:
+            self._fitted, self._fitted_at = {}, now
+        if (kind, size) not in self._fitted:
+            job = None if size is None else self._likeness(kind, size)
+            known = list(self._examples[kind])
+            self._fitted[kind, size] = estimate(known, job, 1.0, self._names[kind]) if known else None
+        return self._fitted[kind, size]
+
+    def _likeness(self, kind: int, size: int) -> Likeness:
+        return Likeness(same=f"{kind} {size}", subject=f"{kind}")
+
+
 class _Run:
     """One simulation. A slot is (when it is free, when its job started or _STARTING, that job's number)."""
 
@@ -79,6 +111,7 @@ class _Run:
         self._fleet = fleet
         self._slots: list[tuple[float, float, int]] = [(0.0, _STARTING, 0)] * slots
         self._at, self._service, self._kind = jobs.at_s.tolist(), jobs.service_s.tolist(), jobs.kind.tolist()
+        self._size = jobs.size.tolist()
         self._starts: list[float] = []
         self._random = random.Random(1)
         self._mean = [0.0] * len(jobs.names)
@@ -86,6 +119,8 @@ class _Run:
         self._started = [0] * len(jobs.names)
         by_kind = [np.flatnonzero(jobs.kind == n) for n in range(len(jobs.names))]
         self._arrivals = [jobs.at_s[numbers] for numbers in by_kind]
+        self._sizes = [jobs.size[numbers].tolist() for numbers in by_kind]
+        self._foresight = _Foresight(jobs.names)
 
     def go(self, rule: Rule, tail_s: float) -> Outcome:
         now, history, slot_s, tick_s = 0.0, [], 0.0, self._fleet.tick_s
@@ -121,6 +156,19 @@ class _Run:
         kind = self._kind[job]
         self._ended[kind] = min(self._ended[kind] + 1, 50)
         self._mean[kind] += (self._service[job] - self._mean[kind]) / self._ended[kind]
+        self._foresight.learn(kind, self._size[job], self._service[job])
+
+    def _running(self, job: int, elapsed_s: float, now: float) -> Running:
+        kind = self._kind[job]
+        return Running(self._jobs.names[kind], elapsed_s, self._foresight.of(kind, self._size[job], now))
+
+    def _queued_of(self, kind: int, arrived: int, now: float) -> tuple[tuple[int, Estimate], ...]:
+        """Of queued jobs of a kind, some that stand for all."""
+        places = range(self._started[kind], arrived)
+        some = places if len(places) <= _SEEN else self._random.sample(places, _SEEN)
+        sizes = Counter(self._sizes[kind][place] for place in some)
+        found = ((count, self._foresight.of(kind, size, now)) for size, count in sizes.items())
+        return tuple((count, takes) for count, takes in found if takes)
 
     def _resize(self, wanted: int, now: float) -> None:
         have = len(self._slots)
@@ -144,12 +192,14 @@ class _Run:
             queued = arrived - self._started[n]
             if queued:
                 oldest_s = max(oldest_s, now - float(self._arrivals[n][self._started[n]]))
-            kinds[name] = KindLoad(queued, queued, self._started[n], self._mean[n])
+            foreseen = self._queued_of(n, arrived, now) if queued else ()
+            lately = self._foresight.of(n, None, now)
+            kinds[name] = KindLoad(queued, queued, self._started[n], self._mean[n], foreseen, lately)
         return Load(
             at_s=now,
             kinds=kinds,
             running=len(running),
-            seen=tuple((names[self._kind[job]], now - began) for _, began, job in seen),
+            seen=tuple(self._running(job, now - began, now) for _, began, job in seen),
             drainers=0,
             slots=len(self._slots),
             busy=len(running),

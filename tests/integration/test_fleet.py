@@ -72,7 +72,7 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert (traffic.kinds["train"].queued, traffic.kinds["train"].started) == (2, 1)
     assert traffic.kinds["train"].service_ms == 0
     assert traffic.running.count == 1
-    assert [kind for kind, _ in traffic.running.seen] == ["train"]
+    assert [kind for kind, _, _ in traffic.running.seen] == ["train"]
     connection.client.hincrby(f"stoker:job:{first.id}", "started_at", -2_000)
     connection.run(attempts.fail(attempt, stoker.JobState.FAILED, "for a test"))
     traffic = connection.run(autoscaling.traffic("cpu"))
@@ -95,7 +95,7 @@ def test_a_clock_that_was_set_back_makes_no_time_negative(connection: Connection
     traffic = connection.run(autoscaling.traffic("cpu"))
 
     assert (traffic.kinds["train"].service_ms, traffic.oldest_ms) == (0, 0)
-    assert traffic.running.seen == (("train", 0),)
+    assert [seen[:2] for seen in traffic.running.seen] == [("train", 0)]
     assert [job.silent_s for job in connection.run(monitoring.silent()).longest] in ([], [0])
 
 

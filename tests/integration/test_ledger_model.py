@@ -161,7 +161,7 @@ class Ledger(ClientsAndWorkers, ModelKeepers):
         for device in ("cpu", "gpu"):
             traffic = self.connection.run(autoscaling.traffic(device))
             of_device = [job for job in self.model.jobs.values() if job.queue.startswith(f"{device}.")]
-            times = [elapsed_ms for _, elapsed_ms in traffic.running.seen]
+            times = [elapsed_ms for _, elapsed_ms, _ in traffic.running.seen]
             assert min([traffic.oldest_ms, *times, *(kind.service_ms for kind in traffic.kinds.values())]) >= 0
             assert traffic.running.count == sum(job.state == "RUNNING" for job in of_device)
             for kind in ("train", "deploy"):
@@ -174,7 +174,7 @@ class Ledger(ClientsAndWorkers, ModelKeepers):
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize(
-    "examples", [6, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.chaos)]
+    "examples", [10, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.chaos)]
 )
 def test_the_scripts_do_what_the_state_machine_says(redis_url: str, examples: int) -> None:
     run_on_server(Ledger, redis_url, examples)

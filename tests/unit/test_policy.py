@@ -1,12 +1,15 @@
 """The autoscaler's policy, over loads in simulated time."""
 
+import math
 from dataclasses import replace
 
 import pytest
 from bench.simulation import loads, rules
 from bench.simulation.simulator import Fleet, Outcome, simulate
 
-from stoker_workers.controller.autoscaler.policy import KindLoad, Load, Memory, Target, Wish, decide
+from stoker.foresight.estimates import around
+from stoker_workers.controller.autoscaler.load import KindLoad, Load, Running
+from stoker_workers.controller.autoscaler.policy import Memory, Target, Wish, decide
 
 NODE = Fleet(nodes=1, slots_per_node=64, node_start_s=0.0, tick_s=1.0)
 TARGET = Target(least=0, most=64, target_wait_s=10.0, cooldown_s=60.0)
@@ -17,7 +20,7 @@ def scaled(jobs: loads.Jobs, *, target: Target = TARGET, slots: int = 0, tail_s:
 
 
 def idle(at_s: float, slots: int, busy: int = 0) -> Load:
-    return Load(at_s, {}, running=busy, seen=(("train", at_s),) * busy, drainers=0, slots=slots, busy=busy)
+    return Load(at_s, {}, running=busy, seen=(Running("train", at_s),) * busy, drainers=0, slots=slots, busy=busy)
 
 
 def test_a_backlog_gets_the_slots_that_start_it_in_time_and_the_reason_says_so() -> None:
@@ -147,3 +150,47 @@ def test_a_controller_that_has_just_taken_over_takes_nothing_away_for_a_cooldown
 def test_an_idle_fleet_has_the_minimum(least: int, most: int, slots: int) -> None:
     memory = Memory(100.0, {}, peaks=((100.0, 0),))
     assert decide(Target(least, most, 10.0, 60.0), idle(101.0, slots=slots), memory)[0].slots == slots
+
+
+def foreseen(*seconds: float) -> KindLoad:
+    """Queued jobs of a kind whose mean says little of each."""
+    return KindLoad(
+        len(seconds), len(seconds), 9, 300.0, tuple((1, around(math.log(each), 0.01, "")) for each in seconds)
+    )
+
+
+def test_a_backlog_gets_the_slots_that_its_own_jobs_need_and_the_reason_says_what_they_take() -> None:
+    load = Load(0.0, {"train": foreseen(*[2.0] * 40)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    wish, _ = decide(TARGET, load, None)
+    assert wish.slots == 9
+    assert wish.reasons[0] == "40 queued jobs foreseen to take 80 s within 10.0 s -> 9 slots"
+    few = Load(0.0, {"train": foreseen(500.0, *[1.0] * 20)}, running=0, seen=(), drainers=0, slots=1, busy=0)
+    wish, _ = decide(TARGET, few, None)
+    assert wish.slots == 4
+    assert wish.reasons[0] == "21 queued jobs foreseen to take 520 s, 30 s of that within 10.0 s -> 4 slots"
+
+
+def test_running_jobs_count_as_long_as_they_are_foreseen_to_go_on() -> None:
+    takes = around(math.log(100.0), 0.01, "")
+    kinds = {"train": KindLoad(0, 0, 4, 0.0, lately=takes)}
+    memory = Memory(1000.0, {"train": 4}, peaks=((1000.0, 0),))
+    for elapsed_s, slots in ((10.0, 4), (98.0, 3)):
+        seen = (Running("train", elapsed_s, takes),) * 4
+        load = Load(1001.0, kinds, running=4, seen=seen, drainers=0, slots=4, busy=0)
+        assert decide(TARGET, load, memory)[0].slots == slots, "a step down takes a quarter"
+
+
+@pytest.mark.slow
+def test_what_is_foreseen_costs_no_job_its_time_and_saves_slots() -> None:
+    kinds = {
+        "evaluate": loads.Kind(0.4, 20.0, 0.3, sizes=(0.2, 0.8, 2.0)),
+        "infer": loads.Kind(0.3, 60.0, 0.3, sizes=(0.1, 0.4, 2.5)),
+        "train": loads.Kind(0.3, 540.0, 0.3, sizes=(0.05, 0.25, 2.7)),
+    }
+    fleet = Fleet(nodes=100)
+    target = Target(0, fleet.most, 60.0, 120.0, fleet.node_start_s)
+    jobs = loads.diurnal(700, length_s=7_200.0, kinds=kinds)
+    before = simulate(jobs, fleet, rules.stoker_by_means(target))
+    after = simulate(jobs, fleet, rules.stoker(target))
+    assert after.within(60.0) >= before.within(60.0)
+    assert after.slot_s < before.slot_s

@@ -94,6 +94,11 @@ class Estimate:
             return value * (1 + random.random())
         return max(value, self.quantile(share + (1 - share) * random.random()))
 
+    @cached_property
+    def mean(self) -> float:
+        """The mean."""
+        return self.mean_within(math.inf)
+
     def mean_within(self, limit: float, above: float = 0.0) -> float:
         """The mean of how far the quantity goes beyond `above`, which it has reached, counting `limit` at most.
 

@@ -30,6 +30,8 @@ class KindTraffic(BaseModel):
             needs several.
         started: how many attempts ever began.
         service_ms: how long one runs, as a moving mean over those that ended; 0 if none has yet.
+        alike: of queued ones that stand for all, what they have in common with others, as JSON that may have been
+            written by anyone ("" if unknown), and how many slots these need.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,15 +40,22 @@ class KindTraffic(BaseModel):
     queued: int
     started: int
     service_ms: float
+    alike: tuple[tuple[str, int], ...] = ()
 
 
 class RunningJobs(BaseModel):
-    """How many slots a fleet's jobs run on, and of some of the jobs, of all if few, the kind and for how long in ms."""
+    """The jobs that run.
+
+    Attributes:
+        count: how many slots they run on.
+        seen: of some of them, of all if few, the kind, for how long in ms, and what it has in common with others, as
+            JSON that may have been written by anyone; "" if unknown.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     count: int
-    seen: tuple[tuple[str, float], ...] = ()
+    seen: tuple[tuple[str, float, str], ...] = ()
 
 
 class Traffic(BaseModel):

@@ -13,14 +13,16 @@ from stoker.errors import StokerError
 from stoker.fleet.bounds import Decision, FleetSettings
 from stoker.fleet.topology import DEVICES, WorkDevice
 from stoker.ledger import autoscaling, presence
-from stoker.ledger.autoscaling import Traffic
+from stoker.ledger.autoscaling import KindTraffic, Traffic
 from stoker.ledger.presence import Worker
 from stoker.outages import Dependency
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from .distribution import distribute
-from .policy import KindLoad, Load, Memory, Target, Wish, decide
+from .expectation import Expectation
+from .load import KindLoad, Load, Running
+from .policy import Memory, Target, Wish, decide
 from .providers import Provider, provider_of
 
 _log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class _Fleet:
         self._provider: tuple[FleetSettings, Provider | None] | None = None
         self._last: Wish | None = None
         self._starts = _Starts()
+        self._expectation = Expectation(device, connection)
 
     def close(self) -> None:
         """Let the provider go."""
@@ -97,7 +100,8 @@ class _Fleet:
         wanted = {w.name: n for w in workers if (n := self._connection.run(presence.wanted_slots(w.name))) is not None}
         nodes = _Nodes.of(fleet, provider, workers)
         coming = self._starts.coming(nodes.expected, nodes.present, traffic.at / 1000)
-        load = _load(traffic, workers, drainers, self._slots_to_come(workers, wanted, coming * nodes.each))
+        to_come = self._slots_to_come(workers, wanted, coming * nodes.each)
+        load = _load(traffic, workers, drainers, to_come, self._expectation.at(traffic.at / 1000))
         target = self._target(fleet, workers, load)
         wish, self._memory = decide(target, load, self._memory)
         for name, slots in distribute(workers, wish.slots, wanted).items():
@@ -216,18 +220,25 @@ class _Starts:
         return sum(now_s - asked_at < _OVERDUE_S for asked_at in self._asked_at)
 
 
-def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int) -> Load:
+def _load(traffic: Traffic, workers: list[Worker], drainers: int, slots: int, expectation: Expectation) -> Load:
+    def kind_load(name: str, kind: KindTraffic) -> KindLoad:
+        foreseen = [(slots, takes) for alike, slots in kind.alike if (takes := expectation.of(name, alike))]
+        # Where some are not foreseen, those that are would not stand for all.
+        known = tuple(foreseen) if len(foreseen) == len(kind.alike) else ()
+        lately = expectation.of(name, None)
+        return KindLoad(kind.jobs, kind.queued, kind.started, kind.service_ms / 1000, known, lately)
+
     return Load(
         at_s=traffic.at / 1000,
-        kinds={
-            name: KindLoad(kind.jobs, kind.queued, kind.started, kind.service_ms / 1000)
-            for name, kind in traffic.kinds.items()
-        },
+        kinds={name: kind_load(name, kind) for name, kind in traffic.kinds.items()},
         oldest_s=traffic.oldest_ms / 1000,
         running=traffic.running.count,
         widest=traffic.widest,
         paused=traffic.paused,
-        seen=tuple((kind, elapsed_ms / 1000) for kind, elapsed_ms in traffic.running.seen),
+        seen=tuple(
+            Running(kind, elapsed_ms / 1000, expectation.of(kind, alike))
+            for kind, elapsed_ms, alike in traffic.running.seen
+        ),
         drainers=drainers,
         slots=slots,
         busy=sum(worker.busy for worker in workers),

@@ -4,8 +4,10 @@ Three things are computed, in slots, and the largest counts:
 
 - to drain: what is queued, and what is left of what runs, must fit into the time that the oldest job may still wait. A
   job that runs longer than that takes one slot, however long it runs.
-- to sustain: by Little's law, arrivals a second times seconds of service are the slots that are busy on average. On top
-  comes headroom for chance: what lets five jobs in a hundred wait longer than the target (Poisson arrivals).
+- to sustain: by Little's law, arrivals a second times seconds of service are the slots that are busy on average. Jobs
+  that outlast the time until another slot could serve count as those that are there, and as what the next ones take
+  until then. On top comes headroom for chance: what lets five jobs in a hundred wait longer than the target (Poisson
+  arrivals).
 - what may not go: slots with a job in hand, and, for the cooldown, as many as were needed a while ago.
 
 So a fleet grows at once and shrinks late, by a quarter at a time. Slots that were asked for and are not there yet count
@@ -16,10 +18,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stoker.kinds import KINDS
+from .load import Load, Work
 
-# Seconds that a job of a kind which this version does not know is taken to run before any has ended.
-_UNKNOWN_S = 20.0
 # How few arrivals keep no slot by themselves, in slots that they would keep busy.
 _NEGLIGIBLE = 0.1
 # Rates follow what arrived within about a quarter of the cooldown.
@@ -27,6 +27,8 @@ _RATE_SHARE = 4
 _SHORTEST_RATE_S = 15.0
 # Of 100 jobs, 5 may wait longer than the target: exp(-3) = 0.05, and 5 % of a normal distribution lie above 1.6 sigma.
 _EXPONENTIAL_TAIL, _NORMAL_TAIL = 3.0, 1.6
+# Jobs come and go of kinds that run for less than this part of the time ahead: more slots at once serve each sooner.
+_PASSING = 4
 # A fleet shrinks by at most a quarter a time, and not for less than a twentieth.
 _LARGEST_STEP, _SMALLEST_STEP = 4, 20
 
@@ -45,53 +47,6 @@ class Target:
     target_wait_s: float
     cooldown_s: float
     start_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class KindLoad:
-    """Jobs of one kind.
-
-    Attributes:
-        jobs: how many are queued.
-        queued: slots that those of them need which may start.
-        started: how many ever did.
-        service_s: how long one runs, as measured; 0 if no job has ended yet.
-    """
-
-    jobs: int
-    queued: int
-    started: int
-    service_s: float
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a fleet has to do, and has to do it with, at one moment.
-
-    Attributes:
-        at_s: by any clock that never goes back.
-        running: how many slots jobs run on.
-        seen: kind and seconds since the start of some of them; they stand for all.
-        drainers: how many slots the lanes need.
-        slots: how many there are, those included that were asked for.
-        busy: how many of them have something in hand.
-        oldest_s: for how long the first of the jobs that may start has been queued.
-        widest: how many slots one job needs at once.
-        paused: how many jobs are held because their queue or tenant is paused.
-        outage: what is away without which no job can run, in words; "" if nothing is.
-    """
-
-    at_s: float
-    kinds: Mapping[str, KindLoad]
-    running: int
-    seen: tuple[tuple[str, float], ...]
-    drainers: int
-    slots: int
-    busy: int
-    oldest_s: float = 0.0
-    widest: int = 0
-    paused: int = 0
-    outage: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,28 +123,26 @@ def _bounded(target: Target, slots: int, reasons: tuple[str, ...]) -> Wish:
     return Wish(slots, reasons)
 
 
-def _service_s(kind: str, load: Load) -> float:
-    measured = load.kinds[kind].service_s if kind in load.kinds else 0.0
-    return measured or (KINDS[kind].usual_s if kind in KINDS else _UNKNOWN_S)
-
-
 def _to_drain(target: Target, load: Load) -> tuple[int, str]:
     """Slots that start every queued job in time."""
     # A fleet that is late anyway is not helped by slots that come even later.
     horizon_s = max(target.target_wait_s - load.oldest_s, target.target_wait_s / 2, 2 * target.start_s)
-    queued = sum(kind.queued for kind in load.kinds.values())
-    backlog_s = sum(kind.queued * min(_service_s(name, load), horizon_s) for name, kind in load.kinds.items())
-    rest_s = sum(min(_rest_s(_service_s(kind, load), elapsed_s), horizon_s) for kind, elapsed_s in load.seen)
-    rest_s *= load.running / max(1, len(load.seen))
-    slots = (backlog_s + rest_s) / horizon_s
+    work = list(load.work(horizon_s))
+    backlog_s = sum(each.slots * each.rest_s for each in work if each.is_queued)
+    slots = sum(each.slots * each.rest_s for each in work) / horizon_s
     present = max(0, load.slots - load.drainers)
     if slots > present and target.start_s:
         slots = present + (slots - present) * horizon_s / (horizon_s - target.start_s)
     # A training by several workers starts when all of them are free, and not before.
-    needed = max(min(math.ceil(slots - 1e-6), queued + load.running), load.widest) + load.drainers
+    needed = max(min(math.ceil(slots - 1e-6), load.queued + load.running), load.widest) + load.drainers
     terms = []
-    if queued:
-        terms.append(f"{queued} queued jobs of {backlog_s / queued:.1f} s within {horizon_s:.1f} s")
+    if load.queued and load.is_foreseen:
+        counted = f", {backlog_s:.0f} s of that" if backlog_s < 0.99 * load.foreseen_s else ""
+        terms.append(
+            f"{load.queued} queued jobs foreseen to take {load.foreseen_s:.0f} s{counted} within {horizon_s:.1f} s"
+        )
+    elif load.queued:
+        terms.append(f"{load.queued} queued jobs of {backlog_s / load.queued:.1f} s within {horizon_s:.1f} s")
     if load.running:
         terms.append(f"{load.running} running")
     if load.widest > 1:
@@ -199,23 +152,31 @@ def _to_drain(target: Target, load: Load) -> tuple[int, str]:
     return needed, f"{', '.join(terms)} -> {_slots(needed)}"
 
 
-def _rest_s(service_s: float, elapsed_s: float) -> float:
-    """How much longer a job runs: up to the mean, or, having come so far, for as long again."""
-    return max(service_s - elapsed_s, elapsed_s)
-
-
 def _to_sustain(target: Target, load: Load, rates: Mapping[str, float]) -> tuple[int, str]:
     """Slots that keep up with what arrives."""
-    arrivals = sum(rates.values())
-    busy = sum(rate * _service_s(kind, load) for kind, rate in rates.items())
-    if busy < _NEGLIGIBLE:
-        return 0, ""
-    service_s = busy / arrivals
+    ahead_s = target.target_wait_s + target.start_s
+    lasting = {name for name, kind in load.kinds.items() if kind.lately and kind.lately.mean > ahead_s / _PASSING}
+    # Of kinds that come and go, by Little's law; but for single ones that do not, and are seen.
+    passing = {kind: rate * load.service_s(kind) for kind, rate in rates.items() if kind not in lasting}
+    outlasting, others = list[Work](), list[Work]()
+    for each in load.work(ahead_s):
+        (outlasting if each.kind in lasting or each.whole_s > ahead_s else others).append(each)
     # So many are busy only once arrivals have gone on for as long as a job runs; a burst of long jobs is no rate yet.
-    busy = min(busy, load.running + sum(kind.queued for kind in load.kinds.values()))
-    headroom = min(_NORMAL_TAIL * math.sqrt(busy), _EXPONENTIAL_TAIL * service_s / target.target_wait_s)
-    needed = math.ceil(busy + headroom + load.drainers - 1e-6)
-    return needed, f"{arrivals:.2g} jobs/s of {service_s:.1f} s and headroom -> {_slots(needed)}"
+    come_and_go = min(sum(passing.values()), sum(each.slots for each in others))
+    # Of the others, by what they do until another slot could serve: those that are there, and those that come.
+    coming = {kind: load.arriving_s(kind, ahead_s) for kind in rates if kind in lasting}
+    stay = sum(each.slots * each.rest_s for each in outlasting) / ahead_s
+    new = come_and_go + sum(rates[kind] * each_s for kind, each_s in coming.items())
+    arrivals = sum(rates.values())
+    if new < _NEGLIGIBLE:
+        # What is there is drained.
+        return 0, ""
+    arriving_s = sum(passing.values()) + sum(rates[kind] * min(load.service_s(kind), ahead_s) for kind in coming)
+    variance = come_and_go + sum(2 * rates[kind] * each_s**2 / ahead_s for kind, each_s in coming.items())
+    headroom = min(_NORMAL_TAIL * math.sqrt(variance), _EXPONENTIAL_TAIL * arriving_s / arrivals / target.target_wait_s)
+    needed = math.ceil(new + stay + headroom + load.drainers - 1e-6)
+    lasts = f", {stay:.1f} slots for jobs that outlast the next {ahead_s:.0f} s," if outlasting else ""
+    return needed, f"{arrivals:.2g} jobs/s of {arriving_s / arrivals:.1f} s{lasts} and headroom -> {_slots(needed)}"
 
 
 def _would_be_needed(slots: int) -> str:
