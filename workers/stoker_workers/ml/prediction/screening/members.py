@@ -14,7 +14,10 @@ MOST_MEMBERS = 10_000
 _MOST_RATIO = 200
 _SMALL = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OverflowError)
+DAMAGED = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, OverflowError),
+    UnicodeDecodeError,
+)
 """What zipfile raises for an archive that is none, or a damaged one."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
