@@ -45,7 +45,6 @@ def test_the_page_shows_the_script() -> None:
     assert len(lines) <= 65
 
 
-@pytest.mark.slow
 def test_life(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
