@@ -79,16 +79,6 @@ def drawn(at_s: Floats, kinds: Mapping[str, Kind], seed: int) -> Jobs:
     return Jobs(np.sort(at_s), service, kind, size, names)
 
 
-def together(*loads: Jobs) -> Jobs:
-    """Several loads of the same kinds at once."""
-    at = np.concatenate([load.at_s for load in loads])
-    order = np.argsort(at, kind="stable")
-    service, kind, size = (
-        np.concatenate([getattr(load, name) for load in loads])[order] for name in ("service_s", "kind", "size")
-    )
-    return Jobs(at[order], service, kind, size, loads[0].names)
-
-
 def burst(count: int, at_s: float = 60.0, kinds: Mapping[str, Kind] = SHORT, seed: int = 1) -> Jobs:
     """So many jobs at once."""
     return drawn(np.full(count, at_s), kinds, seed)
