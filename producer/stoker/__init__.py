@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from .models.retention import Removal
     from .schedules.schedule import ScheduleStatus
     from .security.audit import AuditEntry
-    from .security.verifying import AuditReport
+    from .security.audit.verifying import AuditReport
     from .settings import Settings
     from .status import JobStatus
 
@@ -117,7 +117,7 @@ _LAZY = {
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
     "AuditEntry": "security.audit",
-    "AuditReport": "security.verifying",
+    "AuditReport": "security.audit.verifying",
     "Candidates": "client.candidates",
     "Client": "client.blocking",
     "Eta": "foresight.eta",

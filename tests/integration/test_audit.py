@@ -17,9 +17,9 @@ from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.redis.origin import origin
 from stoker.security import audit
-from stoker.security.chain import Head, chained
-from stoker.security.sealed_files import SealedFiles
-from stoker.security.sealing import Sealer
+from stoker.security.audit.chain import Head, chained
+from stoker.security.audit.sealed_files import SealedFiles
+from stoker.security.audit.sealing import Sealer
 from stoker.settings import Settings
 
 from .. import commands

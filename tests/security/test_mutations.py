@@ -25,8 +25,7 @@ from stoker.ledger.readable import readable
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import decode_tensors, encode_tensors
-from stoker.security import chain
-from stoker.security.audit import AuditEntry
+from stoker.security.audit import AuditEntry, chain
 from stoker_workers.ml.importing.archive import unpacked
 from stoker_workers.ml.prediction.screening.keras_file import check_keras
 from stoker_workers.ml.prediction.screening.onnx_file import check_onnx

@@ -8,9 +8,8 @@ import typer
 
 from ..client.blocking import Client
 from ..errors import InvalidArgument
-from ..security import verifying
-from ..security.audit import AuditEntry
-from ..security.verifying import AuditReport
+from ..security.audit import AuditEntry, verifying
+from ..security.audit.verifying import AuditReport
 from .moments import moment
 from .output import AsJson, Styled, ago, draw, print_json, say
 from .table import Table

@@ -3,9 +3,9 @@
 import asyncio
 
 from ..redis.calls import Steps
-from ..security import audit, verifying
-from ..security.audit import AuditEntry, in_order
-from ..security.verifying import AuditReport
+from ..security import audit
+from ..security.audit import AuditEntry, in_order, verifying
+from ..security.audit.verifying import AuditReport
 from . import arguments
 from .calls import AsyncCalls, Calls
 

@@ -14,7 +14,7 @@ from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
-from stoker.security.sealing import Sealer
+from stoker.security.audit.sealing import Sealer
 from stoker.security.signatures import signatures_of
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits

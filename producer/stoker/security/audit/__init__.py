@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..ledger.keys import key
-from ..ledger.scripts import script
-from ..redis.calls import Call, Steps
+from ...ledger.keys import key
+from ...ledger.scripts import script
+from ...redis.calls import Call, Steps
 
 LOST = "lost"
 """What an entry says that tells of entries which somebody has cut before they were sealed."""

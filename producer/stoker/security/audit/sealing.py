@@ -10,9 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from ..redis.connection import Connection
-from . import audit, chain
-from .audit import AuditEntry, Journal, Unsealed, in_order, place_of
+from ...redis.connection import Connection
+from . import LOST, AuditEntry, Journal, Unsealed, chain, in_order, look, place_of, seal
 from .chain import Head
 from .sealed_files import SealedFiles, folder_of
 
@@ -40,7 +39,7 @@ class Sealer:
         Raises:
             DependencyUnavailable: the store is away; what was noted waits in Redis.
         """
-        while self._seal(self._connection.run(audit.look(is_on=is_on, limit=_BATCH))):
+        while self._seal(self._connection.run(look(is_on=is_on, limit=_BATCH))):
             pass
 
     def _seal(self, unsealed: Unsealed) -> bool:
@@ -62,7 +61,7 @@ class Sealer:
         for user, step in steps.items():
             was[f"user {user}"], becomes[f"user {user}"] = step.was, step.becomes
         keep = {user: first for user, step in steps.items() if (first := step.keep)}
-        if not self._connection.run(audit.seal(was, becomes, keep)):
+        if not self._connection.run(seal(was, becomes, keep)):
             self._certain.clear()
             _log.info("another controller has sealed the audit")
         return True
@@ -129,7 +128,7 @@ class _Step:
         entries = list(self._journal.entries)
         if why := self._lost():
             at = entries[-1].at if entries else datetime.now(UTC)
-            entries.append(AuditEntry(at=at, user=self._journal.user, what=audit.LOST, text=why))
+            entries.append(AuditEntry(at=at, user=self._journal.user, what=LOST, text=why))
         return entries
 
     def _lost(self) -> str | None:

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from . import chain
-from .audit import LOST, AuditEntry
+from . import LOST, AuditEntry, chain
 from .chain import AuditFlaw, Check, Head
 from .sealed_files import SealedFiles, folder_of
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .audit import AuditEntry
+from . import AuditEntry
 
 NOTHING = "0" * 64
 """What stands before the first line."""

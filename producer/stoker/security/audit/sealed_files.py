@@ -4,9 +4,9 @@ import hashlib
 import io
 from urllib.parse import quote
 
-from ..models.store.files import Files
-from ..outages import Dependency, needing
-from ..urls import masked
+from ...models.store.files import Files
+from ...outages import Dependency, needing
+from ...urls import masked
 from . import chain
 from .chain import Batch
 
