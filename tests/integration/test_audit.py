@@ -17,6 +17,7 @@ from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 from stoker.redis.origin import origin
 from stoker.security import audit
+from stoker.security.audit import sealing
 from stoker.security.audit.chain import Head, chained
 from stoker.security.audit.sealed_files import SealedFiles
 from stoker.security.audit.sealing import Sealer
@@ -275,7 +276,7 @@ def test_a_controller_that_dies_between_store_and_ledger_seals_nothing_twice(
         def die(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(audit, "seal", die)
+        patch.setattr(sealing, "seal", die)
         with pytest.raises(KeyboardInterrupt):
             sealer.step(is_on=True)
     submit(connection, "two")
