@@ -22,6 +22,7 @@ from stoker.models.access import Access
 from stoker.models.data import preflight
 from stoker_workers.ml import data
 from stoker_workers.ml.data import Column, ColumnType, Source, Values
+from stoker_workers.ml.data import text as texts
 from stoker_workers.ml.reading import read_training_data
 from stoker_workers.ml.run import Run
 
@@ -350,7 +351,7 @@ RECORDS = [{"a": 1, "b": "x]"}, {"a": 2, "b": 'é"} ,\n['}, {"a": -3}]
 def test_json_objects_are_read_however_they_are_laid_out(
     text: str, block: int, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data.text, "BLOCK_BYTES", block)
+    monkeypatch.setattr(texts, "BLOCK_BYTES", block)
     source, rows = read(text, "t.json")
     assert source.columns == (Column("a", "int64"), Column("b", "string"))
     assert rows["a"].tolist() == [1, 2, -3]
