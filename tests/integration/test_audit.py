@@ -294,6 +294,53 @@ def test_a_controller_that_dies_between_store_and_ledger_seals_nothing_twice(
     assert client.verify_audit().flaws == ()
 
 
+def test_a_controller_that_outlives_what_redis_loses_goes_on_behind_what_it_has_sealed(
+    connection: Connection, sealer: Sealer, client: stoker.Client
+) -> None:
+    submit(connection, "one")
+    sealer.step(is_on=True)
+    # Redis comes back without its last second, and the controller has not ended.
+    before = connection.run(audit.sealed())
+    submit(connection, "two")
+    sealer.step(is_on=True)
+    connection.client.delete("stoker:audit:default")
+    connection.client.hset("stoker:audit-heads", mapping=dict(before))  # type: ignore[arg-type]  # redis-py's dict is invariant
+    for about in ("three", "four"):
+        submit(connection, about)
+        sealer.step(is_on=True)
+    entries = client.audit(tenant="shop")
+    assert [(entry.number, entry.about) for entry in entries] == [(1, "one"), (2, "two"), (3, "three"), (4, "four")]
+    assert client.verify_audit().flaws == ()
+
+
+@pytest.mark.parametrize("place", [f"{2**64 - 2}-7", f"{2**45}-{2**64 - 1}", f"{2**64 - 1}-{2**64 - 1}"])
+def test_entries_of_times_that_their_writer_chose_stop_neither_the_seal_nor_their_user(
+    connection: Connection, sealer: Sealer, client: stoker.Client, place: str
+) -> None:
+    connection.client.xadd("stoker:audit:default", {"entry": json.dumps({"what": "early"})}, id=place)
+    assert [entry.what for entry in client.audit()] == ["audit on", "early"]
+    sealer.step(is_on=True)
+    submit(connection, "one")
+    sealer.step(is_on=True)
+    sealer.step(is_on=True)
+    assert sorted((entry.what, entry.number) for entry in client.audit()) == [
+        ("audit on", 1),
+        ("early", 2),
+        ("submitted", 1),
+    ]
+    assert client.verify_audit().is_sound
+    assert connection.client.xlen("stoker:audit:default") == 0
+
+
+def test_nobody_but_a_controller_says_that_entries_are_lost(
+    connection: Connection, sealer: Sealer, client: stoker.Client
+) -> None:
+    connection.client.xadd("stoker:audit:default", {"entry": json.dumps({"what": audit.LOST, "text": "all"})})
+    sealer.step(is_on=True)
+    assert [entry.what for entry in client.audit()] == ["audit on", audit.LOST]
+    assert client.verify_audit().is_sound
+
+
 def test_two_controllers_at_once_seal_everything_once(
     connection: Connection, sealer: Sealer, client: stoker.Client, store: Path
 ) -> None:

@@ -19,6 +19,8 @@ from ...redis.calls import Call, Steps
 LOST = "lost"
 """What an entry says that tells of entries which somebody has cut before they were sealed."""
 _LONGEST_TEXT = 1000
+# Who adds an entry may say when that was: one after all times that a `datetime` has is given the last of them.
+_LATEST_MS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 
 class AuditEntry(BaseModel):
@@ -117,7 +119,7 @@ def seal(was: Mapping[str, str], becomes: Mapping[str, str], keep: Mapping[str, 
 
     Args:
         was, becomes: fields of what is sealed, before and after.
-        keep: by user, the first id that stays.
+        keep: by user, the first id that stays; "" where no other can follow, and the stream is begun anew.
     """
     words = (json.dumps({"was": was, "becomes": becomes, "keep": keep}),)
     return Call(words, bool, script("audit_seal"))
@@ -173,7 +175,7 @@ def _entries(user: str, words: Sequence[bytes]) -> Iterator[AuditEntry]:
 
 def _entry(user: str, place: bytes, raw: bytes) -> AuditEntry:
     entry_id = place.decode()
-    at = datetime.fromtimestamp(place_of(entry_id)[0] / 1000, UTC)
+    at = datetime.fromtimestamp(min(place_of(entry_id)[0], _LATEST_MS) / 1000, UTC)
     try:
         noted = _Noted.model_validate_json(raw)
     except ValidationError:

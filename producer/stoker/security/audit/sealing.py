@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 # Of each user at once: so many entries are about a megabyte.
 _BATCH = 2000
+# Of the two numbers of an entry's id, which its writer may choose.
+_LARGEST = 2**64 - 1
 
 
 class Sealer:
@@ -30,8 +32,9 @@ class Sealer:
     def __init__(self, store_url: str, connection: Connection) -> None:
         self._files = SealedFiles(store_url)
         self._connection = connection
-        # Tenants of whose chain the store is known to have no more than Redis does.
-        self._certain: set[str] = set()
+        # By tenant, the end of its chain in the store. Where Redis knows of another one, as after it came back from an
+        # older state of its own, the store is read.
+        self._ends: dict[str, Head] = {}
 
     def step(self, *, is_on: bool) -> None:
         """Seal all that there is.
@@ -60,25 +63,23 @@ class Sealer:
             becomes[field] = str(self._write(tenant, noted, Head.read(was[field])))
         for user, step in steps.items():
             was[f"user {user}"], becomes[f"user {user}"] = step.was, step.becomes
-        keep = {user: first for user, step in steps.items() if (first := step.keep)}
+        keep = {user: first for user, step in steps.items() if (first := step.keep) is not None}
         if not self._connection.run(seal(was, becomes, keep)):
-            self._certain.clear()
             _log.info("another controller has sealed the audit")
         return True
 
     def _write(self, tenant: str, entries: Sequence[AuditEntry], head: Head) -> Head:
         """Write entries behind what the store has of a chain; gives its new end."""
         done: set[tuple[str, str]] = set()
-        if tenant not in self._certain:
+        if self._ends.get(tenant) != head:
             for lines in self._written_before(tenant, head):
                 done |= {(entry.user, entry.id) for entry in chain.entries_of(lines) if entry.id}
                 last = chain.parsed(lines[-1])
                 head = Head(number=last.number if last and last.number else head.number, digest=chain.digest(lines[-1]))
         batch = chain.chained([entry for entry in entries if (entry.user, entry.id) not in done], head)
         if batch.lines:
-            self._certain.discard(tenant)
             self._files.write(tenant, batch)
-        self._certain.add(tenant)
+        self._ends[tenant] = batch.head
         return batch.head
 
     def _written_before(self, tenant: str, head: Head) -> Iterator[list[bytes]]:
@@ -112,16 +113,20 @@ class _Step:
         read = self._journal.entries
         ever = self._journal.ever
         is_all = len(read) < _BATCH
+        if self.keep == "":
+            return "0 0-0"
         count = 0 if self._journal.is_gone else ever if is_all and ever is not None else self._count + len(read)
         return f"{count} {read[-1].id if read else self._last}"
 
     @property
     def keep(self) -> str | None:
-        """The first id that stays in the stream; None where nothing goes."""
+        """The first id that stays in the stream; None where nothing goes, "" where no other can follow."""
         if not self._journal.entries:
             return None
         milliseconds, number = place_of(self._journal.entries[-1].id)
-        return f"{milliseconds}-{number + 1}"
+        if number < _LARGEST:
+            return f"{milliseconds}-{number + 1}"
+        return f"{milliseconds + 1}-0" if milliseconds < _LARGEST else ""
 
     def entries(self) -> list[AuditEntry]:
         """What was noted, and what is known of entries that somebody has cut."""
