@@ -11,6 +11,9 @@ from stoker.redis.calls import drive
 from stoker.security import audit
 from stoker.security.key_files import revoke
 from stoker.security.signing import nth
+from stoker_workers.node.capacity import Capacity
+from stoker_workers.node.machine import Nvml
+from stoker_workers.worker.app import run_worker
 
 from .parties import QUEUE, Parties
 
@@ -180,6 +183,13 @@ def test_resubmitted_and_retried_jobs_are_signed_anew(parties: Parties) -> None:
     with parties.client() as client:
         for job in (client.job(job_id).retry(), client.resubmit(job_id)):
             assert parties.run(job.id).how == "succeeded"
+
+
+@pytest.mark.parametrize("name", ["signing_key", "trusted_keys"])
+def test_a_worker_without_its_keys_does_not_start(parties: Parties, name: str) -> None:
+    settings = parties.settings("worker").model_copy(update={name: parties.folder / "gone"})
+    with pytest.raises(stoker.InvalidSettings, match=f"{name}.* cannot be read"):
+        run_worker(settings, parties.redis_url, Capacity(settings, "cpu", None, Nvml(), 0))
 
 
 def test_a_worker_that_trusts_everybody_runs_all_as_before(parties: Parties) -> None:

@@ -212,6 +212,14 @@ class Signatures:
     signing_key: Path | None
     trusted_keys: Path | None
 
+    def read(self) -> None:
+        """Read the keys now: who starts without them would find out by the first job, and lose it.
+
+        Raises:
+            InvalidSettings: they cannot be read.
+        """
+        _ = self.signer, self.trust
+
     def check(self, what: What, about: str, document: str | bytes) -> None:
         """Check a document, if this process does not believe everything.
 

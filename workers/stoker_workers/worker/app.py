@@ -23,6 +23,7 @@ from stoker.fleet.topology import WorkDevice, request_queue
 from stoker.ledger import presence
 from stoker.models.described import Described
 from stoker.redis.celery_app import celery_app
+from stoker.security.signatures import signatures_of
 from stoker.settings import Settings
 
 from ..attempt.dependencies import DependencyWatch
@@ -50,10 +51,12 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     SIGTERM drains: running jobs save a checkpoint and go back to their queue. At a second one they go back at once.
 
     Raises:
-        InvalidSettings: the settings want traces, and OpenTelemetry is not installed.
+        InvalidSettings: the settings want traces, and OpenTelemetry is not installed; or they name keys that cannot be
+            read.
         Unavailable: TensorFlow does not see the device.
     """
     tracing.check(settings)
+    signatures_of(settings).read()
     remove_abandoned()
     scratch = Scratch()
     scratch.adopt()
