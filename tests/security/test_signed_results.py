@@ -201,6 +201,8 @@ def test_results_of_children_that_were_changed_or_changed_places(parties: Partie
     for wrong in ([results[1], results[0]], [results[0], results[0]], [altered(results[0], seed=7)], ["{}"]):
         with pytest.raises(stoker.Untrusted):
             gathered(*wrong)
+    with pytest.raises(stoker.Untrusted, match="has asked for is refused: it is not signed: its worker needs"):
+        gathered(results[0], "{}")
 
     def seen(child: str, result: str) -> None:
         document = json.dumps({"id": child, "result": json.loads(result)})

@@ -57,6 +57,15 @@ def test_a_schedule_is_signed_with_another_key_when_it_is_replaced_by_the_same(p
     assert parties.run(last.jobs[0]).how == "succeeded"
 
 
+def test_a_schedule_of_nobody_goes_on_where_everybody_is_trusted(parties: Parties) -> None:
+    moment = add(parties, None)
+    Schedules(parties.connection, lambda: moment, signatures_of(parties.settings("controller", trusts=False))).step()
+    with parties.client(None, trusts=False) as client:
+        [listed] = client.schedules()
+    assert listed.last, listed.problem
+    assert parties.run(listed.last.jobs[0], parties.slot(trusts=False)).how == "succeeded"
+
+
 def test_a_controller_without_a_key_starts_nothing_that_would_be_refused(parties: Parties) -> None:
     assert "its controller has no STOKER_SIGNING_KEY" in str(start(parties, add(parties), None).problem)
 

@@ -67,12 +67,25 @@ def check_children(slot: Slot, attempt: Attempt) -> None:
         return
     last = (-1, -1)
     for document in attempt.children:
-        about = said_of(document).about
+        about = _about(slot, attempt, document)
         slot.check_result(about, document)
         place = _place(attempt.job_id, about)
         if place <= last:
             raise Untrusted(f"the results of the jobs that it has asked for were changed: {about} is in a wrong place")
         last = place
+
+
+def _about(slot: Slot, attempt: Attempt, document: bytes) -> str:
+    """Which child's result a document says that it is."""
+    try:
+        return said_of(document).about
+    except Untrusted as error:
+        reason = (
+            f"the result of a job that {attempt.job_id} has asked for is refused: {error.message}: its worker needs a "
+            "STOKER_SIGNING_KEY of the role worker"
+        )
+        slot.refused(attempt.job_id, reason)
+        raise Untrusted(reason) from None
 
 
 def check_asked(slot: Slot, attempt: Attempt) -> None:
@@ -114,5 +127,9 @@ def sign_children(slot: Slot, attempt: Attempt) -> Callable[[NewJob], NewJob]:
     signer = slot.signatures.signer
     if signer is None:
         return lambda child: child
-    under = read_statement(attempt.envelope)[0].authority if attempt.envelope else ""
+    try:
+        under = read_statement(attempt.envelope)[0].authority
+    except Untrusted:
+        # Nobody has signed it, and this worker trusts everybody.
+        under = ""
     return lambda child: replace(child, envelope=statement(child, signer, under=under))
