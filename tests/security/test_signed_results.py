@@ -15,7 +15,15 @@ from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker.security.key_files import revoke
-from stoker_workers.attempt.admission import believed_checkpoints, check_asked, check_children, sign_children, sign_for
+from stoker_workers.attempt.admission import (
+    admitted,
+    believed_checkpoints,
+    check_asked,
+    check_children,
+    sign_children,
+    sign_for,
+)
+from stoker_workers.attempt.preparation import prepared
 from stoker_workers.attempt.reports import Reports
 from stoker_workers.attempt.slot import Slot
 
@@ -134,6 +142,28 @@ def test_a_forged_model(parties: Parties) -> None:
     job_id = parties.submit(spec=spec)
     parties.run(job_id, slot)
     assert "model digits@1 is refused" in parties.reason(job_id)
+
+
+def test_a_model_that_a_spec_names_by_its_job_is_held_against_the_key(parties: Parties) -> None:
+    slot = parties.slot()
+    register(parties, slot, 1)
+    chooser = claimed(parties, slot)
+    chosen = stoker.CompareResult(
+        data="sample://iris", rows=1, models=(), axes=("mse",), chosen="digits@1", why="it is", files={}
+    )
+    parties.connection.run(attempts.succeed(chooser, chosen, sign=sign_for(slot)))
+    spec = stoker.Evaluate(model=f"job:{chooser.job_id}", data="sample://iris", device="cpu")
+    parties.add_key("wide", scopes={"models": ("dig*",)})
+    parties.add_key("narrow", scopes={"models": ("other",)})
+    attempts_of = {}
+    for name in ("wide", "narrow"):
+        job_id = parties.submit(name, spec)
+        attempt = parties.connection.run(attempts.claim(job_id, name, slot.worker, 60, slot.offers))
+        assert isinstance(attempt, Attempt)
+        attempts_of[name] = attempt, admitted(slot, attempt)
+    assert [version.ref for version in prepared(slot, *attempts_of["wide"]).models] == ["digits@1"]
+    with pytest.raises(stoker.Untrusted, match=r"\(narrow\) may not have the model 'digits'"):
+        prepared(slot, *attempts_of["narrow"])
 
 
 def test_a_forged_checkpoint(parties: Parties) -> None:

@@ -36,14 +36,18 @@ def check_role(key: TrustedKey, spec: Spec, device: str, *, whatever_kind: bool 
         Untrusted: it may not; the sentence begins with the key.
     """
     for scope, value in _wanted(spec, device):
-        patterns: tuple[str, ...] = getattr(key, scope)
-        if scope == "kinds" and whatever_kind:
-            continue
-        if not any(fnmatchcase(value, pattern) for pattern in patterns):
-            raise Untrusted(
-                f"key {key.id} ({key.name}) may not have the {_NAMES[scope]} {value!r}: its {scope} are "
-                f"{', '.join(patterns) or 'none'}"
-            )
+        if scope != "kinds" or not whatever_kind:
+            check_scope(key, scope, value)
+
+
+def check_scope(key: TrustedKey, scope: str, value: str) -> None:
+    """Check that a key may have one thing, such as a model; raises what `check_role` does."""
+    patterns: tuple[str, ...] = getattr(key, scope)
+    if not any(fnmatchcase(value, pattern) for pattern in patterns):
+        raise Untrusted(
+            f"key {key.id} ({key.name}) may not have the {_NAMES[scope]} {value!r}: its {scope} are "
+            f"{', '.join(patterns) or 'none'}"
+        )
 
 
 def _wanted(spec: Spec, device: str) -> Iterator[tuple[str, str]]:
@@ -63,7 +67,7 @@ def _named(spec: Spec) -> Iterator[tuple[str, str]]:
     functions = [*functions_in(needed), *(f"{module}:*" for module in modules_in(needed)), *_functions(spec)]
     yield from (("functions", function) for function in dict.fromkeys(functions))
     refs = [*kind.models(spec), *([getattr(spec, kind.makes)] if kind.makes else [])]
-    # What another job makes is that job's to answer for.
+    # What another job makes has a name when that has ended: see `Admission.check_made`.
     names = (ref.partition("@")[0] for ref in refs if ref and not ref.startswith((JOB_MODEL, "#")))
     yield from (("models", name) for name in dict.fromkeys(names))
     aliases = (getattr(spec, "alias", None), kind.beside(spec))

@@ -14,7 +14,7 @@ from ..kinds import Spec
 from ..ledger.children import is_child
 from ..settings import Settings
 from .keys import Role, TrustedKey, changes_of, read_private, read_public, read_trusted
-from .roles import check_role
+from .roles import check_role, check_scope
 from .signing import SIGNED, Signer, Statement, What, digest_of_fields, digest_of_text, fields_of, read_statement
 
 _log = logging.getLogger(__name__)
@@ -65,6 +65,15 @@ class Admission:
         check_role(signer, spec, device)
         for authority in self.keys[1:]:
             check_role(authority, spec, device, whatever_kind=self.is_child)
+
+    def check_made(self, ref: str) -> None:
+        """Check that the keys may have a model which the spec names by the job that has made or chosen it.
+
+        Raises:
+            Untrusted: one of them may not.
+        """
+        for key in self.keys:
+            check_scope(key, "models", ref.partition("@")[0])
 
 
 class Trust:

@@ -41,6 +41,22 @@ def admitted(slot: Slot, attempt: Attempt) -> Spec:
     return spec
 
 
+def check_made(slot: Slot, attempt: Attempt, ref: str) -> None:
+    """Check that who has signed an attempt may have a model that its spec names by the job which has made it.
+
+    Raises:
+        Untrusted: it is refused.
+    """
+    if (trust := slot.signatures.trust) is None:
+        return
+    try:
+        trust.admit(attempt.job_id, attempt.spec, attempt.envelope, attempt.losses).check_made(ref)
+    except Untrusted as error:
+        reason = f"job {attempt.job_id} is refused: {error.message}"
+        slot.refused(attempt.job_id, reason)
+        raise Untrusted(reason) from None
+
+
 def believed_checkpoints(slot: Slot, attempt: Attempt) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
     """The checkpoints of an attempt that a worker has signed, and why others are left out."""
     trust = slot.signatures.trust

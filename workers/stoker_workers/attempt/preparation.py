@@ -18,7 +18,7 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.targets import Targets
 
 from ..ml.run import Lacking, Run
-from .admission import believed_checkpoints, check_asked, check_children
+from .admission import believed_checkpoints, check_asked, check_children, check_made
 from .slot import Slot
 
 # A child that has ended is described by the same words at each step of its parent: to read those is most of a step.
@@ -72,7 +72,7 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
     is_read = len(attempt.models) == len(refs) and slot.signatures.trust is None
     claimed = attempt.models if is_read else (b"",) * len(refs)
     versions = tuple(
-        registry.read_version(version) if version else _resolved(slot, ref)
+        registry.read_version(version) if version else _resolved(slot, attempt, ref)
         for ref, version in zip(refs, claimed, strict=True)
     )
     words = {module_word(module) for version in versions for module in version.modules}
@@ -92,7 +92,7 @@ def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVers
         return None
 
 
-def _resolved(slot: Slot, ref: str) -> ModelVersion:
+def _resolved(slot: Slot, attempt: Attempt, ref: str) -> ModelVersion:
     """The version behind a reference, or the one that the job which it names has made or chosen."""
     if ref.startswith(registry.JOB_MODEL):
         made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL), slot.check_result))
@@ -101,6 +101,7 @@ def _resolved(slot: Slot, ref: str) -> ModelVersion:
             raise InvalidJob(
                 f"{ref} has made or chosen no model, or several: name a training or a comparison that has succeeded"
             )
+        check_made(slot, attempt, model)
         ref = model
     return slot.insist(registry.resolve(ref, slot.check_version))
 
