@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from stoker.errors import Untrusted
 from stoker.security.key_files import write_pair
 from stoker.security.signatures import Trust
-from stoker.security.signing import Signer, canonical, digest_of_document, digest_of_text, nth, place_of
+from stoker.security.signing import (
+    Signer,
+    canonical,
+    digest_of_document,
+    digest_of_text,
+    nth,
+    place_of,
+    read_statement,
+)
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SPEC = '{"kind":"run","function":"a:b"}'
@@ -80,6 +88,14 @@ def test_ids_that_count_on() -> None:
     assert nth(first, 1) == "00000000-1111-4111-8111-111111111111"
     assert [place_of(nth(first, number), first) for number in (0, 1, 7)] == [0, 1, 7]
     assert min(place_of(other, first) for other in ("", "zz", first[:-1], first.upper(), f"+{first[1:]}")) == 2**32
+
+
+@pytest.mark.parametrize("at", ["-1", str(10**12), str(10**30)])
+def test_a_time_that_is_none_is_refused_as_any_other_text(at: str) -> None:
+    signature, _, text = signed().partition(" ")
+    was = str(json.loads(text)["at"])
+    with pytest.raises(Untrusted, match="its signature cannot be read"):
+        read_statement(f"{signature} {text.replace(was, at)}")
 
 
 def test_keys_that_cannot_be_read_any_more_hold_as_they_were(tmp_path: Path) -> None:

@@ -197,10 +197,11 @@ class Trust:
     def _is_right(self, key: TrustedKey, signature: bytes, text: bytes) -> bool:
         from cryptography.exceptions import InvalidSignature
 
-        if key.id not in self._public:
-            self._public[key.id] = read_public(key)
+        # Another thread, which has found that the files have changed, may forget it in between.
+        if (public := self._public.get(key.id)) is None:
+            public = self._public[key.id] = read_public(key)
         try:
-            self._public[key.id].verify(signature, text)
+            public.verify(signature, text)
         except InvalidSignature:
             return False
         return True

@@ -30,6 +30,8 @@ SIGNED = "signed"
 """The field of a document that holds what a key says of it."""
 # So that a signature of something else is none of ours.
 _OURS = b"stoker 1\n"
+# The last time that a `datetime` has.
+_LATEST_S = 253_402_300_799
 
 
 class Statement(BaseModel):
@@ -53,7 +55,7 @@ class Statement(BaseModel):
     about: str
     digest: str
     by: str
-    at: int
+    at: int = Field(ge=0, le=_LATEST_S)
     count: int = Field(default=1, ge=1)
     kind: str = ""
     attempts: int = 0
