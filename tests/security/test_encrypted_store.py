@@ -196,6 +196,27 @@ def test_uploads_of_pieces_and_folders_are_encrypted(url: str, tmp_path: Path, m
         UploadStore(url).fetch_to(content.digest, target)
 
 
+def test_what_an_upload_is_made_of_is_not_told_without_the_key(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the search for leftovers, at work without the key, would take the pieces for nobody's."""
+    monkeypatch.setattr(uploading, "PIECE_BYTES", 1 << 20)
+    store = UploadStore(StorePlace(url, Encryption(str(key(tmp_path)))))
+    (path := tmp_path / "rows.csv").write_bytes(os.urandom(2 << 20))
+    content = store.content(path)
+    store.put([content], lambda _: None)
+    ref = UploadRef(content.digest, "rows.csv")
+    everything = {content.digest, *(piece.digest for piece in content.pieces)}
+    assert store.digests(ref) == everything
+    (other := tmp_path / "other").mkdir()
+    for stranger in (UploadStore(url), UploadStore(StorePlace(url, Encryption(str(key(other)))))):
+        if content.pieces:
+            with pytest.raises(Locked, match="is encrypted for the keys"):
+                stranger.digests(ref)
+        else:
+            assert stranger.digests(ref) == everything
+
+
 def test_errors_of_the_file_that_is_read_and_of_the_store_are_raised_as_they_are(tmp_path: Path) -> None:
     store = UploadStore(StorePlace(str(tmp_path / "store"), Encryption(str(key(tmp_path)))))
     (path := tmp_path / "rows.csv").write_bytes(SECRET)

@@ -170,6 +170,7 @@ class UploadStore(Store):
         """The digests of all artifacts that an upload is made of: those of a folder's files, and of pieces.
 
         Raises:
+            Locked: what it is made of cannot be told without a key that is not here.
             DependencyUnavailable: the store is away.
         """
         files: tuple[FolderFile, ...] = ()
@@ -183,7 +184,17 @@ class UploadStore(Store):
             with suppress(Corrupt):
                 if pieces := self._pieces(digest):
                     digests.update(pieces.pieces)
+                    continue
+            self._refuse_locked_pieces(digest)
         return digests
+
+    def _refuse_locked_pieces(self, digest: str) -> None:
+        """Raise `Locked` if a file is in pieces, and their list is encrypted for others."""
+        listed = _artifact(digest, _PIECES)
+        with self._reachable():
+            encrypted = self._encrypted(listed) if self.folder is None else []
+        if encrypted and not any(file.keys & self._keys.own_ids for file in encrypted):
+            raise self._locked(encrypted[0])
 
     def _is_complete(self, content: Content) -> bool:
         parts = [*content.parts, *([_list_of(content)] if content.pieces else [])]
