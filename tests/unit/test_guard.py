@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 import stoker
+from stoker.ledger import guards
 from stoker.models.signature import Signature, TensorSpec
 from stoker.models.tensors import Tensors
 
@@ -85,3 +86,21 @@ def test_what_no_guard_can_be_is_refused() -> None:
         "ages",
         "country",
     ]
+
+
+def test_bytes_that_are_no_utf_8_are_a_flaw_and_no_error() -> None:
+    rows: Tensors = {"numbers": np.array([[30, 1000]], np.float32), "country": np.array([b"a\xff"])}
+    flaws = list(stoker.Guard(categories={"country": ("at",)}, longest_text=1).flaws(SIGNATURE, rows))
+    assert [why for _, why in flaws] == [
+        "country is 'a\N{REPLACEMENT CHARACTER}', and may have 1 characters",
+        "country is 'a\N{REPLACEMENT CHARACTER}', and may be at",
+    ]
+    german: Tensors = {"country": np.array(["münchen".encode()])}
+    assert not list(stoker.Guard(categories={"country": ("münchen",)}).flaws(SIGNATURE, german))
+
+
+def test_a_guard_of_a_later_version_holds_as_far_as_it_is_understood() -> None:
+    read = guards.of("credit").decode
+    assert read(b'{"most_rows":3,"colours":["red"]}') == stoker.Guard(most_rows=3)
+    assert read(None) is None
+    assert read(b"[]") is None

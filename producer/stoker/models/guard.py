@@ -79,7 +79,9 @@ class Guard(BaseModel):
             return
         for name, values in _named(spec, array):
             if array.dtype.kind in "US":
-                yield from self._flaws_of_texts(name, values.astype(str))
+                # Bytes are what their sender says: what is no UTF-8 among them is a flaw, and no error.
+                texts = values if values.dtype.kind == "U" else np.char.decode(values, "utf-8", "replace")
+                yield from self._flaws_of_texts(name, texts)
             elif array.dtype.kind in "biuf" and name in self.ranges:
                 low, high = self.ranges[name]
                 wrong = np.zeros(values.shape, bool)
