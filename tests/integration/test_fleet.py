@@ -81,6 +81,16 @@ def test_the_traffic_of_a_fleet_is_what_is_queued_runs_and_ran(client: stoker.Cl
     assert connection.run(autoscaling.traffic("gpu")).kinds["train"].queued == 0
 
 
+def test_what_anyone_wrote_into_records_keeps_no_fleet_from_its_traffic(
+    client: stoker.Client, connection: Connection
+) -> None:
+    jobs = client.submit_many([SPEC] * 2)
+    for job, slots in zip(jobs, ("0", "1.5"), strict=True):
+        connection.client.hset(f"stoker:job:{job.id}", mapping={"slots": slots, "likeness": b"\xff"})
+    traffic = connection.run(autoscaling.traffic("cpu")).kinds["train"]
+    assert traffic.alike == (("\N{REPLACEMENT CHARACTER}", 2),)
+
+
 def test_a_clock_that_was_set_back_makes_no_time_negative(connection: Connection, redis_url: str) -> None:
     connection.run(intake.submit([intake.NewJob(name, SPEC, "cpu.train") for name in ("ends", "runs", "waits")]))
     ends, _ = (connection.run(attempts.claim(name, name, "worker", 60)) for name in ("ends", "runs"))

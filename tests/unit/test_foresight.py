@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from pydantic import ValidationError
 
 import stoker
 from stoker.foresight.course import Fleet
@@ -197,3 +198,23 @@ def test_a_mean_counts_so_much_of_the_quantity_at_most_and_what_is_left_of_it() 
     wide = around(math.log(10.0), 1.0, "", 100)
     assert wide.mean_within(math.inf) == pytest.approx(10 * math.exp(0.5), rel=0.1)
     assert wide.mean_within(10.0) < 10.0
+
+
+def test_few_jobs_that_differ_widely_promise_none_a_whole_machine() -> None:
+    need = memory_need([used(10), used(10), used(800), used(800)], SAME)
+    assert need
+    assert need.bytes == 1600 << 20
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "NaN", "Infinity", "1e999"])
+def test_work_that_has_no_logarithm_is_no_likeness(number: str) -> None:
+    with pytest.raises(ValidationError):
+        Likeness.model_validate_json(f'{{"same": "s", "subject": "o", "work": {{"epochs": {number}}}}}')
+
+
+def test_the_largest_numbers_of_work_are_foreseen_to_take_long_and_break_nothing() -> None:
+    giant = Likeness(same="g", subject="o", work={"epochs": 1e308, "weights": 1e308})
+    known = [example(1.0, Likeness(same=str(n), subject=str(n), work={"epochs": n, "weights": n})) for n in range(1, 9)]
+    found = estimate(known, giant, 1.0, "train")
+    assert found.mean > 1e300
+    assert found.mean_within(60.0) == pytest.approx(60)

@@ -46,6 +46,8 @@ _FREEDOM_OF_FEW = 3
 # Jobs whose work differs by so many logarithmic steps outweigh the belief that time grows as the work does.
 _BELIEF = 1.0
 _LEAST = 1e-3
+# A logarithm of which there is a power still: numbers of work may be as large as numbers are.
+_MOST_LOGARITHM = 700.0
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ class Estimate:
         """What the quantity is at most with this probability."""
         place = bisect_left(_SHARES, share)
         if place in (0, len(_SHARES)):
-            return math.exp(self.points[0 if place == 0 else -1])
+            return _exp(self.points[0 if place == 0 else -1])
         low, high = _SHARES[place - 1], _SHARES[place]
         part = (share - low) / (high - low)
-        return math.exp(self.points[place - 1] + part * (self.points[place] - self.points[place - 1]))
+        return _exp(self.points[place - 1] + part * (self.points[place] - self.points[place - 1]))
 
     def share_below(self, value: float) -> float:
         """With which probability it is at most so much."""
@@ -120,7 +122,7 @@ class Estimate:
     @cached_property
     def _parts(self) -> tuple[tuple[float, float, float], ...]:
         """Shares of all jobs, and the values between which the quantity is in each."""
-        values = tuple(map(math.exp, self.points))
+        values = tuple(map(_exp, self.points))
         return tuple(
             (high - low, first, last)
             for (low, high), (first, last) in zip(pairwise(_SHARES), pairwise(values), strict=True)
@@ -165,6 +167,10 @@ def estimate(
         return around(fmean(others) + base, _SPREAD_OF_NONE, f"only {_jobs(len(others))} of the kind {name}")
     basis = f"no finished job of the kind {name}: a guess"
     return around(math.log(usual), _SPREAD_OF_NONE, basis, is_known=False)
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(min(logarithm, _MOST_LOGARITHM))
 
 
 def _jobs(count: int) -> str:

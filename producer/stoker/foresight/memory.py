@@ -10,6 +10,8 @@ from .estimates import Example, estimate
 _ENOUGH = 4
 # Of 100 jobs, 95 use less; and a slot looks at what a job uses now and then only.
 _SHARE, _MARGIN = 0.95, 1.25
+# Few that differ widely have wide bounds, and would be promised a machine: never so many times the most that one used.
+_LARGEST = 2
 # Numbers of the work that take time and no memory.
 _TIME_ALONE = frozenset({"epochs", "trials"})
 
@@ -40,7 +42,8 @@ def memory_need(examples: Sequence[Example], job: Likeness) -> MemoryNeed | None
         return None
     plain = job.model_copy(update={"work": {}})
     found = estimate(alike, plain, 1.0, "alike", lambda example: float(example.peak_bytes))
-    return MemoryNeed(round(_MARGIN * found.quantile(_SHARE)), found.basis)
+    most = _LARGEST * max(example.peak_bytes for example in alike)
+    return MemoryNeed(round(min(_MARGIN * found.quantile(_SHARE), most)), found.basis)
 
 
 def _sizes(job: Likeness) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,14 +23,14 @@ class Likeness(BaseModel):
     Attributes:
         same: equal for jobs that do the same with the same settings.
         subject: equal for jobs of one function, or of one model and data, whatever their settings.
-        work: numbers that the time is about proportional to, by name.
+        work: numbers above 0 that the time is about proportional to, by name.
     """
 
     model_config = ConfigDict(frozen=True)
 
     same: str
     subject: str
-    work: dict[str, float] = Field(default_factory=dict)
+    work: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
 
 
 def likeness(kind: Kind[JobSpec], spec: JobSpec, document: str) -> Likeness:

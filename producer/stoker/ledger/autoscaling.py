@@ -81,7 +81,12 @@ def traffic(device: WorkDevice) -> Call[Traffic]:
     """Look at a fleet's jobs; as `health`, it moves none."""
     queues = {kind: queue_for(kind, device) for kind in KINDS}
     words = [word for pair in queues.items() for word in pair]
-    return Call((device, _SAMPLE, *words), Traffic.model_validate_json, script("autoscaling"))
+
+    def decode(answer: bytes) -> Traffic:
+        # What jobs have in common may have been written by anyone, and need be no UTF-8.
+        return Traffic.model_validate_json(answer.decode(errors="replace"))
+
+    return Call((device, _SAMPLE, *words), decode, script("autoscaling"))
 
 
 def bounds(device: WorkDevice) -> Call[Bounds | None]:

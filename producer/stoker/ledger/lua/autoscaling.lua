@@ -20,7 +20,7 @@ end
 -- How many slots a job needs at once, and what it has in common with others.
 local function width(id)
   local fields = redis.pcall('HMGET', KEY.job .. id, 'slots', 'likeness')
-  local wide = not fields.err and tonumber(fields[1] or nil) or 1
+  local wide = math.max(1, math.floor(not fields.err and tonumber(fields[1] or nil) or 1))
   widest = math.max(widest, wide)
   return wide, not fields.err and fields[2] or ''
 end
