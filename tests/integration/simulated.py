@@ -20,7 +20,7 @@ from stoker.kinds import Spec
 from stoker.ledger import attempts, intake, presence, upkeep
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
-from stoker.redis.calls import Call, Script, drive
+from stoker.redis.calls import Call, drive
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -74,7 +74,7 @@ class SimulatedFleet:
             return self._connection.run(call)
         source = call.script.source.replace("redis.call('TIME')", f"simulated('{_CLOCK}')")
         self._redis.set(_CLOCK, str(int(self.now)))
-        return self._connection.run(replace(call, script=Script(_READ_CLOCK + source)))
+        return self._connection.run(replace(call, script=replace(call.script, source=_READ_CLOCK + source)))
 
     def at(self, ms: float, do: Callable[[], None]) -> None:
         """Let something happen at a time."""

@@ -262,7 +262,7 @@ def test_models_are_kept_in_order(client: stoker.Client) -> None:
         client.remove_model(f"{new}@1")
     with pytest.raises(stoker.ModelNotFound, match=f"{new} has no alias 'none'"):
         client.drop_alias(new, "none")
-    with pytest.raises(stoker.ModelNotFound, match=f"{new}@none cannot go back"):
+    with pytest.raises(stoker.ModelNotFound, match=f"there is no model {new}@none: its aliases are champion"):
         client.rollback_model(new, "none")
     with pytest.raises(stoker.ModelNotFound, match=f"there is no model {model}: "):
         client.rename_model(model, new)
@@ -378,7 +378,7 @@ def test_a_deployment_by_steps_does_no_harm() -> None:
         assert len(result.shown().table) == 4
         assert client.model("pets").ref == "pets@2"
         assert client.submit(stoker.Deploy(model="pets@1")).result() == stoker.DeployResult(
-            model="pets@1", alias="champion"
+            model="pets@1", alias="champion", before="pets@2"
         )
 
 

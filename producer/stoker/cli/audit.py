@@ -71,14 +71,13 @@ def export(
     """Write the sealed entries as JSON lines, tenant by tenant, the oldest first."""
     with Client() as client:
         entries = verifying.entries(client.settings.store, tenant, moment("--since", since))
-    lines = (json.dumps(entry.model_dump(mode="json")) for entry in entries)
     if to is None:
-        for line in lines:
-            print(line)
+        for entry in entries:
+            print_json(entry)
         return
     try:
         with to.expanduser().open("x", encoding="ascii") as file:
-            count = sum(file.write(line + "\n") > 0 for line in lines)
+            count = sum(file.write(f"{json.dumps(entry.model_dump(mode='json'))}\n") > 0 for entry in entries)
     except FileExistsError:
         raise InvalidArgument(f"{to} is there already: name another file") from None
     say(f"{count} entries are in {to}")
