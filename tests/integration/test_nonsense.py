@@ -78,7 +78,7 @@ def sensible(folder: Path, job: Any) -> dict[str, Any]:
         "name": "echo", "inputs": np.zeros(2), "rows": np.zeros(2), "new": "other", "alias": "live", "text": "a note",
         "keep": 1, "rule": "max accuracy", "queue": "cpu.train", "tenant": "blue", "data": table, "what": f"store://{DIGEST}/{table.name}",
         "source": folder / "missing.keras", "timeout": 0.01, "when": "daily", "request": ANSWERED, "label": "seven",
-        "labels": [(ANSWERED, "seven")], "job": job.id, "ids": [job.id], "format": "keras",
+        "labels": [(ANSWERED, "seven")], "job": job.id, "ids": [job.id], "format": "keras", "guard": stoker.Guard(),
     }  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def job_id_or_none(value: object) -> str | None:
 
 def model_ref(value: object) -> str:
     """A model reference; whether it exists is the registry's to say."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_unicode(value):
         raise InvalidArgument(f"a model reference is text: name, name@3 or name@alias; got {short(value)}")
     return value
 

@@ -91,6 +91,7 @@ def test_a_file_is_loaded_whatever_it_was_compiled_with(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_foreign(path, "it", ("shop.layers",))(rows), model(rows), atol=1e-6)
 
 
+@pytest.mark.usefixtures("files_checked")
 def test_a_test_of_a_function_registers_own_classes_if_its_settings_allow_them(monkeypatch: pytest.MonkeyPatch) -> None:
     network = gated((4,), 3)
     with pytest.raises(InvalidJob, match="STOKER_CUSTOM_OBJECTS"):

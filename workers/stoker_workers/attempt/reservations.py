@@ -85,13 +85,17 @@ class Reservations:
             return True
 
     def regain_share(self, slot: int) -> bool:
-        """Reserve a share again for a slot that has given some of it back; tells whether that much is free."""
+        """Reserve a share again for a slot that has given some of it back; tells whether that much is free.
+
+        A slot that waits for more waits on: it has nothing yet, and the job that needs its share runs already.
+        """
         if not self._share:
             return True
         with self._locked(slot):
-            kept, self._reserved[slot] = self._reserved[slot], 0
-            is_free = self.has_room()
-            self._reserved[slot] = self._share if is_free else kept
+            others = [promise.reserved for promise in self._promises(but=slot)]
+            is_free = max(others, default=0) <= self._share or sum(others) + self._share <= (self._total or 0)
+            if is_free:
+                self._reserved[slot] = self._share
             return is_free
 
     def release(self, slot: int) -> None:
