@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stoker.foresight.estimates import Estimate, Example, estimate
+from stoker.foresight.estimates import Estimate, Example, Shown
 from stoker.kinds.likeness import Likeness
 from stoker_workers.controller.autoscaler.load import KindLoad, Load, Running
 
@@ -84,7 +84,8 @@ class _Foresight:
         self._names = names
         self._examples: list[deque[Example]] = [deque(maxlen=_EXAMPLES) for _ in names]
         self._fitted_at = -math.inf
-        self._fitted: dict[tuple[int, int | None], Estimate | None] = {}
+        self._shown: dict[int, Shown] = {}
+        self._estimates: dict[tuple[int, int | None], Estimate] = {}
 
     def learn(self, kind: int, size: int, service_s: float) -> None:
         self._examples[kind].appendleft(Example(likeness=self._likeness(kind, size), ms=1000 * service_s))
@@ -92,12 +93,15 @@ class _Foresight:
     def of(self, kind: int, size: int | None, now: float) -> Estimate | None:
         """What a job takes; of no size, what the jobs of the kind do. None before any has ended."""
         if now - self._fitted_at >= _LOOKED_AT_EVERY_S:
-            self._fitted, self._fitted_at = {}, now
-        if (kind, size) not in self._fitted:
+            self._shown, self._estimates, self._fitted_at = {}, {}, now
+        if not self._examples[kind]:
+            return None
+        if kind not in self._shown:
+            self._shown[kind] = Shown(list(self._examples[kind]), 1.0, self._names[kind])
+        if (kind, size) not in self._estimates:
             job = None if size is None else self._likeness(kind, size)
-            known = list(self._examples[kind])
-            self._fitted[kind, size] = estimate(known, job, 1.0, self._names[kind]) if known else None
-        return self._fitted[kind, size]
+            self._estimates[kind, size] = self._shown[kind].estimate(job)
+        return self._estimates[kind, size]
 
     def _likeness(self, kind: int, size: int) -> Likeness:
         return Likeness(same=f"{kind} {size}", subject=f"{kind}")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import stoker
 from stoker.foresight.course import Fleet
-from stoker.foresight.estimates import Estimate, Example, around, estimate
+from stoker.foresight.estimates import Estimate, Example, Shown, around
 from stoker.foresight.look import JobLook, LineLook, Look, RuleLook
 from stoker.foresight.memory import memory_need
 from stoker.foresight.outlook import Foreseen, estimates, foresee
@@ -35,18 +35,18 @@ def test_the_bounds_of_an_estimate_hold_nine_of_ten_jobs(count: int) -> None:
     for _ in range(300):
         middle, spread = math.exp(dice.gauss(3, 1)), dice.choice((0.1, 0.3, 0.8))
         *known, one = drawn(count + 1, spread, middle, dice)
-        found = estimate(known, SAME, 20.0, "train")
+        found = Shown(known, 20.0, "train").estimate(SAME)
         hits += found.quantile(0.05) <= one.ms / 1000 <= found.quantile(0.95)
     assert 0.85 <= hits / 300 <= 0.95
 
 
 def test_where_nothing_is_known_the_usual_time_stands_in_widely_and_says_so() -> None:
-    found = estimate([], SAME, 60.0, "train")
+    found = Shown([], 60.0, "train").estimate(SAME)
     assert not found.is_known
     assert found.quantile(0.5) == pytest.approx(60.0)
     assert found.quantile(0.95) / found.quantile(0.05) > 30
     assert "a guess" in found.basis
-    few = estimate([example(10.0)], SAME, 60.0, "train")
+    few = Shown([example(10.0)], 60.0, "train").estimate(SAME)
     assert few.quantile(0.5) == pytest.approx(10.0)
     assert few.basis == "only 1 finished job like it"
 
@@ -56,18 +56,18 @@ def test_time_grows_with_the_work_as_jobs_of_the_subject_have_shown() -> None:
         return Likeness(same=f"{epochs}", subject="o", work={"epochs": epochs})
 
     linear = [example(2.0 * epochs, with_epochs(epochs)) for epochs in (1, 2, 5, 10, 20)]
-    assert estimate(linear, with_epochs(100), 60.0, "train").quantile(0.5) == pytest.approx(200, rel=0.1)
+    assert Shown(linear, 60.0, "train").estimate(with_epochs(100)).quantile(0.5) == pytest.approx(200, rel=0.1)
     flat = [example(30.0, with_epochs(epochs)) for epochs in (1, 2, 5, 10, 20, 50, 100, 200)]
-    assert estimate(flat, with_epochs(400), 60.0, "train").quantile(0.5) == pytest.approx(30, rel=0.35)
+    assert Shown(flat, 60.0, "train").estimate(with_epochs(400)).quantile(0.5) == pytest.approx(30, rel=0.35)
 
 
 def test_what_is_most_alike_counts_and_what_was_run_often_counts_once_for_others() -> None:
     often = [example(1.0, Likeness(same="a", subject="a"))] * 50
     others = [example(100.0, Likeness(same=name, subject=name)) for name in "bcde"]
-    new = estimate([*often, *others], Likeness(same="x", subject="x"), 60.0, "run")
+    new = Shown([*often, *others], 60.0, "run").estimate(Likeness(same="x", subject="x"))
     assert new.quantile(0.5) > 30
     assert "none like it" in new.basis
-    assert estimate([*often, *others], often[0].likeness, 60.0, "run").quantile(0.95) < 1.1
+    assert Shown([*often, *others], 60.0, "run").estimate(often[0].likeness).quantile(0.95) < 1.1
 
 
 def test_jobs_alike_are_known_by_their_settings_and_not_by_when_and_where_they_run() -> None:
@@ -215,6 +215,6 @@ def test_work_that_has_no_logarithm_is_no_likeness(number: str) -> None:
 def test_the_largest_numbers_of_work_are_foreseen_to_take_long_and_break_nothing() -> None:
     giant = Likeness(same="g", subject="o", work={"epochs": 1e308, "weights": 1e308})
     known = [example(1.0, Likeness(same=str(n), subject=str(n), work={"epochs": n, "weights": n})) for n in range(1, 9)]
-    found = estimate(known, giant, 1.0, "train")
+    found = Shown(known, 1.0, "train").estimate(giant)
     assert found.mean > 1e300
     assert found.mean_within(60.0) == pytest.approx(60)

@@ -129,44 +129,56 @@ class Estimate:
         )
 
 
-def estimate(
-    examples: Sequence[Example],
-    job: Likeness | None,
-    usual: float,
-    name: str,
-    quantity: Callable[[Example], float] = lambda example: example.ms / 1000,
-) -> Estimate:
-    """What a job will take.
+class Shown:
+    """What jobs of a kind have shown, fitted once for many jobs to come.
 
     Args:
-        examples: jobs of its kind that have ended, on its device, the newest first.
-        job: None where it is unknown what it has in common with them.
-        usual: what a job of its kind usually takes.
-        name: what its kind is called.
+        examples: jobs that have ended, on one device, the newest first.
+        usual: what a job of the kind usually takes.
+        name: what the kind is called.
     """
-    known = [(example.likeness, math.log(max(quantity(example), _LEAST))) for example in examples[:512]]
-    slopes = _slopes(known)
-    rests = [(likeness, value - _of_work(slopes, likeness)) for likeness, value in known]
-    base = _of_work(slopes, job) if job else fmean([_of_work(slopes, each) for each, _ in known] or [0.0])
-    if job:
-        same = [rest for likeness, rest in rests if likeness.same == job.same][:_MOST]
-        if len(same) >= _ENOUGH:
-            return _spread(same, base, f"{len(same)} jobs with the same settings")
-        of_subject = [(likeness.same, rest) for likeness, rest in rests if likeness.subject == job.subject]
-        alike = _one_of_each(of_subject)
-        if len(alike) >= _ENOUGH:
-            return _spread(alike, base, f"{len(alike)} jobs on the same, with other settings")
-        if few := same or alike:
-            return around(fmean(few) + base, _SPREAD_OF_FEW, f"only {_jobs(len(few))} like it")
-        others = _one_of_each((likeness.subject, rest) for likeness, rest in rests)
-    else:
-        others = [rest for _, rest in rests][:_MOST]
-    if len(others) >= _ENOUGH:
-        return _spread(others, base, f"{len(others)} other jobs of the kind {name}, none like it")
-    if others:
-        return around(fmean(others) + base, _SPREAD_OF_NONE, f"only {_jobs(len(others))} of the kind {name}")
-    basis = f"no finished job of the kind {name}: a guess"
-    return around(math.log(usual), _SPREAD_OF_NONE, basis, is_known=False)
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        usual: float,
+        name: str,
+        quantity: Callable[[Example], float] = lambda example: example.ms / 1000,
+    ) -> None:
+        self._usual = usual
+        self._name = name
+        known = [(example.likeness, math.log(max(quantity(example), _LEAST))) for example in examples[:512]]
+        self._slopes = _slopes(known)
+        self._usual_work = fmean([_of_work(self._slopes, each) for each, _ in known] or [0.0])
+        self._rests = [(likeness, value - _of_work(self._slopes, likeness)) for likeness, value in known]
+
+    def estimate(self, job: Likeness | None) -> Estimate:
+        """What a job will take.
+
+        Args:
+            job: None where it is unknown what it has in common with them.
+        """
+        rests, name = self._rests, self._name
+        base = _of_work(self._slopes, job) if job else self._usual_work
+        if job:
+            same = [rest for likeness, rest in rests if likeness.same == job.same][:_MOST]
+            if len(same) >= _ENOUGH:
+                return _spread(same, base, f"{len(same)} jobs with the same settings")
+            of_subject = [(likeness.same, rest) for likeness, rest in rests if likeness.subject == job.subject]
+            alike = _one_of_each(of_subject)
+            if len(alike) >= _ENOUGH:
+                return _spread(alike, base, f"{len(alike)} jobs on the same, with other settings")
+            if few := same or alike:
+                return around(fmean(few) + base, _SPREAD_OF_FEW, f"only {_jobs(len(few))} like it")
+            others = _one_of_each((likeness.subject, rest) for likeness, rest in rests)
+        else:
+            others = [rest for _, rest in rests][:_MOST]
+        if len(others) >= _ENOUGH:
+            return _spread(others, base, f"{len(others)} other jobs of the kind {name}, none like it")
+        if others:
+            return around(fmean(others) + base, _SPREAD_OF_NONE, f"only {_jobs(len(others))} of the kind {name}")
+        basis = f"no finished job of the kind {name}: a guess"
+        return around(math.log(self._usual), _SPREAD_OF_NONE, basis, is_known=False)
 
 
 def _exp(logarithm: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..kinds.likeness import Likeness
-from .estimates import Example, estimate
+from .estimates import Example, Shown
 
 # So many jobs make a need; fewer say nothing, and the job has a slot's share as any other.
 _ENOUGH = 4
@@ -41,7 +41,7 @@ def memory_need(examples: Sequence[Example], job: Likeness) -> MemoryNeed | None
     if len(same) < _ENOUGH and len({example.likeness.same for example in alike}) < _ENOUGH:
         return None
     plain = job.model_copy(update={"work": {}})
-    found = estimate(alike, plain, 1.0, "alike", lambda example: float(example.peak_bytes))
+    found = Shown(alike, 1.0, "alike", lambda example: float(example.peak_bytes)).estimate(plain)
     most = _LARGEST * max(example.peak_bytes for example in alike)
     return MemoryNeed(round(min(_MARGIN * found.quantile(_SHARE), most)), found.basis)
 

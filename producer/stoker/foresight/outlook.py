@@ -7,7 +7,7 @@ from random import Random
 
 from ..kinds import KINDS
 from .course import Course, Fleet, Outlook, by_rate
-from .estimates import Estimate, Example, estimate
+from .estimates import Estimate, Example, Shown
 from .look import JobLook, Look
 
 # What a kind that this version does not know is taken to run.
@@ -44,13 +44,16 @@ class Foreseen:
 
 def estimates(examples: Mapping[str, Sequence[Example]], jobs: Collection[JobLook]) -> dict[str, Estimate]:
     """What each job takes in seconds, by id; of a running one that says how far it is, by its pace, too."""
+    shown = {
+        kind: Shown(examples.get(kind, ()), KINDS[kind].usual_s if kind in KINDS else _UNKNOWN_S, kind)
+        for kind in {job.kind for job in jobs}
+    }
     alike: dict[tuple[str, str | None], Estimate] = {}
     found: dict[str, Estimate] = {}
     for job in jobs:
         place = job.kind, job.likeness
         if place not in alike:
-            usual_s = KINDS[job.kind].usual_s if job.kind in KINDS else _UNKNOWN_S
-            alike[place] = estimate(examples.get(job.kind, ()), job.alike, usual_s, job.kind)
+            alike[place] = shown[job.kind].estimate(job.alike)
         found[job.id] = _paced(alike[place], job) if job.share else alike[place]
     return found
 
