@@ -13,7 +13,8 @@ from stoker.errors import InvalidJob
 from stoker.models.data import HEAD_BYTES, Dialect, decoded_head, foreign_format, laid_out, sniff
 from stoker.models.formats import Stated
 
-from .text import BLOCK_BYTES, BlockFile, find_encoding, open_text, utf8_blocks
+from . import text
+from .text import BlockFile, find_encoding, open_text, utf8_blocks
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def looked_at(url: str, stated: Stated) -> TextFile:
         raise InvalidJob(f"{url} is {what}, not lines of cells; save it as CSV")
     encoding, text_bytes, note = find_encoding(url, stated.encoding)
     # As the light half would; the rest of a character at the end is left out.
-    text = decoded_head(head, encoding) or ""
-    dialect = sniff(text, stated, whole=text_bytes <= len(head))
+    beginning = decoded_head(head, encoding) or ""
+    dialect = sniff(beginning, stated, whole=text_bytes <= len(head))
     if dialect is None:
         raise InvalidJob(f"{url} is empty; expected a header line with the column names")
     # A nameless column is called by its place.
@@ -77,7 +78,7 @@ def batches_of(file: TextFile, blocks: Iterator[bytes], refuse: Callable[[object
     names = [str(at) for at in range(len(file.names))]
     yield from pa.csv.open_csv(
         BlockFile(all_blocks()),
-        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=text.BLOCK_BYTES, column_names=names),
         parse_options=pa.csv.ParseOptions(
             delimiter=dialect.separator,
             quote_char=dialect.quote or False,
@@ -94,7 +95,7 @@ def batches_of(file: TextFile, blocks: Iterator[bytes], refuse: Callable[[object
 def damage(error: Exception) -> str | None:
     if isinstance(error, pa.ArrowInvalid):
         # "straddling object straddles two block boundaries"
-        what = f"has a row of more than {BLOCK_BYTES:,} bytes" if "straddl" in str(error) else "is malformed"
+        what = f"has a row of more than {text.BLOCK_BYTES:,} bytes" if "straddl" in str(error) else "is malformed"
         return f"{what}; correct the file, or set separator and quote"
     return None
 
