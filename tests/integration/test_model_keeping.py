@@ -4,7 +4,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,6 @@ from .conftest import controlled
 from .test_ledger import result_of, version
 
 SPEC = stoker.Train(model="digits", data="sample://digits", device="cpu")
-
-
-@pytest.fixture
-def connection(redis_url: str) -> Iterator[Connection]:
-    with closing(Connection.open(Settings(), redis_url)) as connection:
-        yield connection
 
 
 @pytest.fixture

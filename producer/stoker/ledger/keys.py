@@ -71,7 +71,7 @@
 | stoker:evidence:<id> | hash | what was counted of a job's route: ledger/routes.py | with the record |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
-| stoker:audit:<user> | stream | what a Redis user did, until sealed: security/audit.py | never: sealing empties it |
+| stoker:audit:<user> | stream | what a Redis user did, until sealed: security/audit | never: sealing empties it |
 | stoker:audits | set | the Redis users who have such a stream | never: bounded by users |
 | stoker:auditing | string | set where what is done is noted: the setting audit | never: one flag |
 | stoker:audit-heads | hash | by tenant and by user, up to what is sealed: see audit_seal.lua | never: one field each |

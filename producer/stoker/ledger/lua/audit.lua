@@ -1,4 +1,4 @@
--- Notes who did what, in the step that does it: see security/audit.py. Shared by the scripts that are told who runs them: the
+-- Notes who did what, in the step that does it: see security/audit. Shared by the scripts that are told who runs them: the
 -- connection names its Redis user, and where it is, before a script's own arguments.
 local USER, ORIGIN = table.remove(ARGV, 1), table.remove(ARGV, 1)
 -- By the user's name: so the server's own rules say who may write there.

@@ -23,7 +23,20 @@ _LONGEST_TEXT = 1000
 _LATEST_MS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 
-class AuditEntry(BaseModel):
+class _Noted(BaseModel):
+    """An entry as it lies in the stream."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    about: str = ""
+    text: str = ""
+    tenant: str = ""
+    who: str = ""
+    by: str = ""
+
+
+class AuditEntry(_Noted):
     """Something that was done, or refused.
 
     Attributes:
@@ -39,29 +52,10 @@ class AuditEntry(BaseModel):
         tenant: on whose behalf; "" for nobody.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     number: int | None = None
     id: str = ""
     at: datetime
     user: str
-    what: str
-    about: str = ""
-    text: str = ""
-    tenant: str = ""
-    who: str = ""
-    by: str = ""
-
-
-class _Noted(BaseModel):
-    """An entry as it lies in the stream."""
-
-    what: str
-    about: str = ""
-    text: str = ""
-    tenant: str = ""
-    who: str = ""
-    by: str = ""
 
 
 @dataclass(frozen=True)
