@@ -1,10 +1,9 @@
 """Settings, and the source of each: arguments, STOKER_… variables, secrets, stoker.toml or defaults, in this order."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from .fleet.bounds import FleetSettings
 from .kinds.deploy import Roles
@@ -19,77 +18,25 @@ from .kinds.needs import (
     module_word,
 )
 from .models.access import checked_root
-from .models.encryption import MOST_RECIPIENTS, Encryption, StorePlace, checked_key, checked_recipient
 from .models.retention import ModelPattern, Retention
 from .models.targets import checked_target_root
-from .origins import PREFIX, as_text, listed, pairs, tables, variable
-from .settings_sources import SourcedSettings
+from .origins import as_text, listed, pairs, tables, variable
+from .settings_places import LocalPath, Places
 from .tenants import Quota
-from .urls import checked
 
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles", "audit")
-RedisUrl = Annotated[str, AfterValidator(checked)]
 DataRoot = Annotated[str, AfterValidator(checked_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
-LocalPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
-class Settings(SourcedSettings):
+class Settings(Places):
     """All settings of a deployment. Each field is a key of stoker.toml and, in capitals, a STOKER_… variable.
 
     Raises:
         InvalidSettings: a value is invalid, the file cannot be read, or it has an unknown key; one line per problem.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
-
-    redis_url: RedisUrl | None = Field(
-        default=None,
-        repr=False,
-        description="The Redis that holds jobs and queues: redis://…, over TLS rediss://…, or "
-        "sentinel://…;sentinel://…?master_name=…. None means the local server of `stoker up`.",
-    )
-    result_url: RedisUrl | None = Field(
-        default=None, repr=False, description="The Redis for Celery's results. None means the same as redis_url."
-    )
-    home: LocalPath = Field(
-        default=Path("~/.stoker"), description="The folder for the local server's data, the logs and the default store."
-    )
-    store_url: str | None = Field(
-        default=None,
-        repr=False,
-        description="Where artifacts lie: a folder or an fsspec URL such as s3://bucket/stoker that every worker "
-        "reaches. None means the folder store under home.",
-    )
-    signing_key: LocalPath | None = Field(
-        default=None,
-        description="The file with the private key that signs what a client submits, or a worker makes, as "
-        "`stoker keys new` writes it: only its owner may read it. None signs nothing.",
-    )
-    trusted_keys: LocalPath | None = Field(
-        default=None,
-        description="The file or folder with the public keys that are trusted, and what each may: what none of them "
-        "has signed is refused. None believes everything.",
-    )
-    encryption_key: Annotated[str, AfterValidator(checked_key)] | None = Field(
-        default=None,
-        repr=False,
-        description="The path of a file of age identities, which its owner alone may read: artifacts are encrypted for "
-        "them, and decrypted with them. Or the identities themselves, where secrets are mounted. None: nothing is "
-        "encrypted.",
-    )
-    encryption_recipients: Annotated[
-        tuple[Annotated[str, AfterValidator(checked_recipient)], ...],
-        Field(max_length=MOST_RECIPIENTS),
-        NoDecode,
-        BeforeValidator(listed),
-    ] = Field(
-        default=(),
-        repr=False,
-        description="The public keys, age1…, that artifacts are encrypted for, where these are not all of "
-        "encryption_key; in the environment, with commas between them.",
-    )
     lease_s: float = Field(
         default=15, ge=0.5, le=3600, description="Seconds after which a silent worker's job is given to another."
     )
@@ -231,6 +178,37 @@ class Settings(SourcedSettings):
         le=65535,
         description="The port on which the agent of a node serves metrics, 9465 for example. None: it serves none.",
     )
+    gateway_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="The address on which `stoker gateway` listens: others than this machine's need gateway_keys and "
+        "gateway_hosts.",
+    )
+    gateway_port: int = Field(default=8765, ge=1, le=65535, description="The port on which `stoker gateway` listens.")
+    gateway_keys: LocalPath | None = Field(
+        default=None,
+        description="The file or folder with the API keys that come in, and what each may, as `stoker gateway new-key` "
+        "writes it. None: a gateway makes one key for itself, and prints it.",
+    )
+    gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="The names by which callers call the gateway's host, besides those of this machine; * for any; in "
+        "the environment, with commas between them.",
+    )
+    gateway_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="The other sites whose pages may call the gateway, each as https://shop.example.org; in the "
+        "environment, with commas between them.",
+    )
+    gateway_connections: int = Field(
+        default=1000, ge=1, le=100_000, description="How many requests a gateway serves at once; others are refused."
+    )
+    gateway_body_bytes: int = Field(
+        default=16 * 1024**2, ge=1024, description="Bytes that a request to the gateway may have, but for uploads."
+    )
+    gateway_upload_bytes: int = Field(
+        default=1024**3, ge=1024, description="Bytes that a file may have that is uploaded by the gateway."
+    )
     traces: bool = Field(
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
@@ -259,16 +237,6 @@ class Settings(SourcedSettings):
     # Else pydantic's plugin for mypy takes each field for an argument of the type that it has in the end.
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-
-    @property
-    def store(self) -> str:
-        """Where artifacts are: `store_url`, or by default a folder of `home`."""
-        return self.store_url or str(self.home / "store")
-
-    @property
-    def store_place(self) -> StorePlace:
-        """The same, with how artifacts are encrypted."""
-        return StorePlace(self.store, Encryption(self.encryption_key, self.encryption_recipients))
 
     @property
     def offers(self) -> tuple[str, ...]:

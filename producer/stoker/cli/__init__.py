@@ -24,6 +24,7 @@ from . import (
     files,
     fleet,
     functions,
+    gateway,
     infer,
     jobs,
     keys,
@@ -42,7 +43,7 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 # The commands, by the panel in which the help lists them.
 _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Running Stoker": (
-        *(services.demo, services.up, services.worker, services.controller, services.flower),
+        *(services.demo, services.up, services.worker, services.controller, gateway.gateway, services.flower),
         *(doctor.doctor, fleet.fleet, config.config, keys.keys),
     ),
     "Jobs": (

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from .keys import (
     NAME,
     SCOPES,
     Role,
+    Terms,
     TrustedKey,
     ed25519,
     files_of,
@@ -55,15 +56,18 @@ def write_pair(
         raise InvalidArgument(f"there is {private} already: choose another name, for it may be in use") from None
     with os.fdopen(descriptor, "wb") as out:
         out.write(pem)
-    before = file.read_text(encoding="utf-8").rstrip() + "\n\n" if tables else ""
-    _replace(file, before + "\n".join(_table(key)) + "\n")
+    add_table(file, [f"[{key.name}]", f'public = "{key.public}"', f'role = "{key.role}"', *lines_of(key)])
     return key
 
 
-def _table(key: TrustedKey) -> Iterator[str]:
-    yield f"[{key.name}]"
-    yield f'public = "{key.public}"'
-    yield f'role = "{key.role}"'
+def add_table(file: Path, lines: Iterable[str]) -> None:
+    """Write a table of a key behind those of a file; whoever reads it meanwhile sees the old one or the new one."""
+    before = file.read_text(encoding="utf-8").rstrip() if file.exists() else ""
+    _replace(file, before + "\n\n" * bool(before) + "\n".join(lines) + "\n")
+
+
+def lines_of(key: Terms) -> Iterator[str]:
+    """What a key's owner may, and until when, as lines of its table."""
     if key.expires:
         yield f"expires = {_moment(key.expires)}"
     for scope in SCOPES:
@@ -99,13 +103,22 @@ def revoke(path: Path, which: str) -> TrustedKey:
     [(file, key)] = found
     if key.revoked:
         return key
+    return key.model_copy(update={"revoked": mark_revoked(file, key.name)})
+
+
+def mark_revoked(file: Path, name: str) -> datetime:
+    """Write into the table of a name that its key is revoked, from now on; gives since when that is.
+
+    Raises:
+        InvalidArgument: the table's beginning is not found.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
-    header = re.compile(rf'^[ \t]*\[[ \t]*"?{re.escape(key.name)}"?[ \t]*\].*$', re.MULTILINE)
+    header = re.compile(rf'^[ \t]*\[[ \t]*"?{re.escape(name)}"?[ \t]*\].*$', re.MULTILINE)
     text, count = header.subn(lambda match: f"{match[0]}\nrevoked = {_moment(now)}", file.read_text("utf-8"), count=1)
     if not count:
-        raise InvalidArgument(f"{file} has no line [{key.name}]: write revoked = {_moment(now)} into its table by hand")
+        raise InvalidArgument(f"{file} has no line [{name}]: write revoked = {_moment(now)} into its table by hand")
     _replace(file, text)
-    return key.model_copy(update={"revoked": now})
+    return now
 
 
 def _replace(file: Path, text: str) -> None:

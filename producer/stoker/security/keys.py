@@ -52,17 +52,13 @@ def _is_public(text: str) -> str:
 Patterns = Annotated[tuple[str, ...], Field(max_length=256)]
 
 
-class TrustedKey(BaseModel):
-    """A public key, and what is believed if its owner says so.
+class Terms(BaseModel):
+    """What the owner of a key may, and until when.
 
     Attributes:
         name: what people call it.
-        public: its 32 bytes, in base64.
-        role: a "client" signs jobs and schedules; a "worker" what it makes (results, models, checkpoints) and the
-            children of its jobs; a "controller" the jobs that schedules start; "all" is for one machine,
-            whose parties share their settings.
         expires: from then on, nothing new of it is believed; None for never.
-        revoked: since when nothing of it is believed any more, whenever it was signed; None if it is not.
+        revoked: since when nothing of it is believed any more; None if it is not.
         kinds, functions, models, aliases, tenants, devices: what its jobs may be and name, as patterns such as
             "shop.*"; a job without a tenant has the tenant "".
     """
@@ -70,8 +66,6 @@ class TrustedKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
-    public: Annotated[str, AfterValidator(_is_public)]
-    role: Role
     expires: AwareDatetime | None = None
     revoked: AwareDatetime | None = None
     kinds: Patterns = ("*",)
@@ -83,16 +77,36 @@ class TrustedKey(BaseModel):
 
     @property
     def id(self) -> str:
+        """What it is called where its name may be anybody's."""
+        raise NotImplementedError
+
+    def has_expired(self, moment: datetime) -> bool:
+        """Whether it had at a moment."""
+        return self.expires is not None and moment >= self.expires
+
+
+class TrustedKey(Terms):
+    """A public key, and what is believed if its owner says so.
+
+    Attributes:
+        public: its 32 bytes, in base64.
+        role: a "client" signs jobs and schedules; a "worker" what it makes (results, models, checkpoints) and the
+            children of its jobs; a "controller" the jobs that schedules start; "all" is for one machine,
+            whose parties share their settings.
+        revoked: nothing of it is believed then, whenever it was signed.
+    """
+
+    public: Annotated[str, AfterValidator(_is_public)]
+    role: Role
+
+    @property
+    def id(self) -> str:
         """What signatures call it: the first digits of the public key's SHA-256."""
         return key_id(base64.b64decode(self.public))
 
     def signs(self, role: Role) -> bool:
         """Whether it signs what a key of a role does."""
         return self.role in (role, "all")
-
-    def has_expired(self, moment: datetime) -> bool:
-        """Whether it had at a moment."""
-        return self.expires is not None and moment >= self.expires
 
 
 def key_id(public: bytes) -> str:
@@ -118,20 +132,20 @@ def read_trusted(path: Path) -> dict[str, TrustedKey]:
     return keys
 
 
-def files_of(path: Path) -> list[Path]:
-    """The files with trusted keys: one, or those of a folder."""
+def files_of(path: Path, setting: str = "trusted_keys") -> list[Path]:
+    """The files with keys that a setting names: one, or those of a folder."""
     try:
         return sorted(path.glob("*.toml")) if path.is_dir() else [path]
     except OSError as error:
-        raise InvalidSettings(f"trusted_keys cannot be read: {error}") from None
+        raise InvalidSettings(f"{setting} cannot be read: {error}") from None
 
 
-def tables_of(file: Path) -> Mapping[str, object]:
+def tables_of(file: Path, setting: str = "trusted_keys") -> Mapping[str, object]:
     """The tables of a file, by the names of the keys; raises what `read_trusted` does."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidSettings(f"trusted_keys: {file} cannot be read: {error}") from None
+        raise InvalidSettings(f"{setting}: {file} cannot be read: {error}") from None
 
 
 def key_of(file: Path, name: str, table: object) -> TrustedKey:

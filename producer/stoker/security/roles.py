@@ -10,7 +10,7 @@ from ..kinds.base import JobSpec
 from ..kinds.needs import FUNCTION, functions_in, modules_in
 from ..ledger.registry import JOB_MODEL
 from ..tenants import TENANT
-from .keys import TrustedKey
+from .keys import Terms
 
 # The singular of what a key is held to, for a message.
 _NAMES = {
@@ -25,7 +25,7 @@ _NAMES = {
 _MAY_NAME_FUNCTIONS = ("architecture", "student", "loss", "metrics", "outputs")
 
 
-def check_role(key: TrustedKey, spec: Spec, device: str, *, whatever_kind: bool = False) -> None:
+def check_role(key: Terms, spec: Spec, device: str, *, whatever_kind: bool = False) -> None:
     """Check that a key may have a job run.
 
     Args:
@@ -40,7 +40,7 @@ def check_role(key: TrustedKey, spec: Spec, device: str, *, whatever_kind: bool 
             check_scope(key, scope, value)
 
 
-def check_scope(key: TrustedKey, scope: str, value: str) -> None:
+def check_scope(key: Terms, scope: str, value: str) -> None:
     """Check that a key may have one thing, such as a model; raises what `check_role` does."""
     patterns: tuple[str, ...] = getattr(key, scope)
     if not any(fnmatchcase(value, pattern) for pattern in patterns):

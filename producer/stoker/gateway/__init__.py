@@ -1,0 +1,1 @@
+"""The gateway: Stoker over HTTP, on an `AsyncClient` alone."""

@@ -1,0 +1,120 @@
+"""The gateway as an app of ASGI."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from ..client.aio import AsyncClient
+from ..errors import StokerError
+from ..settings import Settings
+from ..version import VERSION
+from . import health, openapi
+from .auth.admission import KEY, Gate
+from .auth.keys import KeyRing
+from .door import Door, Rules
+from .problems import Problem, of_error
+from .routes import state_of
+from .state import State
+
+_TABLES = (openapi.ROUTES,)
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
+    """The gateway, and what it holds.
+
+    Args:
+        keys: those that come in.
+    """
+    state = State(settings, Gate(keys), AsyncClient(settings=settings))
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        state.ending.set()
+        await state.client.close()
+
+    app = FastAPI(
+        title="Stoker",
+        version=VERSION,
+        summary="Machine-learning jobs as a service.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+        redirect_slashes=False,
+        routes=[*health.ROUTES],
+    )
+    app.state.gateway = state
+    for table in _TABLES:
+        # One flat table, which says of every route what it needs.
+        app.router.routes.extend(table.routes)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(StokerError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(Exception, _answer_failure)
+    return Door(app, _rules(settings)), state
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        hosts=frozenset(map(str.lower, settings.gateway_hosts)) | {*_LOOPBACK, settings.gateway_host.lower()},
+        origins=frozenset(settings.gateway_origins),
+        requests=settings.gateway_connections,
+        body_bytes=max(settings.gateway_body_bytes, settings.gateway_upload_bytes),
+    )
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """What is routed nowhere is told to those who may come in, and to nobody else."""
+    assert isinstance(error, HTTPException)
+    if isinstance(error, Problem):
+        return error.response()
+    try:
+        if KEY not in request.scope:
+            state_of(request).gate.identify(request.scope)
+    except Problem as problem:
+        return problem.response()
+    if error.status_code == 404:
+        return Problem(404, "NotFound", "there is nothing here: GET /v1/openapi.json lists what there is").response()
+    if error.status_code == 405:
+        allowed = ", ".join(sorted(_methods(request)))
+        headers = {"Allow": allowed}
+        return Problem(405, "MethodNotAllowed", f"this takes {allowed}", headers=headers).response()
+    return Problem(error.status_code, "Refused", str(error.detail), headers=error.headers).response()
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done at the path of a request."""
+    methods = {"OPTIONS"}
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods | {"HEAD"} if "GET" in methods else methods
+
+
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StokerError)
+    return of_error(error).response()
+
+
+async def _answer_invalid(_request: Request, error: Exception) -> Response:
+    """A parameter or a field that is wrong, in one sentence."""
+    assert isinstance(error, RequestValidationError)
+    first, *more = error.errors()
+    where = ".".join(map(str, first["loc"][1:])) or str(first["loc"][0])
+    others = f" (and {len(more)} more)" if more else ""
+    status = 422 if first["loc"][0] == "body" else 400
+    code = "InvalidBody" if status == 422 else "InvalidArgument"
+    return Problem(status, code, f"{where[:100]}: {first['msg'][:500]}{others}").response()
+
+
+async def _answer_failure(_request: Request, _error: Exception) -> Response:
+    """What nobody foresaw: the server logs it, and the caller is told that it is not theirs."""
+    return Problem(500, "InternalError", "the gateway failed at this: its log says why").response()

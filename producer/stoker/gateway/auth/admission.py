@@ -1,0 +1,98 @@
+"""Who comes in: one question for every route, asked before anything of a request is read."""
+
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..problems import Problem
+from .keys import ApiKey, KeyRing, Need, is_valid
+from .rates import Rate, Rates
+
+Scope = MutableMapping[str, Any]
+"""A request, as ASGI has it."""
+
+KEY, RATES = "stoker.key", "stoker.rates"
+_BEARER = b"bearer "
+_SHOW = "show an API key as `Authorization: Bearer stk_…`"
+
+
+class Gate:
+    """Knows the keys, and counts what each of them asks for.
+
+    Args:
+        keys: those that are valid here.
+    """
+
+    def __init__(self, keys: KeyRing, rates: Rates | None = None) -> None:
+        self._keys = keys
+        self._rates = rates or Rates()
+        self._streams: dict[str, int] = {}
+
+    def admit(self, scope: Scope, need: Need) -> ApiKey:
+        """Let a request in that may do what its route needs; gives its key, and notes that in the scope.
+
+        It costs some microseconds and waits for nothing, so that a route without a framework may call it, too.
+
+        Raises:
+            Problem: 401 without a valid key, 403 with one whose role is not enough, 429 beyond its limits.
+        """
+        key = self.identify(scope)
+        if not key.may(need):
+            raise Problem(
+                403, "Forbidden", f"key {key.id} ({key.name}) is a {key.role}'s, and may not {need}: use another key"
+            )
+        rates = self._rates.count(key)
+        scope[RATES] = rates
+        if rates and rates[0].left < 0:
+            raise _exhausted(key, rates[0])
+        return key
+
+    def identify(self, scope: Scope) -> ApiKey:
+        """The key of a request; raises what `admit` does without one."""
+        shown = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not shown:
+            raise _unknown(_SHOW)
+        if len(shown) > 1 or shown[0][:7].lower() != _BEARER:
+            raise _unknown(f"there is another Authorization than one API key: {_SHOW}")
+        key = self._keys.key(shown[0][7:].strip())
+        if key is None:
+            raise _unknown(f"no such key: {_SHOW}, all of it")
+        if not is_valid(key):
+            raise _unknown(f"key {key.id} ({key.name}) has expired or was revoked: ask for another")
+        scope[KEY] = key
+        return key
+
+    @contextmanager
+    def stream(self, key: ApiKey) -> Iterator[None]:
+        """Count a stream that a key follows, for the length of a with block.
+
+        Raises:
+            Problem: 429, it follows as many as it may.
+        """
+        count = self._streams.get(key.id, 0)
+        if count >= key.streams:
+            raise Problem(
+                429,
+                "TooManyStreams",
+                f"key {key.id} ({key.name}) follows {count} streams, as many as it may: end one of them",
+                headers={"Retry-After": "5"},
+            )
+        self._streams[key.id] = count + 1
+        try:
+            yield
+        finally:
+            self._streams[key.id] -= 1
+
+
+def _unknown(why: str) -> Problem:
+    return Problem(401, "Unauthorized", why, headers={"WWW-Authenticate": 'Bearer realm="stoker"'})
+
+
+def _exhausted(key: ApiKey, rate: Rate) -> Problem:
+    return Problem(
+        429,
+        "TooManyRequests",
+        f"key {key.id} ({key.name}) has had its {rate.most} requests of this {rate.name}: try again in "
+        f"{rate.reset_s} s",
+        headers={"Retry-After": str(rate.reset_s)},
+    )

@@ -1,0 +1,192 @@
+"""The door: what holds for every request, whatever it asks for, before it is routed."""
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from ..terminal.printable import printable
+from .auth.admission import KEY, RATES, Scope
+from .auth.rates import headers_of
+from .problems import Problem
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PUBLIC = frozenset(("/healthz", "/readyz"))
+"""Paths that everybody may ask for, under any load and by any name of the host."""
+HEAD = "stoker.head"
+"""In a scope: whether only the headers of the answer are wanted."""
+ANYBODY = "*"
+MOST_HEAD_BYTES = 32 * 1024
+MOST_PATH_BYTES = 8 * 1024
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Range, "
+    "Content-Range",
+    "Access-Control-Max-Age": "600",
+}
+_EXPOSED = b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the door holds requests to.
+
+    Attributes:
+        hosts: the names by which callers may call this host; "*" for any.
+        origins: the other sites whose pages may call it.
+        requests: how many may be served at once.
+        body_bytes: how long any body may be.
+    """
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+    requests: int
+    body_bytes: int
+
+
+class Door:
+    """Wraps an app of ASGI."""
+
+    def __init__(self, app: App, rules: Rules) -> None:
+        self._app = app
+        self._rules = rules
+        self._served = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        origin = _only(scope, b"origin")
+        answer = _Answer(scope, send, origin if origin in self._rules.origins else "")
+        if scope["method"] == "HEAD":
+            # The server leaves the body out by its own scope.
+            scope = {**scope, "method": "GET", HEAD: True}
+            answer.scope = scope
+        self._served += 1
+        try:
+            self._refuse(scope, origin)
+        except Problem as problem:
+            await problem.response()(scope, receive, answer.send)
+        else:
+            if _is_preflight(scope, origin):
+                await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, answer.send)
+            else:
+                await self._app(scope, receive, answer.send)
+        finally:
+            self._served -= 1
+            _note(answer, time.perf_counter() - began)
+
+    def _refuse(self, scope: Scope, origin: str) -> None:
+        """Refuse what nothing behind the door has to look at.
+
+        Raises:
+            Problem: it is refused.
+        """
+        rules = self._rules
+        if scope["path"] in PUBLIC:
+            return
+        if self._served > rules.requests:
+            raise Problem(
+                503,
+                "TooManyRequestsAtOnce",
+                f"this gateway serves {rules.requests:,} requests, as many as it may: try again",
+                headers={"Retry-After": "1"},
+            )
+        host = _only(scope, b"host")
+        if ANYBODY not in rules.hosts and _name(host) not in rules.hosts:
+            raise Problem(
+                421, "UnknownHost", f"this gateway is not {printable(host)[:100]!r}: name it in STOKER_GATEWAY_HOSTS"
+            )
+        if origin and scope["method"] not in _SAFE and origin not in rules.origins and not _is_same(origin, host):
+            raise Problem(
+                403,
+                "ForeignOrigin",
+                f"pages of {printable(origin)[:100]!r} may not call this gateway: name them in STOKER_GATEWAY_ORIGINS",
+            )
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD_BYTES:
+            raise Problem(431, "HeadersTooLarge", f"all headers together may have {MOST_HEAD_BYTES:,} bytes")
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH_BYTES:
+            raise Problem(414, "PathTooLong", f"a path with its query may have {MOST_PATH_BYTES:,} bytes")
+        length = _only(scope, b"content-length")
+        if length.isdigit() and int(length[:20]) > rules.body_bytes:
+            raise Problem(
+                413,
+                "ContentTooLarge",
+                f"no body may be longer than {rules.body_bytes:,} bytes here",
+                headers={"Connection": "close"},
+            )
+
+
+class _Answer:
+    """Sends an answer on, with the headers that all have."""
+
+    def __init__(self, scope: Scope, send: Send, allowed: str) -> None:
+        self.scope = scope
+        self.status = 0
+        self._send = send
+        self._allowed = allowed
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            own = {name.lower() for name, _ in message.get("headers", ())}
+            more = [header for header in self._headers() if header[0] not in own]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await self._send(message)
+
+    def _headers(self) -> Iterable[tuple[bytes, bytes]]:
+        yield from _ALWAYS
+        yield from headers_of(self.scope.get(RATES, []))
+        if self._allowed:
+            yield b"access-control-allow-origin", self._allowed.encode("latin-1")
+            yield b"access-control-expose-headers", _EXPOSED
+            yield b"vary", b"Origin"
+
+
+def _note(answer: _Answer, seconds: float) -> None:
+    """Log a request: never what follows the path, nor its headers, for keys may be there by mistake."""
+    level = logging.WARNING if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    if not _log.isEnabledFor(level) or answer.scope["path"] in PUBLIC:
+        return
+    key = answer.scope.get(KEY)
+    path = printable(answer.scope["path"])[:200]
+    method = "HEAD" if HEAD in answer.scope else answer.scope["method"]
+    who = key.name if key else "nobody"
+    _log.log(level, "%s %s %d by %s in %.0f ms", method, path, answer.status, who, 1000 * seconds)
+
+
+def _only(scope: Scope, name: bytes) -> str:
+    """The value of a header; "" for none, and for several."""
+    values = [value for known, value in scope["headers"] if known == name]
+    return values[0].decode("latin-1").strip() if len(values) == 1 else ""
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port; "" for what is none."""
+    named = _HOST.fullmatch(host)
+    return named[1].lower() if named else ""
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether a page comes from this gateway itself."""
+    return urlsplit(origin).netloc.lower() == host.lower()
+
+
+def _is_preflight(scope: Scope, origin: str) -> bool:
+    return bool(origin and scope["method"] == "OPTIONS" and _only(scope, b"access-control-request-method"))

@@ -1,0 +1,92 @@
+"""uvicorn's protocol, with what it lacks: limits on how long a request's head may be, and may take."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from .door import MOST_HEAD_BYTES, MOST_PATH_BYTES
+
+HEAD_S = 10.0
+# Connections beyond those that are served: for callers that are told so, and probes.
+_SPARE = 64
+# With its line, and what stands between headers.
+_HEAD_BYTES = 2 * (MOST_HEAD_BYTES + MOST_PATH_BYTES)
+_TOO_LARGE, _TIMEOUT = 431, 408
+
+
+class HeadBoundProtocol(HttpToolsProtocol):
+    """A connection that closes where the head of a request does not end.
+
+    uvicorn waits for ever for the first byte of a connection and the last byte of a head, and keeps all that comes.
+    """
+
+    most_connections = 1024
+    head_s = HEAD_S
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # uvicorn would log queries, too, wherever the root has a handler; the door logs requests.
+        self.access_log = False
+        # How many bytes of a head have come that has not ended; None within a body, and between requests.
+        self._head: int | None = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections + _SPARE:
+            transport.abort()
+            return
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, and refuse a head that does not end."""
+        if self._head is None and (self.cycle is None or self.cycle.response_complete) and not self._timer:
+            # The first bytes of a further request.
+            self._head = 0
+            self._wait()
+        if self._head is not None:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head is not None and self._head > _HEAD_BYTES and self.transport and not self.transport.is_closing():
+            self._refuse(_TOO_LARGE, f"the head of a request may have {_HEAD_BYTES:,} bytes")
+
+    def on_message_begin(self) -> None:
+        """Begin with a head, perhaps one behind another request."""
+        if self._head is None:
+            self._head = 0
+            self._wait()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A head has ended."""
+        self._head = None
+        self._stop()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(self.head_s, self._expire)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self._refuse(_TIMEOUT, f"the head of a request has to be here within {self.head_s:g} s")
+
+    def _refuse(self, status: int, why: str) -> None:
+        """Answer without a request, and close."""
+        head = STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        text = why.encode()
+        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(text) + text)
+        self.transport.close()

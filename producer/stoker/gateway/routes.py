@@ -1,0 +1,81 @@
+"""How routes are declared: each says what it needs, and asks nothing of a request before its key is admitted."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..client.aio import AsyncClient
+from .auth.admission import KEY
+from .auth.keys import ApiKey, Need
+from .bodies import BoundedRequest
+from .problems import ProblemDocument
+from .state import State
+
+NEED = "x-stoker-need"
+JSON = "application/json"
+# What every route may answer besides what it is for.
+_PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504)
+
+
+class GuardedRoute(APIRoute):
+    """A route that admits a request before it reads it; one that does not say what it needs cannot be made."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute.get_route_handler`."""
+        need: Need = (self.openapi_extra or {})[NEED]
+        inner = super().get_route_handler()
+        takes_json = self.body_field is not None
+
+        async def handle(request: Request) -> Response:
+            state = state_of(request)
+            state.gate.admit(request.scope, need)
+            bounded = BoundedRequest(request, state.settings.gateway_body_bytes)
+            if takes_json:
+                bounded.require_json()
+            return await inner(bounded)
+
+        return handle
+
+
+def router(tag: str) -> APIRouter:
+    """A table of guarded routes, which all may answer with problems."""
+    return APIRouter(
+        prefix="/v1",
+        tags=[tag],
+        route_class=GuardedRoute,
+        responses={status: {"model": ProblemDocument} for status in _PROBLEMS},
+    )
+
+
+def needs(need: Need, **extra: object) -> dict[str, Any]:
+    """What a route needs, for its `openapi_extra`, and what else is to stand there."""
+    return {NEED: need, **extra}
+
+
+def document(model: BaseModel, status: int = 200, **headers: str) -> Response:
+    """A model as an answer."""
+    return Response(model.model_dump_json(), status, headers, JSON)
+
+
+def state_of(request: Request) -> State:
+    """What the gateway holds."""
+    state: State = request.app.state.gateway
+    return state
+
+
+def _client(request: Request) -> AsyncClient:
+    return state_of(request).client
+
+
+def _caller(request: Request) -> ApiKey:
+    key: ApiKey = request.scope[KEY]
+    return key
+
+
+Client = Annotated[AsyncClient, Depends(_client)]
+Caller = Annotated[ApiKey, Depends(_caller)]

@@ -1,0 +1,98 @@
+"""Running a gateway: where it listens, and how it ends."""
+
+import ipaddress
+import logging
+from types import FrameType
+
+import uvicorn
+
+from ..errors import InvalidSettings
+from ..settings import Settings
+from .app import make_app
+from .auth.keys import ApiKey, KeyRing, new_key
+from .door import ANYBODY
+from .protocol import HeadBoundProtocol
+from .state import State
+
+# How long requests have, once the gateway is to end.
+_GRACE_S = 30
+_KEEP_ALIVE_S = 30
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells the gateway at once that it is to end, so that streams do."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self._state = state
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second signal does not wait."""
+        self._state.ending.set()
+        super().handle_exit(sig, frame)
+
+
+def server_of(settings: Settings, keys: KeyRing) -> Server:
+    """A gateway with these settings, about to listen."""
+    app, state = make_app(settings, keys)
+
+    class Protocol(HeadBoundProtocol):
+        most_connections = settings.gateway_connections
+
+    config = uvicorn.Config(
+        app,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        http=Protocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Whom a proxy calls the caller is believed nowhere.
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    return Server(config, state)
+
+
+def keys_of(settings: Settings) -> tuple[KeyRing, str | None]:
+    """The keys that come in; without any, one for this run, and its text.
+
+    Raises:
+        InvalidSettings: the keys cannot be read; or others than this machine could come in, and there are no keys, or
+            no names of this host.
+    """
+    is_public = not _is_loopback(settings.gateway_host)
+    if is_public and not settings.gateway_hosts:
+        raise InvalidSettings(
+            f"gateway_host is {settings.gateway_host}, which other machines reach: say by which names they call it in "
+            f'gateway_hosts, such as ["stoker.example.org"], or ["{ANYBODY}"] for any'
+        )
+    if settings.gateway_keys:
+        return KeyRing.read(settings.gateway_keys), None
+    if is_public:
+        raise InvalidSettings(
+            f"gateway_host is {settings.gateway_host}, which other machines reach, and there are no API keys: make one "
+            "by `stoker gateway new-key NAME`, and name its file in gateway_keys"
+        )
+    text, key_id, digest = new_key()
+    key = ApiKey(key_id=key_id, name="this-run", digest=digest, role="operator", approves=("*",))
+    return KeyRing({key_id: key}), text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def log_quietly() -> None:
+    """Log to stderr; of uvicorn only what goes wrong."""
+    logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
