@@ -1,4 +1,4 @@
-"""The sources of settings besides arguments: STOKER_… variables, a folder of secrets, and stoker.toml."""
+"""The sources of settings besides arguments: STOKER_… variables, a folder of secrets, stoker.toml and local.toml."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from .errors import InvalidSettings
 PREFIX = "STOKER_"
 _CONFIG = "STOKER_CONFIG"
 _SECRETS = "STOKER_SECRETS_DIR"
+_LOCAL = "local.toml"
 
 
 def variable(name: str) -> str:
@@ -78,7 +79,7 @@ def origin_of(name: str, arguments: Container[str]) -> str:
     for path in folder.iterdir() if folder else ():
         if path.name.upper() == variable_name:
             return f"secret: {path}"
-    return f"stoker.toml: {config_file()}"
+    return f"stoker.toml: {config_file()}" if name in read(config_file()) else f"{_LOCAL} of the home folder"
 
 
 def secrets_folder() -> Path | None:
@@ -94,13 +95,20 @@ def config_file() -> Path:
     return Path(os.environ.get(_CONFIG) or "stoker.toml").expanduser().absolute()
 
 
+def local_file(home: Path) -> Path:
+    """The path of the settings that go with the local server of a home, which need not exist."""
+    return home.expanduser().absolute() / _LOCAL
+
+
 def read(path: Path) -> dict[str, Any]:
-    """The content of the settings file; empty if it does not exist and STOKER_CONFIG does not name it."""
-    if not os.environ.get(_CONFIG) and not path.exists():
+    """The content of a settings file; empty if it does not exist and STOKER_CONFIG does not name it."""
+    named = os.environ.get(_CONFIG)
+    if not (named and path == config_file()) and not path.exists():
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidSettings(f"the settings file cannot be read: {error}; check {_CONFIG}") from error
+        check = _CONFIG if named else "who may read it"
+        raise InvalidSettings(f"the settings file cannot be read: {error}; check {check}") from error
     except ValueError as error:
         raise InvalidSettings(f"{path} is not TOML: {error}; write each setting as key = value") from error

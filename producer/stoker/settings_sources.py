@@ -1,5 +1,6 @@
 """Where the values of settings come from, and what is said of them."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import PrivateAttr, ValidationError, ValidationInfo, field_validator
@@ -11,12 +12,12 @@ from pydantic_settings import (
 )
 
 from .errors import InvalidSettings
-from .origins import config_file, origin_of, read, secrets_folder
+from .origins import config_file, local_file, origin_of, read, secrets_folder
 from .settings_problems import problems, shown
 
 
 class SourcedSettings(BaseSettings):
-    """Settings from arguments, the environment, secrets and the settings file, the strongest first.
+    """Settings from arguments, the environment, secrets and the settings files, the strongest first.
 
     Raises:
         InvalidSettings: a value is invalid, the file cannot be read, or it has an unknown key; one line per problem.
@@ -43,7 +44,8 @@ class SourcedSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources, the strongest first."""
         secrets = [SecretsSettingsSource(settings_cls, folder)] if (folder := secrets_folder()) else []
-        return init_settings, env_settings, *secrets, InitSettingsSource(settings_cls, read(config_file()))
+        file = InitSettingsSource(settings_cls, read(config_file()))
+        return init_settings, env_settings, *secrets, file, _LocalSettings(settings_cls, {})
 
     @field_validator("*", mode="before")
     @classmethod
@@ -59,3 +61,13 @@ class SourcedSettings(BaseSettings):
     def shown(self, name: str) -> str:
         """A field's value for people, with its password masked."""
         return shown(getattr(self, name), type(self).model_fields.get(name))
+
+
+class _LocalSettings(InitSettingsSource):
+    """What goes with the local server of a home: nothing where the stronger sources name another server."""
+
+    def __call__(self) -> dict[str, Any]:
+        if self.current_state.get("redis_url"):
+            return {}
+        home = self.current_state.get("home") or self.settings_cls.model_fields["home"].default
+        return read(local_file(Path(home)))

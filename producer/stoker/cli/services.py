@@ -10,24 +10,36 @@ import typer
 
 from ..errors import Unavailable
 from ..local import up as run_local
+from ..security.securing import secure
 from ..settings import Settings
 from .output import say
 
+Secure = Annotated[
+    bool,
+    typer.Option(
+        "--secure",
+        help="From now on sign jobs, results and models, encrypt artifacts, and note who does what: makes the keys, "
+        "and the settings, which all commands and clients of this home folder find.",
+    ),
+]
 
-def demo() -> None:
+
+def demo(secured: Secure = False) -> None:
     """Train, evaluate and use a model on real data, on a server and a worker started for it.
 
     Uses the ones of `stoker up` where that runs already.
     """
+    _secure(secured)
     _become("stoker_workers.demo")
 
 
-def up() -> None:
+def up(secured: Secure = False) -> None:
     """Run everything on this machine: a Redis server of its own, a controller and a CPU worker, until Ctrl-C.
 
     Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs no server.
     """
     _need_tensorflow()
+    _secure(secured)
     run_local(Settings(), say=say)
 
 
@@ -82,6 +94,12 @@ def flower(
     options = {"--address": address, "--port": port, "--config": config, "--password-file": password_file}
     arguments = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     os.execv(sys.executable, [sys.executable, "-m", "stoker_workers.observe.flower", *arguments])
+
+
+def _secure(secured: bool) -> None:
+    if secured and secure(settings := Settings()):
+        say(f"Secured: with {settings.home}, jobs, results and models are signed, artifacts encrypted, and it is noted")
+        say(f"who does what. Keep a copy of {settings.home / 'keys'}: without artifacts.key nobody can read artifacts.")
 
 
 def _become(module: str, *arguments: str) -> NoReturn:

@@ -89,7 +89,7 @@ def local_server(home: Path) -> Iterator[str]:
         log = fresh_log(home, "redis")
         address = _choose_address(home)
         config = _folder(home) / "server.conf"
-        _write_private(config, _config(address, _folder(home)))
+        write_private(config, _config(address, _folder(home)))
 
         def start() -> Subprocess:
             # The server inherits the lock, so that two never use one folder.
@@ -160,7 +160,7 @@ def _choose_address(home: Path) -> _Address:
             kept.port,
             port,
         )
-    _write_private(home / "local.json", address.model_dump_json())
+    write_private(home / "local.json", address.model_dump_json())
     return address
 
 
@@ -207,7 +207,7 @@ stream-node-max-bytes 1024
 """
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file for this user only, atomically."""
     partial = path.with_name(f"{path.name}.part")
     partial.touch(mode=0o600)

@@ -61,7 +61,7 @@ class LocalStack:
         """
         home = self._settings.home
         with ExitStack() as stack:
-            stack.enter_context(_exclusive(home))
+            stack.enter_context(exclusive(home))
             self.redis_url = self._settings.redis_url or stack.enter_context(local_server(home))
             # Once workers run, a folder that is not there counts as gone; what is wrong with it, they say.
             if folder := Store(self._settings.store_place).folder:
@@ -141,8 +141,12 @@ def _at_stop_signals(handler: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def _exclusive(home: Path) -> Iterator[None]:
-    """Be the only local stack of this home."""
+def exclusive(home: Path) -> Iterator[None]:
+    """Be the only local stack of this home, or keep others from starting meanwhile.
+
+    Raises:
+        AlreadyRunning: a stack runs in this home.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = home / "up.lock"
     lock_file = lock(path)
