@@ -63,7 +63,7 @@ def test_a_signature_of_another_job(parties: Parties) -> None:
 def test_an_altered_statement(parties: Parties) -> None:
     job_id = parties.submit(None)
     envelope = parties.read(parties.submit(), "envelope")
-    first = envelope.split('"about":"')[1].split('"')[0]
+    first = envelope.split('"jobs":[["')[1].split('"')[0]
     parties.write(job_id, envelope=envelope.replace(first, job_id))
     parties.run(job_id)
     assert "is wrong: it was altered, or forged" in parties.reason(job_id)

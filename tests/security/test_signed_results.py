@@ -204,8 +204,8 @@ def test_children_are_signed_by_the_worker_for_whoever_wanted_the_parent(parties
         "function": parties.spec.model_copy(update={"function": "shop.jobs:steal"}),
     }
     for number, (told, spec) in enumerate(specs.items()):
-        new = NewJob(f"{job_id}-1-{number}", spec, "cpu.batch")
-        child = sign(new)
+        child = NewJob(f"{job_id}-1-{number}", spec, "cpu.batch")
+        sign([child])
         admission = trust.admit(child.id, child.document, child.envelope)
         assert [key.name for key in admission.keys] == ["worker", "narrow"]
         if told:

@@ -3,11 +3,14 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..kinds import Spec
 from ..ledger.intake import NewJob
-from ..security.signing import Signer, digest_of_text, nth
+from ..security.signing import Signer, nth
+
+# So many specs are signed together: a signature takes longer than all else there is to a job of a list, and each of
+# them lists the digests of all in its record.
+_TOGETHER = 4
 
 
 class NewIds:
@@ -23,8 +26,8 @@ class NewIds:
         return nth(first, count)
 
 
-def signed(jobs: Sequence[NewJob], signer: Signer, *, under: str = "") -> list[NewJob]:
-    """The jobs, signed; those that share a spec have ids of `NewIds`.
+def sign(jobs: Sequence[NewJob], signer: Signer, *, under: str = "") -> None:
+    """Sign jobs; those that share a spec have ids of `NewIds`.
 
     Args:
         under: the key of the client that they are submitted for; "" for the signer's own.
@@ -32,28 +35,10 @@ def signed(jobs: Sequence[NewJob], signer: Signer, *, under: str = "") -> list[N
     sharing: defaultdict[int, list[NewJob]] = defaultdict(list)
     for job in jobs:
         sharing[id(job.spec)].append(job)
-    statements = {}
-    for spec, (first, *others) in sharing.items():
-        statements[spec] = statement(first, signer, count=1 + len(others), under=under)
-    return [_with_envelope(job, statements[id(job.spec)]) for job in jobs]
-
-
-def _with_envelope(job: NewJob, envelope: str) -> NewJob:
-    new = replace(job, envelope=envelope)
-    # What is written already is not written again.
-    if "document" in vars(job):
-        vars(new)["document"] = job.document
-    return new
-
-
-def statement(job: NewJob, signer: Signer, *, count: int = 1, under: str = "") -> str:
-    """A signed statement about a job, and so many others that share its spec."""
-    return signer.sign(
-        "job",
-        job.id,
-        digest_of_text(job.document),
-        count=count,
-        kind=job.spec.kind,
-        attempts=job.spec.max_attempts,
-        under=under,
-    )
+    specs = list(sharing.values())
+    for at in range(0, len(specs), _TOGETHER):
+        together = specs[at : at + _TOGETHER]
+        envelope = signer.sign_jobs([(same[0].id, same[0].digest, len(same)) for same in together], under=under)
+        for same in together:
+            for job in same:
+                job.envelope = envelope

@@ -20,7 +20,7 @@ from ..redis.calls import Steps
 from ..security.signing import Signer
 from ..tenants import TENANT
 from .placement import Offer, offer, place
-from .signing import NewIds, signed
+from .signing import NewIds, sign
 from .tracing import traceparent
 
 
@@ -40,7 +40,8 @@ def submit(
     if len(specs) > 1:
         refuse_keys(specs)
     jobs = yield from _prepare(specs, idempotency_key, resubmits)
-    jobs = signed(jobs, signer) if signer else jobs
+    if signer:
+        sign(jobs, signer)
     batches = list(intake.chunks(jobs))
     if len(batches) > 1 and specs[0].singleton is not None:
         raise InvalidJob(f"singleton={specs[0].singleton!r} is for short lists, and this one has {len(specs)} jobs")

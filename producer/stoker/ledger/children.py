@@ -61,7 +61,7 @@ def await_children(
     *,
     each: bool = False,
     halving: Halving | None = None,
-    sign: Callable[[NewJob], NewJob] = lambda child: child,
+    sign: Callable[[Sequence[NewJob]], None] = lambda _: None,
 ) -> Call[bool]:
     """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
@@ -71,7 +71,7 @@ def await_children(
         each: whether the job goes on with each child that ends, instead of when all have succeeded; it then may ask
             for none, and waits for those that it asked for before.
         halving: at which epochs a child is held against the others.
-        sign: gives a child back signed.
+        sign: signs the children.
     """
     device = device_of(attempt.queue)
     first = attempt.following if each else 0
@@ -81,7 +81,8 @@ def await_children(
         spec = child.model_copy(update={"priority": parent.priority, **shared})
         queue = queue_for(spec.kind, device_for(spec, device))
         job_id = f"{attempt.job_id}-{attempt.number}-{number}"
-        jobs.append(sign(NewJob(job_id, spec, queue, traceparent=attempt.traceparent)))
+        jobs.append(NewJob(job_id, spec, queue, traceparent=attempt.traceparent))
+    sign(jobs)
     # An older worker would end the parent with the first of them that does not succeed.
     known = {"needs_release": str(RELEASE)} if each else {}
     if halving:

@@ -37,7 +37,7 @@ _REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class NewJob:
     """A job about to be submitted.
 
@@ -66,6 +66,11 @@ class NewJob:
     def document(self) -> str:
         """The spec as JSON."""
         return self.spec.model_dump_json()
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells its spec from others: the SHA-256 of `document`."""
+        return digest(self.document)
 
 
 def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
@@ -195,7 +200,7 @@ def encoded(jobs: Sequence[NewJob], known: Mapping[str, str] | None = None) -> s
         if job.idempotency_key is None:
             rows.append((job.id, number))
         else:
-            rows.append((job.id, number, job.idempotency_key, digest(job.document)))
+            rows.append((job.id, number, job.idempotency_key, job.digest))
     return json.dumps({"shapes": shapes, "jobs": rows}, separators=(",", ":"))
 
 

@@ -47,22 +47,23 @@ class Admission:
         statement: what was signed.
         keys: of all who answer for it, the signer first.
         is_child: whether a worker has signed it as a child of another job.
+        losses: how many workers were lost to it.
     """
 
     statement: Statement
     keys: tuple[TrustedKey, ...]
     is_child: bool = False
+    losses: int = 0
 
     def check(self, spec: Spec, device: str) -> None:
         """Check that the keys may have the job run.
 
         Raises:
-            Untrusted: one of them may not, or the signature is of another kind of job.
+            Untrusted: one of them may not, or it has lost more workers than it may.
         """
-        said, signer = self.statement, self.keys[0]
-        if (said.kind, said.attempts) != (spec.kind, spec.max_attempts):
-            raise Untrusted(f"what is signed is a {said.kind} job of {said.attempts} attempts, and this is another")
-        check_role(signer, spec, device)
+        if self.losses >= spec.max_attempts:
+            raise Untrusted(f"it has lost {self.losses} workers, and {spec.max_attempts} attempts are signed")
+        check_role(self.keys[0], spec, device)
         for authority in self.keys[1:]:
             check_role(authority, spec, device, whatever_kind=self.is_child)
 
@@ -112,13 +113,16 @@ class Trust:
             Untrusted: it is not signed, by no key that is trusted for that, or something else was.
         """
         said, key = self._believed("job", signed)
-        if not said.covers(job_id):
-            raise Untrusted(f"what is signed is job {said.about}, and its statement was put to another job")
-        if said.digest != digest_of_text(spec):
+        if not said.jobs:
+            raise Untrusted(f"it is signed as a former version did, which is believed no more: {_HOW['job']}")
+        digest = said.digest_of(job_id)
+        if digest is None:
+            first = said.jobs[0][0]
+            raise Untrusted(f"what is signed is job {first}, and its statement was put to another job")
+        if digest != digest_of_text(spec):
             raise Untrusted("its spec was altered after it was signed")
-        if losses >= said.attempts:
-            raise Untrusted(f"it has lost {losses} workers, and {said.attempts} attempts are signed")
-        return Admission(said, (key, *self._authority(job_id, said, key)), key.signs("worker") and is_child(job_id))
+        keys = (key, *self._authority(job_id, said, key))
+        return Admission(said, keys, key.signs("worker") and is_child(job_id), losses)
 
     def _authority(self, job_id: str, said: Statement, key: TrustedKey) -> tuple[TrustedKey, ...]:
         """The client's key, where it is not the signer's."""

@@ -1,7 +1,7 @@
 """What a key says of something, signed; and how that is checked.
 
-A statement is text and whole numbers alone, written as RFC 8785 has it: names in order, no spaces, no escapes but those
-that JSON asks for. It says the digest of what it is about:
+A statement is text and whole numbers, and lists of them, written as RFC 8785 has it: names in order, no spaces, no
+escapes but those that JSON asks for. It says the digest of what it is about:
 
 - of a spec, that of its text in the record, byte by byte: what is checked is what is read, and no two parsers can
   disagree;
@@ -14,8 +14,8 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,7 @@ SIGNED = "signed"
 _OURS = b"stoker 1\n"
 # The last time that a `datetime` has.
 _LATEST_S = 253_402_300_799
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Statement(BaseModel):
@@ -39,26 +40,24 @@ class Statement(BaseModel):
 
     Attributes:
         what: of what.
-        about: its id: that of the job, for a job, its result or its checkpoint; the exact reference of a model's
-            version; the name of a schedule.
-        digest: SHA-256, see above.
         by: the id of the key.
         at: when, in seconds since 1970.
-        count: of jobs that share a spec, how many there are; `about` is the id of the first: see `nth`.
-        kind, attempts: of a job, its kind and its `max_attempts`.
+        about: its id: of a result or a checkpoint that of its job; the exact reference of a model's version; the name
+            of a schedule; "" for jobs.
+        digest: SHA-256, see above; "" for jobs.
+        jobs: of jobs, the id of the first of those that share a spec, the digest of that, and how many share it: see
+            `nth`.
         under: the key of the client who wanted what a worker or a controller submits; "" for the signer's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     what: What
-    about: str
-    digest: str
     by: str
     at: int = Field(ge=0, le=_LATEST_S)
-    count: int = Field(default=1, ge=1)
-    kind: str = ""
-    attempts: int = 0
+    about: str = ""
+    digest: str = ""
+    jobs: tuple[tuple[str, str, Annotated[int, Field(ge=1)]], ...] = ()
     under: str = ""
 
     @property
@@ -66,14 +65,17 @@ class Statement(BaseModel):
         """The key of the client who wanted it."""
         return self.under or self.by
 
-    def covers(self, job_id: str) -> bool:
-        """Whether it is about a job."""
-        return job_id == self.about or (self.count > 1 and place_of(job_id, self.about) < self.count)
+    def digest_of(self, job_id: str) -> str | None:
+        """The digest of the spec that is signed under a job's id; None if none is."""
+        for first, digest, count in self.jobs:
+            if job_id == first or (count > 1 and place_of(job_id, first) < count):
+                return digest
+        return None
 
 
-def canonical(said: dict[str, str | int]) -> str:
-    """Text and whole numbers as RFC 8785 writes them: what is signed."""
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def canonical(said: Mapping[str, object]) -> str:
+    """Text, whole numbers and lists of them as RFC 8785 writes them: what is signed."""
+    return _CANONICAL.encode(said)
 
 
 class Signer:
@@ -83,24 +85,19 @@ class Signer:
         self._private = private
         self.id = key_id(public_bytes(private))
 
-    def sign(
-        self, what: What, about: str, digest: str, *, count: int = 1, kind: str = "", attempts: int = 0, under: str = ""
-    ) -> str:
+    def sign(self, what: What, about: str, digest: str, *, under: str = "") -> str:
         """A signed statement: its signature in base64, a space, its text."""
-        said: dict[str, str | int] = {
-            "what": what,
-            "about": about,
-            "digest": digest,
-            "by": self.id,
-            "at": int(time.time()),
-        }
-        more: dict[str, str | int] = {
-            "count": count if count > 1 else 0,
-            "kind": kind,
-            "attempts": attempts,
-            "under": under,
-        }
-        text = canonical(said | {name: value for name, value in more.items() if value})
+        return self._signed({"what": what, "about": about, "digest": digest}, under)
+
+    def sign_jobs(self, jobs: Sequence[tuple[str, str, int]], *, under: str = "") -> str:
+        """A signed statement about jobs: see `Statement.jobs`."""
+        return self._signed({"what": "job", "jobs": jobs}, under)
+
+    def _signed(self, said: dict[str, object], under: str) -> str:
+        said |= {"by": self.id, "at": int(time.time())}
+        if under:
+            said["under"] = under
+        text = canonical(said)
         signature = self._private.sign(_OURS + text.encode())
         return f"{base64.b64encode(signature).decode()} {text}"
 

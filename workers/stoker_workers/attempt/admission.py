@@ -1,10 +1,10 @@
 """What of a job is believed before anything of it is executed: its spec, its checkpoints, and what its models are."""
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from stoker.client.signing import statement
+from stoker.client.signing import sign
 from stoker.errors import Untrusted
 from stoker.kinds import Spec, read_spec
 from stoker.ledger.attempt import Attempt
@@ -138,14 +138,14 @@ def sign_for(slot: Slot) -> Sign:
     return signer.sign_document if signer else lambda _what, _about, document: document
 
 
-def sign_children(slot: Slot, attempt: Attempt) -> Callable[[NewJob], NewJob]:
+def sign_children(slot: Slot, attempt: Attempt) -> Callable[[Sequence[NewJob]], None]:
     """How the children of an attempt's job are signed: by this worker, for whoever had the job run."""
     signer = slot.signatures.signer
     if signer is None:
-        return lambda child: child
+        return lambda _: None
     try:
         under = read_statement(attempt.envelope)[0].authority
     except Untrusted:
         # Nobody has signed it, and this worker trusts everybody.
         under = ""
-    return lambda child: replace(child, envelope=statement(child, signer, under=under))
+    return partial(sign, signer=signer, under=under)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from stoker.client import submission
-from stoker.client.signing import signed
+from stoker.client.signing import sign
 from stoker.errors import InvalidJob, ModelNotFound, Untrusted
 from stoker.kinds import Spec
 from stoker.ledger import alarms, clock, schedules
@@ -87,7 +87,7 @@ class Schedules:
         try:
             ids = job_ids(schedule, step.starts_at, step.alarm)
             jobs = drive(submission.scheduled(_tagged(schedule, step.starts_at), ids), self._connection.run)
-            jobs = self._signed(schedule, document, jobs)
+            self._sign(schedule, document, jobs)
         except (InvalidJob, ModelNotFound, Untrusted) as error:
             return self._leave_out(schedule, raw, step, error.message)
         last = LastStart(at=step.starts_at, jobs=tuple(ids), why=step.why)
@@ -103,8 +103,8 @@ class Schedules:
             _log.info("schedule %s: %s starts %s", schedule.name, step.why or step.starts_at, ", ".join(ids))
         return changed.was_first
 
-    def _signed(self, schedule: JobSchedule, document: bytes, jobs: list[NewJob]) -> list[NewJob]:
-        """The jobs, signed by this controller for who has signed the schedule.
+    def _sign(self, schedule: JobSchedule, document: bytes, jobs: list[NewJob]) -> None:
+        """Sign the jobs, by this controller for who has signed the schedule.
 
         Raises:
             Untrusted: nobody has who is trusted, or this controller has no key, so that no worker would believe it.
@@ -118,7 +118,8 @@ class Schedules:
                 raise
             if signer is None:
                 raise Untrusted("its controller has no STOKER_SIGNING_KEY, without which no worker believes its jobs")
-        return signed(jobs, signer, under=_wanted_by(document)) if signer else jobs
+        if signer:
+            sign(jobs, signer, under=_wanted_by(document))
 
     def _leave_out(self, schedule: JobSchedule, raw: bytes, step: Step, problem: str) -> bool:
         _log.warning("schedule %s starts nothing for %s: %s", schedule.name, step.why or step.starts_at, problem)
