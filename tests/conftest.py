@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         preloaded.share()
+        config.option.tx = preloaded.gateways(config.option.tx)
 
 
 def pytest_unconfigure() -> None:

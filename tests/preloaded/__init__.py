@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,11 @@ _SHARED = "PRELOADED_PYTHON"
 def share() -> None:
     """Have one process forked for all that this process is yet to start; it imports nothing before it is asked to."""
     os.environ[_SHARED] = _template().stand_in
+
+
+def gateways(specs: Sequence[str]) -> list[str]:
+    """Those specs of execnet by which pytest's own processes are forked as well, rather than each import TensorFlow."""
+    return [f"popen//python={python()}" if spec == "popen" else spec for spec in specs]
 
 
 def python() -> str:

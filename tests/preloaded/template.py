@@ -1,4 +1,7 @@
-"""The process that has imported Stoker's programs, TensorFlow included, and forks one for each command of a client."""
+"""The process that has imported Stoker's programs, TensorFlow included, and forks one for each command of a client.
+
+A client's command is a module, or the code of a gateway of execnet: one of pytest's processes.
+"""
 
 import atexit
 import ctypes
@@ -14,6 +17,8 @@ import sys
 import tempfile
 import threading
 import traceback
+import types
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
@@ -61,14 +66,12 @@ class _Program:
 def main(stand_in: str, listener: socket.socket) -> None:
     """Serve clients, and in each forked process do what its client was asked to."""
     template = os.getpid()
-    # What starts Python from there starts the stand-in.
-    sys.executable = stand_in
     # Perhaps nobody ever comes.
     select.select([listener], [], [])
     gc.disable()
     for name in _IMPORTS:
         importlib.import_module(name)
-    importlib.import_module(_MEASURES)._LIMIT_S = _MOMENT_S  # type: ignore[attr-defined]
+    measures = importlib.import_module(_MEASURES)
     gc.freeze()
     command = _next(listener)
     # The template's files are not this process's.
@@ -78,19 +81,29 @@ def main(stand_in: str, listener: socket.socket) -> None:
     os.environ.update(command["environment"])
     os.chdir(command["folder"])
     sys.path[:1] = [command["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.argv[1:] = command["arguments"][1:]
     tempfile.tempdir = None
     gc.enable()
     # Nor does it outlive a template that was killed.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == template:
-        _end(_status(command["arguments"][0]))
+        match command["arguments"]:
+            case ["-m", module, *arguments]:
+                # What it starts from Python starts the stand-in.
+                sys.executable = stand_in
+                sys.argv[1:] = arguments
+                measures._LIMIT_S = _MOMENT_S  # type: ignore[attr-defined]
+                _end(_status(lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)))
+            case [_, option, code]:
+                sys.argv = [option]
+                sys.stdin = os.fdopen(0, closefd=False)
+                sys.modules["__main__"] = alone = types.ModuleType("__main__")
+                _end(_status(lambda: exec(code, vars(alone))))
 
 
-def _status(module: str) -> int:
+def _status(program: Callable[[], object]) -> int:
     """Run a program; gives its exit status."""
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        program()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  # the process's edge
