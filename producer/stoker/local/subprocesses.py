@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from typing import Self
 
 from . import watchdog
 
+# Where the system does not tell that a process has ended.
 _POLL_S = 0.05
+# Some limit must be named where there is none.
+_LONGEST_POLL_S = 3600.0
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 30.0
 # One that ran this long was healthy: the delays start again from the first.
@@ -67,7 +71,7 @@ class Subprocess:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return None
-            time.sleep(min(_POLL_S, left_s))
+            self._await_change(left_s)
         return code
 
     def terminate(self) -> None:
@@ -101,6 +105,22 @@ class Subprocess:
         with self._reaping:
             if self._watchdog.returncode is None:
                 send(self._watchdog.pid, number)
+
+    def _await_change(self, most_s: float) -> None:
+        """Sleep until the watchdog has ended, if the system can tell; else for a moment. At most for so long."""
+        if not hasattr(os, "pidfd_open"):
+            time.sleep(min(_POLL_S, most_s))
+            return
+        with self._reaping:
+            if self._watchdog.returncode is not None:
+                return
+            ended = os.pidfd_open(self._watchdog.pid)
+        try:
+            waiting = select.poll()
+            waiting.register(ended, select.POLLIN)
+            waiting.poll(min(most_s, _LONGEST_POLL_S) * 1000)
+        finally:
+            os.close(ended)
 
     def _reaped(self) -> int | None:
         with self._reaping:
