@@ -1,8 +1,8 @@
 """A stand-in for Python: modules and execnet's gateways run as forks of the template, everything else as ever.
 
-`client -m MODULE ARGUMENT…`, or `client -u -c CODE`, lives as long as the fork, passes its signals on, and ends as it ends; when the client is
-killed, so is the fork with its group. Its name says which process that is: "of PID". The socket lies beside the client.
-Only the standard library is imported.
+`client -m MODULE ARGUMENT…`, or `client -u -c CODE`, lives as long as the fork, passes its signals on, and ends as it
+ends; when the client is killed, so is the fork with its group. Its name says which process that is: "of PID". The
+socket lies beside the client. Only the standard library is imported.
 """
 
 import json
