@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import struct
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -29,9 +28,9 @@ from stoker.kinds import Import, ImportResult
 from stoker.models.access import Access
 from stoker.models.archives import pack_savedmodel
 from stoker.models.store import Store
+from stoker_workers.kinds import import_model as importing
 from stoker_workers.kinds.import_model import run as import_model
 from stoker_workers.ml.importing import ports
-from stoker_workers.ml.importing.bounded import bounded_memory
 from stoker_workers.ml.prediction import opening
 from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.prediction.runtime import litert
@@ -47,6 +46,12 @@ OPENERS = [
     (onnxruntime, "InferenceSession"),
 ]
 Write = Callable[[Path], Path]
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has computed cannot be forked; tests/security/test_confined.py forks as a worker does."""
+    monkeypatch.setattr(importing, "apart", lambda work, run, _: work(run))
 
 
 @pytest.fixture(scope="module")
@@ -406,14 +411,6 @@ def test_an_h5_file_is_refused_at_the_door_with_what_converts_it() -> None:
         InvalidJob, match=r"no safe way .*keras\.models\.load_model\('old\.h5'.*model\.save\('model\.ker"
     ):
         Import(model="old", source="/tmp/old.h5")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the data of a process")
-def test_what_a_file_does_with_memory_is_bounded() -> None:
-    with bounded_memory(0), pytest.raises(MemoryError):
-        np.empty(3 << 30, np.uint8)
-    with bounded_memory(1 << 20):
-        assert len(np.zeros(1 << 20, np.uint8)) == 1 << 20
 
 
 # -- SavedModel --------------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Worker(BaseModel):
         gpu_memory_used_bytes: how much of that is in use, by whomever.
         gpu_utilisation: share of the last moment in which the GPU computed, 0 to 1.
         outages: what it depends on and is away now.
+        unconfined: what its kernel refuses to processes that open imported models, with why: "no network: …".
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +65,7 @@ class Worker(BaseModel):
     gpu_memory_used_bytes: int | None = None
     gpu_utilisation: float | None = None
     outages: tuple[OngoingOutage, ...] = ()
+    unconfined: tuple[str, ...] = ()
 
     @property
     def labels(self) -> dict[str, str]:

@@ -42,6 +42,7 @@ from stoker.models.manifest import ModelVersion
 from stoker.models.predictions import predictions
 from stoker.models.store import Store
 from stoker.models.tensors import Array
+from stoker_workers.kinds import import_model as importing
 from stoker_workers.kinds.compare import run as compare
 from stoker_workers.kinds.evaluate import run as evaluate
 from stoker_workers.kinds.import_model import run as import_model
@@ -57,6 +58,12 @@ OpenRun = Callable[..., Run]
 Imported = Callable[..., ModelVersion]
 RNG = np.random.default_rng(0)
 LABELS = ("setosa", "versicolor", "virginica")
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has computed cannot be forked; tests/integration/test_import.py forks as a worker does."""
+    monkeypatch.setattr(importing, "apart", lambda work, run, _: work(run))
 
 
 @pytest.fixture

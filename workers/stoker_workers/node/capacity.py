@@ -9,7 +9,7 @@ from stoker.ledger import presence
 from stoker.settings import Settings
 from stoker.version import RELEASE
 
-from . import machine, packages
+from . import confined, machine, packages
 from .machine import Gpu, Probe
 
 
@@ -53,6 +53,7 @@ class Capacity:
             node_gpus=node_gpus,
             gpu=self._gpu.name if self._gpu else None,
             gpu_memory_bytes=self._gpu.memory_bytes if self._gpu else None,
+            unconfined=confined.refused_here(),
         )
 
     def now(self, slots: int, busy: int, memory_used_bytes: int) -> presence.Worker:

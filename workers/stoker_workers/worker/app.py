@@ -1,9 +1,11 @@
 """The Celery worker: its tasks, a heartbeat every second, a resizable pool of slots, and the drain on shutdown."""
 
 import gc
+import logging
 import multiprocessing
 import os
 import signal
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from types import FrameType
@@ -40,6 +42,8 @@ from .guard import guarded
 from .heartbeat import LISTEN_S, Heartbeat
 from .pool import SlotPool
 from .tasks import register_tasks
+
+_log = logging.getLogger(__name__)
 
 # How long a drain may take after the jobs have stopped: a round trip to Redis, or its timeout.
 _HURRY_S = 10
@@ -79,7 +83,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
-    _connect_signals(slot)
+    _connect_signals(slot, worker.unconfined)
     # Else each child would build those that it needs, and a child that is forked meanwhile would find pydantic locked.
     _build(Described)
     # Celery collects garbage before each fork. To look through the half million objects of TensorFlow's import would
@@ -107,7 +111,7 @@ def _build(models: type[BaseModel]) -> None:
         _build(model)
 
 
-def _connect_signals(slot: Slot) -> None:
+def _connect_signals(slot: Slot, unconfined: Sequence[str]) -> None:
     """React to Celery's signals of the worker, its loggers and its children."""
 
     def drain(**_: Any) -> None:
@@ -118,6 +122,9 @@ def _connect_signals(slot: Slot) -> None:
     signal.signal(signal.SIGALRM, _cut_off)
     for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
         configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
+    if unconfined:
+        line = "models made elsewhere are opened less confined than they could be, for this kernel refuses %s"
+        signals.worker_ready.connect(lambda **_: _log.warning(line, "; ".join(unconfined)), weak=False)
     signals.worker_process_init.connect(_start_slot, weak=False)
     signals.worker_process_shutdown.connect(lambda **_: slot.close(), weak=False)
 

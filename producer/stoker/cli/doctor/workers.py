@@ -84,6 +84,14 @@ def _needs(system: System) -> Finding:
     return ok(f"jobs wait until a worker is free: {'; '.join(busy)}" if busy else "no job lacks a worker", numbers)
 
 
+def _imports(system: System) -> Finding:
+    lacking = {worker.node: "; ".join(worker.unconfined) for worker in system.workers if worker.unconfined}
+    if not lacking:
+        return ok("models made elsewhere are opened without a network, and write nothing but their own files")
+    nodes = "; ".join(f"node {node} lacks {what}" for node, what in sorted(lacking.items()))
+    return warn(f"models made elsewhere are opened less confined than they could be: {nodes} (docs/import.md)")
+
+
 def _queues(system: System) -> Finding:
     queues = system.health.queues
     numbers = {queue.queue: max(queue.messages, queue.jobs) for queue in queues}
@@ -114,4 +122,5 @@ CHECKS = (
     Check("outages", _outages),
     Check("queues", _queues),
     Check("needs", _needs),
+    Check("imports", _imports),
 )

@@ -3,13 +3,17 @@
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from signal import Signals
-from typing import Any, TypeVar
+from signal import SIGKILL, Signals
+from typing import Any, Generic, TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.events import read_event
 from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..memory import is_out_of_memory
@@ -19,17 +23,70 @@ T = TypeVar("T")
 _FORK = get_context("fork")
 # Between two looks whether the job is to stop.
 _LOOK_S = 0.2
+_LARGEST_ANSWER = 16 << 20
+_WORDS: TypeAdapter[tuple[str, JsonValue]] = TypeAdapter(tuple[str, JsonValue])
 
 
 class Crashed(Exception):
-    """The process ended by itself, as a crash of native code ends it; how, is the message."""
+    """The process ended by itself, as a crash of native code ends it; how, is the message.
+
+    Attributes:
+        was_killed: by SIGKILL, as where memory is short, and not by what it did.
+    """
+
+    def __init__(self, message: str, *, was_killed: bool = False) -> None:
+        super().__init__(message)
+        self.was_killed = was_killed
 
 
 class ConversionFailed(Exception):
     """A converter refused a model; why, is the message: one line."""
 
 
-def apart(work: Callable[[Run], T], run: Run) -> T:
+class Wire(Generic[T]):
+    """How a process and the one that was forked from it talk: in Python's own objects."""
+
+    def send(self, pipe: Connection, what: str, value: Any) -> None:
+        """Send what has become of the work, or an event of it."""
+        pipe.send((what, value))
+
+    def receive(self, pipe: Connection) -> tuple[str, Any]:
+        """What the other side has sent.
+
+        Raises:
+            Crashed: it is nothing that `send` sends.
+        """
+        what, value = pipe.recv()
+        return what, value
+
+
+@dataclass(frozen=True)
+class Distrusted(Wire[T]):
+    """The same for work on what nobody here has written: all that it sends is read as data.
+
+    Attributes:
+        answer: what the work gives, a pydantic model.
+        confine: limits the process before it begins; takes the descriptor of the pipe, which stays.
+    """
+
+    answer: type[T]
+    confine: Callable[[int], object]
+
+    def send(self, pipe: Connection, what: str, value: Any) -> None:
+        pipe.send_bytes(to_json((what, value)))
+
+    def receive(self, pipe: Connection) -> tuple[str, Any]:
+        raw = pipe.recv_bytes(_LARGEST_ANSWER)
+        try:
+            what, value = _WORDS.validate_json(raw)
+            if what == "done":
+                return what, TypeAdapter(self.answer).validate_json(to_json(value))
+        except ValidationError as error:
+            raise Crashed(f"gave no answer, but {len(raw):,} bytes of something else") from error
+        return what, read_event(to_json(value)) if what == "event" else value
+
+
+def apart(work: Callable[[Run], T], run: Run, wire: Wire[T] | None = None) -> T:
     """Do some work of a job in a forked process, and give what it gives.
 
     TensorFlow must not have computed anything in this process yet: forked copies of its threads would hang.
@@ -42,7 +99,8 @@ def apart(work: Callable[[Run], T], run: Run) -> T:
         RuntimeError: for any other error of it, which the first line names.
     """
     ours, theirs = _FORK.Pipe()
-    process = _FORK.Process(target=_main, args=(theirs, work, run))
+    wire = wire or Wire()
+    process = _FORK.Process(target=_main, args=(theirs, work, run, wire))
     process.start()
     theirs.close()
     asked: StopRequest | None = None
@@ -55,10 +113,11 @@ def apart(work: Callable[[Run], T], run: Run) -> T:
             if not ours.poll(_LOOK_S):
                 continue
             try:
-                what, value = ours.recv()
-            except (EOFError, ConnectionError):
+                what, value = wire.receive(ours)
+            except (EOFError, OSError):
                 process.join()
-                raise Crashed(_end_of(process.exitcode or 0)) from None
+                code = process.exitcode or 0
+                raise Crashed(_end_of(code), was_killed=code == -SIGKILL) from None
             if what != "event":
                 given: T = _ended(what, value)
                 return given
@@ -96,7 +155,9 @@ def _ended(what: str, value: Any) -> Any:
     raise RuntimeError(value)
 
 
-def _main(pipe: Connection, work: Callable[[Run], object], run: Run) -> None:
+def _main(pipe: Connection, work: Callable[[Run], T], run: Run, wire: Wire[T]) -> None:
+    if isinstance(wire, Distrusted):
+        wire.confine(pipe.fileno())
     asked: list[StopRequest] = []
 
     def stop_requested() -> StopRequest | None:
@@ -104,8 +165,8 @@ def _main(pipe: Connection, work: Callable[[Run], object], run: Run) -> None:
             asked.append(pipe.recv())
         return asked[-1] if asked else None
 
-    run = replace(run, emit=lambda event: pipe.send(("event", event)), stop_requested=stop_requested)
-    pipe.send(_outcome(work, run))
+    run = replace(run, emit=lambda event: wire.send(pipe, "event", event), stop_requested=stop_requested)
+    wire.send(pipe, *_outcome(work, run))
 
 
 def _outcome(work: Callable[[Run], object], run: Run) -> tuple[str, Any]:

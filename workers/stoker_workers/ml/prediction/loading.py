@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import resource
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +139,12 @@ def loading(ref: str, remedy: str = _REMEDY) -> Iterator[None]:
 def _public(ref: str, error: Exception, remedy: str) -> StokerError:
     if outage := disk_outage(error):
         return DependencyUnavailable(outage)
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        return InvalidJob(
+            f"{ref} cannot be loaded: it needs a file of more than {most:,} bytes, half of what the worker's disk had "
+            "free; give the worker a larger disk for TMPDIR, or make the model smaller"
+        )
     # TensorFlow also raises ResourceExhaustedError when too many files are open.
     if is_machine_fault(error) or os.strerror(errno.EMFILE) in str(error):
         return Unavailable(f"{ref} cannot be loaded at the moment: the worker's machine failed it: {one_line(error)}")
